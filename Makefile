@@ -1,0 +1,54 @@
+# Needs Python 3.11 or newer and make; everything else is fetched into .venv on first use.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+WEB    := web/node_modules/.package-lock.json
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test pytest lint types format web web-check demo-weights clean
+
+help: ## Print the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY) ## Explain the small network that comes along, and open its report
+	$(BIN)/neurflow demo
+
+test: web lint types web-check pytest ## Everything that must pass: front end, lint, types, tests
+
+pytest: $(READY) ## The Python tests alone
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## Ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY) ## Mypy, strict
+	$(BIN)/mypy
+
+format: $(READY) ## Let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+web: $(READY) ## Build the front end if its sources have changed
+	$(BIN)/python hatch_build.py
+
+web-check: $(WEB) ## Types and tests of the front end
+	npm --prefix web run check
+	npm --prefix web test
+
+demo-weights: $(READY) ## Train the demo network again and check that it learns the same
+	$(BIN)/python -m neurflow.demo.train --check
+
+clean: ## Remove everything that was made here
+	rm -rf $(VENV) build dist web/node_modules src/neurflow/explorer/static neurflow-demo
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(WEB): web/package-lock.json
+	npm --prefix web ci --no-audit --no-fund
