@@ -1,0 +1,276 @@
+"""The result: neurons, their meanings, the groups they form, and how groups act on groups.
+
+Frozen types that hold data and answer look-ups; nothing here computes. ::
+
+    Circuit
+    ├── layers: CircuitLayer, input side first
+    │   ├── neurons: index → Neuron a
+    │   │   └── semantic_groups: SemanticGroup V_a^i, with weights w(a, s, V_a^i) and concept vector
+    │   └── groups: NeuronGroup G, members are (neuron, semantic group) pairs
+    └── edges: GroupEdge W(G, H)
+
+The same types are the schema of the file on disk (``storage``) and of the page (``report``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import numpy as np
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SerializationInfo,
+    ValidationInfo,
+    WithJsonSchema,
+)
+
+from neurflow.config import Config
+from neurflow.errors import LayerError, RequestError, near
+
+if TYPE_CHECKING:
+    import networkx as nx
+    import pandas as pd
+
+
+def _pack(array: np.ndarray, info: SerializationInfo) -> Any:
+    """Hand an array to the store in the context, and leave its address in the JSON."""
+    store = (info.context or {}).get("arrays")
+    return array.tolist() if store is None else store.put(array)
+
+
+def _unpack(value: Any, info: ValidationInfo) -> np.ndarray:
+    """An array as given, as a list of numbers, or as an address in the store of the context."""
+    store = (info.context or {}).get("arrays")
+    array = store.get(value) if store is not None else np.asarray(value, dtype=np.float32)
+    if array.ndim != 1 or not np.isfinite(array).all():
+        raise ValueError("a vector of finite numbers is needed")
+    array.setflags(write=False)
+    return array
+
+
+Vector = Annotated[
+    np.ndarray,
+    PlainValidator(_unpack),
+    PlainSerializer(_pack),
+    WithJsonSchema({"type": "array", "items": {"type": "number"}}),
+]
+"""A frozen one-dimensional float32 array; in storage it lives in the array file, not in JSON."""
+
+Index = Annotated[int, Field(ge=0)]
+
+
+class Crop(NamedTuple):
+    """A square window of an image, before it is resized to the model's input size."""
+
+    image: Index
+    """position in ``Circuit.images``"""
+    box: tuple[Index, Index, Index, Index]
+    """left, top, right, bottom in pixels of the image as the model sees it (after its transform)"""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True
+    )
+
+
+class ImageRef(_Frozen):
+    """An image of the concept set, known by name and not by position."""
+
+    name: str
+    """path relative to the folder studied, or a made-up name for images from memory"""
+    label: str | None = None
+    """true class, where the source knows it"""
+
+
+class SkippedImage(_Frozen):
+    """An image that could not be read, and why."""
+
+    name: str
+    reason: str
+
+
+class ModelInfo(_Frozen):
+    """What was explained: enough to load the same model again and to notice another one."""
+
+    reference: str
+    """as given to ``load_model``, or the class name of a module from memory"""
+    weights: str | None = None
+    """where the weights came from: a path, a torchvision name, or None"""
+    digest: str
+    """SHA-256 of parameters and buffers"""
+    input_size: tuple[Index, Index, Index]
+    """channels, height, width"""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """further keyword arguments of ``load_model``"""
+
+
+class Target(_Frozen):
+    """What the circuit explains: a class, a neuron, or the difference of two classes."""
+
+    layer: str
+    neuron: Index
+    minus: Index | None = None
+    """the class subtracted, for a difference"""
+    name: str
+
+
+class SemanticGroup(_Frozen):
+    """V_a^i: crops of one neuron that share a meaning, and what drives the neuron on them."""
+
+    crops: tuple[Index, ...]
+    """positions in ``Neuron.crops``, strongest first"""
+    weights: dict[Index, float]
+    """core neuron s of the layer below → signed w(a, s, V_a^i); absolute values sum to 1
+
+    Empty at l_0, and where nothing acts on the neuron.
+    """
+    concept_vector: Vector
+    """``[neuron of the previous layer]`` mean pooled activation over the crops (at l_0: of l_0)"""
+
+    def __eq__(self, other: object) -> bool:
+        """Equal crops, weights and vector; numpy's own ``==`` gives no single answer."""
+        return (
+            isinstance(other, SemanticGroup)
+            and self.crops == other.crops
+            and self.weights == other.weights
+            and np.array_equal(self.concept_vector, other.concept_vector)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Neuron(_Frozen):
+    """One channel: the crops that excite it, their meanings, and its core neurons below."""
+
+    index: Index
+    crops: tuple[Crop, ...]
+    """V_a: the k crops with the largest activation, strongest first"""
+    activations: tuple[float, ...]
+    """φ_a of each crop, descending"""
+    semantic_groups: tuple[SemanticGroup, ...]
+    """largest first; every crop belongs to exactly one"""
+    importance: dict[Index, float] = Field(default_factory=dict)
+    """core neuron s → mean |IG| over V_a, largest first. Empty at l_0"""
+    steps: Index | None = None
+    """points N of the integration; None at l_0"""
+    completeness_error: float | None = None
+    """|Σ_s IG_s − (φ_a(x) − φ_a(0))| summed over V_a, relative to the summed |φ_a(x) − φ_a(0)|"""
+
+    @property
+    def core_neurons(self) -> tuple[int, ...]:
+        """S_a: neurons of the layer below, most important first."""
+        return tuple(self.importance)
+
+
+class Member(NamedTuple):
+    """A (neuron, semantic group) pair of the group's layer."""
+
+    neuron: Index
+    semantic_group: Index
+    """position in ``Neuron.semantic_groups``"""
+
+
+class NeuronGroup(_Frozen):
+    """G: (neuron, semantic group) pairs of a layer whose concept vectors fall together."""
+
+    id: str
+    """``LAYER/NUMBER``; numbers count from 0, largest group first"""
+    members: tuple[Member, ...]
+    crops: tuple[Crop, ...]
+    """the group's crops, those that most members share first, then the strongest"""
+    label: str | None = None
+    caption: str | None = None
+
+
+class CircuitLayer(_Frozen):
+    """One studied layer: its neurons in the circuit and the groups they form."""
+
+    name: str
+    neurons: dict[Index, Neuron]
+    groups: tuple[NeuronGroup, ...]
+
+
+class GroupEdge(_Frozen):
+    """W(G, H): signed weight with which the lower group H drives the upper group G."""
+
+    upper: str
+    lower: str
+    weight: float
+
+
+class Circuit(_Frozen):
+    """The concept circuit of one target, with the neuron circuit that it rests on."""
+
+    model: ModelInfo
+    target: Target
+    config: Config
+    images: tuple[ImageRef, ...]
+    """the concept set's images"""
+    skipped: tuple[SkippedImage, ...] = ()
+    crop_count: Index
+    """size of the concept set D in crops"""
+    layers: tuple[CircuitLayer, ...]
+    """input side first; the last holds the target"""
+    edges: tuple[GroupEdge, ...]
+    notes: tuple[str, ...] = ()
+    """what the user should know: fallbacks taken, crops too few, …"""
+    thumbnails: Mapping[Crop, bytes] = Field(default_factory=dict, exclude=True, repr=False)
+    """WebP pictures of the exemplars; crops that are nobody's exemplar have none"""
+
+    @cached_property
+    def _groups(self) -> dict[str, NeuronGroup]:
+        return {group.id: group for layer in self.layers for group in layer.groups}
+
+    def layer(self, name: str) -> CircuitLayer:
+        """The layer called ``name``; ``LayerError`` with near names if there is none."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        names = [layer.name for layer in self.layers]
+        raise LayerError(f"The circuit has no layer {name!r}.{near(name, names)}")
+
+    def group(self, id: str) -> NeuronGroup:
+        """The group called ``LAYER/NUMBER``; ``RequestError`` with near names if there is none."""
+        try:
+            return self._groups[id]
+        except KeyError:
+            raise RequestError(
+                f"The circuit has no group {id!r}.{near(id, self._groups)}"
+            ) from None
+
+    def inputs(self, id: str) -> tuple[GroupEdge, ...]:
+        """Edges into a group from the layer below, strongest first."""
+        return self._strongest(edge for edge in self.edges if edge.upper == id)
+
+    def outputs(self, id: str) -> tuple[GroupEdge, ...]:
+        """Edges from a group to the layer above, strongest first."""
+        return self._strongest(edge for edge in self.edges if edge.lower == id)
+
+    @staticmethod
+    def _strongest(edges: Any) -> tuple[GroupEdge, ...]:
+        return tuple(sorted(edges, key=lambda edge: -abs(edge.weight)))
+
+    def save(self, path: Any) -> None:
+        """Write the result into folder ``path``; see ``neurflow.storage.save_circuit``."""
+        from neurflow.storage import save_circuit
+
+        save_circuit(self, path)
+
+    def to_networkx(self) -> nx.DiGraph:
+        """The concept circuit as a graph; see ``neurflow.tables.to_networkx``."""
+        from neurflow.tables import to_networkx
+
+        return to_networkx(self)
+
+    def to_frames(self) -> dict[str, pd.DataFrame]:
+        """The circuit as pandas tables; see ``neurflow.tables.to_frames``."""
+        from neurflow.tables import to_frames
+
+        return to_frames(self)

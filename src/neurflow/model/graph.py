@@ -1,0 +1,206 @@
+"""One flat graph of the network: exported once, named layers, cut anywhere.
+
+1. ``torch.export`` traces the module with a dynamic batch dimension; ``run_decompositions({})``
+   makes the graph functional, so no node is changed after it was computed.
+2. Parameters, buffers and lifted constants become ``get_attr`` nodes: what a node needs besides
+   the input travels with it.
+3. The output of module ``P`` is the last node inside ``P`` (by ``nn_module_stack``) that something
+   outside ``P`` uses: what a forward hook on ``P`` would see.
+4. ``extract`` copies the part of the graph between any inputs and any outputs into a module. The
+   forward pass to some layers, a segment between two layers and the network above a layer are all
+   the same operation.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.export import Dim, ExportedProgram, export
+
+from neurflow.errors import ModelError
+
+aten = torch.ops.aten
+
+
+class UnsuppliedInput(Exception):
+    """``extract`` reached the network's input without passing any of the given inputs."""
+
+
+class NetworkGraph:
+    """A network as one functional ATen graph.
+
+    Attributes:
+        root: module that holds parameters, buffers and constants under flat names.
+        graph: nodes in execution order; placeholders are the network's inputs.
+        input: the placeholder of the image batch ``[batch, channel, height, width]``.
+        output: the node of the logits ``[batch, class]``.
+        output_name: deepest module whose output the logits are; ``output`` if no module returns them.
+        modules: module path → its output node, in execution order.
+        depends: nodes whose value depends on the input (the batch size included).
+    """
+
+    def __init__(self, program: ExportedProgram) -> None:
+        self.root, self.graph = _unlift(program)
+        placeholders = [node for node in self.graph.nodes if node.op == "placeholder"]
+        if len(placeholders) != 1:
+            raise ModelError(
+                f"The model takes {len(placeholders)} inputs; one batch of images is studied. "
+                "Wrap it in a module whose forward takes the images alone."
+            )
+        self.input = placeholders[0]
+        self.output = _logits(self.graph)
+        self.depends = descendants(self.input)
+        self.modules = _module_outputs(self.graph, self.depends)
+        names = [path for path, node in self.modules.items() if node is self.output]
+        self.output_name = max(names, key=lambda path: path.count("."), default="output")
+        self.modules.setdefault(self.output_name, self.output)
+        self.batch_symbol = self.input.meta["val"].shape[0].node.expr
+
+    def batch_axis(self, node: fx.Node) -> tuple[int, int] | None:
+        """(axis, rows per sample) of the batch in a node's tensor; None if it has no batch axis."""
+        for axis, size in enumerate(node.meta["val"].shape):
+            if isinstance(size, torch.SymInt):
+                multiple = size.node.expr / self.batch_symbol
+                if multiple.is_Integer:
+                    return axis, int(multiple)
+        return None
+
+
+def export_network(module: nn.Module, example: Tensor) -> NetworkGraph:
+    """Export ``module`` (in eval mode) from an example batch ``[2, channel, height, width]``.
+
+    Raises whatever ``torch.export`` raises; ``Model`` turns that into the hook fallback.
+    """
+    with torch.no_grad():
+        program = export(module, (example,), dynamic_shapes=({0: Dim("batch")},))
+    return NetworkGraph(program.run_decompositions({}))
+
+
+def extract(
+    root: nn.Module, inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]
+) -> fx.GraphModule:
+    """Module that computes ``outputs`` from ``inputs``, in their order; it returns a tuple.
+
+    Raises ``UnsuppliedInput`` if an output needs the network's input and it is not among ``inputs``.
+    """
+    graph = fx.Graph()
+    copies = {node: graph.placeholder(node.name) for node in inputs}
+    for node in ancestors(outputs, stop=inputs):
+        if node.op == "placeholder":
+            raise UnsuppliedInput(node.name)
+        copies[node] = graph.node_copy(node, copies.__getitem__)
+    graph.output(tuple(copies[node] for node in outputs))
+    return fx.GraphModule(root, graph)
+
+
+def ancestors(nodes: Iterable[fx.Node], stop: Iterable[fx.Node] = ()) -> list[fx.Node]:
+    """``nodes`` and all that they need, in execution order; not ``stop`` nor what only it needs."""
+    stop = set(stop)
+    found: set[fx.Node] = set()
+    queue = [node for node in nodes if node not in stop]
+    while queue:
+        node = queue.pop()
+        if node not in found:
+            found.add(node)
+            queue += [source for source in node.all_input_nodes if source not in stop]
+    return sorted(found)
+
+
+def descendants(node: fx.Node) -> set[fx.Node]:
+    """All nodes whose value depends on ``node``, itself included."""
+    found = {node}
+    queue = [node]
+    while queue:
+        for user in queue.pop().users:
+            if user not in found and user.op != "output":
+                found.add(user)
+                queue.append(user)
+    return found
+
+
+def arguments(node: fx.Node) -> Any:
+    """A node's arguments; what they are is up to its operation."""
+    return node.args
+
+
+def result(graph: fx.Graph) -> fx.Node:
+    """The one node that a graph returns."""
+    return arguments(graph.output_node())[0]
+
+
+def is_tensor(node: fx.Node) -> bool:
+    """Whether the node's value is one tensor."""
+    return isinstance(node.meta.get("val"), Tensor)
+
+
+def _unlift(program: ExportedProgram) -> tuple[nn.Module, fx.Graph]:
+    """Root module with all constants, and the graph that reads them by ``get_attr``."""
+    signature = program.graph_signature
+    sources = {
+        **signature.inputs_to_parameters,
+        **signature.inputs_to_buffers,
+        **signature.inputs_to_lifted_tensor_constants,
+    }
+    root = nn.Module()
+    graph = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in program.graph.nodes:
+        if node.op == "placeholder" and node.name in sources:
+            value = program.state_dict.get(sources[node.name])
+            if value is None:
+                value = program.constants[sources[node.name]]
+            root.register_buffer(node.name, value.detach(), persistent=False)
+            copies[node] = graph.get_attr(node.name)
+            copies[node].meta = dict(node.meta)
+        else:
+            copies[node] = graph.node_copy(node, copies.__getitem__)
+    graph.eliminate_dead_code()
+    return root, graph
+
+
+def _logits(graph: fx.Graph) -> fx.Node:
+    """The first two-dimensional tensor among the graph's outputs: ``[batch, class]``."""
+    results: list[Any] = []
+    fx.node.map_arg(graph.output_node().args, results.append)
+    for node in results:
+        if is_tensor(node) and node.meta["val"].ndim == 2:
+            return node
+    raise ModelError(
+        "The model returns no tensor of shape [batch, class]. "
+        "Wrap it in a module whose forward returns the logits."
+    )
+
+
+def _module_outputs(graph: fx.Graph, depends: set[fx.Node]) -> dict[str, fx.Node]:
+    """Module path → the last node of the module that is used outside it."""
+    inside: dict[str, set[fx.Node]] = {}
+    for node in graph.nodes:
+        if node.op == "call_function" and node in depends:
+            for path in _paths(node):
+                inside.setdefault(path, set()).add(node)
+    outputs = {}
+    for path, nodes in inside.items():
+        leaving = [n for n in nodes if is_tensor(n) and any(user not in nodes for user in n.users)]
+        if leaving and _is_activation(max(leaving)):
+            outputs[path] = max(leaving)
+    return dict(sorted(outputs.items(), key=operator.itemgetter(1)))
+
+
+def _paths(node: fx.Node) -> set[str]:
+    """Paths of the modules that a node lies in, the root left out."""
+    return {
+        path
+        for path, kind in node.meta.get("nn_module_stack", {}).values()
+        if path and path != kind  # helper entries of the tracer repeat one word
+    }
+
+
+def _is_activation(node: fx.Node) -> bool:
+    value = node.meta["val"]
+    return (
+        value.ndim >= 2 and value.is_floating_point() and isinstance(value.shape[0], torch.SymInt)
+    )

@@ -1,0 +1,192 @@
+"""Which outputs can be studied, where their neurons are, and which are proposed.
+
+1. A layer is a module's output with a leading batch axis. Its neurons are channels: the channel
+   axis is followed back through the graph to the operation that made it (a convolution puts
+   channels on axis 1, a linear map or a layer norm on the last axis).
+2. ``Layer.pool`` is φ: the mean over every axis that is neither batch nor channel, tokens included.
+3. Proposed are the outputs of blocks that everything flows through (no path from input to logits
+   goes round them), the last ``PROPOSED_BLOCKS`` of them, and the logits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, fx, nn
+
+from neurflow.model.graph import NetworkGraph, ancestors, arguments, aten, is_tensor
+
+PROPOSED_BLOCKS = 10
+"""block outputs proposed besides the logits; ResNet50 then gets the eleven layers of the paper"""
+
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+
+RESHAPES = (aten.view.default, aten.squeeze.dim, aten.squeeze.dims, aten.clone.default)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A module output whose channels are the neurons.
+
+    Attributes:
+        name: module path.
+        shape: of one sample, without the batch.
+        axis: channel axis, counted with the batch as axis 0.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    axis: int
+
+    @property
+    def neurons(self) -> int:
+        """Number of channels."""
+        return self.shape[self.axis - 1]
+
+    @property
+    def kind(self) -> Literal["map", "tokens", "units"]:
+        """Feature map, token sequence, or plain units."""
+        if len(self.shape) == 1:
+            return "units"
+        return "tokens" if len(self.shape) == 2 else "map"
+
+    @property
+    def spatial_axes(self) -> tuple[int, ...]:
+        """Axes of space or tokens, counted with the batch as axis 0."""
+        return tuple(a for a in range(1, len(self.shape) + 1) if a != self.axis)
+
+    def pool(self, output: Tensor) -> Tensor:
+        """φ: ``[batch, neuron]`` mean activation over space or tokens."""
+        return output.mean(self.spatial_axes) if self.spatial_axes else output
+
+    def total(self, output: Tensor) -> Tensor:
+        """``[batch, neuron]`` sum over space or tokens: how attributions are pooled."""
+        return output.sum(self.spatial_axes) if self.spatial_axes else output
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """A row of ``neurflow layers``."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: Literal["map", "tokens", "units"]
+    neurons: int
+    proposed: bool
+
+
+def layer_of(name: str, node: fx.Node) -> Layer | None:
+    """The layer at a node; None where no channel axis can be told."""
+    shape = tuple(node.meta["val"].shape[1:])
+    if any(isinstance(size, torch.SymInt) for size in shape):
+        return None
+    axis = channel_axis(node)
+    return Layer(name, shape, axis) if axis else None
+
+
+def channel_axis(node: fx.Node) -> int:
+    """Axis of the channels in a node's tensor, counted with the batch as axis 0.
+
+    Follows the first tensor argument back to the operation that put the channels where they are.
+    Where that leads nowhere: the last axis of three, the first after the batch otherwise.
+    """
+    shape = node.meta["val"].shape
+    last = len(shape) - 1
+    fallback = 2 if last == 2 else min(last, 1)
+    source = _source(node)
+    if node.op != "call_function" or last < 2 or source is None:
+        return fallback
+    if node.target in (aten.conv1d.default, aten.conv2d.default, aten.convolution.default):
+        return 1
+    if node.target in (aten.linear.default, aten.layer_norm.default):
+        return last
+    before, source_shape = channel_axis(source), source.meta["val"].shape
+    match node.target:
+        case aten.permute.default:
+            return [axis % len(shape) for axis in arguments(node)[1]].index(before)
+        case aten.transpose.int:
+            first, second = (axis % len(shape) for axis in arguments(node)[1:3])
+            return {first: second, second: first}.get(before, before)
+        case aten.cat.default:
+            return before
+    if before == len(source_shape) - 1 and source_shape[-1] == shape[-1]:
+        return last
+    if before <= last and source_shape[before] == shape[before]:
+        return before
+    return fallback
+
+
+def _source(node: fx.Node) -> fx.Node | None:
+    """The first tensor that a node is computed from; results of several tensors are seen through."""
+    for source in node.all_input_nodes:
+        while isinstance(source.meta.get("val"), tuple | list) and source.all_input_nodes:
+            source = source.all_input_nodes[0]
+        if is_tensor(source):
+            return source
+    return None
+
+
+def proposed_layers(network: NetworkGraph, module: nn.Module) -> list[str]:
+    """Names of the layers studied by default, input side first, the logits last.
+
+    Candidates are modules with children; what lies inside a repeated block (a class of its own, used
+    more than once) is a detail of that block. A network with hardly any such modules (VGG, a plain
+    ``nn.Sequential``) offers its modules without parameters instead: non-linearities and pooling.
+    """
+    modules = dict(module.named_modules())
+    parents = {path: type(child) for path, child in modules.items() if any(child.children())}
+    counts = Counter(parents.values())
+    repeated = [p for p, kind in parents.items() if counts[kind] > 1 and kind not in CONTAINERS]
+    plain = [path for path, child in modules.items() if not any(True for _ in child.parameters())]
+    through = _bottlenecks(network) - _reshapes_to(network.output)
+
+    def outputs(paths: Iterable[str]) -> dict[fx.Node, str]:
+        return {
+            node: path
+            for path in sorted(paths, key=lambda p: (p.count("."), p))
+            if (node := network.modules.get(path)) in through
+            and node.target not in RESHAPES
+            and not any(path.startswith(f"{block}.") for block in repeated)
+        }
+
+    blocks = outputs(parents)
+    if len(blocks) < 2:
+        blocks = outputs(plain) or outputs(network.modules)
+    names = [blocks[node] for node in sorted(blocks)]
+    return [*names[-PROPOSED_BLOCKS:], network.output_name]
+
+
+def _reshapes_to(node: fx.Node) -> set[fx.Node]:
+    """The node and those it is a mere reshape of."""
+    found = {node}
+    while node.target in RESHAPES:
+        node = node.all_input_nodes[0]
+        found.add(node)
+    return found
+
+
+def _bottlenecks(network: NetworkGraph) -> set[fx.Node]:
+    """Nodes that every path from the input to the logits passes.
+
+    Along the execution order, count the values that are computed and still awaited: where only one
+    is, everything that follows depends on the input through it alone.
+    """
+    nodes = [n for n in ancestors([network.output]) if n in network.depends and is_data(n)]
+    position = {node: i for i, node in enumerate(nodes)}
+    found, open_until = set(), -1
+    for i, node in enumerate(nodes):
+        # open_until: the last place at which a value made before node i is still used
+        if open_until <= i:
+            found.add(node)
+        uses = [position[user] for user in node.users if user in position]
+        open_until = max([open_until, *uses])
+    return found
+
+
+def is_data(node: fx.Node) -> bool:
+    """Whether the node carries activations (a tensor or several), not a size."""
+    return isinstance(node.meta.get("val"), Tensor | tuple | list)

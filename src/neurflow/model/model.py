@@ -1,0 +1,194 @@
+"""A classifier as the method needs it: named layers, outputs at any of them, segments between two."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, fx, nn
+
+from neurflow.circuit import ModelInfo, Target
+from neurflow.errors import LayerError, ModelError, TargetError, near
+from neurflow.model.graph import NetworkGraph, export_network, extract
+from neurflow.model.layers import Layer, LayerInfo, layer_of, proposed_layers
+from neurflow.model.preprocessing import Preprocessing, Transform, picture_of
+from neurflow.model.segment import Segment
+
+
+class Model:
+    """A trained classifier with what it takes to feed and to read it.
+
+    Args:
+        module: maps images ``[batch, channel, height, width]`` to logits ``[batch, class]``.
+            It is put into eval mode.
+        transform: maps a PIL picture to the input ``[channel, height, width]``; default is
+            ImageNet's preprocessing.
+        class_names: in the order of the logits; default is the class numbers.
+        reference, weights, options: how ``load_model`` loads it again; kept in the result.
+
+    Raises:
+        ModelError: weights that are not finite, or a transform that makes no image tensor.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        transform: Transform | None = None,
+        class_names: Sequence[str] | None = None,
+        reference: str | None = None,
+        weights: str | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        self.module = module.eval().requires_grad_(False)
+        self.transform = transform or Preprocessing()
+        self._class_names = tuple(class_names) if class_names else None
+        self._reference = reference or type(module).__name__
+        self._weights, self._options = weights, options or {}
+        for name, tensor in module.state_dict().items():
+            if tensor.is_floating_point() and not tensor.isfinite().all():
+                raise ModelError(
+                    f"The weights are not finite: {name} holds NaN or infinity. "
+                    "Load a checkpoint from before training diverged."
+                )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters live."""
+        first = next(iter(self.module.state_dict().values()), torch.empty(0))
+        return first.device
+
+    @cached_property
+    def input_size(self) -> tuple[int, int, int]:
+        """Channels, height and width of the input, as the transform makes them."""
+        try:
+            made = self.transform(Image.new("RGB", (300, 300), (127, 127, 127)))
+        except Exception as error:  # the transform is the user's code and may raise anything
+            raise ModelError(f"The transform fails on a plain RGB picture: {error!r}") from error
+        if not isinstance(made, Tensor) or made.ndim != 3:
+            raise ModelError("The transform must return a tensor [channel, height, width].")
+        channels, height, width = made.shape
+        return channels, height, width
+
+    @cached_property
+    def graph(self) -> NetworkGraph:
+        """The network as one graph, exported at first use."""
+        example = torch.zeros(2, *self.input_size, device=self.device)
+        return export_network(self.module, example)
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """Names in the order of the logits."""
+        count = self.graph.output.meta["val"].shape[1]
+        if self._class_names is None:
+            return tuple(map(str, range(count)))
+        if len(self._class_names) != count:
+            raise ModelError(
+                f"{len(self._class_names)} class names for {count} logits. "
+                "Give one name for each, in the order of the logits."
+            )
+        return self._class_names
+
+    @cached_property
+    def info(self) -> ModelInfo:
+        """What the result records about the model."""
+        digest = hashlib.sha256()
+        for name, tensor in self.module.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy())
+        return ModelInfo(
+            reference=self._reference,
+            weights=self._weights,
+            digest=digest.hexdigest(),
+            input_size=self.input_size,
+            options=self._options,
+        )
+
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """All outputs that can be studied, in execution order."""
+        proposed = set(self.proposed_layers())
+        return tuple(
+            LayerInfo(layer.name, layer.shape, layer.kind, layer.neurons, layer.name in proposed)
+            for layer in self._layers.values()
+        )
+
+    def proposed_layers(self) -> tuple[str, ...]:
+        """The layers studied by default: block outputs and the logits, input side first."""
+        return tuple(proposed_layers(self.graph, self.module))
+
+    @cached_property
+    def _layers(self) -> dict[str, Layer]:
+        found = ((name, layer_of(name, node)) for name, node in self.graph.modules.items())
+        return {name: layer for name, layer in found if layer is not None}
+
+    def layer(self, name: str) -> Layer:
+        """The layer called ``name``; ``LayerError`` with near names if there is none."""
+        try:
+            return self._layers[name]
+        except KeyError:
+            there = name in dict(self.module.named_modules())
+            reason = "does not run in forward or makes no activation" if there else "does not exist"
+            raise LayerError(
+                f"Layer {name!r} {reason}.{near(name, self._layers)} List them: neurflow layers MODEL"
+            ) from None
+
+    def node(self, name: str) -> fx.Node:
+        """The graph node of a layer's output."""
+        return self.graph.modules[self.layer(name).name]
+
+    def outputs(self, nodes: Sequence[fx.Node]) -> fx.GraphModule:
+        """Module from images to the values of ``nodes``, in their order, as a tuple."""
+        return extract(self.graph.root, [self.graph.input], nodes)
+
+    def segment(self, lower: str, upper: str) -> Segment:
+        """The part of the network between two layers."""
+        return Segment(self.graph, self.layer(lower), self.layer(upper))
+
+    def target(self, target: str | int | Target) -> Target:
+        """What to explain, from what a user types.
+
+        A class name or index, ``LAYER/NEURON``, or ``CLASS-CLASS`` for a difference. Names are
+        compared without regard to case. Raises ``TargetError`` for an unknown or ambiguous one.
+        """
+        if isinstance(target, Target):
+            return target
+        text, logits = str(target).strip(), self.graph.output_name
+        layer, _, neuron = text.rpartition("/")
+        if neuron.isdigit() and layer in self._layers:
+            if int(neuron) >= self.layer(layer).neurons:
+                raise TargetError(
+                    f"Layer {layer!r} has neurons 0 to {self.layer(layer).neurons - 1}, not {neuron}."
+                )
+            return Target(layer=layer, neuron=int(neuron), name=text)
+        found = self._classes(text)
+        if not found and "-" in text:
+            for cut in (i for i, letter in enumerate(text) if letter == "-"):
+                plus, minus = self._classes(text[:cut]), self._classes(text[cut + 1 :])
+                if len(plus) == len(minus) == 1:
+                    name = f"{self.class_names[plus[0]]} - {self.class_names[minus[0]]}"
+                    return Target(layer=logits, neuron=plus[0], minus=minus[0], name=name)
+        if len(found) > 1:
+            raise TargetError(f"{text!r} names classes {found}. Give one of these numbers instead.")
+        if not found:
+            raise TargetError(f"There is no class {text!r}.{near(text, self.class_names)}")
+        return Target(layer=logits, neuron=found[0], name=self.class_names[found[0]])
+
+    def _classes(self, text: str) -> list[int]:
+        """Indices of the classes that ``text`` names, by exact name or else by number."""
+        wanted = text.strip().casefold().replace("_", " ")
+        found = [
+            i
+            for i, name in enumerate(self.class_names)
+            if name.casefold().replace("_", " ") == wanted
+        ]
+        if not found and wanted.isdigit() and int(wanted) < len(self.class_names):
+            return [int(wanted)]
+        return found
+
+    def picture(self, pixels: Tensor) -> Image.Image:
+        """An input ``[channel, height, width]`` as a picture to look at."""
+        return picture_of(pixels, self.transform)

@@ -1,0 +1,111 @@
+"""Where a run keeps what it has computed, so that a killed one goes on where it was.
+
+A workspace belongs to one request (model, images, target, layers, configuration). Every write is
+atomic; a file is either whole or not there. Without a folder it is a temporary one, removed at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurflow.errors import RequestError, WorkError
+
+
+class Workspace:
+    """Intermediate results of one run, by name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def read(self, name: str, default: Any = None) -> Any:
+        """The JSON value called ``name``, or ``default`` if it was not written."""
+        try:
+            return json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return default
+
+    def write(self, name: str, value: Any) -> None:
+        """Keep a JSON value."""
+        write_atomically(self.folder / f"{name}.json", json.dumps(value).encode())
+
+    def array(self, name: str, shape: tuple[int, ...]) -> Path:
+        """File of a float32 array to be filled in place; made if it is not there."""
+        file = self.folder / f"{name}.npy"
+        if not file.exists():
+            partial = file.with_suffix(".partial")
+            with guard_disk():
+                with partial.open("wb") as handle:
+                    np.lib.format.write_array_header_1_0(
+                        handle, {"descr": "<f4", "fortran_order": False, "shape": shape}
+                    )
+                    handle.truncate(handle.tell() + 4 * int(np.prod(shape)))
+                os.replace(partial, file)
+        return file
+
+    def clear(self) -> None:
+        """Drop the intermediate results, once the circuit is stored; the request stays."""
+        for file in self.folder.iterdir():
+            if file.name != "request.json":
+                file.unlink()
+
+
+@contextlib.contextmanager
+def open_workspace(out: Path | None, request: dict[str, Any]) -> Iterator[Workspace]:
+    """The workspace of a request: ``out/work``, or a temporary folder.
+
+    Raises:
+        RequestError: ``out`` holds the work or the result of another request.
+    """
+    if out is None:
+        with tempfile.TemporaryDirectory(prefix="neurflow-") as folder:
+            yield Workspace(Path(folder))
+        return
+    if out.exists() and not out.is_dir():
+        raise RequestError(f"{out} is a file. Give a folder for the result: --out FOLDER.")
+    if out.is_dir() and any(out.iterdir()) and not (out / "work" / "request.json").exists():
+        raise RequestError(f"{out} is not empty and no run of neurflow. Give another --out.")
+    with guard_disk():
+        workspace = Workspace(out / "work")
+    found = workspace.read("request")
+    if found is not None and found != request:
+        differing = [key for key in request if found.get(key) != request[key]]
+        raise RequestError(
+            f"{out} belongs to another run (it differs in {', '.join(differing)}). "
+            f"Give another --out, or remove it: rm -r {out}"
+        )
+    workspace.write("request", request)
+    yield workspace
+
+
+def write_atomically(file: Path, data: bytes) -> None:
+    """Write a file so that a kill leaves either the old one or the new one."""
+    partial = file.with_name(f".{file.name}.partial")
+    with guard_disk():
+        with partial.open("wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(partial, file)
+
+
+@contextlib.contextmanager
+def guard_disk() -> Iterator[None]:
+    """Turn a full disk or a folder without write permission into an error with a cure."""
+    try:
+        yield
+    except OSError as error:
+        free = shutil.disk_usage("/").free // 2**20
+        raise WorkError(
+            f"Cannot write {error.filename}: {error.strerror} ({free} MiB free). "
+            "Make room or choose another folder; the same command then goes on."
+        ) from None
