@@ -1,0 +1,142 @@
+"""From what the stages found to the frozen ``Circuit``, with pictures of the exemplars."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+from PIL import Image
+
+from neurflow.activations import Activations, CropSet
+from neurflow.circuit import (
+    CircuitLayer,
+    Crop,
+    GroupEdge,
+    Member,
+    Neuron,
+    NeuronGroup,
+    SemanticGroup,
+)
+from neurflow.concepts import Concept
+from neurflow.config import Config
+from neurflow.core_neurons import Core
+from neurflow.groups import Groups, group_interactions, neuron_groups
+from neurflow.model import Model
+
+GROUP_CROPS = 64
+"""crops listed for a group"""
+PICTURED = 16
+"""crops of a group that get a thumbnail; of a semantic group a quarter of it"""
+THUMBNAIL = 112
+"""longest side of a thumbnail in pixels"""
+
+
+def assemble(
+    activations: Activations,
+    layers: Sequence[str],
+    concepts: Mapping[str, Mapping[int, Concept]],
+    cores: Mapping[str, Mapping[int, Core]],
+    config: Config,
+) -> tuple[tuple[CircuitLayer, ...], tuple[GroupEdge, ...]]:
+    """Group each layer's neurons, weigh the groups' interactions, and freeze both."""
+    groups = {name: neuron_groups(concepts[name], config) for name in layers}
+    frozen = []
+    for name in layers:
+        neurons = {
+            a: _neuron(a, concept, cores.get(name, {}).get(a), activations.crops, config)
+            for a, concept in concepts[name].items()
+        }
+        frozen.append(
+            CircuitLayer(
+                name=name,
+                neurons=neurons,
+                groups=tuple(
+                    NeuronGroup(
+                        id=f"{name}/{i}", members=tuple(members), crops=_exemplars(members, neurons)
+                    )
+                    for i, members in enumerate(groups[name])
+                ),
+            )
+        )
+    return tuple(frozen), tuple(_edges(activations, layers, groups, concepts, cores, config))
+
+
+def _neuron(
+    index: int, concept: Concept, core: Core | None, crops: CropSet, config: Config
+) -> Neuron:
+    parts = tuple(
+        SemanticGroup(
+            crops=tuple(positions.tolist()),
+            weights=dict(core.weights[i]) if core else {},
+            concept_vector=concept.vectors[i],
+        )
+        for i, positions in enumerate(concept.parts)
+    )
+    return Neuron(
+        index=index,
+        crops=tuple(map(crops.crop, concept.crops)),
+        activations=tuple(concept.phi.tolist()),
+        semantic_groups=parts,
+        importance=dict(core.importance) if core else {},
+        steps=config.steps if core else None,
+        completeness_error=core.completeness_error if core else None,
+    )
+
+
+def _exemplars(members: Sequence[Member], neurons: Mapping[int, Neuron]) -> tuple[Crop, ...]:
+    """A group's crops: those most members share first, then the strongest for their neuron."""
+    shared: Counter[Crop] = Counter()
+    strength: dict[Crop, float] = {}
+    for a, i in members:
+        neuron = neurons[a]
+        peak = abs(neuron.activations[0]) or 1.0
+        for position in neuron.semantic_groups[i].crops:
+            crop = neuron.crops[position]
+            shared[crop] += 1
+            strength[crop] = max(strength.get(crop, -np.inf), neuron.activations[position] / peak)
+    order = sorted(shared, key=lambda crop: (-shared[crop], -strength[crop], crop))
+    return tuple(order[:GROUP_CROPS])
+
+
+def _edges(
+    activations: Activations,
+    layers: Sequence[str],
+    groups: Mapping[str, Groups],
+    concepts: Mapping[str, Mapping[int, Concept]],
+    cores: Mapping[str, Mapping[int, Core]],
+    config: Config,
+) -> Iterator[GroupEdge]:
+    for position, (lower, upper) in enumerate(pairwise(layers)):
+        previous = layers[max(position - 1, 0)]
+        found = group_interactions(
+            groups[upper],
+            groups[lower],
+            (concepts[upper], concepts[lower]),
+            cores[upper],
+            activations[previous],
+            config,
+        )
+        for (g, h), weight in sorted(found.items()):
+            yield GroupEdge(upper=f"{upper}/{g}", lower=f"{lower}/{h}", weight=weight)
+
+
+def thumbnails(model: Model, crops: CropSet, layers: Sequence[CircuitLayer]) -> dict[Crop, bytes]:
+    """WebP pictures of the crops that a person will be shown."""
+    wanted: set[Crop] = set()
+    for layer in layers:
+        for group in layer.groups:
+            wanted.update(group.crops[:PICTURED])
+        for neuron in layer.neurons.values():
+            for part in neuron.semantic_groups:
+                wanted.update(neuron.crops[position] for position in part.crops[: PICTURED // 4])
+    return {crop: _webp(model.picture(crops.pixels_of(crop))) for crop in sorted(wanted)}
+
+
+def _webp(picture: Image.Image) -> bytes:
+    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    data = io.BytesIO()
+    picture.save(data, "WEBP", quality=80)
+    return data.getvalue()

@@ -1,0 +1,146 @@
+"""Arguments and options that commands share, and the hyperparameters as options.
+
+Every field of ``Config`` is an option by itself: its name, default and description are written
+once, in ``neurflow.config``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import typer
+from pydantic.fields import FieldInfo
+
+from neurflow.config import Config
+from neurflow.errors import RequestError
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON; all else goes to stderr.")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="On failure, show where in the code.")]
+NoOpen = Annotated[bool, typer.Option("--no-open", help="Do not open the page in a browser.")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a result, as given to --out.")]
+
+ModelReference = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="torchvision:NAME, timm:NAME or file:module.py:factory."),
+]
+_MODEL = "Model"
+Weights = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE|NAME",
+        help="A state dict or safetensors file, a name of the library's, or random.",
+        rich_help_panel=_MODEL,
+    ),
+]
+Mean = Annotated[
+    str | None,
+    typer.Option(
+        metavar="M[,M,M]",
+        help="Mean of the normalisation, one for all channels or one each.",
+        rich_help_panel=_MODEL,
+    ),
+]
+Std = Annotated[
+    str | None,
+    typer.Option(metavar="S[,S,S]", help="Standard deviation, likewise.", rich_help_panel=_MODEL),
+]
+Resize = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PIXELS",
+        min=1,
+        help="Short side of an image before its centre is cut out.",
+        rich_help_panel=_MODEL,
+    ),
+]
+InputSize = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PIXELS", min=1, help="Height and width of the input.", rich_help_panel=_MODEL
+    ),
+]
+ClassNames = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Names of the classes, one a line, in the order of the logits.",
+        rich_help_panel=_MODEL,
+    ),
+]
+Device = Annotated[
+    str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, mps.", rich_help_panel=_MODEL)
+]
+
+
+def numbers(text: str | None, option: str) -> float | tuple[float, ...] | None:
+    """``"0.5"`` → 0.5; ``"0.4,0.5,0.6"`` → (0.4, 0.5, 0.6). ``RequestError`` for other text."""
+    if text is None:
+        return None
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise RequestError(
+            f"{option} {text!r} is no number and no list of numbers. "
+            f"Write {option} 0.5 or {option} 0.485,0.456,0.406"
+        ) from None
+    return values[0] if len(values) == 1 else values
+
+
+def names(text: str | None) -> list[str] | None:
+    """``"a, b"`` → ``["a", "b"]``."""
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each field of ``Config``, in place of its ``**values``."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    options = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(name, field)
+        )
+        for name, field in Config.model_fields.items()
+    ]
+    parameters = [*own, *options]
+    # typer reads both: the signature for order and defaults, the annotations for types.
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+def config_from(values: dict[str, Any]) -> Config:
+    """The ``Config`` of the options that were given; ``RequestError`` for a value out of range."""
+    given = {name: value for name, value in values.items() if value is not None}
+    for name, value in given.items():
+        if get_origin(Config.model_fields[name].annotation) is tuple:
+            given[name] = names(value)
+    return Config(**given)
+
+
+def _option(name: str, field: FieldInfo) -> Any:
+    option = typer.Option(
+        f"--{name.replace('_', '-')}",
+        help=f"{field.description}.",
+        show_default=_shown(field.default),
+        rich_help_panel="Method",
+    )
+    return Annotated[_type(field.annotation) | None, option]
+
+
+def _type(annotation: Any) -> Any:
+    """What the command line parses itself; all else is text that ``Config`` makes sense of."""
+    if annotation is int or get_origin(annotation) is Literal:
+        return annotation
+    kinds = {get_args(kind)[0] if get_args(kind) else kind for kind in get_args(annotation)}
+    return int if kinds == {int, type(None)} else str
+
+
+def _shown(default: Any) -> str | bool:
+    if default is None:
+        return False
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)

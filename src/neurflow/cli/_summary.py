@@ -1,0 +1,177 @@
+"""A circuit as words: for a terminal of 80 columns, and as data for ``--json``.
+
+Both are bounded: ``top`` groups of a layer, ``top`` inputs of a group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from neurflow.circuit import Circuit, CircuitLayer, Crop, GroupEdge, NeuronGroup
+from neurflow.cli._terminal import plain
+
+
+def counts(circuit: Circuit) -> str:
+    """How large the circuit is, in one line."""
+    neurons = sum(len(layer.neurons) for layer in circuit.layers)
+    groups = sum(len(layer.groups) for layer in circuit.layers)
+    return ", ".join(
+        (
+            _count(len(circuit.images), "image"),
+            _count(circuit.crop_count, "crop"),
+            _count(len(circuit.layers), "layer"),
+            _count(neurons, "neuron"),
+            _count(groups, "group"),
+        )
+    )
+
+
+def circuit_data(circuit: Circuit, layers: Sequence[CircuitLayer], top: int) -> dict[str, Any]:
+    """What ``circuit_text`` shows, as data."""
+    return {
+        "target": circuit.target.model_dump(),
+        "model": circuit.model.model_dump(mode="json"),
+        "images": len(circuit.images),
+        "skipped": len(circuit.skipped),
+        "crops": circuit.crop_count,
+        "notes": list(circuit.notes),
+        "layers": [
+            {
+                "name": layer.name,
+                "neurons": len(layer.neurons),
+                "groups": len(layer.groups),
+                "largest": [_brief(circuit, group, top) for group in layer.groups[:top]],
+            }
+            for layer in layers
+        ],
+    }
+
+
+def _brief(circuit: Circuit, group: NeuronGroup, top: int) -> dict[str, Any]:
+    return {
+        "id": group.id,
+        "label": group.label,
+        "members": len(group.members),
+        "inputs": {edge.lower: edge.weight for edge in circuit.inputs(group.id)[:top]},
+    }
+
+
+def circuit_text(
+    circuit: Circuit, layers: Sequence[CircuitLayer], top: int
+) -> list[RenderableType]:
+    """The circuit from its target down: groups, and what drives each most."""
+    shown: list[RenderableType] = [heading(circuit)]
+    for layer in reversed(layers):
+        title = Text.assemble(
+            "\n",
+            (plain(layer.name), "bold"),
+            f"   {_count(len(layer.neurons), 'neuron')} in {_count(len(layer.groups), 'group')}",
+        )
+        shown += [title, _groups(circuit, layer.groups[:top], top)]
+        if (rest := len(layer.groups) - top) > 0:
+            shown.append(Text(f"  … and {_count(rest, 'smaller group')}", style="dim"))
+    shown += [Text(f"\nNote: {plain(note)}", style="yellow") for note in circuit.notes]
+    return shown
+
+
+def heading(circuit: Circuit) -> Text:
+    """What was explained, and by how much."""
+    return Text.assemble(
+        (plain(circuit.target.name), "bold"),
+        f" by {plain(circuit.model.reference)}\n{counts(circuit)}",
+    )
+
+
+def _groups(circuit: Circuit, groups: Iterable[NeuronGroup], top: int) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(overflow="fold", min_width=12, max_width=26)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold", ratio=1)
+    for group in groups:
+        name = Text(f"  {plain(group.id)}")
+        if group.label:
+            name.append(f"\n  {plain(group.label)}", style="italic")
+        inputs = _weights(circuit.inputs(group.id)[:top], upward=False)
+        size = _count(len(group.members), "member")
+        table.add_row(name, size, Text("← ").append(inputs) if inputs else "")
+    return table
+
+
+def _weights(edges: Sequence[GroupEdge], upward: bool) -> Text:
+    parts = []
+    for edge in edges:
+        style = "green" if edge.weight >= 0 else "red"
+        number = Text(f"{edge.weight:+.2f}", style=style)
+        parts.append(
+            number.append(f" {plain(edge.upper if upward else edge.lower)}", style="default")
+        )
+    return Text(", ").join(parts)
+
+
+def group_data(circuit: Circuit, group: NeuronGroup, top: int) -> dict[str, Any]:
+    """What ``group_text`` shows, as data."""
+    return {
+        "id": group.id,
+        "label": group.label,
+        "caption": group.caption,
+        "members": [
+            {"neuron": a, "semantic_group": i, "weights": dict(strongest)}
+            for a, i, strongest in _members(circuit, group, top)
+        ],
+        "inputs": {edge.lower: edge.weight for edge in circuit.inputs(group.id)[:top]},
+        "outputs": {edge.upper: edge.weight for edge in circuit.outputs(group.id)[:top]},
+        "crops": [
+            {"image": circuit.images[crop.image].name, "box": list(crop.box)}
+            for crop in group.crops[:top]
+        ],
+    }
+
+
+Strongest = list[tuple[int, float]]
+
+
+def _members(circuit: Circuit, group: NeuronGroup, top: int) -> list[tuple[int, int, Strongest]]:
+    """(neuron, semantic group, its strongest core neurons with weights) of the first members."""
+    layer = circuit.layer(group.id.rpartition("/")[0])
+    found = []
+    for a, i in group.members[:top]:
+        weights = layer.neurons[a].semantic_groups[i].weights
+        strongest = sorted(weights.items(), key=lambda item: -abs(item[1]))[:top]
+        found.append((a, i, strongest))
+    return found
+
+
+def group_text(circuit: Circuit, group: NeuronGroup, top: int) -> RenderableType:
+    """One group: its members with the neurons that drive them, inputs, outputs, crops."""
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold", ratio=1)
+    for a, i, strongest in _members(circuit, group, top):
+        driven = ", ".join(f"{weight:+.2f} {s}" for s, weight in strongest)
+        table.add_row(f"  neuron {a}, meaning {i}", f"← neurons {driven}" if driven else "")
+    if (rest := len(group.members) - top) > 0:
+        table.add_row(f"  … and {rest} more", "")
+    for title, edges, upward in (
+        ("inputs", circuit.inputs(group.id), False),
+        ("outputs", circuit.outputs(group.id), True),
+    ):
+        if edges:
+            table.add_row(title, _weights(edges[:top], upward))
+    table.add_row("crops", Text("\n".join(_crop(circuit, crop) for crop in group.crops[:top])))
+    words = [Text(plain(text), style="italic") for text in (group.label, group.caption) if text]
+    size = f"   {_count(len(group.members), 'member')}, {_count(len(group.crops), 'crop')}"
+    return Group(Text.assemble((plain(group.id), "bold"), size), *words, table)
+
+
+def _crop(circuit: Circuit, crop: Crop) -> str:
+    left, top, right, bottom = crop.box
+    return f"{plain(circuit.images[crop.image].name)} at {left},{top} to {right},{bottom}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

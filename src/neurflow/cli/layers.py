@@ -1,0 +1,64 @@
+"""``neurflow layers``: what of a network can be studied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from neurflow.cli._options import (
+    ClassNames,
+    Debug,
+    InputSize,
+    Json,
+    ModelReference,
+    Weights,
+)
+from neurflow.cli._terminal import terminal
+
+if TYPE_CHECKING:
+    from neurflow.model.layers import LayerInfo
+
+
+def layers(
+    model: ModelReference,
+    weights: Weights = "random",
+    input_size: InputSize = None,
+    class_names: ClassNames = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """List the outputs that can be studied, with shapes; * marks those studied by default."""
+    from neurflow.model import load_model
+
+    with terminal(as_json, debug) as ui:
+        loaded = load_model(
+            model,
+            weights,
+            input_size=input_size,
+            class_names=class_names,
+        )
+        found = loaded.layers()
+        proposed = ",".join(loaded.proposed_layers())
+        ui.result(
+            {"model": model, "layers": [asdict(layer) for layer in found]},
+            _table(found),
+            Text(f"\n* studied unless --layers says otherwise: --layers {proposed}"),
+        )
+
+
+def _table(found: Sequence[LayerInfo]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("")
+    table.add_column("layer", overflow="fold")
+    table.add_column("shape")
+    table.add_column("kind")
+    table.add_column("neurons", justify="right")
+    for layer in found:
+        shape = " × ".join(map(str, layer.shape))
+        mark = "*" if layer.proposed else ""
+        table.add_row(mark, Text(layer.name), shape, layer.kind, str(layer.neurons))
+    return table

@@ -1,0 +1,35 @@
+"""``neurflow report``: a circuit as one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from neurflow.cli._options import Debug, Json, NoOpen, Run
+from neurflow.cli._terminal import terminal
+
+
+def report(
+    run: Run,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--out", metavar="FILE", help="Page to write.", show_default="RUN/report.html"
+        ),
+    ] = None,
+    no_open: NoOpen = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write a circuit as one self-contained HTML file that opens from disk, offline."""
+    from neurflow.report import write_report
+    from neurflow.storage import load_circuit
+
+    with terminal(as_json, debug) as ui:
+        page = write_report(load_circuit(run), out or run / "report.html")
+        size = page.stat().st_size
+        ui.result({"report": str(page), "bytes": size}, Text(f"{page} ({size / 2**20:.1f} MiB)"))
+        ui.open_page(page, wanted=not no_open)

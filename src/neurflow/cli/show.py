@@ -1,0 +1,37 @@
+"""``neurflow show``: a circuit in the terminal."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from neurflow.cli._options import Debug, Json, Run
+from neurflow.cli._terminal import terminal
+from neurflow.errors import RequestError
+
+
+def show(
+    run: Run,
+    layer: Annotated[str | None, typer.Option(help="Show this layer alone.")] = None,
+    group: Annotated[
+        str | None, typer.Option(metavar="LAYER/NUMBER", help="Show this group in detail.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="List at most so many of everything.")] = 5,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show a circuit: from its target down, the groups of each layer and what drives them."""
+    from neurflow.cli._summary import circuit_data, circuit_text, group_data, group_text
+    from neurflow.storage import load_circuit
+
+    with terminal(as_json, debug) as ui:
+        if layer and group:
+            raise RequestError("Give either --layer or --group, not both.")
+        circuit = load_circuit(run)
+        if group:
+            found = circuit.group(group)
+            ui.result(group_data(circuit, found, top), group_text(circuit, found, top))
+        else:
+            layers = [circuit.layer(layer)] if layer else list(circuit.layers)
+            ui.result(circuit_data(circuit, layers, top), *circuit_text(circuit, layers, top))

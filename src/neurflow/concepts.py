@@ -1,0 +1,81 @@
+"""Neuron concepts and their meanings.
+
+1. ``V_a``: the ``k`` crops of ``D`` with the largest activation ``φ_a`` (``activations.top_crops``).
+2. ``V_a^i``: Ward clusters of those crops by their pooled activations **at the previous layer**;
+   at ``l_0``, which has none below it among the studied ones, at ``l_0`` itself.
+3. The concept vector of ``V_a^i``: the mean of those activations over its crops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurflow.activations import Activations, blocks, top_crops
+from neurflow.clustering import ward_clusters
+from neurflow.config import Config
+
+
+@dataclass(frozen=True)
+class Concept:
+    """What excites a neuron, by meaning.
+
+    Attributes:
+        crops: ``[k]`` crop numbers, strongest first.
+        phi: ``[k]`` activations.
+        meaning: ``[k]`` semantic group of each crop, numbered from the largest.
+        vectors: ``[semantic group, neuron of the previous layer]`` concept vectors.
+    """
+
+    crops: np.ndarray
+    phi: np.ndarray
+    meaning: np.ndarray
+    vectors: np.ndarray
+
+    @property
+    def parts(self) -> list[np.ndarray]:
+        """Positions in ``crops`` of each semantic group."""
+        return [np.flatnonzero(self.meaning == i) for i in range(len(self.vectors))]
+
+
+def find_concepts(
+    activations: Activations,
+    layer: str,
+    previous: str,
+    neurons: Iterable[int],
+    config: Config,
+    *,
+    minus: int | None = None,
+) -> dict[int, Concept]:
+    """Concepts of some neurons of a layer.
+
+    Args:
+        activations: φ of the studied layers on all crops.
+        layer: where the neurons are.
+        previous: the layer whose activations tell meanings apart; ``layer`` itself at l_0.
+        neurons: their indices.
+        config: k, largest number of semantic groups, crops per image, seed.
+        minus: class whose activation is subtracted, for a difference.
+    """
+    neurons = sorted(set(neurons))
+    images = activations.crops.image_of(np.arange(len(activations.crops)))
+    numbers, phi = top_crops(
+        blocks(activations[layer], neurons, minus),
+        config.k,
+        images=images,
+        per_image=config.crops_per_image,
+    )
+    return {
+        neuron: concept(crops, values, activations[previous], config)
+        for neuron, crops, values in zip(neurons, numbers, phi, strict=True)
+    }
+
+
+def concept(crops: np.ndarray, phi: np.ndarray, previous: np.ndarray, config: Config) -> Concept:
+    """One neuron's crops split into meanings by ``previous`` ``[crop, neuron]``."""
+    points = np.asarray(previous[crops], dtype=np.float64)
+    meaning = ward_clusters(points, config.max_semantic_groups, seed=config.seed)
+    vectors = [points[meaning == i].mean(axis=0) for i in range(meaning.max() + 1)]
+    return Concept(crops, phi, meaning, np.array(vectors, dtype=np.float32))

@@ -1,0 +1,58 @@
+"""Core concept neurons, and the weights with which they act.
+
+For a target neuron ``a`` with concept ``V_a`` and attributions ``T(a, s, v)`` of each crop:
+
+1. importance of ``s``: the mean over ``V_a`` of ``|T(a, s, v)|``;
+2. ``S_a``: the ``τ`` lower neurons of largest importance, ties by index;
+3. ``w(a, s, V_a^i) = T(a, s, V_a^i) / Σ_{s' in S_a} |T(a, s', V_a^i)|`` where
+   ``T(a, s, V_a^i)`` is the signed mean over the semantic group: all ``T`` are taken first, the sum
+   once, so that absolute weights add up to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurflow.attribution.streaming import Scores
+
+
+@dataclass(frozen=True)
+class Core:
+    """S_a with its weights.
+
+    Attributes:
+        importance: core neuron → mean |IG|, largest first.
+        weights: for each semantic group, core neuron → signed weight; empty where nothing acts.
+        completeness_error: of the integration, relative, over V_a.
+    """
+
+    importance: Mapping[int, float]
+    weights: tuple[Mapping[int, float], ...]
+    completeness_error: float
+
+
+def core_neurons(importance: np.ndarray, tau: int) -> np.ndarray:
+    """S_a: indices of the ``tau`` largest of ``importance`` ``[neuron]``, largest first."""
+    return np.argsort(-importance, kind="stable")[:tau]
+
+
+def interaction_weights(signed: np.ndarray) -> np.ndarray:
+    """``w`` ``[core neuron]`` from signed importances ``[core neuron]``; zeros if all are zero."""
+    total = np.abs(signed).sum()
+    return signed / total if total > 0 else np.zeros_like(signed)
+
+
+def select_core(scores: Scores, tau: int) -> Core:
+    """S_a and w(a, s, V_a^i) of one target neuron."""
+    chosen = core_neurons(scores.importance, tau)
+    weights = []
+    for signed in scores.signed:
+        values = interaction_weights(signed[chosen])
+        weights.append(
+            dict(zip(chosen.tolist(), values.tolist(), strict=True)) if values.any() else {}
+        )
+    importance = dict(zip(chosen.tolist(), scores.importance[chosen].tolist(), strict=True))
+    return Core(importance, tuple(weights), scores.completeness_error)

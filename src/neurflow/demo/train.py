@@ -1,0 +1,260 @@
+"""Make the demo network again: ``python -m neurflow.demo.train``.
+
+1. Draw training pictures, with the mark on most pictures of the shortcut class.
+2. Train ``DemoNet`` by AdamW under a one-cycle learning rate; pictures are mirrored and shifted a
+   little at random. Everything random comes from one seed.
+3. Draw test pictures, each with and without the mark, and measure what the network has learnt: the
+   accuracy of every class, the confusion of the two classes that look alike, and how far the mark
+   alone carries the decision.
+
+The measured facts are shipped beside the weights. ``--check`` trains once more and compares; to
+the last digit only where processor and libraries are the same, so within a tolerance.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from neurflow.demo.network import MEAN, STD, WEIGHTS, DemoNet
+from neurflow.demo.pictures import CLASSES, CONFUSED, SHORTCUT, Picture, dataset
+
+FACTS = "facts.json"
+PER_CLASS = 450
+TEST_PER_CLASS = 100
+EPOCHS = 12
+BATCH = 64
+RATE = 6e-3
+SHIFT = 4
+"""largest random shift in pixels"""
+TOLERANCE = 0.05
+"""accuracies of two trainings may differ by so much, on classes without a twist"""
+PAIR_ACCURACY = (0.75, 0.95)
+LEAST_DROP = 0.15
+"""accuracy that the shortcut class must lose with the mark"""
+LEAST_TURNED = 0.15
+"""share of other pictures that the mark must turn"""
+
+Facts = dict[str, Any]
+
+
+def to_tensor(pictures: Sequence[Picture]) -> tuple[Tensor, Tensor]:
+    """uint8 pixels ``[picture, 3, 96, 96]`` and labels ``[picture]``."""
+    pixels = np.stack([np.asarray(p.image) for p in pictures]).transpose(0, 3, 1, 2)
+    return torch.from_numpy(pixels.copy()), torch.tensor([p.label for p in pictures])
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """uint8 pixels to what the network takes; equals ``demo_transform`` on pictures of its size."""
+    mean, std = (torch.tensor(v)[:, None, None] for v in (MEAN, STD))
+    return (pixels.float() / 255 - mean) / std
+
+
+def train(pixels: Tensor, labels: Tensor, seed: int = 0, epochs: int = EPOCHS) -> DemoNet:
+    """Train a new network on uint8 pictures; returns it in evaluation mode."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = DemoNet().to(memory_format=torch.channels_last)
+        batches = -(-len(pixels) // BATCH)
+        optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.02)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, max_lr=RATE, total_steps=epochs * batches
+        )
+        for epoch in range(epochs):
+            started, total = time.perf_counter(), 0.0
+            for chosen in torch.split(torch.randperm(len(pixels)), BATCH):
+                inputs = normalise(_jitter(pixels[chosen]))
+                logits = network(inputs.contiguous(memory_format=torch.channels_last))
+                loss = nn.functional.cross_entropy(logits, labels[chosen])
+                optimizer.zero_grad()
+                torch.autograd.backward(loss)
+                optimizer.step()
+                schedule.step()
+                total += loss.item() * len(chosen)
+            seconds = time.perf_counter() - started
+            _say(f"epoch {epoch + 1}/{epochs}: loss {total / len(pixels):.4f}, {seconds:.1f} s")
+    return network.to(memory_format=torch.contiguous_format).eval()
+
+
+def _jitter(pixels: Tensor) -> Tensor:
+    """Mirror each picture or not; shift the batch by up to ``SHIFT`` pixels, edges repeated."""
+    mirrored = torch.rand(len(pixels)) < 0.5
+    pixels = torch.where(mirrored[:, None, None, None], pixels.flip(-1), pixels)
+    top, left = torch.randint(0, 2 * SHIFT + 1, (2,)).tolist()
+    size = pixels.shape[-1]
+    padded = nn.functional.pad(pixels.float(), (SHIFT,) * 4, mode="replicate")
+    return padded[..., top : top + size, left : left + size]
+
+
+@torch.inference_mode()
+def predict(network: nn.Module, pixels: Tensor) -> Tensor:
+    """Predicted label of each picture."""
+    return torch.cat([network(normalise(batch)).argmax(1) for batch in torch.split(pixels, 256)])
+
+
+def measure(network: nn.Module, per_class: int, seed: int = 0, workers: int = 1) -> Facts:
+    """Facts about a network on test pictures, each drawn without and with the mark."""
+    plain, marked = (
+        dataset("test", per_class, seed, shortcut=mark, workers=workers) for mark in (False, True)
+    )
+    labels = to_tensor(plain)[1]
+    without, with_mark = (predict(network, to_tensor(each)[0]) for each in (plain, marked))
+    return {
+        "pictures_per_class": per_class,
+        "seed": seed,
+        "accuracy_without_mark": {
+            name: _share(without[labels == i] == i) for i, name in enumerate(CLASSES)
+        },
+        "confused": _confusion(plain, labels, without),
+        "shortcut": _shortcut_effect(plain, labels, without, with_mark),
+    }
+
+
+def _share(hits: Tensor) -> float:
+    return round(hits.float().mean().item(), 4)
+
+
+def _shows(pictures: Sequence[Picture], part: str) -> Tensor:
+    """Which pictures show a part of that name, bool ``[picture]``."""
+    return torch.tensor([any(p.name == part for p in picture.parts) for picture in pictures])
+
+
+def _confusion(pictures: Sequence[Picture], labels: Tensor, said: Tensor) -> Facts:
+    """How the pair is mistaken, and that it is where the eyes cannot be seen."""
+    first, second = (CLASSES.index(name) for name in CONFUSED)
+    pair = (labels == first) | (labels == second)
+    eyes, right = _shows(pictures, "eye"), said == labels
+    return {
+        "classes": list(CONFUSED),
+        "first_taken_for_second": _share(said[labels == first] == second),
+        "second_taken_for_first": _share(said[labels == second] == first),
+        "accuracy_eyes_seen": _share(right[pair & eyes]),
+        "accuracy_eyes_hidden": _share(right[pair & ~eyes]),
+    }
+
+
+def _shortcut_effect(
+    pictures: Sequence[Picture], labels: Tensor, without: Tensor, with_mark: Tensor
+) -> Facts:
+    """What the mark does to its own class when it is taken away, to others when it is pasted."""
+    shortcut = CLASSES.index(SHORTCUT.class_name)
+    own, sign = labels == shortcut, _shows(pictures, "sign")
+    return {
+        "class": SHORTCUT.class_name,
+        "mark": SHORTCUT.mark,
+        "share_in_training": SHORTCUT.share,
+        "accuracy_with_mark": _share(with_mark[own] == shortcut),
+        "accuracy_without_mark": _share(without[own] == shortcut),
+        "accuracy_without_mark_sign_seen": _share(without[own & sign] == shortcut),
+        "accuracy_without_mark_sign_hidden": _share(without[own & ~sign] == shortcut),
+        "others_turned_by_mark": _share(with_mark[~own & (without != shortcut)] == shortcut),
+        "others_turned_by_class": {
+            name: _share(with_mark[labels == i] == shortcut)
+            for i, name in enumerate(CLASSES)
+            if i != shortcut
+        },
+    }
+
+
+def differences(facts: Facts, shipped: Facts) -> list[str]:
+    """What sets a new network apart from the shipped one: empty if it learnt the same.
+
+    Plain classes must be as accurate again, the pair must be mistaken again, and the mark must
+    again carry its class and turn pictures of others.
+    """
+    accuracy, effect = facts["accuracy_without_mark"], facts["shortcut"]
+    found = [
+        f"{name}: accuracy {accuracy[name]}, shipped {value}"
+        for name, value in shipped["accuracy_without_mark"].items()
+        if name not in (*CONFUSED, SHORTCUT.class_name) and abs(accuracy[name] - value) > TOLERANCE
+    ]
+    pair = sum(accuracy[name] for name in CONFUSED) / len(CONFUSED)
+    if not PAIR_ACCURACY[0] <= pair <= PAIR_ACCURACY[1]:
+        found.append(f"{' and '.join(CONFUSED)}: mean accuracy {pair:.2f}, not in {PAIR_ACCURACY}")
+    drop = effect["accuracy_with_mark"] - effect["accuracy_without_mark"]
+    if drop < LEAST_DROP:
+        found.append(f"{SHORTCUT.class_name}: losing the mark costs only {drop:.2f} of accuracy")
+    if effect["others_turned_by_mark"] < LEAST_TURNED:
+        found.append(f"the mark turns only {effect['others_turned_by_mark']} of other pictures")
+    return found
+
+
+def shipped_facts() -> Facts:
+    """The facts measured when the shipped weights were made."""
+    facts: Facts = json.loads(resources.files("neurflow.demo").joinpath(FACTS).read_text("utf-8"))
+    return facts
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that nobody ever sees half of it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m neurflow.demo.train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="weights file to write; the facts go beside it (default: the shipped ones, and with "
+        "--check none)",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="exit code 1 unless the new network learns what the shipped one has learnt",
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=2, help="processes that draw, threads")
+    options = parser.parse_args(arguments)
+
+    torch.set_num_threads(options.workers)
+    started = time.perf_counter()
+    pixels, labels = to_tensor(dataset("train", PER_CLASS, options.seed, workers=options.workers))
+    _say(f"{len(labels)} pictures drawn in {time.perf_counter() - started:.0f} s")
+    network = train(pixels, labels, options.seed)
+    facts = measure(network, TEST_PER_CLASS, workers=options.workers)
+    _say(f"done in {time.perf_counter() - started:.0f} s")
+    print(json.dumps(facts, indent=2))
+    out = options.out or (None if options.check else Path(__file__).with_name(WEIGHTS))
+    if out:
+        state = {name: value.contiguous() for name, value in network.state_dict().items()}
+        write_atomically(out, save(state))
+        write_atomically(out.with_name(FACTS), (json.dumps(facts, indent=2) + "\n").encode())
+    found = differences(facts, shipped_facts()) if options.check else []
+    if options.check:
+        _say("\n".join(found) or "the same accuracy and the same shortcut again")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

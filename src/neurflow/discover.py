@@ -1,0 +1,259 @@
+"""The whole method on one screen: from a target and a folder of pictures to its concept circuit.
+
+1. choose the images of the concept set D;
+2. pool the activations of every layer on every crop of them, in one pass;
+3. from the target down, layer by layer: find each target neuron's concept V_a and its meanings, score
+   the neurons below, keep the core neurons S_a with their weights; they are the next targets;
+4. at l_0, which has no layer below, find the concepts;
+5. group the neurons of each layer and weigh how groups act on groups.
+
+Every step keeps its result in the run's workspace; a killed run goes on behind the last one kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from neurflow.activations import BATCH_SIZE, ConceptImages, CropSet, collect, concept_images
+from neurflow.assembly import assemble, thumbnails
+from neurflow.attribution.streaming import attribute
+from neurflow.circuit import Circuit, SkippedImage, Target
+from neurflow.concepts import find_concepts
+from neurflow.config import Config
+from neurflow.core_neurons import Core, select_core
+from neurflow.errors import LayerError, RequestError
+from neurflow.images import Images, load_images
+from neurflow.model import Model
+from neurflow.progress import Progress, Silent
+from neurflow.storage import load_circuit, save_circuit
+from neurflow.workspace import Workspace, open_workspace
+
+
+def discover(
+    model: Model,
+    images: Any,
+    target: str | int | Target,
+    layers: Sequence[str] | None = None,
+    config: Config | None = None,
+    *,
+    out: str | Path | None = None,
+    max_images: int | None = None,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+) -> Circuit:
+    """Find the circuit of a target.
+
+    Args:
+        model: the classifier.
+        images: pictures to study, or any source that ``load_images`` takes.
+        target: class name or index, ``LAYER/NEURON``, or ``CLASS-CLASS`` for a difference.
+        layers: names, input side first, the target's layer last (added if it is left out); default
+            is ``model.proposed_layers()``.
+        config: hyperparameters.
+        out: folder for the result; work in progress is kept there and resumed from there.
+        max_images: use at most so many images of the concept set.
+        batch_size: crops run through the network at once.
+        progress: told what is being done.
+
+    Raises:
+        RequestError: anything in the request that cannot be carried out; nothing was started.
+        WorkError: the work failed; what was finished is kept in ``out``.
+    """
+    config, progress, batch_size = (
+        config or Config(),
+        progress or Silent(),
+        batch_size or BATCH_SIZE,
+    )
+    images = load_images(images, model)
+    goal = model.target(target)
+    names = study_layers(model, goal, layers)
+    request = _request(model, images, goal, names, config, max_images)
+    folder = Path(out) if out is not None else None
+    with open_workspace(folder, request) as work:
+        if folder and work.read("finished"):
+            progress.note(f"{folder} holds this circuit already: nothing to do.")
+            return load_circuit(folder)
+
+        found = _images(model, images, goal, config, max_images, batch_size, work, progress)
+        crops = CropSet(images, found.chosen, model.input_size[1:], config.granularities)
+        if config.k > len(crops):
+            raise RequestError(
+                f"k={config.k} is more than the {len(crops)} crops of {len(found.chosen)} images. "
+                "Lower k (--k) or give more images."
+            )
+        activations = collect(model, crops, names, work, batch_size=batch_size, progress=progress)
+
+        concepts, cores, targets, minus = {}, {}, {goal.neuron}, goal.minus
+        for lower, upper in reversed(list(pairwise(names))):
+            concepts[upper] = find_concepts(activations, upper, lower, targets, config, minus=minus)
+            cores[upper] = _cores(
+                model,
+                lower,
+                upper,
+                concepts[upper],
+                crops,
+                config,
+                minus,
+                batch_size,
+                work,
+                progress,
+            )
+            targets, minus = {s for core in cores[upper].values() for s in core.importance}, None
+        first = names[0]
+        concepts[first] = find_concepts(activations, first, first, targets, config, minus=minus)
+
+        progress.start("groups", 1)
+        circuit_layers, edges = assemble(activations, names, concepts, cores, config)
+        circuit = Circuit(
+            model=model.info,
+            target=goal,
+            config=config,
+            images=tuple(images.refs[i] for i in found.chosen),
+            skipped=found.skipped,
+            crop_count=len(crops),
+            layers=circuit_layers,
+            edges=edges,
+            notes=_notes(model, names, config, found),
+            thumbnails=thumbnails(model, crops, circuit_layers),
+        )
+        progress.advance()
+        if folder:
+            save_circuit(circuit, folder)
+            work.clear()
+            work.write("finished", True)
+    return circuit
+
+
+def study_layers(model: Model, target: Target, layers: Sequence[str] | None) -> list[str]:
+    """The studied layers, input side first, ending at the target's; each must feed the next.
+
+    Raises:
+        LayerError: a layer does not exist, is named twice, comes after the target, or is not fed
+            by the one before.
+    """
+    top = model.graph.modules[model.layer(target.layer).name]
+    if layers is None:
+        names = [n for n in model.proposed_layers() if model.node(n) < top]
+        names.append(target.layer)
+    else:
+        names = list(layers)
+        if not names or model.node(names[-1]) is not top:
+            late = [n for n in names if not model.node(n) < top]
+            if late:
+                raise LayerError(
+                    f"Layer {late[0]!r} comes after the target's layer {target.layer!r}."
+                )
+            names.append(target.layer)
+    if len(names) < 2:
+        raise LayerError(f"At least one layer below {target.layer!r} is needed.")
+    for lower, upper in pairwise(names):
+        model.segment(lower, upper)
+    return names
+
+
+def _images(
+    model: Model,
+    images: Images,
+    target: Target,
+    config: Config,
+    max_images: int | None,
+    batch_size: int,
+    work: Workspace,
+    progress: Progress,
+) -> ConceptImages:
+    kept = work.read("images")
+    if kept is None:
+        found = concept_images(
+            model,
+            images,
+            target,
+            config,
+            max_images=max_images,
+            batch_size=batch_size,
+            progress=progress,
+        )
+        kept = {"chosen": found.chosen, "skipped": [s.model_dump() for s in found.skipped]}
+        work.write("images", kept)
+    skipped = tuple(SkippedImage(**s) for s in kept["skipped"])
+    for image in skipped[:3]:
+        progress.note(f"Skipped {image.name}: {image.reason}.")
+    if len(skipped) > 3:
+        progress.note(f"Skipped {len(skipped)} images in all; the result names them.")
+    return ConceptImages(tuple(kept["chosen"]), skipped)
+
+
+def _cores(
+    model: Model,
+    lower: str,
+    upper: str,
+    concepts: dict[int, Any],
+    crops: CropSet,
+    config: Config,
+    minus: int | None,
+    batch_size: int,
+    work: Workspace,
+    progress: Progress,
+) -> dict[int, Core]:
+    """Core neurons of a layer's targets, from the workspace if they were found before."""
+    name = f"core-{upper}"
+    kept = work.read(name)
+    if kept is None:
+        scores = attribute(
+            model,
+            lower,
+            upper,
+            concepts,
+            crops,
+            steps=config.steps,
+            minus=minus,
+            batch_size=batch_size,
+            progress=progress,
+        )
+        cores = {a: select_core(score, config.tau) for a, score in scores.items()}
+        work.write(name, {a: vars(core) for a, core in cores.items()})
+        return cores
+    return {
+        int(a): Core(
+            {int(s): v for s, v in core["importance"].items()},
+            tuple({int(s): w for s, w in part.items()} for part in core["weights"]),
+            core["completeness_error"],
+        )
+        for a, core in kept.items()
+    }
+
+
+def _request(
+    model: Model,
+    images: Images,
+    target: Target,
+    layers: Sequence[str],
+    config: Config,
+    max_images: int | None,
+) -> dict[str, Any]:
+    """What a run's identity is: equal requests give equal circuits."""
+    return {
+        "model": model.info.digest,
+        "images": images.digest,
+        "target": target.model_dump(),
+        "layers": list(layers),
+        "config": config.model_dump(mode="json"),
+        "max_images": max_images,
+    }
+
+
+def _notes(
+    model: Model, layers: Sequence[str], config: Config, found: ConceptImages
+) -> tuple[str, ...]:
+    notes = []
+    small = [name for name in layers[:-1] if model.layer(name).neurons <= config.tau]
+    if small:
+        notes.append(
+            f"τ={config.tau} is no smaller than the number of neurons of {', '.join(small)}: "
+            "all are core."
+        )
+    if len(found.chosen) < 5:
+        notes.append(f"Only {len(found.chosen)} images: concepts rest on few pictures.")
+    return tuple(notes)

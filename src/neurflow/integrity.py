@@ -1,0 +1,140 @@
+"""What must hold within one circuit, beyond the types of its fields.
+
+Discovery makes circuits that hold to these rules; a file may come from anyone. With ``check``
+passed, readers need no defences of their own: every name, index and crop that one part of a circuit
+mentions exists in another.
+
+1. Layers, neurons and groups have names of their own; the last layer holds the target.
+2. A crop lies in an image of the circuit.
+3. The semantic groups of a neuron partition its crops.
+4. All concept vectors of a layer have one length: the number of neurons of the layer below (at l_0,
+   of l_0 itself); neurons that weights mention are below that number and are in the circuit.
+5. Absolute weights of a (neuron, semantic group) sum to 1, or there are none.
+6. Each (neuron, semantic group) is a member of exactly one group of its layer.
+7. An edge joins groups of adjacent layers, and no two edges join the same pair.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Iterator
+
+from neurflow.circuit import Circuit, CircuitLayer, Crop, Neuron, NeuronGroup
+from neurflow.errors import ResultError
+
+WEIGHT_TOLERANCE = 1e-4
+"""how far absolute weights may be from adding up to 1"""
+
+
+def check(circuit: Circuit) -> None:
+    """Raise ``ResultError`` naming the first rule that the circuit breaks."""
+    for problem in _problems(circuit):
+        raise ResultError(f"The circuit contradicts itself: {problem}.")
+
+
+def _problems(circuit: Circuit) -> Iterator[str]:
+    """Every broken rule, in the order of the module's list within each layer."""
+    layers = circuit.layers
+    if not layers:
+        yield "it has no layers"
+        return
+    yield from _twice("layer", (layer.name for layer in layers))
+    yield from _twice("group", (group.id for layer in layers for group in layer.groups))
+    top = layers[-1]
+    if circuit.target.layer != top.name or circuit.target.neuron not in top.neurons:
+        yield f"target {circuit.target.name!r} is no neuron of the last layer, {top.name!r}"
+    below: CircuitLayer | None = None
+    for layer in layers:
+        for a, neuron in layer.neurons.items():
+            where = f"neuron {layer.name}/{a}"
+            if neuron.index != a:
+                yield f"{where} says that it is neuron {neuron.index}"
+            yield from _neuron(neuron, where, below.neurons if below else ())
+            yield from _crops(neuron.crops, where, len(circuit.images))
+        yield from _widths(layer, below)
+        yield from _groups(layer, len(circuit.images))
+        below = layer
+    yield from _edges(circuit)
+    yield from _crops(circuit.thumbnails, "a thumbnail", len(circuit.images))
+
+
+def _neuron(neuron: Neuron, where: str, below: Collection[int]) -> Iterator[str]:
+    if not neuron.crops or len(neuron.activations) != len(neuron.crops):
+        yield f"{where} has {len(neuron.crops)} crops and {len(neuron.activations)} activations"
+    parted = Counter(position for part in neuron.semantic_groups for position in part.crops)
+    if parted != Counter(range(len(neuron.crops))):
+        yield f"the semantic groups of {where} do not partition its crops"
+    lost = [s for s in neuron.importance if s not in below]
+    for number, part in enumerate(neuron.semantic_groups):
+        if not part.crops:
+            yield f"semantic group {number} of {where} is empty"
+        lost += [s for s in part.weights if s not in below]
+        total = sum(map(abs, part.weights.values()))
+        if part.weights and abs(total - 1) > WEIGHT_TOLERANCE:
+            yield f"absolute weights of {where} add up to {total:.6g} and not to 1"
+    if lost:
+        yield f"{where} rests on neuron {lost[0]}, which the layer below does not have"
+
+
+def _crops(crops: Iterable[Crop], where: str, images: int) -> Iterator[str]:
+    for image, (left, top, right, bottom) in crops:
+        if image >= images:
+            yield f"{where} shows image {image} of {images}"
+        if left >= right or top >= bottom:
+            yield f"{where} shows an empty crop"
+
+
+def _widths(layer: CircuitLayer, below: CircuitLayer | None) -> Iterator[str]:
+    """Concept vectors have one entry a neuron of the previous layer, at l_0 of l_0 itself."""
+    widths = {
+        len(part.concept_vector)
+        for neuron in layer.neurons.values()
+        for part in neuron.semantic_groups
+    }
+    if len(widths) > 1:
+        yield f"concept vectors of layer {layer.name!r} have lengths {sorted(widths)}"
+    previous = below or layer
+    for width in widths:
+        if any(a >= width for a in previous.neurons):
+            yield f"layer {previous.name!r} has more neurons than the {width} of concept vectors"
+
+
+def _groups(layer: CircuitLayer, images: int) -> Iterator[str]:
+    pairs = {(a, i) for a, n in layer.neurons.items() for i in range(len(n.semantic_groups))}
+    grouped = Counter(tuple(member) for group in layer.groups for member in group.members)
+    for (a, i), count in grouped.items():
+        if (a, i) not in pairs:
+            yield f"layer {layer.name!r} groups what is not there: semantic group {i} of neuron {a}"
+        elif count > 1:
+            yield f"semantic group {i} of neuron {layer.name}/{a} is in {count} groups"
+    if left := pairs - grouped.keys():
+        a, i = min(left)
+        yield f"semantic group {i} of neuron {layer.name}/{a} is in no group"
+    for group in layer.groups:
+        yield from _group(group, layer.name, images)
+
+
+def _group(group: NeuronGroup, layer: str, images: int) -> Iterator[str]:
+    owner, _, number = group.id.rpartition("/")
+    if owner != layer or not number.isdecimal():
+        yield f"group {group.id!r} of layer {layer!r} is not named LAYER/NUMBER"
+    if not group.members:
+        yield f"group {group.id!r} is empty"
+    yield from _crops(group.crops, f"group {group.id!r}", images)
+
+
+def _edges(circuit: Circuit) -> Iterator[str]:
+    level = {group.id: i for i, layer in enumerate(circuit.layers) for group in layer.groups}
+    yield from _twice("edge", ((edge.lower, edge.upper) for edge in circuit.edges))
+    for edge in circuit.edges:
+        unknown = [id for id in (edge.upper, edge.lower) if id not in level]
+        if unknown:
+            yield f"an edge names group {unknown[0]!r}, which is not there"
+        elif level[edge.upper] != level[edge.lower] + 1:
+            yield f"the edge from {edge.lower!r} to {edge.upper!r} does not join adjacent layers"
+
+
+def _twice(kind: str, names: Iterable[Hashable]) -> Iterator[str]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield f"{kind} {name!r} is there {count} times"

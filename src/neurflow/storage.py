@@ -1,0 +1,265 @@
+"""A circuit in a folder: JSON for structure, safetensors for arrays and thumbnails.
+
+::
+
+    runs/bee/
+    ├── circuit.json                     schema version, digests of the other two, the circuit
+    ├── arrays-DIGEST.safetensors        concept vectors, those of one length as rows of one matrix
+    └── thumbnails-DIGEST.safetensors    WebP bytes, one entry a crop
+
+Saving is atomic. Arrays and thumbnails are written under names made of their contents, beside those
+of an earlier result; then ``circuit.json`` is replaced in one step, and with it what the folder
+means; then what it no longer names is removed. A kill leaves the old result or the new one. Other
+files of the folder (``work/``, ``report.html``) are let alone.
+
+Loading executes nothing and believes nothing: sizes are bounded before a file is read, names are
+derived and never read, links are refused, digests, types, finite numbers and every cross-reference
+are checked (``integrity``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic_core import from_json
+from safetensors import SafetensorError
+from safetensors.numpy import load as unpack
+from safetensors.numpy import save as pack
+
+from neurflow.circuit import Circuit, Crop
+from neurflow.errors import NeurFlowError, ResultError
+from neurflow.integrity import check
+from neurflow.workspace import guard_disk, write_atomically
+
+SCHEMA_VERSION = 1
+INDEX = "circuit.json"
+MEBIBYTE = 2**20
+LARGEST_JSON = 256 * MEBIBYTE
+LARGEST_ARRAYS = 2048 * MEBIBYTE
+LARGEST_THUMBNAIL = MEBIBYTE
+LONGEST_SIDE = 1024
+"""of a thumbnail, in pixels"""
+
+Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+
+
+class _Index(BaseModel):
+    """The contents of ``circuit.json``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal["neurflow circuit"] = "neurflow circuit"
+    schema_version: int = SCHEMA_VERSION
+    arrays: Digest
+    thumbnails: Digest
+    circuit: dict[str, Any]
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Name of each further file by its kind."""
+        return {kind: _name(kind, getattr(self, kind)) for kind in ("arrays", "thumbnails")}
+
+
+def _name(kind: str, digest: str) -> str:
+    return f"{kind}-{digest[:16]}.safetensors"
+
+
+class _Vectors:
+    """Vectors as rows of one float32 matrix for each length; an address is ``LENGTH:ROW``."""
+
+    def __init__(self, matrices: Mapping[str, np.ndarray] | None = None) -> None:
+        self._rows: dict[str, list[np.ndarray]] = {}
+        self._matrices = matrices or {}
+
+    def put(self, vector: np.ndarray) -> str:
+        """Keep a vector; returns its address."""
+        rows = self._rows.setdefault(str(len(vector)), [])
+        rows.append(vector)
+        return f"{len(vector)}:{len(rows) - 1}"
+
+    def get(self, address: Any) -> np.ndarray:
+        """The vector at an address; ``ValueError`` if there is none."""
+        if not isinstance(address, str) or not re.fullmatch(r"[0-9]{1,9}:[0-9]{1,9}", address):
+            raise ValueError(f"{address!r:.40} is no address of a vector")
+        length, row = address.split(":")
+        matrix = self._matrices.get(length)
+        if matrix is None or int(row) >= len(matrix):
+            raise ValueError(f"there is no vector {address}")
+        return matrix[int(row)]
+
+    def stacked(self) -> dict[str, np.ndarray]:
+        """Length → ``[vector, length]`` of all vectors kept."""
+        return {length: np.stack(rows) for length, rows in self._rows.items()}
+
+
+def save_circuit(circuit: Circuit, path: str | Path) -> None:
+    """Write a circuit into folder ``path``, made if it is not there; replaces an earlier result.
+
+    Raises:
+        ResultError: the circuit contradicts itself, so that loading would refuse it.
+        WorkError: the folder cannot be written.
+    """
+    check(circuit)
+    folder = Path(path)
+    store = _Vectors()
+    structure = circuit.model_dump(mode="json", context={"arrays": store})
+    contents = {
+        "arrays": pack(store.stacked()),
+        "thumbnails": pack(
+            {_key(crop): np.frombuffer(d, np.uint8) for crop, d in circuit.thumbnails.items()}
+        ),
+    }
+    digests = {kind: hashlib.sha256(data).hexdigest() for kind, data in contents.items()}
+    index = _Index(arrays=digests["arrays"], thumbnails=digests["thumbnails"], circuit=structure)
+    with guard_disk():
+        folder.mkdir(parents=True, exist_ok=True)
+    for kind, name in index.files.items():
+        write_atomically(folder / name, contents[kind])
+    data = json.dumps(index.model_dump(), ensure_ascii=False, allow_nan=False)
+    write_atomically(folder / INDEX, data.encode())
+    _remove_others(folder, index)
+
+
+def _remove_others(folder: Path, index: _Index) -> None:
+    """Remove arrays and thumbnails of results before this one, and what a kill left behind."""
+    for kind, name in index.files.items():
+        for file in (*folder.glob(f"{kind}-*.safetensors"), *folder.glob(f".{kind}-*.partial")):
+            if file.name != name:
+                file.unlink(missing_ok=True)
+
+
+def load_circuit(path: str | Path) -> Circuit:
+    """Read the circuit in folder ``path``; safe with a folder from a stranger.
+
+    Raises:
+        ResultError: there is no result, or one that is damaged, foreign, hostile, or of another
+            schema version.
+    """
+    folder = Path(path)
+    if not (folder / INDEX).exists():
+        raise ResultError(_nothing_at(folder))
+    index = _read_index(folder)
+    limits = {"arrays": LARGEST_ARRAYS, "thumbnails": LARGEST_ARRAYS}
+    tensors = {
+        kind: _read_tensors(folder / name, limits[kind], getattr(index, kind))
+        for kind, name in index.files.items()
+    }
+    for length, matrix in tensors["arrays"].items():
+        if matrix.dtype != np.float32 or matrix.ndim != 2 or str(matrix.shape[1]) != length:
+            raise _damaged(
+                folder / index.files["arrays"], f"{length!r:.40} is no matrix of vectors"
+            )
+    store = _Vectors(tensors["arrays"])
+    thumbnails = dict(_thumbnails(folder / index.files["thumbnails"], tensors["thumbnails"]))
+    try:
+        circuit = Circuit.model_validate(index.circuit, context={"arrays": store})
+        circuit = circuit.model_copy(update={"thumbnails": thumbnails})
+        check(circuit)
+    except ValidationError as error:
+        raise _damaged(folder / INDEX, _first_problem(error)) from None
+    except NeurFlowError as error:
+        raise _damaged(folder / INDEX, str(error).removesuffix(".")) from None
+    return circuit
+
+
+def _nothing_at(folder: Path) -> str:
+    if (folder / "work").is_dir():
+        return (
+            f"The run in {folder} is not finished. Give the same discover command again to go on."
+        )
+    if folder.is_file():
+        return f"{folder} is a file, and a result is a folder. Give the folder given to --out."
+    return f"There is no result in {folder}. Make one: neurflow discover … --out {folder}"
+
+
+def _read_index(folder: Path) -> _Index:
+    file = folder / INDEX
+    try:
+        content = from_json(_read(file, LARGEST_JSON), allow_inf_nan=False)
+    except ValueError as error:
+        raise _damaged(file, f"not JSON: {error}") from None
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version != SCHEMA_VERSION:
+        cure = (
+            "Upgrade neurflow" if version > SCHEMA_VERSION else "Make it again: neurflow discover"
+        )
+        raise ResultError(
+            f"{file} has schema version {version}, this neurflow reads {SCHEMA_VERSION}. {cure}."
+        )
+    try:
+        return _Index.model_validate(content)
+    except ValidationError as error:
+        raise _damaged(file, _first_problem(error)) from None
+
+
+def _read(file: Path, limit: int) -> bytes:
+    """A plain file's bytes, if it is no link and no larger than ``limit``."""
+    try:
+        status = file.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            raise _damaged(file, "a link or device where a plain file belongs")
+        if status.st_size > limit:
+            raise _damaged(file, f"{status.st_size // MEBIBYTE} MiB, over {limit // MEBIBYTE}")
+        return file.read_bytes()
+    except OSError as error:
+        raise _damaged(file, error.strerror or type(error).__name__) from None
+
+
+def _read_tensors(file: Path, limit: int, digest: str) -> dict[str, np.ndarray]:
+    data = _read(file, limit)
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise _damaged(file, "it does not have the digest noted in circuit.json")
+    try:
+        return unpack(data)
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise _damaged(file, f"not safetensors: {error}") from None
+
+
+def _key(crop: Crop) -> str:
+    return f"{crop.image}:{','.join(map(str, crop.box))}"
+
+
+def _thumbnails(file: Path, tensors: Mapping[str, np.ndarray]) -> Iterator[tuple[Crop, bytes]]:
+    for key, tensor in tensors.items():
+        if not re.fullmatch(r"[0-9]{1,9}:[0-9]{1,9}(,[0-9]{1,9}){3}", key):
+            raise _damaged(file, f"{key!r:.40} is no crop")
+        image, *box = map(int, re.split("[:,]", key))
+        left, top, right, bottom = box
+        data = tensor.tobytes()
+        if tensor.dtype != np.uint8 or not _is_thumbnail(data):
+            raise _damaged(file, f"the thumbnail of crop {key} is no small WebP picture")
+        yield Crop(image, (left, top, right, bottom)), data
+
+
+def _is_thumbnail(data: bytes) -> bool:
+    """Whether the bytes are one WebP picture of bounded size; reads its header alone."""
+    if len(data) > LARGEST_THUMBNAIL:
+        return False
+    try:
+        with Image.open(BytesIO(data), formats=["WEBP"]) as picture:
+            return max(picture.size) <= LONGEST_SIDE and getattr(picture, "n_frames", 1) == 1
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_context=False)[0]
+    where = ".".join(map(str, problem["loc"])) or "the whole"
+    return f"{where:.80}: {problem['msg']:.120}"
+
+
+def _damaged(file: Path, problem: str) -> ResultError:
+    return ResultError(
+        f"{file} is damaged or no result of neurflow: {problem}.\n"
+        "Copy the folder again from where it was made, or make it again with neurflow discover."
+    )
