@@ -1,0 +1,78 @@
+"""How the tests of the command line run it, and what they run it on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from neurflow.circuit import Circuit
+from neurflow.cli import main
+
+FACTORY = """
+import neurflow
+from tests.networks import SmallNet, settle
+from torchvision.transforms import Compose, Resize, ToTensor
+
+CLASSES = ["ant", "bee", "fly", "wasp"]
+
+def small():
+    transform = Compose([Resize(32), ToTensor()])
+    return neurflow.Model(settle(SmallNet()), transform=transform, class_names=CLASSES)
+"""
+
+
+class Outcome(NamedTuple):
+    """What a command ended with."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def neurflow(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Outcome]:
+    """Run a command line in this process, 80 columns wide."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments: object) -> Outcome:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return Outcome(int(ended.value.code or 0), out, err)
+
+    return run
+
+
+@pytest.fixture
+def run_folder(circuit: Circuit, tmp_path: Path) -> Path:
+    """The hand-made circuit, stored."""
+    circuit.save(tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def small_model(tmp_path: Path) -> str:
+    """Reference of a small network of four classes."""
+    file = tmp_path / "small.py"
+    file.write_text(FACTORY)
+    return f"file:{file}:small"
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of eight pictures of coloured noise, 32 by 32."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((32, 32)).save(folder / f"{number}.png")
+    return folder

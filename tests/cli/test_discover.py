@@ -1,0 +1,124 @@
+"""``neurflow discover`` from pictures to a stored circuit, stopped and gone on with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from neurflow import load_circuit
+from neurflow.cli._terminal import Bar
+from neurflow.cli.discover import default_folder
+from tests.cli.conftest import Outcome
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def request_line(small_model: str, pictures: Path) -> tuple[object, ...]:
+    options = "--target bee --concept-set all --layers block1,block2,block3,head"
+    options += " --tau 3 --k 10 --steps 8 --granularities 1,0.5"
+    return ("discover", small_model, pictures, *options.split())
+
+
+def test_from_pictures_to_a_result(
+    neurflow: Run, request_line: tuple[object, ...], tmp_path: Path
+) -> None:
+    folder = tmp_path / "my runs" / "bee"
+    code, out, _ = neurflow(*request_line, "--out", folder)
+    assert code == 0
+    assert out.startswith("bee by Model\n8 images, 80 crops, 4 layers")
+    assert f"The result is in {folder} (" in out
+    assert f"neurflow show '{folder}'" in out
+    assert f"neurflow report '{folder}'" in out
+    circuit = load_circuit(folder)
+    assert circuit.config.tau == 3
+    assert circuit.config.granularities == (1, 0.5)
+    assert [len(layer.neurons) for layer in circuit.layers][-2:] == [3, 1]
+
+
+def test_again_it_is_there_already_and_another_request_is_refused(
+    neurflow: Run, request_line: tuple[object, ...], tmp_path: Path
+) -> None:
+    first = neurflow(*request_line, "--out", tmp_path / "bee", "--json")
+    again = neurflow(*request_line, "--out", tmp_path / "bee", "--json")
+    assert (again.code, again.out) == (0, first.out)
+    assert json.loads(again.out)["result"] == str(tmp_path / "bee")
+    assert "already" in again.err
+    code, out, err = neurflow(*request_line, "--out", tmp_path / "bee", "--tau", 2)
+    assert (code, out) == (2, "")
+    assert "--out" in err
+
+
+def test_stopped_half_way_the_same_command_goes_on(
+    neurflow: Run,
+    request_line: tuple[object, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = neurflow(*request_line, "--out", tmp_path / "whole", "--json")
+    stages: list[str] = []
+    begin = Bar.start
+
+    def start(bar: Bar, stage: str, total: int) -> None:
+        if stage == stop_at:
+            raise KeyboardInterrupt
+        stages.append(stage)
+        begin(bar, stage, total)
+
+    monkeypatch.setattr(Bar, "start", start)
+    stop_at = "block2 → block1"
+    stopped = neurflow(*request_line, "--out", tmp_path / "bee")
+    assert stopped.code == 130
+    assert "same command again" in stopped.err
+    assert neurflow("show", tmp_path / "bee").err.startswith("Error: The run in")
+    done = {stage for stage in stages if "→" in stage}
+    assert done == {"head → block3", "block3 → block2"}
+
+    stages.clear()
+    stop_at = ""
+    resumed = neurflow(*request_line, "--out", tmp_path / "bee", "--json")
+    assert resumed.code == 0
+    assert not done & set(stages)
+    assert "block2 → block1" in stages
+    expected = json.loads(whole.out) | {"result": str(tmp_path / "bee")}
+    assert json.loads(resumed.out) == expected
+
+
+def test_no_out_is_a_folder_named_by_model_and_target(
+    neurflow: Run,
+    request_line: tuple[object, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert default_folder("torchvision:resnet18", "Golden retriever") == Path(
+        "runs/resnet18-golden-retriever"
+    )
+    assert default_folder("timm:a/b.c", "layer4.1/7") == Path("runs/a-b.c-layer4.1-7")
+    assert default_folder("file:../x.py:make", "..") == Path("runs/make")
+    monkeypatch.chdir(tmp_path)
+    assert neurflow(*request_line).code == 0
+    assert (tmp_path / "runs" / "small-bee" / "circuit.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--target wsp", "There is no class 'wsp'. Near names: wasp"),
+        ("--target bee --layers head,block1", "block1"),
+        ("--target bee --layers blok1,head", "Near names: block1"),
+        ("--target bee --k 100000 --concept-set all", "--k"),
+        ("--target bee --weights none.pth", "none.pth"),
+    ],
+)
+def test_wrong_requests(
+    neurflow: Run, small_model: str, pictures: Path, tmp_path: Path, options: str, words: str
+) -> None:
+    code, out, err = neurflow(
+        "discover", small_model, pictures, *options.split(), "--out", tmp_path / "run"
+    )
+    assert (code, out) == (2, "")
+    assert words in err
+    assert len(err.splitlines()) <= 2

@@ -1,0 +1,66 @@
+"""``neurflow report`` and ``neurflow demo``: a page, where it is, and whether it opens."""
+
+from __future__ import annotations
+
+import json
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from neurflow import load_circuit
+from tests.cli.conftest import Outcome
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Addresses that a browser would have been given, at a screen."""
+    addresses: list[str] = []
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.delenv("SSH_CONNECTION", raising=False)
+    monkeypatch.setattr(webbrowser, "open", lambda address: addresses.append(address) or True)
+    return addresses
+
+
+def test_page_is_written_and_opened(
+    neurflow: Run, run_folder: Path, tmp_path: Path, opened: list[str]
+) -> None:
+    page = tmp_path / "bee.html"
+    code, out, _ = neurflow("report", run_folder, "-o", page)
+    assert code == 0
+    assert out.startswith(f"{page} (")
+    assert page.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
+    assert opened == [page.as_uri()]
+
+
+def test_page_lies_in_the_run_by_default_and_stays_closed_on_request(
+    neurflow: Run, run_folder: Path, opened: list[str]
+) -> None:
+    assert neurflow("report", run_folder, "--no-open").code == 0
+    data = json.loads(neurflow("report", run_folder, "--json").out)
+    page = run_folder / "report.html"
+    assert data == {"report": str(page), "bytes": page.stat().st_size}
+    assert opened == []
+    load_circuit(run_folder)
+
+
+def test_no_result_no_page(neurflow: Run, tmp_path: Path, opened: list[str]) -> None:
+    assert neurflow("report", tmp_path / "none", "-o", tmp_path / "x.html").code == 1
+    assert not (tmp_path / "x.html").exists()
+    assert opened == []
+
+
+def test_demo_finds_a_circuit_and_writes_its_page(
+    neurflow: Run, tmp_path: Path, opened: list[str]
+) -> None:
+    folder = tmp_path / "demo"
+    code, out, _ = neurflow("demo", "--pictures", 2, "--out", folder)
+    assert code == 0
+    assert out.startswith("taxi by the demo network")
+    assert f"neurflow show {folder}" in out
+    assert opened == [(folder / "report.html").as_uri()]
+    assert load_circuit(folder).target.name == "taxi"
+    assert neurflow("demo", "--target", "taxy", "--out", tmp_path / "none").code == 2

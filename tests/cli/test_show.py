@@ -1,0 +1,137 @@
+"""``neurflow show``: a stored circuit in words, bounded and fit for a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from neurflow.circuit import Circuit, CircuitLayer, GroupEdge, Member, Neuron, NeuronGroup
+from tests.cli.conftest import Outcome
+
+Run = Callable[..., Outcome]
+
+
+def test_groups_with_their_inputs_from_the_target_down(neurflow: Run, run_folder: Path) -> None:
+    code, out, err = neurflow("show", run_folder)
+    assert (code, err) == (0, "")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert lines[0] == "bee by Tiny"
+    assert lines[1] == "2 images, 118 crops, 2 layers, 3 neurons, 3 groups"
+    assert "head/0 1 member ← -0.50 block/1, +0.25 block/0" in lines
+    assert "block/0 2 members" in lines
+    assert "yellow stripes" in lines
+    assert lines.index("head 1 neuron in 1 group") < lines.index("block 2 neurons in 2 groups")
+    assert lines[-1] == "Note: Only 2 images: concepts rest on few pictures."
+
+
+def test_one_layer_and_one_group(neurflow: Run, run_folder: Path) -> None:
+    out = neurflow("show", run_folder, "--layer", "block").out
+    assert "block/1" in out
+    assert "head/0" not in out
+    lines = [
+        " ".join(line.split())
+        for line in neurflow("show", run_folder, "--group", "head/0").out.splitlines()
+    ]
+    assert lines == [
+        "head/0 1 member, 3 crops",
+        "neuron 2, meaning 0 ← neurons +0.75 4, -0.25 7",
+        "inputs -0.50 block/1, +0.25 block/0",
+        "crops bee/a.png at 0,0 to 8,8",
+        "b.png at 0,0 to 4,4",
+        "bee/a.png at 4,4 to 8,8",
+    ]
+
+
+def test_json_holds_what_is_shown_and_nothing_else_is_on_stdout(
+    neurflow: Run, run_folder: Path
+) -> None:
+    data = json.loads(neurflow("show", run_folder, "--json").out)
+    assert data["target"] == {"layer": "head", "neuron": 2, "minus": None, "name": "bee"}
+    assert (data["images"], data["skipped"], data["crops"]) == (2, 1, 118)
+    assert [layer["name"] for layer in data["layers"]] == ["block", "head"]
+    assert data["layers"][1]["largest"] == [
+        {
+            "id": "head/0",
+            "label": None,
+            "members": 1,
+            "inputs": {"block/1": -0.5, "block/0": 0.25},
+        }
+    ]
+    group = json.loads(neurflow("show", run_folder, "--group", "block/0", "--json").out)
+    assert group["outputs"] == {"head/0": 0.25}
+    assert group["members"][1] == {"neuron": 7, "semantic_group": 0, "weights": {}}
+    assert group["crops"][0] == {"image": "bee/a.png", "box": [0, 0, 8, 8]}
+
+
+def test_failures(neurflow: Run, run_folder: Path) -> None:
+    code, out, err = neurflow("show", run_folder / "none", "--json")
+    assert (code, out) == (1, "")
+    assert "neurflow discover" in err
+    (run_folder / "circuit.json").write_text("{")
+    assert neurflow("show", run_folder).code == 1
+
+
+def test_wrong_requests(neurflow: Run, run_folder: Path) -> None:
+    assert neurflow("show", run_folder, "--layer", "blok") == (
+        2,
+        "",
+        "Error: The circuit has no layer 'blok'. Near names: block.\n",
+    )
+    code, _, err = neurflow("show", run_folder, "--group", "block/2")
+    assert code == 2
+    assert "Near names: block/" in err
+    code, _, err = neurflow("show", run_folder, "--group", "block/1", "--layer", "block")
+    assert code == 2
+    assert "not both" in err
+
+
+def crowded(circuit: Circuit, count: int) -> Circuit:
+    """``count`` neurons, each a group of its own, below the target; names long and hostile."""
+    name = "features.denseblock4.denselayer16.\x1b[2Jconv"
+    template = circuit.layers[0].neurons[7]
+    vector = [0.0] * count
+    part = template.semantic_groups[0].model_copy(update={"concept_vector": vector})
+    neurons: dict[int, Neuron] = {
+        a: template.model_copy(update={"index": a, "semantic_groups": (part,)})
+        for a in range(count)
+    }
+    groups = tuple(
+        NeuronGroup(
+            id=f"{name}/{a}", members=(Member(a, 0),), crops=template.crops, label="[red]x" * 30
+        )
+        for a in neurons
+    )
+    top = circuit.layers[1]
+    bee = top.neurons[2]
+    weights = dict.fromkeys(range(count), 1 / count)
+    driven = bee.semantic_groups[0].model_copy(
+        update={"weights": weights, "concept_vector": vector}
+    )
+    bee = bee.model_copy(update={"semantic_groups": (driven,), "importance": weights})
+    return circuit.model_copy(
+        update={
+            "layers": (
+                CircuitLayer(name=name, neurons=neurons, groups=groups),
+                top.model_copy(update={"neurons": {2: bee}}),
+            ),
+            "edges": tuple(
+                GroupEdge(upper="head/0", lower=group.id, weight=1 / count) for group in groups
+            ),
+        }
+    )
+
+
+def test_much_is_cut_to_size(neurflow: Run, circuit: Circuit, tmp_path: Path) -> None:
+    crowded(circuit, 300).save(tmp_path / "crowd")
+    out = neurflow("show", tmp_path / "crowd").out
+    assert "… and 295 smaller groups" in out
+    assert len(out.splitlines()) < 80
+    assert max(map(len, out.splitlines())) <= 80
+    assert "\x1b" not in out
+    assert "[red]x" in out
+    wider = neurflow("show", tmp_path / "crowd", "--top", 7).out
+    assert "… and 293 smaller groups" in wider
+    detail = neurflow("show", tmp_path / "crowd", "--group", "head/0").out
+    assert len(detail.splitlines()) < 20
+    assert "\x1b" not in detail

@@ -1,0 +1,134 @@
+"""What every command shares: exit codes, words for failures, the progress bar, two streams."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import pytest
+import typer
+from rich.console import Console
+
+from neurflow.cli import _terminal
+from neurflow.cli._terminal import Bar, has_screen, plain, terminal
+from neurflow.errors import ModelError, NeurFlowError, ResultError, TargetError
+
+
+def fail(error: BaseException, *, debug: bool = False, resumable: bool = False) -> int:
+    """Exit code of a command that ends with ``error``."""
+    with (
+        pytest.raises(typer.Exit) as ended,
+        terminal(as_json=False, debug=debug, resumable=resumable),
+    ):
+        raise error
+    return ended.value.exit_code
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ModelError("no such model"), 2),
+        (TargetError("no such class"), 2),
+        (ResultError("damaged"), 1),
+        (NeurFlowError("failed"), 1),
+    ],
+)
+def test_our_errors_are_their_words_and_their_exit_code(
+    error: NeurFlowError, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fail(error) == code
+    assert capsys.readouterr() == ("", f"Error: {error}\n")
+
+
+def test_other_errors_have_no_traceback_unless_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert fail(ZeroDivisionError("division by zero")) == 1
+    quiet = capsys.readouterr().err
+    assert quiet.startswith("Error: ZeroDivisionError: division by zero\n")
+    assert len(quiet.splitlines()) == 2
+    assert fail(ZeroDivisionError("division by zero"), debug=True) == 1
+    assert "Traceback" in capsys.readouterr().err
+    assert fail(ModelError("no such model"), debug=True) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_too_little_memory_has_a_cure(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fail(error) == 1
+    assert "--batch-size" in capsys.readouterr().err
+
+
+def test_ctrl_c_tells_how_to_go_on_where_that_is_possible(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert fail(KeyboardInterrupt(), resumable=True) == 130
+    assert "same command again" in capsys.readouterr().err
+    assert fail(KeyboardInterrupt()) == 130
+    assert capsys.readouterr().err == "Stopped.\n"
+
+
+def test_names_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert plain("a\x1b[2Jb\x07é→") == "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}é→"
+    fail(ModelError("no class '\x1b[31mbee'\nsecond line"))
+    shown = capsys.readouterr().err
+    assert "\x1b" not in shown
+    assert shown.endswith("\nsecond line\n")
+    with terminal(as_json=False, debug=False) as ui:
+        ui.note("[bold]\x1b[31mnot markup")
+    assert capsys.readouterr().err == "[bold]\N{REPLACEMENT CHARACTER}[31mnot markup\n"
+
+
+def drawn(patience: float, work: float, monkeypatch: pytest.MonkeyPatch, is_tty: bool) -> str:
+    """What a bar writes over so many seconds of work."""
+    monkeypatch.setattr(_terminal, "PATIENCE", patience)
+    file = io.StringIO()
+    bar = Bar(Console(file=file, force_terminal=is_tty, width=80))
+    bar.start("earlier [stage]", 2)
+    bar.advance(2)
+    bar.start("layer4 → layer3", 40)
+    for _ in range(20):
+        time.sleep(work / 20)
+        bar.advance()
+    bar.note("a note")
+    bar.close()
+    return file.getvalue()
+
+
+def test_long_work_has_a_bar_with_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = drawn(patience=0.05, work=0.6, monkeypatch=monkeypatch, is_tty=True)
+    assert "layer4 → layer3" in shown
+    assert "/40" in shown
+    assert "/s" in shown
+    assert "0:00:0" in shown
+    assert "a note" in shown
+
+
+def test_short_work_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = drawn(patience=30, work=0.1, monkeypatch=monkeypatch, is_tty=True)
+    assert shown == "a note\n"
+
+
+def test_a_file_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = drawn(patience=0, work=0.1, monkeypatch=monkeypatch, is_tty=False)
+    assert shown == "a note\n"
+
+
+def test_patience_is_two_seconds() -> None:
+    assert _terminal.PATIENCE == 2
+
+
+def test_a_screen_is_what_can_open_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert not has_screen()
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert has_screen()

@@ -1,0 +1,84 @@
+"""Help, wrong requests, and the hyperparameters as options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import neurflow as package
+from neurflow.cli._options import config_from, names, numbers
+from neurflow.config import Config
+from neurflow.errors import RequestError
+from tests.cli.conftest import Outcome
+
+COMMANDS = ("demo", "layers", "discover", "show", "report")
+Run = Callable[..., Outcome]
+
+
+def test_help_lists_the_commands(neurflow: Run) -> None:
+    code, out, _ = neurflow("--help")
+    assert code == 0
+    assert all(command in out for command in COMMANDS)
+    assert neurflow("--version").out == f"neurflow {package.__version__}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_takes_json_and_debug(neurflow: Run, command: str) -> None:
+    code, out, _ = neurflow(command, "--help")
+    assert code == 0
+    assert "--json" in out
+    assert "--debug" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("shwo",), "Did you mean 'show'?\nSee: neurflow --help"),
+        (("show",), "Missing argument 'RUN'.\nSee: neurflow show --help"),
+        (("show", "x", "--bottom"), "No such option: --bottom"),
+        (("show", "x", "--top", "many"), "valid integer"),
+        (("discover", "torchvision:resnet18", "x"), "Missing option '--target'."),
+        (("discover", "m", "x", "--target", "1", "--sharing", "no"), "'no' is not one of"),
+        (("discover", "m", "x", "--target", "1", "--tau", "0"), "tau=0"),
+        (("discover", "m", "x", "--target", "1", "--mean", "x"), "Write --mean 0.5 or --mean 0."),
+        (("discover", "m", "x", "--target", "1"), "Write torchvision:NAME"),
+        (("layers", "torchvision:resnet19", "--json"), "Near names: resnet1"),
+    ],
+)
+def test_a_wrong_request_ends_in_2_and_two_lines(
+    neurflow: Run, arguments: tuple[str, ...], words: str
+) -> None:
+    code, out, err = neurflow(*arguments)
+    assert code == 2
+    assert out == ""
+    assert err.startswith("Error: ")
+    assert words in err
+    assert len(err.splitlines()) <= 2
+
+
+def test_every_hyperparameter_is_an_option(neurflow: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = " ".join(neurflow("discover", "--help").out.split())
+    for name, field in Config.model_fields.items():
+        assert f"--{name.replace('_', '-')} " in shown
+        assert field.description in shown
+
+
+def test_options_become_the_config() -> None:
+    assert config_from(dict.fromkeys(Config.model_fields)) == Config()
+    given = {"tau": 4, "granularities": "1, 0.5", "groups": "7", "crops_per_image": 2}
+    assert config_from(given) == Config(tau=4, granularities=(1, 0.5), groups=7, crops_per_image=2)
+    assert config_from({"groups": "auto"}).groups == "auto"
+    for wrong in ({"granularities": "1,2"}, {"groups": "some"}, {"granularities": ""}):
+        with pytest.raises(RequestError, match="Not a valid Config"):
+            config_from(wrong)
+
+
+def test_lists_of_numbers_and_names() -> None:
+    assert numbers("0.5", "--mean") == 0.5
+    assert numbers("0.485,0.456,0.406", "--mean") == (0.485, 0.456, 0.406)
+    assert numbers(None, "--mean") is None
+    assert names("layer4.0, fc,") == ["layer4.0", "fc"]
+    assert names(None) is None

@@ -1,0 +1,140 @@
+"""Fixtures that many tests share, and what the markers ``real`` and ``browser`` need."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from neurflow.circuit import (
+    Circuit,
+    CircuitLayer,
+    Crop,
+    GroupEdge,
+    ImageRef,
+    Member,
+    ModelInfo,
+    Neuron,
+    NeuronGroup,
+    SemanticGroup,
+    SkippedImage,
+    Target,
+)
+from neurflow.config import Config
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def real_folder() -> Path:
+    """The real networks and pictures, beside the project unless the environment says otherwise."""
+    beside = Path(__file__).parents[2] / "shared" / "real"
+    return Path(os.environ.get("NEURFLOW_REAL_DATA", beside))
+
+
+def browser() -> str | None:
+    """Path of a Chromium, if there is one."""
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("real") and not real_folder().is_dir():
+        pytest.skip(f"no real networks and pictures at {real_folder()}")
+    if item.get_closest_marker("browser") and not browser():
+        missing = f"no browser on the path: none of {', '.join(BROWSERS)}"
+        if os.environ.get("CI"):
+            pytest.fail(f"{missing}; it must not be skipped here", pytrace=False)
+        pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder with ``weights/``, ``images/`` and ``expected/``; for tests marked ``real``."""
+    return real_folder()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium; for tests marked ``browser``."""
+    path = browser()
+    assert path is not None, "mark the test with pytest.mark.browser"
+    return path
+
+
+def webp(colour: tuple[int, int, int] = (200, 60, 40), side: int = 16) -> bytes:
+    """A small WebP picture of one colour."""
+    data = BytesIO()
+    Image.new("RGB", (side, side), colour).save(data, "WEBP")
+    return data.getvalue()
+
+
+@pytest.fixture
+def circuit() -> Circuit:
+    """Two neurons that drive one class: ``block/4`` has two meanings, ``block/7`` one."""
+    crops = (Crop(0, (0, 0, 8, 8)), Crop(1, (0, 0, 4, 4)), Crop(0, (4, 4, 8, 8)))
+    activations = (3.0, 2.5, 1.25)
+    vector = np.array([0, 1, 0, 0, 2, 0, 0, 0.5], dtype=np.float32)
+    two_meanings = Neuron(
+        index=4,
+        crops=crops,
+        activations=activations,
+        semantic_groups=(
+            SemanticGroup(crops=(0, 2), weights={}, concept_vector=vector),
+            SemanticGroup(crops=(1,), weights={}, concept_vector=vector[::-1].copy()),
+        ),
+    )
+    one_meaning = Neuron(
+        index=7,
+        crops=crops,
+        activations=activations,
+        semantic_groups=(SemanticGroup(crops=(0, 1, 2), weights={}, concept_vector=vector + 0.25),),
+    )
+    bee = Neuron(
+        index=2,
+        crops=crops,
+        activations=activations,
+        semantic_groups=(
+            SemanticGroup(crops=(0, 1, 2), weights={4: 0.75, 7: -0.25}, concept_vector=vector * 2),
+        ),
+        importance={4: 1.5, 7: 0.5},
+        steps=50,
+        completeness_error=1e-3,
+    )
+    return Circuit(
+        model=ModelInfo(reference="Tiny", digest="0" * 64, input_size=(3, 8, 8)),
+        target=Target(layer="head", neuron=2, name="bee"),
+        config=Config(tau=2, k=3),
+        images=(ImageRef(name="bee/a.png", label="bee"), ImageRef(name="b.png")),
+        skipped=(SkippedImage(name="c.png", reason="not a picture, or damaged"),),
+        crop_count=118,
+        layers=(
+            CircuitLayer(
+                name="block",
+                neurons={4: two_meanings, 7: one_meaning},
+                groups=(
+                    NeuronGroup(
+                        id="block/0",
+                        members=(Member(4, 0), Member(7, 0)),
+                        crops=crops,
+                        label="yellow stripes",
+                    ),
+                    NeuronGroup(id="block/1", members=(Member(4, 1),), crops=crops[1:2]),
+                ),
+            ),
+            CircuitLayer(
+                name="head",
+                neurons={2: bee},
+                groups=(NeuronGroup(id="head/0", members=(Member(2, 0),), crops=crops),),
+            ),
+        ),
+        edges=(
+            GroupEdge(upper="head/0", lower="block/0", weight=0.25),
+            GroupEdge(upper="head/0", lower="block/1", weight=-0.5),
+        ),
+        notes=("Only 2 images: concepts rest on few pictures.",),
+        thumbnails={crop: webp((80 * i, 60, 40)) for i, crop in enumerate(crops)},
+    )

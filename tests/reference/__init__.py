@@ -1,0 +1,1 @@
+"""Each equation of the method once more, written slowly and plainly, to compare against."""

@@ -1,0 +1,64 @@
+"""Ward clusters, their number by silhouette, and the possibility of one."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import pdist, squareform
+from sklearn.metrics import silhouette_score
+
+from neurflow.clustering import silhouette, ward_clusters
+from tests.reference import method
+
+
+def cloud(centre, count, seed, spread=1.0):
+    return np.random.default_rng(seed).normal(centre, spread, (count, len(centre)))
+
+
+@given(st.integers(0, 10_000), st.integers(2, 4))
+@settings(max_examples=30, deadline=None)
+def test_silhouette_equals_the_definition_and_scikit_learn(seed, clusters):
+    generator = np.random.default_rng(seed)
+    points = generator.normal(size=(12, 3))
+    labels = np.concatenate([np.arange(clusters), generator.integers(clusters, size=12 - clusters)])
+    found = silhouette(squareform(pdist(points)), labels)
+    assert found == pytest.approx(silhouette_score(points, labels))
+    assert found == pytest.approx(method.silhouette(points.tolist(), labels.tolist()))
+
+
+@pytest.mark.parametrize("centres", [2, 3, 5])
+def test_clear_meanings_are_told_apart(centres):
+    points = np.concatenate([cloud(8 * np.eye(6)[i], 10 + i, seed=i) for i in range(centres)])
+    labels = ward_clusters(points, 5)
+    assert labels.max() + 1 == centres
+    truth = np.repeat(np.arange(centres), [10 + i for i in range(centres)])
+    assert len(set(zip(labels, truth, strict=True))) == centres
+    sizes = np.bincount(labels)
+    assert list(sizes) == sorted(sizes, reverse=True)  # the largest meaning comes first
+
+
+def test_one_cloud_is_one_meaning_even_when_it_is_stretched():
+    """The published code forces two; a threshold on the silhouette would split a long cloud."""
+    single = 0
+    for seed in range(40):
+        points = cloud(np.zeros(6), 50, seed) * np.array([10, 1, 1, 1, 0.5, 0.5])
+        single += ward_clusters(points, 5, seed=seed).max() == 0
+    assert single >= 36  # the test's level is one in twenty
+
+
+def test_equal_points_and_very_few_points_are_one_meaning():
+    assert ward_clusters(np.ones((7, 3)), 5).tolist() == [0] * 7
+    assert ward_clusters(np.zeros((4, 3)), 5).tolist() == [0] * 4
+    assert ward_clusters(np.eye(2), 5).tolist() == [0, 0]
+    assert ward_clusters(np.eye(1), 5).tolist() == [0]
+
+
+def test_a_given_number_of_clusters_is_made():
+    points = cloud(np.zeros(4), 20, 0)
+    assert ward_clusters(points, 5, count=4).max() + 1 == 4
+    assert ward_clusters(points[:3], 5, count=9).max() + 1 == 3
+
+
+def test_the_same_seed_gives_the_same_clusters():
+    points = np.concatenate([cloud([0, 0, 0], 15, 1), cloud([3, 0, 0], 15, 2)])
+    assert ward_clusters(points, 5, seed=3).tolist() == ward_clusters(points, 5, seed=3).tolist()

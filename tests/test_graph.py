@@ -1,0 +1,184 @@
+"""The one graph: named layers, exact values, exact segments."""
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from neurflow import Model
+from neurflow.errors import LayerError, ModelError
+from tests.networks import FAMILIES, Awkward, TwoLayer, settle
+
+
+def model_of(module, size, channels=3):
+    return Model(module, transform=lambda picture: torch.zeros(channels, size, size))
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request):
+    build, size = FAMILIES[request.param]
+    model = model_of(settle(build()), size)
+    images = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(1))
+    return model, images
+
+
+def first_tensor(output):
+    return output[0] if isinstance(output, tuple) else output
+
+
+def hooked(module, images, names):
+    """What forward hooks see; the hooks are gone afterwards."""
+    seen = {}
+    handles = [
+        module.get_submodule(name).register_forward_hook(
+            lambda _, __, output, name=name: seen.__setitem__(name, first_tensor(output).clone())
+        )
+        for name in names
+    ]
+    try:
+        with torch.no_grad():
+            module(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen
+
+
+def test_every_layer_equals_what_a_hook_sees(family):
+    model, images = family
+    names = [info.name for info in model.layers() if info.name != "output"]
+    seen = hooked(model.module, images, names)
+    with torch.no_grad():
+        values = model.outputs([model.node(name) for name in names])(images)
+    for name, value in zip(names, values, strict=True):
+        torch.testing.assert_close(value, seen[name].view_as(value), rtol=1e-4, atol=1e-5)
+
+
+def test_segments_between_proposed_layers_equal_the_network(family):
+    model, images = family
+    names = model.proposed_layers()
+    assert len(names) >= 3
+    for lower, upper in itertools.pairwise(names):
+        segment = model.segment(lower, upper)
+        with torch.no_grad():
+            x, expected, *held = model.outputs(
+                [model.node(lower), model.node(upper), *segment.held]
+            )(images)
+            torch.testing.assert_close(segment.run(x, held), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_proposed_layers_end_with_the_logits(family):
+    model, images = family
+    with torch.no_grad():
+        (logits,) = model.outputs([model.node(model.proposed_layers()[-1])])(images)
+        torch.testing.assert_close(logits, model.module(images))
+
+
+def test_segment_inside_a_dense_block_holds_what_jumps_over_it():
+    build, size = FAMILIES["densenet"]
+    model = model_of(settle(build()), size)
+    images = torch.randn(3, 3, size, size)
+    segment = model.segment("features.denseblock2.denselayer1", "features.denseblock2")
+    assert segment.held
+    with torch.no_grad():
+        x, expected, *held = model.outputs(
+            [model.node(segment.lower.name), model.node(segment.upper.name), *segment.held]
+        )(images)
+        torch.testing.assert_close(segment.run(x, held), expected)
+        # what is held stays when x goes: the channels that bypass the layer are untouched
+        zeroed = segment.run(torch.zeros_like(x), held)
+    bypassing = held[0].shape[1]
+    torch.testing.assert_close(zeroed[:, :bypassing], expected[:, :bypassing])
+
+
+def test_vit_hidden_units_across_the_residual_stream():
+    build, size = FAMILIES["vit"]
+    model = model_of(settle(build()), size)
+    images = torch.randn(3, 3, size, size)
+    lower, upper = (f"encoder.layers.encoder_layer_{i}.mlp.1" for i in (0, 1))
+    segment = model.segment(lower, upper)
+    assert len(segment.held) == 1  # the stream that goes round the MLP
+    with torch.no_grad():
+        x, expected, *held = model.outputs([model.node(lower), model.node(upper), *segment.held])(
+            images
+        )
+        torch.testing.assert_close(segment.run(x, held), expected)
+
+
+def test_tokens_are_pooled_over_tokens_and_channels_are_neurons():
+    build, size = FAMILIES["vit"]
+    model = model_of(settle(build()), size)
+    layer = model.layer("encoder.layers.encoder_layer_0")
+    tokens = torch.arange(2 * 17 * 16.0).view(2, 17, 16)
+    assert layer.kind == "tokens"
+    assert layer.neurons == 16
+    expected = torch.stack([tokens[:, :, c].sum(1) / 17 for c in range(16)], dim=1)
+    torch.testing.assert_close(layer.pool(tokens), expected)
+
+
+def test_awkward_module_gives_the_values_of_a_hand_written_reference():
+    module = settle(Awkward())
+    model = model_of(module, 8)
+    images = torch.randn(5, 3, 8, 8)
+    with torch.no_grad():
+        a = module.first(images).clamp_min(0)
+        twice = module.shared(module.shared(a).clamp_min(0)).clamp_min(0)
+        second = module.second(twice)
+        third = module.third(second * 1.5)
+        logits = (third + a).clamp_min(0).reshape(5, -1) @ module.head.weight.T + module.head.bias
+        segment = model.segment("second", "head")
+        x, *held = model.outputs([model.node("second"), *segment.held])(images)
+        assert len(held) == 1
+        torch.testing.assert_close(x, second)
+        torch.testing.assert_close(held[0], a)
+        torch.testing.assert_close(segment.run(x, held), logits)
+        bare = a.reshape(5, -1) @ module.head.weight.T
+        constant = (module.third.bias.view(1, 4, 1, 1) + a).clamp_min(0).reshape(5, -1)
+        torch.testing.assert_close(
+            segment.run(torch.zeros_like(x), held),
+            constant @ module.head.weight.T + module.head.bias,
+        )
+        assert not torch.allclose(bare, logits)
+
+
+def test_no_hook_survives_and_the_module_is_left_as_it_was(family):
+    model, _images = family
+    model.layers()
+    for part in model.module.modules():
+        assert not part._forward_hooks
+        assert not part._forward_pre_hooks
+        assert not part._backward_hooks
+    assert not model.module.training
+
+
+def test_unknown_layer_names_near_ones():
+    model = model_of(TwoLayer(), 1, channels=2)
+    with pytest.raises(LayerError, match=r"'frist' does not exist. Near names: first"):
+        model.layer("frist")
+
+
+def test_layers_in_the_wrong_order_are_refused():
+    model = model_of(TwoLayer(), 1, channels=2)
+    with pytest.raises(LayerError, match="'first' does not depend on 'head'"):
+        model.segment("head", "first")
+
+
+def test_weights_that_are_not_finite_are_refused():
+    module = TwoLayer()
+    module.first.weight.data[0, 0] = float("nan")
+    with pytest.raises(ModelError, match=r"first\.weight holds NaN"):
+        Model(module)
+
+
+def test_a_plain_sequence_proposes_its_nonlinear_outputs():
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 3),
+        nn.ReLU(),
+        nn.Conv2d(4, 5, 3),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(5, 2),
+    )
+    assert model_of(module, 16).proposed_layers() == ("1", "3", "4", "6")

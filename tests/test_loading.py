@@ -1,0 +1,168 @@
+"""Models by reference, weights from files, and all that can be wrong with them."""
+
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torchvision import models
+
+from neurflow import Model, load_model
+from neurflow.errors import ModelError, TargetError
+from neurflow.model import Preprocessing
+from tests.networks import SmallNet
+
+NAME = "torchvision:squeezenet1_1"
+
+
+@pytest.fixture(scope="module")
+def state():
+    return models.squeezenet1_1().state_dict()
+
+
+def test_weights_from_a_state_dict_and_from_safetensors(tmp_path, state):
+    torch.save(state, tmp_path / "w.pth")
+    torch.save({"state_dict": {f"module.{k}": v for k, v in state.items()}}, tmp_path / "ddp.pth")
+    save_file(state, tmp_path / "w.safetensors")
+    digests = {
+        load_model(NAME, tmp_path / name).info.digest
+        for name in ("w.pth", "ddp.pth", "w.safetensors")
+    }
+    assert len(digests) == 1
+    assert load_model(NAME, "random").info.digest not in digests
+
+
+def test_torchvision_brings_preprocessing_and_class_names(tmp_path, state):
+    model = load_model(NAME, "random", mean=0.5, std=0.25)
+    assert model.class_names[207] == "golden retriever"
+    assert model.input_size == (3, 224, 224)
+    assert model.transform.mean == (0.5,) * 3
+    assert model.transform.resize == 256
+
+
+def test_a_factory_of_the_users_own(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n"
+        "def make():\n"
+        "    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(),\n"
+        "        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))\n"
+    )
+    model = load_model(f"file:{tmp_path / 'mine.py'}:make", "random", class_names=["no", "yes"])
+    assert model.proposed_layers() == ("1", "2", "4")
+    assert model.target("yes").neuron == 1
+    with pytest.raises(ModelError, match=r"has no function 'mak'. Near names: make"):
+        load_model(f"file:{tmp_path / 'mine.py'}:mak")
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("resnet18", "Write torchvision:NAME, timm:NAME or file:module.py:factory"),
+        ("torchvision:resnet19", "torchvision has no classifier 'resnet19'. Near names: resnet1"),
+        ("file:nowhere.py:make", "There is no Python file 'nowhere.py'"),
+    ],
+)
+def test_unknown_references_name_the_cure(reference, message):
+    with pytest.raises(ModelError, match=message):
+        load_model(reference, "random")
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path, state):
+    other = dict(state)
+    other["features.0.weight"] = torch.zeros(1)
+    other.pop("classifier.1.bias")
+    torch.save(other, tmp_path / "w.pth")
+    with pytest.raises(ModelError, match="1 missing, 0 unexpected, 1 of another shape"):
+        load_model(NAME, tmp_path / "w.pth")
+    with pytest.raises(ModelError, match=r"There is no weights file .*gone\.pth"):
+        load_model(NAME, tmp_path / "gone.pth")
+    with pytest.raises(ModelError, match="No weights file 'IMAGENET', and torchvision knows none"):
+        load_model(NAME, "IMAGENET")
+
+
+class Harmful:
+    def __reduce__(self):
+        return print, ("this must never run",)
+
+
+def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, capsys):
+    (tmp_path / "w.pth").write_bytes(pickle.dumps(Harmful()))
+    with pytest.raises(ModelError):
+        load_model(NAME, tmp_path / "w.pth")
+    torch.save(SmallNet(), tmp_path / "whole.pth")
+    with pytest.raises(ModelError, match="Save the state dict alone"):
+        load_model(NAME, tmp_path / "whole.pth")
+    assert "never" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+def test_truncated_weights_are_refused(tmp_path, state, name):
+    save_file(state, tmp_path / name) if name.endswith("s") else torch.save(state, tmp_path / name)
+    data = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(data[: len(data) // 3])
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_model(NAME, tmp_path / name)
+
+
+def test_weights_with_nan_are_refused(tmp_path, state):
+    bad = {k: v.clone() for k, v in state.items()}
+    bad["features.0.bias"][3] = float("nan")
+    torch.save(bad, tmp_path / "w.pth")
+    with pytest.raises(ModelError, match=r"features\.0\.bias holds NaN or infinity"):
+        load_model(NAME, tmp_path / "w.pth")
+
+
+@pytest.fixture(scope="module")
+def small():
+    transform = Preprocessing(resize=None, crop=(32, 32))
+    return Model(SmallNet(), transform=transform, class_names=["ant", "Red Bee", "cat-fish", "cat"])
+
+
+def test_targets_by_name_number_neuron_and_difference(small):
+    assert (
+        small.target("red bee").neuron
+        == small.target(1).neuron
+        == small.target("red_bee").neuron
+        == 1
+    )
+    assert small.target("cat-fish").minus is None
+    difference = small.target("cat-fish-ant")
+    assert (difference.neuron, difference.minus, difference.name) == (2, 0, "cat-fish - ant")
+    assert small.target("cat - ant").minus == 0
+    inner = small.target("block2/11")
+    assert (inner.layer, inner.neuron) == ("block2", 11)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("bee", "There is no class 'bee'. Near names: Red Bee"),
+        ("9", "There is no class '9'"),
+        ("block2/12", "has neurons 0 to 11, not 12"),
+        ("bee-ant", "There is no class 'bee-ant'"),
+    ],
+)
+def test_unknown_targets_name_near_ones(small, target, message):
+    with pytest.raises(TargetError, match=message):
+        small.target(target)
+
+
+def test_an_ambiguous_name_lists_the_numbers():
+    model = Model(
+        SmallNet(), transform=Preprocessing(crop=(32, 32)), class_names=["crane", "x", "Crane", "y"]
+    )
+    with pytest.raises(TargetError, match=r"names classes \[0, 2\]"):
+        model.target("crane")
+
+
+def test_class_names_must_be_as_many_as_the_logits():
+    model = Model(SmallNet(), transform=Preprocessing(crop=(32, 32)), class_names=["a", "b"])
+    with pytest.raises(ModelError, match="2 class names for 4 logits"):
+        model.target("a")
+
+
+def test_a_transform_that_fails_or_makes_no_image_is_refused():
+    with pytest.raises(ModelError, match="transform fails on a plain RGB picture"):
+        Model(SmallNet(), transform=lambda _: 1 / 0).input_size  # noqa: B018
+    with pytest.raises(ModelError, match=r"must return a tensor \[channel, height, width\]"):
+        Model(SmallNet(), transform=lambda _: [1]).input_size  # noqa: B018

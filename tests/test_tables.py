@@ -1,0 +1,78 @@
+"""A circuit as a graph and as tables: the same numbers, nothing lost."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from neurflow.circuit import Circuit
+
+
+def test_graph(circuit: Circuit) -> None:
+    graph = circuit.to_networkx()
+    assert graph.graph["target"] == "bee"
+    assert dict(graph.nodes(data="size")) == {"block/0": 2, "block/1": 1, "head/0": 1}
+    assert graph.nodes["block/0"] == {
+        "layer": "block",
+        "size": 2,
+        "label": "yellow stripes",
+        "caption": None,
+    }
+    assert list(graph.edges(data="weight")) == [
+        ("block/0", "head/0", 0.25),
+        ("block/1", "head/0", -0.5),
+    ]
+
+
+def test_a_group_without_edges_is_in_the_graph(circuit: Circuit) -> None:
+    graph = circuit.model_copy(update={"edges": ()}).to_networkx()
+    assert set(graph) == {"block/0", "block/1", "head/0"}
+    assert graph.number_of_edges() == 0
+
+
+def test_frames(circuit: Circuit) -> None:
+    frames = circuit.to_frames()
+    assert list(frames) == ["neurons", "semantic_groups", "groups", "neuron_edges", "group_edges"]
+    neurons = frames["neurons"]
+    assert list(zip(neurons.layer, neurons.neuron, strict=True)) == [
+        ("block", 4),
+        ("block", 7),
+        ("head", 2),
+    ]
+    assert neurons.semantic_groups.tolist() == [2, 1, 1]
+    assert neurons.largest_activation.tolist() == [3.0] * 3
+    assert neurons.smallest_activation.tolist() == [1.25] * 3
+    assert neurons.steps.isna().tolist() == [True, True, False]
+    assert frames["semantic_groups"].values.tolist() == [
+        ["block", 4, 0, 2, "block/0"],
+        ["block", 4, 1, 1, "block/1"],
+        ["block", 7, 0, 3, "block/0"],
+        ["head", 2, 0, 3, "head/0"],
+    ]
+    assert frames["neuron_edges"].values.tolist() == [
+        ["head", 2, 0, "block", 4, 0.75],
+        ["head", 2, 0, "block", 7, -0.25],
+    ]
+    assert frames["group_edges"].values.tolist() == [
+        ["head/0", "block/0", 0.25],
+        ["head/0", "block/1", -0.5],
+    ]
+    assert frames["groups"].members.tolist() == [2, 1, 1]
+
+
+def test_frames_join(circuit: Circuit) -> None:
+    frames = circuit.to_frames()
+    joined = frames["neuron_edges"].merge(
+        frames["neurons"], left_on=["lower_layer", "lower_neuron"], right_on=["layer", "neuron"]
+    )
+    assert len(joined) == 2
+    weights = frames["neuron_edges"].groupby(["layer", "neuron", "semantic_group"]).weight
+    assert weights.apply(lambda w: w.abs().sum()).tolist() == pytest.approx([1.0])
+
+
+def test_frames_of_a_circuit_without_edges_keep_their_columns(circuit: Circuit) -> None:
+    frames = circuit.model_copy(update={"edges": (), "layers": circuit.layers[:1]}).to_frames()
+    assert isinstance(frames["neuron_edges"], pd.DataFrame)
+    assert list(frames["neuron_edges"].columns)[-1] == "weight"
+    assert list(frames["group_edges"].columns) == ["upper", "lower", "weight"]
+    assert frames["group_edges"].empty
