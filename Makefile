@@ -6,7 +6,8 @@ READY  := $(VENV)/.ready
 WEB    := web/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pytest lint types format web web-check demo-weights clean
+.NOTPARALLEL:
+.PHONY: help demo test pytest lint types format web web-types web-check demo-weights clean
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +33,10 @@ format: $(READY) ## Let ruff mend what it can
 
 web: $(READY) ## Build the front end if its sources have changed
 	$(BIN)/python hatch_build.py
+
+web-types: $(READY) $(WEB) ## Write the front end's types anew from the Python ones
+	$(BIN)/python -m neurflow.report.schema > web/src/schema.json
+	npm --prefix web run types
 
 web-check: $(WEB) ## Types and tests of the front end
 	npm --prefix web run check

@@ -1,0 +1,56 @@
+"""``write_report``: the front end's bundle with a circuit's data inside, as one file."""
+
+from __future__ import annotations
+
+import html
+from importlib import resources
+from pathlib import Path
+
+from neurflow.circuit import Circuit
+from neurflow.errors import WorkError
+from neurflow.report.payload import CROPS_PER_GROUP, payload
+from neurflow.workspace import write_atomically
+
+DATA = '<script type="application/json" id="data"></script>'
+"""the place in the bundle where the data go"""
+TITLE = "<title>neurflow</title>"
+
+
+def write_report(
+    circuit: Circuit, path: str | Path, *, crops_per_group: int = CROPS_PER_GROUP
+) -> Path:
+    """Write the circuit's page; it needs no server, no network and no other file.
+
+    Args:
+        circuit: what to show.
+        path: of the HTML file; replaced atomically.
+        crops_per_group: crops shown for a group; fewer make a smaller file.
+
+    Raises:
+        WorkError: the front end was not built, or the file cannot be written.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise WorkError(f"There is no folder {str(path.parent)!r} to write the report into.")
+    page = render(circuit, crops_per_group=crops_per_group)
+    write_atomically(path, page.encode())
+    return path
+
+
+def render(circuit: Circuit, *, crops_per_group: int = CROPS_PER_GROUP) -> str:
+    """The page as text."""
+    bundle = resources.files("neurflow").joinpath("explorer", "static", "index.html")
+    try:
+        page = bundle.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise WorkError(
+            "The front end was not built. In a clone run: make web. An installed package carries it."
+        ) from None
+    data = payload(circuit, crops_per_group=crops_per_group).model_dump_json()
+    # a label may contain "</script>"; in JSON a "<" can be written so that no parser of HTML sees it
+    data = data.replace("<", "\\u003c")
+    title = f"<title>{html.escape(circuit.target.name)} · neurflow</title>"
+    start, found, rest = page.partition(DATA)
+    if not found:
+        raise WorkError("The front end is of another version. In a clone run: make web.")
+    return start.replace(TITLE, title) + DATA.replace("></", f">{data}</") + rest

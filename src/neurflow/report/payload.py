@@ -1,0 +1,192 @@
+"""What the page is told about a circuit: the contract between Python and the front end.
+
+Crops and pictures stand once in a table and are referred to by position; what a page cannot show
+(concept vectors, crops beyond the exemplars) stays behind. ``web/src/types.ts`` is generated from
+these types.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ConfigDict
+
+from neurflow.circuit import Circuit, CircuitLayer, Crop, Neuron
+
+CROPS_PER_GROUP = 16
+CROPS_PER_MEANING = 4
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class CropData(_Data):
+    """A crop, with its picture if it is an exemplar."""
+
+    image: int
+    box: tuple[int, int, int, int]
+    picture: int | None
+    """position in ``PageData.pictures``"""
+
+
+class MeaningData(_Data):
+    """A semantic group of a neuron."""
+
+    group: str
+    """id of the neuron group it belongs to"""
+    size: int
+    """number of crops"""
+    crops: list[int]
+    weights: dict[int, float]
+
+
+class NeuronData(_Data):
+    """A neuron with its meanings."""
+
+    index: int
+    strongest: float
+    weakest: float
+    """largest and smallest activation among its crops"""
+    meanings: list[MeaningData]
+    importance: dict[int, float]
+    steps: int | None
+    completeness_error: float | None
+
+
+class GroupData(_Data):
+    """A neuron group."""
+
+    id: str
+    label: str | None
+    caption: str | None
+    members: list[tuple[int, int]]
+    """(neuron, meaning)"""
+    crops: list[int]
+
+
+class LayerData(_Data):
+    """A layer with its groups and neurons."""
+
+    name: str
+    groups: list[GroupData]
+    neurons: dict[int, NeuronData]
+
+
+class EdgeData(_Data):
+    """W(G, H)."""
+
+    upper: str
+    lower: str
+    weight: float
+
+
+class PageData(_Data):
+    """Everything the page shows."""
+
+    target: str
+    model: str
+    images: list[str]
+    skipped: list[tuple[str, str]]
+    """(name, reason)"""
+    notes: list[str]
+    crop_count: int
+    tau: int
+    k: int
+    steps: int
+    averaged: bool
+    """whether edges are means over the upper group's pairs, and so shares"""
+    layers: list[LayerData]
+    edges: list[EdgeData]
+    crops: list[CropData]
+    pictures: list[str]
+    """data URIs"""
+
+
+class _Crops:
+    """Collects crops and pictures, each once."""
+
+    def __init__(self, circuit: Circuit) -> None:
+        self._thumbnails = circuit.thumbnails
+        self._numbers: dict[Crop, int] = {}
+        self.crops: list[CropData] = []
+        self.pictures: list[str] = []
+
+    def numbers(self, crops: Iterable[Crop]) -> list[int]:
+        """Positions of crops in the table, added where they are new."""
+        return [self._number(crop) for crop in crops]
+
+    def _number(self, crop: Crop) -> int:
+        if crop not in self._numbers:
+            picture = self._thumbnails.get(crop)
+            if picture is not None:
+                self.pictures.append(f"data:image/webp;base64,{base64.b64encode(picture).decode()}")
+            self._numbers[crop] = len(self.crops)
+            self.crops.append(
+                CropData(
+                    image=crop.image,
+                    box=crop.box,
+                    picture=None if picture is None else len(self.pictures) - 1,
+                )
+            )
+        return self._numbers[crop]
+
+
+def payload(circuit: Circuit, *, crops_per_group: int = CROPS_PER_GROUP) -> PageData:
+    """The page's data; ``crops_per_group`` bounds its size."""
+    crops = _Crops(circuit)
+    return PageData(
+        target=circuit.target.name,
+        model=circuit.model.reference,
+        images=[image.name for image in circuit.images],
+        skipped=[(image.name, image.reason) for image in circuit.skipped],
+        notes=list(circuit.notes),
+        crop_count=circuit.crop_count,
+        tau=circuit.config.tau,
+        k=circuit.config.k,
+        steps=circuit.config.steps,
+        averaged=circuit.config.aggregation == "mean",
+        layers=[_layer(layer, crops, crops_per_group) for layer in circuit.layers],
+        edges=[EdgeData(upper=e.upper, lower=e.lower, weight=e.weight) for e in circuit.edges],
+        crops=crops.crops,
+        pictures=crops.pictures,
+    )
+
+
+def _layer(layer: CircuitLayer, crops: _Crops, crops_per_group: int) -> LayerData:
+    group_of = {member: group.id for group in layer.groups for member in group.members}
+    return LayerData(
+        name=layer.name,
+        groups=[
+            GroupData(
+                id=group.id,
+                label=group.label,
+                caption=group.caption,
+                members=[(m.neuron, m.semantic_group) for m in group.members],
+                crops=crops.numbers(group.crops[:crops_per_group]),
+            )
+            for group in layer.groups
+        ],
+        neurons={a: _neuron(neuron, group_of, crops) for a, neuron in layer.neurons.items()},
+    )
+
+
+def _neuron(neuron: Neuron, group_of: dict[tuple[int, int], str], crops: _Crops) -> NeuronData:
+    return NeuronData(
+        index=neuron.index,
+        strongest=neuron.activations[0],
+        weakest=neuron.activations[-1],
+        meanings=[
+            MeaningData(
+                group=group_of[neuron.index, i],
+                size=len(part.crops),
+                crops=crops.numbers(neuron.crops[p] for p in part.crops[:CROPS_PER_MEANING]),
+                weights=part.weights,
+            )
+            for i, part in enumerate(neuron.semantic_groups)
+        ],
+        importance=neuron.importance,
+        steps=neuron.steps,
+        completeness_error=neuron.completeness_error,
+    )

@@ -1,0 +1,81 @@
+"""A circuit large enough to look at: three layers, signed edges, pictures."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from neurflow.circuit import (
+    Circuit,
+    CircuitLayer,
+    Crop,
+    GroupEdge,
+    ImageRef,
+    Member,
+    ModelInfo,
+    Neuron,
+    NeuronGroup,
+    SemanticGroup,
+    Target,
+)
+from neurflow.config import Config
+from tests.conftest import webp
+
+SIZES = {"early": 4, "late": 3, "head": 1}
+HOSTILE = "</script><script>window.hurt = true</script><img src=x onerror='window.hurt = true'>"
+
+
+@pytest.fixture
+def wide() -> Circuit:
+    """Groups of two members each; weights seeded; one label is hostile."""
+    generator = np.random.default_rng(5)
+    crops = [Crop(i % 3, (8 * (i % 4), 0, 8 * (i % 4) + 8, 8)) for i in range(12)]
+    names = list(SIZES)
+    layers = []
+    for number, (name, count) in enumerate(SIZES.items()):
+        neurons = {}
+        for a in range(2 * count):
+            below = range(2 * SIZES[names[number - 1]]) if number else ()
+            values = generator.normal(size=len(below))
+            weights = dict(zip(below, (values / np.abs(values).sum()).tolist(), strict=True))
+            part = SemanticGroup(
+                crops=(0, 1, 2),
+                weights=weights if number else {},
+                concept_vector=generator.random(4).astype(np.float32),
+            )
+            neurons[a] = Neuron(
+                index=a,
+                crops=tuple(crops[a : a + 3]),
+                activations=(3.0, 2.0, 1.5),
+                semantic_groups=(part,),
+                importance={s: abs(w) for s, w in weights.items()},
+                steps=50 if number else None,
+                completeness_error=0.004 * (a + 1) if number else None,
+            )
+        groups = tuple(
+            NeuronGroup(
+                id=f"{name}/{i}",
+                members=(Member(2 * i, 0), Member(2 * i + 1, 0)),
+                crops=neurons[2 * i].crops,
+                label=HOSTILE if (name, i) == ("early", 1) else None,
+            )
+            for i in range(count)
+        )
+        layers.append(CircuitLayer(name=name, neurons=neurons, groups=groups))
+    edges = tuple(
+        GroupEdge(upper=g.id, lower=h.id, weight=float(generator.normal() / 4))
+        for lower, upper in pairwise(layers)
+        for g in upper.groups
+        for h in lower.groups
+    )
+    return Circuit(
+        model=ModelInfo(reference="Tiny", digest="0" * 64, input_size=(3, 32, 32)),
+        target=Target(layer="head", neuron=0, name="bee"),
+        config=Config(tau=8, k=3),
+        images=tuple(ImageRef(name=f"{i}.png") for i in range(3)),
+        crop_count=177,
+        layers=tuple(layers),
+        edges=edges,
+        notes=("Only 3 images: concepts rest on few pictures.",),
+        thumbnails={crop: webp((20 * i, 90, 200 - 10 * i)) for i, crop in enumerate(crops)},
+    )

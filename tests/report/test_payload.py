@@ -1,0 +1,72 @@
+"""What the page is told: complete, compact, and inert whatever a label holds."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from neurflow.errors import WorkError
+from neurflow.report import page, write_report
+from neurflow.report.payload import payload
+from neurflow.report.schema import schema
+from tests.report.conftest import HOSTILE
+
+ROOT = Path(__file__).parents[2]
+
+
+def embedded(text):
+    """The data inside a page, as the browser would read them."""
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
+    return json.loads(data)
+
+
+def test_every_group_edge_and_neuron_is_there(wide):
+    data = payload(wide)
+    assert [(e.upper, e.lower, e.weight) for e in data.edges] == [
+        (e.upper, e.lower, e.weight) for e in wide.edges
+    ]
+    for shown, layer in zip(data.layers, wide.layers, strict=True):
+        assert [g.id for g in shown.groups] == [g.id for g in layer.groups]
+        assert shown.neurons.keys() == layer.neurons.keys()
+        for a, neuron in layer.neurons.items():
+            (meaning,) = shown.neurons[a].meanings
+            assert meaning.weights == neuron.semantic_groups[0].weights
+            assert (a, 0) in next(g for g in shown.groups if g.id == meaning.group).members
+
+
+def test_a_picture_stands_once_and_crops_point_to_it(wide):
+    data = payload(wide)
+    assert len(data.pictures) == len(set(data.pictures)) == len(data.crops)
+    group = data.layers[0].groups[0]
+    first = data.crops[group.crops[0]]
+    assert (first.image, first.box) == wide.layers[0].groups[0].crops[0]
+    few = payload(wide, crops_per_group=1)
+    assert all(len(g.crops) == 1 for layer in few.layers for g in layer.groups)
+
+
+def test_the_page_holds_the_data_and_loads_nothing(wide, tmp_path):
+    text = write_report(wide, tmp_path / "page.html").read_text()
+    assert embedded(text) == json.loads(payload(wide).model_dump_json())
+    loading = re.findall(r"""(?:src|href)\s*=\s*["'](?!data:)[^"']+""", text.split('id="data"')[0])
+    assert loading == []
+    assert "<title>bee · neurflow</title>" in text
+
+
+def test_a_hostile_label_cannot_leave_the_data(wide):
+    text = page.render(wide)
+    assert HOSTILE not in text
+    assert embedded(text)["layers"][0]["groups"][1]["label"] == HOSTILE
+
+
+def test_a_missing_front_end_or_folder_says_what_to_do(wide, tmp_path, monkeypatch):
+    with pytest.raises(WorkError, match="There is no folder"):
+        write_report(wide, tmp_path / "nowhere" / "page.html")
+    monkeypatch.setattr(page.resources, "files", lambda _: tmp_path)
+    with pytest.raises(WorkError, match="was not built"):
+        write_report(wide, tmp_path / "page.html")
+
+
+def test_the_front_ends_types_are_those_of_python():
+    """`make web-types` writes both files; `make web-check` compares the second."""
+    assert (ROOT / "web" / "src" / "schema.json").read_text() == schema()

@@ -1,0 +1,128 @@
+/** A circuit ready for questions: who feeds whom, what is shown, how much reaches the target. */
+
+import type { EdgeData, GroupData, LayerData, NeuronData, PageData } from "./types";
+
+export interface Group extends GroupData {
+  layer: number;
+  inputs: EdgeData[];
+  outputs: EdgeData[];
+  /** signed weight carried to the target, summed over all paths */
+  reach: number;
+}
+
+export interface Circuit {
+  data: PageData;
+  groups: Map<string, Group>;
+  /** group ids of each layer, input side first, in the order they are drawn */
+  columns: string[][];
+}
+
+const byStrength = (a: EdgeData, b: EdgeData) => Math.abs(b.weight) - Math.abs(a.weight);
+
+export function circuitOf(data: PageData): Circuit {
+  const groups = new Map<string, Group>();
+  data.layers.forEach((layer, number) => {
+    for (const group of layer.groups)
+      groups.set(group.id, { ...group, layer: number, inputs: [], outputs: [], reach: 0 });
+  });
+  for (const edge of [...data.edges].sort(byStrength)) {
+    groups.get(edge.upper)?.inputs.push(edge);
+    groups.get(edge.lower)?.outputs.push(edge);
+  }
+  addReach(data.layers, groups);
+  return { data, groups, columns: order(data.layers, groups) };
+}
+
+/**
+ * From the target down: what a group passes on is what its outputs do, times their weights. The
+ * target's own groups share 1 by their number of members.
+ */
+function addReach(layers: LayerData[], groups: Map<string, Group>): void {
+  const last = layers.length - 1;
+  const members = layers[last]?.groups.reduce((sum, group) => sum + group.members.length, 0) ?? 1;
+  for (const layer of [...layers].reverse())
+    for (const { id } of layer.groups) {
+      const group = groups.get(id)!;
+      group.reach =
+        group.layer === last
+          ? group.members.length / members
+          : group.outputs.reduce((sum, e) => sum + e.weight * groups.get(e.upper)!.reach, 0);
+    }
+}
+
+/** Order within columns that crosses little: barycentre sweeps up and down, strongest first to start. */
+export function order(layers: LayerData[], groups: Map<string, Group>, sweeps = 6): string[][] {
+  const columns = layers.map((layer) =>
+    layer.groups
+      .map((group) => group.id)
+      .sort((a, b) => Math.abs(groups.get(b)!.reach) - Math.abs(groups.get(a)!.reach)),
+  );
+  const place = new Map<string, number>();
+  const settle = (column: string[]) =>
+    column.forEach((id, i) => place.set(id, (i + 0.5) / column.length));
+  columns.forEach(settle);
+  for (let sweep = 0; sweep < sweeps; sweep++) {
+    const down = sweep % 2 === 0;
+    const sequence = down ? [...columns.keys()].reverse() : [...columns.keys()];
+    for (const number of sequence) {
+      const column = columns[number]!;
+      const centre = new Map(
+        column.map((id) => {
+          const group = groups.get(id)!;
+          const edges = down ? group.outputs : group.inputs;
+          let sum = 0;
+          let weight = 0;
+          for (const edge of edges) {
+            const other = place.get(down ? edge.upper : edge.lower);
+            if (other === undefined) continue;
+            sum += other * Math.abs(edge.weight);
+            weight += Math.abs(edge.weight);
+          }
+          return [id, weight ? sum / weight : place.get(id)!] as const;
+        }),
+      );
+      column.sort((a, b) => centre.get(a)! - centre.get(b)! || (a < b ? -1 : 1));
+      settle(column);
+    }
+  }
+  return columns;
+}
+
+/** The fewest edges that carry the given share of all absolute weight, strongest first. */
+export function strongest(edges: EdgeData[], share: number): { shown: EdgeData[]; carried: number } {
+  const total = edges.reduce((sum, edge) => sum + Math.abs(edge.weight), 0);
+  const shown: EdgeData[] = [];
+  let sum = 0;
+  for (const edge of [...edges].sort(byStrength)) {
+    if (sum >= share * total - 1e-12 && share < 1) break;
+    shown.push(edge);
+    sum += Math.abs(edge.weight);
+  }
+  return { shown, carried: total ? sum / total : 1 };
+}
+
+/** Groups that match what was typed: an id, a label, or a neuron's number. */
+export function search(circuit: Circuit, query: string): Set<string> | null {
+  const wanted = query.trim().toLowerCase();
+  if (!wanted) return null;
+  const found = new Set<string>();
+  for (const group of circuit.groups.values()) {
+    const words = `${group.id} ${group.label ?? ""} ${group.caption ?? ""}`.toLowerCase();
+    const neuron = /^\d+$/.test(wanted) && group.members.some(([a]) => a === Number(wanted));
+    if (words.includes(wanted) || neuron) found.add(group.id);
+  }
+  return found;
+}
+
+export function neuronOf(circuit: Circuit, layer: number, index: number): NeuronData | undefined {
+  return circuit.data.layers[layer]?.neurons[String(index)];
+}
+
+/** The nearest error of completeness one can be told for a layer: mean and worst of its neurons. */
+export function completeness(layer: LayerData): { mean: number; worst: number } | null {
+  const errors = Object.values(layer.neurons)
+    .map((neuron) => neuron.completeness_error)
+    .filter((error) => error !== null);
+  if (!errors.length) return null;
+  return { mean: errors.reduce((a, b) => a + b, 0) / errors.length, worst: Math.max(...errors) };
+}

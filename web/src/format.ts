@@ -1,0 +1,17 @@
+/** Numbers and names as people read them. */
+
+export const signed = (value: number): string =>
+  `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(Math.abs(value) < 0.0995 ? 3 : 2)}`;
+
+export const percent = (share: number): string => {
+  const value = share * 100;
+  if (value > 0 && value < 0.001) return "< 0.001 %";
+  return `${value >= 10 || value === 0 ? Math.round(value) : value.toFixed(value < 0.1 ? 3 : 1)} %`;
+};
+
+export const plural = (count: number, word: string): string =>
+  `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
+
+/** What a group is called: its label, or its number. */
+export const nameOf = (group: { id: string; label: string | null }): string =>
+  group.label ?? group.id.slice(group.id.lastIndexOf("/") + 1);

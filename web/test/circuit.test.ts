@@ -1,0 +1,93 @@
+import { describe, expect, it } from "vitest";
+import { circuitOf, completeness, search, strongest } from "../src/circuit";
+import { signed, percent } from "../src/format";
+import { layout } from "../src/layout";
+import { readSelection, writeSelection } from "../src/state";
+import type { EdgeData, GroupData, NeuronData, PageData } from "../src/types";
+
+const neuron = (index: number, error: number | null): NeuronData => ({
+  index, strongest: 2, weakest: 1, importance: {}, steps: null, completeness_error: error,
+  meanings: [{ group: "", size: 1, crops: [], weights: {} }],
+});
+const group = (id: string, ...neurons: number[]): GroupData => ({
+  id, label: null, caption: null, members: neurons.map((a) => [a, 0]), crops: [],
+});
+const edge = (lower: string, upper: string, weight: number): EdgeData => ({ lower, upper, weight });
+
+const data: PageData = {
+  target: "bee", model: "m", images: [], skipped: [], notes: [], crop_count: 0, tau: 1, k: 1, steps: 1,
+  averaged: true, crops: [], pictures: [],
+  layers: [
+    { name: "a", groups: [group("a/0", 1), group("a/1", 2), group("a/2", 3)], neurons: {} },
+    { name: "b", groups: [group("b/0", 10), group("b/1", 11)], neurons: { 10: neuron(10, 0.1), 11: neuron(11, 0.3) } },
+    { name: "c", groups: [group("c/0", 7, 8, 9), group("c/1", 6)], neurons: {} },
+  ],
+  edges: [
+    edge("a/0", "b/1", 1), edge("a/1", "b/0", -0.5), edge("a/2", "b/0", 0.25), edge("a/2", "b/1", 0.1),
+    edge("b/0", "c/0", 0.8), edge("b/1", "c/1", -0.4),
+  ],
+};
+
+describe("a circuit", () => {
+  const circuit = circuitOf(data);
+
+  it("knows what reaches the target, signs multiplied along paths and paths summed", () => {
+    const reach = (id: string) => circuit.groups.get(id)!.reach;
+    expect(reach("c/0")).toBeCloseTo(0.75);
+    expect(reach("b/0")).toBeCloseTo(0.75 * 0.8);
+    expect(reach("b/1")).toBeCloseTo(0.25 * -0.4);
+    expect(reach("a/1")).toBeCloseTo(-0.5 * 0.6);
+    expect(reach("a/2")).toBeCloseTo(0.25 * 0.6 + 0.1 * -0.1);
+  });
+
+  it("orders columns so that these edges do not cross", () => {
+    const rows = new Map(circuit.columns.flatMap((column) => column.map((id, row) => [id, row] as const)));
+    const crossings = data.edges.flatMap((e, i) =>
+      data.edges.slice(i + 1).filter((f) => {
+        if (e.lower[0] !== f.lower[0]) return false;
+        return (rows.get(e.lower)! - rows.get(f.lower)!) * (rows.get(e.upper)! - rows.get(f.upper)!) < 0;
+      }),
+    );
+    expect(crossings).toHaveLength(0);
+  });
+
+  it("lists edges strongest first", () => {
+    expect(circuit.groups.get("b/0")!.inputs.map((e) => e.lower)).toEqual(["a/1", "a/2"]);
+  });
+
+  it("gives every group a place of its own", () => {
+    const places = [...layout(circuit).places.values()].map(({ x, y }) => `${x},${y}`);
+    expect(new Set(places).size).toBe(circuit.groups.size);
+  });
+});
+
+describe("the threshold", () => {
+  it("takes the fewest edges that carry the share", () => {
+    const { shown, carried } = strongest(data.edges, 0.55);
+    expect(shown.map((e) => e.weight)).toEqual([1, 0.8]);
+    expect(carried).toBeCloseTo(1.8 / 3.05);
+    expect(strongest(data.edges, 0).shown).toHaveLength(0);
+    expect(strongest(data.edges, 1).shown).toHaveLength(data.edges.length);
+  });
+});
+
+describe("what people type and share", () => {
+  const circuit = circuitOf(data);
+  it("finds groups by id and by neuron", () => {
+    expect([...search(circuit, "b/")!]).toEqual(["b/0", "b/1"]);
+    expect([...search(circuit, "8")!]).toEqual(["c/0"]);
+    expect(search(circuit, "  ")).toBeNull();
+  });
+  it("keeps the selection in the address", () => {
+    const selection = { group: "layer4.1/3", neuron: 12 };
+    expect(readSelection(writeSelection(selection))).toEqual(selection);
+    expect(readSelection("")).toEqual({ group: null, neuron: null });
+  });
+  it("reads numbers as people do", () => {
+    expect([signed(-0.254), signed(0.0312), percent(0.0042), percent(0.5)]).toEqual(["−0.25", "+0.031", "0.4 %", "50 %"]);
+  });
+  it("tells mean and worst error of a layer", () => {
+    expect(completeness(data.layers[1]!)).toEqual({ mean: 0.2, worst: 0.3 });
+    expect(completeness(data.layers[0]!)).toBeNull();
+  });
+});
