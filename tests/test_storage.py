@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -443,3 +444,38 @@ def circuits(draw: st.DrawFn) -> Circuit:
 def test_any_circuit_comes_back_as_it_was(any_circuit: Circuit, tmp_path: Path) -> None:
     save_circuit(any_circuit, tmp_path)
     assert contents(load_circuit(tmp_path)) == contents(any_circuit)
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Path of every value within a JSON value, containers included."""
+    if isinstance(value, dict):
+        inner = [leaves(child, (*path, key)) for key, child in value.items()]
+    elif isinstance(value, list):
+        inner = [leaves(child, (*path, i)) for i, child in enumerate(value)]
+    else:
+        inner = []
+    return [path, *(found for paths in inner for found in paths)]
+
+
+ODD_VALUES = st.sampled_from(
+    [None, True, 0, -1, 7, 10**30, 0.5, "", "8:0", "NaN", "../../etc/passwd", [], {}, [[]], {"": 0}]
+)
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_whatever_stands_in_the_index_loading_gives_a_circuit_or_our_error(
+    circuit: Circuit, tmp_path: Path, data: st.DataObject
+) -> None:
+    save_circuit(circuit, tmp_path)
+    content = index(tmp_path)
+    *parents, last = data.draw(st.sampled_from(leaves(content)[1:]))
+    place = content
+    for key in parents:
+        place = place[key]
+    place[last] = data.draw(ODD_VALUES)
+    (tmp_path / "circuit.json").write_text(json.dumps(content))
+    with contextlib.suppress(ResultError):
+        save_circuit(load_circuit(tmp_path), tmp_path / "again")

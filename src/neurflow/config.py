@@ -39,7 +39,7 @@ class Config(BaseModel):
     groups: Positive | Literal["auto"] = Field(
         "auto", description="neuron groups of a layer; auto chooses by silhouette"
     )
-    max_groups: Positive = Field(20, description="largest number of neuron groups auto may choose")
+    max_groups: Positive = Field(12, description="largest number of neuron groups auto may choose")
     silhouette_slack: Annotated[float, Ge(0), Le(1)] = Field(
         0.05,
         description="auto takes the most groups whose silhouette is so near the best; published: 0",

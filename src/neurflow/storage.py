@@ -84,7 +84,7 @@ class _Vectors:
     def put(self, vector: np.ndarray) -> str:
         """Keep a vector; returns its address."""
         rows = self._rows.setdefault(str(len(vector)), [])
-        rows.append(vector)
+        rows.append(np.asarray(vector, dtype=np.float32))
         return f"{len(vector)}:{len(rows) - 1}"
 
     def get(self, address: Any) -> np.ndarray:

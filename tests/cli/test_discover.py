@@ -29,7 +29,7 @@ def test_from_pictures_to_a_result(
     folder = tmp_path / "my runs" / "bee"
     code, out, _ = neurflow(*request_line, "--out", folder)
     assert code == 0
-    assert out.startswith("bee by Model\n8 images, 80 crops, 4 layers")
+    assert out.startswith("bee by SmallNet\n8 images, 80 crops, 4 layers")
     assert f"The result is in {folder} (" in out
     assert f"neurflow show '{folder}'" in out
     assert f"neurflow report '{folder}'" in out
@@ -107,7 +107,7 @@ def test_no_out_is_a_folder_named_by_model_and_target(
     ("options", "words"),
     [
         ("--target wsp", "There is no class 'wsp'. Near names: wasp"),
-        ("--target bee --layers head,block1", "block1"),
+        ("--target bee --layers block3,block1", "block1"),
         ("--target bee --layers blok1,head", "Near names: block1"),
         ("--target bee --k 100000 --concept-set all", "--k"),
         ("--target bee --weights none.pth", "none.pth"),

@@ -32,9 +32,9 @@ def layers(
     debug: Debug = False,
 ) -> None:
     """List the outputs that can be studied, with shapes; * marks those studied by default."""
-    from neurflow.model import load_model
-
     with terminal(as_json, debug) as ui:
+        from neurflow.model import load_model
+
         loaded = load_model(
             model,
             weights,

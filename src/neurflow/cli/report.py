@@ -25,10 +25,10 @@ def report(
     debug: Debug = False,
 ) -> None:
     """Write a circuit as one self-contained HTML file that opens from disk, offline."""
-    from neurflow.report import write_report
-    from neurflow.storage import load_circuit
-
     with terminal(as_json, debug) as ui:
+        from neurflow.report import write_report
+        from neurflow.storage import load_circuit
+
         page = write_report(load_circuit(run), out or run / "report.html")
         size = page.stat().st_size
         ui.result({"report": str(page), "bytes": size}, Text(f"{page} ({size / 2**20:.1f} MiB)"))

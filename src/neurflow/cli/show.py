@@ -22,10 +22,10 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show a circuit: from its target down, the groups of each layer and what drives them."""
-    from neurflow.cli._summary import circuit_data, circuit_text, group_data, group_text
-    from neurflow.storage import load_circuit
-
     with terminal(as_json, debug) as ui:
+        from neurflow.cli._summary import circuit_data, circuit_text, group_data, group_text
+        from neurflow.storage import load_circuit
+
         if layer and group:
             raise RequestError("Give either --layer or --group, not both.")
         circuit = load_circuit(run)
