@@ -1,4 +1,4 @@
-"""Builds the front end of ``web/`` into the package; a hatch hook, and a script: ``python hatch_build.py``.
+"""Builds the front end of ``web/`` into the package: a hatch hook, and a script.
 
 The bundle is built only if the sources have changed since: a hash of ``web/`` stands beside it. A
 machine without a recent Node gets one as a wheel, and only when it has to build.

@@ -6,9 +6,9 @@ from torch import fx, nn
 
 from neurflow.model.graph import aten, export_network
 from neurflow.model.layers import Layer
-from neurflow.model.segment import Segment
+from neurflow.model.segment import GraphSegment
 from neurflow.model.select import select_neuron
-from neurflow.model.specialise import affine_nodes, specialise
+from neurflow.model.specialise import affine_nodes
 from tests.networks import settle
 
 
@@ -86,7 +86,7 @@ def segment(request):
     upper = network.graph.output_node().args[0][0]
     network.modules["inner"] = upper
     channels, *space = upper.meta["val"].shape[1:]
-    return Segment(
+    return GraphSegment(
         network, Layer("lower", (8, 6, 6), 1), Layer("inner", (int(channels), *map(int, space)), 1)
     )
 
@@ -96,7 +96,9 @@ def test_a_selected_neuron_equals_the_channel_of_the_whole(segment):
     with torch.no_grad():
         whole = segment.upper.pool(segment.run(x))
         for neuron in range(segment.upper.neurons):
-            selected = fx.GraphModule(segment.network.root, select_neuron(segment, neuron))
+            selected = fx.GraphModule(
+                segment.network.root, select_neuron(segment.cut.graph, 1, neuron)
+            )
             torch.testing.assert_close(selected(x, 3), whole[:, neuron], rtol=1e-5, atol=1e-6)
 
 
@@ -105,7 +107,7 @@ def test_the_split_parts_together_equal_the_whole(segment):
     with torch.no_grad():
         whole = segment.upper.pool(segment.run(x))
         for neuron in (0, segment.upper.neurons - 1):
-            fast = specialise(segment, neuron)
+            fast = segment.neuron(neuron)
             frontier, fixed = fast.evaluate(x, [])
             torch.testing.assert_close(
                 fast.tail(3, *frontier, *fixed)[0], whole[:, neuron], rtol=1e-5, atol=1e-6
@@ -115,46 +117,51 @@ def test_the_split_parts_together_equal_the_whole(segment):
 def test_the_frontier_is_affine(segment):
     """f(0.3 x) = 0.7 f(0) + 0.3 f(x) for every frontier tensor."""
     x = torch.randn(2, 8, 6, 6)
-    fast = specialise(segment, 0)
+    fast = segment.neuron(0)
     with torch.no_grad():
         at_x, at_0, between = (fast.evaluate(scale * x, [])[0] for scale in (1, 0, 0.3))
     for high, low, middle in zip(at_x, at_0, between, strict=True):
         torch.testing.assert_close(middle, 0.7 * low + 0.3 * high, rtol=1e-4, atol=1e-5)
 
 
-def conv_work(graph_module, x):
-    """Output elements × weights of every convolution run."""
-    work = 0
+def multiplications(graph_module, x):
+    """Products taken by all convolutions and matrix products."""
+    count = 0
 
     class Count(fx.Interpreter):
         def call_function(self, target, args, kwargs):
-            nonlocal work
+            nonlocal count
             result = super().call_function(target, args, kwargs)
             if target is aten.conv2d.default:
-                work += result.numel() * args[1][0].numel()
+                count += result.numel() * args[1][0].numel()
+            if target is aten.matmul.default:
+                count += result.numel() * args[0].shape[-1]
             return result
 
     Count(graph_module).run(x, len(x))
-    return work
+    return count
 
 
 def test_only_what_the_neuron_needs_is_computed():
     module = settle(Around(Branches(), 8))
     network = export_network(module, torch.zeros(2, 3, 6, 6))
-    segment = Segment(network, Layer("lower", (8, 6, 6), 1), Layer("inner", (16, 6, 6), 1))
+    segment = GraphSegment(network, Layer("lower", (8, 6, 6), 1), Layer("inner", (16, 6, 6), 1))
     x = torch.randn(2, 8, 6, 6)
     work = [
-        conv_work(fx.GraphModule(network.root, select_neuron(segment, neuron)), x)
+        multiplications(
+            fx.GraphModule(network.root, select_neuron(segment.cut.graph, 1, neuron)), x
+        )
         for neuron in (1, 5, 12)
     ]
-    places = 2 * 6 * 6
-    assert work == [places * 8, 0, places * 8 * 9]  # one row of left, x itself, one row of right
+    places, taps = 2 * 6 * 6, 9
+    # one row of the left branch; x itself; one row of the right branch, tap by tap, then the taps
+    assert work == [places * 8, 0, places * taps * 8 + places * taps * taps]
 
 
 def test_affine_nodes_stop_at_the_first_nonlinearity():
     module = settle(Around(Residual(), 8))
     network = export_network(module, torch.zeros(2, 3, 6, 6))
-    segment = Segment(network, Layer("lower", (8, 6, 6), 1), Layer("inner", (8, 6, 6), 1))
+    segment = GraphSegment(network, Layer("lower", (8, 6, 6), 1), Layer("inner", (8, 6, 6), 1))
     graph = segment.cut.graph
     x = next(node for node in graph.nodes if node.op == "placeholder")
     varying, affine = affine_nodes(graph, x)

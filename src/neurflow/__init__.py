@@ -1,12 +1,22 @@
-"""neurflow: see how a trained image classifier works inside, by circuits of neuron groups."""
+"""neurflow: see how a trained image classifier works inside, by circuits of neuron groups.
 
-from neurflow.circuit import Circuit
-from neurflow.config import Config
-from neurflow.discover import discover
-from neurflow.errors import NeurFlowError
-from neurflow.images import Images, load_images
-from neurflow.model import Model, load_model
-from neurflow.storage import load_circuit, save_circuit
+Names are loaded when they are first used, so that importing the package (and asking the command line
+for help) costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from neurflow.circuit import Circuit
+    from neurflow.config import Config
+    from neurflow.discovery import discover
+    from neurflow.errors import NeurFlowError
+    from neurflow.images import Images, load_images
+    from neurflow.model import Model, load_model
+    from neurflow.storage import load_circuit, save_circuit
 
 __version__ = "0.1.0"
 
@@ -22,3 +32,26 @@ __all__ = [
     "load_model",
     "save_circuit",
 ]
+
+_HOMES = {
+    "Circuit": "circuit",
+    "Config": "config",
+    "Images": "images",
+    "Model": "model",
+    "NeurFlowError": "errors",
+    "discover": "discovery",
+    "load_circuit": "storage",
+    "load_images": "images",
+    "load_model": "model",
+    "save_circuit": "storage",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'neurflow' has no attribute {name!r}")
+    return getattr(import_module(f"neurflow.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

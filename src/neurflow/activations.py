@@ -60,14 +60,14 @@ def concept_images(
         ImagesError: no image can be read, or none belongs to the target.
     """
     classes = {c for c in (target.neuron, target.minus) if c is not None}
-    is_class = target.layer == model.graph.output_name
+    is_class = target.layer == model.network.output_name
     rule = config.concept_set if is_class else "all"
     limit = max_images or len(images)
     chosen: list[int] = []
     skipped: list[SkippedImage] = []
     seen: Counter[int] = Counter()
     progress.start("choosing images", len(images))
-    logits = model.outputs([model.graph.output])
+    logits = model.outputs([model.node(model.network.output_name)])
     candidates = [
         i
         for i in range(len(images))
@@ -76,7 +76,7 @@ def concept_images(
     for indices, pixels in _readable(images, candidates, min(batch_size, limit), skipped, progress):
         if rule == "predicted":
             with torch.inference_mode():
-                predicted = logits(pixels.to(model.device))[0].argmax(1).tolist()
+                predicted = logits(model.feed(pixels))[0].flatten(1).argmax(1).tolist()
             seen.update(predicted)
             chosen += [i for i, c in zip(indices, predicted, strict=True) if c in classes]
         else:
@@ -248,7 +248,7 @@ def collect(
         rows = np.arange(image * per_image, (image + 1) * per_image)
         for part in np.array_split(rows, -(-per_image // batch_size)):
             with torch.inference_mode():
-                outputs = forward(crops.pixels(part).to(model.device))
+                outputs = forward(model.feed(crops.pixels(part)))
             for layer, output in zip(studied, outputs, strict=True):
                 arrays[layer.name][part] = layer.pool(output).float().cpu().numpy()
         workspace.write("collected", image + 1)

@@ -121,7 +121,7 @@ def save_circuit(circuit: Circuit, path: str | Path) -> None:
     }
     digests = {kind: hashlib.sha256(data).hexdigest() for kind, data in contents.items()}
     index = _Index(arrays=digests["arrays"], thumbnails=digests["thumbnails"], circuit=structure)
-    with guard_disk():
+    with guard_disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for kind, name in index.files.items():
         write_atomically(folder / name, contents[kind])

@@ -43,7 +43,7 @@ class Workspace:
         file = self.folder / f"{name}.npy"
         if not file.exists():
             partial = file.with_suffix(".partial")
-            with guard_disk():
+            with guard_disk(file):
                 with partial.open("wb") as handle:
                     np.lib.format.write_array_header_1_0(
                         handle, {"descr": "<f4", "fortran_order": False, "shape": shape}
@@ -74,7 +74,7 @@ def open_workspace(out: Path | None, request: dict[str, Any]) -> Iterator[Worksp
         raise RequestError(f"{out} is a file. Give a folder for the result: --out FOLDER.")
     if out.is_dir() and any(out.iterdir()) and not (out / "work" / "request.json").exists():
         raise RequestError(f"{out} is not empty and no run of neurflow. Give another --out.")
-    with guard_disk():
+    with guard_disk(out):
         workspace = Workspace(out / "work")
     found = workspace.read("request")
     if found is not None and found != request:
@@ -90,7 +90,7 @@ def open_workspace(out: Path | None, request: dict[str, Any]) -> Iterator[Worksp
 def write_atomically(file: Path, data: bytes) -> None:
     """Write a file so that a kill leaves either the old one or the new one."""
     partial = file.with_name(f".{file.name}.partial")
-    with guard_disk():
+    with guard_disk(file):
         with partial.open("wb") as handle:
             handle.write(data)
             handle.flush()
@@ -99,13 +99,14 @@ def write_atomically(file: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def guard_disk() -> Iterator[None]:
+def guard_disk(path: Path) -> Iterator[None]:
     """Turn a full disk or a folder without write permission into an error with a cure."""
     try:
         yield
     except OSError as error:
-        free = shutil.disk_usage("/").free // 2**20
+        there = next(folder for folder in path.absolute().parents if folder.is_dir())
+        free = shutil.disk_usage(there).free // 2**20
         raise WorkError(
-            f"Cannot write {error.filename}: {error.strerror} ({free} MiB free). "
+            f"Cannot write {path}: {error.strerror or error} ({free} MiB free). "
             "Make room or choose another folder; the same command then goes on."
         ) from None

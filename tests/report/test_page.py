@@ -62,7 +62,10 @@ def page(browser, wide, tmp_path):
 
 def share(page, percent):
     page.get_by_label("Share of the weight shown").evaluate(
-        "(input, value) => { input.value = value; input.dispatchEvent(new Event('input', {bubbles: true})) }",
+        """(input, value) => {
+            input.value = value;
+            input.dispatchEvent(new Event("input", { bubbles: true }));
+        }""",
         str(percent),
     )
 

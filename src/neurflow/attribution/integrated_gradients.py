@@ -22,8 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neurflow.model.segment import Segment
-from neurflow.model.specialise import Specialised, specialise
+from neurflow.model.network import NeuronSegment, Segment
 
 CHUNK_ELEMENTS = 1_250_000
 """frontier values handled at once: small enough to stay in a processor's cache"""
@@ -60,7 +59,7 @@ def integrated_gradients(
     held: Sequence[Tensor] = (),
     *,
     steps: int = 50,
-    specialised: Specialised | None = None,
+    specialised: NeuronSegment | None = None,
 ) -> Attribution:
     """T(a, s, v) for each crop ``v`` of a batch.
 
@@ -70,9 +69,9 @@ def integrated_gradients(
         x: ``[crop, …]`` observed output of the lower layer.
         held: observed values of ``segment.held``.
         steps: N, points on the path.
-        specialised: ``specialise(segment, neuron)`` where the caller has it already.
+        specialised: ``segment.neuron(neuron)`` where the caller has it already.
     """
-    fast = specialised or specialise(segment, neuron)
+    fast = specialised or segment.neuron(neuron)
     with torch.no_grad():
         frontier, fixed = fast.evaluate(x, held)
         origin, _ = fast.evaluate(torch.zeros_like(x), held)
@@ -83,7 +82,7 @@ def integrated_gradients(
 
 
 def _mean_gradient(
-    fast: Specialised,
+    fast: NeuronSegment,
     origin: Sequence[Tensor],
     frontier: Sequence[Tensor],
     fixed: Sequence[Tensor],
@@ -125,7 +124,7 @@ def _interpolate(low: Tensor, high: Tensor, alphas: np.ndarray, axis: int) -> Te
 
 
 def _through_prefix(
-    fast: Specialised, x: Tensor, held: Sequence[Tensor], gradients: Sequence[Tensor]
+    fast: NeuronSegment, x: Tensor, held: Sequence[Tensor], gradients: Sequence[Tensor]
 ) -> Tensor:
     """Gradients at the frontier taken back to ``x``."""
     x = x.detach().requires_grad_()

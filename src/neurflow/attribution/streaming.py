@@ -19,7 +19,7 @@ from torch import Tensor
 from neurflow.activations import BATCH_SIZE, CropSet
 from neurflow.attribution.integrated_gradients import Attribution, integrated_gradients
 from neurflow.model import Model, Segment
-from neurflow.model.specialise import Specialised, specialise
+from neurflow.model.network import NeuronSegment
 from neurflow.progress import Progress
 
 
@@ -64,16 +64,16 @@ def attribute(
 ) -> dict[int, Scores]:
     """Scores of all lower neurons for each upper neuron in ``concepts``."""
     segment = model.segment(lower, upper)
-    fast = {a: specialise(segment, a) for a in [*concepts, *([] if minus is None else [minus])]}
+    fast = {a: segment.neuron(a) for a in [*concepts, *([] if minus is None else [minus])]}
     sums = {a: _Sums(concept, segment.lower.neurons) for a, concept in concepts.items()}
     forward = model.outputs([model.node(lower), *segment.held])
-    axes = [(0, 1), *(model.graph.batch_axis(node) or (0, 1) for node in segment.held)]
+    axes = [(0, 1), *segment.held_axes]
     needed = np.unique(np.concatenate([concept.crops for concept in concepts.values()]))
     progress.start(f"{upper} → {lower}", sum(len(c.crops) for c in concepts.values()))
     for batch in np.array_split(needed, -(-len(needed) // batch_size)):
         with torch.inference_mode():
-            observed = forward(crops.pixels(batch).to(model.device))
-        observed = [value.clone() for value in observed]
+            seen = forward(model.feed(crops.pixels(batch)))
+        observed = [value.clone() for value in seen]  # out of inference mode
         for neuron, concept in concepts.items():
             positions = np.flatnonzero(np.isin(concept.crops, batch))
             if not len(positions):
@@ -96,7 +96,7 @@ def _attribute(
     x: Tensor,
     held: list[Tensor],
     steps: int,
-    fast: Mapping[int, Specialised],
+    fast: Mapping[int, NeuronSegment],
 ) -> Attribution:
     """T of one neuron, or of a difference: integrated gradients are linear in the target."""
     found = integrated_gradients(segment, neuron, x, held, steps=steps, specialised=fast[neuron])

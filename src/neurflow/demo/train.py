@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from importlib import resources
@@ -31,6 +29,7 @@ from torch import Tensor, nn
 
 from neurflow.demo.network import MEAN, STD, WEIGHTS, DemoNet
 from neurflow.demo.pictures import CLASSES, CONFUSED, SHORTCUT, Picture, dataset
+from neurflow.workspace import write_atomically
 
 FACTS = "facts.json"
 PER_CLASS = 450
@@ -196,19 +195,6 @@ def shipped_facts() -> Facts:
     """The facts measured when the shipped weights were made."""
     facts: Facts = json.loads(resources.files("neurflow.demo").joinpath(FACTS).read_text("utf-8"))
     return facts
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that nobody ever sees half of it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _say(text: str) -> None:

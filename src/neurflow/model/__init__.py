@@ -3,7 +3,7 @@
 from neurflow.model.layers import Layer, LayerInfo
 from neurflow.model.loading import load_model
 from neurflow.model.model import Model
+from neurflow.model.network import Network, Segment
 from neurflow.model.preprocessing import Preprocessing
-from neurflow.model.segment import Segment
 
-__all__ = ["Layer", "LayerInfo", "Model", "Preprocessing", "Segment", "load_model"]
+__all__ = ["Layer", "LayerInfo", "Model", "Network", "Preprocessing", "Segment", "load_model"]

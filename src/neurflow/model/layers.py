@@ -133,31 +133,51 @@ def _source(node: fx.Node) -> fx.Node | None:
 def proposed_layers(network: NetworkGraph, module: nn.Module) -> list[str]:
     """Names of the layers studied by default, input side first, the logits last.
 
-    Candidates are modules with children; what lies inside a repeated block (a class of its own, used
-    more than once) is a detail of that block. A network with hardly any such modules (VGG, a plain
-    ``nn.Sequential``) offers its modules without parameters instead: non-linearities and pooling.
+    Candidates are the blocks (:func:`block_names`) that everything flows through. A network with
+    hardly any (VGG, a plain ``nn.Sequential``) offers its modules without parameters instead:
+    non-linearities and pooling.
     """
-    modules = dict(module.named_modules())
-    parents = {path: type(child) for path, child in modules.items() if any(child.children())}
-    counts = Counter(parents.values())
-    repeated = [p for p, kind in parents.items() if counts[kind] > 1 and kind not in CONTAINERS]
-    plain = [path for path, child in modules.items() if not any(True for _ in child.parameters())]
     through = _bottlenecks(network) - _reshapes_to(network.output)
 
     def outputs(paths: Iterable[str]) -> dict[fx.Node, str]:
-        return {
-            node: path
-            for path in sorted(paths, key=lambda p: (p.count("."), p))
-            if (node := network.modules.get(path)) in through
-            and node.target not in RESHAPES
-            and not any(path.startswith(f"{block}.") for block in repeated)
-        }
+        nodes = ((network.modules.get(path), path) for path in paths)
+        return {n: path for n, path in nodes if n in through and n.target not in RESHAPES}
 
-    blocks = outputs(parents)
+    blocks = outputs(block_names(module, network.modules))
     if len(blocks) < 2:
+        children = dict(module.named_modules())
+        plain = [
+            path
+            for path in network.modules
+            if path in children and not any(True for _ in children[path].parameters())
+        ]
         blocks = outputs(plain) or outputs(network.modules)
     names = [blocks[node] for node in sorted(blocks)]
     return [*names[-PROPOSED_BLOCKS:], network.output_name]
+
+
+def block_names(module: nn.Module, names: Iterable[str]) -> list[str]:
+    """Those of ``names`` that are blocks: modules with children, but not details of a block.
+
+    A block is repeated: a class of its own, used more than once; what lies inside one is its detail.
+    Outer modules come before inner ones, and otherwise in the order given.
+    """
+    parents = {path: type(child) for path, child in module.named_modules() if any(child.children())}
+    counts = Counter(parents.values())
+    repeated = [p for p, kind in parents.items() if counts[kind] > 1 and kind not in CONTAINERS]
+    found = [
+        name
+        for name in names
+        if name in parents and not any(name.startswith(f"{block}.") for block in repeated)
+    ]
+    return sorted(found, key=lambda name: name.count("."))
+
+
+def default_axis(ndim: int, module: nn.Module) -> int:
+    """Channel axis of a module's output where there is no graph to tell: by its kind and shape."""
+    if isinstance(module, nn.Linear | nn.LayerNorm):
+        return ndim - 1
+    return 2 if ndim == 3 and not isinstance(module, nn.Conv1d | nn.BatchNorm1d) else 1
 
 
 def _reshapes_to(node: fx.Node) -> set[fx.Node]:

@@ -66,18 +66,26 @@ def load_model(
     if path:
         load_weights(module, path)
     if isinstance(module, Model):
-        return module
+        return module.known_as(reference, str(path) if path else None)
     size = (input_size, input_size) if isinstance(input_size, int) else input_size
     transform = preprocessing.adapted(mean=mean, std=std, resize=resize, crop=size)
     given = {"mean": mean, "std": std, "resize": resize, "input_size": input_size}
     return Model(
-        module.to(device),
+        _on(module, device),
         transform=transform,
         class_names=names or known_names,
         reference=reference,
         weights=str(path or weights or RANDOM),
         options={key: value for key, value in given.items() if value is not None},
     )
+
+
+def _on(module: nn.Module, device: str) -> nn.Module:
+    try:
+        return module.to(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"The model cannot be put on device {device!r}: {reason}") from None
 
 
 Loaded = tuple[Any, Preprocessing, Sequence[str] | None]

@@ -9,14 +9,15 @@ from typing import Any
 
 import torch
 from PIL import Image
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from neurflow.circuit import ModelInfo, Target
 from neurflow.errors import LayerError, ModelError, TargetError, near
-from neurflow.model.graph import NetworkGraph, export_network, extract
-from neurflow.model.layers import Layer, LayerInfo, layer_of, proposed_layers
+from neurflow.model.exported import ExportedNetwork
+from neurflow.model.hooked import HookedNetwork
+from neurflow.model.layers import Layer, LayerInfo
+from neurflow.model.network import Key, Network, Observer, Segment
 from neurflow.model.preprocessing import Preprocessing, Transform, picture_of
-from neurflow.model.segment import Segment
 
 
 class Model:
@@ -56,12 +57,6 @@ class Model:
                     "Load a checkpoint from before training diverged."
                 )
 
-    @property
-    def device(self) -> torch.device:
-        """Where the parameters live."""
-        first = next(iter(self.module.state_dict().values()), torch.empty(0))
-        return first.device
-
     @cached_property
     def input_size(self) -> tuple[int, int, int]:
         """Channels, height and width of the input, as the transform makes them."""
@@ -75,15 +70,38 @@ class Model:
         return channels, height, width
 
     @cached_property
-    def graph(self) -> NetworkGraph:
-        """The network as one graph, exported at first use."""
-        example = torch.zeros(2, *self.input_size, device=self.device)
-        return export_network(self.module, example)
+    def network(self) -> Network:
+        """The network ready to be observed and cut: exported, or else by hooks; at first use."""
+        example = self.feed(torch.zeros(2, *self.input_size))
+        try:
+            return ExportedNetwork(self.module, example)
+        except ModelError:
+            raise
+        except Exception as error:  # torch.export fails in many ways, all with the same cure
+            reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+            return HookedNetwork(self.module, example, reason)
+
+    def known_as(self, reference: str, weights: str | None) -> Model:
+        """The same model, recorded in results under the reference it was loaded by."""
+        return Model(
+            self.module,
+            transform=self.transform,
+            class_names=self._class_names,
+            reference=reference,
+            weights=weights or self._weights,
+            options=self._options,
+        )
+
+    def feed(self, pixels: Tensor) -> Tensor:
+        """Inputs on the device and in the precision of the parameters."""
+        tensors = self.module.state_dict().values()
+        like = next((tensor for tensor in tensors if tensor.is_floating_point()), torch.empty(0))
+        return pixels.to(like.device, like.dtype)
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
         """Names in the order of the logits."""
-        count = self.graph.output.meta["val"].shape[1]
+        count = self.network.classes
         if self._class_names is None:
             return tuple(map(str, range(count)))
         if len(self._class_names) != count:
@@ -113,40 +131,36 @@ class Model:
         proposed = set(self.proposed_layers())
         return tuple(
             LayerInfo(layer.name, layer.shape, layer.kind, layer.neurons, layer.name in proposed)
-            for layer in self._layers.values()
+            for layer in self.network.layers.values()
         )
 
     def proposed_layers(self) -> tuple[str, ...]:
         """The layers studied by default: block outputs and the logits, input side first."""
-        return tuple(proposed_layers(self.graph, self.module))
-
-    @cached_property
-    def _layers(self) -> dict[str, Layer]:
-        found = ((name, layer_of(name, node)) for name, node in self.graph.modules.items())
-        return {name: layer for name, layer in found if layer is not None}
+        return tuple(self.network.proposed())
 
     def layer(self, name: str) -> Layer:
         """The layer called ``name``; ``LayerError`` with near names if there is none."""
+        layers = self.network.layers
         try:
-            return self._layers[name]
+            return layers[name]
         except KeyError:
             there = name in dict(self.module.named_modules())
             reason = "does not run in forward or makes no activation" if there else "does not exist"
             raise LayerError(
-                f"Layer {name!r} {reason}.{near(name, self._layers)} List them: neurflow layers MODEL"
+                f"Layer {name!r} {reason}.{near(name, layers)} List them: neurflow layers MODEL"
             ) from None
 
-    def node(self, name: str) -> fx.Node:
-        """The graph node of a layer's output."""
-        return self.graph.modules[self.layer(name).name]
+    def node(self, name: str) -> Key:
+        """A layer's output as something to ask :meth:`outputs` for."""
+        return self.network.key(self.layer(name).name)
 
-    def outputs(self, nodes: Sequence[fx.Node]) -> fx.GraphModule:
-        """Module from images to the values of ``nodes``, in their order, as a tuple."""
-        return extract(self.graph.root, [self.graph.input], nodes)
+    def outputs(self, keys: Sequence[Key]) -> Observer:
+        """A function from images to the values asked for, in their order, as a tuple."""
+        return self.network.observe(keys)
 
     def segment(self, lower: str, upper: str) -> Segment:
         """The part of the network between two layers."""
-        return Segment(self.graph, self.layer(lower), self.layer(upper))
+        return self.network.segment(self.layer(lower).name, self.layer(upper).name)
 
     def target(self, target: str | int | Target) -> Target:
         """What to explain, from what a user types.
@@ -156,9 +170,9 @@ class Model:
         """
         if isinstance(target, Target):
             return target
-        text, logits = str(target).strip(), self.graph.output_name
+        text, logits = str(target).strip(), self.network.output_name
         layer, _, neuron = text.rpartition("/")
-        if neuron.isdigit() and layer in self._layers:
+        if neuron.isdigit() and layer in self.network.layers:
             if int(neuron) >= self.layer(layer).neurons:
                 raise TargetError(
                     f"Layer {layer!r} has neurons 0 to {self.layer(layer).neurons - 1}, not {neuron}."

@@ -20,6 +20,7 @@ from torch import Tensor, fx
 from neurflow.errors import LayerError
 from neurflow.model.graph import NetworkGraph, ancestors, aten, descendants, is_tensor
 from neurflow.model.layers import Layer
+from neurflow.model.specialise import Specialised, specialise
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ class _Copier:
         return copy
 
 
-class Segment:
-    """A cut between two layers, ready to run.
+class GraphSegment:
+    """``Segment``: a cut between two layers, ready to run.
 
     Args:
         network: the graph that is cut.
@@ -109,6 +110,15 @@ class Segment:
     def held(self) -> tuple[fx.Node, ...]:
         """Nodes whose observed values :meth:`run` needs besides the lower layer's output."""
         return self.cut.held
+
+    @property
+    def held_axes(self) -> tuple[tuple[int, int], ...]:
+        """(batch axis, rows per sample) of each held value."""
+        return tuple(self.network.batch_axis(node) or (0, 1) for node in self.held)
+
+    def neuron(self, index: int) -> Specialised:
+        """The segment made fast for one upper neuron."""
+        return specialise(self.network, self.cut.graph, self.upper.axis, index)
 
     def run(self, x: Tensor, held: Sequence[Tensor] = ()) -> Tensor:
         """Upper layer's output ``[batch, …]`` for the lower layer's output ``x`` ``[batch, …]``."""

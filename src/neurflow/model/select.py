@@ -19,7 +19,6 @@ import torch
 from torch import fx
 
 from neurflow.model.graph import ancestors, arguments, aten, is_tensor, result
-from neurflow.model.segment import Segment
 
 UNARY = {
     aten.relu.default,
@@ -318,13 +317,11 @@ RULES: dict[Any, Rule] = {
 }
 
 
-def select_neuron(segment: Segment, neuron: int) -> fx.Graph:
-    """The segment's graph reduced to ``φ_a`` ``[batch]`` of one upper neuron."""
-    source = segment.cut.graph
+def select_neuron(source: fx.Graph, axis: int, neuron: int) -> fx.Graph:
+    """A segment's graph reduced to ``φ_a`` ``[batch]`` of one upper neuron on channel ``axis``."""
     upper = result(source)
     to = Selection(source)
-    channel = to.take(upper, Range(segment.upper.axis, neuron, 1))
+    channel = to.take(upper, Range(axis, neuron, 1))
     axes = list(range(1, upper.meta["val"].ndim))
-    phi = to.call(aten.mean.dim, (channel, axes), upper)
-    to.graph.output(phi)
+    to.graph.output(to.call(aten.mean.dim, (channel, axes), upper))
     return to.graph

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, fx
 
 from neurflow.model.graph import NetworkGraph, ancestors, aten, result
-from neurflow.model.segment import Segment
 from neurflow.model.select import BATCH_NORM, select_neuron
 
 AFFINE = {
@@ -118,10 +117,9 @@ class Specialised:
         return values[:count], values[count:]
 
 
-def specialise(segment: Segment, neuron: int) -> Specialised:
-    """The segment made fast for one upper neuron."""
-    network = segment.network
-    graph = select_neuron(segment, neuron)
+def specialise(network: NetworkGraph, source: fx.Graph, axis: int, neuron: int) -> Specialised:
+    """A segment's graph made fast for one upper neuron on channel ``axis``."""
+    graph = select_neuron(source, axis, neuron)
     placeholders = [node for node in graph.nodes if node.op == "placeholder"]
     x, batch = placeholders[:2]
     output = result(graph)

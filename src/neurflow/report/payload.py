@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict
 
-from neurflow.circuit import Circuit, CircuitLayer, Crop, Neuron
+from neurflow.circuit import Circuit, CircuitLayer, Crop, Member, Neuron
 
 CROPS_PER_GROUP = 16
 CROPS_PER_MEANING = 4
@@ -172,14 +172,14 @@ def _layer(layer: CircuitLayer, crops: _Crops, crops_per_group: int) -> LayerDat
     )
 
 
-def _neuron(neuron: Neuron, group_of: dict[tuple[int, int], str], crops: _Crops) -> NeuronData:
+def _neuron(neuron: Neuron, group_of: dict[Member, str], crops: _Crops) -> NeuronData:
     return NeuronData(
         index=neuron.index,
         strongest=neuron.activations[0],
         weakest=neuron.activations[-1],
         meanings=[
             MeaningData(
-                group=group_of[neuron.index, i],
+                group=group_of[Member(neuron.index, i)],
                 size=len(part.crops),
                 crops=crops.numbers(neuron.crops[p] for p in part.crops[:CROPS_PER_MEANING]),
                 weights=part.weights,

@@ -134,19 +134,19 @@ def study_layers(model: Model, target: Target, layers: Sequence[str] | None) -> 
         LayerError: a layer does not exist, is named twice, comes after the target, or is not fed
             by the one before.
     """
-    top = model.graph.modules[model.layer(target.layer).name]
+    network, top = model.network, model.layer(target.layer).name
     if layers is None:
-        names = [n for n in model.proposed_layers() if model.node(n) < top]
-        names.append(target.layer)
+        names = [name for name in network.proposed() if network.precedes(name, top)]
     else:
-        names = list(layers)
-        if not names or model.node(names[-1]) is not top:
-            late = [n for n in names if not model.node(n) < top]
-            if late:
-                raise LayerError(
-                    f"Layer {late[0]!r} comes after the target's layer {target.layer!r}."
-                )
-            names.append(target.layer)
+        names = [model.layer(name).name for name in layers]
+        names = names[:-1] if names and names[-1] == top else names
+        late = [name for name in names if not network.precedes(name, top)]
+        if late:
+            raise LayerError(
+                f"Layer {late[0]!r} does not come before the target's layer {top!r}: "
+                "name layers input side first."
+            )
+    names.append(top)
     if len(names) < 2:
         raise LayerError(f"At least one layer below {target.layer!r} is needed.")
     for lower, upper in pairwise(names):
@@ -247,7 +247,7 @@ def _request(
 def _notes(
     model: Model, layers: Sequence[str], config: Config, found: ConceptImages
 ) -> tuple[str, ...]:
-    notes = []
+    notes = [model.network.note] if model.network.note else []
     small = [name for name in layers[:-1] if model.layer(name).neurons <= config.tau]
     if small:
         notes.append(

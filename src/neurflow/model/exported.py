@@ -1,0 +1,80 @@
+"""A network cut on its one exported graph: the normal case."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, fx, nn
+
+from neurflow.model.graph import NetworkGraph, export_network, extract
+from neurflow.model.layers import Layer, layer_of, proposed_layers
+from neurflow.model.network import Key, Observer
+from neurflow.model.segment import GraphSegment
+
+
+class ExportedNetwork:
+    """``Network`` on a ``NetworkGraph``.
+
+    Args:
+        module: in eval mode.
+        example: ``[2, channel, height, width]``.
+
+    Raises whatever ``torch.export`` raises for a module that does not export, and ``ValueError``
+    if the exported graph does not compute what the module does.
+    """
+
+    note = None
+
+    def __init__(self, module: nn.Module, example: Tensor) -> None:
+        self._module = module
+        self.graph: NetworkGraph = export_network(module, example)
+        found = ((name, layer_of(name, node)) for name, node in self.graph.modules.items())
+        self.layers: dict[str, Layer] = {name: layer for name, layer in found if layer is not None}
+        self.output_name = self.graph.output_name
+        self.classes = int(self.graph.output.meta["val"].shape[1])
+        self._compare(example)
+
+    def _compare(self, example: Tensor) -> None:
+        """The graph must give the module's own logits, at another batch size too."""
+        images = torch.cat([example, example[:1]])
+        with torch.no_grad():
+            (found,) = self.observe([self.graph.output])(images)
+            expected = first_logits(self._module(images))
+        if not torch.allclose(found, expected, rtol=1e-2, atol=1e-3 * float(expected.abs().max())):
+            raise ValueError("the exported graph computes other logits than the module")
+
+    def key(self, name: str) -> Key:
+        """The graph node of a layer's output."""
+        return self.graph.modules[name]
+
+    def precedes(self, lower: str, upper: str) -> bool:
+        """By the graph's order."""
+        return self.graph.modules[lower] < self.graph.modules[upper]
+
+    def proposed(self) -> list[str]:
+        """Block outputs that everything flows through, and the logits."""
+        return proposed_layers(self.graph, self._module)
+
+    def observe(self, keys: Sequence[Key]) -> Observer:
+        """The graph up to the nodes asked for."""
+        return extract(self.graph.root, [self.graph.input], cast(Sequence[fx.Node], keys))
+
+    def segment(self, lower: str, upper: str) -> GraphSegment:
+        """A cut of the graph."""
+        return GraphSegment(self.graph, self.layers[lower], self.layers[upper])
+
+
+def first_logits(output: object) -> Tensor:
+    """The first two-dimensional tensor of what a module returned, in tuples and mappings too."""
+    queue = [output]
+    while queue:
+        value = queue.pop(0)
+        if isinstance(value, Tensor) and value.ndim == 2:
+            return value
+        if isinstance(value, dict):
+            queue = [*value.values(), *queue]
+        elif isinstance(value, tuple | list):
+            queue = [*value, *queue]
+    raise ValueError("no logits")

@@ -1,0 +1,61 @@
+"""Real networks on real pictures: what the published code finds is found."""
+
+import json
+
+import pytest
+
+from neurflow import discover, load_images, load_model
+from neurflow.activations import CropSet, collect
+from neurflow.attribution.streaming import attribute
+from neurflow.concepts import find_concepts
+from neurflow.config import Config
+from neurflow.core_neurons import select_core
+from neurflow.progress import Silent
+from neurflow.workspace import Workspace
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def expected(real_data):
+    return json.loads((real_data / "expected" / "resnet18_golden_retriever.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def model(real_data):
+    return load_model("torchvision:resnet18", real_data / "weights" / "resnet18.pth")
+
+
+@pytest.fixture(scope="module")
+def folder(real_data):
+    return real_data / "images" / "imagenet20" / "n02099601_golden_retriever"
+
+
+def test_the_class_has_the_published_core_neurons(model, folder, expected):
+    circuit = discover(
+        model, folder, "golden retriever", ["layer4.1", "fc"], Config(), max_images=10
+    )
+    assert [image.name for image in circuit.images] == expected["images"]
+    assert circuit.crop_count == expected["n_crops"]
+    neuron = circuit.layers[-1].neurons[207]
+    assert sorted(neuron.core_neurons) == expected["core"]["fc"]["207"]
+    assert neuron.completeness_error < 1e-5
+
+
+def test_neurons_of_the_last_block_have_the_published_core_neurons(
+    model, folder, expected, tmp_path
+):
+    """Three of the sixteen, for time; all sixteen agree when the whole circuit is run."""
+    images = load_images(folder, model)
+    names = [ref.name for ref in images.refs]
+    crops = CropSet(
+        images, [names.index(n) for n in expected["images"]], (224, 224), (1.0, 0.5, 0.25)
+    )
+    activations = collect(
+        model, crops, ["layer4.0", "layer4.1"], Workspace(tmp_path), progress=Silent()
+    )
+    published = dict(list(expected["core"]["layer4.1"].items())[:3])
+    concepts = find_concepts(activations, "layer4.1", "layer4.0", map(int, published), Config())
+    scores = attribute(model, "layer4.0", "layer4.1", concepts, crops, steps=50, progress=Silent())
+    for neuron, core in published.items():
+        assert sorted(select_core(scores[int(neuron)], 16).importance) == core
