@@ -36,7 +36,6 @@ from neurflow.demo.train import (
     shipped_facts,
     to_tensor,
     train,
-    write_atomically,
 )
 from neurflow.errors import RequestError
 
@@ -269,14 +268,6 @@ def test_the_shipped_facts_pass_their_own_check_and_changed_ones_do_not():
         SHORTCUT.class_name,
         "the mark",
     ]
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
-    path = tmp_path / "weights"
-    write_atomically(path, b"old")
-    with pytest.raises(TypeError):
-        write_atomically(path, "not bytes")
-    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 
 
 def test_the_check_fails_for_a_network_that_learnt_too_little(tmp_path, monkeypatch, capsys):

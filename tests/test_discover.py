@@ -255,7 +255,10 @@ def _predicted(model, image):
         ({"layers": ["block3", "block1", "head"]}, "does not depend on 'block3'"),
         ({"layers": ["block1", "block1", "head"]}, "does not depend on 'block1'"),
         ({"layers": ["head"]}, "At least one layer below"),
-        ({"target": "block2/3", "layers": ["block1", "block3"]}, "'block3' comes after the target"),
+        (
+            {"target": "block2/3", "layers": ["block1", "block3"]},
+            "'block3' does not come before the target's layer 'block2'",
+        ),
     ],
 )
 def test_wrong_requests_name_cause_and_cure(model, images, target, arguments, message):

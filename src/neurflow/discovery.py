@@ -136,7 +136,7 @@ def study_layers(model: Model, target: Target, layers: Sequence[str] | None) -> 
     """
     network, top = model.network, model.layer(target.layer).name
     if layers is None:
-        names = [name for name in network.proposed() if network.precedes(name, top)]
+        names = [name for name in model.proposed_layers() if network.precedes(name, top)]
     else:
         names = [model.layer(name).name for name in layers]
         names = names[:-1] if names and names[-1] == top else names

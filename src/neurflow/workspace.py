@@ -91,11 +91,15 @@ def write_atomically(file: Path, data: bytes) -> None:
     """Write a file so that a kill leaves either the old one or the new one."""
     partial = file.with_name(f".{file.name}.partial")
     with guard_disk(file):
-        with partial.open("wb") as handle:
-            handle.write(data)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(partial, file)
+        try:
+            with partial.open("wb") as handle:
+                handle.write(data)
+                handle.flush()
+                os.fsync(handle.fileno())
+            os.replace(partial, file)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
 
 
 @contextlib.contextmanager

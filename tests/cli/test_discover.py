@@ -29,7 +29,8 @@ def test_from_pictures_to_a_result(
     folder = tmp_path / "my runs" / "bee"
     code, out, _ = neurflow(*request_line, "--out", folder)
     assert code == 0
-    assert out.startswith("bee by SmallNet\n8 images, 80 crops, 4 layers")
+    assert out.startswith("bee by file:")
+    assert "small.py:small\n8 images, 80 crops, 4 layers" in out
     assert f"The result is in {folder} (" in out
     assert f"neurflow show '{folder}'" in out
     assert f"neurflow report '{folder}'" in out

@@ -1,5 +1,7 @@
 /** Numbers and names as people read them. */
 
+import type { PageData } from "./types";
+
 export const signed = (value: number): string =>
   `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(Math.abs(value) < 0.0995 ? 3 : 2)}`;
 
@@ -15,3 +17,10 @@ export const plural = (count: number, word: string): string =>
 /** What a group is called: its label, or its number. */
 export const nameOf = (group: { id: string; label: string | null }): string =>
   group.label ?? group.id.slice(group.id.lastIndexOf("/") + 1);
+
+/** What its card says: the target's own group is the target, if it is the only one. */
+export const titleOf = (group: { id: string; label: string | null; layer: number }, data: PageData): string => {
+  const top = data.layers[data.layers.length - 1];
+  const only = group.layer === data.layers.length - 1 && top?.groups.length === 1;
+  return only && !group.label ? data.target : nameOf(group);
+};

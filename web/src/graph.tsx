@@ -5,7 +5,7 @@ import { zoom, zoomIdentity, type ZoomBehavior } from "d3-zoom";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { completeness, type Circuit, type Group } from "./circuit";
 import { CropPicture } from "./crop";
-import { nameOf, percent, plural, signed } from "./format";
+import { nameOf, percent, plural, signed, titleOf } from "./format";
 import { CARD, curve, layout, thickness } from "./layout";
 import type { EdgeData } from "./types";
 
@@ -113,7 +113,7 @@ function Card({ group, circuit, place, selected, faded, onSelect, onHover }: Car
           <CropPicture key={crop} data={circuit.data} crop={crop} />
         ))}
       </span>
-      <span class="card-name">{nameOf(group)}</span>
+      <span class="card-name">{titleOf(group, circuit.data)}</span>
       <span class="card-size">{group.members.length}</span>
       <Reach value={group.reach} />
     </button>

@@ -43,8 +43,14 @@ def layers(
         )
         found = loaded.layers()
         proposed = ",".join(loaded.proposed_layers())
+        if loaded.network.note:
+            ui.note(loaded.network.note)
         ui.result(
-            {"model": model, "layers": [asdict(layer) for layer in found]},
+            {
+                "model": model,
+                "note": loaded.network.note,
+                "layers": [asdict(layer) for layer in found],
+            },
             _table(found),
             Text(f"\n* studied unless --layers says otherwise: --layers {proposed}"),
         )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, fx, nn
 
 from neurflow.model.graph import NetworkGraph, export_network, extract
-from neurflow.model.layers import Layer, layer_of, proposed_layers
+from neurflow.model.layers import Layer, layer_of, proposed_layers, with_axes
 from neurflow.model.network import Key, Observer
 from neurflow.model.segment import GraphSegment
 
@@ -20,6 +20,7 @@ class ExportedNetwork:
     Args:
         module: in eval mode.
         example: ``[2, channel, height, width]``.
+        axes: layer → channel axis, where the user knows better.
 
     Raises whatever ``torch.export`` raises for a module that does not export, and ``ValueError``
     if the exported graph does not compute what the module does.
@@ -27,11 +28,14 @@ class ExportedNetwork:
 
     note = None
 
-    def __init__(self, module: nn.Module, example: Tensor) -> None:
+    def __init__(
+        self, module: nn.Module, example: Tensor, axes: Mapping[str, int] | None = None
+    ) -> None:
         self._module = module
         self.graph: NetworkGraph = export_network(module, example)
         found = ((name, layer_of(name, node)) for name, node in self.graph.modules.items())
-        self.layers: dict[str, Layer] = {name: layer for name, layer in found if layer is not None}
+        layers = {name: layer for name, layer in found if layer is not None}
+        self.layers: dict[str, Layer] = with_axes(layers, axes or {})
         self.output_name = self.graph.output_name
         self.classes = int(self.graph.output.meta["val"].shape[1])
         self._compare(example)

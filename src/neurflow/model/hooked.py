@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from neurflow.errors import LayerError, ModelError
 from neurflow.model.exported import first_logits
-from neurflow.model.layers import PROPOSED_BLOCKS, Layer, block_names, default_axis
+from neurflow.model.layers import PROPOSED_BLOCKS, Layer, block_names, default_axis, with_axes
 from neurflow.model.network import Key, Observer
 
 IMAGES, OUTPUT = "images", "output"
@@ -37,9 +37,16 @@ class HookedNetwork:
         module: in eval mode.
         example: ``[2, channel, height, width]``.
         reason: why the module was not exported, for the note.
+        axes: layer → channel axis, where the user knows better.
     """
 
-    def __init__(self, module: nn.Module, example: Tensor, reason: str) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        example: Tensor,
+        reason: str,
+        axes: Mapping[str, int] | None = None,
+    ) -> None:
         self._module = module
         self._example = example
         self.note = f"Cut by hooks on the full forward pass, which is slower: {reason}"
@@ -47,6 +54,7 @@ class HookedNetwork:
         self._calls: Counter[str] = Counter()
         self.layers: dict[str, Layer] = {}
         logits = self._survey()
+        self.layers = with_axes(self.layers, axes or {})
         self.classes = logits.shape[1]
         self._order = list(self.layers)
 

@@ -11,13 +11,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor, fx, nn
 
+from neurflow.errors import LayerError, near
 from neurflow.model.graph import NetworkGraph, ancestors, arguments, aten, is_tensor
 
 PROPOSED_BLOCKS = 10
@@ -66,6 +67,22 @@ class Layer:
     def total(self, output: Tensor) -> Tensor:
         """``[batch, neuron]`` sum over space or tokens: how attributions are pooled."""
         return output.sum(self.spatial_axes) if self.spatial_axes else output
+
+
+def with_axes(layers: dict[str, Layer], axes: Mapping[str, int]) -> dict[str, Layer]:
+    """The layers with some channel axes given by the user; ``LayerError`` if one cannot be."""
+    changed = dict(layers)
+    for name, axis in axes.items():
+        if name not in layers:
+            raise LayerError(
+                f"There is no layer {name!r} to give a channel axis.{near(name, layers)}"
+            )
+        if not 1 <= axis <= len(layers[name].shape):
+            raise LayerError(
+                f"Layer {name!r} has axes 1 to {len(layers[name].shape)} behind the batch, not {axis}."
+            )
+        changed[name] = replace(layers[name], axis=axis)
+    return changed
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -29,6 +29,10 @@ class Model:
         transform: maps a PIL picture to the input ``[channel, height, width]``; default is
             ImageNet's preprocessing.
         class_names: in the order of the logits; default is the class numbers.
+        layers: names studied by default, input side first, the logits last; default is what the
+            network's structure proposes.
+        channel_axes: layer → axis of its channels, counted with the batch as axis 0, where the one
+            found is wrong. All other axes but the batch are space, and pooled over.
         reference, weights, options: how ``load_model`` loads it again; kept in the result.
 
     Raises:
@@ -41,6 +45,8 @@ class Model:
         *,
         transform: Transform | None = None,
         class_names: Sequence[str] | None = None,
+        layers: Sequence[str] | None = None,
+        channel_axes: Mapping[str, int] | None = None,
         reference: str | None = None,
         weights: str | None = None,
         options: dict[str, Any] | None = None,
@@ -48,6 +54,8 @@ class Model:
         self.module = module.eval().requires_grad_(False)
         self.transform = transform or Preprocessing()
         self._class_names = tuple(class_names) if class_names else None
+        self._layers = tuple(layers) if layers else None
+        self._channel_axes = dict(channel_axes or {})
         self._reference = reference or type(module).__name__
         self._weights, self._options = weights, options or {}
         for name, tensor in module.state_dict().items():
@@ -74,12 +82,12 @@ class Model:
         """The network ready to be observed and cut: exported, or else by hooks; at first use."""
         example = self.feed(torch.zeros(2, *self.input_size))
         try:
-            return ExportedNetwork(self.module, example)
+            return ExportedNetwork(self.module, example, self._channel_axes)
         except ModelError:
             raise
         except Exception as error:  # torch.export fails in many ways, all with the same cure
             reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
-            return HookedNetwork(self.module, example, reason)
+            return HookedNetwork(self.module, example, reason, self._channel_axes)
 
     def known_as(self, reference: str, weights: str | None) -> Model:
         """The same model, recorded in results under the reference it was loaded by."""
@@ -87,6 +95,8 @@ class Model:
             self.module,
             transform=self.transform,
             class_names=self._class_names,
+            layers=self._layers,
+            channel_axes=self._channel_axes,
             reference=reference,
             weights=weights or self._weights,
             options=self._options,
@@ -136,7 +146,7 @@ class Model:
 
     def proposed_layers(self) -> tuple[str, ...]:
         """The layers studied by default: block outputs and the logits, input side first."""
-        return tuple(self.network.proposed())
+        return self._layers or tuple(self.network.proposed())
 
     def layer(self, name: str) -> Layer:
         """The layer called ``name``; ``LayerError`` with near names if there is none."""

@@ -1,0 +1,47 @@
+"""Intermediate results: whole or not there, and a full disk told apart from a bug."""
+
+import numpy as np
+import pytest
+
+from neurflow.errors import WorkError
+from neurflow.workspace import Workspace, open_workspace, write_atomically
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "weights"
+    write_atomically(path, b"old")
+    with pytest.raises(TypeError):
+        write_atomically(path, "not bytes")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_names_the_file_and_the_room_left(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("neurflow.workspace.os.replace", full)
+    with pytest.raises(
+        WorkError, match=r"Cannot write .*kept\.json: No space left on device \(\d+ MiB"
+    ):
+        Workspace(tmp_path).write("kept", 1)
+
+
+def test_values_and_arrays_come_back(tmp_path):
+    work = Workspace(tmp_path / "work")
+    assert work.read("missing", 7) == 7
+    work.write("cores", {"3": [0.1, 1e-17]})
+    assert Workspace(tmp_path / "work").read("cores") == {"3": [0.1, 1e-17]}
+    file = work.array("phi", (4, 3))
+    np.load(file, mmap_mode="r+")[2] = 5
+    again = np.load(work.array("phi", (4, 3)), mmap_mode="r")
+    assert again.shape == (4, 3)
+    assert again.dtype == np.float32
+    assert again.sum() == 15
+
+
+def test_without_a_folder_nothing_is_left():
+    with open_workspace(None, {}) as work:
+        work.write("x", 1)
+        folder = work.folder
+    assert not folder.exists()
