@@ -7,7 +7,7 @@ WEB    := web/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test pytest lint types format web web-types web-check demo-weights clean
+.PHONY: help demo test pytest lint types format web web-types web-check zoo demo-weights clean
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ web-types: $(READY) $(WEB) ## Write the front end's types anew from the Python o
 web-check: $(WEB) ## Types and tests of the front end
 	npm --prefix web run check
 	npm --prefix web test
+
+zoo: $(READY) ## Try every kind of classifier, and write docs/zoo.md (an hour or more)
+	$(BIN)/python -m benchmarks.zoo
 
 demo-weights: $(READY) ## Train the demo network again and check that it learns the same
 	$(BIN)/python -m neurflow.demo.train --check

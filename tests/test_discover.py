@@ -206,6 +206,13 @@ def test_a_folder_of_another_run_is_not_overwritten(model, images, target, tmp_p
         discover(model, images, target, config=CONFIG, out=tmp_path / "mine")
 
 
+def test_a_refused_request_can_be_corrected_in_the_same_folder(model, images, target, tmp_path):
+    with pytest.raises(RequestError, match="Lower k"):
+        discover(model, images, target, config=Config(k=5000), out=tmp_path / "run")
+    found = discover(model, images, target, config=CONFIG, out=tmp_path / "run")
+    assert found.config.k == CONFIG.k
+
+
 def test_unreadable_images_are_skipped_and_named(model, target, tmp_path):
     for seed in range(6):
         picture(seed).save(tmp_path / f"{seed}.png")

@@ -22,7 +22,7 @@ def test_a_full_disk_names_the_file_and_the_room_left(tmp_path, monkeypatch):
 
     monkeypatch.setattr("neurflow.workspace.os.replace", full)
     with pytest.raises(
-        WorkError, match=r"Cannot write .*kept\.json: No space left on device \(\d+ MiB"
+        WorkError, match=r"Cannot write .*kept\.json: No space left on device \(\d+"
     ):
         Workspace(tmp_path).write("kept", 1)
 

@@ -77,6 +77,13 @@ def open_workspace(out: Path | None, request: dict[str, Any]) -> Iterator[Worksp
     with guard_disk(out):
         workspace = Workspace(out / "work")
     found = workspace.read("request")
+    if (
+        found != request
+        and not any(workspace.folder.glob("*.npy"))
+        and not workspace.read("finished")
+    ):
+        workspace.clear()  # a request that was refused, or killed before anything was computed
+        found = None
     if found is not None and found != request:
         differing = [key for key in request if found.get(key) != request[key]]
         raise RequestError(

@@ -155,10 +155,13 @@ def proposed_layers(network: NetworkGraph, module: nn.Module) -> list[str]:
     non-linearities and pooling.
     """
     through = _bottlenecks(network) - _reshapes_to(network.output)
+    named = set(network.modules.values())
+    # a flatten offers what was offered before it; a shuffle of channels, a reshape too, is new
+    through = {node for node in through if not (_reshapes_to(node) - {node}) & named}
 
     def outputs(paths: Iterable[str]) -> dict[fx.Node, str]:
         nodes = ((network.modules.get(path), path) for path in paths)
-        return {n: path for n, path in nodes if n in through and n.target not in RESHAPES}
+        return {node: path for node, path in nodes if node in through}
 
     blocks = outputs(block_names(module, network.modules))
     if len(blocks) < 2:

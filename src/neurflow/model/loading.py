@@ -218,8 +218,10 @@ def _read_state(path: Path) -> dict[str, Tensor]:
             "Save the state dict alone: torch.save(model.state_dict(), PATH)."
         ) from None
     except Exception as error:  # readers raise many kinds on a damaged file; all mean the same here
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"The weights in {path} cannot be read: {reason}") from None
+        reason = str(error).splitlines()[0].split(". ")[0] if str(error) else type(error).__name__
+        raise ModelError(
+            f"The weights in {path} cannot be read: {reason}. Fetch or save the file again."
+        ) from None
     for key in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]

@@ -1,0 +1,250 @@
+"""Tries every kind of classifier and writes ``docs/zoo.md``: how it is cut, and whether exactly.
+
+For each model, with random weights that keep all activations alive, exported at a batch of two:
+
+1. between every two consecutive proposed layers, the segment fed the observed activations of a batch
+   of three must reproduce the network's own activation (largest difference over largest value);
+2. integrated gradients of the largest logit must be complete within 1 %, with as many points as that
+   takes (doubled from 16), and equal captum's at 8 points; those of a neuron of the last block must
+   equal captum's too, and their completeness is told (behind a layer norm, which answers ``αx`` as it
+   answers ``x``, all change happens next to ``α = 0``, where no moderate number of points sees it).
+
+Each model runs in a process of its own, so that a crash or a time limit is a row and not the end.
+Rows are kept as they come (``--cache``); a second run does only what is missing.
+
+    python -m benchmarks.zoo [--family torchvision|timm|transformers] [--only TEXT] [--seconds 240]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+import warnings
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.zoo_models import FAMILIES, build
+from neurflow import Model
+from neurflow.attribution import integrated_gradients
+from neurflow.model import Segment
+
+PAGE = Path(__file__).parents[1] / "docs" / "zoo.md"
+TOLERANCE, COMPLETENESS, MOST_STEPS = 1e-4, 0.01, 512
+
+
+def relative(found: Tensor, expected: Tensor) -> float:
+    """Largest difference over largest value."""
+    scale = float(expected.abs().max())
+    return float((found - expected).abs().max()) / scale if scale else 0.0
+
+
+def check(module: nn.Module, size: int) -> dict[str, Any]:
+    """The row of one model."""
+    model = Model(module, transform=lambda _: torch.zeros(3, size, size))
+    start = time.perf_counter()
+    network = model.network
+    exported = time.perf_counter() - start
+    names = model.proposed_layers()
+    images = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(1))
+    worst = 0.0
+    for lower, upper in pairwise(names):
+        segment, x, held, y = observe(model, lower, upper, images)
+        with torch.no_grad():
+            worst = max(worst, relative(segment.run(x, held), y))
+    row = {
+        "cut": "export" if network.note is None else "hooks",
+        "note": network.note,
+        "layers": len(network.layers),
+        "proposed": len(names),
+        "segment": worst,
+        "export_seconds": exported,
+    }
+    row |= attribution(model, names, images)
+    return row | {"seconds": time.perf_counter() - start}
+
+
+def observe(
+    model: Model, lower: str, upper: str, images: Tensor
+) -> tuple[Segment, Tensor, list[Tensor], Tensor]:
+    """(segment, lower output, held values, upper output) as the network computes them."""
+    segment = model.segment(lower, upper)
+    with torch.no_grad():
+        x, y, *held = model.outputs([model.node(lower), model.node(upper), *segment.held])(images)
+    return segment, x, list(held), y
+
+
+def attribution(model: Model, names: tuple[str, ...], images: Tensor) -> dict[str, Any]:
+    """Completeness and agreement with captum: the largest logit, and a neuron of the last block."""
+    head, *blocks = reversed(list(pairwise(names)))
+    row = {}
+    for kind, pair in (("logit", head), ("block", blocks[0] if blocks else head)):
+        segment, x, held, y = observe(model, *pair, images[:1])
+        neuron = int(segment.upper.pool(y)[0].abs().argmax())
+        steps, error = 8, 1.0
+        while error >= COMPLETENESS and steps < MOST_STEPS:
+            steps *= 2
+            found = integrated_gradients(segment, neuron, x, held, steps=steps)
+            error = float(found.gap.sum() / found.change.abs().sum())
+        row[kind] = {"steps": steps, "error": error, "captum": captum(segment, neuron, x, held)}
+    return row
+
+
+def captum(segment: Segment, neuron: int, x: Tensor, held: list[Tensor]) -> float:
+    """Largest difference to captum's scores at 8 points, over the largest score."""
+    from captum.attr import IntegratedGradients
+
+    def phi(z: Tensor) -> Tensor:
+        times = [
+            torch.cat([value] * (len(z) // len(x)), axis)
+            for value, (axis, _) in zip(held, segment.held_axes, strict=True)
+        ]
+        return segment.upper.pool(segment.run(z, times))[:, neuron]
+
+    expected = segment.lower.total(IntegratedGradients(phi).attribute(x, n_steps=8))
+    return relative(integrated_gradients(segment, neuron, x, held, steps=8).scores, expected)
+
+
+def passes(row: dict[str, Any]) -> bool:
+    """Whether a row meets every bound."""
+    return (
+        "error" not in row
+        and row["segment"] < TOLERANCE
+        and row["logit"]["error"] < COMPLETENESS
+        and max(row["logit"]["captum"], row["block"]["captum"]) < TOLERANCE
+    )
+
+
+def run(family: str, name: str, seconds: int) -> dict[str, Any]:
+    """One model in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.zoo", "--row", f"{family}:{name}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds, env=environment
+        )
+    except subprocess.TimeoutExpired:
+        return {"error": f"not finished within {seconds} s"}
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
+        return {"error": lines[-1][:200]}
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def page(rows: dict[str, dict[str, Any]]) -> str:
+    """``docs/zoo.md``."""
+    import captum as captum_package
+    import timm
+    import torchvision
+    import transformers
+
+    versions = {p.__name__: p.__version__ for p in (torch, torchvision, timm, transformers)}
+    versions["captum"] = captum_package.__version__
+    lines = [
+        "# The zoo",
+        "",
+        "Written by `make zoo`; what each column means stands in `benchmarks/zoo.py`. Random weights,",
+        "float32, one thread, inputs as small as the architecture takes. "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + ".",
+        "",
+        "| family | models | by export | by hooks | all bounds met | failed |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for family in FAMILIES:
+        own = [row for key, row in rows.items() if key.startswith(f"{family}:")]
+        cuts = Counter(row.get("cut") for row in own)
+        failed = sum("error" in row for row in own)
+        met = sum(map(passes, own))
+        lines.append(
+            f"| {family} | {len(own)} | {cuts['export']} | {cuts['hooks']} | {met} | {failed} |"
+        )
+    lines += [
+        "",
+        f"Bounds: segment and captum differences below {TOLERANCE:g}, completeness of a logit below "
+        f"{COMPLETENESS:.0%}.",
+    ]
+    odd = {key: row for key, row in rows.items() if not passes(row) or row.get("note")}
+    if odd:
+        lines += ["", "## What did not go the straight way", ""]
+        lines += [f"- `{key}`: {_reason(row)}" for key, row in odd.items()]
+    lines += [
+        "",
+        "## All",
+        "",
+        "Segment and captum: largest relative differences. Complete: error of the sum for a logit, and",
+        "for a neuron of the last block, with the number of points it took (512 at most).",
+        "",
+        "| model | cut | layers | proposed | segment | captum | logit complete | block complete | s |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for key, row in rows.items():
+        if "error" in row:
+            lines.append(f"| {key} | failed | | | | | | | |")
+            continue
+        worst = max(row["logit"]["captum"], row["block"]["captum"])
+        complete = [f"{row[k]['error']:.2%} at {row[k]['steps']}" for k in ("logit", "block")]
+        lines.append(
+            f"| {key} | {row['cut']} | {row['layers']} | {row['proposed']} | {row['segment']:.0e} "
+            f"| {worst:.0e} | {complete[0]} | {complete[1]} | {row['seconds']:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _reason(row: dict[str, Any]) -> str:
+    if "error" in row:
+        return str(row["error"])
+    told = [row["note"]] if row.get("note") else []
+    figures = {
+        "segment": (row["segment"], TOLERANCE),
+        "captum, logit": (row["logit"]["captum"], TOLERANCE),
+        "captum, block": (row["block"]["captum"], TOLERANCE),
+        "completeness of the logit": (row["logit"]["error"], COMPLETENESS),
+    }
+    told += [f"{name} {found:.1e}" for name, (found, bound) in figures.items() if not found < bound]
+    return "; ".join(told)
+
+
+def main() -> None:
+    """Run what is missing, then write the page."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--family", choices=FAMILIES)
+    parser.add_argument("--only", default="", help="models whose name contains this")
+    parser.add_argument("--seconds", type=int, default=240, help="limit for one model")
+    parser.add_argument("--cache", type=Path, default=Path("zoo.jsonl"))
+    parser.add_argument("--row", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.row:
+        warnings.simplefilter("ignore")
+        torch.set_num_threads(1)
+        family, _, name = options.row.partition(":")
+        print(json.dumps(check(*build(family, name))))
+        return
+    rows: dict[str, dict[str, Any]] = {}
+    if options.cache.exists():
+        rows = {key: row for key, row in map(json.loads, options.cache.read_text().splitlines())}
+    for family, names in FAMILIES.items():
+        for name in names:
+            key = f"{family}:{name}"
+            if key in rows or options.only not in name or options.family not in (None, family):
+                continue
+            rows[key] = run(family, name, options.seconds)
+            with options.cache.open("a") as file:
+                file.write(json.dumps([key, rows[key]]) + "\n")
+            print(key, "ok" if passes(rows[key]) else _reason(rows[key]), flush=True)
+    order = {f"{family}:{name}": None for family, names in FAMILIES.items() for name in names}
+    PAGE.write_text(page({key: rows[key] for key in order if key in rows}))
+
+
+if __name__ == "__main__":
+    main()

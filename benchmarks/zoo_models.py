@@ -1,0 +1,207 @@
+"""The zoo's models: which, and how each is built with random weights that keep it alive."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torchvision import models
+
+SMALL = 128
+"""side of the input in pixels where the architecture takes any"""
+
+GIANTS = (
+    "swin_v2_b regnet_y_16gf regnet_x_32gf vit_l_32 convnext_large efficientnet_v2_l regnet_y_32gf "
+    "vit_l_16 vit_h_14 regnet_y_128gf"
+).split()
+"""of torchvision, tried last"""
+
+TIMM = """
+starnet_s050 starnet_s100 dla46x_c mobilevit_xxs dla46_c edgenext_xx_small mobilevitv2_050
+mobilenetv3_small_050 lcnet_035 ese_vovnet19b_slim_dw mnasnet_small tinynet_e repghostnet_050
+edgenext_x_small efficientvit_m0 repghostnet_058 ghostnet_050 regnetx_002 cspnext_tiny iformer_t
+efficientvit_m1 xcit_nano_12_p8_224 xcit_nano_12_p8_384 ese_vovnet19b_slim cs3darknet_focus_s
+cs3darknet_s ghostnetv3_050 efficientvit_b0 swiftformer_xs efficientformerv2_s0 pvt_v2_b0
+convnext_atto convnextv2_atto fasternet_t0 fastvit_t8 lcnetv2_small inception_next_atto
+rexnet_100 mobileone_s1 pit_ti_224 rexnetr_100 cspnext_s pit_ti_distilled_224 regnetx_004
+hardcorenas_b hardcorenas_a mobileone_s0 repvit_m1 repvit_m0_9 coat_tiny eva02_tiny_patch14_224
+convit_tiny deit_tiny_patch16_224 coat_lite_tiny eva02_tiny_patch14_336 gmlp_ti16_224
+deit_tiny_distilled_patch16_224 hgnetv2_b0 swiftformer_s efficientformerv2_s1 shvit_s1
+vit_tiny_r_s16_p8_224 hgnetv2_b1 vit_tiny_r_s16_p8_384 cpubone_nano iformer_s efficientvim_m1
+lcnetv2_base crossvit_tiny_240 mambaout_femto maxvit_pico_rw_256 cpubone_t0 fastvit_t12
+fasternet_t1 efficientvim_m1_dist levit_128s levit_conv_128s densenet121 densenetblur121d
+halonet_h1 crossvit_9_240 nf_regnet_b0 efficientvit_b1 dpn48b mambaout_kobe resnet14t
+nf_regnet_b1 visformer_tiny eca_botnext26ts_256 resnest14d coatnet_pico_rw_224 csatv2 shvit_s2
+resnetv2_18 resnet18 resnetv2_18d legacy_seresnet18 poolformerv2_s12 poolformer_s12
+cait_xxs24_224 skresnet18 gcvit_xxtiny cait_xxs24_384 tiny_vit_5m_224 efficientformer_l1 dpn68
+gmixer_12_224 hrnet_w18_small pvt_v2_b1 lowformer_b0 hrnet_w18_small_v2 legacy_seresnext26_32x4d
+nest_tiny nest_tiny_jx resnest26d lowformer_b1 gcvit_xtiny tiny_vit_11m_224 csatv2_21m
+convmixer_768_32 vit_srelpos_small_patch16_224 vit_relpos_small_patch16_rpn_224 flexivit_small
+vitamin_small_224 skresnet34 legacy_xception tnt_s_legacy_patch16_224 tnt_s_patch16_224
+inception_v3 rdnet_tiny twins_svt_small twins_pcpvt_small mvitv2_tiny convmixer_1024_20_ks9_p14
+res2next50 res2net50_14w_8s volo_d1_224 volo_d1_384 sam2_hiera_tiny xception41p xception41
+sequencer2d_s convit_small hiera_tiny_224 inception_next_tiny swin_tiny_patch4_window7_224
+swin_s3_tiny_224 swinv2_cr_tiny_224 swinv2_cr_tiny_384 swinv2_tiny_window16_256
+swinv2_tiny_window8_256 davit_tiny focalnet_tiny_srf focalnet_tiny_lrf selecsls42 tresnet_m
+nextvit_small inception_v4 inception_resnet_v2 mobilenetv5_base pnasnet5large
+samvit_base_patch16_224 naflexvit_base_patch16_parfac_gap beit_base_patch16_224 qwen3_vit_88m
+nasnetalarge vgg11 gemma4_vit_167m deepseek_vit_412m
+""".split()
+"""the smallest one or two of every family of timm, smallest first"""
+
+
+def build(family: str, name: str) -> tuple[nn.Module, int]:
+    """(module, input side) of a model, with seeded random weights."""
+    warnings.simplefilter("ignore")
+    torch.manual_seed(0)
+    module, sides = BUILDERS[family](name)
+    enliven(module.eval())
+    for side in sides:
+        try:
+            with torch.no_grad():
+                module(torch.zeros(1, 3, side, side))
+        except Exception:
+            if side == sides[-1]:
+                raise
+        else:
+            return module, side
+    raise ValueError("no input side was given")
+
+
+def enliven(module: nn.Module) -> None:
+    """Statistics for batch norms, and values for what is initialised to nothing.
+
+    Fresh residual branches and heads often start at zero, where any cut would look exact.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.modules.batchnorm._BatchNorm) and part.running_mean is not None:
+            part.running_mean.normal_(0, 0.2)
+            part.running_var.uniform_(0.6, 1.6)
+    for name, parameter in module.named_parameters():
+        if parameter.numel() and float(parameter.detach().abs().max()) < 1e-3:
+            if parameter.ndim > 1:
+                nn.init.normal_(parameter, 0, 0.02)
+            elif not name.endswith("bias"):
+                nn.init.uniform_(parameter, 0.5, 1.0)
+
+
+Built = tuple[nn.Module, list[int]]
+
+
+def _torchvision(name: str) -> Built:
+    options: dict[str, Any] = {}
+    if name in ("googlenet", "inception_v3"):
+        options["init_weights"] = False
+    return models.get_model(name, weights=None, **options), [SMALL, 224]
+
+
+def _timm(name: str) -> Built:
+    import timm
+
+    module = timm.create_model(name, pretrained=False)
+    side = module.pretrained_cfg.get("input_size", (3, 224, 224))[-1]
+    fixed = module.pretrained_cfg.get("fixed_input_size", False)
+    return module, [side] if fixed else [SMALL, side]
+
+
+def _transformers(name: str) -> Built:
+    return TRANSFORMERS[name](), [64]
+
+
+def _vit() -> nn.Module:
+    import transformers as hf
+
+    return hf.ViTForImageClassification(
+        hf.ViTConfig(
+            hidden_size=48,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            intermediate_size=96,
+            image_size=64,
+            num_labels=10,
+        )
+    )
+
+
+def _deit() -> nn.Module:
+    import transformers as hf
+
+    return hf.DeiTForImageClassification(
+        hf.DeiTConfig(
+            hidden_size=48,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            intermediate_size=96,
+            image_size=64,
+            num_labels=10,
+        )
+    )
+
+
+def _beit() -> nn.Module:
+    import transformers as hf
+
+    return hf.BeitForImageClassification(
+        hf.BeitConfig(
+            hidden_size=48,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            intermediate_size=96,
+            image_size=64,
+            num_labels=10,
+            out_indices=[1, 2, 3, 4],
+        )
+    )
+
+
+def _convnextv2() -> nn.Module:
+    import transformers as hf
+
+    return hf.ConvNextV2ForImageClassification(
+        hf.ConvNextV2Config(hidden_sizes=[16, 24, 32, 48], depths=[1, 1, 2, 1], num_labels=10)
+    )
+
+
+def _swin() -> nn.Module:
+    import transformers as hf
+
+    return hf.SwinForImageClassification(
+        hf.SwinConfig(
+            embed_dim=24,
+            depths=[1, 2],
+            num_heads=[2, 4],
+            window_size=4,
+            image_size=64,
+            num_labels=10,
+        )
+    )
+
+
+def _resnet() -> nn.Module:
+    import transformers as hf
+
+    return hf.ResNetForImageClassification(
+        hf.ResNetConfig(
+            embedding_size=16, hidden_sizes=[16, 24, 32, 48], depths=[1, 1, 2, 1], num_labels=10
+        )
+    )
+
+
+TRANSFORMERS: dict[str, Callable[[], nn.Module]] = {
+    "vit": _vit,
+    "deit": _deit,
+    "convnextv2": _convnextv2,
+    "swin": _swin,
+    "resnet": _resnet,
+    "beit": _beit,
+}
+BUILDERS = {"torchvision": _torchvision, "timm": _timm, "transformers": _transformers}
+
+FAMILIES = {
+    "transformers": list(TRANSFORMERS),
+    "torchvision": [n for n in models.list_models(module=models) if n not in GIANTS] + GIANTS,
+    "timm": TIMM,
+}
