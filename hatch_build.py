@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 try:
@@ -48,11 +49,14 @@ def build() -> None:
     if is_fresh():
         return
     npm, environment = _npm()
-    for command in (["ci", "--no-audit", "--no-fund"], ["exec", "--", "vite", "build"]):
-        subprocess.run([*npm, *command], cwd=WEB, env=environment, check=True)
-    STATIC.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(WEB / "dist" / "index.html", STATIC / "index.html")
-    STAMP.write_text(digest() + "\n")
+    sources = digest()  # before the build: an edit made meanwhile leaves the bundle stale
+    with tempfile.TemporaryDirectory() as out:
+        bundle = ["exec", "--", "vite", "build", "--outDir", out, "--emptyOutDir"]
+        for command in (["ci", "--no-audit", "--no-fund"], bundle):
+            subprocess.run([*npm, *command], cwd=WEB, env=environment, check=True)
+        STATIC.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(Path(out) / "index.html", STATIC / "index.html")
+    STAMP.write_text(sources + "\n")
 
 
 def _system_node_is_new_enough() -> bool:

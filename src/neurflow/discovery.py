@@ -116,7 +116,7 @@ def discover(
             crop_count=len(crops),
             layers=circuit_layers,
             edges=edges,
-            notes=_notes(model, names, config, found),
+            notes=_notes(model, names, config, found, cores[names[-1]][goal.neuron]),
             thumbnails=thumbnails(model, crops, circuit_layers),
         )
         progress.advance()
@@ -245,7 +245,7 @@ def _request(
 
 
 def _notes(
-    model: Model, layers: Sequence[str], config: Config, found: ConceptImages
+    model: Model, layers: Sequence[str], config: Config, found: ConceptImages, top: Core
 ) -> tuple[str, ...]:
     notes = [model.network.note] if model.network.note else []
     small = [name for name in layers[:-1] if model.layer(name).neurons <= config.tau]
@@ -253,6 +253,10 @@ def _notes(
         notes.append(
             f"τ={config.tau} is no smaller than the number of neurons of {', '.join(small)}: "
             "all are core."
+        )
+    if not any(top.weights):
+        notes.append(
+            "Nothing acts on the target: all its attributions are zero (untrained weights?)."
         )
     if len(found.chosen) < 5:
         notes.append(f"Only {len(found.chosen)} images: concepts rest on few pictures.")

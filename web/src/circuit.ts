@@ -1,12 +1,13 @@
 /** A circuit ready for questions: who feeds whom, what is shown, how much reaches the target. */
 
+import { order } from "./order";
 import type { EdgeData, GroupData, LayerData, NeuronData, PageData } from "./types";
 
 export interface Group extends GroupData {
   layer: number;
   inputs: EdgeData[];
   outputs: EdgeData[];
-  /** signed weight carried to the target, summed over all paths */
+  /** signed weights multiplied along each path to the target, and summed over the paths */
   reach: number;
 }
 
@@ -50,44 +51,6 @@ function addReach(layers: LayerData[], groups: Map<string, Group>): void {
     }
 }
 
-/** Order within columns that crosses little: barycentre sweeps up and down, strongest first to start. */
-export function order(layers: LayerData[], groups: Map<string, Group>, sweeps = 6): string[][] {
-  const columns = layers.map((layer) =>
-    layer.groups
-      .map((group) => group.id)
-      .sort((a, b) => Math.abs(groups.get(b)!.reach) - Math.abs(groups.get(a)!.reach)),
-  );
-  const place = new Map<string, number>();
-  const settle = (column: string[]) =>
-    column.forEach((id, i) => place.set(id, (i + 0.5) / column.length));
-  columns.forEach(settle);
-  for (let sweep = 0; sweep < sweeps; sweep++) {
-    const down = sweep % 2 === 0;
-    const sequence = down ? [...columns.keys()].reverse() : [...columns.keys()];
-    for (const number of sequence) {
-      const column = columns[number]!;
-      const centre = new Map(
-        column.map((id) => {
-          const group = groups.get(id)!;
-          const edges = down ? group.outputs : group.inputs;
-          let sum = 0;
-          let weight = 0;
-          for (const edge of edges) {
-            const other = place.get(down ? edge.upper : edge.lower);
-            if (other === undefined) continue;
-            sum += other * Math.abs(edge.weight);
-            weight += Math.abs(edge.weight);
-          }
-          return [id, weight ? sum / weight : place.get(id)!] as const;
-        }),
-      );
-      column.sort((a, b) => centre.get(a)! - centre.get(b)! || (a < b ? -1 : 1));
-      settle(column);
-    }
-  }
-  return columns;
-}
-
 /** The fewest edges that carry the given share of all absolute weight, strongest first. */
 export function strongest(edges: EdgeData[], share: number): { shown: EdgeData[]; carried: number } {
   const total = edges.reduce((sum, edge) => sum + Math.abs(edge.weight), 0);
@@ -114,11 +77,30 @@ export function search(circuit: Circuit, query: string): Set<string> | null {
   return found;
 }
 
+/** Of the groups found, the one that matters most to the target. */
+export function best(circuit: Circuit, found: Set<string>): string | undefined {
+  const weight = (id: string) => Math.abs(circuit.groups.get(id)!.reach);
+  return [...found].sort((a, b) => weight(b) - weight(a))[0];
+}
+
+/** The group an arrow key leads to: left and right along the strongest edge, up and down the column. */
+export function step(circuit: Circuit, id: string, key: string): string | undefined {
+  const group = circuit.groups.get(id);
+  if (!group) return undefined;
+  const column = circuit.columns[group.layer]!;
+  const row = column.indexOf(id);
+  if (key === "ArrowLeft") return group.inputs[0]?.lower;
+  if (key === "ArrowRight") return group.outputs[0]?.upper;
+  if (key === "ArrowUp") return column[row - 1];
+  if (key === "ArrowDown") return column[row + 1];
+  return undefined;
+}
+
 export function neuronOf(circuit: Circuit, layer: number, index: number): NeuronData | undefined {
   return circuit.data.layers[layer]?.neurons[String(index)];
 }
 
-/** The nearest error of completeness one can be told for a layer: mean and worst of its neurons. */
+/** How far from adding up the attributions of a layer's neurons are: mean and worst. */
 export function completeness(layer: LayerData): { mean: number; worst: number } | null {
   const errors = Object.values(layer.neurons)
     .map((neuron) => neuron.completeness_error)

@@ -1,48 +1,104 @@
-/** Where cards stand and how edges run between them, in pixels of the drawing. */
+/** Where cards stand, how edges run between them, and which part of it is seen first. */
 
 import type { Circuit } from "./circuit";
 
-export const CARD = { width: 176, height: 82, gap: 12 };
-export const COLUMN = { gap: 150, head: 58 };
+export interface Size {
+  width: number;
+  height: number;
+}
 
 export interface Place {
   x: number;
   y: number;
 }
 
-export interface Layout {
+/** What is seen of the drawing: a point of it at (x, y) times k, moved by (left, top). */
+export interface View {
+  k: number;
+  left: number;
+  top: number;
+}
+
+export interface Card extends Size {
+  /** pictures on it */
+  crops: number;
+}
+
+export interface Layout extends Size {
+  card: Card;
   places: Map<string, Place>;
   /** left edge of each column */
   columns: number[];
-  width: number;
-  height: number;
+  /** between columns */
+  gap: number;
 }
 
-const pitch = CARD.height + CARD.gap;
+const ROOMY: Card = { width: 184, height: 130, crops: 8 };
+const FLAT: Card = { width: 184, height: 87, crops: 4 };
+const MANY = 8;
+const ROW_GAP = 12;
+const COLUMN_GAP = { least: 88, most: 190 };
 
-export function layout(circuit: Circuit): Layout {
-  const tallest = Math.max(...circuit.columns.map((column) => column.length));
-  const height = COLUMN.head + tallest * pitch;
+/** Smaller than this, a card cannot be read. */
+const READABLE = 0.66;
+const LARGEST = 1.15;
+/** Height of the heads of the columns, in pixels of the screen. */
+export const HEAD = 64;
+const MARGIN = 24;
+
+const clamp = (value: number, least: number, most: number) => Math.min(Math.max(value, least), most);
+
+/** Flat cards if a column is tall; columns as far apart as the screen allows. */
+export function layout(circuit: Circuit, screen: Size): Layout {
+  const tallest = Math.max(...circuit.columns.map((column) => column.length), 1);
+  const card = tallest > MANY ? FLAT : ROOMY;
+  const pitch = card.height + ROW_GAP;
+  const height = tallest * pitch - ROW_GAP;
+  const count = circuit.columns.length;
+  const scale = clamp((screen.height - HEAD - 2 * MARGIN) / height, READABLE, LARGEST);
+  const room = (screen.width - 4 * MARGIN) / scale - count * card.width;
+  const gap = clamp(room / Math.max(count - 1, 1), COLUMN_GAP.least, COLUMN_GAP.most);
   const places = new Map<string, Place>();
   const columns = circuit.columns.map((column, number) => {
-    const x = number * (CARD.width + COLUMN.gap);
-    const top = COLUMN.head + ((tallest - column.length) * pitch) / 2;
+    const x = number * (card.width + gap);
+    const top = (height - (column.length * pitch - ROW_GAP)) / 2;
     column.forEach((id, row) => places.set(id, { x, y: top + row * pitch }));
     return x;
   });
-  const width = columns.length * (CARD.width + COLUMN.gap) - COLUMN.gap;
-  return { places, columns, width, height };
+  return { card, places, columns, gap, width: count * (card.width + gap) - gap, height };
+}
+
+/** All of it if that can be read, else as much as can be, with the target in sight. */
+export function firstView(plan: Size, screen: Size, readable = READABLE): View {
+  const across = screen.width - 2 * MARGIN;
+  const down = screen.height - HEAD - 2 * MARGIN;
+  const k = clamp(Math.min(across / plan.width, down / plan.height), readable, LARGEST);
+  const spare = across - plan.width * k;
+  return { k, left: MARGIN + (spare > 0 ? spare / 2 : spare), top: HEAD + MARGIN + (down - plan.height * k) / 2 };
+}
+
+/** The view moved as little as brings a card into sight. */
+export function revealing(view: View, place: Place, card: Size, screen: Size): View {
+  const shift = (start: number, length: number, from: number, to: number) =>
+    start < from ? from - start : start + length > to ? Math.max(to - start - length, from - start) : 0;
+  const left = view.left + place.x * view.k;
+  const top = view.top + place.y * view.k;
+  return {
+    k: view.k,
+    left: view.left + shift(left, card.width * view.k, MARGIN, screen.width - MARGIN),
+    top: view.top + shift(top, card.height * view.k, HEAD + 8, screen.height - MARGIN),
+  };
 }
 
 /** A curve from the right side of the lower card to the left side of the upper one. */
-export function curve(lower: Place, upper: Place): string {
-  const [x0, y0] = [lower.x + CARD.width, lower.y + CARD.height / 2];
-  const [x1, y1] = [upper.x, upper.y + CARD.height / 2];
+export function curve(lower: Place, upper: Place, card: Size): string {
+  const [x0, y0] = [lower.x + card.width, lower.y + card.height / 2];
+  const [x1, y1] = [upper.x, upper.y + card.height / 2];
   const bend = (x1 - x0) / 2;
   return `M${x0},${y0}C${x0 + bend},${y0} ${x1 - bend},${y1} ${x1},${y1}`;
 }
 
-/** Width of an edge in pixels: its area tells its weight. */
+/** Width of an edge in pixels, growing with its weight. */
 export function thickness(weight: number, largest: number): number {
-  return 0.8 + 11 * (Math.abs(weight) / Math.max(largest, 1e-9));
+  return 1.2 + 11 * (Math.abs(weight) / Math.max(largest, 1e-9));
 }

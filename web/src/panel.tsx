@@ -1,44 +1,63 @@
 /** What is known about the selected group, or one of its neurons. */
 
+import { useEffect, useRef } from "preact/hooks";
 import { neuronOf, type Circuit, type Group } from "./circuit";
 import { CropPicture } from "./crop";
-import { nameOf, percent, plural, signed } from "./format";
-import type { EdgeData, NeuronData } from "./types";
+import { percent, plural, signed, titleOf } from "./format";
+import { Bar, Listing } from "./listing";
+import type { EdgeData, MeaningData, NeuronData } from "./types";
 
-interface PanelProps {
+type Select = (id: string | null, neuron?: number | null) => void;
+
+interface GroupProps {
   circuit: Circuit;
   group: Group;
-  neuron: number | null;
-  onSelect: (id: string | null, neuron?: number | null) => void;
+  onSelect: Select;
 }
 
-export function Panel({ circuit, group, neuron, onSelect }: PanelProps) {
+const EDGES_LISTED = 8;
+const MEMBERS_LISTED = 20;
+
+export function Panel({ neuron, ...props }: GroupProps & { neuron: number | null }) {
+  const { circuit, group, onSelect } = props;
   const found = neuron === null ? undefined : neuronOf(circuit, group.layer, neuron);
+  const panel = useRef<HTMLElement>(null);
+  const view = `${group.id}.${neuron}`;
+  useEffect(() => {
+    panel.current!.scrollTop = 0;
+    // the button that led here is gone with the former view: go on reading from the top
+    if (document.activeElement === document.body) panel.current!.focus({ preventScroll: true });
+  }, [view]);
   return (
-    <aside class="panel" aria-label="Details" key={`${group.id}.${neuron}`}>
+    <aside class="panel" aria-label="Details" ref={panel} tabIndex={-1}>
       <button class="close" onClick={() => onSelect(null)} aria-label="Close details">×</button>
-      {found ? (
-        <NeuronPanel circuit={circuit} group={group} neuron={found} onSelect={onSelect} />
-      ) : (
-        <GroupPanel circuit={circuit} group={group} onSelect={onSelect} />
-      )}
+      {found ? <NeuronView key={view} neuron={found} {...props} /> : <GroupView key={view} {...props} />}
     </aside>
   );
 }
 
-function GroupPanel({ circuit, group, onSelect }: Omit<PanelProps, "neuron">) {
+const headingOf = (circuit: Circuit, group: Group): string => {
+  const title = titleOf(group, circuit.data);
+  return /^\d+$/.test(title) ? `Group ${title}` : title;
+};
+
+function GroupView({ circuit, group, onSelect }: GroupProps) {
   const { data } = circuit;
-  const neurons = [...new Set(group.members.map(([a]) => a))];
+  const neurons = new Set(group.members.map(([a]) => a));
   return (
     <>
       <h2>
-        {group.label ?? `Group ${nameOf(group)}`} <small>{data.layers[group.layer]!.name}</small>
+        {headingOf(circuit, group)} <small>{group.id}</small>
       </h2>
       {group.caption && <p>{group.caption}</p>}
       <p class="quiet">
-        {plural(group.members.length, "meaning")} of {plural(neurons.length, "neuron")}. Along all paths it
-        carries <b class={group.reach < 0 ? "against" : "for"}>{signed(group.reach)}</b> to{" "}
-        <b>{data.target}</b>.
+        {plural(group.members.length, "meaning")} of {plural(neurons.size, "neuron")}.
+        {data.shares && (
+          <>
+            {" "}
+            Weight along all paths to {data.target}: <b class={group.reach < 0 ? "against" : "for"}>{signed(group.reach)}</b>.
+          </>
+        )}
       </p>
       <div class="crops">
         {group.crops.map((crop) => (
@@ -47,41 +66,51 @@ function GroupPanel({ circuit, group, onSelect }: Omit<PanelProps, "neuron">) {
       </div>
       <EdgeList title="Fed by" circuit={circuit} edges={group.inputs} end="lower" onSelect={onSelect} />
       <EdgeList title="Feeds" circuit={circuit} edges={group.outputs} end="upper" onSelect={onSelect} />
-      <h3>Members</h3>
-      <ul class="members">
-        {group.members.map(([a, i]) => {
-          const neuron = neuronOf(circuit, group.layer, a)!;
-          const meaning = neuron.meanings[i]!;
-          return (
-            <li key={`${a}.${i}`}>
-              <button onClick={() => onSelect(group.id, a)}>
-                <span>
-                  neuron {a}
-                  {neuron.meanings.length > 1 && <small> meaning {i + 1} of {neuron.meanings.length}</small>}
-                </span>
-                <span class="strip">
-                  {meaning.crops.map((crop) => (
-                    <CropPicture key={crop} data={data} crop={crop} />
-                  ))}
-                </span>
-              </button>
-            </li>
-          );
-        })}
-      </ul>
+      <h3>
+        Members <small>neuron and its largest activation φ</small>
+      </h3>
+      <Listing class="members" count={MEMBERS_LISTED} all={group.members}>
+        {([a, i]) => <MemberRow key={`${a}.${i}`} circuit={circuit} group={group} member={[a, i]} onSelect={onSelect} />}
+      </Listing>
     </>
   );
 }
+
+function MemberRow({ circuit, group, member: [a, i], onSelect }: GroupProps & { member: [number, number] }) {
+  const neuron = neuronOf(circuit, group.layer, a)!;
+  const meaning = neuron.meanings[i]!;
+  return (
+    <li>
+      <button onClick={() => onSelect(group.id, a)}>
+        <span>
+          neuron {a}
+          {neuron.meanings.length > 1 && (
+            <small>
+              {" "}
+              meaning {i + 1} of {neuron.meanings.length}
+            </small>
+          )}
+        </span>
+        <span class="activation">{strongestOf(meaning).toPrecision(3)}</span>
+        <span class="strip">
+          {meaning.crops.map((crop, n) => (
+            <CropPicture key={crop} data={circuit.data} crop={crop} activation={meaning.activations[n]!} />
+          ))}
+        </span>
+      </button>
+    </li>
+  );
+}
+
+const strongestOf = (meaning: MeaningData): number => meaning.activations[0] ?? meaning.mean;
 
 interface EdgeListProps {
   title: string;
   circuit: Circuit;
   edges: EdgeData[];
   end: "upper" | "lower";
-  onSelect: (id: string) => void;
+  onSelect: Select;
 }
-
-const LISTED = 8;
 
 function EdgeList({ title, circuit, edges, end, onSelect }: EdgeListProps) {
   if (!edges.length) return null;
@@ -89,8 +118,8 @@ function EdgeList({ title, circuit, edges, end, onSelect }: EdgeListProps) {
   return (
     <>
       <h3>{title}</h3>
-      <ul class="edge-list" data-list={end}>
-        {edges.slice(0, LISTED).map((edge) => {
+      <Listing class="edge-list" name={end} count={EDGES_LISTED} all={edges}>
+        {(edge) => {
           const other = circuit.groups.get(edge[end])!;
           return (
             <li key={other.id}>
@@ -105,81 +134,77 @@ function EdgeList({ title, circuit, edges, end, onSelect }: EdgeListProps) {
               </button>
             </li>
           );
-        })}
-      </ul>
-      {edges.length > LISTED && <p class="quiet">and {edges.length - LISTED} weaker ones</p>}
+        }}
+      </Listing>
     </>
   );
 }
 
-function Bar({ weight, largest }: { weight: number; largest: number }) {
-  const kind = weight < 0 ? "against" : "for";
-  return (
-    <span class="bar">
-      <span class={`fill ${kind}`} style={{ width: `${(Math.abs(weight) / Math.max(largest, 1e-9)) * 100}%` }} />
-      <span class={`number ${kind}`}>{signed(weight)}</span>
-    </span>
-  );
-}
-
-interface NeuronPanelProps extends Omit<PanelProps, "neuron"> {
-  neuron: NeuronData;
-}
-
-function NeuronPanel({ circuit, group, neuron, onSelect }: NeuronPanelProps) {
-  const { data } = circuit;
-  const layer = data.layers[group.layer]!.name;
-  const below = data.layers[group.layer - 1];
+function NeuronView({ circuit, group, neuron, onSelect }: GroupProps & { neuron: NeuronData }) {
+  const crops = neuron.meanings.reduce((sum, meaning) => sum + meaning.size, 0);
   return (
     <>
-      <button class="back" onClick={() => onSelect(group.id)}>‹ {group.label ?? `Group ${nameOf(group)}`}</button>
+      <button class="back" onClick={() => onSelect(group.id)}>‹ {headingOf(circuit, group)}</button>
       <h2>
-        Neuron {neuron.index} <small>{layer}</small>
+        Neuron {neuron.index} <small>{circuit.data.layers[group.layer]!.name}</small>
       </h2>
       <p class="quiet">
-        Its {plural(data.k, "crop")} excite it from {neuron.weakest.toPrecision(3)} to{" "}
+        Its {plural(crops, "strongest crop")} excite it from {neuron.weakest.toPrecision(3)} to{" "}
         {neuron.strongest.toPrecision(3)}.
         {neuron.completeness_error !== null && (
           <>
             {" "}
-            Attribution by {neuron.steps} points, adding up to within{" "}
-            <b>{percent(neuron.completeness_error)}</b>.
+            Integrated gradients of {neuron.steps} steps; completeness error <b>{percent(neuron.completeness_error)}</b>.
           </>
         )}
       </p>
-      {neuron.meanings.map((meaning, i) => {
-        const weights = Object.entries(meaning.weights).sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
-        const largest = Math.abs(weights[0]?.[1] ?? 1);
-        return (
-          <section key={i}>
-            <h3>
-              {neuron.meanings.length > 1 ? `Meaning ${i + 1}` : "One meaning"}{" "}
-              <small>{plural(meaning.size, "crop")}, in </small>
-              <button class="link" onClick={() => onSelect(meaning.group)}>{meaning.group}</button>
-            </h3>
-            <div class="crops small">
-              {meaning.crops.map((crop) => (
-                <CropPicture key={crop} data={data} crop={crop} label />
-              ))}
-            </div>
-            {below && (
-              <ul class="weights">
-                {weights.slice(0, LISTED).map(([s, weight]) => {
-                  const lower = below.neurons[s]!;
-                  return (
-                    <li key={s}>
-                      <button onClick={() => onSelect(lower.meanings[0]!.group, Number(s))}>
-                        {below.name} {s}
-                      </button>
-                      <Bar weight={weight} largest={largest} />
-                    </li>
-                  );
-                })}
-              </ul>
-            )}
-          </section>
-        );
-      })}
+      {neuron.meanings.map((meaning, i) => (
+        <section key={i}>
+          <h3>
+            {neuron.meanings.length > 1 ? `Meaning ${i + 1}` : "One meaning"}{" "}
+            <small>
+              {plural(meaning.size, "crop")}, mean activation {meaning.mean.toPrecision(3)}, in{" "}
+            </small>
+            <button class="link" onClick={() => onSelect(meaning.group)}>{meaning.group}</button>
+          </h3>
+          <div class="crops small">
+            {meaning.crops.map((crop, n) => (
+              <CropPicture key={crop} data={circuit.data} crop={crop} activation={meaning.activations[n]!} label />
+            ))}
+          </div>
+          <Weights circuit={circuit} layer={group.layer - 1} meaning={meaning} onSelect={onSelect} />
+        </section>
+      ))}
     </>
+  );
+}
+
+interface WeightsProps {
+  circuit: Circuit;
+  /** of the core neurons */
+  layer: number;
+  meaning: MeaningData;
+  onSelect: Select;
+}
+
+function Weights({ circuit, layer, meaning, onSelect }: WeightsProps) {
+  const below = circuit.data.layers[layer];
+  const weights = Object.entries(meaning.weights).sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
+  if (!below || !weights.length) return null;
+  const largest = Math.abs(weights[0]![1]);
+  return (
+    <Listing class="weights" count={EDGES_LISTED} all={weights}>
+      {([s, weight]) => {
+        const lower = neuronOf(circuit, layer, Number(s));
+        return (
+          <li key={s}>
+            <button disabled={!lower} onClick={() => lower && onSelect(lower.meanings[0]!.group, lower.index)}>
+              {below.name} {s}
+            </button>
+            <Bar weight={weight} largest={largest} />
+          </li>
+        );
+      }}
+    </Listing>
   );
 }

@@ -13,7 +13,7 @@ export interface PageData {
   tau: number;
   k: number;
   steps: number;
-  averaged: boolean;
+  shares: boolean;
   layers: LayerData[];
   edges: EdgeData[];
   crops: CropData[];
@@ -48,7 +48,6 @@ export interface NeuronData {
   strongest: number;
   weakest: number;
   meanings: MeaningData[];
-  importance: Importance;
   steps: number | null;
   completeness_error: number | null;
 }
@@ -58,13 +57,12 @@ export interface NeuronData {
 export interface MeaningData {
   group: string;
   size: number;
+  mean: number;
   crops: number[];
+  activations: number[];
   weights: Weights;
 }
 export interface Weights {
-  [k: string]: number;
-}
-export interface Importance {
   [k: string]: number;
 }
 /**

@@ -15,6 +15,8 @@ from rich.text import Text
 from neurflow.circuit import Circuit, CircuitLayer, Crop, GroupEdge, NeuronGroup
 from neurflow.cli._terminal import plain
 
+WIDEST_ID = 20
+
 
 def counts(circuit: Circuit) -> str:
     """How large the circuit is, in one line."""
@@ -93,7 +95,7 @@ def _groups(circuit: Circuit, groups: Iterable[NeuronGroup], top: int) -> Table:
     table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold", ratio=1)
     for group in groups:
-        name = Text(f"  {plain(group.id)}")
+        name = Text(f"  {_short(group.id)}")
         if group.label:
             name.append(f"\n  {plain(group.label)}", style="italic")
         inputs = _weights(circuit.inputs(group.id)[:top], upward=False)
@@ -102,13 +104,18 @@ def _groups(circuit: Circuit, groups: Iterable[NeuronGroup], top: int) -> Table:
     return table
 
 
+def _short(id: str) -> str:
+    """A group's id, of a long one its end; the layer's heading has the name in full."""
+    return plain(id if len(id) <= WIDEST_ID else f"…{id[1 - WIDEST_ID :]}")
+
+
 def _weights(edges: Sequence[GroupEdge], upward: bool) -> Text:
     parts = []
     for edge in edges:
         style = "green" if edge.weight >= 0 else "red"
         number = Text(f"{edge.weight:+.2f}", style=style)
         parts.append(
-            number.append(f" {plain(edge.upper if upward else edge.lower)}", style="default")
+            number.append(f" {_short(edge.upper if upward else edge.lower)}", style="default")
         )
     return Text(", ").join(parts)
 

@@ -1,18 +1,20 @@
 """What the page is told about a circuit: the contract between Python and the front end.
 
 Crops and pictures stand once in a table and are referred to by position; what a page cannot show
-(concept vectors, crops beyond the exemplars) stays behind. ``web/src/types.ts`` is generated from
-these types.
+(concept vectors, crops beyond the exemplars) stays behind, and numbers keep six digits: of the page
+of a large network, floats at full length would be a third. ``web/src/types.ts`` is generated from these
+types.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
+from statistics import fmean
 
 from pydantic import BaseModel, ConfigDict
 
-from neurflow.circuit import Circuit, CircuitLayer, Crop, Member, Neuron
+from neurflow.circuit import Circuit, CircuitLayer, Crop, Member, Neuron, SemanticGroup
 
 CROPS_PER_GROUP = 16
 CROPS_PER_MEANING = 4
@@ -38,8 +40,14 @@ class MeaningData(_Data):
     """id of the neuron group it belongs to"""
     size: int
     """number of crops"""
+    mean: float
+    """mean activation over all its crops"""
     crops: list[int]
+    """the strongest of them"""
+    activations: list[float]
+    """of the neuron, on each of ``crops``"""
     weights: dict[int, float]
+    """core neuron of the layer below → signed weight"""
 
 
 class NeuronData(_Data):
@@ -50,7 +58,6 @@ class NeuronData(_Data):
     weakest: float
     """largest and smallest activation among its crops"""
     meanings: list[MeaningData]
-    importance: dict[int, float]
     steps: int | None
     completeness_error: float | None
 
@@ -95,8 +102,8 @@ class PageData(_Data):
     tau: int
     k: int
     steps: int
-    averaged: bool
-    """whether edges are means over the upper group's pairs, and so shares"""
+    shares: bool
+    """whether edges are shares of what drives the upper group: means, and no weight counted twice"""
     layers: list[LayerData]
     edges: list[EdgeData]
     crops: list[CropData]
@@ -133,8 +140,13 @@ class _Crops:
         return self._numbers[crop]
 
 
-def payload(circuit: Circuit, *, crops_per_group: int = CROPS_PER_GROUP) -> PageData:
-    """The page's data; ``crops_per_group`` bounds its size."""
+def payload(
+    circuit: Circuit,
+    *,
+    crops_per_group: int = CROPS_PER_GROUP,
+    crops_per_meaning: int = CROPS_PER_MEANING,
+) -> PageData:
+    """The page's data; the numbers of crops shown for a group and for a meaning bound its size."""
     crops = _Crops(circuit)
     return PageData(
         target=circuit.target.name,
@@ -146,15 +158,27 @@ def payload(circuit: Circuit, *, crops_per_group: int = CROPS_PER_GROUP) -> Page
         tau=circuit.config.tau,
         k=circuit.config.k,
         steps=circuit.config.steps,
-        averaged=circuit.config.aggregation == "mean",
-        layers=[_layer(layer, crops, crops_per_group) for layer in circuit.layers],
-        edges=[EdgeData(upper=e.upper, lower=e.lower, weight=e.weight) for e in circuit.edges],
+        shares=(circuit.config.aggregation, circuit.config.sharing) == ("mean", "conserving"),
+        layers=[
+            _layer(layer, crops, crops_per_group, crops_per_meaning) for layer in circuit.layers
+        ],
+        edges=[
+            EdgeData(upper=edge.upper, lower=edge.lower, weight=_short(edge.weight))
+            for edge in circuit.edges
+        ],
         crops=crops.crops,
         pictures=crops.pictures,
     )
 
 
-def _layer(layer: CircuitLayer, crops: _Crops, crops_per_group: int) -> LayerData:
+def _short(value: float) -> float:
+    """Six significant digits: more than is shown, less than half as long."""
+    return float(f"{value:.6g}")
+
+
+def _layer(
+    layer: CircuitLayer, crops: _Crops, crops_per_group: int, crops_per_meaning: int
+) -> LayerData:
     group_of = {member: group.id for group in layer.groups for member in group.members}
     return LayerData(
         name=layer.name,
@@ -168,25 +192,38 @@ def _layer(layer: CircuitLayer, crops: _Crops, crops_per_group: int) -> LayerDat
             )
             for group in layer.groups
         ],
-        neurons={a: _neuron(neuron, group_of, crops) for a, neuron in layer.neurons.items()},
+        neurons={
+            a: _neuron(neuron, group_of, crops, crops_per_meaning)
+            for a, neuron in layer.neurons.items()
+        },
     )
 
 
-def _neuron(neuron: Neuron, group_of: dict[Member, str], crops: _Crops) -> NeuronData:
+def _neuron(
+    neuron: Neuron, group_of: dict[Member, str], crops: _Crops, crops_per_meaning: int
+) -> NeuronData:
     return NeuronData(
         index=neuron.index,
-        strongest=neuron.activations[0],
-        weakest=neuron.activations[-1],
+        strongest=_short(neuron.activations[0]),
+        weakest=_short(neuron.activations[-1]),
         meanings=[
-            MeaningData(
-                group=group_of[Member(neuron.index, i)],
-                size=len(part.crops),
-                crops=crops.numbers(neuron.crops[p] for p in part.crops[:CROPS_PER_MEANING]),
-                weights=part.weights,
-            )
+            _meaning(neuron, part, group_of[Member(neuron.index, i)], crops, crops_per_meaning)
             for i, part in enumerate(neuron.semantic_groups)
         ],
-        importance=neuron.importance,
         steps=neuron.steps,
         completeness_error=neuron.completeness_error,
+    )
+
+
+def _meaning(
+    neuron: Neuron, part: SemanticGroup, group: str, crops: _Crops, count: int
+) -> MeaningData:
+    shown = part.crops[:count]
+    return MeaningData(
+        group=group,
+        size=len(part.crops),
+        mean=_short(fmean(neuron.activations[p] for p in part.crops)),
+        crops=crops.numbers(neuron.crops[p] for p in shown),
+        activations=[_short(neuron.activations[p]) for p in shown],
+        weights={s: _short(weight) for s, weight in part.weights.items()},
     )

@@ -1,0 +1,68 @@
+/** A group's card: its strongest crops, its name, its size, and what of it reaches the target. */
+
+import type { Circuit, Group } from "./circuit";
+import { CropPicture } from "./crop";
+import { plural, signed, titleOf } from "./format";
+import type { Card as Shape, Place } from "./layout";
+import { box } from "./style";
+
+interface CardProps {
+  group: Group;
+  circuit: Circuit;
+  shape: Shape;
+  place: Place;
+  selected: boolean;
+  faded: boolean;
+  onSelect: (id: string) => void;
+  onHover: (id: string | null) => void;
+  /** reached by keyboard */
+  onReach: (id: string) => void;
+}
+
+export function Card({ group, circuit, shape, place, selected, faded, onSelect, onHover, onReach }: CardProps) {
+  const { data } = circuit;
+  const name = titleOf(group, data);
+  const reach = data.shares ? `, ${signed(group.reach)} along all paths to ${data.target}` : "";
+  const about = `${group.id}: ${plural(group.members.length, "member")}${reach}`;
+  return (
+    <button
+      class={`card${selected ? " selected" : ""}${faded ? " faded" : ""}`}
+      style={box({ left: place.x, top: place.y, width: shape.width, height: shape.height })}
+      data-group={group.id}
+      aria-pressed={selected}
+      aria-label={`Group ${name}, ${about}`}
+      title={about}
+      onClick={(event) => {
+        event.stopPropagation();
+        onSelect(group.id);
+      }}
+      onMouseEnter={() => onHover(group.id)}
+      onMouseLeave={() => onHover(null)}
+      onFocus={(event) => {
+        onHover(group.id);
+        if (event.currentTarget.matches(":focus-visible")) onReach(group.id);
+      }}
+      onBlur={() => onHover(null)}
+    >
+      <span class="mosaic" aria-hidden="true">
+        {group.crops.slice(0, shape.crops).map((crop) => (
+          <CropPicture key={crop} data={data} crop={crop} />
+        ))}
+      </span>
+      <span class="card-name">{name}</span>
+      <span class="card-size">{group.members.length}</span>
+      {data.shares && <Reach value={group.reach} />}
+    </button>
+  );
+}
+
+/** A bar from the middle: right for the target, left against it. */
+function Reach({ value }: { value: number }) {
+  const length = Math.min(Math.abs(value), 1) * 50;
+  const left = value < 0 ? 50 - length : 50;
+  return (
+    <span class="reach" aria-hidden="true">
+      <span class={value < 0 ? "against" : "for"} style={{ left: `${left}%`, width: `${length}%` }} />
+    </span>
+  );
+}

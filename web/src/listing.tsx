@@ -1,0 +1,41 @@
+/** Lists that begin short, and bars for signed weights. */
+
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { signed } from "./format";
+
+interface ListingProps<Item> {
+  all: Item[];
+  /** how many are listed before one asks for all */
+  count: number;
+  class: string;
+  /** to tell lists of one kind apart */
+  name?: string;
+  children: (item: Item) => VNode;
+}
+
+export function Listing<Item>({ all, count, name, children, ...rest }: ListingProps<Item>) {
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <ul {...rest} data-list={name}>
+        {(open ? all : all.slice(0, count)).map(children)}
+      </ul>
+      {all.length > count && (
+        <button class="more" aria-expanded={open} onClick={() => setOpen(!open)}>
+          {open ? "Show fewer" : `Show all ${all.length.toLocaleString("en")}`}
+        </button>
+      )}
+    </>
+  );
+}
+
+export function Bar({ weight, largest }: { weight: number; largest: number }) {
+  const kind = weight < 0 ? "against" : "for";
+  return (
+    <span class="bar">
+      <span class={`fill ${kind}`} style={{ width: `${(Math.abs(weight) / Math.max(largest, 1e-9)) * 100}%` }} />
+      <span class={`number ${kind}`}>{signed(weight)}</span>
+    </span>
+  );
+}

@@ -1,0 +1,74 @@
+/** Pan and zoom of the drawing: by hand with d3, and by itself so that what is chosen stays in sight. */
+
+import { select } from "d3-selection";
+import { zoom, zoomIdentity, zoomTransform, type ZoomBehavior } from "d3-zoom";
+import { useEffect, useMemo, useRef, type MutableRef } from "preact/hooks";
+import { firstView, revealing, type Layout, type Size, type View } from "./layout";
+
+type Frame = HTMLDivElement;
+
+export interface Camera {
+  frame: MutableRef<Frame | null>;
+  drawing: MutableRef<HTMLDivElement | null>;
+  heads: MutableRef<HTMLDivElement | null>;
+  fit(): void;
+  zoomBy(factor: number): void;
+  reveal(id: string): void;
+}
+
+export function useCamera(plan: Layout, selected: string | null): Camera {
+  const frame = useRef<Frame>(null);
+  const drawing = useRef<HTMLDivElement>(null);
+  const heads = useRef<HTMLDivElement>(null);
+  const kept = useRef(selected);
+  kept.current = selected;
+
+  const camera = useMemo(() => {
+    const behaviour: ZoomBehavior<Frame, unknown> = zoom<Frame, unknown>().scaleExtent([0.08, 3]);
+    const size = (): Size => ({ width: frame.current!.clientWidth, height: frame.current!.clientHeight });
+    const show = ({ k, left, top }: View) =>
+      select(frame.current!).call(behaviour.transform, zoomIdentity.translate(left, top).scale(k));
+    const reveal = (id: string) => {
+      const place = plan.places.get(id);
+      if (!place || !frame.current) return;
+      const { k, x, y } = zoomTransform(frame.current);
+      const now = { k, left: x, top: y };
+      const next = revealing(now, place, plan.card, size());
+      if (next.left !== now.left || next.top !== now.top) show(next);
+    };
+    return {
+      behaviour,
+      first: () => show(firstView(plan, size())),
+      fit: () => show(firstView(plan, size(), 0.08)),
+      zoomBy: (factor: number) => select(frame.current!).call(behaviour.scaleBy, factor),
+      reveal,
+    };
+  }, [plan]);
+
+  useEffect(() => {
+    const box = frame.current!;
+    let moved = false; // by hand: then a change of size must not undo it
+    camera.behaviour.on("zoom", ({ transform, sourceEvent }) => {
+      moved ||= Boolean(sourceEvent);
+      const { x, y, k } = transform;
+      drawing.current!.style.transform = `translate(${x}px,${y}px) scale(${k})`;
+      heads.current!.style.setProperty("--x", String(x));
+      heads.current!.style.setProperty("--k", String(k));
+    });
+    select(box).call(camera.behaviour).on("dblclick.zoom", null);
+    const settle = () => {
+      if (!moved) camera.first();
+      if (kept.current) camera.reveal(kept.current);
+    };
+    const observer = new ResizeObserver(settle);
+    observer.observe(box);
+    settle();
+    return () => observer.disconnect();
+  }, [camera]);
+
+  useEffect(() => {
+    if (selected) camera.reveal(selected);
+  }, [camera, selected]);
+
+  return { frame, drawing, heads, ...camera };
+}
