@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -108,95 +107,29 @@ def _timm(name: str) -> Built:
 
 
 def _transformers(name: str) -> Built:
-    return TRANSFORMERS[name](), [64]
+    import transformers
+
+    kind, options = TRANSFORMERS[name]
+    config = getattr(transformers, f"{kind}Config")(num_labels=10, **options)
+    return getattr(transformers, f"{kind}ForImageClassification")(config), [64]
 
 
-def _vit() -> nn.Module:
-    import transformers as hf
-
-    return hf.ViTForImageClassification(
-        hf.ViTConfig(
-            hidden_size=48,
-            num_hidden_layers=3,
-            num_attention_heads=4,
-            intermediate_size=96,
-            image_size=64,
-            num_labels=10,
-        )
-    )
-
-
-def _deit() -> nn.Module:
-    import transformers as hf
-
-    return hf.DeiTForImageClassification(
-        hf.DeiTConfig(
-            hidden_size=48,
-            num_hidden_layers=3,
-            num_attention_heads=4,
-            intermediate_size=96,
-            image_size=64,
-            num_labels=10,
-        )
-    )
-
-
-def _beit() -> nn.Module:
-    import transformers as hf
-
-    return hf.BeitForImageClassification(
-        hf.BeitConfig(
-            hidden_size=48,
-            num_hidden_layers=4,
-            num_attention_heads=4,
-            intermediate_size=96,
-            image_size=64,
-            num_labels=10,
-            out_indices=[1, 2, 3, 4],
-        )
-    )
-
-
-def _convnextv2() -> nn.Module:
-    import transformers as hf
-
-    return hf.ConvNextV2ForImageClassification(
-        hf.ConvNextV2Config(hidden_sizes=[16, 24, 32, 48], depths=[1, 1, 2, 1], num_labels=10)
-    )
-
-
-def _swin() -> nn.Module:
-    import transformers as hf
-
-    return hf.SwinForImageClassification(
-        hf.SwinConfig(
-            embed_dim=24,
-            depths=[1, 2],
-            num_heads=[2, 4],
-            window_size=4,
-            image_size=64,
-            num_labels=10,
-        )
-    )
-
-
-def _resnet() -> nn.Module:
-    import transformers as hf
-
-    return hf.ResNetForImageClassification(
-        hf.ResNetConfig(
-            embedding_size=16, hidden_sizes=[16, 24, 32, 48], depths=[1, 1, 2, 1], num_labels=10
-        )
-    )
-
-
-TRANSFORMERS: dict[str, Callable[[], nn.Module]] = {
-    "vit": _vit,
-    "deit": _deit,
-    "convnextv2": _convnextv2,
-    "swin": _swin,
-    "resnet": _resnet,
-    "beit": _beit,
+TOKENS = {
+    "hidden_size": 48,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "intermediate_size": 96,
+    "image_size": 64,
+}
+STAGES = {"hidden_sizes": [16, 24, 32, 48], "depths": [1, 1, 2, 1]}
+WINDOWS = {"embed_dim": 24, "depths": [1, 2], "num_heads": [2, 4], "window_size": 4}
+TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "vit": ("ViT", TOKENS),
+    "deit": ("DeiT", TOKENS),
+    "convnextv2": ("ConvNextV2", STAGES),
+    "swin": ("Swin", {**WINDOWS, "image_size": 64}),
+    "resnet": ("ResNet", {**STAGES, "embedding_size": 16}),
+    "beit": ("Beit", {**TOKENS, "out_indices": [1, 2, 3, 4]}),
 }
 BUILDERS = {"torchvision": _torchvision, "timm": _timm, "transformers": _transformers}
 

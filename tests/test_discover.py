@@ -9,7 +9,7 @@ from PIL import Image
 
 import neurflow
 from neurflow import Config, Model, discover
-from neurflow.errors import ImagesError, LayerError, RequestError
+from neurflow.errors import ImagesError, LayerError, RequestError, WorkError
 from neurflow.model import Preprocessing
 from tests.networks import FAMILIES, SmallNet, settle
 from tests.reference import method
@@ -224,6 +224,28 @@ def test_unreadable_images_are_skipped_and_named(model, target, tmp_path):
         file.write_bytes(b"")
     with pytest.raises(ImagesError, match="None of the 7 images can be read"):
         discover(model, tmp_path, target, config=CONFIG)
+
+
+def test_an_image_that_disappears_is_named_and_the_run_goes_on(model, target, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for seed in range(6):
+        picture(seed).save(tmp_path / "photos" / f"{seed}.png")
+
+    class Losing(KilledAt):
+        def advance(self, count=1):
+            super().advance(count)
+            if self.now == "activations" and self.counts[self.now] == 1:
+                for file in (tmp_path / "photos").iterdir():
+                    file.rename(tmp_path / file.name)
+
+    request = {"target": target, "config": CONFIG, "out": tmp_path / "run"}
+    with pytest.raises(WorkError, match=r"\d\.png could be read before and cannot be now"):
+        discover(model, tmp_path / "photos", progress=Losing(), **request)
+    for file in tmp_path.glob("?.png"):
+        file.rename(tmp_path / "photos" / file.name)
+    log = KilledAt()
+    assert discover(model, tmp_path / "photos", progress=log, **request).crop_count
+    assert "choosing images" not in log.counts
 
 
 def test_concept_sets(model, images, target, tmp_path):

@@ -23,7 +23,7 @@ from torch import Tensor
 from neurflow.circuit import Crop, ImageRef, SkippedImage, Target
 from neurflow.config import Config
 from neurflow.crops import Box, crop_boxes, crop_pixels
-from neurflow.errors import ImagesError, RequestError
+from neurflow.errors import ImagesError, RequestError, WorkError
 from neurflow.images import Images, UnreadableImage
 from neurflow.model import Model
 from neurflow.progress import Progress
@@ -170,10 +170,20 @@ class CropSet:
     ) -> None:
         self.images, self.chosen, self.size = images, tuple(chosen), size
         self.boxes = crop_boxes(*size, granularities)
-        self._read = lru_cache(maxsize=4)(images.read)
+        self._read = lru_cache(maxsize=4)(self._read_again)
 
     def __len__(self) -> int:
         return len(self.chosen) * len(self.boxes)
+
+    def _read_again(self, index: int) -> Tensor:
+        """An image that could be read when it was chosen; ``WorkError`` if it cannot be now."""
+        try:
+            return self.images.read(index)
+        except UnreadableImage as error:
+            raise WorkError(
+                f"{self.images.refs[index].name} could be read before and cannot be now: {error}. "
+                "Put it back; the same command then goes on."
+            ) from None
 
     def crop(self, number: int) -> Crop:
         """Crop ``number`` as (image of D, box)."""

@@ -2,15 +2,16 @@
 
 import { select } from "d3-selection";
 import { zoom, zoomIdentity, zoomTransform, type ZoomBehavior } from "d3-zoom";
-import { useEffect, useMemo, useRef, type MutableRef } from "preact/hooks";
+import type { RefObject } from "preact";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { firstView, revealing, type Layout, type Size, type View } from "./layout";
 
 type Frame = HTMLDivElement;
 
 export interface Camera {
-  frame: MutableRef<Frame | null>;
-  drawing: MutableRef<HTMLDivElement | null>;
-  heads: MutableRef<HTMLDivElement | null>;
+  frame: RefObject<Frame | null>;
+  drawing: RefObject<HTMLDivElement | null>;
+  heads: RefObject<HTMLDivElement | null>;
   fit(): void;
   zoomBy(factor: number): void;
   reveal(id: string): void;

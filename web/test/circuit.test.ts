@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { circuitOf, completeness, search, strongest } from "../src/circuit";
+import { best, circuitOf, completeness, search, step, strongest } from "../src/circuit";
 import { signed, percent } from "../src/format";
-import { layout } from "../src/layout";
+import { crossings, order } from "../src/order";
 import { readSelection, writeSelection } from "../src/state";
 import type { EdgeData, GroupData, NeuronData, PageData } from "../src/types";
 
 const neuron = (index: number, error: number | null): NeuronData => ({
-  index, strongest: 2, weakest: 1, importance: {}, steps: null, completeness_error: error,
-  meanings: [{ group: "", size: 1, crops: [], weights: {} }],
+  index, strongest: 2, weakest: 1, steps: null, completeness_error: error,
+  meanings: [{ group: "", size: 1, mean: 1.5, crops: [], activations: [], weights: {} }],
 });
 const group = (id: string, ...neurons: number[]): GroupData => ({
   id, label: null, caption: null, members: neurons.map((a) => [a, 0]), crops: [],
@@ -16,7 +16,7 @@ const edge = (lower: string, upper: string, weight: number): EdgeData => ({ lowe
 
 const data: PageData = {
   target: "bee", model: "m", images: [], skipped: [], notes: [], crop_count: 0, tau: 1, k: 1, steps: 1,
-  averaged: true, crops: [], pictures: [],
+  shares: true, crops: [], pictures: [],
   layers: [
     { name: "a", groups: [group("a/0", 1), group("a/1", 2), group("a/2", 3)], neurons: {} },
     { name: "b", groups: [group("b/0", 10), group("b/1", 11)], neurons: { 10: neuron(10, 0.1), 11: neuron(11, 0.3) } },
@@ -55,9 +55,45 @@ describe("a circuit", () => {
     expect(circuit.groups.get("b/0")!.inputs.map((e) => e.lower)).toEqual(["a/1", "a/2"]);
   });
 
-  it("gives every group a place of its own", () => {
-    const places = [...layout(circuit).places.values()].map(({ x, y }) => `${x},${y}`);
-    expect(new Set(places).size).toBe(circuit.groups.size);
+  it("follows arrows along the strongest edge and the column", () => {
+    const column = circuit.columns[0]!;
+    expect(step(circuit, "b/0", "ArrowLeft")).toBe("a/1");
+    expect(step(circuit, "b/0", "ArrowRight")).toBe("c/0");
+    expect(step(circuit, column[0]!, "ArrowDown")).toBe(column[1]);
+    expect(step(circuit, column[0]!, "ArrowUp")).toBeUndefined();
+    expect(step(circuit, "a/0", "ArrowLeft")).toBeUndefined();
+  });
+});
+
+describe("crossings", () => {
+  const { groups } = circuitOf(data);
+  it("weigh each pair of crossing edges by the product of its weights", () => {
+    // of the edges a→b, 1.0 to b/1 from a/0 crosses -0.5 and 0.25 to b/0; b→c cross each other
+    const columns = [["a/0", "a/1", "a/2"], ["b/0", "b/1"], ["c/1", "c/0"]];
+    expect(crossings(columns, groups)).toBeCloseTo(1 * 0.5 + 1 * 0.25 + 0.8 * 0.4);
+  });
+  it("are as counted pair by pair, and fewer after ordering", () => {
+    let seed = 7;
+    const random = () => (seed = (seed * 48271) % 2147483647) / 2147483647;
+    const names = ["a", "b", "c"];
+    const layers = names.map((name) => ({
+      name, neurons: {}, groups: Array.from({ length: 9 }, (_, i) => group(`${name}/${i}`, i)),
+    }));
+    const edges = ["ab", "bc"].flatMap(([lower, upper]) =>
+      Array.from({ length: 81 }, (_, n) => edge(`${lower}/${n % 9}`, `${upper}/${Math.floor(n / 9)}`, random() ** 4 - 0.1)),
+    );
+    const { groups } = circuitOf({ ...data, layers, edges });
+    const given = layers.map((layer) => layer.groups.map(({ id }) => id));
+    const row = (id: string) => Number(id.split("/")[1]);
+    let slow = 0;
+    for (const e of edges)
+      for (const f of edges)
+        if (e.lower[0] === f.lower[0] && row(e.lower) < row(f.lower) && row(e.upper) > row(f.upper))
+          slow += Math.abs(e.weight * f.weight);
+    expect(crossings(given, groups)).toBeCloseTo(slow);
+    const found = order(layers, groups);
+    expect(crossings(found, groups)).toBeLessThan(0.8 * slow);
+    expect(found.map((column) => [...column].sort())).toEqual(given);
   });
 });
 
@@ -77,6 +113,10 @@ describe("what people type and share", () => {
     expect([...search(circuit, "b/")!]).toEqual(["b/0", "b/1"]);
     expect([...search(circuit, "8")!]).toEqual(["c/0"]);
     expect(search(circuit, "  ")).toBeNull();
+  });
+  it("goes first to the group that matters most", () => {
+    expect(best(circuit, search(circuit, "b/")!)).toBe("b/0");
+    expect(best(circuit, new Set())).toBeUndefined();
   });
   it("keeps the selection in the address", () => {
     const selection = { group: "layer4.1/3", neuron: 12 };

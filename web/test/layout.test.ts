@@ -1,0 +1,74 @@
+import { describe, expect, it } from "vitest";
+import type { Circuit } from "../src/circuit";
+import { curve, firstView, HEAD, layout, revealing, thickness } from "../src/layout";
+
+const SCREEN = { width: 1280, height: 640 };
+
+/** A circuit as far as the layout looks at it. */
+const columns = (...lengths: number[]) =>
+  ({ columns: lengths.map((length, c) => Array.from({ length }, (_, row) => `${c}/${row}`)) }) as unknown as Circuit;
+
+describe("a layout", () => {
+  it.each([[[3, 5, 1]], [[12, 20, 1]], [[60, 66, 64, 1]]])("of %j keeps cards apart and inside", (lengths) => {
+    const plan = layout(columns(...lengths), SCREEN);
+    const places = [...plan.places.values()];
+    expect(places).toHaveLength(lengths.reduce((a, b) => a + b));
+    places.forEach((a, i) => {
+      expect(a.x).toBeGreaterThanOrEqual(0);
+      expect(a.x + plan.card.width).toBeLessThanOrEqual(plan.width + 1e-6);
+      expect(a.y).toBeGreaterThanOrEqual(0);
+      expect(a.y + plan.card.height).toBeLessThanOrEqual(plan.height + 1e-6);
+      for (const b of places.slice(i + 1))
+        expect(Math.abs(a.x - b.x) >= plan.card.width || Math.abs(a.y - b.y) >= plan.card.height).toBe(true);
+    });
+  });
+  it("puts more pictures on a card where columns are short", () => {
+    expect(layout(columns(3, 1), SCREEN).card.crops).toBeGreaterThan(layout(columns(20, 1), SCREEN).card.crops);
+  });
+  it("draws an edge from the right side of one card to the left side of the next", () => {
+    const card = { width: 100, height: 40 };
+    expect(curve({ x: 0, y: 0 }, { x: 200, y: 80 }, card)).toBe("M100,20C150,20 150,100 200,100");
+  });
+  it("makes heavier edges thicker, whatever their sign", () => {
+    expect(thickness(-0.8, 1)).toBeGreaterThan(thickness(0.4, 1));
+    expect(thickness(0, 0)).toBeGreaterThan(0);
+  });
+});
+
+describe("the first view", () => {
+  it("shows all of a small circuit, in the middle", () => {
+    const plan = { width: 800, height: 300 };
+    const { k, left, top } = firstView(plan, SCREEN);
+    expect(left + (plan.width * k) / 2).toBeCloseTo(SCREEN.width / 2);
+    expect(top).toBeGreaterThan(HEAD);
+    expect(top + plan.height * k).toBeLessThan(SCREEN.height);
+  });
+  it("stays readable for a large one, and keeps its right end, the target, in sight", () => {
+    const plan = { width: 6000, height: 5000 };
+    const { k, left, top } = firstView(plan, SCREEN);
+    expect(k).toBeGreaterThan(0.5);
+    expect(left + plan.width * k).toBeLessThan(SCREEN.width);
+    expect(left + plan.width * k).toBeGreaterThan(SCREEN.width - 50);
+    const target = top + (plan.height * k) / 2;
+    expect(target).toBeGreaterThan(HEAD);
+    expect(target).toBeLessThan(SCREEN.height);
+  });
+});
+
+describe("revealing a card", () => {
+  const card = { width: 100, height: 50 };
+  const view = { k: 1, left: 0, top: 0 };
+  it("moves nothing if it is in sight", () => {
+    expect(revealing(view, { x: 300, y: 200 }, card, SCREEN)).toEqual(view);
+  });
+  it.each([
+    { x: -500, y: 200 }, { x: 3000, y: 200 }, { x: 300, y: -900 }, { x: 300, y: 4000 },
+  ])("brings one at %j into sight", (place) => {
+    const { k, left, top } = revealing(view, place, card, SCREEN);
+    expect(k).toBe(1);
+    expect(left + place.x).toBeGreaterThanOrEqual(0);
+    expect(left + place.x + card.width).toBeLessThanOrEqual(SCREEN.width);
+    expect(top + place.y).toBeGreaterThanOrEqual(HEAD);
+    expect(top + place.y + card.height).toBeLessThanOrEqual(SCREEN.height);
+  });
+});
