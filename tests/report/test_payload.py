@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from neurflow.config import Config
 from neurflow.errors import WorkError
 from neurflow.report import page, write_report
 from neurflow.report.payload import payload
@@ -23,15 +24,16 @@ def embedded(text):
 
 def test_every_group_edge_and_neuron_is_there(wide):
     data = payload(wide)
-    assert [(e.upper, e.lower, e.weight) for e in data.edges] == [
-        (e.upper, e.lower, e.weight) for e in wide.edges
-    ]
+    assert [(e.upper, e.lower) for e in data.edges] == [(e.upper, e.lower) for e in wide.edges]
+    assert [e.weight for e in data.edges] == pytest.approx([e.weight for e in wide.edges], rel=1e-5)
     for shown, layer in zip(data.layers, wide.layers, strict=True):
         assert [g.id for g in shown.groups] == [g.id for g in layer.groups]
         assert shown.neurons.keys() == layer.neurons.keys()
         for a, neuron in layer.neurons.items():
             (meaning,) = shown.neurons[a].meanings
-            assert meaning.weights == neuron.semantic_groups[0].weights
+            assert meaning.weights == pytest.approx(neuron.semantic_groups[0].weights, rel=1e-5)
+            assert meaning.activations == pytest.approx(neuron.activations)
+            assert meaning.mean == pytest.approx(sum(neuron.activations) / 3, rel=1e-5)
             assert (a, 0) in next(g for g in shown.groups if g.id == meaning.group).members
 
 
@@ -43,6 +45,23 @@ def test_a_picture_stands_once_and_crops_point_to_it(wide):
     assert (first.image, first.box) == wide.layers[0].groups[0].crops[0]
     few = payload(wide, crops_per_group=1)
     assert all(len(g.crops) == 1 for layer in few.layers for g in layer.groups)
+    fewer = payload(wide, crops_per_group=1, crops_per_meaning=1)
+    meanings = [m for layer in fewer.layers for a in layer.neurons.values() for m in a.meanings]
+    assert all(len(m.crops) == len(m.activations) == 1 and m.size == 3 for m in meanings)
+    assert len(fewer.pictures) < len(few.pictures)
+
+
+@pytest.mark.parametrize(
+    ("settings", "shares"),
+    [({}, True), ({"aggregation": "sum"}, False), ({"sharing": "published"}, False)],
+)
+def test_weights_are_called_shares_only_where_they_are(wide, settings, shares):
+    assert payload(wide.model_copy(update={"config": Config(**settings)})).shares is shares
+
+
+def test_the_page_is_small_without_its_data(wide):
+    text, data = page.render(wide), payload(wide).model_dump_json()
+    assert len(text) - len(data.replace("<", "\\u003c")) < 150_000
 
 
 def test_the_page_holds_the_data_and_loads_nothing(wide, tmp_path):

@@ -7,12 +7,18 @@ export const signed = (value: number): string =>
 
 export const percent = (share: number): string => {
   const value = share * 100;
-  if (value > 0 && value < 0.001) return "< 0.001 %";
-  return `${value >= 10 || value === 0 ? Math.round(value) : value.toFixed(value < 0.1 ? 3 : 1)} %`;
+  if (value > 0 && value < 0.001) return "< 0.001 %";
+  return `${value >= 10 || value === 0 ? Math.round(value) : value.toFixed(value < 0.1 ? 3 : 1)} %`;
 };
 
 export const plural = (count: number, word: string): string =>
   `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
+
+/** Mean and worst of an error, once where they read the same. */
+export const spread = ({ mean, worst }: { mean: number; worst: number }): string => {
+  const [usual, most] = [percent(mean), percent(worst)];
+  return usual === most ? usual : `${usual}, worst ${most}`;
+};
 
 /** What a group is called: its label, or its number. */
 export const nameOf = (group: { id: string; label: string | null }): string =>
@@ -23,4 +29,10 @@ export const titleOf = (group: { id: string; label: string | null; layer: number
   const top = data.layers[data.layers.length - 1];
   const only = group.layer === data.layers.length - 1 && top?.groups.length === 1;
   return only && !group.label ? data.target : nameOf(group);
+};
+
+/** The same where it stands alone: a bare number says what it counts. */
+export const headingOf = (group: { id: string; label: string | null; layer: number }, data: PageData): string => {
+  const title = titleOf(group, data);
+  return /^\d+$/.test(title) ? `Group ${title}` : title;
 };

@@ -4,7 +4,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { Card } from "./card";
 import { best, completeness, type Circuit } from "./circuit";
 import { Edges } from "./edges";
-import { percent, plural } from "./format";
+import { plural, spread } from "./format";
 import { layout, type Layout } from "./layout";
 import type { EdgeData, LayerData } from "./types";
 import { useCamera } from "./view";
@@ -79,7 +79,7 @@ function Head({ layer, plan, number }: { layer: LayerData; plan: Layout; number:
       </span>
       {error && (
         <span title="Completeness error of the integrated gradients: how far a neuron's attributions are from adding up to its change from the zero baseline. Mean and worst of the layer's neurons.">
-          IG error {percent(error.mean)}, worst {percent(error.worst)}
+          IG error {spread(error)}
         </span>
       )}
     </div>

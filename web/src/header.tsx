@@ -27,8 +27,8 @@ export function Header(props: HeaderProps) {
         </h1>
         <p class="quiet">
           What drives {data.target} in {data.model}: groups of neurons found on {plural(data.images.length, "picture")} cut
-          into {plural(data.crop_count, "crop")}, with τ = {data.tau} core neurons each, k = {data.k} crops a neuron and N ={" "}
-          {data.steps} integration steps.
+          into {plural(data.crop_count, "crop")}, with τ = {data.tau} core neurons each, k = {data.k} crops a neuron
+          and N = {data.steps} integration steps.
         </p>
       </div>
       <div class="controls">
@@ -72,7 +72,7 @@ function Search({ query, found, onQuery, onEnter }: HeaderProps) {
       <input
         type="search"
         value={query}
-        placeholder="group, label, neuron number"
+        placeholder="group, label, neuron"
         aria-label="Find"
         onInput={(event) => onQuery(event.currentTarget.value)}
         onKeyDown={(event) => {

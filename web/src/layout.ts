@@ -31,6 +31,8 @@ export interface Layout extends Size {
   columns: number[];
   /** between columns */
   gap: number;
+  /** height at which what matters most to the target is found */
+  middle: number;
 }
 
 const ROOMY: Card = { width: 184, height: 130, crops: 8 };
@@ -48,7 +50,10 @@ const MARGIN = 24;
 
 const clamp = (value: number, least: number, most: number) => Math.min(Math.max(value, least), most);
 
-/** Flat cards if a column is tall; columns as far apart as the screen allows. */
+/**
+ * Flat cards if a column is tall; columns as far apart as the screen allows and centred, but for the
+ * last, which stands at the height of what matters to it.
+ */
 export function layout(circuit: Circuit, screen: Size): Layout {
   const tallest = Math.max(...circuit.columns.map((column) => column.length), 1);
   const card = tallest > MANY ? FLAT : ROOMY;
@@ -65,16 +70,34 @@ export function layout(circuit: Circuit, screen: Size): Layout {
     column.forEach((id, row) => places.set(id, { x, y: top + row * pitch }));
     return x;
   });
-  return { card, places, columns, gap, width: count * (card.width + gap) - gap, height };
+  const middle = heightOfImportance(circuit, places, height - card.height) + card.height / 2;
+  const last = circuit.columns[count - 1]!;
+  const slack = (height - (last.length * pitch - ROW_GAP)) / 2;
+  const drop = clamp(middle - height / 2, -slack, slack);
+  for (const id of last) places.get(id)!.y += drop;
+  return { card, places, columns, gap, middle, width: count * (card.width + gap) - gap, height };
 }
 
-/** All of it if that can be read, else as much as can be, with the target in sight. */
-export function firstView(plan: Size, screen: Size, readable = READABLE): View {
+/** Mean top of the cards below the target, weighted by their reach; the middle if nothing reaches it. */
+function heightOfImportance(circuit: Circuit, places: Map<string, Place>, room: number): number {
+  let [sum, weight] = [0, 0];
+  for (const id of circuit.columns.slice(0, -1).flat()) {
+    const reach = Math.abs(circuit.groups.get(id)!.reach);
+    sum += reach * places.get(id)!.y;
+    weight += reach;
+  }
+  return weight ? sum / weight : room / 2;
+}
+
+/** All of it if that can be read, else the target and what matters most to it. */
+export function firstView(plan: Size & { middle: number }, screen: Size, readable = READABLE): View {
   const across = screen.width - 2 * MARGIN;
   const down = screen.height - HEAD - 2 * MARGIN;
   const k = clamp(Math.min(across / plan.width, down / plan.height), readable, LARGEST);
   const spare = across - plan.width * k;
-  return { k, left: MARGIN + (spare > 0 ? spare / 2 : spare), top: HEAD + MARGIN + (down - plan.height * k) / 2 };
+  const fits = plan.height * k <= down;
+  const above = fits ? (down - plan.height * k) / 2 : clamp(down / 2 - plan.middle * k, down - plan.height * k, 0);
+  return { k, left: MARGIN + (spare > 0 ? spare / 2 : spare), top: HEAD + MARGIN + above };
 }
 
 /** The view moved as little as brings a card into sight. */

@@ -70,7 +70,7 @@ function Entry({ term, children }: { term: string; children: ComponentChildren }
 /** Notes of the discovery and pictures that could not be read: in sight, one line until opened. */
 export function Notes({ data }: { data: PageData }) {
   const notes = [...data.notes, ...data.skipped.map(([name, reason]) => `Not read: ${name} (${reason})`)];
-  if (!notes.length) return <div hidden />;
+  if (!notes.length) return null;
   return (
     <details class="notes">
       <summary>

@@ -3,7 +3,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { neuronOf, type Circuit, type Group } from "./circuit";
 import { CropPicture } from "./crop";
-import { percent, plural, signed, titleOf } from "./format";
+import { headingOf, percent, plural, signed } from "./format";
 import { Bar, Listing } from "./listing";
 import type { EdgeData, MeaningData, NeuronData } from "./types";
 
@@ -36,18 +36,13 @@ export function Panel({ neuron, ...props }: GroupProps & { neuron: number | null
   );
 }
 
-const headingOf = (circuit: Circuit, group: Group): string => {
-  const title = titleOf(group, circuit.data);
-  return /^\d+$/.test(title) ? `Group ${title}` : title;
-};
-
 function GroupView({ circuit, group, onSelect }: GroupProps) {
   const { data } = circuit;
   const neurons = new Set(group.members.map(([a]) => a));
   return (
     <>
       <h2>
-        {headingOf(circuit, group)} <small>{group.id}</small>
+        {headingOf(group, data)} <small>{group.id}</small>
       </h2>
       {group.caption && <p>{group.caption}</p>}
       <p class="quiet">
@@ -115,9 +110,12 @@ interface EdgeListProps {
 function EdgeList({ title, circuit, edges, end, onSelect }: EdgeListProps) {
   if (!edges.length) return null;
   const largest = Math.abs(edges[0]!.weight);
+  const layer = circuit.data.layers[circuit.groups.get(edges[0]![end])!.layer]!;
   return (
     <>
-      <h3>{title}</h3>
+      <h3>
+        {title} <small>{layer.name}</small>
+      </h3>
       <Listing class="edge-list" name={end} count={EDGES_LISTED} all={edges}>
         {(edge) => {
           const other = circuit.groups.get(edge[end])!;
@@ -129,7 +127,7 @@ function EdgeList({ title, circuit, edges, end, onSelect }: EdgeListProps) {
                     <CropPicture key={crop} data={circuit.data} crop={crop} />
                   ))}
                 </span>
-                <span class="edge-name">{other.label ?? other.id}</span>
+                <span class="edge-name">{headingOf(other, circuit.data)}</span>
                 <Bar weight={edge.weight} largest={largest} />
               </button>
             </li>
@@ -144,7 +142,7 @@ function NeuronView({ circuit, group, neuron, onSelect }: GroupProps & { neuron:
   const crops = neuron.meanings.reduce((sum, meaning) => sum + meaning.size, 0);
   return (
     <>
-      <button class="back" onClick={() => onSelect(group.id)}>‹ {headingOf(circuit, group)}</button>
+      <button class="back" onClick={() => onSelect(group.id)}>‹ {headingOf(group, circuit.data)}</button>
       <h2>
         Neuron {neuron.index} <small>{circuit.data.layers[group.layer]!.name}</small>
       </h2>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { best, circuitOf, completeness, search, step, strongest } from "../src/circuit";
-import { signed, percent } from "../src/format";
+import { percent, signed, spread } from "../src/format";
 import { crossings, order } from "../src/order";
 import { readSelection, writeSelection } from "../src/state";
 import type { EdgeData, GroupData, NeuronData, PageData } from "../src/types";
@@ -124,10 +124,12 @@ describe("what people type and share", () => {
     expect(readSelection("")).toEqual({ group: null, neuron: null });
   });
   it("reads numbers as people do", () => {
-    expect([signed(-0.254), signed(0.0312), percent(0.0042), percent(0.5)]).toEqual(["−0.25", "+0.031", "0.4 %", "50 %"]);
+    expect([signed(-0.254), signed(0.0312), percent(0.0042), percent(0.5)]).toEqual(["−0.25", "+0.031", "0.4\u00a0%", "50\u00a0%"]);
   });
   it("tells mean and worst error of a layer", () => {
     expect(completeness(data.layers[1]!)).toEqual({ mean: 0.2, worst: 0.3 });
     expect(completeness(data.layers[0]!)).toBeNull();
+    expect(spread({ mean: 0.012, worst: 0.3 })).toBe("1.2\u00a0%, worst 30\u00a0%");
+    expect(spread({ mean: 1e-9, worst: 2e-9 })).toBe("<\u00a00.001\u00a0%");
   });
 });

@@ -4,13 +4,16 @@ import { curve, firstView, HEAD, layout, revealing, thickness } from "../src/lay
 
 const SCREEN = { width: 1280, height: 640 };
 
-/** A circuit as far as the layout looks at it. */
-const columns = (...lengths: number[]) =>
-  ({ columns: lengths.map((length, c) => Array.from({ length }, (_, row) => `${c}/${row}`)) }) as unknown as Circuit;
+/** A circuit as far as the layout looks at it: `heavy` groups matter, others do not. */
+const columns = (lengths: number[], heavy: string[] = []) => {
+  const columns = lengths.map((length, c) => Array.from({ length }, (_, row) => `${c}/${row}`));
+  const groups = new Map(columns.flat().map((id) => [id, { reach: heavy.includes(id) ? -1 : 0 }]));
+  return { columns, groups } as unknown as Circuit;
+};
 
 describe("a layout", () => {
   it.each([[[3, 5, 1]], [[12, 20, 1]], [[60, 66, 64, 1]]])("of %j keeps cards apart and inside", (lengths) => {
-    const plan = layout(columns(...lengths), SCREEN);
+    const plan = layout(columns(lengths, ["0/0"]), SCREEN);
     const places = [...plan.places.values()];
     expect(places).toHaveLength(lengths.reduce((a, b) => a + b));
     places.forEach((a, i) => {
@@ -22,8 +25,13 @@ describe("a layout", () => {
         expect(Math.abs(a.x - b.x) >= plan.card.width || Math.abs(a.y - b.y) >= plan.card.height).toBe(true);
     });
   });
+  it("sets the target at the height of what matters to it", () => {
+    const { places } = layout(columns([20, 20, 1], ["0/3", "1/5"]), SCREEN);
+    expect(places.get("2/0")!.y).toBeCloseTo((places.get("0/3")!.y + places.get("1/5")!.y) / 2);
+    expect(layout(columns([3, 1]), SCREEN).places.get("1/0")!.y).toBeCloseTo(layout(columns([3, 1]), SCREEN).places.get("0/1")!.y);
+  });
   it("puts more pictures on a card where columns are short", () => {
-    expect(layout(columns(3, 1), SCREEN).card.crops).toBeGreaterThan(layout(columns(20, 1), SCREEN).card.crops);
+    expect(layout(columns([3, 1]), SCREEN).card.crops).toBeGreaterThan(layout(columns([20, 1]), SCREEN).card.crops);
   });
   it("draws an edge from the right side of one card to the left side of the next", () => {
     const card = { width: 100, height: 40 };
@@ -37,21 +45,20 @@ describe("a layout", () => {
 
 describe("the first view", () => {
   it("shows all of a small circuit, in the middle", () => {
-    const plan = { width: 800, height: 300 };
+    const plan = { width: 800, height: 300, middle: 90 };
     const { k, left, top } = firstView(plan, SCREEN);
     expect(left + (plan.width * k) / 2).toBeCloseTo(SCREEN.width / 2);
     expect(top).toBeGreaterThan(HEAD);
     expect(top + plan.height * k).toBeLessThan(SCREEN.height);
   });
   it("stays readable for a large one, and keeps its right end, the target, in sight", () => {
-    const plan = { width: 6000, height: 5000 };
+    const plan = { width: 6000, height: 5000, middle: 1700 };
     const { k, left, top } = firstView(plan, SCREEN);
     expect(k).toBeGreaterThan(0.5);
     expect(left + plan.width * k).toBeLessThan(SCREEN.width);
     expect(left + plan.width * k).toBeGreaterThan(SCREEN.width - 50);
-    const target = top + (plan.height * k) / 2;
-    expect(target).toBeGreaterThan(HEAD);
-    expect(target).toBeLessThan(SCREEN.height);
+    expect(top + plan.middle * k).toBeGreaterThan(HEAD + 200);
+    expect(top + plan.middle * k).toBeLessThan(SCREEN.height - 200);
   });
 });
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import io
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -32,7 +35,8 @@ class ExportedNetwork:
         self, module: nn.Module, example: Tensor, axes: Mapping[str, int] | None = None
     ) -> None:
         self._module = module
-        self.graph: NetworkGraph = export_network(module, example)
+        with _quiet():
+            self.graph: NetworkGraph = export_network(module, example)
         found = ((name, layer_of(name, node)) for name, node in self.graph.modules.items())
         layers = {name: layer for name, layer in found if layer is not None}
         self.layers: dict[str, Layer] = with_axes(layers, axes or {})
@@ -68,6 +72,28 @@ class ExportedNetwork:
     def segment(self, lower: str, upper: str) -> GraphSegment:
         """A cut of the graph."""
         return GraphSegment(self.graph, self.layers[lower], self.layers[upper])
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what the exporter prints of a failure off the terminal; its error says it again."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)
+
+
+def why_not(error: Exception) -> str:
+    """Why a module did not export, in one line: the common causes in plain words."""
+    text = str(error).strip()
+    if "Constraints violated" in text and "batch" in text:
+        return "its forward fixes the size of the batch, as len(x) does (x.shape[0] does not)."
+    if "data-dependent" in text:
+        return "what its forward does depends on the values of the images."
+    return next(iter(text.splitlines()), "") or type(error).__name__
 
 
 def first_logits(output: object) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from neurflow.circuit import ModelInfo, Target
 from neurflow.errors import LayerError, ModelError, TargetError, near
-from neurflow.model.exported import ExportedNetwork
+from neurflow.model.exported import ExportedNetwork, why_not
 from neurflow.model.hooked import HookedNetwork
 from neurflow.model.layers import Layer, LayerInfo
 from neurflow.model.network import Key, Network, Observer, Segment
@@ -86,8 +86,7 @@ class Model:
         except ModelError:
             raise
         except Exception as error:  # torch.export fails in many ways, all with the same cure
-            reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
-            return HookedNetwork(self.module, example, reason, self._channel_axes)
+            return HookedNetwork(self.module, example, why_not(error), self._channel_axes)
 
     def known_as(self, reference: str, weights: str | None) -> Model:
         """The same model, recorded in results under the reference it was loaded by."""
