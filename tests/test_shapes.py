@@ -162,3 +162,28 @@ def test_a_skip_over_two_layers_by_hand():
         # b = 15 and 2 b + 5 > 0 along the whole path from b = 0; b = -3 and 2 b - 1 < 0 throughout
         assert float(found.scores) == pytest.approx(ig)
         assert float(found.change) == pytest.approx(change)
+
+
+def test_two_branches_up_to_the_logits_propose_blocks_that_feed_each_other():
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+        def forward(self, x):
+            return torch.relu(self.conv(x))
+
+    class TwoBranches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.left, self.right = (nn.Sequential(Block(), Block()) for _ in range(2))
+            self.heads = nn.ModuleList(nn.Linear(3, 2) for _ in range(2))
+
+        def forward(self, x):
+            left, right = self.left(x), self.right(x)
+            return self.heads[0](left.mean((2, 3))) + self.heads[1](right.mean((2, 3)))
+
+    model = model_of(settle(TwoBranches()), 8)
+    names = model.proposed_layers()
+    assert names == ("right.0", "right.1", "output")
+    assert len(model.segment("right.1", "output").held) == 1  # what the left branch adds

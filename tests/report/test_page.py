@@ -87,9 +87,7 @@ def test_every_group_is_a_card_and_all_edges_can_be_shown(page, wide):
     share(page, 100)
     expect(page.locator("svg.edges path")).to_have_count(len(wide.edges))
     weights = page.locator("svg.edges path").evaluate_all("all => all.map(e => +e.dataset.weight)")
-    assert sorted(weights) == pytest.approx(
-        sorted(edge.weight for edge in wide.edges), rel=1e-5
-    )
+    assert sorted(weights) == pytest.approx(sorted(edge.weight for edge in wide.edges), rel=1e-5)
     inhibiting = page.locator("svg.edges path.against")
     assert inhibiting.count() == sum(edge.weight < 0 for edge in wide.edges)
     assert inhibiting.first.evaluate("e => getComputedStyle(e).strokeDasharray") != "none"
@@ -155,9 +153,11 @@ def test_the_keyboard_walks_the_circuit(page, wide):
     expect(page.locator(".card.selected")).to_have_attribute("data-group", below)
     page.keyboard.press("ArrowRight")
     expect(page.locator(".card.selected")).to_have_attribute("data-group", "head/0")
+    page.locator('[data-list="lower"] button').first.press("Enter")
+    expect(page.get_by_role("complementary")).to_be_focused()  # its former button is gone
     page.keyboard.press("Escape")
     expect(page.get_by_role("complementary")).to_have_count(0)
-    assert page.evaluate("document.activeElement.dataset.group") == "head/0"
+    assert page.evaluate("document.activeElement.dataset.group") == below
     page.get_by_label("Share of the weight shown").focus()
     before = page.get_by_test_id("edge-count").inner_text()
     for _ in range(9):

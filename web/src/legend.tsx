@@ -36,7 +36,7 @@ export function Legend({ data }: { data: PageData }) {
               ? "Weights are shares: in absolute value, those into a group add up to 1 at most."
               : "Weights compare within this circuit only: as it was set up, they are not shares and may add up to more than 1."}
           </Entry>
-          <Entry term="Sign">A solid line excites, a dashed one inhibits. Signs come from the data, not from a threshold.</Entry>
+          <Entry term="Sign">A solid line excites, a dashed one inhibits.</Entry>
           <Entry term="Slider">Edges from the strongest down, until they carry that share of all absolute weight.</Entry>
           <Entry term="IG error">
             How far the attributions of a neuron are from adding up to its change from the zero baseline: small is good.

@@ -158,6 +158,9 @@ def _unlift(program: ExportedProgram) -> tuple[nn.Module, fx.Graph]:
             copies[node].meta = dict(node.meta)
         else:
             copies[node] = graph.node_copy(node, copies.__getitem__)
+            if node.target is aten.view.default:
+                # a view is a promise about memory layout that held for the example; a reshape is not
+                copies[node].target = aten.reshape.default
     graph.eliminate_dead_code()
     return root, graph
 

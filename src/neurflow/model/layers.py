@@ -19,14 +19,21 @@ import torch
 from torch import Tensor, fx, nn
 
 from neurflow.errors import LayerError, near
-from neurflow.model.graph import NetworkGraph, ancestors, arguments, aten, is_tensor
+from neurflow.model.graph import (
+    NetworkGraph,
+    ancestors,
+    arguments,
+    aten,
+    descendants,
+    is_tensor,
+)
 
 PROPOSED_BLOCKS = 10
 """block outputs proposed besides the logits; ResNet50 then gets the eleven layers of the paper"""
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
-RESHAPES = (aten.view.default, aten.squeeze.dim, aten.squeeze.dims, aten.clone.default)
+RESHAPES = (aten.reshape.default, aten.squeeze.dim, aten.squeeze.dims, aten.clone.default)
 
 
 @dataclass(frozen=True)
@@ -150,30 +157,46 @@ def _source(node: fx.Node) -> fx.Node | None:
 def proposed_layers(network: NetworkGraph, module: nn.Module) -> list[str]:
     """Names of the layers studied by default, input side first, the logits last.
 
-    Candidates are the blocks (:func:`block_names`) that everything flows through. A network with
-    hardly any (VGG, a plain ``nn.Sequential``) offers its modules without parameters instead:
-    non-linearities and pooling.
+    The first of these that gives anything:
+
+    1. blocks (:func:`block_names`) that everything flows through, at least two of them;
+    2. modules without parameters that everything flows through, non-linearities and pooling, as in
+       VGG or a plain ``nn.Sequential``; failing these, any module;
+    3. where nothing lies on every path (two branches up to the logits): blocks that feed each other.
     """
-    through = _bottlenecks(network) - _reshapes_to(network.output)
+    logits = _reshapes_to(network.output)
     named = set(network.modules.values())
     # a flatten offers what was offered before it; a shuffle of channels, a reshape too, is new
-    through = {node for node in through if not (_reshapes_to(node) - {node}) & named}
+    fresh = {n for n in named if not (_reshapes_to(n) - {n}) & named} - logits
+    through = _bottlenecks(network) & fresh
+    children = dict(module.named_modules())
+    blocks = block_names(module, network.modules)
+    plain = [
+        path
+        for path in network.modules
+        if path in children and not any(True for _ in children[path].parameters())
+    ]
 
-    def outputs(paths: Iterable[str]) -> dict[fx.Node, str]:
+    def outputs(paths: Iterable[str], among: set[fx.Node]) -> dict[fx.Node, str]:
         nodes = ((network.modules.get(path), path) for path in paths)
-        return {node: path for node, path in nodes if node in through}
+        return {node: path for node, path in nodes if node in among}
 
-    blocks = outputs(block_names(module, network.modules))
-    if len(blocks) < 2:
-        children = dict(module.named_modules())
-        plain = [
-            path
-            for path in network.modules
-            if path in children and not any(True for _ in children[path].parameters())
-        ]
-        blocks = outputs(plain) or outputs(network.modules)
-    names = [blocks[node] for node in sorted(blocks)]
+    found = outputs(blocks, through)
+    if len(found) < 2:
+        found = outputs(plain, through) or outputs(network.modules, through)
+    if not found:
+        found = _chain(network.output, outputs(blocks, fresh))
+    names = [found[node] for node in sorted(found)]
     return [*names[-PROPOSED_BLOCKS:], network.output_name]
+
+
+def _chain(output: fx.Node, candidates: dict[fx.Node, str]) -> dict[fx.Node, str]:
+    """Candidates each of which feeds the next one, found from the output back."""
+    kept: dict[fx.Node, str] = {}
+    for node in sorted(candidates, reverse=True):
+        if (min(kept) if kept else output) in descendants(node):
+            kept[node] = candidates[node]
+    return kept
 
 
 def block_names(module: nn.Module, names: Iterable[str]) -> list[str]:

@@ -313,7 +313,7 @@ RULES: dict[Any, Rule] = {
     aten.sum.dim_IntList: _reduction,
     aten.permute.default: _permute,
     aten.transpose.int: _transpose,
-    aten.view.default: _view,
+    aten.reshape.default: _view,
 }
 
 

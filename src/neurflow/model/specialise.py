@@ -32,7 +32,6 @@ AFFINE = {
     aten.upsample_bilinear2d.vec,
     aten.mean.dim,
     aten.sum.dim_IntList,
-    aten.view.default,
     aten.reshape.default,
     aten.flatten.using_ints,
     aten.permute.default,
