@@ -42,7 +42,7 @@ web-check: $(WEB) ## Types and tests of the front end
 	npm --prefix web run check
 	npm --prefix web test
 
-zoo: $(READY) ## Try every kind of classifier, and write docs/zoo.md (an hour or more)
+zoo: $(READY) ## Try every kind of classifier, and write docs/zoo.md (hours)
 	$(BIN)/python -m benchmarks.zoo
 
 demo-weights: $(READY) ## Train the demo network again and check that it learns the same

@@ -27,6 +27,7 @@ def test_the_cut_and_the_attribution_are_exact(family, name):
     row = check(*build(family, name))
     assert row["cut"] == "export"
     assert row["proposed"] >= 3
+    assert row["hook"] < TOLERANCE
     assert row["segment"] < TOLERANCE
     assert row["logit"]["error"] < COMPLETENESS
     assert max(row["logit"]["captum"], row["block"]["captum"]) < TOLERANCE

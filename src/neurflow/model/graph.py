@@ -5,7 +5,8 @@
 2. Parameters, buffers and lifted constants become ``get_attr`` nodes: what a node needs besides
    the input travels with it.
 3. The output of module ``P`` is the last node inside ``P`` (by ``nn_module_stack``) that something
-   outside ``P`` uses: what a forward hook on ``P`` would see.
+   outside ``P`` uses: what a forward hook on ``P`` would see, if ``P`` returns one tensor. Of several
+   it is the one computed last.
 4. ``extract`` copies the part of the graph between any inputs and any outputs into a module. The
    forward pass to some layers, a segment between two layers and the network above a layer are all
    the same operation.
