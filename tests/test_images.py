@@ -106,6 +106,23 @@ def test_datasets_tensors_and_lists_are_sources_too(model):
     assert [ref.name for ref in listed.refs] == ["image-0", "image-1"]
 
 
+def test_an_item_that_a_dataset_cannot_give_is_unreadable_and_not_the_end(model):
+    class Holed(torch.utils.data.Dataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            if index == 1:
+                raise OSError("image file is truncated")
+            return picture("white"), index
+
+    images = load_images(Holed(), model)
+    assert [ref.label for ref in images.refs] == ["ant", None, "cat"]
+    assert images.read(2).min() == 1.0
+    with pytest.raises(UnreadableImage, match="image file is truncated"):
+        images.read(1)
+
+
 def test_a_change_of_the_collection_changes_its_digest(tmp_path, model):
     picture("red").save(tmp_path / "a.png")
     first = load_images(tmp_path, model).digest

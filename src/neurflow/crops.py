@@ -40,11 +40,6 @@ def _offsets(length: int, size: int) -> range:
     return range(0, length - size + 1, stride)
 
 
-def granularity(box: Box, height: int, width: int) -> float:
-    """Size of a window as a share of the image's short side."""
-    return (box[2] - box[0]) / min(height, width)
-
-
 def crop_pixels(image: Tensor, boxes: Sequence[Box], size: tuple[int, int]) -> Tensor:
     """Windows of one image, resized to the model's input.
 

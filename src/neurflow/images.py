@@ -147,16 +147,29 @@ def open_picture(path: Path) -> Image.Image:
 
 
 def _from_memory(source: Any, model: Model) -> Images:
-    """Images of a Dataset, tensor or list; labels are asked for once, and names are made up."""
-    count, width = len(source), len(str(len(source) - 1))
+    """Images of a Dataset, tensor or list, looked at once for labels; names are made up.
+
+    An item that cannot be had (a Dataset reads its own files) is unreadable, not the end.
+    """
+    width = len(str(len(source) - 1))
     digest = hashlib.sha256()
-    labels = _labels(source, model)
-    for index in range(count):
-        digest.update(_bytes(_split(source[index])[0]))
-    refs = tuple(ImageRef(name=f"image-{i:0{width}d}", label=labels[i]) for i in range(count))
+    refs = []
+    for index in range(len(source)):
+        try:
+            value, label = _split(source[index])
+            digest.update(_bytes(value))
+        except Exception as error:  # the source is the user's code and may raise anything
+            label = None
+            digest.update(repr(error).encode())
+        name = _label(label, model)
+        digest.update(f"\0{name}\n".encode())
+        refs.append(ImageRef(name=f"image-{index:0{width}d}", label=name))
 
     def read(index: int) -> Tensor:
-        value = _split(source[index])[0]
+        try:
+            value = _split(source[index])[0]
+        except Exception as error:  # as above
+            raise UnreadableImage(str(error) or type(error).__name__) from None
         if isinstance(value, np.ndarray):
             value = torch.from_numpy(value)
         if isinstance(value, Tensor) and value.dtype is torch.uint8:
@@ -164,19 +177,16 @@ def _from_memory(source: Any, model: Model) -> Images:
             value = Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
         return _checked(model, value)
 
-    return Images(refs, read, digest.hexdigest())
+    return Images(tuple(refs), read, digest.hexdigest())
 
 
-def _labels(source: Any, model: Model) -> list[str | None]:
-    found = []
-    for index in range(len(source)):
-        label = _split(source[index])[1]
-        if isinstance(label, Tensor | np.integer):
-            label = int(label)
-        if isinstance(label, int) and 0 <= label < len(model.class_names):
-            label = model.class_names[label]
-        found.append(None if label is None else str(label))
-    return found
+def _label(label: Any, model: Model) -> str | None:
+    """A true class as text: the class's name where the source has its number."""
+    if isinstance(label, Tensor | np.integer):
+        label = int(label)
+    if isinstance(label, int) and 0 <= label < len(model.class_names):
+        label = model.class_names[label]
+    return None if label is None else str(label)
 
 
 def _split(item: Any) -> tuple[Any, Any]:

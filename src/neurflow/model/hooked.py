@@ -26,8 +26,6 @@ from neurflow.model.layers import PROPOSED_BLOCKS, Layer, block_names, default_a
 from neurflow.model.network import Key, Observer
 
 IMAGES, OUTPUT = "images", "output"
-Change = Callable[[str, Tensor], Tensor | None]
-"""called with a layer's name and output; returns what stands for it, or None to leave it"""
 
 
 class HookedNetwork:
