@@ -12,14 +12,15 @@ Every step keeps its result in the run's workspace; a killed run goes on behind 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from neurflow.activations import BATCH_SIZE, ConceptImages, CropSet, collect, concept_images
 from neurflow.assembly import assemble, thumbnails
-from neurflow.attribution.streaming import attribute
+from neurflow.attribution.streaming import Scores, attribute
 from neurflow.circuit import Circuit, SkippedImage, Target
 from neurflow.concepts import find_concepts
 from neurflow.config import Config
@@ -78,29 +79,15 @@ def discover(
             return load_circuit(folder)
 
         found = _images(model, images, goal, config, max_images, batch_size, work, progress)
-        crops = CropSet(images, found.chosen, model.input_size[1:], config.granularities)
-        if config.k > len(crops):
-            raise RequestError(
-                f"k={config.k} is more than the {len(crops)} crops of {len(found.chosen)} images. "
-                "Lower k (--k) or give more images."
-            )
+        crops = _crops(model, images, found, config)
         activations = collect(model, crops, names, work, batch_size=batch_size, progress=progress)
 
         concepts, cores, targets, minus = {}, {}, {goal.neuron}, goal.minus
         for lower, upper in reversed(list(pairwise(names))):
             concepts[upper] = find_concepts(activations, upper, lower, targets, config, minus=minus)
-            cores[upper] = _cores(
-                model,
-                lower,
-                upper,
-                concepts[upper],
-                crops,
-                config,
-                minus,
-                batch_size,
-                work,
-                progress,
-            )
+            score = partial(attribute, model, lower, upper, concepts[upper], crops, minus=minus)
+            score = partial(score, steps=config.steps, batch_size=batch_size, progress=progress)
+            cores[upper] = _cores(score, f"core-{upper}", config, work)
             targets, minus = {s for core in cores[upper].values() for s in core.importance}, None
         first = names[0]
         concepts[first] = find_concepts(activations, first, first, targets, config, minus=minus)
@@ -122,8 +109,8 @@ def discover(
         progress.advance()
         if folder:
             save_circuit(circuit, folder)
-            work.clear()
-            work.write("finished", True)
+            work.write("finished", True)  # first: a kill from here on costs nothing
+            work.clear(keep=("request", "finished"))
     return circuit
 
 
@@ -185,34 +172,23 @@ def _images(
     return ConceptImages(tuple(kept["chosen"]), skipped)
 
 
+def _crops(model: Model, images: Images, found: ConceptImages, config: Config) -> CropSet:
+    crops = CropSet(images, found.chosen, model.input_size[1:], config.granularities)
+    if config.k > len(crops):
+        raise RequestError(
+            f"k={config.k} is more than the {len(crops)} crops of {len(found.chosen)} images. "
+            "Lower k (--k) or give more images."
+        )
+    return crops
+
+
 def _cores(
-    model: Model,
-    lower: str,
-    upper: str,
-    concepts: dict[int, Any],
-    crops: CropSet,
-    config: Config,
-    minus: int | None,
-    batch_size: int,
-    work: Workspace,
-    progress: Progress,
+    score: Callable[[], dict[int, Scores]], name: str, config: Config, work: Workspace
 ) -> dict[int, Core]:
     """Core neurons of a layer's targets, from the workspace if they were found before."""
-    name = f"core-{upper}"
     kept = work.read(name)
     if kept is None:
-        scores = attribute(
-            model,
-            lower,
-            upper,
-            concepts,
-            crops,
-            steps=config.steps,
-            minus=minus,
-            batch_size=batch_size,
-            progress=progress,
-        )
-        cores = {a: select_core(score, config.tau) for a, score in scores.items()}
+        cores = {a: select_core(scores, config.tau) for a, scores in score().items()}
         work.write(name, {a: vars(core) for a, core in cores.items()})
         return cores
     return {

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +52,10 @@ class Workspace:
                 os.replace(partial, file)
         return file
 
-    def clear(self) -> None:
-        """Drop the intermediate results, once the circuit is stored; the request stays."""
+    def clear(self, keep: Collection[str] = ()) -> None:
+        """Drop all intermediate results but the named ones."""
         for file in self.folder.iterdir():
-            if file.name != "request.json":
+            if file.stem not in keep:
                 file.unlink()
 
 
