@@ -120,7 +120,7 @@ def test_groups_share_out_all_that_flows(circuit):
 
 
 def test_the_same_inputs_give_the_same_circuit(model, images, target, circuit):
-    again = discover(model, images, target, config=CONFIG, batch_size=7)
+    again = discover(model, images, target, config=CONFIG, memory="1MB")
     assert again.model_dump(exclude={"layers", "edges"}) == circuit.model_dump(
         exclude={"layers", "edges"}
     )

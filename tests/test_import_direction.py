@@ -16,6 +16,7 @@ TIERS: tuple[frozenset[str], ...] = tuple(
         "errors",
         "config",
         "model images crops",
+        "features",
         "activations",
         "attribution",
         "concepts clustering",
@@ -31,7 +32,7 @@ TIERS: tuple[frozenset[str], ...] = tuple(
 )
 """from the ground up: a module imports from its own tier and from those before it"""
 
-SHARED = frozenset(["circuit", "storage", "integrity", "progress", "tables", "workspace"])
+SHARED = frozenset(["circuit", "storage", "integrity", "memory", "progress", "tables", "workspace"])
 """for all from ``model`` up; they stand on each other, ``config`` and ``errors`` alone"""
 
 OUTWARD = frozenset(

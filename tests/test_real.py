@@ -5,11 +5,14 @@ import json
 import pytest
 
 from neurflow import discover, load_images, load_model
-from neurflow.activations import CropSet, collect
+from neurflow.activations import collect
 from neurflow.attribution.streaming import attribute
 from neurflow.concepts import find_concepts
 from neurflow.config import Config
 from neurflow.core_neurons import select_core
+from neurflow.crops import CropSet
+from neurflow.features import FeatureMaps
+from neurflow.memory import Batch
 from neurflow.progress import Silent
 from neurflow.workspace import Workspace
 
@@ -51,11 +54,22 @@ def test_neurons_of_the_last_block_have_the_published_core_neurons(
     crops = CropSet(
         images, [names.index(n) for n in expected["images"]], (224, 224), (1.0, 0.5, 0.25)
     )
+    silent = Silent()
+    batch, segment = Batch(64, silent), model.segment("layer4.0", "layer4.1")
+    features = FeatureMaps(model, crops, [segment], folder=tmp_path, room=2**30, batch=batch)
     activations = collect(
-        model, crops, ["layer4.0", "layer4.1"], Workspace(tmp_path), progress=Silent()
+        model,
+        crops,
+        ["layer4.0", "layer4.1"],
+        Workspace(tmp_path),
+        features=features,
+        batch=batch,
+        progress=silent,
     )
     published = dict(list(expected["core"]["layer4.1"].items())[:3])
     concepts = find_concepts(activations, "layer4.1", "layer4.0", map(int, published), Config())
-    scores = attribute(model, "layer4.0", "layer4.1", concepts, crops, steps=50, progress=Silent())
+    scores = attribute(
+        segment, 0, concepts, features, steps=50, tolerance=0.01, batch=batch, progress=silent
+    )
     for neuron, core in published.items():
         assert sorted(select_core(scores[int(neuron)], 16).importance) == core

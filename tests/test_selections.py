@@ -58,7 +58,7 @@ def test_weights_of_each_meaning_sum_to_one_and_do_not_depend_on_order(seed):
     per_crop = generator.normal(size=(10, 8))
     parts = [np.arange(6), np.arange(6, 10)]
     signed = np.array([per_crop[part].mean(0) for part in parts])
-    core = select_core(Scores(np.abs(per_crop).mean(0), signed, 0.0), tau=4)
+    core = select_core(Scores(np.abs(per_crop).mean(0), signed, 0.0, 50), tau=4)
     for part, weights in zip(parts, core.weights, strict=True):
         expected = method.interaction_weights(per_crop[part].tolist(), list(core.importance))
         assert weights == pytest.approx(expected)
@@ -68,7 +68,7 @@ def test_weights_of_each_meaning_sum_to_one_and_do_not_depend_on_order(seed):
 
 
 def test_a_neuron_on_which_nothing_acts_has_no_weights():
-    core = select_core(Scores(np.zeros(4), np.zeros((1, 4)), 0.0), tau=2)
+    core = select_core(Scores(np.zeros(4), np.zeros((1, 4)), 0.0, 50), tau=2)
     assert core.weights == ({},)
 
 
@@ -113,7 +113,7 @@ def world(seed):
             values = interaction_weights(generator.normal(size=3))
             core = generator.permutation(4)[:3].tolist()
             weights.append(dict(zip(core, values.tolist(), strict=True)))
-        cores[a] = Core({}, tuple(weights), 0.0)
+        cores[a] = Core({}, tuple(weights), 0.0, 50)
     return previous, upper, lower, cores
 
 

@@ -1,13 +1,14 @@
 """The rewriting rules: one channel asked for, the same numbers, and really less computed."""
 
+import numpy as np
 import pytest
 import torch
 from torch import fx, nn
 
-from neurflow.model.graph import aten, export_network
+from neurflow.model.graph import aten, export_network, extract
 from neurflow.model.layers import Layer
 from neurflow.model.segment import GraphSegment
-from neurflow.model.select import select_neuron
+from neurflow.model.select import row_products, select_neurons
 from neurflow.model.specialise import affine_nodes
 from tests.networks import settle
 
@@ -59,6 +60,23 @@ class Residual(nn.Module):
         return torch.relu(y * scale + x)
 
 
+class Last(nn.Module):
+    def forward(self, x):
+        return x.permute(0, 2, 3, 1)
+
+
+class First(nn.Module):
+    def forward(self, x):
+        return x.permute(0, 3, 1, 2)
+
+
+class Chunks(nn.Module):
+    def forward(self, x):
+        left, right = x.chunk(2, 1)
+        first, second = torch.split(left.relu(), 2, 1)
+        return torch.cat([right * 2, second, first.sigmoid()], 1)
+
+
 INNER = {
     "conv": lambda: nn.Conv2d(8, 6, 3, stride=2, padding=1),
     "conv without bias": lambda: nn.Conv2d(8, 6, 1, bias=False),
@@ -72,6 +90,8 @@ INNER = {
     "average pooling": lambda: nn.AvgPool2d(2),
     "adaptive pooling": lambda: nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(2)),
     "upsampling": lambda: nn.Upsample(scale_factor=2, mode="nearest"),
+    "layer norm of channels": lambda: nn.Sequential(Last(), nn.LayerNorm(8), First()),
+    "chunks": Chunks,
     "branches": Branches,
     "tokens": Attention,
     "residual": Residual,
@@ -91,40 +111,90 @@ def segment(request):
     )
 
 
+def selected(segment, neuron):
+    """The segment's graph reduced to a neuron, and which others it is right for."""
+    selection = select_neurons(
+        segment.network, segment.cut.graph, segment.upper.axis, segment.upper.neurons, neuron
+    )
+    return fx.GraphModule(segment.network.root, selection.graph), selection.serves
+
+
 def test_a_selected_neuron_equals_the_channel_of_the_whole(segment):
     x = torch.randn(3, 8, 6, 6, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         whole = segment.upper.pool(segment.run(x))
         for neuron in range(segment.upper.neurons):
-            selected = fx.GraphModule(
-                segment.network.root, select_neuron(segment.cut.graph, 1, neuron)
-            )
-            torch.testing.assert_close(selected(x, 3), whole[:, neuron], rtol=1e-5, atol=1e-6)
+            module, serves = selected(segment, neuron)
+            assert serves[neuron]
+            for other in np.flatnonzero(serves).tolist():
+                found = module(torch.full((3,), other), x, 3)
+                torch.testing.assert_close(found, whole[:, other], rtol=1e-5, atol=1e-6)
+
+
+def test_samples_of_a_batch_may_ask_for_different_neurons(segment):
+    x = torch.randn(4, 8, 6, 6, generator=torch.Generator().manual_seed(0))
+    module, serves = selected(segment, 0)
+    neurons = torch.from_numpy(np.resize(np.flatnonzero(serves)[::-1], 4).copy())
+    with torch.no_grad():
+        expected = segment.upper.pool(segment.run(x)).gather(1, neurons[:, None])[:, 0]
+        torch.testing.assert_close(module(neurons, x, 4), expected, rtol=1e-5, atol=1e-6)
+
+
+def split(segment, neuron, x, trunk=()):
+    fast = segment.specialised(neuron)
+    return fast, fast.path(torch.full((len(x),), neuron), x, [], trunk)
 
 
 def test_the_split_parts_together_equal_the_whole(segment):
     x = torch.randn(3, 8, 6, 6, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        whole = segment.upper.pool(segment.run(x))
-        for neuron in (0, segment.upper.neurons - 1):
-            fast = segment.neuron(neuron)
-            frontier, fixed = fast.evaluate(x, [])
-            torch.testing.assert_close(
-                fast.tail(3, *frontier, *fixed)[0], whole[:, neuron], rtol=1e-5, atol=1e-6
-            )
+        at_x, at_0 = (segment.upper.pool(segment.run(z)) for z in (x, x * 0))
+    for neuron in (0, segment.upper.neurons - 1):
+        fast, path = split(segment, neuron, x)
+        for frontier, whole in ((path.end, at_x), (path.start, at_0)):
+            with torch.no_grad():
+                found = fast.tail(3, *frontier, *path.fixed)[0]
+            torch.testing.assert_close(found, whole[:, neuron], rtol=1e-5, atol=1e-6)
 
 
 def test_the_frontier_is_affine(segment):
     """f(0.3 x) = 0.7 f(0) + 0.3 f(x) for every frontier tensor."""
     x = torch.randn(2, 8, 6, 6)
-    fast = segment.neuron(0)
-    with torch.no_grad():
-        at_x, at_0, between = (fast.evaluate(scale * x, [])[0] for scale in (1, 0, 0.3))
-    for high, low, middle in zip(at_x, at_0, between, strict=True):
+    path, between = split(segment, 0, x)[1], split(segment, 0, 0.3 * x)[1]
+    for low, high, middle in zip(path.start, path.end, between.end, strict=True):
         torch.testing.assert_close(middle, 0.7 * low + 0.3 * high, rtol=1e-4, atol=1e-5)
 
 
-def multiplications(graph_module, x):
+def test_gradients_go_back_as_through_the_whole(segment):
+    """With the tail's gradient at ``x`` itself, ``back`` gives the gradient of φ_a at ``x``."""
+    x = torch.randn(3, 8, 6, 6, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    for neuron in (0, segment.upper.neurons - 1):
+        fast, path = split(segment, neuron, x.detach())
+        ends = [value.detach().requires_grad_() for value in path.end]
+        phi = fast.tail(3, *ends, *path.fixed)[0].sum()
+        at_frontier = torch.autograd.grad(phi, ends, materialize_grads=True)
+        (expected,) = torch.autograd.grad(segment.upper.pool(segment.run(x))[:, neuron].sum(), x)
+        torch.testing.assert_close(path.back(at_frontier), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_observed_values_stand_in_for_the_trunk():
+    """What the network computes anyway need not be computed again, and is really used."""
+    module = settle(Around(Residual(), 8))
+    network = export_network(module, torch.zeros(2, 3, 6, 6))
+    segment = GraphSegment(network, Layer("lower", (8, 6, 6), 1), Layer("inner", (8, 6, 6), 1))
+    fast = segment.specialised(0)
+    assert len(fast.trunk) == 2  # the norm, and the mean that the gate reads
+    forward = extract(network.root, [network.input], [network.modules["lower"], *fast.trunk])
+    x, *trunk = forward(torch.randn(2, 3, 6, 6))
+    _, plain = split(segment, 0, x)
+    _, given = split(segment, 0, x, trunk)
+    for a, b in zip(plain.end, given.end, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+    _, wrong = split(segment, 0, x, [value + 1 for value in trunk])
+    assert not all(torch.allclose(a, b) for a, b in zip(plain.end, wrong.end, strict=True))
+
+
+def multiplications(graph_module, neuron, x):
     """Products taken by all convolutions and matrix products."""
     count = 0
 
@@ -134,11 +204,11 @@ def multiplications(graph_module, x):
             result = super().call_function(target, args, kwargs)
             if target is aten.conv2d.default:
                 count += result.numel() * args[1][0].numel()
-            if target is aten.matmul.default:
+            if target is row_products:
                 count += result.numel() * args[0].shape[-1]
             return result
 
-    Count(graph_module).run(x, len(x))
+    Count(graph_module).run(torch.full((len(x),), neuron), x, len(x))
     return count
 
 
@@ -147,14 +217,10 @@ def test_only_what_the_neuron_needs_is_computed():
     network = export_network(module, torch.zeros(2, 3, 6, 6))
     segment = GraphSegment(network, Layer("lower", (8, 6, 6), 1), Layer("inner", (16, 6, 6), 1))
     x = torch.randn(2, 8, 6, 6)
-    work = [
-        multiplications(
-            fx.GraphModule(network.root, select_neuron(segment.cut.graph, 1, neuron)), x
-        )
-        for neuron in (1, 5, 12)
-    ]
+    work = [multiplications(selected(segment, n)[0], n, x) for n in (1, 5, 12)]
     places, taps = 2 * 6 * 6, 9
     # one row of the left branch; x itself; one row of the right branch, tap by tap, then the taps
+    assert [int(selected(segment, n)[1].sum()) for n in (1, 5, 12)] == [3, 8, 5]
     assert work == [places * 8, 0, places * taps * 8 + places * taps * taps]
 
 

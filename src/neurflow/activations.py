@@ -3,8 +3,9 @@
 1. ``concept_images`` chooses the images of the concept set ``D``, in their order; those the model
    predicts as the target, as a rule. Images that cannot be read are skipped and named.
 2. ``collect`` makes the crops of one image at a time, runs the network once up to the last studied
-   layer, and writes the pooled activations of all layers to files. Memory does not grow with the
-   number of images; a run that was killed goes on behind the last finished image.
+   layer, and writes the pooled activations of all layers to files; feature maps that attribution will
+   ask for are kept where there is room. Memory does not grow with the number of images; a run that
+   was killed goes on behind the last finished image.
 3. ``top_crops`` finds each neuron's ``k`` strongest crops, block by block.
 """
 
@@ -13,23 +14,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from neurflow.circuit import Crop, ImageRef, SkippedImage, Target
+from neurflow.circuit import ImageRef, SkippedImage, Target
 from neurflow.config import Config
-from neurflow.crops import Box, crop_boxes, crop_pixels
-from neurflow.errors import ImagesError, RequestError, WorkError
+from neurflow.crops import CropSet
+from neurflow.errors import ImagesError, RequestError
+from neurflow.features import FeatureMaps
 from neurflow.images import Images, UnreadableImage
+from neurflow.memory import Batch
 from neurflow.model import Model
 from neurflow.progress import Progress
 from neurflow.workspace import Workspace
 
-BATCH_SIZE = 64
 BLOCK = 8192
 """crops looked at together by ``top_crops``"""
 
@@ -49,7 +51,7 @@ def concept_images(
     config: Config,
     *,
     max_images: int | None = None,
-    batch_size: int = BATCH_SIZE,
+    batch: Batch,
     progress: Progress,
 ) -> ConceptImages:
     """Choose the images of ``D``: the first ``max_images`` that belong to the target.
@@ -67,16 +69,20 @@ def concept_images(
     skipped: list[SkippedImage] = []
     seen: Counter[int] = Counter()
     progress.start("choosing images", len(images))
-    logits = model.outputs([model.node(model.network.output_name)])
     candidates = [
         i
         for i in range(len(images))
         if rule != "labelled" or _labelled(images.refs[i], model, classes)
     ]
-    for indices, pixels in _readable(images, candidates, min(batch_size, limit), skipped, progress):
+    for indices, pixels in _readable(images, candidates, min(batch.size, limit), skipped, progress):
         if rule == "predicted":
-            with torch.inference_mode():
-                predicted = logits(model.feed(pixels))[0].flatten(1).argmax(1).tolist()
+            predicted = [
+                c
+                for _, part in batch.map(
+                    partial(_predictions, model, pixels), np.arange(len(pixels))
+                )
+                for c in part
+            ]
             seen.update(predicted)
             chosen += [i for i, c in zip(indices, predicted, strict=True) if c in classes]
         else:
@@ -86,6 +92,12 @@ def concept_images(
     if not chosen:
         raise ImagesError(_why_none(model, images, target, rule, skipped, seen))
     return ConceptImages(tuple(chosen[:limit]), tuple(skipped))
+
+
+def _predictions(model: Model, pixels: Tensor, rows: np.ndarray) -> list[int]:
+    logits = model.outputs([model.node(model.network.output_name)])
+    with torch.inference_mode():
+        return logits(model.feed(pixels[torch.from_numpy(rows)]))[0].flatten(1).argmax(1).tolist()
 
 
 def _readable(
@@ -151,67 +163,6 @@ def _why_none(
     )
 
 
-class CropSet:
-    """The concept set D: every crop of the chosen images, numbered image by image.
-
-    Args:
-        images: the source.
-        chosen: positions of the images of D in it.
-        size: height and width of the model's input; images are seen at this size.
-        granularities: crop sizes as shares of the short side.
-    """
-
-    def __init__(
-        self,
-        images: Images,
-        chosen: Sequence[int],
-        size: tuple[int, int],
-        granularities: Sequence[float],
-    ) -> None:
-        self.images, self.chosen, self.size = images, tuple(chosen), size
-        self.boxes = crop_boxes(*size, granularities)
-        self._read = lru_cache(maxsize=4)(self._read_again)
-
-    def __len__(self) -> int:
-        return len(self.chosen) * len(self.boxes)
-
-    def _read_again(self, index: int) -> Tensor:
-        """An image that could be read when it was chosen; ``WorkError`` if it cannot be now."""
-        try:
-            return self.images.read(index)
-        except UnreadableImage as error:
-            raise WorkError(
-                f"{self.images.refs[index].name} could be read before and cannot be now: {error}. "
-                "Put it back; the same command then goes on."
-            ) from None
-
-    def crop(self, number: int) -> Crop:
-        """Crop ``number`` as (image of D, box)."""
-        image, box = divmod(int(number), len(self.boxes))
-        return Crop(image, self.boxes[box])
-
-    def image_of(self, numbers: np.ndarray) -> np.ndarray:
-        """Which image of D each crop belongs to."""
-        return numbers // len(self.boxes)
-
-    def pixels_of(self, crop: Crop) -> Tensor:
-        """Input ``[channel, height, width]`` of one crop."""
-        return crop_pixels(self._read(self.chosen[crop.image]), [crop.box], self.size)[0]
-
-    def pixels(self, numbers: Sequence[int] | np.ndarray) -> Tensor:
-        """Inputs ``[crop, channel, height, width]`` of crops given in ascending order."""
-        by_image: dict[int, list[Box]] = {}
-        for number in numbers:
-            image, box = divmod(int(number), len(self.boxes))
-            by_image.setdefault(image, []).append(self.boxes[box])
-        return torch.cat(
-            [
-                crop_pixels(self._read(self.chosen[image]), boxes, self.size)
-                for image, boxes in by_image.items()
-            ]
-        )
-
-
 @dataclass(frozen=True)
 class Activations:
     """φ of every neuron of the studied layers on every crop of D, on disk.
@@ -239,10 +190,14 @@ def collect(
     layers: Sequence[str],
     workspace: Workspace,
     *,
-    batch_size: int = BATCH_SIZE,
+    features: FeatureMaps | None = None,
+    batch: Batch,
     progress: Progress,
 ) -> Activations:
-    """The streaming pass over all crops; goes on behind what ``workspace`` already holds."""
+    """The streaming pass over all crops; goes on behind what ``workspace`` already holds.
+
+    ``features`` are given what they keep of every crop, if they have room for all.
+    """
     studied = [model.layer(name) for name in layers]
     files = {
         layer.name: workspace.array(f"activations-{i}", (len(crops), layer.neurons))
@@ -251,25 +206,31 @@ def collect(
     done = int(workspace.read("collected", 0))
     progress.start("activations", len(crops.chosen))
     progress.advance(done)
-    forward = model.outputs([model.node(name) for name in layers])
-    per_image = len(crops.boxes)
+    kept = features if features is not None and features.keeps_all else None
+    forward = model.outputs([*map(model.node, layers), *(kept.keys if kept else ())])
     arrays = {name: np.load(file, mmap_mode="r+") for name, file in files.items()}
+
+    def run(numbers: np.ndarray) -> tuple[Tensor, ...]:
+        with torch.inference_mode():
+            return forward(model.feed(crops.pixels(numbers)))
+
     for image in range(done, len(crops.chosen)):
-        rows = np.arange(image * per_image, (image + 1) * per_image)
-        for part in np.array_split(rows, -(-per_image // batch_size)):
-            with torch.inference_mode():
-                outputs = forward(model.feed(crops.pixels(part)))
-            for layer, output in zip(studied, outputs, strict=True):
-                arrays[layer.name][part] = layer.pool(output).float().cpu().numpy()
+        for part, outputs in batch.map(run, crops.of_image(image)):
+            for layer, output in zip(studied, outputs, strict=False):
+                phi = layer.pool(output).float().cpu().numpy()
+                if not np.isfinite(phi).all():
+                    raise RequestError(
+                        f"Layer {layer.name!r} gives values that are not finite on "
+                        f"{crops.name_of(image)}. "
+                        "Check the preprocessing (--mean, --std) and the precision of the model."
+                    )
+                arrays[layer.name][part] = phi
+            if kept:
+                kept.add(part, outputs[len(studied) :])
         workspace.write("collected", image + 1)
         progress.advance()
-    for name, array in arrays.items():
+    for array in arrays.values():
         array.flush()
-        if not np.isfinite(array).all():
-            raise RequestError(
-                f"Layer {name!r} gives values that are not finite on these images. "
-                "Check the preprocessing (--mean, --std) and the precision of the model."
-            )
     return Activations(crops, files)
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from PIL import Image
 
-from neurflow.activations import Activations, CropSet
+from neurflow.activations import Activations
 from neurflow.circuit import (
     CircuitLayer,
     Crop,
@@ -23,6 +23,7 @@ from neurflow.circuit import (
 from neurflow.concepts import Concept
 from neurflow.config import Config
 from neurflow.core_neurons import Core
+from neurflow.crops import CropSet
 from neurflow.groups import Groups, group_interactions, neuron_groups
 from neurflow.model import Model
 
@@ -81,7 +82,7 @@ def _neuron(
         activations=tuple(concept.phi.tolist()),
         semantic_groups=parts,
         importance=dict(core.importance) if core else {},
-        steps=config.steps if core else None,
+        steps=core.steps if core else None,
         completeness_error=core.completeness_error if core else None,
     )
 

@@ -27,11 +27,13 @@ class Core:
         importance: core neuron → mean |IG|, largest first.
         weights: for each semantic group, core neuron → signed weight; empty where nothing acts.
         completeness_error: of the integration, relative, over V_a.
+        steps: N, points of the integration.
     """
 
     importance: Mapping[int, float]
     weights: tuple[Mapping[int, float], ...]
     completeness_error: float
+    steps: int
 
 
 def core_neurons(importance: np.ndarray, tau: int) -> np.ndarray:
@@ -55,4 +57,4 @@ def select_core(scores: Scores, tau: int) -> Core:
             dict(zip(chosen.tolist(), values.tolist(), strict=True)) if values.any() else {}
         )
     importance = dict(zip(chosen.tolist(), scores.importance[chosen].tolist(), strict=True))
-    return Core(importance, tuple(weights), scores.completeness_error)
+    return Core(importance, tuple(weights), scores.completeness_error, scores.steps)

@@ -10,11 +10,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import groupby
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
+
+from neurflow.circuit import Crop
+from neurflow.errors import WorkError
+from neurflow.images import Images, UnreadableImage
 
 Box = tuple[int, int, int, int]
 
@@ -59,3 +65,72 @@ def crop_pixels(image: Tensor, boxes: Sequence[Box], size: tuple[int, int]) -> T
             stacked = interpolate(stacked, size=size, mode="bilinear", align_corners=False)
         parts.append(stacked)
     return torch.cat(parts)
+
+
+class CropSet:
+    """The concept set D: every crop of the chosen images, numbered image by image.
+
+    Args:
+        images: the source.
+        chosen: positions of the images of D in it.
+        size: height and width of the model's input; images are seen at this size.
+        granularities: crop sizes as shares of the short side.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        chosen: Sequence[int],
+        size: tuple[int, int],
+        granularities: Sequence[float],
+    ) -> None:
+        self.images, self.chosen, self.size = images, tuple(chosen), size
+        self.boxes = crop_boxes(*size, granularities)
+        self._read = lru_cache(maxsize=4)(self._read_again)
+
+    def __len__(self) -> int:
+        return len(self.chosen) * len(self.boxes)
+
+    def _read_again(self, index: int) -> Tensor:
+        """An image that could be read when it was chosen; ``WorkError`` if it cannot be now."""
+        try:
+            return self.images.read(index)
+        except UnreadableImage as error:
+            raise WorkError(
+                f"{self.images.refs[index].name} could be read before and cannot be now: {error}. "
+                "Put it back; the same command then goes on."
+            ) from None
+
+    def crop(self, number: int) -> Crop:
+        """Crop ``number`` as (image of D, box)."""
+        image, box = divmod(int(number), len(self.boxes))
+        return Crop(image, self.boxes[box])
+
+    def image_of(self, numbers: np.ndarray) -> np.ndarray:
+        """Which image of D each crop belongs to."""
+        return numbers // len(self.boxes)
+
+    def of_image(self, image: int) -> np.ndarray:
+        """Numbers of the crops of an image of D."""
+        return np.arange(image * len(self.boxes), (image + 1) * len(self.boxes))
+
+    def name_of(self, image: int) -> str:
+        """Name of an image of D."""
+        return self.images.refs[self.chosen[image]].name
+
+    def pixels_of(self, crop: Crop) -> Tensor:
+        """Input ``[channel, height, width]`` of one crop."""
+        return crop_pixels(self._read(self.chosen[crop.image]), [crop.box], self.size)[0]
+
+    def pixels(self, numbers: Sequence[int] | np.ndarray) -> Tensor:
+        """Inputs ``[crop, channel, height, width]`` of crops given in ascending order."""
+        by_image: dict[int, list[Box]] = {}
+        for number in numbers:
+            image, box = divmod(int(number), len(self.boxes))
+            by_image.setdefault(image, []).append(self.boxes[box])
+        return torch.cat(
+            [
+                crop_pixels(self._read(self.chosen[image]), boxes, self.size)
+                for image, boxes in by_image.items()
+            ]
+        )

@@ -18,19 +18,27 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from neurflow.activations import BATCH_SIZE, ConceptImages, CropSet, collect, concept_images
+from neurflow.activations import ConceptImages, collect, concept_images
 from neurflow.assembly import assemble, thumbnails
 from neurflow.attribution.streaming import Scores, attribute
 from neurflow.circuit import Circuit, SkippedImage, Target
 from neurflow.concepts import find_concepts
 from neurflow.config import Config
 from neurflow.core_neurons import Core, select_core
+from neurflow.crops import CropSet
 from neurflow.errors import LayerError, RequestError
+from neurflow.features import FeatureMaps
 from neurflow.images import Images, load_images
+from neurflow.memory import MEMORY, Batch, Budget
 from neurflow.model import Model
 from neurflow.progress import Progress, Silent
 from neurflow.storage import load_circuit, save_circuit
 from neurflow.workspace import Workspace, open_workspace
+
+WIDEST = 3
+"""values as large as the largest that a forward pass holds at once"""
+PAIR = 16
+"""times what a segment needs of a crop that attributing a (target, crop) pair holds at once"""
 
 
 def discover(
@@ -42,7 +50,7 @@ def discover(
     *,
     out: str | Path | None = None,
     max_images: int | None = None,
-    batch_size: int | None = None,
+    memory: str | int = MEMORY,
     progress: Progress | None = None,
 ) -> Circuit:
     """Find the circuit of a target.
@@ -56,21 +64,19 @@ def discover(
         config: hyperparameters.
         out: folder for the result; work in progress is kept there and resumed from there.
         max_images: use at most so many images of the concept set.
-        batch_size: crops run through the network at once.
+        memory: what may be held at once above the loaded model: bytes, or text such as "512MB".
         progress: told what is being done.
 
     Raises:
         RequestError: anything in the request that cannot be carried out; nothing was started.
         WorkError: the work failed; what was finished is kept in ``out``.
     """
-    config, progress, batch_size = (
-        config or Config(),
-        progress or Silent(),
-        batch_size or BATCH_SIZE,
-    )
+    config, progress = config or Config(), progress or Silent()
+    budget = Budget(memory, progress)
     images = load_images(images, model)
     goal = model.target(target)
     names = study_layers(model, goal, layers)
+    segments = [model.segment(lower, upper) for lower, upper in reversed(list(pairwise(names)))]
     request = _request(model, images, goal, names, config, max_images)
     folder = Path(out) if out is not None else None
     with open_workspace(folder, request) as work:
@@ -78,15 +84,23 @@ def discover(
             progress.note(f"{folder} holds this circuit already: nothing to do.")
             return load_circuit(folder)
 
-        found = _images(model, images, goal, config, max_images, batch_size, work, progress)
+        batch = budget.batch(WIDEST * model.network.widest)
+        found = _images(model, images, goal, config, max_images, batch, work, progress)
         crops = _crops(model, images, found, config)
-        activations = collect(model, crops, names, work, batch_size=batch_size, progress=progress)
-
+        features = FeatureMaps(
+            model, crops, segments, folder=work.folder, room=budget.features, batch=batch
+        )
+        activations = collect(
+            model, crops, names, work, features=features, batch=batch, progress=progress
+        )
         concepts, cores, targets, minus = {}, {}, {goal.neuron}, goal.minus
-        for lower, upper in reversed(list(pairwise(names))):
+        for place, segment in enumerate(segments):
+            lower, upper = segment.lower.name, segment.upper.name
             concepts[upper] = find_concepts(activations, upper, lower, targets, config, minus=minus)
-            score = partial(attribute, model, lower, upper, concepts[upper], crops, minus=minus)
-            score = partial(score, steps=config.steps, batch_size=batch_size, progress=progress)
+            score = partial(attribute, segment, place, concepts[upper], features, minus=minus)
+            score = partial(score, steps=config.steps, tolerance=config.tolerance)
+            pairs = budget.batch(PAIR * features.bytes_of(place))
+            score = partial(score, batch=pairs, progress=progress)
             cores[upper] = _cores(score, f"core-{upper}", config, work)
             targets, minus = {s for core in cores[upper].values() for s in core.importance}, None
         first = names[0]
@@ -136,8 +150,6 @@ def study_layers(model: Model, target: Target, layers: Sequence[str] | None) -> 
     names.append(top)
     if len(names) < 2:
         raise LayerError(f"At least one layer below {target.layer!r} is needed.")
-    for lower, upper in pairwise(names):
-        model.segment(lower, upper)
     return names
 
 
@@ -147,7 +159,7 @@ def _images(
     target: Target,
     config: Config,
     max_images: int | None,
-    batch_size: int,
+    batch: Batch,
     work: Workspace,
     progress: Progress,
 ) -> ConceptImages:
@@ -159,7 +171,7 @@ def _images(
             target,
             config,
             max_images=max_images,
-            batch_size=batch_size,
+            batch=batch,
             progress=progress,
         )
         kept = {"chosen": found.chosen, "skipped": [s.model_dump() for s in found.skipped]}
@@ -196,6 +208,7 @@ def _cores(
             {int(s): v for s, v in core["importance"].items()},
             tuple({int(s): w for s, w in part.items()} for part in core["weights"]),
             core["completeness_error"],
+            core["steps"],
         )
         for a, core in kept.items()
     }

@@ -12,7 +12,7 @@ export interface PageData {
   crop_count: number;
   tau: number;
   k: number;
-  steps: number;
+  steps: number | "auto";
   shares: boolean;
   layers: LayerData[];
   edges: EdgeData[];

@@ -5,8 +5,7 @@ weight ``w_n`` on [0, 1]:
 
     IG(x) = x ⊙ Σ_n w_n ∂φ_a(α_n x)/∂x ,    T_s = Σ over space (or tokens) of channel s of IG(x)
 
-1. The affine prefix of the segment is evaluated at ``x`` and at 0; its value at ``α x`` lies on the
-   line between the two.
+1. The affine prefix of the segment maps the line from 0 to ``x`` to a straight line at the frontier.
 2. For each ``α_n`` the tail behind the frontier gives ``φ_a`` and its gradient at the frontier; the
    weighted gradients are summed there.
 3. The sum goes back through the prefix once: an affine map has the same Jacobian everywhere.
@@ -22,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neurflow.model.network import NeuronSegment, Segment
+from neurflow.model.network import NeuronSegment, Path, Segment
 
 CHUNK_ELEMENTS = 1_250_000
 """frontier values handled at once: small enough to stay in a processor's cache"""
@@ -54,81 +53,59 @@ def gauss_legendre(steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 def integrated_gradients(
     segment: Segment,
-    neuron: int,
+    neuron: int | Tensor,
     x: Tensor,
     held: Sequence[Tensor] = (),
     *,
     steps: int = 50,
-    specialised: NeuronSegment | None = None,
+    trunk: Sequence[Tensor] = (),
 ) -> Attribution:
     """T(a, s, v) for each crop ``v`` of a batch.
 
     Args:
         segment: from the lower layer to the upper one.
-        neuron: channel ``a`` of the upper layer.
+        neuron: channel ``a`` of the upper layer; or ``[crop]`` one for each crop, all of which
+            ``segment.specialised`` of the first one serves.
         x: ``[crop, …]`` observed output of the lower layer.
         held: observed values of ``segment.held``.
         steps: N, points on the path.
-        specialised: ``segment.neuron(neuron)`` where the caller has it already.
+        trunk: observed values of the specialised segment's ``trunk``, to save their computation.
     """
-    fast = specialised or segment.neuron(neuron)
+    neurons = torch.as_tensor(neuron, device=x.device).expand(len(x))
+    fast = segment.specialised(int(neurons[0]))
+    path = fast.path(neurons, x, held, trunk)
     with torch.no_grad():
-        frontier, fixed = fast.evaluate(x, held)
-        origin, _ = fast.evaluate(torch.zeros_like(x), held)
-        ends = [fast.tail(len(x), *values, *fixed)[0] for values in (frontier, origin)]
-    at_frontier = _mean_gradient(fast, origin, frontier, fixed, len(x), steps)
-    gradient = at_frontier[0] if fast.trivial else _through_prefix(fast, x, held, at_frontier)
-    return Attribution(segment.lower.total(x * gradient), ends[0] - ends[1])
+        at_0, at_x = (fast.tail(len(x), *f, *path.fixed)[0] for f in (path.start, path.end))
+    gradient = path.back(_mean_gradient(fast, path, len(x), 1 if fast.affine else steps))
+    return Attribution(segment.lower.total(x * gradient), at_x - at_0)
 
 
-def _mean_gradient(
-    fast: NeuronSegment,
-    origin: Sequence[Tensor],
-    frontier: Sequence[Tensor],
-    fixed: Sequence[Tensor],
-    batch: int,
-    steps: int,
-) -> list[Tensor]:
-    """``Σ_n w_n ∂φ_a/∂frontier`` at ``origin + α_n (frontier − origin)``, for each frontier tensor."""
+def _mean_gradient(fast: NeuronSegment, path: Path, batch: int, steps: int) -> list[Tensor]:
+    """``Σ_n w_n ∂φ_a/∂frontier`` at ``start + α_n (end − start)``, for each frontier tensor."""
     points, weights = gauss_legendre(steps)
-    total = [torch.zeros_like(value) for value in frontier]
-    at_once = max(1, CHUNK_ELEMENTS // max(1, sum(value.numel() for value in frontier)))
-    for start in range(0, steps, at_once):
-        alphas = points[start : start + at_once]
-        copies = len(alphas)
+    total = [torch.zeros_like(value) for value in path.end]
+    at_once = max(1, CHUNK_ELEMENTS // max(1, sum(value.numel() for value in path.end)))
+    for first in range(0, steps, at_once):
+        alphas, shares = points[first : first + at_once], weights[first : first + at_once]
         line = [
-            _interpolate(low, high, alphas, axis).requires_grad_()
-            for low, high, axis in zip(origin, frontier, fast.frontier_axes, strict=True)
+            _joined([torch.lerp(low, high, alpha) for alpha in alphas.tolist()], axis)
+            for low, high, axis in zip(path.start, path.end, fast.frontier_axes, strict=True)
         ]
         repeated = [
-            value if axis is None else torch.cat([value] * copies, axis)
-            for value, axis in zip(fixed, fast.fixed_axes, strict=True)
+            value if axis is None else _joined([value] * len(alphas), axis)
+            for value, axis in zip(path.fixed, fast.fixed_axes, strict=True)
         ]
+        for value in line:
+            value.requires_grad_()
         with torch.enable_grad():
-            phi = fast.tail(copies * batch, *line, *repeated)[0].sum()
+            phi = fast.tail(len(alphas) * batch, *line, *repeated)[0].sum()
             gradients = torch.autograd.grad(phi, line, materialize_grads=True)
-        shares = torch.as_tensor(
-            weights[start : start + copies], dtype=phi.dtype, device=phi.device
-        )
         for sum_, gradient, axis in zip(total, gradients, fast.frontier_axes, strict=True):
-            by_alpha = torch.unflatten(gradient, axis, (copies, -1))
-            sum_ += torch.tensordot(by_alpha, shares, dims=([axis], [0]))
+            for share, part in zip(shares, gradient.chunk(len(alphas), axis), strict=True):
+                sum_.add_(part, alpha=share)
     return total
 
 
-def _interpolate(low: Tensor, high: Tensor, alphas: np.ndarray, axis: int) -> Tensor:
-    """``low + α (high − low)`` for each α, one behind the other along the batch axis."""
-    weight = torch.as_tensor(alphas, dtype=low.dtype, device=low.device)
-    weight = weight.view(-1, *[1] * (low.ndim - axis))
-    return torch.lerp(low.unsqueeze(axis), high.unsqueeze(axis), weight).flatten(axis, axis + 1)
-
-
-def _through_prefix(
-    fast: NeuronSegment, x: Tensor, held: Sequence[Tensor], gradients: Sequence[Tensor]
-) -> Tensor:
-    """Gradients at the frontier taken back to ``x``."""
-    x = x.detach().requires_grad_()
-    with torch.enable_grad():
-        frontier, _ = fast.evaluate(x, held)
-        (gradient,) = torch.autograd.grad(frontier, x, list(gradients))
-    return gradient
+def _joined(values: Sequence[Tensor], axis: int) -> Tensor:
+    """``torch.cat`` that does not copy a single value."""
+    return values[0] if len(values) == 1 else torch.cat(list(values), axis)

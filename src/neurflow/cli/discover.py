@@ -58,10 +58,12 @@ def discover(
     max_images: Annotated[
         int | None, typer.Option(min=1, help="Study at most so many images.", show_default=False)
     ] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(min=1, help="Crops run through the network at once.", show_default=False),
-    ] = None,
+    memory: Annotated[
+        str,
+        typer.Option(
+            metavar="SIZE", help="What may be held at once above the model; batches follow from it."
+        ),
+    ] = "2GB",
     weights: Weights = "DEFAULT",
     mean: Mean = None,
     std: Std = None,
@@ -103,7 +105,7 @@ def discover(
             config=hyperparameters,
             out=folder,
             max_images=max_images,
-            batch_size=batch_size,
+            memory=memory,
             progress=ui.progress,
         )
         for note in circuit.notes:

@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, fx, nn
 
-from neurflow.model.graph import NetworkGraph, export_network, extract
+from neurflow.model.graph import NetworkGraph, channels_last, export_network, extract, is_tensor
 from neurflow.model.layers import Layer, layer_of, proposed_layers, with_axes
 from neurflow.model.network import Key, Observer
 from neurflow.model.segment import GraphSegment
@@ -42,6 +42,9 @@ class ExportedNetwork:
         self.layers: dict[str, Layer] = with_axes(layers, axes or {})
         self.output_name = self.graph.output_name
         self.classes = int(self.graph.output.meta["val"].shape[1])
+        self.widest = max(
+            self.graph.bytes_of(node) for node in self.graph.graph.nodes if is_tensor(node)
+        )
         self._compare(example)
 
     def _compare(self, example: Tensor) -> None:
@@ -68,7 +71,8 @@ class ExportedNetwork:
 
     def observe(self, keys: Sequence[Key]) -> Observer:
         """The graph up to the nodes asked for."""
-        return extract(self.graph.root, [self.graph.input], cast(Sequence[fx.Node], keys))
+        forward = extract(self.graph.root, [self.graph.input], cast(Sequence[fx.Node], keys))
+        return lambda images: forward(channels_last(images))
 
     def segment(self, lower: str, upper: str) -> GraphSegment:
         """A cut of the graph."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -70,6 +71,14 @@ class NetworkGraph:
                     return axis, int(multiple)
         return None
 
+    def bytes_of(self, node: fx.Node) -> int:
+        """Bytes of a node's tensor for one sample; 0 if it is the same for all."""
+        value, batch = node.meta["val"], self.batch_axis(node)
+        if batch is None:
+            return 0
+        sizes = [int(size) for size in value.shape if not isinstance(size, torch.SymInt)]
+        return prod([batch[1], *sizes]) * value.dtype.itemsize
+
 
 def export_network(module: nn.Module, example: Tensor) -> NetworkGraph:
     """Export ``module`` (in eval mode) from an example batch ``[2, channel, height, width]``.
@@ -96,6 +105,11 @@ def extract(
         copies[node] = graph.node_copy(node, copies.__getitem__)
     graph.output(tuple(copies[node] for node in outputs))
     return fx.GraphModule(root, graph)
+
+
+def channels_last(value: Tensor) -> Tensor:
+    """The same values; of a map, with the channels of a place side by side, as kernels like it."""
+    return value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
 
 
 def ancestors(nodes: Iterable[fx.Node], stop: Iterable[fx.Node] = ()) -> list[fx.Node]:
@@ -154,7 +168,7 @@ def _unlift(program: ExportedProgram) -> tuple[nn.Module, fx.Graph]:
             value = program.state_dict.get(sources[node.name])
             if value is None:
                 value = program.constants[sources[node.name]]
-            root.register_buffer(node.name, value.detach(), persistent=False)
+            root.register_buffer(node.name, channels_last(value.detach()), persistent=False)
             copies[node] = graph.get_attr(node.name)
             copies[node].meta = dict(node.meta)
         else:

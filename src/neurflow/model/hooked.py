@@ -15,15 +15,17 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from neurflow.errors import LayerError, ModelError
 from neurflow.model.exported import first_logits
 from neurflow.model.layers import PROPOSED_BLOCKS, Layer, block_names, default_axis, with_axes
-from neurflow.model.network import Key, Observer
+from neurflow.model.network import Key, Observer, Path
 
 IMAGES, OUTPUT = "images", "output"
 
@@ -55,6 +57,7 @@ class HookedNetwork:
         self.layers = with_axes(self.layers, axes or {})
         self.classes = logits.shape[1]
         self._order = list(self.layers)
+        self.widest = logits.element_size() * max(prod(x.shape) for x in self.layers.values())
 
     def _survey(self) -> Tensor:
         """Fill in calls and layers; returns the logits of the example."""
@@ -180,15 +183,19 @@ class HookedSegment:
     lower: Layer
     upper: Layer
     held: tuple[Key, ...] = (IMAGES,)
-    held_axes: tuple[tuple[int, int], ...] = ((0, 1),)
+
+    @property
+    def observed(self) -> dict[Key, tuple[int, int]]:
+        """The lower layer's output and the images."""
+        return {self.lower.name: (0, 1), IMAGES: (0, 1)}
 
     def run(self, x: Tensor, held: Sequence[Tensor] = ()) -> Tensor:
         """Needs the images as held value."""
         return self.network.run(held[0], self.lower.name, x, self.upper.name)
 
-    def neuron(self, index: int) -> HookedNeuron:
+    def specialised(self, neuron: int) -> HookedNeuron:
         """Nothing is saved; the neuron is picked from the whole output."""
-        return HookedNeuron(self, index)
+        return HookedNeuron(self)
 
 
 @dataclass(frozen=True)
@@ -196,18 +203,28 @@ class HookedNeuron:
     """``NeuronSegment`` whose frontier is the lower layer's output itself."""
 
     segment: HookedSegment
-    index: int
+    trunk: tuple[Key, ...] = ()
+    affine: bool = False
     frontier_axes: tuple[int, ...] = (0,)
-    fixed_axes: tuple[int | None, ...] = (0,)
-    trivial: bool = True
+    fixed_axes: tuple[int | None, ...] = (0, 0)
 
-    def evaluate(self, x: Tensor, held: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """``x`` and the images."""
-        return [x], list(held)
+    @property
+    def serves(self) -> np.ndarray:
+        """All neurons."""
+        return np.ones(self.segment.upper.neurons, dtype=bool)
 
-    def tail(self, batch: int, x: Tensor, images: Tensor) -> tuple[Tensor]:
+    def path(
+        self, neurons: Tensor, x: Tensor, held: Sequence[Tensor], trunk: Sequence[Tensor] = ()
+    ) -> Path:
+        """``x`` is the frontier; neurons and images are fixed."""
+        return Path(
+            [torch.zeros_like(x)], [x], [neurons, *held], back=lambda gradients: gradients[0]
+        )
+
+    def tail(self, batch: int, x: Tensor, neurons: Tensor, images: Tensor) -> tuple[Tensor]:
         """``φ_a`` ``[batch]``."""
-        return (self.segment.upper.pool(self.segment.run(x, [images]))[:, self.index],)
+        phi = self.segment.upper.pool(self.segment.run(x, [images]))
+        return (phi.gather(1, neurons[:, None])[:, 0],)
 
 
 def _first(output: Any) -> Tensor | None:

@@ -7,8 +7,10 @@ Two implementations: ``exported.ExportedNetwork`` on one graph, fast and exact, 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 from torch import Tensor
 
 from neurflow.model.layers import Layer
@@ -19,12 +21,41 @@ Observer = Callable[[Tensor], tuple[Tensor, ...]]
 """images ``[batch, channel, height, width]`` → the values asked for"""
 
 
-class NeuronSegment(Protocol):
-    """A segment reduced to one upper neuron, split where it stops being affine in its input.
+@dataclass(frozen=True)
+class Path:
+    """The line from 0 to ``x``, as it looks at the frontier of a segment: straight there too.
 
-    ``evaluate`` gives the *frontier*, affine in ``x``, and tensors that are *fixed*; ``tail`` maps
-    both to ``φ_a``. Batch axes say where samples of several points can be put behind each other.
+    Attributes:
+        start, end: the frontier's values at 0 and at ``x``.
+        fixed: other values that the tail needs, the same all along the line.
+        back: gradients at the frontier → the gradient at ``x``.
     """
+
+    start: Sequence[Tensor]
+    end: Sequence[Tensor]
+    fixed: Sequence[Tensor]
+    back: Callable[[Sequence[Tensor]], Tensor]
+
+
+class NeuronSegment(Protocol):
+    """A segment reduced to one upper neuron a sample, split where it stops being affine in its input.
+
+    Up to the *frontier* everything is affine in ``x``; ``tail`` maps the frontier, and tensors that
+    are *fixed*, to ``φ_a``. Batch axes say where samples of several points can be put behind each
+    other.
+    """
+
+    @property
+    def serves(self) -> np.ndarray:
+        """``[neuron]`` which upper neurons it may be asked for."""
+
+    @property
+    def trunk(self) -> tuple[Key, ...]:
+        """Values of the network that :meth:`path` makes from ``x`` unless it is given them."""
+
+    @property
+    def affine(self) -> bool:
+        """Whether ``φ_a`` itself is affine in ``x``."""
 
     @property
     def frontier_axes(self) -> tuple[int, ...]:
@@ -35,15 +66,13 @@ class NeuronSegment(Protocol):
         """Batch axis of each fixed tensor; None for one without."""
 
     @property
-    def trivial(self) -> bool:
-        """Whether the frontier is ``x`` itself."""
-
-    @property
     def tail(self) -> Callable[..., Any]:
         """``(batch, *frontier, *fixed)`` → ``(φ_a [batch],)``."""
 
-    def evaluate(self, x: Tensor, held: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """(frontier, fixed) for the lower layer's output ``x`` ``[batch, …]``."""
+    def path(
+        self, neurons: Tensor, x: Tensor, held: Sequence[Tensor], trunk: Sequence[Tensor] = ()
+    ) -> Path:
+        """The line from 0 to ``x`` ``[batch, …]`` for the ``neurons`` ``[batch]`` of the samples."""
 
 
 class Segment(Protocol):
@@ -62,14 +91,18 @@ class Segment(Protocol):
         """Values that go round the lower layer; :meth:`run` needs them as observed."""
 
     @property
-    def held_axes(self) -> tuple[tuple[int, int], ...]:
-        """(batch axis, rows per sample) of each held value."""
+    def observed(self) -> Mapping[Key, tuple[int, int]]:
+        """What attribution needs of the network → its batch axis, and rows there per sample.
+
+        The lower layer's output comes first, then the held values, then trunks that are worth keeping
+        (:attr:`NeuronSegment.trunk`).
+        """
 
     def run(self, x: Tensor, held: Sequence[Tensor] = ()) -> Tensor:
         """Upper layer's output ``[batch, …]`` for the lower layer's output ``x`` ``[batch, …]``."""
 
-    def neuron(self, index: int) -> NeuronSegment:
-        """The segment made fast for one upper neuron."""
+    def specialised(self, neuron: int) -> NeuronSegment:
+        """The segment made fast for an upper neuron and all that are like it."""
 
 
 class Network(Protocol):
@@ -86,6 +119,10 @@ class Network(Protocol):
     @property
     def classes(self) -> int:
         """Number of logits."""
+
+    @property
+    def widest(self) -> int:
+        """Bytes of the largest value that is computed for one image."""
 
     @property
     def note(self) -> str | None:

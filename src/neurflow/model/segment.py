@@ -14,13 +14,21 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 from torch import Tensor, fx
 
 from neurflow.errors import LayerError
 from neurflow.model.graph import NetworkGraph, ancestors, aten, descendants, is_tensor
 from neurflow.model.layers import Layer
-from neurflow.model.specialise import Specialised, specialise
+from neurflow.model.network import Key
+from neurflow.model.select import select_neurons
+from neurflow.model.specialise import Specialised
+
+TRUNKS = 2
+"""trunks are worth keeping up to so many times the size of the lower output; larger ones are computed
+sooner than read"""
 
 
 @dataclass(frozen=True)
@@ -31,10 +39,12 @@ class Cut:
         graph: placeholders are ``x`` (the lower output), ``batch`` (its number of samples) and the
             held tensors in order; the output is one node.
         held: nodes of the network whose observed values the segment is given.
+        sources: node of ``graph`` → the node of the network that it is a copy of.
     """
 
     graph: fx.Graph
     held: tuple[fx.Node, ...]
+    sources: dict[fx.Node, fx.Node]
 
 
 def cut(network: NetworkGraph, lower: fx.Node, upper: fx.Node, names: tuple[str, str]) -> Cut:
@@ -50,7 +60,8 @@ def cut(network: NetworkGraph, lower: fx.Node, upper: fx.Node, names: tuple[str,
     for node in body:
         copier.copies[node] = copier.graph.node_copy(node, copier.supply)
     copier.graph.output(copier.copies[upper])
-    return Cut(copier.graph, tuple(copier.held))
+    sources = {copy: node for node, copy in copier.copies.items()}
+    return Cut(copier.graph, tuple(copier.held), sources)
 
 
 class _Copier:
@@ -105,20 +116,38 @@ class GraphSegment:
         nodes = network.modules
         self.cut = cut(network, nodes[lower.name], nodes[upper.name], (lower.name, upper.name))
         self.module = fx.GraphModule(network.root, self.cut.graph)
+        self._specialised: list[Specialised] = []
 
     @property
     def held(self) -> tuple[fx.Node, ...]:
         """Nodes whose observed values :meth:`run` needs besides the lower layer's output."""
         return self.cut.held
 
-    @property
-    def held_axes(self) -> tuple[tuple[int, int], ...]:
-        """(batch axis, rows per sample) of each held value."""
-        return tuple(self.network.batch_axis(node) or (0, 1) for node in self.held)
+    @cached_property
+    def observed(self) -> dict[Key, tuple[int, int]]:
+        """The lower layer's output, the held values, and trunks worth keeping, with batch axes."""
+        lower = self.network.modules[self.lower.name]
+        trunks: dict[fx.Node, None] = {}
+        waiting = np.ones(self.upper.neurons, dtype=bool)
+        while waiting.any():
+            made = self.specialised(int(waiting.argmax()))
+            waiting &= ~made.serves
+            trunks |= dict.fromkeys(made.trunk)
+        size = self.network.bytes_of
+        if sum(map(size, trunks)) > TRUNKS * size(lower):
+            trunks = {}
+        nodes = dict.fromkeys([lower, *self.held, *trunks])
+        return {node: self.network.batch_axis(node) or (0, 1) for node in nodes}
 
-    def neuron(self, index: int) -> Specialised:
-        """The segment made fast for one upper neuron."""
-        return specialise(self.network, self.cut.graph, self.upper.axis, index)
+    def specialised(self, neuron: int) -> Specialised:
+        """The segment made fast for an upper neuron and all that are like it; made once."""
+        for made in self._specialised:
+            if made.serves[neuron]:
+                return made
+        axis, count = self.upper.axis, self.upper.neurons
+        selection = select_neurons(self.network, self.cut.graph, axis, count, neuron)
+        self._specialised.append(Specialised(self.network, self.cut.sources, selection))
+        return self._specialised[-1]
 
     def run(self, x: Tensor, held: Sequence[Tensor] = ()) -> Tensor:
         """Upper layer's output ``[batch, …]`` for the lower layer's output ``x`` ``[batch, …]``."""

@@ -1,24 +1,24 @@
-"""One neuron's part of a segment: "select channel ``c``" pushed back through the graph.
+"""How a question for some channels passes through each operation.
 
-``Selection.take`` asks a node for a range of one axis. Element-wise operations, batch norm, pooling
-and reshapes pass the question on, a convolution or linear map turns it into rows of its weight, a
-concatenation into the right branch. What nobody takes is never copied. Where no rule applies the
-node is computed whole and narrowed: the same numbers, no gain.
-
-Each rule is one small function; a rule that returns None does not apply after all.
+Element-wise operations, batch norm, pooling and reshapes pass it on, a convolution or linear map
+turns it into rows of its weight, a concatenation into the right branch. Each rule is one small
+function of (selection, node, channels); a rule that returns None does not apply after all.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
+import numpy as np
 import torch
-from torch import fx
+from torch import Tensor, fx
 
-from neurflow.model.graph import ancestors, arguments, aten, is_tensor, result
+from neurflow.model.graph import NetworkGraph, arguments, aten, is_tensor, result
+from neurflow.model.selection import Channels, Rule, Selection, rank
 
 UNARY = {
     aten.relu.default,
@@ -54,228 +54,198 @@ POOLING = {
     aten.upsample_bilinear2d.vec,
 }
 BATCH_NORM = aten._native_batch_norm_legit_no_training.default
+SPLITS = {aten.split.Tensor, aten.split_with_sizes.default, aten.chunk.default}
 
 
-@dataclass(frozen=True)
-class Range:
-    """``length`` entries of ``axis`` from ``start`` on."""
-
-    axis: int
-    start: int
-    length: int
-
-    def on(self, axis: int) -> Range:
-        """The same entries of another axis."""
-        return Range(axis, self.start, self.length)
-
-
-class Selection:
-    """Copies a graph so that only a range of its result is computed."""
-
-    def __init__(self, source: fx.Graph) -> None:
-        self.graph = fx.Graph()
-        self._whole: dict[fx.Node, fx.Node] = {
-            node: self._like(self.graph.placeholder(node.name), node)
-            for node in source.nodes
-            if node.op == "placeholder"
-        }
-        self._taken: dict[tuple[fx.Node, Range], fx.Node] = {}
-
-    @staticmethod
-    def _like(copy: fx.Node, node: fx.Node) -> fx.Node:
-        copy.meta = dict(node.meta)
-        return copy
-
-    def whole(self, node: fx.Node) -> fx.Node:
-        """The complete value of a node."""
-        if node not in self._whole:
-            for needed in ancestors([node], stop=self._whole):
-                self._whole[needed] = self.graph.node_copy(needed, self._whole.__getitem__)
-        return self._whole[node]
-
-    def take(self, node: fx.Node, part: Range) -> fx.Node:
-        """A range of a node's value, computed from as little as the rules allow."""
-        shape = node.meta["val"].shape
-        if part.start == 0 and part.length == shape[part.axis]:
-            return self.whole(node)
-        key = (node, part)
-        if key not in self._taken:
-            rule = RULES.get(node.target)
-            copy = rule(self, node, part) if rule and node not in self._whole else None
-            self._taken[key] = copy or self.narrow(self.whole(node), part, node)
-        return self._taken[key]
-
-    def narrow(self, copy: fx.Node, part: Range, like: fx.Node) -> fx.Node:
-        """A range of an already copied value."""
-        return self.call(aten.narrow.default, (copy, part.axis, part.start, part.length), like)
-
-    def rows(self, weight: Any, start: int, length: int) -> Any:
-        """Rows of a weight or bias that may be absent."""
-        if weight is None:
-            return None
-        return self.narrow(self.whole(weight), Range(0, start, length), weight)
-
-    def call(self, target: Any, args: tuple[Any, ...], like: fx.Node, **kwargs: Any) -> fx.Node:
-        """A call that stands for ``like``; its batch axis is where that of ``like`` is."""
-        return self._like(self.graph.call_function(target, args, kwargs), like)
-
-    def rest(self, values: Any) -> Any:
-        """Arguments with every node replaced by its whole copy."""
-        return fx.map_arg(values, self.whole)
-
-    def again(self, node: fx.Node, first: fx.Node) -> fx.Node:
-        """The same operation on another first argument."""
-        return self.call(
-            node.target, (first, *self.rest(arguments(node)[1:])), node, **self.rest(node.kwargs)
-        )
-
-
-Rule = Callable[[Selection, fx.Node, Range], fx.Node | None]
-
-
-def _size(node: fx.Node, axis: int) -> Any:
-    return node.meta["val"].shape[axis]
-
-
-def _unary(to: Selection, node: fx.Node, part: Range) -> fx.Node:
+def _unary(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
     return to.again(node, to.take(arguments(node)[0], part))
 
 
-def _binary(to: Selection, node: fx.Node, part: Range) -> fx.Node:
-    ndim = node.meta["val"].ndim
-
+def _binary(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
     def operand(value: Any) -> Any:
         if not isinstance(value, fx.Node) or not is_tensor(value):
             return to.rest(value)
-        axis = part.axis - (ndim - value.meta["val"].ndim)
-        if axis < 0 or _size(value, axis) == 1:  # broadcast along the axis
+        axis = part.axis - (rank(node) - rank(value))
+        if axis < 0 or value.meta["val"].shape[axis] == 1:  # broadcast along the axis
             return to.whole(value)
-        return to.take(value, part.on(axis))
+        return to.take(value, part, like=node)
 
     args = tuple(operand(value) for value in arguments(node))
     return to.call(node.target, args, node, **to.rest(node.kwargs))
 
 
-def _pooling(to: Selection, node: fx.Node, part: Range) -> fx.Node | None:
-    pooled = range(node.meta["val"].ndim - 2, node.meta["val"].ndim)
-    return None if part.axis in pooled else _unary(to, node, part)
+def _pooling(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+    return None if part.axis >= rank(node) - 2 else _unary(to, node, part)
 
 
-def _convolution(to: Selection, node: fx.Node, part: Range) -> fx.Node | None:
-    """Rows of the weight, and the input channels of their group."""
-    x, weight, bias, *rest = (*arguments(node), None)[: max(len(node.args), 3)]
-    groups = rest[3] if len(rest) > 3 else 1
-    outputs = _size(weight, 0) // groups
-    first, last = part.start // outputs, (part.start + part.length - 1) // outputs
-    if part.axis != 1 or first != last:
-        return None
-    inputs = _size(weight, 1)
-    x = to.take(x, Range(1, first * inputs, inputs))
-    kernel = [_size(weight, axis) for axis in range(2, weight.meta["val"].ndim)]
-    weight, bias = (to.rows(w, part.start, part.length) for w in (weight, bias))
-    strided = any(step != 1 for step in (rest[0] if rest else ()))
-    if part.length == 1 and len(kernel) == 2 and kernel != [1, 1] and not strided:
-        return _one_row(to, node, (x, weight, bias), kernel, rest[1:3])
-    return to.call(node.target, (x, weight, bias, *to.rest(rest[:3])), node)
-
-
-def _one_row(
-    to: Selection,
-    node: fx.Node,
-    operands: tuple[fx.Node, fx.Node, fx.Node | None],
-    kernel: Sequence[int],
-    rest: Sequence[Any],
-) -> fx.Node:
-    """A convolution with one row as two: each tap's product first, then the taps' shifts and sum.
+def _convolution(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+    """One row a sample, as two maps: each tap's product first, then the taps' shifts and sum.
 
     The first is a matrix product that makes ``taps`` channels of many, at the speed of memory; the
     second works on those few. Convolution kernels are slow at one output channel.
     """
-    x, weight, bias = operands
-    taps = kernel[0] * kernel[1]
-    rows = to.call(aten.reshape.default, (weight, [_size(weight, 1), taps]), node)
-    rows = to.call(aten.transpose.int, (rows, 0, 1), node)
-    flat = to.call(aten.flatten.using_ints, (x, 2), node)
-    products = to.call(aten.matmul.default, (rows, flat), node)
-    sizes = [int(size) for size in arguments(node)[0].meta["val"].shape[2:]]
-    products = to.call(aten.reshape.default, (products, [-1, taps, *sizes]), node)
-    shifts = to.call(
-        aten.eye.default,
-        (taps,),
-        node,
-        dtype=weight.meta["val"].dtype,
-        device=weight.meta["val"].device,
-    )
-    shifts = to.call(aten.reshape.default, (shifts, [1, taps, *kernel]), node)
-    return to.call(aten.conv2d.default, (products, shifts, bias, [1, 1], *rest), node)
-
-
-def _linear(to: Selection, node: fx.Node, part: Range) -> fx.Node:
-    x, weight, *bias = arguments(node)
-    if part.axis != node.meta["val"].ndim - 1:
-        return to.again(node, to.take(x, part))
-    rows = (to.rows(w, part.start, part.length) for w in (weight, *bias))
-    return to.call(node.target, (to.whole(x), *rows), node)
-
-
-def _getitem(to: Selection, node: fx.Node, part: Range) -> fx.Node | None:
-    norm = arguments(node)[0]
-    if norm.target is not BATCH_NORM:
+    x, weight, bias, *rest = (*arguments(node), None)[: max(len(node.args), 3)]
+    outputs, inputs, *kernel = weight.meta["val"].shape
+    groups = rest[3] if len(rest) > 3 else 1
+    row = to.rows(weight, part, node) if part.axis == 1 else None
+    if row is None:
         return None
-    x, *statistics = arguments(norm)[:5]
-    x = to.take(x, part)
-    if part.axis == 1:
-        statistics = [to.rows(s, part.start, part.length) for s in statistics]
+    if groups > 1:  # the input channels of the row's group
+        first = to.derive(part.start, operator.floordiv, outputs // groups)
+        x = to.take(x, Channels(1, to.derive(first, operator.mul, inputs), inputs))
+        sizes = arguments(node)[0].meta["val"].shape[2:]
     else:
-        statistics = to.rest(statistics)
-    copy = to.call(norm.target, (x, *statistics, *arguments(norm)[5:]), norm)
-    return to.call(operator.getitem, (copy, 0), node)
+        sizes, x = x.meta["val"].shape[2:], to.whole(x)
+    taps = int(np.prod(kernel))
+    row = to.call(aten.reshape.default, (row, [-1, inputs, taps]), None)
+    row = to.call(aten.transpose.int, (row, 1, 2), None)
+    row = to.call(aten.contiguous.default, (row,), None)
+    places = to.call(aten.flatten.using_ints, (x, 2), node)
+    places = to.call(aten.transpose.int, (places, 1, 2), node)
+    products = to.call(row_products, (places, row), node)
+    products = to.call(aten.transpose.int, (products, 1, 2), node)
+    products = to.call(aten.reshape.default, (products, [-1, taps, *map(int, sizes)]), node)
+    if taps > 1 or any(step != 1 for step in (rest[0] if rest else ())) or any(_padding(rest)):
+        value = weight.meta["val"]
+        shifts = to.call(aten.eye.default, (taps,), None, dtype=value.dtype, device=value.device)
+        shifts = to.call(aten.reshape.default, (shifts, [1, taps, *kernel]), None)
+        products = to.call(node.target, (products, shifts, None, *to.rest(rest[:3])), node)
+    return _plus(to, products, to.row(bias, part, node), node)
 
 
-def _cat(to: Selection, node: fx.Node, part: Range) -> fx.Node | None:
-    """Along the axis: the branch that holds the range. Across it: every branch's range."""
+def row_products(places: Tensor, rows: Tensor) -> Tensor:
+    """``[batch, place, row]``: each sample's places ``[.., place, input]`` times its own rows.
+
+    Rows come as ``[batch, row, input]``, which matrix kernels take much faster than the transpose.
+    """
+    return torch.bmm(places, rows.transpose(1, 2))
+
+
+def _padding(rest: Sequence[Any]) -> Sequence[int]:
+    return rest[1] if len(rest) > 1 else ()
+
+
+def _plus(to: Selection, value: fx.Node, bias: fx.Node | None, node: fx.Node) -> fx.Node:
+    return value if bias is None else to.call(aten.add.Tensor, (value, bias), node)
+
+
+def _linear(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+    x, weight, *bias = arguments(node)
+    if part.axis != rank(node) - 1:
+        return to.again(node, to.take(x, part))
+    row = to.rows(weight, part, node)
+    if row is None:
+        return None
+    inputs = weight.meta["val"].shape[1]
+    flat = to.call(aten.reshape.default, (to.whole(x), [-1, *_places(x), inputs]), node)
+    row = to.call(aten.unsqueeze.default, (row, 1), None)
+    product = to.call(row_products, (flat, row), node)
+    shape = [-1, *map(int, x.meta["val"].shape[1:-1]), 1]
+    product = to.call(aten.reshape.default, (product, shape), node)
+    return _plus(to, product, to.row(bias[0] if bias else None, part, node), node)
+
+
+def _places(x: fx.Node) -> list[int]:
+    """One axis for all that lies between the first and the last."""
+    return [int(np.prod([int(size) for size in x.meta["val"].shape[1:-1]]))]
+
+
+def _getitem(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+    source, index = arguments(node)
+    if source.target is BATCH_NORM:
+        return _batch_norm(to, node, part)
+    if source.target not in SPLITS:
+        return None
+    x, *rest = arguments(source)
+    axis = rest[1] % rank(node) if len(rest) > 1 else source.kwargs.get("dim", 0)
+    if axis != part.axis:
+        copy = to.call(source.target, (to.take(x, part), *rest), source, **source.kwargs)
+        return to.call(operator.getitem, (copy, index), node)
+    before = sum(int(piece.shape[axis]) for piece in source.meta["val"][:index])
+    return to.take(x, replace(part, start=to.derive(part.start, operator.add, before)))
+
+
+def _batch_norm(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+    norm = arguments(node)[0]
+    x, *statistics = arguments(norm)[:5]
+    if part.axis != 1:
+        copy = to.again(norm, to.take(x, part))
+        return to.call(operator.getitem, (copy, 0), node)
+    weight, bias, mean, variance = (to.row(s, part, node) for s in statistics)
+    if mean is None or variance is None:
+        return None
+    centred = to.call(aten.sub.Tensor, (to.take(x, part), mean), node)
+    return _scaled(to, node, centred, variance, weight, bias, arguments(norm)[-1])
+
+
+def _scaled(
+    to: Selection,
+    node: fx.Node,
+    centred: fx.Node,
+    variance: fx.Node,
+    weight: fx.Node | None,
+    bias: fx.Node | None,
+    eps: float,
+) -> fx.Node:
+    """``centred / √(variance + ε) · weight + bias``."""
+    scale = to.call(aten.rsqrt.default, (to.call(aten.add.Tensor, (variance, eps), node),), node)
+    if weight is not None:
+        scale = to.call(aten.mul.Tensor, (scale, weight), node)
+    return _plus(to, to.call(aten.mul.Tensor, (centred, scale), node), bias, node)
+
+
+def _layer_norm(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+    """Across the normalised axes: as ever. Along them: mean and variance of all, one channel."""
+    x, shape, *rest = arguments(node)
+    if part.axis < rank(node) - len(shape):
+        return _unary(to, node, part)
+    if len(shape) > 1:
+        return None
+    weight, bias, eps = (*rest, None, None, 1e-5)[:3] if len(rest) < 3 else rest[:3]
+    moments = to.call(
+        aten.var_mean.correction, (to.whole(x), [part.axis]), node, correction=0, keepdim=True
+    )
+    variance, mean = (to.call(operator.getitem, (moments, i), node) for i in (0, 1))
+    centred = to.call(aten.sub.Tensor, (to.take(x, part), mean), node)
+    weight, bias = (None if v is None else to.take(v, part, like=node) for v in (weight, bias))
+    return _scaled(to, node, centred, variance, weight, bias, eps)
+
+
+def _cat(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+    """Along the axis: the branch that holds the channels. Across it: every branch's channels."""
     tensors, *rest = arguments(node)
-    axis = (rest[0] if rest else 0) % node.meta["val"].ndim
+    axis = (rest[0] if rest else 0) % rank(node)
     if axis != part.axis:
         return to.call(node.target, ([to.take(t, part) for t in tensors], axis), node)
-    start = part.start
-    for tensor in tensors:
-        size = _size(tensor, axis)
-        if start < size:
-            inside = start + part.length <= size
-            return to.take(tensor, Range(axis, start, part.length)) if inside else None
-        start -= size
+    sizes = [int(tensor.meta["val"].shape[axis]) for tensor in tensors]
+    for tensor, size, first in zip(tensors, sizes, accumulate([0, *sizes]), strict=False):
+        if to.only(part, first, size):
+            return to.take(tensor, replace(part, start=to.derive(part.start, operator.sub, first)))
     return None
 
 
-def _layer_norm(to: Selection, node: fx.Node, part: Range) -> fx.Node | None:
-    normalised = node.meta["val"].ndim - len(arguments(node)[1])
-    return _unary(to, node, part) if part.axis < normalised else None
-
-
-def _reduction(to: Selection, node: fx.Node, part: Range) -> fx.Node | None:
+def _reduction(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
     """Mean or sum over other axes."""
     x, axes, *rest = arguments(node)
-    ndim = x.meta["val"].ndim
-    reduced = sorted(axis % ndim for axis in axes)
-    kept = [axis for axis in range(ndim) if axis not in reduced]
+    reduced = sorted(axis % rank(x) for axis in axes)
+    kept = [axis for axis in range(rank(x)) if axis not in reduced]
     axis = part.axis if rest and rest[0] else kept[part.axis]
     return None if axis in reduced else to.again(node, to.take(x, part.on(axis)))
 
 
-def _permute(to: Selection, node: fx.Node, part: Range) -> fx.Node:
+def _permute(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
     x, order = arguments(node)
     return to.again(node, to.take(x, part.on(order[part.axis] % len(order))))
 
 
-def _transpose(to: Selection, node: fx.Node, part: Range) -> fx.Node:
+def _transpose(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
     x, *pair = arguments(node)
-    first, second = (axis % node.meta["val"].ndim for axis in pair)
+    first, second = (axis % rank(node) for axis in pair)
     axis = {first: second, second: first}.get(part.axis, part.axis)
     return to.again(node, to.take(x, part.on(axis)))
 
 
-def _view(to: Selection, node: fx.Node, part: Range) -> fx.Node | None:
+def _view(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
     """A reshape that leaves the axis alone: as much in front of it, and as long."""
     x, shape = arguments(node)
     before, after = _expressions(x), _expressions(node)
@@ -317,11 +287,21 @@ RULES: dict[Any, Rule] = {
 }
 
 
-def select_neuron(source: fx.Graph, axis: int, neuron: int) -> fx.Graph:
-    """A segment's graph reduced to ``φ_a`` ``[batch]`` of one upper neuron on channel ``axis``."""
+def select_neurons(
+    network: NetworkGraph, source: fx.Graph, axis: int, neurons: int, example: int
+) -> Selection:
+    """A segment's graph reduced to ``φ_a`` ``[batch]`` of one upper neuron a sample.
+
+    Args:
+        network: where the graph comes from.
+        source: its result is the upper layer's output, with channels on ``axis``.
+        axis: see ``source``.
+        neurons: number of channels.
+        example: a neuron that the graph shall serve; it serves others where they are alike.
+    """
     upper = result(source)
-    to = Selection(source)
-    channel = to.take(upper, Range(axis, neuron, 1))
-    axes = list(range(1, upper.meta["val"].ndim))
+    to = Selection(network, source, neurons, example, RULES)
+    channel = to.take(upper, Channels(axis, to.neurons))
+    axes = list(range(1, rank(upper)))
     to.graph.output(to.call(aten.mean.dim, (channel, axes), upper))
-    return to.graph
+    return to

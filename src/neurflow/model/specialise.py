@@ -2,22 +2,26 @@
 
 1. ``select`` reduces the segment's graph to what the neuron needs.
 2. From the cut up to the first non-linear operation everything is affine in the lower layer's
-   output ``x``, and integrated gradients walk the straight line ``αx``. So the *prefix* is evaluated
+   output ``x``, and integrated gradients walk the straight line ``αx``. So this *prefix* is evaluated
    at ``x`` and at 0 only, its outputs (the *frontier*) are interpolated, and only the *tail* behind
    the frontier is run for every ``α``. ``attribution.integrated_gradients`` does the walking.
+3. The prefix has two parts. The *trunk* is computed whole and is the same for all neurons: its value
+   at ``x`` is one that the network computes anyway, and its Jacobian serves every batch. The *own*
+   part is a few channels that depend on which neuron is asked for.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, fx
 
 from neurflow.model.graph import NetworkGraph, ancestors, aten, result
-from neurflow.model.select import BATCH_NORM, select_neuron
+from neurflow.model.network import Path
+from neurflow.model.select import BATCH_NORM, row_products
+from neurflow.model.selection import Selection
 
 AFFINE = {
     aten.conv1d.default,
@@ -56,6 +60,7 @@ AFFINE = {
     aten.pad.default,
     aten.add.Tensor,
     aten.sub.Tensor,
+    aten.take_along_dim.default,
 }
 """affine in all tensors that vary, as long as weights (arguments behind the first) do not"""
 PRODUCTS = {
@@ -64,6 +69,7 @@ PRODUCTS = {
     aten.matmul.default,
     aten.bmm.default,
     aten.mm.default,
+    row_products,
 }
 """affine while only one factor varies"""
 JOINTLY_AFFINE = {aten.add.Tensor, aten.sub.Tensor, aten.cat.default, aten.stack.default}
@@ -92,73 +98,142 @@ def _is_affine(node: fx.Node, inputs: Sequence[fx.Node]) -> bool:
     return node.target in AFFINE and node.args[0] is inputs[0]
 
 
-@dataclass(frozen=True)
 class Specialised:
-    """One neuron's segment, split at the frontier.
+    """``NeuronSegment`` on a graph.
 
-    Attributes:
-        prefix: ``(x, batch, *held)`` → frontier tensors, then the fixed tensors.
-        tail: ``(batch, *frontier, *fixed)`` → ``φ_a`` ``[batch]``.
-        frontier_axes, fixed_axes: batch axis of each; None for a fixed tensor without one.
-        trivial: the frontier is ``x`` itself.
+    Args:
+        network: where the graph comes from.
+        sources: node of the segment's graph → the node of the network that it is a copy of.
+        selection: the segment's graph reduced to one neuron a sample.
     """
 
-    prefix: fx.GraphModule
-    tail: fx.GraphModule
-    frontier_axes: tuple[int, ...]
-    fixed_axes: tuple[int | None, ...]
-    trivial: bool
+    def __init__(
+        self, network: NetworkGraph, sources: Mapping[fx.Node, fx.Node], selection: Selection
+    ) -> None:
+        graph, self.serves = selection.graph, selection.serves
+        placeholders = [node for node in graph.nodes if node.op == "placeholder"]
+        neurons, x, batch, *held = placeholders
+        output = result(graph)
+        varying, affine = affine_nodes(graph, x)
+        whole = affine & selection.sources.keys()
+        frontier = _frontier(graph, affine, output)
+        tail = ancestors([output], stop=frontier)
+        fixed = _fixed_inputs(tail, varying, {neurons, *held})
+        through = [node for node in frontier if node in whole]
+        own = [node for node in frontier if node not in whole]
+        readers = {node for node in ancestors([*own, *fixed]) if node not in whole}
+        trunk = [n for n in sorted(whole - {x}) if n in through or readers & n.users.keys()]
 
-    def evaluate(self, x: Tensor, held: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """(frontier, fixed) for the lower layer's output ``x`` ``[batch, …]``."""
-        values = list(self.prefix(x, len(x), *held))
-        count = len(self.frontier_axes)
-        return values[:count], values[count:]
+        self.trunk: tuple[fx.Node, ...] = tuple(sources[selection.sources[n]] for n in trunk)
+        self.affine = output in affine
+        self.frontier_axes = tuple(_batch_axis(network, node) or 0 for node in [*through, *own])
+        self.fixed_axes = tuple(_batch_axis(network, node) for node in fixed)
+        inputs = [neurons, x, batch, *trunk, *held]
+        self._run_trunk = _subgraph(network.root, [x, batch, *held], trunk)
+        self._own = _subgraph(network.root, inputs, [*own, *fixed])
+        self.tail = _subgraph(network.root, [batch, *through, *own, *fixed], [output])
+        self._through = [0 if node is x else 1 + trunk.index(node) for node in through]
+        self._owned = len(own)
+        self._linear_trunk = not set(held) & set(ancestors(trunk))
+        self._jacobians: dict[tuple[object, ...], tuple[Tensor, tuple[Tensor, ...]]] = {}
+
+    def path(
+        self, neurons: Tensor, x: Tensor, held: Sequence[Tensor], trunk: Sequence[Tensor] = ()
+    ) -> Path:
+        """The straight line's image at the frontier."""
+        with torch.no_grad():
+            trunk = trunk or self._run_trunk(x, len(x), *held)
+            zero = torch.zeros_like(x)
+            if self._linear_trunk:
+                trunk_at_0 = [value.detach() for value in self._jacobian(x, held)[1]]
+            else:
+                trunk_at_0 = self._run_trunk(zero, len(x), *held)
+            own_at_0 = self._own(neurons, zero, len(x), *trunk_at_0, *held)[: self._owned]
+        leaves = [value.detach().requires_grad_() for value in (x, *trunk)]
+        with torch.enable_grad():
+            made = self._own(neurons, leaves[0], len(x), *leaves[1:], *held)
+        own, fixed = made[: self._owned], made[self._owned :]
+        low = [[zero, *trunk_at_0][i] for i in self._through]
+        high = [[x, *trunk][i] for i in self._through]
+
+        def back(gradients: Sequence[Tensor]) -> Tensor:
+            totals: list[Tensor | None] = [None] * len(leaves)
+            if own:
+                ahead = gradients[len(self._through) :]
+                totals = list(torch.autograd.grad(own, leaves, ahead, allow_unused=True))
+            for i, gradient in zip(self._through, gradients, strict=False):
+                total = totals[i]
+                totals[i] = gradient if total is None else total + gradient
+            at_x, *at_trunk = totals
+            return self._through_trunk(x, held, at_x, at_trunk)
+
+        return Path(
+            [*low, *own_at_0],
+            [*high, *(value.detach() for value in own)],
+            [value.detach() for value in fixed],
+            back,
+        )
+
+    def _jacobian(self, x: Tensor, held: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """(input, outputs) of the trunk with their derivative attached; taken at 0.
+
+        An affine map has the same derivative everywhere, so it is kept for every batch of a size.
+        """
+        key = (len(x), x.dtype, x.device)
+        if key not in self._jacobians:
+            zero = torch.zeros_like(x).requires_grad_()
+            with torch.enable_grad():
+                made = zero, tuple(self._run_trunk(zero, len(x), *held))
+            if not self._linear_trunk:
+                return made
+            self._jacobians = {key: made}
+        return self._jacobians[key]
+
+    def _through_trunk(
+        self,
+        x: Tensor,
+        held: Sequence[Tensor],
+        at_x: Tensor | None,
+        at_trunk: Sequence[Tensor | None],
+    ) -> Tensor:
+        """Gradients behind the trunk taken back to ``x``, added to what came round it."""
+        if any(gradient is not None for gradient in at_trunk):
+            start, ends = self._jacobian(x, held)
+            reached = [i for i, gradient in enumerate(at_trunk) if gradient is not None]
+            (found,) = torch.autograd.grad(
+                [ends[i] for i in reached],
+                [start],
+                [at_trunk[i] for i in reached],
+                retain_graph=True,
+            )
+            at_x = found if at_x is None else at_x + found
+        return torch.zeros_like(x) if at_x is None else at_x
 
 
-def specialise(network: NetworkGraph, source: fx.Graph, axis: int, neuron: int) -> Specialised:
-    """A segment's graph made fast for one upper neuron on channel ``axis``."""
-    graph = select_neuron(source, axis, neuron)
-    placeholders = [node for node in graph.nodes if node.op == "placeholder"]
-    x, batch = placeholders[:2]
-    output = result(graph)
-    varying, affine = affine_nodes(graph, x)
-    frontier = [
-        node
-        for node in graph.nodes
-        if node in affine
-        and (node is output or any(u not in affine and u.op != "output" for u in node.users))
-    ]
-    if output not in affine:
-        # what an affine node that nobody outside needs feeds is not on the frontier
-        needed = set(ancestors([output], stop=frontier))
-        frontier = [n for n in frontier if n is output or any(u in needed for u in n.users)]
-    tail_nodes = ancestors([output], stop=frontier)
-    fixed = _fixed_inputs(tail_nodes, varying, set(placeholders) - {x, batch})
-    root = network.root
-    return Specialised(
-        prefix=_subgraph(root, placeholders, [*frontier, *fixed]),
-        tail=_subgraph(root, [batch, *frontier, *fixed], [output]),
-        frontier_axes=tuple(_batch_axis(network, node) or 0 for node in frontier),
-        fixed_axes=tuple(_batch_axis(network, node) for node in fixed),
-        trivial=frontier == [x],
-    )
+def _frontier(graph: fx.Graph, affine: set[fx.Node], output: fx.Node) -> list[fx.Node]:
+    """Affine nodes that something not affine reads, as far as the output needs it."""
+    if output in affine:
+        return [output]
+    needed = {node for node in ancestors([output]) if node not in affine}
+    return [node for node in graph.nodes if node in affine and needed & node.users.keys()]
 
 
 def _fixed_inputs(
-    tail: Sequence[fx.Node], varying: set[fx.Node], held: set[fx.Node]
+    tail: Sequence[fx.Node], varying: set[fx.Node], given: set[fx.Node]
 ) -> list[fx.Node]:
-    """Tensors that the tail reads, that come from held tensors and not from ``x``."""
-    held_only = {
+    """Tensors that the tail reads and that follow from what is ``given``, not from ``x``."""
+    fixed = {
         node
         for node in ancestors(tail)
-        if node not in varying and any(source in held for source in ancestors([node]))
+        if node not in varying and not given.isdisjoint(ancestors([node]))
     }
     inputs = {source for node in tail if node in varying for source in node.all_input_nodes}
-    return sorted(inputs & held_only)
+    return sorted(inputs & fixed)
 
 
 def _batch_axis(network: NetworkGraph, node: fx.Node) -> int | None:
+    if "val" not in node.meta:
+        return 0  # made by a selection, one entry a sample
     found = network.batch_axis(node)
     return found[0] if found else None
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from statistics import fmean
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -101,7 +102,7 @@ class PageData(_Data):
     crop_count: int
     tau: int
     k: int
-    steps: int
+    steps: int | Literal["auto"]
     shares: bool
     """whether edges are shares of what drives the upper group: means, and no weight counted twice"""
     layers: list[LayerData]
