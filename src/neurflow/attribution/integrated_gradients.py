@@ -1,7 +1,7 @@
 """Integrated gradients of one neuron with respect to the layer below (section "importance").
 
-For an input ``x`` of the segment, with zero baseline and ``N`` Gauss-Legendre points ``α_n`` of
-weight ``w_n`` on [0, 1]:
+For an input ``x`` of the segment, with zero baseline and ``N`` points ``α_n`` of weight ``w_n`` on
+[0, 1]:
 
     IG(x) = x ⊙ Σ_n w_n ∂φ_a(α_n x)/∂x ,    T_s = Σ over space (or tokens) of channel s of IG(x)
 
@@ -10,11 +10,15 @@ weight ``w_n`` on [0, 1]:
    weighted gradients are summed there.
 3. The sum goes back through the prefix once: an affine map has the same Jacobian everywhere.
 4. Completeness, ``Σ_s T_s = φ_a(x) − φ_a(0)``, is measured with one more evaluation at each end.
+
+Points are Gauss-Legendre's, as published, unless graded ones are asked for: ReLUs that switch along the
+line make the integrand jump, mostly near its start, and there a midpoint rule whose intervals grow
+towards the end needs about two thirds of the points for the same completeness error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +27,8 @@ from torch import Tensor
 
 from neurflow.model.network import NeuronSegment, Path, Segment
 
+Rule = Callable[[int], tuple[np.ndarray, np.ndarray]]
+"""N → (points α, weights w) ``[step]`` on [0, 1]; the weights sum to 1"""
 CHUNK_ELEMENTS = 1_250_000
 """frontier values handled at once: small enough to stay in a processor's cache"""
 
@@ -46,9 +52,15 @@ class Attribution:
 
 
 def gauss_legendre(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """(points α, weights w) ``[step]`` on [0, 1]; the weights sum to 1."""
+    """Points and weights that integrate polynomials up to degree ``2 N − 1`` exactly."""
     points, weights = np.polynomial.legendre.leggauss(steps)
     return (points + 1) / 2, weights / 2
+
+
+def graded_midpoints(steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Midpoints and lengths of intervals between ``(n / N) ** 1.5``; the lengths sum to 1."""
+    edges = (np.arange(steps + 1) / steps) ** 1.5
+    return (edges[1:] + edges[:-1]) / 2, np.diff(edges)
 
 
 def integrated_gradients(
@@ -59,6 +71,7 @@ def integrated_gradients(
     *,
     steps: int = 50,
     trunk: Sequence[Tensor] = (),
+    rule: Rule = gauss_legendre,
 ) -> Attribution:
     """T(a, s, v) for each crop ``v`` of a batch.
 
@@ -70,22 +83,58 @@ def integrated_gradients(
         held: observed values of ``segment.held``.
         steps: N, points on the path.
         trunk: observed values of the specialised segment's ``trunk``, to save their computation.
+        rule: N → points and weights.
     """
     neurons = torch.as_tensor(neuron, device=x.device).expand(len(x))
     fast = segment.specialised(int(neurons[0]))
     path = fast.path(neurons, x, held, trunk)
+    at_frontier = _mean_gradient(fast, path, len(x), rule(1 if fast.affine else steps))
+    scores = segment.lower.total(x * path.back(at_frontier))
+    return Attribution(scores, _change(fast, path, len(x)))
+
+
+def total_score(
+    segment: Segment,
+    neuron: int | Tensor,
+    x: Tensor,
+    held: Sequence[Tensor] = (),
+    *,
+    steps: int,
+    trunk: Sequence[Tensor] = (),
+    rule: Rule = gauss_legendre,
+) -> tuple[Tensor, Tensor]:
+    """(Σ_s T_s, φ_a(x) − φ_a(0)) ``[crop]`` of :func:`integrated_gradients`, without going back.
+
+    The gradient at the frontier along the way from 0 to ``x`` there says it all.
+    """
+    neurons = torch.as_tensor(neuron, device=x.device).expand(len(x))
+    fast = segment.specialised(int(neurons[0]))
+    path = fast.path(neurons, x, held, trunk)
+    total = torch.zeros(len(x), dtype=x.dtype, device=x.device)
+    at_frontier = _mean_gradient(fast, path, len(x), rule(1 if fast.affine else steps))
+    for gradient, start, end, axis in zip(
+        at_frontier, path.start, path.end, fast.frontier_axes, strict=True
+    ):
+        by_crop = torch.unflatten(gradient * (end - start), axis, (len(x), -1)).movedim(axis, 0)
+        total += by_crop.flatten(1).sum(1)
+    return total, _change(fast, path, len(x))
+
+
+def _change(fast: NeuronSegment, path: Path, batch: int) -> Tensor:
+    """``[batch]`` φ_a(x) − φ_a(0)."""
     with torch.no_grad():
-        at_0, at_x = (fast.tail(len(x), *f, *path.fixed)[0] for f in (path.start, path.end))
-    gradient = path.back(_mean_gradient(fast, path, len(x), 1 if fast.affine else steps))
-    return Attribution(segment.lower.total(x * gradient), at_x - at_0)
+        at_0, at_x = (fast.tail(batch, *ends, *path.fixed)[0] for ends in (path.start, path.end))
+    return at_x - at_0
 
 
-def _mean_gradient(fast: NeuronSegment, path: Path, batch: int, steps: int) -> list[Tensor]:
+def _mean_gradient(
+    fast: NeuronSegment, path: Path, batch: int, quadrature: tuple[np.ndarray, np.ndarray]
+) -> list[Tensor]:
     """``Σ_n w_n ∂φ_a/∂frontier`` at ``start + α_n (end − start)``, for each frontier tensor."""
-    points, weights = gauss_legendre(steps)
+    points, weights = quadrature
     total = [torch.zeros_like(value) for value in path.end]
     at_once = max(1, CHUNK_ELEMENTS // max(1, sum(value.numel() for value in path.end)))
-    for first in range(0, steps, at_once):
+    for first in range(0, len(points), at_once):
         alphas, shares = points[first : first + at_once], weights[first : first + at_once]
         line = [
             _joined([torch.lerp(low, high, alpha) for alpha in alphas.tolist()], axis)

@@ -5,28 +5,40 @@
    (``features``).
 2. The scores of each pair are added up by target: |T| over ``V_a``, signed ``T`` over each ``V_a^i``,
    and the completeness gap. Nothing else is kept.
-3. With ``steps="auto"`` all targets start with few points; those whose completeness error is above
-   the tolerance are attributed again with twice as many.
+3. With ``steps="auto"`` a look at some of a target's crops with few points tells how many it needs:
+   the completeness error falls about as 1/N. A target that turns out above the tolerance is
+   attributed again with more, up to the most that is tried.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from neurflow.attribution.integrated_gradients import Attribution, integrated_gradients
+from neurflow.attribution.integrated_gradients import (
+    Rule,
+    gauss_legendre,
+    graded_midpoints,
+    integrated_gradients,
+    total_score,
+)
 from neurflow.features import FeatureMaps
 from neurflow.memory import Batch
 from neurflow.model import Segment
+from neurflow.model.network import Key
 from neurflow.progress import Progress
 
-AUTO_STEPS = (8, 16, 32, 64)
-"""N that ``steps="auto"`` tries, one after the other; the last is taken whatever its error"""
+AUTO_STEPS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+"""N that auto chooses from; the last is taken whatever its error"""
+PILOT_STEPS = 8
+PILOT_EVERY = 3
+"""of how many crops one is looked at to tell how many points a target needs"""
 
 
 class Exemplars(Protocol):
@@ -66,24 +78,30 @@ class Pairs:
         neuron: the target ``a``.
         crop: number of a crop of ``V_a``.
         meaning: the semantic group it belongs to.
+        steps: N for the target.
     """
 
     neuron: np.ndarray
     crop: np.ndarray
     meaning: np.ndarray
+    steps: np.ndarray
 
     @classmethod
-    def of(cls, concepts: Mapping[int, Exemplars], neurons: Sequence[int]) -> Pairs:
-        """All pairs of some targets, target by target."""
-        found = [concepts[a] for a in neurons]
+    def of(
+        cls, concepts: Mapping[int, Exemplars], steps: Mapping[int, int], every: int = 1
+    ) -> Pairs:
+        """Pairs of the targets that ``steps`` are given for, with one of ``every`` so many crops."""
+        found = [concepts[a] for a in steps]
+        counts = [len(concept.crops[::every]) for concept in found]
         return cls(
-            np.repeat(neurons, [len(concept.crops) for concept in found]),
-            np.concatenate([concept.crops for concept in found]),
-            np.concatenate([concept.meaning for concept in found]),
+            np.repeat(list(steps), counts),
+            np.concatenate([concept.crops[::every] for concept in found]),
+            np.concatenate([concept.meaning[::every] for concept in found]),
+            np.repeat(list(steps.values()), counts),
         )
 
     def __getitem__(self, chosen: np.ndarray) -> Pairs:
-        return Pairs(self.neuron[chosen], self.crop[chosen], self.meaning[chosen])
+        return Pairs(*(values[chosen] for values in vars(self).values()))
 
 
 def attribute(
@@ -111,77 +129,122 @@ def attribute(
         batch: pairs worked on at once.
         progress: told of every pair.
     """
+    stage = f"{segment.upper.name} → {segment.lower.name}"
+    stream = partial(_stream, segment, place, features, minus, batch)
+    auto = steps == "auto"
+    wanted = dict.fromkeys(concepts, PILOT_STEPS if steps == "auto" else steps)
+    if auto:
+        progress.start(f"{stage}, choosing N", len(wanted))
+        wanted = _plan(stream, Pairs.of(concepts, wanted, PILOT_EVERY), tolerance, progress)
+    measure = partial(_scores, rule=graded_midpoints if auto else gauss_legendre)
     found: dict[int, Scores] = {}
-    waiting = list(concepts)
-    tried = AUTO_STEPS if steps == "auto" else (steps,)
-    for points in tried:
-        again = f", N = {points}" if points != tried[0] else ""
-        pairs = Pairs.of(concepts, waiting)
-        progress.start(f"{segment.upper.name} → {segment.lower.name}{again}", len(pairs.crop))
-        sums = {a: _Sums(concepts[a], segment.lower.neurons) for a in waiting}
-        for part, attribution in _attributions(
-            segment, place, pairs, features, points, minus, batch
-        ):
+    while wanted:
+        pairs = Pairs.of(concepts, wanted)
+        progress.start(stage if not found else f"{stage}, more points", len(pairs.crop))
+        sums = {a: _Sums(concepts[a], segment.lower.neurons) for a in wanted}
+        for part, (scores, change) in stream(pairs, measure):
             for a in np.unique(part.neuron).tolist():
                 own = part.neuron == a
-                sums[a].add(part.meaning[own], *(values[own] for values in attribution))
+                sums[a].add(part.meaning[own], scores[own], change[own])
             progress.advance(len(part.crop))
-        found |= {a: total.scores(points) for a, total in sums.items()}
-        waiting = [a for a in waiting if found[a].completeness_error > tolerance]
-        if not waiting:
-            break
+        done = {a: total.scores(wanted[a]) for a, total in sums.items()}
+        found |= done
+        more = {a: _enough(s.steps, s.completeness_error / tolerance) for a, s in done.items()}
+        wanted = {a: n for a, n in more.items() if auto and n > done[a].steps}
     return {a: found[a] for a in concepts}
 
 
-def _attributions(
+Measure = Callable[..., tuple[Tensor, Tensor]]
+"""what is found of the pairs of a batch; linear in the target"""
+
+
+def _plan(
+    stream: Callable[[Pairs, Measure], Iterator[tuple[Pairs, tuple[np.ndarray, np.ndarray]]]],
+    pilot: Pairs,
+    tolerance: float,
+    progress: Progress,
+) -> dict[int, int]:
+    """Target → N that should bring its completeness error under the tolerance."""
+    gap, moved = (dict.fromkeys(pilot.neuron.tolist(), 0.0) for _ in range(2))
+    for part, (total, change) in stream(pilot, partial(_totals, rule=graded_midpoints)):
+        for a, error, size in zip(
+            part.neuron.tolist(), np.abs(total - change), np.abs(change), strict=True
+        ):
+            gap[a] += error
+            moved[a] += size
+    progress.advance(len(gap))
+    errors = {a: gap[a] / moved[a] if moved[a] else 0.0 for a in gap}
+    return {a: _enough(PILOT_STEPS, error / tolerance) for a, error in errors.items()}
+
+
+def _enough(steps: int, excess: float) -> int:
+    """N that lowers an error that is ``excess`` times too large with ``steps`` points."""
+    if excess <= 1 and steps != PILOT_STEPS:
+        return steps
+    return next((n for n in AUTO_STEPS if n >= steps * excess), AUTO_STEPS[-1])
+
+
+def _stream(
     segment: Segment,
     place: int,
-    pairs: Pairs,
     features: FeatureMaps,
-    steps: int,
     minus: int | None,
     batch: Batch,
-) -> Iterator[tuple[Pairs, tuple[np.ndarray, ...]]]:
-    """(pairs, their scores, gaps and changes), a batch at a time."""
+    pairs: Pairs,
+    measure: Measure,
+) -> Iterator[tuple[Pairs, tuple[np.ndarray, np.ndarray]]]:
+    """(pairs, what ``measure`` finds of them), a batch at a time."""
 
-    def work(part: np.ndarray) -> tuple[np.ndarray, ...]:
-        chosen = pairs[part]
-        neurons = torch.from_numpy(chosen.neuron)
-        values = features.take(place, chosen.crop)
-        found = _integrate(segment, neurons, values, steps)
+    def work(part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        neurons = torch.from_numpy(pairs.neuron[part])
+        values = features.take(place, pairs.crop[part])
+        steps = int(pairs.steps[part[0]])
+        found = measure(segment, neurons, values, steps)
         if minus is not None:
-            other = _integrate(segment, torch.full_like(neurons, minus), values, steps)
-            found = Attribution(found.scores - other.scores, found.change - other.change)
-        return tuple(v.double().cpu().numpy() for v in (found.scores, found.gap, found.change))
+            other = measure(segment, torch.full_like(neurons, minus), values, steps)
+            found = found[0] - other[0], found[1] - other[1]
+        return found[0].double().cpu().numpy(), found[1].double().cpu().numpy()
 
     for block in features.blocks(place, np.unique(pairs.crop)):
         inside = np.flatnonzero(np.isin(pairs.crop, block))
-        for alike in _alike(segment, pairs.neuron[inside]):
+        for alike in _alike(segment, pairs[inside]):
             for part, found in batch.map(work, inside[alike]):
                 yield pairs[part], found
 
 
-def _alike(segment: Segment, neurons: np.ndarray) -> Iterator[np.ndarray]:
-    """Positions of ``neurons`` in parts that one specialised segment serves."""
-    waiting = np.ones(len(neurons), dtype=bool)
+def _alike(segment: Segment, pairs: Pairs) -> Iterator[np.ndarray]:
+    """Positions of pairs in parts of equal N that one specialised segment serves."""
+    waiting = np.ones(len(pairs.neuron), dtype=bool)
     while waiting.any():
-        serves = segment.specialised(int(neurons[waiting.argmax()])).serves[neurons] & waiting
-        yield np.flatnonzero(serves)
-        waiting &= ~serves
+        first = int(waiting.argmax())
+        serves = segment.specialised(int(pairs.neuron[first])).serves[pairs.neuron]
+        alike = waiting & serves & (pairs.steps == pairs.steps[first])
+        yield np.flatnonzero(alike)
+        waiting &= ~alike
 
 
-def _integrate(
-    segment: Segment, neurons: Tensor, values: Mapping[object, Tensor], steps: int
-) -> Attribution:
+def _arguments(
+    segment: Segment, neurons: Tensor, values: Mapping[Key, Tensor]
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """(x, held, trunk) from what was observed; the trunk is empty where it is not kept."""
     trunk = segment.specialised(int(neurons[0])).trunk
-    return integrated_gradients(
-        segment,
-        neurons,
-        next(iter(values.values())),
-        [values[key] for key in segment.held],
-        steps=steps,
-        trunk=[values[key] for key in trunk] if values.keys() >= set(trunk) else (),
-    )
+    kept = [values[key] for key in trunk] if values.keys() >= set(trunk) else []
+    return next(iter(values.values())), [values[key] for key in segment.held], kept
+
+
+def _scores(
+    segment: Segment, neurons: Tensor, values: Mapping[Key, Tensor], steps: int, *, rule: Rule
+) -> tuple[Tensor, Tensor]:
+    x, held, trunk = _arguments(segment, neurons, values)
+    found = integrated_gradients(segment, neurons, x, held, steps=steps, trunk=trunk, rule=rule)
+    return found.scores, found.change
+
+
+def _totals(
+    segment: Segment, neurons: Tensor, values: Mapping[Key, Tensor], steps: int, *, rule: Rule
+) -> tuple[Tensor, Tensor]:
+    x, held, trunk = _arguments(segment, neurons, values)
+    return total_score(segment, neurons, x, held, steps=steps, trunk=trunk, rule=rule)
 
 
 class _Sums:
@@ -193,12 +256,10 @@ class _Sums:
         self.signed = np.zeros((len(self.sizes), neurons))
         self.gap = self.change = 0.0
 
-    def add(
-        self, meaning: np.ndarray, scores: np.ndarray, gap: np.ndarray, change: np.ndarray
-    ) -> None:
+    def add(self, meaning: np.ndarray, scores: np.ndarray, change: np.ndarray) -> None:
         self.absolute += np.abs(scores).sum(0)
         np.add.at(self.signed, meaning, scores)
-        self.gap += float(gap.sum())
+        self.gap += float(np.abs(scores.sum(1) - change).sum())
         self.change += float(np.abs(change).sum())
 
     def scores(self, steps: int) -> Scores:
