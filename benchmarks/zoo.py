@@ -122,7 +122,8 @@ def captum(segment: Segment, neuron: int, x: Tensor, held: list[Tensor]) -> floa
     def phi(z: Tensor) -> Tensor:
         times = [
             torch.cat([value] * (len(z) // len(x)), axis)
-            for value, (axis, _) in zip(held, segment.held_axes, strict=True)
+            for value, key in zip(held, segment.held, strict=True)
+            for axis in segment.observed[key][:1]
         ]
         return segment.upper.pool(segment.run(z, times))[:, neuron]
 

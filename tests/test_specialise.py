@@ -89,6 +89,10 @@ INNER = {
     "max pooling": lambda: nn.Sequential(nn.Conv2d(8, 6, 3), nn.MaxPool2d(2)),
     "average pooling": lambda: nn.AvgPool2d(2),
     "adaptive pooling": lambda: nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(2)),
+    "padded pooling": lambda: nn.Sequential(
+        nn.ConstantPad2d(1, float("-inf")), nn.MaxPool2d(3, stride=1)
+    ),
+    "zero padding": lambda: nn.Sequential(nn.ZeroPad2d(1), nn.ReLU()),
     "upsampling": lambda: nn.Upsample(scale_factor=2, mode="nearest"),
     "layer norm of channels": lambda: nn.Sequential(Last(), nn.LayerNorm(8), First()),
     "chunks": Chunks,
@@ -192,6 +196,12 @@ def test_observed_values_stand_in_for_the_trunk():
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
     _, wrong = split(segment, 0, x, [value + 1 for value in trunk])
     assert not all(torch.allclose(a, b) for a, b in zip(plain.end, wrong.end, strict=True))
+
+
+def test_a_line_is_never_drawn_through_infinity(segment):
+    x = torch.randn(2, 8, 6, 6)
+    _, path = split(segment, 0, x)
+    assert all(value.isfinite().all() for value in [*path.start, *path.end])
 
 
 def multiplications(graph_module, neuron, x):

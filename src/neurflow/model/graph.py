@@ -56,11 +56,11 @@ class NetworkGraph:
         self.input = placeholders[0]
         self.output = _logits(self.graph)
         self.depends = descendants(self.input)
-        self.modules = _module_outputs(self.graph, self.depends)
+        self.batch_symbol = self.input.meta["val"].shape[0].node.expr
+        self.modules = _module_outputs(self.graph, self.depends, self.batch_symbol)
         names = [path for path, node in self.modules.items() if node is self.output]
         self.output_name = max(names, key=lambda path: path.count("."), default="output")
         self.modules.setdefault(self.output_name, self.output)
-        self.batch_symbol = self.input.meta["val"].shape[0].node.expr
 
     def batch_axis(self, node: fx.Node) -> tuple[int, int] | None:
         """(axis, rows per sample) of the batch in a node's tensor; None if it has no batch axis."""
@@ -172,12 +172,26 @@ def _unlift(program: ExportedProgram) -> tuple[nn.Module, fx.Graph]:
             copies[node] = graph.get_attr(node.name)
             copies[node].meta = dict(node.meta)
         else:
-            copies[node] = graph.node_copy(node, copies.__getitem__)
-            if node.target is aten.view.default:
-                # a view is a promise about memory layout that held for the example; a reshape is not
-                copies[node].target = aten.reshape.default
+            copies[node] = _copied(graph, node, copies)
     graph.eliminate_dead_code()
     return root, graph
+
+
+def _copied(graph: fx.Graph, node: fx.Node, copies: dict[fx.Node, fx.Node]) -> fx.Node:
+    """A node's copy, in a form that works for other layouts and has a derivative."""
+    args = arguments(node)
+    if node.target is aten.copy.default and _alike(*args[:2]):
+        return copies[args[1]]  # all of one value, written over another
+    copy = graph.node_copy(node, copies.__getitem__)
+    if node.target in (aten.view.default, aten._unsafe_view.default):
+        # a view is a promise about memory layout that held for the example; a reshape is not
+        copy.target = aten.reshape.default
+    return copy
+
+
+def _alike(first: fx.Node, second: fx.Node) -> bool:
+    one, other = first.meta["val"], second.meta["val"]
+    return one.shape == other.shape and one.dtype == other.dtype
 
 
 def _logits(graph: fx.Graph) -> fx.Node:
@@ -193,8 +207,8 @@ def _logits(graph: fx.Graph) -> fx.Node:
     )
 
 
-def _module_outputs(graph: fx.Graph, depends: set[fx.Node]) -> dict[str, fx.Node]:
-    """Module path → the last node of the module that is used outside it."""
+def _module_outputs(graph: fx.Graph, depends: set[fx.Node], batch: Any) -> dict[str, fx.Node]:
+    """Module path → the last activation of the module that is used outside it."""
     inside: dict[str, set[fx.Node]] = {}
     for node in graph.nodes:
         if node.op == "call_function" and node in depends:
@@ -202,8 +216,9 @@ def _module_outputs(graph: fx.Graph, depends: set[fx.Node]) -> dict[str, fx.Node
                 inside.setdefault(path, set()).add(node)
     outputs = {}
     for path, nodes in inside.items():
-        leaving = [n for n in nodes if is_tensor(n) and any(user not in nodes for user in n.users)]
-        if leaving and _is_activation(max(leaving)):
+        used_outside = [n for n in nodes if any(user not in nodes for user in n.users)]
+        leaving = [n for n in used_outside if is_tensor(n) and _is_activation(n, batch)]
+        if leaving:
             outputs[path] = max(leaving)
     return dict(sorted(outputs.items(), key=operator.itemgetter(1)))
 
@@ -217,8 +232,9 @@ def _paths(node: fx.Node) -> set[str]:
     }
 
 
-def _is_activation(node: fx.Node) -> bool:
+def _is_activation(node: fx.Node, batch: Any) -> bool:
+    """Whether a value has samples in front, one entry each, and something behind."""
     value = node.meta["val"]
-    return (
-        value.ndim >= 2 and value.is_floating_point() and isinstance(value.shape[0], torch.SymInt)
-    )
+    if value.ndim < 2 or not value.is_floating_point() or isinstance(value.shape[0], int):
+        return False
+    return bool(value.shape[0].node.expr == batch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -58,12 +58,11 @@ class Model:
         self._channel_axes = dict(channel_axes or {})
         self._reference = reference or type(module).__name__
         self._weights, self._options = weights, options or {}
-        for name, tensor in module.state_dict().items():
-            if tensor.is_floating_point() and not tensor.isfinite().all():
-                raise ModelError(
-                    f"The weights are not finite: {name} holds NaN or infinity. "
-                    "Load a checkpoint from before training diverged."
-                )
+        for name in _not_finite(module):
+            raise ModelError(
+                f"The weights are not finite: {name} holds NaN or infinity. "
+                "Load a checkpoint from before training diverged."
+            )
 
     @cached_property
     def input_size(self) -> tuple[int, int, int]:
@@ -215,3 +214,13 @@ class Model:
     def picture(self, pixels: Tensor) -> Image.Image:
         """An input ``[channel, height, width]`` as a picture to look at."""
         return picture_of(pixels, self.transform)
+
+
+def _not_finite(module: nn.Module) -> Iterator[str]:
+    """Parameters that are not finite, and buffers with NaN: an infinite one may be a bound."""
+    for name, parameter in module.named_parameters():
+        if not parameter.isfinite().all():
+            yield name
+    for name, buffer in module.named_buffers():
+        if buffer.isnan().any():
+            yield name

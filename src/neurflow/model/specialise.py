@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
+from math import isfinite
 
 import torch
 from torch import Tensor, fx
@@ -72,6 +73,7 @@ PRODUCTS = {
     row_products,
 }
 """affine while only one factor varies"""
+PADDING = {aten.constant_pad_nd.default, aten.pad.default}
 JOINTLY_AFFINE = {aten.add.Tensor, aten.sub.Tensor, aten.cat.default, aten.stack.default}
 
 
@@ -95,7 +97,14 @@ def _is_affine(node: fx.Node, inputs: Sequence[fx.Node]) -> bool:
         return False
     if node.target in PRODUCTS:
         return node.target is not aten.div.Tensor or node.args[0] is inputs[0]
+    if node.target in PADDING and not all(map(isfinite, _fill(node))):
+        return False  # no line can be drawn between infinities
     return node.target in AFFINE and node.args[0] is inputs[0]
+
+
+def _fill(node: fx.Node) -> list[float]:
+    """The number that a padding writes, if it is given."""
+    return [value for value in node.args[2:] if isinstance(value, int | float)]
 
 
 class Specialised:
