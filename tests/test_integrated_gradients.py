@@ -2,13 +2,19 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 from captum.attr import IntegratedGradients
 
 from neurflow import Model
 from neurflow.attribution import integrated_gradients
-from neurflow.attribution.integrated_gradients import gauss_legendre
+from neurflow.attribution.integrated_gradients import (
+    gauss_legendre,
+    graded_midpoints,
+    steep_gauss,
+    total_score,
+)
 from tests.networks import FAMILIES, Awkward, TwoLayer, settle
 from tests.reference import method
 from tests.test_graph import model_of
@@ -93,6 +99,51 @@ def test_points_and_weights_integrate_polynomials_exactly():
     assert weights.sum() == pytest.approx(1)
     for power in range(10):
         assert (weights * points**power).sum() == pytest.approx(1 / (power + 1))
+
+
+@pytest.mark.parametrize("rule", [gauss_legendre, graded_midpoints, steep_gauss])
+def test_every_rule_integrates(rule):
+    points, weights = rule(64)
+    assert (np.diff(points) > 0).all() and points[0] > 0 and points[-1] < 1
+    assert (weights > 0).all() and weights.sum() == pytest.approx(1)
+    assert (weights * np.exp(points)).sum() == pytest.approx(np.e - 1, rel=1e-3)
+
+
+def test_each_rule_is_good_at_what_it_is_for():
+    """A jump at 0.1, as of a ReLU; a step within a thousandth of the start, as of a layer norm."""
+
+    def error(rule, change, rate, steps=16):
+        points, weights = rule(steps)
+        return abs((weights * rate(points)).sum() - change)
+
+    jumps = np.linspace(0.02, 0.3, 29)
+    assert sum(
+        error(graded_midpoints, 1 - jump, lambda a, jump=jump: a > jump) for jump in jumps
+    ) < sum(error(gauss_legendre, 1 - jump, lambda a, jump=jump: a > jump) for jump in jumps)
+
+    def norm_rate(a, eps=1e-6):  # derivative of a / sqrt(a² + ε)
+        return eps / (a * a + eps) ** 1.5
+
+    change = 1 / np.sqrt(1 + 1e-6)
+    assert (
+        error(steep_gauss, change, norm_rate, 32)
+        < 0.02
+        < error(graded_midpoints, change, norm_rate, 32)
+    )
+
+
+@pytest.mark.parametrize("name", ["resnet18", "googlenet", "vit"])
+def test_the_total_is_known_without_going_back(name):
+    build, size = FAMILIES[name]
+    model = model_of(settle(build()), size)
+    layers = model.proposed_layers()
+    segment = model.segment(layers[-3], layers[-2])
+    x, held = observed(model, segment, torch.randn(3, 3, size, size))
+    found = integrated_gradients(segment, 2, x, held, steps=6)
+    total, change = total_score(segment, 2, x, held, steps=6)
+    rounding = 1e-5 * float(found.scores.abs().sum(1).max())
+    torch.testing.assert_close(total, found.scores.sum(1), rtol=1e-4, atol=rounding)
+    torch.testing.assert_close(change, found.change)
 
 
 def test_no_gradient_reaches_the_parameters():

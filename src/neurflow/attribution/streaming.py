@@ -6,8 +6,9 @@
 2. The scores of each pair are added up by target: |T| over ``V_a``, signed ``T`` over each ``V_a^i``,
    and the completeness gap. Nothing else is kept.
 3. With ``steps="auto"`` a look at some of a target's crops with few points tells how many it needs:
-   the completeness error falls about as 1/N. A target that turns out above the tolerance is
-   attributed again with more, up to the most that is tried.
+   the completeness error falls about as 1/N. Where the usual rule would need very many, another one
+   is looked at. A target that turns out above the tolerance is attributed again with more points, up
+   to the most that is tried.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from statistics import median
 from typing import Literal, Protocol
 
 import numpy as np
@@ -26,6 +28,7 @@ from neurflow.attribution.integrated_gradients import (
     gauss_legendre,
     graded_midpoints,
     integrated_gradients,
+    steep_gauss,
     total_score,
 )
 from neurflow.features import FeatureMaps
@@ -36,9 +39,12 @@ from neurflow.progress import Progress
 
 AUTO_STEPS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 """N that auto chooses from; the last is taken whatever its error"""
-PILOT_STEPS = 8
+PILOTS: tuple[tuple[Rule, int], ...] = ((graded_midpoints, 8), (steep_gauss, 16))
+"""rules that auto chooses from, and N of the look at each"""
 PILOT_EVERY = 3
-"""of how many crops one is looked at to tell how many points a target needs"""
+"""of how many crops one is looked at"""
+PILOT_POOR = 0.1
+"""median error of the targets above which the next rule is looked at"""
 
 
 class Exemplars(Protocol):
@@ -132,11 +138,13 @@ def attribute(
     stage = f"{segment.upper.name} → {segment.lower.name}"
     stream = partial(_stream, segment, place, features, minus, batch)
     auto = steps == "auto"
-    wanted = dict.fromkeys(concepts, PILOT_STEPS if steps == "auto" else steps)
-    if auto:
-        progress.start(f"{stage}, choosing N", len(wanted))
-        wanted = _plan(stream, Pairs.of(concepts, wanted, PILOT_EVERY), tolerance, progress)
-    measure = partial(_scores, rule=graded_midpoints if auto else gauss_legendre)
+    if steps == "auto":
+        progress.start(f"{stage}, choosing N", len(concepts))
+        rule, wanted = _plan(stream, concepts, tolerance)
+        progress.advance(len(concepts))
+    else:
+        rule, wanted = gauss_legendre, dict.fromkeys(concepts, steps)
+    measure = partial(_scores, rule=rule)
     found: dict[int, Scores] = {}
     while wanted:
         pairs = Pairs.of(concepts, wanted)
@@ -149,8 +157,9 @@ def attribute(
             progress.advance(len(part.crop))
         done = {a: total.scores(wanted[a]) for a, total in sums.items()}
         found |= done
-        more = {a: _enough(s.steps, s.completeness_error / tolerance) for a, s in done.items()}
-        wanted = {a: n for a, n in more.items() if auto and n > done[a].steps}
+        above = {a: s for a, s in done.items() if auto and s.completeness_error > tolerance}
+        more = {a: _enough(s.steps, s.completeness_error / tolerance) for a, s in above.items()}
+        wanted = {a: n for a, n in more.items() if n > done[a].steps}
     return {a: found[a] for a in concepts}
 
 
@@ -160,27 +169,32 @@ Measure = Callable[..., tuple[Tensor, Tensor]]
 
 def _plan(
     stream: Callable[[Pairs, Measure], Iterator[tuple[Pairs, tuple[np.ndarray, np.ndarray]]]],
-    pilot: Pairs,
+    concepts: Mapping[int, Exemplars],
     tolerance: float,
-    progress: Progress,
-) -> dict[int, int]:
-    """Target → N that should bring its completeness error under the tolerance."""
-    gap, moved = (dict.fromkeys(pilot.neuron.tolist(), 0.0) for _ in range(2))
-    for part, (total, change) in stream(pilot, partial(_totals, rule=graded_midpoints)):
-        for a, error, size in zip(
-            part.neuron.tolist(), np.abs(total - change), np.abs(change), strict=True
-        ):
-            gap[a] += error
-            moved[a] += size
-    progress.advance(len(gap))
-    errors = {a: gap[a] / moved[a] if moved[a] else 0.0 for a in gap}
-    return {a: _enough(PILOT_STEPS, error / tolerance) for a, error in errors.items()}
+) -> tuple[Rule, dict[int, int]]:
+    """The rule, and target → N that should bring its completeness error under the tolerance."""
+    best: tuple[float, Rule, dict[int, int]] | None = None
+    for rule, points in PILOTS:
+        pilot = Pairs.of(concepts, dict.fromkeys(concepts, points), PILOT_EVERY)
+        sums = {a: np.zeros(2) for a in concepts}
+        for part, (total, change) in stream(pilot, partial(_totals, rule=rule)):
+            for a, gap, moved in zip(
+                part.neuron.tolist(), np.abs(total - change), np.abs(change), strict=True
+            ):
+                sums[a] += gap, moved
+        errors = {a: gap / moved if moved else 0.0 for a, (gap, moved) in sums.items()}
+        usual = median(errors.values())
+        if best is None or usual < best[0]:
+            wanted = {a: _enough(points, error / tolerance) for a, error in errors.items()}
+            best = usual, rule, wanted
+        if usual <= PILOT_POOR:
+            break
+    assert best is not None
+    return best[1:]
 
 
 def _enough(steps: int, excess: float) -> int:
     """N that lowers an error that is ``excess`` times too large with ``steps`` points."""
-    if excess <= 1 and steps != PILOT_STEPS:
-        return steps
     return next((n for n in AUTO_STEPS if n >= steps * excess), AUTO_STEPS[-1])
 
 

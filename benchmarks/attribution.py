@@ -1,0 +1,209 @@
+"""One neuron's integrated gradients: captum against ours, side by side.
+
+For a block of each kind: the same crops, the same observed values, the same N = 50 points, and then
+auto steps at 1 % completeness. Each is run several times in turn; medians are told.
+
+    python -m benchmarks.attribution [--real FOLDER] [--only NAME] [--write]
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from captum.attr import IntegratedGradients
+from torch import Tensor
+
+from benchmarks.page import arguments, machine, publish, table
+from neurflow import Model, load_images, load_model
+from neurflow.attribution import integrated_gradients
+from neurflow.attribution.streaming import Scores, attribute
+from neurflow.crops import CropSet
+from neurflow.memory import Batch
+from neurflow.model import Segment
+from neurflow.model.network import Key
+from neurflow.progress import Silent
+
+STEPS = 50
+AT_ONCE = 64
+"""samples that captum runs at once; more are slower here"""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A segment of a kind, and one upper neuron of it."""
+
+    kind: str
+    network: str
+    lower: str
+    upper: str
+    neuron: int
+
+
+ENCODER = "encoder.layers.encoder_layer"
+BLOCKS = [
+    Block("basic", "resnet18", "layer4.0", "layer4.1", 185),
+    Block("basic", "resnet18", "layer3.0", "layer3.1", 100),
+    Block("basic, strided", "resnet18", "layer3.1", "layer4.0", 300),
+    Block("bottleneck", "resnet50", "layer4.1", "layer4.2", 700),
+    Block("bottleneck", "resnet50", "layer3.4", "layer3.5", 100),
+    Block("bottleneck, strided", "resnet50", "layer3.5", "layer4.0", 300),
+    Block("branch 1×1", "googlenet", "inception4d", "inception4e", 20),
+    Block("branch 3×3", "googlenet", "inception4d", "inception4e", 300),
+    Block("branch 3×3 of pooling", "googlenet", "inception4d", "inception4e", 800),
+    Block("inverted residual", "mobilenet_v2", "features.12", "features.13", 40),
+    Block("inverted residual, strided", "mobilenet_v2", "features.13", "features.14", 40),
+    Block("dense layers", "densenet121", "features.transition3", "features.denseblock4", 900),
+    Block("ConvNeXt", "convnext_tiny", "features.5.7", "features.5.8", 100),
+    Block(
+        "transformer",
+        "vit_b_32",
+        "encoder.layers.encoder_layer_9",
+        "encoder.layers.encoder_layer_10",
+        100,
+    ),
+]
+WEIGHTS = {
+    "resnet18": ("resnet18.pth", {}),
+    "resnet50": ("resnet50.pth", {}),
+    "mobilenet_v2": ("mobilenet_v2.safetensors", {"mean": 0.5, "std": 0.5}),
+}
+
+
+class Observed:
+    """``FeatureMaps`` of a few crops that are all there."""
+
+    def __init__(self, values: Mapping[Key, Tensor]) -> None:
+        self.values = values
+
+    def blocks(self, place: int, needed: np.ndarray) -> Iterator[np.ndarray]:
+        """All at once."""
+        yield needed
+
+    def take(self, place: int, numbers: np.ndarray) -> dict[Key, Tensor]:
+        """Some crops' values."""
+        return {key: value[torch.from_numpy(numbers)] for key, value in self.values.items()}
+
+
+@dataclass(frozen=True)
+class Exemplars:
+    """The crops, all of one meaning."""
+
+    crops: np.ndarray
+    meaning: np.ndarray
+
+
+def load(network: str, real: Path | None) -> Model:
+    """With real weights where there are some, else random ones."""
+    torch.manual_seed(0)
+    name, options = WEIGHTS.get(network, ("", {}))
+    weights = real / "weights" / name if real and name else "random"
+    return load_model(f"torchvision:{network}", weights, **(options if real else {}))
+
+
+def pixels(model: Model, count: int, real: Path | None) -> Tensor:
+    """Crops of real pictures, or noise."""
+    if real is None:
+        return torch.randn(count, *model.input_size, generator=torch.Generator().manual_seed(0))
+    images = load_images(real / "images" / "imagenet20" / "n02099601_golden_retriever", model)
+    crops = CropSet(images, [0], model.input_size[1:], (1.0, 0.5, 0.25))
+    return crops.pixels(np.arange(count))
+
+
+def captum(segment: Segment, neuron: int, values: Mapping[Key, Tensor]) -> Tensor:
+    """``[crop, lower neuron]`` by captum on the segment."""
+    x = next(iter(values.values()))
+    held = tuple(values[key] for key in segment.held)
+
+    def phi(z: Tensor, *others: Tensor) -> Tensor:
+        return segment.upper.pool(segment.run(z, others))[:, neuron]
+
+    explainer = IntegratedGradients(phi)
+    found = explainer.attribute(
+        x, n_steps=STEPS, internal_batch_size=AT_ONCE, additional_forward_args=held or None
+    )
+    return segment.lower.total(found)
+
+
+def timed(work: Callable[[], object]) -> tuple[float, object]:
+    """(seconds, result)."""
+    start = time.perf_counter()
+    result = work()
+    return time.perf_counter() - start, result
+
+
+def measure(block: Block, model: Model, images: Tensor, repeats: int) -> list[object]:
+    """A row of the table."""
+    segment = model.segment(block.lower, block.upper)
+    keys = list(segment.observed)
+    with torch.inference_mode():
+        seen = model.outputs(keys)(model.feed(images))
+    values = {key: value.clone() for key, value in zip(keys, seen, strict=True)}
+    x, count = next(iter(values.values())), len(images)
+    trunk = segment.specialised(block.neuron).trunk
+    kept = [values[key] for key in trunk] if values.keys() >= set(trunk) else []
+    held = [values[key] for key in segment.held]
+    ours = partial(integrated_gradients, segment, block.neuron, x, held, steps=STEPS, trunk=kept)
+    concept = {block.neuron: Exemplars(np.arange(count), np.zeros(count, dtype=int))}
+    auto = partial(attribute, segment, 0, concept, Observed(values), steps="auto", tolerance=0.01)
+    auto = partial(auto, batch=Batch(64, Silent()), progress=Silent())
+    other = partial(captum, segment, block.neuron, values)
+    ours(), auto()  # graphs are made at first use
+    times: dict[str, list[float]] = {"captum": [], "ours": [], "auto": []}
+    for _ in range(repeats):
+        for name, work in (("captum", other), ("ours", ours), ("auto", auto)):
+            seconds, result = timed(work)
+            times[name].append(seconds)
+            if name == "captum":
+                expected = result
+            elif name == "ours":
+                scores = result.scores  # type: ignore[attr-defined]
+                difference = float((scores - expected).abs().max() / expected.abs().max())
+            else:
+                chosen: Scores = result[block.neuron]  # type: ignore[index]
+    seconds = {name: median(values) for name, values in times.items()}
+    return [
+        f"{block.kind}: {block.network} {block.lower} → {block.upper}",
+        f"{seconds['captum']:.2f}",
+        f"{seconds['ours']:.3f}",
+        f"{seconds['captum'] / seconds['ours']:.1f}×",
+        f"{difference:.0e}",
+        f"{seconds['auto']:.3f}",
+        f"{seconds['captum'] / seconds['auto']:.1f}×",
+        chosen.steps,
+        f"{chosen.completeness_error:.2%}",
+    ]
+
+
+def main() -> None:
+    """Measure all blocks."""
+    parser = arguments(__doc__)
+    parser.add_argument("--only", default="", help="blocks whose network contains this")
+    parser.add_argument("--crops", type=int, default=24)
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    head = ["block", "captum s", "ours s", "ratio", "difference", "auto s", "ratio", "N", "error"]
+    rows: list[list[object]] = []
+    for block in BLOCKS:
+        if options.only in block.network:
+            model = load(block.network, options.real)
+            images = pixels(model, options.crops, options.real)
+            rows.append(measure(block, model, images, options.repeats))
+            print(*rows[-1], flush=True)
+    weights = "ResNets and MobileNetV2 with trained weights" if options.real else "random weights"
+    text = (
+        f"{machine()} {options.crops} crops, N = {STEPS}, medians of {options.repeats} runs in turn; "
+        f"{weights}.\n\n{table(head, rows)}"
+    )
+    publish("attribution", text, write=options.write)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""A whole circuit against one forward pass over the same crops.
+
+The floor is a forward pass: cutting the crops out and running the plain module on them, in batches.
+It is measured before and after the discovery, in the same process.
+
+    python -m benchmarks.discovery --real FOLDER [--network resnet50] [--images 10] [--write]
+"""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+
+import torch
+
+from benchmarks.attribution import load
+from benchmarks.page import arguments, machine, publish, table
+from neurflow import Config, discover, load_images
+from neurflow.circuit import Circuit
+from neurflow.crops import CropSet
+from neurflow.images import Images
+from neurflow.model import Model
+
+LAYERS = {
+    "resnet18": ["layer2.1", "layer3.0", "layer3.1", "layer4.0", "layer4.1", "fc"],
+    "resnet50": [
+        "layer2.3",
+        *(f"layer3.{i}" for i in range(6)),
+        *(f"layer4.{i}" for i in range(3)),
+        "fc",
+    ],
+}
+BATCH = 64
+
+
+class Stages:
+    """Seconds of each stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._now, self._since = "start", time.perf_counter()
+
+    def start(self, stage: str, total: int) -> None:
+        """The stage before is over."""
+        now = time.perf_counter()
+        self.seconds[self._now] = self.seconds.get(self._now, 0) + now - self._since
+        self._now, self._since = stage.split(",")[0], now
+
+    def advance(self, count: int = 1) -> None:
+        """Nothing to do."""
+
+    def note(self, text: str) -> None:
+        """Shown at once."""
+        print(text)
+
+
+def forward(model: Model, images: Images, circuit: Circuit) -> float:
+    """Seconds of one plain forward pass over the circuit's crops."""
+    wanted = [image.name for image in circuit.images]
+    chosen = [i for i, ref in enumerate(images.refs) if ref.name in wanted]
+    crops = CropSet(images, chosen, model.input_size[1:], circuit.config.granularities)
+    start = time.perf_counter()
+    for image in range(len(chosen)):
+        with torch.inference_mode():
+            model.module(model.feed(crops.pixels(crops.of_image(image))))
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Discover and compare."""
+    parser = arguments(__doc__)
+    parser.add_argument("--network", choices=LAYERS, default="resnet18")
+    parser.add_argument("--images", type=int, help="at most so many; default all correct ones")
+    parser.add_argument("--steps", default="auto")
+    parser.add_argument("--memory", default="2GB")
+    options = parser.parse_args()
+    if options.real is None:
+        parser.error("--real FOLDER is needed: the ratio depends on trained weights and pictures")
+    torch.set_num_threads(options.threads)
+    model = load(options.network, options.real)
+    folder = options.real / "images" / "imagenet20" / "n02099601_golden_retriever"
+    images = load_images(folder, model)
+    steps = options.steps if options.steps == "auto" else int(options.steps)
+    stages = Stages()
+    start = time.perf_counter()
+    circuit = discover(
+        model,
+        images,
+        "golden retriever",
+        LAYERS[options.network],
+        Config(steps=steps),
+        max_images=options.images,
+        memory=options.memory,
+        progress=stages,
+    )
+    seconds = time.perf_counter() - start
+    stages.start("", 0)
+    floor = median(forward(model, images, circuit) for _ in range(3))
+    targets = sum(len(layer.neurons) for layer in circuit.layers[1:])
+    errors = [n.completeness_error or 0 for layer in circuit.layers for n in layer.neurons.values()]
+    rows = [[name, f"{s:.1f}", f"{s / floor:.2f}×"] for name, s in stages.seconds.items()]
+    rows.append(["**whole discovery**", f"{seconds:.1f}", f"**{seconds / floor:.2f}×**"])
+    text = (
+        f"{machine()} {options.network}, golden retriever, {len(circuit.images)} images, "
+        f"{circuit.crop_count} crops, {targets} targets, steps {steps}, memory {options.memory}; "
+        f"worst completeness error {max(errors):.2%}. One forward pass over the crops: {floor:.1f} s "
+        f"(median of 3).\n\n{table(['stage', 's', 'forward passes'], rows)}"
+    )
+    publish(f"discovery {options.network}", text, write=options.write)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Sections of ``docs/performance.md``, each written by the benchmark that measured it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import platform
+import re
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import torch
+
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """A command line with what all benchmarks take."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="keep the result in docs/performance.md"
+    )
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--real", type=Path, help="folder with weights/ and images/ of real networks"
+    )
+    return parser
+
+
+def machine(device: str = "cpu") -> str:
+    """Where and with what it was measured."""
+    packages = ("torch", "torchvision", "captum")
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
+    place = torch.cuda.get_device_name(device) if device.startswith("cuda") else _processor()
+    return f"{date.today()}: {place}, {torch.get_num_threads()} threads, {versions}."
+
+
+def _processor() -> str:
+    try:
+        info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor() or platform.machine()
+    name = re.search(r"model name\s*: (.*)", info)
+    return name[1] if name else platform.machine()
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table, numbers to the right."""
+    lines = [" | ".join(head), " | ".join(["---", *["---:"] * (len(head) - 1)])]
+    lines += [" | ".join(map(str, row)) for row in rows]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def publish(name: str, text: str, *, write: bool) -> None:
+    """Print a section, and put it where ``docs/performance.md`` has its place."""
+    print(text)
+    if not write:
+        return
+    page = PAGE.read_text(encoding="utf-8")
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, rest = page.split(begin)
+    after = rest.split(end)[1]
+    PAGE.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
