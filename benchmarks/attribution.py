@@ -8,6 +8,7 @@ auto steps at 1 % completeness. Each is run several times in turn; medians are t
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from statistics import median
 import numpy as np
 import torch
 from captum.attr import IntegratedGradients
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.page import arguments, machine, publish, table
 from neurflow import Model, load_images, load_model
@@ -116,19 +117,27 @@ def pixels(model: Model, count: int, real: Path | None) -> Tensor:
     return crops.pixels(np.arange(count))
 
 
-def captum(segment: Segment, neuron: int, values: Mapping[Key, Tensor]) -> Tensor:
-    """``[crop, lower neuron]`` by captum on the segment."""
-    x = next(iter(values.values()))
-    held = tuple(values[key] for key in segment.held)
+def captum(segment: Segment, plain: nn.Module, neuron: int, values: Mapping[Key, Tensor]) -> Tensor:
+    """``[crop, lower neuron]`` by captum on the block as PyTorch has it."""
+    x = next(iter(values.values())).contiguous()
+    held = tuple(values[key].contiguous() for key in segment.held)
 
     def phi(z: Tensor, *others: Tensor) -> Tensor:
-        return segment.upper.pool(segment.run(z, others))[:, neuron]
+        return segment.upper.pool(plain(z, len(z), *others))[:, neuron]
 
     explainer = IntegratedGradients(phi)
     found = explainer.attribute(
         x, n_steps=STEPS, internal_batch_size=AT_ONCE, additional_forward_args=held or None
     )
     return segment.lower.total(found)
+
+
+def in_default_layout(segment: Segment) -> nn.Module:
+    """The segment's module with weights in PyTorch's default layout; ours are channels last."""
+    module = copy.deepcopy(segment.module)  # type: ignore[attr-defined]
+    for value in module.buffers():
+        value.data = value.contiguous()
+    return module
 
 
 def timed(work: Callable[[], object]) -> tuple[float, object]:
@@ -153,7 +162,7 @@ def measure(block: Block, model: Model, images: Tensor, repeats: int) -> list[ob
     concept = {block.neuron: Exemplars(np.arange(count), np.zeros(count, dtype=int))}
     auto = partial(attribute, segment, 0, concept, Observed(values), steps="auto", tolerance=0.01)
     auto = partial(auto, batch=Batch(64, Silent()), progress=Silent())
-    other = partial(captum, segment, block.neuron, values)
+    other = partial(captum, segment, in_default_layout(segment), block.neuron, values)
     ours(), auto()  # graphs are made at first use
     times: dict[str, list[float]] = {"captum": [], "ours": [], "auto": []}
     for _ in range(repeats):

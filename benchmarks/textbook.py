@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ def textbook(module: nn.Module, pixels: Tensor, target: int) -> Cores:
     found: Cores = {}
     targets: Sequence[int] = [target]
     names = [*LAYERS, "fc"]
-    for lower, upper in reversed(list(zip(names, names[1:], strict=False))):
+    for lower, upper in reversed(list(pairwise(names))):
         block = head if upper == "fc" else module.get_submodule(upper)
         below, above = outputs(module, lower, pixels), outputs(module, upper, pixels)
         phi = above.flatten(2).mean(2) if above.ndim > 2 else above
