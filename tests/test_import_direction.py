@@ -31,7 +31,9 @@ TIERS: tuple[frozenset[str], ...] = tuple(
 )
 """from the ground up: a module imports from its own tier and from those before it"""
 
-SHARED = frozenset(["circuit", "storage", "integrity", "progress", "tables", "workspace"])
+SHARED = frozenset(
+    ["circuit", "evidence", "integrity", "label_file", "progress", "storage", "tables", "workspace"]
+)
 """for all from ``model`` up; they stand on each other, ``config`` and ``errors`` alone"""
 
 OUTWARD = frozenset(

@@ -32,6 +32,7 @@ from pydantic import (
 
 from neurflow.config import Config
 from neurflow.errors import LayerError, RequestError, near
+from neurflow.evidence import Evidence, Rejected
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -186,7 +187,13 @@ class NeuronGroup(_Frozen):
     crops: tuple[Crop, ...]
     """the group's crops, those that most members share first, then the strongest"""
     label: str | None = None
+    """a few words for what its crops share"""
     caption: str | None = None
+    """the same in a sentence"""
+    evidence: Evidence | None = None
+    """who gave the label and how far to trust it"""
+    rejected: tuple[Rejected, ...] = ()
+    """labels that a person refused"""
 
 
 class CircuitLayer(_Frozen):
