@@ -4,11 +4,11 @@ A label is a claim. Its evidence goes wherever it goes, and a reader sees at onc
 tell the group's crops from others::
 
     Evidence
-    ├── who and when: source, author, time, pinned
+    ├── who and when: source, author, time, pin
     ├── what was said: confidence, features, combination; for zero-shot labels the best words
     ├── shown: the crops that the labeler saw
     ├── validation: Validation     on crops that it did not see, among random and hard ones
-    └── concepts: ConceptCheck     on pictures of named concepts (CoSy)
+    └── concept: ConceptCheck      on pictures of named concepts (CoSy)
 
 All text may come from a model that looked at a hostile picture, or from a stranger's file: it is
 cleaned and cut to size as it enters.
@@ -132,6 +132,19 @@ class ConceptCheck(_Frozen):
     """the concept in first place"""
 
 
+class Mark(_Frozen):
+    """A person's say, and when."""
+
+    author: Named
+    time: AwareDatetime
+
+
+class Rejected(Mark):
+    """A label that a person refused; no machine may propose it again."""
+
+    label: Named
+
+
 class Evidence(_Frozen):
     """Where a label comes from and what speaks for it."""
 
@@ -140,8 +153,8 @@ class Evidence(_Frozen):
     author: Named
     """name of the model or of the person"""
     time: AwareDatetime
-    pinned: bool = False
-    """no machine may change the label"""
+    pin: Mark | None = None
+    """who said that no machine may change the label"""
     confidence: Share | None = None
     """the labeler's own, which is no evidence; what it is worth, the validation tells"""
     features: Annotated[tuple[Short, ...], Field(max_length=8)] = ()
@@ -151,7 +164,12 @@ class Evidence(_Frozen):
     shown: Annotated[tuple[Count, ...], Field(max_length=256)] = ()
     """positions in ``NeuronGroup.crops``"""
     validation: Validation | None = None
-    concepts: ConceptCheck | None = None
+    concept: ConceptCheck | None = None
+
+    @property
+    def pinned(self) -> bool:
+        """Whether no machine may change the label."""
+        return self.pin is not None
 
     @property
     def margin(self) -> float | None:
@@ -166,14 +184,6 @@ class Evidence(_Frozen):
         return None if self.validation.beats_chance else "does not beat chance"
 
 
-class Rejected(_Frozen):
-    """A label that a person refused; no machine may propose it again."""
-
-    label: Named
-    author: Named
-    time: AwareDatetime
-
-
 def evidence_data(evidence: Evidence | None) -> dict[str, Any] | None:
     """Evidence as plain data for JSON, with the verdicts spelt out."""
     if evidence is None:
@@ -182,4 +192,4 @@ def evidence_data(evidence: Evidence | None) -> dict[str, Any] | None:
     if evidence.validation:
         data["validation"]["beats_chance"] = evidence.validation.beats_chance
         data["validation"]["beats_constant"] = evidence.validation.beats_constant
-    return data | {"margin": evidence.margin, "doubt": evidence.doubt}
+    return data | {"pinned": evidence.pinned, "margin": evidence.margin, "doubt": evidence.doubt}

@@ -237,7 +237,7 @@ class _Work:
                 raise LabelFailed("the result has no pictures of its crops")
             answer = self.labeler.label(self._request(group, chosen))
             group = self._named(id, answer, chosen)
-        if self.settings.validated and group.label:
+        if self.settings.validated and group.label and group.evidence:
             self._validated(group, chosen)
 
     def _request(self, group: NeuronGroup, chosen: Sample) -> LabelRequest:
@@ -330,8 +330,8 @@ def by_hand(group: NeuronGroup) -> bool:
     """Whether a machine must leave the label as it is: a person gave or pinned it."""
     evidence = group.evidence
     if evidence is None:
-        return group.label is not None  # from a circuit made elsewhere; somebody's choice
-    return evidence.pinned or (evidence.source == "person" and group.label is not None)
+        return group.label is not None  # written into the circuit by a program of somebody's
+    return evidence.pinned or evidence.source == "person"
 
 
 def with_validation(stored: NeuronGroup, judged: NeuronGroup, found: Validation) -> NeuronGroup:

@@ -24,6 +24,7 @@ from itertools import chain
 import numpy as np
 
 from neurflow.circuit import Circuit
+from neurflow.errors import WorkError
 from neurflow.evidence import CONFIDENCE, Constant, Interval, Validation
 from neurflow.labels.labeler import JudgeRequest, Labeler
 from neurflow.labels.sampling import Sample, picture
@@ -68,7 +69,10 @@ def validate(
     def scores(text: str, sentence: str | None) -> np.ndarray:
         answered = np.asarray(judge.judge(JudgeRequest(text, sentence, pictures)), dtype=float)
         if answered.shape != order.shape or not ((answered >= 0) & (answered <= 1)).all():
-            raise ValueError(f"a judge gives {len(order)} scores from 0 to 1, not {answered}")
+            raise WorkError(
+                f"{judge.name} must judge {len(order)} crops by numbers from 0 to 1; it gives "
+                f"{len(answered)} numbers from {answered.min():g} to {answered.max():g}."
+            )
         restored = np.empty(len(order))
         restored[order] = answered
         return restored
@@ -83,7 +87,7 @@ def validate(
         against = Constant(
             text=constant,
             accuracy=wilson(float(np.mean((plain >= PICKED) == truth)), len(truth)),
-            auprc=wilson(average_precision(truth, plain), int(truth.sum())),
+            auprc=wilson(float(average_precision(truth, plain)), int(truth.sum())),
             gain=gain(truth, given, plain, rng),
         )
     return Validation(
@@ -92,7 +96,7 @@ def validate(
         random=len(sample.random),
         hard=len(sample.hard),
         accuracy=wilson(float(np.mean(picked == truth)), len(truth)),
-        auprc=wilson(average_precision(truth, given), int(truth.sum())),
+        auprc=wilson(float(average_precision(truth, given)), int(truth.sum())),
         chance=chance(truth, given, rng),
         found=float(kinds[0].mean()),
         random_rejected=float(1 - kinds[1].mean()) if len(kinds[1]) else None,
@@ -101,19 +105,25 @@ def validate(
     )
 
 
-def average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Area under the precision-recall curve: precision at each recall, summed over its steps.
+def average_precision(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Area under the precision-recall curve: mean precision at the group's crops.
 
     Args:
-        truth: ``[crop]`` bool, at least one True.
-        scores: ``[crop]``; crops of equal score enter together, so equal scores give the share of
-            True and no order among them matters.
+        truth: ``[..., crop]`` bool, at least one True.
+        scores: ``[..., crop]``; crops of equal score enter together, so equal scores give the share
+            of True, and no order among them matters.
+
+    Returns:
+        ``[...]``
     """
-    order = np.argsort(-scores, kind="stable")
-    hits = np.cumsum(truth[order])
-    last = np.append(np.diff(scores[order]) != 0, True)  # of its score
-    precision = hits[last] / (np.flatnonzero(last) + 1)
-    return float(np.sum(np.diff(hits[last], prepend=0) * precision) / hits[-1])
+    truth, scores = np.broadcast_arrays(truth, scores)
+    order = np.argsort(-scores, axis=-1, kind="stable")
+    truth, scores = (np.take_along_axis(array, order, -1) for array in (truth, scores))
+    hits, places = np.cumsum(truth, -1), np.arange(truth.shape[-1])
+    is_last = np.append(np.diff(scores) != 0, np.ones_like(truth[..., :1]), -1)  # of its score
+    last = np.minimum.accumulate(np.where(is_last, places, places[-1])[..., ::-1], -1)[..., ::-1]
+    precision = np.take_along_axis(hits, last, -1) / (last + 1)
+    return (precision * truth).sum(-1) / hits[..., -1]
 
 
 def wilson(share: float, n: int) -> Interval:
@@ -126,7 +136,7 @@ def wilson(share: float, n: int) -> Interval:
 
 def chance(truth: np.ndarray, scores: np.ndarray, rng: np.random.Generator) -> Interval:
     """AUPRC of the same scores dealt out at random: mean and central 95 %."""
-    dealt = [average_precision(rng.permutation(truth), scores) for _ in range(REPEATS)]
+    dealt = average_precision(rng.permuted(np.tile(truth, (REPEATS, 1)), axis=1), scores)
     low, high = np.percentile(dealt, [TAIL, 100 - TAIL])
     return Interval(float(np.mean(dealt)), float(low), float(high))
 
@@ -135,15 +145,16 @@ def gain(
     truth: np.ndarray, scores: np.ndarray, other: np.ndarray, rng: np.random.Generator
 ) -> Interval:
     """AUPRC of ``scores`` less that of ``other``; the bootstrap draws each kind of crop by itself."""
-    value = average_precision(truth, scores) - average_precision(truth, other)
-    yes, no = np.flatnonzero(truth), np.flatnonzero(~truth)
-    drawn = []
-    for _ in range(REPEATS):
-        rows = np.concatenate([rng.choice(yes, len(yes)), rng.choice(no, len(no))])
-        drawn.append(
-            average_precision(truth[rows], scores[rows])
-            - average_precision(truth[rows], other[rows])
-        )
+
+    def difference(rows: np.ndarray) -> np.ndarray:
+        one, two = (average_precision(truth[rows], given[rows]) for given in (scores, other))
+        return one - two
+
+    value = float(difference(np.arange(len(truth))))
+    kinds = (np.flatnonzero(truth), np.flatnonzero(~truth))
+    drawn = difference(
+        np.concatenate([rng.choice(kind, (REPEATS, len(kind))) for kind in kinds], 1)
+    )
     low, high = np.percentile(drawn, [TAIL, 100 - TAIL])
     return Interval(value, float(low), float(high))
 

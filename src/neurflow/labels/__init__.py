@@ -1,0 +1,50 @@
+"""Concept labelling: words for groups, and how far to trust them."""
+
+from neurflow.labels.budget import Budget, BudgetSpent, Prices
+from neurflow.labels.cache import Cache
+from neurflow.labels.chat import ChatLabeler, Rehearsal
+from neurflow.labels.labeler import (
+    JudgeRequest,
+    LabelAnswer,
+    Labeler,
+    LabelFailed,
+    LabelRequest,
+    NoPictures,
+)
+from neurflow.labels.labelling import (
+    LabelsIncomplete,
+    Outcome,
+    Settings,
+    label,
+    label_groups,
+)
+from neurflow.labels.openai_client import OpenAIChat
+from neurflow.labels.search import Match, find
+from neurflow.labels.summary import summary
+from neurflow.labels.zero_shot import ClipLabeler, read_vocabulary
+
+__all__ = [
+    "Budget",
+    "BudgetSpent",
+    "Cache",
+    "ChatLabeler",
+    "ClipLabeler",
+    "JudgeRequest",
+    "LabelAnswer",
+    "LabelFailed",
+    "LabelRequest",
+    "Labeler",
+    "LabelsIncomplete",
+    "Match",
+    "NoPictures",
+    "OpenAIChat",
+    "Outcome",
+    "Prices",
+    "Rehearsal",
+    "Settings",
+    "find",
+    "label",
+    "label_groups",
+    "read_vocabulary",
+    "summary",
+]
