@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
 
 import numpy as np
 from pydantic import (
@@ -234,6 +234,12 @@ class Circuit(_Frozen):
     @cached_property
     def _groups(self) -> dict[str, NeuronGroup]:
         return {group.id: group for layer in self.layers for group in layer.groups}
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other values; it looks its groups up anew."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("_groups", None)
+        return copy
 
     def layer(self, name: str) -> CircuitLayer:
         """The layer called ``name``; ``LayerError`` with near names if there is none."""

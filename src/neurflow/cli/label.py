@@ -1,4 +1,4 @@
-"""``neurflow label``: words for groups, by a model, by a vocabulary or by hand, and what they are worth."""
+"""``neurflow label``: words for groups, by a model, a vocabulary or by hand, and their worth."""
 
 from __future__ import annotations
 
@@ -59,7 +59,11 @@ def label(
     ] = None,
     sheet: Annotated[
         bool,
-        _option(help="Send one picture a request, for servers that take no more.", panel=_MODEL),
+        _option(
+            "--sheet",
+            help="Send one picture a request, for servers that take no more.",
+            panel=_MODEL,
+        ),
     ] = False,
     workers: Annotated[
         int, _option(min=1, help="Requests under way at the same time.", panel=_MODEL, shown=True)
@@ -94,7 +98,8 @@ def label(
         float | None, _option(min=0, help="Tokens to use at most, in and out.", panel=_BUDGET)
     ] = None,
     dry_run: Annotated[
-        bool, _option(help="Estimate what it would cost, and send nothing.", panel=_BUDGET)
+        bool,
+        _option("--dry-run", help="Estimate what it would cost, and send nothing.", panel=_BUDGET),
     ] = False,
     clip: Annotated[
         str | None,
@@ -153,9 +158,12 @@ def label(
     held_out: Annotated[
         int, _option(min=1, help="Crops kept from it, for the validation.", shown=True)
     ] = 12,
-    no_validation: Annotated[bool, _option(help="Do not validate the labels.")] = False,
+    no_validation: Annotated[
+        bool, _option("--no-validation", help="Do not validate the labels.")
+    ] = False,
     no_constant: Annotated[
-        bool, _option(help="Do not compare them with the target's name as a label.")
+        bool,
+        _option("--no-constant", help="Do not compare them with the target's name as a label."),
     ] = False,
     concepts: Annotated[
         Path | None,
@@ -471,7 +479,8 @@ def _finish(
     ui.result(data, *labels_text(circuit, chosen, total))
     if used.requests:
         ui.note(
-            f"Sent {used.requests:,} requests: {used.tokens_in:,.0f} tokens in, {used.tokens_out:,.0f} out."
+            f"Sent {used.requests:,} requests: {used.tokens_in:,.0f} tokens in, "
+            f"{used.tokens_out:,.0f} out."
         )
     if outcome and outcome.stopped:
         raise outcome.stopped

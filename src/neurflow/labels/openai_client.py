@@ -66,8 +66,8 @@ class OpenAIChat:
         answer_tokens: longest answer; models that think before they answer need room for it.
 
     Raises:
-        RequestError: the ``openai`` package is not installed, or there is no key for OpenAI's own
-            service.
+        RequestError: the ``openai`` package is not installed, or the address is none. A missing
+            key is told with the first question: an estimate needs none.
     """
 
     def __init__(
@@ -83,13 +83,8 @@ class OpenAIChat:
         answer_tokens: int = 2000,
     ) -> None:
         openai = _openai()
-        self._key = os.environ.get(key, "")
-        if not self._key and base_url is None:
-            raise RequestError(
-                f"There is no key in the environment variable {key}. Set it, name another with "
-                "--key-env, or give the address of a server of your own: "
-                "--base-url http://localhost:11434/v1"
-            )
+        self._key_name, self._key = key, os.environ.get(key, "")
+        self._needs_key = base_url is None
         self.name = clean(model, 80)
         try:
             self._client = openai.OpenAI(
@@ -107,6 +102,12 @@ class OpenAIChat:
     def complete(self, question: Question) -> Reply:
         """Answer a question, trying again where that may help; see ``Chat``."""
         openai = _openai()
+        if not self._key and self._needs_key:
+            raise RequestError(
+                f"There is no key in the environment variable {self._key_name}. Set it, name "
+                "another with --key-env, or give the address of a server of your own: "
+                "--base-url http://localhost:11434/v1"
+            )
         attempt = 0
         while True:
             try:
@@ -194,7 +195,7 @@ class OpenAIChat:
         if status in (401, 403):
             raise RequestError(
                 f"{self._where} refuses the key ({status}: {said}). The key comes from the "
-                f"environment variable {KEY}, or the one given to --key-env."
+                f"environment variable {self._key_name}; --key-env names another."
             )
         if status == 404:
             raise RequestError(
