@@ -282,6 +282,12 @@ class Circuit(_Frozen):
 
         return to_networkx(self)
 
+    def to_graphml(self, path: Any) -> None:
+        """Write the concept circuit as GraphML; see ``neurflow.tables.to_graphml``."""
+        from neurflow.tables import to_graphml
+
+        to_graphml(self, path)
+
     def to_frames(self) -> dict[str, pd.DataFrame]:
         """The circuit as pandas tables; see ``neurflow.tables.to_frames``."""
         from neurflow.tables import to_frames

@@ -43,7 +43,7 @@ def labels_text(
             found = group.evidence.validation if group.evidence else None
             table.add_row(
                 Text(plain(group.id)),
-                label_words(group),
+                Text(plain(group.label), style="italic"),
                 f"{found.accuracy.value:.2f}" if found else "",
                 f"{found.auprc.value:.2f}" if found else "",
                 Text(verdict(group.evidence), style=_style(group.evidence)),
@@ -64,9 +64,11 @@ def labels_text(
 
 
 def label_words(group: NeuronGroup) -> Text:
-    """A group's label; one that may not be believed is marked."""
-    doubtful = group.evidence is not None and group.evidence.doubt == "does not beat chance"
-    return Text(plain(group.label or ""), style="dim italic" if doubtful else "italic")
+    """A group's label; one that does not beat chance is marked so."""
+    words = Text(plain(group.label or ""), style="italic")
+    if group.evidence and group.evidence.validation and group.evidence.doubt:
+        words.append(f" ({group.evidence.doubt})", style="not italic yellow")
+    return words
 
 
 def verdict(evidence: Evidence | None) -> str:
