@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from neurflow.circuit import (
     Circuit,
@@ -26,6 +25,7 @@ from neurflow.config import Config
 from neurflow.demo.pictures import SIZE, Picture, dataset
 from neurflow.labels import ChatLabeler, OpenAIChat
 from neurflow.labels.cache import Cache
+from tests.cli.conftest import neurflow  # noqa: F401  (the fixture that runs a command line)
 from tests.labels.server import KEY, ChatServer, chat_server
 
 PARTS = {"early": ("wheel", "petal", "cap"), "late": ("stamp", "envelope", "gill")}
@@ -130,9 +130,3 @@ def ask(server: ChatServer, tmp_path) -> Callable[..., ChatLabeler]:
         return ChatLabeler(chat, Cache(tmp_path / "cache") if cached else None, sheet=sheet)
 
     return made
-
-
-def is_same(one: Image.Image, other: Image.Image) -> bool:
-    """Whether two pictures show the same, but for compression."""
-    a, b = (np.asarray(p.convert("RGB").resize((16, 16)), float) for p in (one, other))
-    return float(np.abs(a - b).mean()) < 4

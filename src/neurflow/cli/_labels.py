@@ -37,15 +37,19 @@ def labels_text(
     table.add_column("label", overflow="fold", ratio=1)
     table.add_column("accuracy", justify="right", no_wrap=True)
     table.add_column("AUPRC", justify="right", no_wrap=True)
+    checked = any(g.evidence and g.evidence.concept for g in _groups(circuit, chosen))
+    table.add_column("pictures" if checked else "", justify="right", no_wrap=True)
     table.add_column("")
     for group in _groups(circuit, chosen):
         if group.label:
             found = group.evidence.validation if group.evidence else None
+            check = group.evidence.concept if group.evidence else None
             table.add_row(
                 Text(plain(group.id)),
                 Text(plain(group.label), style="italic"),
                 f"{found.accuracy.value:.2f}" if found else "",
                 f"{found.auprc.value:.2f}" if found else "",
+                f"{check.auc.value:.2f}" if check else "",
                 Text(verdict(group.evidence), style=_style(group.evidence)),
             )
     yield table

@@ -24,6 +24,8 @@ LAYERS = ("stem", "block1", "block2", "block3", "block4", "head")
 WIDTHS = (16, 32, 48, 64, 96)
 """channels of ``stem`` and of the blocks"""
 WEIGHTS = "weights.safetensors"
+REFERENCE = "the demo network"
+"""what results call it"""
 
 
 class Block(nn.Module):
@@ -96,5 +98,5 @@ def demo_model() -> Model:
         load_demo_network(),
         transform=demo_transform(),
         class_names=CLASSES,
-        reference="the demo network",
+        reference=REFERENCE,
     )

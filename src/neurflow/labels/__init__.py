@@ -1,8 +1,9 @@
 """Concept labelling: words for groups, and how far to trust them."""
 
+from neurflow.labels import manual
 from neurflow.labels.budget import Budget, BudgetSpent, Prices
 from neurflow.labels.cache import Cache
-from neurflow.labels.chat import ChatLabeler, Rehearsal
+from neurflow.labels.chat import ChatLabeler
 from neurflow.labels.labeler import (
     JudgeRequest,
     LabelAnswer,
@@ -19,6 +20,7 @@ from neurflow.labels.labelling import (
     label_groups,
 )
 from neurflow.labels.openai_client import OpenAIChat
+from neurflow.labels.rehearsal import rehearse
 from neurflow.labels.search import Match, find
 from neurflow.labels.summary import summary
 from neurflow.labels.zero_shot import ClipLabeler, read_vocabulary
@@ -40,11 +42,12 @@ __all__ = [
     "OpenAIChat",
     "Outcome",
     "Prices",
-    "Rehearsal",
     "Settings",
     "find",
     "label",
     "label_groups",
+    "manual",
     "read_vocabulary",
+    "rehearse",
     "summary",
 ]

@@ -4,8 +4,6 @@
 2. Otherwise the chat is asked. An answer that is no JSON of the schema is shown back to the model
    with what is wrong with it, ``REPAIRS`` times; then this group has failed.
 3. A usable answer, and a refusal, is kept by the question's digest.
-
-``Rehearsal`` is a chat that sends nothing and counts what would be sent.
 """
 
 from __future__ import annotations
@@ -20,7 +18,6 @@ from typing import Protocol, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from neurflow.evidence import clean
-from neurflow.labels.budget import PICTURE_TOKENS, Budget, Usage, estimate
 from neurflow.labels.cache import Cache, Kept
 from neurflow.labels.labeler import (
     JudgeRequest,
@@ -74,7 +71,7 @@ class ChatLabeler:
 
     def __init__(self, chat: Chat, cache: Cache | None = None, *, sheet: bool = False) -> None:
         self.chat, self.cache, self.sheet = chat, cache, sheet
-        self.name = chat.name
+        self.name, self.identity = chat.name, chat.identity
         self._asking: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def label(self, request: LabelRequest) -> LabelAnswer:
@@ -87,7 +84,7 @@ class ChatLabeler:
         return self._ask(question, lambda text: _read_scores(text, len(request.pictures)))
 
     def _ask(self, question: Question, read: Callable[[str], Answer]) -> Answer:
-        key = digest(self.chat.identity, question.digest)
+        key = digest(self.identity, question.digest)
         with self._asking[key]:  # the same question is asked once, by however many threads
             kept = self.cache.get(key) if self.cache else None
             if kept and kept.refused:
@@ -124,29 +121,6 @@ class ChatLabeler:
                 raise _refused(self.name, reply.text)
             return answer
         raise LabelFailed(f"{self.name} gives no usable answer: {problem}.")
-
-
-class Rehearsal:
-    """A chat that sends nothing: counts what would be sent, and answers anything.
-
-    Attributes:
-        used: the estimate.
-    """
-
-    def __init__(self, name: str, identity: str, picture_tokens: int = PICTURE_TOKENS) -> None:
-        self.name, self.identity, self._picture_tokens = name, identity, picture_tokens
-        self.used = Usage()
-        self._lock = threading.Lock()
-
-    def complete(self, question: Question) -> Reply:
-        """A made-up answer of usual length."""
-        with self._lock:
-            self.used += estimate(question, self._picture_tokens)
-        return Reply(question.answer, final=False)
-
-    def cost(self, budget: Budget) -> float:
-        """The estimate in the budget's currency."""
-        return self.used.cost(budget.prices)
 
 
 class _Score(BaseModel):

@@ -98,6 +98,14 @@ def _can_be_read(images: Images, index: int, progress: Progress) -> bool:
     return True
 
 
+def with_check(group: NeuronGroup, check: ConceptCheck, label: str | None) -> NeuronGroup:
+    """The group with its label checked, if it still is the label that was."""
+    if group.evidence is None or group.label != label:
+        return group
+    evidence = group.evidence.model_copy(update={"concept": check})
+    return group.model_copy(update={"evidence": evidence})
+
+
 def group_scores(phi: np.ndarray, layer: CircuitLayer, group: NeuronGroup) -> np.ndarray:
     """Score of a group on each picture, as a logarithm: ``[picture]``.
 

@@ -14,12 +14,15 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neurflow.circuit import Circuit, Crop, NeuronGroup
-from neurflow.crops import Box
 from neurflow.labels.labeler import Picture
+
+if TYPE_CHECKING:
+    from neurflow.crops import Box
 
 OVERLAP = 1 / 3
 """intersection over union from which two crops show much the same; neighbours of one size have it"""

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from neurflow.errors import RequestError, WorkError
@@ -131,6 +130,8 @@ class ClipLabeler:
         return np.stack([self._known[picture.data] for picture in pictures])
 
     def _embed(self, embed: Any, inputs: Any) -> np.ndarray:
+        import torch  # here, so that labels by hand need not wait for it
+
         with torch.inference_mode():
             features = embed(**inputs.to(self._device))
         # newer versions return the pooled vector among other outputs
@@ -176,13 +177,19 @@ def _load(model: str, device: str) -> tuple[Any, Any]:
     """Model and processor, as safetensors alone."""
     try:
         from transformers import AutoModel, AutoProcessor
+        from transformers.utils import logging as module
     except ImportError:
         raise RequestError(
             "Zero-shot labels need the transformers package: pip install 'neurflow[clip]'"
         ) from None
+    logging: Any = module
     load_processor: Any = AutoProcessor.from_pretrained
-    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": Path(model).is_dir()}
+    local = Path(model).is_dir()
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": local}
+    quiet = local and logging.is_progress_bar_enabled()  # a download may show its progress
     try:
+        if quiet:
+            logging.disable_progress_bar()
         processor = load_processor(model, **options)
         network = AutoModel.from_pretrained(model, use_safetensors=True, **options)
     except Exception as error:  # transformers raises whatever its loaders raise
@@ -192,6 +199,9 @@ def _load(model: str, device: str) -> tuple[Any, Any]:
             "with its configuration, tokenizer and safetensors, or a name such as "
             "openai/clip-vit-base-patch32"
         ) from None
+    finally:
+        if quiet:
+            logging.enable_progress_bar()
     if not hasattr(network, "get_text_features") or not hasattr(network, "get_image_features"):
         raise RequestError(f"{model!r} does not embed both pictures and text.")
     return network.to(device).eval(), processor

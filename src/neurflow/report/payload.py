@@ -233,7 +233,7 @@ def _evidence(evidence: Evidence | None) -> EvidenceData | None:
         confidence=evidence.confidence,
         features=list(evidence.features),
         combination=evidence.combination,
-        words=[tuple(word) for word in evidence.words],
+        words=[(word, score) for word, score in evidence.words],
         validation=evidence.validation,
         concept=evidence.concept,
         doubt=evidence.doubt,
