@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
+import signal
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -328,3 +331,19 @@ def test_a_failure_of_one_kind_only(planted, server, ask):
     assert group.label == "thing 12"
     assert group.evidence.doubt == "not validated"
     assert isinstance(LabelFailed(""), WorkError)
+
+
+def test_ctrl_c_lets_go_what_waits_for_a_busy_server_and_loses_nothing(planted, server, ask):
+    busy = Step(429, {"error": {"message": "later"}}, {"Retry-After": "60"})
+    server.rule = lambda a: busy if server.requests > 2 else None
+    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        neurflow.label(planted, ask(), settings=QUICK)
+    assert time.monotonic() - began < 20
+    answered = len(server.asked)
+    assert answered == 2
+    server.rule = lambda a: None
+    assert all(labels(neurflow.label(planted, ask(), settings=QUICK)).values())
+    assert len(server.asked) == len(set(server.digests())) == EACH * GROUPS

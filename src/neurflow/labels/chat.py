@@ -57,6 +57,9 @@ class Chat(Protocol):
     def complete(self, question: Question) -> Reply:
         """Answer a question; raises as ``Labeler`` does."""
 
+    def stop(self) -> None:
+        """Let nobody wait any longer: the work is over."""
+
 
 class ChatLabeler:
     """Labels and judges by a chat model; safe to share between threads.
@@ -82,6 +85,10 @@ class ChatLabeler:
         """How well each picture fits the label; see ``Labeler``."""
         question = judge_question(request, sheet=self.sheet)
         return self._ask(question, lambda text: _read_scores(text, len(request.pictures)))
+
+    def stop(self) -> None:
+        """End all waiting; see ``Labeler``."""
+        self.chat.stop()
 
     def _ask(self, question: Question, read: Callable[[str], Answer]) -> Answer:
         key = digest(self.identity, question.digest)

@@ -90,7 +90,8 @@ class Labeler(Protocol):
     """Names groups of crops, and judges crops by a name.
 
     Raise ``LabelFailed`` where this one group cannot be had, and any other error of neurflow where
-    going on is pointless.
+    going on is pointless. Both methods are called from several threads. One that waits between
+    attempts may have a method ``stop()``, which is called when the work ends early.
     """
 
     name: str

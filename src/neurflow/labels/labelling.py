@@ -155,7 +155,7 @@ def label_groups(
                         progress.note(problem)
                     progress.advance()
             except BaseException:
-                work.stop.set()
+                work.end()
                 raise
     return Outcome(with_labels(circuit, work.labels), work.failed, work.stopped)
 
@@ -198,12 +198,12 @@ class _Work:
         self.labels: dict[str, GroupLabel] = {}
         self.failed: dict[str, str] = {}
         self.stopped: NeurFlowError | None = None
-        self.stop = threading.Event()
+        self._over = threading.Event()
         self._in_a_row = 0
 
     def one(self, id: str) -> str | None:
         """Label and validate a group; returns what a person should read of a failure."""
-        if self.stop.is_set():
+        if self._over.is_set():
             return None
         try:
             self._label(id)
@@ -212,15 +212,19 @@ class _Work:
             self.failed[id] = str(error)
             self._in_a_row += 1
             if self._in_a_row >= PATIENCE:
-                self._end(WorkError(f"{PATIENCE} groups in a row failed. The last: {error}"))
+                self.end(WorkError(f"{PATIENCE} groups in a row failed. The last: {error}"))
             return f"{id}: {error}"
         except NeurFlowError as error:
-            self._end(error)
+            self.end(error)
         return None
 
-    def _end(self, error: NeurFlowError) -> None:
+    def end(self, error: NeurFlowError | None = None) -> None:
+        """Begin no further group, and let nobody wait for a server's leave."""
         self.stopped = self.stopped or error
-        self.stop.set()
+        self._over.set()
+        for who in (self.labeler, self.judge):
+            if stop := getattr(who, "stop", None):
+                stop()
 
     def _label(self, id: str) -> None:
         group = self.keep(id, lambda stored: stored)

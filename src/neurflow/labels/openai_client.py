@@ -108,10 +108,10 @@ class OpenAIChat:
                 "another with --key-env, or give the address of a server of your own: "
                 "--base-url http://localhost:11434/v1"
             )
-        attempt = 0
+        attempt, round = 0, self._pace.round
         while True:
             try:
-                return self._once(question)
+                return self._once(question, round)
             except openai.APIStatusError as error:
                 said = self._said(error)
                 if error.status_code in (400, 422) and self._adapt(said):
@@ -143,17 +143,21 @@ class OpenAIChat:
             attempt += 1
             self._pace.hold(wait)
 
+    def stop(self) -> None:
+        """End all waiting for a turn; answers under way, which cost money, are still taken."""
+        self._pace.call_off()
+
     @property
     def _where(self) -> str:
         """The server's address without a name or password that may be part of it."""
         return re.sub(r"//[^/@]*@", "//", str(self._client.base_url))
 
-    def _once(self, question: Question) -> Reply:
+    def _once(self, question: Question, round: int) -> Reply:
         """One HTTP request, paid for whatever comes of it."""
+        self._pace.wait(round)
         reserved = self.budget.reserve(estimate(question))
         used: Usage | None = None
         try:
-            self._pace.wait()
             answer = self._client.chat.completions.create(
                 model=self._model,
                 messages=_messages(question),
@@ -225,23 +229,35 @@ class Pace:
 
     def __init__(self, interval: float) -> None:
         self._interval, self._next = interval, 0.0
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self.round = 0
+        """how often waiting was called off"""
 
-    def wait(self) -> None:
-        """Wait for one's turn."""
-        while True:
-            with self._lock:
-                now = time.monotonic()
-                if now >= self._next:
-                    self._next = now + self._interval
+    def wait(self, round: int) -> None:
+        """Wait for one's turn; ``Stopped`` if waiting is called off after ``round``."""
+        with self._changed:
+            while self.round == round:
+                pause = self._next - time.monotonic()
+                if pause <= 0:
+                    self._next = time.monotonic() + self._interval
                     return
-                pause = self._next - now
-            time.sleep(pause)
+                self._changed.wait(pause)
+        raise Stopped("The work was stopped while this request waited for its turn.")
 
     def hold(self, seconds: float) -> None:
         """Nobody's turn comes within the next ``seconds``."""
-        with self._lock:
+        with self._changed:
             self._next = max(self._next, time.monotonic() + seconds)
+
+    def call_off(self) -> None:
+        """End all waiting; who comes later may wait again."""
+        with self._changed:
+            self.round += 1
+            self._changed.notify_all()
+
+
+class Stopped(WorkError):
+    """A request that was given up because the work ended."""
 
 
 class _NoAnswer(Exception):

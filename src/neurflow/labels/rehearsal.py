@@ -77,3 +77,6 @@ class Rehearsal:
         with self._lock:
             self.used += estimate(question, self._picture_tokens)
         return Reply(question.answer, final=False)
+
+    def stop(self) -> None:
+        """Nothing waits here."""
