@@ -114,8 +114,10 @@ class Validation(_Frozen):
 
     @property
     def beats_constant(self) -> bool | None:
-        """Whether the label does better than the constant text, beyond the interval."""
-        return None if self.constant is None else self.constant.gain.low > 0
+        """Whether the label beats chance, and the constant text beyond the interval of the gain."""
+        if self.constant is None:
+            return None
+        return self.beats_chance and self.constant.gain.low > 0
 
 
 class ConceptCheck(_Frozen):

@@ -10,6 +10,8 @@ from sklearn.metrics import average_precision_score
 
 import neurflow
 from neurflow.circuit import Circuit
+from neurflow.demo.network import demo_model
+from neurflow.demo.pictures import picture
 from neurflow.errors import WorkError
 from neurflow.labels import JudgeRequest, LabelAnswer, LabelRequest, Settings, summary
 from neurflow.labels.validation import Z, average_precision, chance, gain, wilson
@@ -102,6 +104,29 @@ def test_an_oracle_scores_near_one_and_shuffled_labels_near_chance(planted, draw
     assert figures["accuracy"].value < 0.55
     doubts = {g.evidence.doubt for layer in wrong.layers for g in layer.groups}
     assert doubts == {"does not beat chance"}
+
+
+def test_on_the_demo_network_the_oracle_is_far_ahead_of_shuffled_labels():
+    """Groups that a network formed, with meanings that are less pure than planted ones."""
+    drawn = [picture("taxi", seed) for seed in range(24)]
+    circuit = neurflow.discover(
+        demo_model(),
+        [one.image for one in drawn],
+        "taxi",
+        layers=["block3", "block4", "head"],
+        config=neurflow.Config(tau=8, k=30, steps=16),
+    )
+    drawn = [drawn[int(ref.name.removeprefix("image-"))] for ref in circuit.images]
+    labelled = neurflow.label(circuit, Oracle(drawn))
+    told = {g.id: g.label for layer in labelled.layers for g in layer.groups}
+    moved = np.random.default_rng(0).permutation(list(told.values())).tolist()
+    mixed = neurflow.label(circuit, Shuffled(drawn, dict(zip(told, moved, strict=True))))
+    right, wrong = summary(labelled), summary(mixed)
+    assert right["auprc"].value > 0.85
+    assert right["auprc"].low > wrong["auprc"].high
+    assert right["auprc"].low > right["chance"].high
+    assert wrong["auprc"].low < wrong["chance"].high
+    assert right["beat_chance"] > 3 * wrong["beat_chance"]
 
 
 class Fixed:
