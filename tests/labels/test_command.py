@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -178,3 +179,17 @@ def test_wrong_requests(neurflow, run, arguments, code, words):
 def test_no_result(neurflow, tmp_path):
     code, _, err = neurflow("label", tmp_path / "none", "--set", "a/0", "x")
     assert code == 1 and "neurflow discover" in err
+
+
+def test_the_python_of_the_docs_runs_as_printed(planted, server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    planted.save("runs/bee")
+    docs = (Path(__file__).parents[2] / "docs" / "labels.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", docs, re.S)
+    names: dict[str, object] = {}
+    exec(code.replace("block4/1", "late/1"), names)
+    assert server.requests == 3 * GROUPS
+    assert names["group"].evidence.author == "gpt-4o"
+    assert all(stored(Path("runs/bee")).values())
