@@ -15,6 +15,7 @@ from neurflow.demo.pictures import picture
 from neurflow.errors import WorkError
 from neurflow.labels import JudgeRequest, LabelAnswer, LabelRequest, Settings, summary
 from neurflow.labels.validation import Z, average_precision, chance, gain, wilson
+from neurflow.progress import Silent
 from tests.labels.oracle import Oracle, Shuffled
 from tests.reference import validation as reference
 
@@ -186,3 +187,20 @@ def test_a_group_without_crops_to_spare_is_labelled_and_not_validated(planted: C
     group = neurflow.label(few, Fixed(1.0), groups=["late/0"]).group("late/0")
     assert group.label == "anything"
     assert group.evidence.doubt == "not validated"
+
+
+def test_a_labeler_that_judges_nothing_labels_all_the_same_and_says_so(planted: Circuit):
+    class Mute:
+        name, source = "mute", "model"
+
+        def label(self, request: LabelRequest) -> LabelAnswer:
+            return LabelAnswer(label="anything")
+
+    notes: list[str] = []
+    listener = Silent()
+    listener.note = notes.append  # type: ignore[method-assign]
+    circuit = neurflow.label(planted, Mute(), groups=["late/0"], progress=listener)
+    assert circuit.group("late/0").evidence.doubt == "not validated"
+    assert notes == ["mute judges no labels: none is validated. Give a judge."]
+    judged = neurflow.label(planted, Mute(), judge=Fixed(0.5), groups=["late/0"])
+    assert judged.group("late/0").evidence.validation.judge == "fixed"

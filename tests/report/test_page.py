@@ -298,8 +298,8 @@ def test_a_label_that_does_not_beat_chance_is_marked_wherever_it_appears(wide, s
     expect(page.get_by_role("heading", level=2).locator(".doubtful")).to_have_text("wheel")
     shown = page.get_by_label("Evidence for the label")
     expect(shown).to_contain_text("Does not beat chance on unseen crops")
-    content = "getComputedStyle(document.querySelector('.card .doubtful'), '::after').content"
-    assert page.evaluate(content) == '" ?"'
+    content = "getComputedStyle(document.querySelector('.card .doubtful'), '::before').content"
+    assert page.evaluate(content) == '"? "'
 
 
 def test_a_label_by_hand_says_whose_it_is_and_that_it_is_not_validated(wide, show):

@@ -20,6 +20,7 @@ from neurflow.labels import (
     Cache,
     ChatLabeler,
     ClipLabeler,
+    Judge,
     Labeler,
     OpenAIChat,
     Outcome,
@@ -141,7 +142,7 @@ def labelers(
     words: Words,
     endpoint: dict[str, Any],
     sheet: bool,
-) -> tuple[Labeler, Labeler]:
+) -> tuple[Labeler, Judge | None]:
     """(labeler, judge) that a command line asks for."""
     if model and words.model:
         raise RequestError(
@@ -155,7 +156,7 @@ def labelers(
     labeler: Labeler | None = chat(model) if model else words.labeler(chooses=True)
     if labeler is None:
         raise RequestError("--judge-model validates labels of --model or --clip: give one.")
-    return labeler, chat(judge_model) if judge_model else labeler
+    return labeler, chat(judge_model) if judge_model else None
 
 
 class Task:
@@ -173,7 +174,7 @@ class Task:
         """What ended the work early."""
         return self._outcome.stopped
 
-    def estimate(self, labeler: Labeler, judge: Labeler, budget: Budget) -> Result:
+    def estimate(self, labeler: Labeler, judge: Judge | None, budget: Budget) -> Result:
         """What is going to be sent, in figures and in words."""
         if not any(isinstance(who, ChatLabeler) for who in (labeler, judge)):
             return _usage(Usage(), budget), Text("Nothing is sent: the model is here.")
@@ -190,7 +191,7 @@ class Task:
             f"in, {used.tokens_out:,.0f} out{money}."
         )
 
-    def label(self, labeler: Labeler, judge: Labeler, progress: Progress) -> None:
+    def label(self, labeler: Labeler, judge: Judge | None, progress: Progress) -> None:
         """Label and validate; what is finished is stored at once."""
         self._outcome = label_groups(
             self._circuit,

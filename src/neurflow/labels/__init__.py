@@ -5,6 +5,7 @@ from neurflow.labels.budget import Budget, BudgetSpent, Prices
 from neurflow.labels.cache import Cache
 from neurflow.labels.chat import ChatLabeler
 from neurflow.labels.labeler import (
+    Judge,
     JudgeRequest,
     LabelAnswer,
     Labeler,
@@ -31,6 +32,7 @@ __all__ = [
     "Cache",
     "ChatLabeler",
     "ClipLabeler",
+    "Judge",
     "JudgeRequest",
     "LabelAnswer",
     "LabelFailed",

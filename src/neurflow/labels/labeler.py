@@ -8,8 +8,9 @@ each fits. Both are handed data and return data; neither knows of circuits, file
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -87,10 +88,10 @@ class JudgeRequest:
 
 
 class Labeler(Protocol):
-    """Names groups of crops, and judges crops by a name.
+    """Names groups of crops.
 
     Raise ``LabelFailed`` where this one group cannot be had, and any other error of neurflow where
-    going on is pointless. Both methods are called from several threads. One that waits between
+    going on is pointless. The method is called from several threads. A labeler that waits between
     attempts may have a method ``stop()``, which is called when the work ends early.
     """
 
@@ -102,7 +103,14 @@ class Labeler(Protocol):
     def label(self, request: LabelRequest) -> LabelAnswer:
         """Name what the group's crops share."""
 
-    def judge(self, request: JudgeRequest) -> tuple[float, ...]:
+
+@runtime_checkable
+class Judge(Protocol):
+    """Tells crops by a label; as a rule a labeler is one too. Errors and threads as there."""
+
+    name: str
+
+    def judge(self, request: JudgeRequest) -> Sequence[float]:
         """How well each picture fits the label, 0 to 1; from 0.5 on it is picked."""
 
 

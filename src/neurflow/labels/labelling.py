@@ -24,7 +24,14 @@ from neurflow.circuit import Circuit, NeuronGroup
 from neurflow.errors import NeurFlowError, RequestError, WorkError
 from neurflow.evidence import Evidence, Validation
 from neurflow.label_file import GroupLabel, label_of, with_label, with_labels
-from neurflow.labels.labeler import LabelAnswer, Labeler, LabelFailed, LabelRequest, LowerGroup
+from neurflow.labels.labeler import (
+    Judge,
+    LabelAnswer,
+    Labeler,
+    LabelFailed,
+    LabelRequest,
+    LowerGroup,
+)
 from neurflow.labels.sampling import Sample, contrast, picture, sample
 from neurflow.labels.validation import validate
 from neurflow.progress import Progress, Silent
@@ -88,7 +95,7 @@ def label(
     circuit: Circuit,
     labeler: Labeler,
     *,
-    judge: Labeler | None = None,
+    judge: Judge | None = None,
     groups: Collection[str] | None = None,
     settings: Settings | None = None,
     out: str | Path | None = None,
@@ -99,7 +106,7 @@ def label(
     Args:
         circuit: what to label; it needs its thumbnails, and neither model nor pictures.
         labeler: names groups, e.g. ``ChatLabeler(OpenAIChat("gpt-4o"))``.
-        judge: validates labels; default is the labeler.
+        judge: validates labels; default is the labeler, if it judges too.
         groups: ids; default is all.
         settings: how many crops, and so on.
         out: folder that the circuit is stored in; labels are kept there one by one.
@@ -132,7 +139,7 @@ def label_groups(
     circuit: Circuit,
     labeler: Labeler,
     *,
-    judge: Labeler | None = None,
+    judge: Judge | None = None,
     groups: Collection[str] | None = None,
     settings: Settings | None = None,
     out: str | Path | None = None,
@@ -141,7 +148,11 @@ def label_groups(
     """``label``, which tells what failed instead of raising."""
     settings, progress = settings or Settings(), progress or Silent()
     wanted = {circuit.group(id).id for id in groups} if groups is not None else None
-    work = _Work(circuit, labeler, judge or labeler, settings, _keeper(circuit, out))
+    if judge is None and isinstance(labeler, Judge):
+        judge = labeler
+    if judge is None and settings.validated:
+        progress.note(f"{labeler.name} judges no labels: none is validated. Give a judge.")
+    work = _Work(circuit, labeler, judge, settings, _keeper(circuit, out))
     layers = [
         [group.id for group in layer.groups if wanted is None or group.id in wanted]
         for layer in circuit.layers
@@ -189,7 +200,7 @@ class _Work:
         self,
         circuit: Circuit,
         labeler: Labeler,
-        judge: Labeler,
+        judge: Judge | None,
         settings: Settings,
         keep: Keeper,
     ) -> None:
@@ -241,8 +252,8 @@ class _Work:
                 raise LabelFailed("the result has no pictures of its crops")
             answer = self.labeler.label(self._request(group, chosen))
             group = self._named(id, answer, chosen)
-        if self.settings.validated and group.label and group.evidence:
-            self._validated(group, chosen)
+        if self.judge and self.settings.validated and group.label and group.evidence:
+            self._validated(group, chosen, self.judge)
 
     def _request(self, group: NeuronGroup, chosen: Sample) -> LabelRequest:
         circuit, settings = self.circuit, self.settings
@@ -309,7 +320,7 @@ class _Work:
 
         return self._keep(id, change)
 
-    def _validated(self, group: NeuronGroup, chosen: Sample) -> None:
+    def _validated(self, group: NeuronGroup, chosen: Sample, judge: Judge) -> None:
         assert group.label is not None
         target = self.circuit.target.name if self.settings.constant else None
         found = validate(
@@ -317,7 +328,7 @@ class _Work:
             chosen,
             group.label,
             group.caption,
-            self.judge,
+            judge,
             constant=target,
             seed=self.settings.seed,
         )

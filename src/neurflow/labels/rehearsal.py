@@ -12,7 +12,7 @@ from collections.abc import Collection
 from neurflow.circuit import Circuit
 from neurflow.labels.budget import PICTURE_TOKENS, Usage, estimate
 from neurflow.labels.chat import ChatLabeler, Reply
-from neurflow.labels.labeler import Labeler
+from neurflow.labels.labeler import Judge, Labeler
 from neurflow.labels.labelling import Settings, label_groups
 from neurflow.labels.prompt import Question
 
@@ -21,7 +21,7 @@ def rehearse(
     circuit: Circuit,
     labeler: Labeler,
     *,
-    judge: Labeler | None = None,
+    judge: Judge | None = None,
     groups: Collection[str] | None = None,
     settings: Settings | None = None,
     picture_tokens: int = PICTURE_TOKENS,
@@ -40,21 +40,23 @@ def rehearse(
         Requests, tokens in and out; all 0 where no chat model is asked.
     """
     chat = Rehearsal(picture_tokens)
+    stand_in = _of_chat(labeler, chat)
     label_groups(
         circuit,
-        _rehearsed(labeler, chat),
-        judge=_rehearsed(judge, chat) if judge else None,
+        stand_in or labeler,
+        judge=(_of_chat(judge, chat) or judge) if judge else None,
         groups=groups,
         settings=settings,
     )
     return chat.used
 
 
-def _rehearsed(labeler: Labeler, chat: Rehearsal) -> Labeler:
-    if not isinstance(labeler, ChatLabeler):
-        return labeler
-    stand_in = ChatLabeler(chat, labeler.cache, sheet=labeler.sheet)
-    stand_in.name, stand_in.identity = labeler.name, labeler.identity
+def _of_chat(who: Labeler | Judge, chat: Rehearsal) -> ChatLabeler | None:
+    """What stands in for one that asks a chat model; None for others, which cost nothing."""
+    if not isinstance(who, ChatLabeler):
+        return None
+    stand_in = ChatLabeler(chat, who.cache, sheet=who.sheet)
+    stand_in.name, stand_in.identity = who.name, who.identity
     return stand_in
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from neurflow.circuit import Circuit
 from neurflow.errors import WorkError
 from neurflow.evidence import CONFIDENCE, Constant, Interval, Validation
-from neurflow.labels.labeler import JudgeRequest, Labeler
+from neurflow.labels.labeler import Judge, JudgeRequest
 from neurflow.labels.sampling import Sample, picture
 
 PICKED = 0.5
@@ -42,7 +42,7 @@ def validate(
     sample: Sample,
     label: str,
     caption: str | None,
-    judge: Labeler,
+    judge: Judge,
     *,
     constant: str | None,
     seed: int,
