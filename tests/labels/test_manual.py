@@ -64,7 +64,10 @@ def test_machines_leave_what_a_person_set_or_pinned(planted: Circuit, tmp_path):
     assert found.group("early/1").evidence.author == "machine"
     store.update("early/1", manual.unpin)
     neurflow.label(store.circuit, Machine("third"), settings=QUICK, out=tmp_path)
+    store.update("early/0", manual.unpin)
     assert load_circuit(tmp_path).group("early/1").label == "third"
+    neurflow.label(store.circuit, Machine("fourth"), settings=QUICK, out=tmp_path)
+    assert load_circuit(tmp_path).group("early/0").label == "fourth"
 
 
 def test_a_pin_set_while_the_machine_thinks_holds(planted: Circuit, tmp_path):

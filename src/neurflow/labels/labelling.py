@@ -342,11 +342,10 @@ class _Work:
 
 
 def by_hand(group: NeuronGroup) -> bool:
-    """Whether a machine must leave the label as it is: a person gave or pinned it."""
-    evidence = group.evidence
-    if evidence is None:
+    """Whether a machine must leave the label as it is: it is pinned, as what a person sets is."""
+    if group.evidence is None:
         return group.label is not None  # written into the circuit by a program of somebody's
-    return evidence.pinned or evidence.source == "person"
+    return group.evidence.pinned
 
 
 def with_validation(stored: NeuronGroup, judged: NeuronGroup, found: Validation) -> NeuronGroup:

@@ -44,7 +44,7 @@ def pin(group: NeuronGroup, *, author: str) -> NeuronGroup:
 
 
 def unpin(group: NeuronGroup) -> NeuronGroup:
-    """Let machines change the label again, unless a person gave it; ``RequestError`` if none."""
+    """Let machines change the label again; ``RequestError`` if there is none."""
     return _with_pin(group, None)
 
 
