@@ -347,3 +347,35 @@ def test_ctrl_c_lets_go_what_waits_for_a_busy_server_and_loses_nothing(planted, 
     server.rule = lambda a: None
     assert all(labels(neurflow.label(planted, ask(), settings=QUICK)).values())
     assert len(server.asked) == len(set(server.digests())) == EACH * GROUPS
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{}",
+        "```json\n{}\n```",
+        "Here it is: {} I hope that helps.",
+        "<think>It may be {{a wheel}}.</think>\n{}",
+    ],
+    ids=["bare", "fenced", "in words", "after thinking"],
+)
+def test_an_answer_is_found_in_what_models_put_around_it(planted, server, ask, form):
+    said = {"features": [], "label": "wheel", "caption": "", "combination": "", "confidence": 1}
+    server.label = lambda asked: form.format(json.dumps(said))
+    circuit = neurflow.label(planted, ask(), groups=["early/0"], settings=Settings(validated=False))
+    assert circuit.group("early/0").label == "wheel"
+    assert server.requests == 1
+
+
+def test_an_address_without_its_scheme_is_told_at_once():
+    with pytest.raises(RequestError, match=r"in full, e\.g\. http://localhost:11434/v1"):
+        OpenAIChat("m", base_url="localhost:11434/v1")
+
+
+def test_a_request_that_timed_out_is_paid_for(planted, server, ask):
+    server.script = [Step(delay=1.0)]
+    budget = Budget(tokens=1e6)
+    settings = Settings(validated=False)
+    neurflow.label(planted, ask(budget=budget, timeout=0.3), groups=["early/0"], settings=settings)
+    assert budget.used.requests == 2
+    assert budget.used.tokens > 1.5 * (TOKENS_IN + TOKENS_OUT)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from neurflow.workspace import guard_disk, write_atomically
 
-LARGEST = 2**20
+LARGEST = 2**21
 
 
 class Kept(BaseModel):
@@ -23,7 +23,7 @@ class Kept(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
-    answer: str = Field(max_length=100_000)
+    answer: str = Field(max_length=200_000)
     refused: bool = False
 
 

@@ -33,6 +33,9 @@ REPAIRS = 2
 QUOTED = 2000
 """characters of a malformed answer that are shown back"""
 
+LONGEST = 200_000
+"""characters of an answer that are read"""
+
 Answer = TypeVar("Answer")
 
 
@@ -122,7 +125,7 @@ class ChatLabeler:
                 )
                 continue
             if self.cache and reply.final:
-                kept = Kept(model=self.name, answer=reply.text[:50_000], refused=reply.refused)
+                kept = Kept(model=self.name, answer=reply.text[:LONGEST], refused=reply.refused)
                 self.cache.put(key, kept)
             if answer is None:
                 raise _refused(self.name, reply.text)
@@ -154,7 +157,11 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def _parsed(kind: type[Model], text: str) -> Model:
-    """One JSON object of a schema, bare or within a fence or words; ``ValueError`` if none is."""
+    """One JSON object of a schema, bare or within a fence or words; ``ValueError`` if none is.
+
+    What a model thinks aloud before it answers is left out.
+    """
+    text = text[:LONGEST].rpartition("</think>")[2]
     start, end = text.find("{"), text.rfind("}")
     if start < 0 or end < start:
         raise ValueError("there is no JSON object in it")

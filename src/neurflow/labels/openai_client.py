@@ -86,12 +86,14 @@ class OpenAIChat:
         self._key_name, self._key = key, os.environ.get(key, "")
         self._needs_key = base_url is None
         self.name = clean(model, 80)
-        try:
-            self._client = openai.OpenAI(
-                api_key=self._key or NO_KEY, base_url=base_url, timeout=timeout, max_retries=0
+        if base_url is not None and not re.match(r"https?://[^/]", base_url):
+            raise RequestError(
+                f"--base-url {base_url!r} is no address of a server. "
+                "Write it in full, e.g. http://localhost:11434/v1"
             )
-        except Exception as error:  # the client raises whatever its parser of addresses raises
-            raise RequestError(f"--base-url {base_url!r} is no address: {error}.") from None
+        self._client = openai.OpenAI(
+            api_key=self._key or NO_KEY, base_url=base_url, timeout=timeout, max_retries=0
+        )
         self.identity = f"{self._client.base_url}\0{model}"
         self._model, self._retries, self._timeout = model, retries, timeout
         self.budget = budget or Budget()
@@ -166,6 +168,9 @@ class OpenAIChat:
             )
             used = _usage(answer) or reserved
             return _reply(answer)
+        except _openai().APITimeoutError:
+            used = reserved  # the server may have worked for nothing, and asks its price
+            raise
         finally:
             self.budget.settle(reserved, used)
 
