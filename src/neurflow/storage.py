@@ -206,9 +206,11 @@ class LabelStore:
         group = self.circuit.group(id)
         with guard_disk(self._file), FileLock(self._folder / LOCK):
             labels = _read_labels(self._file)
-            changed = change(with_label(group, labels.get(id, label_of(group))))
-            labels[id] = label_of(changed)
-            write_atomically(self._file, LabelFile(groups=labels).encoded())
+            stored = with_label(group, labels.get(id, label_of(group)))
+            changed = change(stored)
+            if changed != stored:
+                labels[id] = label_of(changed)
+                write_atomically(self._file, LabelFile(groups=labels).encoded())
         return changed
 
 

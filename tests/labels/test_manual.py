@@ -115,6 +115,13 @@ def test_a_rejected_label_is_not_given_again(planted: Circuit, tmp_path):
     assert load_circuit(tmp_path).group("late/2").label == "fish gill"
 
 
+def test_looking_at_a_label_writes_nothing(circuit: Circuit, tmp_path):
+    save_circuit(circuit, tmp_path)
+    group = LabelStore(tmp_path).update("block/0", lambda g: g)
+    assert group.label == "yellow stripes"
+    assert not list(tmp_path.glob("labels-*"))
+
+
 def test_what_makes_no_sense_by_hand_is_refused(circuit: Circuit):
     unlabelled = circuit.group("block/1")
     with pytest.raises(RequestError, match="needs words"):

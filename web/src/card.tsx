@@ -32,7 +32,7 @@ export function Card({ group, circuit, shape, place, selected, faded, onSelect, 
       data-group={group.id}
       aria-pressed={selected}
       aria-label={`Group ${name}, ${about}`}
-      title={about}
+      title={group.label ? `${group.label}\n${about}` : about}
       onClick={(event) => {
         event.stopPropagation();
         onSelect(group.id);
