@@ -125,7 +125,7 @@ def ask(server: ChatServer, tmp_path) -> Callable[..., ChatLabeler]:
 
     def made(cached: bool = True, sheet: bool = False, **options) -> ChatLabeler:
         chat = OpenAIChat(
-            "tiny-vision", base_url=server.url, key="NF_TEST_KEY", **{"retries": 3, **options}
+            "tiny-vision", base_url=server.url, key_env="NF_TEST_KEY", **{"retries": 3, **options}
         )
         return ChatLabeler(chat, Cache(tmp_path / "cache") if cached else None, sheet=sheet)
 

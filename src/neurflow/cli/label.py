@@ -210,7 +210,7 @@ def label(
         )
         endpoint = {
             "base_url": base_url,
-            "key": key_env,
+            "key_env": key_env,
             "budget": spending,
             "timeout": timeout,
             "retries": retries,

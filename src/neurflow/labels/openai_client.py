@@ -58,7 +58,7 @@ class OpenAIChat:
     Args:
         model: as the server calls it.
         base_url: of the server, up to and including ``/v1``; default is OpenAI's.
-        key: name of the environment variable that holds the key.
+        key_env: name of the environment variable that holds the key.
         budget: what requests are paid from.
         timeout: seconds for one request.
         retries: how often one request is tried again.
@@ -75,7 +75,7 @@ class OpenAIChat:
         model: str,
         *,
         base_url: str | None = None,
-        key: str = KEY,
+        key_env: str = KEY,
         budget: Budget | None = None,
         timeout: float = 120.0,
         retries: int = 5,
@@ -83,7 +83,7 @@ class OpenAIChat:
         answer_tokens: int = 2000,
     ) -> None:
         openai = _openai()
-        self._key_name, self._key = key, os.environ.get(key, "")
+        self._key_name, self._key = key_env, os.environ.get(key_env, "")
         self._needs_key = base_url is None
         self.name = clean(model, 80)
         if base_url is not None and not re.match(r"https?://[^/]", base_url):
