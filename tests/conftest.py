@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +28,8 @@ from neurflow.circuit import (
     Target,
 )
 from neurflow.config import Config
+from neurflow.evidence import Constant, Evidence, Interval, Validation
+from neurflow.label_file import GroupLabel, with_labels
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -138,3 +142,32 @@ def circuit() -> Circuit:
         notes=("Only 2 images: concepts rest on few pictures.",),
         thumbnails={crop: webp((80 * i, 60, 40)) for i, crop in enumerate(crops)},
     )
+
+
+def evidence(auprc: float = 0.9, **more: Any) -> Evidence:
+    """Evidence with a validation: 12 unseen crops among as many others; chance ends at 0.75."""
+    found = Validation(
+        judge="judge",
+        held_out=12,
+        random=6,
+        hard=6,
+        accuracy=Interval(0.8, 0.6, 0.9),
+        auprc=Interval(auprc, auprc - 0.2, min(auprc + 0.05, 1)),
+        chance=Interval(0.55, 0.4, 0.75),
+        found=0.75,
+        random_rejected=1.0,
+        hard_rejected=0.5,
+        constant=Constant(
+            text="bee",
+            accuracy=Interval(0.5, 0.3, 0.7),
+            auprc=Interval(0.5, 0.3, 0.7),
+            gain=Interval(auprc - 0.5, auprc - 0.7, auprc - 0.3),
+        ),
+    )
+    given = {"source": "model", "author": "gpt-9", "time": datetime(2026, 1, 2, tzinfo=UTC)}
+    return Evidence(**{**given, "validation": found, **more})
+
+
+def relabelled(circuit: Circuit, id: str, label: str | None, **more: Any) -> Circuit:
+    """The circuit with another label on one group."""
+    return with_labels(circuit, {id: GroupLabel(label=label, **more)})

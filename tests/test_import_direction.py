@@ -32,7 +32,19 @@ TIERS: tuple[frozenset[str], ...] = tuple(
 )
 """from the ground up: a module imports from its own tier and from those before it"""
 
-SHARED = frozenset(["circuit", "storage", "integrity", "memory", "progress", "tables", "workspace"])
+SHARED = frozenset(
+    [
+        "circuit",
+        "evidence",
+        "integrity",
+        "label_file",
+        "memory",
+        "progress",
+        "storage",
+        "tables",
+        "workspace",
+    ]
+)
 """for all from ``model`` up; they stand on each other, ``config`` and ``errors`` alone"""
 
 OUTWARD = frozenset(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import networkx as nx
 import pandas as pd
 import pytest
 
 from neurflow.circuit import Circuit
+from neurflow.tables import LABEL_COLUMNS
+from tests.conftest import evidence, relabelled
 
 
 def test_graph(circuit: Circuit) -> None:
@@ -76,3 +79,33 @@ def test_frames_of_a_circuit_without_edges_keep_their_columns(circuit: Circuit) 
     assert list(frames["neuron_edges"].columns)[-1] == "weight"
     assert list(frames["group_edges"].columns) == ["upper", "lower", "weight"]
     assert frames["group_edges"].empty
+
+
+def labelled(circuit: Circuit) -> Circuit:
+    hostile = '<b>"stripes" & \' </node>'
+    found = evidence(confidence=0.25)
+    return relabelled(circuit, "block/1", hostile, caption="A sentence.", evidence=found)
+
+
+def test_labels_and_their_evidence_are_in_the_frames(circuit: Circuit) -> None:
+    groups = labelled(circuit).to_frames()["groups"].set_index("group")
+    assert groups.label["block/1"] == '<b>"stripes" & \' </node>'
+    row = groups.loc["block/1"]
+    assert (row.label_source, row.label_author, row.label_confidence) == ("model", "gpt-9", 0.25)
+    assert (row.label_accuracy, row.label_auprc, row.label_chance) == (0.8, 0.9, 0.55)
+    assert row.label_beats_chance is True
+    assert groups.loc["head/0"][list(LABEL_COLUMNS)].isna().all()
+
+
+def test_graphml_holds_labels_as_text_and_can_be_read_again(circuit: Circuit, tmp_path) -> None:
+    told = labelled(circuit)
+    told = relabelled(told, "block/0", "a\x1b[2Jb\ud800", evidence=None)
+    told.to_graphml(tmp_path / "circuit.graphml")
+    graph = nx.read_graphml(tmp_path / "circuit.graphml")
+    node = graph.nodes["block/1"]
+    assert node["label"] == '<b>"stripes" & \' </node>'
+    assert (node["label_auprc"], node["label_beats_chance"]) == (0.9, True)
+    assert "label" not in graph.nodes["head/0"]
+    assert graph.nodes["block/0"]["label"].isprintable()
+    assert graph.edges["block/1", "head/0"]["weight"] == -0.5
+    assert graph.graph["target"] == "bee"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from neurflow.discovery import discover
     from neurflow.errors import NeurFlowError
     from neurflow.images import Images, load_images
+    from neurflow.labels.labelling import label
     from neurflow.model import Model, load_model
     from neurflow.storage import load_circuit, save_circuit
 
@@ -27,6 +28,7 @@ __all__ = [
     "Model",
     "NeurFlowError",
     "discover",
+    "label",
     "load_circuit",
     "load_images",
     "load_model",
@@ -40,6 +42,7 @@ _HOMES = {
     "Model": "model",
     "NeurFlowError": "errors",
     "discover": "discovery",
+    "label": "labels.labelling",
     "load_circuit": "storage",
     "load_images": "images",
     "load_model": "model",

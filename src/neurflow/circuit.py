@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
 
 import numpy as np
 from pydantic import (
@@ -32,6 +32,7 @@ from pydantic import (
 
 from neurflow.config import Config
 from neurflow.errors import LayerError, RequestError, near
+from neurflow.evidence import Evidence, Rejected
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -186,7 +187,13 @@ class NeuronGroup(_Frozen):
     crops: tuple[Crop, ...]
     """the group's crops, those that most members share first, then the strongest"""
     label: str | None = None
+    """a few words for what its crops share"""
     caption: str | None = None
+    """the same in a sentence"""
+    evidence: Evidence | None = None
+    """who gave the label and how far to trust it"""
+    rejected: tuple[Rejected, ...] = ()
+    """labels that a person refused"""
 
 
 class CircuitLayer(_Frozen):
@@ -228,6 +235,12 @@ class Circuit(_Frozen):
     def _groups(self) -> dict[str, NeuronGroup]:
         return {group.id: group for layer in self.layers for group in layer.groups}
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other values; it looks its groups up anew."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("_groups", None)
+        return copy
+
     def layer(self, name: str) -> CircuitLayer:
         """The layer called ``name``; ``LayerError`` with near names if there is none."""
         for layer in self.layers:
@@ -268,6 +281,12 @@ class Circuit(_Frozen):
         from neurflow.tables import to_networkx
 
         return to_networkx(self)
+
+    def to_graphml(self, path: Any) -> None:
+        """Write the concept circuit as GraphML; see ``neurflow.tables.to_graphml``."""
+        from neurflow.tables import to_graphml
+
+        to_graphml(self, path)
 
     def to_frames(self) -> dict[str, pd.DataFrame]:
         """The circuit as pandas tables; see ``neurflow.tables.to_frames``."""

@@ -35,8 +35,6 @@ from neurflow.progress import Progress, Silent
 from neurflow.storage import load_circuit, save_circuit
 from neurflow.workspace import Workspace, open_workspace
 
-WIDEST = 3
-"""values as large as the largest that a forward pass holds at once"""
 PAIR = 16
 """times what a segment needs of a crop that attributing a (target, crop) pair holds at once"""
 
@@ -84,7 +82,7 @@ def discover(
             progress.note(f"{folder} holds this circuit already: nothing to do.")
             return load_circuit(folder)
 
-        batch = budget.batch(WIDEST * model.network.widest)
+        batch = budget.batch(model.image_bytes)
         found = _images(model, images, goal, config, max_images, batch, work, progress)
         crops = _crops(model, images, found, config)
         features = FeatureMaps(

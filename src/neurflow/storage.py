@@ -5,12 +5,13 @@
     runs/bee/
     ├── circuit.json                     schema version, digests of the other two, the circuit
     ├── arrays-DIGEST.safetensors        concept vectors, those of one length as rows of one matrix
-    └── thumbnails-DIGEST.safetensors    WebP bytes, one entry a crop
+    ├── thumbnails-DIGEST.safetensors    WebP bytes, one entry a crop
+    └── labels-DIGEST.json               labels with their evidence, if there are any (``label_file``)
 
-Saving is atomic. Arrays and thumbnails are written under names made of their contents, beside those
-of an earlier result; then ``circuit.json`` is replaced in one step, and with it what the folder
-means; then what it no longer names is removed. A kill leaves the old result or the new one. Other
-files of the folder (``work/``, ``report.html``) are let alone.
+Saving is atomic. Arrays, thumbnails and labels are written under names made of contents, beside
+those of an earlier result; then ``circuit.json`` is replaced in one step, and with it what the
+folder means; then what it no longer names is removed. A kill leaves the old result or the new one.
+Other files of the folder (``work/``, ``report.html``) are let alone.
 
 Loading executes nothing and believes nothing: sizes are bounded before a file is read, names are
 derived and never read, links are refused, digests, types, finite numbers and every cross-reference
@@ -23,12 +24,13 @@ import hashlib
 import json
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from filelock import FileLock
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic_core import from_json
@@ -36,9 +38,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as unpack
 from safetensors.numpy import save as pack
 
-from neurflow.circuit import Circuit, Crop
+from neurflow import label_file
+from neurflow.circuit import Circuit, Crop, NeuronGroup
 from neurflow.errors import NeurFlowError, ResultError
 from neurflow.integrity import check
+from neurflow.label_file import GroupLabel, LabelFile, label_of, labels_of, with_label, with_labels
 from neurflow.workspace import guard_disk, write_atomically
 
 SCHEMA_VERSION = 1
@@ -46,9 +50,13 @@ INDEX = "circuit.json"
 MEBIBYTE = 2**20
 LARGEST_JSON = 256 * MEBIBYTE
 LARGEST_ARRAYS = 2048 * MEBIBYTE
+LARGEST_LABELS = 64 * MEBIBYTE
 LARGEST_THUMBNAIL = MEBIBYTE
 LONGEST_SIDE = 1024
 """of a thumbnail, in pixels"""
+LOCK = ".labels.lock"
+EVIDENCE = {"layers": {"__all__": {"groups": {"__all__": {"evidence", "rejected"}}}}}
+"""what of a circuit goes into the label file and not into ``circuit.json``"""
 
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
@@ -112,7 +120,7 @@ def save_circuit(circuit: Circuit, path: str | Path) -> None:
     check(circuit)
     folder = Path(path)
     store = _Vectors()
-    structure = circuit.model_dump(mode="json", context={"arrays": store})
+    structure = circuit.model_dump(mode="json", context={"arrays": store}, exclude=EVIDENCE)
     contents = {
         "arrays": pack(store.stacked()),
         "thumbnails": pack(
@@ -125,16 +133,20 @@ def save_circuit(circuit: Circuit, path: str | Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     for kind, name in index.files.items():
         write_atomically(folder / name, contents[kind])
-    data = json.dumps(index.model_dump(), ensure_ascii=False, allow_nan=False)
-    write_atomically(folder / INDEX, data.encode())
-    _remove_others(folder, index)
+    data = json.dumps(index.model_dump(), ensure_ascii=False, allow_nan=False).encode()
+    names = set(index.files.values())
+    if labels := labels_of(circuit):
+        names.add(label_file.file_name(data))
+        write_atomically(folder / label_file.file_name(data), LabelFile(groups=labels).encoded())
+    write_atomically(folder / INDEX, data)
+    _remove_others(folder, names)
 
 
-def _remove_others(folder: Path, index: _Index) -> None:
-    """Remove arrays and thumbnails of results before this one, and what a kill left behind."""
-    for kind, name in index.files.items():
-        for file in (*folder.glob(f"{kind}-*.safetensors"), *folder.glob(f".{kind}-*.partial")):
-            if file.name != name:
+def _remove_others(folder: Path, names: Collection[str]) -> None:
+    """Remove files of results before this one, and what a kill left behind."""
+    for pattern in ("arrays-*.safetensors", "thumbnails-*.safetensors", "labels-*.json"):
+        for file in (*folder.glob(pattern), *folder.glob(f".{pattern}.partial")):
+            if file.name not in names:
                 file.unlink(missing_ok=True)
 
 
@@ -169,7 +181,60 @@ def load_circuit(path: str | Path) -> Circuit:
         raise _damaged(folder / INDEX, _first_problem(error)) from None
     except NeurFlowError as error:
         raise _damaged(folder / INDEX, str(error).removesuffix(".")) from None
-    return circuit
+    return with_labels(circuit, _read_labels(_label_path(folder)))
+
+
+class LabelStore:
+    """The labels of the circuit stored in a folder, changed one at a time, whoever else writes.
+
+    Raises:
+        ResultError: there is no result, or a damaged one.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.circuit = load_circuit(folder)
+        """as it was when the store was opened"""
+        self._folder, self._file = Path(folder), _label_path(Path(folder))
+
+    def update(self, id: str, change: Callable[[NeuronGroup], NeuronGroup]) -> NeuronGroup:
+        """Change the label of one group; ``change`` sees the group as it is stored now.
+
+        Raises:
+            RequestError: the circuit has no such group.
+            WorkError: the folder cannot be written, or its labels are damaged.
+        """
+        group = self.circuit.group(id)
+        with guard_disk(self._file), FileLock(self._folder / LOCK):
+            labels = _read_labels(self._file)
+            stored = with_label(group, labels.get(id, label_of(group)))
+            changed = change(stored)
+            if changed != stored:
+                labels[id] = label_of(changed)
+                write_atomically(self._file, LabelFile(groups=labels).encoded())
+        return changed
+
+
+def _label_path(folder: Path) -> Path:
+    return folder / label_file.file_name(_read(folder / INDEX, LARGEST_JSON))
+
+
+def _read_labels(file: Path) -> dict[str, GroupLabel]:
+    """Labels by group; none if there is no file."""
+    if not file.exists() and not file.is_symlink():
+        return {}
+    try:
+        content = from_json(_read(file, LARGEST_LABELS), allow_inf_nan=False)
+        version = content.get("schema_version") if isinstance(content, dict) else None
+        if isinstance(version, int) and version > label_file.SCHEMA_VERSION:
+            raise ResultError(
+                f"{file} has schema version {version}, this neurflow reads "
+                f"{label_file.SCHEMA_VERSION}. Upgrade neurflow, or move the file away."
+            )
+        return LabelFile.model_validate(content).groups
+    except ValidationError as error:
+        raise _damaged(file, _first_problem(error)) from None
+    except ValueError as error:
+        raise _damaged(file, f"not JSON: {error}") from None
 
 
 def _nothing_at(folder: Path) -> str:

@@ -1,18 +1,37 @@
-"""A circuit for other tools: a networkx graph, and pandas tables."""
+"""A circuit for other tools: a networkx graph, GraphML, and pandas tables."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
 
 import networkx as nx
 import pandas as pd
 
-from neurflow.circuit import Circuit, Member
+from neurflow.circuit import Circuit, Member, NeuronGroup
+from neurflow.evidence import Evidence
+from neurflow.workspace import guard_disk, write_atomically
+
+LABEL_COLUMNS = (
+    "label_source",
+    "label_author",
+    "label_time",
+    "label_pinned",
+    "label_confidence",
+    "label_accuracy",
+    "label_auprc",
+    "label_chance",
+    "label_beats_chance",
+    "label_concept_auc",
+)
+"""what is told of a label's evidence; figures without their intervals, chance as an AUPRC"""
 
 
 def to_networkx(circuit: Circuit) -> nx.DiGraph:
     """Concept circuit as a directed graph, edges from lower group to upper group.
 
-    Nodes are group ids with ``layer``, ``size`` (members), ``label``, ``caption``; edges carry the
-    signed ``weight`` W(G, H).
+    Nodes are group ids with ``layer``, ``size`` (members), ``label``, ``caption``, and what is known of
+    ``LABEL_COLUMNS``; edges carry the signed ``weight`` W(G, H).
     """
     graph = nx.DiGraph(target=circuit.target.name)
     for layer in circuit.layers:
@@ -23,9 +42,57 @@ def to_networkx(circuit: Circuit) -> nx.DiGraph:
                 size=len(group.members),
                 label=group.label,
                 caption=group.caption,
+                **{name: value for name, value in _evidence(group).items() if value is not None},
             )
     graph.add_weighted_edges_from((edge.lower, edge.upper, edge.weight) for edge in circuit.edges)
     return graph
+
+
+def to_graphml(circuit: Circuit, path: str | Path) -> Path:
+    """Write the concept circuit as GraphML, which Gephi, yEd and Cytoscape read.
+
+    Attributes as of ``to_networkx``; GraphML knows no "none", so what a group lacks is left out.
+
+    Raises:
+        WorkError: the file cannot be written.
+    """
+    graph, path = to_networkx(circuit), Path(path)
+    for attributes in graph.nodes.values():
+        for name in [name for name, value in attributes.items() if value is None]:
+            del attributes[name]
+        for name, value in attributes.items():
+            attributes[name] = _xml(value) if isinstance(value, str) else value
+    graph.graph["target"] = _xml(circuit.target.name)
+    lines = "\n".join(nx.generate_graphml(graph))
+    with guard_disk(path):
+        write_atomically(path, f'<?xml version="1.0" encoding="UTF-8"?>\n{lines}\n'.encode())
+    return path
+
+
+def _xml(text: str) -> str:
+    """Text without what XML cannot hold, escaped or not."""
+    return "".join(
+        letter if letter.isprintable() or letter in "\t\n" else "\ufffd" for letter in text
+    )
+
+
+def _evidence(group: NeuronGroup) -> dict[str, Any]:
+    """What is known of ``LABEL_COLUMNS``; None for the rest."""
+    evidence: Evidence | None = group.evidence
+    found = evidence.validation if evidence else None
+    values = (
+        evidence.source if evidence else None,
+        evidence.author if evidence else None,
+        evidence.time.isoformat() if evidence else None,
+        evidence.pinned if evidence else None,
+        evidence.confidence if evidence else None,
+        found.accuracy.value if found else None,
+        found.auprc.value if found else None,
+        found.chance.value if found else None,
+        found.beats_chance if found else None,
+        evidence.concept.auc.value if evidence and evidence.concept else None,
+    )
+    return dict(zip(LABEL_COLUMNS, values, strict=True))
 
 
 def to_frames(circuit: Circuit) -> dict[str, pd.DataFrame]:
@@ -42,7 +109,15 @@ def to_frames(circuit: Circuit) -> dict[str, pd.DataFrame]:
     for layer in circuit.layers:
         group_of = {member: group.id for group in layer.groups for member in group.members}
         groups += [
-            (group.id, layer.name, len(group.members), len(group.crops), group.label, group.caption)
+            (
+                group.id,
+                layer.name,
+                len(group.members),
+                len(group.crops),
+                group.label,
+                group.caption,
+                *_evidence(group).values(),
+            )
             for group in layer.groups
         ]
         for neuron in layer.neurons.values():
@@ -82,7 +157,8 @@ def to_frames(circuit: Circuit) -> dict[str, pd.DataFrame]:
         ),
         "semantic_groups": pd.DataFrame(semantic_groups, columns=[*pair, "crops", "group"]),
         "groups": pd.DataFrame(
-            groups, columns=["group", "layer", "members", "crops", "label", "caption"]
+            groups,
+            columns=["group", "layer", "members", "crops", "label", "caption", *LABEL_COLUMNS],
         ),
         "neuron_edges": pd.DataFrame(
             neuron_edges, columns=[*pair, "lower_layer", "lower_neuron", "weight"]

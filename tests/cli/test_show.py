@@ -8,6 +8,7 @@ from pathlib import Path
 
 from neurflow.circuit import Circuit, CircuitLayer, GroupEdge, Member, Neuron, NeuronGroup
 from tests.cli.conftest import Outcome
+from tests.conftest import evidence, relabelled
 
 Run = Callable[..., Outcome]
 
@@ -135,3 +136,27 @@ def test_much_is_cut_to_size(neurflow: Run, circuit: Circuit, tmp_path: Path) ->
     detail = neurflow("show", tmp_path / "crowd", "--group", "head/0").out
     assert len(detail.splitlines()) < 20
     assert "\x1b" not in detail
+
+
+def test_a_label_is_shown_with_what_it_is_worth(
+    neurflow: Run, circuit: Circuit, tmp_path: Path
+) -> None:
+    bad = relabelled(circuit, "block/1", "wheel \x1b[2J", evidence=evidence(0.7))
+    mark = {"author": "ann", "time": "2026-01-02T00:00:00Z"}
+    good = evidence(features=("striped", "yellow"), pin=mark, confidence=0.5)
+    relabelled(bad, "block/0", "stripes", caption="Stripes.", evidence=good).save(tmp_path / "run")
+    out = " ".join(neurflow("show", tmp_path / "run").out.split())
+    assert "wheel [2J (does not beat chance)" in out
+    assert "stripes ←" not in out and "stripes (does" not in out
+    out = " ".join(neurflow("show", tmp_path / "run", "--group", "block/0").out.split())
+    assert "by a model, gpt-9, 2026-01-02 00:00 UTC, confidence 0.50 (its own)" in out
+    assert "pinned by ann" in out
+    assert "striped; yellow" in out
+    assert "beats chance: 12 unseen crops among 6 random and 6 hard ones" in out
+    assert "accuracy 0.80 [0.60, 0.90], chance 0.50; AUPRC 0.90 [0.70, 0.95]" in out
+    assert "“bee” instead: accuracy 0.50, AUPRC 0.50; the label's gain +0.40" in out
+    data = json.loads(neurflow("show", tmp_path / "run", "--group", "block/1", "--json").out)
+    assert data["evidence"]["doubt"] == "does not beat chance"
+    assert data["evidence"]["validation"]["beats_chance"] is False
+    brief = json.loads(neurflow("show", tmp_path / "run", "--json").out)["layers"][0]["largest"]
+    assert [group["doubt"] for group in brief] == [None, "does not beat chance"]

@@ -1,10 +1,14 @@
 """The page in a real browser, opened from disk: nothing leaves the machine, nothing is logged."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from neurflow.config import Config
 from neurflow.report import write_report
+from tests.conftest import evidence, relabelled
+from tests.report.conftest import HOSTILE
 
 pytestmark = pytest.mark.browser
 
@@ -211,7 +215,7 @@ def test_choosing_a_group_keeps_the_zoom_and_fit_shows_all(page, wide):
 def test_the_first_sentence_and_the_columns_say_what_was_measured(page):
     expect(page.locator("header")).to_contain_text(
         "What drives bee in Tiny: groups of neurons found on 3 pictures cut into 177 crops, "
-        "with τ = 8 core neurons each, k = 3 crops a neuron and N = 50 integration steps."
+        "with τ = 8 core neurons each, k = 3 crops a neuron and as many integration steps as each needs."
     )
     heads = page.locator(".column-head")
     expect(heads).to_contain_text(
@@ -254,6 +258,58 @@ def test_a_hostile_label_is_only_text(page):
     page.locator('[data-group="early/1"]').click()
     expect(page.get_by_role("heading", level=2)).to_contain_text("</script>")
     assert page.evaluate("window.hurt") is None
+
+
+def test_a_label_shows_its_evidence_and_hostile_evidence_is_only_text(wide, show):
+    hostile = evidence(
+        author=HOSTILE[:80],
+        features=(HOSTILE[:80],),
+        combination=HOSTILE,
+        words=[(HOSTILE[:80], 2.5), ("wheel", 1.25)],
+        confidence=0.5,
+    )
+    page = show(relabelled(wide, "late/1", "wheel", caption=HOSTILE, evidence=hostile))
+    card = page.locator('[data-group="late/1"]')
+    expect(card.locator(".card-name")).to_have_text("wheel")
+    expect(card.locator(".doubtful")).to_have_count(0)
+    card.click()
+    shown = page.get_by_label("Evidence for the label")
+    expect(shown).to_contain_text("Tells unseen crops of the group from others")
+    expect(shown).to_contain_text("12 crops of the group that the labeler did not see")
+    expect(shown).to_contain_text("Accuracy 0.80 [0.60, 0.90], chance 0.50")
+    expect(shown.get_by_role("img")).to_have_attribute(
+        "aria-label", "AUPRC 0.90 [0.70, 0.95], chance 0.55 [0.40, 0.75]"
+    )
+    expect(shown).to_contain_text("“bee”")
+    expect(shown).to_contain_text("<img src=x")
+    expect(shown).to_contain_text("+2.50, wheel +1.25")
+    assert page.evaluate("window.hurt") is None
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_a_label_that_does_not_beat_chance_is_marked_wherever_it_appears(wide, show):
+    page = show(relabelled(wide, "late/1", "wheel", evidence=evidence(0.7)))
+    card = page.locator('[data-group="late/1"]')
+    expect(card.locator(".doubtful")).to_have_text("wheel")
+    expect(card).to_have_attribute("title", re.compile("label does not beat chance"))
+    page.locator('[data-group="head/0"]').click()
+    expect(page.locator(".edge-list .doubtful")).to_have_text("wheel")
+    card.click()
+    expect(page.get_by_role("heading", level=2).locator(".doubtful")).to_have_text("wheel")
+    shown = page.get_by_label("Evidence for the label")
+    expect(shown).to_contain_text("Does not beat chance on unseen crops")
+    content = "getComputedStyle(document.querySelector('.card .doubtful'), '::before').content"
+    assert page.evaluate(content) == '"? "'
+
+
+def test_a_label_by_hand_says_whose_it_is_and_that_it_is_not_validated(wide, show):
+    mark = {"author": "ann", "time": "2026-01-02T00:00:00Z"}
+    by_hand = evidence(source="person", author="ann", pin=mark, validation=None)
+    page = show(relabelled(wide, "late/1", "wheel", evidence=by_hand))
+    page.locator('[data-group="late/1"]').click()
+    shown = page.get_by_label("Evidence for the label")
+    expect(shown).to_contain_text("Named by ann, 2026-01-02, pinned.")
+    expect(shown).to_contain_text("Not validated on unseen crops.")
 
 
 def test_dark_and_light(page, show, wide):

@@ -11,6 +11,7 @@ from neurflow.errors import WorkError
 from neurflow.report import page, write_report
 from neurflow.report.payload import payload
 from neurflow.report.schema import schema
+from tests.conftest import evidence, relabelled
 from tests.report.conftest import HOSTILE
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +77,20 @@ def test_a_hostile_label_cannot_leave_the_data(wide):
     text = page.render(wide)
     assert HOSTILE not in text
     assert embedded(text)["layers"][0]["groups"][1]["label"] == HOSTILE
+
+
+def test_evidence_goes_with_its_label(wide):
+    told = relabelled(wide, "early/2", "wheel", evidence=evidence(0.7, features=("round", "black")))
+    groups = payload(told).layers[0].groups
+    found = groups[2].evidence
+    assert (found.author, found.features, found.doubt) == (
+        "gpt-9",
+        ["round", "black"],
+        "does not beat chance",
+    )
+    assert found.validation.auprc == (0.7, pytest.approx(0.5), 0.75)
+    assert found.time == "2026-01-02T00:00:00+00:00"
+    assert groups[1].label == HOSTILE and groups[1].evidence is None
 
 
 def test_a_missing_front_end_or_folder_says_what_to_do(wide, tmp_path, monkeypatch):

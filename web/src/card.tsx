@@ -2,6 +2,7 @@
 
 import type { Circuit, Group } from "./circuit";
 import { CropPicture } from "./crop";
+import { doubtful, doubtOf } from "./label";
 import { plural, signed, titleOf } from "./format";
 import type { Card as Shape, Place } from "./layout";
 import { box } from "./style";
@@ -23,7 +24,7 @@ export function Card({ group, circuit, shape, place, selected, faded, onSelect, 
   const { data } = circuit;
   const name = titleOf(group, data);
   const reach = data.shares ? `, ${signed(group.reach)} along all paths to ${data.target}` : "";
-  const about = `${group.id}: ${plural(group.members.length, "member")}${reach}`;
+  const about = `${group.id}: ${plural(group.members.length, "member")}${reach}${doubtOf(group)}`;
   return (
     <button
       class={`card${selected ? " selected" : ""}${faded ? " faded" : ""}`}
@@ -31,7 +32,7 @@ export function Card({ group, circuit, shape, place, selected, faded, onSelect, 
       data-group={group.id}
       aria-pressed={selected}
       aria-label={`Group ${name}, ${about}`}
-      title={about}
+      title={group.label ? `${group.label}\n${about}` : about}
       onClick={(event) => {
         event.stopPropagation();
         onSelect(group.id);
@@ -49,7 +50,7 @@ export function Card({ group, circuit, shape, place, selected, faded, onSelect, 
           <CropPicture key={crop} data={data} crop={crop} />
         ))}
       </span>
-      <span class="card-name">{name}</span>
+      <span class={`card-name${doubtful(group) ? " doubtful" : ""}`}>{name}</span>
       <span class="card-size">{group.members.length}</span>
       {data.shares && <Reach value={group.reach} />}
     </button>

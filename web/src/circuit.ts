@@ -70,7 +70,8 @@ export function search(circuit: Circuit, query: string): Set<string> | null {
   if (!wanted) return null;
   const found = new Set<string>();
   for (const group of circuit.groups.values()) {
-    const words = `${group.id} ${group.label ?? ""} ${group.caption ?? ""}`.toLowerCase();
+    const features = group.evidence?.features.join(" ") ?? "";
+    const words = `${group.id} ${group.label ?? ""} ${group.caption ?? ""} ${features}`.toLowerCase();
     const neuron = /^\d+$/.test(wanted) && group.members.some(([a]) => a === Number(wanted));
     if (words.includes(wanted) || neuron) found.add(group.id);
   }

@@ -23,6 +23,12 @@ export function Legend({ data }: { data: PageData }) {
             A group of neurons with a common meaning. The pictures are the crops that excite it most; the number counts its
             members, each one meaning of one neuron.
           </Entry>
+          {data.layers.some((layer) => layer.groups.some((group) => group.evidence)) && (
+            <Entry term="Label">
+              A claim about what a group's crops share. Whoever chooses a card sees who made it and how well a judge, told the
+              label alone, finds crops that the labeler did not see. A label with a question mark does not beat chance.
+            </Entry>
+          )}
           {data.shares && (
             <Entry term="Bar on a card">
               Edge weights multiplied along each path to the target, and added up over all paths: right of the middle for the

@@ -4,6 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { neuronOf, type Circuit, type Group } from "./circuit";
 import { CropPicture } from "./crop";
 import { headingOf, percent, plural, signed } from "./format";
+import { doubtful, LabelSection } from "./label";
 import { Bar, Listing } from "./listing";
 import type { EdgeData, MeaningData, NeuronData } from "./types";
 
@@ -42,7 +43,7 @@ function GroupView({ circuit, group, onSelect }: GroupProps) {
   return (
     <>
       <h2>
-        {headingOf(group, data)} <small>{group.id}</small>
+        <span class={doubtful(group) ? "doubtful" : ""}>{headingOf(group, data)}</span> <small>{group.id}</small>
       </h2>
       {group.caption && <p>{group.caption}</p>}
       <p class="quiet">
@@ -59,6 +60,7 @@ function GroupView({ circuit, group, onSelect }: GroupProps) {
           <CropPicture key={crop} data={data} crop={crop} label />
         ))}
       </div>
+      <LabelSection group={group} />
       <EdgeList title="Fed by" circuit={circuit} edges={group.inputs} end="lower" onSelect={onSelect} />
       <EdgeList title="Feeds" circuit={circuit} edges={group.outputs} end="upper" onSelect={onSelect} />
       <h3>
@@ -127,7 +129,7 @@ function EdgeList({ title, circuit, edges, end, onSelect }: EdgeListProps) {
                     <CropPicture key={crop} data={circuit.data} crop={crop} />
                   ))}
                 </span>
-                <span class="edge-name">{headingOf(other, circuit.data)}</span>
+                <span class={`edge-name${doubtful(other) ? " doubtful" : ""}`}>{headingOf(other, circuit.data)}</span>
                 <Bar weight={edge.weight} largest={largest} />
               </button>
             </li>

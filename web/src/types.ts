@@ -1,6 +1,12 @@
 // Generated from the Python types: make web-types
 
 /**
+ * @minItems 3
+ * @maxItems 3
+ */
+export type Interval = [number, number, number];
+
+/**
  * Everything the page shows.
  */
 export interface PageData {
@@ -34,8 +40,63 @@ export interface GroupData {
   id: string;
   label: string | null;
   caption: string | null;
+  evidence: EvidenceData | null;
   members: [number, number][];
   crops: number[];
+}
+/**
+ * What stands behind a group's label.
+ */
+export interface EvidenceData {
+  source: string;
+  author: string;
+  time: string;
+  pinned: boolean;
+  confidence: number | null;
+  features: string[];
+  combination: string | null;
+  words: [string, number][];
+  validation: Validation | null;
+  concept: ConceptCheck | null;
+  doubt: string | null;
+}
+/**
+ * How well a judge who reads the label alone finds the group's unseen crops among others.
+ *
+ * As many others as crops of the group, so that an answer which is the same for all of them is
+ * right half the time.
+ */
+export interface Validation {
+  judge: string;
+  held_out: number;
+  random: number;
+  hard: number;
+  accuracy: Interval;
+  auprc: Interval;
+  chance: Interval;
+  found: number;
+  random_rejected: number | null;
+  hard_rejected: number | null;
+  constant?: Constant | null;
+}
+/**
+ * What the same judge does on the same crops with a text that is the same for every group.
+ */
+export interface Constant {
+  text: string;
+  accuracy: Interval;
+  auprc: Interval;
+  gain: Interval;
+}
+/**
+ * Do the group's neurons answer to pictures of what the label names (CoSy)?
+ */
+export interface ConceptCheck {
+  concept: string;
+  auc: Interval;
+  rank: number;
+  concepts: number;
+  best: string;
 }
 export interface Neurons {
   [k: string]: NeuronData;

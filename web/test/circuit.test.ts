@@ -10,7 +10,7 @@ const neuron = (index: number, error: number | null): NeuronData => ({
   meanings: [{ group: "", size: 1, mean: 1.5, crops: [], activations: [], weights: {} }],
 });
 const group = (id: string, ...neurons: number[]): GroupData => ({
-  id, label: null, caption: null, members: neurons.map((a) => [a, 0]), crops: [],
+  id, label: null, caption: null, evidence: null, members: neurons.map((a) => [a, 0]), crops: [],
 });
 const edge = (lower: string, upper: string, weight: number): EdgeData => ({ lower, upper, weight });
 

@@ -13,7 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from neurflow.circuit import Circuit, CircuitLayer, Crop, GroupEdge, NeuronGroup
+from neurflow.cli._labels import evidence_lines, label_words
 from neurflow.cli._terminal import plain
+from neurflow.evidence import evidence_data
 
 WIDEST_ID = 20
 
@@ -55,12 +57,13 @@ def circuit_data(circuit: Circuit, layers: Sequence[CircuitLayer], top: int) -> 
 
 
 def _brief(circuit: Circuit, group: NeuronGroup, top: int) -> dict[str, Any]:
-    return {
+    brief = {
         "id": group.id,
         "label": group.label,
         "members": len(group.members),
         "inputs": {edge.lower: edge.weight for edge in circuit.inputs(group.id)[:top]},
     }
+    return brief | ({"doubt": group.evidence.doubt} if group.evidence else {})
 
 
 def circuit_text(
@@ -97,7 +100,7 @@ def _groups(circuit: Circuit, groups: Iterable[NeuronGroup], top: int) -> Table:
     for group in groups:
         name = Text(f"  {_short(group.id)}")
         if group.label:
-            name.append(f"\n  {plain(group.label)}", style="italic")
+            name.append("\n  ").append(label_words(group))
         inputs = _weights(circuit.inputs(group.id)[:top], upward=False)
         size = _count(len(group.members), "member")
         table.add_row(name, size, Text("← ").append(inputs) if inputs else "")
@@ -126,6 +129,8 @@ def group_data(circuit: Circuit, group: NeuronGroup, top: int) -> dict[str, Any]
         "id": group.id,
         "label": group.label,
         "caption": group.caption,
+        "evidence": evidence_data(group.evidence),
+        "rejected": [refused.model_dump(mode="json") for refused in group.rejected],
         "members": [
             {"neuron": a, "semantic_group": i, "weights": dict(strongest)}
             for a, i, strongest in _members(circuit, group, top)
@@ -170,9 +175,18 @@ def group_text(circuit: Circuit, group: NeuronGroup, top: int) -> RenderableType
         if edges:
             table.add_row(title, _weights(edges[:top], upward))
     table.add_row("crops", Text("\n".join(_crop(circuit, crop) for crop in group.crops[:top])))
-    words = [Text(plain(text), style="italic") for text in (group.label, group.caption) if text]
+    words = [label_words(group)] if group.label else []
+    words += [Text(plain(group.caption), style="italic")] if group.caption else []
+    trust = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    trust.add_column(no_wrap=True)
+    trust.add_column(overflow="fold", ratio=1)
+    for what, text in evidence_lines(group):
+        trust.add_row(what, text)
+    if group.rejected:
+        trust.add_row("rejected", ", ".join(plain(refused.label) for refused in group.rejected))
     size = f"   {_count(len(group.members), 'member')}, {_count(len(group.crops), 'crop')}"
-    return Group(Text.assemble((plain(group.id), "bold"), size), *words, table)
+    shown = [trust, table] if trust.row_count else [table]
+    return Group(Text.assemble((plain(group.id), "bold"), size), *words, *shown)
 
 
 def _crop(circuit: Circuit, crop: Crop) -> str:

@@ -166,6 +166,11 @@ class Model:
         """A function from images to the values asked for, in their order, as a tuple."""
         return self.network.observe(keys)
 
+    @property
+    def image_bytes(self) -> int:
+        """What running one image takes, about: as much as three of the largest values on the way."""
+        return 3 * self.network.widest
+
     def segment(self, lower: str, upper: str) -> Segment:
         """The part of the network between two layers."""
         return self.network.segment(self.layer(lower).name, self.layer(upper).name)

@@ -16,6 +16,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from neurflow.circuit import Circuit, CircuitLayer, Crop, Member, Neuron, SemanticGroup
+from neurflow.evidence import ConceptCheck, Evidence, Validation
 
 CROPS_PER_GROUP = 16
 CROPS_PER_MEANING = 4
@@ -63,12 +64,33 @@ class NeuronData(_Data):
     completeness_error: float | None
 
 
+class EvidenceData(_Data):
+    """What stands behind a group's label."""
+
+    source: str
+    """model, words or person"""
+    author: str
+    time: str
+    """ISO 8601"""
+    pinned: bool
+    confidence: float | None
+    features: list[str]
+    combination: str | None
+    words: list[tuple[str, float]]
+    """of a vocabulary, with their contrast; best first"""
+    validation: Validation | None
+    concept: ConceptCheck | None
+    doubt: str | None
+    """why the label should not be believed as it stands"""
+
+
 class GroupData(_Data):
     """A neuron group."""
 
     id: str
     label: str | None
     caption: str | None
+    evidence: EvidenceData | None
     members: list[tuple[int, int]]
     """(neuron, meaning)"""
     crops: list[int]
@@ -188,6 +210,7 @@ def _layer(
                 id=group.id,
                 label=group.label,
                 caption=group.caption,
+                evidence=_evidence(group.evidence),
                 members=[(m.neuron, m.semantic_group) for m in group.members],
                 crops=crops.numbers(group.crops[:crops_per_group]),
             )
@@ -197,6 +220,24 @@ def _layer(
             a: _neuron(neuron, group_of, crops, crops_per_meaning)
             for a, neuron in layer.neurons.items()
         },
+    )
+
+
+def _evidence(evidence: Evidence | None) -> EvidenceData | None:
+    if evidence is None:
+        return None
+    return EvidenceData(
+        source=evidence.source,
+        author=evidence.author,
+        time=evidence.time.isoformat(timespec="seconds"),
+        pinned=evidence.pinned,
+        confidence=evidence.confidence,
+        features=list(evidence.features),
+        combination=evidence.combination,
+        words=[(word, score) for word, score in evidence.words],
+        validation=evidence.validation,
+        concept=evidence.concept,
+        doubt=evidence.doubt,
     )
 
 

@@ -1,0 +1,165 @@
+"""Labels and their evidence as words for a terminal, and as data for ``--json``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from neurflow.circuit import Circuit, NeuronGroup
+from neurflow.cli._terminal import plain
+from neurflow.evidence import Evidence, Interval, Validation, evidence_data
+
+
+def labels_data(circuit: Circuit, chosen: Collection[str] | None) -> list[dict[str, Any]]:
+    """Every label with its evidence."""
+    return [
+        {
+            "group": group.id,
+            "label": group.label,
+            "caption": group.caption,
+            "evidence": evidence_data(group.evidence),
+        }
+        for group in _groups(circuit, chosen)
+        if group.label
+    ]
+
+
+def labels_text(
+    circuit: Circuit, chosen: Collection[str] | None, total: dict[str, Any]
+) -> Iterator[RenderableType]:
+    """A line a label, with how it fared; then the whole."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("group", overflow="fold", max_width=22)
+    table.add_column("label", overflow="fold", ratio=1)
+    table.add_column("accuracy", justify="right", no_wrap=True)
+    table.add_column("AUPRC", justify="right", no_wrap=True)
+    checked = any(g.evidence and g.evidence.concept for g in _groups(circuit, chosen))
+    table.add_column("pictures" if checked else "", justify="right", no_wrap=True)
+    table.add_column("")
+    for group in _groups(circuit, chosen):
+        if group.label:
+            found = group.evidence.validation if group.evidence else None
+            check = group.evidence.concept if group.evidence else None
+            table.add_row(
+                Text(plain(group.id)),
+                Text(plain(group.label), style="italic"),
+                f"{found.accuracy.value:.2f}" if found else "",
+                f"{found.auprc.value:.2f}" if found else "",
+                f"{check.auc.value:.2f}" if check else "",
+                Text(verdict(group.evidence), style=_style(group.evidence)),
+            )
+    yield table
+    if total["validated"]:
+        yield Text(
+            f"\n{total['labelled']} of {total['groups']} groups labelled; {total['beat_chance']} of "
+            f"{total['validated']} validated labels beat chance."
+            f"\nAccuracy {_figure(total['accuracy'])} (chance 0.50), AUPRC {_figure(total['auprc'])} "
+            f"(chance {_figure(total['chance'])})"
+        )
+        if total["gain"]:
+            yield Text(
+                f"The target's name as every label: AUPRC {_figure(total['constant_auprc'])}; "
+                f"gain {_figure(total['gain'])}; beaten by {total['beat_constant']} labels."
+            )
+
+
+def label_words(group: NeuronGroup) -> Text:
+    """A group's label; one that does not beat chance is marked so."""
+    words = Text(plain(group.label or ""), style="italic")
+    if group.evidence and group.evidence.validation and group.evidence.doubt:
+        words.append(f" ({group.evidence.doubt})", style="not italic yellow")
+    return words
+
+
+def verdict(evidence: Evidence | None) -> str:
+    """What the evidence says, in a few words."""
+    if evidence is None:
+        return ""
+    pinned = "pinned" if evidence.pinned else ""
+    return ", ".join(filter(None, (pinned, evidence.doubt or "beats chance")))
+
+
+def evidence_lines(group: NeuronGroup) -> Iterator[tuple[str, Text]]:
+    """(what, text) of everything that stands behind a label."""
+    evidence = group.evidence
+    if evidence is None:
+        return
+    by = {"model": "by a model", "words": "from a vocabulary", "person": "by hand"}[evidence.source]
+    said = (
+        f", confidence {evidence.confidence:.2f} (its own)"
+        if evidence.confidence is not None
+        else ""
+    )
+    yield (
+        "label",
+        Text(
+            f"{by}, {plain(evidence.author)}, {evidence.time:%Y-%m-%d %H:%M} UTC{said}"
+            + (f"; pinned by {plain(evidence.pin.author)}" if evidence.pin else "")
+        ),
+    )
+    if evidence.features:
+        yield "features", Text("; ".join(map(plain, evidence.features)))
+    if evidence.combination:
+        yield "combines", Text(plain(evidence.combination))
+    if evidence.words:
+        words = ", ".join(f"{plain(word)} {score:+.2f}" for word, score in evidence.words)
+        yield "words", Text(f"{words} (standard deviations; margin {evidence.margin or 0:.2f})")
+    if evidence.validation:
+        yield from _validation(evidence.validation)
+    else:
+        yield "validation", Text("not validated", style="yellow")
+    if check := evidence.concept:
+        yield (
+            "concept",
+            Text(
+                f"{plain(check.concept)}: AUC {_figure(check.auc)}, chance 0.50; place {check.rank} of "
+                f"{check.concepts}, first is {plain(check.best)}"
+            ),
+        )
+
+
+def _validation(found: Validation) -> Iterator[tuple[str, Text]]:
+    style = "" if found.beats_chance else "yellow"
+    beats = "beats chance" if found.beats_chance else "does not beat chance"
+    yield (
+        "validation",
+        Text(
+            f"{beats}: {found.held_out} unseen crops among {found.random} random and {found.hard} hard "
+            f"ones, "
+            f"judged by {plain(found.judge)}\naccuracy {_figure(found.accuracy)}, chance 0.50; AUPRC "
+            f"{_figure(found.auprc)}, chance {_figure(found.chance)}",
+            style=style,
+        ),
+    )
+    if found.constant:
+        plain_auprc = found.constant.auprc.value
+        yield (
+            "",
+            Text(
+                f"“{plain(found.constant.text)}” instead: accuracy "
+                f"{found.constant.accuracy.value:.2f}, AUPRC {plain_auprc:.2f}; "
+                f"the label's gain {_figure(found.constant.gain, sign='+')}"
+            ),
+        )
+
+
+def _figure(interval: Interval | tuple[float, float, float] | None, sign: str = "") -> str:
+    if interval is None:
+        return "–"
+    value, low, high = interval
+    return f"{value:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
+
+
+def _style(evidence: Evidence | None) -> str:
+    return "yellow" if evidence and evidence.doubt else ""
+
+
+def _groups(circuit: Circuit, chosen: Collection[str] | None) -> Iterator[NeuronGroup]:
+    for layer in circuit.layers:
+        for group in layer.groups:
+            if chosen is None or group.id in chosen:
+                yield group

@@ -1,0 +1,55 @@
+"""Concept labelling: words for groups, and how far to trust them."""
+
+from neurflow.labels import manual
+from neurflow.labels.budget import Budget, BudgetSpent, Prices
+from neurflow.labels.cache import Cache
+from neurflow.labels.chat import ChatLabeler
+from neurflow.labels.labeler import (
+    Judge,
+    JudgeRequest,
+    LabelAnswer,
+    Labeler,
+    LabelFailed,
+    LabelRequest,
+    NoPictures,
+)
+from neurflow.labels.labelling import (
+    LabelsIncomplete,
+    Outcome,
+    Settings,
+    label,
+    label_groups,
+)
+from neurflow.labels.openai_client import OpenAIChat
+from neurflow.labels.rehearsal import rehearse
+from neurflow.labels.search import Match, find
+from neurflow.labels.summary import summary
+from neurflow.labels.zero_shot import ClipLabeler, read_vocabulary
+
+__all__ = [
+    "Budget",
+    "BudgetSpent",
+    "Cache",
+    "ChatLabeler",
+    "ClipLabeler",
+    "Judge",
+    "JudgeRequest",
+    "LabelAnswer",
+    "LabelFailed",
+    "LabelRequest",
+    "Labeler",
+    "LabelsIncomplete",
+    "Match",
+    "NoPictures",
+    "OpenAIChat",
+    "Outcome",
+    "Prices",
+    "Settings",
+    "find",
+    "label",
+    "label_groups",
+    "manual",
+    "read_vocabulary",
+    "rehearse",
+    "summary",
+]

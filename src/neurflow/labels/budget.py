@@ -1,0 +1,172 @@
+"""What requests may cost: caps on requests, tokens and money, kept while many are under way.
+
+1. Before a request is sent, what it may cost is reserved: an estimate times the largest factor by
+   which an estimate was wrong so far. Where a cap depends on it, requests go one by one until the
+   first has told what requests really cost.
+2. Its usage, as the server reports it, then takes the reservation's place.
+3. A request that does not fit is held back while others, which may turn out cheaper, are under way;
+   then ``BudgetSpent`` ends the work.
+
+Prices are the user's: none is known here.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from neurflow.errors import RequestError, WorkError
+from neurflow.labels.prompt import SYSTEM, Question
+
+CHARACTERS = 4
+"""of text that make a token, in the estimate"""
+PICTURE_TOKENS = 85
+"""of a small picture, in the estimate: what OpenAI counts at low detail; others count 16 to 600"""
+
+
+class BudgetSpent(WorkError):
+    """A cap is reached; what was done is kept."""
+
+
+class Prices(BaseModel):
+    """Money for a million tokens, in whatever currency the caps are in."""
+
+    model_config = ConfigDict(frozen=True)
+
+    input: Annotated[float, Field(ge=0)] = 0.0
+    output: Annotated[float, Field(ge=0)] = 0.0
+
+
+@dataclass
+class Usage:
+    """What was used: requests sent, tokens in and out."""
+
+    requests: int = 0
+    tokens_in: float = 0
+    tokens_out: float = 0
+
+    def __iadd__(self, other: Usage) -> Usage:
+        self.requests += other.requests
+        self.tokens_in += other.tokens_in
+        self.tokens_out += other.tokens_out
+        return self
+
+    @property
+    def tokens(self) -> float:
+        """In and out."""
+        return self.tokens_in + self.tokens_out
+
+    def cost(self, prices: Prices) -> float:
+        """In the prices' currency."""
+        return (self.tokens_in * prices.input + self.tokens_out * prices.output) / 1e6
+
+
+def estimate(question: Question, picture_tokens: int = PICTURE_TOKENS) -> Usage:
+    """What one request will use, roughly."""
+    text = sum(len(part) for part in question.parts if isinstance(part, str)) + len(SYSTEM)
+    pictures = sum(isinstance(part, bytes) for part in question.parts)
+    tokens = text / CHARACTERS + pictures * picture_tokens
+    return Usage(1, tokens, len(question.answer) / CHARACTERS)
+
+
+class Budget:
+    """Caps, and what was used of them; safe to share between threads.
+
+    Args:
+        requests: at most so many HTTP requests, retries included.
+        tokens: at most so many, in and out.
+        money: in the currency of ``prices``.
+        prices: needed for a cap on money.
+
+    Raises:
+        RequestError: a cap on money without prices, or a cap that is negative.
+    """
+
+    def __init__(
+        self,
+        requests: int | None = None,
+        tokens: float | None = None,
+        money: float | None = None,
+        prices: Prices | None = None,
+    ) -> None:
+        self.caps = {"requests": requests, "tokens": tokens, "money": money}
+        if any(cap is not None and cap < 0 for cap in self.caps.values()):
+            raise RequestError("A budget is a number from 0 up.")
+        self.prices = prices or Prices()
+        if money is not None and not (self.prices.input or self.prices.output):
+            raise RequestError(
+                "A budget in money needs prices, for a million tokens each: "
+                "--price-in 2.50 --price-out 10"
+            )
+        self.used = Usage()
+        self._reserved = Usage()
+        self._under_way = 0
+        self._factor = 1.0
+        self._told = False
+        self._changed = threading.Condition()
+
+    def reserve(self, estimated: Usage) -> Usage:
+        """Set aside what a request may use; hand the result to ``settle``.
+
+        Raises:
+            BudgetSpent: the request does not fit.
+        """
+        with self._changed:
+            while True:
+                wanted = Usage(
+                    1, estimated.tokens_in * self._factor, estimated.tokens_out * self._factor
+                )
+                full = self._full(wanted)
+                learning = not self._told and self._counts_tokens()
+                if not full and not (learning and self._under_way):
+                    break
+                if full and not self._under_way:
+                    raise BudgetSpent(f"The budget is spent: {full}. Raise it to go on.")
+                self._changed.wait()
+            self._reserved += wanted
+            self._under_way += 1
+            return wanted
+
+    def settle(self, reserved: Usage, used: Usage | None) -> None:
+        """Put what a request used in place of its reservation.
+
+        ``used`` is None where the server did not say: it refused, failed, or reports no usage. The
+        request is counted, and if it was answered its reservation stays as its cost.
+        """
+        with self._changed:
+            self._under_way -= 1
+            self._reserved += Usage(-1, -reserved.tokens_in, -reserved.tokens_out)
+            if used is not None:
+                self.used += used
+                if reserved.tokens and used is not reserved:
+                    self._factor = max(self._factor, self._factor * used.tokens / reserved.tokens)
+                self._told = True
+            else:
+                self.used += Usage(1)
+            self._changed.notify_all()
+
+    def _counts_tokens(self) -> bool:
+        return self.caps["tokens"] is not None or self.caps["money"] is not None
+
+    def _full(self, wanted: Usage) -> str | None:
+        """The cap that a further request would break, in words."""
+        total = Usage()
+        for usage in (self.used, self._reserved, wanted):
+            total += usage
+        sums = {
+            "requests": total.requests,
+            "tokens": total.tokens,
+            "money": total.cost(self.prices),
+        }
+        for kind, cap in self.caps.items():
+            if cap is not None and sums[kind] > cap + 1e-9:
+                spent = {
+                    "requests": f"{self.used.requests} of {cap} requests",
+                    "tokens": f"{self.used.tokens:.0f} of {cap:.0f} tokens",
+                    "money": f"{self.used.cost(self.prices):.4f} of {cap:g}",
+                }[kind]
+                return f"{spent}, and the next request may not fit"
+        return None

@@ -1,0 +1,178 @@
+"""A labeler that asks a chat model: question, cache, answer checked by a schema.
+
+1. The request becomes a question (``prompt``); an answer kept for the same question is taken.
+2. Otherwise the chat is asked. An answer that is no JSON of the schema is shown back to the model
+   with what is wrong with it, ``REPAIRS`` times; then this group has failed.
+3. A usable answer, and a refusal, is kept by the question's digest.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
+
+from pydantic import BaseModel, Field, ValidationError
+
+from neurflow.evidence import clean
+from neurflow.labels.cache import Cache, Kept
+from neurflow.labels.labeler import (
+    JudgeRequest,
+    LabelAnswer,
+    LabelFailed,
+    LabelRequest,
+    digest,
+)
+from neurflow.labels.prompt import Question, judge_question, label_question
+
+REPAIRS = 2
+"""times that a model is shown its malformed answer"""
+QUOTED = 2000
+"""characters of a malformed answer that are shown back"""
+
+LONGEST = 200_000
+"""characters of an answer that are read"""
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a chat model said."""
+
+    text: str
+    refused: bool = False
+    final: bool = True
+    """whether it may be kept: what was made up for the estimate may not"""
+
+
+class Chat(Protocol):
+    """Something that answers questions with pictures."""
+
+    name: str
+    """of the model"""
+    identity: str
+    """of model and server: equal identities may share a cache"""
+
+    def complete(self, question: Question) -> Reply:
+        """Answer a question; raises as ``Labeler`` does."""
+
+    def stop(self) -> None:
+        """Let nobody wait any longer: the work is over."""
+
+
+class ChatLabeler:
+    """Labels and judges by a chat model; safe to share between threads.
+
+    Args:
+        chat: is asked.
+        cache: keeps answers; None asks every time.
+        sheet: paste a request's pictures into one, for servers that take a single picture.
+    """
+
+    source = "model"
+
+    def __init__(self, chat: Chat, cache: Cache | None = None, *, sheet: bool = False) -> None:
+        self.chat, self.cache, self.sheet = chat, cache, sheet
+        self.name, self.identity = chat.name, chat.identity
+        self._asking: dict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def label(self, request: LabelRequest) -> LabelAnswer:
+        """Name what the group's crops share; see ``Labeler``."""
+        return self._ask(label_question(request, sheet=self.sheet), _read_label)
+
+    def judge(self, request: JudgeRequest) -> tuple[float, ...]:
+        """How well each picture fits the label; see ``Labeler``."""
+        question = judge_question(request, sheet=self.sheet)
+        return self._ask(question, lambda text: _read_scores(text, len(request.pictures)))
+
+    def stop(self) -> None:
+        """End all waiting; see ``Labeler``."""
+        self.chat.stop()
+
+    def _ask(self, question: Question, read: Callable[[str], Answer]) -> Answer:
+        key = digest(self.identity, question.digest)
+        with self._asking[key]:  # the same question is asked once, by however many threads
+            kept = self.cache.get(key) if self.cache else None
+            if kept and kept.refused:
+                raise _refused(self.name, kept.answer)
+            if kept:
+                try:
+                    return read(kept.answer)
+                except ValueError:
+                    pass  # kept by another version, or edited: ask again
+            return self._fresh(question, key, read)
+
+    def _fresh(self, question: Question, key: str, read: Callable[[str], Answer]) -> Answer:
+        asked, problem = question, ""
+        for _ in range(1 + REPAIRS):
+            reply = self.chat.complete(asked)
+            try:
+                answer = None if reply.refused else read(reply.text)
+            except ValueError as error:
+                problem = clean(str(error), 200)
+                said = json.dumps(reply.text[:QUOTED])
+                asked = replace(
+                    question,
+                    parts=(
+                        *question.parts,
+                        f"Your answer was {said}. It cannot be used: {problem}. "
+                        "Answer with one JSON object of the schema alone.",
+                    ),
+                )
+                continue
+            if self.cache and reply.final:
+                kept = Kept(model=self.name, answer=reply.text[:LONGEST], refused=reply.refused)
+                self.cache.put(key, kept)
+            if answer is None:
+                raise _refused(self.name, reply.text)
+            return answer
+        raise LabelFailed(f"{self.name} gives no usable answer: {problem}.")
+
+
+class _Score(BaseModel):
+    crop: int
+    score: float = Field(ge=0, le=1)
+
+
+class _Scores(BaseModel):
+    scores: list[_Score] = Field(max_length=1000)
+
+
+def _read_label(text: str) -> LabelAnswer:
+    return _parsed(LabelAnswer, text)
+
+
+def _read_scores(text: str, count: int) -> tuple[float, ...]:
+    found = {item.crop: item.score for item in _parsed(_Scores, text).scores}
+    if set(found) != set(range(1, count + 1)):
+        raise ValueError(f"scores are needed for crops 1 to {count}, each once")
+    return tuple(found[number] for number in range(1, count + 1))
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def _parsed(kind: type[Model], text: str) -> Model:
+    """One JSON object of a schema, bare or within a fence or words; ``ValueError`` if none is.
+
+    What a model thinks aloud before it answers is left out.
+    """
+    text = text[:LONGEST].rpartition("</think>")[2]
+    start, end = text.find("{"), text.rfind("}")
+    if start < 0 or end < start:
+        raise ValueError("there is no JSON object in it")
+    try:
+        return kind.model_validate_json(text[start : end + 1])
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise ValueError(f"{where}: {problem['msg']}" if where else problem["msg"]) from None
+
+
+def _refused(name: str, reason: str) -> LabelFailed:
+    said = clean(reason, 120)
+    return LabelFailed(f"{name} refuses to answer{f': {said}' if said else ''}.")

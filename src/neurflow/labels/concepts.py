@@ -1,0 +1,161 @@
+"""A second check, of the CoSy kind: do a group's neurons answer to pictures of what its label names?
+
+Needs pictures with known concept names, a folder a concept, and the model.
+
+1. Pool the activations φ of the circuit's layers on every picture.
+2. A group's score on a picture is the geometric mean of its neurons' max(φ, 0), each relative to its
+   mean over the crops of the group; so no neuron counts more for being loud.
+3. AUC of a concept: the chance that one of its pictures excites the group more than one of another.
+4. The concept that the label names gets the check: AUC with its interval, and its place among all.
+
+CoSy (Kopf et al., 2024) makes pictures of a concept with a generator and compares activations on
+them with those on others; here the pictures are real.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import rankdata
+
+from neurflow.activations import collect
+from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
+from neurflow.crops import CropSet
+from neurflow.errors import ImagesError, RequestError
+from neurflow.evidence import ConceptCheck, Interval
+from neurflow.images import Images, UnreadableImage, load_images
+from neurflow.labels.validation import wilson
+from neurflow.memory import MEMORY, Budget
+from neurflow.model import Model
+from neurflow.progress import Progress, Silent
+from neurflow.workspace import Workspace
+
+EPSILON = 1e-6
+
+
+def concept_checks(
+    circuit: Circuit, model: Model, pictures: Any, *, progress: Progress | None = None
+) -> dict[str, ConceptCheck]:
+    """Check each group whose label names a concept of the pictures.
+
+    Args:
+        circuit: with labels.
+        model: that the circuit is of.
+        pictures: a folder of folders, named after the concepts; or any source with labels that
+            ``load_images`` takes.
+        progress: told how far the activations are.
+
+    Returns:
+        Group id → check; groups whose label names none of the concepts are left out.
+
+    Raises:
+        RequestError: another model, or fewer than two concepts.
+    """
+    if model.info.digest != circuit.model.digest:
+        raise RequestError(
+            f"The circuit is of another model than {model.info.reference}: parameters differ. "
+            "Give the weights that it was discovered with: --weights"
+        )
+    progress = progress or Silent()
+    images = load_images(pictures, model)
+    readable = [i for i in range(len(images)) if _can_be_read(images, i, progress)]
+    names = np.array([_plain(images.refs[i].label or "") for i in readable])
+    concepts = sorted({str(name) for name in names} - {""})
+    if len(concepts) < 2:
+        raise ImagesError("Pictures of two concepts or more are needed, a folder each.")
+    layers = [layer for layer in circuit.layers if layer.groups]
+    crops = CropSet(images, readable, model.input_size[1:], (1.0,))
+    per_image = len(crops.boxes)
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="neurflow-") as folder:
+        activations = collect(
+            model,
+            crops,
+            [layer.name for layer in layers],
+            Workspace(Path(folder)),
+            batch=Budget(MEMORY, progress).batch(model.image_bytes),
+            progress=progress,
+        )
+        for layer in layers:
+            phi = np.asarray(activations[layer.name])
+            phi = phi.reshape(len(readable), per_image, -1).max(1)
+            for group in layer.groups:
+                concept = named_concept(group.label, concepts)
+                if concept is not None:
+                    scores = group_scores(phi, layer, group)
+                    found[group.id] = _check(scores, names, concepts, concept)
+    return found
+
+
+def _can_be_read(images: Images, index: int, progress: Progress) -> bool:
+    try:
+        images.read(index)
+    except UnreadableImage as error:
+        progress.note(f"Skipped {images.refs[index].name}: {error}.")
+        return False
+    return True
+
+
+def with_check(group: NeuronGroup, check: ConceptCheck, label: str | None) -> NeuronGroup:
+    """The group with its label checked, if it still is the label that was."""
+    if group.evidence is None or group.label != label:
+        return group
+    evidence = group.evidence.model_copy(update={"concept": check})
+    return group.model_copy(update={"evidence": evidence})
+
+
+def group_scores(phi: np.ndarray, layer: CircuitLayer, group: NeuronGroup) -> np.ndarray:
+    """Score of a group on each picture, as a logarithm: ``[picture]``.
+
+    Args:
+        phi: ``[picture, neuron]`` pooled activations of the layer.
+        layer: of the circuit.
+        group: of the layer.
+    """
+    total = np.zeros(len(phi))
+    for a, i in group.members:
+        neuron = layer.neurons[a]
+        usual = np.mean([neuron.activations[p] for p in neuron.semantic_groups[i].crops])
+        total += np.log(np.maximum(phi[:, a], 0) / (abs(usual) + EPSILON) + EPSILON)
+    return total / len(group.members)
+
+
+def auc(scores: np.ndarray, positive: np.ndarray) -> Interval:
+    """Chance that a positive scores more than a negative; ties count half.
+
+    The interval is Wilson's of as many as there are of the rarer kind: the variance of an AUC is at
+    most that of such a share (van Dantzig, 1951).
+    """
+    n, m = int(positive.sum()), int((~positive).sum())
+    value = (rankdata(scores)[positive].sum() - n * (n + 1) / 2) / (n * m)
+    return wilson(float(value), min(n, m))
+
+
+def named_concept(label: str | None, concepts: Sequence[str]) -> str | None:
+    """The concept whose name stands in the label as whole words; the longest of several."""
+    said = f" {_plain(label or '')} "
+    named = [concept for concept in concepts if f" {concept} " in said]
+    return max(named, key=len, default=None)
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"[^\W_]+", text.casefold()))
+
+
+def _check(
+    scores: np.ndarray, names: np.ndarray, concepts: Sequence[str], concept: str
+) -> ConceptCheck:
+    areas = {name: auc(scores, names == name) for name in concepts}
+    order = sorted(concepts, key=lambda name: -areas[name].value)
+    return ConceptCheck(
+        concept=concept,
+        auc=areas[concept],
+        rank=order.index(concept) + 1,
+        concepts=len(concepts),
+        best=order[0],
+    )

@@ -1,0 +1,357 @@
+"""Concept labelling: words for groups, and how far to trust them. The whole of it on one screen.
+
+Layer by layer from the input side, so that a group is shown with the labels of those that feed it:
+
+1. choose the crops that the labeler sees and those that are kept from it (``sampling``);
+2. ask the labeler, unless a person has named the group; keep the answer at once;
+3. let a judge find the unseen crops among others by the label alone (``validation``); keep that too.
+
+Groups of one layer are asked about at the same time. One that fails is noted and passed over; what
+makes going on pointless (a spent budget, a refused key) ends the work with all that was kept.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, cast
+
+from neurflow.circuit import Circuit, NeuronGroup
+from neurflow.errors import NeurFlowError, RequestError, WorkError
+from neurflow.evidence import Evidence, Validation
+from neurflow.label_file import GroupLabel, label_of, with_label, with_labels
+from neurflow.labels.labeler import (
+    Judge,
+    LabelAnswer,
+    Labeler,
+    LabelFailed,
+    LabelRequest,
+    LowerGroup,
+)
+from neurflow.labels.sampling import Sample, contrast, picture, sample
+from neurflow.labels.validation import validate
+from neurflow.progress import Progress, Silent
+from neurflow.storage import LabelStore
+
+SHOWN = HELD_OUT = 12
+"""crops of a group for the labeler, and for the judge"""
+LOWER, LOWER_SHOWN = 4, 4
+"""lower groups shown with a group, and crops of each"""
+OTHERS = 96
+"""crops of other groups that zero-shot labels are a contrast to"""
+PATIENCE = 5
+"""groups that may fail in a row before the rest is given up"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How groups are labelled.
+
+    Attributes:
+        shown: crops of a group that the labeler sees, at most.
+        held_out: crops that are kept from it for the validation, at most.
+        validated: whether labels are validated.
+        constant: whether each is compared with the target's name as a label.
+        seed: of the choice of crops and of the intervals.
+        workers: groups asked about at the same time.
+    """
+
+    shown: int = SHOWN
+    held_out: int = HELD_OUT
+    validated: bool = True
+    constant: bool = True
+    seed: int = 0
+    workers: int = 4
+
+    def __post_init__(self) -> None:
+        if self.shown < 1 or self.workers < 1 or self.held_out < 0 or self.seed < 0:
+            raise RequestError("shown and workers are 1 or more, held_out and seed 0 or more.")
+
+
+@dataclass
+class Outcome:
+    """What came of labelling: the circuit with labels, the groups that failed, and why it ended."""
+
+    circuit: Circuit
+    failed: dict[str, str] = field(default_factory=dict)
+    """group → reason"""
+    stopped: NeurFlowError | None = None
+    """what ended the work early"""
+
+
+class LabelsIncomplete(WorkError):
+    """The work ended early; ``circuit`` has the labels that there are."""
+
+    def __init__(self, message: str, circuit: Circuit) -> None:
+        super().__init__(message)
+        self.circuit = circuit
+
+
+def label(
+    circuit: Circuit,
+    labeler: Labeler,
+    *,
+    judge: Judge | None = None,
+    groups: Collection[str] | None = None,
+    settings: Settings | None = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Circuit:
+    """Label a circuit's groups and validate the labels; METHOD section "Concept labelling".
+
+    Args:
+        circuit: what to label; it needs its thumbnails, and neither model nor pictures.
+        labeler: names groups, e.g. ``ChatLabeler(OpenAIChat("gpt-4o"))``.
+        judge: validates labels; default is the labeler, if it judges too.
+        groups: ids; default is all.
+        settings: how many crops, and so on.
+        out: folder that the circuit is stored in; labels are kept there one by one.
+        progress: told what is being done.
+
+    Returns:
+        The circuit with labels, captions and evidence. Groups that failed stay as they were.
+
+    Raises:
+        RequestError: a group that is not there, or a request that cannot be carried out.
+        LabelsIncomplete: the work ended early; the error holds the circuit as far as it came.
+    """
+    outcome = label_groups(
+        circuit,
+        labeler,
+        judge=judge,
+        groups=groups,
+        settings=settings,
+        out=out,
+        progress=progress,
+    )
+    if outcome.stopped is None:
+        return outcome.circuit
+    if outcome.circuit == circuit:
+        raise outcome.stopped
+    raise LabelsIncomplete(str(outcome.stopped), outcome.circuit) from outcome.stopped
+
+
+def label_groups(
+    circuit: Circuit,
+    labeler: Labeler,
+    *,
+    judge: Judge | None = None,
+    groups: Collection[str] | None = None,
+    settings: Settings | None = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """``label``, which tells what failed instead of raising."""
+    settings, progress = settings or Settings(), progress or Silent()
+    wanted = {circuit.group(id).id for id in groups} if groups is not None else None
+    if judge is None and isinstance(labeler, Judge):
+        judge = labeler
+    if judge is None and settings.validated:
+        progress.note(f"{labeler.name} judges no labels: none is validated. Give a judge.")
+    work = _Work(circuit, labeler, judge, settings, _keeper(circuit, out))
+    layers = [
+        [group.id for group in layer.groups if wanted is None or group.id in wanted]
+        for layer in circuit.layers
+    ]
+    progress.start("labels", sum(map(len, layers)))
+    with ThreadPoolExecutor(settings.workers) as pool:
+        for ids in layers:
+            try:
+                for done in as_completed([pool.submit(work.one, id) for id in ids]):
+                    if problem := done.result():
+                        progress.note(problem)
+                    progress.advance()
+            except BaseException:
+                work.end()
+                raise
+    return Outcome(with_labels(circuit, work.labels), work.failed, work.stopped)
+
+
+Change = Callable[[NeuronGroup], NeuronGroup]
+Keeper = Callable[[str, Change], NeuronGroup]
+
+
+def _keeper(circuit: Circuit, out: str | Path | None) -> Keeper:
+    """Changes a group's label where it is kept: in the folder, or in memory."""
+    if out is not None:
+        store = LabelStore(out)
+        if {g.id: g.crops for layer in store.circuit.layers for g in layer.groups} != {
+            g.id: g.crops for layer in circuit.layers for g in layer.groups
+        }:
+            raise RequestError(f"{out} holds another circuit. Load it from there to label it.")
+        return store.update
+    kept: dict[str, NeuronGroup] = {}
+
+    def update(id: str, change: Change) -> NeuronGroup:
+        kept[id] = change(kept.get(id) or circuit.group(id))
+        return kept[id]
+
+    return update
+
+
+class _Work:
+    """The state that the groups' labelling shares."""
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        labeler: Labeler,
+        judge: Judge | None,
+        settings: Settings,
+        keep: Keeper,
+    ) -> None:
+        self.circuit, self.labeler, self.judge = circuit, labeler, judge
+        self.settings, self.keep = settings, keep
+        self.labels: dict[str, GroupLabel] = {}
+        self.failed: dict[str, str] = {}
+        self.stopped: NeurFlowError | None = None
+        self._over = threading.Event()
+        self._in_a_row = 0
+
+    def one(self, id: str) -> str | None:
+        """Label and validate a group; returns what a person should read of a failure."""
+        if self._over.is_set():
+            return None
+        try:
+            self._label(id)
+            self._in_a_row = 0
+        except LabelFailed as error:
+            self.failed[id] = str(error)
+            self._in_a_row += 1
+            if self._in_a_row >= PATIENCE:
+                self.end(WorkError(f"{PATIENCE} groups in a row failed. The last: {error}"))
+            return f"{id}: {error}"
+        except NeurFlowError as error:
+            self.end(error)
+        return None
+
+    def end(self, error: NeurFlowError | None = None) -> None:
+        """Begin no further group, and let nobody wait for a server's leave."""
+        self.stopped = self.stopped or error
+        self._over.set()
+        for who in (self.labeler, self.judge):
+            if stop := getattr(who, "stop", None):
+                stop()
+
+    def _label(self, id: str) -> None:
+        group = self.keep(id, lambda stored: stored)
+        self.labels[id] = label_of(group)
+        chosen = sample(
+            self.circuit,
+            group,
+            self.settings.shown,
+            self.settings.held_out,
+            self.settings.seed,
+        )
+        if not by_hand(group):
+            if not chosen.shown:
+                raise LabelFailed("the result has no pictures of its crops")
+            answer = self.labeler.label(self._request(group, chosen))
+            group = self._named(id, answer, chosen)
+        if self.judge and self.settings.validated and group.label and group.evidence:
+            self._validated(group, chosen, self.judge)
+
+    def _request(self, group: NeuronGroup, chosen: Sample) -> LabelRequest:
+        circuit, settings = self.circuit, self.settings
+        others = contrast(circuit, group, chosen, OTHERS, settings.seed)
+        return LabelRequest(
+            group=group.id,
+            layer=group.id.rpartition("/")[0],
+            pictures=tuple(picture(circuit, group.crops[i]) for i in chosen.shown),
+            lower=tuple(
+                self._lower(edge.lower, edge.weight) for edge in circuit.inputs(group.id)[:LOWER]
+            ),
+            others=tuple(picture(circuit, crop) for crop in others),
+            rejected=tuple(refused.label for refused in group.rejected),
+        )
+
+    def _lower(self, id: str, weight: float) -> LowerGroup:
+        group = self.circuit.group(id)
+        if id in self.labels:
+            group = with_label(group, self.labels[id])
+        settings = self.settings
+        chosen = sample(self.circuit, group, LOWER_SHOWN, settings.held_out, settings.seed)
+        return LowerGroup(
+            id=id,
+            weight=weight,
+            label=group.label,
+            doubt=group.evidence.doubt if group.evidence else None,
+            pictures=tuple(picture(self.circuit, group.crops[i]) for i in chosen.shown),
+        )
+
+    def _named(self, id: str, answer: LabelAnswer, chosen: Sample) -> NeuronGroup:
+        """Keep an answer, unless a person has had a say in the meantime."""
+        evidence = Evidence(
+            source=cast(Literal["model", "words"], self.labeler.source),
+            author=self.labeler.name,
+            time=datetime.now(UTC),
+            confidence=answer.confidence,
+            features=answer.features,
+            combination=answer.combination or None,
+            words=answer.words,
+            shown=chosen.shown,
+        )
+
+        def change(stored: NeuronGroup) -> NeuronGroup:
+            if by_hand(stored):
+                return stored
+            if answer.label.casefold() in {r.label.casefold() for r in stored.rejected}:
+                raise LabelFailed(
+                    f"{self.labeler.name} proposes {answer.label!r}, which is rejected"
+                )
+            before = stored.evidence
+            same = (
+                before is not None
+                and before.author == evidence.author
+                and (stored.label, stored.caption) == (answer.label, answer.caption)
+            )
+            update = {
+                "label": answer.label,
+                "caption": answer.caption,
+                "evidence": evidence.model_copy(update={"time": before.time})
+                if same and before
+                else evidence,
+            }
+            return stored.model_copy(update=update)
+
+        return self._keep(id, change)
+
+    def _validated(self, group: NeuronGroup, chosen: Sample, judge: Judge) -> None:
+        assert group.label is not None
+        target = self.circuit.target.name if self.settings.constant else None
+        found = validate(
+            self.circuit,
+            chosen,
+            group.label,
+            group.caption,
+            judge,
+            constant=target,
+            seed=self.settings.seed,
+        )
+        if found is not None:
+            self._keep(group.id, lambda stored: with_validation(stored, group, found))
+
+    def _keep(self, id: str, change: Change) -> NeuronGroup:
+        group = self.keep(id, change)
+        self.labels[id] = label_of(group)
+        return group
+
+
+def by_hand(group: NeuronGroup) -> bool:
+    """Whether a machine must leave the label as it is: it is pinned, as what a person sets is."""
+    if group.evidence is None:
+        return group.label is not None  # written into the circuit by a program of somebody's
+    return group.evidence.pinned
+
+
+def with_validation(stored: NeuronGroup, judged: NeuronGroup, found: Validation) -> NeuronGroup:
+    """The stored group with its label validated, if it still is the label that was judged."""
+    if (stored.label, stored.caption) != (judged.label, judged.caption) or not stored.evidence:
+        return stored
+    return stored.model_copy(
+        update={"evidence": stored.evidence.model_copy(update={"validation": found})}
+    )

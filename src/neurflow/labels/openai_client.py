@@ -1,0 +1,345 @@
+"""Any OpenAI-compatible endpoint, through the official client: the service itself, Ollama, vLLM, …
+
+1. Every HTTP request is paid for before it is sent (``budget``) and waits its turn (``Pace``), so the
+   client's own retries are off. Busy servers (429), server faults (5xx), time-outs and answers
+   that are no answers are tried again with growing waits, or after as long as the server says.
+2. Servers differ in what they take. A 400 that names an option (``response_format``,
+   ``max_tokens``, ``temperature``) makes the client go on without it, or by its other name.
+3. What cannot get better ends the work with words: a key that is refused, a model that is not there
+   or reads no pictures, a server that does not answer, money that is used up on the account.
+
+The key comes from the environment, goes to the client and nowhere else; should a server quote it in
+an error, it is blotted out.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import random
+import re
+import threading
+import time
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from neurflow.errors import RequestError, WorkError
+from neurflow.evidence import clean
+from neurflow.labels.budget import Budget, Usage, estimate
+from neurflow.labels.chat import Reply
+from neurflow.labels.labeler import LabelFailed, NoPictures
+from neurflow.labels.prompt import SYSTEM, Question
+
+if TYPE_CHECKING:
+    import openai
+
+KEY = "OPENAI_API_KEY"
+NO_KEY = "none"
+"""sent to servers of one's own, which want no key"""
+FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
+"""seconds between attempts: doubled each time; a server may ask for up to ``LONGEST_ASKED``"""
+LONGEST_ASKED = 300.0
+OPTIONS = ("response_format", "max_completion_tokens", "max_tokens", "temperature")
+NO_PICTURES = re.compile(
+    r"(image|picture|vision|multi-?modal).{0,80}(not support|unsupported|only supported|not accept)"
+    r"|(not|n't|cannot) (support|accept|take|read|process|see).{0,40}(image|picture|vision|multi)"
+    r"|(no|without) (image|picture|vision)|not a multi-?modal|text[- ]only|mmproj"
+    r"|required for image input|expected .?text|must be a? ?string",
+    re.IGNORECASE,
+)
+"""how OpenAI, Ollama, vLLM, llama.cpp, LM Studio and others say that a model reads no pictures"""
+ONE_PICTURE = re.compile(r"at most \d+ image|only (one|1|a single) image|multiple images", re.I)
+
+
+class OpenAIChat:
+    """A chat model behind an OpenAI-compatible endpoint; safe to share between threads.
+
+    Args:
+        model: as the server calls it.
+        base_url: of the server, up to and including ``/v1``; default is OpenAI's.
+        key_env: name of the environment variable that holds the key.
+        budget: what requests are paid from.
+        timeout: seconds for one request.
+        retries: how often one request is tried again.
+        rate: at most so many requests a minute.
+        answer_tokens: longest answer; models that think before they answer need room for it.
+
+    Raises:
+        RequestError: the ``openai`` package is not installed, or the address is none. A missing
+            key is told with the first question: an estimate needs none.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        key_env: str = KEY,
+        budget: Budget | None = None,
+        timeout: float = 120.0,
+        retries: int = 5,
+        rate: float | None = None,
+        answer_tokens: int = 2000,
+    ) -> None:
+        openai = _openai()
+        self._key_name, self._key = key_env, os.environ.get(key_env, "")
+        self._needs_key = base_url is None
+        self.name = clean(model, 80)
+        if base_url is not None and not re.match(r"https?://[^/]", base_url):
+            raise RequestError(
+                f"--base-url {base_url!r} is no address of a server. "
+                "Write it in full, e.g. http://localhost:11434/v1"
+            )
+        self._client = openai.OpenAI(
+            api_key=self._key or NO_KEY, base_url=base_url, timeout=timeout, max_retries=0
+        )
+        self.identity = f"{self._client.base_url}\0{model}"
+        self._model, self._retries, self._timeout = model, retries, timeout
+        self.budget = budget or Budget()
+        self._pace = Pace(60 / rate if rate else 0.0)
+        self._options: dict[str, Any] = {"temperature": 0, "max_tokens": answer_tokens}
+        self._structured = True
+
+    def complete(self, question: Question) -> Reply:
+        """Answer a question, trying again where that may help; see ``Chat``."""
+        openai = _openai()
+        if not self._key and self._needs_key:
+            raise RequestError(
+                f"There is no key in the environment variable {self._key_name}. Set it, name "
+                "another with --key-env, or give the address of a server of your own: "
+                "--base-url http://localhost:11434/v1"
+            )
+        attempt, round = 0, self._pace.round
+        while True:
+            try:
+                return self._once(question, round)
+            except openai.APIStatusError as error:
+                said = self._said(error)
+                if error.status_code in (400, 422) and self._adapt(said):
+                    continue
+                wait = self._wait_after(error, said, attempt)
+                failure: WorkError = LabelFailed(
+                    f"{self.name}: the server fails with {error.status_code}: {said}."
+                )
+            except openai.APITimeoutError:
+                wait = _backoff(attempt)
+                failure = LabelFailed(
+                    f"{self.name} gave no answer within {self._timeout:g} s. Raise --timeout, or "
+                    "ask a smaller model."
+                )
+            except openai.APIConnectionError as error:
+                wait = _backoff(attempt)
+                reason = clean(str(error.__cause__ or error), 160)
+                failure = WorkError(
+                    f"Cannot reach {self._where}: {reason}. Is the server running? "
+                    "The same command then goes on."
+                )
+            except (openai.APIError, ValueError, _NoAnswer) as error:
+                wait = _backoff(attempt)
+                failure = LabelFailed(
+                    f"{self.name}: what the server sends is no answer: {self._blotted(str(error))}."
+                )
+            if attempt >= self._retries:
+                raise failure
+            attempt += 1
+            self._pace.hold(wait)
+
+    def stop(self) -> None:
+        """End all waiting for a turn; answers under way, which cost money, are still taken."""
+        self._pace.call_off()
+
+    @property
+    def _where(self) -> str:
+        """The server's address without a name or password that may be part of it."""
+        return re.sub(r"//[^/@]*@", "//", str(self._client.base_url))
+
+    def _once(self, question: Question, round: int) -> Reply:
+        """One HTTP request, paid for whatever comes of it."""
+        self._pace.wait(round)
+        reserved = self.budget.reserve(estimate(question))
+        used: Usage | None = None
+        try:
+            answer = self._client.chat.completions.create(
+                model=self._model,
+                messages=_messages(question),
+                **self._options,
+                **(_response_format(question) if self._structured else {}),
+            )
+            used = _usage(answer) or reserved
+            return _reply(answer)
+        except _openai().APITimeoutError:
+            used = reserved  # the server may have worked for nothing, and asks its price
+            raise
+        finally:
+            self.budget.settle(reserved, used)
+
+    def _adapt(self, said: str) -> bool:
+        """Leave out, or rename, an option that the server does not take; whether one was."""
+        if "max_tokens" in self._options and "max_completion_tokens" in said:
+            self._options["max_completion_tokens"] = self._options.pop("max_tokens")
+            return True
+        for name in OPTIONS[1:]:
+            if name in said and name in self._options:
+                del self._options[name]
+                return True
+        if self._structured and re.search("response_format|json_schema|structured", said):
+            self._structured = False
+            return True
+        return False
+
+    def _wait_after(self, error: openai.APIStatusError, said: str, attempt: int) -> float:
+        """Seconds to wait before the next attempt; raises where none can help."""
+        status = error.status_code
+        if ONE_PICTURE.search(said):
+            raise NoPictures(
+                f"{self.name} takes fewer pictures in a request (the server says: {said}). "
+                "Give the same command with --sheet, which sends one."
+            )
+        if NO_PICTURES.search(said) and status not in (401, 403, 429):
+            raise NoPictures(
+                f"{self.name} takes no pictures (the server says: {said}). "
+                "Choose a model that reads images, e.g. --model qwen2.5vl"
+            )
+        if status in (401, 403):
+            raise RequestError(
+                f"{self._where} refuses the key ({status}: {said}). The key comes from the "
+                f"environment variable {self._key_name}; --key-env names another."
+            )
+        if status == 404:
+            raise RequestError(
+                f"{self._where} knows no model {self._model!r} ({said}). "
+                "Check --model and --base-url, which ends in /v1 as a rule."
+            )
+        if status == 429 and "insufficient_quota" in said:
+            raise WorkError(f"The account at {self._where} has no money left: {said}.")
+        if status in (408, 409, 429) or status >= 500:
+            return _asked_wait(error) or _backoff(attempt)
+        raise LabelFailed(f"{self.name}: the server refuses the request ({status}): {said}.")
+
+    def _said(self, error: openai.APIStatusError) -> str:
+        """What the server says is wrong, cut to size and without the key."""
+        body = error.body
+        message = body.get("message") if isinstance(body, dict) else body
+        code = body.get("code") if isinstance(body, dict) else None
+        words = f"{message or error.message}{f' ({code})' if code else ''}"
+        return self._blotted(words).rstrip(".")
+
+    def _blotted(self, text: str) -> str:
+        return clean(text.replace(self._key, "…") if self._key else text, 240)
+
+
+class Pace:
+    """When the next request may be sent: not too many a minute, and none while a server is busy."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval, self._next = interval, 0.0
+        self._changed = threading.Condition()
+        self.round = 0
+        """how often waiting was called off"""
+
+    def wait(self, round: int) -> None:
+        """Wait for one's turn; ``Stopped`` if waiting is called off after ``round``."""
+        with self._changed:
+            while self.round == round:
+                pause = self._next - time.monotonic()
+                if pause <= 0:
+                    self._next = time.monotonic() + self._interval
+                    return
+                self._changed.wait(pause)
+        raise Stopped("The work was stopped while this request waited for its turn.")
+
+    def hold(self, seconds: float) -> None:
+        """Nobody's turn comes within the next ``seconds``."""
+        with self._changed:
+            self._next = max(self._next, time.monotonic() + seconds)
+
+    def call_off(self) -> None:
+        """End all waiting; who comes later may wait again."""
+        with self._changed:
+            self.round += 1
+            self._changed.notify_all()
+
+
+class Stopped(WorkError):
+    """A request that was given up because the work ended."""
+
+
+class _NoAnswer(Exception):
+    """A reply of the right status without a message in it."""
+
+
+def _openai() -> Any:
+    try:
+        import openai
+    except ImportError:
+        raise RequestError(
+            "Asking a model needs the openai package: pip install 'neurflow[openai]'"
+        ) from None
+    return openai
+
+
+def _messages(question: Question) -> Any:
+    """System text, then text and pictures in their order, as the protocol writes them."""
+    content: list[dict[str, Any]] = []
+    for part in question.parts:
+        if isinstance(part, bytes):
+            url = f"data:image/jpeg;base64,{base64.b64encode(part).decode()}"
+            content.append({"type": "image_url", "image_url": {"url": url, "detail": "low"}})
+        else:
+            content.append({"type": "text", "text": part})
+    content.append({"type": "text", "text": _asked_form(question)})
+    return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": content}]
+
+
+def _asked_form(question: Question) -> str:
+    """The schema in words too: for servers that do not enforce it."""
+    return f"JSON schema of the answer: {json.dumps(question.schema)}"
+
+
+def _response_format(question: Question) -> dict[str, Any]:
+    schema = {"name": question.name, "strict": True, "schema": question.schema}
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+
+def _reply(answer: Any) -> Reply:
+    choices = getattr(answer, "choices", None)
+    if not choices or getattr(choices[0], "message", None) is None:
+        raise _NoAnswer("no message in it")
+    message = choices[0].message
+    refusal = getattr(message, "refusal", None)
+    if refusal or choices[0].finish_reason == "content_filter":
+        return Reply(refusal or "content filter", refused=True)
+    if not isinstance(message.content, str):
+        raise _NoAnswer("an empty message")
+    return Reply(message.content)
+
+
+def _usage(answer: Any) -> Usage | None:
+    usage = getattr(answer, "usage", None)
+    if usage is None:
+        return None
+    counted = (getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens"))
+    given, made = (float(n) if isinstance(n, int) and n >= 0 else 0.0 for n in counted)
+    return Usage(1, given, made)
+
+
+def _backoff(attempt: int) -> float:
+    """Seconds: doubled each time, and spread so that requests do not come back together."""
+    spread: float = random.uniform(0.75, 1.25)
+    return min(FIRST_WAIT * 2**attempt, LONGEST_WAIT) * spread
+
+
+def _asked_wait(error: openai.APIStatusError) -> float | None:
+    """Seconds that the server asks to wait, as a number or as a date."""
+    asked = error.response.headers.get("retry-after")
+    if not asked:
+        return None
+    try:
+        seconds = float(asked)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(asked).timestamp() - time.time()
+        except (TypeError, ValueError):
+            return None
+    return min(max(seconds, 0.0), LONGEST_ASKED)

@@ -1,0 +1,64 @@
+"""Text search over groups: by the words of their labels, or by what their crops look like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from neurflow.circuit import Circuit, NeuronGroup
+from neurflow.errors import RequestError
+from neurflow.labels.sampling import Sample, contrast, picture
+from neurflow.labels.zero_shot import ClipLabeler
+
+OWN, OTHERS = 24, 96
+"""crops of a group, and of others, that a search by looks compares"""
+
+
+@dataclass(frozen=True)
+class Match:
+    """A group that was found, and how well it fits."""
+
+    group: str
+    score: float
+    """share of the words found, or contrast in standard deviations"""
+    label: str | None
+
+
+def find(circuit: Circuit, text: str, clip: ClipLabeler | None = None) -> list[Match]:
+    """Groups that fit a text, best first.
+
+    Args:
+        circuit: where to look.
+        text: words.
+        clip: compares the text with the crops of every group, labelled or not; without it the words
+            are looked for in labels, captions and features, and groups without any are left out.
+
+    Raises:
+        RequestError: no words.
+    """
+    if not text.strip():
+        raise RequestError("Search for what? Give a word or a few: --find wheel")
+    groups = [group for layer in circuit.layers for group in layer.groups]
+    scores = [
+        _by_looks(circuit, group, text, clip) if clip else _by_words(group, text.split())
+        for group in groups
+    ]
+    found = [
+        Match(group.id, score, group.label)
+        for group, score in zip(groups, scores, strict=True)
+        if clip or score
+    ]
+    return sorted(found, key=lambda match: -match.score)
+
+
+def _by_words(group: NeuronGroup, words: Sequence[str]) -> float:
+    features = group.evidence.features if group.evidence else ()
+    said = " ".join(filter(None, (group.label, group.caption, *features))).casefold()
+    return sum(word.casefold() in said for word in words) / len(words)
+
+
+def _by_looks(circuit: Circuit, group: NeuronGroup, text: str, clip: ClipLabeler) -> float:
+    own = [picture(circuit, crop) for crop in group.crops if crop in circuit.thumbnails][:OWN]
+    nothing = Sample((), (), (), ())
+    others = [picture(circuit, crop) for crop in contrast(circuit, group, nothing, OTHERS, 0)]
+    return float(clip.contrast([text], own, others)[0]) if own and others else 0.0

@@ -1,0 +1,48 @@
+"""How labelling went, over all groups: what share of labels hold up, and by how much."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from neurflow.circuit import Circuit
+from neurflow.labels.validation import mean
+
+
+def summary(
+    circuit: Circuit, groups: Collection[str] | None = None, *, seed: int = 0
+) -> dict[str, Any]:
+    """Counts, and means over groups with 95 % intervals (a bootstrap over groups).
+
+    Args:
+        circuit: with labels.
+        groups: ids; default is all.
+        seed: of the intervals.
+
+    Keys ``groups, labelled, pinned, rejected, validated, beat_chance, beat_constant`` are counts;
+    ``accuracy, auprc, chance, constant_auprc, gain`` are (mean, low, high), or None where nothing was
+    validated.
+    """
+    counted = [
+        group
+        for layer in circuit.layers
+        for group in layer.groups
+        if groups is None or group.id in groups
+    ]
+    evidence = [group.evidence for group in counted if group.evidence]
+    found = [item.validation for item in evidence if item.validation]
+    compared = [(item, item.constant) for item in found if item.constant]
+    return {
+        "groups": len(counted),
+        "labelled": sum(group.label is not None for group in counted),
+        "pinned": sum(item.pinned for item in evidence),
+        "rejected": sum(len(group.rejected) for group in counted),
+        "validated": len(found),
+        "beat_chance": sum(item.beats_chance for item in found),
+        "beat_constant": sum(bool(item.beats_constant) for item in found),
+        "accuracy": mean([item.accuracy.value for item in found], seed),
+        "auprc": mean([item.auprc.value for item in found], seed),
+        "chance": mean([item.chance.value for item in found], seed),
+        "constant_auprc": mean([constant.auprc.value for _, constant in compared], seed),
+        "gain": mean([constant.gain.value for _, constant in compared], seed),
+    }

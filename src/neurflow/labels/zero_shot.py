@@ -1,0 +1,207 @@
+"""Labels without asking anyone: the words of a vocabulary that fit a group better than other crops.
+
+1. A CLIP-style model embeds crops and words; similarity is the cosine.
+2. Raw similarity prefers words that fit everything. A word's contrast is the mean similarity of the
+   group's crops less that of other crops, in units of the pooled standard deviation: how far apart
+   the word holds the two.
+3. The best word is the label; the best few are kept with their contrast, and the margin of the first
+   tells how much the choice means.
+
+The model comes from a local folder or the hub, through ``transformers``, as safetensors; code of a
+model's own is never run.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from neurflow.errors import RequestError, WorkError
+from neurflow.evidence import SHORT, WordScore, clean
+from neurflow.labels.labeler import JudgeRequest, LabelAnswer, LabelFailed, LabelRequest, Picture
+
+TOP = 5
+"""words kept with a label"""
+TEMPLATE = "a photo of {}"
+BATCH = 64
+SHARPNESS = 1.0
+"""of a judge's scores, by standard deviation of the similarities"""
+
+
+class ClipLabeler:
+    """Labels by contrast over a vocabulary, judges by similarity; safe to share between threads.
+
+    Args:
+        model: folder of a CLIP-style model, or its name on the hub.
+        vocabulary: words or short phrases.
+        template: what a word is put into before it is embedded.
+        device: where to compute.
+
+    Raises:
+        RequestError: no vocabulary, no ``transformers``, or no model there that embeds both
+            pictures and text.
+    """
+
+    source = "words"
+
+    def __init__(
+        self,
+        model: str | Path,
+        vocabulary: Sequence[str] = (),
+        *,
+        template: str = TEMPLATE,
+        device: str = "cpu",
+    ) -> None:
+        if "{}" not in template:
+            raise RequestError(f"A template has a place for the word, {{}}; {template!r} has none.")
+        self.name = clean(Path(model).name if Path(model).is_dir() else str(model), SHORT)
+        self._model, self._processor = _load(str(model), device)
+        self._device, self._template = device, template
+        self.vocabulary = tuple(dict.fromkeys(filter(None, (clean(w, SHORT) for w in vocabulary))))
+        self._lock = threading.Lock()
+        self._known: dict[bytes, np.ndarray] = {}
+        self._words = self._texts(self.vocabulary)
+
+    def label(self, request: LabelRequest) -> LabelAnswer:
+        """The words with the largest contrast; see ``Labeler``."""
+        if len(self.vocabulary) < 2:
+            raise RequestError("Zero-shot labels need a vocabulary of two words or more.")
+        values = self._contrast(self._words, request.pictures, request.others)
+        refused = {word.casefold() for word in request.rejected}
+        order = [i for i in np.argsort(-values) if self.vocabulary[i].casefold() not in refused]
+        if not order:
+            raise LabelFailed("every word of the vocabulary is rejected for this group")
+        words = tuple(WordScore(self.vocabulary[i], float(values[i])) for i in order[:TOP])
+        return LabelAnswer(label=words[0].word, words=words)
+
+    def judge(self, request: JudgeRequest) -> tuple[float, ...]:
+        """Similarity to the label, against the mean of the crops shown; see ``Labeler``."""
+        text = self._texts([request.label])[0]
+        similarity = self._pictures(request.pictures) @ text
+        deviation = float(similarity.std())
+        if deviation == 0:
+            return (0.5,) * len(request.pictures)
+        scores = 1 / (1 + np.exp(-SHARPNESS * (similarity - similarity.mean()) / deviation))
+        return tuple(float(score) for score in scores)
+
+    def contrast(
+        self, texts: Sequence[str], pictures: Sequence[Picture], others: Sequence[Picture]
+    ) -> np.ndarray:
+        """How far apart each text holds some pictures and others: ``[text]``, standard deviations."""
+        return self._contrast(self._texts(texts), pictures, others)
+
+    def _contrast(
+        self, words: np.ndarray, pictures: Sequence[Picture], others: Sequence[Picture]
+    ) -> np.ndarray:
+        if not pictures or not others:
+            raise LabelFailed("there are no other crops to be a contrast to")
+        return contrast(self._pictures(pictures) @ words.T, self._pictures(others) @ words.T)
+
+    def _texts(self, texts: Sequence[str]) -> np.ndarray:
+        """``[text, feature]``, of length 1."""
+        phrases = [self._template.format(text) for text in texts]
+        rows = []
+        for start in range(0, len(phrases), BATCH):
+            tokens = self._processor(
+                text=phrases[start : start + BATCH],
+                return_tensors="pt",
+                padding=True,
+                truncation=True,
+            )
+            rows.append(self._embed(self._model.get_text_features, tokens))
+        return np.concatenate(rows) if rows else np.empty((0, 0), dtype=np.float32)
+
+    def _pictures(self, pictures: Sequence[Picture]) -> np.ndarray:
+        """``[picture, feature]``, of length 1; each picture is embedded once."""
+        with self._lock:
+            fresh = list(dict.fromkeys(p.data for p in pictures if p.data not in self._known))
+            for start in range(0, len(fresh), BATCH):
+                batch = fresh[start : start + BATCH]
+                images = [Image.open(io.BytesIO(data)).convert("RGB") for data in batch]
+                pixels = self._processor(images=images, return_tensors="pt")
+                rows = self._embed(self._model.get_image_features, pixels)
+                self._known.update(zip(batch, rows, strict=True))
+        return np.stack([self._known[picture.data] for picture in pictures])
+
+    def _embed(self, embed: Any, inputs: Any) -> np.ndarray:
+        import torch  # here, so that labels by hand need not wait for it
+
+        with torch.inference_mode():
+            features = embed(**inputs.to(self._device))
+        # newer versions return the pooled vector among other outputs
+        vectors = features if isinstance(features, torch.Tensor) else features.pooler_output
+        array = torch.nn.functional.normalize(vectors.float(), dim=-1).cpu().numpy()
+        if not np.isfinite(array).all():
+            raise WorkError(f"{self.name} gives embeddings that are not finite.")
+        return array
+
+
+def contrast(own: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Difference of mean similarities in units of the pooled standard deviation.
+
+    Args:
+        own: ``[crop, word]`` similarities of the group's crops.
+        others: ``[crop, word]`` of other crops.
+
+    Returns:
+        ``[word]``; 0 where no similarity differs from another.
+    """
+    spread = np.sqrt((own.var(0) + others.var(0)) / 2)
+    difference = own.mean(0) - others.mean(0)
+    return np.divide(difference, spread, out=np.zeros_like(difference), where=spread > 0)
+
+
+def read_vocabulary(file: str | Path) -> tuple[str, ...]:
+    """Words of a text file, one a line; empty lines and those that begin with # are left out.
+
+    Raises:
+        RequestError: no such file, not text, or no words in it.
+    """
+    try:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"Cannot read the vocabulary {str(file)!r}: {error}.") from None
+    words = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+    if len(words) < 2:
+        raise RequestError(f"The vocabulary {str(file)!r} needs two words or more, one a line.")
+    return words
+
+
+def _load(model: str, device: str) -> tuple[Any, Any]:
+    """Model and processor, as safetensors alone."""
+    try:
+        from transformers import AutoModel, AutoProcessor
+        from transformers.utils import logging as module
+    except ImportError:
+        raise RequestError(
+            "Zero-shot labels need the transformers package: pip install 'neurflow[clip]'"
+        ) from None
+    logging: Any = module
+    load_processor: Any = AutoProcessor.from_pretrained
+    local = Path(model).is_dir()
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": local}
+    quiet = local and logging.is_progress_bar_enabled()  # a download may show its progress
+    try:
+        if quiet:
+            logging.disable_progress_bar()
+        processor = load_processor(model, **options)
+        network = AutoModel.from_pretrained(model, use_safetensors=True, **options)
+    except Exception as error:  # transformers raises whatever its loaders raise
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise RequestError(
+            f"Cannot load a CLIP-style model from {model!r}: {clean(reason, 200)}. Give a folder "
+            "with its configuration, tokenizer and safetensors, or a name such as "
+            "openai/clip-vit-base-patch32"
+        ) from None
+    finally:
+        if quiet:
+            logging.enable_progress_bar()
+    if not hasattr(network, "get_text_features") or not hasattr(network, "get_image_features"):
+        raise RequestError(f"{model!r} does not embed both pictures and text.")
+    return network.to(device).eval(), processor

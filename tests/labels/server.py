@@ -1,0 +1,188 @@
+"""A real HTTP server that speaks the chat-completions protocol, with a script of misbehaviour.
+
+It checks what a real service checks (path, key, shape of messages, pictures that decode as JPEG),
+answers label questions and judgements, and can first do what scripts say, one step a request: be
+slow, busy, broken, malformed, refusing, hostile.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from PIL import Image
+
+KEY = "sk-test-51c9d0"
+TOKENS_IN, TOKENS_OUT = 900, 60
+
+
+@dataclass
+class Step:
+    """What the server does with one request in place of answering it."""
+
+    status: int = 200
+    body: Any = None
+    """JSON value, or text as it is; None answers as usual"""
+    headers: dict[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+
+
+@dataclass
+class Asked:
+    """One request as the server understood it."""
+
+    kind: str
+    """label or judgement"""
+    model: str
+    text: str
+    pictures: list[bytes]
+    payload: dict[str, Any]
+    at: float
+
+
+def answer_label(asked: Asked) -> Any:
+    return {
+        "features": ["red", "round"],
+        "label": f"thing {len(asked.pictures)}",
+        "caption": "A red round thing.",
+        "combination": "Red and round combine.",
+        "confidence": 0.7,
+    }
+
+
+def answer_judgement(asked: Asked) -> Any:
+    count = int(re.findall(r"Below are (\d+) crops", asked.text)[0])
+    return {"scores": [{"crop": i + 1, "score": (i % 3) / 2} for i in range(count)]}
+
+
+class ChatServer:
+    """The server's address, what it was asked, and what it will do."""
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+        self.requests = 0
+        self.under_way = self.most_under_way = 0
+        self.script: list[Step] = []
+        self.rule: Callable[[Asked], Step | None] = lambda asked: None
+        self.label: Callable[[Asked], Any] = answer_label
+        self.judgement: Callable[[Asked], Any] = answer_judgement
+        self.usage: dict[str, int] | None = {
+            "prompt_tokens": TOKENS_IN,
+            "completion_tokens": TOKENS_OUT,
+            "total_tokens": TOKENS_IN + TOKENS_OUT,
+        }
+        self.lock = threading.Lock()
+        self.url = ""
+
+    def digests(self) -> list[str]:
+        """What was answered well, to see that nothing is asked twice."""
+        return [json.dumps(asked.payload, sort_keys=True) for asked in self.asked]
+
+    def respond(self, payload: dict[str, Any]) -> Step:
+        asked = understood(payload)
+        with self.lock:
+            self.requests += 1
+            step = self.script.pop(0) if self.script else self.rule(asked)
+        if step and (step.status != 200 or step.body is not None):
+            return step
+        with self.lock:
+            self.asked.append(asked)
+        said = (self.label if asked.kind == "label" else self.judgement)(asked)
+        message = {
+            "role": "assistant",
+            "content": said if isinstance(said, str) else json.dumps(said),
+        }
+        return Step(body=completion(message, self.usage), delay=step.delay if step else 0)
+
+
+def completion(message: dict[str, Any], usage: Any = None, finish: str = "stop") -> dict[str, Any]:
+    """A chat completion as the protocol has it."""
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "tiny-vision",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+        "usage": usage,
+    }
+
+
+def understood(payload: dict[str, Any]) -> Asked:
+    """The request taken apart; ``KeyError`` and the like where it breaks the protocol."""
+    system, user = payload["messages"]
+    assert (system["role"], user["role"]) == ("system", "user")
+    text, pictures = [], []
+    for part in user["content"]:
+        if part["type"] == "text":
+            text.append(part["text"])
+        else:
+            head, data = part["image_url"]["url"].split(",")
+            assert head == "data:image/jpeg;base64"
+            pictures.append(base64.b64decode(data, validate=True))
+            Image.open(io.BytesIO(pictures[-1]), formats=["JPEG"]).load()
+    words = "\n".join(text)
+    kind = "judgement" if '"scores"' in words.rpartition("JSON schema")[2] else "label"
+    return Asked(kind, payload["model"], words, pictures, payload, time.monotonic())
+
+
+@contextmanager
+def chat_server() -> Iterator[ChatServer]:
+    """A server on a free port of this machine, for the time of the context."""
+    state = ChatServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            data = self.rfile.read(int(self.headers["Content-Length"]))
+            with state.lock:
+                state.under_way += 1
+                state.most_under_way = max(state.most_under_way, state.under_way)
+            try:
+                if self.path != "/v1/chat/completions":
+                    step = Step(404, {"error": {"message": "no such path"}})
+                elif self.headers["Authorization"] != f"Bearer {KEY}":
+                    said = self.headers["Authorization"]
+                    step = Step(401, {"error": {"message": f"Incorrect API key provided: {said}"}})
+                else:
+                    step = state.respond(json.loads(data))
+                time.sleep(step.delay)
+                self.send(step)
+            finally:
+                with state.lock:
+                    state.under_way -= 1
+
+        def send(self, step: Step) -> None:
+            body = step.body if isinstance(step.body, str) else json.dumps(step.body)
+            try:
+                self.send_response(step.status)
+                self.send_header("Content-Type", "application/json")
+                for name, value in step.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body.encode())))
+                self.end_headers()
+                self.wfile.write(body.encode())
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # the client did not wait
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    state.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

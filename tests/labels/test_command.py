@@ -1,0 +1,195 @@
+"""``neurflow label``: the same path from the command line, stopped, killed and resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from neurflow.circuit import Circuit
+from neurflow.storage import load_circuit
+from tests.labels.server import KEY, ChatServer, Step
+
+GROUPS = 7
+
+
+@pytest.fixture
+def run(planted: Circuit, tmp_path: Path) -> Path:
+    planted.save(tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def options(server: ChatServer) -> tuple[object, ...]:
+    return ("--model", "tiny-vision", "--base-url", server.url, "--key-env", "NF_TEST_KEY")
+
+
+def stored(run: Path) -> dict[str, str | None]:
+    return {g.id: g.label for layer in load_circuit(run).layers for g in layer.groups}
+
+
+def test_labels_with_their_worth_and_a_second_run_that_sends_nothing(
+    neurflow, run, server, options
+):
+    code, out, err = neurflow("label", run, *options, "--json")
+    assert code == 0
+    data = json.loads(out)
+    assert [label["group"] for label in data["labels"]] == list(stored(run))
+    assert data["used"]["requests"] == server.requests == 3 * GROUPS
+    assert data["used"]["tokens_in"] == 900 * server.requests
+    assert data["used"]["cost"] is None
+    assert data["summary"]["validated"] == GROUPS
+    validation = data["labels"][0]["evidence"]["validation"]
+    assert validation["beats_chance"] is False
+    assert validation["constant"]["text"] == "taxi"
+    assert f"Estimate: {3 * GROUPS} requests" in err
+    code, out, err = neurflow("label", run, *options)
+    assert code == 0 and server.requests == 3 * GROUPS
+    assert "Estimate: 0 requests" in err
+    assert "does not beat chance" in out
+    assert "7 of 7 groups labelled; 0 of 7 validated labels beat chance." in out
+    shown = neurflow("show", run, "--group", "late/0").out
+    assert "A red round thing." in shown and "tiny-vision" in shown
+
+
+def test_an_estimate_is_made_and_nothing_is_sent(neurflow, run, server, options):
+    prices = ("--price-in", 2, "--price-out", 8)
+    code, out, _ = neurflow("label", run, *options, *prices, "--dry-run", "--json")
+    estimate = json.loads(out)
+    assert (code, server.requests) == (0, 0)
+    assert estimate["requests"] == 3 * GROUPS
+    assert 900 * GROUPS < estimate["tokens_in"] < 100_000
+    cost = (estimate["tokens_in"] * 2 + estimate["tokens_out"] * 8) / 1e6
+    assert estimate["cost"] == pytest.approx(cost, rel=0.01)
+    assert not any(stored(run).values())
+    neurflow("label", run, *options, "--layer", "early")
+    left = json.loads(neurflow("label", run, *options, "--dry-run", "--json").out)
+    assert left["requests"] == 3 * (GROUPS - 3)
+
+
+def test_a_spent_budget_ends_in_1_with_what_there_is(neurflow, run, server, options):
+    code, out, err = neurflow("label", run, *options, "--max-requests", 8, "--json")
+    assert code == 1
+    assert server.requests == json.loads(out)["used"]["requests"] == 8
+    assert "The budget is spent: 8 of 8 requests" in err
+    assert 1 <= sum(map(bool, stored(run).values())) < GROUPS
+    code, _, _ = neurflow("label", run, *options)
+    assert code == 0
+    assert server.requests == len(set(server.digests())) == 3 * GROUPS
+    code, out, err = neurflow("label", run, *options, "--budget", 1)
+    assert (code, out) == (2, "")
+    assert "--price-in" in err
+
+
+def test_a_killed_run_goes_on_and_asks_nothing_twice(run, server, options):
+    server.rule = lambda asked: Step(delay=0.15)
+    command = [sys.executable, "-c", "from neurflow.cli import main; main()"]
+    command += ["label", *map(str, (run, *options)), "--workers", "2"]
+    environment = {**os.environ, "NF_TEST_KEY": KEY}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(server.asked) < 8 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    sent = len(server.asked)
+    assert 8 <= sent < 3 * GROUPS
+    assert sum(map(bool, stored(run).values())) >= 1
+    assert subprocess.run(command, env=environment, capture_output=True).returncode == 0
+    again = len(server.digests()) - len(set(server.digests()))
+    assert again <= 2  # those that were under way when it was killed, one a worker
+    assert all(stored(run).values())
+
+
+def test_failed_groups_are_named_and_the_others_are_kept(neurflow, run, server, options):
+    server.label = lambda a: "no" if '"late"' in a.text.split("strongest")[0] else LABEL
+    code, out, err = neurflow("label", run, *options, "--no-validation", "--workers", 1)
+    assert code == 1
+    assert "late/0: tiny-vision gives no usable answer" in err
+    assert "3 groups could not be labelled" in err
+    assert stored(run)["late/0"] is None and stored(run)["head/0"] == "a wheel"
+    assert "a wheel" in out
+
+
+LABEL = {
+    "features": [],
+    "label": "a wheel",
+    "caption": "A wheel.",
+    "combination": "",
+    "confidence": 1,
+}
+
+
+def test_by_hand(neurflow, run):
+    code, out, _ = neurflow(
+        "label", run, "--set", "early/0", "black wheel", "--caption", "A wheel.", "--author", "ann"
+    )
+    assert (code, out) == (0, "early/0: black wheel (pinned)\n")
+    data = json.loads(neurflow("label", run, "--unpin", "early/0", "--json").out)
+    assert data["groups"][0]["evidence"]["pinned"] is False
+    assert data["groups"][0]["evidence"]["author"] == "ann"
+    assert neurflow("label", run, "--find", "WHEEL").out == " +1.00  early/0  black wheel\n"
+    assert neurflow("label", run, "--reject", "early/0", "--author", "bob").out == (
+        "early/0: no label\n"
+    )
+    rejected = json.loads(neurflow("show", run, "--group", "early/0", "--json").out)["rejected"]
+    assert [(r["label"], r["author"]) for r in rejected] == [("black wheel", "bob")]
+    assert "No label has these words" in neurflow("label", run, "--find", "wheel").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ((), 2, "Who gives the labels?"),
+        (("--set", "early/9", "x"), 2, "no group 'early/9'. Near names: early/"),
+        (("--set", "early/0", " "), 2, "needs words"),
+        (("--pin", "early/0"), 2, "has no label"),
+        (("--set", "early/0", "x", "--reject", "early/9"), 2, "early/9"),
+        (("--caption", "x"), 2, "--set GROUP WORDS"),
+        (("--model", "m", "--clip", "c"), 2, "either --model or --clip"),
+        (("--judge-model", "m"), 2, "--judge-model validates"),
+        (("--clip", "nowhere"), 2, "--vocabulary words.txt"),
+        (("--clip", "nowhere", "--vocabulary", "none.txt"), 2, "Cannot read the vocabulary"),
+        (("--model", "m", "--group", "x/1"), 2, "no group 'x/1'"),
+        (("--model", "m", "--layer", "earl"), 2, "Near names: early"),
+        (
+            ("--model", "m", "--base-url", "http://127.0.0.1:9/v1", "--retries", 0),
+            1,
+            "Cannot reach",
+        ),
+        (("--model", "m"), 2, "no key in the environment variable NOT_THERE"),
+    ],
+)
+def test_wrong_requests(neurflow, run, arguments, code, words):
+    key = ("--key-env", "NOT_THERE") if "--model" in arguments else ()
+    found, out, err = neurflow("label", run, *arguments, *key)
+    assert (found, out) == (code, "")
+    assert words in err.splitlines()[-1]
+    assert "Traceback" not in err
+    assert not any(stored(run).values())
+
+
+def test_no_result(neurflow, tmp_path):
+    code, _, err = neurflow("label", tmp_path / "none", "--set", "a/0", "x")
+    assert code == 1 and "neurflow discover" in err
+
+
+def test_the_python_of_the_docs_runs_as_printed(planted, server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    planted.save("runs/bee")
+    docs = (Path(__file__).parents[2] / "docs" / "labels.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", docs, re.S)
+    names: dict[str, object] = {}
+    exec(code.replace("block4/1", "late/1"), names)
+    assert server.requests == 3 * GROUPS
+    assert names["group"].evidence.author == "gpt-4o"
+    assert all(stored(Path("runs/bee")).values())

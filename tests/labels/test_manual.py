@@ -1,0 +1,235 @@
+"""Labels by hand: kept with who and when; machines never overwrite a pinned one."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import neurflow
+from neurflow.circuit import Circuit
+from neurflow.errors import RequestError, ResultError
+from neurflow.labels import LabelAnswer, LabelRequest, Settings, label_groups, manual
+from neurflow.storage import LabelStore, load_circuit, save_circuit
+
+QUICK = Settings(validated=False)
+
+
+class Machine:
+    """Gives every group the same label."""
+
+    source = "model"
+
+    def __init__(self, label: str = "a machine's", name: str = "machine") -> None:
+        self.says, self.name = label, name
+        self.asked: list[LabelRequest] = []
+
+    def label(self, request: LabelRequest) -> LabelAnswer:
+        self.asked.append(request)
+        return LabelAnswer(label=self.says, caption="It says so.", confidence=0.5)
+
+    def judge(self, request):
+        return (0.5,) * len(request.pictures)
+
+
+def test_a_label_set_by_hand_is_stored_with_author_time_and_source(circuit: Circuit, tmp_path):
+    save_circuit(circuit, tmp_path)
+    before = datetime.now(UTC)
+    LabelStore(tmp_path).update(
+        "block/1", lambda g: manual.set_label(g, " wheel \x1b[2J", "A wheel.", author="ann")
+    )
+    group = load_circuit(tmp_path).group("block/1")
+    assert (group.label, group.caption) == ("wheel [2J", "A wheel.")
+    assert (group.evidence.source, group.evidence.author) == ("person", "ann")
+    assert before <= group.evidence.time <= datetime.now(UTC)
+    assert group.evidence.pinned
+    edited = manual.set_label(group, "hub", author="bob")
+    assert (edited.label, edited.caption, edited.evidence.author) == ("hub", None, "bob")
+
+
+def test_machines_leave_what_a_person_set_or_pinned(planted: Circuit, tmp_path):
+    save_circuit(planted, tmp_path)
+    store = LabelStore(tmp_path)
+    store.update("early/0", lambda g: manual.set_label(g, "hers", author="ann"))
+    neurflow.label(store.circuit, Machine("first"), settings=QUICK, out=tmp_path)
+    store.update("early/1", lambda g: manual.pin(g, author="ann"))
+    neurflow.label(store.circuit, Machine("second"), settings=QUICK, out=tmp_path)
+    found = load_circuit(tmp_path)
+    assert [found.group(f"early/{i}").label for i in range(3)] == ["hers", "first", "second"]
+    assert found.group("early/1").evidence.pin.author == "ann"
+    assert found.group("early/1").evidence.author == "machine"
+    store.update("early/1", manual.unpin)
+    neurflow.label(store.circuit, Machine("third"), settings=QUICK, out=tmp_path)
+    store.update("early/0", manual.unpin)
+    assert load_circuit(tmp_path).group("early/1").label == "third"
+    neurflow.label(store.circuit, Machine("fourth"), settings=QUICK, out=tmp_path)
+    assert load_circuit(tmp_path).group("early/0").label == "fourth"
+
+
+def test_a_pin_set_while_the_machine_thinks_holds(planted: Circuit, tmp_path):
+    save_circuit(planted, tmp_path)
+    store = LabelStore(tmp_path)
+
+    class Slow(Machine):
+        def label(self, request: LabelRequest) -> LabelAnswer:
+            if request.group == "late/0":
+                store.update("late/0", lambda g: manual.set_label(g, "hers", author="ann"))
+            return super().label(request)
+
+    found = neurflow.label(store.circuit, Slow(), settings=QUICK, out=tmp_path)
+    assert found.group("late/0").label == load_circuit(tmp_path).group("late/0").label == "hers"
+    assert found.group("late/1").label == "a machine's"
+
+
+def test_a_persons_label_is_validated_too(planted: Circuit):
+    groups = {"early/0": partial(manual.set_label, label="hers", author="ann")}
+    layer = planted.layers[0]
+    named = tuple(groups[g.id](g) if g.id in groups else g for g in layer.groups)
+    circuit = planted.model_copy(
+        update={"layers": (layer.model_copy(update={"groups": named}), *planted.layers[1:])}
+    )
+    found = neurflow.label(circuit, Machine(), groups=["early/0"]).group("early/0")
+    assert found.label == "hers"
+    assert found.evidence.author == "ann"
+    assert found.evidence.validation.judge == "machine"
+
+
+def test_a_rejected_label_is_not_given_again(planted: Circuit, tmp_path):
+    save_circuit(planted, tmp_path)
+    store, machine = LabelStore(tmp_path), Machine("Blob")
+    neurflow.label(store.circuit, machine, settings=QUICK, out=tmp_path)
+    store.update("late/2", lambda g: manual.reject(g, author="ann"))
+    group = load_circuit(tmp_path).group("late/2")
+    assert (group.label, group.caption, group.evidence) == (None, None, None)
+    assert (group.rejected[0].label, group.rejected[0].author) == ("Blob", "ann")
+    outcome = label_groups(store.circuit, Machine("blob"), settings=QUICK, out=tmp_path)
+    assert list(outcome.failed) == ["late/2"]
+    assert load_circuit(tmp_path).group("late/2").label is None
+    better = Machine("fish gill")
+    neurflow.label(store.circuit, better, settings=QUICK, out=tmp_path, groups=["late/2"])
+    assert better.asked[0].rejected == ("Blob",)
+    assert load_circuit(tmp_path).group("late/2").label == "fish gill"
+
+
+def test_looking_at_a_label_writes_nothing(circuit: Circuit, tmp_path):
+    save_circuit(circuit, tmp_path)
+    group = LabelStore(tmp_path).update("block/0", lambda g: g)
+    assert group.label == "yellow stripes"
+    assert not list(tmp_path.glob("labels-*"))
+
+
+def test_what_makes_no_sense_by_hand_is_refused(circuit: Circuit):
+    unlabelled = circuit.group("block/1")
+    with pytest.raises(RequestError, match="needs words"):
+        manual.set_label(unlabelled, " \n ", author="ann")
+    with pytest.raises(RequestError, match="--author"):
+        manual.set_label(unlabelled, "wheel", author=" ")
+    for change in (
+        partial(manual.pin, author="a"),
+        partial(manual.reject, author="a"),
+        manual.unpin,
+    ):
+        with pytest.raises(RequestError, match="has no label"):
+            change(unlabelled)
+
+
+def test_labels_written_at_the_same_time_are_all_kept(planted: Circuit, tmp_path):
+    save_circuit(planted, tmp_path)
+    ids = [group.id for layer in planted.layers for group in layer.groups]
+
+    def name(id: str) -> None:
+        LabelStore(tmp_path).update(id, lambda g: manual.set_label(g, f"of {id}", author="ann"))
+
+    with ThreadPoolExecutor(7) as pool:
+        list(pool.map(name, ids * 3))
+    found = load_circuit(tmp_path)
+    assert [found.group(id).label for id in ids] == [f"of {id}" for id in ids]
+
+
+# --- the file of labels -------------------------------------------------------------------------
+
+
+def labelled(circuit: Circuit, folder: Path) -> Path:
+    save_circuit(circuit, folder)
+    LabelStore(folder).update("block/1", lambda g: manual.set_label(g, "wheel", author="ann"))
+    (file,) = folder.glob("labels-*.json")
+    return file
+
+
+def test_labels_and_evidence_move_with_a_circuit_that_is_saved_elsewhere(circuit, tmp_path):
+    labelled(circuit, tmp_path / "one")
+    loaded = load_circuit(tmp_path / "one")
+    save_circuit(loaded, tmp_path / "two")
+    again = load_circuit(tmp_path / "two")
+    assert again.group("block/1") == loaded.group("block/1")
+    assert again.group("block/1").evidence.pinned
+    assert again.group("block/0").label == "yellow stripes"
+
+
+def test_a_circuit_saved_anew_inherits_no_labels(circuit, tmp_path):
+    old = labelled(circuit, tmp_path)
+    save_circuit(circuit.model_copy(update={"notes": ("again",)}), tmp_path)
+    assert load_circuit(tmp_path).group("block/1").label is None
+    assert not old.exists()
+
+
+def test_a_folder_without_labels_is_as_it_was(circuit, tmp_path):
+    save_circuit(circuit, tmp_path)
+    assert {file.suffix for file in tmp_path.iterdir()} == {".json", ".safetensors"}
+    index = json.loads((tmp_path / "circuit.json").read_text())
+    group = index["circuit"]["layers"][0]["groups"][0]
+    assert set(group) == {"id", "members", "crops", "label", "caption"}
+    assert index["schema_version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("edit", "problem"),
+    [
+        (lambda c: c.update(schema_version=2), "schema version 2.*Upgrade"),
+        (lambda c: c.update(format="other"), "format"),
+        (lambda c: c.update(code="import os"), "code: Extra inputs"),
+        (lambda c: c["groups"]["block/1"].update(label=3), "label"),
+        (lambda c: c["groups"]["block/1"]["evidence"].update(time="soon"), "time"),
+        (lambda c: c["groups"]["block/1"]["evidence"].update(source="god"), "source"),
+        (lambda c: c["groups"]["block/1"]["evidence"].update(confidence=7), "confidence"),
+    ],
+    ids=["newer", "format", "more", "label", "time", "source", "confidence"],
+)
+def test_damaged_labels_are_refused(circuit, tmp_path, edit, problem):
+    file = labelled(circuit, tmp_path)
+    content = json.loads(file.read_text())
+    edit(content)
+    file.write_text(json.dumps(content))
+    with pytest.raises(ResultError, match=problem):
+        load_circuit(tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[" * 100_000, b'{"groups": NaN}'])
+def test_what_is_no_file_of_labels_is_refused(circuit, tmp_path, data):
+    labelled(circuit, tmp_path).write_bytes(data)
+    with pytest.raises(ResultError, match=r"labels-.*damaged"):
+        load_circuit(tmp_path)
+
+
+def test_a_link_in_place_of_labels_is_refused(circuit, tmp_path):
+    file = labelled(circuit, tmp_path / "run")
+    file.rename(tmp_path / "elsewhere.json")
+    file.symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(ResultError, match="link"):
+        load_circuit(tmp_path / "run")
+
+
+def test_hostile_text_in_a_strangers_labels_is_cleaned_and_labels_of_no_group_are_let_be(
+    circuit, tmp_path
+):
+    file = labelled(circuit, tmp_path)
+    content = json.loads(file.read_text())
+    content["groups"]["block/1"]["label"] = "\x1b[2J" + "A" * 1000
+    content["groups"]["../../etc"] = content["groups"]["block/1"]
+    file.write_text(json.dumps(content))
+    label = load_circuit(tmp_path).group("block/1").label
+    assert len(label) == 80 and label.isprintable()

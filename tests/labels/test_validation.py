@@ -1,0 +1,206 @@
+"""Validation tells a right label from a wrong one, and its intervals hold what they promise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score
+
+import neurflow
+from neurflow.circuit import Circuit
+from neurflow.demo.network import demo_model
+from neurflow.demo.pictures import picture
+from neurflow.errors import WorkError
+from neurflow.labels import JudgeRequest, LabelAnswer, LabelRequest, Settings, summary
+from neurflow.labels.validation import Z, average_precision, chance, gain, wilson
+from neurflow.progress import Silent
+from tests.labels.oracle import Oracle, Shuffled
+from tests.reference import validation as reference
+
+ROUNDING = 1e-12
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=1, max_size=30))
+def test_average_precision_is_that_of_the_definition_and_of_scikit_learn(crops):
+    truth = np.array([yes for yes, _ in crops])
+    scores = np.array([score / 4 for _, score in crops])
+    truth[0] = True
+    found = average_precision(truth, scores)
+    assert found == pytest.approx(reference.average_precision(truth, scores), abs=ROUNDING)
+    assert found == pytest.approx(average_precision_score(truth, scores), abs=ROUNDING)
+
+
+def test_average_precision_by_hand_and_of_many_at_once():
+    truth = np.array([[True, False, True, False], [False, False, True, True]])
+    scores = np.array([0.9, 0.8, 0.8, 0.1])
+    # first: 1/1 at 0.9, then both of 0.8: 2/3. second: 1/3 at 0.8, then 2/4.
+    assert average_precision(truth, scores) == pytest.approx([(1 + 2 / 3) / 2, (1 / 3 + 1 / 2) / 2])
+    assert average_precision(truth[0], np.full(4, 0.5)) == 0.5
+
+
+@given(st.floats(0, 1), st.integers(1, 200))
+def test_wilson_solves_its_equation(share, n):
+    value, low, high = wilson(share, n)
+    expected = reference.wilson(share, n, Z)
+    assert (low, high) == pytest.approx(expected, abs=1e-9)
+    assert 0 <= low <= value + ROUNDING and value <= high + ROUNDING <= 1 + 2 * ROUNDING
+    assert high - low > 0
+
+
+@pytest.mark.parametrize("distance", [0.5, 1.5, 2.5])
+def test_the_interval_of_the_auprc_covers_the_truth(distance):
+    """Judges of known power: scores of two normal distributions. Conservative: 99 % were measured."""
+    rng = np.random.default_rng(0)
+    truth = np.arange(24) < 12
+    many = np.arange(40_000) < 20_000
+    power = average_precision(many, rng.normal(size=many.size) + distance * many)
+    scores = rng.normal(size=(500, 24)) + distance * truth
+    found = [wilson(float(value), 12) for value in average_precision(truth, scores)]
+    assert np.mean([low <= power <= high for _, low, high in found]) >= 0.95
+
+
+def test_blind_judges_beat_chance_as_rarely_as_promised():
+    rng = np.random.default_rng(0)
+    truth = np.arange(24) < 12
+    beaten = []
+    for _ in range(300):
+        scores = rng.random(24)
+        beaten.append(average_precision(truth, scores) > chance(truth, scores, rng).high)
+    assert np.mean(beaten) == pytest.approx(0.025, abs=0.025)
+
+
+def test_a_gain_that_is_none_is_not_found():
+    rng = np.random.default_rng(1)
+    truth = np.arange(24) < 12
+    found = [gain(truth, rng.random(24), rng.random(24), rng).low > 0 for _ in range(300)]
+    assert np.mean(found) < 0.08
+    certain = gain(truth, truth.astype(float), np.full(24, 0.5), rng)
+    assert certain == (0.5, 0.5, 0.5)
+
+
+def test_an_oracle_scores_near_one_and_shuffled_labels_near_chance(planted, drawn):
+    """Planted parts; the judge sees which part lies in a crop, and no more."""
+    right = neurflow.label(planted, Oracle(drawn))
+    told = {g.id: g.label for layer in right.layers for g in layer.groups}
+    assert [told[f"early/{i}"] for i in range(3)] == ["wheel", "petal", "cap"]
+    assert told["late/0"] == "stamp"
+    figures = summary(right)
+    assert figures["auprc"].value > 0.98 and figures["accuracy"].value > 0.95
+    assert figures["beat_chance"] == figures["beat_constant"] == figures["validated"] == 7
+    for layer in right.layers:
+        for group in layer.groups:
+            found = group.evidence.validation
+            assert found.auprc.low > 0.6 > found.chance.value
+            assert found.constant.text == "taxi"
+
+    ids = list(told)
+    moved = {id: told[other] for id, other in zip(ids, ids[1:] + ids[:1], strict=True)}
+    moved["head/0"] = "gills"  # its neighbour is a wheel as well
+    wrong = neurflow.label(planted, Shuffled(drawn, moved))
+    figures = summary(wrong)
+    assert figures["beat_chance"] == 0
+    assert figures["auprc"].low <= 0.5 <= figures["auprc"].high + 0.05
+    assert figures["accuracy"].value < 0.55
+    doubts = {g.evidence.doubt for layer in wrong.layers for g in layer.groups}
+    assert doubts == {"does not beat chance"}
+
+
+def test_on_the_demo_network_the_oracle_is_far_ahead_of_shuffled_labels():
+    """Groups that a network formed, with meanings that are less pure than planted ones."""
+    drawn = [picture("taxi", seed) for seed in range(24)]
+    circuit = neurflow.discover(
+        demo_model(),
+        [one.image for one in drawn],
+        "taxi",
+        layers=["block3", "block4", "head"],
+        config=neurflow.Config(tau=8, k=30, steps=16),
+    )
+    drawn = [drawn[int(ref.name.removeprefix("image-"))] for ref in circuit.images]
+    labelled = neurflow.label(circuit, Oracle(drawn))
+    told = {g.id: g.label for layer in labelled.layers for g in layer.groups}
+    moved = np.random.default_rng(0).permutation(list(told.values())).tolist()
+    mixed = neurflow.label(circuit, Shuffled(drawn, dict(zip(told, moved, strict=True))))
+    right, wrong = summary(labelled), summary(mixed)
+    assert right["auprc"].value > 0.85
+    assert right["auprc"].low > wrong["auprc"].high
+    assert right["auprc"].low > right["chance"].high
+    assert wrong["auprc"].low < wrong["chance"].high
+    assert right["beat_chance"] > 3 * wrong["beat_chance"]
+
+
+class Fixed:
+    """A judge that gives all crops of a list the same scores, whatever it is told."""
+
+    name, source = "fixed", "model"
+
+    def __init__(self, score: float) -> None:
+        self.score = score
+        self.judged: list[JudgeRequest] = []
+
+    def label(self, request: LabelRequest) -> LabelAnswer:
+        return LabelAnswer(label="anything")
+
+    def judge(self, request: JudgeRequest) -> tuple[float, ...]:
+        self.judged.append(request)
+        return (self.score,) * len(request.pictures)
+
+
+@pytest.mark.parametrize("score", [0.0, 0.5, 1.0])
+def test_a_judge_that_picks_all_or_nothing_is_at_chance(planted: Circuit, score):
+    circuit = neurflow.label(planted, Fixed(score), groups=["late/0"])
+    found = circuit.group("late/0").evidence.validation
+    assert found.accuracy.value == found.auprc.value == 0.5
+    assert found.found == float(score >= 0.5)
+    assert found.random_rejected == found.hard_rejected == float(score < 0.5)
+    assert not found.beats_chance and not found.beats_constant
+
+
+def test_the_judge_is_told_the_label_alone_and_crops_in_random_order(planted: Circuit):
+    judge = Fixed(0.5)
+    neurflow.label(planted, Fixed(0.5), judge=judge, groups=["late/0"])
+    first, constant = judge.judged
+    assert (first.label, first.caption, constant.label) == ("anything", None, "taxi")
+    assert first.pictures == constant.pictures
+    of_group = [p.data in of(planted, "late/0") for p in first.pictures]
+    assert sum(of_group) == len(of_group) / 2
+    assert of_group != sorted(of_group, reverse=True)
+
+
+def of(circuit: Circuit, id: str) -> set[bytes]:
+    return {circuit.thumbnails[crop] for crop in circuit.group(id).crops}
+
+
+@pytest.mark.parametrize("scores", [(0.5,), (2.0,) * 20, (float("nan"),) * 20])
+def test_a_judge_that_gives_no_scores_is_told_so(planted: Circuit, scores):
+    judge = Fixed(0.5)
+    judge.judge = lambda request: scores  # type: ignore[method-assign]
+    with pytest.raises(WorkError, match="fixed must judge 20 crops"):
+        neurflow.label(planted, judge, groups=["late/0"], settings=Settings(constant=False))
+
+
+def test_a_group_without_crops_to_spare_is_labelled_and_not_validated(planted: Circuit):
+    few = planted.model_copy(
+        update={"thumbnails": {c: planted.thumbnails[c] for c in planted.group("late/0").crops[:1]}}
+    )
+    group = neurflow.label(few, Fixed(1.0), groups=["late/0"]).group("late/0")
+    assert group.label == "anything"
+    assert group.evidence.doubt == "not validated"
+
+
+def test_a_labeler_that_judges_nothing_labels_all_the_same_and_says_so(planted: Circuit):
+    class Mute:
+        name, source = "mute", "model"
+
+        def label(self, request: LabelRequest) -> LabelAnswer:
+            return LabelAnswer(label="anything")
+
+    notes: list[str] = []
+    listener = Silent()
+    listener.note = notes.append  # type: ignore[method-assign]
+    circuit = neurflow.label(planted, Mute(), groups=["late/0"], progress=listener)
+    assert circuit.group("late/0").evidence.doubt == "not validated"
+    assert notes == ["mute judges no labels: none is validated. Give a judge."]
+    judged = neurflow.label(planted, Mute(), judge=Fixed(0.5), groups=["late/0"])
+    assert judged.group("late/0").evidence.validation.judge == "fixed"

@@ -1,0 +1,157 @@
+"""Labels from a vocabulary, with a tiny CLIP that is built here from a configuration."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
+
+import neurflow
+from neurflow.errors import RequestError
+from neurflow.labels import ClipLabeler, JudgeRequest, LabelRequest, find, read_vocabulary
+from neurflow.labels.labeler import Picture
+from neurflow.labels.zero_shot import contrast
+
+WORDS = ("wheel", "petal", "cap", "stamp")
+
+
+@pytest.fixture(scope="module")
+def tiny_clip(tmp_path_factory) -> Path:
+    """A CLIP of two layers of 16 features and seeded weights, with a tokenizer of letters."""
+    folder = tmp_path_factory.mktemp("tiny-clip")
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    ends = ("<|startoftext|>", "<|endoftext|>")
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), *ends]
+    vocabulary = {token: i for i, token in enumerate(tokens)}
+    start, end = (vocabulary[token] for token in ends)
+    small = {
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    }
+    text = {
+        **small,
+        "vocab_size": len(tokens),
+        "max_position_embeddings": 32,
+        "bos_token_id": start,
+        "eos_token_id": end,
+        "pad_token_id": end,
+    }
+    vision = {**small, "image_size": 32, "patch_size": 8}
+    torch.manual_seed(0)
+    model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=8))
+    model.save_pretrained(folder)
+    pixels = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    tokenizer = CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=32)
+    CLIPProcessor(image_processor=pixels, tokenizer=tokenizer).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def labeler(tiny_clip) -> ClipLabeler:
+    return ClipLabeler(tiny_clip, WORDS)
+
+
+def picture(colour: tuple[int, int, int]) -> Picture:
+    data = io.BytesIO()
+    Image.new("RGB", (40, 40), colour).save(data, "WEBP", lossless=True)
+    return Picture(data.getvalue(), 40, 0, (0, 0, 40, 40))
+
+
+REDS = tuple(picture((200 + i, 20, 20)) for i in range(5))
+BLUES = tuple(picture((20, 20, 200 + i)) for i in range(6))
+
+
+def test_contrast_by_hand_takes_away_what_a_word_has_with_everything():
+    own = np.array([[0.9, 0.5], [0.9, 0.7]])
+    others = np.array([[0.9, 0.1], [0.9, 0.3]])
+    # word 0 fits all alike: nothing. word 1: 0.6 - 0.2, both with a standard deviation of 0.1.
+    assert contrast(own, others) == pytest.approx([0.0, 4.0])
+
+
+def test_similarities_are_those_of_the_model(labeler, tiny_clip):
+    model = CLIPModel.from_pretrained(tiny_clip).eval()
+    processor = CLIPProcessor.from_pretrained(tiny_clip)
+    images = [Image.open(io.BytesIO(p.data)).convert("RGB") for p in (*REDS, *BLUES)]
+    text = [f"a photo of {word}" for word in WORDS]
+    inputs = processor(text=text, images=images, return_tensors="pt", padding=True)
+    with torch.inference_mode():
+        logits = model(**inputs).logits_per_image / model.logit_scale.exp()
+    expected = contrast(logits[:5].numpy(), logits[5:].numpy())
+    assert labeler.contrast(WORDS, REDS, BLUES) == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_best_word_is_the_label_with_the_others_and_the_margin(labeler, planted):
+    answer = labeler.label(LabelRequest("g/0", "g", REDS, others=BLUES))
+    values = dict(zip(WORDS, labeler.contrast(WORDS, REDS, BLUES), strict=True))
+    assert answer.label == max(values, key=values.get)
+    assert [w.score for w in answer.words] == pytest.approx(sorted(values.values(), reverse=True))
+    refused = labeler.label(LabelRequest("g/0", "g", REDS, others=BLUES, rejected=(answer.label,)))
+    assert refused.label == answer.words[1].word
+    group = neurflow.label(planted, labeler, groups=["late/0"]).group("late/0")
+    assert (group.evidence.source, group.evidence.author) == ("words", labeler.name)
+    assert group.label == group.evidence.words[0].word
+    assert group.evidence.margin == pytest.approx(
+        group.evidence.words[0].score - group.evidence.words[1].score
+    )
+    assert group.evidence.validation.judge == labeler.name
+
+
+def test_a_judge_ranks_by_similarity_and_is_undecided_where_all_is_alike(labeler):
+    scores = labeler.judge(JudgeRequest("wheel", None, (*REDS, *BLUES)))
+    assert len(scores) == 11 and all(0 < score < 1 for score in scores)
+    assert min(scores) < 0.5 < max(scores)
+    assert labeler.judge(JudgeRequest("wheel", None, REDS[:1])) == (0.5,)
+
+
+def test_text_search_by_looks_ranks_every_group(labeler, planted):
+    found = find(planted, "wheel", labeler)
+    assert sorted(match.group for match in found) == sorted(
+        group.id for layer in planted.layers for group in layer.groups
+    )
+    assert [m.score for m in found] == sorted((m.score for m in found), reverse=True)
+
+
+def test_text_search_in_labels(circuit):
+    assert [m.group for m in find(circuit, "Yellow STRIPE")] == ["block/0"]
+    assert [m.score for m in find(circuit, "yellow wheel")] == [0.5]
+    assert find(circuit, "wheel") == []
+    with pytest.raises(RequestError, match="--find"):
+        find(circuit, "  ")
+
+
+def test_what_cannot_be_loaded_says_why(tmp_path, tiny_clip):
+    with pytest.raises(RequestError, match="Cannot load a CLIP-style model"):
+        ClipLabeler(tmp_path, WORDS)
+    with pytest.raises(RequestError, match="a place for the word"):
+        ClipLabeler(tiny_clip, WORDS, template="a photo")
+    with pytest.raises(RequestError, match="two words or more"):
+        ClipLabeler(tiny_clip, ["one"]).label(LabelRequest("g/0", "g", REDS, others=BLUES))
+
+
+def test_pickled_weights_are_not_loaded(tmp_path, tiny_clip):
+    folder = tmp_path / "pickled"
+    folder.mkdir()
+    for file in tiny_clip.iterdir():
+        if file.suffix != ".safetensors":
+            (folder / file.name).write_bytes(file.read_bytes())
+    torch.save({"weight": torch.zeros(1)}, folder / "pytorch_model.bin")
+    with pytest.raises(RequestError, match="Cannot load a CLIP-style model"):
+        ClipLabeler(folder, WORDS)
+
+
+def test_a_vocabulary_is_a_file_of_words(tmp_path):
+    file = tmp_path / "words.txt"
+    file.write_text("# parts\nwheel\n\n  turquoise stamp \n")
+    assert read_vocabulary(file) == ("wheel", "turquoise stamp")
+    file.write_text("wheel\n")
+    with pytest.raises(RequestError, match="two words"):
+        read_vocabulary(file)
+    with pytest.raises(RequestError, match="Cannot read the vocabulary"):
+        read_vocabulary(tmp_path / "none.txt")
