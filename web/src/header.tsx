@@ -28,7 +28,7 @@ export function Header(props: HeaderProps) {
         <p class="quiet">
           What drives {data.target} in {data.model}: groups of neurons found on {plural(data.images.length, "picture")} cut
           into {plural(data.crop_count, "crop")}, with τ = {data.tau} core neurons each, k = {data.k} crops a neuron
-          and N = {data.steps} integration steps.
+          and {data.steps === "auto" ? "as many integration steps as each needs" : `N = ${data.steps} integration steps`}.
         </p>
       </div>
       <div class="controls">
