@@ -215,7 +215,8 @@ def test_choosing_a_group_keeps_the_zoom_and_fit_shows_all(page, wide):
 def test_the_first_sentence_and_the_columns_say_what_was_measured(page):
     expect(page.locator("header")).to_contain_text(
         "What drives bee in Tiny: groups of neurons found on 3 pictures cut into 177 crops, "
-        "with τ = 8 core neurons each, k = 3 crops a neuron and as many integration steps as each needs."
+        "with τ = 8 core neurons each, k = 3 crops a neuron and as many integration steps as each "
+        "needs."
     )
     heads = page.locator(".column-head")
     expect(heads).to_contain_text(
