@@ -60,6 +60,13 @@ class Residual(nn.Module):
         return torch.relu(y * scale + x)
 
 
+class Stacked(nn.Module):
+    """Samples lie on the second axis for a while."""
+
+    def forward(self, x):
+        return torch.stack([x.relu(), x.sigmoid()]).mean(0)
+
+
 class Last(nn.Module):
     def forward(self, x):
         return x.permute(0, 2, 3, 1)
@@ -96,6 +103,7 @@ INNER = {
     "upsampling": lambda: nn.Upsample(scale_factor=2, mode="nearest"),
     "layer norm of channels": lambda: nn.Sequential(Last(), nn.LayerNorm(8), First()),
     "chunks": Chunks,
+    "stacked": Stacked,
     "branches": Branches,
     "tokens": Attention,
     "residual": Residual,
@@ -179,6 +187,25 @@ def test_gradients_go_back_as_through_the_whole(segment):
         at_frontier = torch.autograd.grad(phi, ends, materialize_grads=True)
         (expected,) = torch.autograd.grad(segment.upper.pool(segment.run(x))[:, neuron].sum(), x)
         torch.testing.assert_close(path.back(at_frontier), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_points_of_the_line_may_lie_behind_each_other(segment):
+    """Several copies of a batch, as for several α, give what each gives alone."""
+    x = torch.randn(2, 8, 6, 6, generator=torch.Generator().manual_seed(1))
+    neurons = torch.from_numpy(np.flatnonzero(segment.specialised(0).serves)[[0, -1]])
+    fast = segment.specialised(0)
+    path = fast.path(neurons, x, [])
+    both = [
+        torch.cat([low, high], axis)
+        for low, high, axis in zip(path.start, path.end, fast.frontier_axes, strict=True)
+    ]
+    fixed = [
+        value if axis is None else torch.cat([value, value], axis)
+        for value, axis in zip(path.fixed, fast.fixed_axes, strict=True)
+    ]
+    with torch.no_grad():
+        alone = [fast.tail(2, *ends, *path.fixed)[0] for ends in (path.start, path.end)]
+        torch.testing.assert_close(fast.tail(4, *both, *fixed)[0], torch.cat(alone))
 
 
 def test_observed_values_stand_in_for_the_trunk():

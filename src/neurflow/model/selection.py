@@ -122,7 +122,7 @@ class Selection:
             index = self.call(aten.add.Tensor, (index, span), None)
         sizes = {batch: -1, part.axis: part.length}
         shape = [sizes.get(axis, 1) for axis in range(ndim)]
-        index = self.call(aten.reshape.default, (index, shape), None)
+        index = self.call(aten.reshape.default, (index, shape), like)
         return self.call(aten.take_along_dim.default, (value, index, part.axis), like)
 
     def rows(self, weight: fx.Node, part: Channels, like: fx.Node) -> fx.Node | None:
