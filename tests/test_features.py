@@ -1,6 +1,7 @@
 """Feature maps: the same values wherever they are kept, and crops run no more often than promised."""
 
 import itertools
+from functools import cache
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from tests.test_graph import model_of
 ROOMS = {"in memory": 2**30, "on disk": 2**10, "in blocks": 2**10}
 
 
+@cache
 def small_model(name="resnet18"):
     build, size = FAMILIES[name]
     return model_of(settle(build()), size)

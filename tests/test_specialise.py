@@ -110,7 +110,7 @@ INNER = {
 }
 
 
-@pytest.fixture(params=INNER)
+@pytest.fixture(scope="module", params=INNER)
 def segment(request):
     module = settle(Around(INNER[request.param](), 8))
     network = export_network(module, torch.zeros(2, 3, 6, 6))

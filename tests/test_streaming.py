@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pytest
@@ -37,6 +38,7 @@ class Held:
         return {key: value[torch.from_numpy(numbers)] for key, value in self.values.items()}
 
 
+@cache
 def setting(name, count=9):
     build, size = FAMILIES[name]
     model = model_of(settle(build()), size)
