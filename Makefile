@@ -18,7 +18,7 @@ demo: $(READY) ## Explain the small network that comes along, and open its repor
 test: web lint types web-check pytest ## Everything that must pass: front end, lint, types, tests
 
 pytest: $(READY) ## The Python tests alone
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest # networks are small: threads would only wait for each other
 
 lint: $(READY) ## Ruff: rules and format
 	$(BIN)/ruff check .
