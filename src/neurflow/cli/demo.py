@@ -34,18 +34,13 @@ def demo(
         import neurflow
         from neurflow.cli._summary import circuit_data, circuit_text
         from neurflow.cli.discover import what_next
-        from neurflow.demo.network import LAYERS, demo_transform, load_demo_network
+        from neurflow.demo.network import LAYERS, demo_model
         from neurflow.demo.pictures import CLASSES, SHORTCUT, dataset
         from neurflow.report import write_report
 
         ui.note(f"Drawing {pictures} pictures of each of {len(CLASSES)} classes.")
         drawn = [(picture.image, picture.label) for picture in dataset("test", pictures, seed)]
-        model = neurflow.Model(
-            load_demo_network(),
-            transform=demo_transform(),
-            class_names=CLASSES,
-            reference="the demo network",
-        )
+        model = demo_model()
         circuit = neurflow.discover(
             model,
             neurflow.load_images(drawn, model),

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from neurflow.demo.pictures import CLASSES, SIZE
+from neurflow.model import Model
 
 MEAN = (0.5, 0.5, 0.5)
 STD = (0.25, 0.25, 0.25)
@@ -23,6 +24,8 @@ LAYERS = ("stem", "block1", "block2", "block3", "block4", "head")
 WIDTHS = (16, 32, 48, 64, 96)
 """channels of ``stem`` and of the blocks"""
 WEIGHTS = "weights.safetensors"
+REFERENCE = "the demo network"
+"""what results call it"""
 
 
 class Block(nn.Module):
@@ -87,3 +90,13 @@ def load_demo_network() -> DemoNet:
     network = DemoNet()
     network.load_state_dict(load(resources.files("neurflow.demo").joinpath(WEIGHTS).read_bytes()))
     return network.eval()
+
+
+def demo_model() -> Model:
+    """The network with its transform and class names, as ``neurflow demo`` explains it."""
+    return Model(
+        load_demo_network(),
+        transform=demo_transform(),
+        class_names=CLASSES,
+        reference=REFERENCE,
+    )
