@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from neurflow.circuit import Circuit
     from neurflow.config import Config
+    from neurflow.debugging.explain import debug
     from neurflow.discovery import discover
     from neurflow.errors import NeurFlowError
     from neurflow.images import Images, load_images
@@ -26,6 +27,7 @@ __all__ = [
     "Images",
     "Model",
     "NeurFlowError",
+    "debug",
     "discover",
     "load_circuit",
     "load_images",
@@ -39,6 +41,7 @@ _HOMES = {
     "Images": "images",
     "Model": "model",
     "NeurFlowError": "errors",
+    "debug": "debugging.explain",
     "discover": "discovery",
     "load_circuit": "storage",
     "load_images": "images",

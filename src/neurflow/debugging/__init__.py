@@ -1,0 +1,5 @@
+"""Why this answer, and what if that group were gone: the paper's first use of a circuit."""
+
+from neurflow.debugging.explain import debug
+
+__all__ = ["debug"]
