@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from neurflow.circuit import Circuit
     from neurflow.config import Config
+    from neurflow.debugging.audit import audit
     from neurflow.debugging.explain import debug
     from neurflow.discovery import discover
     from neurflow.errors import NeurFlowError
@@ -27,6 +28,7 @@ __all__ = [
     "Images",
     "Model",
     "NeurFlowError",
+    "audit",
     "debug",
     "discover",
     "load_circuit",
@@ -41,6 +43,7 @@ _HOMES = {
     "Images": "images",
     "Model": "model",
     "NeurFlowError": "errors",
+    "audit": "debugging.audit",
     "debug": "debugging.explain",
     "discover": "discovery",
     "load_circuit": "storage",

@@ -246,18 +246,18 @@ class DebugReport(_Frozen):
 
 
 class Signals(_Frozen):
-    """Evidence that a group is a shortcut; each value with a 95 % interval over the pictures."""
+    """Evidence that a group is a shortcut, each with a 95 % interval; None where it has no measure."""
 
     raises: Interval
-    """how much it raises the target on pictures of other classes, in standard deviations of the target's logit"""
-    apart: Interval
-    """share of its heat that lies where nothing else that speaks for the target is"""
-    fixed: Interval
-    """how much less its place varies from picture to picture than that of other groups; 0 to 1"""
-    cost: Interval
-    """accuracy on the class that masking it costs, on pictures without mistakes"""
-    fixes: Interval
+    """probability of the class that it adds on pictures of other classes"""
+    fixes: Interval | None
     """share of the false positives that masking it turns"""
+    cost: Interval | None
+    """share of the right answers, on pictures of all classes, that masking it spoils"""
+    fixed: Interval | None
+    """how alike its heat maps are from picture to picture: mean correlation"""
+    apart: Interval | None
+    """how far its heat lies from what else speaks for the class: 0 same place, 1 opposite"""
 
 
 class GroupAudit(_Frozen):
@@ -266,7 +266,7 @@ class GroupAudit(_Frozen):
     id: str
     rank: int
     evidence: float
-    """sum of the signals, standardised over the groups"""
+    """weighted sum of the signals, standardised over the groups; 0 is the average group"""
     signals: Signals
 
 
