@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import typer
 
-from neurflow.cli import demo, discover, layers, report, show
+from neurflow.cli import audit, debug, demo, discover, layers, report, show
 
 app = typer.Typer(
     name="neurflow",
@@ -47,6 +47,8 @@ app.command("layers")(layers.layers)
 app.command("discover")(discover.discover)
 app.command("show")(show.show)
 app.command("report")(report.report)
+app.command("debug")(debug.debug)
+app.command("audit")(audit.audit)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

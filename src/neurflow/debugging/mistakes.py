@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -45,6 +45,7 @@ def find_mistakes(model: Model, circuit: Circuit, pictures: Sequence[PictureRepo
             "Give a folder of class folders, or the label of all: --label CLASS."
         )
     own, rival = target.neuron, target.minus
+    below = {group.id for layer in circuit.layers[:-1] for group in layer.groups}
     of_class = [p for p in known if truth[p.name] == own]
     others = [p for p in known if truth[p.name] != own and rival in (None, truth[p.name])]
     right = [p for p in of_class if p.top[0].index == own]
@@ -53,18 +54,18 @@ def find_mistakes(model: Model, circuit: Circuit, pictures: Sequence[PictureRepo
     rejected = [p for p in others if p.top[0].index != own]
     return Mistakes(
         right=len(right),
-        missed=tuple(_mistake(picture) for picture in missed),
-        taken=tuple(_mistake(picture) for picture in taken),
+        missed=tuple(_mistake(picture, below) for picture in missed),
+        taken=tuple(_mistake(picture, below) for picture in taken),
         missed_for=dict(Counter(picture.top[0].name for picture in missed).most_common()),
-        why_missed=_contrasts(missed, right),
-        why_taken=_contrasts(taken, rejected),
+        why_missed=_contrasts(missed, right, below),
+        why_taken=_contrasts(taken, rejected, below),
     )
 
 
-def _mistake(picture: PictureReport) -> Mistake:
+def _mistake(picture: PictureReport, below: Collection[str]) -> Mistake:
+    """A mistake with its most telling groups ``below`` the target's own layer."""
     ranked = sorted(
-        (g for g in picture.groups if g.chain or g.reach != 1),
-        key=lambda g: -abs(g.unlike * g.reach),
+        (g for g in picture.groups if g.id in below), key=lambda g: -abs(g.unlike * g.reach)
     )
     return Mistake(
         name=picture.name,
@@ -75,13 +76,15 @@ def _mistake(picture: PictureReport) -> Mistake:
 
 
 def _contrasts(
-    mistakes: Sequence[PictureReport], others: Sequence[PictureReport]
+    mistakes: Sequence[PictureReport], others: Sequence[PictureReport], below: Collection[str]
 ) -> tuple[GroupContrast, ...]:
     """Groups by how much more or less often they fire on mistakes; () without both kinds."""
     if not mistakes or not others:
         return ()
     found = []
     for position, reading in enumerate(mistakes[0].groups):
+        if reading.id not in below:
+            continue
         here, there = (
             wilson(sum(p.groups[position].fires for p in kind), len(kind))
             for kind in (mistakes, others)
