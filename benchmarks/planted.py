@@ -1,8 +1,8 @@
 """Pictures with a planted shortcut, and small networks that learn it.
 
 1. Clean pictures of six classes are drawn once (``neurflow.demo.pictures``) and kept, 48 by 48.
-2. A mark is one of four kinds: a *watermark* (a faint sign over the middle), a *border*, a *background* colour
-   around the object, a *patch* in a corner. Place and colour come from the seed.
+2. A mark is one of four kinds: a *watermark* (a faint sign over the middle), a *border*, a
+   *background* colour around the object, a *patch* in a corner. Place and colour come from the seed.
 3. In training and in pictures "as usual", a share of the class's pictures, the strength, carries the
    mark and none of other classes. A small network learns from those.
 """

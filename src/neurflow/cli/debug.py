@@ -128,8 +128,10 @@ def debug(
 
 def change_by(text: str) -> By:
     """``zero``, ``mean``, or the number that is meant; ``RequestError`` for other text."""
-    if text == "zero" or text == "mean":
-        return text
+    if text == "zero":
+        return "zero"
+    if text == "mean":
+        return "mean"
     try:
         factor = float(text)
     except ValueError:
