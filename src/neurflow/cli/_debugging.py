@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from neurflow.circuit import Target
 from neurflow.cli._terminal import plain
 from neurflow.debugging.result import (
     AuditReport,
@@ -29,7 +30,7 @@ def report_text(report: DebugReport, top: int) -> Iterator[RenderableType]:
     """A report, the pictures first."""
     target = plain(report.target.name)
     for picture in report.pictures[:PICTURES]:
-        yield from _picture(picture, target, top)
+        yield from _picture(picture, report.target, top)
     if len(report.pictures) > PICTURES:
         yield Text(f"… and {len(report.pictures) - PICTURES} more pictures (--json, --out)\n")
     if report.what_if:
@@ -38,14 +39,15 @@ def report_text(report: DebugReport, top: int) -> Iterator[RenderableType]:
         yield from _mistakes(report.mistakes, target, top)
 
 
-def _picture(picture: PictureReport, target: str, top: int) -> Iterator[RenderableType]:
+def _picture(picture: PictureReport, target: Target, top: int) -> Iterator[RenderableType]:
     truth = f", labelled {plain(picture.label)}" if picture.label else ""
     yield Text.assemble((plain(picture.name), "bold"), truth)
-    yield Text(f"  says {_answers(picture.top[:3])}; {target} {picture.target:.2f}")
-    firing = [g for g in picture.firing if g.reach != 1][:top]
-    yield _readings("fires", firing)
-    if picture.missing:
-        yield _readings("missing", picture.missing[:top])
+    yield Text(f"  says {_answers(picture.top[:3])}; {plain(target.name)} {picture.target:.2f}")
+    for title, found in (("fires", picture.firing), ("missing", picture.missing)):
+        # the target's own groups are the target: nothing that explains it
+        below = [g for g in found if g.id.rpartition("/")[0] != target.layer]
+        if below:
+            yield _readings(title, below[:top])
     yield Text("")
 
 
@@ -142,7 +144,7 @@ def audit_text(report: AuditReport, top: int) -> Iterator[RenderableType]:
         s = g.signals
         table.add_row(
             g.id,
-            f"{g.evidence:+.1f}",
+            f"{g.evidence:+.2f}",
             *(_signal(v) for v in (s.raises, s.fixes, s.cost, s.fixed, s.apart)),
         )
     yield table

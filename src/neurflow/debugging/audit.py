@@ -12,9 +12,10 @@ and is missed when it is masked. A shortcut is the opposite. For each group belo
 5. *apart*: how far its heat lies from that of the layer's other groups that speak for the class:
    ``(1 − correlation) / 2`` with their mean, weighted by what each carries to the target.
 
-Groups are ranked by ``raises + fixes − cost + (fixed + apart) / 2``, each signal standardised over all
-groups: place alone is weaker evidence than effect. A signal that cannot be measured (no false
-positives, no space) counts as average. A ranking, not a verdict.
+Groups are ranked by ``raises + fixes − 4 cost + (fixed + apart) / 4``. Spoiling a quarter of the right
+answers outweighs turning all false positives: what breaks the class mends them too. Place alone is
+weaker evidence than effect. What cannot be measured (no false positives, no space) counts as nothing.
+A ranking, not a verdict.
 """
 
 from __future__ import annotations
@@ -41,10 +42,8 @@ from neurflow.scores import EPSILON
 
 BATCH = 32
 """pictures run through the network at once"""
-WEIGHTS = {"raises": 1.0, "fixes": 1.0, "cost": -1.0, "fixed": 0.5, "apart": 0.5}
+WEIGHTS = {"raises": 1.0, "fixes": 1.0, "cost": -4.0, "fixed": 0.25, "apart": 0.25}
 """how signals count in the ranking"""
-LARGEST = 4.0
-"""standardised signals beyond this count as this: one signal alone does not decide"""
 
 
 def audit(
@@ -96,7 +95,7 @@ def audit(
                 apart=_apart(layer, group.id, effects.heats, carried, said == target.neuron),
             )
         progress.advance()
-    evidence = rank(found)
+    evidence = {id: weigh(signals) for id, signals in found.items()}
     ordered = sorted(found, key=lambda id: -evidence[id])
     false = int((~own & (said == target.neuron)).sum())
     return AuditReport(
@@ -250,15 +249,10 @@ def _apart(
     return _mean((1 - correlation) / 2)
 
 
-def rank(found: dict[str, Signals]) -> dict[str, float]:
-    """Evidence of each group: its signals, standardised over the groups, weighted and added."""
-    evidence = dict.fromkeys(found, 0.0)
-    for signal, weight in WEIGHTS.items():
-        measured = {id: value.value for id, s in found.items() if (value := getattr(s, signal))}
-        values = np.array(list(measured.values()))
-        if len(values) < 2 or values.std() == 0:
-            continue
-        scaled = np.clip((values - values.mean()) / values.std(), -LARGEST, LARGEST)
-        for id, each in zip(measured, scaled.tolist(), strict=True):
-            evidence[id] += weight * each
-    return evidence
+def weigh(signals: Signals) -> float:
+    """Evidence that a group is a shortcut: its signals weighted and added."""
+    return sum(
+        weight * value.value
+        for name, weight in WEIGHTS.items()
+        if (value := getattr(signals, name))
+    )

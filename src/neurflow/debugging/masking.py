@@ -70,10 +70,8 @@ def mask_of(
     """The change of ``neurons``, or with ``keep`` of all others of the layer.
 
     Raises:
-        RequestError: ``by`` is no known change, or the means are not known.
+        RequestError: the means are not known.
     """
-    if isinstance(by, str) and by not in ("zero", "mean"):
-        raise RequestError(f"Neurons are changed by zero, mean or a factor, not by {by!r}.")
     if by == "mean" and len(means) != layer.neurons:
         raise RequestError(
             f"The means of layer {layer.name!r} are not in this result. "

@@ -185,7 +185,7 @@ def usual_of(group: NeuronGroup) -> Usual:
 
 def threshold(usual: Usual) -> float:
     """The score from which on a group fires: ``FIRING`` of its own crops reach it."""
-    return float(np.quantile(usual.crop_scores, 1 - FIRING))
+    return float(np.quantile(usual.crop_scores, 1 - FIRING, method="lower"))
 
 
 def unlike(score: float, over_images: np.ndarray) -> float:

@@ -266,7 +266,7 @@ class GroupAudit(_Frozen):
     id: str
     rank: int
     evidence: float
-    """weighted sum of the signals, standardised over the groups; 0 is the average group"""
+    """weighted sum of the signals; see ``audit``"""
     signals: Signals
 
 

@@ -49,6 +49,8 @@ def change_of(
             f"Groups of one layer are masked at a time; these are of {', '.join(sorted(layers))}."
         )
     (layer,) = layers
+    if isinstance(by, str) and by not in ("zero", "mean"):
+        raise RequestError(f"Neurons are changed by zero, mean or a factor, not by {by!r}.")
     if layer == circuit.layers[-1].name:
         raise RequestError(
             f"{found[0].id} is the target itself. Mask a group of a layer below: "

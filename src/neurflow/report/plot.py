@@ -42,7 +42,7 @@ def write_plot(circuit: Circuit, report: DebugReport, path: str | Path) -> Path:
     path = Path(path)
     picture = report.pictures[0]
     size = circuit.model.input_size
-    shown = [g for g in picture.firing if g.reach != 1 and g.heat][:GROUPS]
+    shown = [g for g in picture.firing if g.heat][:GROUPS]
     columns = 1 + len(shown) + (report.what_if is not None)
     with matplotlib.rc_context({"font.family": "sans-serif", "font.size": 9}):
         figure = Figure(figsize=(2.6 * columns, 3.8), layout="constrained")

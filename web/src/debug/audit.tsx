@@ -17,7 +17,7 @@ export function AuditTable({ data, audit }: { data: DebugPageData; audit: AuditR
           <tr>
             <th />
             <th>group</th>
-            <th title="weighted sum of the standardised signals; 0 is the average group">evidence</th>
+            <th title="weighted sum of the signals">evidence</th>
             <th title="probability of the class that it adds on pictures of other classes">raises others</th>
             <th title="share of the false positives that masking it turns">fixes</th>
             <th title="share of right answers that masking it spoils">costs</th>
@@ -33,7 +33,7 @@ export function AuditTable({ data, audit }: { data: DebugPageData; audit: AuditR
                 <GroupTitle data={data} id={id} count={6} />
               </td>
               <td class="number">
-                <b>{evidence.toFixed(1)}</b>
+                <b>{evidence.toFixed(2)}</b>
               </td>
               <td>
                 <Whisker value={signals.raises} from={-0.25} to={0.5} />
