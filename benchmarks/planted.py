@@ -109,6 +109,20 @@ class Task:
     target: int
     order: np.ndarray
 
+    layers = LAYERS
+
+    def train(self) -> DemoNet:
+        """A network trained on the pictures as usual."""
+        return train(self)
+
+    def model_of(self, network: nn.Module) -> Model:
+        """The network as neurflow takes it."""
+        return model_of(network)
+
+    def inputs(self, pixels: np.ndarray) -> Tensor:
+        """uint8 pictures as the network takes them."""
+        return inputs(pixels)
+
     def split(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """(class, picture) numbers of a split, class after class."""
         start, stop = {

@@ -15,7 +15,7 @@ For each kind of mark, strength and seed (``benchmarks.planted``), a row:
 
 Rows are kept as they come (``--cache``); a second run does only what is missing.
 
-    python -m benchmarks.shortcuts [--seeds 100-105] [--only patch] [--real FOLDER]
+    python -m benchmarks.shortcuts [--seeds 100-123] [--real]
 """
 
 from __future__ import annotations
@@ -34,13 +34,18 @@ from PIL import Image
 from torch import Tensor, nn
 
 import neurflow
-from benchmarks.planted import KINDS, LAYERS, Task, inputs, model_of, pool, task, train
+from benchmarks.planted import KINDS, Task, pool, task
+from benchmarks.planted_real import KINDS as OVERLAYS
+from benchmarks.planted_real import RealTask, real_task
 from neurflow.debugging.masking import Masker, mask_of, matched_neurons
 from neurflow.debugging.result import AuditReport
 from neurflow.workspace import write_atomically
 
 STRENGTHS = (0.8, 0.9, 1.0)
 HOLDS, EXCITES = 0.5, 0.9
+LEAST_LOST = 0.03
+"""accuracy that must be lost for its return to be told"""
+PAGE = Path(__file__).parents[1] / "docs" / "shortcuts.md"
 RANDOM = 10
 """random sets a comparison is made with"""
 STUDIED = 40
@@ -48,16 +53,16 @@ STUDIED = 40
 CONFIG = neurflow.Config(groups=16, max_groups=16)
 
 
-def row(this: Task, cache: Path) -> dict[str, Any]:
+def row(this: Task | RealTask) -> dict[str, Any]:
     """Everything measured of one task."""
     started = time.perf_counter()
-    network = train(this)
-    model = model_of(network)
+    network = this.train()
+    model = this.model_of(network)
     pixels, labels, _ = this.draw("audit", "half")
     order = np.random.default_rng([this.seed, 2]).permutation(len(labels))
     pictures = [(Image.fromarray(pixels[i]), int(labels[i])) for i in order]
     circuit = neurflow.discover(
-        model, pictures, this.target, LAYERS, CONFIG, max_images=STUDIED, memory="1GB"
+        model, pictures, this.target, this.layers, CONFIG, max_images=STUDIED, memory="1GB"
     )
     found = time.perf_counter()
     report = neurflow.audit(circuit, model, pictures)
@@ -73,7 +78,9 @@ def row(this: Task, cache: Path) -> dict[str, Any]:
     }
 
 
-def holding(model: neurflow.Model, circuit: neurflow.Circuit, this: Task) -> dict[str, float]:
+def holding(
+    model: neurflow.Model, circuit: neurflow.Circuit, this: Task | RealTask
+) -> dict[str, float]:
     """Share of the mark's effect that goes through each group; 0 for those it does not excite."""
     (clean, labels, _), (with_mark, _, _) = (this.draw("test", marks) for marks in ("none", "all"))
     others = np.flatnonzero(labels != this.target)[::4]
@@ -81,7 +88,7 @@ def holding(model: neurflow.Model, circuit: neurflow.Circuit, this: Task) -> dic
     for layer in circuit.layers[:-1]:
         masker = Masker(model, layer.name)
         masks = [mask_of(masker.layer, group.neurons) for group in layer.groups]
-        runs = [masker.run(inputs(pixels[others]), masks) for pixels in (clean, with_mark)]
+        runs = [masker.run(this.inputs(pixels[others]), masks) for pixels in (clean, with_mark)]
         (before0, after0, phi0), (before1, after1, phi1) = runs
         effect = (_chance(before1, this.target) - _chance(before0, this.target)).mean()
         for group, without, marked in zip(layer.groups, after0, after1, strict=True):
@@ -130,7 +137,7 @@ def recovery(
     masker = Masker(model, id.rpartition("/")[0])
     neurons = circuit.group(id).neurons
     usual, _, _ = this.draw("train", "usual")
-    own = inputs(usual[this.draw("train", "usual")[1] == this.target][:STUDIED])
+    own = this.inputs(usual[this.draw("train", "usual")[1] == this.target][:STUDIED])
     phi = masker.run(own, [])[2].mean(axis=0)
     sets = [neurons, important(model, masker, own, this.target, len(neurons))]
     sets += matched_neurons(phi, neurons, RANDOM, this.seed)
@@ -139,7 +146,7 @@ def recovery(
     result: dict[str, Any] = {"neurons": len(neurons)}
     for marks in ("usual", "none", "swapped"):
         pixels, labels, _ = this.draw("test", marks)
-        x = inputs(pixels)
+        x = this.inputs(pixels)
         runs = [masker.run(part, masks) for part in torch.split(x, 128)]
         before = np.concatenate([run[0] for run in runs])
         after = [np.concatenate([run[1][i] for run in runs]) for i in range(len(masks))]
@@ -170,7 +177,7 @@ def important(
     return sorted(scores.topk(count).indices.tolist())
 
 
-def refit(network: nn.Module, this: Task) -> Any:
+def refit(network: nn.Module, this: Task | RealTask) -> Any:
     """The last layer fitted anew on training pictures of which half of each class carry the mark."""
     from sklearn.linear_model import LogisticRegression
 
@@ -181,52 +188,110 @@ def refit(network: nn.Module, this: Task) -> Any:
         return torch.cat([body(part) for part in torch.split(x, 128)]).numpy()
 
     pixels, labels, _ = this.draw("train", "half")
-    head = LogisticRegression(C=1.0, max_iter=2000).fit(features(inputs(pixels)), labels)
+    head = LogisticRegression(C=1.0, max_iter=2000).fit(features(this.inputs(pixels)), labels)
     return lambda x: head.predict(features(x))
 
 
 def back(of: dict[str, Any], marks: str, cure: str) -> float | None:
-    """Share of the accuracy lost that a cure brings back; None where less than 3 % was lost."""
+    """Share of the accuracy lost that a cure brings back; None where hardly any was lost."""
     lost = of["usual"]["before"] - of[marks]["before"]
     value = of[marks][cure]
-    return None if lost < 0.03 or value is None else (value - of[marks]["before"]) / lost
+    return None if lost < LEAST_LOST or value is None else (value - of[marks]["before"]) / lost
+
+
+def write_page(rows: Sequence[dict[str, Any]], real: Sequence[dict[str, Any]]) -> None:
+    """The tables of ``docs/shortcuts.md``, between its marks."""
+    text = PAGE.read_text(encoding="utf-8")
+    for name, part in (("drawn", rows), ("real", real)):
+        start, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"
+        before, _, rest = text.partition(start)
+        text = before + start + "\n".join(_tables(part)) + "\n" + end + rest.partition(end)[2]
+    write_atomically(PAGE, text.encode())
+
+
+def _tables(rows: Sequence[dict[str, Any]]) -> list[str]:
+    if not rows:
+        return ["Not measured."]
+    first = sum(row["first_holds"] for row in rows)
+    chance = np.mean([row["holding"] / row["groups"] for row in rows])
+    lines = [
+        f"{len(rows)} networks. A group that holds the shortcut comes first in {first} of {len(rows)} "
+        f"({first / len(rows):.0%}); by chance it would in {chance:.0%}.",
+        "",
+    ]
+    for marks, title in (("swapped", "mark swapped"), ("none", "no mark")):
+        lines += [
+            f"| {title} | networks | lost | group ranked first | random neurons "
+            "| top NeuronMCT | last layer anew |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+        ]
+        parts = [("all", rows)]
+        for key in ("kind", "strength"):
+            parts += [
+                (str(value), [row for row in rows if row[key] == value])
+                for value in sorted({row[key] for row in rows})
+            ]
+        for label, part in parts:
+            lost = [row["usual"]["before"] - row[marks]["before"] for row in part]
+            cells = [
+                _quartiles([v for row in part if (v := back(row, marks, cure)) is not None])
+                for cure in ("group", "random", "mct", "refit")
+            ]
+            counted = sum(value >= LEAST_LOST for value in lost)
+            lines.append(
+                f"| {label} | {counted} of {len(part)} | {np.median(lost):.0%} | {' | '.join(cells)} |"
+            )
+        lines.append("")
+    return lines[:-1]
+
+
+def _quartiles(values: Sequence[float]) -> str:
+    if not values:
+        return "-"
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return f"{middle:.0%} ({low:.0%} … {high:.0%})"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.shortcuts", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.shortcuts",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--seeds", default="100-123", help="FIRST-LAST")
-    parser.add_argument("--only", choices=KINDS)
+    parser.add_argument("--real", action="store_true", help="overlays on real photographs")
     parser.add_argument("--cache", type=Path, default=Path("runs/shortcuts"))
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     first, last = map(int, options.seeds.split("-"))
-    pictures = pool(options.cache)
+    kinds: Sequence[str] = OVERLAYS if options.real else KINDS
+    drawn = None if options.real else pool(options.cache)
     for seed in range(first, last + 1):
-        kind, strength = KINDS[seed % 4], STRENGTHS[seed // 4 % 3]
+        kind, strength = kinds[seed % len(kinds)], STRENGTHS[seed // len(kinds) % 3]
         file = options.cache / f"{kind}-{strength}-{seed}.json"
-        if file.exists() or options.only not in (None, kind):
+        if file.exists():
             continue
-        found = row(task(pictures, kind, strength, seed), options.cache)
+        this = task(drawn, kind, strength, seed) if drawn else real_task(kind, strength, seed)
+        found = row(this)
         write_atomically(file, json.dumps(found, indent=1).encode())
         cures = {c: back(found, "swapped", c) for c in ("group", "random", "mct", "refit")}
-        print(
-            kind,
-            strength,
-            seed,
-            found["first"],
-            f"{found['first_share']:.2f}",
-            f"holding {found['holding']}/{found['groups']} best {found['best_place']}",
-            {k: None if v is None else round(v, 2) for k, v in cures.items()},
-            {
-                m: {k: v and round(v, 3) for k, v in found[m].items()}
-                for m in ("usual", "none", "swapped")
-            },
-            [round(s) for s in found["seconds"]],
-            file=sys.stderr,
-            flush=True,
+        _say(
+            f"{kind} {strength} seed {seed}: {found['first']} holds {found['first_share']:.2f}, "
+            f"{found['holding']} of {found['groups']} hold; brought back "
+            + ", ".join(f"{c} {v:.2f}" for c, v in cures.items() if v is not None)
+            + f"; {sum(found['seconds']):.0f} s"
         )
+    rows = [json.loads(file.read_text()) for file in sorted(options.cache.glob("*-*-*.json"))]
+    write_page(
+        [row for row in rows if row["kind"] in KINDS],
+        [row for row in rows if row["kind"] in OVERLAYS],
+    )
     return 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
