@@ -81,8 +81,9 @@ def test_neurons_of_the_last_block_have_the_published_core_neurons(
 def test_masking_through_the_cut_equals_a_hook(model, folder):
     images = load_images(folder, model)
     pixels = torch.stack([images.read(0), images.read(1)])
+    neurons = [0, 5, 17]
     for name in ("layer2.1", "layer4.0"):
-        masker, neurons = Masker(model, name), [0, 5, 17]
+        masker = Masker(model, name)
         before, (after,), _ = masker.run(pixels, [mask_of(masker.layer, neurons)])
         expected = masked_logits(model, name, pixels, 1, lambda n, part: part * (n not in neurons))
         assert after == pytest.approx(expected.numpy(), rel=1e-3, abs=1e-4)
