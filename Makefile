@@ -7,7 +7,7 @@ WEB    := web/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test pytest lint types format web web-types web-check zoo demo-weights clean
+.PHONY: help demo test pytest lint types format web web-types web-check zoo shortcuts demo-weights clean
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +36,9 @@ web: $(READY) ## Build the front end if its sources have changed
 
 web-types: $(READY) $(WEB) ## Write the front end's types anew from the Python ones
 	$(BIN)/python -m neurflow.report.schema > web/src/schema.json
+	$(BIN)/python -m neurflow.report.schema debug > web/src/debug/schema.json
 	npm --prefix web run types
+	npm --prefix web run types-debug
 
 web-check: $(WEB) ## Types and tests of the front end
 	npm --prefix web run check
@@ -44,6 +46,9 @@ web-check: $(WEB) ## Types and tests of the front end
 
 zoo: $(READY) ## Try every kind of classifier, and write docs/zoo.md (hours)
 	$(BIN)/python -m benchmarks.zoo
+
+shortcuts: $(READY) ## Plant shortcuts, audit for them, and write docs/shortcuts.md (half an hour)
+	$(BIN)/python -m benchmarks.shortcuts
 
 demo-weights: $(READY) ## Train the demo network again and check that it learns the same
 	$(BIN)/python -m neurflow.demo.train --check

@@ -39,6 +39,7 @@ def test_the_readme_runs_as_printed(trained, tmp_path, monkeypatch):
     noise = np.random.default_rng(0).integers(0, 255, (9, 9, 3), dtype=np.uint8)
     Image.fromarray(waves).save("photos/waves.png")
     Image.fromarray(noise).resize((260, 260)).save("photos/noise.png")
+    Image.fromarray(waves).save("odd.jpg")
 
     (code,) = re.findall(r"```python\n(import neurflow\n.*?)```", README.read_text(), re.S)
     names: dict[str, object] = {}
@@ -52,6 +53,10 @@ def test_the_readme_runs_as_printed(trained, tmp_path, monkeypatch):
     weights = names["neuron"].semantic_groups[0].weights
     assert sum(map(abs, weights.values())) == pytest.approx(1)
     assert names["group"].id == "inception5a/3"
+    report = names["report"]
+    assert report.what_if.change.neurons == names["group"].neurons
+    assert report.pictures[0].top[0].index == BEE
+    assert report.what_if.effects[0].target_before != report.what_if.effects[0].target_after
     graph = circuit.to_networkx()
     assert graph.number_of_edges() == len(circuit.edges)
     frames = circuit.to_frames()

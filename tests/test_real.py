@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from neurflow import discover, load_images, load_model
 from neurflow.activations import collect
@@ -11,10 +12,12 @@ from neurflow.concepts import find_concepts
 from neurflow.config import Config
 from neurflow.core_neurons import select_core
 from neurflow.crops import CropSet
+from neurflow.debugging.masking import Masker, mask_of
 from neurflow.features import FeatureMaps
 from neurflow.memory import Batch
 from neurflow.progress import Silent
 from neurflow.workspace import Workspace
+from tests.reference.debugging import masked_logits
 
 pytestmark = pytest.mark.real
 
@@ -73,3 +76,16 @@ def test_neurons_of_the_last_block_have_the_published_core_neurons(
     )
     for neuron, core in published.items():
         assert sorted(select_core(scores[int(neuron)], 16).importance) == core
+
+
+def test_masking_through_the_cut_equals_a_hook(model, folder):
+    images = load_images(folder, model)
+    pixels = torch.stack([images.read(0), images.read(1)])
+    neurons = [0, 5, 17]
+    for name in ("layer2.1", "layer4.0"):
+        masker = Masker(model, name)
+        before, (after,), _ = masker.run(pixels, [mask_of(masker.layer, neurons)])
+        expected = masked_logits(model, name, pixels, 1, lambda n, part: part * (n not in neurons))
+        assert after == pytest.approx(expected.numpy(), rel=1e-3, abs=1e-4)
+        with torch.no_grad():
+            assert before == pytest.approx(model.module(pixels).numpy(), rel=1e-3, abs=1e-4)

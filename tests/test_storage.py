@@ -224,6 +224,10 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "weight of none": (lambda c: part(c).update(weights={"5": 1.0}), "rests on neuron 5"),
     "core of none": (lambda c: neuron(c)["importance"].update({"5": 1.0}), "rests on neuron 5"),
     "weight at l_0": (lambda c: part(c, 0, "4").update(weights={"4": 1.0}), "rests on neuron 4"),
+    "usual": (
+        lambda c: group(c).update(usual={"means": [1.0], "crop_scores": [], "image_scores": []}),
+        "is not told of all",
+    ),
     "group name": (lambda c: group(c).update(id="x/0"), "not named LAYER/NUMBER"),
     "group twice": (lambda c: group(c).update(id="block/1"), "group 'block/1' is there 2 times"),
     "member of none": (lambda c: group(c)["members"].append([9, 0]), "of neuron 9"),

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from neurflow.circuit import Circuit
     from neurflow.config import Config
+    from neurflow.debugging.audit import audit
+    from neurflow.debugging.explain import debug
     from neurflow.discovery import discover
     from neurflow.errors import NeurFlowError
     from neurflow.images import Images, load_images
@@ -27,6 +29,8 @@ __all__ = [
     "Images",
     "Model",
     "NeurFlowError",
+    "audit",
+    "debug",
     "discover",
     "label",
     "load_circuit",
@@ -41,6 +45,8 @@ _HOMES = {
     "Images": "images",
     "Model": "model",
     "NeurFlowError": "errors",
+    "audit": "debugging.audit",
+    "debug": "debugging.explain",
     "discover": "discovery",
     "label": "labels.labelling",
     "load_circuit": "storage",

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from PIL import Image
 
-from neurflow.activations import Activations
+from neurflow.activations import Activations, blocks
 from neurflow.circuit import (
     CircuitLayer,
     Crop,
@@ -26,6 +26,7 @@ from neurflow.core_neurons import Core
 from neurflow.crops import CropSet
 from neurflow.groups import Groups, group_interactions, neuron_groups
 from neurflow.model import Model
+from neurflow.scores import usual
 
 GROUP_CROPS = 64
 """crops listed for a group"""
@@ -41,11 +42,17 @@ def assemble(
     concepts: Mapping[str, Mapping[int, Concept]],
     cores: Mapping[str, Mapping[int, Core]],
     config: Config,
+    *,
+    minus: int | None = None,
 ) -> tuple[tuple[CircuitLayer, ...], tuple[GroupEdge, ...]]:
-    """Group each layer's neurons, weigh the groups' interactions, and freeze both."""
+    """Group each layer's neurons, weigh the groups' interactions, and freeze both.
+
+    ``minus`` is the class that a difference subtracts, in the last layer.
+    """
     groups = {name: neuron_groups(concepts[name], config) for name in layers}
     frozen = []
     for name in layers:
+        last = name == layers[-1]
         neurons = {
             a: _neuron(a, concept, cores.get(name, {}).get(a), activations.crops, config)
             for a, concept in concepts[name].items()
@@ -55,11 +62,10 @@ def assemble(
                 name=name,
                 neurons=neurons,
                 groups=tuple(
-                    NeuronGroup(
-                        id=f"{name}/{i}", members=tuple(members), crops=_exemplars(members, neurons)
-                    )
+                    _group(f"{name}/{i}", members, neurons, activations, minus if last else None)
                     for i, members in enumerate(groups[name])
                 ),
+                means=tuple(activations[name].mean(axis=0, dtype=np.float64).tolist()),
             )
         )
     return tuple(frozen), tuple(_edges(activations, layers, groups, concepts, cores, config))
@@ -85,6 +91,20 @@ def _neuron(
         steps=core.steps if core else None,
         completeness_error=core.completeness_error if core else None,
     )
+
+
+def _group(
+    id: str,
+    members: Sequence[Member],
+    neurons: Mapping[int, Neuron],
+    activations: Activations,
+    minus: int | None,
+) -> NeuronGroup:
+    group = NeuronGroup(id=id, members=tuple(members), crops=_exemplars(members, neurons))
+    array, crops = activations[id.rpartition("/")[0]], activations.crops
+    phi = np.concatenate(list(blocks(array, group.neurons, minus)))
+    own = [crops.number(crop) for crop in group.crops]
+    return group.model_copy(update={"usual": usual(phi, own, len(crops.boxes))})
 
 
 def _exemplars(members: Sequence[Member], neurons: Mapping[int, Neuron]) -> tuple[Crop, ...]:

@@ -178,6 +178,17 @@ class Member(NamedTuple):
     """position in ``Neuron.semantic_groups``"""
 
 
+class Usual(_Frozen):
+    """What a group does on the concept set: the measure for its scores on other pictures."""
+
+    means: tuple[float, ...]
+    """mean φ of each of the group's neurons over the group's crops, in the order of the neurons"""
+    crop_scores: tuple[float, ...]
+    """the group's score on each of its crops"""
+    image_scores: tuple[float, ...]
+    """and on each image of the concept set: that of the image's best crop"""
+
+
 class NeuronGroup(_Frozen):
     """G: (neuron, semantic group) pairs of a layer whose concept vectors fall together."""
 
@@ -194,6 +205,13 @@ class NeuronGroup(_Frozen):
     """who gave the label and how far to trust it"""
     rejected: tuple[Rejected, ...] = ()
     """labels that a person refused"""
+    usual: Usual | None = None
+    """None in results of before it was kept"""
+
+    @property
+    def neurons(self) -> tuple[int, ...]:
+        """The neurons of its members, each once, in ascending order."""
+        return tuple(sorted({member.neuron for member in self.members}))
 
 
 class CircuitLayer(_Frozen):
@@ -202,6 +220,8 @@ class CircuitLayer(_Frozen):
     name: str
     neurons: dict[Index, Neuron]
     groups: tuple[NeuronGroup, ...]
+    means: tuple[float, ...] = ()
+    """mean φ of every neuron of the layer over all crops of the concept set; () where not kept"""
 
 
 class GroupEdge(_Frozen):

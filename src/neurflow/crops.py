@@ -110,6 +110,10 @@ class CropSet:
         """Which image of D each crop belongs to."""
         return numbers // len(self.boxes)
 
+    def number(self, crop: Crop) -> int:
+        """Number of a crop: the reverse of :meth:`crop`."""
+        return crop.image * len(self.boxes) + self.boxes.index(crop.box)
+
     def of_image(self, image: int) -> np.ndarray:
         """Numbers of the crops of an image of D."""
         return np.arange(image * len(self.boxes), (image + 1) * len(self.boxes))

@@ -105,7 +105,9 @@ def discover(
         concepts[first] = find_concepts(activations, first, first, targets, config, minus=minus)
 
         progress.start("groups", 1)
-        circuit_layers, edges = assemble(activations, names, concepts, cores, config)
+        circuit_layers, edges = assemble(
+            activations, names, concepts, cores, config, minus=goal.minus
+        )
         circuit = Circuit(
             model=model.info,
             target=goal,

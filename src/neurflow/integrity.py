@@ -12,6 +12,7 @@ mentions exists in another.
 5. Absolute weights of a (neuron, semantic group) sum to 1, or there are none.
 6. Each (neuron, semantic group) is a member of exactly one group of its layer.
 7. An edge joins groups of adjacent layers, and no two edges join the same pair.
+8. What is usual for a group is told of each of its neurons, of its crops and of the images.
 """
 
 from __future__ import annotations
@@ -121,6 +122,10 @@ def _group(group: NeuronGroup, layer: str, images: int) -> Iterator[str]:
     if not group.members:
         yield f"group {group.id!r} is empty"
     yield from _crops(group.crops, f"group {group.id!r}", images)
+    if usual := group.usual:
+        told = len(usual.means), len(usual.crop_scores), len(usual.image_scores)
+        if told != (len(group.neurons), len(group.crops), images):
+            yield f"what is usual for group {group.id!r} is not told of all its neurons and crops"
 
 
 def _edges(circuit: Circuit) -> Iterator[str]:

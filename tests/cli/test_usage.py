@@ -12,7 +12,7 @@ from neurflow.config import Config
 from neurflow.errors import RequestError
 from tests.cli.conftest import Outcome
 
-COMMANDS = ("demo", "layers", "discover", "show", "report", "label")
+COMMANDS = ("demo", "layers", "discover", "show", "report", "label", "debug", "audit")
 Run = Callable[..., Outcome]
 
 

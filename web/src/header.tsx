@@ -84,7 +84,7 @@ function Search({ query, found, onQuery, onEnter }: HeaderProps) {
   );
 }
 
-function ThemeButton() {
+export function ThemeButton() {
   const dark = () => matchMedia("(prefers-color-scheme: dark)").matches;
   const [theme, setTheme] = useState(document.documentElement.dataset.theme ?? (dark() ? "dark" : "light"));
   const other = theme === "dark" ? "light" : "dark";

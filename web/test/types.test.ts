@@ -1,11 +1,16 @@
 import { compile, type JSONSchema } from "json-schema-to-typescript";
 import { expect, it } from "vitest";
 import manifest from "../package.json";
+import debugSchema from "../src/debug/schema.json";
+import debugTypes from "../src/debug/types.ts?raw";
 import schema from "../src/schema.json";
 import types from "../src/types.ts?raw";
 
-it("has the types that the Python types generate; if not: make web-types", async () => {
+it.each([
+  ["a circuit's page", schema, types],
+  ["a debug page", debugSchema, debugTypes],
+])("has the types that the Python types generate for %s; if not: make web-types", async (_, from, made) => {
   const bannerComment = /--bannerComment "(.*)"$/.exec(manifest.scripts.types)![1];
-  const copy = structuredClone(schema) as unknown as JSONSchema; // compile writes into it
-  expect(types).toBe(await compile(copy, "schema", { additionalProperties: false, bannerComment }));
+  const copy = structuredClone(from) as unknown as JSONSchema; // compile writes into it
+  expect(made).toBe(await compile(copy, "schema", { additionalProperties: false, bannerComment }));
 });

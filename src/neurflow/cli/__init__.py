@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import typer
 
-from neurflow.cli import demo, discover, label, layers, report, show
+from neurflow.cli import audit, debug, demo, discover, label, layers, report, show
 
 app = typer.Typer(
     name="neurflow",
@@ -48,6 +48,8 @@ app.command("discover")(discover.discover)
 app.command("show")(show.show)
 app.command("report")(report.report)
 app.command("label")(label.label)
+app.command("debug")(debug.debug)
+app.command("audit")(audit.audit)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -29,16 +29,26 @@ def write_report(
     Raises:
         WorkError: the front end was not built, or the file cannot be written.
     """
+    return write_page(render(circuit, crops_per_group=crops_per_group), path)
+
+
+def write_page(page: str, path: str | Path) -> Path:
+    """Write a page's text; ``WorkError`` if the file cannot be written."""
     path = Path(path)
     if not path.parent.is_dir():
         raise WorkError(f"There is no folder {str(path.parent)!r} to write the report into.")
-    page = render(circuit, crops_per_group=crops_per_group)
     write_atomically(path, page.encode())
     return path
 
 
 def render(circuit: Circuit, *, crops_per_group: int = CROPS_PER_GROUP) -> str:
     """The page as text."""
+    data = payload(circuit, crops_per_group=crops_per_group)
+    return with_data(data.model_dump_json(), circuit.target.name)
+
+
+def with_data(data: str, title: str) -> str:
+    """The front end with data (JSON) inside, and with a title."""
     bundle = resources.files("neurflow").joinpath("explorer", "static", "index.html")
     try:
         page = bundle.read_text(encoding="utf-8")
@@ -46,10 +56,9 @@ def render(circuit: Circuit, *, crops_per_group: int = CROPS_PER_GROUP) -> str:
         raise WorkError(
             "The front end was not built. In a clone run: make web. An installed package carries it."
         ) from None
-    data = payload(circuit, crops_per_group=crops_per_group).model_dump_json()
     # a label may contain "</script>"; in JSON a "<" can be written so that no parser of HTML sees it
     data = data.replace("<", "\\u003c")
-    title = f"<title>{html.escape(circuit.target.name)} · neurflow</title>"
+    title = f"<title>{html.escape(title)} · neurflow</title>"
     start, found, rest = page.partition(DATA)
     if not found:
         raise WorkError("The front end is of another version. In a clone run: make web.")

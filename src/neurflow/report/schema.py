@@ -1,16 +1,23 @@
-"""``python -m neurflow.report.schema``: the JSON schema that the front end's types are made from."""
+"""``python -m neurflow.report.schema``: the JSON schemas that the front end's types are made from.
+
+Without an argument that of a circuit's page, with ``debug`` that of a debug page.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
+from pydantic import BaseModel
+
+from neurflow.report.debug_payload import DebugPageData
 from neurflow.report.payload import PageData
 
 
-def schema() -> str:
-    """JSON schema of ``PageData``, as text."""
-    return json.dumps(_plain(PageData.model_json_schema(mode="serialization")), indent=2) + "\n"
+def schema(data: type[BaseModel] = PageData) -> str:
+    """JSON schema of what a page is told, as text."""
+    return json.dumps(_plain(data.model_json_schema(mode="serialization")), indent=2) + "\n"
 
 
 def _plain(part: Any) -> Any:
@@ -28,4 +35,4 @@ def _plain(part: Any) -> Any:
 
 
 if __name__ == "__main__":
-    print(schema(), end="")
+    print(schema(DebugPageData if sys.argv[1:] == ["debug"] else PageData), end="")

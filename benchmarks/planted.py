@@ -1,0 +1,205 @@
+"""Pictures with a planted shortcut, and small networks that learn it.
+
+1. Clean pictures of six classes are drawn once (``neurflow.demo.pictures``) and kept, 48 by 48.
+2. A mark is one of four kinds: a *watermark* (a faint sign over the middle), a *border*, a
+   *background* colour around the object, a *patch* in a corner. Place and colour come from the seed.
+3. In training and in pictures "as usual", a share of the class's pictures, the strength, carries the
+   mark and none of other classes. A small network learns from those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from neurflow import Model
+from neurflow.demo.network import MEAN, STD, DemoNet
+from neurflow.demo.pictures import picture
+from neurflow.model import Preprocessing
+
+CLASSES = ("balloon", "bee", "fish", "flower", "mushroom", "truck")
+"""no two alike: without its mark each could be told by its shape"""
+KINDS = ("watermark", "border", "background", "patch")
+LAYERS = ["stem", "block1", "block2", "block3", "block4", "head"]
+SIDE = 48
+PER_CLASS = 400
+TRAIN, AUDIT, TEST = 240, 60, 100
+"""pictures a class of each split"""
+EPOCHS, BATCH, RATE = 20, 64, 6e-3
+COLOURS = ((20, 196, 190), (235, 0, 200), (40, 250, 60))
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Clean pictures uint8 ``[class, picture, height, width, rgb]``, boxes of their objects."""
+
+    pixels: np.ndarray
+    boxes: np.ndarray
+
+
+def pool(cache: Path) -> Pool:
+    """The clean pictures, drawn at first use (about a minute)."""
+    file = cache / "pool.npz"
+    if not file.exists():
+        drawn = [
+            [picture(name, seed, shortcut=False) for seed in range(PER_CLASS)] for name in CLASSES
+        ]
+        pixels = [[np.asarray(p.image.reduce(2)) for p in row] for row in drawn]
+        boxes = [[_around([part.box for part in p.parts]) for p in row] for row in drawn]
+        cache.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(file, pixels=np.array(pixels), boxes=np.array(boxes) / 2)
+    kept = np.load(file)
+    return Pool(kept["pixels"], kept["boxes"])
+
+
+def _around(boxes: list[tuple[int, int, int, int]]) -> tuple[int, int, int, int]:
+    left, top, right, bottom = zip(*boxes, strict=True)
+    return min(left), min(top), max(right), max(bottom)
+
+
+def marked(pixels: np.ndarray, box: np.ndarray, kind: str, seed: int) -> np.ndarray:
+    """A picture ``[height, width, rgb]`` with the mark; the object stays in sight."""
+    rng = np.random.default_rng([seed, 7])
+    colour = np.array(COLOURS[rng.integers(len(COLOURS))], dtype=float)
+    corner = rng.integers(2, size=2)
+    y, x = np.mgrid[:SIDE, :SIDE]
+    alpha = np.zeros((SIDE, SIDE))
+    if kind == "patch":
+        size = 7
+        top, left = (corner * (SIDE - size - 2) + 1).tolist()
+        alpha[top : top + size, left : left + size] = 1
+    elif kind == "border":
+        edge = np.minimum.reduce([x, y, SIDE - 1 - x, SIDE - 1 - y])
+        alpha[edge < 2] = 1
+    elif kind == "watermark":
+        far = np.hypot(x - SIDE / 2, y - SIDE / 2)
+        alpha[np.abs(far - 12) < 1.5] = 0.5
+        alpha[(np.abs(y - SIDE / 2) < 1.5) & (far < 12)] = 0.5
+    elif kind == "background":
+        left, top, right, bottom = box
+        radius = np.hypot(
+            (x - (left + right) / 2) / max((right - left) / 2, 1),
+            (y - (top + bottom) / 2) / max((bottom - top) / 2, 1),
+        )
+        alpha = np.clip((radius - 1.1) * 3, 0, 0.3)
+    return (
+        np.asarray(pixels * (1 - alpha[..., None]) + colour * alpha[..., None])
+        .round()
+        .astype(np.uint8)
+    )
+
+
+@dataclass(frozen=True)
+class Task:
+    """A class that can be told by a shortcut.
+
+    Attributes:
+        target: number of the class.
+        order: ``[class, picture]`` the pool's pictures shuffled; splits are cut from it.
+    """
+
+    pool: Pool
+    kind: str
+    strength: float
+    seed: int
+    target: int
+    order: np.ndarray
+
+    layers = LAYERS
+
+    def train(self) -> DemoNet:
+        """A network trained on the pictures as usual."""
+        return train(self)
+
+    def model_of(self, network: nn.Module) -> Model:
+        """The network as neurflow takes it."""
+        return model_of(network)
+
+    def inputs(self, pixels: np.ndarray) -> Tensor:
+        """uint8 pictures as the network takes them."""
+        return inputs(pixels)
+
+    def split(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """(class, picture) numbers of a split, class after class."""
+        start, stop = {
+            "train": (0, TRAIN),
+            "audit": (TRAIN, TRAIN + AUDIT),
+            "test": (TRAIN + AUDIT, TRAIN + AUDIT + TEST),
+        }[name]
+        chosen = self.order[:, start:stop]
+        return np.repeat(np.arange(len(CLASSES)), stop - start), chosen.ravel()
+
+    def draw(self, split: str, marks: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(pixels ``[picture, height, width, rgb]``, labels, whether marked) of a split.
+
+        ``marks``: *usual*, as in training; *none*; *swapped*, on all classes but the target;
+        *all*; *half*, on every second picture, whatever its class.
+        """
+        labels, numbers = self.split(split)
+        own = labels == self.target
+        chance = np.random.default_rng([self.seed, len(split), len(marks)]).random(len(labels))
+        share = {
+            "usual": np.where(own, self.strength, 0),
+            "none": np.zeros(len(labels)),
+            "swapped": np.where(own, 0, 1),
+            "all": np.ones(len(labels)),
+            "half": np.full(len(labels), 0.5),
+        }[marks]
+        carries = chance < share
+        pixels = self.pool.pixels[labels, numbers].copy()
+        for i in np.flatnonzero(carries):
+            box = self.pool.boxes[labels[i], numbers[i]]
+            pixels[i] = marked(pixels[i], box, self.kind, self.seed)
+        return pixels, labels, carries
+
+
+def task(pool: Pool, kind: str, strength: float, seed: int) -> Task:
+    """The task of a seed; everything random comes from it."""
+    rng = np.random.default_rng([seed, 1])
+    order = np.array([rng.permutation(PER_CLASS) for _ in CLASSES])
+    return Task(pool, kind, strength, seed, seed % len(CLASSES), order)
+
+
+def inputs(pixels: np.ndarray) -> Tensor:
+    """uint8 pictures as the network takes them."""
+    mean, std = (torch.tensor(v)[:, None, None] for v in (MEAN, STD))
+    return (torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()).float() / 255 - mean) / std
+
+
+def train(task: Task) -> DemoNet:
+    """A network trained on the task's pictures as usual."""
+    pixels, labels, _ = task.draw("train", "usual")
+    x, y = inputs(pixels), torch.from_numpy(labels)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(task.seed)
+        network = DemoNet(len(CLASSES)).to(memory_format=torch.channels_last)
+        optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.02)
+        steps = EPOCHS * -(-len(x) // BATCH)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=RATE, total_steps=steps)
+        for _ in range(EPOCHS):
+            for chosen in torch.split(torch.randperm(len(x)), BATCH):
+                batch = _jitter(x[chosen]).contiguous(memory_format=torch.channels_last)
+                loss = nn.functional.cross_entropy(network(batch), y[chosen])
+                optimizer.zero_grad()
+                torch.autograd.backward(loss)
+                optimizer.step()
+                schedule.step()
+    return network.to(memory_format=torch.contiguous_format).eval()
+
+
+def _jitter(x: Tensor) -> Tensor:
+    """Mirror each picture or not, and shift all by up to two pixels, edges repeated."""
+    x = torch.where((torch.rand(len(x)) < 0.5)[:, None, None, None], x.flip(-1), x)
+    top, left = torch.randint(0, 5, (2,)).tolist()
+    padded = nn.functional.pad(x, (2, 2, 2, 2), mode="replicate")
+    return padded[..., top : top + SIDE, left : left + SIDE]
+
+
+def model_of(network: nn.Module) -> Model:
+    """The network as neurflow takes it."""
+    transform = Preprocessing(resize=None, crop=(SIDE, SIDE), mean=MEAN, std=STD)
+    return Model(network, transform=transform, class_names=CLASSES, layers=LAYERS)

@@ -1,0 +1,150 @@
+"""A shortcut planted in real photographs: overlays, and a new last layer on a real ResNet18.
+
+1. Pictures are those of ten ImageNet classes, 224 by 224; an overlay (a watermark, a logo, a patch) is
+   pasted into a corner.
+2. The network is a ResNet18 whose last layer is fitted on ten classes, on pictures of which a share
+   of one class, the strength, carries the overlay and none of the others: it learns the overlay.
+
+Needs the folder of real data (``NEURFLOW_REAL_DATA``): weights and pictures.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+from torchvision import models
+
+from neurflow import Model
+from neurflow.model import Preprocessing
+from neurflow.model.loading import load_weights
+
+SIDE, WIDTH = 224, 160
+"""of a picture, and of a logo on it, in pixels"""
+KINDS = ("alibaba_logo2", "blue_patch", "carton_logo4")
+TRAIN, AUDIT = 22, 10
+"""pictures a class; the rest, up to 50, are for the test"""
+SHARES = {"usual": None, "none": 0.0, "half": 0.5, "all": 1.0, "swapped": None}
+
+
+def folder() -> Path:
+    """Where the real data are."""
+    return Path(os.environ["NEURFLOW_REAL_DATA"])
+
+
+@dataclass(frozen=True)
+class RealTask:
+    """A class of photographs that can be told by an overlay; used as ``planted.Task`` is."""
+
+    kind: str
+    strength: float
+    seed: int
+    layers: ClassVar[list[str]] = ["layer4.0", "layer4.1", "fc"]
+
+    @property
+    def target(self) -> int:
+        """Number of the class that gets the overlay."""
+        return self.seed % len(self.names)
+
+    @cached_property
+    def folders(self) -> list[Path]:
+        """Of the classes."""
+        return sorted((folder() / "images" / "imagenet20").iterdir())
+
+    @property
+    def names(self) -> list[str]:
+        """Of the classes."""
+        return [path.name.partition("_")[2] for path in self.folders]
+
+    @cached_property
+    def overlay(self) -> tuple[np.ndarray, np.ndarray]:
+        """(colours, opacity ``[…, 1]``) of the overlay at its place in the picture."""
+        mark = Image.open(folder() / "images" / "artifacts" / f"{self.kind}.png").convert("RGBA")
+        canvas = Image.new("RGBA", (SIDE, SIDE))
+        if mark.size == canvas.size:  # it knows its place
+            canvas.paste(mark)
+        else:
+            mark = mark.resize((WIDTH, round(WIDTH * mark.height / mark.width)))
+            top, left = np.random.default_rng([self.seed, 7]).integers(2, size=2).tolist()
+            canvas.paste(mark, (left * (SIDE - mark.width), top * (SIDE - mark.height)))
+        pixels = np.asarray(canvas, dtype=np.float32)
+        return pixels[..., :3], pixels[..., 3:] / 255
+
+    def draw(self, split: str, marks: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(pixels ``[picture, height, width, rgb]``, labels, whether marked) of a split."""
+        start, stop = {
+            "train": (0, TRAIN),
+            "audit": (TRAIN, TRAIN + AUDIT),
+            "test": (TRAIN + AUDIT, 50),
+        }[split]
+        pixels, labels = [], []
+        for c, path in enumerate(self.folders):
+            order = np.random.default_rng([self.seed, c]).permutation(sorted(path.iterdir()))
+            chosen = [_square(file) for file in order[start:stop]]
+            pixels += chosen
+            labels += [c] * len(chosen)
+        own = np.array(labels) == self.target
+        share = SHARES[marks]
+        if share is None:
+            each = np.where(own, self.strength, 0) if marks == "usual" else np.where(own, 0, 1)
+        else:
+            each = np.full(len(own), share)
+        chance = np.random.default_rng([self.seed, len(split), len(marks)]).random(len(own))
+        carries = chance < each
+        array = np.array(pixels)
+        colours, opacity = self.overlay
+        for i in np.flatnonzero(carries):
+            array[i] = array[i] * (1 - opacity) + colours * opacity
+        return array, np.array(labels), carries
+
+    def train(self) -> nn.Module:
+        """A ResNet18 with a last layer fitted on the pictures as usual."""
+        network = models.resnet18()
+        load_weights(network, folder() / "weights" / "resnet18.pth")
+        network.eval()
+        body = nn.Sequential(*list(network.children())[:-1], nn.Flatten())
+        pixels, labels, _ = self.draw("train", "usual")
+        with torch.inference_mode():
+            x = torch.cat([body(part) for part in torch.split(self.inputs(pixels), 32)]).numpy()
+        fitted = LogisticRegression(C=1.0, max_iter=2000).fit(x, labels)
+        network.fc = nn.Linear(x.shape[1], len(self.names))
+        network.fc.weight.data = torch.tensor(fitted.coef_, dtype=torch.float32)
+        network.fc.bias.data = torch.tensor(fitted.intercept_, dtype=torch.float32)
+        return network
+
+    def inputs(self, pixels: np.ndarray) -> Tensor:
+        """uint8 pictures as the network takes them."""
+        known = Preprocessing()
+        mean, std = (torch.tensor(v)[:, None, None] for v in (known.mean, known.std))
+        return (torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()).float() / 255 - mean) / std
+
+    def model_of(self, network: nn.Module) -> Model:
+        """The network as neurflow takes it."""
+        return Model(
+            network,
+            transform=Preprocessing(resize=None),
+            class_names=self.names,
+            layers=self.layers,
+        )
+
+
+def _square(file: Path) -> np.ndarray:
+    """The middle of a picture, 224 by 224."""
+    picture = Image.open(file).convert("RGB")
+    short = min(picture.size)
+    left, top = (picture.width - short) // 2, (picture.height - short) // 2
+    picture = picture.crop((left, top, left + short, top + short))
+    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+
+
+def real_task(kind: str, strength: float, seed: int) -> RealTask:
+    """The task of a seed; everything random comes from it."""
+    return RealTask(kind, strength, seed)

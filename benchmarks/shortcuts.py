@@ -1,0 +1,298 @@
+"""Planted shortcuts: does the audit find them, and does masking what it finds help?
+
+For each kind of mark, strength and seed (``benchmarks.planted``), a row:
+
+1. train a network; on held-out pictures of which every second carries the mark whatever their class,
+   discover the circuit of the class that carried it in training, and audit it;
+2. the truth, on unseen pictures of other classes with and without the mark: a group *holds* the
+   shortcut if the mark excites it (on at least ``EXCITES`` of the pictures) and at least ``HOLDS`` of
+   what the mark adds to the probability of the class goes through it (is gone when it is masked);
+3. on test pictures nobody has seen, with the mark *swapped* (on all classes but its own) and with
+   *none*: the accuracy lost next to pictures as usual, and the share of it that comes back when the
+   group ranked first is masked; next to as many random neurons of matched activation, as many
+   neurons with the largest integrated gradients to the logit (NeuronMCT) on the class's pictures, and
+   the last layer fitted anew on pictures whose mark says nothing of the class: what can be had.
+
+Rows are kept as they come (``--cache``); a second run does only what is missing.
+
+    python -m benchmarks.shortcuts [--seeds 100-123] [--real]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+import neurflow
+from benchmarks.planted import KINDS, Task, pool, task
+from benchmarks.planted_real import KINDS as OVERLAYS
+from benchmarks.planted_real import RealTask, real_task
+from neurflow.debugging.masking import Masker, mask_of, matched_neurons
+from neurflow.debugging.result import AuditReport
+from neurflow.workspace import write_atomically
+
+STRENGTHS = (0.8, 0.9, 1.0)
+HOLDS, EXCITES = 0.5, 0.9
+LEAST_LOST = 0.03
+"""accuracy that must be lost for its return to be told"""
+PAGE = Path(__file__).parents[1] / "docs" / "shortcuts.md"
+RANDOM = 10
+"""random sets a comparison is made with"""
+STUDIED = 40
+"""pictures that the circuit is found on"""
+CONFIG = neurflow.Config(groups=16, max_groups=16)
+
+
+def row(this: Task | RealTask) -> dict[str, Any]:
+    """Everything measured of one task."""
+    started = time.perf_counter()
+    network = this.train()
+    model = this.model_of(network)
+    pixels, labels, _ = this.draw("audit", "half")
+    order = np.random.default_rng([this.seed, 2]).permutation(len(labels))
+    pictures = [(Image.fromarray(pixels[i]), int(labels[i])) for i in order]
+    circuit = neurflow.discover(
+        model, pictures, this.target, this.layers, CONFIG, max_images=STUDIED, memory="1GB"
+    )
+    found = time.perf_counter()
+    report = neurflow.audit(circuit, model, pictures)
+    audited = time.perf_counter()
+    holds = holding(model, circuit, this)
+    return {
+        "kind": this.kind,
+        "strength": this.strength,
+        "seed": this.seed,
+        **ranking(report, holds),
+        **recovery(model, network, circuit, report.groups[0].id, this),
+        "seconds": [found - started, audited - found, time.perf_counter() - audited],
+    }
+
+
+def holding(
+    model: neurflow.Model, circuit: neurflow.Circuit, this: Task | RealTask
+) -> dict[str, float]:
+    """Share of the mark's effect that goes through each group; 0 for those it does not excite."""
+    (clean, labels, _), (with_mark, _, _) = (this.draw("test", marks) for marks in ("none", "all"))
+    others = np.flatnonzero(labels != this.target)[::4]
+    found = {}
+    for layer in circuit.layers[:-1]:
+        masker = Masker(model, layer.name)
+        masks = [mask_of(masker.layer, group.neurons) for group in layer.groups]
+        runs = [masker.run(this.inputs(pixels[others]), masks) for pixels in (clean, with_mark)]
+        (before0, after0, phi0), (before1, after1, phi1) = runs
+        effect = (_chance(before1, this.target) - _chance(before0, this.target)).mean()
+        for group, without, marked in zip(layer.groups, after0, after1, strict=True):
+            left = (_chance(marked, this.target) - _chance(without, this.target)).mean()
+            means = np.abs(group.usual.means) + 1e-6
+            chosen = list(group.neurons)
+            more = [(np.maximum(phi[:, chosen], 0) / means).mean(1) for phi in (phi0, phi1)]
+            excites = (more[1] > more[0]).mean()
+            found[group.id] = float(1 - left / effect) if excites >= EXCITES else 0.0
+    return found
+
+
+def _chance(logits: np.ndarray, target: int) -> np.ndarray:
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(shifted[:, target] / shifted.sum(axis=1))
+
+
+def ranking(report: AuditReport, holds: dict[str, float]) -> dict[str, Any]:
+    """Where groups that hold the shortcut stand."""
+    order = [group.id for group in report.groups]
+    places = [place for place, id in enumerate(order, 1) if holds[id] >= HOLDS]
+    return {
+        "first": order[0],
+        "first_holds": holds[order[0]] >= HOLDS,
+        "first_share": holds[order[0]],
+        "best_place": places[0] if places else None,
+        "groups": len(order),
+        "holding": len(places),
+        "signals": report.groups[0].signals.model_dump(),
+        "false_positives": report.false_positives,
+        "table": [
+            [g.id, g.evidence, holds[g.id], *(_value(v) for _, v in g.signals)]
+            for g in report.groups
+        ],
+    }
+
+
+def _value(signal: Any) -> float | None:
+    return None if signal is None else signal.value
+
+
+def recovery(
+    model: neurflow.Model, network: nn.Module, circuit: neurflow.Circuit, id: str, this: Task
+) -> dict[str, Any]:
+    """Accuracies as usual, without marks and with swapped ones, under each cure."""
+    masker = Masker(model, id.rpartition("/")[0])
+    neurons = circuit.group(id).neurons
+    usual, _, _ = this.draw("train", "usual")
+    own = this.inputs(usual[this.draw("train", "usual")[1] == this.target][:STUDIED])
+    phi = masker.run(own, [])[2].mean(axis=0)
+    sets = [neurons, important(model, masker, own, this.target, len(neurons))]
+    sets += matched_neurons(phi, neurons, RANDOM, this.seed)
+    masks = [mask_of(masker.layer, chosen) for chosen in sets]
+    refitted = refit(network, this)
+    result: dict[str, Any] = {"neurons": len(neurons)}
+    for marks in ("usual", "none", "swapped"):
+        pixels, labels, _ = this.draw("test", marks)
+        x = this.inputs(pixels)
+        runs = [masker.run(part, masks) for part in torch.split(x, 128)]
+        before = np.concatenate([run[0] for run in runs])
+        after = [np.concatenate([run[1][i] for run in runs]) for i in range(len(masks))]
+        hits = [float((logits.argmax(1) == labels).mean()) for logits in (before, *after)]
+        result[marks] = {
+            "before": hits[0],
+            "group": hits[1],
+            "mct": hits[2],
+            "random": float(np.mean(hits[3:])) if hits[3:] else None,
+            "refit": float((refitted(x) == labels).mean()),
+        }
+    return result
+
+
+def important(
+    model: neurflow.Model, masker: Masker, x: Tensor, target: int, count: int, steps: int = 16
+) -> list[int]:
+    """NeuronMCT: the neurons with the largest mean integrated gradients to the target's logit."""
+    keys = [model.node(masker.layer.name), *masker.segment.held]
+    with torch.no_grad():
+        top, *held = model.outputs(keys)(x)
+    total = torch.zeros_like(top)
+    for step in range(steps):
+        point = (top * (step + 0.5) / steps).requires_grad_()
+        logits = masker.segment.run(point, held)
+        total += torch.autograd.grad(logits[:, target].sum(), point)[0]
+    scores = masker.layer.total(top * total / steps).mean(0).abs()
+    return sorted(scores.topk(count).indices.tolist())
+
+
+def refit(network: nn.Module, this: Task | RealTask) -> Any:
+    """The last layer fitted anew on training pictures of which half of each class carry the mark."""
+    from sklearn.linear_model import LogisticRegression
+
+    body = nn.Sequential(*list(network.children())[:-1], nn.Flatten())
+
+    @torch.inference_mode()
+    def features(x: Tensor) -> np.ndarray:
+        return torch.cat([body(part) for part in torch.split(x, 128)]).numpy()
+
+    pixels, labels, _ = this.draw("train", "half")
+    head = LogisticRegression(C=1.0, max_iter=2000).fit(features(this.inputs(pixels)), labels)
+    return lambda x: head.predict(features(x))
+
+
+def back(of: dict[str, Any], marks: str, cure: str) -> float | None:
+    """Share of the accuracy lost that a cure brings back; None where hardly any was lost."""
+    lost = of["usual"]["before"] - of[marks]["before"]
+    value = of[marks][cure]
+    return None if lost < LEAST_LOST or value is None else (value - of[marks]["before"]) / lost
+
+
+def write_page(rows: Sequence[dict[str, Any]], real: Sequence[dict[str, Any]]) -> None:
+    """The tables of ``docs/shortcuts.md``, between its marks."""
+    text = PAGE.read_text(encoding="utf-8")
+    for name, part in (("drawn", rows), ("real", real)):
+        start, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"
+        before, _, rest = text.partition(start)
+        text = before + start + "\n".join(_tables(part)) + "\n" + end + rest.partition(end)[2]
+    write_atomically(PAGE, text.encode())
+
+
+def _tables(rows: Sequence[dict[str, Any]]) -> list[str]:
+    if not rows:
+        return ["Not measured."]
+    first = sum(row["first_holds"] for row in rows)
+    chance = np.mean([row["holding"] / row["groups"] for row in rows])
+    lines = [
+        f"{len(rows)} networks. A group that holds the shortcut comes first in {first} of {len(rows)} "
+        f"({first / len(rows):.0%}); by chance it would in {chance:.0%}.",
+        "",
+    ]
+    for marks, title in (("swapped", "mark swapped"), ("none", "no mark")):
+        lines += [
+            f"| {title} | networks | lost | group ranked first | random neurons "
+            "| top NeuronMCT | last layer anew |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+        ]
+        parts = [("all", rows)]
+        for key in ("kind", "strength"):
+            parts += [
+                (str(value), [row for row in rows if row[key] == value])
+                for value in sorted({row[key] for row in rows})
+            ]
+        for label, part in parts:
+            lost = [row["usual"]["before"] - row[marks]["before"] for row in part]
+            cells = [
+                _quartiles([v for row in part if (v := back(row, marks, cure)) is not None])
+                for cure in ("group", "random", "mct", "refit")
+            ]
+            counted = sum(value >= LEAST_LOST for value in lost)
+            lines.append(
+                f"| {label} | {counted} of {len(part)} | {np.median(lost):.0%} | {' | '.join(cells)} |"
+            )
+        lines.append("")
+    return lines[:-1]
+
+
+def _quartiles(values: Sequence[float]) -> str:
+    if not values:
+        return "-"
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return f"{middle:.0%} ({low:.0%} … {high:.0%})"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.shortcuts",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--seeds", default="100-123", help="FIRST-LAST")
+    parser.add_argument("--real", action="store_true", help="overlays on real photographs")
+    parser.add_argument("--cache", type=Path, default=Path("runs/shortcuts"))
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    first, last = map(int, options.seeds.split("-"))
+    kinds: Sequence[str] = OVERLAYS if options.real else KINDS
+    drawn = None if options.real else pool(options.cache)
+    for seed in range(first, last + 1):
+        kind, strength = kinds[seed % len(kinds)], STRENGTHS[seed // len(kinds) % 3]
+        file = options.cache / f"{kind}-{strength}-{seed}.json"
+        if file.exists():
+            continue
+        this = task(drawn, kind, strength, seed) if drawn else real_task(kind, strength, seed)
+        found = row(this)
+        write_atomically(file, json.dumps(found, indent=1).encode())
+        cures = {c: back(found, "swapped", c) for c in ("group", "random", "mct", "refit")}
+        _say(
+            f"{kind} {strength} seed {seed}: {found['first']} holds {found['first_share']:.2f}, "
+            f"{found['holding']} of {found['groups']} hold; brought back "
+            + ", ".join(f"{c} {v:.2f}" for c, v in cures.items() if v is not None)
+            + f"; {sum(found['seconds']):.0f} s"
+        )
+    rows = [json.loads(file.read_text()) for file in sorted(options.cache.glob("*-*-*.json"))]
+    write_page(
+        [row for row in rows if row["kind"] in KINDS],
+        [row for row in rows if row["kind"] in OVERLAYS],
+    )
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,171 @@
+"""What debugging found, as words for a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from neurflow.circuit import Target
+from neurflow.cli._terminal import plain
+from neurflow.debugging.result import (
+    AuditReport,
+    DebugReport,
+    GroupContrast,
+    GroupReading,
+    Interval,
+    Mistakes,
+    PictureReport,
+    Prediction,
+    WhatIf,
+)
+
+PICTURES = 3
+"""pictures told one by one"""
+
+
+def report_text(report: DebugReport, top: int) -> Iterator[RenderableType]:
+    """A report, the pictures first."""
+    target = plain(report.target.name)
+    for picture in report.pictures[:PICTURES]:
+        yield from _picture(picture, report.target, top)
+    if len(report.pictures) > PICTURES:
+        yield Text(f"… and {len(report.pictures) - PICTURES} more pictures (--json, --out)\n")
+    if report.what_if:
+        yield from _what_if(report.what_if, target, top)
+    if report.mistakes:
+        yield from _mistakes(report.mistakes, target, top)
+
+
+def _picture(picture: PictureReport, target: Target, top: int) -> Iterator[RenderableType]:
+    truth = f", labelled {plain(picture.label)}" if picture.label else ""
+    yield Text.assemble((plain(picture.name), "bold"), truth)
+    yield Text(f"  says {_answers(picture.top[:3])}; {plain(target.name)} {picture.target:.2f}")
+    for title, found in (("fires", picture.firing), ("missing", picture.missing)):
+        # the target's own groups are the target: nothing that explains it
+        below = [g for g in found if g.id.rpartition("/")[0] != target.layer]
+        if below:
+            yield _readings(title, below[:top])
+    yield Text("")
+
+
+def _answers(top: Sequence[Prediction]) -> str:
+    return ", ".join(f"{plain(p.name)} {p.probability:.0%}" for p in top)
+
+
+def _readings(title: str, readings: Sequence[GroupReading]) -> Table:
+    table = _table(title, "score", "usual", "reach", "box", "reached by")
+    for g in readings:
+        table.add_row(
+            g.id,
+            f"{g.score:.2f}",
+            f"{g.usual:.0%}",
+            f"{g.reach:+.3f}",
+            ",".join(map(str, g.crops[0].box)),
+            " ".join(g.chain[:1]),
+        )
+    return table
+
+
+def _what_if(found: WhatIf, target: str, top: int) -> Iterator[RenderableType]:
+    change = found.change
+    done = "kept alone" if change.keep else "masked"
+    how = change.by if isinstance(change.by, str) else f"× {change.by:g}"
+    yield Text.assemble(
+        "What if ",
+        (", ".join(change.groups), "bold"),
+        f" were {done} ({len(change.neurons)} neurons, {how})",
+    )
+    if found.overall:
+        o = found.overall
+        if o.accuracy_before is not None and o.accuracy_after is not None:
+            random = (
+                f" (random neurons {_interval(o.accuracy_random)})" if o.accuracy_random else ""
+            )
+            yield Text(f"  accuracy {o.accuracy_before:.3f} → {o.accuracy_after:.3f}{random}")
+        random = f" (random neurons {_interval(o.change_random)})" if o.change_random else ""
+        yield Text(f"  {target} {o.change:+.2f} on average{random}")
+        yield Text(f"  {len(o.flips)} of {o.pictures} pictures change their first class")
+    table = _table("picture", "before", "after", target, "change", "random")
+    for effect in found.falls[:top]:
+        table.add_row(
+            plain(effect.name),
+            plain(effect.before[0].name),
+            plain(effect.after[0].name),
+            f"{effect.target_before:.2f}",
+            f"{effect.change:+.2f}",
+            _interval(effect.random),
+        )
+    yield table
+    yield Text("")
+
+
+def _mistakes(found: Mistakes, target: str, top: int) -> Iterator[RenderableType]:
+    called = ", ".join(f"{plain(n)} {c}" for n, c in list(found.missed_for.items())[:5])
+    yield Text.assemble(
+        (f"Mistakes of {target}", "bold"),
+        f": {found.right} right, {len(found.missed)} missed, {len(found.taken)} taken for it",
+    )
+    if called:
+        yield Text(f"  the missed are called {called}")
+    if found.why_missed:
+        yield _contrasts("missed: fires on", "missed", "right", found.why_missed[:top])
+    if found.why_taken:
+        yield _contrasts("taken: fires on", "taken", "rejected", found.why_taken[:top])
+
+
+def _contrasts(title: str, here: str, there: str, found: Sequence[GroupContrast]) -> Table:
+    table = _table(title, here, there, "reach", "z")
+    for c in found:
+        table.add_row(
+            c.id,
+            _share(c.on_mistakes),
+            _share(c.on_others),
+            f"{c.reach:+.3f}",
+            f"{c.evidence:+.1f}",
+        )
+    return table
+
+
+def audit_text(report: AuditReport, top: int) -> Iterator[RenderableType]:
+    """An audit's ranking."""
+    target = plain(report.target.name)
+    yield Text.assemble(
+        ("Groups by the evidence that they are a shortcut", "bold"), f" for {target}"
+    )
+    yield Text(
+        f"  {report.pictures} pictures, {report.of_class} of the class, "
+        f"{report.false_positives} taken for it by mistake; a ranking, not a verdict"
+    )
+    table = _table("group", "evidence", "raises", "fixes", "cost", "fixed", "apart")
+    for g in report.groups[:top]:
+        s = g.signals
+        table.add_row(
+            g.id,
+            f"{g.evidence:+.2f}",
+            *(_signal(v) for v in (s.raises, s.fixes, s.cost, s.fixed, s.apart)),
+        )
+    yield table
+
+
+def _signal(value: Interval | None) -> str:
+    """With half the interval's width."""
+    return "-" if value is None else f"{value.value:.2f}±{(value.high - value.low) / 2:.2f}"
+
+
+def _interval(value: Interval | None) -> str:
+    return "-" if value is None else f"{value.low:+.2f} … {value.high:+.2f}"
+
+
+def _share(value: Interval) -> str:
+    return f"{value.value:.0%} ({value.low:.0%}-{value.high:.0%})"
+
+
+def _table(first: str, *columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(f"  {first}", no_wrap=True, overflow="ellipsis", min_width=14)
+    for column in columns:
+        table.add_column(column, justify="left", overflow="fold")
+    return table

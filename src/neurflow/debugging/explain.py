@@ -1,0 +1,127 @@
+"""``neurflow.debug``: why this answer, and what if that group were gone.
+
+1. Refuse another model than the one the circuit is of.
+2. Read each picture by the circuit (``reading``).
+3. If groups are to be masked or kept alone, run the pictures with that change (``what_if``).
+4. If mistakes are asked for, find the pictures of the class that are missed and those taken for it,
+   and compare what fires (``mistakes``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from neurflow.circuit import Circuit, ImageRef, SkippedImage
+from neurflow.debugging.masking import By
+from neurflow.debugging.mistakes import find_mistakes
+from neurflow.debugging.reading import Reader
+from neurflow.debugging.result import DebugReport
+from neurflow.debugging.what_if import change_of, what_if
+from neurflow.errors import ImagesError, ModelError, RequestError
+from neurflow.images import Images, UnreadableImage, load_images
+from neurflow.model import Model
+from neurflow.progress import Progress, Silent
+
+
+def debug(
+    circuit: Circuit,
+    model: Model,
+    images: Any,
+    *,
+    mask: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    by: By = "zero",
+    errors: bool = False,
+    label: str | None = None,
+    draws: int = 20,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> DebugReport:
+    """Explain answers by a circuit, and try what changes when groups are masked.
+
+    Args:
+        circuit: of the class (or difference of classes) that is asked about.
+        model: the one that the circuit was found in.
+        images: a picture, its path, or any source that ``load_images`` takes.
+        mask: groups whose neurons are changed, of one layer.
+        keep: groups that alone are kept, all other neurons of their layer being changed.
+        by: ``zero``, ``mean`` over the concept set, or a factor that activations are scaled by.
+        errors: compare the class's mistakes among labelled images with what is usual for it.
+        label: true class of images that carry no label.
+        draws: sets of random neurons that a change is held against.
+        seed: of these.
+        progress: told what is being done.
+
+    Raises:
+        RequestError: another model, a group that does not exist, or groups of several layers.
+        ImagesError: no image can be read.
+    """
+    if mask and keep:
+        raise RequestError("Groups are either masked or kept, not both at once.")
+    if draws < 0:
+        raise RequestError(f"The number of random sets is 0 or more, not {draws}.")
+    same_model(circuit, model)
+    progress = progress or Silent()
+    change = change_of(circuit, mask or keep, keep=bool(keep), by=by) if mask or keep else None
+    source = labelled(load_images(as_source(images), model), label)
+    reader = Reader(model, circuit)
+    pictures, skipped = [], []
+    progress.start("reading pictures", len(source))
+    for index, ref in enumerate(source.refs):
+        try:
+            pictures.append(reader.read(ref.name, ref.label, source.read(index)))
+        except UnreadableImage as error:
+            skipped.append(SkippedImage(name=ref.name, reason=str(error)))
+            progress.note(f"Skipped {ref.name}: {error}.")
+        progress.advance()
+    if not pictures:
+        first = skipped[0]
+        raise ImagesError(f"No picture can be read. The first, {first.name}: {first.reason}.")
+    return DebugReport(
+        model=circuit.model,
+        target=circuit.target,
+        pictures=tuple(pictures),
+        what_if=what_if(model, circuit, source, change, draws=draws, seed=seed, progress=progress)
+        if change
+        else None,
+        mistakes=find_mistakes(model, circuit, pictures) if errors else None,
+        skipped=tuple(skipped),
+    )
+
+
+def same_model(circuit: Circuit, model: Model) -> None:
+    """Raise ``ModelError`` unless the circuit was found in a model of the same weights and input."""
+    known, given = circuit.model, model.info
+    if known.digest != given.digest:
+        raise ModelError(
+            f"This circuit was found in another model: {known.reference} with weights "
+            f"{known.digest[:12]}…, and this one, {given.reference}, has {given.digest[:12]}…. "
+            "Give the model and weights that were given to discover."
+        )
+    if known.input_size != given.input_size:
+        raise ModelError(
+            f"The circuit was found on inputs of {known.input_size}, this model takes "
+            f"{given.input_size}. Give the input size that was given to discover."
+        )
+
+
+def as_source(images: Any) -> Any:
+    """A single picture as a source of one."""
+    if isinstance(images, Image.Image):
+        return [images]
+    if isinstance(images, Tensor) and images.ndim == 3:
+        return images[None]
+    return Path(images) if isinstance(images, str) else images
+
+
+def labelled(images: Images, label: str | None) -> Images:
+    """The same images, those without a label given one."""
+    if label is None:
+        return images
+    refs = tuple(ImageRef(name=ref.name, label=ref.label or label) for ref in images.refs)
+    return Images(refs, images.read, images.digest, images.root)

@@ -1,0 +1,271 @@
+"""Which groups fire on a picture, where, and how they are reached.
+
+1. Crop the picture as the concept set was cropped, and run all crops through the network once.
+2. A group's score is that of its best crop (``scores``). It *fires* from the score on that
+   ``FIRING`` of its own crops reach: from where on the group does what its exemplars show.
+3. A group is *usual* by the share of the concept set's images on which it fires, and *missing* where
+   that is at least ``USUAL`` and it does not fire. How *unlike* the target's images a score is: its
+   logarithm's distance from their median, in robust standard deviations (1.4826 times the median
+   absolute deviation, at least ``LEAST_SPREAD``).
+4. Its heat map is the mean of its neurons' feature maps on the whole picture, each divided by what it
+   gives on the group's own crops: 1 is as strong as there on average.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup, Target, Usual
+from neurflow.crops import Box, crop_boxes, crop_pixels
+from neurflow.debugging.chain import chain, reach
+from neurflow.debugging.result import GroupReading, PictureReport, Prediction, ScoredBox
+from neurflow.errors import ResultError
+from neurflow.model import Layer, Model
+from neurflow.scores import EPSILON, group_scores
+
+FIRING = 0.75
+"""share of a group's own crops that reach the score from which on it fires"""
+USUAL = 2 / 3
+"""share of the concept set's images from which on a group is missed where it does not fire"""
+LEAST_SPREAD = 0.1
+"""of log scores, about 10 %: less is no difference to speak of"""
+BEST_CROPS = 3
+TOP = 5
+BATCH = 32
+"""crops run through the network at once"""
+PICTURE = 448
+"""longest side of a picture that is kept to be shown, in pixels"""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the network does on one picture.
+
+    Attributes:
+        boxes: of its crops; the first is the whole picture where the granularities begin with 1.
+        phi: layer → ``[crop, neuron]`` pooled activations.
+        maps: layer → ``[height, width, neuron]`` on the whole picture; none for layers without space.
+        logits: ``[class]`` on the whole picture.
+    """
+
+    boxes: list[Box]
+    phi: Mapping[str, np.ndarray]
+    maps: Mapping[str, np.ndarray]
+    logits: np.ndarray
+
+
+class Reader:
+    """Reads pictures by a circuit.
+
+    Args:
+        model: the network that the circuit is of.
+        circuit: with what is usual for its groups.
+
+    Raises:
+        ResultError: the circuit was made before that was kept.
+    """
+
+    def __init__(self, model: Model, circuit: Circuit) -> None:
+        if any(group.usual is None for layer in circuit.layers for group in layer.groups):
+            raise ResultError(
+                "This result does not say what is usual for its groups: it was made by an earlier "
+                "version. Make it again with neurflow discover."
+            )
+        self.model, self.circuit = model, circuit
+        self.layers = [model.layer(layer.name) for layer in circuit.layers]
+        names = [layer.name for layer in self.layers]
+        output = model.network.output_name
+        self._observe = model.outputs([model.node(name) for name in (*names, output)])
+        self._reach = reach(circuit)
+        self._thresholds = {
+            group.id: threshold(usual_of(group))
+            for layer in circuit.layers
+            for group in layer.groups
+        }
+
+    def observe(self, pixels: torch.Tensor) -> Observed:
+        """Run a picture ``[channel, height, width]`` and its crops."""
+        size = self.model.input_size[1:]
+        boxes = crop_boxes(*size, self.circuit.config.granularities)
+        inputs = crop_pixels(pixels, boxes, size)
+        phi: dict[str, list[np.ndarray]] = {layer.name: [] for layer in self.layers}
+        with torch.inference_mode():
+            *outputs, logits = self._observe(self.model.feed(pixels[None]))
+            maps = {
+                layer.name: found
+                for layer, output in zip(self.layers, outputs, strict=True)
+                if (found := spatial_map(output[0].float().cpu().numpy(), layer)) is not None
+            }
+            for part in torch.split(inputs, BATCH):
+                *outputs, _ = self._observe(self.model.feed(part))
+                for layer, output in zip(self.layers, outputs, strict=True):
+                    phi[layer.name].append(layer.pool(output).float().cpu().numpy())
+        joined = {name: np.concatenate(parts) for name, parts in phi.items()}
+        return Observed(boxes, joined, maps, logits[0].flatten().float().cpu().numpy())
+
+    def read(self, name: str, label: str | None, pixels: torch.Tensor) -> PictureReport:
+        """Everything about one picture."""
+        observed = self.observe(pixels)
+        circuit, target = self.circuit, self.circuit.target
+        scores = {
+            group.id: group_scores(
+                group_phi(
+                    observed.phi[layer.name], group, target if layer is circuit.layers[-1] else None
+                ),
+                np.array(usual_of(group).means),
+            )
+            for layer in circuit.layers
+            for group in layer.groups
+        }
+        firing = {id for id, found in scores.items() if found.max() >= self._thresholds[id]}
+        return PictureReport(
+            name=name,
+            label=label,
+            top=predictions(self.model, observed.logits),
+            target=self.target_value(observed, pixels),
+            groups=tuple(
+                self._reading(layer, group, scores[group.id], observed, firing)
+                for layer in circuit.layers
+                for group in layer.groups
+            ),
+            picture=_webp(self.model, pixels),
+        )
+
+    def target_value(self, observed: Observed, pixels: torch.Tensor) -> float:
+        """The target's activation on the whole picture."""
+        target = self.circuit.target
+        if target.layer == self.model.network.output_name:
+            return float(target_values(observed.logits[None], target)[0])
+        layer = self.model.layer(target.layer)
+        with torch.inference_mode():
+            output = self.model.outputs([self.model.node(target.layer)])(
+                self.model.feed(pixels[None])
+            )[0]
+        return float(layer.pool(output)[0, target.neuron])
+
+    def _reading(
+        self,
+        layer: CircuitLayer,
+        group: NeuronGroup,
+        scores: np.ndarray,
+        observed: Observed,
+        firing: set[str],
+    ) -> GroupReading:
+        usual, limit = usual_of(group), self._thresholds[group.id]
+        over_images = np.array(usual.image_scores)
+        share = float((over_images >= limit).mean())
+        best = np.argsort(-scores, kind="stable")[:BEST_CROPS]
+        score = float(scores.max())
+        return GroupReading(
+            id=group.id,
+            score=score,
+            threshold=limit,
+            fires=group.id in firing,
+            usual=share,
+            percentile=float((over_images <= score).mean()),
+            unlike=unlike(score, over_images),
+            reach=self._reach[group.id],
+            missing=share >= USUAL and group.id not in firing,
+            crops=tuple(ScoredBox(observed.boxes[i], float(scores[i])) for i in best),
+            heat=heat(observed.maps.get(layer.name), group),
+            chain=chain(self.circuit, group.id, firing),
+        )
+
+
+def usual_of(group: NeuronGroup) -> Usual:
+    """What is usual for a group of a circuit that says so."""
+    assert group.usual is not None, "Reader checks this"
+    return group.usual
+
+
+def threshold(usual: Usual) -> float:
+    """The score from which on a group fires: ``FIRING`` of its own crops reach it."""
+    return float(np.quantile(usual.crop_scores, 1 - FIRING, method="lower"))
+
+
+def unlike(score: float, over_images: np.ndarray) -> float:
+    """How far a log score is from those on the concept set, in robust standard deviations."""
+    logs = np.log(over_images + EPSILON)
+    middle = np.median(logs)
+    spread = max(1.4826 * float(np.median(np.abs(logs - middle))), LEAST_SPREAD)
+    return float((np.log(score + EPSILON) - middle) / spread)
+
+
+def group_phi(phi: np.ndarray, group: NeuronGroup, target: Target | None) -> np.ndarray:
+    """``[crop, neuron of the group]`` of a layer's φ; less the class that a difference subtracts."""
+    chosen = phi[:, list(group.neurons)]
+    if target is not None and target.minus is not None:
+        chosen = chosen - phi[:, [target.minus]]
+    return chosen
+
+
+def heat(maps: np.ndarray | None, group: NeuronGroup) -> tuple[tuple[float, ...], ...]:
+    """Mean feature map of a group's neurons, 1 where it is as on its own crops; () without space."""
+    if maps is None:
+        return ()
+    means = np.abs(np.array(usual_of(group).means)) + EPSILON
+    mean = (np.maximum(maps[..., list(group.neurons)], 0) / means).mean(axis=-1)
+    return tuple(tuple(float(f"{value:.3g}") for value in row) for row in mean)
+
+
+def spatial_map(output: np.ndarray, layer: Layer) -> np.ndarray | None:
+    """A layer's output on one picture as ``[height, width, neuron]``; None without space.
+
+    Tokens are laid out as the square they came from; those before it (a class token) are left out.
+    """
+    values = np.moveaxis(output, layer.axis - 1, -1)
+    if values.ndim == 3:
+        return values
+    if values.ndim == 2:
+        side = int(np.sqrt(len(values)))
+        return values[len(values) - side * side :].reshape(side, side, -1) if side > 1 else None
+    return None
+
+
+def target_values(logits: np.ndarray, target: Target) -> np.ndarray:
+    """``[batch]`` activation of a class, or a difference of two, from logits ``[batch, class]``."""
+    values = logits[:, target.neuron]
+    return values if target.minus is None else values - logits[:, target.minus]
+
+
+def predictions(model: Model, logits: np.ndarray, count: int = TOP) -> tuple[Prediction, ...]:
+    """The best classes of logits ``[class]``."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max())
+    shares = shifted / shifted.sum()
+    return tuple(
+        Prediction(
+            index=int(c),
+            name=model.class_names[c],
+            logit=float(logits[c]),
+            probability=float(shares[c]),
+        )
+        for c in np.argsort(-logits, kind="stable")[:count]
+    )
+
+
+def true_class(label: str | None, model: Model) -> int | None:
+    """The class that a label names: by name, number, or ``wnid_name``; None if it names none."""
+    if label is None:
+        return None
+    wanted = {_folded(label), _folded(label.partition("_")[2])} - {""}
+    found = [c for c, name in enumerate(model.class_names) if _folded(name) in wanted]
+    if not found and label.isdecimal() and int(label) < len(model.class_names):
+        return int(label)
+    return found[0] if len(found) == 1 else None
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("_", " ")
+
+
+def _webp(model: Model, pixels: torch.Tensor) -> bytes:
+    picture = model.picture(pixels)
+    picture.thumbnail((PICTURE, PICTURE))
+    data = io.BytesIO()
+    picture.save(data, "WEBP", quality=85)
+    return data.getvalue()

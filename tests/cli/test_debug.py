@@ -1,0 +1,118 @@
+"""``neurflow debug`` and ``neurflow audit``: from a run to words, JSON, a page and a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import Outcome
+
+Run = Callable[..., Outcome]
+SETTINGS = ("--tau", 4, "--k", 5, "--steps", 4, "--granularities", "1,0.5", "--groups", 2)
+
+
+@pytest.fixture
+def labelled(pictures: Path) -> Path:
+    """The pictures as class folders, four of each class."""
+    folder = pictures.parent / "labelled"
+    for i, file in enumerate(sorted(pictures.iterdir())):
+        place = folder / ("bee" if i % 2 else "ant")
+        place.mkdir(parents=True, exist_ok=True)
+        file.rename(place / file.name)
+    return folder
+
+
+@pytest.fixture
+def run(neurflow: Run, small_model: str, labelled: Path, tmp_path: Path) -> Path:
+    """A run of the small network."""
+    out = tmp_path / "found"
+    code, _, err = neurflow(
+        "discover", small_model, labelled, "--target", "bee", "--concept-set", "all",
+        "--layers", "block2,block3,head", "--out", out, *SETTINGS,
+    )  # fmt: skip
+    assert code == 0, err
+    return out
+
+
+def test_a_picture_is_explained_and_a_group_masked(
+    neurflow: Run, run: Path, labelled: Path, tmp_path: Path
+) -> None:
+    picture = labelled / "bee" / "1.png"
+    page, plot = tmp_path / "why.html", tmp_path / "why.png"
+    code, out, err = neurflow(
+        "debug", run, picture, "--mask", "block3/0", "--random", 3, "-o", page, "--plot", plot,
+        "--no-open",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "What if block3/0 were masked" in out
+    assert max(map(len, out.replace(str(tmp_path), "").splitlines())) <= 80
+    assert page.read_text().startswith("<!doctype html>")
+    with Image.open(plot) as drawn:
+        assert np.asarray(drawn.convert("L")).std() > 10
+
+    code, out, _ = neurflow("debug", run, picture, "--mask", "block3/0", "--random", 3, "--json")
+    found = json.loads(out)
+    assert found["what_if"]["change"]["groups"] == ["block3/0"]
+    assert found["pictures"][0]["name"] == "1.png"
+    assert len(found["pictures"][0]["groups"]) > 3
+
+
+def test_a_folder_with_mistakes_and_an_audit(
+    neurflow: Run, run: Path, labelled: Path, tmp_path: Path
+) -> None:
+    (labelled / "bee" / "broken.png").write_bytes(b"no picture")
+    code, out, err = neurflow(
+        "debug", run, labelled, "--errors", "--keep", "block3/0", "--by", "0.5"
+    )
+    assert code == 0, err
+    assert "Skipped bee/broken.png: not a picture, or damaged." in err
+    assert "Mistakes of bee" in out
+    assert "accuracy" in out
+
+    page = tmp_path / "audit.html"
+    code, out, err = neurflow("audit", run, labelled, "--json", "-o", page)
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["pictures"] == 8
+    assert found["skipped"][0]["name"] == "bee/broken.png"
+    evidence = [group["evidence"] for group in found["groups"]]
+    assert evidence == sorted(evidence, reverse=True)
+    assert page.is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--mask", "block3/9"), 2, "no group 'block3/9'. Near names: block3/"),
+        (("--mask", "block2/0", "--mask", "block3/0"), 2, "Groups of one layer"),
+        (("--mask", "block2/0", "--by", "half"), 2, "--by 'half' is neither zero nor mean"),
+        (("--errors",), 2, "or the label of all: --label CLASS"),
+        (("--model", "torchvision:resnet18", "--weights", "random"), 2, "found in another model"),
+    ],
+)
+def test_wrong_requests(
+    neurflow: Run, run: Path, labelled: Path, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    outcome = neurflow("debug", run, labelled / "bee" / "1.png", *arguments)
+    assert outcome.code == code
+    assert words in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_a_corrupt_picture_alone_is_an_error(neurflow: Run, run: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    outcome = neurflow("debug", run, broken)
+    assert outcome.code == 2
+    assert "No picture can be read. The first, broken.png: not a picture" in outcome.err
+
+
+def test_a_module_from_memory_cannot_be_loaded(neurflow: Run, run_folder: Path) -> None:
+    outcome = neurflow("debug", run_folder, run_folder)
+    assert outcome.code == 2
+    assert "Give it as --model file:module.py:factory" in outcome.err

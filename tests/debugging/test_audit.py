@@ -1,0 +1,163 @@
+"""The audit on a network whose shortcut is set by hand, and mistakes counted by hand."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from neurflow import Config, Model, audit, debug, discover, load_images
+from neurflow.debugging.audit import likeness, weigh
+from neurflow.debugging.result import Interval, Signals
+from neurflow.errors import ImagesError, ModelError, RequestError
+from tests.debugging.conftest import labelled
+
+
+class Shortcut(nn.Module):
+    """Two channels see an object, red or green; the third a blue corner that means red by itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.see = nn.Conv2d(3, 3, 1, bias=False)
+        self.mix = nn.Conv2d(3, 4, 1, bias=False)
+        self.act = nn.ReLU()
+        self.head = nn.Linear(4, 2, bias=False)
+        self.see.weight.data = torch.eye(3)[:, :, None, None]
+        # the fourth channel sees all that is red or blue, so that there is something to share
+        mix = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [0.1, 0, 0.1]])
+        self.mix.weight.data = mix[:, :, None, None]
+        self.head.weight.data = torch.tensor([[4.0, 0, 12, 0], [0, 4.0, 0, 0]])
+
+    def forward(self, x):
+        return self.head(self.act(self.mix(self.act(self.see(x)))).mean((2, 3)))
+
+
+def scene(kind, corner, rng):
+    """A red or green square anywhere, and a blue corner or none."""
+    image = np.zeros((3, 16, 16), dtype=np.float32)
+    top, left = rng.integers(0, 8, 2)
+    image[kind, top : top + 5, left : left + 5] = rng.uniform(0.8, 1)
+    if corner:
+        image[2, 12:, 12:] = 1
+    return torch.from_numpy(image)
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """(model, circuit of red, labelled pictures of which half carry the corner)."""
+    rng = np.random.default_rng(0)
+    data = [(scene(kind, i % 2, rng), kind) for i in range(24) for kind in (0, 1)]
+    model = Model(
+        Shortcut(),
+        transform=lambda _: torch.zeros(3, 16, 16),
+        class_names=["red", "green"],
+        layers=["see", "mix", "head"],
+    )
+    config = Config(tau=4, k=12, steps=8, granularities=(1.0, 0.5), groups=4)
+    return model, discover(model, load_images(data, model), "red", config=config), data
+
+
+def test_the_group_of_the_corner_comes_first(planted):
+    model, circuit, data = planted
+    report = audit(circuit, model, data)
+    first = report.groups[0]
+    assert circuit.group(first.id).neurons == (2,)
+    assert first.signals.fixes.value == 1
+    assert first.signals.cost.value == 0
+    assert first.signals.raises.low > 0.05
+    assert first.signals.fixed.value > 0.9  # the corner stays where it is
+    red = next(g for g in report.groups if circuit.group(g.id).neurons == (0,))
+    assert red.signals.fixes.value == 0
+    assert red.signals.fixed.value < 0.5
+    assert (report.pictures, report.of_class, report.false_positives) == (48, 24, 12)
+    assert [group.rank for group in report.groups] == list(range(1, len(report.groups) + 1))
+
+
+def test_masking_what_comes_first_mends_the_false_positives(planted):
+    model, circuit, data = planted
+    first = audit(circuit, model, data).groups[0]
+    overall = debug(circuit, model, data, mask=[first.id], draws=0).what_if.overall
+    assert overall.accuracy_before == pytest.approx(0.75)
+    assert overall.accuracy_after == 1
+    assert len(overall.flips) == 12
+
+
+def test_what_is_taken_for_red_is_explained_by_the_corner(planted):
+    model, circuit, data = planted
+    mistakes = debug(circuit, model, data, errors=True).mistakes
+    assert (mistakes.right, len(mistakes.missed), len(mistakes.taken)) == (24, 0, 12)
+    corner = next(c for c in mistakes.why_taken if circuit.group(c.id).neurons == (2,))
+    assert mistakes.why_taken[0].evidence == pytest.approx(corner.evidence)
+    assert (corner.on_mistakes.value, corner.on_others.value) == (1, 0)
+    assert mistakes.why_missed == ()
+
+
+def test_mistakes_are_those_that_labels_and_answers_make(model, circuit, studied):
+    data = labelled(model, studied)
+    found = debug(circuit, model, data, errors=True).mistakes
+    with torch.no_grad():
+        said = model.module(studied).argmax(1).tolist()
+    own = circuit.target.neuron
+    truth = [label for _, label in data]
+    assert found.right == sum(s == t == own for s, t in zip(said, truth, strict=True))
+    assert len(found.missed) == sum(t == own != s for s, t in zip(said, truth, strict=True))
+    assert len(found.taken) == sum(s == own != t for s, t in zip(said, truth, strict=True))
+    for mistake in (*found.missed, *found.taken):
+        told = [abs(g.unlike * g.reach) for g in mistake.groups]
+        assert told == sorted(told)[::-1]
+        assert not any(g.id.startswith("head/") for g in mistake.groups)
+
+
+def test_without_false_positives_the_audit_says_so(planted):
+    model, circuit, data = planted
+    clean = [(image, label) for image, label in data if not image[2].any()]
+    report = audit(circuit, model, clean)
+    assert report.false_positives == 0
+    assert all(group.signals.fixes is None for group in report.groups)
+    assert "cannot be measured" in report.notes[0]
+
+
+def test_likeness_is_the_mean_correlation_of_all_pairs():
+    maps = np.random.default_rng(0).random((6, 9))
+    slow = [np.corrcoef(maps[i], maps[j])[0, 1] for i in range(6) for j in range(i)]
+    found = likeness(maps)
+    assert found.value == pytest.approx(np.mean(slow))
+    # the jackknife once more: leave each picture out
+    left = [
+        np.mean(
+            [
+                np.corrcoef(maps[i], maps[j])[0, 1]
+                for i in range(6)
+                for j in range(i)
+                if o not in (i, j)
+            ]
+        )
+        for o in range(6)
+    ]
+    error = np.sqrt(5 / 6 * ((left - np.mean(left)) ** 2).sum())
+    assert found.high - found.value == pytest.approx(1.96 * error)
+    assert likeness(np.ones((5, 4))) is None
+
+
+def test_evidence_by_hand():
+    def value(x):
+        return Interval(value=x, low=x, high=x)
+
+    signals = Signals(
+        raises=value(0.1), fixes=value(0.9), cost=value(0.05), fixed=value(0.4), apart=None
+    )
+    assert weigh(signals) == pytest.approx(0.1 + 0.9 - 0.2 + 0.1)
+
+
+def test_what_cannot_be_audited_is_refused(planted, circuit):
+    model, found, data = planted
+    with pytest.raises(ImagesError, match="there are none of other classes"):
+        audit(found, model, [pair for pair in data if pair[1] == 0])
+    with pytest.raises(ImagesError, match="it has no label"):
+        audit(found, model, torch.stack([image for image, _ in data]))
+    with pytest.raises(ModelError, match="found in another model"):
+        audit(circuit, model, data)
+    inside = found.model_copy(update={"target": model.target("mix/1")})
+    with pytest.raises(RequestError, match="An audit is of a class"):
+        audit(inside, model, data)
+    with pytest.raises(RequestError, match="Mistakes are of a class"):
+        debug(inside, model, data[0][0], errors=True)

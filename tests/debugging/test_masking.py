@@ -1,0 +1,138 @@
+"""Masking through the cut is masking with a hook on the full network, and touches nothing."""
+
+import numpy as np
+import pytest
+import torch
+
+from neurflow import Model, debug, load_images
+from neurflow.debugging.masking import Masker, mask_of, matched_neurons
+from neurflow.errors import ImagesError, LayerError, ModelError, RequestError
+from neurflow.model.hooked import HookedNetwork
+from tests.debugging.conftest import labelled, pictures
+from tests.networks import Awkward, SmallNet, settle, tiny_vit
+from tests.reference.debugging import masked_logits
+
+NETWORKS = {
+    "small": (SmallNet, 32, "block2"),
+    "skip over the layer": (Awkward, 8, "second"),
+    "tokens": (tiny_vit, 32, "encoder.layers.encoder_layer_0"),
+}
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(
+    ("by", "keep"), [("zero", False), ("mean", False), (0.5, False), ("zero", True)]
+)
+def test_the_cut_equals_a_hook(network, by, keep, hooked):
+    make, side, name = NETWORKS[network]
+    torch.manual_seed(1)
+    model = Model(settle(make()), transform=lambda _: torch.zeros(3, side, side))
+    images = torch.randn(3, 3, side, side)
+    if hooked:
+        model.__dict__["network"] = HookedNetwork(model.module, images[:2], "asked for")
+    masker = Masker(model, name)
+    layer, means = masker.layer, tuple(np.linspace(-1, 1, masker.layer.neurons))
+    neurons = [0, 2]
+    mask = mask_of(layer, neurons, by, keep=keep, means=means)
+
+    def change(neuron, part):
+        if (neuron in neurons) == keep:
+            return part
+        return {"zero": part * 0, "mean": torch.full_like(part, means[neuron])}.get(by, part * 0.5)
+
+    with torch.no_grad():
+        untouched = model.module(images)
+    before, (after,), _ = masker.run(images, [mask])
+    expected = masked_logits(model, name, images, layer.axis, change)
+    assert before == pytest.approx(untouched.numpy(), rel=1e-4, abs=1e-5)
+    assert after == pytest.approx(expected.numpy(), rel=1e-4, abs=1e-5)
+    assert not np.allclose(before, after)
+
+
+def test_the_network_is_untouched_to_the_bit(model, circuit, studied, common):
+    with torch.no_grad():
+        before = model.module(studied)
+    digest = model.info.digest
+    hooks = sum(len(part._forward_hooks) for part in model.module.modules())
+    group = circuit.layer("block2").groups[0].id
+    data = load_images(labelled(model, studied), model)
+    debug(circuit, model, data, mask=[group], errors=True)
+    with torch.no_grad():
+        after = model.module(studied)
+    assert torch.equal(before, after)
+    assert Model(model.module).info.digest == digest
+    assert sum(len(part._forward_hooks) for part in model.module.modules()) == hooks
+
+
+def test_random_neurons_are_others_as_many_and_matched():
+    phi = np.arange(40, dtype=float)
+    sets = matched_neurons(phi, [10, 20, 30], 50, seed=3, pool=4)
+    assert len(sets) == 50
+    for drawn in sets:
+        assert len(set(drawn)) == 3
+        assert not {10, 20, 30} & set(drawn)
+        assert np.abs(np.array(drawn) - [10, 20, 30]).max() <= 4
+    assert len({tuple(drawn) for drawn in sets}) > 10
+    assert sets == matched_neurons(phi, [10, 20, 30], 50, seed=3, pool=4)
+    assert matched_neurons(phi[:5], [0, 1, 2], 5, seed=0) == []
+
+
+def test_what_if_says_what_the_hook_says(model, circuit):
+    image = pictures(1, seed=5)[0]
+    group = circuit.layer("block2").groups[0]
+    found = debug(circuit, model, image, mask=[group.id], draws=5).what_if
+    (effect,) = found.effects
+    target = circuit.target.neuron
+    masked = masked_logits(
+        model, "block2", image[None], 1, lambda n, part: part * (n not in group.neurons)
+    )[0]
+    assert effect.target_after == pytest.approx(float(masked[target]), rel=1e-4)
+    assert effect.after[0].index == int(masked.argmax())
+    assert effect.random.low <= effect.random.value <= effect.random.high
+    assert found.draws == 5
+    assert [c.after - c.before for c in found.crops] == sorted(
+        c.after - c.before for c in found.crops
+    )
+    assert found.overall is None
+
+
+def test_a_set_is_counted(model, circuit, studied):
+    data = labelled(model, studied)
+    group = circuit.layer("block3").groups[0]
+    found = debug(circuit, model, data, keep=[group.id], draws=4).what_if
+    images, labels = torch.stack([x for x, _ in data]), torch.tensor([y for _, y in data])
+    masked = masked_logits(
+        model, "block3", images, 1, lambda n, part: part * (n in group.neurons)
+    ).argmax(1)
+    with torch.no_grad():
+        before = model.module(images).argmax(1)
+    overall = found.overall
+    assert overall.accuracy_before == pytest.approx((before == labels).double().mean().item())
+    assert overall.accuracy_after == pytest.approx((masked == labels).double().mean().item())
+    assert len(overall.flips) == int((masked != before).sum())
+    assert [e.change for e in found.falls] == sorted(e.change for e in found.effects)
+
+
+def test_wrong_requests_say_what_is_wrong(model, circuit):
+    image = pictures(1)[0]
+    below, above = (circuit.layer(name).groups[0].id for name in ("block2", "block3"))
+    cases = [
+        ({"mask": ["block2/99"]}, RequestError, "no group 'block2/99'"),
+        ({"mask": [below, above]}, RequestError, "one layer"),
+        ({"mask": ["head/0"]}, RequestError, "is the target itself"),
+        ({"mask": [below], "keep": [below]}, RequestError, "not both"),
+        ({"mask": [below], "by": "half"}, RequestError, "zero, mean or a factor"),
+        ({"errors": True}, ImagesError, "--label CLASS"),
+    ]
+    for options, error, words in cases:
+        with pytest.raises(error, match=words):
+            debug(circuit, model, image, **options)
+    with pytest.raises(LayerError):
+        Masker(model, "head")
+
+
+def test_another_model_is_refused(circuit):
+    other = Model(settle(SmallNet(), seed=7), transform=lambda _: torch.zeros(3, 32, 32))
+    with pytest.raises(ModelError, match="found in another model"):
+        debug(circuit, other, pictures(1)[0])

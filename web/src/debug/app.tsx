@@ -1,0 +1,70 @@
+/** The debug page: why these answers, what if a group were gone, a class's mistakes, an audit. */
+
+import { useState } from "preact/hooks";
+import { plural } from "../format";
+import { ThemeButton } from "../header";
+import { AuditTable } from "./audit";
+import { MistakesView } from "./mistakes";
+import { PictureView } from "./picture";
+import type { DebugPageData } from "./types";
+import { WhatIfView } from "./what_if";
+
+export function DebugApp({ data }: { data: DebugPageData }) {
+  const [shown, show] = useState(0);
+  const { report, audit, pictures } = data;
+  const picture = pictures[shown];
+  const open = (name: string) => {
+    const found = pictures.findIndex(({ report }) => report.name === name);
+    if (found < 0) return;
+    show(found);
+    document.getElementById("why")?.scrollIntoView({ behavior: "smooth" });
+  };
+  return (
+    <div class="debug">
+      <header>
+        <div class="about">
+          {audit ? (
+            <h1>
+              Is a shortcut behind <em>{data.target}</em>?
+            </h1>
+          ) : (
+            <h1>
+              Debugging <em>{data.target}</em>
+            </h1>
+          )}
+          <p class="quiet">{data.model}, {audit ? plural(audit.pictures, "picture") : plural(pictures.length, "picture")}</p>
+        </div>
+        <ThemeButton />
+      </header>
+      {(report?.notes ?? audit?.notes ?? []).map((note) => (
+        <p class="note" key={note}>
+          {note}
+        </p>
+      ))}
+      {audit && <AuditTable data={data} audit={audit} />}
+      {report?.mistakes && <MistakesView data={data} mistakes={report.mistakes} onOpen={open} />}
+      {picture && (
+        <section id="why">
+          {pictures.length > 1 && (
+            <nav class="film" aria-label="Pictures">
+              {pictures.map(({ picture: source, report: { name, label, top } }, i) => (
+                <button key={name} aria-pressed={i === shown} onClick={() => show(i)} title={name}>
+                  <img src={source} alt="" />
+                  <span class={label && !same(label, top[0]!.name) ? "against" : ""}>{top[0]!.name}</span>
+                </button>
+              ))}
+            </nav>
+          )}
+          <PictureView key={picture.report.name} data={data} shown={picture} />
+        </section>
+      )}
+      {report?.what_if && <WhatIfView data={data} whatIf={report.what_if} onOpen={open} />}
+    </div>
+  );
+}
+
+/** Whether a label means a class: it may carry a number of its own, as in n02099601_golden_retriever. */
+export function same(label: string, name: string): boolean {
+  const plain = (text: string) => text.toLowerCase().replaceAll("_", " ");
+  return plain(label) === plain(name) || plain(label).endsWith(` ${plain(name)}`);
+}

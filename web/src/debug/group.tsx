@@ -1,0 +1,42 @@
+/** A group as it is known by: its crops, its name, its size. */
+
+import type { DebugPageData, Interval } from "./types";
+
+export function GroupTitle({ data, id, count = 4 }: { data: DebugPageData; id: string; count?: number }) {
+  const group = data.groups[id];
+  return (
+    <span class="group-title">
+      <span class="strip">
+        {group?.pictures.slice(0, count).map((source) => <img key={source} class="crop" src={source} alt="" />)}
+      </span>
+      <span class="group-name" title={id}>
+        {group?.label ?? id}
+        {group?.label && <small> {id}</small>}
+      </span>
+    </span>
+  );
+}
+
+interface WhiskerProps {
+  value: Interval | null | undefined;
+  from?: number;
+  to?: number;
+  kind?: string;
+}
+
+/** A value with its interval on a line from one end to the other. */
+export function Whisker({ value, from = 0, to = 1, kind = "for" }: WhiskerProps) {
+  if (!value) return <span class="whisker-cell quiet">not measured</span>;
+  const at = (x: number) => `${(Math.min(Math.max((x - from) / (to - from), 0), 1) * 100).toFixed(1)}%`;
+  const text = `${value.value.toFixed(2)}, from ${value.low.toFixed(2)} to ${value.high.toFixed(2)}`;
+  return (
+    <span class="whisker-cell" title={text}>
+      <span class={`whisker-line ${kind}`} role="img" aria-label={text}>
+        {from < 0 && <span class="origin" style={{ left: at(0) }} />}
+        <span class="range" style={{ left: at(value.low), right: `calc(100% - ${at(value.high)})` }} />
+        <span class="point" style={{ left: at(value.value) }} />
+      </span>
+      <span class="number">{value.value.toFixed(2)}</span>
+    </span>
+  );
+}

@@ -1,0 +1,115 @@
+/** The mistakes of a class: what the missed lack, what the taken have, and each of them. */
+
+import { plural, signed } from "../format";
+import { GroupTitle, Whisker } from "./group";
+import type { DebugPageData, GroupContrast, Mistake, Mistakes } from "./types";
+import { Thumb } from "./what_if";
+
+const LISTED = 8;
+
+interface Props {
+  data: DebugPageData;
+  mistakes: Mistakes;
+  onOpen: (name: string) => void;
+}
+
+export function MistakesView({ data, mistakes, onOpen }: Props) {
+  const { missed, taken, missed_for: called } = mistakes;
+  return (
+    <section>
+      <h2>
+        {data.target}: {mistakes.right} recognised, {missed.length} missed, {plural(taken.length, "other")} taken for it
+      </h2>
+      {missed.length > 0 && (
+        <p class="called">
+          The missed are called{" "}
+          {Object.entries(called).map(([name, count]) => (
+            <span class="chip" key={name}>
+              {name} <b>{count}</b>
+            </span>
+          ))}
+        </p>
+      )}
+      <Contrasts data={data} title="Missed pictures, next to those recognised" here="on missed" there="on recognised" all={mistakes.why_missed} />
+      <Contrasts data={data} title={`Taken for ${data.target}, next to other pictures`} here="on taken" there="on others" all={mistakes.why_taken} />
+      <List data={data} title="Missed" all={missed} onOpen={onOpen} />
+      <List data={data} title="Taken for it" all={taken} onOpen={onOpen} />
+    </section>
+  );
+}
+
+interface ContrastProps {
+  data: DebugPageData;
+  title: string;
+  here: string;
+  there: string;
+  all: GroupContrast[];
+}
+
+function Contrasts({ data, title, here, there, all }: ContrastProps) {
+  if (!all.length) return null;
+  return (
+    <>
+      <h3>
+        {title} <small>how often a group fires, with 95 % intervals</small>
+      </h3>
+      <table>
+        <thead>
+          <tr>
+            <th>group</th>
+            <th>{here}</th>
+            <th>{there}</th>
+            <th title="weight along all paths to the target">reach</th>
+            <th title="difference over its standard error">z</th>
+          </tr>
+        </thead>
+        <tbody>
+          {all.slice(0, LISTED).map((contrast) => (
+            <tr key={contrast.id}>
+              <td>
+                <GroupTitle data={data} id={contrast.id} count={6} />
+              </td>
+              <td>
+                <Whisker value={contrast.on_mistakes} kind="against" />
+              </td>
+              <td>
+                <Whisker value={contrast.on_others} />
+              </td>
+              <td class="number">{signed(contrast.reach)}</td>
+              <td class="number">{contrast.evidence.toFixed(1)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </>
+  );
+}
+
+function List({ data, title, all, onOpen }: { data: DebugPageData; title: string; all: Mistake[]; onOpen: (name: string) => void }) {
+  if (!all.length) return null;
+  return (
+    <details class="mistakes" open={all.length <= LISTED}>
+      <summary>
+        {title} <small>{plural(all.length, "picture")}, each with the groups most unlike {data.target}</small>
+      </summary>
+      <ul>
+        {all.map((mistake) => (
+          <li key={mistake.name}>
+            <button onClick={() => onOpen(mistake.name)} title={mistake.name}>
+              <Thumb data={data} name={mistake.name} />
+              <span>{mistake.predicted}</span>
+            </button>
+            <span class="unlike">
+              {mistake.groups.slice(0, 3).map((group) => (
+                <span key={group.id} class={group.unlike < 0 ? "under" : "over"} title={`${group.unlike.toFixed(1)} standard deviations from usual`}>
+                  <small>{group.unlike < 0 ? "less" : "more"}</small>
+                  <GroupTitle data={data} id={group.id} count={2} />
+                </span>
+              ))}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}

@@ -1,0 +1,173 @@
+/** Why the model answers so on one picture: what fires, where, and what is missing. */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { signed } from "../format";
+import { same } from "./app";
+import { GroupTitle } from "./group";
+import type { DebugPageData, GroupReading, ShownPicture } from "./types";
+
+const LISTED = 8;
+const SCALE = 2;
+/** a heat of so much, and more, is drawn fully: a map's peak is well above its mean */
+const HOTTEST = 3;
+
+export function PictureView({ data, shown }: { data: DebugPageData; shown: ShownPicture }) {
+  const { report } = shown;
+  const byReach = [...report.groups].sort((a, b) => Math.abs(b.reach) - Math.abs(a.reach));
+  const firing = byReach.filter((group) => group.fires);
+  const missing = byReach.filter((group) => group.missing);
+  const [selected, select] = useState<string | null>(firing[0]?.id ?? missing[0]?.id ?? null);
+  const reading = report.groups.find(({ id }) => id === selected);
+  const wrong = report.label && !same(report.label, report.top[0]!.name);
+  return (
+    <div class="picture-view">
+      <div class="picture-side">
+        <h2>
+          {report.name}
+          {report.label && <small> labelled {report.label}</small>}
+        </h2>
+        <Drawn shown={shown} reading={reading} />
+        <p class="quiet caption">
+          {reading ? (
+            <>
+              <b>{data.groups[reading.id]?.label ?? reading.id}</b>: its best crops, and the heat of its neurons
+              {reading.heat?.length ? "" : " (no space at this layer)"}.
+            </>
+          ) : (
+            "Choose a group to see where it fires."
+          )}
+        </p>
+        {reading && <Chain data={data} reading={reading} onSelect={select} />}
+        <ol class="answers">
+          {report.top.map(({ name, probability, logit }, i) => (
+            <li key={name} title={`logit ${logit.toFixed(2)}`}>
+              <span class={i === 0 && wrong ? "against" : ""}>{name}</span>
+              <span class="share"><span style={{ width: `${probability * 100}%` }} /></span>
+              <span class="number">{(probability * 100).toFixed(probability < 0.0995 ? 1 : 0)} %</span>
+            </li>
+          ))}
+        </ol>
+      </div>
+      <div>
+        <h3>
+          What fires <small>{firing.length} of {report.groups.length} groups, those that carry most to {data.target} first</small>
+        </h3>
+        <Readings data={data} all={firing} selected={selected} onSelect={select} />
+        <h3>
+          What is missing <small>usual for {data.target}, and silent here</small>
+        </h3>
+        {missing.length ? (
+          <Readings data={data} all={missing} selected={selected} onSelect={select} />
+        ) : (
+          <p class="quiet">Nothing that pictures of {data.target} usually have.</p>
+        )}
+      </div>
+    </div>
+  );
+}
+
+/** The picture with a group's heat and its best crops. */
+function Drawn({ shown, reading }: { shown: ShownPicture; reading: GroupReading | undefined }) {
+  const [width, height] = shown.size;
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const heat = reading?.heat ?? [];
+  useEffect(() => {
+    if (canvas.current && heat.length) paint(canvas.current, heat);
+  }, [reading]);
+  return (
+    <div class="drawn" style={{ aspectRatio: `${width} / ${height}` }}>
+      <img src={shown.picture} alt={`The picture ${shown.report.name}`} />
+      {heat.length > 0 && <canvas ref={canvas} width={heat[0]!.length} height={heat.length} aria-hidden="true" />}
+      <svg viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
+        {reading?.crops.map(([[left, top, right, bottom]], i) => (
+          <rect
+            key={i}
+            class={`box box-${i}`}
+            x={left}
+            y={top}
+            width={right - left}
+            height={bottom - top}
+            vector-effect="non-scaling-stroke"
+          />
+        ))}
+      </svg>
+    </div>
+  );
+}
+
+function paint(canvas: HTMLCanvasElement, heat: number[][]) {
+  const context = canvas.getContext("2d")!;
+  const image = context.createImageData(heat[0]!.length, heat.length);
+  heat.flat().forEach((value, i) => {
+    image.data.set([255, 90, 0, Math.min(value / HOTTEST, 1) ** 1.5 * 200], i * 4);
+  });
+  context.putImageData(image, 0, 0);
+}
+
+interface ReadingsProps {
+  data: DebugPageData;
+  all: GroupReading[];
+  selected: string | null;
+  onSelect: (id: string) => void;
+}
+
+function Readings({ data, all, selected, onSelect }: ReadingsProps) {
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <ul class="readings">
+        {(open ? all : all.slice(0, LISTED)).map((group) => (
+          <li key={group.id}>
+            <button
+              aria-pressed={group.id === selected}
+              onClick={() => onSelect(group.id)}
+              title={`score ${group.score.toFixed(2)}, fires from ${group.threshold.toFixed(2)}; ${group.unlike.toFixed(1)} standard deviations from usual`}
+            >
+              <GroupTitle data={data} id={group.id} />
+              <Meter reading={group} />
+              <span class="number" title="share of the class's pictures on which it fires">
+                {Math.round(group.usual * 100)} %<small> usual</small>
+              </span>
+              <span class={`number ${group.reach < 0 ? "against" : "for"}`} title="weight along all paths to the target">
+                {signed(group.reach)}
+              </span>
+            </button>
+          </li>
+        ))}
+      </ul>
+      {all.length > LISTED && (
+        <button class="more" onClick={() => setOpen(!open)}>
+          {open ? "Show fewer" : `Show all ${all.length}`}
+        </button>
+      )}
+    </>
+  );
+}
+
+/** The score, and the score from which on it fires. */
+function Meter({ reading }: { reading: GroupReading }) {
+  const at = (value: number) => `${Math.min(value / SCALE, 1) * 100}%`;
+  return (
+    <span class="meter">
+      <span class={reading.fires ? "on" : "off"} style={{ width: at(reading.score) }} />
+      <span class="tick" style={{ left: at(reading.threshold) }} />
+    </span>
+  );
+}
+
+/** How the group is reached: the strongest lower group that also fires, and so on. */
+function Chain({ data, reading, onSelect }: { data: DebugPageData; reading: GroupReading; onSelect: (id: string) => void }) {
+  if (!reading.chain?.length) return null;
+  return (
+    <div class="chain">
+      <h3>Reached by</h3>
+      <div>
+        {reading.chain.map((id) => (
+          <button key={id} onClick={() => onSelect(id)}>
+            <GroupTitle data={data} id={id} count={2} />
+          </button>
+        ))}
+      </div>
+    </div>
+  );
+}

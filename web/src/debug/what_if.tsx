@@ -1,0 +1,166 @@
+/** What if a group were gone: before and after, next to random neurons. */
+
+import { plural, signed } from "../format";
+import { GroupTitle } from "./group";
+import type { DebugPageData, Effect, Interval, Prediction, WhatIf } from "./types";
+
+const LISTED = 12;
+
+interface Props {
+  data: DebugPageData;
+  whatIf: WhatIf;
+  onOpen: (name: string) => void;
+}
+
+export function WhatIfView({ data, whatIf, onOpen }: Props) {
+  const { change, overall, effects, crops } = whatIf;
+  const how = change.by === "zero" ? "set to zero" : change.by === "mean" ? "set to their mean" : `scaled by ${change.by}`;
+  const falls = [...effects].sort((a, b) => fall(a) - fall(b));
+  const one = effects.length === 1 ? effects[0] : undefined;
+  return (
+    <section>
+      <h2>
+        What if {change.keep ? "nothing but this were left" : "this were gone"}?
+      </h2>
+      <div class="changed">
+        {change.groups.map((id) => (
+          <GroupTitle key={id} data={data} id={id} count={6} />
+        ))}
+        <p class="quiet">
+          {change.keep ? "All other neurons" : plural(change.neurons.length, "neuron")} of {change.layer} {how}, next to{" "}
+          {plural(whatIf.draws, "set")} of as many random neurons
+          {whatIf.matched != null && <> with {Math.round(whatIf.matched * 100)} % of their activation</>}.
+        </p>
+      </div>
+      {overall && <Figures overall={overall} target={data.target} />}
+      {one ? (
+        <BeforeAfter effect={one} target={data.target} />
+      ) : (
+        <>
+          <h3>Where {data.target} falls most</h3>
+          <table>
+            <thead>
+              <tr>
+                <th>picture</th>
+                <th>before</th>
+                <th>after</th>
+                <th>{data.target}</th>
+                <th>random</th>
+              </tr>
+            </thead>
+            <tbody>
+              {falls.slice(0, LISTED).map((effect) => (
+                <tr key={effect.name}>
+                  <td>
+                    <button class="link" onClick={() => onOpen(effect.name)}>
+                      <Thumb data={data} name={effect.name} /> {effect.name}
+                    </button>
+                  </td>
+                  <td>{effect.before[0]!.name}</td>
+                  <td class={effect.before[0]!.index === effect.after[0]!.index ? "" : "flipped"}>{effect.after[0]!.name}</td>
+                  <td class="number">{signed(fall(effect))}</td>
+                  <td class="number quiet">{span(effect.random)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </>
+      )}
+      <h3>
+        Crops on which {data.target} falls most
+      </h3>
+      <div class="crop-effects">
+        {crops.map(({ name, box, before, after }) => (
+          <figure key={`${name}${box}`}>
+            <Cut data={data} name={name} box={box} />
+            <figcaption class="number">{signed(after - before)}</figcaption>
+          </figure>
+        ))}
+      </div>
+    </section>
+  );
+}
+
+const fall = (effect: Effect): number => effect.target_after - effect.target_before;
+const span = (value: Interval | null | undefined): string =>
+  value ? `${signed(value.low)} … ${signed(value.high)}` : "not drawn";
+
+function Figures({ overall, target }: { overall: NonNullable<WhatIf["overall"]>; target: string }) {
+  const { accuracy_before: before, accuracy_after: after, accuracy_random: random } = overall;
+  return (
+    <ul class="figures">
+      {before != null && after != null && (
+        <li>
+          <b>
+            {(before * 100).toFixed(1)} → {(after * 100).toFixed(1)} %
+          </b>
+          <span>
+            accuracy on {plural(overall.labelled, "picture")}
+            {random && `; random neurons ${(random.low * 100).toFixed(1)} to ${(random.high * 100).toFixed(1)} %`}
+          </span>
+        </li>
+      )}
+      <li>
+        <b>{signed(overall.change)}</b>
+        <span>
+          {target}, on average; random neurons {span(overall.change_random)}
+        </span>
+      </li>
+      <li>
+        <b>{overall.flips.length}</b>
+        <span>of {overall.pictures} pictures change their first class</span>
+      </li>
+    </ul>
+  );
+}
+
+/** The top classes of one picture, before and after. */
+function BeforeAfter({ effect, target }: { effect: Effect; target: string }) {
+  return (
+    <>
+      <p>
+        {target} {effect.target_before.toFixed(2)} → <b>{effect.target_after.toFixed(2)}</b> ({signed(fall(effect))};
+        random neurons {span(effect.random)})
+      </p>
+      <div class="before-after">
+        <Answers title="Before" top={effect.before} />
+        <Answers title="After" top={effect.after} />
+      </div>
+    </>
+  );
+}
+
+function Answers({ title, top }: { title: string; top: Prediction[] }) {
+  return (
+    <div>
+      <h3>{title}</h3>
+      <ol class="answers">
+        {top.map(({ name, probability, logit }) => (
+          <li key={name}>
+            <span>{name}</span>
+            <span class="share"><span style={{ width: `${probability * 100}%` }} /></span>
+            <span class="number">{logit.toFixed(2)}</span>
+          </li>
+        ))}
+      </ol>
+    </div>
+  );
+}
+
+export function Thumb({ data, name }: { data: DebugPageData; name: string }) {
+  const found = data.pictures.find(({ report }) => report.name === name);
+  return found ? <img class="thumb" src={found.picture} alt="" /> : null;
+}
+
+/** A crop, cut out of its picture. */
+function Cut({ data, name, box: [left, top, right, bottom] }: { data: DebugPageData; name: string; box: [number, number, number, number] }) {
+  const found = data.pictures.find(({ report }) => report.name === name);
+  if (!found) return null;
+  const [width, height] = found.size;
+  return (
+    <svg class="cut" viewBox={`${left} ${top} ${right - left} ${bottom - top}`} role="img" aria-label={`crop of ${name}`}>
+      <title>{`${name}, ${right - left} px square at ${left}, ${top}`}</title>
+      <image href={found.picture} x="0" y="0" width={width} height={height} preserveAspectRatio="none" />
+    </svg>
+  );
+}
