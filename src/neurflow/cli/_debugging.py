@@ -76,7 +76,7 @@ def _what_if(found: WhatIf, target: str, top: int) -> Iterator[RenderableType]:
     yield Text.assemble(
         "What if ",
         (", ".join(change.groups), "bold"),
-        f" were {done} ({len(change.neurons)} neurons, {how})",
+        f" were {done} ({sum(map(len, change.neurons.values()))} neurons, {how})",
     )
     if found.overall:
         o = found.overall

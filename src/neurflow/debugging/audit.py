@@ -158,8 +158,8 @@ class _Effects:
 
 
 def _effects(model: Model, layer: CircuitLayer, pixels: torch.Tensor) -> _Effects:
-    masker = Masker(model, layer.name)
-    masks = [mask_of(masker.layer, group.neurons) for group in layer.groups]
+    masker = Masker(model, [layer.name])
+    masks = [mask_of(masker.layers, {layer.name: group.neurons}) for group in layer.groups]
     observe = model.outputs([model.node(layer.name)])
     before, after, heats = [], [[] for _ in masks], [[] for _ in masks]  # type: ignore[var-annotated]
     for part in torch.split(pixels, BATCH):
@@ -167,12 +167,12 @@ def _effects(model: Model, layer: CircuitLayer, pixels: torch.Tensor) -> _Effect
         before.append(logits)
         with torch.inference_mode():
             outputs = observe(model.feed(part))[0].float().cpu().numpy()
-        maps = [spatial_map(output, masker.layer) for output in outputs]
+        maps = [spatial_map(output, masker.layers[0]) for output in outputs]
         for number, group in enumerate(layer.groups):
             after[number].append(masked[number])
             means = np.abs(np.array(usual_of(group).means)) + EPSILON
             for each in maps:
-                values = np.zeros((1, 1, masker.layer.neurons)) if each is None else each
+                values = np.zeros((1, 1, masker.layers[0].neurons)) if each is None else each
                 excited = np.maximum(values[..., list(group.neurons)], 0) / means
                 heats[number].append(excited.mean(axis=-1).ravel())
     return _Effects(

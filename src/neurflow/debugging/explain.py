@@ -48,8 +48,8 @@ def debug(
         circuit: of the class (or difference of classes) that is asked about.
         model: the one that the circuit was found in.
         images: a picture, its path, or any source that ``load_images`` takes.
-        mask: groups whose neurons are changed, of one layer.
-        keep: groups that alone are kept, all other neurons of their layer being changed.
+        mask: groups whose neurons are changed, of any layers below the target's.
+        keep: groups that alone are kept, all other neurons of their layers being changed.
         by: ``zero``, ``mean`` over the concept set, or a factor that activations are scaled by.
         errors: compare the class's mistakes among labelled images with what is usual for it.
         label: true class of images that carry no label.
@@ -58,7 +58,8 @@ def debug(
         progress: told what is being done.
 
     Raises:
-        RequestError: another model, a group that does not exist, or groups of several layers.
+        RequestError: a group that does not exist, or one that is the target itself.
+        ModelError: another model.
         ImagesError: no image can be read.
     """
     if mask and keep:

@@ -119,11 +119,10 @@ class Change(_Frozen):
     """What is done to the network."""
 
     groups: tuple[str, ...]
-    layer: str
-    neurons: tuple[int, ...]
-    """neurons of the groups"""
+    neurons: dict[str, tuple[int, ...]]
+    """layer → neurons of the groups there, input side first"""
     keep: bool
-    """whether all *other* neurons of the layer are changed"""
+    """whether all *other* neurons of these layers are changed"""
     by: Literal["zero", "mean"] | Factor
     """set to zero, to the mean over the concept set, or scaled by a factor"""
 
@@ -182,9 +181,9 @@ class WhatIf(_Frozen):
     overall: Overall | None
     """over more than one picture"""
     draws: int
-    """sets of random neurons, as many as the groups' and of matched activation"""
+    """sets of random neurons, in each layer as many as the groups' and of matched activation"""
     matched: float | None
-    """mean activation of the random neurons over that of the groups'"""
+    """mean activation of the random neurons over that of the groups', mean over layers"""
     seed: int
 
     @property

@@ -7,14 +7,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 
 from neurflow.circuit import Circuit, Target
 from neurflow.crops import crop_boxes, crop_pixels
-from neurflow.debugging.masking import By, Mask, Masker, mask_of, matched_neurons
+from neurflow.debugging.masking import By, Mask, Masker, Neurons, mask_of, matched_sets
 from neurflow.debugging.reading import BATCH, predictions, target_values, true_class
 from neurflow.debugging.result import (
     Change,
@@ -40,27 +41,24 @@ def change_of(
     """What masking (or keeping alone) some groups means in neurons.
 
     Raises:
-        RequestError: a group that does not exist, groups of several layers, or the target's own.
+        RequestError: a group that does not exist, or the target's own.
     """
-    found = [circuit.group(id) for id in dict.fromkeys(groups)]
-    layers = {group.id.rpartition("/")[0] for group in found}
-    if len(layers) > 1:
-        raise RequestError(
-            f"Groups of one layer are masked at a time; these are of {', '.join(sorted(layers))}."
-        )
-    (layer,) = layers
     if isinstance(by, str) and by not in ("zero", "mean"):
         raise RequestError(f"Neurons are changed by zero, mean or a factor, not by {by!r}.")
-    if layer == circuit.layers[-1].name:
-        raise RequestError(
-            f"{found[0].id} is the target itself. Mask a group of a layer below: "
-            f"{', '.join(each.name for each in circuit.layers[:-1])}."
-        )
-    neurons = sorted({neuron for group in found for neuron in group.neurons})
+    wanted = {circuit.group(id).id for id in groups}
+    neurons: dict[str, tuple[int, ...]] = {}
+    for layer in circuit.layers:
+        found = [group for group in layer.groups if group.id in wanted]
+        if found and layer is circuit.layers[-1]:
+            raise RequestError(
+                f"{found[0].id} is the target itself. Mask a group of a layer below: "
+                f"{', '.join(each.name for each in circuit.layers[:-1])}."
+            )
+        if found:
+            neurons[layer.name] = tuple(sorted({s for group in found for s in group.neurons}))
     return Change(
-        groups=tuple(group.id for group in found),
-        layer=layer,
-        neurons=tuple(neurons),
+        groups=tuple(dict.fromkeys(groups)),
+        neurons=neurons,
         keep=keep,
         by=by,
     )
@@ -83,17 +81,15 @@ def what_if(
             f"The target {target.name!r} is inside the network: masking shows its effect on classes. "
             "Discover the circuit of a class."
         )
-    masker = Masker(model, change.layer)
-    means = circuit.layer(change.layer).means
-    mask = mask_of(masker.layer, change.neurons, change.by, keep=change.keep, means=means)
+    masker = Masker(model, list(change.neurons))
+    means = {name: circuit.layer(name).means for name in change.neurons}
+    build = partial(mask_of, masker.layers, by=change.by, keep=change.keep, means=means)
+    mask = build(change.neurons)
     progress.start("masking", len(images))
     pixels = list(readable(images, progress))
     phi = _mean_phi(masker, [each for _, each in pixels])
-    sets = matched_neurons(phi, change.neurons, draws, seed)
-    masks = [
-        mask,
-        *(mask_of(masker.layer, s, change.by, keep=change.keep, means=means) for s in sets),
-    ]
+    sets = matched_sets(phi, change.neurons, draws, seed)
+    masks = [mask, *map(build, sets)]
     effects: list[Effect] = []
     random_hits: list[np.ndarray] = []
     for index, each in pixels:
@@ -103,16 +99,13 @@ def what_if(
             _effect(model, target, ref.name, ref.label, before[0], [a[0] for a in after])
         )
         random_hits.append(np.array([a[0].argmax() for a in after[1:]]))
-    group_phi = phi[list(change.neurons)].mean()
     return WhatIf(
         change=change,
         effects=tuple(effects),
         crops=_crops(model, circuit, images, pixels[:CROPPED], masker, mask),
         overall=_overall(model, effects, random_hits) if len(effects) > 1 else None,
         draws=len(sets),
-        matched=float(np.mean([phi[s].mean() for s in sets]) / group_phi)
-        if sets and group_phi
-        else None,
+        matched=_matched(phi, change.neurons, sets),
         seed=seed,
     )
 
@@ -127,12 +120,25 @@ def readable(images: Images, progress: Progress) -> Iterator[tuple[int, torch.Te
             continue
 
 
-def _mean_phi(masker: Masker, pixels: Sequence[torch.Tensor]) -> np.ndarray:
-    """``[neuron]`` mean activation of a layer over pictures: what random neurons are matched by."""
-    total = np.zeros(masker.layer.neurons)
+def _mean_phi(masker: Masker, pixels: Sequence[torch.Tensor]) -> dict[str, np.ndarray]:
+    """Layer → ``[neuron]`` mean activation over pictures: what random neurons are matched by."""
+    total = {layer.name: np.zeros(layer.neurons) for layer in masker.layers}
     for start in range(0, len(pixels), BATCH):
-        total += masker.run(torch.stack(list(pixels[start : start + BATCH])), [])[2].sum(axis=0)
-    return total / len(pixels)
+        _, _, phi = masker.run(torch.stack(list(pixels[start : start + BATCH])), [])
+        for name, values in phi.items():
+            total[name] += values.sum(axis=0)
+    return {name: values / len(pixels) for name, values in total.items()}
+
+
+def _matched(
+    phi: Mapping[str, np.ndarray], neurons: Neurons, sets: Sequence[Neurons]
+) -> float | None:
+    """Mean activation of the random neurons over that of the groups', mean over layers."""
+    own = {name: float(phi[name][list(chosen)].mean()) for name, chosen in neurons.items()}
+    if not sets or not all(own.values()):
+        return None
+    drawn = {name: np.mean([phi[name][list(s[name])].mean() for s in sets]) for name in own}
+    return float(np.mean([drawn[name] / own[name] for name in own]))
 
 
 def _effect(

@@ -19,6 +19,8 @@ Key = Hashable
 """names a value that a network computes: a layer's output, or what a segment holds"""
 Observer = Callable[[Tensor], tuple[Tensor, ...]]
 """images ``[batch, channel, height, width]`` → the values asked for"""
+Changes = Mapping[str, Callable[[Tensor], Tensor]]
+"""layer → what is made of its output before anything reads it"""
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,11 @@ class Segment(Protocol):
         (:attr:`NeuronSegment.trunk`).
         """
 
-    def run(self, x: Tensor, held: Sequence[Tensor] = ()) -> Tensor:
-        """Upper layer's output ``[batch, …]`` for the lower layer's output ``x`` ``[batch, …]``."""
+    def run(self, x: Tensor, held: Sequence[Tensor] = (), changes: Changes | None = None) -> Tensor:
+        """Upper layer's output ``[batch, …]`` for the lower layer's output ``x`` ``[batch, …]``.
+
+        ``changes`` are made to layers on the way; one that does not lie there is a ``LayerError``.
+        """
 
     def specialised(self, neuron: int) -> NeuronSegment:
         """The segment made fast for an upper neuron and all that are like it."""

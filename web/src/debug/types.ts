@@ -134,10 +134,12 @@ export interface WhatIf {
  */
 export interface Change {
   groups: string[];
-  layer: string;
-  neurons: number[];
+  neurons: Neurons;
   keep: boolean;
   by: ("zero" | "mean") | number;
+}
+export interface Neurons {
+  [k: string]: number[];
 }
 /**
  * One picture before and after the change.

@@ -27,7 +27,10 @@ export function WhatIfView({ data, whatIf, onOpen }: Props) {
           <GroupTitle key={id} data={data} id={id} count={6} />
         ))}
         <p class="quiet">
-          {change.keep ? "All other neurons" : plural(change.neurons.length, "neuron")} of {change.layer} {how}, next to{" "}
+          {Object.entries(change.neurons)
+            .map(([layer, neurons]) => `${change.keep ? "all other neurons" : plural(neurons.length, "neuron")} of ${layer}`)
+            .join(", ")}{" "}
+          {how}, next to{" "}
           {plural(whatIf.draws, "set")} of as many random neurons
           {whatIf.matched != null && <> with {Math.round(whatIf.matched * 100)} % of their activation</>}.
         </p>
