@@ -47,6 +47,11 @@ PILOT_POOR = 0.1
 """median error of the targets above which the next rule is looked at"""
 
 
+Measure = Callable[[Segment, Tensor, Mapping[Key, Tensor], int], tuple[Tensor, Tensor]]
+"""(segment, target neurons, observed values, N) → what is found of the pairs of a batch, and the change
+of ``φ_a``; linear in the target"""
+
+
 class Exemplars(Protocol):
     """The crops V_a of one target neuron, by meaning."""
 
@@ -121,6 +126,7 @@ def attribute(
     minus: int | None = None,
     batch: Batch,
     progress: Progress,
+    method: Measure | None = None,
 ) -> dict[int, Scores]:
     """Scores of all lower neurons for each upper neuron in ``concepts``.
 
@@ -134,6 +140,7 @@ def attribute(
         minus: upper neuron whose activation is subtracted, for a difference.
         batch: pairs worked on at once.
         progress: told of every pair.
+        method: another way to score the pairs of a batch, with a fixed number of ``steps``.
     """
     stage = f"{segment.upper.name} → {segment.lower.name}"
     stream = partial(_stream, segment, place, features, minus, batch)
@@ -144,7 +151,7 @@ def attribute(
         progress.advance(len(concepts))
     else:
         rule, wanted = gauss_legendre, dict.fromkeys(concepts, steps)
-    measure = partial(_scores, rule=rule)
+    measure = method or partial(_scores, rule=rule)
     found: dict[int, Scores] = {}
     while wanted:
         pairs = Pairs.of(concepts, wanted)
@@ -161,10 +168,6 @@ def attribute(
         more = {a: _enough(s.steps, s.completeness_error / tolerance) for a, s in above.items()}
         wanted = {a: n for a, n in more.items() if n > done[a].steps}
     return {a: found[a] for a in concepts}
-
-
-Measure = Callable[..., tuple[Tensor, Tensor]]
-"""what is found of the pairs of a batch; linear in the target"""
 
 
 def _plan(

@@ -1,0 +1,232 @@
+"""Other scores of a lower neuron by (target, crop) pair, as captum computes them.
+
+Each is a :data:`~neurflow.attribution.streaming.Measure`, so that ``streaming.attribute`` streams it
+like integrated gradients. Scores are signed and summed over space; ``x`` is the lower layer's output,
+and what goes round it is held.
+
+========================  =====================================================================
+``gradient``              ``∂φ_a/∂x`` at the crop (Simonyan et al. 2013, without its absolute value)
+``input_x_gradient``      ``x ⊙ ∂φ_a/∂x`` (Shrikumar et al. 2016); on a network of ReLUs without
+                          biases also what layer-wise relevance propagation with the ε rule gives
+``smoothgrad``            the mean gradient under Gaussian noise of 0.15 of the range of ``x``
+                          (Smilkov et al. 2017)
+``guided_backprop``       the gradient, negative parts dropped behind each ReLU
+                          (Springenberg et al. 2014)
+``gradient_shap``         ``x ⊙`` the mean gradient at random points between 0 and ``x``
+                          (Lundberg & Lee 2017): integrated gradients by Monte Carlo
+``deeplift``              rescale rule against zero (Shrikumar et al. 2017)
+``ablation``              ``φ_a(x) − φ_a(x with s zeroed)``, for every ``s``: exact, and slow
+========================  =====================================================================
+
+Guided backprop and DeepLIFT change how single non-linear modules pass gradients back; a cut graph has
+none, so :func:`with_modules` gives it some.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from neurflow.attribution.randomness import seeded
+from neurflow.attribution.streaming import Measure
+from neurflow.errors import RequestError
+from neurflow.model.graph import arguments, aten
+from neurflow.model.network import Key, Segment
+from neurflow.model.segment import GraphSegment
+
+NOISE = 0.15
+"""standard deviation of SmoothGrad's noise, as a share of a crop's range of ``x``"""
+
+Explain = Callable[[nn.Module, Tensor, tuple[Tensor, ...], int], Tensor]
+"""(segment, x, what else it takes, samples) → attribution of the shape of ``x``"""
+
+MODULES: dict[Any, Callable[..., nn.Module]] = {
+    aten.relu.default: lambda: nn.ReLU(),
+    aten.sigmoid.default: lambda: nn.Sigmoid(),
+    aten.tanh.default: lambda: nn.Tanh(),
+    aten.leaky_relu.default: lambda slope=0.01: nn.LeakyReLU(slope),
+    aten.max_pool2d.default: lambda *how: nn.MaxPool2d(how[0], *how[1:]),
+}
+"""operations that captum knows as modules"""
+
+
+class PairsModule(nn.Module):
+    """``φ_a`` ``[pair]`` of a batch of pairs, in the form that captum asks for.
+
+    Args:
+        segment: from the lower layer to the upper one.
+        run: the segment's function, if not its own.
+    """
+
+    def __init__(self, segment: Segment, run: nn.Module | None = None) -> None:
+        super().__init__()
+        self.run = run
+        self._segment = segment
+        self._axes = [segment.observed[key] for key in segment.held]
+
+    def others(self, values: Mapping[Key, Tensor]) -> list[Tensor]:
+        """The held values with a pair a row: captum repeats and joins along the first axis."""
+        held = [values[key] for key in self._segment.held]
+        return [
+            torch.unflatten(value, axis, (-1, rows)).movedim(axis, 0)
+            for value, (axis, rows) in zip(held, self._axes, strict=True)
+        ]
+
+    def forward(self, x: Tensor, neurons: Tensor, *others: Tensor) -> Tensor:
+        """``x`` ``[pair, …]``, the target of each, and :meth:`others`."""
+        held = [
+            value.movedim(0, axis).flatten(axis, axis + 1)
+            for value, (axis, _) in zip(others, self._axes, strict=True)
+        ]
+        output = self.run(x, len(x), *held) if self.run else self._segment.run(x, held)
+        return self._segment.upper.pool(output).gather(1, neurons[:, None])[:, 0]
+
+
+def with_modules(segment: Segment, method: str) -> nn.Module:
+    """The segment with a module of its own at each non-linear operation.
+
+    Raises:
+        RequestError: the network is not cut as a graph, or has no such operation there.
+    """
+    where = f"between {segment.lower.name!r} and {segment.upper.name!r}"
+    if not isinstance(segment, GraphSegment):
+        raise RequestError(f"{method} needs a network that exports: {where} it is cut by hooks.")
+    graph = fx.Graph()
+    graph.output(graph.graph_copy(segment.cut.graph, {}))
+    module = fx.GraphModule(segment.network.root, graph)
+    found = [node for node in module.graph.nodes if node.target in MODULES]
+    if not found:
+        raise RequestError(f"{method} has nothing to act on: there is no ReLU or the like {where}.")
+    for node in found:
+        source, *how = arguments(node)
+        module.add_submodule(f"nonlinear_{node.name}", MODULES[node.target](*how))
+        node.op, node.target = "call_module", f"nonlinear_{node.name}"
+        node.args, node.kwargs = (source,), {}
+    module.recompile()
+    return module
+
+
+def captum_methods() -> Any:
+    """Captum's methods; ``RequestError`` where it is not installed."""
+    try:
+        import captum.attr
+    except ImportError:
+        raise RequestError(
+            "Other attribution methods need the captum package: pip install 'neurflow[methods]'"
+        ) from None
+    return captum.attr
+
+
+def _gradient(module: nn.Module, x: Tensor, others: tuple[Tensor, ...], samples: int) -> Tensor:
+    explainer = captum_methods().Saliency(module)
+    return explainer.attribute(x, abs=False, additional_forward_args=others)
+
+
+def _input_x_gradient(
+    module: nn.Module, x: Tensor, others: tuple[Tensor, ...], samples: int
+) -> Tensor:
+    return captum_methods().InputXGradient(module).attribute(x, additional_forward_args=others)
+
+
+def _smoothgrad(module: nn.Module, x: Tensor, others: tuple[Tensor, ...], samples: int) -> Tensor:
+    """Captum's noise is the same for a whole batch, so each crop is measured in its own."""
+    attr = captum_methods()
+    low, high = (pick(x.flatten(1), 1) for pick in (torch.amin, torch.amax))
+    unit = (NOISE * (high - low)).clamp_min(1e-12).view(-1, *[1] * (x.ndim - 1))
+
+    def scaled(z: Tensor, unit: Tensor, *others: Tensor) -> Tensor:
+        return module(z * unit, *others)
+
+    explainer = attr.NoiseTunnel(attr.Saliency(scaled))
+    found = explainer.attribute(
+        x / unit,
+        nt_type="smoothgrad",
+        nt_samples=samples,
+        stdevs=1.0,
+        abs=False,
+        additional_forward_args=(unit, *others),
+    )
+    return found / unit
+
+
+def _guided_backprop(
+    module: nn.Module, x: Tensor, others: tuple[Tensor, ...], samples: int
+) -> Tensor:
+    explainer = captum_methods().GuidedBackprop(module)
+    return explainer.attribute(x, additional_forward_args=others)
+
+
+def _gradient_shap(
+    module: nn.Module, x: Tensor, others: tuple[Tensor, ...], samples: int
+) -> Tensor:
+    explainer = captum_methods().GradientShap(module)
+    zero = torch.zeros_like(x[:1])
+    return explainer.attribute(x, baselines=zero, n_samples=samples, additional_forward_args=others)
+
+
+def _deeplift(module: nn.Module, x: Tensor, others: tuple[Tensor, ...], samples: int) -> Tensor:
+    explainer = captum_methods().DeepLift(module)
+    return explainer.attribute(x, torch.zeros_like(x), additional_forward_args=others)
+
+
+BACKPROPAGATED: dict[str, Explain] = {
+    "gradient": _gradient,
+    "input_x_gradient": _input_x_gradient,
+    "smoothgrad": _smoothgrad,
+    "guided_backprop": _guided_backprop,
+    "gradient_shap": _gradient_shap,
+    "deeplift": _deeplift,
+}
+BY_MODULE = frozenset(["guided_backprop", "deeplift"])
+"""methods that act on modules"""
+
+
+def measure_of(method: str, seed: int = 0) -> Measure:
+    """A method of :data:`BACKPROPAGATED` as a measure of pairs; N is its number of samples."""
+    explain = BACKPROPAGATED[method]
+
+    modules: dict[int, PairsModule] = {}
+
+    def module_of(segment: Segment) -> PairsModule:
+        if id(segment) not in modules:
+            run = with_modules(segment, method) if method in BY_MODULE else None
+            modules[id(segment)] = PairsModule(segment, run)
+        return modules[id(segment)]
+
+    def measure(
+        segment: Segment, neurons: Tensor, values: Mapping[Key, Tensor], steps: int
+    ) -> tuple[Tensor, Tensor]:
+        module, x = module_of(segment), next(iter(values.values()))
+        others = (neurons.to(x.device), *module.others(values))
+        with seeded(seed), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*hooks", category=UserWarning)
+            found = explain(module, x.detach().clone().requires_grad_(), others, steps)
+        return segment.lower.total(found.detach()), change_of(module, x, others)
+
+    return measure
+
+
+def ablation(
+    segment: Segment, neurons: Tensor, values: Mapping[Key, Tensor], steps: int
+) -> tuple[Tensor, Tensor]:
+    """A measure: how much ``φ_a`` falls when a lower neuron alone is zeroed; N is not used."""
+    module, x = PairsModule(segment), next(iter(values.values()))
+    others = (neurons.to(x.device), *module.others(values))
+    scores = torch.zeros(len(x), segment.lower.neurons, dtype=x.dtype, device=x.device)
+    with torch.no_grad():
+        whole = module(x, *others)
+        for s in range(segment.lower.neurons):
+            without = x.clone()
+            without.select(segment.lower.axis, s).zero_()
+            scores[:, s] = whole - module(without, *others)
+    return scores, change_of(module, x, others)
+
+
+def change_of(module: PairsModule, x: Tensor, others: Sequence[Tensor]) -> Tensor:
+    """``[pair]`` φ_a(x) − φ_a(0), which complete scores add up to."""
+    with torch.no_grad():
+        return module(x, *others) - module(torch.zeros_like(x), *others)
