@@ -32,7 +32,7 @@ from pydantic import (
 
 from neurflow.config import Config
 from neurflow.errors import LayerError, RequestError, near
-from neurflow.evidence import Evidence, Rejected
+from neurflow.evidence import Evidence, Interval, Rejected, Share
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -207,6 +207,9 @@ class NeuronGroup(_Frozen):
     """labels that a person refused"""
     usual: Usual | None = None
     """None in results of before it was kept"""
+    stability: Interval | None = None
+    """Jaccard of its neurons with those of the group most like it when the circuit is found again on
+    resampled images: mean, 5th and 95th percentile; None until ``neurflow evaluate`` has measured it"""
 
     @property
     def neurons(self) -> tuple[int, ...]:
@@ -230,6 +233,10 @@ class GroupEdge(_Frozen):
     upper: str
     lower: str
     weight: float
+    significance: Annotated[float, Field(gt=0, le=1)] | None = None
+    """p-value: how often |W| is as large when the lower layer's pairs are dealt to groups at random"""
+    stability: Share | None = None
+    """share of resamples of the images in which the edge is found again with the same sign"""
 
 
 class Circuit(_Frozen):

@@ -6,7 +6,8 @@
     ├── circuit.json                     schema version, digests of the other two, the circuit
     ├── arrays-DIGEST.safetensors        concept vectors, those of one length as rows of one matrix
     ├── thumbnails-DIGEST.safetensors    WebP bytes, one entry a crop
-    └── labels-DIGEST.json               labels with their evidence, if there are any (``label_file``)
+    ├── labels-DIGEST.json               labels with their evidence, if there are any (``label_file``)
+    └── robustness-DIGEST.json           stability and significance, if measured (``robustness_file``)
 
 Saving is atomic. Arrays, thumbnails and labels are written under names made of contents, beside
 those of an earlier result; then ``circuit.json`` is replaced in one step, and with it what the
@@ -38,11 +39,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as unpack
 from safetensors.numpy import save as pack
 
-from neurflow import label_file
+from neurflow import label_file, robustness_file
 from neurflow.circuit import Circuit, Crop, NeuronGroup
 from neurflow.errors import NeurFlowError, ResultError
 from neurflow.integrity import check
 from neurflow.label_file import GroupLabel, LabelFile, label_of, labels_of, with_label, with_labels
+from neurflow.robustness_file import RobustnessFile, robustness_of, with_robustness
 from neurflow.workspace import guard_disk, write_atomically
 
 SCHEMA_VERSION = 1
@@ -55,8 +57,11 @@ LARGEST_THUMBNAIL = MEBIBYTE
 LONGEST_SIDE = 1024
 """of a thumbnail, in pixels"""
 LOCK = ".labels.lock"
-EVIDENCE = {"layers": {"__all__": {"groups": {"__all__": {"evidence", "rejected"}}}}}
-"""what of a circuit goes into the label file and not into ``circuit.json``"""
+EVIDENCE = {
+    "layers": {"__all__": {"groups": {"__all__": {"evidence", "rejected", "stability"}}}},
+    "edges": {"__all__": {"significance", "stability"}},
+}
+"""what of a circuit goes into the files beside ``circuit.json``"""
 
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
@@ -138,13 +143,33 @@ def save_circuit(circuit: Circuit, path: str | Path) -> None:
     if labels := labels_of(circuit):
         names.add(label_file.file_name(data))
         write_atomically(folder / label_file.file_name(data), LabelFile(groups=labels).encoded())
+    if (found := robustness_of(circuit)) != RobustnessFile():
+        names.add(robustness_file.file_name(data))
+        write_atomically(folder / robustness_file.file_name(data), found.encoded())
     write_atomically(folder / INDEX, data)
     _remove_others(folder, names)
 
 
+def save_robustness(folder: str | Path, measured: RobustnessFile) -> Circuit:
+    """Keep what was measured of a stored circuit; returns the circuit with it.
+
+    What an earlier measurement found and this one did not ask stays.
+
+    Raises:
+        ResultError: there is no result, or a damaged one.
+        WorkError: the folder cannot be written.
+    """
+    folder = Path(folder)
+    with guard_disk(folder), FileLock(folder / LOCK):
+        circuit = with_robustness(load_circuit(folder), measured)
+        file = folder / robustness_file.file_name(_read(folder / INDEX, LARGEST_JSON))
+        write_atomically(file, robustness_of(circuit).encoded())
+    return circuit
+
+
 def _remove_others(folder: Path, names: Collection[str]) -> None:
     """Remove files of results before this one, and what a kill left behind."""
-    for pattern in ("arrays-*.safetensors", "thumbnails-*.safetensors", "labels-*.json"):
+    for pattern in ("arrays-*.safetensors", "thumbnails-*.safetensors", "labels-*.json", "robustness-*.json"):
         for file in (*folder.glob(pattern), *folder.glob(f".{pattern}.partial")):
             if file.name not in names:
                 file.unlink(missing_ok=True)
@@ -181,7 +206,8 @@ def load_circuit(path: str | Path) -> Circuit:
         raise _damaged(folder / INDEX, _first_problem(error)) from None
     except NeurFlowError as error:
         raise _damaged(folder / INDEX, str(error).removesuffix(".")) from None
-    return with_labels(circuit, _read_labels(_label_path(folder)))
+    circuit = with_labels(circuit, _read_labels(_label_path(folder)))
+    return with_robustness(circuit, _read_robustness(folder))
 
 
 class LabelStore:
@@ -231,6 +257,20 @@ def _read_labels(file: Path) -> dict[str, GroupLabel]:
                 f"{label_file.SCHEMA_VERSION}. Upgrade neurflow, or move the file away."
             )
         return LabelFile.model_validate(content).groups
+    except ValidationError as error:
+        raise _damaged(file, _first_problem(error)) from None
+    except ValueError as error:
+        raise _damaged(file, f"not JSON: {error}") from None
+
+
+def _read_robustness(folder: Path) -> RobustnessFile:
+    """What was measured of the circuit in a folder; nothing if there is no file."""
+    file = folder / robustness_file.file_name(_read(folder / INDEX, LARGEST_JSON))
+    if not file.exists() and not file.is_symlink():
+        return RobustnessFile()
+    try:
+        content = from_json(_read(file, LARGEST_LABELS), allow_inf_nan=False)
+        return RobustnessFile.model_validate(content)
     except ValidationError as error:
         raise _damaged(file, _first_problem(error)) from None
     except ValueError as error:
