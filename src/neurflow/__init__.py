@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from neurflow.debugging.explain import debug
     from neurflow.discovery import discover
     from neurflow.errors import NeurFlowError
+    from neurflow.evaluation.evaluate import evaluate
+    from neurflow.evaluation.result import Evaluation
+    from neurflow.evaluation.settings import Settings
     from neurflow.images import Images, load_images
     from neurflow.labels.labelling import label
     from neurflow.model import Model, load_model
@@ -26,12 +29,15 @@ __version__ = "0.1.0"
 __all__ = [
     "Circuit",
     "Config",
+    "Evaluation",
     "Images",
     "Model",
     "NeurFlowError",
+    "Settings",
     "audit",
     "debug",
     "discover",
+    "evaluate",
     "label",
     "load_circuit",
     "load_images",
@@ -42,12 +48,15 @@ __all__ = [
 _HOMES = {
     "Circuit": "circuit",
     "Config": "config",
+    "Evaluation": "evaluation.result",
     "Images": "images",
     "Model": "model",
     "NeurFlowError": "errors",
+    "Settings": "evaluation.settings",
     "audit": "debugging.audit",
     "debug": "debugging.explain",
     "discover": "discovery",
+    "evaluate": "evaluation.evaluate",
     "label": "labels.labelling",
     "load_circuit": "storage",
     "load_images": "images",

@@ -1,0 +1,77 @@
+"""Effect of ``k``: how many of the ``τ`` core neurons stay the same as at ``k`` = 50?"""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from neurflow.core_neurons import core_neurons
+from neurflow.errors import RequestError
+from neurflow.evaluation.laboratory import Laboratory
+from neurflow.evaluation.result import Chart, Row, Table
+from neurflow.evaluation.statistics import mean_interval
+from neurflow.evidence import Interval
+
+
+class KRow(Row):
+    """One layer and k."""
+
+    layer: str = Field(description="layer of the target neurons")
+    k: int = Field(description="crops in V_a")
+    neurons: int = Field(description="target neurons sampled")
+    same: Interval = Field(description="core neurons that are the same as at the reference k")
+    tau: int = Field(description="τ, core neurons of each target")
+
+
+def effect_of_k(lab: Laboratory) -> Table[KRow]:
+    """Core neurons shared with those at the reference ``k``.
+
+    Raises:
+        RequestError: there are too few crops for the reference, or for any other ``k``.
+    """
+    settings, tau = lab.settings, lab.circuit.config.tau
+    crops = len(lab.scoring)
+    fitting = [k for k in settings.ks if k <= crops]
+    if settings.k_reference > crops or not fitting:
+        raise RequestError(
+            f"The effect of k is told against k={settings.k_reference}, and there are {crops} crops "
+            f"of {len(lab.scoring.crops.chosen)} images. Give more images, or a smaller k_reference."
+        )
+    notes = []
+    if len(fitting) < len(settings.ks):
+        left_out = ", ".join(str(k) for k in settings.ks if k > crops)
+        notes.append(f"k = {left_out} left out: there are {crops} crops only.")
+    rows = []
+    for upper in lab.uppers:
+        reference = core_sets(lab, upper, settings.k_reference)
+        for k in fitting:
+            shared = [
+                len(np.intersect1d(one, other))
+                for one, other in zip(core_sets(lab, upper, k), reference, strict=True)
+            ]
+            rows.append(
+                KRow(
+                    layer=upper,
+                    k=k,
+                    neurons=len(shared),
+                    same=mean_interval(shared, settings),
+                    tau=min(tau, lab.scoring.segment(upper).lower.neurons),
+                )
+            )
+    return Table(
+        protocol="k",
+        title="Effect of k",
+        question=f"How many of the τ={tau} core neurons are those of k = {settings.k_reference}. "
+        "Near τ means that k hardly matters.",
+        chart=Chart(x="k", y=("same",), series=("layer",), y_label="same core neurons", line=True),
+        rows=tuple(rows),
+        notes=tuple(notes),
+    )
+
+
+def core_sets(lab: Laboratory, upper: str, k: int) -> list[np.ndarray]:
+    """S_a of each sampled target with a concept of ``k`` crops."""
+    return [
+        core_neurons(scores, lab.circuit.config.tau)
+        for scores in lab.importance(upper, "integrated_gradients", k)
+    ]

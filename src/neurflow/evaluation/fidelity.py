@@ -1,0 +1,288 @@
+"""Fidelity of core neurons: does the class need them, and are they enough?
+
+1. Take the core neurons of a layer, in the circuit of ``τ`` = 4, 8, 16.
+2. *Masking*: ablate them; the class's accuracy should fall. *Retaining*: ablate all others; it should
+   stay. At a single layer, and at all layers from the top down to it.
+3. Do the same with random sets of equal size, and with sets matched in mean activation.
+
+Completeness is the same for the neurons of NeurFlow and as many of NeuronMCT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from neurflow.core_neurons import core_neurons
+from neurflow.debugging.masking import matched_sets
+from neurflow.errors import RequestError
+from neurflow.evaluation.laboratory import Laboratory
+from neurflow.evaluation.result import Chart, Row, Table
+from neurflow.evaluation.settings import Ablation
+from neurflow.evaluation.statistics import mean_interval
+from neurflow.evaluation.subjects import Neurons, Subjects, circuit_at, drawn_like
+from neurflow.evidence import Interval
+
+Scope = Literal["single", "down to it"]
+Mode = Literal["masking", "retaining"]
+MODES: tuple[Mode, ...] = ("masking", "retaining")
+SCOPES: tuple[Scope, ...] = ("single", "down to it")
+
+
+class FidelityRow(Row):
+    """One way to mask or retain core neurons."""
+
+    layer: str = Field(description="layer of the neurons")
+    scope: Scope = Field(description="this layer alone, or all from the top down to it")
+    mode: Mode = Field(description="core neurons ablated, or all others")
+    tau: int = Field(description="τ of the circuit")
+    ablation: Ablation = Field(description="what takes their place")
+    kept: float = Field(description="core neurons as a share of the layer's")
+    before: float = Field(description="accuracy on the class without ablation")
+    core: Interval = Field(description="accuracy with the core neurons masked, or retained")
+    random: Interval = Field(description="with random sets of equal size")
+    matched: Interval | None = Field(description="with sets matched in mean activation")
+
+
+class CompletenessRow(Row):
+    """One method's neurons, masked or retained."""
+
+    method: str = Field(description="what chose the neurons")
+    layer: str = Field(description="layer of the neurons")
+    scope: Scope = Field(description="this layer alone, or all from the top down to it")
+    mode: Mode = Field(description="chosen neurons ablated, or all others")
+    tau: int = Field(description="τ of the circuit that says how many")
+    accuracy: Interval = Field(description="accuracy on the class")
+
+
+class AgreementRow(Row):
+    """How far two methods choose the same."""
+
+    layer: str = Field(description="layer of the neurons")
+    pair: str = Field(description="the two methods")
+    neurons: int = Field(description="neurons that each chose")
+    f1: float = Field(description="F1 of the two sets, 1 where they are the same")
+    chance: float = Field(description="what random sets of that size would have")
+
+
+def fidelity(lab: Laboratory) -> Table[FidelityRow]:
+    """Accuracy on the class with core neurons masked and retained."""
+    subjects = Subjects(lab)
+    rows = []
+    for tau in _taus(lab):
+        neurons = circuit_at(lab.circuit, tau)
+        for layers in _places(lab, neurons):
+            chosen = {name: neurons[name] for name in layers}
+            for mode in MODES:
+                for by in lab.settings.ablations:
+                    rows.append(_fidelity_row(lab, subjects, tau, chosen, mode, by))
+    return Table(
+        protocol="fidelity",
+        title="Fidelity of core neurons",
+        question="Accuracy on the class when core neurons are masked (low is good) or all others are "
+        "(high is good), against random sets of equal size.",
+        chart=Chart(
+            x="layer",
+            y=("core", "random", "matched"),
+            series=("ablation",),
+            panel="mode",
+            y_label="accuracy",
+        ),
+        rows=tuple(rows),
+        notes=(*subjects.notes, *_left_out(lab)),
+    )
+
+
+def _fidelity_row(
+    lab: Laboratory, subjects: Subjects, tau: int, chosen: Neurons, mode: Mode, by: Ablation
+) -> FidelityRow:
+    settings = lab.settings
+    layer = list(chosen)[-1]
+    widths = {name: lab.model.layer(name).neurons for name in chosen}
+    means = {name: np.array(lab.circuit.layer(name).means) for name in chosen}
+    random = drawn_like(chosen, widths, settings.random_sets, settings.seed)
+    matched = (
+        matched_sets(means, chosen, settings.matched_sets, settings.seed)
+        if all(map(len, means.values()))
+        else []
+    )
+    sets = [chosen, *random, *matched]
+    scope: Scope = "single" if len(chosen) == 1 else "down to it"
+    lab.progress.start(f"{mode} {layer}, {scope}, τ={tau}, {by}", len(sets) * len(subjects))
+    name = f"fidelity {tau} {list(chosen)} {mode} {by}"
+    right = _answers(lab, subjects, sets, by, mode, name)
+    split = 2 + len(random)
+    return FidelityRow(
+        layer=layer,
+        scope=scope,
+        mode=mode,
+        tau=tau,
+        ablation=by,
+        kept=len(chosen[layer]) / widths[layer],
+        before=float(right[0].mean()),
+        core=mean_interval(right[1], settings),
+        random=mean_interval(right[2:split].mean(0), settings),
+        matched=mean_interval(right[split:].mean(0), settings) if matched else None,
+    )
+
+
+def completeness(lab: Laboratory) -> Table[CompletenessRow]:
+    """The same for the circuit's neurons, as many of NeuronMCT, and as many random ones."""
+    subjects = Subjects(lab)
+    rows = []
+    for tau in _taus(lab):
+        neurons = circuit_at(lab.circuit, tau)
+        for layers in _places(lab, neurons):
+            ours = {name: neurons[name] for name in layers}
+            mct = {n: _first(_target_scores(lab, n, "neuron_mct"), len(ours[n])) for n in layers}
+            widths = {name: lab.model.layer(name).neurons for name in layers}
+            random = drawn_like(ours, widths, lab.settings.random_sets, lab.settings.seed)
+            scope: Scope = "single" if len(layers) == 1 else "down to it"
+            for mode in MODES:
+                lab.progress.start(
+                    f"completeness, {mode} {layers[-1]}, τ={tau}",
+                    (2 + len(random)) * len(subjects),
+                )
+                name = f"completeness {tau} {layers} {mode}"
+                right = _answers(lab, subjects, [ours, mct, *random], "zero", mode, name)
+                for method, accuracy in (
+                    ("NeurFlow", right[1]),
+                    ("NeuronMCT", right[2]),
+                    ("random", right[3:].mean(0)),
+                ):
+                    rows.append(
+                        CompletenessRow(
+                            method=method,
+                            layer=layers[-1],
+                            scope=scope,
+                            mode=mode,
+                            tau=tau,
+                            accuracy=mean_interval(accuracy, lab.settings),
+                        )
+                    )
+    return Table(
+        protocol="completeness",
+        title="Completeness against NeuronMCT",
+        question="Accuracy on the class when the neurons of each method, equally many in each layer, "
+        "are zeroed (low is good) or all others are (high is good).",
+        chart=Chart(
+            x="layer",
+            y=("accuracy",),
+            series=("method",),
+            panel="mode",
+            y_label="accuracy",
+        ),
+        rows=tuple(rows),
+        notes=(*subjects.notes, *_left_out(lab)),
+    )
+
+
+def overlap_of_methods(lab: Laboratory) -> Table[AgreementRow]:
+    """Pairwise F1 of the neurons of NeurFlow, NeuronMCT and NeuCEPT, equally many in each layer."""
+    rows, notes = [], []
+    for layer in reversed(lab.circuit.layers[:-1]):
+        chosen = {"NeurFlow": sorted(layer.neurons)}
+        width = lab.model.layer(layer.name).neurons
+        for method, title in (("neuron_mct", "NeuronMCT"), ("knockoff", "NeuCEPT")):
+            try:
+                scores = _target_scores(lab, layer.name, method)
+            except RequestError as error:
+                notes.append(f"{title}: {error}")
+                continue
+            chosen[title] = _first(scores, len(layer.neurons))
+        titles = list(chosen)
+        for i, one in enumerate(titles):
+            for other in titles[i + 1 :]:
+                rows.append(
+                    AgreementRow(
+                        layer=layer.name,
+                        pair=f"{one} – {other}",
+                        neurons=len(layer.neurons),
+                        f1=f1(chosen[one], chosen[other]),
+                        chance=len(layer.neurons) / width,
+                    )
+                )
+    return Table(
+        protocol="overlap",
+        title="Overlap of methods",
+        question="How far NeurFlow, NeuronMCT and NeuCEPT (knockoff filter, against the explained "
+        "output) choose the same neurons, where each may choose as many. Compare with chance.",
+        chart=Chart(x="layer", y=("f1",), series=("pair",), y_label="F1"),
+        rows=tuple(rows),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def f1(one: Sequence[int], other: Sequence[int]) -> float:
+    """F1 of two sets: ``2 |A ∩ B| / (|A| + |B|)``."""
+    return 2 * len(set(one) & set(other)) / (len(one) + len(other))
+
+
+def _target_scores(lab: Laboratory, layer: str, method: str) -> np.ndarray:
+    """``[neuron]`` importance for the explained output."""
+    bench, config = lab.scoring, lab.circuit.config
+    return np.array(
+        lab.kept(
+            f"target {layer} {method}",
+            lambda: bench.scores_of_target(method, layer, config).tolist(),
+        )
+    )
+
+
+def _first(scores: np.ndarray, count: int) -> list[int]:
+    chosen: list[int] = sorted(core_neurons(scores, count).tolist())
+    return chosen
+
+
+def _answers(
+    lab: Laboratory,
+    subjects: Subjects,
+    sets: Sequence[Neurons],
+    by: Ablation,
+    mode: Mode,
+    name: str,
+) -> np.ndarray:
+    """``[1 + set, picture]`` whether the class is the answer; the first row without ablation."""
+    return np.array(
+        lab.kept(
+            name,
+            lambda: subjects.answers(sets, by, keep=mode == "retaining")[0].astype(int).tolist(),
+        )
+    )
+
+
+def _taus(lab: Laboratory) -> list[int]:
+    """τ that the circuit can serve.
+
+    Raises:
+        RequestError: none of them.
+    """
+    fitting = [tau for tau in lab.settings.fidelity_taus if tau <= lab.circuit.config.tau]
+    if not fitting:
+        raise RequestError(
+            f"The circuit has τ={lab.circuit.config.tau}, and the smallest asked for is "
+            f"{min(lab.settings.fidelity_taus)}. Discover it with a larger --tau."
+        )
+    return fitting
+
+
+def _left_out(lab: Laboratory) -> list[str]:
+    tau = lab.circuit.config.tau
+    large = [str(t) for t in lab.settings.fidelity_taus if t > tau]
+    return [f"τ = {', '.join(large)} left out: the circuit has τ={tau}."] if large else []
+
+
+def _places(lab: Laboratory, neurons: Mapping[str, object]) -> list[list[str]]:
+    """Each layer by itself, then each with all above it; from the top down.
+
+    Raises:
+        RequestError: there is no layer below the target.
+    """
+    names = list(neurons)
+    if lab.settings.layers:
+        below = {u: lower for lower, u in zip(lab.names, lab.names[1:], strict=False)}
+        names = [name for name in names if name in {below[u] for u in lab.uppers}]
+    return [[name] for name in names] + [names[: i + 1] for i in range(1, len(names))]

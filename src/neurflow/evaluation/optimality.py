@@ -1,0 +1,109 @@
+"""Optimality: do the ``τ`` core neurons change a neuron's concept more than other sets of ``τ`` would?
+
+1. Sample target neurons of each layer; take the ``τ`` lower neurons of largest mean ``|IG|``.
+2. Ablate them, and see how much of ``V_a`` is left: the overlap of the top-``k`` sets.
+3. Do the same with random sets of ``τ``, and with random sets matched in mean activation.
+4. Tell the mean difference with its 99 % interval, and the share of random sets that beat the core set
+   (an equal overlap counts half).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from neurflow.core_neurons import core_neurons
+from neurflow.debugging.masking import matched_neurons
+from neurflow.evaluation.ablation import overlaps, random_sets
+from neurflow.evaluation.laboratory import Laboratory
+from neurflow.evaluation.result import Chart, Row, Table
+from neurflow.evaluation.settings import Ablation
+from neurflow.evaluation.statistics import mean_interval
+from neurflow.evidence import Interval
+
+
+class OptimalityRow(Row):
+    """One layer, τ and ablation."""
+
+    layer: str = Field(description="layer of the target neurons")
+    tau: int = Field(description="τ, neurons ablated in the layer below")
+    ablation: Ablation = Field(description="what takes their place")
+    neurons: int = Field(description="target neurons sampled")
+    core: Interval = Field(description="overlap of top-k left by the core sets")
+    random: Interval = Field(description="left by random sets of τ")
+    matched: Interval | None = Field(description="left by sets matched in mean activation")
+    difference: Interval = Field(description="core less random, 99 % interval over neurons")
+    beaten: float = Field(description="share of random sets that beat the core set")
+    beaten_matched: float | None = Field(description="share of matched sets that beat it")
+
+
+def optimality(lab: Laboratory) -> Table[OptimalityRow]:
+    """Overlap of top-k after ablating core neurons against sets of equal size."""
+    settings = lab.settings
+    rows, notes = [], []
+    for upper in lab.uppers:
+        width = lab.trial.segment(upper).lower.neurons
+        for tau in settings.taus:
+            if tau >= width:
+                notes.append(f"{upper}: τ={tau} leaves none of the {width} neurons below out.")
+                continue
+            rows += [measure(lab, upper, tau, by) for by in settings.ablations]
+    return Table(
+        protocol="optimality",
+        title="Optimality of core neurons",
+        question="How much of a neuron's top-k crops stays when its τ core neurons are ablated, "
+        "against random sets of τ and sets matched in mean activation. "
+        "Lower is better; a good method is rarely beaten.",
+        chart=Chart(
+            x="layer",
+            y=("core", "random", "matched"),
+            series=("ablation",),
+            panel="tau",
+            y_label="overlap of top-k",
+        ),
+        rows=tuple(rows),
+        notes=tuple(notes),
+    )
+
+
+def measure(lab: Laboratory, upper: str, tau: int, by: Ablation) -> OptimalityRow:
+    """The row of one layer."""
+    settings, targets = lab.settings, lab.sampled(upper)
+    lower = lab.trial.segment(upper).lower
+    cores = [core_neurons(scores, tau).tolist() for scores in lab.importance(upper)]
+    core = np.diag(overlaps(lab, upper, cores, by, f"core sets of {tau}"))
+    sets = random_sets(lower.neurons, tau, settings.random_sets, settings.seed)
+    random = overlaps(lab, upper, sets, by, f"random sets of {tau}")
+    matched = matched_overlaps(lab, upper, cores, by)
+    return OptimalityRow(
+        layer=upper,
+        tau=tau,
+        ablation=by,
+        neurons=len(targets),
+        core=mean_interval(core, settings),
+        random=mean_interval(random.mean(0), settings),
+        matched=None if matched is None else mean_interval(matched.mean(0), settings),
+        difference=mean_interval(core - random.mean(0), settings, level=0.99),
+        beaten=beaten(core, random),
+        beaten_matched=None if matched is None else beaten(core, matched),
+    )
+
+
+def matched_overlaps(
+    lab: Laboratory, upper: str, cores: list[list[int]], by: Ablation
+) -> np.ndarray | None:
+    """``[set, target]`` overlap left by sets matched to each core set; None if none can be drawn."""
+    settings, bench = lab.settings, lab.trial
+    phi = bench.means(bench.segment(upper).lower.name)
+    drawn = [matched_neurons(phi, c, settings.matched_sets, settings.seed) for c in cores]
+    count = min(map(len, drawn), default=0)
+    if not count:
+        return None
+    flat = [members for of_target in drawn for members in of_target[:count]]
+    found = overlaps(lab, upper, flat, by, "matched sets").reshape(len(cores), count, -1)
+    return np.stack([found[i, :, i] for i in range(len(cores))], axis=1)
+
+
+def beaten(core: np.ndarray, sets: np.ndarray) -> float:
+    """Share of ``sets`` ``[set, target]`` that leave less than ``core`` ``[target]``; ties half."""
+    return float(np.mean((sets < core) + 0.5 * (sets == core)))

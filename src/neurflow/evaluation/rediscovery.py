@@ -1,0 +1,155 @@
+"""The circuit found again on other crops of the same concept set, without running the network again.
+
+The steps of ``discovery``, on pooled activations and feature maps that a ``Bench`` has: concepts, core
+neurons and weights from the target down; then groups and their interactions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from neurflow.activations import blocks, top_crops
+from neurflow.circuit import Circuit, Member
+from neurflow.concepts import Concept, concept
+from neurflow.config import Config
+from neurflow.core_neurons import Core, select_core
+from neurflow.crops import CropSet
+from neurflow.errors import RequestError
+from neurflow.evaluation.laboratory import Bench
+from neurflow.groups import Groups, group_interactions, neuron_groups
+
+Edge = tuple[str, str]
+"""ids of the upper and the lower group"""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What two circuits are compared by.
+
+    Attributes:
+        cores: layer → neuron → S_a.
+        groups: layer → members of each group.
+        meanings: layer → neuron → crop → semantic group.
+        edges: W(G, H).
+    """
+
+    cores: Mapping[str, Mapping[int, Sequence[int]]]
+    groups: Mapping[str, Groups]
+    meanings: Mapping[str, Mapping[int, Mapping[int, int]]]
+    edges: Mapping[Edge, float]
+
+    def group_of(self, layer: str) -> dict[Member, int]:
+        """Number of the group that each (neuron, semantic group) pair is in."""
+        return {
+            member: number for number, group in enumerate(self.groups[layer]) for member in group
+        }
+
+
+def as_found(circuit: Circuit, crops: CropSet) -> Found:
+    """A circuit in the form that is compared."""
+    return Found(
+        cores={
+            layer.name: {a: neuron.core_neurons for a, neuron in layer.neurons.items()}
+            for layer in circuit.layers
+        },
+        groups={layer.name: [group.members for group in layer.groups] for layer in circuit.layers},
+        meanings={
+            layer.name: {
+                a: {
+                    crops.number(neuron.crops[position]): i
+                    for i, part in enumerate(neuron.semantic_groups)
+                    for position in part.crops
+                }
+                for a, neuron in layer.neurons.items()
+            }
+            for layer in circuit.layers
+        },
+        edges={(edge.upper, edge.lower): edge.weight for edge in circuit.edges},
+    )
+
+
+def rediscover(bench: Bench, numbers: np.ndarray, config: Config) -> Found:
+    """The circuit of the same target on some crops.
+
+    Args:
+        bench: the concept set.
+        numbers: ``[crop]`` of it, repeats allowed.
+        config: of the circuit.
+
+    Raises:
+        RequestError: fewer crops than k.
+    """
+    if len(numbers) < config.k:
+        raise RequestError(
+            f"k={config.k} is more than the {len(numbers)} crops of a part of the images. "
+            "Give more images, or a circuit of smaller k."
+        )
+    concepts: dict[str, dict[int, Concept]] = {}
+    cores: dict[str, dict[int, Core]] = {}
+    targets = {bench.target.neuron}
+    for segment in bench.segments:
+        lower, upper = segment.lower.name, segment.upper.name
+        concepts[upper] = _concepts(bench, numbers, upper, lower, targets, config)
+        scores = bench.scores("integrated_gradients", upper, concepts[upper], config)
+        cores[upper] = {a: select_core(each, config.tau) for a, each in scores.items()}
+        targets = {s for core in cores[upper].values() for s in core.importance}
+    first = bench.names[0]
+    concepts[first] = _concepts(bench, numbers, first, first, targets, config)
+    groups = {name: neuron_groups(concepts[name], config) for name in bench.names}
+    return Found(
+        cores={
+            name: {a: tuple(core.importance) for a, core in cores.get(name, {}).items()}
+            for name in bench.names
+        },
+        groups=groups,
+        meanings={
+            name: {
+                a: dict(zip(found.crops.tolist(), found.meaning.tolist(), strict=True))
+                for a, found in concepts[name].items()
+            }
+            for name in bench.names
+        },
+        edges=_edges(bench, groups, concepts, cores, config),
+    )
+
+
+def _concepts(
+    bench: Bench, numbers: np.ndarray, layer: str, previous: str, targets: set[int], config: Config
+) -> dict[int, Concept]:
+    neurons = sorted(targets)
+    phi = np.asarray(bench.activations[layer])[numbers]
+    chosen, values = top_crops(
+        blocks(phi, neurons, bench.minus(layer)),
+        config.k,
+        images=bench.crops.image_of(numbers),
+        per_image=config.crops_per_image,
+    )
+    return {
+        a: concept(numbers[row], active, bench.activations[previous], config)
+        for a, row, active in zip(neurons, chosen, values, strict=True)
+    }
+
+
+def _edges(
+    bench: Bench,
+    groups: Mapping[str, Groups],
+    concepts: Mapping[str, Mapping[int, Concept]],
+    cores: Mapping[str, Mapping[int, Core]],
+    config: Config,
+) -> dict[Edge, float]:
+    found = {}
+    for position, (lower, upper) in enumerate(pairwise(bench.names)):
+        weights = group_interactions(
+            groups[upper],
+            groups[lower],
+            (concepts[upper], concepts[lower]),
+            cores[upper],
+            bench.activations[bench.names[max(position - 1, 0)]],
+            config,
+        )
+        found |= {(f"{upper}/{g}", f"{lower}/{h}"): weight for (g, h), weight in weights.items()}
+    return found

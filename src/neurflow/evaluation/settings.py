@@ -1,0 +1,105 @@
+"""How thoroughly to measure: every setting of the experiments once, with the published values."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from neurflow.errors import RequestError
+
+Positive = Annotated[int, Ge(1)]
+Several = Annotated[tuple[Positive, ...], Field(min_length=1)]
+Ablation = Literal["zero", "mean", "resample"]
+"""what takes the place of an ablated neuron: nothing, its mean over D, or its values on another crop"""
+
+
+class Settings(BaseModel):
+    """Settings of all protocols; frozen. A value out of range raises ``RequestError``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    neurons: Positive = Field(10, description="target neurons sampled of each layer")
+    images: Positive | None = Field(
+        None, description="ablate on the crops of so many images at most; None: of all"
+    )
+    layers: tuple[str, ...] | None = Field(
+        None, description="layers of target neurons to measure; None: all but the lowest"
+    )
+    ablations: tuple[Ablation, ...] = Field(
+        ("zero", "mean", "resample"), min_length=1, description="ways to ablate; published: zero"
+    )
+    random_sets: Positive = Field(100, description="random sets of neurons to compare with")
+    matched_sets: Annotated[int, Ge(0)] = Field(
+        20, description="random sets matched in mean activation, for each core set"
+    )
+    taus: Several = Field((10, 30, 50), description="τ of optimality")
+    fidelity_taus: Several = Field((4, 8, 16), description="τ of fidelity and completeness")
+    weight_sets: Positive = Field(500, description="random sets of each size, for weights")
+    set_sizes: Several = Field((1, 5, 10, 20, 50), description="m: sizes of these sets")
+    single_neurons: Positive | None = Field(
+        None, description="single neurons tried for m = 1 at most; None: all"
+    )
+    methods: tuple[str, ...] = Field(
+        (
+            "integrated_gradients",
+            "smoothgrad",
+            "guided_backprop",
+            "gradient_shap",
+            "knockoff",
+            "input_x_gradient",
+            "gradient",
+        ),
+        min_length=1,
+        description="attribution methods compared",
+    )
+    norm_top: Positive = Field(16, description="largest set of IG against weight norm")
+    ks: Several = Field((10, 30, 50, 70, 90, 110, 130, 150, 170, 190), description="k tried")
+    k_reference: Positive = Field(50, description="k that core neurons are compared with")
+    steps: Several = Field((8, 16, 32, 50), description="N whose completeness error is told")
+    resamples: Positive = Field(10, description="bootstrap resamples of the images, for stability")
+    splits: Annotated[int, Ge(0)] = Field(2, description="pairs of disjoint halves, for stability")
+    permutations: Positive = Field(2000, description="permutations, for significance")
+    sizes: tuple[Annotated[float, Gt(0), Le(1)], ...] = Field(
+        (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+        min_length=2,
+        description="shares of each layer's neurons kept, for faithfulness",
+    )
+    subjects: Positive = Field(200, description="pictures whose answers are counted at most")
+    bootstrap: Positive = Field(2000, description="resamples behind each interval")
+    seed: int = Field(0, ge=0, description="seed of everything random")
+
+    def __init__(self, **values: object) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, e['loc']))}={e['input']!r}: {e['msg']}" for e in error.errors()
+            )
+            raise RequestError(f"Not valid Settings: {problems}.") from None
+
+
+QUICK = Settings(
+    neurons=3,
+    images=5,
+    ablations=("zero", "mean", "resample"),
+    random_sets=10,
+    matched_sets=2,
+    taus=(4, 8),
+    fidelity_taus=(4, 16),
+    weight_sets=20,
+    set_sizes=(1, 5),
+    single_neurons=20,
+    methods=("integrated_gradients", "gradient", "input_x_gradient", "guided_backprop"),
+    norm_top=8,
+    ks=(10, 50, 90),
+    steps=(8, 50),
+    resamples=2,
+    splits=1,
+    permutations=500,
+    sizes=(0.05, 0.2, 0.5, 1.0),
+    subjects=20,
+    bootstrap=500,
+)
+"""minutes on a real network, seconds on the demo's; figures are rough"""

@@ -1,0 +1,168 @@
+"""Significance of group edges: could ``W(G, H)`` come from pairs dealt to groups at random?
+
+1. What each (neuron, semantic group) pair of the lower layer contributes to each upper group is fixed.
+2. Deal the lower layer's pairs to groups of the same sizes at random, many times.
+3. The p-value of an edge: how often ``|W|`` is as large, the observed deal counted with the others.
+4. Of many edges some are significant by chance: the share that survives a false-discovery rate of 5 %
+   (Benjamini & Hochberg 1995) is told with the plain one.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from pydantic import Field
+from scipy.stats import false_discovery_control
+
+from neurflow.circuit import Circuit, CircuitLayer, Member
+from neurflow.crops import CropSet
+from neurflow.evaluation.laboratory import Laboratory
+from neurflow.evaluation.result import Chart, Row, Table
+from neurflow.groups import meaning_shares
+from neurflow.robustness_file import EdgeRobustness, RobustnessFile
+
+LEVEL = 0.05
+
+
+class SignificanceRow(Row):
+    """The edges between two layers."""
+
+    layer: str = Field(description="upper layer")
+    lower: str = Field(description="lower layer")
+    edges: int = Field(description="edges between their groups")
+    significant: float = Field(description="share of edges with p < 0.05")
+    discovered: float = Field(description="share at a false-discovery rate of 5 %")
+    weight: float = Field(description="share of absolute weight that these carry")
+
+
+def significance(lab: Laboratory) -> Table[SignificanceRow]:
+    """p-values of all edges against a random deal of the lower layer's pairs."""
+    rows, edges = [], []
+    bench, circuit = lab.own, lab.circuit
+    lab.progress.start("permutations", len(circuit.layers) - 1)
+    for position, (lower, upper) in enumerate(pairwise(circuit.layers)):
+        previous = bench.activations[lab.names[max(position - 1, 0)]]
+        given = contributions(circuit, upper, lower, previous, bench.crops)
+        p = p_values(
+            given, memberships(circuit, lower), lab.settings.permutations, lab.settings.seed
+        )
+        own = [e for e in circuit.edges if e.upper.rpartition("/")[0] == upper.name]
+        values = np.array([p[_number(e.upper), _number(e.lower)] for e in own])
+        edges += [
+            EdgeRobustness(upper=e.upper, lower=e.lower, significance=float(v))
+            for e, v in zip(own, values, strict=True)
+        ]
+        lab.progress.advance()
+        if own:
+            discovered = false_discovery_control(values) < LEVEL
+            weight = np.abs([e.weight for e in own])
+            rows.append(
+                SignificanceRow(
+                    layer=upper.name,
+                    lower=lower.name,
+                    edges=len(own),
+                    significant=float((values < LEVEL).mean()),
+                    discovered=float(discovered.mean()),
+                    weight=float(weight[discovered].sum() / weight.sum()),
+                )
+            )
+    return Table(
+        protocol="significance",
+        title="Significance of group edges",
+        question="Share of edges whose weight is larger than when the lower layer's (neuron, meaning) "
+        "pairs are dealt to groups at random. Groups that act as one stand out; an edge that does not "
+        "says no more than the size of its groups.",
+        chart=Chart(x="layer", y=("significant", "discovered", "weight"), y_label="share"),
+        rows=tuple(reversed(rows)),
+        robustness=RobustnessFile(edges=tuple(edges)),
+    )
+
+
+def contributions(
+    circuit: Circuit,
+    upper: CircuitLayer,
+    lower: CircuitLayer,
+    previous: np.ndarray,
+    crops: CropSet,
+) -> np.ndarray:
+    """What each column contributes to each upper group.
+
+    Returns:
+        ``[upper group, member of the lower layer]`` where weights are split among meanings;
+        ``[upper group, lower neuron]`` where groups get the whole weight.
+    """
+    config = circuit.config
+    column = {name: i for i, name in enumerate(columns(circuit, lower))}
+    given = np.zeros((len(upper.groups), len(column)))
+    for g, group in enumerate(upper.groups):
+        scale = 1 / len(group.members) if config.aggregation == "mean" else 1.0
+        for a, i in group.members:
+            neuron = upper.neurons[a]
+            part = neuron.semantic_groups[i]
+            numbers = [crops.number(neuron.crops[position]) for position in part.crops]
+            points = np.asarray(previous[numbers])
+            for s, weight in part.weights.items():
+                if config.sharing == "published":
+                    given[g, column[s]] += scale * weight
+                    continue
+                vectors = np.array(
+                    [each.concept_vector for each in lower.neurons[s].semantic_groups]
+                )
+                for j, share in enumerate(meaning_shares(points, vectors)):
+                    given[g, column[Member(s, j)]] += scale * weight * share
+    return given
+
+
+def columns(circuit: Circuit, layer: CircuitLayer) -> list[Member] | list[int]:
+    """What contributes: members in the order of the groups, or neurons."""
+    if circuit.config.sharing == "published":
+        return sorted(layer.neurons)
+    return [member for group in layer.groups for member in group.members]
+
+
+class Memberships:
+    """Which columns belong to which group, and how that looks when members are dealt anew.
+
+    Args:
+        groups: ``[member]`` number of the group.
+        columns: ``[member]`` column that the member stands in.
+        width: number of columns.
+    """
+
+    def __init__(self, groups: np.ndarray, columns: np.ndarray, width: int) -> None:
+        self.groups, self.columns, self.width = groups, columns, width
+
+    def matrix(self, groups: np.ndarray | None = None) -> np.ndarray:
+        """``[column, group]`` 1 where the group holds the column."""
+        groups = self.groups if groups is None else groups
+        found = np.zeros((self.width, int(self.groups.max()) + 1))
+        found[self.columns, groups] = 1
+        return found
+
+
+def memberships(circuit: Circuit, layer: CircuitLayer) -> Memberships:
+    """Of a layer of a circuit."""
+    column = {name: i for i, name in enumerate(columns(circuit, layer))}
+    published = circuit.config.sharing == "published"
+    pairs = [(g, m) for g, group in enumerate(layer.groups) for m in group.members]
+    return Memberships(
+        np.array([g for g, _ in pairs]),
+        np.array([column[m.neuron if published else m] for _, m in pairs]),
+        len(column),
+    )
+
+
+def p_values(given: np.ndarray, members: Memberships, permutations: int, seed: int) -> np.ndarray:
+    """``[upper group, lower group]`` two-sided p-value of each weight."""
+    rng = np.random.default_rng(seed)
+    observed = np.abs(given @ members.matrix())
+    as_large = np.ones_like(observed)
+    for _ in range(permutations):
+        dealt = np.abs(given @ members.matrix(rng.permutation(members.groups)))
+        as_large += dealt >= observed - 1e-12
+    return np.asarray(as_large / (permutations + 1))
+
+
+def _number(id: str) -> int:
+    return int(id.rpartition("/")[2])

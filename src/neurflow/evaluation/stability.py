@@ -1,0 +1,223 @@
+"""Stability: is the circuit the same when the images are others of the same kind?
+
+1. Find the circuit again on bootstrap resamples of its images, and compare with it; find it on two
+   disjoint halves, and compare these.
+2. Core sets: Jaccard of ``S_a`` over the target neurons that both have, and of the layer's neurons.
+3. Groups: adjusted Rand index over the (neuron, crop) pairs that both have, a pair's label being the
+   group of the meaning that the crop belongs to.
+4. Edges: each group is matched with the group of the other circuit whose neurons are most like its own
+   (Jaccard); Spearman's correlation of ``W(G, H)`` with the weight between the matches, 0 if none.
+5. For single groups and edges of the circuit: the matching Jaccard (clusterwise stability, Hennig
+   2007), and how often the matching edge has the same sign.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from math import comb
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from neurflow.circuit import Circuit, Member
+from neurflow.errors import RequestError
+from neurflow.evaluation.laboratory import Laboratory
+from neurflow.evaluation.rediscovery import Found, as_found, rediscover
+from neurflow.evaluation.result import Chart, Row, Table
+from neurflow.evaluation.statistics import correlation, jaccard, mean_interval
+from neurflow.evidence import Interval
+from neurflow.robustness_file import EdgeRobustness, RobustnessFile
+
+
+class StabilityRow(Row):
+    """One layer under one way of choosing other images."""
+
+    images: str = Field(description="bootstrap resamples, or disjoint halves")
+    layer: str = Field(description="layer")
+    comparisons: int = Field(description="pairs of circuits compared")
+    core: Interval | None = Field(
+        description="Jaccard of core sets, mean over targets; None at l_0"
+    )
+    neurons: Interval = Field(description="Jaccard of the layer's neurons")
+    groups: Interval = Field(description="adjusted Rand index of groups")
+    edges: Interval | None = Field(description="rank correlation of edges to the layer below")
+
+
+def stability(lab: Laboratory) -> Table[StabilityRow]:
+    """Agreement of the circuit with those on resampled images, and of those on disjoint halves."""
+    bench, settings = lab.own, lab.settings
+    if len(lab.circuit.images) < 2:
+        raise RequestError(
+            "Stability needs at least two images, and the circuit was made from one."
+        )
+    rng = np.random.default_rng(settings.seed)
+    images = len(bench.crops.chosen)
+    draws = [rng.integers(0, images, images) for _ in range(settings.resamples)]
+    halves = [
+        np.split(rng.permutation(images)[: images // 2 * 2], 2) for _ in range(settings.splits)
+    ]
+    known = as_found(lab.circuit, bench.crops)
+
+    def found(chosen: np.ndarray) -> Found:
+        numbers = np.concatenate([bench.crops.of_image(i) for i in sorted(chosen.tolist())])
+        return rediscover(bench, numbers, lab.circuit.config)
+
+    resampled = []
+    for number, chosen in enumerate(draws):
+        lab.progress.note(f"Resample {number + 1} of {len(draws)}.")
+        resampled.append(
+            lab.kept(f"resample {number}", lambda c=chosen: compare(known, found(c), lab.names))
+        )
+    split = []
+    notes = []
+    for number, (one, other) in enumerate(halves):
+        lab.progress.note(f"Halves {number + 1} of {len(halves)}.")
+        try:
+            split.append(
+                lab.kept(
+                    f"halves {number}",
+                    lambda a=one, b=other: compare(found(a), found(b), lab.names),
+                )
+            )
+        except RequestError as error:
+            notes.append(f"No disjoint halves: {error}")
+            break
+    rows = []
+    for title, comparisons in (("resamples", resampled), ("halves", split)):
+        for layer in lab.names if comparisons else ():
+            rows.append(_row(lab, title, layer, [c["layers"][layer] for c in comparisons]))
+    return Table(
+        protocol="stability",
+        title="Stability",
+        question="Whether the circuit is found again on bootstrap resamples of its images, and the "
+        "same on disjoint halves. 1 is perfect agreement; an adjusted Rand index or correlation of 0 "
+        "is chance.",
+        chart=Chart(
+            x="layer",
+            y=("core", "neurons", "groups", "edges"),
+            panel="images",
+            y_label="agreement",
+        ),
+        rows=tuple(rows),
+        notes=tuple(notes),
+        robustness=robustness(lab.circuit, resampled),
+    )
+
+
+def _row(
+    lab: Laboratory, title: str, layer: str, found: Sequence[Mapping[str, float | None]]
+) -> StabilityRow:
+    def interval(name: str) -> Interval | None:
+        values = [value for each in found if (value := each[name]) is not None]
+        return mean_interval(values, lab.settings) if values else None
+
+    neurons, groups = interval("neurons"), interval("groups")
+    assert neurons is not None and groups is not None
+    return StabilityRow(
+        images=title,
+        layer=layer,
+        comparisons=len(found),
+        core=interval("core"),
+        neurons=neurons,
+        groups=groups,
+        edges=interval("edges"),
+    )
+
+
+def compare(one: Found, other: Found, names: Sequence[str]) -> dict[str, Any]:
+    """Agreement of two circuits, as JSON: by layer, by group and by edge of the first."""
+    matches = {name: match(one.groups[name], other.groups[name]) for name in names}
+    pairs = dict(pairwise(reversed(names)))
+    matched: dict[str, str] = {
+        f"{name}/{g}": f"{name}/{h}" for name in names for g, (h, _) in enumerate(matches[name])
+    }
+    edges = {
+        (upper, lower): (weight, other.edges.get((matched[upper], matched[lower]), 0.0))
+        for (upper, lower), weight in one.edges.items()
+    }
+    layers = {}
+    for name in names:
+        shared = [a for a in one.cores[name] if a in other.cores[name] and one.cores[name][a]]
+        weights = [w for (upper, _), w in edges.items() if upper.rpartition("/")[0] == name]
+        layers[name] = {
+            "core": float(
+                np.mean([jaccard(one.cores[name][a], other.cores[name][a]) for a in shared])
+            )
+            if shared
+            else None,
+            "neurons": jaccard(set(one.meanings[name]), set(other.meanings[name])),
+            "groups": groups_agreement(one, other, name),
+            "edges": correlation(*np.array(weights).T, rank=True)
+            if name in pairs and weights
+            else None,
+        }
+    return {
+        "layers": layers,
+        "groups": {f"{name}/{g}": s for name in names for g, (_, s) in enumerate(matches[name])},
+        "edges": [[u, lo, bool(w * v > 0)] for (u, lo), (w, v) in edges.items()],
+    }
+
+
+def match(
+    groups: Sequence[Iterable[Member]], others: Sequence[Iterable[Member]]
+) -> list[tuple[int, float]]:
+    """(number of the other group whose neurons are most like its own, Jaccard) of each group."""
+    candidates = [{a for a, _ in other} for other in others]
+    found = []
+    for group in groups:
+        likeness = [jaccard({a for a, _ in group}, candidate) for candidate in candidates]
+        best = int(np.argmax(likeness))
+        found.append((best, likeness[best]))
+    return found
+
+
+def groups_agreement(one: Found, other: Found, layer: str) -> float:
+    """Adjusted Rand index of two groupings of a layer, over (neuron, crop) pairs that both have."""
+    group, counterpart = one.group_of(layer), other.group_of(layer)
+    first, second = [], []
+    for a, meanings in one.meanings[layer].items():
+        for crop, i in meanings.items():
+            j = other.meanings[layer].get(a, {}).get(crop)
+            if j is not None:
+                first.append(group[Member(a, i)])
+                second.append(counterpart[Member(a, j)])
+    return adjusted_rand(first, second)
+
+
+def adjusted_rand(one: Sequence[Hashable], other: Sequence[Hashable]) -> float:
+    """Adjusted Rand index (Hubert & Arabie 1985) of two labellings; 1 where both are trivial."""
+
+    def pairs(counts: Iterable[int]) -> int:
+        return sum(comb(count, 2) for count in counts)
+
+    both = pairs(Counter(zip(one, other, strict=True)).values())
+    a, b = pairs(Counter(one).values()), pairs(Counter(other).values())
+    total = comb(len(one), 2)
+    expected = a * b / total if total else 0.0
+    largest = (a + b) / 2
+    return 1.0 if largest == expected else (both - expected) / (largest - expected)
+
+
+def robustness(circuit: Circuit, comparisons: Sequence[Mapping[str, Any]]) -> RobustnessFile:
+    """Stability of each group and edge of the circuit over its resamples."""
+    groups = {}
+    for layer in circuit.layers:
+        for group in layer.groups:
+            values = [found["groups"][group.id] for found in comparisons]
+            low, high = np.quantile(values, [0.05, 0.95])
+            groups[group.id] = Interval(float(np.mean(values)), float(low), float(high))
+    same = Counter((u, lo) for found in comparisons for u, lo, agrees in found["edges"] if agrees)
+    return RobustnessFile(
+        groups=groups,
+        edges=tuple(
+            EdgeRobustness(
+                upper=edge.upper,
+                lower=edge.lower,
+                stability=same[edge.upper, edge.lower] / len(comparisons),
+            )
+            for edge in circuit.edges
+        ),
+    )

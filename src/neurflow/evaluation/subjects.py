@@ -1,0 +1,168 @@
+"""The pictures whose answers are counted, with neurons of some layers ablated or kept alone.
+
+1. Held-out pictures labelled as the class, where there are any; otherwise the circuit's own, and a note
+   says so.
+2. Neurons are changed at several layers in one forward pass (``debugging.masking``).
+3. What is counted: whether the class is the answer, and the class's logit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+
+import numpy as np
+import torch
+
+from neurflow.circuit import Circuit
+from neurflow.debugging.masking import Masker
+from neurflow.debugging.reading import true_class
+from neurflow.errors import ImagesError, RequestError
+from neurflow.evaluation.ablation import mask
+from neurflow.evaluation.laboratory import Laboratory
+from neurflow.evaluation.settings import Ablation
+from neurflow.images import Images, UnreadableImage
+
+BATCH = 16
+Neurons = Mapping[str, Sequence[int]]
+"""layer → neurons of it"""
+
+
+class Subjects:
+    """Pictures of a class, ready to be asked with neurons ablated.
+
+    Raises:
+        RequestError: the target is no class, or its pictures are not at hand.
+        ImagesError: no picture of the class can be read.
+    """
+
+    def __init__(self, lab: Laboratory) -> None:
+        target, model = lab.circuit.target, lab.model
+        if target.layer != model.network.output_name or target.minus is not None:
+            raise RequestError(
+                f"This counts right answers, and {target.name!r} is no class. "
+                "Give the circuit of a class."
+            )
+        self.lab, self.model, self.target = lab, model, target.neuron
+        self.notes: list[str] = []
+        images, chosen = self._choose(lab)
+        kept = []
+        for index in chosen[: lab.settings.subjects]:
+            try:
+                kept.append(images.read(index))
+            except UnreadableImage as error:
+                self.notes.append(f"Skipped {images.refs[index].name}: {error}.")
+        if not kept:
+            raise ImagesError("None of the pictures of the class can be read.")
+        self.pixels = torch.stack(kept)
+        self._masker = lru_cache(maxsize=16)(lambda names: Masker(model, names))
+
+    def _choose(self, lab: Laboratory) -> tuple[Images, list[int]]:
+        if lab.held_out is not None:
+            labels = [true_class(ref.label, lab.model) for ref in lab.held_out.refs]
+            of_class = [i for i, label in enumerate(labels) if label == self.target]
+            if of_class:
+                self.notes.append(f"Answers on {len(of_class)} held-out pictures of the class.")
+                return lab.held_out, of_class
+            if any(label is not None for label in labels):
+                raise ImagesError(
+                    f"No held-out picture is labelled {lab.circuit.target.name!r}. "
+                    "Name its folder after the class."
+                )
+            self.notes.append("Held-out pictures carry no labels: those called the class count.")
+            return lab.held_out, list(lab.trial.crops.chosen)
+        positions = list(lab.positions)
+        assert lab.images is not None
+        self.notes.append(
+            "Answers on the circuit's own pictures; give others with --held-out for a fair figure."
+        )
+        return lab.images, positions
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @cached_property
+    def _donors(self) -> torch.Tensor:
+        """As many random crops of D: whose values ablated neurons take."""
+        crops = self.lab.scoring.crops
+        rng = np.random.default_rng(self.lab.settings.seed)
+        numbers = np.sort(rng.choice(len(crops), len(self), replace=len(self) > len(crops)))
+        pixels = crops.pixels(numbers)
+        return pixels[torch.from_numpy(rng.permutation(len(pixels)))]
+
+    def answers(
+        self, sets: Sequence[Neurons], by: Ablation, *, keep: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What becomes of the class when each set of neurons is ablated, or kept alone.
+
+        Args:
+            sets: layer → neurons; all of the same layers.
+            by: what takes the place of the ablated.
+            keep: ablate all other neurons of these layers.
+
+        Returns:
+            (whether the class is the answer, the class's logit), each ``[1 + set, picture]``; the
+            first row is without any ablation.
+        """
+        masker = self._masker(tuple(sorted(sets[0])))
+        layers = {layer.name: layer.neurons for layer in masker.layers}
+        chosen = [
+            {
+                name: sorted(set(range(count)) - set(each[name])) if keep else list(each[name])
+                for name, count in layers.items()
+            }
+            for each in sets
+        ]
+        means = (
+            {name: self.lab.circuit.layer(name).means for name in layers} if by == "mean" else {}
+        )
+        if any(not values for values in means.values()):
+            raise RequestError("The means are not in this result: make it again with discover.")
+        right = np.empty((1 + len(sets), len(self)), dtype=bool)
+        logit = np.empty(right.shape)
+        for start in range(0, len(self), BATCH):
+            part = slice(start, start + BATCH)
+            donors = masker.run(self._donors[part], [])[2] if by == "resample" else {}
+            masks = [mask(neurons, by, means, donors) for neurons in chosen]
+            before, after, _ = masker.run(self.pixels[part], masks)
+            for row, logits in enumerate([before, *after]):
+                right[row, part] = logits.argmax(1) == self.target
+                logit[row, part] = logits[:, self.target]
+            self.lab.progress.advance(len(before) * len(masks))
+        return right, logit
+
+
+def circuit_at(circuit: Circuit, tau: int) -> dict[str, list[int]]:
+    """The neurons below the target in the circuit of a smaller ``τ``, by layer, from the target down.
+
+    Core neurons are kept in order of importance, so the circuit at a smaller ``τ`` is a part of the
+    one that was found.
+
+    Raises:
+        RequestError: the circuit was found with a smaller ``τ``.
+    """
+    if tau > circuit.config.tau:
+        raise RequestError(
+            f"τ={tau} is more than the circuit's {circuit.config.tau}. "
+            f"Discover it with --tau {tau} or more."
+        )
+    found = {}
+    targets = {circuit.target.neuron}
+    for upper, lower in zip(circuit.layers[:0:-1], circuit.layers[-2::-1], strict=True):
+        targets = {s for a in targets for s in upper.neurons[a].core_neurons[:tau]}
+        found[lower.name] = sorted(targets)
+    return found
+
+
+def drawn_like(
+    neurons: Neurons, widths: Mapping[str, int], count: int, seed: int
+) -> list[dict[str, list[int]]]:
+    """``count`` random sets with as many neurons of each layer as ``neurons`` has."""
+    rng = np.random.default_rng(seed)
+    return [
+        {
+            name: sorted(rng.choice(widths[name], len(members), replace=False).tolist())
+            for name, members in neurons.items()
+        }
+        for _ in range(count)
+    ]
