@@ -35,6 +35,8 @@ from neurflow.progress import Progress, Silent
 from neurflow.storage import load_circuit, save_circuit
 from neurflow.workspace import Workspace, open_workspace
 
+SOURCE = "source"
+"""where the pictures lie, noted in the run's workspace for those who need them again"""
 PAIR = 16
 """times what a segment needs of a crop that attributing a (target, crop) pair holds at once"""
 
@@ -78,6 +80,8 @@ def discover(
     request = _request(model, images, goal, names, config, max_images)
     folder = Path(out) if out is not None else None
     with open_workspace(folder, request) as work:
+        if images.root:
+            work.write(SOURCE, {"folder": str(images.root.absolute())})
         if folder and work.read("finished"):
             progress.note(f"{folder} holds this circuit already: nothing to do.")
             return load_circuit(folder)
@@ -124,7 +128,7 @@ def discover(
         if folder:
             save_circuit(circuit, folder)
             work.write("finished", True)  # first: a kill from here on costs nothing
-            work.clear(keep=("request", "finished"))
+            work.clear(keep=("request", "finished", SOURCE))
     return circuit
 
 

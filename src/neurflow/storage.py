@@ -57,7 +57,7 @@ LARGEST_THUMBNAIL = MEBIBYTE
 LONGEST_SIDE = 1024
 """of a thumbnail, in pixels"""
 LOCK = ".labels.lock"
-EVIDENCE = {
+EVIDENCE: Any = {
     "layers": {"__all__": {"groups": {"__all__": {"evidence", "rejected", "stability"}}}},
     "edges": {"__all__": {"significance", "stability"}},
 }
@@ -169,7 +169,12 @@ def save_robustness(folder: str | Path, measured: RobustnessFile) -> Circuit:
 
 def _remove_others(folder: Path, names: Collection[str]) -> None:
     """Remove files of results before this one, and what a kill left behind."""
-    for pattern in ("arrays-*.safetensors", "thumbnails-*.safetensors", "labels-*.json", "robustness-*.json"):
+    for pattern in (
+        "arrays-*.safetensors",
+        "thumbnails-*.safetensors",
+        "labels-*.json",
+        "robustness-*.json",
+    ):
         for file in (*folder.glob(pattern), *folder.glob(f".{pattern}.partial")):
             if file.name not in names:
                 file.unlink(missing_ok=True)

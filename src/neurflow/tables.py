@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,18 @@ LABEL_COLUMNS = (
     "label_concept_auc",
 )
 """what is told of a label's evidence; figures without their intervals, chance as an AUPRC"""
+
+
+def write_records(records: Iterable[Mapping[str, Any]], path: Path) -> Path:
+    """Write flat records as CSV; folders are made.
+
+    Raises:
+        WorkError: the file cannot be written.
+    """
+    with guard_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, pd.DataFrame(list(records)).to_csv(index=False).encode())
+    return path
 
 
 def to_networkx(circuit: Circuit) -> nx.DiGraph:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import typer
 
-from neurflow.cli import audit, debug, demo, discover, label, layers, report, show
+from neurflow.cli import audit, debug, demo, discover, evaluate, label, layers, report, show
 
 app = typer.Typer(
     name="neurflow",
@@ -50,6 +50,7 @@ app.command("report")(report.report)
 app.command("label")(label.label)
 app.command("debug")(debug.debug)
 app.command("audit")(audit.audit)
+app.command("evaluate")(evaluate.evaluate)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -7,11 +7,13 @@ once, in ``neurflow.config``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from neurflow.config import Config
@@ -98,13 +100,29 @@ def names(text: str | None) -> list[str] | None:
 
 def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command an option for each field of ``Config``, in place of its ``**values``."""
+    return with_options_of(Config, "Method")(command)
+
+
+def with_options_of(
+    form: type[BaseModel], panel: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each field of a model, in place of its ``**values``."""
+    return partial(_with_options, form.model_fields, panel)
+
+
+def _with_options(
+    fields: Mapping[str, FieldInfo], panel: str, command: Callable[..., None]
+) -> Callable[..., None]:
     signature = inspect.signature(command, eval_str=True)
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     options = [
         inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(name, field)
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=_option(name, field, panel),
         )
-        for name, field in Config.model_fields.items()
+        for name, field in fields.items()
     ]
     parameters = [*own, *options]
     # typer reads both: the signature for order and defaults, the annotations for types.
@@ -115,19 +133,25 @@ def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def config_from(values: dict[str, Any]) -> Config:
     """The ``Config`` of the options that were given; ``RequestError`` for a value out of range."""
+    return Config(**given_values(Config, values))
+
+
+def given_values(form: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given, lists as lists."""
     given = {name: value for name, value in values.items() if value is not None}
     for name, value in given.items():
-        if get_origin(Config.model_fields[name].annotation) is tuple:
+        kind = form.model_fields[name].annotation
+        if any(get_origin(each) is tuple for each in (kind, *get_args(kind))):
             given[name] = names(value)
-    return Config(**given)
+    return given
 
 
-def _option(name: str, field: FieldInfo) -> Any:
+def _option(name: str, field: FieldInfo, panel: str) -> Any:
     option = typer.Option(
         f"--{name.replace('_', '-')}",
         help=f"{field.description}.",
         show_default=_shown(field.default),
-        rich_help_panel="Method",
+        rich_help_panel=panel,
     )
     return Annotated[_type(field.annotation) | None, option]
 

@@ -32,14 +32,15 @@ def demo(
     """
     with terminal(as_json, debug, resumable=True) as ui:
         import neurflow
+        from neurflow.cli._pictures_of import demo_pictures, note_source
         from neurflow.cli._summary import circuit_data, circuit_text
         from neurflow.cli.discover import what_next
         from neurflow.demo.network import LAYERS, demo_model
-        from neurflow.demo.pictures import CLASSES, SHORTCUT, dataset
+        from neurflow.demo.pictures import CLASSES, SHORTCUT
         from neurflow.report import write_report
 
         ui.note(f"Drawing {pictures} pictures of each of {len(CLASSES)} classes.")
-        drawn = [(picture.image, picture.label) for picture in dataset("test", pictures, seed)]
+        drawn = demo_pictures(pictures, seed)
         model = demo_model()
         circuit = neurflow.discover(
             model,
@@ -49,6 +50,7 @@ def demo(
             out=out,
             progress=ui.progress,
         )
+        note_source(out, {"pictures": pictures, "seed": seed})
         page = write_report(circuit, out / "report.html")
         ui.result(
             {

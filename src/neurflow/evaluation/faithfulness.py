@@ -78,7 +78,7 @@ def faithfulness(lab: Laboratory) -> Table[FaithfulnessRow]:
             x="share",
             y=("faithfulness",),
             series=("order",),
-            panel="ablation",
+            panel=("ablation",),
             y_label="faithfulness",
             line=True,
             log=True,

@@ -242,7 +242,7 @@ class Laboratory:
     @cached_property
     def scoring(self) -> Bench:
         """Where lower neurons are scored: the circuit's images, or as many as the settings allow."""
-        limit = self.settings.images
+        limit = self.settings.trial_images
         if limit is None or limit >= len(self.circuit.images):
             return self.own
         assert self.positions and self.images is not None
@@ -264,7 +264,7 @@ class Laboratory:
             self.held_out,
             self.circuit.target,
             self.circuit.config,
-            max_images=self.settings.images,
+            max_images=self.settings.trial_images,
             batch=self.budget.batch(self.model.image_bytes),
             progress=self.progress,
         )

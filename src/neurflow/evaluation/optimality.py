@@ -58,7 +58,7 @@ def optimality(lab: Laboratory) -> Table[OptimalityRow]:
             x="layer",
             y=("core", "random", "matched"),
             series=("ablation",),
-            panel="tau",
+            panel=("tau",),
             y_label="overlap of top-k",
         ),
         rows=tuple(rows),

@@ -141,7 +141,7 @@ def _edges(
     cores: Mapping[str, Mapping[int, Core]],
     config: Config,
 ) -> dict[Edge, float]:
-    found = {}
+    found: dict[Edge, float] = {}
     for position, (lower, upper) in enumerate(pairwise(bench.names)):
         weights = group_interactions(
             groups[upper],

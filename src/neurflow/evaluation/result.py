@@ -44,14 +44,17 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 class Chart(_Frozen):
-    """How a table is drawn: a panel for each value of a column, a line or bars for each series."""
+    """How a table is drawn: a panel for each value of some columns, a colour for each series."""
 
     x: str
     y: tuple[str, ...]
     """columns drawn against ``x``; several are several series"""
     series: tuple[str, ...] = ()
     """columns whose values tell lines apart"""
-    panel: str | None = None
+    panel: tuple[str, ...] = ()
+    """columns whose values tell panels apart"""
+    largest: str | None = None
+    """a column of which only rows of the largest value are drawn"""
     y_label: str
     line: bool = False
     """``x`` is a quantity, and points are joined"""

@@ -21,7 +21,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     neurons: Positive = Field(10, description="target neurons sampled of each layer")
-    images: Positive | None = Field(
+    trial_images: Positive | None = Field(
         None, description="ablate on the crops of so many images at most; None: of all"
     )
     layers: tuple[str, ...] | None = Field(
@@ -82,11 +82,10 @@ class Settings(BaseModel):
 
 QUICK = Settings(
     neurons=3,
-    images=5,
-    ablations=("zero", "mean", "resample"),
+    trial_images=3,
     random_sets=10,
-    matched_sets=2,
-    taus=(4, 8),
+    matched_sets=1,
+    taus=(8,),
     fidelity_taus=(4, 16),
     weight_sets=20,
     set_sizes=(1, 5),
@@ -96,7 +95,7 @@ QUICK = Settings(
     ks=(10, 50, 90),
     steps=(8, 50),
     resamples=2,
-    splits=1,
+    splits=0,
     permutations=500,
     sizes=(0.05, 0.2, 0.5, 1.0),
     subjects=20,

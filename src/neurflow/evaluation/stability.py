@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from math import comb
 from typing import Any
@@ -65,26 +66,23 @@ def stability(lab: Laboratory) -> Table[StabilityRow]:
         numbers = np.concatenate([bench.crops.of_image(i) for i in sorted(chosen.tolist())])
         return rediscover(bench, numbers, lab.circuit.config)
 
-    resampled = []
-    for number, chosen in enumerate(draws):
+    def against(number: int) -> dict[str, Any]:
+        return compare(known, found(draws[number]), lab.names)
+
+    def between(number: int) -> dict[str, Any]:
+        one, other = halves[number]
+        return compare(found(one), found(other), lab.names)
+
+    resampled, split, notes = [], [], []
+    for number in range(len(draws)):
         lab.progress.note(f"Resample {number + 1} of {len(draws)}.")
-        resampled.append(
-            lab.kept(f"resample {number}", lambda c=chosen: compare(known, found(c), lab.names))
-        )
-    split = []
-    notes = []
-    for number, (one, other) in enumerate(halves):
-        lab.progress.note(f"Halves {number + 1} of {len(halves)}.")
-        try:
-            split.append(
-                lab.kept(
-                    f"halves {number}",
-                    lambda a=one, b=other: compare(found(a), found(b), lab.names),
-                )
-            )
-        except RequestError as error:
-            notes.append(f"No disjoint halves: {error}")
-            break
+        resampled.append(lab.kept(f"resample {number}", partial(against, number)))
+    try:
+        for number in range(len(halves)):
+            lab.progress.note(f"Halves {number + 1} of {len(halves)}.")
+            split.append(lab.kept(f"halves {number}", partial(between, number)))
+    except RequestError as error:
+        notes.append(f"No disjoint halves: {error}")
     rows = []
     for title, comparisons in (("resamples", resampled), ("halves", split)):
         for layer in lab.names if comparisons else ():
@@ -98,7 +96,7 @@ def stability(lab: Laboratory) -> Table[StabilityRow]:
         chart=Chart(
             x="layer",
             y=("core", "neurons", "groups", "edges"),
-            panel="images",
+            panel=("images",),
             y_label="agreement",
         ),
         rows=tuple(rows),
@@ -150,7 +148,7 @@ def compare(one: Found, other: Found, names: Sequence[str]) -> dict[str, Any]:
             else None,
             "neurons": jaccard(set(one.meanings[name]), set(other.meanings[name])),
             "groups": groups_agreement(one, other, name),
-            "edges": correlation(*np.array(weights).T, rank=True)
+            "edges": correlation(np.array(weights)[:, 0], np.array(weights)[:, 1], rank=True)
             if name in pairs and weights
             else None,
         }

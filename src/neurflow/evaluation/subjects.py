@@ -90,6 +90,13 @@ class Subjects:
         pixels = crops.pixels(numbers)
         return pixels[torch.from_numpy(rng.permutation(len(pixels)))]
 
+    @torch.inference_mode()
+    def _elsewhere(self, masker: Masker, part: slice) -> dict[str, torch.Tensor]:
+        """The masked layers' outputs on the donors."""
+        names = [layer.name for layer in masker.layers]
+        observe = self.model.outputs([self.model.node(name) for name in names])
+        return dict(zip(names, observe(self.model.feed(self._donors[part])), strict=True))
+
     def answers(
         self, sets: Sequence[Neurons], by: Ablation, *, keep: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -122,7 +129,7 @@ class Subjects:
         logit = np.empty(right.shape)
         for start in range(0, len(self), BATCH):
             part = slice(start, start + BATCH)
-            donors = masker.run(self._donors[part], [])[2] if by == "resample" else {}
+            donors = self._elsewhere(masker, part) if by == "resample" else {}
             masks = [mask(neurons, by, means, donors) for neurons in chosen]
             before, after, _ = masker.run(self.pixels[part], masks)
             for row, logits in enumerate([before, *after]):

@@ -56,7 +56,7 @@ def ig_against_weight_norm(lab: Laboratory) -> Table[NormRow]:
         question="Overlap of top-k after zeroing the first neurons below, ordered by integrated "
         "gradients or by the norm of the weights that read them. Lower is better.",
         chart=Chart(
-            x="top", y=("overlap",), series=("method",), panel="layer", y_label="overlap of top-k",
+            x="top", y=("overlap",), series=("method",), panel=("layer",), y_label="overlap of top-k",
             line=True,
         ),
         rows=tuple(rows),

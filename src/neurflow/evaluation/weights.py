@@ -120,7 +120,7 @@ def attribution_methods(lab: Laboratory) -> Table[MethodRow]:
         f"its run time. {SIGN} Input × gradient is what layer-wise relevance propagation (ε rule) "
         "gives on a network of ReLUs without biases; gradient is saliency.",
         chart=Chart(
-            x="m", y=("correlation",), series=("method",), panel="layer", y_label="correlation",
+            x="m", y=("correlation",), series=("method",), panel=("layer",), y_label="correlation",
             line=True,
         ),
         rows=tuple(rows),
