@@ -103,13 +103,9 @@ def _fidelity_row(
     settings = lab.settings
     layer = list(chosen)[-1]
     widths = {name: lab.model.layer(name).neurons for name in chosen}
-    means = {name: np.array(lab.circuit.layer(name).means) for name in chosen}
+    means = {name: lab.means(name) for name in chosen}
     random = drawn_like(chosen, widths, settings.random_sets, settings.seed)
-    matched = (
-        matched_sets(means, chosen, settings.matched_sets, settings.seed)
-        if all(map(len, means.values()))
-        else []
-    )
+    matched = matched_sets(means, chosen, settings.matched_sets, settings.seed)
     sets = [chosen, *random, *matched]
     scope: Scope = "single" if len(chosen) == 1 else "down to it"
     lab.progress.start(f"{mode} {layer}, {scope}, τ={tau}, {by}", len(sets) * len(subjects))

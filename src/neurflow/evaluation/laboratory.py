@@ -241,9 +241,12 @@ class Laboratory:
 
     @cached_property
     def scoring(self) -> Bench:
-        """Where lower neurons are scored: the circuit's images, or as many as the settings allow."""
+        """Where lower neurons are scored: the circuit's images.
+
+        Ablation being tried on the same crops, only as many as the settings allow.
+        """
         limit = self.settings.trial_images
-        if limit is None or limit >= len(self.circuit.images):
+        if self.held_out is not None or limit is None or limit >= len(self.circuit.images):
             return self.own
         assert self.positions and self.images is not None
         rng = np.random.default_rng(self.settings.seed)
@@ -276,6 +279,11 @@ class Laboratory:
         work = Workspace(self.work.folder / name)
         target = self.circuit.target
         return Bench(self.model, crops, self.names, target, work, self.budget, self.progress)
+
+    def means(self, layer: str) -> np.ndarray:
+        """``[neuron]`` mean φ over the concept set, from the circuit or measured again."""
+        known = self.circuit.layer(layer).means
+        return np.array(known) if known else self.scoring.means(layer)
 
     def sampled(self, layer: str) -> list[int]:
         """Target neurons of a layer: all that the circuit has, or as many as the settings ask for."""

@@ -120,11 +120,7 @@ class Subjects:
             }
             for each in sets
         ]
-        means = (
-            {name: self.lab.circuit.layer(name).means for name in layers} if by == "mean" else {}
-        )
-        if any(not values for values in means.values()):
-            raise RequestError("The means are not in this result: make it again with discover.")
+        means = {name: self.lab.means(name).tolist() for name in layers if by == "mean"}
         right = np.empty((1 + len(sets), len(self)), dtype=bool)
         logit = np.empty(right.shape)
         for start in range(0, len(self), BATCH):

@@ -1,0 +1,142 @@
+"""The evaluation on real networks and photographs: ``docs/results.md``.
+
+``python -m benchmarks.evidence CASE PROTOCOL…`` finds a case's circuit (once), measures it, and keeps
+the tables under ``--work``; ``--write`` makes the page of all tables kept so far. Settings are reduced
+so that a protocol takes minutes on one core; the page names them.
+
+Needs the folder of real data (``NEURFLOW_REAL_DATA``): weights and pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+from neurflow import Settings, discover, evaluate, load_circuit, load_model
+from neurflow.evaluation.evaluate import PROTOCOLS
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "results.md"
+STUDIED = 10
+"""pictures that a circuit is made from; the others of the class are held out"""
+RESNET = ("layer2.1", "layer3.0", "layer3.1", "layer4.0", "layer4.1", "fc")
+MOBILENET = ("features.6", "features.10", "features.13", "features.16", "classifier")
+
+
+class Case(NamedTuple):
+    """A network and a class."""
+
+    network: str
+    weights: str
+    folder: str
+    target: str
+    layers: tuple[str, ...]
+    options: dict[str, Any] = {}  # noqa: RUF012 -- never changed
+
+
+def _resnet(folder: str, target: str) -> Case:
+    return Case("resnet18", "resnet18.pth", folder, target, RESNET)
+
+
+HALF = {"mean": 0.5, "std": 0.5}
+CASES = {
+    "golden": _resnet("n02099601_golden_retriever", "golden retriever"),
+    "tench": _resnet("n01440764_tench", "tench"),
+    "truck": _resnet("n03417042_garbage_truck", "garbage truck"),
+    "ball": _resnet("n03445777_golf_ball", "golf ball"),
+    "parachute": _resnet("n03888257_parachute", "parachute"),
+    "mobilenet": Case(
+        "mobilenet_v2",
+        "mobilenet_v2.safetensors",
+        "n02099601_golden_retriever",
+        "golden retriever",
+        MOBILENET,
+        HALF,
+    ),
+}
+SETTINGS = {
+    "optimality": Settings(
+        neurons=8, trial_images=6, ablations=("zero",), taus=(16,), random_sets=20, matched_sets=2
+    ),
+    "weights": Settings(
+        neurons=8, trial_images=4, weight_sets=30, set_sizes=(1, 10), single_neurons=30
+    ),
+    "fidelity": Settings(
+        fidelity_taus=(4, 16), random_sets=5, matched_sets=3, subjects=20, neurons=8
+    ),
+    "stability": Settings(resamples=2, splits=0),
+}
+"""what is reduced, by protocol; others use the last"""
+SHARED = {"attribution": "weights", "completeness": "fidelity", "faithfulness": "fidelity"}
+REST = Settings(neurons=8, trial_images=4, ks=(10, 30, 50, 110, 190), steps=(8, 50))
+
+
+def settings_of(protocol: str) -> Settings:
+    """The reduced settings of a protocol."""
+    return SETTINGS.get(SHARED.get(protocol, protocol), REST)
+
+
+def measure(name: str, protocols: list[str], data: Path, work: Path) -> None:
+    """Find a case's circuit, if it is not there, and measure it by some protocols."""
+    case = CASES[name]
+    model = load_model(
+        f"torchvision:{case.network}", data / "weights" / case.weights, **case.options
+    )
+    pictures = data / "images" / "imagenet20" / case.folder
+    run = work / name
+    start = time.perf_counter()
+    if (run / "circuit.json").exists():
+        circuit = load_circuit(run)
+    else:
+        circuit = discover(model, pictures, case.target, case.layers, out=run, max_images=STUDIED)
+    print(
+        f"{name}: {len(circuit.images)} images", round(time.perf_counter() - start), "s", flush=True
+    )
+    used = {ref.name for ref in circuit.images}
+    unseen = [
+        (Image.open(file).convert("RGB"), case.target)
+        for file in sorted(pictures.iterdir())
+        if file.name not in used
+    ]
+    for protocol in protocols:
+        start = time.perf_counter()
+        answers = protocol in ("fidelity", "completeness", "faithfulness")
+        found = evaluate(
+            circuit,
+            model,
+            pictures,
+            protocol,
+            held_out=unseen if answers else None,
+            settings=settings_of(protocol),
+            out=run,
+        )
+        (run / f"{protocol}.json").write_text(found.model_dump_json())
+        print(f"{name} {protocol}", round(time.perf_counter() - start), "s", flush=True)
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("case", nargs="?", choices=[*CASES, []])
+    parser.add_argument("protocols", nargs="*")
+    parser.add_argument("--data", type=Path, default=os.environ.get("NEURFLOW_REAL_DATA"))
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--write", action="store_true")
+    given = parser.parse_args()
+    if given.case:
+        if given.data is None:
+            sys.exit("Give --data, or set NEURFLOW_REAL_DATA.")
+        measure(given.case, given.protocols or list(PROTOCOLS), Path(given.data), given.work)
+    if given.write:
+        from benchmarks.evidence_page import write
+
+        write(given.work, DOCUMENT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""The evaluation's measures once more, slowly and plainly: hooks on the whole module, loops over numbers."""
+
+import math
+
+import torch
+
+from tests.reference.debugging import crop_of
+
+
+def all_crops(model, images, boxes):
+    """Every crop of every image as an input, image by image."""
+    size = tuple(model.input_size[1:])
+    return torch.stack([crop_of(image, box, size) for image in images for box in boxes])
+
+
+def phi_after(model, crops, layer, upper, change):
+    """φ of the upper layer [crop][neuron] with the lower layer's output changed by a hook."""
+    kept = []
+    modules = model.module.get_submodule
+    handles = [
+        modules(layer).register_forward_hook(lambda _, __, output: change(output.clone())),
+        modules(upper).register_forward_hook(lambda _, __, output: kept.append(output)),
+    ]
+    with torch.no_grad():
+        model.module(crops)
+    for handle in handles:
+        handle.remove()
+    return [
+        [float(channel.mean()) for channel in (one if one.ndim > 1 else one[:, None])]
+        for one in kept[-1]
+    ]
+
+
+def zeroed(neurons):
+    """A change that sets neurons to zero."""
+
+    def change(output):
+        for s in neurons:
+            output[:, s] = 0
+        return output
+
+    return change
+
+
+def top(phi, neuron, k):
+    """The k crops with the largest φ, ties in their order."""
+    order = sorted(range(len(phi)), key=lambda crop: (-phi[crop][neuron], crop))
+    return set(order[:k])
+
+
+def overlap_left(model, crops, layer, upper, neuron, change, k):
+    """|V_a ∩ V_a'| / k."""
+    before = top(phi_after(model, crops, layer, upper, lambda output: output), neuron, k)
+    after = top(phi_after(model, crops, layer, upper, change), neuron, k)
+    return len(before & after) / k
+
+
+def pearson(x, y):
+    """Pearson's correlation by its definition."""
+    mx, my = sum(x) / len(x), sum(y) / len(y)
+    above = sum((a - mx) * (b - my) for a, b in zip(x, y, strict=True))
+    below = math.sqrt(sum((a - mx) ** 2 for a in x) * sum((b - my) ** 2 for b in y))
+    return above / below
+
+
+def answers(model, images, target, changes):
+    """Whether each image is called the target with layers' neurons changed by hooks."""
+    handles = [
+        model.module.get_submodule(layer).register_forward_hook(
+            lambda _, __, output, change=change: change(output.clone())
+        )
+        for layer, change in changes.items()
+    ]
+    with torch.no_grad():
+        said = [int(model.module(image[None]).argmax()) for image in images]
+    for handle in handles:
+        handle.remove()
+    return [c == target for c in said]
+
+
+def reach(circuit, layer, neuron):
+    """Sum over all ways from a neuron up to the target of the product of absolute mean weights."""
+    names = [each.name for each in circuit.layers]
+    place = names.index(layer)
+    if place == len(names) - 1:
+        return 1.0 if neuron == circuit.target.neuron else 0.0
+    above = circuit.layers[place + 1]
+    total = 0.0
+    for a, upper in above.neurons.items():
+        weight = sum(
+            len(part.crops) / len(upper.crops) * abs(part.weights.get(neuron, 0.0))
+            for part in upper.semantic_groups
+        )
+        if weight:
+            total += weight * reach(circuit, above.name, a)
+    return total
+
+
+def rand_index(one, other):
+    """Adjusted Rand index by counting pairs of points."""
+    n = len(one)
+    pairs = [(i, j) for i in range(n) for j in range(i)]
+    together = [(one[i] == one[j], other[i] == other[j]) for i, j in pairs]
+    both = sum(a and b for a, b in together)
+    first, second = sum(a for a, _ in together), sum(b for _, b in together)
+    expected = first * second / len(pairs)
+    return (both - expected) / ((first + second) / 2 - expected)
