@@ -67,7 +67,12 @@ SETTINGS = {
         neurons=8, trial_images=4, weight_sets=30, set_sizes=(1, 10), single_neurons=30
     ),
     "fidelity": Settings(
-        fidelity_taus=(4, 16), random_sets=5, matched_sets=3, subjects=20, neurons=8
+        neurons=8,
+        ablations=("zero",),
+        fidelity_taus=(16,),
+        random_sets=10,
+        matched_sets=3,
+        subjects=20,
     ),
     "stability": Settings(resamples=2, splits=0),
 }

@@ -178,7 +178,8 @@ def test_completeness_error(lab, model, circuit, crops):
 def test_an_interval_holds_its_mean():
     values = np.random.default_rng(0).normal(3, 1, 40)
     interval = mean_interval(values, SMALL)
-    assert interval.low < interval.value == pytest.approx(values.mean()) < interval.high
+    assert interval.value == pytest.approx(values.mean())
+    assert interval.low < interval.value < interval.high
     wide = mean_interval(values, SMALL, level=0.99)
     assert wide.low <= interval.low and wide.high >= interval.high
     half = 1.96 * values.std() / np.sqrt(40)

@@ -15,6 +15,8 @@ from neurflow.evidence import Interval
 
 ROWS = 40
 """of a table that are shown"""
+WORDY = ("method", "pair", "order", "scope")
+"""columns that may take several lines"""
 
 
 def evaluation_text(found: Evaluation) -> Iterator[RenderableType]:
@@ -23,7 +25,7 @@ def evaluation_text(found: Evaluation) -> Iterator[RenderableType]:
     if found.held_out:
         pictures += f", {found.held_out} held-out pictures"
     yield Text.assemble((plain(found.target.name), "bold"), f" by {plain(found.model.reference)}")
-    yield Text(f"{pictures}; intervals are 95 % bootstrap where nothing else is said\n")
+    yield Text(f"{pictures}; ± is half of a 95 % bootstrap interval\n")
     for table in found.tables:
         yield from _table(table)
     for protocol, reason in found.missing.items():
@@ -35,7 +37,7 @@ def _table(table: Table[Any]) -> Iterator[RenderableType]:
     yield Text(table.question, style="dim")
     grid = Grid(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in table.columns:
-        grid.add_column(name.replace("_", " "))
+        grid.add_column(name.replace("_", " "), no_wrap=name not in WORDY, overflow="fold")
     for row in table.rows[:ROWS]:
         grid.add_row(*(cell_text(cell) for cell in row.cells().values()))
     yield grid
@@ -46,10 +48,10 @@ def _table(table: Table[Any]) -> Iterator[RenderableType]:
 
 
 def cell_text(cell: Figure) -> str:
-    """A cell in few letters: ``0.52 (0.40–0.66)``."""
+    """A cell in few letters: ``0.52±.13``, with half the interval's width."""
     if cell is None:
         return "–"
     if isinstance(cell, Interval):
-        value, low, high = (f"{number:.2f}" for number in cell)
-        return value if low == high else f"{value} ({low} … {high})"
+        half = f"{(cell.high - cell.low) / 2:.2f}".removeprefix("0")
+        return f"{cell.value:.2f}" if half == ".00" else f"{cell.value:.2f}±{half}"
     return f"{cell:.3g}" if isinstance(cell, float) else plain(str(cell))

@@ -49,11 +49,11 @@ class StabilityRow(Row):
 
 def stability(lab: Laboratory) -> Table[StabilityRow]:
     """Agreement of the circuit with those on resampled images, and of those on disjoint halves."""
-    bench, settings = lab.own, lab.settings
     if len(lab.circuit.images) < 2:
         raise RequestError(
             "Stability needs at least two images, and the circuit was made from one."
         )
+    bench, settings = lab.own, lab.settings
     rng = np.random.default_rng(settings.seed)
     images = len(bench.crops.chosen)
     draws = [rng.integers(0, images, images) for _ in range(settings.resamples)]

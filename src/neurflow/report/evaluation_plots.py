@@ -78,7 +78,7 @@ def _drawn(table: Table[Any], to: Any, kind: str, ink: str) -> None:
     chart = table.chart
     rows = _shown(table)
     panels = list(dict.fromkeys(_key(row, chart.panel) for row in rows))
-    columns = min(len(panels), COLUMNS)
+    columns = 2 if len(panels) == 4 else min(len(panels), COLUMNS)
     lines = -(-len(panels) // columns)
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(1.6 + 3.4 * max(columns, 1.4), 0.9 + 2.6 * lines))
