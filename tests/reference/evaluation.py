@@ -1,4 +1,4 @@
-"""The evaluation's measures once more, slowly and plainly: hooks on the whole module, loops over numbers."""
+"""The evaluation's measures once more, slowly: hooks on the whole module, loops over numbers."""
 
 import math
 

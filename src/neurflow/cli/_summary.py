@@ -112,14 +112,18 @@ def _short(id: str) -> str:
     return plain(id if len(id) <= WIDEST_ID else f"…{id[1 - WIDEST_ID :]}")
 
 
-def _weights(edges: Sequence[GroupEdge], upward: bool) -> Text:
+def _weights(edges: Sequence[GroupEdge], upward: bool, known: bool = False) -> Text:
+    """Edges in one line; with ``known``, what was measured of them too."""
     parts = []
     for edge in edges:
         style = "green" if edge.weight >= 0 else "red"
         number = Text(f"{edge.weight:+.2f}", style=style)
-        parts.append(
-            number.append(f" {_short(edge.upper if upward else edge.lower)}", style="default")
-        )
+        number.append(f" {_short(edge.upper if upward else edge.lower)}", style="default")
+        if known and edge.significance is not None:
+            number.append(f" p={edge.significance:.2g}", style="dim")
+        if known and edge.stability is not None:
+            number.append(f" same sign in {edge.stability:.0%}", style="dim")
+        parts.append(number)
     return Text(", ").join(parts)
 
 
@@ -135,8 +139,14 @@ def group_data(circuit: Circuit, group: NeuronGroup, top: int) -> dict[str, Any]
             {"neuron": a, "semantic_group": i, "weights": dict(strongest)}
             for a, i, strongest in _members(circuit, group, top)
         ],
+        "stability": group.stability,
         "inputs": {edge.lower: edge.weight for edge in circuit.inputs(group.id)[:top]},
         "outputs": {edge.upper: edge.weight for edge in circuit.outputs(group.id)[:top]},
+        "measured": [
+            edge.model_dump()
+            for edge in (*circuit.inputs(group.id)[:top], *circuit.outputs(group.id)[:top])
+            if edge.significance is not None or edge.stability is not None
+        ],
         "crops": [
             {"image": circuit.images[crop.image].name, "box": list(crop.box)}
             for crop in group.crops[:top]
@@ -173,7 +183,7 @@ def group_text(circuit: Circuit, group: NeuronGroup, top: int) -> RenderableType
         ("outputs", circuit.outputs(group.id), True),
     ):
         if edges:
-            table.add_row(title, _weights(edges[:top], upward))
+            table.add_row(title, _weights(edges[:top], upward, known=True))
     table.add_row("crops", Text("\n".join(_crop(circuit, crop) for crop in group.crops[:top])))
     words = [label_words(group)] if group.label else []
     words += [Text(plain(group.caption), style="italic")] if group.caption else []
@@ -182,6 +192,8 @@ def group_text(circuit: Circuit, group: NeuronGroup, top: int) -> RenderableType
     trust.add_column(overflow="fold", ratio=1)
     for what, text in evidence_lines(group):
         trust.add_row(what, text)
+    if group.stability is not None:
+        trust.add_row("stability", "{:.2f} ({:.2f} … {:.2f})".format(*group.stability))
     if group.rejected:
         trust.add_row("rejected", ", ".join(plain(refused.label) for refused in group.rejected))
     size = f"   {_count(len(group.members), 'member')}, {_count(len(group.crops), 'crop')}"
