@@ -61,10 +61,10 @@ CASES = {
 }
 SETTINGS = {
     "optimality": Settings(
-        neurons=8, trial_images=6, ablations=("zero",), taus=(16,), random_sets=20, matched_sets=2
+        neurons=5, trial_images=4, ablations=("zero",), taus=(16,), random_sets=20, matched_sets=1
     ),
     "weights": Settings(
-        neurons=8, trial_images=4, weight_sets=30, set_sizes=(1, 10), single_neurons=30
+        neurons=5, trial_images=4, weight_sets=20, set_sizes=(1, 10), single_neurons=20
     ),
     "fidelity": Settings(
         neurons=8,

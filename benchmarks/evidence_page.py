@@ -1,0 +1,100 @@
+"""``docs/results.md`` from the tables that ``benchmarks.evidence`` kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.evidence import CASES, settings_of
+from neurflow.evaluation.evaluate import PROTOCOLS
+
+HEAD = """# Results on real networks
+
+Made by `python -m benchmarks.evidence` (`--write`) from torchvision networks and ImageNet validation
+photographs; what each protocol measures is in [evaluation.md](evaluation.md). A circuit is made from the
+first 10 photographs that the network calls the class (590 crops); answers are counted on photographs of
+the class that the circuit was **not** made from. Figures are means with 95 % bootstrap intervals.
+
+Every protocol ran with **fewer neurons, sets and crops than published**, on one core of a busy machine. What
+was reduced is said with each table; wide intervals come from there. What was not run is not told.
+"""
+MARK = "<!-- what follows is made by benchmarks.evidence --write -->"
+WORDS = {
+    "optimality": "Overlap of top-50 crops left after zeroing a neuron's 16 core neurons; "
+    "lower is better.",
+    "fidelity": "Accuracy on the class with neurons zeroed (*masking*: low is good) or all others zeroed "
+    "(*retaining*: high is good), on held-out photographs.",
+    "weights": "Correlation of summed importance with the overlap left; −1 is best.",
+    "attribution": "The same for other attribution methods.",
+    "stability": "Agreement with circuits of resampled images.",
+    "significance": "Edges heavier than when the lower layer's pairs are dealt to groups at random.",
+    "crop-sizes": "Share of each crop size among the exemplars.",
+}
+COLUMNS = {
+    "optimality": "layer tau neurons core random matched difference beaten beaten_matched",
+    "fidelity": "layer scope mode tau kept before core random matched",
+}
+"""columns that are told; the others are the same in every row"""
+LABELS = {"difference": "difference (99 %)"}
+
+
+def write(work: Path, document: Path) -> None:
+    """Write the tables kept under ``work`` into the page, below what a person wrote of them."""
+    written = document.read_text(encoding="utf-8") if document.exists() else f"{HEAD}\n{MARK}"
+    start, _, _ = written.partition(MARK)
+    document.write_text(f"{start}{MARK}\n\n" + "\n".join(page(work)), encoding="utf-8")
+
+
+def page(work: Path) -> Iterator[str]:
+    """Lines of the page."""
+    found = {
+        name: {file.stem: json.loads(file.read_text()) for file in tables(work / name)}
+        for name in CASES
+    }
+    for protocol in (name for name in PROTOCOLS if any(name in kept for kept in found.values())):
+        yield f"## {protocol.replace('-', ' ').capitalize()}\n"
+        yield WORDS.get(protocol, "")
+        settings = settings_of(protocol)
+        default = type(settings)()
+        reduced = {
+            name: value
+            for name, value in settings.model_dump().items()
+            if value != getattr(default, name)
+        }
+        yield f"Reduced: {'; '.join(f'{k} = {_text(v)}' for k, v in reduced.items())}.\n"
+        for name, kept in found.items():
+            if protocol in kept:
+                (table,) = kept[protocol]["tables"]
+                case = CASES[name]
+                yield f"**{case.network}, {case.target}** ({table['seconds']:.0f} s)\n"
+                yield from _table(protocol, table["rows"])
+                yield from (f"\n{note}" for note in table["notes"])
+                yield ""
+
+
+def tables(folder: Path) -> list[Path]:
+    """Files of a case's tables, in the order of the protocols."""
+    return [file for name in PROTOCOLS if (file := folder / f"{name}.json").exists()]
+
+
+def _table(protocol: str, rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    columns = COLUMNS[protocol].split() if protocol in COLUMNS else list(rows[0])
+    yield "| " + " | ".join(LABELS.get(c, c.replace("_", " ")) for c in columns) + " |"
+    yield "| " + " | ".join("---" for _ in columns) + " |"
+    for row in rows:
+        yield "| " + " | ".join(_cell(row[c]) for c in columns) + " |"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        middle, low, high = (f"{number:.2f}" for number in value)
+        return middle if low == high else f"{middle} ({low} … {high})"
+    if value is None:
+        return "–"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
