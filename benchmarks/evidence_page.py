@@ -13,19 +13,20 @@ from neurflow.evaluation.evaluate import PROTOCOLS
 HEAD = """# Results on real networks
 
 Made by `python -m benchmarks.evidence` (`--write`) from torchvision networks and ImageNet validation
-photographs; what each protocol measures is in [evaluation.md](evaluation.md). A circuit is made from the
-first 10 photographs that the network calls the class (590 crops); answers are counted on photographs of
-the class that the circuit was **not** made from. Figures are means with 95 % bootstrap intervals.
+photographs; what each protocol measures is in [evaluation.md](evaluation.md). A circuit is made from
+the first 10 photographs that the network calls the class (590 crops); answers are counted on
+photographs of the class that the circuit was **not** made from. Figures are means with 95 % bootstrap
+intervals.
 
-Every protocol ran with **fewer neurons, sets and crops than published**, on one core of a busy machine. What
-was reduced is said with each table; wide intervals come from there. What was not run is not told.
+Every protocol ran with **fewer neurons, sets and crops than published**, on one core of a busy machine.
+What was reduced is said with each table; wide intervals come from there. What was not run is not told.
 """
 MARK = "<!-- what follows is made by benchmarks.evidence --write -->"
 WORDS = {
     "optimality": "Overlap of top-50 crops left after zeroing a neuron's 16 core neurons; "
     "lower is better.",
-    "fidelity": "Accuracy on the class with neurons zeroed (*masking*: low is good) or all others zeroed "
-    "(*retaining*: high is good), on held-out photographs.",
+    "fidelity": "Accuracy on the class with neurons zeroed (*masking*: low is good) or all others "
+    "zeroed (*retaining*: high is good), on held-out photographs.",
     "weights": "Correlation of summed importance with the overlap left; −1 is best.",
     "attribution": "The same for other attribution methods.",
     "stability": "Agreement with circuits of resampled images.",
