@@ -25,7 +25,7 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "results.md"
 STUDIED = 10
 """pictures that a circuit is made from; the others of the class are held out"""
 RESNET = ("layer2.1", "layer3.0", "layer3.1", "layer4.0", "layer4.1", "fc")
-MOBILENET = ("features.6", "features.10", "features.13", "features.16", "classifier")
+MOBILENET = (*(f"features.{i}" for i in range(14, 19)), "classifier.1")
 
 
 class Case(NamedTuple):
@@ -53,8 +53,8 @@ CASES = {
     "mobilenet": Case(
         "mobilenet_v2",
         "mobilenet_v2.safetensors",
-        "n02099601_golden_retriever",
-        "golden retriever",
+        "n02111889_samoyed",
+        "Samoyed",
         MOBILENET,
         HALF,
     ),
@@ -69,7 +69,7 @@ SETTINGS = {
     "fidelity": Settings(
         neurons=8,
         ablations=("zero",),
-        fidelity_taus=(16,),
+        fidelity_taus=(4, 16),
         random_sets=10,
         matched_sets=3,
         subjects=20,

@@ -1,6 +1,6 @@
 """Optimality: do the ``τ`` core neurons change a neuron's concept more than other sets of ``τ`` would?
 
-1. Sample target neurons of each layer; take the ``τ`` lower neurons of largest mean ``|IG|``.
+1. Sample target neurons of each layer; take their ``τ`` core neurons, as the circuit has them.
 2. Ablate them, and see how much of ``V_a`` is left: the overlap of the top-``k`` sets.
 3. Do the same with random sets of ``τ``, and with random sets matched in mean activation.
 4. Tell the mean difference with its 99 % interval, and the share of random sets that beat the core set
@@ -70,7 +70,7 @@ def measure(lab: Laboratory, upper: str, tau: int, by: Ablation) -> OptimalityRo
     """The row of one layer."""
     settings, targets = lab.settings, lab.sampled(upper)
     lower = lab.trial.segment(upper).lower
-    cores = [core_neurons(scores, tau).tolist() for scores in lab.importance(upper)]
+    cores = core_sets(lab, upper, tau)
     core = np.diag(overlaps(lab, upper, cores, by, f"core sets of {tau}"))
     sets = random_sets(lower.neurons, tau, settings.random_sets, settings.seed)
     random = overlaps(lab, upper, sets, by, f"random sets of {tau}")
@@ -87,6 +87,14 @@ def measure(lab: Laboratory, upper: str, tau: int, by: Ablation) -> OptimalityRo
         beaten=beaten(core, random),
         beaten_matched=None if matched is None else beaten(core, matched),
     )
+
+
+def core_sets(lab: Laboratory, upper: str, tau: int) -> list[list[int]]:
+    """S_a of each sampled target: the circuit's own, or scored again for a larger ``τ`` than it has."""
+    if tau <= lab.circuit.config.tau:
+        neurons = lab.circuit.layer(upper).neurons
+        return [list(neurons[a].core_neurons[:tau]) for a in lab.sampled(upper)]
+    return [core_neurons(scores, tau).tolist() for scores in lab.importance(upper)]
 
 
 def matched_overlaps(
