@@ -56,7 +56,7 @@ def test_frames(circuit: Circuit) -> None:
         ["head", 2, 0, "block", 4, 0.75],
         ["head", 2, 0, "block", 7, -0.25],
     ]
-    assert frames["group_edges"].values.tolist() == [
+    assert frames["group_edges"][["upper", "lower", "weight"]].values.tolist() == [
         ["head/0", "block/0", 0.25],
         ["head/0", "block/1", -0.5],
     ]
@@ -77,7 +77,7 @@ def test_frames_of_a_circuit_without_edges_keep_their_columns(circuit: Circuit) 
     frames = circuit.model_copy(update={"edges": (), "layers": circuit.layers[:1]}).to_frames()
     assert isinstance(frames["neuron_edges"], pd.DataFrame)
     assert list(frames["neuron_edges"].columns)[-1] == "weight"
-    assert list(frames["group_edges"].columns) == ["upper", "lower", "weight"]
+    assert list(frames["group_edges"].columns)[:3] == ["upper", "lower", "weight"]
     assert frames["group_edges"].empty
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from neurflow.circuit import Circuit, Member, NeuronGroup
 from neurflow.evidence import Evidence
+from neurflow.robustness_file import FIELDS
 from neurflow.workspace import guard_disk, write_atomically
 
 LABEL_COLUMNS = (
@@ -44,7 +45,8 @@ def to_networkx(circuit: Circuit) -> nx.DiGraph:
     """Concept circuit as a directed graph, edges from lower group to upper group.
 
     Nodes are group ids with ``layer``, ``size`` (members), ``label``, ``caption``, and what is known of
-    ``LABEL_COLUMNS``; edges carry the signed ``weight`` W(G, H).
+    ``LABEL_COLUMNS``; edges carry the signed ``weight`` W(G, H). Where ``evaluate`` has measured them,
+    nodes have ``stability``, and edges ``significance`` and ``stability``.
     """
     graph = nx.DiGraph(target=circuit.target.name)
     for layer in circuit.layers:
@@ -57,7 +59,11 @@ def to_networkx(circuit: Circuit) -> nx.DiGraph:
                 caption=group.caption,
                 **{name: value for name, value in _evidence(group).items() if value is not None},
             )
-    graph.add_weighted_edges_from((edge.lower, edge.upper, edge.weight) for edge in circuit.edges)
+            if group.stability is not None:
+                graph.nodes[group.id]["stability"] = group.stability.value
+    for edge in circuit.edges:
+        measured = {name: getattr(edge, name) for name in FIELDS if getattr(edge, name) is not None}
+        graph.add_edge(edge.lower, edge.upper, weight=edge.weight, **measured)
     return graph
 
 
@@ -130,6 +136,7 @@ def to_frames(circuit: Circuit) -> dict[str, pd.DataFrame]:
                 group.label,
                 group.caption,
                 *_evidence(group).values(),
+                group.stability.value if group.stability else None,
             )
             for group in layer.groups
         ]
@@ -171,13 +178,25 @@ def to_frames(circuit: Circuit) -> dict[str, pd.DataFrame]:
         "semantic_groups": pd.DataFrame(semantic_groups, columns=[*pair, "crops", "group"]),
         "groups": pd.DataFrame(
             groups,
-            columns=["group", "layer", "members", "crops", "label", "caption", *LABEL_COLUMNS],
+            columns=[
+                "group",
+                "layer",
+                "members",
+                "crops",
+                "label",
+                "caption",
+                *LABEL_COLUMNS,
+                "stability",
+            ],
         ),
         "neuron_edges": pd.DataFrame(
             neuron_edges, columns=[*pair, "lower_layer", "lower_neuron", "weight"]
         ),
         "group_edges": pd.DataFrame(
-            [(edge.upper, edge.lower, edge.weight) for edge in circuit.edges],
-            columns=["upper", "lower", "weight"],
+            [
+                (edge.upper, edge.lower, edge.weight, *(getattr(edge, name) for name in FIELDS))
+                for edge in circuit.edges
+            ],
+            columns=["upper", "lower", "weight", *FIELDS],
         ),
     }

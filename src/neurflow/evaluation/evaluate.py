@@ -15,13 +15,13 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import torch
 
-from neurflow import __version__
 from neurflow.circuit import Circuit
 from neurflow.errors import NeurFlowError, RequestError, near
 from neurflow.evaluation.crop_sizes import crop_sizes
@@ -105,7 +105,7 @@ def evaluate(
         else None
     )
     request = {
-        "version": __version__,
+        "version": version("neurflow"),
         "circuit": hashlib.sha256(circuit.model_dump_json().encode()).hexdigest(),
         "images": studied.digest if studied else None,
         "held_out": unseen.digest if unseen else None,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from html import escape
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from neurflow import __version__
 from neurflow.evaluation.result import Evaluation, Figure, Table
 from neurflow.evidence import Interval
 from neurflow.report.evaluation_plots import svg
@@ -49,7 +49,7 @@ def _page(found: Evaluation) -> Iterator[str]:
     pictures = f"{found.images} images of the circuit"
     if found.held_out:
         pictures += f", {found.held_out} held-out pictures"
-    yield f"<p class='quiet'>{escape(found.model.reference)} · {pictures} · neurflow {__version__}</p>"
+    yield f"<p class='quiet'>{escape(found.model.reference)} · {pictures} · neurflow {version('neurflow')}</p>"
     yield "<p>Each figure is a mean with its 95 % bootstrap interval where nothing else is said. "
     yield "Column heads explain themselves when the pointer rests on them.</p><nav>"
     for table in found.tables:
