@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.evidence import CASES, settings_of
+from benchmarks.evidence import CASES
+from neurflow import Settings
 from neurflow.evaluation.evaluate import PROTOCOLS
 
 HEAD = """# Results on real networks
@@ -57,19 +58,13 @@ def page(work: Path) -> Iterator[str]:
     for protocol in (name for name in PROTOCOLS if any(name in kept for kept in found.values())):
         yield f"## {protocol.replace('-', ' ').capitalize()}\n"
         yield WORDS.get(protocol, "")
-        settings = settings_of(protocol)
-        default = type(settings)()
-        reduced = {
-            name: value
-            for name, value in settings.model_dump().items()
-            if value != getattr(default, name)
-        }
-        yield f"Reduced: {'; '.join(f'{k} = {_text(v)}' for k, v in reduced.items())}.\n"
         for name, kept in found.items():
             if protocol in kept:
                 (table,) = kept[protocol]["tables"]
                 case = CASES[name]
-                yield f"**{case.network}, {case.target}** ({table['seconds']:.0f} s)\n"
+                yield f"**{case.network}, {case.target}**\n"
+                reduced = "; ".join(_reduced(kept[protocol]["settings"]))
+                yield f"{table['seconds']:.0f} s. Reduced: {reduced}.\n"
                 yield from _table(protocol, table["rows"])
                 yield from (f"\n{note}" for note in table["notes"])
                 yield ""
@@ -86,6 +81,14 @@ def _table(protocol: str, rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield "| " + " | ".join("---" for _ in columns) + " |"
     for row in rows:
         yield "| " + " | ".join(_cell(row[c]) for c in columns) + " |"
+
+
+def _reduced(used: dict[str, Any]) -> Iterator[str]:
+    """Settings that are not the published ones."""
+    published = Settings().model_dump(mode="json")
+    for name, value in used.items():
+        if value != published[name]:
+            yield f"{name} = {_text(value)}"
 
 
 def _cell(value: Any) -> str:

@@ -49,7 +49,8 @@ def _page(found: Evaluation) -> Iterator[str]:
     pictures = f"{found.images} images of the circuit"
     if found.held_out:
         pictures += f", {found.held_out} held-out pictures"
-    yield f"<p class='quiet'>{escape(found.model.reference)} · {pictures} · neurflow {version('neurflow')}</p>"
+    made = f"neurflow {version('neurflow')}"
+    yield f"<p class='quiet'>{escape(found.model.reference)} · {pictures} · {made}</p>"
     yield "<p>Each figure is a mean with its 95 % bootstrap interval where nothing else is said. "
     yield "Column heads explain themselves when the pointer rests on them.</p><nav>"
     for table in found.tables:
