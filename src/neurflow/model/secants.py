@@ -109,7 +109,8 @@ class _Rewriter:
         if axis is None or any(self.batch_axis(each) != axis for each in inputs):
             return None
         if node.target in BILINEAR and set(arguments(node)) == set(inputs):
-            alike = len({each.meta["val"].ndim for each in inputs}) == 1
+            ranks = {each.meta["val"].ndim for each in inputs if "val" in each.meta}
+            alike = len(ranks) == 1 and all("val" in each.meta for each in inputs)
             product = Bilinear(cast(Callable[..., Tensor], node.target))
             return self._call(product, arguments(node), axis) if alike else None
         operation = self._unary(node) if list(factors) == inputs else None
