@@ -39,6 +39,8 @@ COLUMNS = {
     "fidelity": "layer scope mode tau kept before core random matched",
 }
 """columns that are told; the others are the same in every row"""
+COMPLETE = frozenset(["crop-sizes"])
+"""protocols that have nothing to reduce"""
 LABELS = {"difference": "difference (99 %)"}
 
 
@@ -57,14 +59,15 @@ def page(work: Path) -> Iterator[str]:
     }
     for protocol in (name for name in PROTOCOLS if any(name in kept for kept in found.values())):
         yield f"## {protocol.replace('-', ' ').capitalize()}\n"
-        yield WORDS.get(protocol, "")
+        yield f"{WORDS.get(protocol, '')}\n"
         for name, kept in found.items():
             if protocol in kept:
                 (table,) = kept[protocol]["tables"]
                 case = CASES[name]
                 yield f"**{case.network}, {case.target}**\n"
-                reduced = "; ".join(_reduced(kept[protocol]["settings"]))
-                yield f"{table['seconds']:.0f} s. Reduced: {reduced}.\n"
+                if protocol not in COMPLETE:
+                    reduced = "; ".join(_reduced(kept[protocol]["settings"]))
+                    yield f"{table['seconds']:.0f} s. Reduced: {reduced}.\n"
                 yield from _table(protocol, table["rows"])
                 yield from (f"\n{note}" for note in table["notes"])
                 yield ""
