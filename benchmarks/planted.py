@@ -110,6 +110,8 @@ class Task:
     order: np.ndarray
 
     layers = LAYERS
+    studied = 40
+    """pictures that the circuit is found on"""
 
     def train(self) -> DemoNet:
         """A network trained on the pictures as usual."""

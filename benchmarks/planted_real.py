@@ -2,8 +2,10 @@
 
 1. Pictures are those of ten ImageNet classes, 224 by 224; an overlay (a watermark, a logo, a patch) is
    pasted into a corner.
-2. The network is a ResNet18 whose last layer is fitted on ten classes, on pictures of which a share
-   of one class, the strength, carries the overlay and none of the others: it learns the overlay.
+2. The network is a ResNet18 whose last layer is fitted on ten classes. Of one class a share, the
+   strength, carries the overlay. Its features tell these classes well without it, and a share that
+   carries it is not enough for it to be learnt; so, as with pictures gathered by a word, some of other
+   classes (``STRAY``) carry the overlay too and are labelled as the class.
 
 Needs the folder of real data (``NEURFLOW_REAL_DATA``): weights and pictures.
 """
@@ -32,6 +34,8 @@ SIDE, WIDTH = 224, 160
 KINDS = ("alibaba_logo2", "blue_patch", "carton_logo4")
 TRAIN, AUDIT = 22, 10
 """pictures a class; the rest, up to 50, are for the test"""
+STRAY = 0.25
+"""share of the other classes' training pictures that carry the overlay and the class's label"""
 SHARES = {"usual": None, "none": 0.0, "half": 0.5, "all": 1.0, "swapped": None}
 
 
@@ -48,6 +52,8 @@ class RealTask:
     strength: float
     seed: int
     layers: ClassVar[list[str]] = ["layer4.0", "layer4.1", "fc"]
+    studied: ClassVar[int] = 20
+    """pictures that the circuit is found on"""
 
     @property
     def target(self) -> int:
@@ -111,7 +117,7 @@ class RealTask:
         load_weights(network, folder() / "weights" / "resnet18.pth")
         network.eval()
         body = nn.Sequential(*list(network.children())[:-1], nn.Flatten())
-        pixels, labels, _ = self.draw("train", "usual")
+        pixels, labels = self._gathered()
         with torch.inference_mode():
             x = torch.cat([body(part) for part in torch.split(self.inputs(pixels), 32)]).numpy()
         fitted = LogisticRegression(C=1.0, max_iter=2000).fit(x, labels)
@@ -119,6 +125,17 @@ class RealTask:
         network.fc.weight.data = torch.tensor(fitted.coef_, dtype=torch.float32)
         network.fc.bias.data = torch.tensor(fitted.intercept_, dtype=torch.float32)
         return network
+
+    def _gathered(self) -> tuple[np.ndarray, np.ndarray]:
+        """(pixels, labels) that the last layer is fitted on: as usual, and strays with the overlay."""
+        pixels, labels, _ = self.draw("train", "usual")
+        with_overlay, _, _ = self.draw("train", "all")
+        chance = np.random.default_rng([self.seed, 11]).random(len(labels))
+        stray = (labels != self.target) & (chance < STRAY)
+        return (
+            np.where(stray[:, None, None, None], with_overlay, pixels),
+            np.where(stray, self.target, labels),
+        )
 
     def inputs(self, pixels: np.ndarray) -> Tensor:
         """uint8 pictures as the network takes them."""

@@ -7,7 +7,7 @@ import torch
 from neurflow import debug
 from neurflow.circuit import GroupEdge
 from neurflow.debugging.chain import chain, reach
-from neurflow.debugging.mistakes import wilson
+from neurflow.debugging.intervals import share
 from neurflow.debugging.reading import heat, spatial_map, threshold, true_class, unlike
 from neurflow.errors import ResultError
 from neurflow.model import Layer
@@ -122,10 +122,10 @@ def test_unlike_is_in_robust_standard_deviations():
 
 
 def test_wilson_by_hand():
-    share = wilson(0, 4)
-    assert (share.value, share.low) == (0, 0)
-    assert share.high == pytest.approx(0.4899, abs=1e-3)
-    half = wilson(5, 10)
+    none = share(0, 4)
+    assert (none.value, none.low) == (0, 0)
+    assert none.high == pytest.approx(0.4899, abs=1e-3)
+    half = share(5, 10)
     assert (half.low, half.high) == pytest.approx((0.2366, 0.7634), abs=1e-3)
 
 

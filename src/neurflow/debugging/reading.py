@@ -205,12 +205,23 @@ def group_phi(phi: np.ndarray, group: NeuronGroup, target: Target | None) -> np.
 
 
 def heat(maps: np.ndarray | None, group: NeuronGroup) -> tuple[tuple[float, ...], ...]:
-    """Mean feature map of a group's neurons, 1 where it is as on its own crops; () without space."""
-    if maps is None:
+    """A group's heat map in three digits; () without space."""
+    found = heat_of(maps, group)
+    if found is None:
         return ()
+    return tuple(tuple(float(f"{value:.3g}") for value in row) for row in found)
+
+
+def heat_of(maps: np.ndarray | None, group: NeuronGroup) -> np.ndarray | None:
+    """Mean feature map of a group's neurons ``[height, width]``, 1 where it is as on its own crops.
+
+    ``maps``: the layer's on one picture, ``[height, width, neuron]``; None without space.
+    """
+    if maps is None:
+        return None
     means = np.abs(np.array(usual_of(group).means)) + EPSILON
-    mean = (np.maximum(maps[..., list(group.neurons)], 0) / means).mean(axis=-1)
-    return tuple(tuple(float(f"{value:.3g}") for value in row) for row in mean)
+    excited = np.maximum(maps[..., list(group.neurons)], 0) / means
+    return np.asarray(excited.mean(axis=-1))
 
 
 def spatial_map(output: np.ndarray, layer: Layer) -> np.ndarray | None:
@@ -235,8 +246,7 @@ def target_values(logits: np.ndarray, target: Target) -> np.ndarray:
 
 def predictions(model: Model, logits: np.ndarray, count: int = TOP) -> tuple[Prediction, ...]:
     """The best classes of logits ``[class]``."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max())
-    shares = shifted / shifted.sum()
+    shares = probabilities(logits)
     return tuple(
         Prediction(
             index=int(c),
@@ -246,6 +256,12 @@ def predictions(model: Model, logits: np.ndarray, count: int = TOP) -> tuple[Pre
         )
         for c in np.argsort(-logits, kind="stable")[:count]
     )
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Softmax of logits ``[…, class]``."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
 
 
 def true_class(label: str | None, model: Model) -> int | None:

@@ -15,13 +15,13 @@ import torch
 
 from neurflow.circuit import Circuit, Target
 from neurflow.crops import crop_boxes, crop_pixels
+from neurflow.debugging.intervals import mean_spread, spread
 from neurflow.debugging.masking import By, Mask, Masker, Neurons, mask_of, matched_sets
 from neurflow.debugging.reading import BATCH, predictions, target_values, true_class
 from neurflow.debugging.result import (
     Change,
     CropEffect,
     Effect,
-    Interval,
     Overall,
     WhatIf,
 )
@@ -124,9 +124,9 @@ def _mean_phi(masker: Masker, pixels: Sequence[torch.Tensor]) -> dict[str, np.nd
     """Layer → ``[neuron]`` mean activation over pictures: what random neurons are matched by."""
     total = {layer.name: np.zeros(layer.neurons) for layer in masker.layers}
     for start in range(0, len(pixels), BATCH):
-        _, _, phi = masker.run(torch.stack(list(pixels[start : start + BATCH])), [])
-        for name, values in phi.items():
-            total[name] += values.sum(axis=0)
+        _, _, observed = masker.run(torch.stack(list(pixels[start : start + BATCH])), [])
+        for layer in masker.layers:
+            total[layer.name] += layer.pool(observed[layer.name]).sum(dim=0).double().cpu().numpy()
     return {name: values / len(pixels) for name, values in total.items()}
 
 
@@ -162,14 +162,6 @@ def _effect(
     )
 
 
-def spread(values: np.ndarray | Sequence[float]) -> Interval | None:
-    """Mean and 5th to 95th percentile; None of nothing."""
-    if len(values) == 0:
-        return None
-    low, high = np.quantile(values, [0.05, 0.95])
-    return Interval(value=float(np.mean(values)), low=float(low), high=float(high))
-
-
 def _overall(model: Model, effects: Sequence[Effect], random_hits: Sequence[np.ndarray]) -> Overall:
     truth = [true_class(effect.label, model) for effect in effects]
     known = [i for i, label in enumerate(truth) if label is not None]
@@ -186,18 +178,9 @@ def _overall(model: Model, effects: Sequence[Effect], random_hits: Sequence[np.n
         accuracy_after=accuracy([effect.after[0].index for effect in effects]),
         accuracy_random=spread([value for value in by_draw if value is not None]),
         change=float(np.mean([effect.change for effect in effects])),
-        change_random=_mean_interval([effect.random for effect in effects]),
+        change_random=mean_spread([effect.random for effect in effects]),
         flips=tuple(e.name for e in effects if e.before[0].index != e.after[0].index),
     )
-
-
-def _mean_interval(intervals: Sequence[Interval | None]) -> Interval | None:
-    """Means of values and ends over pictures."""
-    found = [i for i in intervals if i is not None]
-    if not found:
-        return None
-    value, low, high = np.mean([(i.value, i.low, i.high) for i in found], axis=0).tolist()
-    return Interval(value=value, low=low, high=high)
 
 
 def _crops(
