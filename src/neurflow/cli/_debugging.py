@@ -139,13 +139,14 @@ def audit_text(report: AuditReport, top: int) -> Iterator[RenderableType]:
         f"  {report.pictures} pictures, {report.of_class} of the class, "
         f"{report.false_positives} taken for it by mistake; a ranking, not a verdict"
     )
-    table = _table("group", "evidence", "raises", "fixes", "cost", "fixed", "apart")
+    table = _table("group", "by", "evidence", "raises", "mends", "fixes", "cost", "fixed", "apart")
     for g in report.groups[:top]:
         s = g.signals
         table.add_row(
             g.id,
+            g.by,
             f"{g.evidence:+.2f}",
-            *(_signal(v) for v in (s.raises, s.fixes, s.cost, s.fixed, s.apart)),
+            *(_signal(v) for v in (s.raises, s.mends, s.fixes, s.cost, s.fixed, s.apart)),
         )
     yield table
 
