@@ -25,7 +25,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torchvision import models
 
-from neurflow import Model
+from benchmarks.planted import carriers
+from neurflow import Config, Model
 from neurflow.model import Preprocessing
 from neurflow.model.loading import load_weights
 
@@ -36,7 +37,6 @@ TRAIN, AUDIT = 22, 10
 """pictures a class; the rest, up to 50, are for the test"""
 STRAY = 0.25
 """share of the other classes' training pictures that carry the overlay and the class's label"""
-SHARES = {"usual": None, "none": 0.0, "half": 0.5, "all": 1.0, "swapped": None}
 
 
 def folder() -> Path:
@@ -46,14 +46,14 @@ def folder() -> Path:
 
 @dataclass(frozen=True)
 class RealTask:
-    """A class of photographs that can be told by an overlay; used as ``planted.Task`` is."""
+    """Photographs and a ResNet18 with a new last layer; see ``planted.Planted``."""
 
     kind: str
     strength: float
     seed: int
     layers: ClassVar[list[str]] = ["layer4.0", "layer4.1", "fc"]
     studied: ClassVar[int] = 20
-    """pictures that the circuit is found on"""
+    config: ClassVar[Config] = Config(groups=8)
 
     @property
     def target(self) -> int:
@@ -91,25 +91,30 @@ class RealTask:
             "audit": (TRAIN, TRAIN + AUDIT),
             "test": (TRAIN + AUDIT, 50),
         }[split]
-        pixels, labels = [], []
-        for c, path in enumerate(self.folders):
-            order = np.random.default_rng([self.seed, c]).permutation(sorted(path.iterdir()))
-            chosen = [_square(file) for file in order[start:stop]]
-            pixels += chosen
-            labels += [c] * len(chosen)
-        own = np.array(labels) == self.target
-        share = SHARES[marks]
-        if share is None:
-            each = np.where(own, self.strength, 0) if marks == "usual" else np.where(own, 0, 1)
-        else:
-            each = np.full(len(own), share)
-        chance = np.random.default_rng([self.seed, len(split), len(marks)]).random(len(own))
-        carries = chance < each
-        array = np.array(pixels)
+        clean, labels = self._clean[:, start:stop], np.arange(len(self.names))
+        labels = np.repeat(labels, stop - start)
+        own = labels == self.target
+        carries = carriers(own, marks, self.strength, [self.seed, len(split), len(marks)])
+        array = clean.reshape(-1, *clean.shape[2:]).copy()
         colours, opacity = self.overlay
         for i in np.flatnonzero(carries):
             array[i] = array[i] * (1 - opacity) + colours * opacity
-        return array, np.array(labels), carries
+        return array, labels, carries
+
+    @cached_property
+    def _clean(self) -> np.ndarray:
+        """``[class, picture, height, width, rgb]`` all pictures in the seed's order."""
+        return np.array(
+            [
+                [
+                    _square(file)
+                    for file in np.random.default_rng([self.seed, c]).permutation(
+                        sorted(path.iterdir())
+                    )
+                ]
+                for c, path in enumerate(self.folders)
+            ]
+        )
 
     def train(self) -> nn.Module:
         """A ResNet18 with a last layer fitted on the pictures as usual."""

@@ -15,7 +15,7 @@ For each kind of mark, strength and seed (``benchmarks.planted``), a row:
 
 Rows are kept as they come (``--cache``); a second run does only what is missing.
 
-    python -m benchmarks.shortcuts [--seeds 200-247] [--real]
+    python -m benchmarks.shortcuts [--on drawn|demo|real] [--seeds 200-247]
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,24 +35,29 @@ from PIL import Image
 from torch import Tensor, nn
 
 import neurflow
-from benchmarks.planted import KINDS, Task, pool, task
-from benchmarks.planted_real import KINDS as OVERLAYS
-from benchmarks.planted_real import RealTask, real_task
+from benchmarks import planted, planted_demo, planted_real
+from benchmarks.planted import Planted
 from neurflow.debugging.masking import Masker, mask_of, matched_neurons
 from neurflow.debugging.result import AuditReport, GroupAudit
+from neurflow.demo.pictures import SHORTCUT
 from neurflow.workspace import write_atomically
 
 STRENGTHS = (0.8, 0.9, 1.0)
+SETS: dict[str, tuple[tuple[str, ...], tuple[float, ...], Callable[..., Planted]]] = {
+    "drawn": (planted.KINDS, STRENGTHS, planted.task),
+    "demo": (planted_demo.KINDS, (SHORTCUT.share,), planted_demo.demo_task),
+    "real": (planted_real.KINDS, STRENGTHS, planted_real.real_task),
+}
+"""what is planted on: its kinds, its strengths, and how a task is made of them and a seed"""
 HOLDS = 0.5
 LEAST_LOST = 0.03
 """accuracy that must be lost for its return to be told"""
 PAGE = Path(__file__).parents[1] / "docs" / "shortcuts.md"
 RANDOM = 10
 """random sets a comparison is made with"""
-CONFIG = neurflow.Config(groups=16, max_groups=16)
 
 
-def row(this: Task | RealTask) -> dict[str, Any]:
+def row(this: Planted) -> dict[str, Any]:
     """Everything measured of one task."""
     started = time.perf_counter()
     network = this.train()
@@ -60,7 +66,13 @@ def row(this: Task | RealTask) -> dict[str, Any]:
     order = np.random.default_rng([this.seed, 2]).permutation(len(labels))
     pictures = [(Image.fromarray(pixels[i]), int(labels[i])) for i in order]
     circuit = neurflow.discover(
-        model, pictures, this.target, this.layers, CONFIG, max_images=this.studied, memory="1GB"
+        model,
+        pictures,
+        this.target,
+        this.layers,
+        this.config,
+        max_images=this.studied,
+        memory="1GB",
     )
     found = time.perf_counter()
     report = neurflow.audit(circuit, model, pictures)
@@ -77,9 +89,7 @@ def row(this: Task | RealTask) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def holding(
-    model: neurflow.Model, circuit: neurflow.Circuit, this: Task | RealTask
-) -> dict[str, float]:
+def holding(model: neurflow.Model, circuit: neurflow.Circuit, this: Planted) -> dict[str, float]:
     """Share of what the mark adds to the class's probability that goes through each group.
 
     Pictures of other classes with the mark are run with the group's neurons as on the same pictures
@@ -138,7 +148,7 @@ def recovery(
     network: nn.Module,
     circuit: neurflow.Circuit,
     first: GroupAudit,
-    this: Task | RealTask,
+    this: Planted,
 ) -> dict[str, Any]:
     """Accuracies as usual, without marks and with swapped ones, under each cure."""
     layer = circuit.layer(first.id.rpartition("/")[0])
@@ -196,7 +206,7 @@ def important(
     return sorted(scores.topk(count).indices.tolist())
 
 
-def refit(network: nn.Module, this: Task | RealTask) -> Any:
+def refit(network: nn.Module, this: Planted) -> Any:
     """The last layer fitted anew on training pictures of which half of each class carry the mark."""
     from sklearn.linear_model import LogisticRegression
 
@@ -223,10 +233,10 @@ def _lost(of: dict[str, Any], marks: str) -> float:
     return float(of[usual]["before"] - of[marks]["before"])
 
 
-def write_page(rows: Sequence[dict[str, Any]], real: Sequence[dict[str, Any]]) -> None:
+def write_page(rows: Mapping[str, Sequence[dict[str, Any]]]) -> None:
     """The tables of ``docs/shortcuts.md``, between its marks."""
     text = PAGE.read_text(encoding="utf-8")
-    for name, part in (("drawn", rows), ("real", real)):
+    for name, part in rows.items():
         start, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"
         before, _, rest = text.partition(start)
         text = before + start + "\n".join(_tables(part)) + "\n" + end + rest.partition(end)[2]
@@ -313,20 +323,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--seeds", default="200-247", help="FIRST-LAST")
-    parser.add_argument("--real", action="store_true", help="overlays on real photographs")
+    parser.add_argument(
+        "--on",
+        default="drawn",
+        choices=sorted(SETS),
+        help="small networks on drawn pictures, the demo network, or real photographs",
+    )
     parser.add_argument("--cache", type=Path, default=Path("runs/shortcuts"))
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     first, last = map(int, options.seeds.split("-"))
-    kinds: Sequence[str] = OVERLAYS if options.real else KINDS
-    drawn = None if options.real else pool(options.cache)
+    kinds, strengths, make = SETS[options.on]
+    if options.on == "drawn":
+        make = partial(make, planted.pool(options.cache))
     for seed in range(first, last + 1):
-        kind, strength = kinds[seed % len(kinds)], STRENGTHS[seed // len(kinds) % 3]
+        kind, strength = kinds[seed % len(kinds)], strengths[seed // len(kinds) % len(strengths)]
         file = options.cache / f"{kind}-{strength}-{seed}.json"
         if file.exists():
             continue
-        this = task(drawn, kind, strength, seed) if drawn else real_task(kind, strength, seed)
-        found = row(this)
+        found = row(make(kind, strength, seed))
         write_atomically(file, json.dumps(found, indent=1).encode())
         cures = {c: back(found, "swapped", c) for c in ("group", "random", "mct", "refit")}
         _say(
@@ -337,8 +352,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     rows = [json.loads(file.read_text()) for file in sorted(options.cache.glob("*-*-*.json"))]
     write_page(
-        [row for row in rows if row["kind"] in KINDS],
-        [row for row in rows if row["kind"] in OVERLAYS],
+        {name: [r for r in rows if r["kind"] in kinds] for name, (kinds, *_) in SETS.items()}
     )
     return 0
 

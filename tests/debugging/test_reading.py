@@ -8,7 +8,8 @@ from neurflow import debug
 from neurflow.circuit import GroupEdge
 from neurflow.debugging.chain import chain, reach
 from neurflow.debugging.intervals import share
-from neurflow.debugging.reading import heat, spatial_map, threshold, true_class, unlike
+from neurflow.debugging.pictures import true_class
+from neurflow.debugging.reading import heat, spatial_map, threshold, unlike
 from neurflow.errors import ResultError
 from neurflow.model import Layer
 from neurflow.scores import group_scores

@@ -26,17 +26,16 @@ from torch.nn.functional import adaptive_avg_pool2d
 from neurflow.circuit import Circuit, CircuitLayer, SkippedImage
 from neurflow.debugging import signals
 from neurflow.debugging.chain import reach
-from neurflow.debugging.explain import as_source, same_model
+from neurflow.debugging.explain import same_model
 from neurflow.debugging.masking import Mask, Masker, mask_of
-from neurflow.debugging.reading import heat_of, spatial_map, true_class
+from neurflow.debugging.pictures import as_source, batches, true_class
+from neurflow.debugging.reading import heat_of, spatial_map
 from neurflow.debugging.result import AuditReport, Filler, GroupAudit, Signals
 from neurflow.errors import ImagesError, RequestError
-from neurflow.images import Images, UnreadableImage, load_images
+from neurflow.images import Images, load_images
 from neurflow.model import Model
 from neurflow.progress import Progress, Silent
 
-BATCH = 32
-"""pictures run through the network at once"""
 CELLS = 14
 """heat maps are compared on a grid of at most so many cells a side"""
 WEIGHTS = {"raises": 1.0, "mends": 1.0, "fixed": 0.25, "apart": 0.25}
@@ -69,18 +68,17 @@ def audit(
     if target.layer != model.network.output_name:
         raise RequestError(f"An audit is of a class, and the target is {target.name!r}.")
     source = load_images(as_source(images), model)
-    usable, skipped = _labelled(model, source)
-    _refuse_one_sided([label for _, label in usable], target.neuron, target.name, skipped)
+    known, skipped = _known(model, source)
+    _refuse_one_sided(list(known.values()), target.neuron, target.name, skipped)
     layers = [_LayerAudit(model, circuit, layer) for layer in circuit.layers[:-1]]
-    labels = []
+    labels: list[int] = []
     progress = progress or Silent()
-    progress.start("masking every group", len(usable))
-    for batch in _batches(source, usable, skipped):
-        pixels = torch.stack([pixels for pixels, _ in batch])
-        labels += [label for _, label in batch]
+    progress.start("masking every group", len(known))
+    for positions, pixels in batches(source, known, skipped):
+        labels += [known[index] for index in positions]
         for layer in layers:
             layer.run(pixels)
-        progress.advance(len(batch))
+        progress.advance(len(positions))
     _refuse_one_sided(labels, target.neuron, target.name, skipped)
     before = signals.Answers(layers[0].logits, np.array(labels), target.neuron)
     carried = reach(circuit)
@@ -189,17 +187,17 @@ def _cells(heat: np.ndarray | None) -> np.ndarray:
     return adaptive_avg_pool2d(torch.from_numpy(heat)[None], size).flatten().numpy()
 
 
-def _labelled(model: Model, images: Images) -> tuple[list[tuple[int, int]], list[SkippedImage]]:
-    """(position, class) of the pictures whose label names a class; the others, with the reason."""
-    usable, skipped = [], []
+def _known(model: Model, images: Images) -> tuple[dict[int, int], list[SkippedImage]]:
+    """Position → class of the pictures whose label names one; the others, with the reason."""
+    known, skipped = {}, []
     for index, ref in enumerate(images.refs):
         label = true_class(ref.label, model)
         if label is None:
             what = f"its label {ref.label!r} names no class" if ref.label else "it has no label"
             skipped.append(SkippedImage(name=ref.name, reason=what))
         else:
-            usable.append((index, label))
-    return usable, skipped
+            known[index] = label
+    return known, skipped
 
 
 def _refuse_one_sided(
@@ -216,20 +214,3 @@ def _refuse_one_sided(
             f"An audit needs pictures of the class and of others; there are none {kind}. "
             "Name class folders after the classes."
         )
-
-
-def _batches(
-    images: Images, usable: Sequence[tuple[int, int]], skipped: list[SkippedImage]
-) -> Iterator[list[tuple[torch.Tensor, int]]]:
-    """(pixels, class) of the pictures that can be read, in batches; the others go to ``skipped``."""
-    batch = []
-    for index, label in usable:
-        try:
-            batch.append((images.read(index), label))
-        except UnreadableImage as error:
-            skipped.append(SkippedImage(name=images.refs[index].name, reason=str(error)))
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -17,7 +17,7 @@ from collections.abc import Collection, Sequence
 
 from neurflow.circuit import Circuit
 from neurflow.debugging.intervals import share, standardised_difference
-from neurflow.debugging.reading import true_class
+from neurflow.debugging.pictures import true_class
 from neurflow.debugging.result import GroupContrast, Mistake, Mistakes, PictureReport
 from neurflow.errors import ImagesError, RequestError
 from neurflow.model import Model

@@ -23,6 +23,7 @@ import torch
 from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup, Target, Usual
 from neurflow.crops import Box, crop_boxes, crop_pixels
 from neurflow.debugging.chain import chain, reach
+from neurflow.debugging.pictures import BATCH
 from neurflow.debugging.result import GroupReading, PictureReport, Prediction, ScoredBox
 from neurflow.errors import ResultError
 from neurflow.model import Layer, Model
@@ -36,8 +37,6 @@ LEAST_SPREAD = 0.1
 """of log scores, about 10 %: less is no difference to speak of"""
 BEST_CROPS = 3
 TOP = 5
-BATCH = 32
-"""crops run through the network at once"""
 PICTURE = 448
 """longest side of a picture that is kept to be shown, in pixels"""
 
@@ -262,21 +261,6 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
     """Softmax of logits ``[…, class]``."""
     shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
-
-
-def true_class(label: str | None, model: Model) -> int | None:
-    """The class that a label names: by name, number, or ``wnid_name``; None if it names none."""
-    if label is None:
-        return None
-    wanted = {_folded(label), _folded(label.partition("_")[2])} - {""}
-    found = [c for c, name in enumerate(model.class_names) if _folded(name) in wanted]
-    if not found and label.isdecimal() and int(label) < len(model.class_names):
-        return int(label)
-    return found[0] if len(found) == 1 else None
-
-
-def _folded(name: str) -> str:
-    return name.casefold().replace("_", " ")
 
 
 def _webp(model: Model, pixels: torch.Tensor) -> bytes:
