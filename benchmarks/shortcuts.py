@@ -15,7 +15,7 @@ For each kind of mark, strength and seed (``benchmarks.planted``), a row:
 
 Rows are kept as they come (``--cache``); a second run does only what is missing.
 
-    python -m benchmarks.shortcuts [--on drawn|demo|real] [--seeds 200-247]
+    python -m benchmarks.shortcuts [--on drawn|demo|real] [--seeds 500-523]
 """
 
 from __future__ import annotations
@@ -322,7 +322,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--seeds", default="200-247", help="FIRST-LAST")
+    parser.add_argument("--seeds", default="500-523", help="FIRST-LAST")
     parser.add_argument(
         "--on",
         default="drawn",

@@ -151,7 +151,7 @@ def test_evidence_by_hand():
         fixed=value(0.4),
         apart=None,
     )
-    assert weigh(signals) == pytest.approx(0.1 + 0.6 + 0.1)
+    assert weigh(signals) == pytest.approx(0.1 + 0.6 + 0.04)
 
 
 def test_what_masking_mends_by_hand():

@@ -6,9 +6,9 @@ and is missed when it is masked. A shortcut is the opposite.
 1. Mask each group below the target's layer, on pictures of the class and of others, by zero and by its
    mean over the concept set: which of the two takes a shortcut away and spares the rest depends on
    what the neurons do where it is absent.
-2. Take the ``signals`` of both ways, and weigh them: ``raises + mends + (fixed + apart) / 4``. Place
-   alone is weaker evidence than effect; what cannot be measured counts as nothing. *fixes* and *cost*
-   are what *mends* is made of, and are shown beside it.
+2. Take the ``signals`` of both ways, and weigh them: ``raises + mends + (fixed + apart) / 10``. Where a
+   group looks decides between groups of like effect; what cannot be measured counts as nothing. *fixes*
+   and *cost* are what *mends* is made of, and are shown beside it.
 3. Rank the groups by the better of their two ways.
 
 A ranking, not a verdict.
@@ -38,7 +38,7 @@ from neurflow.progress import Progress, Silent
 
 CELLS = 14
 """heat maps are compared on a grid of at most so many cells a side"""
-WEIGHTS = {"raises": 1.0, "mends": 1.0, "fixed": 0.25, "apart": 0.25}
+WEIGHTS = {"raises": 1.0, "mends": 1.0, "fixed": 0.1, "apart": 0.1}
 """how signals count in the ranking"""
 
 
