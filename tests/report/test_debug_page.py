@@ -62,6 +62,15 @@ def test_a_report_can_be_read(page, model, circuit, studied, tmp_path):
     assert firing[1].id in page.locator(".caption").inner_text()
     assert page.locator(".drawn .box").count() == len(firing[1].crops)
 
+    name, count = next(iter(mistakes.missed_for.items()))
+    chip = page.locator(".chip", has_text=name)
+    chip.click()
+    assert page.locator(".film button").count() == count
+    missed = [m.name for m in mistakes.missed if m.predicted == name]
+    assert missed[0] in page.locator(".picture-side h2").inner_text()
+    chip.click()
+    assert page.locator(".film button").count() == len(report.pictures)
+
     falls = report.what_if.falls
     row = page.locator("tr", has=page.locator(".thumb")).first
     assert falls[0].name in row.inner_text()
