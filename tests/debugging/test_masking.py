@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from neurflow import Model, debug, load_images
+from neurflow import Model, audit, debug, load_images
 from neurflow.debugging.masking import Masker, mask_of, matched_neurons, matched_sets
 from neurflow.errors import ImagesError, LayerError, ModelError, RequestError
 from neurflow.model.hooked import HookedNetwork
@@ -62,9 +62,11 @@ def test_the_network_is_untouched_to_the_bit(model, circuit, studied, common):
         before = model.module(studied)
     digest = model.info.digest
     hooks = sum(len(part._forward_hooks) for part in model.module.modules())
-    group = circuit.layer("block2").groups[0].id
+    low, high = (circuit.layer(name).groups[0].id for name in ("block1", "block3"))
     data = load_images(labelled(model, studied), model)
-    debug(circuit, model, data, mask=[group], errors=True)
+    debug(circuit, model, data, mask=[low], errors=True, draws=2)
+    debug(circuit, model, data, keep=[low, high], by="mean", draws=2)
+    audit(circuit, model, data)
     with torch.no_grad():
         after = model.module(studied)
     assert torch.equal(before, after)
@@ -160,10 +162,13 @@ def test_wrong_requests_say_what_is_wrong(model, circuit):
             debug(circuit, model, image, **options)
     with pytest.raises(LayerError):
         Masker(model, ["head"])
-    with pytest.raises(LayerError, match="does not lie between"):
-        masker = Masker(model, ["block2"])
-        changes = {"block1": torch.relu}
-        masker.segment.run(torch.zeros(1, *masker.layers[0].shape), (), changes)
+    images = pictures(2)
+    for network in (model.network, HookedNetwork(model.module, images, "asked for")):
+        segment = network.segment("block2", "head")
+        x, *held = network.observe([network.key("block2"), *segment.held])(images)
+        for outside in ("block1", "block2"):
+            with pytest.raises(LayerError, match="does not lie between"):
+                segment.run(x, held, {outside: torch.relu})
 
 
 def test_another_model_is_refused(circuit):
