@@ -50,6 +50,8 @@ SETS: dict[str, tuple[tuple[str, ...], tuple[float, ...], Callable[..., Planted]
 }
 """what is planted on: its kinds, its strengths, and how a task is made of them and a seed"""
 HOLDS = 0.5
+LEAST_EFFECT = 0.005
+"""probability that a mark adds at least, for a group to hold a share of it"""
 LEAST_LOST = 0.03
 """accuracy that must be lost for its return to be told"""
 PAGE = Path(__file__).parents[1] / "docs" / "shortcuts.md"
@@ -104,13 +106,14 @@ def holding(model: neurflow.Model, circuit: neurflow.Circuit, this: Planted) -> 
         observe = model.outputs([*map(model.node, [layer.name, output]), *segment.held])
         x0, logits0, *_ = observe(this.inputs(clean[others]))
         x1, logits1, *held = observe(this.inputs(marked[others]))
-        chances = [_chance(logits, this.target) for logits in (logits0, logits1)]
+        without, effect = _chance(logits0, this.target), _chance(logits1, this.target)
+        effect -= without
         axis = model.layer(layer.name).axis
         for group in layer.groups:
             index = torch.tensor(group.neurons)
             mixed = x1.index_copy(axis, index, x0.index_select(axis, index))
-            left = _chance(segment.run(mixed, held), this.target) - chances[0]
-            found[group.id] = 1 - left / (chances[1] - chances[0])
+            left = _chance(segment.run(mixed, held), this.target) - without
+            found[group.id] = 1 - left / effect if effect > LEAST_EFFECT else 0.0
     return found
 
 
