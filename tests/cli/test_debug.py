@@ -79,6 +79,7 @@ def test_a_folder_with_mistakes_and_an_audit(
     page = tmp_path / "audit.html"
     code, out, err = neurflow("audit", run, labelled, "--json", "-o", page)
     assert code == 0, err
+    assert "Skipped bee/broken.png: not a picture, or damaged." in err
     found = json.loads(out)
     assert found["pictures"] == 8
     assert found["skipped"][0]["name"] == "bee/broken.png"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from neurflow import debug
+from neurflow import audit, debug
 from neurflow.circuit import GroupEdge
 from neurflow.debugging.chain import chain, reach
 from neurflow.debugging.intervals import share
@@ -146,3 +146,5 @@ def test_an_earlier_result_is_refused(model, circuit):
     old = circuit.model_copy(update={"layers": tuple(map(without, circuit.layers))})
     with pytest.raises(ResultError, match="Make it again with neurflow discover"):
         debug(old, model, pictures(1)[0])
+    with pytest.raises(ResultError, match="Make it again with neurflow discover"):
+        audit(old, model, pictures(1))

@@ -29,7 +29,7 @@ from neurflow.debugging.chain import reach
 from neurflow.debugging.explain import same_model
 from neurflow.debugging.masking import Mask, Masker, mask_of
 from neurflow.debugging.pictures import as_source, batches, true_class
-from neurflow.debugging.reading import heat_of, spatial_map
+from neurflow.debugging.reading import heat_of, refuse_without_usual, spatial_map
 from neurflow.debugging.result import AuditReport, Filler, GroupAudit, Signals
 from neurflow.errors import ImagesError, RequestError
 from neurflow.images import Images, load_images
@@ -60,10 +60,12 @@ def audit(
 
     Raises:
         ModelError: another model.
+        ResultError: a circuit made before it was kept what is usual for its groups.
         RequestError: a target that is no class.
         ImagesError: no labelled pictures of the class, or none of other classes.
     """
     same_model(circuit, model)
+    refuse_without_usual(circuit)
     target = circuit.target
     if target.layer != model.network.output_name:
         raise RequestError(f"An audit is of a class, and the target is {target.name!r}.")
@@ -73,12 +75,16 @@ def audit(
     layers = [_LayerAudit(model, circuit, layer) for layer in circuit.layers[:-1]]
     labels: list[int] = []
     progress = progress or Silent()
-    progress.start("masking every group", len(known))
+    progress.start("masking every group", len(known) * len(layers))
     for positions, pixels in batches(source, known, skipped):
         labels += [known[index] for index in positions]
         for layer in layers:
             layer.run(pixels)
-        progress.advance(len(positions))
+            progress.advance(len(positions))
+    for image in skipped[:3]:
+        progress.note(f"Skipped {image.name}: {image.reason}.")
+    if len(skipped) > 3:
+        progress.note(f"Skipped {len(skipped)} pictures in all; the result names them.")
     _refuse_one_sided(labels, target.neuron, target.name, skipped)
     before = signals.Answers(layers[0].logits, np.array(labels), target.neuron)
     carried = reach(circuit)

@@ -70,11 +70,7 @@ class Reader:
     """
 
     def __init__(self, model: Model, circuit: Circuit) -> None:
-        if any(group.usual is None for layer in circuit.layers for group in layer.groups):
-            raise ResultError(
-                "This result does not say what is usual for its groups: it was made by an earlier "
-                "version. Make it again with neurflow discover."
-            )
+        refuse_without_usual(circuit)
         self.model, self.circuit = model, circuit
         self.layers = [model.layer(layer.name) for layer in circuit.layers]
         names = [layer.name for layer in self.layers]
@@ -176,9 +172,18 @@ class Reader:
         )
 
 
+def refuse_without_usual(circuit: Circuit) -> None:
+    """Raise ``ResultError`` for a circuit made before it was kept what is usual for its groups."""
+    if any(group.usual is None for layer in circuit.layers for group in layer.groups):
+        raise ResultError(
+            "This result does not say what is usual for its groups: it was made by an earlier "
+            "version. Make it again with neurflow discover."
+        )
+
+
 def usual_of(group: NeuronGroup) -> Usual:
     """What is usual for a group of a circuit that says so."""
-    assert group.usual is not None, "Reader checks this"
+    assert group.usual is not None, "refuse_without_usual comes first"
     return group.usual
 
 
