@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from neurflow import Model, audit, debug, load_images
-from neurflow.debugging.masking import Masker, mask_of, matched_neurons, matched_sets
+from neurflow.debugging.masking import Mask, Masker, mask_of, matched_neurons, matched_sets
 from neurflow.errors import ImagesError, LayerError, ModelError, RequestError
 from neurflow.model.hooked import HookedNetwork
 from tests.debugging.conftest import labelled, pictures
@@ -162,6 +162,8 @@ def test_wrong_requests_say_what_is_wrong(model, circuit):
             debug(circuit, model, image, **options)
     with pytest.raises(LayerError):
         Masker(model, ["head"])
+    with pytest.raises(LayerError, match="Only block2 can be masked here, not 'block3'"):
+        Masker(model, ["block2"]).run(image[None], [Mask({"block3": [0]})])
     images = pictures(2)
     for network in (model.network, HookedNetwork(model.module, images, "asked for")):
         segment = network.segment("block2", "head")

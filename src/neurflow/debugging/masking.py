@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from neurflow.debugging.result import Filler
-from neurflow.errors import RequestError
+from neurflow.errors import LayerError, RequestError
 from neurflow.model import Layer, Model
 
 By = Filler | float
@@ -117,6 +117,9 @@ class Masker:
 
         Returns:
             (logits ``[batch, class]``, of each mask likewise, layer → its output as it is)
+
+        Raises:
+            LayerError: a mask of another layer.
         """
         observed = self._observe(self.model.feed(pixels))
         count = len(self.layers)
@@ -127,6 +130,10 @@ class Masker:
 
     def _masked(self, x: Tensor, held: Sequence[Tensor], mask: Mask) -> Tensor:
         lowest, *others = self.layers
+        names = [layer.name for layer in self.layers]
+        for name in mask.neurons:
+            if name not in names:
+                raise LayerError(f"Only {', '.join(names)} can be masked here, not {name!r}.")
         changes = {
             layer.name: partial(mask.apply, layer=layer)
             for layer in others
