@@ -1,5 +1,7 @@
 """Masking through the cut is masking with a hook on the full network, and touches nothing."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -22,18 +24,27 @@ NETWORKS = {
 }
 
 
+@cache
+def cut_model(network, hooked):
+    """A network of ``NETWORKS``, exported once for all tests, or cut by hooks."""
+    make, side, _ = NETWORKS[network]
+    torch.manual_seed(1)
+    model = Model(settle(make()), transform=lambda _: torch.zeros(3, side, side))
+    if hooked:
+        example = torch.randn(2, 3, side, side)
+        model.__dict__["network"] = HookedNetwork(model.module, example, "asked for")
+    return model
+
+
 @pytest.mark.parametrize("hooked", [False, True])
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize(
     ("by", "keep"), [("zero", False), ("mean", False), (0.5, False), ("zero", True)]
 )
 def test_the_cut_equals_a_hook(network, by, keep, hooked):
-    make, side, names = NETWORKS[network]
-    torch.manual_seed(1)
-    model = Model(settle(make()), transform=lambda _: torch.zeros(3, side, side))
-    images = torch.randn(3, 3, side, side)
-    if hooked:
-        model.__dict__["network"] = HookedNetwork(model.module, images[:2], "asked for")
+    _, side, names = NETWORKS[network]
+    model = cut_model(network, hooked)
+    images = torch.randn(3, 3, side, side, generator=torch.Generator().manual_seed(1))
     masker = Masker(model, names)
     neurons = {name: [place, 2] for place, name in enumerate(names)}
     means = {layer.name: tuple(np.linspace(-1, 1, layer.neurons)) for layer in masker.layers}
