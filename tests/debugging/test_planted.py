@@ -60,10 +60,15 @@ def test_who_carries_the_mark():
 
 
 def test_what_comes_back_is_a_share_of_what_was_lost():
-    row = {"usual": {"before": 0.9}, "swapped": {"before": 0.5, "group": 0.8, "random": None}}
+    row = {
+        "usual": {"before": 0.9},
+        "none": {"before": 0.85},
+        "swapped": {"before": 0.5, "group": 0.8, "random": None},
+    }
     assert back(row, "swapped", "group") == pytest.approx(0.75)
     assert back(row, "swapped", "random") is None
-    hardly = {"usual": {"before": 0.5 + LEAST_LOST / 2}, "swapped": row["swapped"]}
+    assert back(row, "swapped", "off") == pytest.approx(0.875)
+    hardly = {**row, "usual": {"before": 0.5 + LEAST_LOST / 2}}
     assert back(hardly, "swapped", "group") is None
 
 
@@ -87,7 +92,8 @@ def test_the_page_keeps_its_text(tmp_path, monkeypatch):
     assert "outdated" not in text
     assert "| all | 1 | 1 (100%) | 25% | 0 |" in text
     random, mct, refit = (f"{v}% ({v}% … {v}%)" for v in (0, 25, 100))
+    off = refit
     found = next(line for line in text.splitlines() if line.startswith("| all | 1 of 1 | 40%"))
-    assert found.endswith(f"| {random} | {mct} | {refit} |")
-    assert "| all | 0 of 1 | 0% | - | - | - | - |" in text  # without marks nothing is lost
+    assert found.endswith(f"| {random} | {mct} | {off} | {refit} |")
+    assert "| all | 0 of 1 | 0% | - | - | - | - | - |" in text  # without marks nothing is lost
     assert "Not measured." in text
