@@ -44,7 +44,7 @@ AUTO_STEPS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 """N that auto chooses from; the last is taken whatever its error"""
 CELLS = 8
 """least N of secants, and that of the look at them"""
-CELLS_EVERY = 5
+CELLS_EVERY = 10
 """of how many crops one is looked at for them"""
 PILOTS: tuple[tuple[Rule, int], ...] = ((graded_midpoints, 8), (steep_gauss, 16))
 """rules that auto chooses from elsewhere, and N of the look at each"""
