@@ -251,56 +251,72 @@ def write_page(rows: Mapping[str, Sequence[dict[str, Any]]]) -> None:
 
 
 def _tables(rows: Sequence[dict[str, Any]]) -> list[str]:
-    if not rows:
-        return ["Not measured."]
     learnt = [row for row in rows if _lost(row, "swapped") >= LEAST_LOST]
+    if not learnt:
+        return ["Not measured."]
     seeds = sorted(row["seed"] for row in rows)
-    lines = [
+    return [
         f"{len(rows)} networks, seeds {seeds[0]} to {seeds[-1]}; {len(learnt)} learnt the shortcut "
         f"(lost at least {LEAST_LOST:.0%}). Of these:",
         "",
+        *_first_places(learnt),
+        "",
+        *_brought_back(rows, "swapped", "mark swapped"),
+        "",
+        *_brought_back(rows, "swapped, others", "… on pictures of other classes"),
+        "",
+        *_brought_back(rows, "none", "no mark"),
+        "",
+        *_remarks(learnt),
+    ]
+
+
+def _first_places(rows: Sequence[dict[str, Any]]) -> list[str]:
+    lines = [
         "| | networks | a group that holds it comes first | by chance | none holds it |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for label, part in _parts(learnt):
+    for label, part in _parts(rows):
         first = sum(row["first_holds"] for row in part)
         chance = np.mean([row["holding"] / row["groups"] for row in part])
         none = sum(not row["holding"] for row in part)
         lines.append(
             f"| {label} | {len(part)} | {first} ({first / len(part):.0%}) | {chance:.0%} | {none} |"
         )
-    for marks, title in (
-        ("swapped", "mark swapped"),
-        ("swapped, others", "… on pictures of other classes"),
-        ("none", "no mark"),
-    ):
-        lines += [
-            "",
-            f"| {title} | networks | lost | group ranked first | random neurons "
-            "| top NeuronMCT | mark taken off | last layer anew |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    return lines
+
+
+def _brought_back(rows: Sequence[dict[str, Any]], marks: str, title: str) -> list[str]:
+    lines = [
+        f"| {title} | networks | lost | group ranked first | random neurons "
+        "| top NeuronMCT | mark taken off | last layer anew |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for label, part in _parts(rows):
+        cells = [
+            _quartiles([v for row in part if (v := back(row, marks, cure)) is not None])
+            for cure in ("group", "random", "mct", "off", "refit")
         ]
-        for label, part in _parts(rows):
-            cells = [
-                _quartiles([v for row in part if (v := back(row, marks, cure)) is not None])
-                for cure in ("group", "random", "mct", "off", "refit")
-            ]
-            lost = [_lost(row, marks) for row in part]
-            counted = sum(value >= LEAST_LOST for value in lost)
-            lines.append(
-                f"| {label} | {counted} of {len(part)} | {np.median(lost):.0%} | {' | '.join(cells)} |"
-            )
-    kept = [row["usual"]["group"] - row["usual"]["before"] for row in learnt]
-    neurons = np.median([row["neurons"] for row in learnt])
-    by_mean = sum(row["by"] == "mean" for row in learnt)
-    lines += [
-        "",
-        f"Masking the group ranked first changes the accuracy on pictures as usual by "
+        lost = [_lost(row, marks) for row in part]
+        counted = sum(value >= LEAST_LOST for value in lost)
+        lines.append(
+            f"| {label} | {counted} of {len(part)} | {np.median(lost):.0%} | {' | '.join(cells)} |"
+        )
+    return lines
+
+
+def _remarks(rows: Sequence[dict[str, Any]]) -> list[str]:
+    before, after = (np.median([r["swapped"][cure] for r in rows]) for cure in ("before", "group"))
+    kept = [row["usual"]["group"] - row["usual"]["before"] for row in rows]
+    neurons = np.median([row["neurons"] for row in rows])
+    by_mean = sum(row["by"] == "mean" for row in rows)
+    return [
+        f"With the mark swapped, accuracy is {before:.2f} in the median; with the group ranked first "
+        f"masked, {after:.2f}. Masking it changes the accuracy on pictures as usual by "
         f"{np.median(kept):+.1%} in the median ({min(kept):+.1%} at worst). It has {neurons:.0f} "
-        f"neurons in the median, and was masked by its mean in {by_mean} of {len(learnt)} networks, "
+        f"neurons in the median, and was masked by its mean in {by_mean} of {len(rows)} networks, "
         "by zero in the others.",
     ]
-    return lines
 
 
 def _parts(rows: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
