@@ -83,6 +83,9 @@ def test_a_folder_with_mistakes_and_an_audit(
     found = json.loads(out)
     assert found["pictures"] == 8
     assert found["skipped"][0]["name"] == "bee/broken.png"
+    first = found["groups"][0]
+    said = neurflow("audit", run, labelled).out
+    assert f"neurflow debug {run} {labelled} --mask {first['id']} --by {first['by']}" in said
     evidence = [group["evidence"] for group in found["groups"]]
     assert evidence == sorted(evidence, reverse=True)
     assert page.is_file()
