@@ -53,7 +53,7 @@ class RealTask:
     seed: int
     layers: ClassVar[list[str]] = ["layer4.0", "layer4.1", "fc"]
     studied: ClassVar[int] = 20
-    config: ClassVar[Config] = Config(groups=8)
+    config: ClassVar[Config] = Config(groups=16, max_groups=16)
 
     @property
     def target(self) -> int:
