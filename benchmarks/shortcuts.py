@@ -261,11 +261,11 @@ def _tables(rows: Sequence[dict[str, Any]]) -> list[str]:
         "",
         *_first_places(learnt),
         "",
-        *_brought_back(rows, "swapped", "mark swapped"),
+        *_brought_back(rows, "swapped", "mark swapped", ("kind", "strength")),
         "",
-        *_brought_back(rows, "swapped, others", "… on pictures of other classes"),
+        *_brought_back(rows, "swapped, others", "… on pictures of other classes", ("strength",)),
         "",
-        *_brought_back(rows, "none", "no mark"),
+        *_brought_back(rows, "none", "no mark", ("strength",)),
         "",
         *_remarks(learnt),
     ]
@@ -276,7 +276,7 @@ def _first_places(rows: Sequence[dict[str, Any]]) -> list[str]:
         "| | networks | a group that holds it comes first | by chance | none holds it |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for label, part in _parts(rows):
+    for label, part in _parts(rows, ("kind", "strength")):
         first = sum(row["first_holds"] for row in part)
         chance = np.mean([row["holding"] / row["groups"] for row in part])
         none = sum(not row["holding"] for row in part)
@@ -286,13 +286,15 @@ def _first_places(rows: Sequence[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _brought_back(rows: Sequence[dict[str, Any]], marks: str, title: str) -> list[str]:
+def _brought_back(
+    rows: Sequence[dict[str, Any]], marks: str, title: str, keys: Sequence[str]
+) -> list[str]:
     lines = [
         f"| {title} | networks | lost | group ranked first | random neurons "
         "| top NeuronMCT | mark taken off | last layer anew |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for label, part in _parts(rows):
+    for label, part in _parts(rows, keys):
         cells = [
             _quartiles([v for row in part if (v := back(row, marks, cure)) is not None])
             for cure in ("group", "random", "mct", "off", "refit")
@@ -319,21 +321,24 @@ def _remarks(rows: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _parts(rows: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """All rows, those of each kind, those of each strength."""
+def _parts(
+    rows: Sequence[dict[str, Any]], keys: Sequence[str]
+) -> list[tuple[str, list[dict[str, Any]]]]:
+    """All rows, and those of each kind or strength where there are several."""
     return [
         ("all", list(rows)),
         *(
             (str(value), [row for row in rows if row[key] == value])
-            for key in ("kind", "strength")
+            for key in keys
             for value in sorted({row[key] for row in rows})
+            if len({row[key] for row in rows}) > 1
         ),
     ]
 
 
 def _quartiles(values: Sequence[float]) -> str:
-    if not values:
-        return "-"
+    if len(values) < 2:
+        return f"{values[0]:.0%}" if values else "-"
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
     return f"{middle:.0%} ({low:.0%} … {high:.0%})"
 
