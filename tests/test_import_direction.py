@@ -39,6 +39,7 @@ SHARED = frozenset(
         "circuit",
         "evidence",
         "integrity",
+        "intervals",
         "label_file",
         "memory",
         "progress",

@@ -1,11 +1,13 @@
 """Masking through the cut is masking with a hook on the full network, and touches nothing."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
 
-from neurflow import Model, debug, load_images
-from neurflow.debugging.masking import Masker, mask_of, matched_neurons, matched_sets
+from neurflow import Model, audit, debug, load_images
+from neurflow.debugging.masking import Mask, Masker, mask_of, matched_neurons, matched_sets
 from neurflow.errors import ImagesError, LayerError, ModelError, RequestError
 from neurflow.model.hooked import HookedNetwork
 from tests.debugging.conftest import labelled, pictures
@@ -22,18 +24,27 @@ NETWORKS = {
 }
 
 
+@cache
+def cut_model(network, hooked):
+    """A network of ``NETWORKS``, exported once for all tests, or cut by hooks."""
+    make, side, _ = NETWORKS[network]
+    torch.manual_seed(1)
+    model = Model(settle(make()), transform=lambda _: torch.zeros(3, side, side))
+    if hooked:
+        example = torch.randn(2, 3, side, side)
+        model.__dict__["network"] = HookedNetwork(model.module, example, "asked for")
+    return model
+
+
 @pytest.mark.parametrize("hooked", [False, True])
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize(
     ("by", "keep"), [("zero", False), ("mean", False), (0.5, False), ("zero", True)]
 )
 def test_the_cut_equals_a_hook(network, by, keep, hooked):
-    make, side, names = NETWORKS[network]
-    torch.manual_seed(1)
-    model = Model(settle(make()), transform=lambda _: torch.zeros(3, side, side))
-    images = torch.randn(3, 3, side, side)
-    if hooked:
-        model.__dict__["network"] = HookedNetwork(model.module, images[:2], "asked for")
+    _, side, names = NETWORKS[network]
+    model = cut_model(network, hooked)
+    images = torch.randn(3, 3, side, side, generator=torch.Generator().manual_seed(1))
     masker = Masker(model, names)
     neurons = {name: [place, 2] for place, name in enumerate(names)}
     means = {layer.name: tuple(np.linspace(-1, 1, layer.neurons)) for layer in masker.layers}
@@ -62,9 +73,11 @@ def test_the_network_is_untouched_to_the_bit(model, circuit, studied, common):
         before = model.module(studied)
     digest = model.info.digest
     hooks = sum(len(part._forward_hooks) for part in model.module.modules())
-    group = circuit.layer("block2").groups[0].id
+    low, high = (circuit.layer(name).groups[0].id for name in ("block1", "block3"))
     data = load_images(labelled(model, studied), model)
-    debug(circuit, model, data, mask=[group], errors=True)
+    debug(circuit, model, data, mask=[low], errors=True, draws=2)
+    debug(circuit, model, data, keep=[low, high], by="mean", draws=2)
+    audit(circuit, model, data)
     with torch.no_grad():
         after = model.module(studied)
     assert torch.equal(before, after)
@@ -160,10 +173,15 @@ def test_wrong_requests_say_what_is_wrong(model, circuit):
             debug(circuit, model, image, **options)
     with pytest.raises(LayerError):
         Masker(model, ["head"])
-    with pytest.raises(LayerError, match="does not lie between"):
-        masker = Masker(model, ["block2"])
-        changes = {"block1": torch.relu}
-        masker.segment.run(torch.zeros(1, *masker.layers[0].shape), (), changes)
+    with pytest.raises(LayerError, match="Only block2 can be masked here, not 'block3'"):
+        Masker(model, ["block2"]).run(image[None], [Mask({"block3": [0]})])
+    images = pictures(2)
+    for network in (model.network, HookedNetwork(model.module, images, "asked for")):
+        segment = network.segment("block2", "head")
+        x, *held = network.observe([network.key("block2"), *segment.held])(images)
+        for outside in ("block1", "block2"):
+            with pytest.raises(LayerError, match="does not lie between"):
+                segment.run(x, held, {outside: torch.relu})
 
 
 def test_another_model_is_refused(circuit):

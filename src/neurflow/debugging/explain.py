@@ -10,20 +10,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from PIL import Image
-from torch import Tensor
-
-from neurflow.circuit import Circuit, ImageRef, SkippedImage
+from neurflow.circuit import Circuit, SkippedImage
 from neurflow.debugging.masking import By
 from neurflow.debugging.mistakes import find_mistakes
+from neurflow.debugging.pictures import as_source, labelled
 from neurflow.debugging.reading import Reader
 from neurflow.debugging.result import DebugReport
 from neurflow.debugging.what_if import change_of, what_if
 from neurflow.errors import ImagesError, ModelError, RequestError
-from neurflow.images import Images, UnreadableImage, load_images
+from neurflow.images import UnreadableImage, load_images
 from neurflow.model import Model
 from neurflow.progress import Progress, Silent
 
@@ -109,20 +106,3 @@ def same_model(circuit: Circuit, model: Model) -> None:
             f"The circuit was found on inputs of {known.input_size}, this model takes "
             f"{given.input_size}. Give the input size that was given to discover."
         )
-
-
-def as_source(images: Any) -> Any:
-    """A single picture as a source of one."""
-    if isinstance(images, Image.Image):
-        return [images]
-    if isinstance(images, Tensor) and images.ndim == 3:
-        return images[None]
-    return Path(images) if isinstance(images, str) else images
-
-
-def labelled(images: Images, label: str | None) -> Images:
-    """The same images, those without a label given one."""
-    if label is None:
-        return images
-    refs = tuple(ImageRef(name=ref.name, label=ref.label or label) for ref in images.refs)
-    return Images(refs, images.read, images.digest, images.root)

@@ -15,16 +15,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from neurflow.errors import RequestError
+from neurflow.debugging.result import Filler
+from neurflow.errors import LayerError, RequestError
 from neurflow.model import Layer, Model
 
-By = Literal["zero", "mean"] | float
+By = Filler | float
 Neurons = Mapping[str, Sequence[int]]
 """layer → neurons of it"""
 
@@ -45,9 +45,11 @@ class Mask:
 
     def apply(self, x: Tensor, layer: Layer) -> Tensor:
         """A layer's output ``[batch, …]`` with its neurons changed; ``x`` stays as it is."""
+        index = list(self.neurons.get(layer.name, ()))
+        if not index:
+            return x
         changed = x.clone()
         view = changed.movedim(layer.axis, -1)
-        index = list(self.neurons.get(layer.name, ()))
         if self.by == "zero":
             view[..., index] = 0
         elif self.by == "mean":
@@ -106,7 +108,7 @@ class Masker:
     @torch.inference_mode()
     def run(
         self, pixels: Tensor, masks: Sequence[Mask]
-    ) -> tuple[np.ndarray, list[np.ndarray], dict[str, np.ndarray]]:
+    ) -> tuple[np.ndarray, list[np.ndarray], dict[str, Tensor]]:
         """Logits without and with each mask.
 
         Args:
@@ -114,17 +116,24 @@ class Masker:
             masks: changes of these layers.
 
         Returns:
-            (logits ``[batch, class]``, of each mask likewise, layer → φ ``[batch, neuron]``)
+            (logits ``[batch, class]``, of each mask likewise, layer → its output as it is)
+
+        Raises:
+            LayerError: a mask of another layer.
         """
         observed = self._observe(self.model.feed(pixels))
         count = len(self.layers)
         xs, logits, held = observed[:count], observed[count], observed[count + 1 :]
         after = [_numpy(self._masked(xs[0], held, mask).flatten(1)) for mask in masks]
-        phi = {layer.name: _numpy(layer.pool(x)) for layer, x in zip(self.layers, xs, strict=True)}
-        return _numpy(logits.flatten(1)), after, phi
+        observed_at = {layer.name: x for layer, x in zip(self.layers, xs, strict=True)}
+        return _numpy(logits.flatten(1)), after, observed_at
 
     def _masked(self, x: Tensor, held: Sequence[Tensor], mask: Mask) -> Tensor:
         lowest, *others = self.layers
+        names = [layer.name for layer in self.layers]
+        for name in mask.neurons:
+            if name not in names:
+                raise LayerError(f"Only {', '.join(names)} can be masked here, not {name!r}.")
         changes = {
             layer.name: partial(mask.apply, layer=layer)
             for layer in others

@@ -24,6 +24,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from neurflow.circuit import ModelInfo, SkippedImage, Target
 
+Filler = Literal["zero", "mean"]
+"""what masked neurons are set to: zero, or their mean over the concept set's crops"""
 Box = tuple[int, int, int, int]
 """left, top, right, bottom in pixels of the picture as the model sees it"""
 
@@ -123,7 +125,7 @@ class Change(_Frozen):
     """layer → neurons of the groups there, input side first"""
     keep: bool
     """whether all *other* neurons of these layers are changed"""
-    by: Literal["zero", "mean"] | Factor
+    by: Filler | Factor
     """set to zero, to the mean over the concept set, or scaled by a factor"""
 
 
@@ -249,6 +251,8 @@ class Signals(_Frozen):
 
     raises: Interval
     """probability of the class that it adds on pictures of other classes"""
+    mends: Interval
+    """right answers won by masking less those lost, over pictures of the class or taken for it"""
     fixes: Interval | None
     """share of the false positives that masking it turns"""
     cost: Interval | None
@@ -264,8 +268,11 @@ class GroupAudit(_Frozen):
 
     id: str
     rank: int
+    """from 1, the most suspect"""
     evidence: float
     """weighted sum of the signals; see ``audit``"""
+    by: Filler
+    """the way of masking that the signals tell of: the one with more evidence"""
     signals: Signals
 
 

@@ -16,7 +16,7 @@ import torch
 
 from neurflow.circuit import Circuit
 from neurflow.debugging.masking import Masker
-from neurflow.debugging.reading import true_class
+from neurflow.debugging.pictures import true_class
 from neurflow.errors import ImagesError, RequestError
 from neurflow.evaluation.ablation import mask
 from neurflow.evaluation.laboratory import Laboratory

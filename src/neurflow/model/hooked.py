@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from neurflow.errors import LayerError, ModelError
 from neurflow.model.exported import first_logits
 from neurflow.model.layers import PROPOSED_BLOCKS, Layer, block_names, default_axis, with_axes
-from neurflow.model.network import Changes, Key, Observer, Path
+from neurflow.model.network import Changes, Key, Observer, Path, not_between
 
 IMAGES, OUTPUT = "images", "output"
 
@@ -201,6 +201,10 @@ class HookedSegment:
 
     def run(self, x: Tensor, held: Sequence[Tensor] = (), changes: Changes | None = None) -> Tensor:
         """Needs the images as held value."""
+        for name in changes or ():
+            after = self.network.precedes(self.lower.name, name)
+            if not (after and self.network.precedes(name, self.upper.name)):
+                raise not_between(name, self.lower, self.upper)
         return self.network.run(held[0], self.lower.name, x, self.upper.name, changes)
 
     def specialised(self, neuron: int) -> HookedNeuron:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
+from neurflow.errors import LayerError
 from neurflow.model.layers import Layer
 
 Key = Hashable
@@ -21,6 +22,14 @@ Observer = Callable[[Tensor], tuple[Tensor, ...]]
 """images ``[batch, channel, height, width]`` → the values asked for"""
 Changes = Mapping[str, Callable[[Tensor], Tensor]]
 """layer → what is made of its output before anything reads it"""
+
+
+def not_between(name: str, lower: Layer, upper: Layer) -> LayerError:
+    """A change that a segment cannot make."""
+    return LayerError(
+        f"Layer {name!r} does not lie between {lower.name!r} and {upper.name!r}: "
+        "what it passes on cannot be changed there."
+    )
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from torch import Tensor, fx
 from neurflow.errors import LayerError
 from neurflow.model.graph import NetworkGraph, ancestors, aten, descendants, is_tensor
 from neurflow.model.layers import Layer
-from neurflow.model.network import Changes, Key
+from neurflow.model.network import Changes, Key, not_between
 from neurflow.model.select import select_neurons
 from neurflow.model.specialise import Specialised
 
@@ -160,14 +160,13 @@ class GraphSegment:
     def _copies(self, changes: Changes) -> dict[fx.Node, Callable[[Tensor], Tensor]]:
         """The changes by the segment's own nodes."""
         copies = {source: copy for copy, source in self.cut.sources.items()}
-        found = {name: copies.get(self.network.modules[name]) for name in changes}
-        for name, node in found.items():
-            if node is None or name == self.lower.name:
-                raise LayerError(
-                    f"Layer {name!r} does not lie between {self.lower.name!r} and "
-                    f"{self.upper.name!r}: what it passes on cannot be changed there."
-                )
-        return {node: changes[name] for name, node in found.items() if node is not None}
+        found = {}
+        for name, change in changes.items():
+            node = copies.get(self.network.modules[name])
+            if node is None or node.op == "placeholder":
+                raise not_between(name, self.lower, self.upper)
+            found[node] = change
+        return found
 
 
 class _Changed(fx.Interpreter):

@@ -247,6 +247,7 @@ export interface GroupAudit {
   id: string;
   rank: number;
   evidence: number;
+  by: "zero" | "mean";
   signals: Signals;
 }
 /**
@@ -254,6 +255,7 @@ export interface GroupAudit {
  */
 export interface Signals {
   raises: Interval;
+  mends: Interval;
   fixes: Interval | null;
   cost: Interval | null;
   fixed: Interval | null;
