@@ -15,9 +15,9 @@ export function Add({ live, place }: { live: Live; place: number }) {
   const another = place === 1;
   const ready = status?.state === "ready";
   return (
-    <div class="add">
+    <div class={`add${another ? " second" : ""}`}>
       <button class={`drop${over ? " over" : ""}${another ? " flat" : ""}`} disabled={!ready} onClick={() => input.current?.click()}>
-        {busy ? "Reading …" : another ? `Compare: drop picture ${LETTERS[1]}` : <><b>Drop a picture here</b><small>or choose or paste one</small></>}
+        {busy ? "Reading …" : another ? `+ ${LETTERS[1]}, to compare` : <><b>Drop a picture here</b><small>or choose or paste one</small></>}
       </button>
       <input
         ref={input}

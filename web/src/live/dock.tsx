@@ -19,41 +19,44 @@ interface DockProps {
 }
 
 export function Dock({ live, circuit, selected, onSelect, onChanged }: DockProps) {
-  const [tab, setTab] = useState<"try" | "audit">("try");
+  const [tab, setTab] = useState<"fires" | "audit">("fires");
   const [open, setOpen] = useState(true);
   const { status, pictures, error } = live;
+  const turn = (to: typeof tab) => {
+    setTab(to);
+    setOpen(true);
+  };
   return (
     <aside class={`dock${open ? "" : " shut"}`} aria-label="Try it live">
-      <nav class="tabs">
-        <button aria-pressed={open && tab === "try"} onClick={() => (setTab("try"), setOpen(true))}>Try a picture</button>
-        <button aria-pressed={open && tab === "audit"} onClick={() => (setTab("audit"), setOpen(true))}>Shortcuts</button>
-        <button class="shutter" onClick={() => setOpen(!open)} aria-expanded={open} aria-label={open ? "Hide" : "Show"} title={open ? "Hide" : "Show"}>
-          {open ? "−" : "+"}
-        </button>
-      </nav>
-      <div class="dock-body">
-        <p class="state" role="status">
-          {status?.state === "loading" && "Loading the model … the circuit can be looked at meanwhile."}
-          {status?.state === "failed" && <span class="against">{status.message}</span>}
-        </p>
+      <div class="tried-zone">
+        {status?.state === "loading" && <p class="quiet" role="status">Loading the model … the circuit can be looked at meanwhile.</p>}
+        {status?.state === "failed" && <p class="trouble" role="alert">{status.message}</p>}
+        <div class={`pictures${pictures.length > 1 ? " two" : ""}`}>
+          {pictures.map((picture, i) => (
+            <PictureCard key={picture.number} live={live} place={i} selected={selected} target={circuit.data.target} />
+          ))}
+        </div>
+        {pictures.length < 2 && status?.state !== "failed" && <Add key={pictures.length} live={live} place={pictures.length} />}
         {error && (
           <p class="trouble" role="alert">
             {error} <button class="link" onClick={() => live.fail(null)}>dismiss</button>
           </p>
         )}
-        {tab === "audit" ? (
-          <AuditWalk live={live} circuit={circuit} selected={selected} onSelect={onSelect} />
+        <Masked live={live} />
+      </div>
+      <nav class="tabs">
+        <button aria-pressed={open && tab === "fires"} onClick={() => turn("fires")}>What fires</button>
+        <button aria-pressed={open && tab === "audit"} onClick={() => turn("audit")}>Shortcuts</button>
+        <button class="shutter" onClick={() => setOpen(!open)} aria-expanded={open} aria-label={open ? "Hide" : "Show"} title={open ? "Hide" : "Show"}>
+          {open ? "−" : "+"}
+        </button>
+      </nav>
+      <div class="dock-body">
+        {selected && <GroupTools key={selected} live={live} circuit={circuit} id={selected} onChanged={onChanged} />}
+        {tab === "fires" ? (
+          <FiringList live={live} circuit={circuit} selected={selected} onSelect={onSelect} />
         ) : (
-          <>
-            {pictures.length === 0 && <Add live={live} place={0} />}
-            {pictures.map((picture, i) => (
-              <PictureCard key={picture.number} live={live} place={i} selected={selected} target={circuit.data.target} />
-            ))}
-            {pictures.length === 1 && <Add live={live} place={1} />}
-            {selected && <GroupTools key={selected} live={live} circuit={circuit} id={selected} onChanged={onChanged} />}
-            <Masked live={live} />
-            <FiringList live={live} circuit={circuit} selected={selected} onSelect={onSelect} />
-          </>
+          <AuditWalk live={live} circuit={circuit} selected={selected} onSelect={onSelect} />
         )}
       </div>
     </aside>
@@ -72,10 +75,10 @@ function Masked({ live }: { live: Live }) {
         set to{" "}
         <select value={by} onChange={(event) => setBy(event.currentTarget.value as "zero" | "mean")}>
           <option value="zero">zero</option>
-          <option value="mean" disabled={!status?.means}>their mean</option>
+          <option value="mean" disabled={!status?.means}>mean</option>
         </select>
       </label>
-      <button class="link" onClick={unmask}>bring all back</button>
+      <button class="link" onClick={unmask}>undo all</button>
     </div>
   );
 }

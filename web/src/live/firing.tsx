@@ -20,7 +20,13 @@ interface FiringProps {
 export function FiringList({ live, circuit, selected, onSelect }: FiringProps) {
   const [open, setOpen] = useState(false);
   const { pictures } = live;
-  if (!pictures.length) return null;
+  if (!pictures.length)
+    return (
+      <p class="quiet">
+        With a picture, its groups light up in the circuit. Choose one to see where it fires; switch one off to see what the
+        network says without it.
+      </p>
+    );
   const two = pictures.length > 1;
   const rows = two ? differing(firing(pictures)) : firing(pictures);
   const apart = rows.filter((row) => !row.readings.every(({ fires }) => fires)).length;

@@ -5,9 +5,9 @@ import { Drawn } from "../debug/picture";
 import { signed } from "../format";
 import { LETTERS } from "./lit";
 import type { Live } from "./state";
-import type { Effect, Prediction } from "./types";
+import type { Effect, GroupReading, Prediction } from "./types";
 
-const SHOWN = 5;
+const SHOWN = 4;
 
 interface PictureProps {
   live: Live;
@@ -28,7 +28,7 @@ export function PictureCard({ live, place, selected, target }: PictureProps) {
       <div class="tried-head">
         {pictures.length > 1 && <span class="letter">{LETTERS[place]}</span>}
         <span class="tried-name" title={report.name}>{report.name}</span>
-        {report.label && <small>labelled {report.label}</small>}
+        {report.label && <small title="true class">{report.label}</small>}
         <button class="link" onClick={() => remove(place)} aria-label={`Remove ${report.name}`}>✕</button>
       </div>
       <div class="tried-body">
@@ -38,23 +38,22 @@ export function PictureCard({ live, place, selected, target }: PictureProps) {
             <b class={report.label && !same(report.label, now.name) ? "against" : ""}>{now.name}</b>{" "}
             {(now.probability * 100).toFixed(1)} %
           </p>
-          <p class="quiet">
-            {effect && now.index !== top.index
-              ? `was ${top.name} ${(top.probability * 100).toFixed(1)} %`
-              : effect
-                ? `was ${(top.probability * 100).toFixed(1)} %`
-                : reading
-                  ? reading.fires
-                    ? `the chosen group fires: ${reading.score.toFixed(2)}`
-                    : `the chosen group is silent: ${reading.score.toFixed(2)} of ${reading.threshold.toFixed(2)}`
-                  : "choose a group to see where it fires"}
-          </p>
+          <p class="quiet">{effect ? was(top, now) : about(reading)}</p>
+          <Answers before={effect?.before ?? report.top} after={effect?.after} />
         </div>
       </div>
       <TargetLine target={target} value={report.target} effect={effect} busy={busy} place={place} />
-      <Answers before={effect?.before ?? report.top} after={effect?.after} />
     </section>
   );
+}
+
+const was = (top: Prediction, now: Prediction): string =>
+  `was ${now.index === top.index ? "" : `${top.name} `}${(top.probability * 100).toFixed(1)} %`;
+
+function about(reading: GroupReading | undefined): string {
+  if (!reading) return "choose a group to see where";
+  const { fires, score, threshold } = reading;
+  return fires ? `it fires: ${score.toFixed(2)}` : `it is silent: ${score.toFixed(2)} of ${threshold.toFixed(2)}`;
 }
 
 /** The target's activation, before and after, on a line with what random neurons do to it. */
@@ -83,7 +82,7 @@ function TargetLine({ target, value, effect, busy, place }: { target: string; va
       </div>
       <p class="quiet" data-testid={`random-${place}`}>
         {random
-          ? `as many random neurons: ${signed(random.low)} … ${signed(random.high)}`
+          ? `random neurons: ${signed(random.low)} … ${signed(random.high)}`
           : busy ? "drawing random neurons to compare with …" : "no other neurons to compare with"}
       </p>
     </div>
@@ -101,15 +100,17 @@ function Answers({ before, after }: { before: Prediction[]; after: Prediction[] 
         return (
           <li key={index} title={after && was ? `logit ${was.logit.toFixed(2)} → ${logit.toFixed(2)}` : `logit ${logit.toFixed(2)}`}>
             <span class="tried-name">{name}</span>
+            <span class="number">{percentOf(probability)}</span>
+            <span class="number quiet logit">{logit.toFixed(1)}</span>
             <span class="share">
               <span style={{ width: `${probability * 100}%` }} />
               {after && was && <i style={{ left: `${was.probability * 100}%` }} />}
             </span>
-            <span class="number">{(probability * 100).toFixed(1)} %</span>
-            <span class="number quiet">{logit.toFixed(1)}</span>
           </li>
         );
       })}
     </ol>
   );
 }
+
+const percentOf = (share: number): string => `${(share * 100).toFixed(share < 0.9995 && share >= 0.0995 ? 0 : 1)} %`;
