@@ -154,6 +154,8 @@ class Guard:
 
 def _name(host: str) -> str:
     """The name in a Host header, without port and brackets; empty if it is none."""
+    if set(host) & set("@/?#\\"):
+        return ""
     try:
         return (urlsplit(f"//{host}").hostname or "").rstrip(".")
     except ValueError:

@@ -54,10 +54,11 @@ class Worker:
                 return
             job()
 
-    def stop(self) -> None:
-        """Do nothing more; a computation that is running ends at its next step."""
+    def stop(self, patience: float = 10.0) -> None:
+        """Do nothing more; wait for a computation that is running to end at its next step."""
         self._stopped.set()
         self._jobs.put(lambda: None)
+        self._thread.join(patience)
 
     def _run(self) -> None:
         while not self._stopped.is_set():
