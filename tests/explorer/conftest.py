@@ -74,7 +74,7 @@ def client(session, built):
         yield asking
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def serving(built):
     """Serves sessions, for browsers; returns their addresses."""
     running = []
@@ -93,6 +93,12 @@ def serving(built):
         server.stop()
         thread.join(10)
         assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def url(serving, session):
+    """Where the session is served."""
+    return serving(session)
 
 
 def picture_file(folder: Path, seed: int = 3) -> Path:

@@ -29,7 +29,9 @@ class Worker:
         self._thread.start()
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Queue ``work``; until it begins, the future can be cancelled."""
+        """Queue ``work``; until it begins, the future can be cancelled. ``Cancelled`` once stopped."""
+        if self._stopped.is_set():
+            raise Cancelled
         future: Future[T] = Future()
 
         def job() -> None:
