@@ -18,7 +18,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from neurflow import __version__
 from neurflow.debugging.result import WhatIf
 from neurflow.errors import NeurFlowError, RequestError, WorkError
 from neurflow.explorer.guard import Guard
@@ -75,7 +74,6 @@ def create_app(session: Session, *, host: str = "127.0.0.1", token: str | None =
     page = META.sub("", bundle())
     app = FastAPI(
         title="neurflow explore",
-        version=__version__,
         lifespan=lifespan,
         # their pages load scripts from elsewhere
         docs_url=None,
