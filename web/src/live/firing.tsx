@@ -66,7 +66,7 @@ function FiringRow({ row: { id, readings }, live, circuit, selected, two, onSele
   return (
     <li class={selected ? "chosen" : ""}>
       <button class="firing-name" aria-pressed={selected} onClick={() => onSelect(id)} title={id}>
-        <Known circuit={circuit} id={id} />
+        <Known circuit={circuit} id={id} count={2} />
         <span class="meters">
           {readings.map((reading, i) => (
             <span class="meter" key={i} title={`score ${reading.score.toFixed(2)}, fires from ${reading.threshold.toFixed(2)}`}>

@@ -27,7 +27,7 @@ export function PictureCard({ live, place, selected, target }: PictureProps) {
     <section class="tried" aria-label={`Picture ${LETTERS[place]}`}>
       <div class="tried-head">
         {pictures.length > 1 && <span class="letter">{LETTERS[place]}</span>}
-        <span class="tried-name" title={report.name}>{report.name}</span>
+        <span class="tried-name" title={report.name}>{report.name.slice(report.name.lastIndexOf("/") + 1)}</span>
         {report.label && <small title="true class">{report.label}</small>}
         <button class="link" onClick={() => remove(place)} aria-label={`Remove ${report.name}`}>✕</button>
       </div>
