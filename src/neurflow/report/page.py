@@ -9,6 +9,7 @@ from pathlib import Path
 from neurflow.circuit import Circuit
 from neurflow.errors import WorkError
 from neurflow.report.payload import CROPS_PER_GROUP, payload
+from neurflow.report.policy import with_policy
 from neurflow.workspace import write_atomically
 
 DATA = '<script type="application/json" id="data"></script>'
@@ -60,7 +61,7 @@ def bundle() -> str:
 
 def with_data(data: str, title: str) -> str:
     """The front end with data (JSON) inside, and with a title."""
-    page = bundle()
+    page = with_policy(bundle())
     # a label may contain "</script>"; in JSON a "<" can be written so that no parser of HTML sees it
     data = data.replace("<", "\\u003c")
     title = f"<title>{html.escape(title)} · neurflow</title>"

@@ -32,6 +32,12 @@ def policy(page: str, *, connect: bool = False) -> str:
     return "; ".join(f"{name} {value}" for name, value in parts.items())
 
 
+def with_policy(page: str) -> str:
+    """A page that carries its own policy: one that opens from disk has no server to tell it."""
+    tag = f'<meta http-equiv="Content-Security-Policy" content="{policy(page)}" />'
+    return META.sub(lambda _: tag, page)
+
+
 def _hashes(inside: re.Pattern[str], page: str) -> Iterator[str]:
     for content in inside.findall(page):
         digest = hashlib.sha256(content.encode()).digest()
