@@ -204,3 +204,30 @@ def test_what_is_no_picture_is_refused(client):
         answer = client.post("/api/pictures", content=data)
         assert answer.status_code == 400
         assert set(answer.json()) == {"error"}
+
+
+def test_samples_that_are_missing_leave_the_rest(run, tmp_path):
+    def samples(model):
+        return neurflow.load_images(tmp_path / "nowhere", model)
+
+    session = Session(run, model_of, samples)
+    with TestClient(create_app(session), base_url="http://localhost") as client:
+        uploaded(client)
+        status = client.get("/api/status").json()
+        assert (status["state"], "There is no folder" in status["message"]) == ("ready", True)
+
+
+def test_an_older_result_can_be_looked_at(run, tmp_path):
+    circuit = neurflow.load_circuit(run)
+    layers = tuple(
+        layer.model_copy(
+            update={"groups": tuple(g.model_copy(update={"usual": None}) for g in layer.groups)}
+        )
+        for layer in circuit.layers
+    )
+    circuit.model_copy(update={"layers": layers}).save(tmp_path / "old")
+    session = Session(tmp_path / "old", model_of)
+    with TestClient(create_app(session), base_url="http://localhost") as client:
+        answer = client.post("/api/pictures", content=file_of(noise(1)))
+        assert (answer.status_code, "earlier version" in answer.json()["error"]) == (503, True)
+        assert client.get("/api/circuit").status_code == 200
