@@ -93,9 +93,9 @@ class Session:
         """Load model and samples in the background."""
         self.worker.submit(self._load)
 
-    def stop(self) -> None:
-        """Compute nothing more."""
-        self.worker.stop()
+    def stop(self) -> bool:
+        """Compute nothing more; whether what was being computed has ended."""
+        return self.worker.stop()
 
     def stored(self) -> Circuit:
         """The circuit as it is stored now: labels may have come from elsewhere."""
