@@ -57,7 +57,7 @@ class Worker:
             job()
 
     def stop(self, patience: float = 2.0) -> bool:
-        """Do nothing more; whether a computation that was running has ended within ``patience`` seconds."""
+        """Do nothing more; whether what was running has ended within ``patience`` seconds."""
         self._stopped.set()
         self._jobs.put(lambda: None)
         self._thread.join(patience)
