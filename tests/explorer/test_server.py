@@ -54,7 +54,7 @@ def test_the_circuit_comes_with_the_labels_that_are_stored_now(client, run):
 
 def test_a_picture_and_a_mask_are_those_of_debug(client, run, tmp_path):
     circuit = neurflow.load_circuit(run)
-    groups = [group.id for group in circuit.layers[1].groups[:2]]
+    groups = [layer.groups[0].id for layer in circuit.layers[:2]]  # of two layers at once
     told = neurflow.debug(circuit, model_of(circuit), picture_file(tmp_path), mask=groups)
     shown = uploaded(client)
     report = shown["shown"]["report"]
