@@ -25,7 +25,7 @@ TIERS: tuple[frozenset[str], ...] = tuple(
         "scores",
         "assembly",
         "discovery",
-        "debugging labels evaluate",
+        "debugging labels evaluate planted",
         "sweep",
         "report explorer demo",
         "cli",

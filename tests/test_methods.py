@@ -60,7 +60,7 @@ def question():
 
 def maps(question, layer, numbers):
     with torch.no_grad():
-        pixels = question.activations.crops.pixels(numbers)
+        pixels = torch.cat([question.activations.crops.pixels([n]) for n in numbers])
         return question.model.outputs([question.model.node(layer)])(pixels)[0]
 
 
