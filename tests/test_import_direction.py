@@ -20,7 +20,7 @@ TIERS: tuple[frozenset[str], ...] = tuple(
         "activations",
         "attribution",
         "concepts clustering",
-        "core_neurons",
+        "core_neurons selection",
         "groups",
         "scores",
         "assembly",

@@ -237,7 +237,7 @@ def _unit(plan: Plan, names: tuple[str, ...], rng: np.random.Generator) -> Unit:
     inhibition = INHIBITION if carriers(plan, below, GENERIC) else 0.0
     threshold = THRESHOLD - inhibition
     # one of eight carriers lost, a saturating unit still fires in full
-    drive = 2 - inhibition - threshold - (0.3 if plan.saturates else 0.0)
+    drive = 2 - inhibition - threshold - (0.45 if plan.saturates else 0.0)
     return Unit(names, wires, tuple(held), threshold, level / drive, level)
 
 

@@ -233,7 +233,7 @@ def weight_scores(
 
 
 def precision_recall(true: set[int], found: set[int]) -> tuple[float, float]:
-    """(share of the found that are true, share of the true that are found); 1 for nothing of nothing."""
+    """(share of the found that are true, share of the true found); 1 for none of none."""
     right = len(true & found)
     return right / len(found) if found else 1.0, right / len(true) if true else 1.0
 
@@ -245,7 +245,7 @@ def adjusted_rand(first: Sequence[int] | np.ndarray, second: Sequence[int] | np.
     most there can be.
     """
     table = np.zeros((np.max(first) + 1, np.max(second) + 1))
-    np.add.at(table, (first, second), 1)
+    np.add.at(table, (np.asarray(first), np.asarray(second)), 1)
 
     def pairs(counts: np.ndarray) -> float:
         return float((counts * (counts - 1) / 2).sum())

@@ -63,7 +63,7 @@ class Planted:
 
     @cached_property
     def circuit(self) -> dict[str, dict[int, TrueNeuron]]:
-        """layer → neuron → what it does: everything that the target's logit depends on."""
+        """Layer → neuron → what it does: everything that the target's logit depends on."""
         plan, number = self.plan, self.model.target(self.target).neuron
         found: dict[str, dict[int, TrueNeuron]] = {}
         wanted = {number}
