@@ -104,12 +104,13 @@ def select_cores(
         if rule != "signed":
             others = contrast_crops(concepts, phi, minus=minus, seed=seed)
         if any(map(len, others.values())):  # else V_a is all there is
-            found_there = _drives(score, {a: Contrast.of(others[a], others[a][:0]) for a in others})
-            signed = {a: signed[a] - found_there[a] for a in signed}
+            there = {a: Contrast.of(crops, crops[:0]) for a, crops in others.items()}
+            elsewhere = score(there, steps=POINTS)
+            signed = {a: signed[a] - elsewhere[a].signed[0] for a in signed}
         first = {a: -(-t // STEPS) for a, t in taus.items()} if rule == "stepwise" else taus
         chosen = {a: core_neurons(signed[a], first[a]) for a in signed}
         for _ in range(STEPS - 1 if rule == "stepwise" else 0):
-            chosen = _next(score, concepts, others, chosen, first, taus)
+            chosen = _next(score, concepts, others, chosen, signed, first, taus)
     return {a: make_core(scores, chosen[a]) for a, scores in found.items()}
 
 
@@ -118,21 +119,30 @@ def _next(
     concepts: Mapping[int, Exemplars],
     others: Mapping[int, np.ndarray],
     chosen: Mapping[int, np.ndarray],
+    before: Mapping[int, np.ndarray],
     step: Mapping[int, int],
     taus: Mapping[int, int],
 ) -> dict[int, np.ndarray]:
-    """The chosen neurons and as many more, by contrast with the chosen ones zeroed."""
+    """The chosen neurons and as many more, by contrast with the chosen ones zeroed.
+
+    A target that is silent on its own crops by now says no more; what it said ``before`` goes on.
+    """
     crops = {
         a: Contrast.of(concepts[a].crops[::EVERY], others[a][::EVERY])
         for a in concepts
         if len(chosen[a]) < taus[a]
     }
-    drives = _drives(score, crops, chosen) if crops else {}
+    if not crops:
+        return dict(chosen)
     longer = dict(chosen)
-    for a, drive in drives.items():
-        drive[chosen[a]] = -np.inf
-        more = core_neurons(drive, min(step[a], taus[a] - len(chosen[a])))
-        longer[a] = np.concatenate([chosen[a], more[np.isfinite(drive[more])]])
+    found = score(crops, steps=POINTS, method=_without(chosen))
+    for a, scores in found.items():
+        own, *other = scores.signed
+        drive = own - sum(other) if own.any() else before[a]
+        order = np.argsort(-drive, kind="stable")
+        order = order[~np.isin(order, chosen[a])]
+        more = order[: min(step[a], taus[a] - len(chosen[a]))]
+        longer[a] = np.concatenate([chosen[a], more])
     return longer
 
 
@@ -168,20 +178,6 @@ def contrast_crops(
 def _mean(concept: Exemplars, scores: Scores) -> np.ndarray:
     """``[lower neuron]`` mean of T over all crops of V_a, from its means over the meanings."""
     return np.average(scores.signed, axis=0, weights=np.bincount(concept.meaning))
-
-
-def _drives(
-    score: Score,
-    crops: Mapping[int, Contrast],
-    chosen: Mapping[int, np.ndarray] | None = None,
-) -> dict[int, np.ndarray]:
-    """``[lower neuron]`` mean T over the first part of the crops less that over the second."""
-    found = score(crops, steps=POINTS, method=_without(chosen) if chosen else None)
-    return {a: _difference(scores.signed) for a, scores in found.items()}
-
-
-def _difference(signed: np.ndarray) -> np.ndarray:
-    return signed[0] - signed[1] if len(signed) > 1 else signed[0].copy()
 
 
 def _without(chosen: Mapping[int, np.ndarray]) -> Measure:
