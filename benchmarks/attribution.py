@@ -1,7 +1,7 @@
 """One neuron's integrated gradients: captum against ours, side by side.
 
 For a block of each kind: the same crops, the same observed values, the same N = 50 points, and then
-auto steps at 1 % completeness. Each is run several times in turn; medians are told.
+auto steps at 1 %. Each is run several times in turn; medians of processor seconds are told.
 
     python -m benchmarks.attribution [--real FOLDER] [--only NAME] [--write]
 """
@@ -38,36 +38,44 @@ AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Block:
-    """A segment of a kind, and one upper neuron of it."""
+    """A segment of a kind, and one upper neuron of it: the most active of a range."""
 
     kind: str
     network: str
     lower: str
     upper: str
-    neuron: int
+    neurons: range
 
 
 ENCODER = "encoder.layers.encoder_layer"
 BLOCKS = [
-    Block("basic", "resnet18", "layer4.0", "layer4.1", 185),
-    Block("basic", "resnet18", "layer3.0", "layer3.1", 100),
-    Block("basic, strided", "resnet18", "layer3.1", "layer4.0", 300),
-    Block("bottleneck", "resnet50", "layer4.1", "layer4.2", 700),
-    Block("bottleneck", "resnet50", "layer3.4", "layer3.5", 100),
-    Block("bottleneck, strided", "resnet50", "layer3.5", "layer4.0", 300),
-    Block("branch 1×1", "googlenet", "inception4d", "inception4e", 20),
-    Block("branch 3×3", "googlenet", "inception4d", "inception4e", 300),
-    Block("branch 3×3 of pooling", "googlenet", "inception4d", "inception4e", 800),
-    Block("inverted residual", "mobilenet_v2", "features.12", "features.13", 40),
-    Block("inverted residual, strided", "mobilenet_v2", "features.13", "features.14", 40),
-    Block("dense layers", "densenet121", "features.transition3", "features.denseblock4", 900),
-    Block("ConvNeXt", "convnext_tiny", "features.5.7", "features.5.8", 100),
+    Block("basic", "resnet18", "layer4.0", "layer4.1", range(185, 186)),
+    Block("basic", "resnet18", "layer3.0", "layer3.1", range(100, 101)),
+    Block("basic, strided", "resnet18", "layer3.1", "layer4.0", range(300, 301)),
+    Block("bottleneck", "resnet50", "layer4.1", "layer4.2", range(700, 701)),
+    Block("bottleneck", "resnet50", "layer3.4", "layer3.5", range(100, 101)),
+    Block("bottleneck, strided", "resnet50", "layer3.5", "layer4.0", range(300, 301)),
+    Block("branch 1×1", "googlenet", "inception4d", "inception4e", range(256)),
+    Block("branch 3×3", "googlenet", "inception4d", "inception4e", range(256, 576)),
+    Block("branch 3×3 of pooling", "googlenet", "inception4d", "inception4e", range(704, 832)),
+    Block("inverted residual", "mobilenet_v2", "features.12", "features.13", range(40, 41)),
+    Block(
+        "inverted residual, strided", "mobilenet_v2", "features.13", "features.14", range(40, 41)
+    ),
+    Block(
+        "dense layers",
+        "densenet121",
+        "features.transition3",
+        "features.denseblock4",
+        range(900, 901),
+    ),
+    Block("ConvNeXt", "convnext_tiny", "features.5.7", "features.5.8", range(100, 101)),
     Block(
         "transformer",
         "vit_b_32",
         "encoder.layers.encoder_layer_9",
         "encoder.layers.encoder_layer_10",
-        100,
+        range(100, 101),
     ),
 ]
 WEIGHTS = {
@@ -141,10 +149,10 @@ def in_default_layout(segment: Segment) -> nn.Module:
 
 
 def timed(work: Callable[[], object]) -> tuple[float, object]:
-    """(seconds, result)."""
-    start = time.perf_counter()
+    """(processor seconds, result)."""
+    start = time.process_time()
     result = work()
-    return time.perf_counter() - start, result
+    return time.process_time() - start, result
 
 
 def measure(block: Block, model: Model, images: Tensor, repeats: int) -> list[object]:
@@ -152,17 +160,19 @@ def measure(block: Block, model: Model, images: Tensor, repeats: int) -> list[ob
     segment = model.segment(block.lower, block.upper)
     keys = list(segment.observed)
     with torch.inference_mode():
-        seen = model.outputs(keys)(model.feed(images))
+        *seen, upper = model.outputs([*keys, model.node(block.upper)])(model.feed(images))
+        active = segment.upper.pool(upper).mean(0)[list(block.neurons)]
+    neuron = block.neurons[int(active.argmax())]
     values = {key: value.clone() for key, value in zip(keys, seen, strict=True)}
     x, count = next(iter(values.values())), len(images)
-    trunk = segment.specialised(block.neuron).trunk
+    trunk = segment.specialised(neuron).trunk
     kept = [values[key] for key in trunk] if values.keys() >= set(trunk) else []
     held = [values[key] for key in segment.held]
-    ours = partial(integrated_gradients, segment, block.neuron, x, held, steps=STEPS, trunk=kept)
-    concept = {block.neuron: Exemplars(np.arange(count), np.zeros(count, dtype=int))}
+    ours = partial(integrated_gradients, segment, neuron, x, held, steps=STEPS, trunk=kept)
+    concept = {neuron: Exemplars(np.arange(count), np.zeros(count, dtype=int))}
     auto = partial(attribute, segment, 0, concept, Observed(values), steps="auto", tolerance=0.01)
     auto = partial(auto, batch=Batch(64, Silent()), progress=Silent())
-    other = partial(captum, segment, in_default_layout(segment), block.neuron, values)
+    other = partial(captum, segment, in_default_layout(segment), neuron, values)
     ours(), auto()  # graphs are made at first use
     times: dict[str, list[float]] = {"captum": [], "ours": [], "auto": []}
     for _ in range(repeats):
@@ -175,7 +185,7 @@ def measure(block: Block, model: Model, images: Tensor, repeats: int) -> list[ob
                 scores = result.scores  # type: ignore[attr-defined]
                 difference = float((scores - expected).abs().max() / expected.abs().max())
             else:
-                chosen: Scores = result[block.neuron]  # type: ignore[index]
+                chosen: Scores = result[neuron]  # type: ignore[index]
     seconds = {name: median(values) for name, values in times.items()}
     return [
         f"{block.kind}: {block.network} {block.lower} → {block.upper}",

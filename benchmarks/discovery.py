@@ -1,7 +1,8 @@
 """A whole circuit against one forward pass over the same crops.
 
 The floor is a forward pass: cutting the crops out and running the plain module on them, in batches.
-It is measured before and after the discovery, in the same process.
+It is measured in the same process. Seconds are the processor's, of one thread unless ``--threads`` says
+otherwise: other work on the machine is not counted.
 
     python -m benchmarks.discovery --real FOLDER [--network resnet50] [--images 10] [--write]
 """
@@ -34,15 +35,15 @@ BATCH = 64
 
 
 class Stages:
-    """Seconds of each stage."""
+    """Processor seconds of each stage."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self._now, self._since = "start", time.perf_counter()
+        self._now, self._since = "start", time.process_time()
 
     def start(self, stage: str, total: int) -> None:
         """The stage before is over."""
-        now = time.perf_counter()
+        now = time.process_time()
         self.seconds[self._now] = self.seconds.get(self._now, 0) + now - self._since
         self._now, self._since = stage.split(",")[0], now
 
@@ -55,15 +56,15 @@ class Stages:
 
 
 def forward(model: Model, images: Images, circuit: Circuit) -> float:
-    """Seconds of one plain forward pass over the circuit's crops."""
+    """Processor seconds of one plain forward pass over the circuit's crops."""
     wanted = [image.name for image in circuit.images]
     chosen = [i for i, ref in enumerate(images.refs) if ref.name in wanted]
     crops = CropSet(images, chosen, model.input_size[1:], circuit.config.granularities)
-    start = time.perf_counter()
+    start = time.process_time()
     for image in range(len(chosen)):
         with torch.inference_mode():
             model.module(model.feed(crops.pixels(crops.of_image(image))))
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def main() -> None:
@@ -82,7 +83,7 @@ def main() -> None:
     images = load_images(folder, model)
     steps = options.steps if options.steps == "auto" else int(options.steps)
     stages = Stages()
-    start = time.perf_counter()
+    start = time.process_time()
     circuit = discover(
         model,
         images,
@@ -93,7 +94,7 @@ def main() -> None:
         memory=options.memory,
         progress=stages,
     )
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     stages.start("", 0)
     floor = median(forward(model, images, circuit) for _ in range(3))
     targets = sum(len(layer.neurons) for layer in circuit.layers[1:])
@@ -104,7 +105,7 @@ def main() -> None:
         f"{machine()} {options.network}, golden retriever, {len(circuit.images)} images, "
         f"{circuit.crop_count} crops, {targets} targets, steps {steps}, memory {options.memory}; "
         f"worst completeness error {max(errors):.2%}. One forward pass over the crops: {floor:.1f} s "
-        f"(median of 3).\n\n{table(['stage', 's', 'forward passes'], rows)}"
+        f"(median of 3). Processor seconds.\n\n{table(['stage', 's', 'forward passes'], rows)}"
     )
     publish(f"discovery {options.network}", text, write=options.write)
 

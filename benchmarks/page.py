@@ -23,7 +23,7 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--write", action="store_true", help="keep the result in docs/performance.md"
     )
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "--real", type=Path, help="folder with weights/ and images/ of real networks"
     )

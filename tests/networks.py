@@ -13,8 +13,9 @@ def settle(module, seed=0):
         if isinstance(part, nn.BatchNorm2d):
             part.running_mean.normal_(0, 0.3, generator=generator)
             part.running_var.uniform_(0.5, 2, generator=generator)
-            nn.init.uniform_(part.weight, 0.5, 1.5, generator=generator)
-            nn.init.normal_(part.bias, 0, 0.3, generator=generator)
+            if part.weight is not None:
+                nn.init.uniform_(part.weight, 0.5, 1.5, generator=generator)
+                nn.init.normal_(part.bias, 0, 0.3, generator=generator)
         elif isinstance(part, nn.Linear | nn.Conv2d):
             nn.init.kaiming_normal_(part.weight, generator=generator)
     return module.eval()

@@ -52,7 +52,7 @@ def test_every_layer_equals_what_a_hook_sees(family):
     with torch.no_grad():
         values = model.outputs([model.node(name) for name in names])(images)
     for name, value in zip(names, values, strict=True):
-        rounding = 1e-5 * float(value.abs().max())
+        rounding = 3e-5 * float(value.abs().max())
         torch.testing.assert_close(value, seen[name].view_as(value), rtol=1e-4, atol=rounding)
 
 
@@ -66,7 +66,8 @@ def test_segments_between_proposed_layers_equal_the_network(family):
             x, expected, *held = model.outputs(
                 [model.node(lower), model.node(upper), *segment.held]
             )(images)
-            torch.testing.assert_close(segment.run(x, held), expected, rtol=1e-4, atol=1e-5)
+            rounding = 1e-5 * float(expected.abs().max())
+            torch.testing.assert_close(segment.run(x, held), expected, rtol=1e-4, atol=rounding)
 
 
 def test_proposed_layers_end_with_the_logits(family):

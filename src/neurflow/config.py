@@ -26,17 +26,21 @@ class Config(BaseModel):
     k: Positive = Field(50, description="k: crops that make a neuron's concept V_a")
     steps: Positive | Literal["auto"] = Field(
         "auto",
-        description="N: points of the integrated-gradients path; auto doubles them until a neuron's "
-        "completeness error is within the tolerance; published: 50",
+        description="N: points of the integrated-gradients path; auto takes as many as each neuron "
+        "needs to come within the tolerance; published: 50",
     )
     selection: Literal["published", "signed", "contrast", "stepwise"] = Field(
         "published",
         description="which lower neurons are core: by mean |T| (published), by mean T, by its contrast "
         "with other crops, or by contrast in steps, with those taken so far zeroed",
     )
-    tolerance: Fraction = Field(0.01, description="completeness error that auto steps aim at")
+    tolerance: Fraction = Field(0.01, description="error of the scores that auto steps aim at")
     granularities: tuple[Fraction, ...] = Field(
         (1.0, 0.5, 0.25), min_length=1, description="crop sizes, as shares of the image side"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="of the pass that finds the top crops; attribution is exact either way",
     )
     crops_per_image: Positive | None = Field(
         None, description="at most so many crops of one image in a top-k; None sets no limit"

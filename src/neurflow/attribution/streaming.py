@@ -5,10 +5,12 @@
    (``features``).
 2. The scores of each pair are added up by target: |T| over ``V_a``, signed ``T`` over each ``V_a^i``,
    and the completeness gap. Nothing else is kept.
-3. With ``steps="auto"`` a look at some of a target's crops with few points tells how many it needs:
-   the completeness error falls about as 1/N. Where the usual rule would need very many, another one
-   is looked at. A target that turns out above the tolerance is attributed again with more points, up
-   to the most that is tried.
+3. With ``steps="auto"`` a look at some of a target's crops with few points tells how many it needs.
+   Where there are slopes of secants, which complete at any N, it asks how far the scores still are
+   from their limit: their error falls as 1/N², so a third of what changes from N/2 to N. Elsewhere
+   the completeness error tells; where the usual rule would need very many points, another one is
+   looked at. A target that turns out above the tolerance is attributed again
+   with more points, up to the most that is tried.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from neurflow.attribution.integrated_gradients import (
     gauss_legendre,
     graded_midpoints,
     integrated_gradients,
+    secants,
     steep_gauss,
     total_score,
 )
@@ -39,17 +42,16 @@ from neurflow.progress import Progress
 
 AUTO_STEPS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 """N that auto chooses from; the last is taken whatever its error"""
-PILOTS: tuple[tuple[Rule, int], ...] = ((graded_midpoints, 8), (steep_gauss, 16))
-"""rules that auto chooses from, and N of the look at each"""
+CELLS = 8
+"""least N of secants, and that of the look at them"""
+CELLS_EVERY = 10
+"""of how many crops one is looked at for them"""
+PILOTS: tuple[tuple[Rule, int, float], ...] = ((graded_midpoints, 8, 1.0), (steep_gauss, 16, 3.0))
+"""rules that auto chooses from elsewhere, N of the look at each, and the order of its error in 1/N"""
 PILOT_EVERY = 3
-"""of how many crops one is looked at"""
+"""of how many crops one is looked at for those"""
 PILOT_POOR = 0.1
 """median error of the targets above which the next rule is looked at"""
-
-
-Measure = Callable[[Segment, Tensor, Mapping[Key, Tensor], int], tuple[Tensor, Tensor]]
-"""(segment, target neurons, observed values, N) → what is found of the pairs of a batch, and the change
-of ``φ_a``; linear in the target"""
 
 
 class Exemplars(Protocol):
@@ -144,60 +146,87 @@ def attribute(
     """
     stage = f"{segment.upper.name} → {segment.lower.name}"
     stream = partial(_stream, segment, place, features, minus, batch)
-    auto = steps == "auto"
-    if steps == "auto":
-        progress.start(f"{stage}, choosing N", len(concepts))
-        rule, wanted = _plan(stream, concepts, tolerance)
-        progress.advance(len(concepts))
+    plans: list[tuple[Rule, dict[int, int]]]
+    if steps != "auto":
+        plans = [(gauss_legendre, dict.fromkeys(concepts, steps))]
     else:
-        rule, wanted = gauss_legendre, dict.fromkeys(concepts, steps)
-    measure = method or partial(_scores, rule=rule)
+        progress.start(f"{stage}, choosing N", len(concepts))
+        plans = list(_plans(segment, stream, concepts, tolerance))
+        progress.advance(len(concepts))
     found: dict[int, Scores] = {}
-    while wanted:
-        pairs = Pairs.of(concepts, wanted)
-        progress.start(stage if not found else f"{stage}, more points", len(pairs.crop))
-        sums = {a: _Sums(concepts[a], segment.lower.neurons) for a in wanted}
-        for part, (scores, change) in stream(pairs, measure):
-            for a in np.unique(part.neuron).tolist():
-                own = part.neuron == a
-                sums[a].add(part.meaning[own], scores[own], change[own])
-            progress.advance(len(part.crop))
-        done = {a: total.scores(wanted[a]) for a, total in sums.items()}
-        found |= done
-        above = {a: s for a, s in done.items() if auto and s.completeness_error > tolerance}
-        more = {a: _enough(s.steps, s.completeness_error / tolerance) for a, s in above.items()}
-        wanted = {a: n for a, n in more.items() if n > done[a].steps}
+    for rule, wanted in plans:
+        measure = method or partial(_scores, rule=rule)
+        while wanted:
+            pairs = Pairs.of(concepts, wanted)
+            progress.start(stage, len(pairs.crop))
+            sums = {a: _Sums(concepts[a], segment.lower.neurons) for a in wanted}
+            for part, (scores, change) in stream(pairs, measure):
+                for a in np.unique(part.neuron).tolist():
+                    own = part.neuron == a
+                    sums[a].add(part.meaning[own], scores[own], change[own])
+                progress.advance(len(part.crop))
+            found |= {a: total.scores(wanted[a]) for a, total in sums.items()}
+            wanted = _more(wanted, found, tolerance) if steps == "auto" else {}
     return {a: found[a] for a in concepts}
 
 
-def _plan(
-    stream: Callable[[Pairs, Measure], Iterator[tuple[Pairs, tuple[np.ndarray, np.ndarray]]]],
-    concepts: Mapping[int, Exemplars],
-    tolerance: float,
-) -> tuple[Rule, dict[int, int]]:
-    """The rule, and target → N that should bring its completeness error under the tolerance."""
+def _more(
+    tried: Mapping[int, int], found: Mapping[int, Scores], tolerance: float
+) -> dict[int, int]:
+    """Target → a larger N, for those whose completeness error is above the tolerance."""
+    errors = {a: found[a].completeness_error for a in tried}
+    more = {a: _enough(tried[a], e / tolerance) for a, e in errors.items() if e > tolerance}
+    return {a: n for a, n in more.items() if n > tried[a]}
+
+
+Stream = Callable[..., Iterator[tuple["Pairs", tuple[np.ndarray, np.ndarray]]]]
+"""(pairs, measure) → parts of the pairs, and what is found of them"""
+Measure = Callable[..., tuple[Tensor, Tensor]]
+"""(segment, target neurons, observed values, N) → what is found of the pairs of a batch, and the change
+of ``φ_a``; linear in the target"""
+
+
+def _plans(
+    segment: Segment, stream: Stream, concepts: Mapping[int, Exemplars], tolerance: float
+) -> Iterator[tuple[Rule, dict[int, int]]]:
+    """Rules, and target → N that should bring its error under the tolerance."""
+    complete = {a: c for a, c in concepts.items() if segment.specialised(a).secants}
+    if complete:
+        pilot = Pairs.of(complete, dict.fromkeys(complete, CELLS), CELLS_EVERY)
+        errors = _errors(stream(pilot, _refined))
+        yield secants, {a: _enough(CELLS, max(1.0, errors[a] / tolerance) ** 0.5) for a in complete}
+    rest = {a: c for a, c in concepts.items() if a not in complete}
     best: tuple[float, Rule, dict[int, int]] | None = None
-    for rule, points in PILOTS:
-        pilot = Pairs.of(concepts, dict.fromkeys(concepts, points), PILOT_EVERY)
-        sums = {a: np.zeros(2) for a in concepts}
-        for part, (total, change) in stream(pilot, partial(_totals, rule=rule)):
-            for a, gap, moved in zip(
-                part.neuron.tolist(), np.abs(total - change), np.abs(change), strict=True
-            ):
-                sums[a] += gap, moved
-        errors = {a: gap / moved if moved else 0.0 for a, (gap, moved) in sums.items()}
+    for rule, points, order in PILOTS if rest else ():
+        pilot = Pairs.of(rest, dict.fromkeys(rest, points), PILOT_EVERY)
+        errors = _errors(stream(pilot, partial(_totals, rule=rule)))
         usual = median(errors.values())
         if best is None or usual < best[0]:
-            wanted = {a: _enough(points, error / tolerance) for a, error in errors.items()}
-            best = usual, rule, wanted
+            excess = {a: (errors[a] / tolerance) ** (1 / order) for a in rest}
+            best = usual, rule, {a: _enough(points, excess[a]) for a in rest}
         if usual <= PILOT_POOR:
             break
-    assert best is not None
-    return best[1:]
+    if best is not None:
+        yield best[1:]
+
+
+def _errors(
+    found: Iterator[tuple[Pairs, tuple[np.ndarray, np.ndarray]]],
+) -> dict[int, float]:
+    """Target → summed distance of what was found from what it should be, relative to the latter."""
+    sums: dict[int, np.ndarray] = {}
+    for part, (value, goal) in found:
+        rows = len(part.crop), -1
+        gap = np.abs(value - goal).reshape(rows).sum(1)
+        for a, *both in zip(
+            part.neuron.tolist(), gap, np.abs(goal).reshape(rows).sum(1), strict=True
+        ):
+            sums[a] = sums.get(a, np.zeros(2)) + both
+    return {a: float(gap / goal) if goal else 0.0 for a, (gap, goal) in sums.items()}
 
 
 def _enough(steps: int, excess: float) -> int:
-    """N that lowers an error that is ``excess`` times too large with ``steps`` points."""
+    """N for an ``excess`` of error where ``steps`` gave 1, if it falls as 1/N."""
     return next((n for n in AUTO_STEPS if n >= steps * excess), AUTO_STEPS[-1])
 
 
@@ -262,6 +291,16 @@ def _totals(
 ) -> tuple[Tensor, Tensor]:
     x, held, trunk = _arguments(segment, neurons, values)
     return total_score(segment, neurons, x, held, steps=steps, trunk=trunk, rule=rule)
+
+
+def _refined(
+    segment: Segment, neurons: Tensor, values: Mapping[Key, Tensor], steps: int
+) -> tuple[Tensor, Tensor]:
+    """Scores ``[pair, lower neuron]`` by secants, and about where they tend to (Richardson)."""
+    coarse, fine = (
+        _scores(segment, neurons, values, n, rule=secants)[0] for n in (steps // 2, steps)
+    )
+    return fine, fine + (fine - coarse) / 3
 
 
 class _Sums:

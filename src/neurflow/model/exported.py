@@ -11,7 +11,8 @@ from typing import cast
 import torch
 from torch import Tensor, fx, nn
 
-from neurflow.model.graph import NetworkGraph, channels_last, export_network, extract, is_tensor
+from neurflow.model.extract import extract
+from neurflow.model.graph import NetworkGraph, channels_last, export_network, is_tensor
 from neurflow.model.layers import Layer, layer_of, proposed_layers, with_axes
 from neurflow.model.network import Key, Observer
 from neurflow.model.segment import GraphSegment

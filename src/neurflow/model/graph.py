@@ -7,15 +7,12 @@
 3. The output of module ``P`` is the last node inside ``P`` (by ``nn_module_stack``) that something
    outside ``P`` uses: what a forward hook on ``P`` would see, if ``P`` returns one tensor. Of several
    it is the one computed last.
-4. ``extract`` copies the part of the graph between any inputs and any outputs into a module. The
-   forward pass to some layers, a segment between two layers and the network above a layer are all
-   the same operation.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from math import prod
 from typing import Any
 
@@ -26,10 +23,6 @@ from torch.export import Dim, ExportedProgram, export
 from neurflow.errors import ModelError
 
 aten = torch.ops.aten
-
-
-class UnsuppliedInput(Exception):
-    """``extract`` reached the network's input without passing any of the given inputs."""
 
 
 class NetworkGraph:
@@ -88,23 +81,6 @@ def export_network(module: nn.Module, example: Tensor) -> NetworkGraph:
     with torch.no_grad():
         program = export(module, (example,), dynamic_shapes=({0: Dim("batch")},))
     return NetworkGraph(program.run_decompositions({}))
-
-
-def extract(
-    root: nn.Module, inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]
-) -> fx.GraphModule:
-    """Module that computes ``outputs`` from ``inputs``, in their order; it returns a tuple.
-
-    Raises ``UnsuppliedInput`` if an output needs the network's input and it is not among ``inputs``.
-    """
-    graph = fx.Graph()
-    copies = {node: graph.placeholder(node.name) for node in inputs}
-    for node in ancestors(outputs, stop=inputs):
-        if node.op == "placeholder":
-            raise UnsuppliedInput(node.name)
-        copies[node] = graph.node_copy(node, copies.__getitem__)
-    graph.output(tuple(copies[node] for node in outputs))
-    return fx.GraphModule(root, graph)
 
 
 def channels_last(value: Tensor) -> Tensor:

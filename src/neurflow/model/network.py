@@ -69,6 +69,10 @@ class NeuronSegment(Protocol):
     def tail(self) -> Callable[..., Any]:
         """``(batch, *frontier, *fixed)`` → ``(φ_a [batch],)``."""
 
+    @property
+    def secants(self) -> Callable[..., Any] | None:
+        """The tail with slopes of secants for derivatives, if it has them: (points, …) as ``tail``."""
+
     def path(
         self, neurons: Tensor, x: Tensor, held: Sequence[Tensor], trunk: Sequence[Tensor] = ()
     ) -> Path:

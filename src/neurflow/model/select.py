@@ -13,11 +13,12 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, fx
+from torch import fx
 
+from neurflow.model.folding import BATCH_NORM
 from neurflow.model.graph import NetworkGraph, arguments, aten, is_tensor, result
+from neurflow.model.one_row import convolution, linear, plus
 from neurflow.model.selection import Channels, Rule, Selection, rank
 
 UNARY = {
@@ -53,7 +54,6 @@ POOLING = {
     aten.upsample_nearest2d.vec,
     aten.upsample_bilinear2d.vec,
 }
-BATCH_NORM = aten._native_batch_norm_legit_no_training.default
 SPLITS = {aten.split.Tensor, aten.split_with_sizes.default, aten.chunk.default}
 
 
@@ -76,78 +76,6 @@ def _binary(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
 
 def _pooling(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
     return None if part.axis >= rank(node) - 2 else _unary(to, node, part)
-
-
-def _convolution(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
-    """One row a sample, as two maps: each tap's product first, then the taps' shifts and sum.
-
-    The first is a matrix product that makes ``taps`` channels of many, at the speed of memory; the
-    second works on those few. Convolution kernels are slow at one output channel.
-    """
-    x, weight, bias, *rest = (*arguments(node), None)[: max(len(node.args), 3)]
-    outputs, inputs, *kernel = weight.meta["val"].shape
-    groups = rest[3] if len(rest) > 3 else 1
-    row = to.rows(weight, part, node) if part.axis == 1 else None
-    if row is None:
-        return None
-    if groups > 1:  # the input channels of the row's group
-        first = to.derive(part.start, operator.floordiv, outputs // groups)
-        x = to.take(x, Channels(1, to.derive(first, operator.mul, inputs), inputs))
-        sizes = arguments(node)[0].meta["val"].shape[2:]
-    else:
-        sizes, x = x.meta["val"].shape[2:], to.whole(x)
-    taps = int(np.prod(kernel))
-    row = to.call(aten.reshape.default, (row, [-1, inputs, taps]), None)
-    row = to.call(aten.transpose.int, (row, 1, 2), None)
-    row = to.call(aten.contiguous.default, (row,), None)
-    places = to.call(aten.flatten.using_ints, (x, 2), node)
-    places = to.call(aten.transpose.int, (places, 1, 2), node)
-    products = to.call(row_products, (places, row), node)
-    products = to.call(aten.transpose.int, (products, 1, 2), node)
-    products = to.call(aten.reshape.default, (products, [-1, taps, *map(int, sizes)]), node)
-    if taps > 1 or any(step != 1 for step in (rest[0] if rest else ())) or any(_padding(rest)):
-        value = weight.meta["val"]
-        shifts = to.call(aten.eye.default, (taps,), None, dtype=value.dtype, device=value.device)
-        shifts = to.call(aten.reshape.default, (shifts, [1, taps, *kernel]), None)
-        products = to.call(node.target, (products, shifts, None, *to.rest(rest[:3])), node)
-    return _plus(to, products, to.row(bias, part, node), node)
-
-
-def row_products(places: Tensor, rows: Tensor) -> Tensor:
-    """``[batch, place, row]``: each sample's places ``[.., place, input]`` times its own rows.
-
-    Rows come as ``[batch, row, input]``, which matrix kernels take much faster than the transpose.
-    """
-    return torch.bmm(places, rows.transpose(1, 2))
-
-
-def _padding(rest: Sequence[Any]) -> Sequence[int]:
-    return rest[1] if len(rest) > 1 else ()
-
-
-def _plus(to: Selection, value: fx.Node, bias: fx.Node | None, node: fx.Node) -> fx.Node:
-    return value if bias is None else to.call(aten.add.Tensor, (value, bias), node)
-
-
-def _linear(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
-    x, weight, *bias = arguments(node)
-    if part.axis != rank(node) - 1:
-        return to.again(node, to.take(x, part))
-    row = to.rows(weight, part, node)
-    if row is None:
-        return None
-    inputs = weight.meta["val"].shape[1]
-    flat = to.call(aten.reshape.default, (to.whole(x), [-1, *_places(x), inputs]), node)
-    row = to.call(aten.unsqueeze.default, (row, 1), None)
-    product = to.call(row_products, (flat, row), node)
-    shape = [-1, *map(int, x.meta["val"].shape[1:-1]), 1]
-    product = to.call(aten.reshape.default, (product, shape), node)
-    return _plus(to, product, to.row(bias[0] if bias else None, part, node), node)
-
-
-def _places(x: fx.Node) -> list[int]:
-    """One axis for all that lies between the first and the last."""
-    return [int(np.prod([int(size) for size in x.meta["val"].shape[1:-1]]))]
 
 
 def _getitem(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
@@ -191,7 +119,7 @@ def _scaled(
     scale = to.call(aten.rsqrt.default, (to.call(aten.add.Tensor, (variance, eps), node),), node)
     if weight is not None:
         scale = to.call(aten.mul.Tensor, (scale, weight), node)
-    return _plus(to, to.call(aten.mul.Tensor, (centred, scale), node), bias, node)
+    return plus(to, to.call(aten.mul.Tensor, (centred, scale), node), bias, node)
 
 
 def _layer_norm(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
@@ -273,9 +201,9 @@ RULES: dict[Any, Rule] = {
     **dict.fromkeys(UNARY, _unary),
     **dict.fromkeys(BINARY, _binary),
     **dict.fromkeys(POOLING, _pooling),
-    aten.conv2d.default: _convolution,
-    aten.conv1d.default: _convolution,
-    aten.linear.default: _linear,
+    aten.conv2d.default: convolution,
+    aten.conv1d.default: convolution,
+    aten.linear.default: linear,
     operator.getitem: _getitem,
     aten.cat.default: _cat,
     aten.layer_norm.default: _layer_norm,

@@ -12,99 +12,18 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from functools import partial
 
 import torch
 from torch import Tensor, fx
 
-from neurflow.model.graph import NetworkGraph, ancestors, aten, result
+from neurflow.model.affine import affine_nodes
+from neurflow.model.extract import extract
+from neurflow.model.graph import NetworkGraph, ancestors, result
 from neurflow.model.network import Path
-from neurflow.model.select import BATCH_NORM, row_products
+from neurflow.model.secants import secant_tail
 from neurflow.model.selection import Selection
-
-AFFINE = {
-    aten.conv1d.default,
-    aten.conv2d.default,
-    aten.convolution.default,
-    aten.linear.default,
-    BATCH_NORM,
-    operator.getitem,
-    aten.avg_pool2d.default,
-    aten.adaptive_avg_pool2d.default,
-    aten.upsample_nearest2d.vec,
-    aten.upsample_bilinear2d.vec,
-    aten.mean.dim,
-    aten.sum.dim_IntList,
-    aten.reshape.default,
-    aten.flatten.using_ints,
-    aten.permute.default,
-    aten.transpose.int,
-    aten.unsqueeze.default,
-    aten.squeeze.dim,
-    aten.squeeze.dims,
-    aten.expand.default,
-    aten.select.int,
-    aten.slice.Tensor,
-    aten.narrow.default,
-    aten.split.Tensor,
-    aten.split_with_sizes.default,
-    aten.chunk.default,
-    aten.unbind.int,
-    aten.cat.default,
-    aten.stack.default,
-    aten.clone.default,
-    aten.neg.default,
-    aten.roll.default,
-    aten.constant_pad_nd.default,
-    aten.pad.default,
-    aten.add.Tensor,
-    aten.sub.Tensor,
-    aten.take_along_dim.default,
-}
-"""affine in all tensors that vary, as long as weights (arguments behind the first) do not"""
-PRODUCTS = {
-    aten.mul.Tensor,
-    aten.div.Tensor,
-    aten.matmul.default,
-    aten.bmm.default,
-    aten.mm.default,
-    row_products,
-}
-"""affine while only one factor varies"""
-PADDING = {aten.constant_pad_nd.default, aten.pad.default}
-JOINTLY_AFFINE = {aten.add.Tensor, aten.sub.Tensor, aten.cat.default, aten.stack.default}
-
-
-def affine_nodes(graph: fx.Graph, x: fx.Node) -> tuple[set[fx.Node], set[fx.Node]]:
-    """(nodes that vary with ``x``, those of them that are affine in it)."""
-    varying, affine = {x}, {x}
-    for node in graph.nodes:
-        inputs = [source for source in node.all_input_nodes if source in varying]
-        if node.op != "call_function" or not inputs:
-            continue
-        varying.add(node)
-        if all(source in affine for source in inputs) and _is_affine(node, inputs):
-            affine.add(node)
-    return varying, affine
-
-
-def _is_affine(node: fx.Node, inputs: Sequence[fx.Node]) -> bool:
-    if node.target in JOINTLY_AFFINE:
-        return True
-    if len(inputs) > 1:
-        return False
-    if node.target in PRODUCTS:
-        return node.target is not aten.div.Tensor or node.args[0] is inputs[0]
-    if node.target in PADDING and not all(map(isfinite, _fill(node))):
-        return False  # no line can be drawn between infinities
-    return node.target in AFFINE and node.args[0] is inputs[0]
-
-
-def _fill(node: fx.Node) -> list[float]:
-    """The number that a padding writes, if it is given."""
-    return [value for value in node.args[2:] if isinstance(value, int | float)]
 
 
 class Specialised:
@@ -138,9 +57,11 @@ class Specialised:
         self.frontier_axes = tuple(_batch_axis(network, node) or 0 for node in [*through, *own])
         self.fixed_axes = tuple(_batch_axis(network, node) for node in fixed)
         inputs = [neurons, x, batch, *trunk, *held]
-        self._run_trunk = _subgraph(network.root, [x, batch, *held], trunk)
-        self._own = _subgraph(network.root, inputs, [*own, *fixed])
-        self.tail = _subgraph(network.root, [batch, *through, *own, *fixed], [output])
+        self._run_trunk = extract(network.root, [x, batch, *held], trunk)
+        self._own = extract(network.root, inputs, [*own, *fixed])
+        self.tail = extract(network.root, [batch, *through, *own, *fixed], [output])
+        axes = partial(_batch_axis, network)
+        self.secants = secant_tail(self.tail, len(self.frontier_axes), axes)
         self._through = [0 if node is x else 1 + trunk.index(node) for node in through]
         self._owned = len(own)
         self._linear_trunk = not set(held) & set(ancestors(trunk))
@@ -245,14 +166,3 @@ def _batch_axis(network: NetworkGraph, node: fx.Node) -> int | None:
         return 0  # made by a selection, one entry a sample
     found = network.batch_axis(node)
     return found[0] if found else None
-
-
-def _subgraph(
-    root: torch.nn.Module, inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]
-) -> fx.GraphModule:
-    graph = fx.Graph()
-    copies = {node: graph.placeholder(node.name) for node in inputs}
-    for node in ancestors(outputs, stop=inputs):
-        copies[node] = graph.node_copy(node, copies.__getitem__)
-    graph.output(tuple(copies[node] for node in outputs))
-    return fx.GraphModule(root, graph)
