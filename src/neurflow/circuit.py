@@ -313,3 +313,19 @@ class Circuit(_Frozen):
         from neurflow.tables import to_frames
 
         return to_frames(self)
+
+    def _repr_html_(self) -> str:
+        """The circuit's page in a frame: how Jupyter, VS Code and marimo show it."""
+        from neurflow.report.notebook import framed
+
+        return framed(self)
+
+    def __repr__(self) -> str:
+        """One line: thousands of weights say nothing."""
+        groups = sum(len(layer.groups) for layer in self.layers)
+        return (
+            f"<Circuit of {self.target.name!r} in {self.model.reference}: "
+            f"{len(self.layers)} layers, {groups} groups, {len(self.edges)} edges>"
+        )
+
+    __str__ = __repr__

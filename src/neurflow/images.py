@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -126,8 +126,10 @@ def _from_paths(paths: Sequence[Path], root: Path | None, model: Model) -> Image
     return Images(tuple(refs), read, digest.hexdigest(), root)
 
 
-def open_picture(path: Path) -> Image.Image:
-    """Read a picture upright; grey, palette and 16-bit files become RGB, transparency is kept.
+def open_picture(path: Path | BinaryIO) -> Image.Image:
+    """Read a picture, from its path or an open file, upright.
+
+    Grey, palette and 16-bit files become RGB; transparency is kept.
 
     Raises:
         UnreadableImage: missing, damaged, too large or not a picture.

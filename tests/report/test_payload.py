@@ -1,5 +1,7 @@
 """What the page is told: complete, compact, and inert whatever a label holds."""
 
+import base64
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -71,6 +73,15 @@ def test_the_page_holds_the_data_and_loads_nothing(wide, tmp_path):
     loading = re.findall(r"""(?:src|href)\s*=\s*["'](?!data:)[^"']+""", text.split('id="data"')[0])
     assert loading == []
     assert "<title>bee · neurflow</title>" in text
+
+
+def test_no_script_runs_but_the_front_ends_own(wide):
+    (allowed,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page.render(wide))
+    assert "unsafe" not in allowed
+    assert "default-src 'none'" in allowed and "connect-src" not in allowed
+    (script,) = re.findall(r"<script type=\"module\"[^>]*>(.+?)</script>", page.render(wide), re.S)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in allowed
 
 
 def test_a_hostile_label_cannot_leave_the_data(wide):

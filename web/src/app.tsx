@@ -4,14 +4,24 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { best, circuitOf, search, step, strongest, type Circuit } from "./circuit";
 import { Graph } from "./graph";
 import { Header } from "./header";
+import type { LiveCalls } from "./client";
 import { Legend, Notes } from "./legend";
+import { Dock } from "./live/dock";
+import { useLive, useMaskKey } from "./live/state";
 import { Panel } from "./panel";
 import { readSelection, writeSelection, type Selection } from "./state";
 import type { PageData } from "./types";
 
 const SHARE_AT_FIRST = 0.8;
 
-export function App({ data }: { data: PageData }) {
+interface AppProps {
+  data: PageData;
+  live?: LiveCalls | null;
+  /** what is stored has changed: load it again */
+  onChanged?: () => void;
+}
+
+export function App({ data, live: calls = null, onChanged = () => {} }: AppProps) {
   const circuit = useMemo(() => circuitOf(data), [data]);
   const [share, setShare] = useState(SHARE_AT_FIRST);
   const [query, setQuery] = useState("");
@@ -20,14 +30,16 @@ export function App({ data }: { data: PageData }) {
   const found = useMemo(() => search(circuit, query), [circuit, query]);
   const group = selection.group ? circuit.groups.get(selection.group) : undefined;
   const select = (id: string | null, neuron: number | null = null) => choose({ group: id, neuron });
+  const live = useLive(calls);
   useKeys(circuit, group?.id ?? null, select);
+  useMaskKey(live, group?.id ?? null);
 
   const enterSearch = () => {
     const match = found && best(circuit, found);
     if (match) select(match);
   };
   return (
-    <div class={`page${group ? " with-panel" : ""}`}>
+    <div class={`page${group ? " with-panel" : ""}${live ? " with-dock" : ""}`}>
       <Header
         data={data}
         share={share}
@@ -41,7 +53,15 @@ export function App({ data }: { data: PageData }) {
       />
       <Notes data={data} />
       <main>
-        <Graph circuit={circuit} shown={shown} selected={group?.id ?? null} found={found} onSelect={select} />
+        {live && <Dock live={live} circuit={circuit} selected={group?.id ?? null} onSelect={select} onChanged={onChanged} />}
+        <Graph
+          circuit={circuit}
+          shown={shown}
+          selected={group?.id ?? null}
+          found={found}
+          lit={live?.lit ?? null}
+          onSelect={select}
+        />
         {group && <Panel circuit={circuit} group={group} neuron={selection.neuron} onSelect={select} />}
       </main>
       <Legend data={data} />
@@ -57,7 +77,11 @@ function useSelection(circuit: Circuit): [Selection, (selection: Selection) => v
     return () => removeEventListener("hashchange", follow);
   }, [circuit]);
   const choose = (next: Selection) => {
-    history.replaceState(null, "", writeSelection(next));
+    try {
+      history.replaceState(null, "", writeSelection(next));
+    } catch {
+      // inside a notebook's frame there is no address to keep it in
+    }
     setSelection(next);
   };
   return [selection, choose];
@@ -70,7 +94,7 @@ const focusCard = (id: string) =>
 function useKeys(circuit: Circuit, selected: string | null, select: (id: string | null) => void) {
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
-      if (event.target instanceof HTMLInputElement || event.ctrlKey || event.metaKey || event.altKey) return;
+      if ((event.target as HTMLElement).matches?.("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.key === "Escape" && selected) {
         select(null);
         focusCard(selected);

@@ -4,6 +4,7 @@ import type { Circuit, Group } from "./circuit";
 import { CropPicture } from "./crop";
 import { doubtful, doubtOf } from "./label";
 import { plural, signed, titleOf } from "./format";
+import type { Lit } from "./live/lit";
 import type { Card as Shape, Place } from "./layout";
 import { box } from "./style";
 
@@ -14,24 +15,26 @@ interface CardProps {
   place: Place;
   selected: boolean;
   faded: boolean;
+  /** what it does on the pictures that are tried */
+  lit: Lit | undefined;
   onSelect: (id: string) => void;
   onHover: (id: string | null) => void;
   /** reached by keyboard */
   onReach: (id: string) => void;
 }
 
-export function Card({ group, circuit, shape, place, selected, faded, onSelect, onHover, onReach }: CardProps) {
+export function Card({ group, circuit, shape, place, selected, faded, lit, onSelect, onHover, onReach }: CardProps) {
   const { data } = circuit;
   const name = titleOf(group, data);
   const reach = data.shares ? `, ${signed(group.reach)} along all paths to ${data.target}` : "";
   const about = `${group.id}: ${plural(group.members.length, "member")}${reach}${doubtOf(group)}`;
   return (
     <button
-      class={`card${selected ? " selected" : ""}${faded ? " faded" : ""}`}
-      style={box({ left: place.x, top: place.y, width: shape.width, height: shape.height })}
+      class={`card${selected ? " selected" : ""}${faded ? " faded" : ""}${litClass(lit)}`}
+      style={{ ...box({ left: place.x, top: place.y, width: shape.width, height: shape.height }), "--lit": `${lit?.strength ?? 0}` }}
       data-group={group.id}
       aria-pressed={selected}
-      aria-label={`Group ${name}, ${about}`}
+      aria-label={`Group ${name}, ${about}${litWords(lit)}`}
       title={group.label ? `${group.label}\n${about}` : about}
       onClick={(event) => {
         event.stopPropagation();
@@ -53,9 +56,13 @@ export function Card({ group, circuit, shape, place, selected, faded, onSelect, 
       <span class={`card-name${doubtful(group) ? " doubtful" : ""}`}>{name}</span>
       <span class="card-size">{group.members.length}</span>
       {data.shares && <Reach value={group.reach} />}
+      {lit && (lit.masked || lit.fires) && <span class="lit-mark" aria-hidden="true">{lit.masked ? "masked" : lit.fires}</span>}
     </button>
   );
 }
+
+const litClass = (lit: Lit | undefined) => (!lit ? "" : lit.masked ? " masked" : lit.fires ? " lit" : " unlit");
+const litWords = (lit: Lit | undefined) => (!lit ? "" : lit.masked ? ", masked" : lit.fires ? `, fires on ${lit.fires}` : ", silent here");
 
 /** A bar from the middle: right for the target, left against it. */
 function Reach({ value }: { value: number }) {

@@ -1,19 +1,40 @@
-/** Where the page gets its data. A report carries them inside; a live server will answer the same calls. */
+/** Where the page gets its data: from inside itself, or from the server that it came from. */
 
 import type { DebugPageData } from "./debug/types";
+import type { AuditState, LabelReply, LivePicture, MaskRequest, Sample, Status, WhatIf } from "./live/types";
 import type { PageData } from "./types";
 
 export type AnyPage = PageData | (DebugPageData & { kind: "debug" });
 
 export interface Client {
   load(): Promise<AnyPage>;
+  /** what only a page with the model behind it can do */
+  live: LiveCalls | null;
 }
+
+/** Each may fail with an error whose message is for people. */
+export interface LiveCalls {
+  status(): Promise<Status>;
+  samples(): Promise<Sample[]>;
+  sample(number: number): Promise<LivePicture>;
+  upload(file: File): Promise<LivePicture>;
+  mask(request: MaskRequest, signal: AbortSignal): Promise<WhatIf>;
+  audit(start: boolean): Promise<AuditState>;
+  label(id: string, label: string | null): Promise<LabelReply>;
+}
+
+const inside = () => document.getElementById("data")?.textContent ?? "";
 
 /** Reads the data that `neurflow report` put into the page. */
 export class StaticClient implements Client {
+  readonly live = null;
+
   async load(): Promise<AnyPage> {
-    const text = document.getElementById("data")?.textContent;
+    const text = inside();
     if (!text) throw new Error("This page holds no circuit. Make one with: neurflow report RUN");
     return JSON.parse(text) as AnyPage;
   }
 }
+
+/** Whether the page came empty from a server, which then answers for it. */
+export const isServed = (): boolean => !inside() && /^https?:$/.test(location.protocol);

@@ -5,6 +5,7 @@ import { Card } from "./card";
 import { best, completeness, type Circuit } from "./circuit";
 import { Edges } from "./edges";
 import { plural, spread } from "./format";
+import type { Lit } from "./live/lit";
 import { layout, type Layout } from "./layout";
 import type { EdgeData, LayerData } from "./types";
 import { useCamera } from "./view";
@@ -14,10 +15,12 @@ interface GraphProps {
   shown: EdgeData[];
   selected: string | null;
   found: Set<string> | null;
+  /** what a picture lights up, and what is masked */
+  lit: Map<string, Lit> | null;
   onSelect: (id: string | null) => void;
 }
 
-export function Graph({ circuit, shown, selected, found, onSelect }: GraphProps) {
+export function Graph({ circuit, shown, selected, found, lit, onSelect }: GraphProps) {
   const plan = useMemo(() => layout(circuit, { width: innerWidth, height: innerHeight - 160 }), [circuit]);
   const [hovered, setHovered] = useState<string | null>(null);
   const { frame, drawing, heads, fit, zoomBy, reveal } = useCamera(plan, selected);
@@ -40,6 +43,7 @@ export function Graph({ circuit, shown, selected, found, onSelect }: GraphProps)
             shape={plan.card}
             place={plan.places.get(id)!}
             selected={id === selected}
+            lit={lit?.get(id)}
             faded={found ? !found.has(id) : focus !== null && !near.has(id)}
             onSelect={onSelect}
             onHover={setHovered}

@@ -3,12 +3,15 @@ import { expect, it } from "vitest";
 import manifest from "../package.json";
 import debugSchema from "../src/debug/schema.json";
 import debugTypes from "../src/debug/types.ts?raw";
+import liveSchema from "../src/live/schema.json";
+import liveTypes from "../src/live/types.ts?raw";
 import schema from "../src/schema.json";
 import types from "../src/types.ts?raw";
 
 it.each([
   ["a circuit's page", schema, types],
   ["a debug page", debugSchema, debugTypes],
+  ["what a server is asked", liveSchema, liveTypes],
 ])("has the types that the Python types generate for %s; if not: make web-types", async (_, from, made) => {
   const bannerComment = /--bannerComment "(.*)"$/.exec(manifest.scripts.types)![1];
   const copy = structuredClone(from) as unknown as JSONSchema; // compile writes into it

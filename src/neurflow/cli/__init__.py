@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import typer
 
-from neurflow.cli import audit, debug, demo, discover, label, layers, report, show
+from neurflow.cli import audit, debug, demo, discover, explore, label, layers, report, show
 
 app = typer.Typer(
     name="neurflow",
@@ -47,6 +47,7 @@ app.command("layers")(layers.layers)
 app.command("discover")(discover.discover)
 app.command("show")(show.show)
 app.command("report")(report.report)
+app.command("explore")(explore.explore)
 app.command("label")(label.label)
 app.command("debug")(debug.debug)
 app.command("audit")(audit.audit)

@@ -75,8 +75,12 @@ def what_if(
     draws: int,
     seed: int,
     progress: Progress,
+    crops: bool = True,
 ) -> WhatIf:
-    """The pictures before and after a change; those that cannot be read are left out."""
+    """The pictures before and after a change; those that cannot be read are left out.
+
+    ``crops``: whether the published check is done too; it takes longer than all else.
+    """
     target = circuit.target
     if target.layer != model.network.output_name:
         raise RequestError(
@@ -103,7 +107,7 @@ def what_if(
     return WhatIf(
         change=change,
         effects=tuple(effects),
-        crops=_crops(model, circuit, images, masker, mask),
+        crops=_crops(model, circuit, images, masker, mask) if crops else (),
         overall=_overall(model, effects, random_said) if len(effects) > 1 else None,
         draws=len(sets),
         matched=_matched(phi, change.neurons, sets),

@@ -177,6 +177,19 @@ def dataset(
         return [drawn for batch in pool.map(_draw_all, batches) for drawn in batch]
 
 
+def in_use(per_class: int = 12, seed: int = 0, share: float = 0.3) -> list[Picture]:
+    """Fresh pictures as they might come in use: a ``share`` of *each* class carries the mark.
+
+    What an audit is sharp on: here the mark also stands where it leads astray.
+    """
+    rng = np.random.default_rng([seed, 2])
+    return [
+        picture(name, _picture_seed("test", 1_000_000 + seed, index), bool(rng.uniform() < share))
+        for name in CLASSES
+        for index in range(per_class)
+    ]
+
+
 def _draw_all(jobs: Iterable[tuple[str, int, bool | None]]) -> list[Picture]:
     return [picture(*job) for job in jobs]
 

@@ -58,19 +58,11 @@ class DebugPageData(_Data):
 
 def debug_payload(circuit: Circuit, report: DebugReport) -> DebugPageData:
     """The data of a report's page."""
-    size = circuit.model.input_size
     return DebugPageData(
         target=circuit.target.name,
         model=circuit.model.reference,
         groups=_groups(circuit),
-        pictures=[
-            ShownPicture(
-                picture=_uri(picture.picture),
-                size=(size[2], size[1]),
-                report=_below(circuit, picture),
-            )
-            for picture in report.pictures
-        ],
+        pictures=[shown_picture(circuit, picture) for picture in report.pictures],
         report=report.model_copy(update={"pictures": ()}),
         audit=None,
     )
@@ -88,10 +80,15 @@ def audit_payload(circuit: Circuit, report: AuditReport) -> DebugPageData:
     )
 
 
-def _below(circuit: Circuit, picture: PictureReport) -> PictureReport:
+def shown_picture(circuit: Circuit, picture: PictureReport) -> ShownPicture:
+    """A picture's report as it is shown."""
+    _, height, width = circuit.model.input_size
     own = {group.id for group in circuit.layers[-1].groups}
-    return picture.model_copy(
-        update={"groups": tuple(group for group in picture.groups if group.id not in own)}
+    below = tuple(group for group in picture.groups if group.id not in own)
+    return ShownPicture(
+        picture=_uri(picture.picture),
+        size=(width, height),
+        report=picture.model_copy(update={"groups": below}),
     )
 
 

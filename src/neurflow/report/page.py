@@ -9,6 +9,7 @@ from pathlib import Path
 from neurflow.circuit import Circuit
 from neurflow.errors import WorkError
 from neurflow.report.payload import CROPS_PER_GROUP, payload
+from neurflow.report.policy import with_policy
 from neurflow.workspace import write_atomically
 
 DATA = '<script type="application/json" id="data"></script>'
@@ -47,15 +48,20 @@ def render(circuit: Circuit, *, crops_per_group: int = CROPS_PER_GROUP) -> str:
     return with_data(data.model_dump_json(), circuit.target.name)
 
 
-def with_data(data: str, title: str) -> str:
-    """The front end with data (JSON) inside, and with a title."""
-    bundle = resources.files("neurflow").joinpath("explorer", "static", "index.html")
+def bundle() -> str:
+    """The front end, without data; ``WorkError`` if it was not built."""
+    file = resources.files("neurflow").joinpath("explorer", "static", "index.html")
     try:
-        page = bundle.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise WorkError(
             "The front end was not built. In a clone run: make web. An installed package carries it."
         ) from None
+
+
+def with_data(data: str, title: str) -> str:
+    """The front end with data (JSON) inside, and with a title."""
+    page = with_policy(bundle())
     # a label may contain "</script>"; in JSON a "<" can be written so that no parser of HTML sees it
     data = data.replace("<", "\\u003c")
     title = f"<title>{html.escape(title)} · neurflow</title>"

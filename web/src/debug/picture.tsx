@@ -67,7 +67,7 @@ export function PictureView({ data, shown }: { data: DebugPageData; shown: Shown
 }
 
 /** The picture with a group's heat and its best crops. */
-function Drawn({ shown, reading }: { shown: ShownPicture; reading: GroupReading | undefined }) {
+export function Drawn({ shown, reading }: { shown: ShownPicture; reading: GroupReading | undefined }) {
   const [width, height] = shown.size;
   const canvas = useRef<HTMLCanvasElement>(null);
   const heat = reading?.heat ?? [];

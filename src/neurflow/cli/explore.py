@@ -1,0 +1,115 @@
+"""``neurflow explore``: the circuit's page with the model behind it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from neurflow.cli._model_of import ModelAgain, WeightsAgain, model_of
+from neurflow.cli._options import ClassNames, Debug, Device, Json, NoOpen, Run
+from neurflow.cli._terminal import has_screen, terminal
+
+if TYPE_CHECKING:
+    from neurflow.circuit import Circuit
+    from neurflow.images import Images
+    from neurflow.model import Model
+
+_SERVER = "Server"
+
+
+def explore(
+    run: Run,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Pictures to try; in folders named after their classes they can be audited with.",
+            show_default="drawn ones for the demo, else none",
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Port; 0 for any free one.",
+            show_default="the first free one from 8750",
+            rich_help_panel=_SERVER,
+        ),
+    ] = None,
+    host: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Address to listen on. Beyond this machine a token is asked for.",
+            rich_help_panel=_SERVER,
+        ),
+    ] = "127.0.0.1",
+    token: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOKEN",
+            help="Ask for this token, letters and digits.",
+            show_default="made up where others can reach the address",
+            rich_help_panel=_SERVER,
+        ),
+    ] = None,
+    model: ModelAgain = None,
+    weights: WeightsAgain = None,
+    class_names: ClassNames = None,
+    device: Device = "cpu",
+    no_open: NoOpen = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Open a circuit live: drop a picture, mask groups, watch the prediction. Ctrl-C ends it."""
+    with terminal(as_json, debug) as ui:
+        import webbrowser
+
+        from neurflow.errors import ImagesError
+        from neurflow.explorer.server import Server
+        from neurflow.explorer.session import Session
+
+        if images and not images.is_dir():
+            raise ImagesError(f"There is no folder of images at {str(images)!r}.")
+
+        def load(circuit: Circuit) -> Model:
+            return model_of(circuit, model, weights, class_names, device)
+
+        def samples(loaded: Model) -> Images | None:
+            return _samples(loaded, images)
+
+        session = Session(run, load, samples, author=getpass.getuser())
+        server = Server(session, host=host, port=port, token=token)
+        ui.result(
+            {"url": server.url, "token": server.token},
+            Text(f"{session.circuit.target.name}: {server.url}"),
+            Text("Ctrl-C ends it."),
+        )
+        if not no_open and not as_json and has_screen():
+            webbrowser.open(server.url)
+        server.serve()
+    if not session.stop():
+        # PyTorch cannot be interrupted, and aborts if Python ends around it. All that was to be kept is
+        # written when it is asked for.
+        sys.stdout.flush()
+        os._exit(0)
+
+
+def _samples(model: Model, folder: Path | None) -> Images | None:
+    """The pictures to try: a folder's, or for the demo network freshly drawn ones."""
+    from neurflow.demo.network import REFERENCE
+    from neurflow.demo.pictures import CLASSES, in_use
+    from neurflow.images import load_images
+
+    if folder:
+        return load_images(folder, model)
+    if model.info.reference != REFERENCE:
+        return None
+    return load_images([(picture.image, CLASSES[picture.label]) for picture in in_use()], model)

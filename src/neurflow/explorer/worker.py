@@ -1,0 +1,109 @@
+"""One computation at a time, in a thread of its own, in the order they were asked for.
+
+A model uses all cores and much memory; two answers at once would each take twice as long. Long work
+(an audit) may ``give_way`` between its steps to what has been asked for meanwhile.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Cancelled(Exception):
+    """Nobody waits for the result any more."""
+
+
+class Worker:
+    """A thread that works off what is submitted."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="neurflow-worker", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        """Queue ``work``; until it begins, the future can be cancelled. ``Cancelled`` once stopped."""
+        if self._stopped.is_set():
+            raise Cancelled
+        future: Future[T] = Future()
+
+        def job() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(work())
+            except BaseException as error:  # whoever waits for the result is told
+                future.set_exception(error)
+
+        self._jobs.put(job)
+        return future
+
+    def give_way(self) -> None:
+        """From inside a job: do what was submitted meanwhile; ``Cancelled`` if the worker stops."""
+        while True:
+            if self._stopped.is_set():
+                raise Cancelled
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return
+            job()
+
+    def stop(self, patience: float = 2.0) -> bool:
+        """Do nothing more; whether what was running has ended within ``patience`` seconds."""
+        self._stopped.set()
+        self._jobs.put(lambda: None)
+        self._thread.join(patience)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._jobs.get()()
+
+
+class Watched:
+    """A ``Progress`` that ends the work, with ``Cancelled``, when nobody waits for it any more."""
+
+    def __init__(self) -> None:
+        self.gone = threading.Event()
+
+    def start(self, stage: str, total: int) -> None:
+        """A stage begins."""
+        self.advance()
+
+    def advance(self, count: int = 1) -> None:
+        """A step is done: the moment to stop."""
+        if self.gone.is_set():
+            raise Cancelled
+
+    def note(self, text: str) -> None:
+        """Nothing to be told: what is skipped is in the result."""
+
+
+class Polite:
+    """The ``Progress`` of long work: counts its steps for whoever asks, and gives way between them."""
+
+    def __init__(self, worker: Worker, tell: Callable[[str, int, int], Any]) -> None:
+        self._worker, self._tell = worker, tell
+        self._stage, self._done, self._total = "", 0, 0
+
+    def start(self, stage: str, total: int) -> None:
+        """A stage of ``total`` steps begins."""
+        self._stage, self._done, self._total = stage, 0, total
+        self._tell(stage, 0, total)
+
+    def advance(self, count: int = 1) -> None:
+        """Steps are done; others get their turn."""
+        self._done += count
+        self._tell(self._stage, self._done, self._total)
+        self._worker.give_way()
+
+    def note(self, text: str) -> None:
+        """Nothing to be told: notes are in the report."""

@@ -1,0 +1,60 @@
+"""``neurflow explore``: it says where it is, answers there, and ends by Ctrl-C without a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Outcome
+from tests.report.conftest import built as built
+
+Run = Callable[..., Outcome]
+
+
+def test_it_serves_and_ends_by_ctrl_c(run_folder: Path, built: None) -> None:
+    command = [sys.executable, "-c", "from neurflow.cli import main; main()"]
+    process = subprocess.Popen(
+        [*command, "explore", str(run_folder), "--port", "0", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert process.stdout
+    told = ""
+    while not told.endswith("}\n"):
+        told += process.stdout.readline()
+    url = json.loads(told)["url"]
+    with urllib.request.urlopen(f"{url}api/circuit") as answer:
+        assert json.load(answer)["target"] == "bee"
+    process.send_signal(signal.SIGINT)
+    rest, err = process.communicate(timeout=30)
+    assert (process.returncode, rest, err) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("nowhere",), 1, "There is no result in nowhere"),
+        (("--images", "nowhere"), 2, "There is no folder of images at 'nowhere'"),
+        (("--token", "ab-c"), 2, "8 letters and digits or more"),
+        (("--host", "192.0.2.1"), 1, "Give another: --port"),
+        (("--host", "192.0.2.1", "--port", "4000"), 2, "Cannot listen on 192.0.2.1, port 4000"),
+    ],
+)
+def test_wrong_requests(
+    neurflow: Run, run_folder: Path, built: None, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    given = arguments if arguments[0] == "nowhere" else (run_folder, *arguments)
+    outcome = neurflow("explore", *given, "--no-open")
+    assert outcome.code == code
+    assert words in outcome.err
+    assert "Traceback" not in outcome.err

@@ -1,0 +1,56 @@
+"""The API against its own description, with requests that were made up to break it."""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+from starlette.testclient import TestClient
+
+import neurflow
+from neurflow.cli._model_of import model_of
+from neurflow.explorer.app import create_app
+from neurflow.explorer.messages import Messages
+from neurflow.explorer.session import Session
+from neurflow.report.schema import schema
+from tests.report.test_payload import ROOT
+
+NAME = "testserver"
+"""what schemathesis calls the server"""
+
+
+# What is described leaves open which bytes are a picture and which groups there are, so that a request
+# may be as described and be refused (``positive_data_acceptance``).
+
+
+@pytest.fixture
+def described(stored, built, tmp_path):
+    neurflow.load_circuit(stored).save(tmp_path / "run")
+    app = create_app(Session(tmp_path / "run", model_of), host=NAME)
+    with TestClient(app, base_url=f"http://{NAME}"):
+        yield schemathesis.openapi.from_asgi("/api/openapi.json", app)
+
+
+def test_what_is_answered_is_what_is_described(described):
+    asked = []
+    for found in described.get_all_operations():
+        operation = found.ok()
+
+        @given(case=operation.as_strategy())
+        @settings(
+            max_examples=15,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        def holds(case):
+            case.call_and_validate(excluded_checks=[positive_data_acceptance])
+
+        holds()
+        asked.append(operation.label)
+    assert len(asked) == 10
+
+
+def test_the_front_ends_types_are_those_of_python():
+    """`make web-types` writes both files; `make web-check` compares the second."""
+    assert (ROOT / "web" / "src" / "live" / "schema.json").read_text() == schema(Messages)

@@ -1,0 +1,51 @@
+/** The client of a page that `neurflow explore` serves: asks the server it came from. */
+
+import type { AnyPage, Client, LiveCalls } from "../client";
+import type { AuditState, LabelReply, LivePicture, MaskRequest, Problem, Sample, Status, WhatIf } from "./types";
+
+export class LiveClient implements Client, LiveCalls {
+  readonly live: LiveCalls = this;
+
+  load(): Promise<AnyPage> {
+    return ask("api/circuit");
+  }
+  status(): Promise<Status> {
+    return ask("api/status");
+  }
+  samples(): Promise<Sample[]> {
+    return ask("api/samples");
+  }
+  sample(number: number): Promise<LivePicture> {
+    return ask(`api/samples/${number}`, { method: "POST" });
+  }
+  upload(file: File): Promise<LivePicture> {
+    const name = encodeURIComponent(file.name.slice(0, 200) || "picture");
+    return ask(`api/pictures?name=${name}`, { method: "POST", body: file });
+  }
+  mask(request: MaskRequest, signal: AbortSignal): Promise<WhatIf> {
+    return ask("api/mask", { method: "POST", ...json(request), signal });
+  }
+  audit(start: boolean): Promise<AuditState> {
+    return ask("api/audit", { method: start ? "POST" : "GET" });
+  }
+  label(id: string, label: string | null): Promise<LabelReply> {
+    const path = id.split("/").map(encodeURIComponent).join("/");
+    return ask(`api/groups/${path}/label`, { method: "PUT", ...json({ label }) });
+  }
+}
+
+const json = (body: unknown): RequestInit => ({
+  body: JSON.stringify(body),
+  headers: { "content-type": "application/json" },
+});
+
+/** An answer, or an error whose message a person can read. */
+async function ask<T>(path: string, request?: RequestInit): Promise<T> {
+  const answer = await fetch(path, request).catch((error: Error) => {
+    if (error.name === "AbortError") throw error;
+    throw new Error("The server does not answer. Is neurflow explore still running?");
+  });
+  if (answer.ok) return (await answer.json()) as T;
+  const problem = (await answer.json().catch(() => null)) as Problem | null;
+  throw new Error(problem?.error ?? `The server answered ${answer.status}.`);
+}

@@ -1,0 +1,87 @@
+/** Beside the circuit: the pictures that are tried, and the audit to walk through. */
+
+import { useState } from "preact/hooks";
+import type { Circuit } from "../circuit";
+import { AuditWalk } from "./audit";
+import { FiringList } from "./firing";
+import { PictureCard } from "./picture";
+import { Add } from "./add";
+import { GroupTools } from "./tools";
+import type { Live } from "./state";
+
+interface DockProps {
+  live: Live;
+  circuit: Circuit;
+  selected: string | null;
+  onSelect: (id: string | null) => void;
+  /** labels were changed */
+  onChanged: () => void;
+}
+
+export function Dock({ live, circuit, selected, onSelect, onChanged }: DockProps) {
+  const [tab, setTab] = useState<"fires" | "audit">("fires");
+  const [open, setOpen] = useState(true);
+  const { status, pictures, error } = live;
+  const turn = (to: typeof tab) => {
+    setTab(to);
+    setOpen(true);
+  };
+  return (
+    <aside class={`dock${open ? "" : " shut"}`} aria-label="Try it live">
+      <div class="tried-zone">
+        {status?.state === "loading" && <p class="quiet" role="status">Loading the model … the circuit can be looked at meanwhile.</p>}
+        {status?.message && <p class="trouble" role="alert">{status.message}</p>}
+        {status?.state === "ready" && !status.maskable && (
+          <p class="quiet">Masking tells its effect on classes, and this circuit is of a neuron: groups cannot be switched off.</p>
+        )}
+        <div class={`pictures${pictures.length > 1 ? " two" : ""}`}>
+          {pictures.map((picture, i) => (
+            <PictureCard key={picture.number} live={live} place={i} selected={selected} target={circuit.data.target} />
+          ))}
+        </div>
+        {pictures.length < 2 && status?.state !== "failed" && <Add key={pictures.length} live={live} place={pictures.length} />}
+        {error && (
+          <p class="trouble" role="alert">
+            {error} <button class="link" onClick={() => live.fail(null)}>dismiss</button>
+          </p>
+        )}
+        <Masked live={live} />
+      </div>
+      <nav class="tabs">
+        <button aria-pressed={open && tab === "fires"} onClick={() => turn("fires")}>What fires</button>
+        <button aria-pressed={open && tab === "audit"} onClick={() => turn("audit")}>Shortcuts</button>
+        <button class="shutter" onClick={() => setOpen(!open)} aria-expanded={open} aria-label={open ? "Hide" : "Show"} title={open ? "Hide" : "Show"}>
+          {open ? "−" : "+"}
+        </button>
+      </nav>
+      <div class="dock-body">
+        {selected && <GroupTools key={selected} live={live} circuit={circuit} id={selected} onChanged={onChanged} />}
+        {tab === "fires" ? (
+          <FiringList live={live} circuit={circuit} selected={selected} onSelect={onSelect} />
+        ) : (
+          <AuditWalk live={live} circuit={circuit} selected={selected} onSelect={onSelect} />
+        )}
+      </div>
+    </aside>
+  );
+}
+
+function Masked({ live }: { live: Live }) {
+  const { masked, by, setBy, status, unmask } = live;
+  if (!masked.size) return null;
+  return (
+    <div class="masked-line">
+      <span>
+        <b>{masked.size}</b> masked
+      </span>
+      <label>
+        set to{" "}
+        <select value={by} onChange={(event) => setBy(event.currentTarget.value as "zero" | "mean")}>
+          <option value="zero">zero</option>
+          <option value="mean" disabled={!status?.means}>mean</option>
+        </select>
+      </label>
+      <button class="link" onClick={unmask}>undo all</button>
+    </div>
+  );
+}

@@ -1,0 +1,116 @@
+/** One picture: where the chosen group fires, what the network answers, and what masking makes of it. */
+
+import { same } from "../debug/app";
+import { Drawn } from "../debug/picture";
+import { signed } from "../format";
+import { LETTERS } from "./lit";
+import type { Live } from "./state";
+import type { Effect, GroupReading, Prediction } from "./types";
+
+const SHOWN = 4;
+
+interface PictureProps {
+  live: Live;
+  place: number;
+  selected: string | null;
+  target: string;
+}
+
+export function PictureCard({ live, place, selected, target }: PictureProps) {
+  const { pictures, whatIf, remove, busy } = live;
+  const { report } = pictures[place]!.shown;
+  const effect = whatIf?.effects[place];
+  const reading = report.groups.find(({ id }) => id === selected);
+  const top = report.top[0]!;
+  const now = effect?.after[0] ?? top;
+  return (
+    <section class="tried" aria-label={`Picture ${LETTERS[place]}`}>
+      <div class="tried-head">
+        {pictures.length > 1 && <span class="letter">{LETTERS[place]}</span>}
+        <span class="tried-name" title={report.name}>{report.name.slice(report.name.lastIndexOf("/") + 1)}</span>
+        {report.label && <small title="true class">{report.label}</small>}
+        <button class="link" onClick={() => remove(place)} aria-label={`Remove ${report.name}`}>✕</button>
+      </div>
+      <div class="tried-body">
+        <Drawn shown={pictures[place]!.shown} reading={reading} />
+        <div aria-live="polite" data-testid={`answer-${place}`}>
+          <p class="verdict-line">
+            <b class={report.label && !same(report.label, now.name) ? "against" : ""}>{now.name}</b>{" "}
+            {(now.probability * 100).toFixed(1)} %
+          </p>
+          <p class="quiet">{effect ? was(top, now) : about(reading)}</p>
+          <Answers before={effect?.before ?? report.top} after={effect?.after} />
+        </div>
+      </div>
+      <TargetLine target={target} value={report.target} effect={effect} busy={busy} place={place} />
+    </section>
+  );
+}
+
+const was = (top: Prediction, now: Prediction): string =>
+  `was ${now.index === top.index ? "" : `${top.name} `}${(top.probability * 100).toFixed(1)} %`;
+
+function about(reading: GroupReading | undefined): string {
+  if (!reading) return "choose a group to see where";
+  const { fires, score, threshold } = reading;
+  return fires ? `it fires: ${score.toFixed(2)}` : `it is silent: ${score.toFixed(2)} of ${threshold.toFixed(2)}`;
+}
+
+/** The target's activation, before and after, on a line with what random neurons do to it. */
+function TargetLine({ target, value, effect, busy, place }: { target: string; value: number; effect: Effect | undefined; busy: boolean; place: number }) {
+  if (!effect)
+    return (
+      <p class="quiet">
+        {target} logit <b class="number">{value.toFixed(2)}</b>
+      </p>
+    );
+  const change = effect.target_after - effect.target_before;
+  const { random } = effect;
+  const reach = Math.max(Math.abs(change), Math.abs(random?.low ?? 0), Math.abs(random?.high ?? 0), 0.5) * 1.1;
+  const at = (x: number) => `${(((x + reach) / (2 * reach)) * 100).toFixed(1)}%`;
+  return (
+    <div class="target-line">
+      <p>
+        {target} logit {effect.target_before.toFixed(2)} → <b data-testid={`after-${place}`} data-value={effect.target_after}>{effect.target_after.toFixed(2)}</b>{" "}
+        <span class={change < 0 ? "against" : "for"}>({signed(change)})</span>
+      </p>
+      <div class="shift" aria-hidden="true">
+        {random && <span class="random-band" style={{ left: at(random.low), right: `calc(100% - ${at(random.high)})` }} />}
+        <span class="origin" style={{ left: at(0) }} />
+        <span class={`arrow ${change < 0 ? "against" : "for"}`} style={{ left: at(Math.min(change, 0)), right: `calc(100% - ${at(Math.max(change, 0))})` }} />
+        <span class={`point ${change < 0 ? "against" : "for"}`} style={{ left: at(change) }} />
+      </div>
+      <p class="quiet" data-testid={`random-${place}`}>
+        {random
+          ? `random neurons: ${signed(random.low)} … ${signed(random.high)}`
+          : busy ? "drawing random neurons to compare with …" : "no other neurons to compare with"}
+      </p>
+    </div>
+  );
+}
+
+/** The classes that matter before or after; a tick marks where a bar was. */
+function Answers({ before, after }: { before: Prediction[]; after: Prediction[] | undefined }) {
+  const then = new Map(before.map((each) => [each.index, each]));
+  const now = after ?? before;
+  return (
+    <ol class="answers live-answers">
+      {now.slice(0, SHOWN).map(({ index, name, probability, logit }) => {
+        const was = then.get(index);
+        return (
+          <li key={index} title={after && was ? `logit ${was.logit.toFixed(2)} → ${logit.toFixed(2)}` : `logit ${logit.toFixed(2)}`}>
+            <span class="tried-name">{name}</span>
+            <span class="number">{percentOf(probability)}</span>
+            <span class="number quiet logit">{logit.toFixed(1)}</span>
+            <span class="share">
+              <span style={{ width: `${probability * 100}%` }} />
+              {after && was && <i style={{ left: `${was.probability * 100}%` }} />}
+            </span>
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
+
+const percentOf = (share: number): string => `${(share * 100).toFixed(share < 0.9995 && share >= 0.0995 ? 0 : 1)} %`;
