@@ -91,7 +91,7 @@ def test_a_unit_fires_where_both_children_are_and_not_at_one(network, layer):
             continue
         for name in unit.concepts:
             whole = responses(network, drawn(network, name), layer)[number]
-            assert whole[2, 2] == pytest.approx(unit.level, abs=0.25)
+            assert whole[2, 2] > 0.8 * unit.level
             for child in network.plan.concepts[name].children:
                 alone = responses(network, drawn(network, child), layer)[number]
                 assert (
