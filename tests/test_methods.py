@@ -60,7 +60,7 @@ def question():
 
 def maps(question, layer, numbers):
     with torch.no_grad():
-        pixels = question.activations.crops.pixels(numbers)
+        pixels = torch.cat([question.activations.crops.pixels([n]) for n in numbers])
         return question.model.outputs([question.model.node(layer)])(pixels)[0]
 
 
@@ -230,6 +230,8 @@ def test_by_hand_on_two_layers():
         "gradient": [1.0, -1.0, 0.5],
         "input_x_gradient": [3.0, -2.0, 1.0],
         "smoothgrad": [1.0, -1.0, 0.5],
+        "guided_backprop": [1.0, -1.0, 0.5],
+        "deeplift": [3.0, -2.0, 1.0],
     }.items():
         found, change = measure_of(method)(segment, torch.tensor([0]), run(h), 4)
         torch.testing.assert_close(found, torch.tensor([expected]))
@@ -239,6 +241,8 @@ def test_by_hand_on_two_layers():
 def test_unknown_method_and_segments_that_cannot_serve(question):
     with pytest.raises(RequestError, match="Near names: deeplift"):
         score_neurons("deep_lift", question)
-    model = Model(TwoLayer(), transform=lambda _: torch.zeros(2, 1, 1))
-    with pytest.raises(RequestError, match="guided_backprop has nothing to act on"):
-        with_modules(model.segment("act", "head"), "guided_backprop")
+    gelu = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.GELU(), nn.Conv2d(4, 2, 1))
+    head = nn.Sequential(gelu, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2))
+    model = Model(head, transform=lambda _: torch.zeros(3, 2, 2))
+    with pytest.raises(RequestError, match=r"deeplift has no rule for aten\.gelu"):
+        with_modules(model.segment("0.0", "0"), "deeplift")

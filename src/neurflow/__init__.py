@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from neurflow import planted
     from neurflow.circuit import Circuit
     from neurflow.config import Config
     from neurflow.debugging.audit import audit
@@ -42,6 +43,7 @@ __all__ = [
     "load_circuit",
     "load_images",
     "load_model",
+    "planted",
     "save_circuit",
 ]
 
@@ -66,6 +68,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "planted":
+        return import_module("neurflow.planted")
     if name not in _HOMES:
         raise AttributeError(f"module 'neurflow' has no attribute {name!r}")
     return getattr(import_module(f"neurflow.{_HOMES[name]}"), name)

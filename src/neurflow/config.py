@@ -29,6 +29,11 @@ class Config(BaseModel):
         description="N: points of the integrated-gradients path; auto takes as many as each neuron "
         "needs to come within the tolerance; published: 50",
     )
+    selection: Literal["published", "signed", "contrast", "stepwise"] = Field(
+        "published",
+        description="which lower neurons are core: by mean |T| (published), by mean T, by its contrast "
+        "with other crops, or by contrast in steps, with those taken so far zeroed",
+    )
     tolerance: Fraction = Field(0.01, description="error of the scores that auto steps aim at")
     granularities: tuple[Fraction, ...] = Field(
         (1.0, 0.5, 0.25), min_length=1, description="crop sizes, as shares of the image side"

@@ -3,7 +3,7 @@
 For a target neuron ``a`` with concept ``V_a`` and attributions ``T(a, s, v)`` of each crop:
 
 1. importance of ``s``: the mean over ``V_a`` of ``|T(a, s, v)|``;
-2. ``S_a``: the ``τ`` lower neurons of largest importance, ties by index;
+2. ``S_a``: the ``τ`` lower neurons of largest importance, ties by index (other rules: ``selection``);
 3. ``w(a, s, V_a^i) = T(a, s, V_a^i) / Σ_{s' in S_a} |T(a, s', V_a^i)|`` where
    ``T(a, s, V_a^i)`` is the signed mean over the semantic group: all ``T`` are taken first, the sum
    once, so that absolute weights add up to 1.
@@ -48,8 +48,13 @@ def interaction_weights(signed: np.ndarray) -> np.ndarray:
 
 
 def select_core(scores: Scores, tau: int) -> Core:
-    """S_a and w(a, s, V_a^i) of one target neuron."""
-    chosen = core_neurons(scores.importance, tau)
+    """S_a and w(a, s, V_a^i) of one target neuron, as published."""
+    return make_core(scores, core_neurons(scores.importance, tau))
+
+
+def make_core(scores: Scores, chosen: np.ndarray) -> Core:
+    """Importance and weights w(a, s, V_a^i) of the ``chosen`` lower neurons ``[core neuron]``."""
+    chosen = chosen[np.argsort(-scores.importance[chosen], kind="stable")]
     weights = []
     for signed in scores.signed:
         values = interaction_weights(signed[chosen])

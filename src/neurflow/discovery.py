@@ -20,11 +20,11 @@ from typing import Any
 
 from neurflow.activations import ConceptImages, collect, concept_images
 from neurflow.assembly import assemble, thumbnails
-from neurflow.attribution.streaming import Scores, attribute
+from neurflow.attribution.streaming import attribute
 from neurflow.circuit import Circuit, SkippedImage, Target
 from neurflow.concepts import find_concepts
 from neurflow.config import Config
-from neurflow.core_neurons import Core, select_core
+from neurflow.core_neurons import Core
 from neurflow.crops import CropSet
 from neurflow.errors import LayerError, RequestError
 from neurflow.features import FeatureMaps
@@ -32,6 +32,7 @@ from neurflow.images import Images, load_images
 from neurflow.memory import MEMORY, Batch, Budget
 from neurflow.model import Model
 from neurflow.progress import Progress, Silent
+from neurflow.selection import select_cores
 from neurflow.storage import load_circuit, save_circuit
 from neurflow.workspace import Workspace, open_workspace
 
@@ -98,11 +99,13 @@ def discover(
         for place, segment in enumerate(segments):
             lower, upper = segment.lower.name, segment.upper.name
             concepts[upper] = find_concepts(activations, upper, lower, targets, config, minus=minus)
-            score = partial(attribute, segment, place, concepts[upper], features, minus=minus)
-            score = partial(score, steps=config.steps, tolerance=config.tolerance)
+            score = partial(attribute, segment, place, features=features, minus=minus)
             pairs = budget.batch(PAIR * features.bytes_of(place))
-            score = partial(score, batch=pairs, progress=progress)
-            cores[upper] = _cores(score, f"core-{upper}", config, work)
+            score = partial(score, tolerance=config.tolerance, batch=pairs, progress=progress)
+            select = partial(select_cores, config.selection, score, concepts[upper])
+            select = partial(select, activations[upper], config.tau, steps=config.steps)
+            select = partial(select, minus=minus, seed=config.seed)
+            cores[upper] = _cores(select, f"core-{upper}", work)
             targets, minus = {s for core in cores[upper].values() for s in core.importance}, None
         first = names[0]
         concepts[first] = find_concepts(activations, first, first, targets, config, minus=minus)
@@ -197,13 +200,11 @@ def _crops(model: Model, images: Images, found: ConceptImages, config: Config) -
     return crops
 
 
-def _cores(
-    score: Callable[[], dict[int, Scores]], name: str, config: Config, work: Workspace
-) -> dict[int, Core]:
+def _cores(select: Callable[[], dict[int, Core]], name: str, work: Workspace) -> dict[int, Core]:
     """Core neurons of a layer's targets, from the workspace if they were found before."""
     kept = work.read(name)
     if kept is None:
-        cores = {a: select_core(scores, config.tau) for a, scores in score().items()}
+        cores = select()
         work.write(name, {a: vars(core) for a, core in cores.items()})
         return cores
     return {

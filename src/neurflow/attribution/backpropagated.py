@@ -37,6 +37,7 @@ from neurflow.errors import RequestError
 from neurflow.model.graph import arguments, aten
 from neurflow.model.network import Key, Segment
 from neurflow.model.segment import GraphSegment
+from neurflow.model.select import UNARY
 
 NOISE = 0.15
 """standard deviation of SmoothGrad's noise, as a share of a crop's range of ``x``"""
@@ -52,6 +53,9 @@ MODULES: dict[Any, Callable[..., nn.Module]] = {
     aten.max_pool2d.default: lambda *how: nn.MaxPool2d(how[0], *how[1:]),
 }
 """operations that captum knows as modules"""
+LINEAR = {aten.clone.default, aten.neg.default, aten.dropout.default, aten._to_copy.default}
+UNKNOWN = UNARY - MODULES.keys() - LINEAR
+"""non-linear operations that captum has no rule for"""
 
 
 class PairsModule(nn.Module):
@@ -87,10 +91,10 @@ class PairsModule(nn.Module):
 
 
 def with_modules(segment: Segment, method: str) -> nn.Module:
-    """The segment with a module of its own at each non-linear operation.
+    """The segment with a module of its own at each non-linear operation; an affine one has none.
 
     Raises:
-        RequestError: the network is not cut as a graph, or has no such operation there.
+        RequestError: the network is not cut as a graph, or has others there.
     """
     where = f"between {segment.lower.name!r} and {segment.upper.name!r}"
     if not isinstance(segment, GraphSegment):
@@ -98,10 +102,11 @@ def with_modules(segment: Segment, method: str) -> nn.Module:
     graph = fx.Graph()
     graph.output(graph.graph_copy(segment.cut.graph, {}))
     module = fx.GraphModule(segment.network.root, graph)
-    found = [node for node in module.graph.nodes if node.target in MODULES]
-    if not found:
-        raise RequestError(f"{method} has nothing to act on: there is no ReLU or the like {where}.")
-    for node in found:
+    for node in list(module.graph.nodes):
+        if node.target in UNKNOWN:
+            raise RequestError(f"{method} has no rule for {node.target}, which is {where}.")
+        if node.target not in MODULES:
+            continue
         source, *how = arguments(node)
         module.add_submodule(f"nonlinear_{node.name}", MODULES[node.target](*how))
         node.op, node.target = "call_module", f"nonlinear_{node.name}"

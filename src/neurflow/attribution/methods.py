@@ -182,7 +182,7 @@ def _neuron_mct(question: Question) -> dict[int, Scores]:
 
     question.progress.start(f"{target.layer} → {lower.name}, NeuronMCT", len(numbers))
     parts = []
-    for part, scores in question.batch.map(work, numbers):
+    for part, scores in question.batch.map(work, np.sort(numbers)):
         parts.append(scores)
         question.progress.advance(len(part))
     scores = np.concatenate(parts)

@@ -182,7 +182,8 @@ def _more(
 Stream = Callable[..., Iterator[tuple["Pairs", tuple[np.ndarray, np.ndarray]]]]
 """(pairs, measure) → parts of the pairs, and what is found of them"""
 Measure = Callable[..., tuple[Tensor, Tensor]]
-"""what is found of the pairs of a batch; linear in the target"""
+"""(segment, target neurons, observed values, N) → what is found of the pairs of a batch, and the change
+of ``φ_a``; linear in the target"""
 
 
 def _plans(

@@ -1,0 +1,17 @@
+"""Planted circuits: networks whose true circuit is known by construction, to score methods on."""
+
+from neurflow.planted.plan import TRAITS
+from neurflow.planted.scoring import GroupScore, NeuronScore, Study, precision_recall, study
+from neurflow.planted.truth import Planted, TrueNeuron, build
+
+__all__ = [
+    "TRAITS",
+    "GroupScore",
+    "NeuronScore",
+    "Planted",
+    "Study",
+    "TrueNeuron",
+    "build",
+    "precision_recall",
+    "study",
+]

@@ -1,0 +1,115 @@
+"""A plan made into a network: hand-set kernels, ReLUs, and nothing learnt.
+
+Detectors look at one tile of 8×8 pixels at a time. A tile's colour is a direction in the plane of
+equal brightness, so that a colour kernel is blind for patterns; its pattern is a ±1 template added to
+the brightness, and all templates are orthogonal. The further levels are sparse convolutions over
+tiles, each weight a wire of the plan.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from itertools import chain
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from neurflow.planted.plan import COLOURS, GENERIC, PATTERNS, Plan, Unit
+
+TILE = 8
+"""pixels of a tile's side"""
+GRID = 8
+"""tiles of a picture's side"""
+GREY, BRIGHTER, CHROMA, CONTRAST = 0.5, 0.06, 0.3, 0.15
+"""the background; what a tile adds to it in brightness, in colour and by its pattern"""
+SURE = 0.6
+"""share of the full colour or pattern below which a detector is silent; 0.5 is what a neighbouring
+colour gives"""
+
+
+def colour_direction(colour: str) -> np.ndarray:
+    """Unit vector ``[rgb]`` of equal brightness; neighbours of the six are 60° apart."""
+    angle = np.pi / 3 * COLOURS.index(colour)
+    across, up = np.array([2, -1, -1]) / np.sqrt(6), np.array([0, 1, -1]) / np.sqrt(2)
+    return np.cos(angle) * across + np.sin(angle) * up
+
+
+def pattern_template(pattern: str) -> np.ndarray:
+    """``[row, column]`` of ±1 with mean 0, orthogonal to the other patterns'."""
+    place = np.arange(TILE)
+    step, stripes, fine = (np.where(place // width % 2, -1.0, 1.0) for width in (4, 2, 1))
+    flat = np.ones(TILE)
+    rows, columns = {
+        "edge-h": (step, flat),
+        "edge-v": (flat, step),
+        "corner": (step, step),
+        "stripes-h": (stripes, flat),
+        "stripes-v": (flat, stripes),
+        "checker": (fine, fine),
+    }[pattern]
+    return np.outer(rows, columns)
+
+
+class Clamp(nn.Module):
+    """Between 0 and 1, made of ReLUs."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``1 − relu(1 − relu(x))``."""
+        return 1 - torch.relu(1 - torch.relu(x))
+
+
+def build_network(plan: Plan) -> nn.Sequential:
+    """The network of a plan: a block for each level, pooling, and ``head`` with the logits."""
+    blocks: list[tuple[str, nn.Module]] = []
+    for number, (name, units) in enumerate(zip(plan.layers, plan.levels, strict=False)):
+        below = len(plan.levels[number - 1]) if number else 3
+        conv = _convolution(units, below) if number else _detectors(units)
+        blocks.append((name, nn.Sequential(conv, Clamp() if plan.saturates else nn.ReLU())))
+    head = nn.Linear(len(plan.levels[-1]), len(plan.head))
+    with torch.no_grad():
+        head.weight.zero_()
+        head.bias.zero_()
+        for row, unit in enumerate(plan.head):
+            for wire in chain(*unit.wires, unit.always):
+                head.weight[row, wire.source] += wire.weight * GRID
+    pooled = [("pool", nn.AdaptiveAvgPool2d(1)), ("flatten", nn.Flatten()), ("head", head)]
+    return nn.Sequential(OrderedDict([*blocks, *pooled])).eval().requires_grad_(False)
+
+
+def _detectors(units: list[Unit]) -> nn.Conv2d:
+    conv = nn.Conv2d(3, len(units), TILE, stride=TILE)
+    with torch.no_grad():
+        for row, unit in enumerate(units):
+            kernels, bias = np.zeros((3, TILE, TILE)), 0.0
+            for concept in unit.concepts:
+                if concept == GENERIC:
+                    kernels += 1 / (3 * BRIGHTER)
+                    bias -= GREY / BRIGHTER
+                    continue
+                if concept in COLOURS:
+                    kernels += colour_direction(concept)[:, None, None] / CHROMA / (1 - SURE)
+                else:
+                    assert concept in PATTERNS
+                    kernels += pattern_template(concept) / (3 * CONTRAST) / (1 - SURE)
+            if unit.concepts[0] != GENERIC:
+                bias = -SURE / (1 - SURE)
+            conv.weight[row] = torch.from_numpy(unit.level * kernels / TILE**2)
+            conv.bias[row] = unit.level * bias  # type: ignore[index]
+    return conv
+
+
+def _convolution(units: list[Unit], below: int) -> nn.Conv2d:
+    wires = [wire for unit in units for wire in chain(*unit.wires, unit.always)]
+    reach = max(abs(step) for wire in wires for step in wire.offset)
+    conv = nn.Conv2d(below, len(units), 2 * reach + 1, padding=reach)
+    with torch.no_grad():
+        conv.weight.zero_()
+        for row, unit in enumerate(units):
+            conv.bias[row] = -unit.gain * unit.threshold  # type: ignore[index]
+            for wire in chain(*unit.wires, unit.always):
+                right, down = wire.offset
+                conv.weight[row, wire.source, reach + down, reach + right] += (
+                    unit.gain * wire.weight
+                )
+    return conv

@@ -1,0 +1,302 @@
+"""A circuit drawn up before there is a network: concepts, the units that carry them, and their wires.
+
+1. Primitives are six colours and six patterns (edges and textures). A *part* is a colour with a
+   pattern on one tile; every further level puts two concepts of the level below side by side, in turn
+   beside and beneath each other. A class is a weighted sum of concepts of the highest level.
+2. Each concept is carried by several units. A unit reads, for each of its children, every unit that
+   carries the child, with weights that differ, and fires only where both children are there.
+3. Traits add what makes circuits hard to read (:data:`TRAITS`).
+4. Distractors are twins of true units: the same kernels, the same strength, and wires to nothing but
+   other distractors and a class of their own.
+
+All weights are chosen here, none is learnt, so the circuit of each class is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+
+from neurflow.errors import RequestError
+
+COLOURS = ("red", "yellow", "green", "cyan", "blue", "magenta")
+PATTERNS = ("edge-h", "edge-v", "corner", "stripes-h", "stripes-v", "checker")
+LEVELS = ("detectors", "parts", "motifs", "assemblies", "objects")
+"""layers below the head, input side first"""
+DEPTHS = range(3, len(LEVELS) + 2)
+TRAITS = {
+    "inhibitory": "every unit is held down by a channel that fires wherever anything is drawn",
+    "polysemantic": "some channels above the detectors stand for two unrelated concepts",
+    "redundant": "a concept has four equal channels, and units saturate: losing one changes nothing",
+    "veto": "units of the highest level are silenced by a concept that is absent where they fire",
+}
+CONCEPTS = 6
+"""concepts of each level above the primitives"""
+INHIBITION, VETO = 0.3, 2.0
+"""drive that an inhibitor and a veto take away; a child that is there gives 1"""
+THRESHOLD = 1.1
+"""drive that a unit needs: more than one child alone, less than two"""
+
+
+@dataclass(frozen=True)
+class Concept:
+    """Something to be drawn.
+
+    Attributes:
+        name: unique.
+        level: place in :data:`LEVELS`.
+        children: names of the concepts it is made of, first the one at its own place.
+        size: tiles it covers, width and height.
+        offset: tiles from the first child to the second.
+        veto: a concept of the level below that silences it when it is right above.
+    """
+
+    name: str
+    level: int
+    children: tuple[str, ...] = ()
+    size: tuple[int, int] = (1, 1)
+    offset: tuple[int, int] = (0, 0)
+    veto: str | None = None
+
+
+@dataclass(frozen=True)
+class Wire:
+    """What a unit reads: a unit of the level below, its weight, and where: tiles right and down."""
+
+    source: int
+    weight: float
+    offset: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A channel of a level, or a class.
+
+    Attributes:
+        concepts: names of what it stands for; several if it is polysemantic.
+        wires: for each of these, what brings it about.
+        always: what it reads whichever concept is there: inhibitors and vetoes.
+        threshold: drive that is needed.
+        gain: output for each unit of drive above the threshold.
+        level: its output where a concept is fully there.
+        distractor: whether it matters to no class but the distractors' own.
+    """
+
+    concepts: tuple[str, ...]
+    wires: tuple[tuple[Wire, ...], ...] = ()
+    always: tuple[Wire, ...] = ()
+    threshold: float = 0.0
+    gain: float = 1.0
+    level: float = 1.0
+    distractor: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A circuit on paper.
+
+    Attributes:
+        depth: layers, the head included.
+        traits: those of :data:`TRAITS` it has.
+        concepts: by name, primitives first.
+        classes: class → concepts of the highest level that make it.
+        levels: units of each layer below the head, in the order of its channels.
+        head: one unit a class; the last one is the distractors'.
+    """
+
+    depth: int
+    traits: frozenset[str]
+    concepts: dict[str, Concept]
+    classes: dict[str, tuple[str, ...]]
+    levels: list[list[Unit]] = field(default_factory=list)
+    head: list[Unit] = field(default_factory=list)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers, input side first."""
+        return (*LEVELS[: self.depth - 1], "head")
+
+    @property
+    def saturates(self) -> bool:
+        """Whether units stop at 1."""
+        return "redundant" in self.traits
+
+
+GENERIC = "anything"
+"""what the inhibitory channel of each level stands for"""
+
+
+def draw_plan(depth: int, seed: int, traits: Iterable[str]) -> Plan:
+    """Draw up a circuit.
+
+    Raises:
+        RequestError: a depth or a trait there is not.
+    """
+    chosen = frozenset(traits)
+    if depth not in DEPTHS:
+        raise RequestError(f"depth={depth}: planted networks have {DEPTHS[0]} to {DEPTHS[-1]}.")
+    if unknown := sorted(chosen - TRAITS.keys()):
+        raise RequestError(f"There is no trait {unknown[0]!r}. Known: {', '.join(TRAITS)}.")
+    rng = np.random.default_rng([seed, depth])
+    concepts = _concepts(depth, rng, veto="veto" in chosen)
+    top = rng.permutation([c.name for c in concepts.values() if c.level == depth - 2]).tolist()
+    classes = {f"class-{i}": tuple(top[3 * i : 3 * i + 3]) for i in range(2)}
+    plan = Plan(depth, chosen, concepts, classes)
+    for level in range(depth - 1):
+        plan.levels.append(_level(plan, level, rng))
+    plan.head.extend(_head(plan, rng))
+    return plan
+
+
+def _concepts(depth: int, rng: np.random.Generator, *, veto: bool) -> dict[str, Concept]:
+    found = {name: Concept(name, 0) for name in (*COLOURS, *PATTERNS)}
+    below = [list(COLOURS), list(PATTERNS)]
+    width, height = 1, 1
+    for level in range(1, depth - 1):
+        size, offset = (width, height), (0, 0)
+        if level > 1:
+            beside = level % 2 == 0
+            offset = (width, 0) if beside else (0, height)
+            size = width, height = (2 * width, height) if beside else (width, 2 * height)
+        names = [name for part in below for name in part]
+        pairs = _pairs(below, rng)
+        for number, children in enumerate(pairs):
+            others = [name for name in names if name not in children]
+            name = f"{LEVELS[level][:-1]}-{number}"
+            silenced = str(rng.choice(others)) if veto and level == depth - 2 else None
+            found[name] = Concept(name, level, children, size, offset, silenced)
+        made = [f"{LEVELS[level][:-1]}-{number}" for number in range(len(pairs))]
+        below = [made, made]
+    return found
+
+
+def _pairs(below: Sequence[Sequence[str]], rng: np.random.Generator) -> list[tuple[str, str]]:
+    """Pairs of children; each child is in one pair as first, and in one as second."""
+    first, second = rng.permutation(below[0]), rng.permutation(below[1])
+    while any(a == b for a, b in zip(first, second, strict=True)):
+        second = rng.permutation(below[1])
+    return [(str(a), str(b)) for a, b in zip(first, second, strict=True)]
+
+
+def _level(plan: Plan, level: int, rng: np.random.Generator) -> list[Unit]:
+    names = [concept.name for concept in plan.concepts.values() if concept.level == level]
+    copies = 4 if plan.saturates else 2
+    true = [_unit(plan, (name,), rng) for name in names for _ in range(copies)]
+    if "polysemantic" in plan.traits and level:
+        pairs = [pair for pair in combinations(names, 2) if _unrelated(plan, *pair)]
+        for number in rng.choice(len(pairs), min(3, len(pairs)), replace=False):
+            true.append(_unit(plan, pairs[number], rng))
+    if "inhibitory" in plan.traits:
+        below = carriers(plan, level - 1, GENERIC)
+        true.append(Unit((GENERIC,), (tuple(Wire(s, 1.0) for s in below),)))
+    twins = [_twin(plan, level, unit, rng) for unit in true]
+    units = [*true, *twins]
+    return [units[i] for i in rng.permutation(len(units))]
+
+
+def _unrelated(plan: Plan, first: str, second: str) -> bool:
+    """Whether two concepts share no child, and at the highest level no class."""
+    a, b = plan.concepts[first], plan.concepts[second]
+    together = any({first, second} <= {*members} for members in plan.classes.values())
+    return not {*a.children} & {*b.children} and not together
+
+
+def carriers(plan: Plan, level: int, concept: str, *, distractor: bool = False) -> list[int]:
+    """Channels of a level that stand for a concept."""
+    if level < 0:
+        return []
+    return [
+        number
+        for number, unit in enumerate(plan.levels[level])
+        if concept in unit.concepts and unit.distractor == distractor
+    ]
+
+
+def _unit(plan: Plan, names: tuple[str, ...], rng: np.random.Generator) -> Unit:
+    level = 1.0 if plan.saturates else float(rng.uniform(0.6, 1.0))
+    concepts = [plan.concepts[name] for name in names]
+    if concepts[0].level == 0:
+        return Unit(names, level=level)
+    below = concepts[0].level - 1
+    wires = tuple(
+        tuple(
+            wire
+            for child, offset in zip(c.children, ((0, 0), c.offset), strict=True)
+            for wire in _wires(plan, below, child, offset, rng)
+        )
+        for c in concepts
+    )
+    held = [Wire(s, -INHIBITION) for s in carriers(plan, below, GENERIC)]
+    for concept in concepts:
+        if concept.veto:
+            above = (0, -plan.concepts[concept.veto].size[1])
+            held += _wires(plan, below, concept.veto, above, rng, total=-VETO)
+    inhibition = INHIBITION if carriers(plan, below, GENERIC) else 0.0
+    threshold = THRESHOLD - inhibition
+    # one of eight carriers lost, a saturating unit still fires in full
+    drive = 2 - inhibition - threshold - (0.45 if plan.saturates else 0.0)
+    return Unit(names, wires, tuple(held), threshold, level / drive, level)
+
+
+def _wires(
+    plan: Plan,
+    level: int,
+    concept: str,
+    offset: tuple[int, int],
+    rng: np.random.Generator,
+    total: float = 1.0,
+) -> list[Wire]:
+    """Wires from all carriers of a concept, which together give ``total`` where it is there."""
+    sources = carriers(plan, level, concept)
+    shares = np.ones(len(sources)) if plan.saturates else rng.uniform(0.5, 1.0, len(sources))
+    shares = total * shares / shares.sum()
+    units = plan.levels[level]
+    return [
+        Wire(s, float(share) / units[s].level, offset)
+        for s, share in zip(sources, shares, strict=True)
+    ]
+
+
+def _twin(plan: Plan, level: int, unit: Unit, rng: np.random.Generator) -> Unit:
+    """The same unit once more, for nothing; half of its wires come from twins below."""
+
+    def moved(wire: Wire) -> Wire:
+        source = plan.levels[level - 1][wire.source]
+        twins = [
+            number
+            for number, other in enumerate(plan.levels[level - 1])
+            if other.distractor
+            and other.concepts == source.concepts
+            and other.level == source.level
+        ]
+        if twins and rng.random() < 0.5:
+            return Wire(int(rng.choice(twins)), wire.weight, wire.offset)
+        return wire
+
+    wires = tuple(tuple(map(moved, part)) for part in unit.wires)
+    always = tuple(map(moved, unit.always))
+    return Unit(
+        unit.concepts, wires, always, unit.threshold, unit.gain, unit.level, distractor=True
+    )
+
+
+def _head(plan: Plan, rng: np.random.Generator) -> list[Unit]:
+    """The classes, and the distractors' own."""
+    top = plan.depth - 2
+    units = []
+    for name, members in plan.classes.items():
+        wires = [
+            wire
+            for concept, share in zip(members, (1.0, 0.9, 0.8), strict=True)
+            for wire in _wires(plan, top, concept, (0, 0), rng, total=share)
+        ]
+        width, height = plan.concepts[members[0]].size
+        weight = -INHIBITION / (2 * width * height)  # it fires on every tile
+        held = tuple(Wire(s, weight) for s in carriers(plan, top, GENERIC))
+        units.append(Unit((name,), (tuple(wires),), held))
+    twins = [n for n, unit in enumerate(plan.levels[top]) if unit.distractor]
+    idle = tuple(Wire(s, float(rng.uniform(1, 3))) for s in twins)
+    return [*units, Unit(("idle",), (idle,), distractor=True)]

@@ -1,0 +1,256 @@
+"""How much of a planted circuit a method finds.
+
+1. Every neuron of the true circuit is asked for its lower neurons, so that one miss does not spoil
+   what follows.
+2. *Core neurons:* with τ the true number, the share of the true ones among the τ of largest
+   importance. With fixed τ, precision and recall differ (:func:`precision_recall`).
+3. *Weights:* share of true core neurons whose score has the true sign; Spearman's correlation of
+   scores with the true weights over them. For each meaning by itself; a found semantic group stands
+   for the concept that most of its crops show.
+4. *Semantic groups:* adjusted Rand index of the division of ``V_a`` against what its pictures show.
+5. *Neuron groups:* adjusted Rand index over the (neuron, semantic group) pairs of a layer against the
+   concepts they stand for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from neurflow.activations import Activations, collect
+from neurflow.attribution.methods import UNSIGNED, Question, score_neurons
+from neurflow.attribution.streaming import Scores
+from neurflow.circuit import Member
+from neurflow.concepts import Concept, find_concepts
+from neurflow.config import Config
+from neurflow.core_neurons import core_neurons
+from neurflow.crops import CropSet
+from neurflow.features import FeatureMaps
+from neurflow.groups import neuron_groups
+from neurflow.images import load_images
+from neurflow.memory import Batch
+from neurflow.planted.plan import GENERIC
+from neurflow.planted.truth import Planted, TrueNeuron
+from neurflow.progress import Progress, Silent
+from neurflow.workspace import open_workspace
+
+K = 12
+"""crops of a concept, fewer than a planted concept has pictures"""
+MEMORY = 2**28
+"""bytes for feature maps; those of planted networks are small"""
+
+
+@dataclass(frozen=True)
+class NeuronScore:
+    """How well a method did on one neuron of the circuit.
+
+    Attributes:
+        layer, neuron: which.
+        true: size of its true core.
+        recall: share of the true core among as many neurons of largest importance.
+        sign: share of true core neurons with the right sign; NaN where a method has no signs.
+        rank: Spearman's correlation with the true weights; NaN where these are all equal.
+    """
+
+    layer: str
+    neuron: int
+    true: int
+    recall: float
+    sign: float
+    rank: float
+
+
+@dataclass(frozen=True)
+class GroupScore:
+    """How well the divisions of a layer agree with its concepts.
+
+    Attributes:
+        layer: name.
+        semantic: mean adjusted Rand index of its neurons' semantic groups.
+        polysemantic: the same over its polysemantic neurons; NaN without any.
+        neurons: adjusted Rand index of its neuron groups.
+    """
+
+    layer: str
+    semantic: float
+    polysemantic: float
+    neurons: float
+
+
+@dataclass(frozen=True)
+class Study:
+    """A planted network with everything that scoring needs.
+
+    Attributes:
+        planted: the network and its truth.
+        config: k, N, seed.
+        activations: φ of all layers on all crops.
+        concepts: layer → neuron of the circuit → its concept.
+        questions: one for each layer that has one below it, from the top down.
+    """
+
+    planted: Planted
+    config: Config
+    activations: Activations
+    concepts: Mapping[str, Mapping[int, Concept]]
+    questions: Sequence[Question]
+
+    def scores(self, method: str) -> list[NeuronScore]:
+        """A method of ``attribution.methods`` on every neuron of the circuit."""
+        return [
+            score
+            for question in self.questions
+            for score in self.judge(
+                question, score_neurons(method, question), signed=method not in UNSIGNED
+            )
+        ]
+
+    def judge(
+        self, question: Question, found: Mapping[int, Scores], *, signed: bool = True
+    ) -> Iterator[NeuronScore]:
+        """What was found for the targets of a question, against the truth."""
+        layer = question.segment.upper.name
+        for a, scores in found.items():
+            truth = self.planted.circuit[layer][a]
+            chosen = core_neurons(scores.importance, len(truth.core))
+            recall = len(truth.core.intersection(chosen.tolist())) / len(truth.core)
+            stands_for = self._stands_for(layer, a)
+            sign, rank = weight_scores(truth, scores.signed, stands_for)
+            yield NeuronScore(layer, a, len(truth.core), recall, sign if signed else np.nan, rank)
+
+    def _stands_for(self, layer: str, a: int) -> list[int]:
+        """For each found semantic group, the true meaning that most of its crops show."""
+        concept = self.concepts[layer][a]
+        shown = self.planted.meanings(layer, a, self._images(concept))
+        return [int(np.bincount(shown[part]).argmax()) for part in concept.parts]
+
+    def _images(self, concept: Concept) -> np.ndarray:
+        return self.activations.crops.image_of(concept.crops)
+
+    def groups(self) -> list[GroupScore]:
+        """The divisions of every layer below the head.
+
+        Channels that fire wherever anything is drawn are left out: no one concept is theirs.
+        """
+        return [self._groups_of(layer) for layer in self.planted.layers[:-1]]
+
+    def _groups_of(self, layer: str) -> GroupScore:
+        circuit = self.planted.circuit[layer]
+        specific = {a for a, neuron in circuit.items() if GENERIC not in neuron.concepts}
+        concepts = {a: c for a, c in self.concepts[layer].items() if a in specific}
+        semantic = {
+            a: adjusted_rand(self.planted.meanings(layer, a, self._images(c)), c.meaning)
+            for a, c in concepts.items()
+        }
+        poly = [semantic[a] for a in specific if len(circuit[a].concepts) > 1]
+        groups = neuron_groups(concepts, self.config)
+        found = {member: number for number, group in enumerate(groups) for member in group}
+        true = {
+            Member(a, i): circuit[a].concepts[meaning]
+            for a in concepts
+            for i, meaning in enumerate(self._stands_for(layer, a))
+        }
+        names = sorted(set(true.values()))
+        return GroupScore(
+            layer,
+            float(np.mean(list(semantic.values()))),
+            float(np.mean(poly)) if poly else np.nan,
+            adjusted_rand([names.index(true[m]) for m in true], [found[m] for m in true]),
+        )
+
+
+@contextmanager
+def study(
+    planted: Planted, config: Config | None = None, progress: Progress | None = None
+) -> Iterator[Study]:
+    """Run a planted network over its pictures and find the concepts of its circuit's neurons.
+
+    Args:
+        planted: the network.
+        config: default is ``Config(k=12, granularities=(1,))``: a planted concept is known by picture.
+        progress: told what is being done.
+    """
+    config = config or Config(k=K, granularities=(1.0,))
+    progress = progress or Silent()
+    model, layers = planted.model, planted.layers
+    images = load_images(planted.images, model)
+    size = model.input_size[1:]
+    crops = CropSet(images, tuple(range(len(images))), size, config.granularities)
+    target, batch = model.target(planted.target), Batch(64, progress)
+    pairs = list(reversed(list(pairwise(layers))))
+    segments = [model.segment(lower, upper) for lower, upper in pairs]
+    with open_workspace(None, {}) as work:
+        features = FeatureMaps(model, crops, segments, folder=work.folder, room=MEMORY, batch=batch)
+        activations = collect(
+            model, crops, layers, work, features=features, batch=batch, progress=progress
+        )
+        below = {upper: lower for lower, upper in pairwise(layers)}
+        concepts = {
+            layer: find_concepts(activations, layer, below.get(layer, layer), neurons, config)
+            for layer, neurons in planted.circuit.items()
+        }
+        questions = [
+            Question(
+                model,
+                activations,
+                target,
+                segment,
+                place,
+                concepts[segment.upper.name],
+                features,
+                config,
+                batch,
+                progress,
+            )
+            for place, segment in enumerate(segments)
+        ]
+        yield Study(planted, config, activations, concepts, questions)
+
+
+def weight_scores(
+    truth: TrueNeuron, signed: np.ndarray, stands_for: Sequence[int]
+) -> tuple[float, float]:
+    """(share of right signs, rank correlation) over the true core neurons, mean over meanings.
+
+    Args:
+        truth: of the neuron.
+        signed: ``[found semantic group, lower neuron]``.
+        stands_for: for each found semantic group, the meaning it stands for.
+    """
+    signs, ranks = [], []
+    for row, meaning in zip(signed, stands_for, strict=True):
+        weights = truth.weights[meaning]
+        true, found = np.array(list(weights.values())), row[list(weights)]
+        signs.append(np.mean(np.sign(found) == np.sign(true)))
+        if np.ptp(true) > 1e-9:
+            ranks.append(spearmanr(true, found).statistic if np.ptp(found) > 0 else 0.0)
+    return float(np.mean(signs)), float(np.mean(ranks)) if ranks else np.nan
+
+
+def precision_recall(true: set[int], found: set[int]) -> tuple[float, float]:
+    """(share of the found that are true, share of the true found); 1 for none of none."""
+    right = len(true & found)
+    return right / len(found) if found else 1.0, right / len(true) if true else 1.0
+
+
+def adjusted_rand(first: Sequence[int] | np.ndarray, second: Sequence[int] | np.ndarray) -> float:
+    """Adjusted Rand index (Hubert & Arabie 1985) of two divisions; 1 if both are the same.
+
+    From the contingency table: pairs together in both, less what chance would give, relative to the
+    most there can be.
+    """
+    table = np.zeros((np.max(first) + 1, np.max(second) + 1))
+    np.add.at(table, (np.asarray(first), np.asarray(second)), 1)
+
+    def pairs(counts: np.ndarray) -> float:
+        return float((counts * (counts - 1) / 2).sum())
+
+    both, rows, columns = pairs(table), pairs(table.sum(1)), pairs(table.sum(0))
+    expected = rows * columns / pairs(table.sum(keepdims=True)) if table.sum() > 1 else 0.0
+    largest = (rows + columns) / 2
+    return 1.0 if largest == expected else (both - expected) / (largest - expected)
