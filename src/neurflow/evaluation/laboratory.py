@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any
 
@@ -19,10 +19,11 @@ import numpy as np
 
 from neurflow.activations import blocks, collect, concept_images, top_crops
 from neurflow.attribution.methods import Question, score_neurons
-from neurflow.attribution.streaming import Scores
+from neurflow.attribution.streaming import Scores, attribute
 from neurflow.circuit import Circuit, Target
 from neurflow.concepts import Concept
 from neurflow.config import Config
+from neurflow.core_neurons import Core
 from neurflow.crops import CropSet
 from neurflow.debugging.explain import same_model
 from neurflow.discovery import PAIR
@@ -33,6 +34,7 @@ from neurflow.images import Images
 from neurflow.memory import Budget
 from neurflow.model import Model, Segment
 from neurflow.progress import Progress
+from neurflow.selection import select_cores
 from neurflow.workspace import Workspace
 
 SAME = 1e-3
@@ -125,6 +127,22 @@ class Bench:
     ) -> dict[int, Scores]:
         """Scores of all neurons of the layer below, for each target neuron."""
         return score_neurons(method, self.question(self.place(upper), concepts, config))
+
+    def cores(self, upper: str, concepts: Mapping[int, Concept], config: Config) -> dict[int, Core]:
+        """Core neurons and weights of each target neuron, as discovery takes them."""
+        place, minus = self.place(upper), self.minus(upper)
+        score = partial(
+            attribute,
+            self.segments[place],
+            place,
+            features=self.features,
+            minus=minus,
+            tolerance=config.tolerance,
+            batch=self.budget.batch(PAIR * self.features.bytes_of(place)),
+            progress=self.progress,
+        )
+        select = partial(select_cores, config.selection, score, concepts, self.activations[upper])
+        return select(config.tau, steps=config.steps, minus=minus, seed=config.seed)
 
     def scores_of_target(self, method: str, lower: str, config: Config) -> np.ndarray:
         """``[neuron]`` importance of a layer's neurons for the explained output itself."""

@@ -16,7 +16,7 @@ from neurflow.activations import blocks, top_crops
 from neurflow.circuit import Circuit, Member
 from neurflow.concepts import Concept, concept
 from neurflow.config import Config
-from neurflow.core_neurons import Core, select_core
+from neurflow.core_neurons import Core
 from neurflow.crops import CropSet
 from neurflow.errors import RequestError
 from neurflow.evaluation.laboratory import Bench
@@ -94,8 +94,7 @@ def rediscover(bench: Bench, numbers: np.ndarray, config: Config) -> Found:
     for segment in bench.segments:
         lower, upper = segment.lower.name, segment.upper.name
         concepts[upper] = _concepts(bench, numbers, upper, lower, targets, config)
-        scores = bench.scores("integrated_gradients", upper, concepts[upper], config)
-        cores[upper] = {a: select_core(each, config.tau) for a, each in scores.items()}
+        cores[upper] = bench.cores(upper, concepts[upper], config)
         targets = {s for core in cores[upper].values() for s in core.importance}
     first = bench.names[0]
     concepts[first] = _concepts(bench, numbers, first, first, targets, config)

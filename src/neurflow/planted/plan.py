@@ -198,10 +198,17 @@ def _level(plan: Plan, level: int, rng: np.random.Generator) -> list[Unit]:
 
 
 def _unrelated(plan: Plan, first: str, second: str) -> bool:
-    """Whether two concepts share no child, and at the highest level no class."""
-    a, b = plan.concepts[first], plan.concepts[second]
+    """Whether two concepts share no child, no carrier of a child, and at the highest level no class.
+
+    A channel below that stands for a child of each would drive a unit of both twice over.
+    """
+    a, b = (plan.concepts[name] for name in (first, second))
+    read = [
+        {source for child in concept.children for source in carriers(plan, concept.level - 1, child)}
+        for concept in (a, b)
+    ]
     together = any({first, second} <= {*members} for members in plan.classes.values())
-    return not {*a.children} & {*b.children} and not together
+    return read[0].isdisjoint(read[1]) and not together
 
 
 def carriers(plan: Plan, level: int, concept: str, *, distractor: bool = False) -> list[int]:
