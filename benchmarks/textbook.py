@@ -25,7 +25,7 @@ from neurflow.crops import CropSet
 from neurflow.model import Model
 
 LAYERS = ["layer3.1", "layer4.0", "layer4.1"]
-TAU, K = 8, 50
+TAU, K = 16, 50
 
 Cores = dict[str, dict[int, set[int]]]
 

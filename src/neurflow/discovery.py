@@ -20,7 +20,6 @@ from typing import Any
 
 from neurflow.activations import ConceptImages, collect, concept_images
 from neurflow.assembly import assemble, thumbnails
-from neurflow.attribution.streaming import attribute
 from neurflow.circuit import Circuit, SkippedImage, Target
 from neurflow.concepts import find_concepts
 from neurflow.config import Config
@@ -32,7 +31,7 @@ from neurflow.images import Images, load_images
 from neurflow.memory import MEMORY, Batch, Budget
 from neurflow.model import Model
 from neurflow.progress import Progress, Silent
-from neurflow.selection import select_cores
+from neurflow.selection import cores_of
 from neurflow.storage import load_circuit, save_circuit
 from neurflow.workspace import Workspace, open_workspace
 
@@ -99,13 +98,10 @@ def discover(
         for place, segment in enumerate(segments):
             lower, upper = segment.lower.name, segment.upper.name
             concepts[upper] = find_concepts(activations, upper, lower, targets, config, minus=minus)
-            score = partial(attribute, segment, place, features=features, minus=minus)
             pairs = budget.batch(PAIR * features.bytes_of(place))
-            score = partial(score, tolerance=config.tolerance, batch=pairs, progress=progress)
-            select = partial(select_cores, config.selection, score, concepts[upper])
-            select = partial(select, activations[upper], config.tau, steps=config.steps)
-            select = partial(select, minus=minus, seed=config.seed)
-            cores[upper] = _cores(select, f"core-{upper}", work)
+            find = partial(cores_of, segment, place, concepts[upper], activations, features, config)
+            find = partial(find, minus=minus, batch=pairs, progress=progress)
+            cores[upper] = _cores(find, f"core-{upper}", work)
             targets, minus = {s for core in cores[upper].values() for s in core.importance}, None
         first = names[0]
         concepts[first] = find_concepts(activations, first, first, targets, config, minus=minus)

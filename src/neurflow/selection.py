@@ -21,18 +21,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from neurflow.activations import blocks, top_crops
+from neurflow.activations import Activations, blocks, top_crops
 from neurflow.attribution.integrated_gradients import graded_midpoints, integrated_gradients
-from neurflow.attribution.streaming import Exemplars, Measure, Scores
+from neurflow.attribution.streaming import Exemplars, Measure, Scores, attribute
+from neurflow.config import Config
 from neurflow.core_neurons import Core, core_neurons, make_core
+from neurflow.features import FeatureMaps
+from neurflow.memory import Batch
 from neurflow.model import Segment
 from neurflow.model.network import Key
+from neurflow.progress import Progress
 
 Rule = Literal["published", "signed", "contrast", "stepwise"]
 POINTS = 8
@@ -112,6 +117,46 @@ def select_cores(
         for _ in range(STEPS - 1 if rule == "stepwise" else 0):
             chosen = _next(score, concepts, others, chosen, signed, first, taus)
     return {a: make_core(scores, chosen[a]) for a, scores in found.items()}
+
+
+def cores_of(
+    segment: Segment,
+    place: int,
+    concepts: Mapping[int, Exemplars],
+    activations: Activations,
+    features: FeatureMaps,
+    config: Config,
+    *,
+    minus: int | None,
+    batch: Batch,
+    progress: Progress,
+) -> dict[int, Core]:
+    """Core neurons and weights of all targets of a segment's upper layer: attribution, and the rule.
+
+    Args:
+        segment: from the lower layer to the targets' layer.
+        place: of the segment among those of ``features``.
+        concepts: target neuron → its crops.
+        activations: of the concept set.
+        features: gives the values that the segment needs.
+        config: the rule, τ, N and the seed.
+        minus: target neuron that is subtracted, for a difference.
+        batch: pairs worked on at once.
+        progress: told of every pair.
+    """
+    score = partial(
+        attribute,
+        segment,
+        place,
+        features=features,
+        tolerance=config.tolerance,
+        minus=minus,
+        batch=batch,
+        progress=progress,
+    )
+    phi = activations[segment.upper.name]
+    select = partial(select_cores, config.selection, score, concepts, phi, config.tau)
+    return select(steps=config.steps, minus=minus, seed=config.seed)
 
 
 def _next(

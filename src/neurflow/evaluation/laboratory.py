@@ -19,7 +19,7 @@ import numpy as np
 
 from neurflow.activations import blocks, collect, concept_images, top_crops
 from neurflow.attribution.methods import Question, score_neurons
-from neurflow.attribution.streaming import Scores, attribute
+from neurflow.attribution.streaming import Scores
 from neurflow.circuit import Circuit, Target
 from neurflow.concepts import Concept
 from neurflow.config import Config
@@ -34,7 +34,7 @@ from neurflow.images import Images
 from neurflow.memory import Budget
 from neurflow.model import Model, Segment
 from neurflow.progress import Progress
-from neurflow.selection import select_cores
+from neurflow.selection import cores_of
 from neurflow.workspace import Workspace
 
 SAME = 1e-3
@@ -130,19 +130,11 @@ class Bench:
 
     def cores(self, upper: str, concepts: Mapping[int, Concept], config: Config) -> dict[int, Core]:
         """Core neurons and weights of each target neuron, as discovery takes them."""
-        place, minus = self.place(upper), self.minus(upper)
-        score = partial(
-            attribute,
-            self.segments[place],
-            place,
-            features=self.features,
-            minus=minus,
-            tolerance=config.tolerance,
-            batch=self.budget.batch(PAIR * self.features.bytes_of(place)),
-            progress=self.progress,
-        )
-        select = partial(select_cores, config.selection, score, concepts, self.activations[upper])
-        return select(config.tau, steps=config.steps, minus=minus, seed=config.seed)
+        place = self.place(upper)
+        batch = self.budget.batch(PAIR * self.features.bytes_of(place))
+        find = partial(cores_of, self.segments[place], place, concepts)
+        find = partial(find, self.activations, self.features, config, minus=self.minus(upper))
+        return find(batch=batch, progress=self.progress)
 
     def scores_of_target(self, method: str, lower: str, config: Config) -> np.ndarray:
         """``[neuron]`` importance of a layer's neurons for the explained output itself."""

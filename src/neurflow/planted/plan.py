@@ -204,7 +204,11 @@ def _unrelated(plan: Plan, first: str, second: str) -> bool:
     """
     a, b = (plan.concepts[name] for name in (first, second))
     read = [
-        {source for child in concept.children for source in carriers(plan, concept.level - 1, child)}
+        {
+            source
+            for child in concept.children
+            for source in carriers(plan, concept.level - 1, child)
+        }
         for concept in (a, b)
     ]
     together = any({first, second} <= {*members} for members in plan.classes.values())
