@@ -13,8 +13,9 @@ from neurflow.circuit import Circuit
 from neurflow.demo.network import demo_model
 from neurflow.demo.pictures import picture
 from neurflow.errors import WorkError
+from neurflow.intervals import Z
 from neurflow.labels import JudgeRequest, LabelAnswer, LabelRequest, Settings, summary
-from neurflow.labels.validation import Z, average_precision, chance, gain, wilson
+from neurflow.labels.validation import average_precision, chance, gain, wilson
 from neurflow.progress import Silent
 from tests.labels.oracle import Oracle, Shuffled
 from tests.reference import validation as reference
