@@ -31,8 +31,7 @@ class Config(BaseModel):
     )
     selection: Literal["published", "signed", "contrast", "stepwise"] = Field(
         "published",
-        description="which lower neurons are core: by mean |T| (published), by mean T, by its contrast "
-        "with other crops, or by contrast in steps, with those taken so far zeroed",
+        description="core neurons by mean absolute score (published), mean score, contrast, or steps",
     )
     tolerance: Fraction = Field(0.01, description="error of the scores that auto steps aim at")
     granularities: tuple[Fraction, ...] = Field(

@@ -182,7 +182,7 @@ def test_a_folder_without_labels_is_as_it_was(circuit, tmp_path):
     assert {file.suffix for file in tmp_path.iterdir()} == {".json", ".safetensors"}
     index = json.loads((tmp_path / "circuit.json").read_text())
     group = index["circuit"]["layers"][0]["groups"][0]
-    assert set(group) == {"id", "members", "crops", "label", "caption"}
+    assert set(group) == {"id", "members", "crops", "label", "caption", "usual"}
     assert index["schema_version"] == 1
 
 
