@@ -7,8 +7,8 @@ from torch import nn
 from neurflow.attribution.integrated_gradients import integrated_gradients, secants
 from neurflow.model.graph import export_network
 from neurflow.model.layers import Layer
-from neurflow.model.secants import open_share, secant_slope
 from neurflow.model.segment import GraphSegment
+from neurflow.model.slopes import open_share, secant_slope
 
 ENDS = [(-1.0, 3.0), (3.0, -1.0), (1.0, 2.0), (-2.0, -1.0), (2.0, 2.0), (-2.0, -2.0), (0.0, 0.0)]
 

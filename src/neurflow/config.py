@@ -26,10 +26,10 @@ class Config(BaseModel):
     k: Positive = Field(50, description="k: crops that make a neuron's concept V_a")
     steps: Positive | Literal["auto"] = Field(
         "auto",
-        description="N: points of the integrated-gradients path; auto doubles them until a neuron's "
-        "completeness error is within the tolerance; published: 50",
+        description="N: points of the integrated-gradients path; auto takes as many as each neuron "
+        "needs to come within the tolerance; published: 50",
     )
-    tolerance: Fraction = Field(0.01, description="completeness error that auto steps aim at")
+    tolerance: Fraction = Field(0.01, description="error of the scores that auto steps aim at")
     granularities: tuple[Fraction, ...] = Field(
         (1.0, 0.5, 0.25), min_length=1, description="crop sizes, as shares of the image side"
     )

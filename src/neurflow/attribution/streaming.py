@@ -8,8 +8,8 @@
 3. With ``steps="auto"`` a look at some of a target's crops with few points tells how many it needs.
    Where there are slopes of secants, which complete at any N, it asks how far the scores still are
    from their limit: their error falls as 1/N², so a third of what changes from N/2 to N. Elsewhere
-   the completeness error tells, which falls about as 1/N; where the usual rule would need very many
-   points, another one is looked at. A target that turns out above the tolerance is attributed again
+   the completeness error tells; where the usual rule would need very many points, another one is
+   looked at. A target that turns out above the tolerance is attributed again
    with more points, up to the most that is tried.
 """
 
@@ -46,8 +46,8 @@ CELLS = 8
 """least N of secants, and that of the look at them"""
 CELLS_EVERY = 10
 """of how many crops one is looked at for them"""
-PILOTS: tuple[tuple[Rule, int], ...] = ((graded_midpoints, 8), (steep_gauss, 16))
-"""rules that auto chooses from elsewhere, and N of the look at each"""
+PILOTS: tuple[tuple[Rule, int, float], ...] = ((graded_midpoints, 8, 1.0), (steep_gauss, 16, 3.0))
+"""rules that auto chooses from elsewhere, N of the look at each, and the order of its error in 1/N"""
 PILOT_EVERY = 3
 """of how many crops one is looked at for those"""
 PILOT_POOR = 0.1
@@ -194,12 +194,13 @@ def _plans(
         yield secants, {a: _enough(CELLS, max(1.0, errors[a] / tolerance) ** 0.5) for a in complete}
     rest = {a: c for a, c in concepts.items() if a not in complete}
     best: tuple[float, Rule, dict[int, int]] | None = None
-    for rule, points in PILOTS if rest else ():
+    for rule, points, order in PILOTS if rest else ():
         pilot = Pairs.of(rest, dict.fromkeys(rest, points), PILOT_EVERY)
         errors = _errors(stream(pilot, partial(_totals, rule=rule)))
         usual = median(errors.values())
         if best is None or usual < best[0]:
-            best = usual, rule, {a: _enough(points, errors[a] / tolerance) for a in rest}
+            excess = {a: (errors[a] / tolerance) ** (1 / order) for a in rest}
+            best = usual, rule, {a: _enough(points, excess[a]) for a in rest}
         if usual <= PILOT_POOR:
             break
     if best is not None:
