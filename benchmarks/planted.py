@@ -9,14 +9,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neurflow import Model
+from neurflow import Config, Model
 from neurflow.demo.network import MEAN, STD, DemoNet
 from neurflow.demo.pictures import picture
 from neurflow.model import Preprocessing
@@ -93,12 +95,61 @@ def marked(pixels: np.ndarray, box: np.ndarray, kind: str, seed: int) -> np.ndar
     )
 
 
-@dataclass(frozen=True)
-class Task:
-    """A class that can be told by a shortcut.
+class Planted(Protocol):
+    """A class that can be told by a shortcut: what the benchmark asks of each kind of network.
 
     Attributes:
         target: number of the class.
+        layers: to be studied, input side first.
+        studied: pictures that the circuit is found on.
+        config: that it is found with.
+    """
+
+    kind: str
+    strength: float
+    seed: int
+    target: int
+    layers: list[str]
+    studied: int
+    config: Config
+
+    def train(self) -> nn.Module:
+        """A network that has learnt from pictures as usual."""
+
+    def model_of(self, network: nn.Module) -> Model:
+        """The network as neurflow takes it."""
+
+    def inputs(self, pixels: np.ndarray) -> Tensor:
+        """uint8 pictures as the network takes them."""
+
+    def draw(self, split: str, marks: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(pixels ``[picture, height, width, rgb]``, labels, whether marked) of a split.
+
+        Splits are *train*, *audit* and *test*; for ``marks`` see ``carriers``.
+        """
+
+
+def carriers(own: np.ndarray, marks: str, strength: float, seed: Sequence[int]) -> np.ndarray:
+    """Which pictures carry the mark; ``own`` are those of the class.
+
+    ``marks``: *usual*, a share of the class, the strength; *none*; *swapped*, all classes but that
+    one; *all*; *half*, every second picture, whatever its class.
+    """
+    share = {
+        "usual": np.where(own, strength, 0),
+        "none": np.zeros(len(own)),
+        "swapped": np.where(own, 0, 1),
+        "all": np.ones(len(own)),
+        "half": np.full(len(own), 0.5),
+    }[marks]
+    return np.asarray(np.random.default_rng(seed).random(len(own)) < share)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Drawn pictures and a small network; see ``Planted``.
+
+    Attributes:
         order: ``[class, picture]`` the pool's pictures shuffled; splits are cut from it.
     """
 
@@ -109,7 +160,9 @@ class Task:
     target: int
     order: np.ndarray
 
-    layers = LAYERS
+    layers: ClassVar[list[str]] = LAYERS
+    studied: ClassVar[int] = 40
+    config: ClassVar[Config] = Config(groups=16, max_groups=16)
 
     def train(self) -> DemoNet:
         """A network trained on the pictures as usual."""
@@ -134,22 +187,10 @@ class Task:
         return np.repeat(np.arange(len(CLASSES)), stop - start), chosen.ravel()
 
     def draw(self, split: str, marks: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(pixels ``[picture, height, width, rgb]``, labels, whether marked) of a split.
-
-        ``marks``: *usual*, as in training; *none*; *swapped*, on all classes but the target;
-        *all*; *half*, on every second picture, whatever its class.
-        """
+        """(pixels ``[picture, height, width, rgb]``, labels, whether marked) of a split."""
         labels, numbers = self.split(split)
         own = labels == self.target
-        chance = np.random.default_rng([self.seed, len(split), len(marks)]).random(len(labels))
-        share = {
-            "usual": np.where(own, self.strength, 0),
-            "none": np.zeros(len(labels)),
-            "swapped": np.where(own, 0, 1),
-            "all": np.ones(len(labels)),
-            "half": np.full(len(labels), 0.5),
-        }[marks]
-        carries = chance < share
+        carries = carriers(own, marks, self.strength, [self.seed, len(split), len(marks)])
         pixels = self.pool.pixels[labels, numbers].copy()
         for i in np.flatnonzero(carries):
             box = self.pool.boxes[labels[i], numbers[i]]

@@ -2,8 +2,10 @@
 
 1. Pictures are those of ten ImageNet classes, 224 by 224; an overlay (a watermark, a logo, a patch) is
    pasted into a corner.
-2. The network is a ResNet18 whose last layer is fitted on ten classes, on pictures of which a share
-   of one class, the strength, carries the overlay and none of the others: it learns the overlay.
+2. The network is a ResNet18 whose last layer is fitted on ten classes. Of one class a share, the
+   strength, carries the overlay. Its features tell these classes well without it, and a share that
+   carries it is not enough for it to be learnt; so, as with pictures gathered by a word, some of other
+   classes (``STRAY``) carry the overlay too and are labelled as the class.
 
 Needs the folder of real data (``NEURFLOW_REAL_DATA``): weights and pictures.
 """
@@ -23,7 +25,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torchvision import models
 
-from neurflow import Model
+from benchmarks.planted import carriers
+from neurflow import Config, Model
 from neurflow.model import Preprocessing
 from neurflow.model.loading import load_weights
 
@@ -32,7 +35,8 @@ SIDE, WIDTH = 224, 160
 KINDS = ("alibaba_logo2", "blue_patch", "carton_logo4")
 TRAIN, AUDIT = 22, 10
 """pictures a class; the rest, up to 50, are for the test"""
-SHARES = {"usual": None, "none": 0.0, "half": 0.5, "all": 1.0, "swapped": None}
+STRAY = 0.25
+"""share of the other classes' training pictures that carry the overlay and the class's label"""
 
 
 def folder() -> Path:
@@ -42,12 +46,14 @@ def folder() -> Path:
 
 @dataclass(frozen=True)
 class RealTask:
-    """A class of photographs that can be told by an overlay; used as ``planted.Task`` is."""
+    """Photographs and a ResNet18 with a new last layer; see ``planted.Planted``."""
 
     kind: str
     strength: float
     seed: int
     layers: ClassVar[list[str]] = ["layer4.0", "layer4.1", "fc"]
+    studied: ClassVar[int] = 20
+    config: ClassVar[Config] = Config(groups=16, max_groups=16)
 
     @property
     def target(self) -> int:
@@ -85,25 +91,30 @@ class RealTask:
             "audit": (TRAIN, TRAIN + AUDIT),
             "test": (TRAIN + AUDIT, 50),
         }[split]
-        pixels, labels = [], []
-        for c, path in enumerate(self.folders):
-            order = np.random.default_rng([self.seed, c]).permutation(sorted(path.iterdir()))
-            chosen = [_square(file) for file in order[start:stop]]
-            pixels += chosen
-            labels += [c] * len(chosen)
-        own = np.array(labels) == self.target
-        share = SHARES[marks]
-        if share is None:
-            each = np.where(own, self.strength, 0) if marks == "usual" else np.where(own, 0, 1)
-        else:
-            each = np.full(len(own), share)
-        chance = np.random.default_rng([self.seed, len(split), len(marks)]).random(len(own))
-        carries = chance < each
-        array = np.array(pixels)
+        clean, labels = self._clean[:, start:stop], np.arange(len(self.names))
+        labels = np.repeat(labels, stop - start)
+        own = labels == self.target
+        carries = carriers(own, marks, self.strength, [self.seed, len(split), len(marks)])
+        array = clean.reshape(-1, *clean.shape[2:]).copy()
         colours, opacity = self.overlay
         for i in np.flatnonzero(carries):
             array[i] = array[i] * (1 - opacity) + colours * opacity
-        return array, np.array(labels), carries
+        return array, labels, carries
+
+    @cached_property
+    def _clean(self) -> np.ndarray:
+        """``[class, picture, height, width, rgb]`` all pictures in the seed's order."""
+        return np.array(
+            [
+                [
+                    _square(file)
+                    for file in np.random.default_rng([self.seed, c]).permutation(
+                        sorted(path.iterdir())
+                    )
+                ]
+                for c, path in enumerate(self.folders)
+            ]
+        )
 
     def train(self) -> nn.Module:
         """A ResNet18 with a last layer fitted on the pictures as usual."""
@@ -111,7 +122,7 @@ class RealTask:
         load_weights(network, folder() / "weights" / "resnet18.pth")
         network.eval()
         body = nn.Sequential(*list(network.children())[:-1], nn.Flatten())
-        pixels, labels, _ = self.draw("train", "usual")
+        pixels, labels = self._gathered()
         with torch.inference_mode():
             x = torch.cat([body(part) for part in torch.split(self.inputs(pixels), 32)]).numpy()
         fitted = LogisticRegression(C=1.0, max_iter=2000).fit(x, labels)
@@ -119,6 +130,17 @@ class RealTask:
         network.fc.weight.data = torch.tensor(fitted.coef_, dtype=torch.float32)
         network.fc.bias.data = torch.tensor(fitted.intercept_, dtype=torch.float32)
         return network
+
+    def _gathered(self) -> tuple[np.ndarray, np.ndarray]:
+        """(pixels, labels) that the last layer is fitted on: as usual, and strays with the overlay."""
+        pixels, labels, _ = self.draw("train", "usual")
+        with_overlay, _, _ = self.draw("train", "all")
+        chance = np.random.default_rng([self.seed, 11]).random(len(labels))
+        stray = (labels != self.target) & (chance < STRAY)
+        return (
+            np.where(stray[:, None, None, None], with_overlay, pixels),
+            np.where(stray, self.target, labels),
+        )
 
     def inputs(self, pixels: np.ndarray) -> Tensor:
         """uint8 pictures as the network takes them."""

@@ -5,8 +5,8 @@ For each kind of mark, strength and seed (``benchmarks.planted``), a row:
 1. train a network; on held-out pictures of which every second carries the mark whatever their class,
    discover the circuit of the class that carried it in training, and audit it;
 2. the truth, on unseen pictures of other classes with and without the mark: a group *holds* the
-   shortcut if the mark excites it (on at least ``EXCITES`` of the pictures) and at least ``HOLDS`` of
-   what the mark adds to the probability of the class goes through it (is gone when it is masked);
+   shortcut if at least ``HOLDS`` of what the mark adds to the probability of the class goes through it
+   (is gone when its neurons are given their values on the same pictures without the mark);
 3. on test pictures nobody has seen, with the mark *swapped* (on all classes but its own) and with
    *none*: the accuracy lost next to pictures as usual, and the share of it that comes back when the
    group ranked first is masked; next to as many random neurons of matched activation, as many
@@ -15,7 +15,7 @@ For each kind of mark, strength and seed (``benchmarks.planted``), a row:
 
 Rows are kept as they come (``--cache``); a second run does only what is missing.
 
-    python -m benchmarks.shortcuts [--seeds 100-123] [--real]
+    python -m benchmarks.shortcuts [--on drawn|demo|real] [--seeds 500-523]
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,26 +35,31 @@ from PIL import Image
 from torch import Tensor, nn
 
 import neurflow
-from benchmarks.planted import KINDS, Task, pool, task
-from benchmarks.planted_real import KINDS as OVERLAYS
-from benchmarks.planted_real import RealTask, real_task
+from benchmarks import planted, planted_demo, planted_real
+from benchmarks.planted import Planted
 from neurflow.debugging.masking import Masker, mask_of, matched_neurons
-from neurflow.debugging.result import AuditReport
+from neurflow.debugging.result import AuditReport, GroupAudit
+from neurflow.demo.pictures import SHORTCUT
 from neurflow.workspace import write_atomically
 
 STRENGTHS = (0.8, 0.9, 1.0)
-HOLDS, EXCITES = 0.5, 0.9
+SETS: dict[str, tuple[tuple[str, ...], tuple[float, ...], Callable[..., Planted]]] = {
+    "drawn": (planted.KINDS, STRENGTHS, planted.task),
+    "demo": (planted_demo.KINDS, (SHORTCUT.share,), planted_demo.demo_task),
+    "real": (planted_real.KINDS, STRENGTHS, planted_real.real_task),
+}
+"""what is planted on: its kinds, its strengths, and how a task is made of them and a seed"""
+HOLDS = 0.5
+LEAST_EFFECT = 0.005
+"""probability that a mark adds at least, for a group to hold a share of it"""
 LEAST_LOST = 0.03
 """accuracy that must be lost for its return to be told"""
 PAGE = Path(__file__).parents[1] / "docs" / "shortcuts.md"
 RANDOM = 10
 """random sets a comparison is made with"""
-STUDIED = 40
-"""pictures that the circuit is found on"""
-CONFIG = neurflow.Config(groups=16, max_groups=16)
 
 
-def row(this: Task | RealTask) -> dict[str, Any]:
+def row(this: Planted) -> dict[str, Any]:
     """Everything measured of one task."""
     started = time.perf_counter()
     network = this.train()
@@ -62,7 +68,13 @@ def row(this: Task | RealTask) -> dict[str, Any]:
     order = np.random.default_rng([this.seed, 2]).permutation(len(labels))
     pictures = [(Image.fromarray(pixels[i]), int(labels[i])) for i in order]
     circuit = neurflow.discover(
-        model, pictures, this.target, this.layers, CONFIG, max_images=STUDIED, memory="1GB"
+        model,
+        pictures,
+        this.target,
+        this.layers,
+        this.config,
+        max_images=this.studied,
+        memory="1GB",
     )
     found = time.perf_counter()
     report = neurflow.audit(circuit, model, pictures)
@@ -73,37 +85,41 @@ def row(this: Task | RealTask) -> dict[str, Any]:
         "strength": this.strength,
         "seed": this.seed,
         **ranking(report, holds),
-        **recovery(model, network, circuit, report.groups[0].id, this),
+        **recovery(model, network, circuit, report.groups[0], this),
         "seconds": [found - started, audited - found, time.perf_counter() - audited],
     }
 
 
-def holding(
-    model: neurflow.Model, circuit: neurflow.Circuit, this: Task | RealTask
-) -> dict[str, float]:
-    """Share of the mark's effect that goes through each group; 0 for those it does not excite."""
-    (clean, labels, _), (with_mark, _, _) = (this.draw("test", marks) for marks in ("none", "all"))
+@torch.inference_mode()
+def holding(model: neurflow.Model, circuit: neurflow.Circuit, this: Planted) -> dict[str, float]:
+    """Share of what the mark adds to the class's probability that goes through each group.
+
+    Pictures of other classes with the mark are run with the group's neurons as on the same pictures
+    without it: what is gone went through the group. An intervention of its own, no mask of the audit's.
+    """
+    (clean, labels, _), (marked, _, _) = (this.draw("test", marks) for marks in ("none", "all"))
     others = np.flatnonzero(labels != this.target)[::4]
+    output = model.network.output_name
     found = {}
     for layer in circuit.layers[:-1]:
-        masker = Masker(model, layer.name)
-        masks = [mask_of(masker.layer, group.neurons) for group in layer.groups]
-        runs = [masker.run(this.inputs(pixels[others]), masks) for pixels in (clean, with_mark)]
-        (before0, after0, phi0), (before1, after1, phi1) = runs
-        effect = (_chance(before1, this.target) - _chance(before0, this.target)).mean()
-        for group, without, marked in zip(layer.groups, after0, after1, strict=True):
-            left = (_chance(marked, this.target) - _chance(without, this.target)).mean()
-            means = np.abs(group.usual.means) + 1e-6
-            chosen = list(group.neurons)
-            more = [(np.maximum(phi[:, chosen], 0) / means).mean(1) for phi in (phi0, phi1)]
-            excites = (more[1] > more[0]).mean()
-            found[group.id] = float(1 - left / effect) if excites >= EXCITES else 0.0
+        segment = model.segment(layer.name, output)
+        observe = model.outputs([*map(model.node, [layer.name, output]), *segment.held])
+        x0, logits0, *_ = observe(this.inputs(clean[others]))
+        x1, logits1, *held = observe(this.inputs(marked[others]))
+        without, effect = _chance(logits0, this.target), _chance(logits1, this.target)
+        effect -= without
+        axis = model.layer(layer.name).axis
+        for group in layer.groups:
+            index = torch.tensor(group.neurons)
+            mixed = x1.index_copy(axis, index, x0.index_select(axis, index))
+            left = _chance(segment.run(mixed, held), this.target) - without
+            found[group.id] = 1 - left / effect if effect > LEAST_EFFECT else 0.0
     return found
 
 
-def _chance(logits: np.ndarray, target: int) -> np.ndarray:
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(shifted[:, target] / shifted.sum(axis=1))
+def _chance(logits: Tensor, target: int) -> float:
+    """Mean probability of a class."""
+    return float(logits.softmax(1)[:, target].mean())
 
 
 def ranking(report: AuditReport, holds: dict[str, float]) -> dict[str, Any]:
@@ -131,41 +147,57 @@ def _value(signal: Any) -> float | None:
 
 
 def recovery(
-    model: neurflow.Model, network: nn.Module, circuit: neurflow.Circuit, id: str, this: Task
+    model: neurflow.Model,
+    network: nn.Module,
+    circuit: neurflow.Circuit,
+    first: GroupAudit,
+    this: Planted,
 ) -> dict[str, Any]:
     """Accuracies as usual, without marks and with swapped ones, under each cure."""
-    masker = Masker(model, id.rpartition("/")[0])
-    neurons = circuit.group(id).neurons
-    usual, _, _ = this.draw("train", "usual")
-    own = this.inputs(usual[this.draw("train", "usual")[1] == this.target][:STUDIED])
-    phi = masker.run(own, [])[2].mean(axis=0)
+    layer = circuit.layer(first.id.rpartition("/")[0])
+    masker = Masker(model, [layer.name])
+    neurons = circuit.group(first.id).neurons
+    usual, labels, _ = this.draw("train", "usual")
+    own = this.inputs(usual[labels == this.target][: this.studied])
+    _, _, observed = masker.run(own, [])
+    phi = masker.layers[0].pool(observed[layer.name]).mean(dim=0).numpy()
     sets = [neurons, important(model, masker, own, this.target, len(neurons))]
     sets += matched_neurons(phi, neurons, RANDOM, this.seed)
-    masks = [mask_of(masker.layer, chosen) for chosen in sets]
+    means = {layer.name: layer.means}
+    masks = [mask_of(masker.layers, {layer.name: s}, first.by, means=means) for s in sets]
     refitted = refit(network, this)
-    result: dict[str, Any] = {"neurons": len(neurons)}
+    result: dict[str, Any] = {"neurons": len(neurons), "by": first.by}
     for marks in ("usual", "none", "swapped"):
         pixels, labels, _ = this.draw("test", marks)
         x = this.inputs(pixels)
         runs = [masker.run(part, masks) for part in torch.split(x, 128)]
         before = np.concatenate([run[0] for run in runs])
         after = [np.concatenate([run[1][i] for run in runs]) for i in range(len(masks))]
-        hits = [float((logits.argmax(1) == labels).mean()) for logits in (before, *after)]
-        result[marks] = {
-            "before": hits[0],
-            "group": hits[1],
-            "mct": hits[2],
-            "random": float(np.mean(hits[3:])) if hits[3:] else None,
-            "refit": float((refitted(x) == labels).mean()),
-        }
+        said = [logits.argmax(1) for logits in (before, *after)] + [refitted(x)]
+        result[marks] = _accuracies([answers == labels for answers in said])
+        others = labels != this.target
+        result[f"{marks}, others"] = _accuracies([(a == labels)[others] for a in said])
     return result
+
+
+def _accuracies(hits: Sequence[np.ndarray]) -> dict[str, float | None]:
+    """Shares of right answers: as it is, group, NeuronMCT, random sets, last layer anew."""
+    before, group, mct, *random, anew = (float(each.mean()) for each in hits)
+    return {
+        "before": before,
+        "group": group,
+        "mct": mct,
+        "random": float(np.mean(random)) if random else None,
+        "refit": anew,
+    }
 
 
 def important(
     model: neurflow.Model, masker: Masker, x: Tensor, target: int, count: int, steps: int = 16
 ) -> list[int]:
     """NeuronMCT: the neurons with the largest mean integrated gradients to the target's logit."""
-    keys = [model.node(masker.layer.name), *masker.segment.held]
+    (layer,) = masker.layers
+    keys = [model.node(layer.name), *masker.segment.held]
     with torch.no_grad():
         top, *held = model.outputs(keys)(x)
     total = torch.zeros_like(top)
@@ -173,11 +205,11 @@ def important(
         point = (top * (step + 0.5) / steps).requires_grad_()
         logits = masker.segment.run(point, held)
         total += torch.autograd.grad(logits[:, target].sum(), point)[0]
-    scores = masker.layer.total(top * total / steps).mean(0).abs()
+    scores = layer.total(top * total / steps).mean(0).abs()
     return sorted(scores.topk(count).indices.tolist())
 
 
-def refit(network: nn.Module, this: Task | RealTask) -> Any:
+def refit(network: nn.Module, this: Planted) -> Any:
     """The last layer fitted anew on training pictures of which half of each class carry the mark."""
     from sklearn.linear_model import LogisticRegression
 
@@ -193,16 +225,25 @@ def refit(network: nn.Module, this: Task | RealTask) -> Any:
 
 
 def back(of: dict[str, Any], marks: str, cure: str) -> float | None:
-    """Share of the accuracy lost that a cure brings back; None where hardly any was lost."""
-    lost = of["usual"]["before"] - of[marks]["before"]
-    value = of[marks][cure]
+    """Share of the accuracy lost that a cure brings back; None where hardly any was lost.
+
+    Taking the mark *off* the pictures is a cure too: no mask can be expected to do more.
+    """
+    off = of[marks.replace("swapped", "none")]["before"]
+    lost, value = _lost(of, marks), off if cure == "off" else of[marks][cure]
     return None if lost < LEAST_LOST or value is None else (value - of[marks]["before"]) / lost
 
 
-def write_page(rows: Sequence[dict[str, Any]], real: Sequence[dict[str, Any]]) -> None:
+def _lost(of: dict[str, Any], marks: str) -> float:
+    """Accuracy on pictures as usual, of the same classes, less that with these marks."""
+    usual = marks.replace("swapped", "usual").replace("none", "usual")
+    return float(of[usual]["before"] - of[marks]["before"])
+
+
+def write_page(rows: Mapping[str, Sequence[dict[str, Any]]]) -> None:
     """The tables of ``docs/shortcuts.md``, between its marks."""
     text = PAGE.read_text(encoding="utf-8")
-    for name, part in (("drawn", rows), ("real", real)):
+    for name, part in rows.items():
         start, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"
         before, _, rest = text.partition(start)
         text = before + start + "\n".join(_tables(part)) + "\n" + end + rest.partition(end)[2]
@@ -210,44 +251,94 @@ def write_page(rows: Sequence[dict[str, Any]], real: Sequence[dict[str, Any]]) -
 
 
 def _tables(rows: Sequence[dict[str, Any]]) -> list[str]:
-    if not rows:
+    learnt = [row for row in rows if _lost(row, "swapped") >= LEAST_LOST]
+    if not learnt:
         return ["Not measured."]
-    first = sum(row["first_holds"] for row in rows)
-    chance = np.mean([row["holding"] / row["groups"] for row in rows])
-    lines = [
-        f"{len(rows)} networks. A group that holds the shortcut comes first in {first} of {len(rows)} "
-        f"({first / len(rows):.0%}); by chance it would in {chance:.0%}.",
+    seeds = sorted(row["seed"] for row in rows)
+    return [
+        f"{len(rows)} networks, seeds {seeds[0]} to {seeds[-1]}; {len(learnt)} learnt the shortcut "
+        f"(lost at least {LEAST_LOST:.0%}). Of these:",
         "",
+        *_first_places(learnt),
+        "",
+        *_brought_back(rows, "swapped", "mark swapped", ("kind", "strength")),
+        "",
+        *_brought_back(rows, "swapped, others", "… on pictures of other classes", ("strength",)),
+        "",
+        *_brought_back(rows, "none", "no mark", ("strength",)),
+        "",
+        *_remarks(learnt),
     ]
-    for marks, title in (("swapped", "mark swapped"), ("none", "no mark")):
-        lines += [
-            f"| {title} | networks | lost | group ranked first | random neurons "
-            "| top NeuronMCT | last layer anew |",
-            "| --- | --- | --- | --- | --- | --- | --- |",
+
+
+def _first_places(rows: Sequence[dict[str, Any]]) -> list[str]:
+    lines = [
+        "| | networks | a group that holds it comes first | by chance | none holds it |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for label, part in _parts(rows, ("kind", "strength")):
+        first = sum(row["first_holds"] for row in part)
+        chance = np.mean([row["holding"] / row["groups"] for row in part])
+        none = sum(not row["holding"] for row in part)
+        lines.append(
+            f"| {label} | {len(part)} | {first} ({first / len(part):.0%}) | {chance:.0%} | {none} |"
+        )
+    return lines
+
+
+def _brought_back(
+    rows: Sequence[dict[str, Any]], marks: str, title: str, keys: Sequence[str]
+) -> list[str]:
+    lines = [
+        f"| {title} | networks | lost | group ranked first | random neurons "
+        "| top NeuronMCT | mark taken off | last layer anew |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for label, part in _parts(rows, keys):
+        cells = [
+            _quartiles([v for row in part if (v := back(row, marks, cure)) is not None])
+            for cure in ("group", "random", "mct", "off", "refit")
         ]
-        parts = [("all", rows)]
-        for key in ("kind", "strength"):
-            parts += [
-                (str(value), [row for row in rows if row[key] == value])
-                for value in sorted({row[key] for row in rows})
-            ]
-        for label, part in parts:
-            lost = [row["usual"]["before"] - row[marks]["before"] for row in part]
-            cells = [
-                _quartiles([v for row in part if (v := back(row, marks, cure)) is not None])
-                for cure in ("group", "random", "mct", "refit")
-            ]
-            counted = sum(value >= LEAST_LOST for value in lost)
-            lines.append(
-                f"| {label} | {counted} of {len(part)} | {np.median(lost):.0%} | {' | '.join(cells)} |"
-            )
-        lines.append("")
-    return lines[:-1]
+        lost = [_lost(row, marks) for row in part]
+        counted = sum(value >= LEAST_LOST for value in lost)
+        lines.append(
+            f"| {label} | {counted} of {len(part)} | {np.median(lost):.0%} | {' | '.join(cells)} |"
+        )
+    return lines
+
+
+def _remarks(rows: Sequence[dict[str, Any]]) -> list[str]:
+    before, after = (np.median([r["swapped"][cure] for r in rows]) for cure in ("before", "group"))
+    kept = [row["usual"]["group"] - row["usual"]["before"] for row in rows]
+    neurons = np.median([row["neurons"] for row in rows])
+    by_mean = sum(row["by"] == "mean" for row in rows)
+    return [
+        f"With the mark swapped, accuracy is {before:.2f} in the median; with the group ranked first "
+        f"masked, {after:.2f}. Masking it changes the accuracy on pictures as usual by "
+        f"{np.median(kept):+.1%} in the median ({min(kept):+.1%} at worst). It has {neurons:.0f} "
+        f"neurons in the median, and was masked by its mean in {by_mean} of {len(rows)} networks, "
+        "by zero in the others.",
+    ]
+
+
+def _parts(
+    rows: Sequence[dict[str, Any]], keys: Sequence[str]
+) -> list[tuple[str, list[dict[str, Any]]]]:
+    """All rows, and those of each kind or strength where there are several."""
+    return [
+        ("all", list(rows)),
+        *(
+            (str(value), [row for row in rows if row[key] == value])
+            for key in keys
+            for value in sorted({row[key] for row in rows})
+            if len({row[key] for row in rows}) > 1
+        ),
+    ]
 
 
 def _quartiles(values: Sequence[float]) -> str:
-    if not values:
-        return "-"
+    if len(values) < 2:
+        return f"{values[0]:.0%}" if values else "-"
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
     return f"{middle:.0%} ({low:.0%} … {high:.0%})"
 
@@ -259,21 +350,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--seeds", default="100-123", help="FIRST-LAST")
-    parser.add_argument("--real", action="store_true", help="overlays on real photographs")
+    parser.add_argument("--seeds", default="500-523", help="FIRST-LAST")
+    parser.add_argument(
+        "--on",
+        default="drawn",
+        choices=sorted(SETS),
+        help="small networks on drawn pictures, the demo network, or real photographs",
+    )
     parser.add_argument("--cache", type=Path, default=Path("runs/shortcuts"))
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     first, last = map(int, options.seeds.split("-"))
-    kinds: Sequence[str] = OVERLAYS if options.real else KINDS
-    drawn = None if options.real else pool(options.cache)
+    kinds, strengths, make = SETS[options.on]
+    if options.on == "drawn":
+        make = partial(make, planted.pool(options.cache))
     for seed in range(first, last + 1):
-        kind, strength = kinds[seed % len(kinds)], STRENGTHS[seed // len(kinds) % 3]
+        kind, strength = kinds[seed % len(kinds)], strengths[seed // len(kinds) % len(strengths)]
         file = options.cache / f"{kind}-{strength}-{seed}.json"
         if file.exists():
             continue
-        this = task(drawn, kind, strength, seed) if drawn else real_task(kind, strength, seed)
-        found = row(this)
+        found = row(make(kind, strength, seed))
         write_atomically(file, json.dumps(found, indent=1).encode())
         cures = {c: back(found, "swapped", c) for c in ("group", "random", "mct", "refit")}
         _say(
@@ -284,8 +380,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     rows = [json.loads(file.read_text()) for file in sorted(options.cache.glob("*-*-*.json"))]
     write_page(
-        [row for row in rows if row["kind"] in KINDS],
-        [row for row in rows if row["kind"] in OVERLAYS],
+        {name: [r for r in rows if r["kind"] in kinds] for name, (kinds, *_) in SETS.items()}
     )
     return 0
 

@@ -38,11 +38,13 @@ from torch import Tensor, nn
 from benchmarks.zoo_models import FAMILIES, build
 from neurflow import Model
 from neurflow.attribution import integrated_gradients
+from neurflow.attribution.integrated_gradients import secants
 from neurflow.model import Segment
 from neurflow.model.hooked import HookedNetwork
 
 PAGE = Path(__file__).parents[1] / "docs" / "zoo.md"
-TOLERANCE, COMPLETENESS = 1e-4, 0.01
+TOLERANCE, COMPLETENESS, COMPLETE = 1e-4, 0.01, 1e-3
+"""of differences; of points; of cells by secants, where all slopes are exact"""
 
 
 def relative(found: Tensor, expected: Tensor) -> float:
@@ -111,8 +113,21 @@ def attribution(model: Model, names: tuple[str, ...], images: Tensor) -> dict[st
             steps *= 2
             found = integrated_gradients(segment, neuron, x, held, steps=steps)
             error = float(found.gap.sum() / found.change.abs().sum())
-        row[kind] = {"steps": steps, "error": error, "captum": captum(segment, neuron, x, held)}
+        row[kind] = {
+            "steps": steps,
+            "error": error,
+            "captum": captum(segment, neuron, x, held),
+            "cells": cells(segment, neuron, x, held),
+        }
     return row
+
+
+def cells(segment: Segment, neuron: int, x: Tensor, held: list[Tensor]) -> float | None:
+    """Completeness error of four cells by secants; None where the segment has no slopes."""
+    if segment.specialised(neuron).secants is None:
+        return None
+    found = integrated_gradients(segment, neuron, x, held, steps=4, rule=secants)
+    return float(found.gap.sum() / found.change.abs().sum())
 
 
 def captum(segment: Segment, neuron: int, x: Tensor, held: list[Tensor]) -> float:
@@ -139,6 +154,7 @@ def passes(row: dict[str, Any]) -> bool:
         and row["segment"] < TOLERANCE
         and row["logit"]["error"] < COMPLETENESS
         and max(row["logit"]["captum"], row["block"]["captum"]) < TOLERANCE
+        and max(row[kind].get("cells") or 0.0 for kind in ("logit", "block")) < COMPLETE
     )
 
 

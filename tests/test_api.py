@@ -54,7 +54,7 @@ def test_the_readme_runs_as_printed(trained, tmp_path, monkeypatch):
     assert sum(map(abs, weights.values())) == pytest.approx(1)
     assert names["group"].id == "inception5a/3"
     report = names["report"]
-    assert report.what_if.change.neurons == names["group"].neurons
+    assert report.what_if.change.neurons == {"inception5a": names["group"].neurons}
     assert report.pictures[0].top[0].index == BEE
     assert report.what_if.effects[0].target_before != report.what_if.effects[0].target_after
     graph = circuit.to_networkx()

@@ -1,7 +1,7 @@
 """Feature maps: the same values wherever they are kept, and crops run no more often than promised."""
 
 import itertools
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -111,6 +111,25 @@ def test_a_crop_is_run_once_more_where_only_some_are_kept(tmp_path, monkeypatch,
     for number in range(len(segments)):
         list(features.blocks(number, needed))
     assert counted[0] - before == len(needed)
+
+
+def test_a_pass_in_bfloat16_leaves_the_maps_exact(tmp_path, monkeypatch):
+    model = small_model()
+    crops, names, _, features, batch = prepare(model, tmp_path, 2**30, monkeypatch, 0)
+    run = partial(collect, model, crops, names, batch=batch, progress=Silent())
+    exact = run(Workspace(tmp_path / "exact"))
+    rough = run(Workspace(tmp_path / "rough"), features=features, precision="bfloat16")
+    for name in names:
+        scale = np.abs(exact[name]).max()
+        off = np.abs(exact[name] - rough[name]).max()
+        assert 0 < off < 0.05 * scale
+    needed = np.arange(len(crops))
+    for _ in features.blocks(0, needed):
+        found = features.take(0, needed[:3])
+    with torch.no_grad():
+        expected = model.outputs(list(found))(crops_in_order(model, crops, needed[:3]))
+    for value, wanted in zip(found.values(), expected, strict=True):
+        torch.testing.assert_close(value, wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_files_are_gone_when_the_maps_are(tmp_path, monkeypatch):

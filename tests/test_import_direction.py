@@ -38,6 +38,7 @@ SHARED = frozenset(
         "circuit",
         "evidence",
         "integrity",
+        "intervals",
         "label_file",
         "memory",
         "progress",

@@ -83,9 +83,11 @@ def test_masking_through_the_cut_equals_a_hook(model, folder):
     pixels = torch.stack([images.read(0), images.read(1)])
     neurons = [0, 5, 17]
     for name in ("layer2.1", "layer4.0"):
-        masker = Masker(model, name)
-        before, (after,), _ = masker.run(pixels, [mask_of(masker.layer, neurons)])
-        expected = masked_logits(model, name, pixels, 1, lambda n, part: part * (n not in neurons))
+        masker = Masker(model, [name])
+        before, (after,), _ = masker.run(pixels, [mask_of(masker.layers, {name: neurons})])
+        expected = masked_logits(
+            model, pixels, {name: (1, lambda n, part: part * (n not in neurons))}
+        )
         assert after == pytest.approx(expected.numpy(), rel=1e-3, abs=1e-4)
         with torch.no_grad():
             assert before == pytest.approx(model.module(pixels).numpy(), rel=1e-3, abs=1e-4)

@@ -8,16 +8,22 @@ from neurflow.attribution.integrated_gradients import integrated_gradients, seca
 from neurflow.model.graph import export_network
 from neurflow.model.layers import Layer
 from neurflow.model.segment import GraphSegment
-from neurflow.model.slopes import open_share, secant_slope
+from neurflow.model.slopes import gate_slope, secant_slope
 
 ENDS = [(-1.0, 3.0), (3.0, -1.0), (1.0, 2.0), (-2.0, -1.0), (2.0, 2.0), (-2.0, -2.0), (0.0, 0.0)]
 
 
-@pytest.mark.parametrize(("low", "high"), ENDS)
-def test_the_open_share_of_a_relu(low, high):
+def relu6(z):
+    return torch.clamp(z, 0, 6)
+
+
+@pytest.mark.parametrize(("function", "top"), [(torch.relu, float("inf")), (relu6, 6.0)])
+@pytest.mark.parametrize(("low", "high"), [*ENDS, (-3.0, 9.0), (4.0, 8.0), (7.0, 8.0)])
+def test_the_slope_of_a_gate_is_the_share_of_the_way_that_is_open(function, top, low, high):
     way = torch.linspace(low, high, 100_001)
-    found = float(open_share(torch.tensor([low]), torch.tensor([high])))
-    assert found == pytest.approx(float((way > 0).float().mean()), abs=2e-5)
+    found = float(gate_slope(function, torch.tensor([low]), torch.tensor([high])))
+    share = float(((way > 0) & (way < top)).float().mean())
+    assert found == pytest.approx(share if low != high else 0.0, abs=2e-5)
 
 
 @pytest.mark.parametrize("function", [torch.sigmoid, torch.nn.functional.gelu, torch.tanh])

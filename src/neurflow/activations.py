@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -191,12 +192,14 @@ def collect(
     workspace: Workspace,
     *,
     features: FeatureMaps | None = None,
+    precision: Literal["float32", "bfloat16"] = "float32",
     batch: Batch,
     progress: Progress,
 ) -> Activations:
     """The streaming pass over all crops; goes on behind what ``workspace`` already holds.
 
-    ``features`` are given what they keep of every crop, if they have room for all.
+    ``features`` are given what they keep of every crop, if they have room for all and the pass has the
+    precision that attribution needs.
     """
     studied = [model.layer(name) for name in layers]
     files = {
@@ -206,13 +209,18 @@ def collect(
     done = int(workspace.read("collected", 0))
     progress.start("activations", len(crops.chosen))
     progress.advance(done)
-    kept = features if features is not None and features.keeps_all else None
+    half = precision == "bfloat16"
+    kept = features if features is not None and features.keeps_all and not half else None
     forward = model.outputs([*map(model.node, layers), *(kept.keys if kept else ())])
     arrays = {name: np.load(file, mmap_mode="r+") for name, file in files.items()}
 
     def run(numbers: np.ndarray) -> tuple[Tensor, ...]:
-        with torch.inference_mode():
-            return forward(model.feed(crops.pixels(numbers)))
+        pixels = model.feed(crops.pixels(numbers))
+        with (
+            torch.inference_mode(),
+            torch.autocast(pixels.device.type, torch.bfloat16, enabled=half),
+        ):
+            return forward(pixels)
 
     for image in range(done, len(crops.chosen)):
         for part, outputs in batch.map(run, crops.of_image(image)):

@@ -33,6 +33,10 @@ class Config(BaseModel):
     granularities: tuple[Fraction, ...] = Field(
         (1.0, 0.5, 0.25), min_length=1, description="crop sizes, as shares of the image side"
     )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="of the pass that finds the top crops; attribution is exact either way",
+    )
     crops_per_image: Positive | None = Field(
         None, description="at most so many crops of one image in a top-k; None sets no limit"
     )

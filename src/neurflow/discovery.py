@@ -88,9 +88,8 @@ def discover(
         features = FeatureMaps(
             model, crops, segments, folder=work.folder, room=budget.features, batch=batch
         )
-        activations = collect(
-            model, crops, names, work, features=features, batch=batch, progress=progress
-        )
+        passing = partial(collect, precision=config.precision, batch=batch, progress=progress)
+        activations = passing(model, crops, names, work, features=features)
         concepts, cores, targets, minus = {}, {}, {goal.neuron}, goal.minus
         for place, segment in enumerate(segments):
             lower, upper = segment.lower.name, segment.upper.name

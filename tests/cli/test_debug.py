@@ -55,9 +55,11 @@ def test_a_picture_is_explained_and_a_group_masked(
     with Image.open(plot) as drawn:
         assert np.asarray(drawn.convert("L")).std() > 10
 
-    code, out, _ = neurflow("debug", run, picture, "--mask", "block3/0", "--random", 3, "--json")
+    masks = ("--mask", "block3/0", "--mask", "block2/0")
+    code, out, _ = neurflow("debug", run, picture, *masks, "--random", 3, "--json")
     found = json.loads(out)
-    assert found["what_if"]["change"]["groups"] == ["block3/0"]
+    assert found["what_if"]["change"]["groups"] == ["block3/0", "block2/0"]
+    assert list(found["what_if"]["change"]["neurons"]) == ["block2", "block3"]
     assert found["pictures"][0]["name"] == "1.png"
     assert len(found["pictures"][0]["groups"]) > 3
 
@@ -77,9 +79,13 @@ def test_a_folder_with_mistakes_and_an_audit(
     page = tmp_path / "audit.html"
     code, out, err = neurflow("audit", run, labelled, "--json", "-o", page)
     assert code == 0, err
+    assert "Skipped bee/broken.png: not a picture, or damaged." in err
     found = json.loads(out)
     assert found["pictures"] == 8
     assert found["skipped"][0]["name"] == "bee/broken.png"
+    first = found["groups"][0]
+    said = neurflow("audit", run, labelled).out
+    assert f"neurflow debug {run} {labelled} --mask {first['id']} --by {first['by']}" in said
     evidence = [group["evidence"] for group in found["groups"]]
     assert evidence == sorted(evidence, reverse=True)
     assert page.is_file()
@@ -89,7 +95,7 @@ def test_a_folder_with_mistakes_and_an_audit(
     ("arguments", "code", "words"),
     [
         (("--mask", "block3/9"), 2, "no group 'block3/9'. Near names: block3/"),
-        (("--mask", "block2/0", "--mask", "block3/0"), 2, "Groups of one layer"),
+        (("--mask", "block2/0", "--mask", "head/0"), 2, "head/0 is the target itself"),
         (("--mask", "block2/0", "--by", "half"), 2, "--by 'half' is neither zero nor mean"),
         (("--errors",), 2, "or the label of all: --label CLASS"),
         (("--model", "torchvision:resnet18", "--weights", "random"), 2, "found in another model"),

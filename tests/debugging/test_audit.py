@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from neurflow import Config, Model, audit, debug, discover, load_images
-from neurflow.debugging.audit import likeness, weigh
+from neurflow.debugging.audit import weigh
 from neurflow.debugging.result import Interval, Signals
+from neurflow.debugging.signals import Answers, apart, fixed, mends
 from neurflow.errors import ImagesError, ModelError, RequestError
 from tests.debugging.conftest import labelled
 
@@ -119,7 +120,7 @@ def test_without_false_positives_the_audit_says_so(planted):
 def test_likeness_is_the_mean_correlation_of_all_pairs():
     maps = np.random.default_rng(0).random((6, 9))
     slow = [np.corrcoef(maps[i], maps[j])[0, 1] for i in range(6) for j in range(i)]
-    found = likeness(maps)
+    found = fixed(maps)
     assert found.value == pytest.approx(np.mean(slow))
     # the jackknife once more: leave each picture out
     left = [
@@ -134,8 +135,8 @@ def test_likeness_is_the_mean_correlation_of_all_pairs():
         for o in range(6)
     ]
     error = np.sqrt(5 / 6 * ((left - np.mean(left)) ** 2).sum())
-    assert found.high - found.value == pytest.approx(1.96 * error)
-    assert likeness(np.ones((5, 4))) is None
+    assert found.high - found.value == pytest.approx(1.96 * error, rel=1e-3)
+    assert fixed(np.ones((5, 4))) is None
 
 
 def test_evidence_by_hand():
@@ -143,9 +144,36 @@ def test_evidence_by_hand():
         return Interval(value=x, low=x, high=x)
 
     signals = Signals(
-        raises=value(0.1), fixes=value(0.9), cost=value(0.05), fixed=value(0.4), apart=None
+        raises=value(0.1),
+        mends=value(0.6),
+        fixes=value(0.9),
+        cost=value(0.05),
+        fixed=value(0.4),
+        apart=None,
     )
-    assert weigh(signals) == pytest.approx(0.1 + 0.9 - 0.2 + 0.1)
+    assert weigh(signals) == pytest.approx(0.1 + 0.6 + 0.04)
+
+
+def test_what_masking_mends_by_hand():
+    # ten pictures, three of class 0, two more taken for it: one of these mended, one right one spoilt
+    labels = np.array([0, 0, 0, 1, 1, 1, 1, 1, 1, 1])
+    said = np.array([0, 0, 1, 0, 0, 1, 1, 1, 1, 1])
+    after = said.copy()
+    after[[3, 9]] = [1, 0]
+    before, masked = (Answers(np.eye(2)[each], labels, target=0) for each in (said, after))
+    assert mends(before, masked).value == 0
+    after[9] = 1
+    found = mends(before, before.with_logits(np.eye(2)[after]))
+    assert found.value == pytest.approx(1 / 5)
+    spread = np.std([1] + [0] * 9, ddof=1) / np.sqrt(10) * 10 / 5
+    assert found.high - found.value == pytest.approx(1.96 * spread, rel=1e-3)
+
+
+def test_apart_is_from_the_same_place_to_the_opposite():
+    maps = np.random.default_rng(0).random((4, 9))
+    assert apart(maps, 2 * maps + 1).value == pytest.approx(0)
+    assert apart(maps, -maps).value == pytest.approx(1)
+    assert apart(maps, np.ones((4, 9))) is None
 
 
 def test_what_cannot_be_audited_is_refused(planted, circuit):

@@ -1,11 +1,13 @@
 """Masking through the cut is masking with a hook on the full network, and touches nothing."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
 
-from neurflow import Model, debug, load_images
-from neurflow.debugging.masking import Masker, mask_of, matched_neurons
+from neurflow import Model, audit, debug, load_images
+from neurflow.debugging.masking import Mask, Masker, mask_of, matched_neurons, matched_sets
 from neurflow.errors import ImagesError, LayerError, ModelError, RequestError
 from neurflow.model.hooked import HookedNetwork
 from tests.debugging.conftest import labelled, pictures
@@ -13,10 +15,25 @@ from tests.networks import Awkward, SmallNet, settle, tiny_vit
 from tests.reference.debugging import masked_logits
 
 NETWORKS = {
-    "small": (SmallNet, 32, "block2"),
-    "skip over the layer": (Awkward, 8, "second"),
-    "tokens": (tiny_vit, 32, "encoder.layers.encoder_layer_0"),
+    "one layer": (SmallNet, 32, ["block2"]),
+    "skip over the layer": (Awkward, 8, ["second"]),
+    "tokens": (tiny_vit, 32, ["encoder.layers.encoder_layer_0"]),
+    "several layers": (SmallNet, 32, ["block3", "block1"]),
+    "a skip between layers": (Awkward, 8, ["second", "first"]),
+    "tokens twice": (tiny_vit, 32, [f"encoder.layers.encoder_layer_{i}" for i in (0, 1)]),
 }
+
+
+@cache
+def cut_model(network, hooked):
+    """A network of ``NETWORKS``, exported once for all tests, or cut by hooks."""
+    make, side, _ = NETWORKS[network]
+    torch.manual_seed(1)
+    model = Model(settle(make()), transform=lambda _: torch.zeros(3, side, side))
+    if hooked:
+        example = torch.randn(2, 3, side, side)
+        model.__dict__["network"] = HookedNetwork(model.module, example, "asked for")
+    return model
 
 
 @pytest.mark.parametrize("hooked", [False, True])
@@ -25,26 +42,27 @@ NETWORKS = {
     ("by", "keep"), [("zero", False), ("mean", False), (0.5, False), ("zero", True)]
 )
 def test_the_cut_equals_a_hook(network, by, keep, hooked):
-    make, side, name = NETWORKS[network]
-    torch.manual_seed(1)
-    model = Model(settle(make()), transform=lambda _: torch.zeros(3, side, side))
-    images = torch.randn(3, 3, side, side)
-    if hooked:
-        model.__dict__["network"] = HookedNetwork(model.module, images[:2], "asked for")
-    masker = Masker(model, name)
-    layer, means = masker.layer, tuple(np.linspace(-1, 1, masker.layer.neurons))
-    neurons = [0, 2]
-    mask = mask_of(layer, neurons, by, keep=keep, means=means)
+    _, side, names = NETWORKS[network]
+    model = cut_model(network, hooked)
+    images = torch.randn(3, 3, side, side, generator=torch.Generator().manual_seed(1))
+    masker = Masker(model, names)
+    neurons = {name: [place, 2] for place, name in enumerate(names)}
+    means = {layer.name: tuple(np.linspace(-1, 1, layer.neurons)) for layer in masker.layers}
+    mask = mask_of(masker.layers, neurons, by, keep=keep, means=means)
 
-    def change(neuron, part):
-        if (neuron in neurons) == keep:
-            return part
-        return {"zero": part * 0, "mean": torch.full_like(part, means[neuron])}.get(by, part * 0.5)
+    def change_in(layer):
+        def change(neuron, part):
+            if (neuron in neurons[layer.name]) == keep:
+                return part
+            to_mean = torch.full_like(part, means[layer.name][neuron])
+            return {"zero": part * 0, "mean": to_mean}.get(by, part * 0.5)
+
+        return layer.axis, change
 
     with torch.no_grad():
         untouched = model.module(images)
     before, (after,), _ = masker.run(images, [mask])
-    expected = masked_logits(model, name, images, layer.axis, change)
+    expected = masked_logits(model, images, {x.name: change_in(x) for x in masker.layers})
     assert before == pytest.approx(untouched.numpy(), rel=1e-4, abs=1e-5)
     assert after == pytest.approx(expected.numpy(), rel=1e-4, abs=1e-5)
     assert not np.allclose(before, after)
@@ -55,9 +73,11 @@ def test_the_network_is_untouched_to_the_bit(model, circuit, studied, common):
         before = model.module(studied)
     digest = model.info.digest
     hooks = sum(len(part._forward_hooks) for part in model.module.modules())
-    group = circuit.layer("block2").groups[0].id
+    low, high = (circuit.layer(name).groups[0].id for name in ("block1", "block3"))
     data = load_images(labelled(model, studied), model)
-    debug(circuit, model, data, mask=[group], errors=True)
+    debug(circuit, model, data, mask=[low], errors=True, draws=2)
+    debug(circuit, model, data, keep=[low, high], by="mean", draws=2)
+    audit(circuit, model, data)
     with torch.no_grad():
         after = model.module(studied)
     assert torch.equal(before, after)
@@ -78,6 +98,30 @@ def test_random_neurons_are_others_as_many_and_matched():
     assert matched_neurons(phi[:5], [0, 1, 2], 5, seed=0) == []
 
 
+def test_random_neurons_are_drawn_in_every_layer():
+    phi = {"low": np.arange(20.0), "high": np.arange(30.0)}
+    sets = matched_sets(phi, {"low": [3], "high": [4, 20]}, 6, seed=0)
+    assert [(len(drawn["low"]), len(drawn["high"])) for drawn in sets] == [(1, 2)] * 6
+    assert all(drawn["low"] != [3] and not {4, 20} & set(drawn["high"]) for drawn in sets)
+    assert matched_sets({**phi, "low": phi["low"][:1]}, {"low": [0], "high": [4]}, 6, seed=0) == []
+
+
+def test_groups_of_several_layers_go_together(model, circuit):
+    image = pictures(1, seed=5)[0]
+    groups = [circuit.layer(name).groups[0] for name in ("block3", "block1")]
+    found = debug(circuit, model, image, mask=[g.id for g in groups], draws=3).what_if
+    changes = {
+        g.id.rpartition("/")[0]: (1, lambda n, part, g=g: part * (n not in g.neurons))
+        for g in groups
+    }
+    masked = masked_logits(model, image[None], changes)[0]
+    assert found.effects[0].target_after == pytest.approx(
+        float(masked[circuit.target.neuron]), rel=1e-4
+    )
+    assert list(found.change.neurons) == ["block1", "block3"]
+    assert found.draws == 3
+
+
 def test_what_if_says_what_the_hook_says(model, circuit):
     image = pictures(1, seed=5)[0]
     group = circuit.layer("block2").groups[0]
@@ -85,7 +129,7 @@ def test_what_if_says_what_the_hook_says(model, circuit):
     (effect,) = found.effects
     target = circuit.target.neuron
     masked = masked_logits(
-        model, "block2", image[None], 1, lambda n, part: part * (n not in group.neurons)
+        model, image[None], {"block2": (1, lambda n, part: part * (n not in group.neurons))}
     )[0]
     assert effect.target_after == pytest.approx(float(masked[target]), rel=1e-4)
     assert effect.after[0].index == int(masked.argmax())
@@ -103,7 +147,7 @@ def test_a_set_is_counted(model, circuit, studied):
     found = debug(circuit, model, data, keep=[group.id], draws=4).what_if
     images, labels = torch.stack([x for x, _ in data]), torch.tensor([y for _, y in data])
     masked = masked_logits(
-        model, "block3", images, 1, lambda n, part: part * (n in group.neurons)
+        model, images, {"block3": (1, lambda n, part: part * (n in group.neurons))}
     ).argmax(1)
     with torch.no_grad():
         before = model.module(images).argmax(1)
@@ -116,10 +160,9 @@ def test_a_set_is_counted(model, circuit, studied):
 
 def test_wrong_requests_say_what_is_wrong(model, circuit):
     image = pictures(1)[0]
-    below, above = (circuit.layer(name).groups[0].id for name in ("block2", "block3"))
+    below = circuit.layer("block2").groups[0].id
     cases = [
         ({"mask": ["block2/99"]}, RequestError, "no group 'block2/99'"),
-        ({"mask": [below, above]}, RequestError, "one layer"),
         ({"mask": ["head/0"]}, RequestError, "is the target itself"),
         ({"mask": [below], "keep": [below]}, RequestError, "not both"),
         ({"mask": [below], "by": "half"}, RequestError, "zero, mean or a factor"),
@@ -129,7 +172,16 @@ def test_wrong_requests_say_what_is_wrong(model, circuit):
         with pytest.raises(error, match=words):
             debug(circuit, model, image, **options)
     with pytest.raises(LayerError):
-        Masker(model, "head")
+        Masker(model, ["head"])
+    with pytest.raises(LayerError, match="Only block2 can be masked here, not 'block3'"):
+        Masker(model, ["block2"]).run(image[None], [Mask({"block3": [0]})])
+    images = pictures(2)
+    for network in (model.network, HookedNetwork(model.module, images, "asked for")):
+        segment = network.segment("block2", "head")
+        x, *held = network.observe([network.key("block2"), *segment.held])(images)
+        for outside in ("block1", "block2"):
+            with pytest.raises(LayerError, match="does not lie between"):
+                segment.run(x, held, {outside: torch.relu})
 
 
 def test_another_model_is_refused(circuit):

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from neurflow import debug
+from neurflow import audit, debug
 from neurflow.circuit import GroupEdge
 from neurflow.debugging.chain import chain, reach
-from neurflow.debugging.mistakes import wilson
-from neurflow.debugging.reading import heat, spatial_map, threshold, true_class, unlike
+from neurflow.debugging.intervals import share
+from neurflow.debugging.pictures import true_class
+from neurflow.debugging.reading import heat, spatial_map, threshold, unlike
 from neurflow.errors import ResultError
 from neurflow.model import Layer
 from neurflow.scores import group_scores
@@ -122,10 +123,10 @@ def test_unlike_is_in_robust_standard_deviations():
 
 
 def test_wilson_by_hand():
-    share = wilson(0, 4)
-    assert (share.value, share.low) == (0, 0)
-    assert share.high == pytest.approx(0.4899, abs=1e-3)
-    half = wilson(5, 10)
+    none = share(0, 4)
+    assert (none.value, none.low) == (0, 0)
+    assert none.high == pytest.approx(0.4899, abs=1e-3)
+    half = share(5, 10)
     assert (half.low, half.high) == pytest.approx((0.2366, 0.7634), abs=1e-3)
 
 
@@ -145,3 +146,5 @@ def test_an_earlier_result_is_refused(model, circuit):
     old = circuit.model_copy(update={"layers": tuple(map(without, circuit.layers))})
     with pytest.raises(ResultError, match="Make it again with neurflow discover"):
         debug(old, model, pictures(1)[0])
+    with pytest.raises(ResultError, match="Make it again with neurflow discover"):
+        audit(old, model, pictures(1))

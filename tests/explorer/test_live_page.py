@@ -1,8 +1,10 @@
 """The live page in a real browser: the numbers of the command line, and nothing leaves the machine."""
 
 import base64
+import io
 import json
 import re
+from contextlib import redirect_stdout
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
@@ -76,12 +78,12 @@ def visit(chromium_browser):
     assert trouble == []
 
 
-def by_command(capsys, run, picture, *options):
-    """What ``neurflow debug --json`` tells."""
-    capsys.readouterr()
-    with pytest.raises(SystemExit):
+def by_command(run, picture, *options):
+    """What ``neurflow debug --json`` tells; its stdout, while no export in a thread swaps it."""
+    told = io.StringIO()
+    with redirect_stdout(told), pytest.raises(SystemExit):
         main(["debug", str(run), str(picture), "--json", *options])
-    return json.loads(capsys.readouterr().out)
+    return json.loads(told.getvalue())
 
 
 def drop(page, picture):
@@ -94,13 +96,11 @@ def after(page, place=0):
     return page.get_by_test_id(f"after-{place}")
 
 
-def test_a_dropped_picture_and_a_mask_tell_what_the_command_tells(
-    visit, url, run, tmp_path, capsys
-):
+def test_a_dropped_picture_and_a_mask_tell_what_the_command_tells(visit, url, run, tmp_path):
     picture = picture_file(tmp_path)
     page = visit(url)
     drop(page, picture)
-    told = by_command(capsys, run, picture)["pictures"][0]
+    told = by_command(run, picture)["pictures"][0]
     answer = page.get_by_test_id("answer-0")
     expect(answer).to_contain_text(told["top"][0]["name"])
     firing = {g["id"] for g in told["groups"] if g["fires"] and not g["id"].startswith("head")}
@@ -110,7 +110,7 @@ def test_a_dropped_picture_and_a_mask_tell_what_the_command_tells(
     group = next(id for id in sorted(firing) if id.startswith("block3"))
     page.locator(f'[data-group="{group}"]').click()
     page.keyboard.press("m")
-    masked = by_command(capsys, run, picture, "--mask", group)["what_if"]["effects"][0]
+    masked = by_command(run, picture, "--mask", group)["what_if"]["effects"][0]
     expect(after(page)).to_have_attribute("data-value", json.dumps(masked["target_after"]))
     low, high = (
         f"{'+' if end > 0 else '−'}{abs(end):.{3 if abs(end) < 0.0995 else 2}f}"
@@ -121,7 +121,7 @@ def test_a_dropped_picture_and_a_mask_tell_what_the_command_tells(
     expect(answer).to_contain_text(f"{masked['after'][0]['probability'] * 100:.1f} %")
 
     page.get_by_label("set to").select_option("mean")
-    mean = by_command(capsys, run, picture, "--mask", group, "--by", "mean", "--random", "0")
+    mean = by_command(run, picture, "--mask", group, "--by", "mean", "--random", "0")
     value = mean["what_if"]["effects"][0]["target_after"]
     expect(after(page)).to_have_attribute("data-value", json.dumps(value))
     page.get_by_role("button", name="undo all").click()

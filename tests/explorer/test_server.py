@@ -54,7 +54,7 @@ def test_the_circuit_comes_with_the_labels_that_are_stored_now(client, run):
 
 def test_a_picture_and_a_mask_are_those_of_debug(client, run, tmp_path):
     circuit = neurflow.load_circuit(run)
-    groups = [group.id for group in circuit.layers[1].groups[:2]]
+    groups = [layer.groups[0].id for layer in circuit.layers[:2]]  # of two layers at once
     told = neurflow.debug(circuit, model_of(circuit), picture_file(tmp_path), mask=groups)
     shown = uploaded(client)
     report = shown["shown"]["report"]
@@ -204,3 +204,30 @@ def test_what_is_no_picture_is_refused(client):
         answer = client.post("/api/pictures", content=data)
         assert answer.status_code == 400
         assert set(answer.json()) == {"error"}
+
+
+def test_samples_that_are_missing_leave_the_rest(run, tmp_path):
+    def samples(model):
+        return neurflow.load_images(tmp_path / "nowhere", model)
+
+    session = Session(run, model_of, samples)
+    with TestClient(create_app(session), base_url="http://localhost") as client:
+        uploaded(client)
+        status = client.get("/api/status").json()
+        assert (status["state"], "There is no folder" in status["message"]) == ("ready", True)
+
+
+def test_an_older_result_can_be_looked_at(run, tmp_path):
+    circuit = neurflow.load_circuit(run)
+    layers = tuple(
+        layer.model_copy(
+            update={"groups": tuple(g.model_copy(update={"usual": None}) for g in layer.groups)}
+        )
+        for layer in circuit.layers
+    )
+    circuit.model_copy(update={"layers": layers}).save(tmp_path / "old")
+    session = Session(tmp_path / "old", model_of)
+    with TestClient(create_app(session), base_url="http://localhost") as client:
+        answer = client.post("/api/pictures", content=file_of(noise(1)))
+        assert (answer.status_code, "earlier version" in answer.json()["error"]) == (503, True)
+        assert client.get("/api/circuit").status_code == 200

@@ -48,15 +48,25 @@ def image_score(model, circuit, group, concept_images, image, epsilon=1e-6):
     return max(scores)
 
 
-def masked_logits(model, layer, images, axis, change):
-    """Logits of the whole module with a layer's output changed by a hook; ``change`` by neuron."""
+def masked_logits(model, images, changes):
+    """Logits of the whole module with layers' outputs changed by hooks.
 
-    def hook(_, __, output):
-        parts = [change(neuron, part) for neuron, part in enumerate(output.clone().unbind(axis))]
-        return torch.stack(parts, axis)
+    ``changes``: layer → (channel axis, what is made of a neuron's part).
+    """
 
-    handle = model.module.get_submodule(layer).register_forward_hook(hook)
+    def hook_of(axis, change):
+        def hook(_, __, output):
+            parts = output.clone().unbind(axis)
+            return torch.stack([change(neuron, part) for neuron, part in enumerate(parts)], axis)
+
+        return hook
+
+    handles = [
+        model.module.get_submodule(layer).register_forward_hook(hook_of(*change))
+        for layer, change in changes.items()
+    ]
     with torch.no_grad():
         logits = model.module(images)
-    handle.remove()
+    for handle in handles:
+        handle.remove()
     return logits

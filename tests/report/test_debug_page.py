@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from neurflow import audit, debug
+from neurflow.debugging.mistakes import find_mistakes
+from neurflow.debugging.pictures import true_class
+from neurflow.debugging.result import DebugReport
 from neurflow.report.debug_page import write_audit_page, write_debug_page
 from neurflow.report.debug_payload import DebugPageData
 from neurflow.report.schema import schema
@@ -68,6 +71,29 @@ def test_a_report_can_be_read(page, model, circuit, studied, tmp_path):
     row.locator("button").click()
     assert falls[0].name in page.locator(".picture-side h2").inner_text()
     assert page.locator(".crop-effects figure").count() == len(report.what_if.crops)
+
+
+@pytest.mark.browser
+def test_what_the_missed_are_called_chooses_pictures(page, model, circuit, studied, tmp_path):
+    pictures = debug(circuit, model, nets.labelled(model, studied)).pictures
+    own = [p.name for p in pictures if true_class(p.label, model) == circuit.target.neuron][:2]
+    turned = tuple(  # two of the class are answered otherwise
+        p.model_copy(update={"top": p.top[1::-1]}) if p.name in own else p for p in pictures
+    )
+    mistakes = find_mistakes(model, circuit, turned)
+    report = DebugReport(
+        model=circuit.model, target=circuit.target, pictures=turned, mistakes=mistakes
+    )
+    page.goto(write_debug_page(circuit, report, tmp_path / "missed.html").as_uri())
+    name, count = next(iter(mistakes.missed_for.items()))
+    chip = page.locator(".chip", has_text=name)
+    chip.click()
+    assert chip.get_attribute("aria-pressed") == "true"
+    assert page.locator(".film button").count() == count
+    first = next(m.name for m in mistakes.missed if m.predicted == name)
+    assert first in page.locator(".picture-side h2").inner_text()
+    chip.click()
+    assert page.locator(".film button").count() == len(pictures)
 
 
 @pytest.mark.browser

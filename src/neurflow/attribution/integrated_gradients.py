@@ -159,7 +159,7 @@ def _mean_gradient(
     total = [torch.zeros_like(value) for value in path.end]
     room = max(1, CHUNK_ELEMENTS * batch // max(1, sum(value.numel() for value in path.end)))
     # cells share their ends, so as much of a line as there is room for is taken together
-    crops = max(1, min(batch, room // len(points) if rule is secants else batch))
+    crops = max(1, min(batch, room // len(points) if rule is secants else room))
     for first in range(0, batch, crops):
         count = min(crops, batch - first)
         part = partial(_some, batch=batch, first=first, count=count)

@@ -76,7 +76,7 @@ def _what_if(found: WhatIf, target: str, top: int) -> Iterator[RenderableType]:
     yield Text.assemble(
         "What if ",
         (", ".join(change.groups), "bold"),
-        f" were {done} ({len(change.neurons)} neurons, {how})",
+        f" were {done} ({sum(map(len, change.neurons.values()))} neurons, {how})",
     )
     if found.overall:
         o = found.overall
@@ -139,20 +139,24 @@ def audit_text(report: AuditReport, top: int) -> Iterator[RenderableType]:
         f"  {report.pictures} pictures, {report.of_class} of the class, "
         f"{report.false_positives} taken for it by mistake; a ranking, not a verdict"
     )
-    table = _table("group", "evidence", "raises", "fixes", "cost", "fixed", "apart")
+    signals = ("raises", "mends", "fixes", "cost", "fixed", "apart")
+    table = _table("group", "by", "total", *signals, gap=1)
     for g in report.groups[:top]:
         s = g.signals
         table.add_row(
             g.id,
+            g.by,
             f"{g.evidence:+.2f}",
-            *(_signal(v) for v in (s.raises, s.fixes, s.cost, s.fixed, s.apart)),
+            *(_signal(v) for v in (s.raises, s.mends, s.fixes, s.cost, s.fixed, s.apart)),
         )
     yield table
 
 
 def _signal(value: Interval | None) -> str:
-    """With half the interval's width."""
-    return "-" if value is None else f"{value.value:.2f}±{(value.high - value.low) / 2:.2f}"
+    """With half the interval's width, short enough for six in a row."""
+    if value is None:
+        return "-"
+    return f"{value.value:.2f}±{(value.high - value.low) / 2:.2f}".replace("0.", ".")
 
 
 def _interval(value: Interval | None) -> str:
@@ -163,8 +167,8 @@ def _share(value: Interval) -> str:
     return f"{value.value:.0%} ({value.low:.0%}-{value.high:.0%})"
 
 
-def _table(first: str, *columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def _table(first: str, *columns: str, gap: int = 2) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0))
     table.add_column(f"  {first}", no_wrap=True, overflow="ellipsis", min_width=14)
     for column in columns:
         table.add_column(column, justify="left", overflow="fold")

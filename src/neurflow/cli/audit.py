@@ -46,6 +46,7 @@ def audit(
         report = neurflow.audit(circuit, loaded, images, progress=ui.progress)
         for note in report.notes:
             ui.note(note)
+        first = report.groups[0]
         written = []
         if out:
             from neurflow.report.debug_page import write_audit_page
@@ -54,6 +55,9 @@ def audit(
         ui.result(
             {"files": [str(path) for path in written], **report.model_dump(mode="json")},
             *audit_text(report, top),
+            Text(
+                f"\nMask the first:  neurflow debug {run} {images} --mask {first.id} --by {first.by}"
+            ),
             *(Text(f"Written: {path}") for path in written),
         )
         if out:

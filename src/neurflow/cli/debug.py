@@ -39,7 +39,7 @@ def debug(
         list[str] | None,
         typer.Option(
             metavar="GROUP",
-            help="Change this group's neurons; several of one layer by repeating.",
+            help="Change this group's neurons; more groups, of any layers, by repeating.",
             show_default=False,
             rich_help_panel=_WHAT_IF,
         ),
@@ -48,7 +48,7 @@ def debug(
         list[str] | None,
         typer.Option(
             metavar="GROUP",
-            help="Change all neurons of the layer but this group's.",
+            help="Change all neurons of the group's layer but its own.",
             show_default=False,
             rich_help_panel=_WHAT_IF,
         ),

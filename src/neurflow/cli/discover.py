@@ -126,5 +126,6 @@ def what_next(folder: Path, seconds: float) -> Text:
     return Text(
         f"The result is in {folder} ({seconds:.0f} s).\n"
         f"In the terminal:  neurflow show {run}\n"
-        f"As a page:        neurflow report {run}"
+        f"As a page:        neurflow report {run}\n"
+        f"Live:             neurflow explore {run}"
     )

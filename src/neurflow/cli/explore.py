@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,6 +95,11 @@ def explore(
         if not no_open and not as_json and has_screen():
             webbrowser.open(server.url)
         server.serve()
+    if not session.stop():
+        # PyTorch cannot be interrupted, and aborts if Python ends around it. All that was to be kept is
+        # written when it is asked for.
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _samples(model: Model, folder: Path | None) -> Images | None:

@@ -1,48 +1,44 @@
-"""``neurflow.audit``: which groups look like shortcuts, by five signals on labelled pictures.
+"""``neurflow.audit``: which groups look like shortcuts, by signals on labelled pictures.
 
 A group that sees what the class *is* fires on pictures of the class alone, moves with the object,
-and is missed when it is masked. A shortcut is the opposite. For each group below the target's layer:
+and is missed when it is masked. A shortcut is the opposite.
 
-1. *raises*: how much probability of the class it adds on pictures of other classes (that without
-   minus that with its neurons masked);
-2. *fixes*: the share of false positives that are no longer called the class once it is masked;
-3. *cost*: the share of pictures answered rightly that are answered wrongly once it is masked;
-4. *fixed*: how alike its heat maps are from picture to picture: mean correlation over all pairs of
-   pictures that the model calls the class;
-5. *apart*: how far its heat lies from that of the layer's other groups that speak for the class:
-   ``(1 − correlation) / 2`` with their mean, weighted by what each carries to the target.
+1. Mask each group below the target's layer, on pictures of the class and of others, by zero and by its
+   mean over the concept set: which of the two takes a shortcut away and spares the rest depends on
+   what the neurons do where it is absent.
+2. Take the ``signals`` of both ways, and weigh them: ``raises + mends + (fixed + apart) / 10``. Where a
+   group looks decides between groups of like effect; what cannot be measured counts as nothing. *fixes*
+   and *cost* are what *mends* is made of, and are shown beside it.
+3. Rank the groups by the better of their two ways.
 
-Groups are ranked by ``raises + fixes − 4 cost + (fixed + apart) / 4``. Spoiling a quarter of the right
-answers outweighs turning all false positives: what breaks the class mends them too. Place alone is
-weaker evidence than effect. What cannot be measured (no false positives, no space) counts as nothing.
 A ranking, not a verdict.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
+from torch.nn.functional import adaptive_avg_pool2d
 
 from neurflow.circuit import Circuit, CircuitLayer, SkippedImage
+from neurflow.debugging import signals
 from neurflow.debugging.chain import reach
-from neurflow.debugging.explain import as_source, same_model
-from neurflow.debugging.masking import Masker, mask_of
-from neurflow.debugging.mistakes import wilson
-from neurflow.debugging.reading import spatial_map, true_class, usual_of
-from neurflow.debugging.result import AuditReport, GroupAudit, Interval, Signals
+from neurflow.debugging.explain import same_model
+from neurflow.debugging.masking import Mask, Masker, mask_of
+from neurflow.debugging.pictures import as_source, batches, true_class
+from neurflow.debugging.reading import heat_of, refuse_without_usual, spatial_map
+from neurflow.debugging.result import AuditReport, Filler, GroupAudit, Signals
 from neurflow.errors import ImagesError, RequestError
-from neurflow.images import Images, UnreadableImage, load_images
+from neurflow.images import Images, load_images
 from neurflow.model import Model
 from neurflow.progress import Progress, Silent
-from neurflow.scores import EPSILON
 
-BATCH = 32
-"""pictures run through the network at once"""
-WEIGHTS = {"raises": 1.0, "fixes": 1.0, "cost": -4.0, "fixed": 0.25, "apart": 0.25}
+CELLS = 14
+"""heat maps are compared on a grid of at most so many cells a side"""
+WEIGHTS = {"raises": 1.0, "mends": 1.0, "fixed": 0.1, "apart": 0.1}
 """how signals count in the ranking"""
 
 
@@ -63,52 +59,48 @@ def audit(
         progress: told what is being done.
 
     Raises:
-        RequestError: another model, or a target that is no class.
+        ModelError: another model.
+        ResultError: a circuit made before it was kept what is usual for its groups.
+        RequestError: a target that is no class.
         ImagesError: no labelled pictures of the class, or none of other classes.
     """
     same_model(circuit, model)
+    refuse_without_usual(circuit)
     target = circuit.target
     if target.layer != model.network.output_name:
         raise RequestError(f"An audit is of a class, and the target is {target.name!r}.")
+    source = load_images(as_source(images), model)
+    known, skipped = _known(model, source)
+    _refuse_one_sided(list(known.values()), target.neuron, target.name, skipped)
+    layers = [_LayerAudit(model, circuit, layer) for layer in circuit.layers[:-1]]
+    labels: list[int] = []
     progress = progress or Silent()
-    pictures = _pictures(model, load_images(as_source(images), model), progress)
-    own = pictures.labels == target.neuron
-    if not own.any() or own.all():
-        kind = "of other classes" if own.any() else f"labelled {target.name!r}"
-        raise ImagesError(
-            f"An audit needs pictures of the class and of others; there are none {kind}. "
-            "Name class folders after the classes."
-        )
+    progress.start("masking every group", len(known) * len(layers))
+    for positions, pixels in batches(source, known, skipped):
+        labels += [known[index] for index in positions]
+        for layer in layers:
+            layer.run(pixels)
+            progress.advance(len(positions))
+    for image in skipped[:3]:
+        progress.note(f"Skipped {image.name}: {image.reason}.")
+    if len(skipped) > 3:
+        progress.note(f"Skipped {len(skipped)} pictures in all; the result names them.")
+    _refuse_one_sided(labels, target.neuron, target.name, skipped)
+    before = signals.Answers(layers[0].logits, np.array(labels), target.neuron)
     carried = reach(circuit)
-    found: dict[str, Signals] = {}
-    said = np.array([], dtype=int)
-    progress.start("masking every group", len(circuit.layers) - 1)
-    for layer in circuit.layers[:-1]:
-        effects = _effects(model, layer, pictures.pixels)
-        said = effects.before.argmax(1)
-        for group, after, maps in zip(layer.groups, effects.after, effects.heats, strict=True):
-            found[group.id] = Signals(
-                raises=_mean(_gain(effects.before, after, target.neuron)[~own]),
-                fixes=_share(after.argmax(1) != target.neuron, ~own & (said == target.neuron)),
-                cost=_share(after.argmax(1) != pictures.labels, said == pictures.labels),
-                fixed=likeness(maps[said == target.neuron]),
-                apart=_apart(layer, group.id, effects.heats, carried, said == target.neuron),
-            )
-        progress.advance()
-    evidence = {id: weigh(signals) for id, signals in found.items()}
-    ordered = sorted(found, key=lambda id: -evidence[id])
-    false = int((~own & (said == target.neuron)).sum())
+    found = [each for layer in layers for each in layer.audited(before, carried)]
+    found.sort(key=lambda each: -each.evidence)
+    false = int(before.false_positives.sum())
     return AuditReport(
         model=circuit.model,
         target=target,
-        pictures=len(own),
-        of_class=int(own.sum()),
+        pictures=len(labels),
+        of_class=int(before.own.sum()),
         false_positives=false,
         groups=tuple(
-            GroupAudit(id=id, rank=place, evidence=evidence[id], signals=found[id])
-            for place, id in enumerate(ordered, start=1)
+            GroupAudit(rank=place, **each._asdict()) for place, each in enumerate(found, start=1)
         ),
-        skipped=pictures.skipped,
+        skipped=tuple(skipped),
         notes=()
         if false
         else (
@@ -118,141 +110,113 @@ def audit(
     )
 
 
-@dataclass(frozen=True)
-class _Pictures:
-    """Labelled pictures that can be read: ``[picture, channel, height, width]``, ``[picture]``."""
+class Audited(NamedTuple):
+    """What is known of a group before it is ranked; see ``GroupAudit``."""
 
-    pixels: torch.Tensor
-    labels: np.ndarray
-    skipped: tuple[SkippedImage, ...]
+    id: str
+    evidence: float
+    by: Filler
+    signals: Signals
 
 
-def _pictures(model: Model, images: Images, progress: Progress) -> _Pictures:
-    pixels, labels, skipped = [], [], []
-    progress.start("reading pictures", len(images))
+def weigh(found: Signals) -> float:
+    """Evidence that a group is a shortcut: its signals weighted and added."""
+    return sum(
+        weight * value.value for name, weight in WEIGHTS.items() if (value := getattr(found, name))
+    )
+
+
+class _LayerAudit:
+    """One layer's groups: what masking them does to the answers, and their heat, batch by batch."""
+
+    def __init__(self, model: Model, circuit: Circuit, layer: CircuitLayer) -> None:
+        self.groups = layer.groups
+        self.masker = Masker(model, [layer.name])
+        self.ways: tuple[Filler, ...] = get_args(Filler) if layer.means else ("zero",)
+        self.masks = [
+            self._mask(layer, group.neurons, by) for group in self.groups for by in self.ways
+        ]
+        self._before: list[np.ndarray] = []
+        self._after: list[list[np.ndarray]] = []
+        self._heat: list[np.ndarray] = []
+
+    def _mask(self, layer: CircuitLayer, neurons: Sequence[int], by: Filler) -> Mask:
+        means = {layer.name: layer.means}
+        return mask_of(self.masker.layers, {layer.name: neurons}, by, means=means)
+
+    def run(self, pixels: torch.Tensor) -> None:
+        """Take in a batch ``[picture, channel, height, width]``."""
+        before, after, observed = self.masker.run(pixels, self.masks)
+        (layer,) = self.masker.layers
+        self._before.append(before)
+        self._after.append(after)
+        maps = [spatial_map(each, layer) for each in observed[layer.name].float().cpu().numpy()]
+        heat = [[_cells(heat_of(each, group)) for group in self.groups] for each in maps]
+        self._heat.append(np.array(heat, dtype=np.float32))
+
+    @property
+    def logits(self) -> np.ndarray:
+        """``[picture, class]`` as they are."""
+        return np.concatenate(self._before)
+
+    def audited(self, before: signals.Answers, carried: dict[str, float]) -> Iterator[Audited]:
+        """Each group with its signals, those of the way of masking with more evidence."""
+        heat = np.concatenate(self._heat)[before.called]  # [picture, group, cell]
+        after = [np.concatenate(parts) for parts in zip(*self._after, strict=True)]
+        weights = np.array([max(carried[group.id], 0) for group in self.groups])
+        for number, group in enumerate(self.groups):
+            others = np.where(np.arange(len(self.groups)) == number, 0, weights)
+            place = {
+                "fixed": signals.fixed(heat[:, number]),
+                "apart": signals.apart(heat[:, number], np.einsum("pgc,g->pc", heat, others)),
+            }
+            start = number * len(self.ways)
+            tried = []
+            for by, logits in zip(self.ways, after[start : start + len(self.ways)], strict=True):
+                masked = before.with_logits(logits)
+                found = Signals(
+                    raises=signals.raises(before, masked),
+                    mends=signals.mends(before, masked),
+                    fixes=signals.fixes(before, masked),
+                    cost=signals.cost(before, masked),
+                    **place,
+                )
+                tried.append(Audited(group.id, weigh(found), by, found))
+            yield max(tried, key=lambda audit: audit.evidence)
+
+
+def _cells(heat: np.ndarray | None) -> np.ndarray:
+    """A heat map ``[height, width]`` on a grid of at most ``CELLS`` a side, flat; one cell of none."""
+    if heat is None:
+        return np.zeros(1)
+    size = (min(CELLS, heat.shape[0]), min(CELLS, heat.shape[1]))
+    return adaptive_avg_pool2d(torch.from_numpy(heat)[None], size).flatten().numpy()
+
+
+def _known(model: Model, images: Images) -> tuple[dict[int, int], list[SkippedImage]]:
+    """Position → class of the pictures whose label names one; the others, with the reason."""
+    known, skipped = {}, []
     for index, ref in enumerate(images.refs):
-        progress.advance()
         label = true_class(ref.label, model)
         if label is None:
             what = f"its label {ref.label!r} names no class" if ref.label else "it has no label"
             skipped.append(SkippedImage(name=ref.name, reason=what))
-            continue
-        try:
-            pixels.append(images.read(index))
-            labels.append(label)
-        except UnreadableImage as error:
-            skipped.append(SkippedImage(name=ref.name, reason=str(error)))
-    if not pixels:
+        else:
+            known[index] = label
+    return known, skipped
+
+
+def _refuse_one_sided(
+    labels: Sequence[int], target: int, name: str, skipped: Sequence[SkippedImage]
+) -> None:
+    """An audit compares pictures of the class with others."""
+    if not labels:
         first = skipped[0]
         raise ImagesError(f"No picture can be used. The first, {first.name}: {first.reason}.")
-    return _Pictures(torch.stack(pixels), np.array(labels), tuple(skipped))
-
-
-@dataclass(frozen=True)
-class _Effects:
-    """One layer's groups on all pictures: logits ``[picture, class]``, heat ``[picture, cell]``."""
-
-    before: np.ndarray
-    after: list[np.ndarray]
-    heats: list[np.ndarray]
-
-
-def _effects(model: Model, layer: CircuitLayer, pixels: torch.Tensor) -> _Effects:
-    masker = Masker(model, layer.name)
-    masks = [mask_of(masker.layer, group.neurons) for group in layer.groups]
-    observe = model.outputs([model.node(layer.name)])
-    before, after, heats = [], [[] for _ in masks], [[] for _ in masks]  # type: ignore[var-annotated]
-    for part in torch.split(pixels, BATCH):
-        logits, masked, _ = masker.run(part, masks)
-        before.append(logits)
-        with torch.inference_mode():
-            outputs = observe(model.feed(part))[0].float().cpu().numpy()
-        maps = [spatial_map(output, masker.layer) for output in outputs]
-        for number, group in enumerate(layer.groups):
-            after[number].append(masked[number])
-            means = np.abs(np.array(usual_of(group).means)) + EPSILON
-            for each in maps:
-                values = np.zeros((1, 1, masker.layer.neurons)) if each is None else each
-                excited = np.maximum(values[..., list(group.neurons)], 0) / means
-                heats[number].append(excited.mean(axis=-1).ravel())
-    return _Effects(
-        np.concatenate(before), [np.concatenate(each) for each in after], list(map(np.array, heats))
-    )
-
-
-def _gain(before: np.ndarray, after: np.ndarray, target: int) -> np.ndarray:
-    """``[picture]`` probability of the class that a group adds."""
-    return np.asarray(_probability(before, target) - _probability(after, target))
-
-
-def _probability(logits: np.ndarray, target: int) -> np.ndarray:
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(shifted[:, target] / shifted.sum(axis=1))
-
-
-def _mean(values: np.ndarray) -> Interval:
-    """A mean with the 95 % interval of its standard error."""
-    mean = float(values.mean())
-    half = 1.96 * float(values.std(ddof=1)) / np.sqrt(len(values)) if len(values) > 1 else 0.0
-    return Interval(value=mean, low=mean - half, high=mean + half)
-
-
-def _share(hits: np.ndarray, among: np.ndarray) -> Interval | None:
-    """A share of pictures with Wilson's interval; None of none."""
-    return wilson(int(hits[among].sum()), int(among.sum())) if among.any() else None
-
-
-def _unit(maps: np.ndarray) -> np.ndarray:
-    """``[picture, cell]`` maps without their mean, of length 1; flat maps are left out."""
-    centred = maps - maps.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(centred, axis=1)
-    return np.asarray(centred[length > EPSILON] / length[length > EPSILON, None])
-
-
-def likeness(maps: np.ndarray) -> Interval | None:
-    """Mean correlation of ``[picture, cell]`` maps over all pairs, with a jackknife interval.
-
-    None for fewer than three pictures with a map that is not flat.
-    """
-    unit = _unit(maps)
-    count = len(unit)
-    if count < 3:
-        return None
-    total = unit.sum(axis=0)
-    pairs = total @ total - count
-    mean = float(pairs / (count * (count - 1)))
-    # leaving picture i out takes away its pairs with all others, each counted twice
-    left_out = (pairs - 2 * (unit @ total - 1)) / ((count - 1) * (count - 2))
-    error = np.sqrt((count - 1) / count * ((left_out - left_out.mean()) ** 2).sum())
-    return Interval(value=mean, low=mean - 1.96 * float(error), high=mean + 1.96 * float(error))
-
-
-def _apart(
-    layer: CircuitLayer,
-    id: str,
-    heats: Sequence[np.ndarray],
-    carried: dict[str, float],
-    among: np.ndarray,
-) -> Interval | None:
-    """How far a group's heat lies from that of the layer's other groups that speak for the class."""
-    own = next(h for group, h in zip(layer.groups, heats, strict=True) if group.id == id)[among]
-    rest = np.zeros_like(own)
-    for group, each in zip(layer.groups, heats, strict=True):
-        if group.id != id and carried[group.id] > 0:
-            rest += carried[group.id] * each[among]
-    centred = [maps - maps.mean(axis=1, keepdims=True) for maps in (own, rest)]
-    lengths = np.linalg.norm(centred[0], axis=1) * np.linalg.norm(centred[1], axis=1)
-    some = lengths > EPSILON**2
-    if not some.any():
-        return None
-    correlation = (centred[0] * centred[1]).sum(axis=1)[some] / lengths[some]
-    return _mean((1 - correlation) / 2)
-
-
-def weigh(signals: Signals) -> float:
-    """Evidence that a group is a shortcut: its signals weighted and added."""
-    return sum(
-        weight * value.value
-        for name, weight in WEIGHTS.items()
-        if (value := getattr(signals, name))
-    )
+    own = [label == target for label in labels]
+    if not any(own) or all(own):
+        kind = "of other classes" if any(own) else f"labelled {name!r}"
+        raise ImagesError(
+            f"An audit needs pictures of the class and of others; there are none {kind}. "
+            "Name class folders after the classes."
+        )

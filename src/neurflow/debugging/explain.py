@@ -10,20 +10,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from PIL import Image
-from torch import Tensor
-
-from neurflow.circuit import Circuit, ImageRef, SkippedImage
+from neurflow.circuit import Circuit, SkippedImage
 from neurflow.debugging.masking import By
 from neurflow.debugging.mistakes import find_mistakes
+from neurflow.debugging.pictures import as_source, labelled
 from neurflow.debugging.reading import Reader
 from neurflow.debugging.result import DebugReport
 from neurflow.debugging.what_if import change_of, what_if
 from neurflow.errors import ImagesError, ModelError, RequestError
-from neurflow.images import Images, UnreadableImage, load_images
+from neurflow.images import UnreadableImage, load_images
 from neurflow.model import Model
 from neurflow.progress import Progress, Silent
 
@@ -48,8 +45,8 @@ def debug(
         circuit: of the class (or difference of classes) that is asked about.
         model: the one that the circuit was found in.
         images: a picture, its path, or any source that ``load_images`` takes.
-        mask: groups whose neurons are changed, of one layer.
-        keep: groups that alone are kept, all other neurons of their layer being changed.
+        mask: groups whose neurons are changed, of any layers below the target's.
+        keep: groups that alone are kept, all other neurons of their layers being changed.
         by: ``zero``, ``mean`` over the concept set, or a factor that activations are scaled by.
         errors: compare the class's mistakes among labelled images with what is usual for it.
         label: true class of images that carry no label.
@@ -58,7 +55,8 @@ def debug(
         progress: told what is being done.
 
     Raises:
-        RequestError: another model, a group that does not exist, or groups of several layers.
+        RequestError: a group that does not exist, or one that is the target itself.
+        ModelError: another model.
         ImagesError: no image can be read.
     """
     if mask and keep:
@@ -108,20 +106,3 @@ def same_model(circuit: Circuit, model: Model) -> None:
             f"The circuit was found on inputs of {known.input_size}, this model takes "
             f"{given.input_size}. Give the input size that was given to discover."
         )
-
-
-def as_source(images: Any) -> Any:
-    """A single picture as a source of one."""
-    if isinstance(images, Image.Image):
-        return [images]
-    if isinstance(images, Tensor) and images.ndim == 3:
-        return images[None]
-    return Path(images) if isinstance(images, str) else images
-
-
-def labelled(images: Images, label: str | None) -> Images:
-    """The same images, those without a label given one."""
-    if label is None:
-        return images
-    refs = tuple(ImageRef(name=ref.name, label=ref.label or label) for ref in images.refs)
-    return Images(refs, images.read, images.digest, images.root)

@@ -15,11 +15,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-import numpy as np
-
 from neurflow.circuit import Circuit
-from neurflow.debugging.reading import true_class
-from neurflow.debugging.result import GroupContrast, Interval, Mistake, Mistakes, PictureReport
+from neurflow.debugging.intervals import share, standardised_difference
+from neurflow.debugging.pictures import true_class
+from neurflow.debugging.result import GroupContrast, Mistake, Mistakes, PictureReport
 from neurflow.errors import ImagesError, RequestError
 from neurflow.model import Model
 
@@ -86,7 +85,7 @@ def _contrasts(
         if reading.id not in below:
             continue
         here, there = (
-            wilson(sum(p.groups[position].fires for p in kind), len(kind))
+            share(sum(p.groups[position].fires for p in kind), len(kind))
             for kind in (mistakes, others)
         )
         found.append(
@@ -95,24 +94,7 @@ def _contrasts(
                 reach=reading.reach,
                 on_mistakes=here,
                 on_others=there,
-                evidence=_difference(here.value, len(mistakes), there.value, len(others)),
+                evidence=standardised_difference(here, len(mistakes), there, len(others)),
             )
         )
     return tuple(sorted(found, key=lambda contrast: -abs(contrast.evidence)))
-
-
-def wilson(count: int, total: int, z: float = 1.96) -> Interval:
-    """A share with Wilson's score interval, 95 % by default."""
-    share = count / total
-    centre = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z / (1 + z * z / total) * np.sqrt(share * (1 - share) / total + (z / (2 * total)) ** 2)
-    return Interval(
-        value=share, low=max(float(centre - half), 0.0), high=min(float(centre + half), 1.0)
-    )
-
-
-def _difference(a: float, of_a: int, b: float, of_b: int) -> float:
-    """Difference of two shares over its standard error under one common share; 0 without spread."""
-    pooled = (a * of_a + b * of_b) / (of_a + of_b)
-    error = np.sqrt(pooled * (1 - pooled) * (1 / of_a + 1 / of_b))
-    return float((a - b) / error) if error > 0 else 0.0

@@ -23,6 +23,7 @@ import torch
 from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup, Target, Usual
 from neurflow.crops import Box, crop_boxes, crop_pixels
 from neurflow.debugging.chain import chain, reach
+from neurflow.debugging.pictures import BATCH
 from neurflow.debugging.result import GroupReading, PictureReport, Prediction, ScoredBox
 from neurflow.errors import ResultError
 from neurflow.model import Layer, Model
@@ -36,8 +37,6 @@ LEAST_SPREAD = 0.1
 """of log scores, about 10 %: less is no difference to speak of"""
 BEST_CROPS = 3
 TOP = 5
-BATCH = 32
-"""crops run through the network at once"""
 PICTURE = 448
 """longest side of a picture that is kept to be shown, in pixels"""
 
@@ -71,11 +70,7 @@ class Reader:
     """
 
     def __init__(self, model: Model, circuit: Circuit) -> None:
-        if any(group.usual is None for layer in circuit.layers for group in layer.groups):
-            raise ResultError(
-                "This result does not say what is usual for its groups: it was made by an earlier "
-                "version. Make it again with neurflow discover."
-            )
+        refuse_without_usual(circuit)
         self.model, self.circuit = model, circuit
         self.layers = [model.layer(layer.name) for layer in circuit.layers]
         names = [layer.name for layer in self.layers]
@@ -177,9 +172,18 @@ class Reader:
         )
 
 
+def refuse_without_usual(circuit: Circuit) -> None:
+    """Raise ``ResultError`` for a circuit made before it was kept what is usual for its groups."""
+    if any(group.usual is None for layer in circuit.layers for group in layer.groups):
+        raise ResultError(
+            "This result does not say what is usual for its groups: it was made by an earlier "
+            "version. Make it again with neurflow discover."
+        )
+
+
 def usual_of(group: NeuronGroup) -> Usual:
     """What is usual for a group of a circuit that says so."""
-    assert group.usual is not None, "Reader checks this"
+    assert group.usual is not None, "refuse_without_usual comes first"
     return group.usual
 
 
@@ -205,12 +209,23 @@ def group_phi(phi: np.ndarray, group: NeuronGroup, target: Target | None) -> np.
 
 
 def heat(maps: np.ndarray | None, group: NeuronGroup) -> tuple[tuple[float, ...], ...]:
-    """Mean feature map of a group's neurons, 1 where it is as on its own crops; () without space."""
-    if maps is None:
+    """A group's heat map in three digits; () without space."""
+    found = heat_of(maps, group)
+    if found is None:
         return ()
+    return tuple(tuple(float(f"{value:.3g}") for value in row) for row in found)
+
+
+def heat_of(maps: np.ndarray | None, group: NeuronGroup) -> np.ndarray | None:
+    """Mean feature map of a group's neurons ``[height, width]``, 1 where it is as on its own crops.
+
+    ``maps``: the layer's on one picture, ``[height, width, neuron]``; None without space.
+    """
+    if maps is None:
+        return None
     means = np.abs(np.array(usual_of(group).means)) + EPSILON
-    mean = (np.maximum(maps[..., list(group.neurons)], 0) / means).mean(axis=-1)
-    return tuple(tuple(float(f"{value:.3g}") for value in row) for row in mean)
+    excited = np.maximum(maps[..., list(group.neurons)], 0) / means
+    return np.asarray(excited.mean(axis=-1))
 
 
 def spatial_map(output: np.ndarray, layer: Layer) -> np.ndarray | None:
@@ -235,8 +250,7 @@ def target_values(logits: np.ndarray, target: Target) -> np.ndarray:
 
 def predictions(model: Model, logits: np.ndarray, count: int = TOP) -> tuple[Prediction, ...]:
     """The best classes of logits ``[class]``."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max())
-    shares = shifted / shifted.sum()
+    shares = probabilities(logits)
     return tuple(
         Prediction(
             index=int(c),
@@ -248,19 +262,10 @@ def predictions(model: Model, logits: np.ndarray, count: int = TOP) -> tuple[Pre
     )
 
 
-def true_class(label: str | None, model: Model) -> int | None:
-    """The class that a label names: by name, number, or ``wnid_name``; None if it names none."""
-    if label is None:
-        return None
-    wanted = {_folded(label), _folded(label.partition("_")[2])} - {""}
-    found = [c for c, name in enumerate(model.class_names) if _folded(name) in wanted]
-    if not found and label.isdecimal() and int(label) < len(model.class_names):
-        return int(label)
-    return found[0] if len(found) == 1 else None
-
-
-def _folded(name: str) -> str:
-    return name.casefold().replace("_", " ")
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Softmax of logits ``[…, class]``."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
 
 
 def _webp(model: Model, pixels: torch.Tensor) -> bytes:

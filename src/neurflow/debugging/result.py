@@ -24,6 +24,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from neurflow.circuit import ModelInfo, SkippedImage, Target
 
+Filler = Literal["zero", "mean"]
+"""what masked neurons are set to: zero, or their mean over the concept set's crops"""
 Box = tuple[int, int, int, int]
 """left, top, right, bottom in pixels of the picture as the model sees it"""
 
@@ -119,12 +121,11 @@ class Change(_Frozen):
     """What is done to the network."""
 
     groups: tuple[str, ...]
-    layer: str
-    neurons: tuple[int, ...]
-    """neurons of the groups"""
+    neurons: dict[str, tuple[int, ...]]
+    """layer → neurons of the groups there, input side first"""
     keep: bool
-    """whether all *other* neurons of the layer are changed"""
-    by: Literal["zero", "mean"] | Factor
+    """whether all *other* neurons of these layers are changed"""
+    by: Filler | Factor
     """set to zero, to the mean over the concept set, or scaled by a factor"""
 
 
@@ -182,9 +183,9 @@ class WhatIf(_Frozen):
     overall: Overall | None
     """over more than one picture"""
     draws: int
-    """sets of random neurons, as many as the groups' and of matched activation"""
+    """sets of random neurons, in each layer as many as the groups' and of matched activation"""
     matched: float | None
-    """mean activation of the random neurons over that of the groups'"""
+    """mean activation of the random neurons over that of the groups', mean over layers"""
     seed: int
 
     @property
@@ -250,6 +251,8 @@ class Signals(_Frozen):
 
     raises: Interval
     """probability of the class that it adds on pictures of other classes"""
+    mends: Interval
+    """right answers won by masking less those lost, over pictures of the class or taken for it"""
     fixes: Interval | None
     """share of the false positives that masking it turns"""
     cost: Interval | None
@@ -265,8 +268,11 @@ class GroupAudit(_Frozen):
 
     id: str
     rank: int
+    """from 1, the most suspect"""
     evidence: float
     """weighted sum of the signals; see ``audit``"""
+    by: Filler
+    """the way of masking that the signals tell of: the one with more evidence"""
     signals: Signals
 
 

@@ -47,7 +47,7 @@ class Status(_Message):
 
     state: Literal["loading", "ready", "failed"]
     message: str
-    """why it failed; empty otherwise"""
+    """why it failed, or why there are no samples; empty otherwise"""
     maskable: bool
     """whether masking can be told by: the target is a class"""
     means: bool

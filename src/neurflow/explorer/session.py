@@ -84,7 +84,7 @@ class Session:
         self._model: Model | None = None
         self._reader: Reader | None = None
         self._samples: Images | None = None
-        self._failure = ""
+        self._failure = self._trouble = ""
         self._pictures: OrderedDict[int, tuple[ImageRef, Tensor]] = OrderedDict()
         self._count = 0
         self._audit = _audit_state("not started")
@@ -93,9 +93,9 @@ class Session:
         """Load model and samples in the background."""
         self.worker.submit(self._load)
 
-    def stop(self) -> None:
-        """Compute nothing more."""
-        self.worker.stop()
+    def stop(self) -> bool:
+        """Compute nothing more; whether what was being computed has ended."""
+        return self.worker.stop()
 
     def stored(self) -> Circuit:
         """The circuit as it is stored now: labels may have come from elsewhere."""
@@ -106,7 +106,7 @@ class Session:
         model = self._model
         return Status(
             state="failed" if self._failure else "ready" if self._reader else "loading",
-            message=self._failure,
+            message=self._failure or self._trouble,
             maskable=model is not None and self.circuit.target.layer == model.network.output_name,
             means=all(layer.means for layer in self.circuit.layers[:-1]),
         )
@@ -191,9 +191,15 @@ class Session:
             same_model(self.circuit, model)
             reader = Reader(model, self.circuit)
             self._model, self._reader = model, reader
-            self._samples = self._load_samples(model)
         except Exception as error:  # the page says why; the circuit can still be looked at
             self._failure = str(error) or type(error).__name__
+            return
+        try:
+            self._samples = self._load_samples(model)
+        except (
+            NeurFlowError
+        ) as error:  # nor do samples that are missing keep pictures from being tried
+            self._trouble = str(error)
 
     def _ready(self) -> tuple[Model, Reader]:
         """Inside the worker loading is over."""
@@ -231,8 +237,8 @@ class Session:
             model, _ = self._ready()
             report = audit(self.circuit, model, self._samples, progress=Polite(self.worker, tell))
             self._audit = _audit_state("done", report=report)
-        except NeurFlowError as error:
-            self._audit = _audit_state("failed", str(error))
+        except Exception as error:  # nobody waits here: the page asks how far it is
+            self._audit = _audit_state("failed", str(error) or type(error).__name__)
 
 
 def _audit_state(

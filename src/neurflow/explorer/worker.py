@@ -56,11 +56,12 @@ class Worker:
                 return
             job()
 
-    def stop(self, patience: float = 10.0) -> None:
-        """Do nothing more; wait for a computation that is running to end at its next step."""
+    def stop(self, patience: float = 2.0) -> bool:
+        """Do nothing more; whether what was running has ended within ``patience`` seconds."""
         self._stopped.set()
         self._jobs.put(lambda: None)
         self._thread.join(patience)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while not self._stopped.is_set():

@@ -26,12 +26,11 @@ import numpy as np
 from neurflow.circuit import Circuit
 from neurflow.errors import WorkError
 from neurflow.evidence import CONFIDENCE, Constant, Interval, Validation
+from neurflow.intervals import wilson_bounds
 from neurflow.labels.labeler import Judge, JudgeRequest
 from neurflow.labels.sampling import Sample, picture
 
 PICKED = 0.5
-Z = 1.959963984540054
-"""standard normal quantile of 0.975"""
 REPEATS = 1000
 """of shuffling and of the bootstrap"""
 TAIL = 100 * (1 - CONFIDENCE) / 2
@@ -128,15 +127,7 @@ def average_precision(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 def wilson(share: float, n: int) -> Interval:
     """Wilson's 95 % interval of a share of ``n``, which stays within 0 to 1 and is never empty."""
-    shrink = 1 + Z**2 / n
-    centre = (share + Z**2 / (2 * n)) / shrink
-    half = Z / shrink * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    # rounding must not put the share outside
-    return Interval(
-        share,
-        float(max(centre - half, 0) if share else 0),
-        float(centre + half if share < 1 else 1),
-    )
+    return Interval(share, *wilson_bounds(share, n))
 
 
 def chance(truth: np.ndarray, scores: np.ndarray, rng: np.random.Generator) -> Interval:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from neurflow.errors import LayerError, ModelError
 from neurflow.model.exported import first_logits
 from neurflow.model.layers import PROPOSED_BLOCKS, Layer, block_names, default_axis, with_axes
-from neurflow.model.network import Key, Observer, Path
+from neurflow.model.network import Changes, Key, Observer, Path, not_between
 
 IMAGES, OUTPUT = "images", "output"
 
@@ -159,14 +159,17 @@ class HookedNetwork:
 
         return observe
 
-    def run(self, images: Tensor, lower: str, x: Tensor, upper: str) -> Tensor:
-        """Upper layer's output with the lower layer's replaced by ``x``."""
+    def run(
+        self, images: Tensor, lower: str, x: Tensor, upper: str, changes: Changes | None = None
+    ) -> Tensor:
+        """Upper layer's output with the lower layer's replaced by ``x``, and others changed."""
         kept: dict[str, Tensor] = {}
+        changes = {**(changes or {}), lower: lambda _: x.clone()}
 
         def change(name: str, value: Tensor) -> Tensor | None:
             if name == upper:
                 kept[name] = value.clone()
-            return x.clone() if name == lower else None
+            return changes[name](value) if name in changes else None
 
         with self._running(change):
             kept[OUTPUT] = first_logits(self._module(images))
@@ -196,9 +199,13 @@ class HookedSegment:
         """The lower layer's output and the images."""
         return {self.lower.name: (0, 1), IMAGES: (0, 1)}
 
-    def run(self, x: Tensor, held: Sequence[Tensor] = ()) -> Tensor:
+    def run(self, x: Tensor, held: Sequence[Tensor] = (), changes: Changes | None = None) -> Tensor:
         """Needs the images as held value."""
-        return self.network.run(held[0], self.lower.name, x, self.upper.name)
+        for name in changes or ():
+            after = self.network.precedes(self.lower.name, name)
+            if not (after and self.network.precedes(name, self.upper.name)):
+                raise not_between(name, self.lower, self.upper)
+        return self.network.run(held[0], self.lower.name, x, self.upper.name, changes)
 
     def specialised(self, neuron: int) -> HookedNeuron:
         """Nothing is saved; the neuron is picked from the whole output."""

@@ -13,12 +13,23 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
+from neurflow.errors import LayerError
 from neurflow.model.layers import Layer
 
 Key = Hashable
 """names a value that a network computes: a layer's output, or what a segment holds"""
 Observer = Callable[[Tensor], tuple[Tensor, ...]]
 """images ``[batch, channel, height, width]`` → the values asked for"""
+Changes = Mapping[str, Callable[[Tensor], Tensor]]
+"""layer → what is made of its output before anything reads it"""
+
+
+def not_between(name: str, lower: Layer, upper: Layer) -> LayerError:
+    """A change that a segment cannot make."""
+    return LayerError(
+        f"Layer {name!r} does not lie between {lower.name!r} and {upper.name!r}: "
+        "what it passes on cannot be changed there."
+    )
 
 
 @dataclass(frozen=True)
@@ -102,8 +113,11 @@ class Segment(Protocol):
         (:attr:`NeuronSegment.trunk`).
         """
 
-    def run(self, x: Tensor, held: Sequence[Tensor] = ()) -> Tensor:
-        """Upper layer's output ``[batch, …]`` for the lower layer's output ``x`` ``[batch, …]``."""
+    def run(self, x: Tensor, held: Sequence[Tensor] = (), changes: Changes | None = None) -> Tensor:
+        """Upper layer's output ``[batch, …]`` for the lower layer's output ``x`` ``[batch, …]``.
+
+        ``changes`` are made to layers on the way; one that does not lie there is a ``LayerError``.
+        """
 
     def specialised(self, neuron: int) -> NeuronSegment:
         """The segment made fast for an upper neuron and all that are like it."""

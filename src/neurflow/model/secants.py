@@ -30,7 +30,7 @@ from neurflow.model.slopes import (
     Bilinear,
     Elementwise,
     Operation,
-    open_share,
+    gate_slope,
     secant_slope,
 )
 
@@ -59,6 +59,15 @@ def secant_tail(
         to the next one, and 0 in the place of the last.
     """
     return _Rewriter(tail, batch_axis).run(frontier)
+
+
+GATES = {
+    aten.relu.default,
+    aten.hardtanh.default,
+    aten.clamp.default,
+    aten.clamp_min.default,
+}
+"""flat or the identity everywhere"""
 
 
 class _Rewriter:
@@ -100,7 +109,8 @@ class _Rewriter:
         if axis is None or any(self.batch_axis(each) != axis for each in inputs):
             return None
         if node.target in BILINEAR and set(arguments(node)) == set(inputs):
-            alike = len({each.meta["val"].ndim for each in inputs}) == 1
+            ranks = {each.meta["val"].ndim for each in inputs if "val" in each.meta}
+            alike = len(ranks) == 1 and all("val" in each.meta for each in inputs)
             product = Bilinear(cast(Callable[..., Tensor], node.target))
             return self._call(product, arguments(node), axis) if alike else None
         operation = self._unary(node) if list(factors) == inputs else None
@@ -111,13 +121,11 @@ class _Rewriter:
         _, *rest = arguments(node)
         if any(isinstance(value, fx.Node) for value in (*rest, *node.kwargs.values())):
             return None
-        if node.target is aten.relu.default:
-            return Elementwise(torch.relu, open_share)
-        if node.target in UNARY:
-            target = cast(Callable[..., Tensor], node.target)
-            function = partial(_applied, target, rest, node.kwargs)
-            return Elementwise(function, partial(secant_slope, function))
-        return None
+        if node.target not in UNARY:
+            return None
+        function = partial(_applied, cast(Callable[..., Tensor], node.target), rest, node.kwargs)
+        slope = gate_slope if node.target in GATES else secant_slope
+        return Elementwise(function, partial(slope, function))
 
     def _call(self, operation: Operation, inputs: Sequence[fx.Node], axis: int) -> fx.Node:
         name = f"slope_{len(self.slopes)}"

@@ -6,15 +6,17 @@
    further inputs, constants are copied along, and sizes that follow the batch are computed from the
    segment's own batch.
 3. ``Segment.run`` maps the lower layer's output (observed, scaled or zeroed) and the held tensors to
-   the upper layer's output. Fed the observed values it gives exactly the network's own.
+   the upper layer's output. Fed the observed values it gives exactly the network's own. Layers on
+   the way can be changed too: then the segment's nodes are run one by one.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from torch import Tensor, fx
@@ -22,7 +24,7 @@ from torch import Tensor, fx
 from neurflow.errors import LayerError
 from neurflow.model.graph import NetworkGraph, ancestors, aten, descendants, is_tensor
 from neurflow.model.layers import Layer
-from neurflow.model.network import Key
+from neurflow.model.network import Changes, Key, not_between
 from neurflow.model.select import select_neurons
 from neurflow.model.specialise import Specialised
 
@@ -149,7 +151,34 @@ class GraphSegment:
         self._specialised.append(Specialised(self.network, self.cut.sources, selection))
         return self._specialised[-1]
 
-    def run(self, x: Tensor, held: Sequence[Tensor] = ()) -> Tensor:
+    def run(self, x: Tensor, held: Sequence[Tensor] = (), changes: Changes | None = None) -> Tensor:
         """Upper layer's output ``[batch, …]`` for the lower layer's output ``x`` ``[batch, …]``."""
-        result: Tensor = self.module(x, len(x), *held)
+        module = _Changed(self.module, self._copies(changes)).run if changes else self.module
+        result: Tensor = module(x, len(x), *held)
         return result
+
+    def _copies(self, changes: Changes) -> dict[fx.Node, Callable[[Tensor], Tensor]]:
+        """The changes by the segment's own nodes."""
+        copies = {source: copy for copy, source in self.cut.sources.items()}
+        found = {}
+        for name, change in changes.items():
+            node = copies.get(self.network.modules[name])
+            if node is None or node.op == "placeholder":
+                raise not_between(name, self.lower, self.upper)
+            found[node] = change
+        return found
+
+
+class _Changed(fx.Interpreter):
+    """Runs a graph with the values of some nodes changed before others read them."""
+
+    def __init__(
+        self, module: fx.GraphModule, changes: Mapping[fx.Node, Callable[[Tensor], Tensor]]
+    ) -> None:
+        super().__init__(module)
+        self.changes = changes
+
+    def run_node(self, n: fx.Node) -> Any:
+        """One node's value."""
+        value = super().run_node(n)
+        return self.changes[n](value) if n in self.changes else value

@@ -30,11 +30,14 @@ class Operation(Protocol):
         """The gradient at each input over the cells from ``low`` to ``high``."""
 
 
-def open_share(low: Tensor, high: Tensor) -> Tensor:
-    """The share of the way from ``low`` to ``high`` on which a ReLU is open: its secant's slope."""
-    above = torch.maximum(low, high).clamp_min_(0)
-    below = torch.minimum(low, high).neg_().clamp_min_(0)
-    return above.div_(below.add_(above).add_(torch.finfo(low.dtype).tiny))
+def gate_slope(function: Callable[[Tensor], Tensor], low: Tensor, high: Tensor) -> Tensor:
+    """``(f(high) − f(low)) / (high − low)`` of a function that is flat or the identity everywhere.
+
+    The share of the way on which the gate is open, without rounding: where both ends are in the open,
+    both differences are the same number. 0 where the input stands still and nothing is passed on.
+    """
+    rise = function(high).sub_(function(low))
+    return rise.div_(high - low).nan_to_num_(nan=0.0)
 
 
 def secant_slope(function: Callable[[Tensor], Tensor], low: Tensor, high: Tensor) -> Tensor:

@@ -6,11 +6,12 @@ import { ThemeButton } from "../header";
 import { AuditTable } from "./audit";
 import { MistakesView } from "./mistakes";
 import { PictureView } from "./picture";
-import type { DebugPageData } from "./types";
+import type { DebugPageData, PictureReport } from "./types";
 import { WhatIfView } from "./what_if";
 
 export function DebugApp({ data }: { data: DebugPageData }) {
   const [shown, show] = useState(0);
+  const [called, choose] = useState<string | null>(null);
   const { report, audit, pictures } = data;
   const picture = pictures[shown];
   const open = (name: string) => {
@@ -18,6 +19,11 @@ export function DebugApp({ data }: { data: DebugPageData }) {
     if (found < 0) return;
     show(found);
     document.getElementById("why")?.scrollIntoView({ behavior: "smooth" });
+  };
+  const pick = (name: string | null) => {
+    choose(name);
+    const first = pictures.findIndex(({ report }) => name != null && isMissed(report, name));
+    if (first >= 0) show(first);
   };
   return (
     <div class="debug">
@@ -42,17 +48,19 @@ export function DebugApp({ data }: { data: DebugPageData }) {
         </p>
       ))}
       {audit && <AuditTable data={data} audit={audit} />}
-      {report?.mistakes && <MistakesView data={data} mistakes={report.mistakes} onOpen={open} />}
+      {report?.mistakes && <MistakesView data={data} mistakes={report.mistakes} called={called} onCalled={pick} onOpen={open} />}
       {picture && (
         <section id="why">
           {pictures.length > 1 && (
             <nav class="film" aria-label="Pictures">
-              {pictures.map(({ picture: source, report: { name, label, top } }, i) => (
-                <button key={name} aria-pressed={i === shown} onClick={() => show(i)} title={name}>
-                  <img src={source} alt="" />
-                  <span class={label && !same(label, top[0]!.name) ? "against" : ""}>{top[0]!.name}</span>
-                </button>
-              ))}
+              {pictures.map(({ picture: source, report }, i) =>
+                called == null || isMissed(report, called) ? (
+                  <button key={report.name} aria-pressed={i === shown} onClick={() => show(i)} title={report.name}>
+                    <img src={source} alt="" />
+                    <span class={isMissed(report, report.top[0]!.name) ? "against" : ""}>{report.top[0]!.name}</span>
+                  </button>
+                ) : null,
+              )}
             </nav>
           )}
           <PictureView key={picture.report.name} data={data} shown={picture} />
@@ -62,6 +70,10 @@ export function DebugApp({ data }: { data: DebugPageData }) {
     </div>
   );
 }
+
+/** Whether a picture is called so, and is labelled something else. */
+const isMissed = ({ label, top }: PictureReport, name: string): boolean =>
+  label != null && top[0]!.name === name && !same(label, name);
 
 /** Whether a label means a class: it may carry a number of its own, as in n02099601_golden_retriever. */
 export function same(label: string, name: string): boolean {

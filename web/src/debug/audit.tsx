@@ -4,6 +4,15 @@ import { GroupTitle, Whisker } from "./group";
 import type { AuditReport, DebugPageData } from "./types";
 
 const LISTED = 20;
+const SIGNALS = {
+  mends: "answers that become right when the group is masked less those that become wrong, over the pictures of the class or taken for it",
+  raises: "probability of the class that the group adds on pictures of other classes",
+  fixes: "share of the false positives that are no longer called the class",
+  costs: "share of the right answers that become wrong",
+  "fixed place": "how alike its heat maps are from picture to picture, as correlation",
+  apart: "how far its heat lies from what else speaks for the class: 0 same place, 1 opposite",
+  "masked by": "what its neurons are set to: zero or their mean over the concept set, whichever shows more evidence",
+};
 
 export function AuditTable({ data, audit }: { data: DebugPageData; audit: AuditReport }) {
   return (
@@ -17,16 +26,18 @@ export function AuditTable({ data, audit }: { data: DebugPageData; audit: AuditR
           <tr>
             <th />
             <th>group</th>
-            <th title="weighted sum of the signals">evidence</th>
-            <th title="probability of the class that it adds on pictures of other classes">raises others</th>
-            <th title="share of the false positives that masking it turns">fixes</th>
-            <th title="share of right answers that masking it spoils">costs</th>
-            <th title="how alike its heat maps are from picture to picture">fixed place</th>
-            <th title="how far its heat lies from what else speaks for the class">apart</th>
+            <th>evidence</th>
+            <th>mends</th>
+            <th>raises</th>
+            <th>fixes</th>
+            <th>costs</th>
+            <th>fixed place</th>
+            <th>apart</th>
+            <th>masked by</th>
           </tr>
         </thead>
         <tbody>
-          {audit.groups.slice(0, LISTED).map(({ id, rank, evidence, signals }) => (
+          {audit.groups.slice(0, LISTED).map(({ id, rank, evidence, by, signals }) => (
             <tr key={id}>
               <td class="number">{rank}</td>
               <td>
@@ -34,6 +45,9 @@ export function AuditTable({ data, audit }: { data: DebugPageData; audit: AuditR
               </td>
               <td class="number">
                 <b>{evidence.toFixed(2)}</b>
+              </td>
+              <td>
+                <Whisker value={signals.mends} from={-0.5} to={1} />
               </td>
               <td>
                 <Whisker value={signals.raises} from={-0.25} to={0.5} />
@@ -50,10 +64,19 @@ export function AuditTable({ data, audit }: { data: DebugPageData; audit: AuditR
               <td>
                 <Whisker value={signals.apart} />
               </td>
+              <td class="quiet">{by}</td>
             </tr>
           ))}
         </tbody>
       </table>
+      <dl class="legend">
+        {Object.entries(SIGNALS).map(([name, meaning]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{meaning}</dd>
+          </div>
+        ))}
+      </dl>
     </section>
   );
 }

@@ -10,11 +10,14 @@ const LISTED = 8;
 interface Props {
   data: DebugPageData;
   mistakes: Mistakes;
+  /** what the missed pictures shown below are called; null shows all pictures */
+  called: string | null;
+  onCalled: (name: string | null) => void;
   onOpen: (name: string) => void;
 }
 
-export function MistakesView({ data, mistakes, onOpen }: Props) {
-  const { missed, taken, missed_for: called } = mistakes;
+export function MistakesView({ data, mistakes, called, onCalled, onOpen }: Props) {
+  const { missed, taken, missed_for: counts } = mistakes;
   return (
     <section>
       <h2>
@@ -23,10 +26,16 @@ export function MistakesView({ data, mistakes, onOpen }: Props) {
       {missed.length > 0 && (
         <p class="called">
           The missed are called{" "}
-          {Object.entries(called).map(([name, count]) => (
-            <span class="chip" key={name}>
+          {Object.entries(counts).map(([name, count]) => (
+            <button
+              class="chip"
+              key={name}
+              aria-pressed={name === called}
+              title={name === called ? "Show all pictures below" : "Show only these pictures below"}
+              onClick={() => onCalled(name === called ? null : name)}
+            >
               {name} <b>{count}</b>
-            </span>
+            </button>
           ))}
         </p>
       )}
@@ -51,7 +60,7 @@ function Contrasts({ data, title, here, there, all }: ContrastProps) {
   return (
     <>
       <h3>
-        {title} <small>how often a group fires, with 95 % intervals</small>
+        {title} <small>how often a group fires, with 95 % intervals; z is the difference over its standard error</small>
       </h3>
       <table>
         <thead>

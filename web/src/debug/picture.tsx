@@ -115,6 +115,12 @@ function Readings({ data, all, selected, onSelect }: ReadingsProps) {
   const [open, setOpen] = useState(false);
   return (
     <>
+      <p class="columns" aria-hidden="true">
+        <span>group</span>
+        <span>score, and from where it fires</span>
+        <span>in class</span>
+        <span>carries</span>
+      </p>
       <ul class="readings">
         {(open ? all : all.slice(0, LISTED)).map((group) => (
           <li key={group.id}>
@@ -126,7 +132,7 @@ function Readings({ data, all, selected, onSelect }: ReadingsProps) {
               <GroupTitle data={data} id={group.id} />
               <Meter reading={group} />
               <span class="number" title="share of the class's pictures on which it fires">
-                {Math.round(group.usual * 100)} %<small> usual</small>
+                {Math.round(group.usual * 100)} %
               </span>
               <span class={`number ${group.reach < 0 ? "against" : "for"}`} title="weight along all paths to the target">
                 {signed(group.reach)}

@@ -134,10 +134,12 @@ export interface WhatIf {
  */
 export interface Change {
   groups: string[];
-  layer: string;
-  neurons: number[];
+  neurons: Neurons;
   keep: boolean;
   by: ("zero" | "mean") | number;
+}
+export interface Neurons {
+  [k: string]: number[];
 }
 /**
  * One picture before and after the change.
@@ -245,6 +247,7 @@ export interface GroupAudit {
   id: string;
   rank: number;
   evidence: number;
+  by: "zero" | "mean";
   signals: Signals;
 }
 /**
@@ -252,6 +255,7 @@ export interface GroupAudit {
  */
 export interface Signals {
   raises: Interval;
+  mends: Interval;
   fixes: Interval | null;
   cost: Interval | null;
   fixed: Interval | null;

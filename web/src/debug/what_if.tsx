@@ -1,6 +1,6 @@
 /** What if a group were gone: before and after, next to random neurons. */
 
-import { plural, signed } from "../format";
+import { percent, plural, signed } from "../format";
 import { GroupTitle } from "./group";
 import type { DebugPageData, Effect, Interval, Prediction, WhatIf } from "./types";
 
@@ -27,7 +27,10 @@ export function WhatIfView({ data, whatIf, onOpen }: Props) {
           <GroupTitle key={id} data={data} id={id} count={6} />
         ))}
         <p class="quiet">
-          {change.keep ? "All other neurons" : plural(change.neurons.length, "neuron")} of {change.layer} {how}, next to{" "}
+          {Object.entries(change.neurons)
+            .map(([layer, neurons]) => `${change.keep ? "all other neurons" : plural(neurons.length, "neuron")} of ${layer}`)
+            .join(", ")}{" "}
+          {how}, next to{" "}
           {plural(whatIf.draws, "set")} of as many random neurons
           {whatIf.matched != null && <> with {Math.round(whatIf.matched * 100)} % of their activation</>}.
         </p>
@@ -122,28 +125,58 @@ function BeforeAfter({ effect, target }: { effect: Effect; target: string }) {
         {target} {effect.target_before.toFixed(2)} → <b>{effect.target_after.toFixed(2)}</b> ({signed(fall(effect))};
         random neurons {span(effect.random)})
       </p>
-      <div class="before-after">
-        <Answers title="Before" top={effect.before} />
-        <Answers title="After" top={effect.after} />
-      </div>
+      <table class="before-after">
+        <thead>
+          <tr>
+            <th>class</th>
+            <th>before</th>
+            <th>after</th>
+            <th title="difference of the logits">logit</th>
+          </tr>
+        </thead>
+        <tbody>
+          {union(effect).map(({ name, before, after }) => (
+            <tr key={name}>
+              <td>{name}</td>
+              <td>
+                <Share of={before} />
+              </td>
+              <td>
+                <Share of={after} />
+              </td>
+              <td class="number">{before && after ? signed(after.logit - before.logit) : ""}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
     </>
   );
 }
 
-function Answers({ title, top }: { title: string; top: Prediction[] }) {
+interface Pair {
+  name: string;
+  before: Prediction | undefined;
+  after: Prediction | undefined;
+}
+
+/** The classes among the best before or after, the likeliest first. */
+function union({ before, after }: Effect): Pair[] {
+  const names = [...new Set([...before, ...after].map(({ name }) => name))];
+  const of = (top: Prediction[], name: string) => top.find((found) => found.name === name);
+  const best = ({ before, after }: Pair) => Math.max(before?.logit ?? -Infinity, after?.logit ?? -Infinity);
+  return names
+    .map((name) => ({ name, before: of(before, name), after: of(after, name) }))
+    .sort((a, b) => best(b) - best(a));
+}
+
+/** A probability, as a bar and in figures; nothing is known of a class that is not among the best. */
+function Share({ of }: { of: Prediction | undefined }) {
+  if (!of) return <span class="quiet">not among the best</span>;
   return (
-    <div>
-      <h3>{title}</h3>
-      <ol class="answers">
-        {top.map(({ name, probability, logit }) => (
-          <li key={name}>
-            <span>{name}</span>
-            <span class="share"><span style={{ width: `${probability * 100}%` }} /></span>
-            <span class="number">{logit.toFixed(2)}</span>
-          </li>
-        ))}
-      </ol>
-    </div>
+    <span class="answer" title={`logit ${of.logit.toFixed(2)}`}>
+      <span class="share"><span style={{ width: `${of.probability * 100}%` }} /></span>
+      <span class="number">{percent(of.probability)}</span>
+    </span>
   );
 }
 

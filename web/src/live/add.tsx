@@ -48,7 +48,7 @@ function Samples({ live: { samples, calls, show }, place }: { live: Live; place:
           event.currentTarget.value = "";
         }}
       >
-        <option value="">or try one of {samples.length} …</option>
+        <option value="">try one of {samples.length} …</option>
         {labels.map((label) => (
           <optgroup key={label} label={label}>
             {samples.filter((each) => (each.label ?? "pictures") === label).map(({ number, name }) => (

@@ -88,8 +88,12 @@ function Step({ found, live, circuit, chosen, onSelect }: { found: GroupAudit; l
       </div>
       {chosen && (
         <dl class="signals">
+          <dt>masked by</dt>
+          <dd>{found.by === "zero" ? "zero" : "their mean"}</dd>
           <dt title="probability of the class that it adds on pictures of other classes">raises others</dt>
           <dd><Whisker value={signals.raises} from={-0.25} to={0.5} /></dd>
+          <dt title="right answers won by masking it less those lost, over pictures of the class or taken for it">mends</dt>
+          <dd><Whisker value={signals.mends} from={-1} to={1} /></dd>
           <dt title="share of the false positives that masking it turns">fixes</dt>
           <dd><Whisker value={signals.fixes} /></dd>
           <dt title="share of right answers that masking it spoils">costs</dt>

@@ -30,7 +30,10 @@ export function Dock({ live, circuit, selected, onSelect, onChanged }: DockProps
     <aside class={`dock${open ? "" : " shut"}`} aria-label="Try it live">
       <div class="tried-zone">
         {status?.state === "loading" && <p class="quiet" role="status">Loading the model … the circuit can be looked at meanwhile.</p>}
-        {status?.state === "failed" && <p class="trouble" role="alert">{status.message}</p>}
+        {status?.message && <p class="trouble" role="alert">{status.message}</p>}
+        {status?.state === "ready" && !status.maskable && (
+          <p class="quiet">Masking tells its effect on classes, and this circuit is of a neuron: groups cannot be switched off.</p>
+        )}
         <div class={`pictures${pictures.length > 1 ? " two" : ""}`}>
           {pictures.map((picture, i) => (
             <PictureCard key={picture.number} live={live} place={i} selected={selected} target={circuit.data.target} />
