@@ -54,13 +54,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def publish(name: str, text: str, *, write: bool) -> None:
-    """Print a section, and put it where ``docs/performance.md`` has its place."""
+def publish(name: str, text: str, *, write: bool, page: Path = PAGE) -> None:
+    """Print a section, and put it where the page has its place."""
     print(text)
     if not write:
         return
-    page = PAGE.read_text(encoding="utf-8")
+    content = page.read_text(encoding="utf-8")
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    before, rest = page.split(begin)
+    before, rest = content.split(begin)
     after = rest.split(end)[1]
-    PAGE.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
