@@ -42,7 +42,8 @@ class Stages:
         self._now, self._since = "start", time.process_time()
 
     def start(self, stage: str, total: int) -> None:
-        """The stage before is over."""
+        """The stage before is over, the next begins."""
+        print(f"{time.strftime('%H:%M')}  {stage}, {total}", flush=True)
         now = time.process_time()
         self.seconds[self._now] = self.seconds.get(self._now, 0) + now - self._since
         self._now, self._since = stage.split(",")[0], now

@@ -61,20 +61,20 @@ CASES = {
 }
 SETTINGS = {
     "optimality": Settings(
-        neurons=5, trial_images=4, ablations=("zero",), taus=(16,), random_sets=20, matched_sets=1
+        neurons=8, trial_images=4, ablations=("zero",), taus=(16,), random_sets=100, matched_sets=5
     ),
     "weights": Settings(
-        neurons=5, trial_images=4, weight_sets=20, set_sizes=(1, 10), single_neurons=20
+        neurons=8, trial_images=4, weight_sets=50, set_sizes=(1, 10), single_neurons=50
     ),
     "fidelity": Settings(
         neurons=8,
         ablations=("zero",),
-        fidelity_taus=(4, 16),
-        random_sets=10,
-        matched_sets=3,
-        subjects=20,
+        fidelity_taus=(2, 4, 16),
+        random_sets=20,
+        matched_sets=5,
+        subjects=40,
     ),
-    "stability": Settings(resamples=2, splits=0),
+    "stability": Settings(resamples=3, splits=1),
 }
 """what is reduced, by protocol; others use the last"""
 SHARED = {"attribution": "weights", "completeness": "fidelity", "faithfulness": "fidelity"}

@@ -1,5 +1,6 @@
 /** A group's card: its strongest crops, its name, its size, and what of it reaches the target. */
 
+import { Component } from "preact";
 import type { Circuit, Group } from "./circuit";
 import { CropPicture } from "./crop";
 import { doubtful, doubtOf } from "./label";
@@ -15,6 +16,8 @@ interface CardProps {
   place: Place;
   selected: boolean;
   faded: boolean;
+  /** without pictures, which would be specks */
+  bare: boolean;
   /** what it does on the pictures that are tried */
   lit: Lit | undefined;
   onSelect: (id: string) => void;
@@ -23,7 +26,18 @@ interface CardProps {
   onReach: (id: string) => void;
 }
 
-export function Card({ group, circuit, shape, place, selected, faded, lit, onSelect, onHover, onReach }: CardProps) {
+/** A card that is drawn again only if something on it has changed: hovering touches few of many. */
+export class Card extends Component<CardProps> {
+  override shouldComponentUpdate(next: CardProps): boolean {
+    return (Object.keys(next) as (keyof CardProps)[]).some((name) => next[name] !== this.props[name]);
+  }
+
+  override render(props: CardProps) {
+    return <Face {...props} />;
+  }
+}
+
+function Face({ group, circuit, shape, place, selected, faded, bare, lit, onSelect, onHover, onReach }: CardProps) {
   const { data } = circuit;
   const name = titleOf(group, data);
   const reach = data.shares ? `, ${signed(group.reach)} along all paths to ${data.target}` : "";
@@ -49,7 +63,7 @@ export function Card({ group, circuit, shape, place, selected, faded, lit, onSel
       onBlur={() => onHover(null)}
     >
       <span class="mosaic" aria-hidden="true">
-        {group.crops.slice(0, shape.crops).map((crop) => (
+        {!bare && group.crops.slice(0, shape.crops).map((crop) => (
           <CropPicture key={crop} data={data} crop={crop} />
         ))}
       </span>

@@ -1,6 +1,6 @@
 /** The circuit: layers as columns from pixels to target, groups as cards, edges by weight and sign. */
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Card } from "./card";
 import { best, completeness, type Circuit } from "./circuit";
 import { Edges } from "./edges";
@@ -9,6 +9,7 @@ import type { Lit } from "./live/lit";
 import { layout, type Layout } from "./layout";
 import type { EdgeData, LayerData } from "./types";
 import { useCamera } from "./view";
+import { holds, isLarge } from "./window";
 
 interface GraphProps {
   circuit: Circuit;
@@ -23,7 +24,7 @@ interface GraphProps {
 export function Graph({ circuit, shown, selected, found, lit, onSelect }: GraphProps) {
   const plan = useMemo(() => layout(circuit, { width: innerWidth, height: innerHeight - 160 }), [circuit]);
   const [hovered, setHovered] = useState<string | null>(null);
-  const { frame, drawing, heads, fit, zoomBy, reveal } = useCamera(plan, selected);
+  const { frame, drawing, heads, fit, zoomBy, reveal, drawn } = useCamera(plan, selected);
   const focus = hovered ?? selected;
   const near = useMemo(() => neighbours(circuit, focus), [circuit, focus]);
   const match = useMemo(() => found && best(circuit, found), [circuit, found]);
@@ -31,11 +32,22 @@ export function Graph({ circuit, shown, selected, found, lit, onSelect }: GraphP
     if (match) reveal(match);
   }, [match]);
 
+  // one function for good, so that a card is drawn again only for what shows on it
+  const latest = useRef(onSelect);
+  latest.current = onSelect;
+  const choose = useCallback((id: string) => latest.current(id), []);
+  const ids = useMemo(() => {
+    const all = circuit.columns.flat();
+    if (!isLarge(plan)) return all;
+    // what is chosen stays, so that the keyboard's place is not lost
+    return all.filter((id) => id === selected || (drawn && holds(drawn, plan.places.get(id)!, plan.card)));
+  }, [circuit, plan, drawn, selected]);
+
   return (
     <div class="graph" ref={frame} onClick={() => onSelect(null)}>
       <div class="drawing" ref={drawing}>
-        <Edges circuit={circuit} plan={plan} shown={shown} focus={focus} />
-        {circuit.columns.flat().map((id) => (
+        <Edges circuit={circuit} plan={plan} shown={shown} focus={focus} drawn={drawn} />
+        {ids.map((id) => (
           <Card
             key={id}
             group={circuit.groups.get(id)!}
@@ -44,8 +56,9 @@ export function Graph({ circuit, shown, selected, found, lit, onSelect }: GraphP
             place={plan.places.get(id)!}
             selected={id === selected}
             lit={lit?.get(id)}
+            bare={drawn?.bare ?? false}
             faded={found ? !found.has(id) : focus !== null && !near.has(id)}
-            onSelect={onSelect}
+            onSelect={choose}
             onHover={setHovered}
             onReach={reveal}
           />

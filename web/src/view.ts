@@ -3,8 +3,9 @@
 import { select } from "d3-selection";
 import { zoom, zoomIdentity, zoomTransform, type ZoomBehavior } from "d3-zoom";
 import type { RefObject } from "preact";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { firstView, revealing, type Layout, type Size, type View } from "./layout";
+import { isLarge, serves, windowOf, type Window } from "./window";
 
 type Frame = HTMLDivElement;
 
@@ -15,6 +16,8 @@ export interface Camera {
   fit(): void;
   zoomBy(factor: number): void;
   reveal(id: string): void;
+  /** what of the drawing is to be drawn; null: all of it */
+  drawn: Window | null;
 }
 
 export function useCamera(plan: Layout, selected: string | null): Camera {
@@ -23,6 +26,7 @@ export function useCamera(plan: Layout, selected: string | null): Camera {
   const heads = useRef<HTMLDivElement>(null);
   const kept = useRef(selected);
   kept.current = selected;
+  const [drawn, setDrawn] = useState<Window | null>(null);
 
   const camera = useMemo(() => {
     const behaviour: ZoomBehavior<Frame, unknown> = zoom<Frame, unknown>().scaleExtent([0.08, 3]);
@@ -48,6 +52,13 @@ export function useCamera(plan: Layout, selected: string | null): Camera {
 
   useEffect(() => {
     const box = frame.current!;
+    let near: Window | null = null;
+    const follow = (view: View) => {
+      const screen = { width: box.clientWidth, height: box.clientHeight };
+      if (near && serves(near, windowOf(view, screen, 0))) return;
+      near = windowOf(view, screen);
+      setDrawn(near);
+    };
     let moved = false; // by hand: then a change of size must not undo it
     camera.behaviour.on("zoom", ({ transform, sourceEvent }) => {
       moved ||= Boolean(sourceEvent);
@@ -55,7 +66,11 @@ export function useCamera(plan: Layout, selected: string | null): Camera {
       drawing.current!.style.transform = `translate(${x}px,${y}px) scale(${k})`;
       heads.current!.style.setProperty("--x", String(x));
       heads.current!.style.setProperty("--k", String(k));
+      if (isLarge(plan)) follow({ k, left: x, top: y });
     });
+    // a layer of its own while it moves is not painted anew; kept on, it would be blurred when larger
+    const lift = (moving: boolean) => () => drawing.current!.classList.toggle("moving", moving);
+    camera.behaviour.on("start", lift(true)).on("end", lift(false));
     select(box).call(camera.behaviour).on("dblclick.zoom", null);
     const settle = () => {
       if (!moved) camera.first();
@@ -71,5 +86,5 @@ export function useCamera(plan: Layout, selected: string | null): Camera {
     if (selected) camera.reveal(selected);
   }, [camera, selected]);
 
-  return { frame, drawing, heads, ...camera };
+  return { frame, drawing, heads, drawn: isLarge(plan) ? drawn : null, ...camera };
 }

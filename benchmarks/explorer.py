@@ -1,0 +1,190 @@
+"""How the page bears a large circuit: opening, panning, hovering in a real Chromium.
+
+python -m benchmarks.explorer            # prints
+python -m benchmarks.explorer --write    # and keeps the result in docs/explorer.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import shutil
+import statistics
+import tempfile
+import time
+from datetime import date
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from benchmarks.page import publish, table
+from neurflow.assembly import THUMBNAIL
+from neurflow.circuit import (
+    Circuit,
+    CircuitLayer,
+    Crop,
+    GroupEdge,
+    ImageRef,
+    Member,
+    ModelInfo,
+    Neuron,
+    NeuronGroup,
+    SemanticGroup,
+    Target,
+)
+from neurflow.config import Config
+from neurflow.report import write_report
+from neurflow.report.page import bundle
+
+PAGE = Path(__file__).parents[1] / "docs" / "explorer.md"
+LAYERS, GROUPS, EDGES = 20, 100, 10_000
+CROPS = 2
+"""crops of a group, each with a picture of its own"""
+FRAMES = 60
+BROWSER = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
+
+PAN = """async (frames) => {
+  const graph = document.querySelector(".graph");
+  const send = (type, x, y, on) => on.dispatchEvent(new MouseEvent(type,
+    { bubbles: true, view: window, clientX: x, clientY: y, button: 0, buttons: 1 }));
+  const next = () => new Promise(requestAnimationFrame);
+  send("mousedown", 600, 400, graph);
+  await next();
+  const start = performance.now();
+  const took = [];
+  let last = start;
+  for (let i = 1; i <= frames; i++) {
+    send("mousemove", 600 + 10 * i, 400 + 4 * i, window);
+    const now = await next();
+    took.push(now - last);
+    last = now;
+  }
+  send("mouseup", 600, 400, window);
+  return { seconds: (last - start) / 1000, worst: Math.max(...took) };
+}"""
+HOVER = """async () => {
+  const cards = [...document.querySelectorAll(".card")].slice(0, 9);
+  const next = () => new Promise(requestAnimationFrame);
+  const took = [];
+  for (const card of cards) {
+    await next(); await next();
+    const start = performance.now();
+    card.dispatchEvent(new MouseEvent("mouseenter"));
+    await next();  // drawn again before this frame
+    await new Promise((done) => setTimeout(done));
+    took.push(performance.now() - start);
+    card.dispatchEvent(new MouseEvent("mouseleave"));
+  }
+  return took;
+}"""
+
+
+def large(layers: int = LAYERS, groups: int = GROUPS, edges: int = EDGES, seed: int = 0) -> Circuit:
+    """A circuit to draw, not to learn from: random signed edges, crops of coloured clouds."""
+    generator = np.random.default_rng(seed)
+    names = [f"block{i // 5}.conv{i % 5}" for i in range(layers)]
+    crops = [_crop(i) for i in range(layers * groups * CROPS)]
+    built = []
+    for number, name in enumerate(names):
+        neurons, found = {}, []
+        for i in range(groups):
+            start = (number * groups + i) * CROPS
+            own = tuple(crops[start : start + CROPS])
+            part = SemanticGroup(crops=(0, 1), weights={}, concept_vector=np.ones(4, np.float32))
+            activations = tuple(float(CROPS - n) for n in range(CROPS))
+            neurons[i] = Neuron(
+                index=i, crops=own, activations=activations, semantic_groups=(part,), importance={}
+            )
+            found.append(NeuronGroup(id=f"{name}/{i}", members=(Member(i, 0),), crops=own))
+        built.append(CircuitLayer(name=name, neurons=neurons, groups=tuple(found)))
+    pairs = list(pairwise(built))
+    joined = []
+    for number, (lower, upper) in enumerate(pairs):
+        count = edges * (number + 1) // len(pairs) - edges * number // len(pairs)
+        for place in generator.choice(groups * groups, count, replace=False):
+            g, h = upper.groups[place // groups], lower.groups[place % groups]
+            weight = float(generator.laplace(scale=0.1))
+            joined.append(GroupEdge(upper=g.id, lower=h.id, weight=weight))
+    return Circuit(
+        model=ModelInfo(reference="random", digest="0" * 64, input_size=(3, 224, 224)),
+        target=Target(layer=names[-1], neuron=0, name="large"),
+        config=Config(),
+        images=tuple(ImageRef(name=f"{i}.jpg") for i in range(len(crops) // 100 + 1)),
+        crop_count=len(crops),
+        layers=tuple(built),
+        edges=tuple(joined),
+        thumbnails={crop: _cloud(generator) for crop in crops},
+    )
+
+
+def _crop(number: int) -> Crop:
+    left, top = 8 * (number % 10), 8 * (number // 10 % 10)
+    return Crop(number // 100, (left, top, left + 64, top + 64))
+
+
+def _cloud(generator: np.random.Generator) -> bytes:
+    """A picture of a thumbnail's side; as WebP about 3 kB."""
+    small = Image.fromarray(generator.integers(0, 256, (17, 17, 3), dtype=np.uint8))
+    data = io.BytesIO()
+    small.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC).save(data, "WEBP", quality=80)
+    return data.getvalue()
+
+
+def measure(page: Page, file: Path) -> dict[str, Any]:
+    """Seconds until the cards are painted, frames while dragging, milliseconds of a hover."""
+    start = time.perf_counter()
+    page.goto(file.as_uri(), wait_until="commit")
+    page.locator(".card").first.wait_for()
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+    opened = time.perf_counter() - start
+    cards = page.locator(".card").count()
+    near = page.evaluate(PAN, FRAMES)
+    hover = statistics.median(page.evaluate(HOVER))
+    page.get_by_label("Fit the whole circuit").click()
+    page.wait_for_timeout(500)
+    whole = page.evaluate(PAN, FRAMES)
+    return {"opened": opened, "cards": cards, "near": near, "hover": hover, "whole": whole}
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="keep the result in docs/explorer.md")
+    chosen = parser.parse_args()
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        parser.error("no browser on the path: install chromium")
+    circuit = large()
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        file = write_report(circuit, Path(folder) / "large.html", crops_per_group=CROPS)
+        running = playwright.chromium.launch(executable_path=browser, args=BROWSER)
+        page = running.new_page(viewport={"width": 1280, "height": 800})
+        found = measure(page, file)
+        version = running.version
+        running.close()
+        size = file.stat().st_size
+    rows = [
+        ("bundle, without data", f"{len(bundle().encode()) / 1e3:.0f} kB"),
+        (f"file, {CROPS} crops a group", f"{size / 1e6:.1f} MB"),
+        ("opening, to the first painted cards", f"{found['opened']:.2f} s"),
+        (f"cards drawn at first, of {LAYERS * GROUPS}", found["cards"]),
+        ("hovering a card, median", f"{found['hover']:.0f} ms"),
+        *(
+            (
+                f"panning {name}",
+                f"{FRAMES / pan['seconds']:.0f} frames/s, worst {pan['worst']:.0f} ms",
+            )
+            for name, pan in (("as it opens", found["near"]), ("with all in view", found["whole"]))
+        ),
+    ]
+    head = f"{LAYERS} layers of {GROUPS} groups, {EDGES:,} edges"
+    drawn = f"{date.today()}: Chromium {version}, drawn without a GPU, 1280 × 800."
+    publish("large", f"{drawn}\n\n{table((head, ''), rows)}", write=chosen.write, page=PAGE)
+
+
+if __name__ == "__main__":
+    main()
