@@ -15,7 +15,7 @@ from neurflow.cli._model_of import model_of
 from neurflow.errors import ModelError
 from neurflow.explorer.session import Session
 from tests.explorer.conftest import picture_file
-from tests.report.test_page import ARGUMENTS
+from tests.report.browsing import ARGUMENTS
 
 pytestmark = pytest.mark.browser
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}

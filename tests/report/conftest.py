@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from hatch_build import is_fresh
+from playwright.sync_api import expect, sync_playwright
 
 from neurflow.circuit import (
     Circuit,
@@ -21,7 +22,9 @@ from neurflow.circuit import (
     Target,
 )
 from neurflow.config import Config
+from neurflow.report import write_report
 from tests.conftest import webp
+from tests.report.browsing import ARGUMENTS
 
 SIZES = {"early": 6, "late": 3, "head": 1}
 HOSTILE = "</script><script>window.hurt = true</script><img src=x onerror='window.hurt = true'>"
@@ -89,3 +92,55 @@ def wide() -> Circuit:
         notes=("Only 3 images: concepts rest on few pictures.",),
         thumbnails={crop: webp((18 * i, 90, 200 - 10 * i)) for i, crop in enumerate(crops)},
     )
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path, built):
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium_path, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def chromium_path():
+    from tests.conftest import browser as find
+
+    path = find()
+    assert path is not None
+    return path
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    """Opens a circuit's page; fails at the end if it asked for anything or logged anything."""
+    trouble, contexts = [], []
+
+    def local_only(route):
+        if route.request.url.startswith(("file:", "data:")):
+            route.continue_()
+        else:
+            trouble.append(f"request: {route.request.url}")
+            route.abort()
+
+    def opened(circuit, scheme="light"):
+        file = write_report(circuit, tmp_path / f"{len(contexts)}.html")
+        size = {"width": 1280, "height": 800}
+        contexts.append(browser.new_context(viewport=size, color_scheme=scheme))
+        tab = contexts[-1].new_page()
+        tab.on("console", lambda message: trouble.append(message.text))
+        tab.on("pageerror", lambda error: trouble.append(str(error)))
+        tab.route("**/*", local_only)
+        tab.goto(file.as_uri())
+        expect(tab.locator(".card").first).to_be_visible()
+        return tab
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert trouble == []
+
+
+@pytest.fixture
+def page(show, wide):
+    return show(wide)

@@ -10,8 +10,6 @@ from neurflow.report import notebook
 from neurflow.report.notebook import framed
 from neurflow.report.page import render
 from tests.report.conftest import HOSTILE
-from tests.report.test_page import browser as browser
-from tests.report.test_page import chromium_path as chromium_path
 
 
 def inside(frame):

@@ -1,6 +1,6 @@
 /** The page: header, notes, circuit, details, legend. */
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { best, circuitOf, search, step, strongest, type Circuit } from "./circuit";
 import { Graph } from "./graph";
 import { Header } from "./header";
@@ -9,10 +9,9 @@ import { Legend, Notes } from "./legend";
 import { Dock } from "./live/dock";
 import { useLive, useMaskKey } from "./live/state";
 import { Panel } from "./panel";
-import { readSelection, writeSelection, type Selection } from "./state";
+import { stations, strongestPath } from "./path";
+import { readState, writeState, type PageState } from "./state";
 import type { PageData } from "./types";
-
-const SHARE_AT_FIRST = 0.8;
 
 interface AppProps {
   data: PageData;
@@ -23,13 +22,20 @@ interface AppProps {
 
 export function App({ data, live: calls = null, onChanged = () => {} }: AppProps) {
   const circuit = useMemo(() => circuitOf(data), [data]);
-  const [share, setShare] = useState(SHARE_AT_FIRST);
-  const [query, setQuery] = useState("");
-  const [selection, choose] = useSelection(circuit);
+  const [state, change] = usePageState();
+  const { share, query, neuron } = state;
   const { shown, carried } = useMemo(() => strongest(data.edges, share), [data, share]);
   const found = useMemo(() => search(circuit, query), [circuit, query]);
-  const group = selection.group ? circuit.groups.get(selection.group) : undefined;
-  const select = (id: string | null, neuron: number | null = null) => choose({ group: id, neuron });
+  const group = state.group ? circuit.groups.get(state.group) : undefined;
+  const path = useMemo(
+    () => (group && state.path ? strongestPath(circuit, group.id, state.path) : null),
+    [circuit, group, state.path],
+  );
+  // a path is walked: who chooses a group on it stays on the way
+  const select = (id: string | null, neuron: number | null = null) => {
+    const stays = id !== null && group && path && stations(path, group.id).includes(id);
+    change({ group: id, neuron, path: stays ? state.path : null });
+  };
   const live = useLive(calls);
   useKeys(circuit, group?.id ?? null, select);
   useMaskKey(live, group?.id ?? null);
@@ -45,10 +51,10 @@ export function App({ data, live: calls = null, onChanged = () => {} }: AppProps
         share={share}
         carried={carried}
         edgesShown={shown.length}
-        onShare={setShare}
+        onShare={(share) => change({ share })}
         query={query}
         found={found?.size ?? null}
-        onQuery={setQuery}
+        onQuery={(query) => change({ query })}
         onEnter={enterSearch}
       />
       <Notes data={data} />
@@ -60,32 +66,64 @@ export function App({ data, live: calls = null, onChanged = () => {} }: AppProps
           selected={group?.id ?? null}
           found={found}
           lit={live?.lit ?? null}
+          path={path}
+          at={state.at}
+          onRest={(at) => (at || state.at) && change({ at })}
           onSelect={select}
         />
-        {group && <Panel circuit={circuit} group={group} neuron={selection.neuron} onSelect={select} />}
+        {group && (
+          <Panel
+            circuit={circuit}
+            group={group}
+            neuron={neuron}
+            path={path}
+            onPath={(path) => change({ path })}
+            onSelect={select}
+          />
+        )}
       </main>
       <Legend data={data} />
     </div>
   );
 }
 
-function useSelection(circuit: Circuit): [Selection, (selection: Selection) => void] {
-  const [selection, setSelection] = useState(() => readSelection(location.hash));
+function usePageState(): [PageState, (part: Partial<PageState>) => void] {
+  const [state, setState] = useState(() => readState(location.hash));
+  const latest = useRef(state);
+  latest.current = state;
   useEffect(() => {
-    const follow = () => setSelection(readSelection(location.hash));
+    const follow = () => setState(readState(location.hash));
     addEventListener("hashchange", follow);
     return () => removeEventListener("hashchange", follow);
-  }, [circuit]);
-  const choose = (next: Selection) => {
+  }, []);
+  const change = (part: Partial<PageState>) => {
+    latest.current = { ...latest.current, ...part };
+    setState(latest.current);
+    keep(latest.current);
+  };
+  return [state, change];
+}
+
+/** In the address, at most some times a second: browsers refuse more. */
+const keep = ((): ((state: PageState) => void) => {
+  const PAUSE = 150;
+  let waiting: ReturnType<typeof setTimeout> | undefined;
+  let last = -PAUSE;
+  const write = (state: PageState) => {
+    last = performance.now();
     try {
-      history.replaceState(null, "", writeSelection(next));
+      history.replaceState(null, "", writeState(state));
     } catch {
       // inside a notebook's frame there is no address to keep it in
     }
-    setSelection(next);
   };
-  return [selection, choose];
-}
+  return (state) => {
+    clearTimeout(waiting);
+    const since = performance.now() - last;
+    if (since >= PAUSE) write(state);
+    else waiting = setTimeout(() => write(state), PAUSE - since);
+  };
+})();
 
 const focusCard = (id: string) =>
   document.querySelector<HTMLElement>(`[data-group="${CSS.escape(id)}"]`)?.focus({ preventScroll: true });
@@ -94,7 +132,7 @@ const focusCard = (id: string) =>
 function useKeys(circuit: Circuit, selected: string | null, select: (id: string | null) => void) {
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
-      if ((event.target as HTMLElement).matches?.("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+      if ((event.target as HTMLElement).matches?.("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
       if (event.key === "Escape" && selected) {
         select(null);
         focusCard(selected);
@@ -103,8 +141,9 @@ function useKeys(circuit: Circuit, selected: string | null, select: (id: string 
       const next = id ? step(circuit, id, event.key) : undefined;
       if (!next || panelScrolls(event)) return;
       event.preventDefault();
-      focusCard(next);
       select(next);
+      // in a large circuit its card is drawn only now that it is chosen
+      requestAnimationFrame(() => focusCard(next));
     };
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);

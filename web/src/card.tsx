@@ -15,8 +15,9 @@ interface CardProps {
   shape: Shape;
   place: Place;
   selected: boolean;
-  faded: boolean;
-  /** without pictures, which would be specks */
+  /** above the veil */
+  raised: boolean;
+  /** a plain box: anything on it would be a speck */
   bare: boolean;
   /** what it does on the pictures that are tried */
   lit: Lit | undefined;
@@ -37,14 +38,14 @@ export class Card extends Component<CardProps> {
   }
 }
 
-function Face({ group, circuit, shape, place, selected, faded, bare, lit, onSelect, onHover, onReach }: CardProps) {
+function Face({ group, circuit, shape, place, selected, raised, bare, lit, onSelect, onHover, onReach }: CardProps) {
   const { data } = circuit;
   const name = titleOf(group, data);
   const reach = data.shares ? `, ${signed(group.reach)} along all paths to ${data.target}` : "";
   const about = `${group.id}: ${plural(group.members.length, "member")}${reach}${doubtOf(group)}`;
   return (
     <button
-      class={`card${selected ? " selected" : ""}${faded ? " faded" : ""}${litClass(lit)}`}
+      class={`card${selected ? " selected" : ""}${raised ? " raised" : ""}${litClass(lit)}`}
       style={{ ...box({ left: place.x, top: place.y, width: shape.width, height: shape.height }), "--lit": `${lit?.strength ?? 0}` }}
       data-group={group.id}
       aria-pressed={selected}
@@ -62,16 +63,32 @@ function Face({ group, circuit, shape, place, selected, faded, bare, lit, onSele
       }}
       onBlur={() => onHover(null)}
     >
+      {!bare && <Content group={group} circuit={circuit} crops={shape.crops} name={name} />}
+      {lit && (lit.masked || lit.fires) && <span class="lit-mark" aria-hidden="true">{lit.masked ? "masked" : lit.fires}</span>}
+    </button>
+  );
+}
+
+interface ContentProps {
+  group: Group;
+  circuit: Circuit;
+  /** pictures in the mosaic */
+  crops: number;
+  name: string;
+}
+
+function Content({ group, circuit: { data }, crops, name }: ContentProps) {
+  return (
+    <>
       <span class="mosaic" aria-hidden="true">
-        {!bare && group.crops.slice(0, shape.crops).map((crop) => (
+        {group.crops.slice(0, crops).map((crop) => (
           <CropPicture key={crop} data={data} crop={crop} />
         ))}
       </span>
       <span class={`card-name${doubtful(group) ? " doubtful" : ""}`}>{name}</span>
       <span class="card-size">{group.members.length}</span>
       {data.shares && <Reach value={group.reach} />}
-      {lit && (lit.masked || lit.fires) && <span class="lit-mark" aria-hidden="true">{lit.masked ? "masked" : lit.fires}</span>}
-    </button>
+    </>
   );
 }
 

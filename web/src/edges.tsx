@@ -1,30 +1,26 @@
 /** Signed edges as curves: width by weight, colour and dashes by sign. */
 
 import { useMemo } from "preact/hooks";
+import { Canvas } from "./canvas";
 import type { Circuit } from "./circuit";
-import { signed } from "./format";
-import { curve, thickness, type Layout } from "./layout";
+import { percent, signed } from "./format";
+import { curve, largestOf, thickness, type Layout } from "./layout";
 import type { EdgeData } from "./types";
-import { isLarge, passes, type Window } from "./window";
-
-/** Widths told apart where many edges are drawn as one path. */
-const WIDTHS = 6;
+import { isLarge, type Window } from "./window";
 
 interface EdgesProps {
   circuit: Circuit;
   plan: Layout;
   shown: EdgeData[];
-  /** group whose edges stand out, whatever the threshold */
-  focus: string | null;
+  /** edges that stand out, whatever the threshold */
+  raised: EdgeData[];
   /** what of the drawing is drawn; null: all */
   drawn: Window | null;
 }
 
-export function Edges({ circuit, plan, shown, focus, drawn }: EdgesProps) {
-  const largest = useMemo(
-    () => circuit.data.edges.reduce((most, edge) => Math.max(most, Math.abs(edge.weight)), 0),
-    [circuit],
-  );
+/** All edges that carry the chosen share of the weight, and above the veil those that stand out. */
+export function Edges({ circuit, plan, shown, raised, drawn }: EdgesProps) {
+  const largest = useMemo(() => largestOf(circuit.data.edges), [circuit]);
   const draw = (edge: EdgeData) => (
     <path
       key={`${edge.lower}>${edge.upper}`}
@@ -33,44 +29,30 @@ export function Edges({ circuit, plan, shown, focus, drawn }: EdgesProps) {
       stroke-width={thickness(edge.weight, largest)}
       data-weight={edge.weight}
     >
-      <title>{`${edge.lower} → ${edge.upper}: ${signed(edge.weight)}`}</title>
+      <title>{about(edge)}</title>
     </path>
   );
   // drawn once for a threshold: hovering touches only the few edges on top; weakest first, below
-  const all = useMemo(() => {
-    if (!isLarge(plan)) return [...shown].reverse().map(draw);
-    const inView = shown.filter(
-      (edge) => drawn && passes(drawn, plan.places.get(edge.lower)!, plan.places.get(edge.upper)!, plan.card),
-    );
-    return bundles(inView, plan, largest);
-  }, [shown, plan, drawn]);
-  const group = focus ? circuit.groups.get(focus) : undefined;
-  const own = group ? [...group.inputs, ...group.outputs].reverse() : [];
+  const all = useMemo(() => (isLarge(plan) ? null : [...shown].reverse().map(draw)), [shown, plan]);
   return (
-    <svg class="edges" width={plan.width} height={plan.height} aria-hidden="true">
-      <g class={group ? "all faded" : "all"}>{all}</g>
-      <g class="own">{own.map(draw)}</g>
-    </svg>
+    <>
+      {all ? (
+        <svg class="edges all" width={plan.width} height={plan.height} aria-hidden="true">
+          {all}
+        </svg>
+      ) : (
+        <Canvas plan={plan} shown={shown} largest={largest} drawn={drawn} />
+      )}
+      <svg class="edges own" width={plan.width} height={plan.height} aria-hidden="true">
+        {[...raised].reverse().map(draw)}
+      </svg>
+    </>
   );
 }
 
-/** Many edges as few paths, one for each sign and width: thousands of elements would be slow to paint. */
-function bundles(edges: EdgeData[], plan: Layout, largest: number) {
-  const found = new Map<string, EdgeData[]>();
-  for (const edge of edges) {
-    const width = Math.ceil((WIDTHS * Math.abs(edge.weight)) / Math.max(largest, 1e-9));
-    const key = `${width} ${edge.weight < 0 ? "against" : "for"}`;
-    const some = found.get(key);
-    if (some) some.push(edge);
-    else found.set(key, [edge]);
-  }
-  return [...found].sort().map(([key, some]) => (
-    <path
-      key={key}
-      class={`edge bundle ${key.split(" ")[1]}`}
-      d={some.map((edge) => curve(plan.places.get(edge.lower)!, plan.places.get(edge.upper)!, plan.card)).join("")}
-      stroke-width={thickness((Number(key.split(" ")[0]) / WIDTHS) * largest, largest)}
-      data-edges={some.length}
-    />
-  ));
+/** What is known of an edge, in a line. */
+export function about(edge: EdgeData): string {
+  const tested = edge.significance === null ? "" : `, p = ${edge.significance.toPrecision(2)}`;
+  const found = edge.stability === null ? "" : `, found in ${percent(edge.stability)} of resamples`;
+  return `${edge.lower} → ${edge.upper}: ${signed(edge.weight)}${tested}${found}`;
 }

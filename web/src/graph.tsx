@@ -8,8 +8,16 @@ import { plural, spread } from "./format";
 import type { Lit } from "./live/lit";
 import { layout, type Layout } from "./layout";
 import type { EdgeData, LayerData } from "./types";
-import { useCamera } from "./view";
+import { Minimap } from "./minimap";
+import { stations, type Path } from "./path";
+import { Save } from "./save";
+import type { Place as At } from "./state";
+import { useCamera, type Camera } from "./view";
 import { holds, isLarge } from "./window";
+
+/** One step of zoom, and of panning as a share of the view. */
+const ZOOM = 1.3;
+const PAN = 0.25;
 
 interface GraphProps {
   circuit: Circuit;
@@ -18,15 +26,24 @@ interface GraphProps {
   found: Set<string> | null;
   /** what a picture lights up, and what is masked */
   lit: Map<string, Lit> | null;
+  /** from the chosen group on, if one is shown */
+  path: Path | null;
+  at: At | null;
+  onRest: (at: At | null) => void;
   onSelect: (id: string | null) => void;
 }
 
-export function Graph({ circuit, shown, selected, found, lit, onSelect }: GraphProps) {
+export function Graph({ circuit, shown, selected, found, lit, path, at, onRest, onSelect }: GraphProps) {
   const plan = useMemo(() => layout(circuit, { width: innerWidth, height: innerHeight - 160 }), [circuit]);
   const [hovered, setHovered] = useState<string | null>(null);
-  const { frame, drawing, heads, fit, zoomBy, reveal, drawn } = useCamera(plan, selected);
+  const camera = useCamera(plan, selected, at, onRest);
+  const { frame, drawing, heads, reveal, drawn } = camera;
   const focus = hovered ?? selected;
-  const near = useMemo(() => neighbours(circuit, focus), [circuit, focus]);
+  const raised = useMemo(() => {
+    if (path && selected && !hovered) return { ids: new Set(stations(path, selected)), edges: path.edges };
+    return around(circuit, focus);
+  }, [circuit, focus, path, selected, hovered]);
+  useViewKeys(camera);
   const match = useMemo(() => found && best(circuit, found), [circuit, found]);
   useEffect(() => {
     if (match) reveal(match);
@@ -45,8 +62,9 @@ export function Graph({ circuit, shown, selected, found, lit, onSelect }: GraphP
 
   return (
     <div class="graph" ref={frame} onClick={() => onSelect(null)}>
-      <div class="drawing" ref={drawing}>
-        <Edges circuit={circuit} plan={plan} shown={shown} focus={focus} drawn={drawn} />
+      <div class="drawing" data-bare={drawn?.bare ?? false} ref={drawing}>
+        <Edges circuit={circuit} plan={plan} shown={shown} raised={raised.edges} drawn={drawn} />
+        {(found || focus) && <div class="veil" />}
         {ids.map((id) => (
           <Card
             key={id}
@@ -57,7 +75,7 @@ export function Graph({ circuit, shown, selected, found, lit, onSelect }: GraphP
             selected={id === selected}
             lit={lit?.get(id)}
             bare={drawn?.bare ?? false}
-            faded={found ? !found.has(id) : focus !== null && !near.has(id)}
+            raised={found ? found.has(id) : raised.ids.has(id)}
             onSelect={choose}
             onHover={setHovered}
             onReach={reveal}
@@ -69,13 +87,36 @@ export function Graph({ circuit, shown, selected, found, lit, onSelect }: GraphP
           <Head key={layer.name} layer={layer} plan={plan} number={number} />
         ))}
       </div>
+      <Minimap circuit={circuit} plan={plan} raised={found ?? raised.ids} inView={camera.inView} onGo={camera.go} />
       <div class="zoom" onClick={(event) => event.stopPropagation()}>
-        <button onClick={() => zoomBy(1.3)} aria-label="Zoom in" title="Zoom in">+</button>
-        <button onClick={() => zoomBy(1 / 1.3)} aria-label="Zoom out" title="Zoom out">−</button>
-        <button onClick={fit} aria-label="Fit the whole circuit" title="Fit the whole circuit">⤢</button>
+        <button onClick={() => camera.zoomBy(ZOOM)} aria-label="Zoom in" title="Zoom in (+)">+</button>
+        <button onClick={() => camera.zoomBy(1 / ZOOM)} aria-label="Zoom out" title="Zoom out (−)">−</button>
+        <button onClick={camera.fit} aria-label="Fit the whole circuit" title="Fit the whole circuit (0)">⤢</button>
+        <Save scene={{ circuit, plan, shown, raised: focus ? raised : null }} part={camera.part} />
       </div>
     </div>
   );
+}
+
+/** Plus and minus zoom, 0 shows all, Shift and an arrow pans. */
+function useViewKeys({ zoomBy, panBy, fit }: Camera) {
+  useEffect(() => {
+    const ways: Record<string, [number, number]> = {
+      ArrowLeft: [-PAN, 0], ArrowRight: [PAN, 0], ArrowUp: [0, -PAN], ArrowDown: [0, PAN],
+    };
+    const onKey = (event: KeyboardEvent) => {
+      if ((event.target as HTMLElement).matches?.("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+      const way = event.shiftKey ? ways[event.key] : undefined;
+      if (way) panBy(...way);
+      else if (event.key === "+" || event.key === "=") zoomBy(ZOOM);
+      else if (event.key === "-") zoomBy(1 / ZOOM);
+      else if (event.key === "0") fit();
+      else return;
+      event.preventDefault();
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, [zoomBy, panBy, fit]);
 }
 
 function Head({ layer, plan, number }: { layer: LayerData; plan: Layout; number: number }) {
@@ -103,8 +144,9 @@ function Head({ layer, plan, number }: { layer: LayerData; plan: Layout; number:
   );
 }
 
-function neighbours(circuit: Circuit, id: string | null): Set<string> {
+/** A group, what feeds it and what it feeds. */
+function around(circuit: Circuit, id: string | null): { ids: Set<string>; edges: EdgeData[] } {
   const group = id ? circuit.groups.get(id) : undefined;
-  const ids = [...(group?.inputs ?? []), ...(group?.outputs ?? [])].flatMap((e) => [e.upper, e.lower]);
-  return new Set(id ? [id, ...ids] : ids);
+  const edges = group ? [...group.inputs, ...group.outputs] : [];
+  return { ids: new Set([...(id ? [id] : []), ...edges.flatMap((e) => [e.upper, e.lower])]), edges };
 }

@@ -1,7 +1,7 @@
 /** What is explained, in a sentence; the threshold, the search and the theme. */
 
-import { useState } from "preact/hooks";
 import { percent, plural } from "./format";
+import { useTheme } from "./style";
 import type { PageData } from "./types";
 
 interface HeaderProps {
@@ -85,20 +85,16 @@ function Search({ query, found, onQuery, onEnter }: HeaderProps) {
 }
 
 export function ThemeButton() {
-  const dark = () => matchMedia("(prefers-color-scheme: dark)").matches;
-  const [theme, setTheme] = useState(document.documentElement.dataset.theme ?? (dark() ? "dark" : "light"));
-  const other = theme === "dark" ? "light" : "dark";
+  const now = useTheme();
+  const other = now === "dark" ? "light" : "dark";
   return (
     <button
       class="theme"
       aria-label={`Switch to ${other}`}
       title={`Switch to ${other}`}
-      onClick={() => {
-        document.documentElement.dataset.theme = other;
-        setTheme(other);
-      }}
+      onClick={() => (document.documentElement.dataset.theme = other)}
     >
-      {theme === "dark" ? "☀" : "☾"}
+      {now === "dark" ? "☀" : "☾"}
     </button>
   );
 }

@@ -1,6 +1,7 @@
 /** Where cards stand, how edges run between them, and which part of it is seen first. */
 
 import type { Circuit } from "./circuit";
+import type { EdgeData } from "./types";
 
 export interface Size {
   width: number;
@@ -113,13 +114,21 @@ export function revealing(view: View, place: Place, card: Size, screen: Size): V
   };
 }
 
-/** A curve from the right side of the lower card to the left side of the upper one. */
-export function curve(lower: Place, upper: Place, card: Size): string {
-  const [x0, y0] = [lower.x + card.width, lower.y + card.height / 2];
-  const [x1, y1] = [upper.x, upper.y + card.height / 2];
-  const bend = (x1 - x0) / 2;
-  return `M${x0},${y0}C${x0 + bend},${y0} ${x1 - bend},${y1} ${x1},${y1}`;
+/** Where an edge begins, at the right of the lower card, and where it ends, at the left of the upper one. */
+export function ends(lower: Place, upper: Place, card: Size): [number, number, number, number] {
+  const middle = card.height / 2;
+  return [lower.x + card.width, lower.y + middle, upper.x, upper.y + middle];
 }
+
+/** The curve between them: level at both ends. */
+export function curve(lower: Place, upper: Place, card: Size): string {
+  const [x0, y0, x1, y1] = ends(lower, upper, card);
+  const middle = (x0 + x1) / 2;
+  return `M${x0},${y0}C${middle},${y0} ${middle},${y1} ${x1},${y1}`;
+}
+
+export const largestOf = (edges: EdgeData[]): number =>
+  edges.reduce((most, edge) => Math.max(most, Math.abs(edge.weight)), 0);
 
 /** Width of an edge in pixels, growing with its weight. */
 export function thickness(weight: number, largest: number): number {

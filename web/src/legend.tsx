@@ -48,8 +48,8 @@ export function Legend({ data }: { data: PageData }) {
             How far the attributions of a neuron are from adding up to its change from the zero baseline: small is good.
           </Entry>
           <Entry term="Keys">
-            Tab and Enter choose a card, ← and → follow its strongest edge, ↑ and ↓ walk the column, Escape lets go. Live, M
-            masks the chosen group.
+            Tab and Enter choose a card, ← and → follow its strongest edge, ↑ and ↓ walk the column, Escape lets go. + and −
+            zoom, 0 shows all, Shift with an arrow pans. Live, M masks the chosen group.
           </Entry>
         </dl>
       </details>

@@ -4,8 +4,11 @@ import { useEffect, useRef } from "preact/hooks";
 import { neuronOf, type Circuit, type Group } from "./circuit";
 import { CropPicture } from "./crop";
 import { headingOf, percent, plural, signed } from "./format";
+import { about } from "./edges";
 import { doubtful, LabelSection } from "./label";
 import { Bar, Listing } from "./listing";
+import type { Path, Way } from "./path";
+import { Route } from "./route";
 import type { EdgeData, MeaningData, NeuronData } from "./types";
 
 type Select = (id: string | null, neuron?: number | null) => void;
@@ -16,10 +19,16 @@ interface GroupProps {
   onSelect: Select;
 }
 
+interface RouteProps {
+  /** that is shown from the group on */
+  path: Path | null;
+  onPath: (way: Way | null) => void;
+}
+
 const EDGES_LISTED = 8;
 const MEMBERS_LISTED = 20;
 
-export function Panel({ neuron, ...props }: GroupProps & { neuron: number | null }) {
+export function Panel({ neuron, path, onPath, ...props }: GroupProps & RouteProps & { neuron: number | null }) {
   const { circuit, group, onSelect } = props;
   const found = neuron === null ? undefined : neuronOf(circuit, group.layer, neuron);
   const panel = useRef<HTMLElement>(null);
@@ -32,12 +41,12 @@ export function Panel({ neuron, ...props }: GroupProps & { neuron: number | null
   return (
     <aside class="panel" aria-label="Details" ref={panel} tabIndex={-1}>
       <button class="close" onClick={() => onSelect(null)} aria-label="Close details">×</button>
-      {found ? <NeuronView key={view} neuron={found} {...props} /> : <GroupView key={view} {...props} />}
+      {found ? <NeuronView key={view} neuron={found} {...props} /> : <GroupView key={view} path={path} onPath={onPath} {...props} />}
     </aside>
   );
 }
 
-function GroupView({ circuit, group, onSelect }: GroupProps) {
+function GroupView({ circuit, group, path, onPath, onSelect }: GroupProps & RouteProps) {
   const { data } = circuit;
   const neurons = new Set(group.members.map(([a]) => a));
   return (
@@ -54,6 +63,13 @@ function GroupView({ circuit, group, onSelect }: GroupProps) {
             Weight along all paths to {data.target}: <b class={group.reach < 0 ? "against" : "for"}>{signed(group.reach)}</b>.
           </>
         )}
+        {group.stability && (
+          <>
+            {" "}
+            Found again on resampled pictures with a Jaccard index of <b>{group.stability[0].toFixed(2)}</b>{" "}
+            [{group.stability[1].toFixed(2)}, {group.stability[2].toFixed(2)}].
+          </>
+        )}
       </p>
       <div class="crops">
         {group.crops.map((crop) => (
@@ -61,6 +77,7 @@ function GroupView({ circuit, group, onSelect }: GroupProps) {
         ))}
       </div>
       <LabelSection group={group} />
+      <Route circuit={circuit} group={group} path={path} onPath={onPath} onSelect={onSelect} />
       <EdgeList title="Fed by" circuit={circuit} edges={group.inputs} end="lower" onSelect={onSelect} />
       <EdgeList title="Feeds" circuit={circuit} edges={group.outputs} end="upper" onSelect={onSelect} />
       <h3>
@@ -123,13 +140,13 @@ function EdgeList({ title, circuit, edges, end, onSelect }: EdgeListProps) {
           const other = circuit.groups.get(edge[end])!;
           return (
             <li key={other.id}>
-              <button onClick={() => onSelect(other.id)} title={other.id}>
+              <button onClick={() => onSelect(other.id)} title={about(edge)}>
                 <span class="strip">
                   {other.crops.slice(0, 3).map((crop) => (
                     <CropPicture key={crop} data={circuit.data} crop={crop} />
                   ))}
                 </span>
-                <span class={`edge-name${doubtful(other) ? " doubtful" : ""}`}>{headingOf(other, circuit.data)}</span>
+                <span class={`edge-name${doubtful(other) ? " doubtful" : ""}`}>{headingOf(other, circuit.data)}{significant(edge) && <b title="p < 0.05"> *</b>}</span>
                 <Bar weight={edge.weight} largest={largest} />
               </button>
             </li>
@@ -139,6 +156,8 @@ function EdgeList({ title, circuit, edges, end, onSelect }: EdgeListProps) {
     </>
   );
 }
+
+const significant = (edge: EdgeData) => edge.significance !== null && edge.significance < 0.05;
 
 function NeuronView({ circuit, group, neuron, onSelect }: GroupProps & { neuron: NeuronData }) {
   const crops = neuron.meanings.reduce((sum, meaning) => sum + meaning.size, 0);

@@ -43,6 +43,7 @@ export interface GroupData {
   evidence: EvidenceData | null;
   members: [number, number][];
   crops: number[];
+  stability: Interval | null;
 }
 /**
  * What stands behind a group's label.
@@ -133,6 +134,8 @@ export interface EdgeData {
   upper: string;
   lower: string;
   weight: number;
+  significance: number | null;
+  stability: number | null;
 }
 /**
  * A crop, with its picture if it is an exemplar.

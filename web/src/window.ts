@@ -7,6 +7,8 @@ export interface Window {
   top: number;
   right: number;
   bottom: number;
+  /** the scale it is drawn for */
+  k: number;
   /** too small for pictures: cards are drawn as plain boxes */
   bare: boolean;
 }
@@ -15,6 +17,8 @@ export interface Window {
 const LARGE = 250;
 /** Drawn beyond each side of the view, in views: panning by less draws nothing new. */
 const SPARE = 0.3;
+/** Drawn for another scale than this many times, it is blurred. */
+const BLURRED = 1.2;
 /** At a smaller scale the pictures of a card are specks. */
 const SPECKS = 0.3;
 
@@ -29,6 +33,7 @@ export function windowOf({ k, left, top }: View, screen: Size, spare = SPARE): W
     top: y - spare * height,
     right: x + (1 + spare) * width,
     bottom: y + (1 + spare) * height,
+    k,
     bare: k < SPECKS,
   };
 }
@@ -44,6 +49,9 @@ export function serves(drawn: Window, view: Window): boolean {
     drawn.right - drawn.left < 3 * (view.right - view.left)
   );
 }
+
+/** Whether it was drawn for about this scale. */
+export const sharp = (drawn: Window, { k }: View) => Math.max(k / drawn.k, drawn.k / k) < BLURRED;
 
 export const holds = (drawn: Window, { x, y }: Place, card: Size) =>
   x < drawn.right && x + card.width > drawn.left && y < drawn.bottom && y + card.height > drawn.top;

@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { best, circuitOf, completeness, search, step, strongest } from "../src/circuit";
 import { percent, signed, spread } from "../src/format";
 import { crossings, order } from "../src/order";
-import { readSelection, writeSelection } from "../src/state";
+import { stations, strongestPath } from "../src/path";
+import { readState, SHARE_AT_FIRST, writeState } from "../src/state";
 import type { EdgeData, GroupData, NeuronData, PageData } from "../src/types";
 
 const neuron = (index: number, error: number | null): NeuronData => ({
@@ -10,9 +11,9 @@ const neuron = (index: number, error: number | null): NeuronData => ({
   meanings: [{ group: "", size: 1, mean: 1.5, crops: [], activations: [], weights: {} }],
 });
 const group = (id: string, ...neurons: number[]): GroupData => ({
-  id, label: null, caption: null, evidence: null, members: neurons.map((a) => [a, 0]), crops: [],
+  id, label: null, caption: null, evidence: null, members: neurons.map((a) => [a, 0]), crops: [], stability: null,
 });
-const edge = (lower: string, upper: string, weight: number): EdgeData => ({ lower, upper, weight });
+const edge = (lower: string, upper: string, weight: number): EdgeData => ({ lower, upper, weight, significance: null, stability: null });
 
 const data: PageData = {
   target: "bee", model: "m", images: [], skipped: [], notes: [], crop_count: 0, tau: 1, k: 1, steps: 1,
@@ -107,6 +108,29 @@ describe("the threshold", () => {
   });
 });
 
+describe("the strongest path", () => {
+  const circuit = circuitOf(data);
+
+  it("multiplies weights and goes all the way", () => {
+    const path = strongestPath(circuit, "a/2", "target")!;
+    expect(stations(path, "a/2")).toEqual(["a/2", "b/0", "c/0"]);
+    expect(path.weight).toBeCloseTo(0.25 * 0.8);
+    expect(stations(strongestPath(circuit, "c/0", "pixels")!, "c/0")).toEqual(["c/0", "b/0", "a/1"]);
+  });
+
+  it("prefers a weak first step that pays later", () => {
+    const edges = [edge("a/0", "b/0", 0.3), edge("a/0", "b/1", 0.9), edge("b/0", "c/0", -0.8), edge("b/1", "c/1", 0.1)];
+    const path = strongestPath(circuitOf({ ...data, edges }), "a/0", "target")!;
+    expect([stations(path, "a/0").at(-1), path.weight]).toEqual(["c/0", expect.closeTo(-0.24)]);
+  });
+
+  it("is none where nothing leads there, and empty at the end", () => {
+    const edges = data.edges.filter(({ upper }) => !upper.startsWith("c"));
+    expect(strongestPath(circuitOf({ ...data, edges }), "a/0", "target")).toBeNull();
+    expect(strongestPath(circuit, "c/1", "target")!.edges).toEqual([]);
+  });
+});
+
 describe("what people type and share", () => {
   const circuit = circuitOf(data);
   it("finds groups by id and by neuron", () => {
@@ -118,10 +142,16 @@ describe("what people type and share", () => {
     expect(best(circuit, search(circuit, "b/")!)).toBe("b/0");
     expect(best(circuit, new Set())).toBeUndefined();
   });
-  it("keeps the selection in the address", () => {
-    const selection = { group: "layer4.1/3", neuron: 12 };
-    expect(readSelection(writeSelection(selection))).toEqual(selection);
-    expect(readSelection("")).toEqual({ group: null, neuron: null });
+  it("keeps the view in the address", () => {
+    const plain = { group: null, neuron: null, path: null, share: SHARE_AT_FIRST, query: "", at: null };
+    expect(readState("")).toEqual(plain);
+    expect(writeState(plain)).toBe("#");
+    const view = { group: "layer4.1/3", neuron: 12, path: "pixels" as const, share: 0.35, query: "ear & eye", at: { x: -40, y: 310, k: 0.75 } };
+    expect(readState(writeState(view))).toEqual(view);
+  });
+  it("takes nonsense in the address for nothing", () => {
+    expect(readState("#path=up&share=much&at=1,2&neuron=x")).toEqual(readState(""));
+    expect(readState("#share=7&at=1,2,0")).toEqual({ ...readState(""), share: 1 });
   });
   it("reads numbers as people do", () => {
     expect([signed(-0.254), signed(0.0312), percent(0.0042), percent(0.5)]).toEqual(["−0.25", "+0.031", "0.4\u00a0%", "50\u00a0%"]);

@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from neurflow.circuit import Circuit, CircuitLayer, Crop, Member, Neuron, SemanticGroup
-from neurflow.evidence import ConceptCheck, Evidence, Validation
+from neurflow.evidence import ConceptCheck, Evidence, Interval, Validation
 
 CROPS_PER_GROUP = 16
 CROPS_PER_MEANING = 4
@@ -94,6 +94,8 @@ class GroupData(_Data):
     members: list[tuple[int, int]]
     """(neuron, meaning)"""
     crops: list[int]
+    stability: Interval | None
+    """Jaccard with the most similar group when the circuit is found on resampled images"""
 
 
 class LayerData(_Data):
@@ -110,6 +112,10 @@ class EdgeData(_Data):
     upper: str
     lower: str
     weight: float
+    significance: float | None
+    """p-value, where it was tested"""
+    stability: float | None
+    """share of resamples of the images in which it is found again, where that was tried"""
 
 
 class PageData(_Data):
@@ -186,7 +192,13 @@ def payload(
             _layer(layer, crops, crops_per_group, crops_per_meaning) for layer in circuit.layers
         ],
         edges=[
-            EdgeData(upper=edge.upper, lower=edge.lower, weight=_short(edge.weight))
+            EdgeData(
+                upper=edge.upper,
+                lower=edge.lower,
+                weight=_short(edge.weight),
+                significance=None if edge.significance is None else _short(edge.significance),
+                stability=None if edge.stability is None else _short(edge.stability),
+            )
             for edge in circuit.edges
         ],
         crops=crops.crops,
@@ -213,6 +225,7 @@ def _layer(
                 evidence=_evidence(group.evidence),
                 members=[(m.neuron, m.semantic_group) for m in group.members],
                 crops=crops.numbers(group.crops[:crops_per_group]),
+                stability=group.stability,
             )
             for group in layer.groups
         ],
