@@ -147,6 +147,7 @@ def test_the_audit_is_walked_through(visit, url, run, labelled):
     page = visit(url)
     page.get_by_role("button", name="Shortcuts").click()
     begin = page.get_by_role("button", name="Audit bee")
+    expect(begin.or_(page.locator(".walk li").first)).to_be_visible(timeout=30_000)
     if begin.count():
         expect(begin).to_be_enabled(timeout=30_000)
         begin.click()
