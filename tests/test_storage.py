@@ -24,6 +24,7 @@ from neurflow.circuit import (
     CircuitLayer,
     Crop,
     GroupEdge,
+    HeatMap,
     ImageRef,
     Member,
     ModelInfo,
@@ -38,9 +39,10 @@ from neurflow.storage import load_circuit, save_circuit
 from tests.conftest import webp
 
 
-def contents(circuit: Circuit) -> tuple[dict[str, Any], dict[Crop, bytes]]:
+def contents(circuit: Circuit) -> tuple[Any, ...]:
     """Everything a circuit holds, arrays as lists, to be compared with ``==``."""
-    return circuit.model_dump(mode="json"), dict(circuit.thumbnails)
+    shown = (circuit.thumbnails, circuit.pictures, circuit.heat)
+    return circuit.model_dump(mode="json"), *map(dict, shown)
 
 
 def index(folder: Path) -> dict[str, Any]:
@@ -98,7 +100,7 @@ def test_saving_again_replaces_the_result_and_keeps_other_files(
     assert contents(load_circuit(run)) == contents(other)
     assert (run / "work" / "state.json").exists()
     assert (run / "report.html").read_text() == "a report"
-    assert len(list(run.iterdir())) == 5
+    assert len(list(run.iterdir())) == 6
 
 
 def test_equal_circuits_give_equal_bytes(circuit: Circuit, run: Path, tmp_path: Path) -> None:
@@ -117,12 +119,12 @@ def test_a_circuit_that_contradicts_itself_is_not_written(circuit: Circuit, tmp_
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("step", range(3))
+@pytest.mark.parametrize("step", range(4))
 def test_a_kill_while_saving_leaves_the_old_result(
     circuit: Circuit, run: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     other = circuit.model_copy(update={"layers": doubled(circuit), "thumbnails": {}})
-    moves, move = iter(range(3)), os.replace
+    moves, move = iter(range(4)), os.replace
 
     def killed(source: Any, destination: Any) -> None:
         if next(moves) == step:
@@ -136,7 +138,7 @@ def test_a_kill_while_saving_leaves_the_old_result(
     assert contents(load_circuit(run)) == contents(circuit)
     save_circuit(other, run)
     assert contents(load_circuit(run)) == contents(other)
-    assert len(list(run.iterdir())) == 3
+    assert len(list(run.iterdir())) == 4
 
 
 def test_a_kill_after_the_last_move_leaves_the_new_result(
@@ -338,7 +340,45 @@ def test_thumbnails_that_are_none_are_refused(run: Path, kind: str) -> None:
         load_circuit(run)
 
 
-@pytest.mark.parametrize("name", ["circuit.json", "arrays", "thumbnails"])
+def test_pictures_and_heat_maps_come_back(circuit: Circuit, tmp_path: Path) -> None:
+    heat = {("block/0", 0): HeatMap(1, 3, b"\x00\x7f\xff"), ("head/0", 1): HeatMap(2, 1, b"ab")}
+    shown = circuit.model_copy(update={"pictures": {0: webp(), 1: webp()}, "heat": heat})
+    save_circuit(shown, tmp_path / "shown")
+    assert contents(load_circuit(tmp_path / "shown")) == contents(shown)
+
+
+def test_results_of_before_there_were_pictures_load(circuit: Circuit, run: Path) -> None:
+    (file,) = run.glob("surroundings*")
+    file.unlink()
+    rewrite(run, lambda content: content.pop("surroundings"))
+    assert contents(load_circuit(run)) == contents(circuit)
+
+
+byte = np.zeros((2, 2), np.uint8)
+SURROUNDINGS: dict[str, dict[str, np.ndarray]] = {
+    "html": {"0": np.frombuffer(b"<script>alert(1)</script>", np.uint8)},
+    "too large": {"0": np.frombuffer(huge_webp(), np.uint8)},
+    "no such image": {"7": np.frombuffer(webp(), np.uint8)},
+    "no name": {"../0": np.frombuffer(webp(), np.uint8)},
+    "heat without a picture": {"0@block/0": byte},
+    "heat of no group": {"0": np.frombuffer(webp(), np.uint8), "0@block/99": byte},
+    "heat of floats": {"0": np.frombuffer(webp(), np.uint8), "0@block/0": byte.astype(np.float32)},
+    "heat too fine": {
+        "0": np.frombuffer(webp(), np.uint8),
+        "0@block/0": np.zeros((2, 5000), np.uint8),
+    },
+    "heat of nothing": {"0": np.frombuffer(webp(), np.uint8), "0@block/0": byte[:0]},
+}
+
+
+@pytest.mark.parametrize("kind", SURROUNDINGS)
+def test_surroundings_that_are_none_are_refused(run: Path, kind: str) -> None:
+    replace(run, "surroundings", save(SURROUNDINGS[kind]))
+    with pytest.raises(ResultError, match="damaged"):
+        load_circuit(run)
+
+
+@pytest.mark.parametrize("name", ["circuit.json", "arrays", "thumbnails", "surroundings"])
 def test_links_and_devices_are_refused(run: Path, tmp_path: Path, name: str) -> None:
     (file,) = run.glob(f"{name}*")
     file.rename(tmp_path / "elsewhere")

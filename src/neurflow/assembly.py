@@ -15,6 +15,7 @@ from neurflow.circuit import (
     CircuitLayer,
     Crop,
     GroupEdge,
+    Histogram,
     Member,
     Neuron,
     NeuronGroup,
@@ -32,6 +33,8 @@ GROUP_CROPS = 64
 """crops listed for a group"""
 PICTURED = 16
 """crops of a group that get a thumbnail; of a semantic group a quarter of it"""
+BINS = 24
+"""of a neuron's histogram of activations"""
 THUMBNAIL = 112
 """longest side of a thumbnail in pixels"""
 
@@ -53,16 +56,20 @@ def assemble(
     frozen = []
     for name in layers:
         last = name == layers[-1]
+        subtracted = minus if last else None
+        phi = np.concatenate(list(blocks(activations[name], list(concepts[name]), subtracted)))
         neurons = {
-            a: _neuron(a, concept, cores.get(name, {}).get(a), activations.crops, config)
-            for a, concept in concepts[name].items()
+            a: _neuron(
+                a, concept, cores.get(name, {}).get(a), activations.crops, _histogram(values)
+            )
+            for (a, concept), values in zip(concepts[name].items(), phi.T, strict=True)
         }
         frozen.append(
             CircuitLayer(
                 name=name,
                 neurons=neurons,
                 groups=tuple(
-                    _group(f"{name}/{i}", members, neurons, activations, minus if last else None)
+                    _group(f"{name}/{i}", members, neurons, activations, subtracted)
                     for i, members in enumerate(groups[name])
                 ),
                 means=tuple(activations[name].mean(axis=0, dtype=np.float64).tolist()),
@@ -72,7 +79,7 @@ def assemble(
 
 
 def _neuron(
-    index: int, concept: Concept, core: Core | None, crops: CropSet, config: Config
+    index: int, concept: Concept, core: Core | None, crops: CropSet, histogram: Histogram
 ) -> Neuron:
     parts = tuple(
         SemanticGroup(
@@ -90,7 +97,14 @@ def _neuron(
         importance=dict(core.importance) if core else {},
         steps=core.steps if core else None,
         completeness_error=core.completeness_error if core else None,
+        histogram=histogram,
     )
+
+
+def _histogram(phi: np.ndarray) -> Histogram:
+    """Of one neuron's activations ``[crop]``."""
+    counts, ends = np.histogram(phi, bins=BINS)
+    return Histogram(low=float(ends[0]), high=float(ends[-1]), counts=tuple(counts.tolist()))
 
 
 def _group(

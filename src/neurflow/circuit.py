@@ -122,6 +122,14 @@ class Target(_Frozen):
     name: str
 
 
+class HeatMap(NamedTuple):
+    """Where a group fires on a picture, coarsely: rows of bytes, 255 the hottest (``surroundings``)."""
+
+    height: int
+    width: int
+    values: bytes
+
+
 class SemanticGroup(_Frozen):
     """V_a^i: crops of one neuron that share a meaning, and what drives the neuron on them."""
 
@@ -147,6 +155,16 @@ class SemanticGroup(_Frozen):
     __hash__ = None  # type: ignore[assignment]
 
 
+class Histogram(_Frozen):
+    """How often a neuron's activations on the concept set's crops lie where."""
+
+    low: float
+    high: float
+    """ends of the first and the last bin"""
+    counts: Annotated[tuple[Index, ...], Field(min_length=1, max_length=256)]
+    """crops in each of as many bins of one width"""
+
+
 class Neuron(_Frozen):
     """One channel: the crops that excite it, their meanings, and its core neurons below."""
 
@@ -163,6 +181,8 @@ class Neuron(_Frozen):
     """points N of the integration; None at l_0"""
     completeness_error: float | None = None
     """|Σ_s IG_s − (φ_a(x) − φ_a(0))| summed over V_a, relative to the summed |φ_a(x) − φ_a(0)|"""
+    histogram: Histogram | None = None
+    """of φ_a over all crops of the concept set; None in results of before it was kept"""
 
     @property
     def core_neurons(self) -> tuple[int, ...]:
@@ -257,6 +277,10 @@ class Circuit(_Frozen):
     """what the user should know: fallbacks taken, crops too few, …"""
     thumbnails: Mapping[Crop, bytes] = Field(default_factory=dict, exclude=True, repr=False)
     """WebP pictures of the exemplars; crops that are nobody's exemplar have none"""
+    pictures: Mapping[int, bytes] = Field(default_factory=dict, exclude=True, repr=False)
+    """WebP pictures of images, whole: those that groups are shown on"""
+    heat: Mapping[tuple[str, int], HeatMap] = Field(default_factory=dict, exclude=True, repr=False)
+    """(group, image) → where the group fires on it"""
 
     @cached_property
     def _groups(self) -> dict[str, NeuronGroup]:

@@ -122,6 +122,10 @@ class CropSet:
         """Name of an image of D."""
         return self.images.refs[self.chosen[image]].name
 
+    def image_pixels(self, image: int) -> Tensor:
+        """An image of D ``[channel, height, width]`` as the model sees it, uncut."""
+        return self._read(self.chosen[image])
+
     def pixels_of(self, crop: Crop) -> Tensor:
         """Input ``[channel, height, width]`` of one crop."""
         return crop_pixels(self._read(self.chosen[crop.image]), [crop.box], self.size)[0]

@@ -33,6 +33,7 @@ from neurflow.model import Model
 from neurflow.progress import Progress, Silent
 from neurflow.selection import cores_of
 from neurflow.storage import load_circuit, save_circuit
+from neurflow.surroundings import surroundings
 from neurflow.workspace import Workspace, open_workspace
 
 SOURCE = "source"
@@ -123,6 +124,8 @@ def discover(
             thumbnails=thumbnails(model, crops, circuit_layers),
         )
         progress.advance()
+        shown = surroundings(model, crops, circuit_layers, batch=batch, progress=progress)
+        circuit = circuit.model_copy(update=vars(shown))
         if folder:
             save_circuit(circuit, folder)
             work.write("finished", True)  # first: a kill from here on costs nothing

@@ -12,7 +12,8 @@ mentions exists in another.
 5. Absolute weights of a (neuron, semantic group) sum to 1, or there are none.
 6. Each (neuron, semantic group) is a member of exactly one group of its layer.
 7. An edge joins groups of adjacent layers, and no two edges join the same pair.
-8. What is usual for a group is told of each of its neurons, of its crops and of the images.
+8. Pictures are of images of the circuit, heat maps of its groups on images that have a picture.
+9. What is usual for a group is told of each of its neurons, of its crops and of the images.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ def _problems(circuit: Circuit) -> Iterator[str]:
         below = layer
     yield from _edges(circuit)
     yield from _crops(circuit.thumbnails, "a thumbnail", len(circuit.images))
+    yield from _surroundings(circuit)
 
 
 def _neuron(neuron: Neuron, where: str, below: Collection[int]) -> Iterator[str]:
@@ -83,6 +85,19 @@ def _crops(crops: Iterable[Crop], where: str, images: int) -> Iterator[str]:
             yield f"{where} shows image {image} of {images}"
         if left >= right or top >= bottom:
             yield f"{where} shows an empty crop"
+
+
+def _surroundings(circuit: Circuit) -> Iterator[str]:
+    """Pictures and heat maps are of what the circuit has."""
+    groups = {group.id for layer in circuit.layers for group in layer.groups}
+    for image in circuit.pictures:
+        if image >= len(circuit.images):
+            yield f"a picture shows image {image} of {len(circuit.images)}"
+    for group, image in circuit.heat:
+        if group not in groups:
+            yield f"a heat map is of group {group!r:.40}, which it does not have"
+        if image not in circuit.pictures:
+            yield f"a heat map lies on image {image}, which has no picture"
 
 
 def _widths(layer: CircuitLayer, below: CircuitLayer | None) -> Iterator[str]:

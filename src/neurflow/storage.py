@@ -3,9 +3,10 @@
 ::
 
     runs/bee/
-    ├── circuit.json                     schema version, digests of the other two, the circuit
+    ├── circuit.json                     schema version, digests of the next three, the circuit
     ├── arrays-DIGEST.safetensors        concept vectors, those of one length as rows of one matrix
     ├── thumbnails-DIGEST.safetensors    WebP bytes, one entry a crop
+    ├── surroundings-DIGEST.safetensors  whole pictures and heat maps, small (``picture_files``)
     ├── labels-DIGEST.json               labels with their evidence, if there are any (``label_file``)
     └── robustness-DIGEST.json           stability and significance, if measured (``robustness_file``)
 
@@ -25,14 +26,12 @@ import hashlib
 import json
 import re
 import stat
-from collections.abc import Callable, Collection, Iterator, Mapping
-from io import BytesIO
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from filelock import FileLock
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic_core import from_json
 from safetensors import SafetensorError
@@ -40,10 +39,16 @@ from safetensors.numpy import load as unpack
 from safetensors.numpy import save as pack
 
 from neurflow import label_file, robustness_file
-from neurflow.circuit import Circuit, Crop, NeuronGroup
+from neurflow.circuit import Circuit, NeuronGroup
 from neurflow.errors import NeurFlowError, ResultError
 from neurflow.integrity import check
 from neurflow.label_file import GroupLabel, LabelFile, label_of, labels_of, with_label, with_labels
+from neurflow.picture_files import (
+    surroundings_of,
+    surroundings_tensors,
+    thumbnail_tensors,
+    thumbnails_of,
+)
 from neurflow.robustness_file import RobustnessFile, robustness_of, with_robustness
 from neurflow.workspace import guard_disk, write_atomically
 
@@ -53,9 +58,7 @@ MEBIBYTE = 2**20
 LARGEST_JSON = 256 * MEBIBYTE
 LARGEST_ARRAYS = 2048 * MEBIBYTE
 LARGEST_LABELS = 64 * MEBIBYTE
-LARGEST_THUMBNAIL = MEBIBYTE
-LONGEST_SIDE = 1024
-"""of a thumbnail, in pixels"""
+KINDS = ("arrays", "thumbnails", "surroundings")
 LOCK = ".labels.lock"
 EVIDENCE: Any = {
     "layers": {"__all__": {"groups": {"__all__": {"evidence", "rejected", "stability"}}}},
@@ -75,12 +78,15 @@ class _Index(BaseModel):
     schema_version: int = SCHEMA_VERSION
     arrays: Digest
     thumbnails: Digest
+    surroundings: Digest | None = None
+    """None in results of before they were kept"""
     circuit: dict[str, Any]
 
     @property
     def files(self) -> dict[str, str]:
         """Name of each further file by its kind."""
-        return {kind: _name(kind, getattr(self, kind)) for kind in ("arrays", "thumbnails")}
+        digests = {kind: getattr(self, kind) for kind in KINDS}
+        return {kind: _name(kind, digest) for kind, digest in digests.items() if digest}
 
 
 def _name(kind: str, digest: str) -> str:
@@ -128,12 +134,11 @@ def save_circuit(circuit: Circuit, path: str | Path) -> None:
     structure = circuit.model_dump(mode="json", context={"arrays": store}, exclude=EVIDENCE)
     contents = {
         "arrays": pack(store.stacked()),
-        "thumbnails": pack(
-            {_key(crop): np.frombuffer(d, np.uint8) for crop, d in circuit.thumbnails.items()}
-        ),
+        "thumbnails": pack(thumbnail_tensors(circuit)),
+        "surroundings": pack(surroundings_tensors(circuit)),
     }
     digests = {kind: hashlib.sha256(data).hexdigest() for kind, data in contents.items()}
-    index = _Index(arrays=digests["arrays"], thumbnails=digests["thumbnails"], circuit=structure)
+    index = _Index.model_validate({**digests, "circuit": structure})
     with guard_disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for kind, name in index.files.items():
@@ -172,6 +177,7 @@ def _remove_others(folder: Path, names: Collection[str]) -> None:
     for pattern in (
         "arrays-*.safetensors",
         "thumbnails-*.safetensors",
+        "surroundings-*.safetensors",
         "labels-*.json",
         "robustness-*.json",
     ):
@@ -191,9 +197,8 @@ def load_circuit(path: str | Path) -> Circuit:
     if not (folder / INDEX).exists():
         raise ResultError(_nothing_at(folder))
     index = _read_index(folder)
-    limits = {"arrays": LARGEST_ARRAYS, "thumbnails": LARGEST_ARRAYS}
     tensors = {
-        kind: _read_tensors(folder / name, limits[kind], getattr(index, kind))
+        kind: _read_tensors(folder / name, LARGEST_ARRAYS, getattr(index, kind))
         for kind, name in index.files.items()
     }
     for length, matrix in tensors["arrays"].items():
@@ -202,10 +207,15 @@ def load_circuit(path: str | Path) -> Circuit:
                 folder / index.files["arrays"], f"{length!r:.40} is no matrix of vectors"
             )
     store = _Vectors(tensors["arrays"])
-    thumbnails = dict(_thumbnails(folder / index.files["thumbnails"], tensors["thumbnails"]))
+    shown: dict[str, Any] = {}
+    for kind, read in (("thumbnails", thumbnails_of), ("surroundings", surroundings_of)):
+        try:
+            shown |= read(tensors.get(kind, {}))
+        except ValueError as error:
+            raise _damaged(folder / index.files[kind], str(error)) from None
     try:
         circuit = Circuit.model_validate(index.circuit, context={"arrays": store})
-        circuit = circuit.model_copy(update={"thumbnails": thumbnails})
+        circuit = circuit.model_copy(update=shown)
         check(circuit)
     except ValidationError as error:
         raise _damaged(folder / INDEX, _first_problem(error)) from None
@@ -333,33 +343,6 @@ def _read_tensors(file: Path, limit: int, digest: str) -> dict[str, np.ndarray]:
         return unpack(data)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise _damaged(file, f"not safetensors: {error}") from None
-
-
-def _key(crop: Crop) -> str:
-    return f"{crop.image}:{','.join(map(str, crop.box))}"
-
-
-def _thumbnails(file: Path, tensors: Mapping[str, np.ndarray]) -> Iterator[tuple[Crop, bytes]]:
-    for key, tensor in tensors.items():
-        if not re.fullmatch(r"[0-9]{1,9}:[0-9]{1,9}(,[0-9]{1,9}){3}", key):
-            raise _damaged(file, f"{key!r:.40} is no crop")
-        image, *box = map(int, re.split("[:,]", key))
-        left, top, right, bottom = box
-        data = tensor.tobytes()
-        if tensor.dtype != np.uint8 or not _is_thumbnail(data):
-            raise _damaged(file, f"the thumbnail of crop {key} is no small WebP picture")
-        yield Crop(image, (left, top, right, bottom)), data
-
-
-def _is_thumbnail(data: bytes) -> bool:
-    """Whether the bytes are one WebP picture of bounded size; reads its header alone."""
-    if len(data) > LARGEST_THUMBNAIL:
-        return False
-    try:
-        with Image.open(BytesIO(data), formats=["WEBP"]) as picture:
-            return max(picture.size) <= LONGEST_SIDE and getattr(picture, "n_frames", 1) == 1
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return False
 
 
 def _first_problem(error: ValidationError) -> str:

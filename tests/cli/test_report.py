@@ -47,6 +47,20 @@ def test_page_lies_in_the_run_by_default_and_stays_closed_on_request(
     load_circuit(run_folder)
 
 
+def test_fewer_crops_make_a_smaller_page(neurflow: Run, run_folder: Path, tmp_path: Path) -> None:
+    sizes = []
+    for count in ("16", "1"):
+        page = tmp_path / f"{count}.html"
+        code, out, _ = neurflow(
+            "report", run_folder, "-o", page, "--crops", count, "--no-open", "--json"
+        )
+        assert code == 0
+        assert json.loads(out)["bytes"] == page.stat().st_size
+        sizes.append(page.stat().st_size)
+    assert sizes[1] < sizes[0]
+    assert neurflow("report", run_folder, "--crops", "0").code == 2
+
+
 def test_no_result_no_page(neurflow: Run, tmp_path: Path, opened: list[str]) -> None:
     assert neurflow("report", tmp_path / "none", "-o", tmp_path / "x.html").code == 1
     assert not (tmp_path / "x.html").exists()

@@ -9,10 +9,11 @@ from neurflow.circuit import GroupEdge
 from neurflow.debugging.chain import chain, reach
 from neurflow.debugging.intervals import share
 from neurflow.debugging.pictures import true_class
-from neurflow.debugging.reading import heat, spatial_map, threshold, unlike
+from neurflow.debugging.reading import heat, threshold, unlike
 from neurflow.errors import ResultError
 from neurflow.model import Layer
 from neurflow.scores import group_scores
+from neurflow.surroundings import spatial_map
 from tests.debugging.conftest import pictures
 from tests.reference.debugging import activation, image_score
 

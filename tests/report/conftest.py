@@ -12,6 +12,8 @@ from neurflow.circuit import (
     CircuitLayer,
     Crop,
     GroupEdge,
+    HeatMap,
+    Histogram,
     ImageRef,
     Member,
     ModelInfo,
@@ -63,6 +65,7 @@ def wide() -> Circuit:
                 importance={s: abs(w) for s, w in weights.items()},
                 steps=50 if number else None,
                 completeness_error=0.004 * (a + 1) if number else None,
+                histogram=Histogram(low=-1.0, high=3.0, counts=(8, 4, 0, 2)),
             )
         groups = tuple(
             NeuronGroup(
@@ -90,6 +93,13 @@ def wide() -> Circuit:
         edges=edges,
         skipped=(SkippedImage(name="torn.png", reason="image file is truncated"),),
         notes=("Only 3 images: concepts rest on few pictures.",),
+        pictures={i: webp((10, 60 + 40 * i, 30)) for i in range(3)},
+        heat={
+            (group.id, crop.image): HeatMap(2, 2, bytes([0, 0, 0, 255]))
+            for layer in layers[:-1]
+            for group in layer.groups
+            for crop in group.crops
+        },
         thumbnails={crop: webp((18 * i, 90, 200 - 10 * i)) for i, crop in enumerate(crops)},
     )
 

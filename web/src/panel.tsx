@@ -5,10 +5,12 @@ import { neuronOf, type Circuit, type Group } from "./circuit";
 import { CropPicture } from "./crop";
 import { headingOf, percent, plural, signed } from "./format";
 import { about } from "./edges";
+import { Histogram } from "./histogram";
 import { doubtful, LabelSection } from "./label";
 import { Bar, Listing } from "./listing";
 import type { Path, Way } from "./path";
 import { Route } from "./route";
+import { Sights } from "./sights";
 import type { EdgeData, MeaningData, NeuronData } from "./types";
 
 type Select = (id: string | null, neuron?: number | null) => void;
@@ -77,11 +79,12 @@ function GroupView({ circuit, group, path, onPath, onSelect }: GroupProps & Rout
         ))}
       </div>
       <LabelSection group={group} />
+      <Sights circuit={circuit} group={group} />
       <Route circuit={circuit} group={group} path={path} onPath={onPath} onSelect={onSelect} />
       <EdgeList title="Fed by" circuit={circuit} edges={group.inputs} end="lower" onSelect={onSelect} />
       <EdgeList title="Feeds" circuit={circuit} edges={group.outputs} end="upper" onSelect={onSelect} />
       <h3>
-        Members <small>neuron and its largest activation φ</small>
+        Members <small>neuron, its activations φ on all crops (this meaning's shaded), the largest</small>
       </h3>
       <Listing class="members" count={MEMBERS_LISTED} all={group.members}>
         {([a, i]) => <MemberRow key={`${a}.${i}`} circuit={circuit} group={group} member={[a, i]} onSelect={onSelect} />}
@@ -105,6 +108,7 @@ function MemberRow({ circuit, group, member: [a, i], onSelect }: GroupProps & { 
             </small>
           )}
         </span>
+        {neuron.histogram ? <Histogram of={neuron.histogram} mark={[meaning.least, strongestOf(meaning)]} /> : <span />}
         <span class="activation">{strongestOf(meaning).toPrecision(3)}</span>
         <span class="strip">
           {meaning.crops.map((crop, n) => (

@@ -13,6 +13,11 @@ export interface PageData {
   target: string;
   model: string;
   images: string[];
+  /**
+   * @minItems 2
+   * @maxItems 2
+   */
+  side: [number, number];
   skipped: [string, string][];
   notes: string[];
   crop_count: number;
@@ -43,6 +48,7 @@ export interface GroupData {
   evidence: EvidenceData | null;
   members: [number, number][];
   crops: number[];
+  sights: SightData[];
   stability: Interval | null;
 }
 /**
@@ -99,6 +105,15 @@ export interface ConceptCheck {
   concepts: number;
   best: string;
 }
+/**
+ * An image that a group is shown on.
+ */
+export interface SightData {
+  image: number;
+  picture: number;
+  boxes: [number, number, number, number][];
+  heat: [number, number, string] | null;
+}
 export interface Neurons {
   [k: string]: NeuronData;
 }
@@ -112,6 +127,7 @@ export interface NeuronData {
   meanings: MeaningData[];
   steps: number | null;
   completeness_error: number | null;
+  histogram: HistogramData | null;
 }
 /**
  * A semantic group of a neuron.
@@ -120,12 +136,21 @@ export interface MeaningData {
   group: string;
   size: number;
   mean: number;
+  least: number;
   crops: number[];
   activations: number[];
   weights: Weights;
 }
 export interface Weights {
   [k: string]: number;
+}
+/**
+ * How often a neuron's activations on the concept set's crops lie where.
+ */
+export interface HistogramData {
+  low: number;
+  high: number;
+  counts: number[];
 }
 /**
  * W(G, H).

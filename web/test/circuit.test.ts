@@ -7,16 +7,16 @@ import { readState, SHARE_AT_FIRST, writeState } from "../src/state";
 import type { EdgeData, GroupData, NeuronData, PageData } from "../src/types";
 
 const neuron = (index: number, error: number | null): NeuronData => ({
-  index, strongest: 2, weakest: 1, steps: null, completeness_error: error,
-  meanings: [{ group: "", size: 1, mean: 1.5, crops: [], activations: [], weights: {} }],
+  index, strongest: 2, weakest: 1, steps: null, completeness_error: error, histogram: null,
+  meanings: [{ group: "", size: 1, mean: 1.5, least: 1, crops: [], activations: [], weights: {} }],
 });
 const group = (id: string, ...neurons: number[]): GroupData => ({
-  id, label: null, caption: null, evidence: null, members: neurons.map((a) => [a, 0]), crops: [], stability: null,
+  id, label: null, caption: null, evidence: null, members: neurons.map((a) => [a, 0]), crops: [], sights: [], stability: null,
 });
 const edge = (lower: string, upper: string, weight: number): EdgeData => ({ lower, upper, weight, significance: null, stability: null });
 
 const data: PageData = {
-  target: "bee", model: "m", images: [], skipped: [], notes: [], crop_count: 0, tau: 1, k: 1, steps: 1,
+  target: "bee", model: "m", images: [], side: [8, 8], skipped: [], notes: [], crop_count: 0, tau: 1, k: 1, steps: 1,
   shares: true, crops: [], pictures: [],
   layers: [
     { name: "a", groups: [group("a/0", 1), group("a/1", 2), group("a/2", 3)], neurons: {} },

@@ -20,6 +20,10 @@ def report(
             "-o", "--out", metavar="FILE", help="Page to write.", show_default="RUN/report.html"
         ),
     ] = None,
+    crops: Annotated[
+        int,
+        typer.Option(min=1, max=16, help="Crops shown for a group; fewer make a smaller file."),
+    ] = 16,
     no_open: NoOpen = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -29,7 +33,7 @@ def report(
         from neurflow.report import write_report
         from neurflow.storage import load_circuit
 
-        page = write_report(load_circuit(run), out or run / "report.html")
+        page = write_report(load_circuit(run), out or run / "report.html", crops_per_group=crops)
         size = page.stat().st_size
         ui.result({"report": str(page), "bytes": size}, Text(f"{page} ({size / 2**20:.1f} MiB)"))
         ui.open_page(page, wanted=not no_open)

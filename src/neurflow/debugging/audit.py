@@ -29,12 +29,13 @@ from neurflow.debugging.chain import reach
 from neurflow.debugging.explain import same_model
 from neurflow.debugging.masking import Mask, Masker, mask_of
 from neurflow.debugging.pictures import as_source, batches, true_class
-from neurflow.debugging.reading import heat_of, refuse_without_usual, spatial_map
+from neurflow.debugging.reading import refuse_without_usual
 from neurflow.debugging.result import AuditReport, Filler, GroupAudit, Signals
 from neurflow.errors import ImagesError, RequestError
 from neurflow.images import Images, load_images
 from neurflow.model import Model
 from neurflow.progress import Progress, Silent
+from neurflow.surroundings import heat_of, spatial_map
 
 CELLS = 14
 """heat maps are compared on a grid of at most so many cells a side"""

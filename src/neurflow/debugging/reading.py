@@ -7,8 +7,7 @@
    that is at least ``USUAL`` and it does not fire. How *unlike* the target's images a score is: its
    logarithm's distance from their median, in robust standard deviations (1.4826 times the median
    absolute deviation, at least ``LEAST_SPREAD``).
-4. Its heat map is the mean of its neurons' feature maps on the whole picture, each divided by what it
-   gives on the group's own crops: 1 is as strong as there on average.
+4. Its heat map on the whole picture is that of ``surroundings``.
 """
 
 from __future__ import annotations
@@ -26,8 +25,9 @@ from neurflow.debugging.chain import chain, reach
 from neurflow.debugging.pictures import BATCH
 from neurflow.debugging.result import GroupReading, PictureReport, Prediction, ScoredBox
 from neurflow.errors import ResultError
-from neurflow.model import Layer, Model
+from neurflow.model import Model
 from neurflow.scores import EPSILON, group_scores
+from neurflow.surroundings import heat_of, spatial_map
 
 FIRING = 0.75
 """share of a group's own crops that reach the score from which on it fires"""
@@ -214,32 +214,6 @@ def heat(maps: np.ndarray | None, group: NeuronGroup) -> tuple[tuple[float, ...]
     if found is None:
         return ()
     return tuple(tuple(float(f"{value:.3g}") for value in row) for row in found)
-
-
-def heat_of(maps: np.ndarray | None, group: NeuronGroup) -> np.ndarray | None:
-    """Mean feature map of a group's neurons ``[height, width]``, 1 where it is as on its own crops.
-
-    ``maps``: the layer's on one picture, ``[height, width, neuron]``; None without space.
-    """
-    if maps is None:
-        return None
-    means = np.abs(np.array(usual_of(group).means)) + EPSILON
-    excited = np.maximum(maps[..., list(group.neurons)], 0) / means
-    return np.asarray(excited.mean(axis=-1))
-
-
-def spatial_map(output: np.ndarray, layer: Layer) -> np.ndarray | None:
-    """A layer's output on one picture as ``[height, width, neuron]``; None without space.
-
-    Tokens are laid out as the square they came from; those before it (a class token) are left out.
-    """
-    values = np.moveaxis(output, layer.axis - 1, -1)
-    if values.ndim == 3:
-        return values
-    if values.ndim == 2:
-        side = int(np.sqrt(len(values)))
-        return values[len(values) - side * side :].reshape(side, side, -1) if side > 1 else None
-    return None
 
 
 def target_values(logits: np.ndarray, target: Target) -> np.ndarray:

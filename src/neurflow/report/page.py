@@ -8,7 +8,7 @@ from pathlib import Path
 
 from neurflow.circuit import Circuit
 from neurflow.errors import WorkError
-from neurflow.report.payload import CROPS_PER_GROUP, payload
+from neurflow.report.payload import CROPS_PER_GROUP, CROPS_PER_MEANING, payload
 from neurflow.report.policy import with_policy
 from neurflow.workspace import write_atomically
 
@@ -44,7 +44,8 @@ def write_page(page: str, path: str | Path) -> Path:
 
 def render(circuit: Circuit, *, crops_per_group: int = CROPS_PER_GROUP) -> str:
     """The page as text."""
-    data = payload(circuit, crops_per_group=crops_per_group)
+    few = min(crops_per_group, CROPS_PER_MEANING)
+    data = payload(circuit, crops_per_group=crops_per_group, crops_per_meaning=few)
     return with_data(data.model_dump_json(), circuit.target.name)
 
 

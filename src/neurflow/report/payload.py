@@ -15,7 +15,18 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from neurflow.circuit import Circuit, CircuitLayer, Crop, Member, Neuron, SemanticGroup
+from neurflow.circuit import (
+    Circuit,
+    CircuitLayer,
+    Crop,
+    HeatMap,
+    Histogram,
+    Member,
+    Neuron,
+    NeuronGroup,
+    SemanticGroup,
+)
+from neurflow.crops import Box
 from neurflow.evidence import ConceptCheck, Evidence, Interval, Validation
 
 CROPS_PER_GROUP = 16
@@ -35,6 +46,26 @@ class CropData(_Data):
     """position in ``PageData.pictures``"""
 
 
+class SightData(_Data):
+    """An image that a group is shown on."""
+
+    image: int
+    picture: int
+    """position in ``PageData.pictures``"""
+    boxes: list[tuple[int, int, int, int]]
+    """the group's first crops of it"""
+    heat: tuple[int, int, str] | None
+    """height, width, and bytes in base64: where the group fires; None without space"""
+
+
+class HistogramData(_Data):
+    """How often a neuron's activations on the concept set's crops lie where."""
+
+    low: float
+    high: float
+    counts: list[int]
+
+
 class MeaningData(_Data):
     """A semantic group of a neuron."""
 
@@ -44,6 +75,8 @@ class MeaningData(_Data):
     """number of crops"""
     mean: float
     """mean activation over all its crops"""
+    least: float
+    """the smallest"""
     crops: list[int]
     """the strongest of them"""
     activations: list[float]
@@ -62,6 +95,7 @@ class NeuronData(_Data):
     meanings: list[MeaningData]
     steps: int | None
     completeness_error: float | None
+    histogram: HistogramData | None
 
 
 class EvidenceData(_Data):
@@ -94,6 +128,8 @@ class GroupData(_Data):
     members: list[tuple[int, int]]
     """(neuron, meaning)"""
     crops: list[int]
+    sights: list[SightData]
+    """images that its first crops come from, whole"""
     stability: Interval | None
     """Jaccard with the most similar group when the circuit is found on resampled images"""
 
@@ -124,6 +160,8 @@ class PageData(_Data):
     target: str
     model: str
     images: list[str]
+    side: tuple[int, int]
+    """height and width of an image as the model sees it: what boxes are measured in"""
     skipped: list[tuple[str, str]]
     """(name, reason)"""
     notes: list[str]
@@ -144,10 +182,37 @@ class _Crops:
     """Collects crops and pictures, each once."""
 
     def __init__(self, circuit: Circuit) -> None:
-        self._thumbnails = circuit.thumbnails
+        self._thumbnails, self._pictures = circuit.thumbnails, circuit.pictures
+        self._heat = circuit.heat
+        self._places: dict[int, int] = {}
         self._numbers: dict[Crop, int] = {}
         self.crops: list[CropData] = []
         self.pictures: list[str] = []
+
+    def sights(self, group: NeuronGroup, count: int) -> list[SightData]:
+        """The images of a group's first crops, with a picture where there is one."""
+        boxes: dict[int, list[Box]] = {}
+        for crop in group.crops[:count]:
+            boxes.setdefault(crop.image, []).append(crop.box)
+        return [
+            SightData(
+                image=image,
+                picture=self._whole(image),
+                boxes=found,
+                heat=_heat(self._heat.get((group.id, image))),
+            )
+            for image, found in boxes.items()
+            if image in self._pictures
+        ][: max(count // 2, 1)]
+
+    def _whole(self, image: int) -> int:
+        if image not in self._places:
+            self._places[image] = self._kept(self._pictures[image])
+        return self._places[image]
+
+    def _kept(self, picture: bytes) -> int:
+        self.pictures.append(f"data:image/webp;base64,{base64.b64encode(picture).decode()}")
+        return len(self.pictures) - 1
 
     def numbers(self, crops: Iterable[Crop]) -> list[int]:
         """Positions of crops in the table, added where they are new."""
@@ -156,16 +221,9 @@ class _Crops:
     def _number(self, crop: Crop) -> int:
         if crop not in self._numbers:
             picture = self._thumbnails.get(crop)
-            if picture is not None:
-                self.pictures.append(f"data:image/webp;base64,{base64.b64encode(picture).decode()}")
+            place = None if picture is None else self._kept(picture)
             self._numbers[crop] = len(self.crops)
-            self.crops.append(
-                CropData(
-                    image=crop.image,
-                    box=crop.box,
-                    picture=None if picture is None else len(self.pictures) - 1,
-                )
-            )
+            self.crops.append(CropData(image=crop.image, box=crop.box, picture=place))
         return self._numbers[crop]
 
 
@@ -181,6 +239,7 @@ def payload(
         target=circuit.target.name,
         model=circuit.model.reference,
         images=[image.name for image in circuit.images],
+        side=circuit.model.input_size[1:],
         skipped=[(image.name, image.reason) for image in circuit.skipped],
         notes=list(circuit.notes),
         crop_count=circuit.crop_count,
@@ -206,6 +265,12 @@ def payload(
     )
 
 
+def _heat(found: HeatMap | None) -> tuple[int, int, str] | None:
+    if found is None:
+        return None
+    return found.height, found.width, base64.b64encode(found.values).decode()
+
+
 def _short(value: float) -> float:
     """Six significant digits: more than is shown, less than half as long."""
     return float(f"{value:.6g}")
@@ -225,6 +290,7 @@ def _layer(
                 evidence=_evidence(group.evidence),
                 members=[(m.neuron, m.semantic_group) for m in group.members],
                 crops=crops.numbers(group.crops[:crops_per_group]),
+                sights=crops.sights(group, crops_per_group),
                 stability=group.stability,
             )
             for group in layer.groups
@@ -267,7 +333,15 @@ def _neuron(
         ],
         steps=neuron.steps,
         completeness_error=neuron.completeness_error,
+        histogram=_histogram(neuron.histogram),
     )
+
+
+def _histogram(found: Histogram | None) -> HistogramData | None:
+    if found is None:
+        return None
+    low, high = _short(found.low), _short(found.high)
+    return HistogramData(low=low, high=high, counts=list(found.counts))
 
 
 def _meaning(
@@ -278,6 +352,7 @@ def _meaning(
         group=group,
         size=len(part.crops),
         mean=_short(fmean(neuron.activations[p] for p in part.crops)),
+        least=_short(min(neuron.activations[p] for p in part.crops)),
         crops=crops.numbers(neuron.crops[p] for p in shown),
         activations=[_short(neuron.activations[p]) for p in shown],
         weights={s: _short(weight) for s, weight in part.weights.items()},
