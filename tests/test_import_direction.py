@@ -37,8 +37,10 @@ TIERS: tuple[frozenset[str], ...] = tuple(
 SHARED = frozenset(
     [
         "circuit",
+        "edits",
         "evidence",
         "integrity",
+        "interactions",
         "intervals",
         "label_file",
         "memory",

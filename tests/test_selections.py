@@ -12,7 +12,8 @@ from neurflow.concepts import Concept, concept
 from neurflow.config import Config
 from neurflow.core_neurons import Core, core_neurons, interaction_weights, select_core
 from neurflow.errors import RequestError
-from neurflow.groups import group_interactions, meaning_shares, neuron_groups
+from neurflow.groups import drives, meaning_shares, neuron_groups
+from neurflow.interactions import group_interactions
 from tests.reference import method
 
 seeds = st.integers(0, 10_000)
@@ -122,7 +123,7 @@ def test_group_interactions_equal_the_definition(seed, sharing, aggregation):
     previous, upper, lower, cores = world(seed)
     config = Config(sharing=sharing, aggregation=aggregation, groups=2)
     groups = [neuron_groups(concepts, config) for concepts in (upper, lower)]
-    found = group_interactions(*groups, (upper, lower), cores, previous, config)
+    found = group_interactions(*groups, drives(upper, lower, cores, previous), config)
     for g, group in enumerate(groups[0]):
         for h, below in enumerate(groups[1]):
             expected = method.group_interaction(
@@ -150,9 +151,8 @@ def test_what_flows_into_a_pair_adds_up_to_its_weights(seed):
     lower_groups = neuron_groups(lower, config)
     for a, found in upper.items():
         for i in range(len(found.vectors)):
-            alone = group_interactions(
-                [[Member(a, i)]], lower_groups, (upper, lower), cores, previous, config
-            )
+            pairs = drives(upper, lower, cores, previous)
+            alone = group_interactions([[Member(a, i)]], lower_groups, pairs, config)
             assert sum(alone.values()) == pytest.approx(sum(cores[a].weights[i].values()))
 
 

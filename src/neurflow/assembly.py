@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image
@@ -25,12 +23,11 @@ from neurflow.concepts import Concept
 from neurflow.config import Config
 from neurflow.core_neurons import Core
 from neurflow.crops import CropSet
-from neurflow.groups import Groups, group_interactions, neuron_groups
+from neurflow.groups import drives, neuron_groups
+from neurflow.interactions import Drive, exemplars, group_interactions
 from neurflow.model import Model
 from neurflow.scores import usual
 
-GROUP_CROPS = 64
-"""crops listed for a group"""
 PICTURED = 16
 """crops of a group that get a thumbnail; of a semantic group a quarter of it"""
 BINS = 24
@@ -53,14 +50,27 @@ def assemble(
     ``minus`` is the class that a difference subtracts, in the last layer.
     """
     groups = {name: neuron_groups(concepts[name], config) for name in layers}
-    frozen = []
-    for name in layers:
-        last = name == layers[-1]
-        subtracted = minus if last else None
+    pairs: dict[Member, Drive] = {}
+    frozen, edges = [], []
+    for position, name in enumerate(layers):
+        if position:
+            lower, previous = layers[position - 1], layers[max(position - 2, 0)]
+            pairs = drives(concepts[name], concepts[lower], cores[name], activations[previous])
+            found = group_interactions(groups[name], groups[lower], pairs, config)
+            edges += [
+                GroupEdge(upper=f"{name}/{g}", lower=f"{lower}/{h}", weight=weight)
+                for (g, h), weight in sorted(found.items())
+            ]
+        subtracted = minus if name == layers[-1] else None
         phi = np.concatenate(list(blocks(activations[name], list(concepts[name]), subtracted)))
         neurons = {
             a: _neuron(
-                a, concept, cores.get(name, {}).get(a), activations.crops, _histogram(values)
+                a,
+                concept,
+                cores.get(name, {}).get(a),
+                [pairs.get(Member(a, i)) for i in range(len(concept.parts))],
+                activations.crops,
+                _histogram(values),
             )
             for (a, concept), values in zip(concepts[name].items(), phi.T, strict=True)
         }
@@ -75,19 +85,25 @@ def assemble(
                 means=tuple(activations[name].mean(axis=0, dtype=np.float64).tolist()),
             )
         )
-    return tuple(frozen), tuple(_edges(activations, layers, groups, concepts, cores, config))
+    return tuple(frozen), tuple(edges)
 
 
 def _neuron(
-    index: int, concept: Concept, core: Core | None, crops: CropSet, histogram: Histogram
+    index: int,
+    concept: Concept,
+    core: Core | None,
+    driven: Sequence[Drive | None],
+    crops: CropSet,
+    histogram: Histogram,
 ) -> Neuron:
     parts = tuple(
         SemanticGroup(
             crops=tuple(positions.tolist()),
-            weights=dict(core.weights[i]) if core else {},
-            concept_vector=concept.vectors[i],
+            weights=dict(drive.weights) if drive else {},
+            shares=dict(drive.shares) if drive else {},
+            concept_vector=vector,
         )
-        for i, positions in enumerate(concept.parts)
+        for positions, drive, vector in zip(concept.parts, driven, concept.vectors, strict=True)
     )
     return Neuron(
         index=index,
@@ -114,48 +130,11 @@ def _group(
     activations: Activations,
     minus: int | None,
 ) -> NeuronGroup:
-    group = NeuronGroup(id=id, members=tuple(members), crops=_exemplars(members, neurons))
+    group = NeuronGroup(id=id, members=tuple(members), crops=exemplars(members, neurons))
     array, crops = activations[id.rpartition("/")[0]], activations.crops
     phi = np.concatenate(list(blocks(array, group.neurons, minus)))
     own = [crops.number(crop) for crop in group.crops]
     return group.model_copy(update={"usual": usual(phi, own, len(crops.boxes))})
-
-
-def _exemplars(members: Sequence[Member], neurons: Mapping[int, Neuron]) -> tuple[Crop, ...]:
-    """A group's crops: those most members share first, then the strongest for their neuron."""
-    shared: Counter[Crop] = Counter()
-    strength: dict[Crop, float] = {}
-    for a, i in members:
-        neuron = neurons[a]
-        peak = abs(neuron.activations[0]) or 1.0
-        for position in neuron.semantic_groups[i].crops:
-            crop = neuron.crops[position]
-            shared[crop] += 1
-            strength[crop] = max(strength.get(crop, -np.inf), neuron.activations[position] / peak)
-    order = sorted(shared, key=lambda crop: (-shared[crop], -strength[crop], crop))
-    return tuple(order[:GROUP_CROPS])
-
-
-def _edges(
-    activations: Activations,
-    layers: Sequence[str],
-    groups: Mapping[str, Groups],
-    concepts: Mapping[str, Mapping[int, Concept]],
-    cores: Mapping[str, Mapping[int, Core]],
-    config: Config,
-) -> Iterator[GroupEdge]:
-    for position, (lower, upper) in enumerate(pairwise(layers)):
-        previous = layers[max(position - 1, 0)]
-        found = group_interactions(
-            groups[upper],
-            groups[lower],
-            (concepts[upper], concepts[lower]),
-            cores[upper],
-            activations[previous],
-            config,
-        )
-        for (g, h), weight in sorted(found.items()):
-            yield GroupEdge(upper=f"{upper}/{g}", lower=f"{lower}/{h}", weight=weight)
 
 
 def thumbnails(model: Model, crops: CropSet, layers: Sequence[CircuitLayer]) -> dict[Crop, bytes]:

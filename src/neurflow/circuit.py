@@ -140,6 +140,12 @@ class SemanticGroup(_Frozen):
 
     Empty at l_0, and where nothing acts on the neuron.
     """
+    shares: dict[Index, tuple[float, ...]] = Field(default_factory=dict)
+    """core neuron s with several meanings → share of these crops that are nearest to each
+
+    How the weight of s is split among the groups that hold its meanings; adds up to 1. Missing in
+    results of before it was kept.
+    """
     concept_vector: Vector
     """``[neuron of the previous layer]`` mean pooled activation over the crops (at l_0: of l_0)"""
 
@@ -149,6 +155,7 @@ class SemanticGroup(_Frozen):
             isinstance(other, SemanticGroup)
             and self.crops == other.crops
             and self.weights == other.weights
+            and self.shares == other.shares
             and np.array_equal(self.concept_vector, other.concept_vector)
         )
 
@@ -245,6 +252,11 @@ class CircuitLayer(_Frozen):
     groups: tuple[NeuronGroup, ...]
     means: tuple[float, ...] = ()
     """mean φ of every neuron of the layer over all crops of the concept set; () where not kept"""
+
+    @property
+    def measured(self) -> tuple[NeuronGroup, ...]:
+        """The groups of which it is known what is usual: all but those made by hand (``edits``)."""
+        return tuple(group for group in self.groups if group.usual is not None)
 
 
 class GroupEdge(_Frozen):

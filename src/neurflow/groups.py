@@ -1,21 +1,17 @@
-"""Neuron groups of a layer, and how groups act on groups.
+"""Neuron groups of a layer, and what drives their members.
 
 1. The (neuron, semantic group) pairs of a layer are clustered by their concept vectors: Ward, the
    number of groups by silhouette or given. Over hundreds of pairs the silhouette is nearly flat, and
    its very maximum is often at two; so the most groups within ``silhouette_slack`` of it are taken.
    One neuron can be in several groups.
-2. ``W(G, H)``: over the pairs ``(a, i)`` of ``G`` and the neurons ``s`` of ``H`` in the layer below,
-   the sum (or mean over the pairs) of ``w(a, s, V_a^i)``.
-   *conserving*: a lower neuron's weight is split among its meanings by the share of the crops of
-   ``V_a^i`` that fall nearest to each meaning's concept vector, so that what flows into a pair adds
-   up to 1 in absolute value;
-   *published*: every group that holds the neuron gets the whole weight, once.
+2. What drives a pair: its weights, and how a lower neuron's weight is shared among its meanings, by the
+   share of the crops of ``V_a^i`` that fall nearest to each meaning's concept vector.
+   ``interactions`` makes ``W(G, H)`` of it.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -24,9 +20,7 @@ from neurflow.clustering import ward_clusters
 from neurflow.concepts import Concept
 from neurflow.config import Config
 from neurflow.core_neurons import Core
-
-Groups = Sequence[Sequence[Member]]
-"""members of each group of a layer, the largest group first"""
+from neurflow.interactions import Drive
 
 
 def neuron_groups(concepts: Mapping[int, Concept], config: Config) -> list[list[Member]]:
@@ -62,45 +56,26 @@ def meaning_shares(points: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     return np.bincount(distances.argmin(1), minlength=len(vectors)) / len(points)
 
 
-def group_interactions(
-    upper: Groups,
-    lower: Groups,
-    concepts: tuple[Mapping[int, Concept], Mapping[int, Concept]],
+def drives(
+    upper: Mapping[int, Concept],
+    lower: Mapping[int, Concept],
     cores: Mapping[int, Core],
     previous: np.ndarray,
-    config: Config,
-) -> dict[tuple[int, int], float]:
-    """``W(G, H)`` for every pair of groups with any weight between them.
+) -> dict[Member, Drive]:
+    """What drives each pair of the upper layer.
 
     Args:
-        upper: groups of the upper layer.
-        lower: groups of the layer below.
-        concepts: of the upper and of the lower layer's neurons.
-        cores: of the upper layer's neurons.
+        upper: concepts of its neurons.
+        lower: concepts of the neurons below.
+        cores: core neurons of the upper layer's neurons, with weights.
         previous: ``[crop, neuron]`` activations in which the lower concept vectors live.
-        config: sharing and aggregation.
-
-    Returns:
-        (number of G, number of H) → signed weight.
     """
-    group_of = {member: number for number, group in enumerate(lower) for member in group}
-    total: dict[tuple[int, int], float] = defaultdict(float)
-    for number, group in enumerate(upper):
-        scale = 1 / len(group) if config.aggregation == "mean" else 1.0
-        for a, i in group:
-            concept = concepts[0][a]
-            points = np.asarray(previous[concept.crops[concept.parts[i]]])
-            for s, weight in cores[a].weights[i].items():
-                vectors = concepts[1][s].vectors
-                if config.sharing == "published":
-                    shares = dict.fromkeys(
-                        {group_of[Member(s, j)] for j in range(len(vectors))}, 1.0
-                    )
-                else:
-                    shares = defaultdict(float)
-                    for j, share in enumerate(meaning_shares(points, vectors).tolist()):
-                        shares[group_of[Member(s, j)]] += share
-                for below, share in shares.items():
-                    if share:
-                        total[number, below] += scale * weight * share
-    return dict(total)
+    found = {}
+    for a, concept in upper.items():
+        for i, part in enumerate(concept.parts):
+            weights = cores[a].weights[i]
+            several = [s for s in weights if len(lower[s].vectors) > 1]
+            points = np.asarray(previous[concept.crops[part]]) if several else previous[:0]
+            shares = {s: tuple(meaning_shares(points, lower[s].vectors).tolist()) for s in several}
+            found[Member(a, i)] = Drive(weights, shares)
+    return found

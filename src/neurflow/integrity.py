@@ -75,6 +75,9 @@ def _neuron(neuron: Neuron, where: str, below: Collection[int]) -> Iterator[str]
         total = sum(map(abs, part.weights.values()))
         if part.weights and abs(total - 1) > WEIGHT_TOLERANCE:
             yield f"absolute weights of {where} add up to {total:.6g} and not to 1"
+        for s, shares in part.shares.items():
+            if s not in part.weights or min(shares, default=-1) < 0 or abs(sum(shares) - 1) > 1e-4:
+                yield f"the shares of neuron {s}'s meanings in {where} are none"
     if lost:
         yield f"{where} rests on neuron {lost[0]}, which the layer below does not have"
 

@@ -8,7 +8,8 @@
     ├── thumbnails-DIGEST.safetensors    WebP bytes, one entry a crop
     ├── surroundings-DIGEST.safetensors  whole pictures and heat maps, small (``picture_files``)
     ├── labels-DIGEST.json               labels with their evidence, if there are any (``label_file``)
-    └── robustness-DIGEST.json           stability and significance, if measured (``robustness_file``)
+    ├── robustness-DIGEST.json           stability and significance, if measured (``robustness_file``)
+    └── edits-DIGEST.json                groups merged and split by hand, if any were (``edits``)
 
 Saving is atomic. Arrays, thumbnails and labels are written under names made of contents, beside
 those of an earlier result; then ``circuit.json`` is replaced in one step, and with it what the
@@ -28,7 +29,7 @@ import re
 import stat
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from filelock import FileLock
@@ -38,9 +39,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as unpack
 from safetensors.numpy import save as pack
 
-from neurflow import label_file, robustness_file
+from neurflow import edits, label_file, robustness_file
 from neurflow.circuit import Circuit, NeuronGroup
-from neurflow.errors import NeurFlowError, ResultError
+from neurflow.edits import Edits
+from neurflow.errors import NeurFlowError, RequestError, ResultError
 from neurflow.integrity import check
 from neurflow.label_file import GroupLabel, LabelFile, label_of, labels_of, with_label, with_labels
 from neurflow.picture_files import (
@@ -66,6 +68,7 @@ EVIDENCE: Any = {
 }
 """what of a circuit goes into the files beside ``circuit.json``"""
 
+F = TypeVar("F", RobustnessFile, Edits)
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
@@ -180,6 +183,7 @@ def _remove_others(folder: Path, names: Collection[str]) -> None:
         "surroundings-*.safetensors",
         "labels-*.json",
         "robustness-*.json",
+        "edits-*.json",
     ):
         for file in (*folder.glob(pattern), *folder.glob(f".{pattern}.partial")):
             if file.name not in names:
@@ -194,6 +198,13 @@ def load_circuit(path: str | Path) -> Circuit:
             schema version.
     """
     folder = Path(path)
+    circuit = _unedited(folder)
+    circuit = with_labels(_edited(folder, circuit), _read_labels(_label_path(folder)))
+    return with_robustness(circuit, _read_robustness(folder))
+
+
+def _unedited(folder: Path) -> Circuit:
+    """The circuit as it was found."""
     if not (folder / INDEX).exists():
         raise ResultError(_nothing_at(folder))
     index = _read_index(folder)
@@ -221,8 +232,43 @@ def load_circuit(path: str | Path) -> Circuit:
         raise _damaged(folder / INDEX, _first_problem(error)) from None
     except NeurFlowError as error:
         raise _damaged(folder / INDEX, str(error).removesuffix(".")) from None
-    circuit = with_labels(circuit, _read_labels(_label_path(folder)))
-    return with_robustness(circuit, _read_robustness(folder))
+    return circuit
+
+
+def _edited(folder: Path, circuit: Circuit) -> Circuit:
+    """The circuit with the edits that lie beside it."""
+    try:
+        return edits.apply(circuit, load_edits(folder))
+    except RequestError as error:
+        raise _damaged(_edits_path(folder), str(error).removesuffix(".")) from None
+
+
+def load_edits(path: str | Path) -> Edits:
+    """The edits by hand of the circuit in folder ``path``; none if there is no file.
+
+    Raises:
+        ResultError: there is no result, or its edits are damaged or hostile.
+    """
+    return _read_beside(_edits_path(Path(path)), Edits)
+
+
+def change_edits(path: str | Path, change: Callable[[Circuit, Edits], Edits]) -> Edits:
+    """Change the edits of a stored circuit; ``change`` sees it as it was found, and its edits.
+
+    Raises:
+        ResultError: there is no result, or a damaged one.
+        RequestError: whatever ``change`` refuses.
+        WorkError: the folder cannot be written.
+    """
+    folder = Path(path)
+    with guard_disk(folder), FileLock(folder / LOCK):
+        changed = change(_unedited(folder), load_edits(folder))
+        write_atomically(_edits_path(folder), changed.encoded())
+    return changed
+
+
+def _edits_path(folder: Path) -> Path:
+    return folder / edits.file_name(_read(folder / INDEX, LARGEST_JSON))
 
 
 class LabelStore:
@@ -280,12 +326,16 @@ def _read_labels(file: Path) -> dict[str, GroupLabel]:
 
 def _read_robustness(folder: Path) -> RobustnessFile:
     """What was measured of the circuit in a folder; nothing if there is no file."""
-    file = folder / robustness_file.file_name(_read(folder / INDEX, LARGEST_JSON))
+    index = _read(folder / INDEX, LARGEST_JSON)
+    return _read_beside(folder / robustness_file.file_name(index), RobustnessFile)
+
+
+def _read_beside(file: Path, kind: type[F]) -> F:
+    """A file that may lie beside ``circuit.json``; an empty one of its kind if it does not."""
     if not file.exists() and not file.is_symlink():
-        return RobustnessFile()
+        return kind()
     try:
-        content = from_json(_read(file, LARGEST_LABELS), allow_inf_nan=False)
-        return RobustnessFile.model_validate(content)
+        return kind.model_validate(from_json(_read(file, LARGEST_LABELS), allow_inf_nan=False))
     except ValidationError as error:
         raise _damaged(file, _first_problem(error)) from None
     except ValueError as error:

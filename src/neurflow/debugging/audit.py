@@ -131,7 +131,7 @@ class _LayerAudit:
     """One layer's groups: what masking them does to the answers, and their heat, batch by batch."""
 
     def __init__(self, model: Model, circuit: Circuit, layer: CircuitLayer) -> None:
-        self.groups = layer.groups
+        self.groups = layer.measured
         self.masker = Masker(model, [layer.name])
         self.ways: tuple[Filler, ...] = get_args(Filler) if layer.means else ("zero",)
         self.masks = [

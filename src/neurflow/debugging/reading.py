@@ -80,7 +80,7 @@ class Reader:
         self._thresholds = {
             group.id: threshold(usual_of(group))
             for layer in circuit.layers
-            for group in layer.groups
+            for group in layer.measured
         }
 
     def observe(self, pixels: torch.Tensor) -> Observed:
@@ -115,7 +115,7 @@ class Reader:
                 np.array(usual_of(group).means),
             )
             for layer in circuit.layers
-            for group in layer.groups
+            for group in layer.measured
         }
         firing = {id for id, found in scores.items() if found.max() >= self._thresholds[id]}
         return PictureReport(
@@ -126,7 +126,7 @@ class Reader:
             groups=tuple(
                 self._reading(layer, group, scores[group.id], observed, firing)
                 for layer in circuit.layers
-                for group in layer.groups
+                for group in layer.measured
             ),
             picture=_webp(self.model, pixels),
         )
@@ -174,7 +174,7 @@ class Reader:
 
 def refuse_without_usual(circuit: Circuit) -> None:
     """Raise ``ResultError`` for a circuit made before it was kept what is usual for its groups."""
-    if any(group.usual is None for layer in circuit.layers for group in layer.groups):
+    if not any(layer.measured for layer in circuit.layers):
         raise ResultError(
             "This result does not say what is usual for its groups: it was made by an earlier "
             "version. Make it again with neurflow discover."

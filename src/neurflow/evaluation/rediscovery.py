@@ -20,7 +20,8 @@ from neurflow.core_neurons import Core
 from neurflow.crops import CropSet
 from neurflow.errors import RequestError
 from neurflow.evaluation.laboratory import Bench
-from neurflow.groups import Groups, group_interactions, neuron_groups
+from neurflow.groups import drives, neuron_groups
+from neurflow.interactions import Groups, group_interactions
 
 Edge = tuple[str, str]
 """ids of the upper and the lower group"""
@@ -142,13 +143,8 @@ def _edges(
 ) -> dict[Edge, float]:
     found: dict[Edge, float] = {}
     for position, (lower, upper) in enumerate(pairwise(bench.names)):
-        weights = group_interactions(
-            groups[upper],
-            groups[lower],
-            (concepts[upper], concepts[lower]),
-            cores[upper],
-            bench.activations[bench.names[max(position - 1, 0)]],
-            config,
-        )
+        previous = bench.activations[bench.names[max(position - 1, 0)]]
+        pairs = drives(concepts[upper], concepts[lower], cores[upper], previous)
+        weights = group_interactions(groups[upper], groups[lower], pairs, config)
         found |= {(f"{upper}/{g}", f"{lower}/{h}"): weight for (g, h), weight in weights.items()}
     return found

@@ -1,0 +1,92 @@
+"""What follows from which pairs are grouped: how groups act on groups, and a group's crops.
+
+``W(G, H)``: over the pairs ``(a, i)`` of ``G`` and the neurons ``s`` of ``H`` in the layer below, the
+sum (or mean over the pairs) of ``w(a, s, V_a^i)``.
+
+*conserving*: a lower neuron's weight is split among its meanings by how much each has to do with the
+crops of ``V_a^i``, so that what flows into a pair adds up to 1 in absolute value;
+*published*: every group that holds the neuron gets the whole weight, once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from neurflow.circuit import Crop, Member, Neuron
+from neurflow.config import Config
+
+Groups = Sequence[Sequence[Member]]
+"""members of each group of a layer, the largest group first"""
+GROUP_CROPS = 64
+"""crops listed for a group"""
+
+
+class Driven(Protocol):
+    """A (neuron, semantic group) pair, as far as it matters what drives it."""
+
+    @property
+    def weights(self) -> Mapping[int, float]:
+        """Core neuron s of the layer below → signed weight."""
+
+    @property
+    def shares(self) -> Mapping[int, tuple[float, ...]]:
+        """Core neuron s with several meanings → share of the pair's crops nearest to each."""
+
+
+class Drive(NamedTuple):
+    """What drives a pair, by itself."""
+
+    weights: Mapping[int, float]
+    shares: Mapping[int, tuple[float, ...]]
+
+
+def group_interactions(
+    upper: Groups, lower: Groups, pairs: Mapping[Member, Driven], config: Config
+) -> dict[tuple[int, int], float]:
+    """``W(G, H)`` for every pair of groups with any weight between them.
+
+    Args:
+        upper: groups of the upper layer.
+        lower: groups of the layer below; all of them.
+        pairs: what drives each member of the upper groups.
+        config: sharing and aggregation.
+
+    Returns:
+        (number of G, number of H) → signed weight.
+    """
+    group_of = {member: number for number, group in enumerate(lower) for member in group}
+    meanings = Counter(s for s, _ in group_of)
+    total: dict[tuple[int, int], float] = defaultdict(float)
+    for number, group in enumerate(upper):
+        scale = 1 / len(group) if config.aggregation == "mean" else 1.0
+        for member in group:
+            pair = pairs[member]
+            for s, weight in pair.weights.items():
+                of_groups: dict[int, float] = defaultdict(float)
+                for j, share in enumerate(pair.shares.get(s, (1.0,))):
+                    of_groups[group_of[Member(s, j)]] += share
+                if config.sharing == "published":
+                    of_groups = {group_of[Member(s, j)]: 1.0 for j in range(meanings[s])}
+                for below, share in of_groups.items():
+                    if share:
+                        total[number, below] += scale * weight * share
+    return dict(total)
+
+
+def exemplars(members: Sequence[Member], neurons: Mapping[int, Neuron]) -> tuple[Crop, ...]:
+    """A group's crops: those most members share first, then the strongest for their neuron."""
+    shared: Counter[Crop] = Counter()
+    strength: dict[Crop, float] = {}
+    for a, i in members:
+        neuron = neurons[a]
+        peak = abs(neuron.activations[0]) or 1.0
+        for position in neuron.semantic_groups[i].crops:
+            crop = neuron.crops[position]
+            shared[crop] += 1
+            strength[crop] = max(strength.get(crop, -np.inf), neuron.activations[position] / peak)
+    order = sorted(shared, key=lambda crop: (-shared[crop], -strength[crop], crop))
+    return tuple(order[:GROUP_CROPS])
