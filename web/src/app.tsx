@@ -36,7 +36,7 @@ export function App({ data, live: calls = null, onChanged = () => {} }: AppProps
     const stays = id !== null && group && path && stations(path, group.id).includes(id);
     change({ group: id, neuron, path: stays ? state.path : null });
   };
-  const live = useLive(calls);
+  const live = useLive(calls, circuit);
   useKeys(circuit, group?.id ?? null, select);
   useMaskKey(live, group?.id ?? null);
 
