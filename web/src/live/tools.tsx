@@ -21,6 +21,7 @@ export function GroupTools({ live, circuit, id, editing, onChanged }: ToolsProps
   const [saved, setSaved] = useState(false);
   if (!group) return null;
   const isTarget = group.layer === circuit.data.layers.length - 1;
+  const read = live.pictures.some(({ shown }) => shown.report.groups.some((reading) => reading.id === id));
   const save = (label: string | null) =>
     live.calls.label(id, label).then(
       (named) => {
@@ -57,6 +58,9 @@ export function GroupTools({ live, circuit, id, editing, onChanged }: ToolsProps
         {group.label && <button type="button" onClick={() => void save(null)}>Clear</button>}
       </form>
       {!isTarget && <Regroup circuit={circuit} group={group} editing={editing} />}
+      {!isTarget && live.pictures.length > 0 && !read && (
+        <p class="quiet">Made by hand: when it fires was not measured, so pictures do not light it up. It can be masked.</p>
+      )}
       {saved && <p class="quiet" role="status">Kept beside the circuit.</p>}
     </section>
   );
