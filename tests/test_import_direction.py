@@ -27,7 +27,8 @@ TIERS: tuple[frozenset[str], ...] = tuple(
         "discovery",
         "debugging labels planted",
         "evaluation",
-        "sweep",
+        "atlas",
+        "sweeping",
         "report explorer demo",
         "cli",
     )

@@ -45,6 +45,7 @@ __all__ = [
     "load_model",
     "planted",
     "save_circuit",
+    "sweep",
 ]
 
 _HOMES = {
@@ -64,6 +65,7 @@ _HOMES = {
     "load_images": "images",
     "load_model": "model",
     "save_circuit": "storage",
+    "sweep": "sweeping.sweep",
 }
 
 

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -45,6 +45,29 @@ class ConceptImages:
     skipped: tuple[SkippedImage, ...]
 
 
+@dataclass(frozen=True)
+class Predictions:
+    """What a model calls each image of a collection: one look that serves any number of targets.
+
+    Attributes:
+        classes: position → class, of the images that can be read.
+        unread: position → why not, of the others.
+    """
+
+    classes: Mapping[int, int]
+    unread: Mapping[int, str]
+
+
+def predict(model: Model, images: Images, *, batch: Batch, progress: Progress) -> Predictions:
+    """What the model calls every image."""
+    classes: dict[int, int] = {}
+    unread: dict[int, str] = {}
+    progress.start("predicting", len(images))
+    for indices, pixels in _readable(images, range(len(images)), batch.size, unread, progress):
+        classes.update(zip(indices, _predictions(model, pixels, batch), strict=True))
+    return Predictions(classes, unread)
+
+
 def concept_images(
     model: Model,
     images: Images,
@@ -52,12 +75,14 @@ def concept_images(
     config: Config,
     *,
     max_images: int | None = None,
+    predictions: Predictions | None = None,
     batch: Batch,
     progress: Progress,
 ) -> ConceptImages:
     """Choose the images of ``D``: the first ``max_images`` that belong to the target.
 
-    A target inside the network has no predictions of its own, and takes all images.
+    A target inside the network has no predictions of its own, and takes all images. Where
+    ``predictions`` are given, no image is read.
 
     Raises:
         ImagesError: no image can be read, or none belongs to the target.
@@ -67,35 +92,42 @@ def concept_images(
     rule = config.concept_set if is_class else "all"
     limit = max_images or len(images)
     chosen: list[int] = []
-    skipped: list[SkippedImage] = []
+    unread: dict[int, str] = {}
     seen: Counter[int] = Counter()
-    progress.start("choosing images", len(images))
-    candidates = [
-        i
-        for i in range(len(images))
-        if rule != "labelled" or _labelled(images.refs[i], model, classes)
-    ]
-    for indices, pixels in _readable(images, candidates, min(batch.size, limit), skipped, progress):
-        if rule == "predicted":
-            predicted = [
-                c
-                for _, part in batch.map(
-                    partial(_predictions, model, pixels), np.arange(len(pixels))
-                )
-                for c in part
-            ]
-            seen.update(predicted)
-            chosen += [i for i, c in zip(indices, predicted, strict=True) if c in classes]
-        else:
-            chosen += indices
-        if len(chosen) >= limit:
-            break
+    if rule == "predicted" and predictions is not None:
+        chosen = [i for i, c in sorted(predictions.classes.items()) if c in classes]
+        unread, seen = dict(predictions.unread), Counter(predictions.classes.values())
+    else:
+        progress.start("choosing images", len(images))
+        candidates = [
+            i
+            for i in range(len(images))
+            if rule != "labelled" or _labelled(images.refs[i], model, classes)
+        ]
+        size = min(batch.size, limit)
+        for indices, pixels in _readable(images, candidates, size, unread, progress):
+            if rule == "predicted":
+                predicted = _predictions(model, pixels, batch)
+                seen.update(predicted)
+                chosen += [i for i, c in zip(indices, predicted, strict=True) if c in classes]
+            else:
+                chosen += indices
+            if len(chosen) >= limit:
+                break
+    skipped = {i: SkippedImage(name=images.refs[i].name, reason=why) for i, why in unread.items()}
     if not chosen:
-        raise ImagesError(_why_none(model, images, target, rule, skipped, seen))
-    return ConceptImages(tuple(chosen[:limit]), tuple(skipped))
+        raise ImagesError(_why_none(model, images, target, rule, list(skipped.values()), seen))
+    if len(chosen) >= limit:  # what comes behind the last one was not asked for
+        skipped = {i: image for i, image in skipped.items() if i < chosen[limit - 1]}
+    return ConceptImages(tuple(chosen[:limit]), tuple(skipped[i] for i in sorted(skipped)))
 
 
-def _predictions(model: Model, pixels: Tensor, rows: np.ndarray) -> list[int]:
+def _predictions(model: Model, pixels: Tensor, batch: Batch) -> list[int]:
+    rows = np.arange(len(pixels))
+    return [c for _, part in batch.map(partial(_classes, model, pixels), rows) for c in part]
+
+
+def _classes(model: Model, pixels: Tensor, rows: np.ndarray) -> list[int]:
     logits = model.outputs([model.node(model.network.output_name)])
     with torch.inference_mode():
         return logits(model.feed(pixels[torch.from_numpy(rows)]))[0].flatten(1).argmax(1).tolist()
@@ -105,10 +137,10 @@ def _readable(
     images: Images,
     indices: Sequence[int],
     batch_size: int,
-    skipped: list[SkippedImage],
+    unread: dict[int, str],
     progress: Progress,
 ) -> Iterator[tuple[list[int], Tensor]]:
-    """Batches of (positions, pixels); what cannot be read goes to ``skipped``."""
+    """Batches of (positions, pixels); what cannot be read goes to ``unread``."""
     batch: list[int] = []
     pixels: list[Tensor] = []
     for index in indices:
@@ -116,7 +148,7 @@ def _readable(
             pixels.append(images.read(index))
             batch.append(index)
         except UnreadableImage as error:
-            skipped.append(SkippedImage(name=images.refs[index].name, reason=str(error)))
+            unread[index] = str(error)
         progress.advance()
         if len(batch) == batch_size:
             yield batch, torch.stack(pixels)

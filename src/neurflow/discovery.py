@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from neurflow.activations import ConceptImages, collect, concept_images
+from neurflow.activations import ConceptImages, Predictions, collect, concept_images
 from neurflow.assembly import assemble, thumbnails
 from neurflow.circuit import Circuit, SkippedImage, Target
 from neurflow.concepts import find_concepts
@@ -28,7 +28,7 @@ from neurflow.crops import CropSet
 from neurflow.errors import LayerError, RequestError
 from neurflow.features import FeatureMaps
 from neurflow.images import Images, load_images
-from neurflow.memory import MEMORY, Batch, Budget
+from neurflow.memory import MEMORY, Budget
 from neurflow.model import Model
 from neurflow.progress import Progress, Silent
 from neurflow.selection import cores_of
@@ -52,6 +52,7 @@ def discover(
     out: str | Path | None = None,
     max_images: int | None = None,
     memory: str | int = MEMORY,
+    predictions: Predictions | None = None,
     progress: Progress | None = None,
 ) -> Circuit:
     """Find the circuit of a target.
@@ -66,6 +67,7 @@ def discover(
         out: folder for the result; work in progress is kept there and resumed from there.
         max_images: use at most so many images of the concept set.
         memory: what may be held at once above the loaded model: bytes, or text such as "512MB".
+        predictions: what the model calls these images, if that is known; many targets share it.
         progress: told what is being done.
 
     Raises:
@@ -88,7 +90,9 @@ def discover(
             return load_circuit(folder)
 
         batch = budget.batch(model.image_bytes)
-        found = _images(model, images, goal, config, max_images, batch, work, progress)
+        choose = partial(concept_images, model, images, goal, config, max_images=max_images)
+        choose = partial(choose, predictions=predictions, batch=batch, progress=progress)
+        found = _images(choose, work, progress)
         crops = _crops(model, images, found, config)
         features = FeatureMaps(
             model, crops, segments, folder=work.folder, room=budget.features, batch=batch
@@ -159,26 +163,12 @@ def study_layers(model: Model, target: Target, layers: Sequence[str] | None) -> 
 
 
 def _images(
-    model: Model,
-    images: Images,
-    target: Target,
-    config: Config,
-    max_images: int | None,
-    batch: Batch,
-    work: Workspace,
-    progress: Progress,
+    choose: Callable[[], ConceptImages], work: Workspace, progress: Progress
 ) -> ConceptImages:
+    """The images of D, from the workspace if they were chosen before."""
     kept = work.read("images")
     if kept is None:
-        found = concept_images(
-            model,
-            images,
-            target,
-            config,
-            max_images=max_images,
-            batch=batch,
-            progress=progress,
-        )
+        found = choose()
         kept = {"chosen": found.chosen, "skipped": [s.model_dump() for s in found.skipped]}
         work.write("images", kept)
     skipped = tuple(SkippedImage(**s) for s in kept["skipped"])

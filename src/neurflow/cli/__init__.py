@@ -24,6 +24,7 @@ from neurflow.cli import (
     layers,
     report,
     show,
+    sweep,
 )
 
 app = typer.Typer(
@@ -65,6 +66,7 @@ app.command("edit")(edit.edit)
 app.command("debug")(debug.debug)
 app.command("audit")(audit.audit)
 app.command("evaluate")(evaluate.evaluate)
+app.command("sweep")(sweep.sweep)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

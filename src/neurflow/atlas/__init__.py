@@ -1,0 +1,1 @@
+"""Tables over the circuits of many targets, and questions to them."""

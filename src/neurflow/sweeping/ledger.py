@@ -1,0 +1,98 @@
+"""How far a sweep is, read from its folder alone: any process may ask at any time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
+
+from neurflow.sweeping.plan import Job, read_plan
+from neurflow.workspace import guard_disk, write_atomically
+
+State = Literal["done", "running", "failed", "waiting"]
+
+
+@dataclass(frozen=True)
+class TargetState:
+    """One target of a sweep.
+
+    Attributes:
+        name: of its folder under ``circuits``.
+        target: as people call it.
+        state: running, if some living process works on it.
+        problem: why it failed.
+    """
+
+    name: str
+    target: str
+    state: State
+    problem: str = ""
+
+
+def circuit_folder(out: Path, job: Job) -> Path:
+    """Where a job's circuit goes."""
+    return out / "circuits" / job.name
+
+
+def lock_of(out: Path, job: Job) -> FileLock:
+    """Held by the process that works on a job; freed by the system when it dies."""
+    return FileLock(out / "circuits" / f"{job.name}.lock")
+
+
+def is_done(out: Path, job: Job) -> bool:
+    """Whether a job's circuit is there, whole."""
+    folder = circuit_folder(out, job)
+    return (folder / "work" / "finished.json").exists() and (folder / "circuit.json").exists()
+
+
+def failure_file(out: Path, job: Job) -> Path:
+    """Where it is kept why a job failed."""
+    return out / "failures" / f"{job.name}.json"
+
+
+def keep_failure(out: Path, job: Job, problem: str) -> None:
+    """Keep why a job failed."""
+    file = failure_file(out, job)
+    with guard_disk(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, json.dumps({"problem": problem}).encode())
+
+
+def status(out: str | Path) -> list[TargetState]:
+    """The state of every target of a sweep, in the plan's order.
+
+    Raises:
+        ResultError: the folder holds no sweep.
+    """
+    out = Path(out)
+    return [state_of(out, job) for job in read_plan(out).jobs]
+
+
+def state_of(out: Path, job: Job) -> TargetState:
+    """The state of one target."""
+    name, target = job.name, job.target.name
+    if is_done(out, job):
+        return TargetState(name, target, "done")
+    if _is_held(out, job):
+        return TargetState(name, target, "running")
+    try:
+        problem = json.loads(failure_file(out, job).read_text(encoding="utf-8"))["problem"]
+    except FileNotFoundError:
+        return TargetState(name, target, "waiting")
+    except (ValueError, KeyError, TypeError):
+        problem = "for a reason that can no longer be read"
+    return TargetState(name, target, "failed", str(problem))
+
+
+def _is_held(out: Path, job: Job) -> bool:
+    lock = lock_of(out, job)
+    if not Path(lock.lock_file).exists():
+        return False
+    try:
+        with lock.acquire(blocking=False):
+            return False
+    except Timeout:
+        return True

@@ -1,0 +1,154 @@
+"""What a sweep's folder is for: a plan that every process that works on it agrees on.
+
+::
+
+    DIR/
+    ├── sweep.json          the plan: model, images, layers, configuration, and the jobs
+    ├── predictions.json    what the model calls each image: one look for all targets
+    ├── circuits/NAME/      a job's result, as ``neurflow discover`` writes it
+    ├── failures/NAME.json  why a job failed
+    └── atlas/              tables over all finished jobs
+
+The plan is one of its jobs' requests (``discovery``) without the target: a folder takes further
+targets of the same plan at any time, and refuses another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from neurflow.circuit import Target
+from neurflow.config import Config
+from neurflow.errors import RequestError, ResultError
+from neurflow.model import Model
+from neurflow.workspace import guard_disk, write_atomically
+
+PLAN = "sweep.json"
+LOCK = ".lock"
+LARGEST = 2**28
+"""bytes of a plan"""
+
+
+class Job(BaseModel):
+    """One target, and the name of its folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[\w.-]{1,120}$")]
+    target: Target
+
+
+class Plan(BaseModel):
+    """What all circuits of a folder have in common, and which there are to be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["neurflow sweep"] = "neurflow sweep"
+    schema_version: Literal[1] = 1
+    model: str
+    """digest of the weights"""
+    reference: str
+    images: str
+    """digest of the pictures"""
+    layers: tuple[str, ...] | None
+    config: Config
+    max_images: int | None
+    jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How a worker gets what it needs, wherever it runs; can be pickled.
+
+    Attributes:
+        out: folder of the sweep, which all workers see.
+        load_model: loads the model, in the worker.
+        images: folder of pictures, or whatever ``load_images`` takes.
+        memory: budget of one worker.
+        threads: of one worker; None leaves them as they are.
+    """
+
+    out: Path
+    load_model: Callable[[], Model]
+    images: object
+    memory: int
+    threads: int | None = None
+
+
+def job_of(target: Target) -> Job:
+    """The job of a target; equal targets have equal names, others differ."""
+    number = str(target.neuron) if target.minus is None else f"{target.neuron}-{target.minus}"
+    words = re.sub(r"[^\w]+", "-", target.name, flags=re.ASCII).strip("-").lower()[:60]
+    layer = re.sub(r"[^\w.]+", "-", target.layer, flags=re.ASCII)[:40]
+    return Job(name=f"{layer}-{number}-{words}".strip("-"), target=target)
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan of a folder.
+
+    Raises:
+        ResultError: the folder holds no sweep, or its plan is damaged.
+    """
+    file = folder / PLAN
+    try:
+        if file.stat().st_size > LARGEST:
+            raise ValueError("it is far too large")
+        return Plan.model_validate_json(file.read_bytes())
+    except FileNotFoundError:
+        raise ResultError(f"{folder} holds no sweep. Begin one with: neurflow sweep") from None
+    except (ValidationError, ValueError) as error:
+        raise ResultError(
+            f"{file} is damaged: {str(error).splitlines()[0]}. Remove it, and give the command again; "
+            "finished circuits stay."
+        ) from None
+
+
+def agree(folder: Path, plan: Plan) -> Plan:
+    """Enter a plan's jobs into the folder's plan, which it must be equal to in all else.
+
+    Raises:
+        RequestError: the folder belongs to another plan, or is no sweep's.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise RequestError(f"{folder} is a file. Give a folder for the sweep: --out FOLDER.")
+    if folder.is_dir() and not (folder / PLAN).exists() and any(folder.iterdir()):
+        raise RequestError(f"{folder} is not empty and no sweep. Give another --out.")
+    with guard_disk(folder / PLAN):
+        folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / LOCK):
+        if (folder / PLAN).exists():
+            plan = joined(folder, read_plan(folder), plan)
+        write_atomically(folder / PLAN, plan.model_dump_json(indent=1).encode())
+    return plan
+
+
+def joined(folder: Path, known: Plan, plan: Plan) -> Plan:
+    """``known`` with the jobs of ``plan``; ``RequestError`` where they are not of one sweep."""
+    shared = [field for field in Plan.model_fields if field != "jobs"]
+    differing = [field for field in shared if getattr(known, field) != getattr(plan, field)]
+    if differing:
+        raise RequestError(
+            f"{folder} belongs to another sweep (it differs in {', '.join(differing)}). "
+            "Give another --out."
+        )
+    jobs = dict.fromkeys((*known.jobs, *plan.jobs))
+    return known.model_copy(update={"jobs": tuple(jobs)})
+
+
+def shard_of(jobs: Sequence[Job], shard: str) -> list[Job]:
+    """Every n-th job from the i-th on, for ``"i/n"`` with i from 1 to n.
+
+    Raises:
+        RequestError: not of this form.
+    """
+    found = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)\s*", shard)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise RequestError(f"--shard {shard!r} is no share. Write i/n, from 1/n to n/n.")
+    return list(jobs)[int(found[1]) - 1 :: int(found[2])]

@@ -1,0 +1,165 @@
+"""A circuit for each of many targets.
+
+1. Agree with the folder on the plan: model, pictures, layers, configuration, and the jobs.
+2. Look once what the model calls each picture; that serves all targets.
+3. Hand the jobs that are not done to an engine; each is found, written whole, and entered in the atlas.
+4. A job that another sweep works on is waited for, or taken over when that sweep dies.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from neurflow.circuit import Target
+from neurflow.config import Config
+from neurflow.discovery import study_layers
+from neurflow.errors import RequestError
+from neurflow.images import load_images
+from neurflow.memory import MEMORY, memory_bytes
+from neurflow.model import Model
+from neurflow.progress import Progress, Silent
+from neurflow.sweeping.engines import Engine, Here, Workers
+from neurflow.sweeping.ledger import TargetState, is_done, state_of
+from neurflow.sweeping.plan import Job, Plan, Setup, agree, job_of, shard_of
+from neurflow.sweeping.station import Outcome, shared_predictions
+
+LOOK_AGAIN = 1.0
+"""seconds between looks at a job that runs elsewhere"""
+
+
+def sweep(
+    load_model: Callable[[], Model] | Model,
+    images: Any,
+    targets: Sequence[str | int | Target] | Literal["all"],
+    out: str | Path,
+    *,
+    layers: Sequence[str] | None = None,
+    config: Config | None = None,
+    max_images: int | None = None,
+    memory: str | int = MEMORY,
+    workers: int = 1,
+    shard: str | None = None,
+    engine: Engine | None = None,
+    progress: Progress | None = None,
+) -> list[TargetState]:
+    """Find the circuit of each target; what is finished in ``out`` is not done again.
+
+    Args:
+        load_model: loads the model, in each worker, such as
+            ``functools.partial(neurflow.load_model, "torchvision:resnet18")``; a model itself does
+            for work in this process.
+        images: folder of pictures, or whatever ``load_images`` takes; workers load it themselves.
+        targets: as for ``discover``; "all": every class that some picture is predicted as.
+        out: folder of the sweep.
+        layers: as for ``discover``, as are the next two; the same for all targets.
+        config: hyperparameters.
+        max_images: use at most so many images of each concept set.
+        memory: what may be held at once above the models, by all workers together.
+        workers: processes on this machine; 1 works in this one.
+        shard: "i/n": only every n-th target from the i-th on; other shards run elsewhere.
+        engine: where to run instead.
+        progress: told of targets as they end.
+
+    Returns:
+        The state of each target of this call.
+
+    Raises:
+        RequestError: anything in the request that cannot be carried out, or the folder belongs to
+            another sweep.
+        WorkError: no worker can be set up. What goes wrong with a target fails that target only.
+    """
+    config, progress, out = config or Config(), progress or Silent(), Path(out)
+    engine = engine or (Here() if workers == 1 else Workers(workers))
+    loader = _loader(load_model, engine)
+    model = loader()
+    pictures = load_images(images, model)
+    plan = Plan(
+        model=model.info.digest,
+        reference=model.info.reference,
+        images=pictures.digest,
+        layers=tuple(layers) if layers is not None else None,
+        config=config,
+        max_images=max_images,
+        jobs=(),
+    )
+    share = memory_bytes(memory) // max(workers, 1)
+    setup = Setup(out.absolute(), loader, images, share, _threads(workers))
+    agree(out, plan)
+    if targets == "all":
+        look = partial(shared_predictions, setup, model, pictures, progress)
+        classes: Sequence[Any] = sorted(set(look().classes.values()))
+    else:
+        classes = targets
+    goals = [model.target(target) for target in classes]
+    for goal in goals:
+        study_layers(model, goal, layers)  # a layer that does not exist fails all at once
+    jobs = list(dict.fromkeys(map(job_of, goals)))
+    agree(out, plan.model_copy(update={"jobs": tuple(jobs)}))
+    mine = shard_of(jobs, shard) if shard is not None else jobs
+    if isinstance(engine, Here):
+        setup = Setup(setup.out, lambda: model, pictures, share)
+    _work(engine, setup, mine, progress)
+    return [state_of(out, job) for job in mine]
+
+
+def _work(engine: Engine, setup: Setup, jobs: Sequence[Job], progress: Progress) -> None:
+    """Run jobs until none is left that could end differently."""
+    progress.start("targets", len(jobs))
+    open_jobs = [job for job in jobs if not is_done(setup.out, job)]
+    progress.advance(len(jobs) - len(open_jobs))
+    while open_jobs:
+        elsewhere = []
+        for outcome in engine.run(setup, open_jobs):
+            if outcome.state == "elsewhere":
+                elsewhere.append(outcome.job)
+                continue
+            progress.advance()
+            progress.note(_words(outcome))
+        open_jobs = elsewhere
+        if elsewhere:
+            time.sleep(LOOK_AGAIN)
+
+
+def _words(outcome: Outcome) -> str:
+    name = outcome.job.target.name
+    if outcome.state == "failed":
+        return f"{name} failed: {outcome.problem}"
+    return f"{name}: {outcome.seconds:.0f} s"
+
+
+def _loader(load_model: Callable[[], Model] | Model, engine: Engine) -> Callable[[], Model]:
+    """How a worker loads the model.
+
+    Raises:
+        RequestError: other processes cannot.
+    """
+    if isinstance(load_model, Model):
+        if not isinstance(engine, Here):
+            raise RequestError(
+                "A model in memory cannot go to other processes. Give a function that loads it, "
+                'such as functools.partial(neurflow.load_model, "torchvision:resnet18"), or workers=1.'
+            )
+        model = load_model
+        return lambda: model
+    if not isinstance(engine, Here):
+        try:
+            pickle.dumps(load_model)
+        except Exception as error:
+            raise RequestError(
+                f"Other processes cannot be given what loads the model ({error}). "
+                "Use a function of a module, or workers=1."
+            ) from None
+    return load_model
+
+
+def _threads(workers: int) -> int | None:
+    """Threads of one worker: the machine's share."""
+    if workers < 1:
+        raise RequestError(f"{workers} workers do no work. Give at least 1.")
+    return max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
