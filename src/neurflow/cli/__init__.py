@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import typer
 
 from neurflow.cli import (
+    atlas,
     audit,
     debug,
     demo,
@@ -67,6 +68,7 @@ app.command("debug")(debug.debug)
 app.command("audit")(audit.audit)
 app.command("evaluate")(evaluate.evaluate)
 app.command("sweep")(sweep.sweep)
+app.command("atlas")(atlas.atlas)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

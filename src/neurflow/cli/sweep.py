@@ -173,7 +173,7 @@ def _show(ui: Any, out: Path, states: Sequence[TargetState]) -> None:
 
 
 def _text(out: Path, states: Sequence[TargetState]) -> Iterator[RenderableType]:
-    counts = Counter(state.state for state in states)
+    counts: Counter[str] = Counter(state.state for state in states)
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for column in range(3):
         table.add_column("", overflow="fold", ratio=1 if column == 2 else None)

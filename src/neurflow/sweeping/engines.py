@@ -146,7 +146,7 @@ def serve(setup: Setup, line: Connection) -> None:
         while True:
             line.send(station.run(line.recv(), watch))
     except (EOFError, OSError):
-        os._exit(0)  # nobody is there any more
+        return  # nobody is there any more
 
 
 class _Watch:

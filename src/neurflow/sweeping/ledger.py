@@ -39,7 +39,7 @@ def circuit_folder(out: Path, job: Job) -> Path:
 
 def lock_of(out: Path, job: Job) -> FileLock:
     """Held by the process that works on a job; freed by the system when it dies."""
-    return FileLock(out / "circuits" / f"{job.name}.lock")
+    return FileLock(out / "locks" / job.name)
 
 
 def is_done(out: Path, job: Job) -> bool:

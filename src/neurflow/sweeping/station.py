@@ -27,7 +27,7 @@ from neurflow.model import Model
 from neurflow.progress import Progress, Silent
 from neurflow.storage import load_circuit
 from neurflow.sweeping.ledger import circuit_folder, failure_file, is_done, keep_failure, lock_of
-from neurflow.sweeping.plan import Job, Setup, read_plan
+from neurflow.sweeping.plan import LOCK, Job, Setup, read_plan
 from neurflow.workspace import guard_disk, write_atomically
 
 PREDICTIONS = "predictions.json"
@@ -76,8 +76,8 @@ class Station:
         """Find a job's circuit, unless it is there or found elsewhere at this moment."""
         out, begun = self.setup.out, time.monotonic()
         try:
-            with guard_disk(out / "circuits"):
-                (out / "circuits").mkdir(exist_ok=True)
+            with guard_disk(out / "locks"):
+                (out / "locks").mkdir(exist_ok=True)
             with lock_of(out, job).acquire(blocking=False):
                 self._find(job, progress or Silent())
                 failure_file(out, job).unlink(missing_ok=True)
@@ -122,7 +122,7 @@ def shared_predictions(
 ) -> Predictions:
     """What the model calls the images: looked once, whoever comes first; kept in the folder."""
     progress, file = progress or Silent(), setup.out / PREDICTIONS
-    with FileLock(file.with_suffix(".lock")):
+    with FileLock(setup.out / LOCK):
         if file.exists():
             kept = json.loads(file.read_text(encoding="utf-8"))
             classes, unread = (

@@ -12,7 +12,6 @@ import os
 import pickle
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -91,12 +90,11 @@ def sweep(
     share = memory_bytes(memory) // max(workers, 1)
     setup = Setup(out.absolute(), loader, images, share, _threads(workers))
     agree(out, plan)
-    if targets == "all":
-        look = partial(shared_predictions, setup, model, pictures, progress)
-        classes: Sequence[Any] = sorted(set(look().classes.values()))
-    else:
-        classes = targets
-    goals = [model.target(target) for target in classes]
+    wanted: Sequence[Any] = targets
+    if targets == "all" or config.concept_set == "predicted":
+        seen = shared_predictions(setup, model, pictures, progress)
+        wanted = sorted(set(seen.classes.values())) if targets == "all" else targets
+    goals = [model.target(target) for target in wanted]
     for goal in goals:
         study_layers(model, goal, layers)  # a layer that does not exist fails all at once
     jobs = list(dict.fromkeys(map(job_of, goals)))

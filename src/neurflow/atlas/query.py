@@ -1,0 +1,100 @@
+"""SQL over an atlas, through DuckDB: a view for each table, and nothing else can be read or written.
+
+The connection lives in memory. Once the views stand it is closed to the outside: a stranger's query
+reads the atlas's folder and no other file, loads nothing, and cannot open it again; what is not a
+SELECT is refused, so nothing is written.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from neurflow.atlas.tables import SCHEMA, SCHEMA_VERSION, TABLES
+from neurflow.errors import RequestError, ResultError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+class Atlas:
+    """The tables of a sweep.
+
+    Args:
+        folder: of the sweep.
+        memory: that a query may take, such as "1GB"; None leaves the choice to DuckDB.
+
+    Raises:
+        ResultError: there is no atlas, or one of another version.
+        RequestError: DuckDB is not installed.
+    """
+
+    def __init__(self, folder: str | Path, *, memory: str | None = None) -> None:
+        self.folder = Path(folder) / "atlas"
+        _check(self.folder)
+        self._connection = _connect(self.folder, memory)
+
+    def query(self, sql: str, parameters: Any = None) -> pd.DataFrame:
+        """The rows that a query gives.
+
+        Args:
+            sql: one SELECT over the tables; ``?`` stands for a parameter.
+            parameters: for the question marks, in order.
+
+        Raises:
+            RequestError: the query is wrong, or wants what lies outside of the atlas.
+        """
+        import duckdb
+
+        try:
+            statements = self._connection.extract_statements(sql)
+            if [each.type for each in statements] != [duckdb.StatementType.SELECT]:
+                raise RequestError("The atlas answers one SELECT at a time, and changes nothing.")
+            return self._connection.execute(sql, parameters).df()
+        except duckdb.Error as error:
+            raise RequestError(f"The query cannot be answered: {error}") from None
+
+    def close(self) -> None:
+        """Let go of the tables."""
+        self._connection.close()
+
+
+def _connect(atlas: Path, memory: str | None) -> DuckDBPyConnection:
+    try:
+        import duckdb
+    except ImportError:
+        raise RequestError("The atlas needs DuckDB: pip install 'neurflow[atlas]'") from None
+    settings: dict[str, Any] = {"autoinstall_known_extensions": "false"}
+    if memory is not None:
+        settings["memory_limit"] = memory
+    connection = duckdb.connect(":memory:", config=settings)
+    quoted = str(atlas.absolute()).replace("'", "''")
+    connection.execute(f"SET allowed_directories = ['{quoted}']")
+    connection.execute("SET enable_external_access = false")
+    for table in TABLES:
+        connection.execute(
+            f"CREATE VIEW {table} AS SELECT * FROM read_parquet('{quoted}/{table}/*.parquet')"
+        )
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def _check(atlas: Path) -> None:
+    try:
+        found = json.loads((atlas / SCHEMA).read_text(encoding="utf-8"))["schema_version"]
+    except FileNotFoundError:
+        raise ResultError(
+            f"{atlas.parent} has no atlas yet: it begins with the first circuit of neurflow sweep."
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        raise ResultError(
+            f"{atlas / SCHEMA} is damaged. Remove {atlas}, and sweep again."
+        ) from None
+    if found != SCHEMA_VERSION:
+        raise ResultError(
+            f"{atlas} is of schema version {found}; this neurflow reads {SCHEMA_VERSION}. "
+            "Remove it, and sweep again: circuits that are done are entered anew."
+        )

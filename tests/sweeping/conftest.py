@@ -1,0 +1,83 @@
+"""A small network that other processes can load, pictures, and what a sweep of them is asked."""
+
+import functools
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import neurflow
+
+FACTORY = """
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+import neurflow
+import torch
+from tests.networks import SmallNet, settle
+from torchvision.transforms import Compose, Resize, ToTensor
+
+CLASSES = ["ant", "bee", "fly", "wasp"]
+KILLS = Path(__file__).with_name("kills")
+
+def deadly(image):
+    # a worker that reads a picture dies, as often as the file says
+    if multiprocessing.parent_process() is not None and KILLS.exists():
+        left = int(KILLS.read_text())
+        if left:
+            KILLS.write_text(str(left - 1))
+            os.kill(os.getpid(), signal.SIGKILL)
+    return image
+
+def small():
+    torch.manual_seed(0)
+    transform = Compose([deadly, Resize(32), ToTensor()])
+    return neurflow.Model(settle(SmallNet()), transform=transform, class_names=CLASSES)
+"""
+CONFIG = neurflow.Config(tau=4, k=6, steps=4, granularities=(1.0, 0.5), groups=3, concept_set="all")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Eight pictures of coloured noise, 32 by 32."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(8):
+        pixels = np.random.default_rng(i).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((32, 32)).save(folder / f"{i}.png")
+    return folder
+
+
+@pytest.fixture
+def reference(tmp_path):
+    file = tmp_path / "small.py"
+    file.write_text(FACTORY)
+    return f"file:{file}:small"
+
+
+@pytest.fixture
+def load(reference):
+    """Loads the network, in whatever process."""
+    return functools.partial(neurflow.load_model, reference)
+
+
+@pytest.fixture
+def sweep(load, pictures, tmp_path):
+    """Sweep in this process unless told otherwise."""
+
+    def run(targets, **options):
+        given = {"config": CONFIG, "images": pictures, "load_model": load, "out": tmp_path / "out"}
+        return neurflow.sweep(targets=targets, **{**given, **options})
+
+    return run
+
+
+def circuits(out):
+    """The bytes of each circuit: file names of arrays and pictures tell their contents."""
+    return {
+        folder.name: (folder / "circuit.json").read_bytes()
+        for folder in sorted((out / "circuits").iterdir())
+        if (folder / "circuit.json").exists()
+    }

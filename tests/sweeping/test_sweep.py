@@ -1,0 +1,318 @@
+"""Sweeps: the circuits of single runs, whoever dies meanwhile; nothing done twice, nothing lost."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import neurflow
+from neurflow.atlas import Atlas
+from neurflow.cli import main
+from neurflow.errors import NeurFlowError, RequestError, WorkError
+from neurflow.sweeping import merge, status
+from neurflow.sweeping.engines import Workers
+from neurflow.sweeping.ledger import lock_of
+from neurflow.sweeping.plan import job_of, read_plan, shard_of
+from neurflow.sweeping.station import Station
+from tests.sweeping.conftest import CONFIG, circuits
+
+ROOT = Path(__file__).parents[2]
+ALL = ["ant", "bee", "fly", "wasp"]
+
+
+class Heard:
+    """Remembers what it is told."""
+
+    def __init__(self):
+        self.notes = []
+
+    def start(self, stage, total): ...
+
+    def advance(self, count=1): ...
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def states(found):
+    return {state.target: state.state for state in found}
+
+
+@pytest.fixture
+def alone(load, pictures, tmp_path):
+    """The circuits of single runs, by the names that a sweep gives them."""
+    model = load()
+    for target in ALL:
+        name = job_of(model.target(target)).name
+        out = tmp_path / "alone" / "circuits" / name
+        neurflow.discover(model, pictures, target, config=CONFIG, out=out)
+    return circuits(tmp_path / "alone")
+
+
+def test_circuits_are_those_of_single_runs_and_nothing_is_done_twice(
+    sweep, alone, tmp_path, monkeypatch
+):
+    assert states(sweep(ALL)) == dict.fromkeys(ALL, "done")
+    assert circuits(tmp_path / "out") == alone
+    monkeypatch.setattr("neurflow.sweeping.station.discover", None)  # would fail if it were called
+    assert states(sweep([*ALL, "LAYER"[:0] or "ant"])) == dict.fromkeys(ALL, "done")
+
+
+def test_one_look_serves_all_classes(sweep, load, pictures, tmp_path, monkeypatch):
+    config = CONFIG.model_copy(update={"concept_set": "predicted"})
+    found = sweep("all", config=config)
+    model = load()
+    images = neurflow.load_images(pictures, model)
+    monkeypatch.setattr("neurflow.activations._readable", None)
+    seen = json.loads((tmp_path / "out" / "predictions.json").read_text())["classes"]
+    assert {state.target for state in found} == {model.class_names[c] for c in seen.values()}
+    assert len(seen) == len(images)
+    monkeypatch.undo()
+    for state in found:
+        single = neurflow.discover(model, pictures, state.target, config=config)
+        stored = neurflow.load_circuit(tmp_path / "out" / "circuits" / state.name)
+        assert single.model_dump(exclude={"layers"}) == stored.model_dump(exclude={"layers"})
+
+
+def test_a_failed_target_is_told_with_its_cause_and_the_others_go_on(sweep, tmp_path):
+    config = CONFIG.model_copy(update={"concept_set": "labelled"})
+    heard = Heard()
+    found = sweep(["ant", "block2/3"], config=config, progress=heard)
+    assert states(found) == {"ant": "failed", "block2/3": "done"}
+    assert "No image is labelled 'ant'" in found[0].problem
+    assert any(note.startswith("ant failed: No image") for note in heard.notes)
+    assert status(tmp_path / "out") == found
+
+
+def test_a_worker_that_dies_costs_one_try_and_the_next_goes_on(sweep, alone, tmp_path):
+    (tmp_path / "kills").write_text("1")
+    found = sweep(["ant", "bee"], workers=2)
+    assert (tmp_path / "kills").read_text() == "0"
+    assert states(found) == {"ant": "done", "bee": "done"}
+    assert circuits(tmp_path / "out").items() <= alone.items()
+
+
+def test_a_job_that_workers_die_of_is_given_up(sweep, tmp_path):
+    (tmp_path / "kills").write_text("1000")
+    found = sweep(["ant"], workers=1, engine=Workers(1))
+    assert states(found) == {"ant": "failed"}
+    assert "by signal SIGKILL" in found[0].problem
+    assert int((tmp_path / "kills").read_text()) == 998
+    (tmp_path / "kills").unlink()
+    assert states(sweep(["ant"])) == {"ant": "done"}
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_a_sweep_that_is_stopped_leaves_no_worker_and_goes_on(
+    sweep, alone, reference, pictures, tmp_path, sent
+):
+    out = tmp_path / "out"
+    options = [f"--{name}={value}" for name, value in OPTIONS.items()]
+    command = [sys.executable, "-m", "neurflow", "sweep", reference, pictures, "--out", out]
+    running = subprocess.Popen(
+        [*map(str, command), "--targets", ",".join(ALL), "--workers", "2", *options],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not (out / "circuits").exists() or not circuits(out):
+        assert running.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(running.pid, sent)
+    _, told = running.communicate(timeout=60)  # ends when the last worker has let go of its end
+    assert running.returncode in (-sent, 128 + sent, 1)
+    assert sent == signal.SIGKILL or "Traceback" not in told
+    found = states(sweep(ALL))
+    assert found == dict.fromkeys(ALL, "done")
+    assert circuits(out) == alone
+
+
+OPTIONS = {
+    "tau": 4,
+    "k": 6,
+    "steps": 4,
+    "granularities": "1.0,0.5",
+    "groups": 3,
+    "concept-set": "all",
+}
+
+
+def test_a_full_disk_fails_a_target_and_loses_nothing(sweep, alone, tmp_path, monkeypatch):
+    real, left = os.replace, [25]
+
+    def filling(source, goal):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(source, goal)
+
+    monkeypatch.setattr("neurflow.workspace.os.replace", filling)
+    found = sweep(ALL)
+    assert "failed" not in states(found).values() or "No space left" in str(found)
+    assert set(states(found).values()) == {"done", "waiting"}, "why it failed cannot be kept either"
+    kept = circuits(tmp_path / "out")
+    assert kept and kept.items() <= alone.items()
+    monkeypatch.undo()
+    assert states(sweep(ALL)) == dict.fromkeys(ALL, "done")
+    assert circuits(tmp_path / "out") == alone
+
+
+def test_out_of_memory_on_one_target_fails_that_one(sweep, monkeypatch):
+    from neurflow.sweeping import station
+
+    real = station.discover
+
+    def starved(model, images, target, *rest, **options):
+        if target.name == "bee":
+            raise MemoryError
+        return real(model, images, target, *rest, **options)
+
+    monkeypatch.setattr(station, "discover", starved)
+    found = sweep(["ant", "bee", "fly"])
+    assert states(found) == {"ant": "done", "bee": "failed", "fly": "done"}
+    assert "smaller --memory" in found[1].problem
+
+
+def test_pictures_that_disappear_fail_what_is_left(sweep, load, pictures, tmp_path):
+    sweep(["ant"])
+    model = load()
+    sweep(["ant", "bee"])  # both are known
+    jobs = read_plan(tmp_path / "out").jobs
+    assert [job.target.name for job in jobs] == ["ant", "bee"]
+    from neurflow.sweeping.plan import Setup
+
+    setup = Setup(tmp_path / "out", lambda: model, pictures, 2**30)
+    worker = Station(setup)
+    for file in pictures.iterdir():
+        file.unlink()
+    gone = job_of(model.target("fly"))
+    outcome = worker.run(gone)
+    assert outcome.state == "failed" and "can be read" in outcome.problem
+    assert len(circuits(tmp_path / "out")) == 2
+
+
+def test_a_corrupt_picture_is_named_in_every_circuit(sweep, pictures, tmp_path):
+    (pictures / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
+    sweep(["ant", "bee"])
+    for name in circuits(tmp_path / "out"):
+        circuit = neurflow.load_circuit(tmp_path / "out" / "circuits" / name)
+        assert [image.name for image in circuit.skipped] == ["torn.png"]
+
+
+def test_two_sweeps_into_one_folder_share_the_work(sweep, load, tmp_path, monkeypatch):
+    monkeypatch.setattr("neurflow.sweeping.sweep.LOOK_AGAIN", 0.05)
+    sweep(["ant"])
+    bee = job_of(load().target("bee"))
+    with lock_of(tmp_path / "out", bee):  # as the other sweep would
+        done = []
+        thread = threading.Thread(target=lambda: done.extend(sweep(["ant", "bee"])))
+        thread.start()
+        deadline = time.monotonic() + 60
+        while "running" not in states(status(tmp_path / "out")).values():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(0.3)
+        assert not done, "it waits for the other"
+    thread.join(60)
+    assert states(done) == {"ant": "done", "bee": "done"}
+
+
+def test_another_sweep_is_refused(sweep, tmp_path):
+    sweep(["ant"])
+    with pytest.raises(RequestError, match="another sweep .it differs in config"):
+        sweep(["ant"], config=CONFIG.model_copy(update={"tau": 3}))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    with pytest.raises(RequestError, match="not empty and no sweep"):
+        sweep(["ant"], out=tmp_path / "mine")
+
+
+def test_shards_share_the_targets_and_are_merged(sweep, alone, tmp_path):
+    parts = [tmp_path / "part1", tmp_path / "part2"]
+    for i, part in enumerate(parts, 1):
+        assert len(sweep(ALL, shard=f"{i}/2", out=part)) == 2
+    assert states(merge(tmp_path / "whole", parts)) == dict.fromkeys(ALL, "done")
+    assert circuits(tmp_path / "whole") == alone
+    assert len(Atlas(tmp_path / "whole").query("SELECT * FROM targets")) == 4
+    whole = [f"{i}/3" for i in (1, 2, 3)]
+    jobs = read_plan(tmp_path / "whole").jobs
+    assert sorted(j.name for s in whole for j in shard_of(jobs, s)) == sorted(j.name for j in jobs)
+    for wrong in ("0/2", "3/2", "1", "a/b", "-1/2"):
+        with pytest.raises(RequestError, match="Write i/n"):
+            shard_of(jobs, wrong)
+
+
+def test_other_weights_or_pictures_meanwhile_are_noticed(sweep, load, pictures, tmp_path):
+    from neurflow.sweeping.plan import Setup
+
+    sweep(["ant"])
+    (pictures / "0.png").unlink()
+    with pytest.raises(WorkError, match="images of this worker are not those"):
+        Station(Setup(tmp_path / "out", load, pictures, 2**30))
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"targets": ["moth"]}, "no class 'moth'"),
+        ({"targets": ["ant"], "layers": ["block9", "head"]}, "block9"),
+        ({"targets": ["ant"], "workers": 0}, "at least 1"),
+        ({"targets": ["ant"], "shard": "5/2"}, "Write i/n"),
+        ({"targets": ["ant"], "images": "nowhere"}, "nowhere"),
+    ],
+)
+def test_a_wrong_request_fails_at_once(sweep, options, words):
+    with pytest.raises(NeurFlowError, match=words):
+        sweep(**options)
+
+
+def test_what_cannot_go_to_other_processes_is_refused(sweep, load):
+    with pytest.raises(RequestError, match="cannot go to other processes"):
+        sweep(["ant"], load_model=load(), workers=2)
+    with pytest.raises(RequestError, match="Use a function of a module"):
+        sweep(["ant"], load_model=lambda: load(), workers=2)
+
+
+def test_a_worker_that_cannot_be_set_up_tells_why(sweep, tmp_path, load, pictures):
+    sweep(["ant"])
+    plan = json.loads((tmp_path / "out" / "sweep.json").read_text())
+    plan["model"] = "0" * 64
+    from neurflow.sweeping.plan import Setup
+
+    (tmp_path / "out" / "sweep.json").write_text(json.dumps(plan))
+    setup = Setup(tmp_path / "out", load, pictures, 2**30)
+    with pytest.raises(WorkError, match="model of this worker are not those"):
+        list(Workers(1).run(setup, read_plan(tmp_path / "out").jobs))
+
+
+def test_the_command_ends_with_one_if_a_target_failed(reference, pictures, tmp_path, capsys):
+    def run(*arguments):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        return ended.value.code or 0, *capsys.readouterr()
+
+    out, options = tmp_path / "out", [f"--{name}={value}" for name, value in OPTIONS.items()]
+    (tmp_path / "targets.txt").write_text("ant\n# a remark\n\nblock2/3\n")
+    command = ["sweep", reference, pictures, "--out", out, *options]
+    code, told, _ = run(*command, "--targets", tmp_path / "targets.txt", "--json")
+    assert code == 0
+    assert [each["state"] for each in json.loads(told)["targets"]] == ["done", "done"]
+    code, told, _ = run("sweep", "--status", out)
+    assert code == 0 and "2 targets: 2 done" in told
+    labelled = [*command[:-1], "--concept-set=labelled"]
+    labelled[4] = tmp_path / "labelled"
+    code, told, err = run(*labelled, "--targets", "ant")
+    assert code == 1 and "1 of 1 targets failed" in err and "1 failed" in told
+    assert run("sweep", reference, pictures)[0] == 2
+    assert run("sweep", "--status", tmp_path / "nothing")[0] == 1
