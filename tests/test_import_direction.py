@@ -37,6 +37,7 @@ TIERS: tuple[frozenset[str], ...] = tuple(
 SHARED = frozenset(
     [
         "circuit",
+        "comparison",
         "edits",
         "evidence",
         "integrity",
