@@ -14,6 +14,7 @@ import typer
 
 from neurflow.cli import (
     audit,
+    compare,
     debug,
     demo,
     discover,
@@ -62,6 +63,7 @@ app.command("explore")(explore.explore)
 app.command("label")(label.label)
 app.command("debug")(debug.debug)
 app.command("audit")(audit.audit)
+app.command("compare")(compare.compare)
 app.command("evaluate")(evaluate.evaluate)
 
 
