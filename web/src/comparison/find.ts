@@ -5,9 +5,13 @@ import type { ComparedGroup, ComparisonPageData, GroupPair, LayerComparison, Unm
 export type Kind = "all" | "shared" | "a" | "b";
 export type SideName = "a" | "b";
 
-/** What a group is called: its label, or its number in its layer. */
-export const titleOf = (id: string, group: ComparedGroup | undefined): string =>
-  group?.label ?? `Group ${id.slice(id.lastIndexOf("/") + 1)}`;
+/** What a group is called: its label, the target if it is all of it, or its number in its layer. */
+export function titleOf(data: ComparisonPageData, side: SideName, id: string): string {
+  const [layer, number] = [id.slice(0, id.lastIndexOf("/")), id.slice(id.lastIndexOf("/") + 1)];
+  const { target } = data.comparison[side];
+  const alone = layer === target.layer && !data[side].groups[`${layer}/1`];
+  return data[side].groups[id]?.label ?? (alone ? target.name : `Group ${number}`);
+}
 
 export interface ShownLayer {
   layer: LayerComparison;

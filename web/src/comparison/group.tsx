@@ -10,11 +10,11 @@ interface GroupProps {
   id: string;
 }
 
-export const Letter = ({ side }: { side: SideName }) => <span class={`letter ${side}`}>{side.toUpperCase()}</span>;
+export const Letter = ({ side }: { side: SideName }) => <span class={`side-letter ${side}`}>{side.toUpperCase()}</span>;
 
 export function GroupCard({ data, side, id }: GroupProps) {
   const group = data[side].groups[id];
-  const title = titleOf(id, group);
+  const title = titleOf(data, side, id);
   return (
     <div class="compared" id={anchor(side, id)} tabIndex={-1}>
       <div class="mosaic">
@@ -44,7 +44,7 @@ export function GroupLink({ data, side, id, onGo }: GroupProps & { onGo: (side: 
     <button class="group-link" onClick={() => onGo(side, id)} title={`Go to ${id}`}>
       {first === undefined ? <span class="crop empty" aria-hidden="true" /> : <img class="crop" src={data.pictures[first]} alt="" />}
       <Letter side={side} />
-      <span>{titleOf(id, group)}</span>
+      <span>{titleOf(data, side, id)}</span>
     </button>
   );
 }

@@ -53,8 +53,8 @@ export function Inputs({ data, layer, pair, onGo }: InputsProps) {
   );
 }
 
-/** The group itself is not there. */
-const Absent = () => <span class="quiet">no such group</span>;
+/** There is no such group, so no edge. */
+const Absent = () => <span class="quiet">absent</span>;
 
 function Weight({ value }: { value: number | null }) {
   if (value === null) return <span class="quiet">no edge</span>;

@@ -10,14 +10,14 @@ export function Match({ pair }: { pair: GroupPair }) {
   return (
     <div class="match">
       {matched_by === "target" && <p class="quiet">the two targets</p>}
-      <Similarity value={pair.similarity} chance={pair.chance} />
+      {(matched_by !== "target" || pair.similarity > 0) && <Similarity value={pair.similarity} chance={pair.chance} />}
       {noBetter && <p class="against">within chance</p>}
       {matched_by !== "target" && other[1] !== null && (
         <p class="quiet">
           {other[0]} {Number(other[1]).toFixed(2)}
         </p>
       )}
-      {neurons && (
+      {neurons && matched_by !== "target" && (
         <p class="quiet" title={list("In both", neurons.common) + list("only in A", neurons.only_a) + list("only in B", neurons.only_b)}>
           {plural(neurons.common.length, "common neuron")}, {neurons.only_a.length} only in A, {neurons.only_b.length} only in B
         </p>

@@ -66,8 +66,8 @@ function Split({ layer }: { layer: LayerComparison }) {
   ] as const;
   return (
     <span class="split" role="img" aria-label={parts.map(([, number, what]) => `${number} ${what}`).join(", ")}>
-      {parts.map(([kind, number]) => (
-        <span key={kind} class="split-part" style={{ flexGrow: number }} hidden={!number}>
+      {parts.filter(([, number]) => number).map(([kind, number]) => (
+        <span key={kind} class="split-part" style={{ flexGrow: number }}>
           <span class="number">{number}</span>
           <span class={`swatch ${kind}`} />
         </span>
