@@ -127,6 +127,21 @@ def redo(edits: Edits) -> Edits:
     return edits.model_copy(update={"done": (*edits.done, last), "undone": tuple(rest)})
 
 
+def replay(circuit: Circuit, edits: Edits, wanted: Edits) -> Edits:
+    """Make the edits of another file of this circuit, where none stand yet.
+
+    Raises:
+        RequestError: edits stand, or one of ``wanted`` does not fit the circuit.
+    """
+    if edits.done:
+        raise RequestError(
+            f"{len(edits.done)} edits stand already, and those of a file begin with the circuit as it "
+            "was found. Take them back first: neurflow edit RUN --undo"
+        )
+    apply(circuit, wanted)
+    return wanted
+
+
 def apply(circuit: Circuit, edits: Edits) -> Circuit:
     """The circuit with its groups as edited.
 

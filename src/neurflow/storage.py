@@ -252,6 +252,19 @@ def load_edits(path: str | Path) -> Edits:
     return _read_beside(_edits_path(Path(path)), Edits)
 
 
+def read_edits(file: str | Path) -> Edits:
+    """The edits in a file that was exported; ``RequestError`` if there is none, or a bad one."""
+    file = Path(file)
+    if not file.exists():
+        raise RequestError(f"There is no file {file}.")
+    try:
+        return _read_beside(file, Edits)
+    except ResultError:
+        raise RequestError(
+            f"{file} holds no edits. Write such a file with: neurflow edit RUN --export FILE"
+        ) from None
+
+
 def change_edits(path: str | Path, change: Callable[[Circuit, Edits], Edits]) -> Edits:
     """Change the edits of a stored circuit; ``change`` sees it as it was found, and its edits.
 

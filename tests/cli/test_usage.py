@@ -12,7 +12,17 @@ from neurflow.config import Config
 from neurflow.errors import RequestError
 from tests.cli.conftest import Outcome
 
-COMMANDS = ("demo", "layers", "discover", "show", "report", "label", "debug", "audit")
+COMMANDS = (
+    "demo",
+    "layers",
+    "discover",
+    "show",
+    "report",
+    "label",
+    "edit",
+    "debug",
+    "audit",
+)
 Run = Callable[..., Outcome]
 
 

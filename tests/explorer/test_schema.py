@@ -48,7 +48,7 @@ def test_what_is_answered_is_what_is_described(described):
 
         holds()
         asked.append(operation.label)
-    assert len(asked) == 10
+    assert len(asked) == 12
 
 
 def test_the_front_ends_types_are_those_of_python():

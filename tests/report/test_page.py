@@ -275,3 +275,39 @@ def test_a_group_is_shown_in_its_pictures_with_boxes_and_heat(page, wide):
     page.locator('[data-group="head/0"]').click()
     expect(page.locator(".sight").first).to_be_visible()
     expect(page.get_by_label("heat map")).to_have_count(0)  # no space at the last layer
+
+
+def test_the_brief_names_what_carries_most_in_each_layer(page, wide):
+    """Weights multiplied along each path and added up over all paths, one path at a time."""
+
+    def reach(id):
+        if id == "head/0":
+            return 1.0
+        return sum(edge.weight * reach(edge.upper) for edge in wide.outputs(id))
+
+    expected = [
+        max((group.id for group in layer.groups), key=lambda id: abs(reach(id)))
+        for layer in reversed(wide.layers[:-1])
+    ]
+    brief = page.get_by_role("navigation", name="What carries most to bee")
+    titles = brief.get_by_role("button").evaluate_all("all => all.map(b => b.title)")
+    assert [title.split(":")[0] for title in titles] == expected
+    said = brief.locator("b").all_inner_texts()
+    values = [float(text.replace("\u2212", "-")) for text in said]
+    assert values == pytest.approx([reach(id) for id in expected], abs=0.006)
+    brief.get_by_role("button").nth(1).click()
+    expect(page.locator(".card.selected")).to_have_attribute("data-group", expected[1])
+    expect(brief.get_by_role("button").nth(1)).to_have_attribute("aria-pressed", "true")
+
+
+def test_what_opens_over_the_page_closes_with_escape_and_elsewhere(page):
+    page.locator('[data-group="late/1"]').click()
+    how, said = page.get_by_text("How to read this"), page.locator(".help dl")
+    how.click()
+    expect(said).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(said).to_be_hidden()
+    expect(page.locator(".card.selected")).to_have_count(1)
+    how.click()
+    page.locator("h1").click()
+    expect(said).to_be_hidden()

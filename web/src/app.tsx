@@ -2,6 +2,7 @@
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { best, circuitOf, search, step, strongest, type Circuit } from "./circuit";
+import { Brief } from "./brief";
 import { Graph } from "./graph";
 import { Header } from "./header";
 import type { LiveCalls } from "./client";
@@ -36,7 +37,7 @@ export function App({ data, live: calls = null, onChanged = () => {} }: AppProps
     const stays = id !== null && group && path && stations(path, group.id).includes(id);
     change({ group: id, neuron, path: stays ? state.path : null });
   };
-  const live = useLive(calls);
+  const live = useLive(calls, circuit);
   useKeys(circuit, group?.id ?? null, select);
   useMaskKey(live, group?.id ?? null);
 
@@ -58,6 +59,7 @@ export function App({ data, live: calls = null, onChanged = () => {} }: AppProps
         onEnter={enterSearch}
       />
       <Notes data={data} />
+      <Brief circuit={circuit} selected={group?.id ?? null} onSelect={select} />
       <main>
         {live && <Dock live={live} circuit={circuit} selected={group?.id ?? null} onSelect={select} onChanged={onChanged} />}
         <Graph

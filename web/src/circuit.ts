@@ -84,6 +84,14 @@ export function best(circuit: Circuit, found: Set<string>): string | undefined {
   return [...found].sort((a, b) => weight(b) - weight(a))[0];
 }
 
+/** Of each layer but the target's, from there down, the group that carries most to the target. */
+export function leaders(circuit: Circuit): Group[] {
+  return circuit.columns.slice(0, -1).reverse().flatMap((column) => {
+    const first = best(circuit, new Set(column));
+    return first ? [circuit.groups.get(first)!] : [];
+  });
+}
+
 /** The group an arrow key leads to: left and right along the strongest edge, up and down the column. */
 export function step(circuit: Circuit, id: string, key: string): string | undefined {
   const group = circuit.groups.get(id);

@@ -2,7 +2,7 @@
 
 import type { ComparisonPageData } from "./comparison/types";
 import type { DebugPageData } from "./debug/types";
-import type { AuditState, LabelReply, LivePicture, MaskRequest, Sample, Status, WhatIf } from "./live/types";
+import type { AuditState, Edits, LabelReply, LivePicture, MaskRequest, Messages, Sample, Status, WhatIf } from "./live/types";
 import type { PageData } from "./types";
 
 export type AnyPage = PageData | (DebugPageData & { kind: "debug" }) | (ComparisonPageData & { kind: "comparison" });
@@ -19,9 +19,13 @@ export interface LiveCalls {
   samples(): Promise<Sample[]>;
   sample(number: number): Promise<LivePicture>;
   upload(file: File): Promise<LivePicture>;
+  /** one that was read before */
+  picture(number: number): Promise<LivePicture>;
   mask(request: MaskRequest, signal: AbortSignal): Promise<WhatIf>;
   audit(start: boolean): Promise<AuditState>;
   label(id: string, label: string | null): Promise<LabelReply>;
+  edits(): Promise<Edits>;
+  edit(request: Messages["edit"]): Promise<Edits>;
 }
 
 const inside = () => document.getElementById("data")?.textContent ?? "";

@@ -48,6 +48,7 @@ const LARGEST = 1.15;
 /** Height of the heads of the columns, in pixels of the screen. */
 export const HEAD = 64;
 const MARGIN = 24;
+const NEARLY = 40;
 
 const clamp = (value: number, least: number, most: number) => Math.min(Math.max(value, least), most);
 
@@ -97,7 +98,9 @@ export function firstView(plan: Size & { middle: number }, screen: Size, readabl
   const k = clamp(Math.min(across / plan.width, down / plan.height), readable, LARGEST);
   const spare = across - plan.width * k;
   const fits = plan.height * k <= down;
-  const above = fits ? (down - plan.height * k) / 2 : clamp(down / 2 - plan.middle * k, down - plan.height * k, 0);
+  const centred = clamp(down / 2 - plan.middle * k, down - plan.height * k, 0);
+  // a first row that is nearly whole is shown whole
+  const above = fits ? (down - plan.height * k) / 2 : centred > -NEARLY ? 0 : centred;
   return { k, left: MARGIN + (spare > 0 ? spare / 2 : spare), top: HEAD + MARGIN + above };
 }
 

@@ -1,10 +1,12 @@
 /** What the drawing means, and what should be known about this result. */
 
 import type { ComponentChildren } from "preact";
+import { useDismissed } from "./dismiss";
 import { plural } from "./format";
 import type { PageData } from "./types";
 
 export function Legend({ data }: { data: PageData }) {
+  const help = useDismissed();
   return (
     <footer>
       <span class="key">
@@ -15,7 +17,7 @@ export function Legend({ data }: { data: PageData }) {
       </span>
       <span class="key wide">thicker: more weight</span>
       <span class="key wide">each card: a group of neurons that fire for the same thing</span>
-      <details class="help">
+      <details class="help" ref={help}>
         <summary>How to read this</summary>
         <dl>
           <Entry term="Columns">Layers of the network, from the input on the left to the target on the right.</Entry>

@@ -1,6 +1,7 @@
 /** The menu that saves the circuit as a picture. */
 
-import { useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
+import { useDismissed } from "./dismiss";
 import { download, toPng, toSvg, type Part, type Scene } from "./export";
 
 interface SaveProps {
@@ -10,7 +11,7 @@ interface SaveProps {
 }
 
 export function Save({ scene, part }: SaveProps) {
-  const menu = useRef<HTMLDetailsElement>(null);
+  const menu = useDismissed();
   const [trouble, setTrouble] = useState("");
   const name = `${scene.circuit.data.target.replace(/[^\p{L}\p{N}]+/gu, "-")}-circuit`;
   const save = async (kind: "svg" | "png", whole: boolean) => {
@@ -25,15 +26,7 @@ export function Save({ scene, part }: SaveProps) {
     }
   };
   return (
-    <details
-      class="save"
-      ref={menu}
-      onKeyDown={(event) => {
-        if (event.key !== "Escape") return;
-        event.stopPropagation();
-        menu.current!.open = false;
-      }}
-    >
+    <details class="save" ref={menu}>
       <summary aria-label="Save as a picture" title="Save as a picture">⤓</summary>
       <div class="menu">
         <b>Save as a picture</b>

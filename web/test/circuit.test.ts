@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { best, circuitOf, completeness, search, step, strongest } from "../src/circuit";
+import { best, circuitOf, completeness, leaders, search, step, strongest } from "../src/circuit";
 import { percent, signed, spread } from "../src/format";
 import { crossings, order } from "../src/order";
 import { stations, strongestPath } from "../src/path";
@@ -50,6 +50,10 @@ describe("a circuit", () => {
       }),
     );
     expect(crossings).toHaveLength(0);
+  });
+
+  it("is led by what carries most, for or against, from the target down", () => {
+    expect(leaders(circuit).map(({ id }) => id)).toEqual(["b/0", "a/1"]);
   });
 
   it("lists edges strongest first", () => {

@@ -18,6 +18,7 @@ from neurflow.cli import (
     debug,
     demo,
     discover,
+    edit,
     evaluate,
     explore,
     label,
@@ -61,6 +62,7 @@ app.command("show")(show.show)
 app.command("report")(report.report)
 app.command("explore")(explore.explore)
 app.command("label")(label.label)
+app.command("edit")(edit.edit)
 app.command("debug")(debug.debug)
 app.command("audit")(audit.audit)
 app.command("compare")(compare.compare)

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, TypeVar
 
-from fastapi import FastAPI, Path, Query, Request
+from fastapi import Body, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
@@ -19,10 +19,12 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from neurflow.debugging.result import WhatIf
+from neurflow.edits import Edits
 from neurflow.errors import NeurFlowError, RequestError, WorkError
 from neurflow.explorer.guard import Guard
 from neurflow.explorer.messages import (
     AuditState,
+    EditRequest,
     LabelReply,
     LabelRequest,
     LivePicture,
@@ -155,6 +157,16 @@ def _add_routes(app: FastAPI, session: Session, page: str) -> None:
     async def label(id: Group, asked: LabelRequest) -> LabelReply:
         """Name a group by hand, or take its label away."""
         return await run_in_threadpool(session.label, id, asked)
+
+    @app.get("/api/edits", responses=refusals(500))
+    async def edits() -> Edits:
+        """What was merged and split by hand."""
+        return await run_in_threadpool(session.edits)
+
+    @app.post("/api/edits", responses=refusals(400, 404, 422, 500, 503))
+    async def edit(request: Request, asked: Annotated[EditRequest, Body()]) -> Edits:
+        """Merge or split groups, or take that back."""
+        return await _computed(session, request, lambda _: session.edit(asked))
 
 
 async def _computed(session: Session, request: Request, work: Callable[[Watched], T]) -> T:

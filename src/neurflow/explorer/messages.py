@@ -11,7 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from neurflow.circuit import Member
 from neurflow.debugging.result import AuditReport, WhatIf
+from neurflow.edits import Edits
 from neurflow.evidence import LONG, SHORT
 from neurflow.report.debug_payload import ShownPicture
 
@@ -99,6 +101,30 @@ class LabelReply(_Message):
     caption: str | None
 
 
+class MergeRequest(_Message):
+    """Make one group of these."""
+
+    kind: Literal["merge"]
+    groups: Annotated[list[GroupId], Field(min_length=2, max_length=1000)]
+
+
+class SplitRequest(_Message):
+    """Make two groups of one: these members, and the others."""
+
+    kind: Literal["split"]
+    group: GroupId
+    members: Annotated[list[Member], Field(min_length=1, max_length=100_000)]
+
+
+class BackRequest(_Message):
+    """Take the last edit back, or do again what was taken back last."""
+
+    kind: Literal["undo", "redo"]
+
+
+EditRequest = Annotated[MergeRequest | SplitRequest | BackRequest, Field(discriminator="kind")]
+
+
 class Messages(_Message):
     """All of them: the root that the front end's types are generated from."""
 
@@ -111,3 +137,5 @@ class Messages(_Message):
     audit: AuditState
     name: LabelRequest
     named: LabelReply
+    edit: EditRequest
+    edits: Edits

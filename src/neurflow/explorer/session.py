@@ -5,6 +5,7 @@
    pixels are kept, so that masking needs no second upload. The oldest are forgotten.
 3. A mask is ``what_if``: what ``neurflow debug --mask`` runs, without its check on all crops.
 4. The audit runs over the samples while masks and pictures get their turn between its steps.
+5. Groups merged or split by hand are stored beside the circuit; pictures are read by them from then on.
 
 Methods that compute run in the ``worker``; they are never called from two threads at once.
 """
@@ -25,15 +26,19 @@ from neurflow.debugging.explain import same_model
 from neurflow.debugging.reading import Reader
 from neurflow.debugging.result import AuditReport, WhatIf
 from neurflow.debugging.what_if import change_of, what_if
+from neurflow.edits import Edits, merge, redo, split, undo
 from neurflow.errors import ImagesError, NeurFlowError, RequestError, WorkError
 from neurflow.explorer.messages import (
     AuditState,
+    EditRequest,
     LabelReply,
     LabelRequest,
     LivePicture,
     MaskRequest,
+    MergeRequest,
     Phase,
     Sample,
+    SplitRequest,
     Status,
 )
 from neurflow.explorer.uploads import picture_from
@@ -42,7 +47,7 @@ from neurflow.images import Images, load_images
 from neurflow.labels.manual import reject, set_label
 from neurflow.model import Model
 from neurflow.report.debug_payload import shown_picture
-from neurflow.storage import LabelStore, load_circuit
+from neurflow.storage import LabelStore, change_edits, load_circuit, load_edits
 
 HELD = 32
 """pictures kept for masking"""
@@ -184,6 +189,28 @@ class Session:
             )
         group = LabelStore(self.folder).update(id, change)
         return LabelReply(id=id, label=group.label, caption=group.caption)
+
+    def edits(self) -> Edits:
+        """What was merged and split by hand."""
+        return load_edits(self.folder)
+
+    def edit(self, request: EditRequest) -> Edits:
+        """Merge or split groups, or take that back; kept beside the circuit at once."""
+
+        def change(circuit: Circuit, edits: Edits) -> Edits:
+            match request:
+                case MergeRequest():
+                    return merge(circuit, edits, request.groups)
+                case SplitRequest():
+                    return split(circuit, edits, request.group, request.members)
+                case _:
+                    return undo(edits) if request.kind == "undo" else redo(edits)
+
+        changed = change_edits(self.folder, change)
+        self.circuit = load_circuit(self.folder)
+        if self._model is not None:
+            self._reader = Reader(self._model, self.circuit)
+        return changed
 
     def _load(self) -> None:
         try:

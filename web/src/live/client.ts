@@ -1,7 +1,7 @@
 /** The client of a page that `neurflow explore` serves: asks the server it came from. */
 
 import type { AnyPage, Client, LiveCalls } from "../client";
-import type { AuditState, LabelReply, LivePicture, MaskRequest, Problem, Sample, Status, WhatIf } from "./types";
+import type { AuditState, Edits, LabelReply, LivePicture, MaskRequest, Messages, Problem, Sample, Status, WhatIf } from "./types";
 
 export class LiveClient implements Client, LiveCalls {
   readonly live: LiveCalls = this;
@@ -22,6 +22,9 @@ export class LiveClient implements Client, LiveCalls {
     const name = encodeURIComponent(file.name.slice(0, 200) || "picture");
     return ask(`api/pictures?name=${name}`, { method: "POST", body: file });
   }
+  picture(number: number): Promise<LivePicture> {
+    return ask(`api/pictures/${number}`);
+  }
   mask(request: MaskRequest, signal: AbortSignal): Promise<WhatIf> {
     return ask("api/mask", { method: "POST", ...json(request), signal });
   }
@@ -31,6 +34,12 @@ export class LiveClient implements Client, LiveCalls {
   label(id: string, label: string | null): Promise<LabelReply> {
     const path = id.split("/").map(encodeURIComponent).join("/");
     return ask(`api/groups/${path}/label`, { method: "PUT", ...json({ label }) });
+  }
+  edits(): Promise<Edits> {
+    return ask("api/edits");
+  }
+  edit(request: Messages["edit"]): Promise<Edits> {
+    return ask("api/edits", { method: "POST", ...json(request) });
   }
 }
 

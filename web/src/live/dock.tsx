@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import type { Circuit } from "../circuit";
 import { AuditWalk } from "./audit";
+import { EditHistory, useEdits } from "./edits";
 import { FiringList } from "./firing";
 import { PictureCard } from "./picture";
 import { Add } from "./add";
@@ -14,7 +15,7 @@ interface DockProps {
   circuit: Circuit;
   selected: string | null;
   onSelect: (id: string | null) => void;
-  /** labels were changed */
+  /** labels or groups were changed */
   onChanged: () => void;
 }
 
@@ -22,6 +23,10 @@ export function Dock({ live, circuit, selected, onSelect, onChanged }: DockProps
   const [tab, setTab] = useState<"fires" | "audit">("fires");
   const [open, setOpen] = useState(true);
   const { status, pictures, error } = live;
+  const editing = useEdits(live, (look) => {
+    onChanged();
+    onSelect(look);
+  });
   const turn = (to: typeof tab) => {
     setTab(to);
     setOpen(true);
@@ -55,7 +60,8 @@ export function Dock({ live, circuit, selected, onSelect, onChanged }: DockProps
         </button>
       </nav>
       <div class="dock-body">
-        {selected && <GroupTools key={selected} live={live} circuit={circuit} id={selected} onChanged={onChanged} />}
+        <EditHistory editing={editing} />
+        {selected && <GroupTools key={selected} live={live} circuit={circuit} id={selected} editing={editing} onChanged={onChanged} />}
         {tab === "fires" ? (
           <FiringList live={live} circuit={circuit} selected={selected} onSelect={onSelect} />
         ) : (

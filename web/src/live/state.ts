@@ -1,6 +1,7 @@
 /** What is being tried: pictures, masked groups, and what the server says to them. */
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Circuit } from "../circuit";
 import type { LiveCalls } from "../client";
 import { litOf, type Lit } from "./lit";
 import type { LivePicture, MaskRequest, Sample, Status, WhatIf } from "./types";
@@ -30,7 +31,7 @@ export interface Live {
 const LOOK_AGAIN = 700;
 const DRAWS = 20;
 
-export function useLive(calls: LiveCalls | null): Live | null {
+export function useLive(calls: LiveCalls | null, circuit: Circuit): Live | null {
   const [status, setStatus] = useState<Status | null>(null);
   const [samples, setSamples] = useState<Sample[]>([]);
   const [pictures, setPictures] = useState<LivePicture[]>([]);
@@ -44,6 +45,11 @@ export function useLive(calls: LiveCalls | null): Live | null {
   useEffect(() => {
     if (calls) return untilReady(calls, setStatus, setSamples, fail);
   }, [calls]);
+
+  useGroups(circuit, () => {
+    setMasked((all) => new Set([...all].filter((id) => circuit.groups.has(id))));
+    Promise.all(pictures.map(({ number }) => calls!.picture(number))).then(setPictures, (problem: Error) => fail(problem.message));
+  });
 
   if (!calls) return null;
   const show = (picture: Promise<LivePicture>, place: number) => {
@@ -66,6 +72,16 @@ export function useLive(calls: LiveCalls | null): Live | null {
     },
     unmask: () => setMasked(new Set()),
   };
+}
+
+/** Hears of it when the circuit has other groups than before. */
+function useGroups(circuit: Circuit, onOthers: () => void): void {
+  const ids = useMemo(() => [...circuit.groups.keys()].join(" "), [circuit]);
+  const before = useRef(ids);
+  useEffect(() => {
+    if (before.current !== ids) onOthers();
+    before.current = ids;
+  }, [ids]);
 }
 
 /** The change first, which takes one pass; then the random neurons that it is held against. */

@@ -5,6 +5,11 @@
  * @maxItems 2
  */
 export type ScoredBox = [[number, number, number, number], number];
+/**
+ * @minItems 2
+ * @maxItems 2
+ */
+export type Member = [number, number];
 
 /**
  * All of them: the root that the front end's types are generated from.
@@ -19,6 +24,8 @@ export interface Messages {
   audit: AuditState;
   name: LabelRequest;
   named: LabelReply;
+  edit: MergeRequest | SplitRequest | BackRequest;
+  edits: Edits;
 }
 /**
  * Why a request was refused or failed, for a person to read.
@@ -277,4 +284,77 @@ export interface LabelReply {
   id: string;
   label: string | null;
   caption: string | null;
+}
+/**
+ * Make one group of these.
+ */
+export interface MergeRequest {
+  kind: "merge";
+  /**
+   * @minItems 2
+   * @maxItems 1000
+   */
+  groups: [string, string, ...string[]];
+}
+/**
+ * Make two groups of one: these members, and the others.
+ */
+export interface SplitRequest {
+  kind: "split";
+  group: string;
+  /**
+   * @minItems 1
+   * @maxItems 100000
+   */
+  members: [Member, ...Member[]];
+}
+/**
+ * Take the last edit back, or do again what was taken back last.
+ */
+export interface BackRequest {
+  kind: "undo" | "redo";
+}
+/**
+ * The contents of ``edits-DIGEST.json``: what was done, and what of it was taken back.
+ */
+export interface Edits {
+  format?: "neurflow edits";
+  schema_version?: 1;
+  /**
+   * @maxItems 1000
+   */
+  done?: (Merge | Split)[];
+  /**
+   * @maxItems 1000
+   */
+  undone?: (Merge | Split)[];
+}
+/**
+ * Groups of one layer that become one.
+ */
+export interface Merge {
+  kind?: "merge";
+  /**
+   * @minItems 2
+   * @maxItems 1000
+   */
+  groups: [string, string, ...string[]];
+  into: string;
+}
+/**
+ * A group that becomes two: the members named, and the others.
+ */
+export interface Split {
+  kind?: "split";
+  group: string;
+  /**
+   * @minItems 1
+   * @maxItems 100000
+   */
+  members: [Member, ...Member[]];
+  /**
+   * @minItems 2
+   * @maxItems 2
+   */
+  into: [string, string];
 }

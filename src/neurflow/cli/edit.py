@@ -1,0 +1,118 @@
+"""``neurflow edit``: groups merged and split by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from neurflow.circuit import Circuit, Member
+from neurflow.cli._options import Debug, Json, Run
+from neurflow.cli._terminal import plain, terminal
+from neurflow.edits import Edits, Merge, Split, merge, redo, replay, split, undo
+from neurflow.errors import RequestError
+
+Change = Callable[[Circuit, Edits], Edits]
+
+
+def edit(
+    run: Run,
+    merge_: Annotated[
+        str | None, typer.Option("--merge", metavar="G,G…", help="Make one group of these.")
+    ] = None,
+    split_: Annotated[
+        str | None,
+        typer.Option(
+            "--split",
+            metavar="G=N.M,N.M…",
+            help="Make two groups of one: these neurons' meanings, and the others.",
+        ),
+    ] = None,
+    undo_: Annotated[bool, typer.Option("--undo", help="Take the last edit back.")] = False,
+    redo_: Annotated[
+        bool, typer.Option("--redo", help="Do again what was taken back last.")
+    ] = False,
+    import_: Annotated[
+        Path | None,
+        typer.Option("--import", metavar="FILE", help="Make the edits of a file, in its order."),
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the edits into a file.")
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Merge groups that mean the same, and split one that means two things; both can be undone.
+
+    Edits lie beside the result, which itself stays as it was found. Weights between groups follow
+    anew from the definition. Without an option: what was done. Names of members: neurflow show RUN
+    --group G.
+    """
+    with terminal(as_json, debug) as ui:
+        from neurflow.storage import change_edits, load_edits
+        from neurflow.workspace import write_atomically
+
+        asked = [
+            *([_merging(merge_)] if merge_ else []),
+            *([_splitting(split_)] if split_ else []),
+            *([_back(undo)] if undo_ else []),
+            *([_back(redo)] if redo_ else []),
+            *([_importing(import_)] if import_ else []),
+        ]
+        if len(asked) > 1:
+            raise RequestError("Give one edit at a time: each is a step that can be taken back.")
+        edits = change_edits(run, asked[0]) if asked else load_edits(run)
+        if export is not None:
+            write_atomically(export, edits.model_dump_json(indent=1).encode())
+        ui.result(_data(edits), *_text(edits, undone=undo_))
+
+
+def _merging(text: str) -> Change:
+    groups = [part.strip() for part in text.split(",")]
+    return lambda circuit, edits: merge(circuit, edits, groups)
+
+
+def _splitting(text: str) -> Change:
+    group, _, rest = text.partition("=")
+    try:
+        members = [Member(*map(int, part.split("."))) for part in rest.split(",")]
+    except (ValueError, TypeError):
+        raise RequestError(
+            f"Cannot read --split {text!r}. Give group, =, and neuron.meaning of what to split off: "
+            "layer4/3=17.0,25.1"
+        ) from None
+    return lambda circuit, edits: split(circuit, edits, group.strip(), members)
+
+
+def _back(step: Callable[[Edits], Edits]) -> Change:
+    return lambda _, edits: step(edits)
+
+
+def _importing(file: Path) -> Change:
+    from neurflow.storage import read_edits
+
+    found = read_edits(file)
+    return lambda circuit, edits: replay(circuit, edits, found)
+
+
+def _data(edits: Edits) -> dict[str, Any]:
+    return edits.model_dump(mode="json", include={"done", "undone"})
+
+
+def _text(edits: Edits, *, undone: bool) -> Iterator[Text]:
+    if not edits.done:
+        yield Text("No edit stands." if edits.undone else "Nothing was edited.")
+    for number, each in enumerate(edits.done, 1):
+        yield Text(plain(f"{number}. {_words(each)}"))
+    if undone:
+        yield Text(plain(f"Taken back: {_words(edits.undone[-1])}"))
+
+
+def _words(edit: Merge | Split) -> str:
+    if isinstance(edit, Merge):
+        return f"{' and '.join(edit.groups)} merged into {edit.into}"
+    members = ", ".join(f"{a}.{i}" for a, i in edit.members)
+    return f"{edit.group} split into {edit.into[0]} ({members}) and {edit.into[1]} (the others)"
