@@ -62,7 +62,7 @@ def tiny(
                     SemanticGroup(
                         crops=tuple(range(start, len(crops[a]))),
                         weights={},
-                        concept_vector=np.ones(2, dtype=np.float32),
+                        concept_vector=np.ones(32, dtype=np.float32),
                     )
                 )
                 members.append(Member(a, len(parts[a]) - 1))
