@@ -48,7 +48,7 @@ const LARGEST = 1.15;
 /** Height of the heads of the columns, in pixels of the screen. */
 export const HEAD = 64;
 const MARGIN = 24;
-const NEARLY = 40;
+const NEARLY = 80;
 
 const clamp = (value: number, least: number, most: number) => Math.min(Math.max(value, least), most);
 
