@@ -1,7 +1,7 @@
 /** One layer: shared groups face to face, then what only one of the circuits has. */
 
 import type { ShownLayer, SideName } from "./find";
-import { GroupCard } from "./group";
+import { GroupCard, GroupLink } from "./group";
 import { Inputs } from "./inputs";
 import { Match, Similarity } from "./match";
 import type { ComparisonPageData, Unmatched } from "./types";
@@ -36,16 +36,23 @@ export function LayerSection({ data, shown, onGo }: LayerProps) {
       )}
       {a.length + b.length > 0 && (
         <div class="alone">
-          <Alone data={data} side="a" groups={a} />
-          <Alone data={data} side="b" groups={b} />
+          <Alone data={data} side="a" groups={a} onGo={onGo} />
+          <Alone data={data} side="b" groups={b} onGo={onGo} />
         </div>
       )}
     </section>
   );
 }
 
-function Alone({ data, side, groups }: { data: ComparisonPageData; side: SideName; groups: Unmatched[] }) {
-  const other = side === "a" ? "B" : "A";
+interface AloneProps {
+  data: ComparisonPageData;
+  side: SideName;
+  groups: Unmatched[];
+  onGo: (side: SideName, id: string) => void;
+}
+
+function Alone({ data, side, groups, onGo }: AloneProps) {
+  const other = side === "a" ? "b" : "a";
   return (
     <div>
       {groups.length > 0 && <h3>Only in {side.toUpperCase()}</h3>}
@@ -53,8 +60,8 @@ function Alone({ data, side, groups }: { data: ComparisonPageData; side: SideNam
         {groups.map(({ id, nearest, similarity, chance }) => (
           <li key={id}>
             <GroupCard data={data} side={side} id={id} />
-            <p class="quiet">
-              nearest in {other}: {nearest}
+            <p class="nearest quiet">
+              nearest <GroupLink data={data} side={other} id={nearest} onGo={onGo} />
             </p>
             <Similarity value={similarity} chance={chance} />
           </li>
