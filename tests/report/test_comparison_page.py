@@ -142,6 +142,21 @@ def test_groups_are_filtered_and_found(open_page, a, b):
 
 
 @pytest.mark.browser
+def test_of_a_large_layer_few_are_shown_until_more_are_wanted(open_page):
+    many = {"low": plain(*([2 * i, 2 * i + 1] for i in range(15))), "head": plain([0])}
+    edges = {("head/0", f"low/{i}"): i / 120 for i in range(15)}
+    circuit = tiny(many, edges, labels={"low/14": "the last"})
+    page = open_page(circuit, circuit)
+    expect(page.locator(".pairs > li")).to_have_count(1 + 12)
+    page.get_by_role("button", name="Show 3 more of low").press("Enter")
+    expect(page.locator(".pairs > li")).to_have_count(1 + 15)
+    page.reload()
+    page.get_by_title("Go to low/14").first.click()
+    expect(page.locator(".pairs > li")).to_have_count(1 + 15)
+    assert page.evaluate("document.activeElement.innerText").startswith("A\nthe last")
+
+
+@pytest.mark.browser
 def test_a_hostile_label_is_text(open_page, a, b):
     page = open_page(a, b)
     expect(page.get_by_text(HOSTILE, exact=True).first).to_be_visible()

@@ -48,7 +48,9 @@ def compare(
         if layer:
             a.layer(layer)
             b.layer(layer)
-        found = neurflow.compare(a, b, by=by, threshold=threshold, draws=draws, seed=seed)
+        found = neurflow.compare(
+            a, b, by=by, threshold=threshold, draws=draws, seed=seed, progress=ui.progress
+        )
         for note in found.notes:
             ui.note(f"Note: {note}")
         written = []

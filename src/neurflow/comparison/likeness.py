@@ -120,7 +120,7 @@ def chance(
     groups: np.ndarray, others: Vectors, draws: int, rng: np.random.Generator
 ) -> list[Interval | None]:
     """Best similarity of each group to any of the others when their members are dealt anew."""
-    if len(others.starts) < 2:
+    if not len(groups) or len(others.starts) < 2:
         return [None] * len(groups)
     best = np.array(
         [

@@ -44,6 +44,7 @@ from neurflow.comparison.result import (
 )
 from neurflow.errors import RequestError
 from neurflow.evidence import Interval
+from neurflow.progress import Progress, Silent
 
 THRESHOLD = 0.25
 """least similarity of groups that are called the same: one common neuron of four"""
@@ -63,6 +64,7 @@ def compare(
     threshold: float = THRESHOLD,
     draws: int = DRAWS,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> Comparison:
     """Match the groups of two circuits, layer by layer, and weigh their edges against each other.
 
@@ -76,6 +78,7 @@ def compare(
         threshold: least similarity of a pair, in [0, 1].
         draws: random deals behind ``chance``.
         seed: of the deals.
+        progress: told what is being done.
 
     Raises:
         RequestError: no layer in common, by crops without a picture in common, by neurons with layers
@@ -96,17 +99,14 @@ def compare(
     _check(a, b, names, basis, pictures)
     rng = np.random.default_rng(seed)
     neurons_correspond = basis == "neurons" or a.model.digest == b.model.digest
-    matched = {
-        name: _match_layer(
-            _Described.both(a, b, name, pictures, neurons_correspond),
-            basis,
-            _both_targets(a, b, name),
-            threshold,
-            draws,
-            rng,
-        )
-        for name in names
-    }
+    progress = progress or Silent()
+    progress.start("comparing layers", len(names))
+    matched = {}
+    for name in names:
+        described = _Described.both(a, b, name, pictures, neurons_correspond)
+        targets = _both_targets(a, b, name)
+        matched[name] = _match_layer(described, basis, targets, threshold, draws, rng)
+        progress.advance()
     counterparts = {pair.a: pair.b for pairs, *_ in matched.values() for pair in pairs}
     beneath = dict(_steps(a) & _steps(b))
     return Comparison(
@@ -164,8 +164,10 @@ def _match_layer(
     table = tables[basis]
     x, y = layer.ways[basis]
     found = [(0, 0)] if targets else best_pairs(table, threshold)
+    left_a = sorted(set(range(len(table))) - {i for i, _ in found})
+    left_b = sorted(set(range(table.shape[1])) - {j for _, j in found})
     chance_a = chance(x.groups(), y, draws, rng)
-    chance_b = chance(y.groups(), x, draws, rng)
+    chance_b = chance(y.groups()[left_b], x, draws, rng)
     pairs = [
         GroupPair(
             a=layer.a.groups[i].id,
@@ -181,28 +183,27 @@ def _match_layer(
     ]
     return (
         tuple(sorted(pairs, key=lambda pair: -pair.similarity)),
-        _left(layer.a.groups, {i for i, _ in found}, table, layer.b.groups, chance_a),
-        _left(layer.b.groups, {j for _, j in found}, table.T, layer.a.groups, chance_b),
+        _unmatched(left_a, layer.a.groups, table, layer.b.groups, [chance_a[i] for i in left_a]),
+        _unmatched(left_b, layer.b.groups, table.T, layer.a.groups, chance_b),
     )
 
 
-def _left(
+def _unmatched(
+    left: Sequence[int],
     groups: Sequence[NeuronGroup],
-    matched: set[int],
     table: np.ndarray,
     others: Sequence[NeuronGroup],
-    chance: Sequence[Interval | None],
+    chances: Sequence[Interval | None],
 ) -> tuple[Unmatched, ...]:
     nearest = table.argmax(axis=1)
     return tuple(
         Unmatched(
-            id=group.id,
+            id=groups[i].id,
             nearest=others[nearest[i]].id,
             similarity=float(table[i, nearest[i]]),
-            chance=chance[i],
+            chance=by_chance,
         )
-        for i, group in enumerate(groups)
-        if i not in matched
+        for i, by_chance in zip(left, chances, strict=True)
     )
 
 

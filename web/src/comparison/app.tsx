@@ -19,14 +19,20 @@ const KINDS: [Kind, string][] = [
 export function ComparisonApp({ data }: { data: ComparisonPageData }) {
   const [kind, choose] = useState<Kind>("all");
   const [query, find] = useState("");
+  const [whole, showWhole] = useState<ReadonlySet<string>>(new Set());
   const [goal, setGoal] = useState<string | null>(null);
   const shown = select(data, kind, query);
   const found = shown.reduce((sum, { pairs, a, b }) => sum + pairs.length + a.length + b.length, 0);
   const counts = count(data);
+  const open = (layer: string) => showWhole(new Set([...whole, layer]));
   const go = (id: string) => {
     choose("all"); // what is gone to may be filtered away
     find("");
     setGoal(id);
+  };
+  const goToGroup = (side: SideName, id: string) => {
+    open(id.slice(0, id.lastIndexOf("/")));
+    go(anchor(side, id));
   };
   useEffect(() => {
     const place = goal === null ? null : document.getElementById(goal);
@@ -63,7 +69,14 @@ export function ComparisonApp({ data }: { data: ComparisonPageData }) {
         </label>
       </div>
       {shown.map((one) => (
-        <LayerSection key={one.layer.name} data={data} shown={one} onGo={(side: SideName, id) => go(anchor(side, id))} />
+        <LayerSection
+          key={one.layer.name}
+          data={data}
+          shown={one}
+          whole={whole.has(one.layer.name)}
+          onWhole={() => open(one.layer.name)}
+          onGo={goToGroup}
+        />
       ))}
       {found === 0 && <p class="nothing quiet">{query ? "No group is found." : "There is none."}</p>}
     </div>

@@ -6,14 +6,24 @@ import { Inputs } from "./inputs";
 import { Match, Similarity } from "./match";
 import type { ComparisonPageData, Unmatched } from "./types";
 
+/** pairs, and groups of one side, that are shown before more are asked for: a page of thousands would crawl */
+const AT_FIRST = 12;
+
 interface LayerProps {
   data: ComparisonPageData;
   shown: ShownLayer;
+  /** whether all of its groups are shown */
+  whole: boolean;
+  onWhole: () => void;
   onGo: (side: SideName, id: string) => void;
 }
 
-export function LayerSection({ data, shown, onGo }: LayerProps) {
-  const { layer, pairs, a, b } = shown;
+export function LayerSection({ data, shown, whole, onWhole, onGo }: LayerProps) {
+  const { layer } = shown;
+  const [pairs, a, b] = whole
+    ? [shown.pairs, shown.a, shown.b]
+    : [shown.pairs.slice(0, AT_FIRST), shown.a.slice(0, AT_FIRST), shown.b.slice(0, AT_FIRST)];
+  const more = shown.pairs.length + shown.a.length + shown.b.length - pairs.length - a.length - b.length;
   return (
     <section class="layer" id={`layer:${layer.name}`} tabIndex={-1}>
       <h2>
@@ -39,6 +49,11 @@ export function LayerSection({ data, shown, onGo }: LayerProps) {
           <Alone data={data} side="a" groups={a} onGo={onGo} />
           <Alone data={data} side="b" groups={b} onGo={onGo} />
         </div>
+      )}
+      {more > 0 && (
+        <button class="more" onClick={onWhole}>
+          Show {more} more of {layer.name}
+        </button>
       )}
     </section>
   );
