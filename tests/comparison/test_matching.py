@@ -215,6 +215,10 @@ def test_a_match_is_above_chance_or_is_not():
 def test_it_is_data(a, b):
     found = compare(a, b)
     assert Comparison.model_validate_json(found.model_dump_json()) == found
+    assert repr(found) == (
+        "<Comparison of 'bee' and 'fly' by neurons: "
+        "3 layers, 4 groups shared, 2 only in A, 2 only in B>"
+    )
 
 
 def test_notes_tell_what_makes_it_doubtful(a, b):

@@ -140,3 +140,15 @@ class Comparison(_Frozen):
     def counterparts(self) -> dict[str, str]:
         """Id of each matched group of A → id in B."""
         return {pair.a: pair.b for layer in self.layers for pair in layer.pairs}
+
+    def __repr__(self) -> str:
+        """One line: thousands of figures say nothing."""
+        only_a = sum(len(layer.only_a) for layer in self.layers)
+        only_b = sum(len(layer.only_b) for layer in self.layers)
+        return (
+            f"<Comparison of {self.a.target.name!r} and {self.b.target.name!r} by {self.by}: "
+            f"{len(self.layers)} layers, {len(self.counterparts)} groups shared, {only_a} only in A, "
+            f"{only_b} only in B>"
+        )
+
+    __str__ = __repr__
