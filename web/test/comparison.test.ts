@@ -9,7 +9,7 @@ const pair = (a: string, b: string): GroupPair => ({
   a, b, matched_by: "neurons", similarity: 0.5, chance: null, by_neurons: 0.5, by_crops: null, neurons: null,
 });
 const layer = (name: string, part: Partial<LayerComparison>): LayerComparison => ({
-  name, groups: [2, 2], pairs: [], only_a: [], only_b: [], similarity: null, edges: [], correlation: null, carried: [null, null], ...part,
+  name, groups: [2, 2], shared: 0.5, pairs: [], only_a: [], only_b: [], similarity: null, edges: [], correlation: null, carried: [null, null], ...part,
 });
 const alone = (id: string) => ({ id, nearest: "x/0", similarity: 0, chance: null });
 const top = pair("head/0", "head/0");

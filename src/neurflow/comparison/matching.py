@@ -232,9 +232,11 @@ def _layer(
         edges = _edge_pairs(own, others, counterparts)
         known = set(counterparts), set(counterparts.values())
         carried = _carried(own, known[0]), _carried(others, known[1])
+    groups = len(a.layer(name).groups), len(b.layer(name).groups)
     return LayerComparison(
         name=name,
-        groups=(len(a.layer(name).groups), len(b.layer(name).groups)),
+        groups=groups,
+        shared=2 * len(pairs) / sum(groups),
         pairs=pairs,
         only_a=only_a,
         only_b=only_b,

@@ -99,6 +99,8 @@ class LayerComparison(_Frozen):
     name: str
     groups: tuple[int, int]
     """number in A and in B"""
+    shared: Share
+    """share of the groups of both circuits that are matched"""
     pairs: tuple[GroupPair, ...]
     """most alike first"""
     only_a: tuple[Unmatched, ...]
@@ -112,12 +114,6 @@ class LayerComparison(_Frozen):
     carried: tuple[Share | None, Share | None]
     """share of the absolute weight into this layer that runs between matched groups, in A and in B;
     None without edges to compare"""
-
-    @property
-    def shared(self) -> float:
-        """Share of the groups of both circuits that are matched."""
-        return 2 * len(self.pairs) / sum(self.groups)
-
 
 class Comparison(_Frozen):
     """What two circuits share and what only one of them has."""

@@ -105,6 +105,7 @@ export interface LayerComparison {
    * @maxItems 2
    */
   groups: [number, number];
+  shared: number;
   pairs: GroupPair[];
   only_a: Unmatched[];
   only_b: Unmatched[];
