@@ -115,6 +115,7 @@ class LayerComparison(_Frozen):
     """share of the absolute weight into this layer that runs between matched groups, in A and in B;
     None without edges to compare"""
 
+
 class Comparison(_Frozen):
     """What two circuits share and what only one of them has."""
 
