@@ -37,8 +37,7 @@ def compare(
 ) -> None:
     """Compare two circuits: which groups they share, which only one has, and how edges change.
 
-    For two classes of a network, two networks on the same pictures, or one before and after
-    fine-tuning.
+    Of two classes, of two networks on the same pictures, or before and after fine-tuning.
     """
     with terminal(as_json, debug) as ui:
         import neurflow
