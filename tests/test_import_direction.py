@@ -38,6 +38,7 @@ TIERS: tuple[frozenset[str], ...] = tuple(
 SHARED = frozenset(
     [
         "circuit",
+        "comparison",
         "edits",
         "evidence",
         "integrity",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from neurflow import planted
     from neurflow.circuit import Circuit
+    from neurflow.comparison import Comparison, compare
     from neurflow.config import Config
     from neurflow.debugging.audit import audit
     from neurflow.debugging.explain import debug
@@ -29,6 +30,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Circuit",
+    "Comparison",
     "Config",
     "Evaluation",
     "Images",
@@ -36,6 +38,7 @@ __all__ = [
     "NeurFlowError",
     "Settings",
     "audit",
+    "compare",
     "debug",
     "discover",
     "evaluate",
@@ -50,6 +53,7 @@ __all__ = [
 
 _HOMES = {
     "Circuit": "circuit",
+    "Comparison": "comparison",
     "Config": "config",
     "Evaluation": "evaluation.result",
     "Images": "images",
@@ -57,6 +61,7 @@ _HOMES = {
     "NeurFlowError": "errors",
     "Settings": "evaluation.settings",
     "audit": "debugging.audit",
+    "compare": "comparison",
     "debug": "debugging.explain",
     "discover": "discovery",
     "evaluate": "evaluation.evaluate",

@@ -22,6 +22,7 @@ COMMANDS = (
     "edit",
     "debug",
     "audit",
+    "compare",
 )
 Run = Callable[..., Outcome]
 

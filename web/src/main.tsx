@@ -1,19 +1,24 @@
 import { render } from "preact";
 import { App } from "./app";
-import { isServed, StaticClient, type Client } from "./client";
+import { isServed, StaticClient, type AnyPage, type Client } from "./client";
+import { ComparisonApp } from "./comparison/app";
 import { DebugApp } from "./debug/app";
 import { LiveClient } from "./live/client";
 import "./style.css";
 import "./debug/debug.css";
 import "./live/live.css";
+import "./comparison/comparison.css";
 
 const root = document.getElementById("app")!;
 const client: Client = isServed() ? new LiveClient() : new StaticClient();
 
+const page = (data: AnyPage) => {
+  if (!("kind" in data)) return <App data={data} live={client.live} onChanged={show} />;
+  return data.kind === "debug" ? <DebugApp data={data} /> : <ComparisonApp data={data} />;
+};
 const show = () =>
   client.load().then(
-    (data) =>
-      render("kind" in data ? <DebugApp data={data} /> : <App data={data} live={client.live} onChanged={show} />, root),
+    (data) => render(page(data), root),
     (error: Error) => render(<p class="failure">{error.message}</p>, root),
   );
 void show();

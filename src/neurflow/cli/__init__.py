@@ -15,6 +15,7 @@ import typer
 from neurflow.cli import (
     atlas,
     audit,
+    compare,
     debug,
     demo,
     discover,
@@ -66,6 +67,7 @@ app.command("label")(label.label)
 app.command("edit")(edit.edit)
 app.command("debug")(debug.debug)
 app.command("audit")(audit.audit)
+app.command("compare")(compare.compare)
 app.command("evaluate")(evaluate.evaluate)
 app.command("sweep")(sweep.sweep)
 app.command("atlas")(atlas.atlas)

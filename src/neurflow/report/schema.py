@@ -1,6 +1,7 @@
 """``python -m neurflow.report.schema``: the JSON schemas that the front end's types are made from.
 
-Without an argument that of a circuit's page, with ``debug`` that of a debug page.
+Without an argument that of a circuit's page, with ``debug`` that of a debug page, with
+``comparison`` that of the page of two circuits.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from neurflow.report.comparison_payload import ComparisonPageData
 from neurflow.report.debug_payload import DebugPageData
 from neurflow.report.payload import PageData
 
@@ -35,4 +37,5 @@ def _plain(part: Any) -> Any:
 
 
 if __name__ == "__main__":
-    print(schema(DebugPageData if sys.argv[1:] == ["debug"] else PageData), end="")
+    pages: dict[str, type[BaseModel]] = {"debug": DebugPageData, "comparison": ComparisonPageData}
+    print(schema(pages.get("".join(sys.argv[1:]), PageData)), end="")

@@ -1,0 +1,135 @@
+"""How alike groups of neurons are, by their neurons or by where their crops lie, and by chance.
+
+A group is a non-negative vector. By neurons it is the set of them, by crops the spread of its members'
+crops over pictures: each crop spread evenly over its box, the whole adding up to 1.
+
+Two groups are as alike as their vectors overlap, ``Σ min / Σ max`` (Ruzicka). Of sets that is Jaccard's
+index; of two boxes of one size on one picture their intersection over union.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+
+from neurflow.circuit import Circuit, CircuitLayer, Crop
+from neurflow.evidence import Interval
+
+CELLS = 8
+"""a picture's side in cells that crops are spread over: of the smallest published crop half a side"""
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Groups of a layer as vectors that are made of their members'.
+
+    Attributes:
+        members: ``[member, feature]``, group after group.
+        starts: first member of each group.
+        as_sets: whether a group has a feature or has it not, or is the spread of its members over them.
+    """
+
+    members: np.ndarray
+    starts: np.ndarray
+    as_sets: bool
+
+    def groups(self, order: np.ndarray | None = None) -> np.ndarray:
+        """``[group, feature]``; with an order, of the members dealt so."""
+        rows = self.members if order is None else self.members[order]
+        total = np.add.reduceat(rows, self.starts, axis=0)
+        if self.as_sets:
+            return (total > 0).astype(float)
+        mass = total.sum(axis=1, keepdims=True)
+        return np.divide(total, mass, out=np.zeros_like(total), where=mass > 0)
+
+
+def by_neurons(layer: CircuitLayer, place: Mapping[int, int]) -> Vectors:
+    """The layer's groups as sets of neurons; ``place`` gives each neuron its feature."""
+    rows = np.zeros((sum(len(group.members) for group in layer.groups), len(place)))
+    columns = [place[member.neuron] for group in layer.groups for member in group.members]
+    rows[np.arange(len(columns)), columns] = 1
+    return Vectors(rows, _starts(layer), as_sets=True)
+
+
+def by_crops(circuit: Circuit, layer: CircuitLayer, pictures: Mapping[str, int]) -> Vectors:
+    """The layer's groups as spreads over pictures (name → number); other pictures are left out.
+
+    Features are ``picture * CELLS² + cell``. A group without a crop on these pictures is empty.
+    """
+    _, height, width = circuit.model.input_size
+    number = {i: pictures.get(image.name) for i, image in enumerate(circuit.images)}
+    spread: dict[Crop, np.ndarray] = {}
+    rows = []
+    for a, i in (member for group in layer.groups for member in group.members):
+        row = np.zeros((len(pictures), CELLS * CELLS))
+        neuron = layer.neurons[a]
+        for crop in (neuron.crops[position] for position in neuron.semantic_groups[i].crops):
+            if (place := number[crop.image]) is not None:
+                if crop not in spread:
+                    spread[crop] = coverage(crop, height, width)
+                row[place] += spread[crop]
+        rows.append(row.ravel())
+    return Vectors(np.array(rows), _starts(layer), as_sets=False)
+
+
+def _starts(layer: CircuitLayer) -> np.ndarray:
+    return np.cumsum([0, *(len(group.members) for group in layer.groups)])[:-1]
+
+
+def similarities(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """``[row of x, row of y]`` ``Σ min / Σ max`` of non-negative vectors; 0 where both are empty."""
+    total = x.sum(axis=1)[:, None] + y.sum(axis=1)[None]
+    apart = cdist(x, y, "cityblock")  # Σ max − Σ min, where total is Σ max + Σ min
+    largest = total + apart
+    return np.divide(total - apart, largest, out=np.zeros_like(largest), where=largest > 0).clip(
+        0, 1
+    )
+
+
+def best_pairs(similarity: np.ndarray, threshold: float) -> list[tuple[int, int]]:
+    """Rows and columns matched one to one for the largest sum, pairs under the threshold apart."""
+    allowed = (similarity >= threshold) & (similarity > 0)
+    rows, columns = linear_sum_assignment(np.where(allowed, similarity, 0), maximize=True)
+    return [
+        (row, column)
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
+        if allowed[row, column]
+    ]
+
+
+def coverage(crop: Crop, height: int, width: int) -> np.ndarray:
+    """``[CELLS * CELLS]`` share of a crop's area in each cell of its picture; adds up to 1."""
+    left, top, right, bottom = crop.box
+    rows = _along(top / height, bottom / height)
+    columns = _along(left / width, right / width)
+    return np.outer(rows, columns).ravel()
+
+
+def _along(start: float, end: float) -> np.ndarray:
+    """Share of a stretch of [0, 1] in each of as many cells."""
+    edges = np.arange(CELLS + 1) / CELLS
+    parts = np.clip(np.minimum(edges[1:], end) - np.maximum(edges[:-1], start), 0, None)
+    return np.asarray(parts / max(parts.sum(), np.finfo(float).tiny))
+
+
+def chance(
+    groups: np.ndarray, others: Vectors, draws: int, rng: np.random.Generator
+) -> list[Interval | None]:
+    """Best similarity of each group to any of the others when their members are dealt anew."""
+    if not len(groups) or len(others.starts) < 2:
+        return [None] * len(groups)
+    best = np.array(
+        [
+            similarities(groups, others.groups(rng.permutation(len(others.members)))).max(axis=1)
+            for _ in range(draws)
+        ]
+    )
+    low, high = np.quantile(best, [0.05, 0.95], axis=0)
+    return [
+        Interval(*values)
+        for values in zip(best.mean(axis=0).tolist(), low.tolist(), high.tolist(), strict=True)
+    ]

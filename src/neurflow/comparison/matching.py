@@ -1,0 +1,390 @@
+"""Two circuits side by side: two classes, two models, before and after fine-tuning.
+
+1. Layers go by name. Groups are described by their neurons, or by where their crops lie on the
+   pictures that both circuits studied (``likeness``).
+2. Groups of A are matched one to one with groups of B for the largest sum of similarities (an
+   assignment problem); pairs under ``threshold`` are none. The two targets face each other whatever
+   their likeness.
+3. Chance: the other circuit's (neuron, semantic group) pairs are dealt anew to groups of the same
+   sizes; the highest similarity that is then found, mean and 5th to 95th percentile.
+4. Edges between matched groups: W(G, H) in A and in B, and the change.
+
+Neurons can be compared within one network, and across fine-tuning, where a channel stays the channel
+that it was. Across other networks a channel's number means nothing: there groups go by crops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
+from neurflow.comparison.likeness import (
+    Vectors,
+    best_pairs,
+    by_crops,
+    by_neurons,
+    chance,
+    similarities,
+)
+from neurflow.comparison.result import (
+    Basis,
+    Comparison,
+    EdgePair,
+    GroupPair,
+    LayerComparison,
+    NeuronOverlap,
+    Side,
+    Unmatched,
+)
+from neurflow.errors import RequestError
+from neurflow.evidence import Interval
+from neurflow.progress import Progress, Silent
+
+THRESHOLD = 0.25
+"""least similarity of groups that are called the same: one common neuron of four"""
+DRAWS = 100
+CORRELATED = 3
+"""edges that a rank correlation needs"""
+
+Pictures = Mapping[str, int]
+"""name of a picture that both circuits studied → its number among these"""
+
+
+def compare(
+    a: Circuit,
+    b: Circuit,
+    *,
+    by: Literal["auto", "neurons", "crops"] = "auto",
+    threshold: float = THRESHOLD,
+    draws: int = DRAWS,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Match the groups of two circuits, layer by layer, and weigh their edges against each other.
+
+    Args:
+        a: a circuit.
+        b: another: of another target, another network, or the same network before or after training.
+        by: ``neurons``: Jaccard's index of the groups' neurons; ``crops``: overlap of where their crops
+            lie on pictures that both studied, known by name; ``auto``: neurons if both circuits are of
+            the same weights, else crops. After fine-tuning, ``neurons`` asks which channels went on
+            together, ``crops`` which groups see the same.
+        threshold: least similarity of a pair, in [0, 1].
+        draws: random deals behind ``chance``.
+        seed: of the deals.
+        progress: told what is being done.
+
+    Raises:
+        RequestError: no layer in common, by crops without a picture in common, by neurons with layers
+            of different widths, or a threshold or number of draws that makes no sense.
+    """
+    if not 0 <= threshold <= 1:
+        raise RequestError(f"A threshold is a similarity between 0 and 1, not {threshold}.")
+    if draws < 1:
+        raise RequestError(f"Chance needs at least one draw, not {draws}.")
+    names = [layer.name for layer in a.layers if layer.name in {other.name for other in b.layers}]
+    if not names:
+        raise RequestError(
+            "The two circuits have no layer in common: one has "
+            f"{_listed(a)}, the other {_listed(b)}. Discover both with the same --layers."
+        )
+    pictures = _common_pictures(a, b)
+    basis, reason = _basis(a, b, by, pictures)
+    _check(a, b, names, basis, pictures)
+    rng = np.random.default_rng(seed)
+    neurons_correspond = basis == "neurons" or a.model.digest == b.model.digest
+    progress = progress or Silent()
+    progress.start("comparing layers", len(names))
+    matched = {}
+    for name in names:
+        described = _Described.both(a, b, name, pictures, neurons_correspond)
+        targets = _both_targets(a, b, name)
+        matched[name] = _match_layer(described, basis, targets, threshold, draws, rng)
+        progress.advance()
+    counterparts = {pair.a: pair.b for pairs, *_ in matched.values() for pair in pairs}
+    beneath = dict(_steps(a) & _steps(b))
+    return Comparison(
+        a=_side(a, names),
+        b=_side(b, names),
+        by=basis,
+        reason=reason,
+        threshold=threshold,
+        draws=draws,
+        seed=seed,
+        images=len(pictures),
+        layers=tuple(
+            _layer(a, b, name, matched[name], beneath.get(name), counterparts) for name in names
+        ),
+        notes=_notes(a, b, basis, pictures),
+    )
+
+
+@dataclass(frozen=True)
+class _Described:
+    """A layer of both circuits, in every way that can be told."""
+
+    a: CircuitLayer
+    b: CircuitLayer
+    ways: Mapping[Basis, tuple[Vectors, Vectors]]
+
+    @classmethod
+    def both(
+        cls, a: Circuit, b: Circuit, name: str, pictures: Pictures, neurons_correspond: bool
+    ) -> _Described:
+        one, other = a.layer(name), b.layer(name)
+        ways: dict[Basis, tuple[Vectors, Vectors]] = {}
+        if neurons_correspond:
+            known = sorted(one.neurons.keys() | other.neurons.keys())
+            place = {neuron: i for i, neuron in enumerate(known)}
+            ways["neurons"] = (by_neurons(one, place), by_neurons(other, place))
+        if pictures:
+            ways["crops"] = (by_crops(a, one, pictures), by_crops(b, other, pictures))
+        return cls(one, other, ways)
+
+
+_Matched = tuple[tuple[GroupPair, ...], tuple[Unmatched, ...], tuple[Unmatched, ...]]
+
+
+def _match_layer(
+    layer: _Described,
+    basis: Basis,
+    targets: bool,
+    threshold: float,
+    draws: int,
+    rng: np.random.Generator,
+) -> _Matched:
+    """Pairs, groups only in A, groups only in B."""
+    tables = {way: similarities(x.groups(), y.groups()) for way, (x, y) in layer.ways.items()}
+    table = tables[basis]
+    x, y = layer.ways[basis]
+    found = [(0, 0)] if targets else best_pairs(table, threshold)
+    left_a = sorted(set(range(len(table))) - {i for i, _ in found})
+    left_b = sorted(set(range(table.shape[1])) - {j for _, j in found})
+    chance_a = chance(x.groups(), y, draws, rng)
+    chance_b = chance(y.groups()[left_b], x, draws, rng)
+    pairs = [
+        GroupPair(
+            a=layer.a.groups[i].id,
+            b=layer.b.groups[j].id,
+            matched_by="target" if targets else basis,
+            similarity=float(table[i, j]),
+            chance=chance_a[i],
+            by_neurons=float(tables["neurons"][i, j]) if "neurons" in tables else None,
+            by_crops=float(tables["crops"][i, j]) if "crops" in tables else None,
+            neurons=_overlap(layer.a.groups[i], layer.b.groups[j]) if "neurons" in tables else None,
+        )
+        for i, j in found
+    ]
+    return (
+        tuple(sorted(pairs, key=lambda pair: -pair.similarity)),
+        _unmatched(left_a, layer.a.groups, table, layer.b.groups, [chance_a[i] for i in left_a]),
+        _unmatched(left_b, layer.b.groups, table.T, layer.a.groups, chance_b),
+    )
+
+
+def _unmatched(
+    left: Sequence[int],
+    groups: Sequence[NeuronGroup],
+    table: np.ndarray,
+    others: Sequence[NeuronGroup],
+    chances: Sequence[Interval | None],
+) -> tuple[Unmatched, ...]:
+    nearest = table.argmax(axis=1)
+    return tuple(
+        Unmatched(
+            id=groups[i].id,
+            nearest=others[nearest[i]].id,
+            similarity=float(table[i, nearest[i]]),
+            chance=by_chance,
+        )
+        for i, by_chance in zip(left, chances, strict=True)
+    )
+
+
+def _overlap(a: NeuronGroup, b: NeuronGroup) -> NeuronOverlap:
+    one, other = set(a.neurons), set(b.neurons)
+    return NeuronOverlap(
+        common=tuple(sorted(one & other)),
+        only_a=tuple(sorted(one - other)),
+        only_b=tuple(sorted(other - one)),
+    )
+
+
+def _layer(
+    a: Circuit,
+    b: Circuit,
+    name: str,
+    matched: _Matched,
+    below: str | None,
+    counterparts: Mapping[str, str],
+) -> LayerComparison:
+    pairs, only_a, only_b = matched
+    edges: tuple[EdgePair, ...] = ()
+    carried: tuple[float | None, float | None] = (None, None)
+    if below is not None:
+        own, others = _edges_into(a, name), _edges_into(b, name)
+        edges = _edge_pairs(own, others, counterparts)
+        known = set(counterparts), set(counterparts.values())
+        carried = _carried(own, known[0]), _carried(others, known[1])
+    groups = len(a.layer(name).groups), len(b.layer(name).groups)
+    return LayerComparison(
+        name=name,
+        groups=groups,
+        shared=2 * len(pairs) / sum(groups),
+        pairs=pairs,
+        only_a=only_a,
+        only_b=only_b,
+        similarity=sum(pair.similarity for pair in pairs) / len(pairs) if pairs else None,
+        edges=edges,
+        correlation=_correlation(edges),
+        carried=carried,
+    )
+
+
+_Edges = Mapping[tuple[str, str], float]
+"""ids of the upper and the lower group → W(G, H)"""
+
+
+def _edges_into(circuit: Circuit, layer: str) -> _Edges:
+    return {
+        (edge.upper, edge.lower): edge.weight
+        for edge in circuit.edges
+        if edge.upper.rpartition("/")[0] == layer
+    }
+
+
+def _edge_pairs(a: _Edges, b: _Edges, counterparts: Mapping[str, str]) -> tuple[EdgePair, ...]:
+    back = {other: own for own, other in counterparts.items()}
+    ends = {(u, v) for u, v in a if u in counterparts and v in counterparts}
+    ends |= {(back[u], back[v]) for u, v in b if u in back and v in back}
+    found = []
+    for u, v in sorted(ends):
+        here, there = a.get((u, v)), b.get((counterparts[u], counterparts[v]))
+        found.append(
+            EdgePair(
+                upper=(u, counterparts[u]),
+                lower=(v, counterparts[v]),
+                weight_a=here,
+                weight_b=there,
+                change=(there or 0.0) - (here or 0.0),
+            )
+        )
+    return tuple(sorted(found, key=lambda edge: -abs(edge.change)))
+
+
+def _carried(edges: _Edges, matched: set[str]) -> float | None:
+    total = sum(map(abs, edges.values()))
+    between = sum(abs(w) for (u, v), w in edges.items() if u in matched and v in matched)
+    return min(between / total, 1.0) if total else None
+
+
+def _correlation(edges: Sequence[EdgePair]) -> float | None:
+    one = [edge.weight_a or 0.0 for edge in edges]
+    other = [edge.weight_b or 0.0 for edge in edges]
+    if len(edges) < CORRELATED or len(set(one)) == 1 or len(set(other)) == 1:
+        return None
+    return float(spearmanr(one, other).statistic)
+
+
+def _common_pictures(a: Circuit, b: Circuit) -> dict[str, int]:
+    names = {image.name for image in a.images} & {image.name for image in b.images}
+    return {name: i for i, name in enumerate(sorted(names))}
+
+
+def _basis(a: Circuit, b: Circuit, by: str, pictures: Pictures) -> tuple[Basis, str]:
+    same = a.model.digest == b.model.digest
+    if by == "neurons":
+        return "neurons", "asked for" + ("" if same else ", though the weights differ")
+    if by == "crops":
+        return "crops", "asked for"
+    if by != "auto":
+        raise RequestError(f"Groups are compared by auto, neurons or crops, not by {by!r}.")
+    if same:
+        return "neurons", "both circuits are of the same weights"
+    return "crops", "the weights differ, and with them what a neuron's number means"
+
+
+def _check(a: Circuit, b: Circuit, names: Sequence[str], basis: Basis, pictures: Pictures) -> None:
+    if basis == "crops" and not pictures:
+        raise RequestError(
+            "By crops, circuits are compared on pictures that both have, known by name, and these have "
+            "none in common. Discover both on the same pictures; if one network is the other after "
+            "fine-tuning, compare by neurons."
+        )
+    for name in names if basis == "neurons" else ():
+        one, other = len(a.layer(name).means), len(b.layer(name).means)
+        if one and other and one != other:
+            raise RequestError(
+                f"Layer {name!r} has {one} neurons in one network and {other} in the other: "
+                "they do not correspond. Compare by crops."
+            )
+
+
+def _both_targets(a: Circuit, b: Circuit, name: str) -> bool:
+    """Whether the layer holds both targets, each in one group."""
+    return (
+        a.target.layer == b.target.layer == name
+        and len(a.layer(name).groups) == len(b.layer(name).groups) == 1
+    )
+
+
+def _steps(circuit: Circuit) -> set[tuple[str, str]]:
+    """(layer, layer below) of each two that follow each other."""
+    return {(upper.name, lower.name) for lower, upper in pairwise(circuit.layers)}
+
+
+def _side(circuit: Circuit, names: Sequence[str]) -> Side:
+    return Side(
+        model=circuit.model,
+        target=circuit.target,
+        images=len(circuit.images),
+        only=tuple(layer.name for layer in circuit.layers if layer.name not in names),
+    )
+
+
+def _notes(a: Circuit, b: Circuit, basis: Basis, pictures: Pictures) -> tuple[str, ...]:
+    notes = []
+    if basis == "neurons" and a.model.digest != b.model.digest:
+        notes.append(
+            "The weights of the two networks differ. That their neurons correspond holds if one was "
+            "trained on from the other; nothing here checks it."
+        )
+    if pictures and _cut_differently(a, b, pictures):
+        notes.append(
+            "Pictures of the same name do not look the same in the two circuits: the networks cut them "
+            "differently, or they are other pictures. Similarities by crops are as good as the boxes "
+            "agree."
+        )
+    if basis == "crops" and 2 * len(pictures) < min(len(a.images), len(b.images)):
+        notes.append(
+            f"Only {len(pictures)} pictures are in both circuits, of {len(a.images)} and "
+            f"{len(b.images)}: crops of others are left out."
+        )
+    shape = a.config.sharing, a.config.aggregation
+    if shape != (b.config.sharing, b.config.aggregation):
+        notes.append(
+            "Edges are weighed differently in the two circuits (sharing or aggregation): their "
+            "changes mean little."
+        )
+    return tuple(notes)
+
+
+def _cut_differently(a: Circuit, b: Circuit, pictures: Pictures) -> bool:
+    """Whether of the pictures that both circuits keep whole none is the same to the byte."""
+
+    def kept(circuit: Circuit) -> dict[str, bytes]:
+        return {circuit.images[i].name: data for i, data in circuit.pictures.items()}
+
+    one, other = kept(a), kept(b)
+    both = [name for name in pictures if name in one and name in other]
+    return bool(both) and not any(one[name] == other[name] for name in both)
+
+
+def _listed(circuit: Circuit) -> str:
+    return ", ".join(layer.name for layer in circuit.layers)

@@ -1,0 +1,34 @@
+"""Two circuits side by side, as a page: the same front end as a circuit's, told other data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from neurflow.circuit import Circuit
+from neurflow.comparison.result import Comparison
+from neurflow.report.comparison_payload import comparison_payload
+from neurflow.report.page import with_data, write_page
+
+
+def write_comparison_page(
+    a: Circuit,
+    b: Circuit,
+    comparison: Comparison,
+    path: str | Path,
+    *,
+    names: tuple[str, str] = ("A", "B"),
+) -> Path:
+    """Write a comparison as one self-contained HTML file.
+
+    Args:
+        a: as given to ``compare``.
+        b: likewise.
+        comparison: what ``compare`` returned.
+        path: of the file; replaced atomically.
+        names: what tells the circuits apart if they are of one target in one network.
+
+    Raises:
+        WorkError: the front end was not built, or the file cannot be written.
+    """
+    data = comparison_payload(a, b, comparison, names)
+    return write_page(with_data(data.model_dump_json(), f"{data.a.name} and {data.b.name}"), path)

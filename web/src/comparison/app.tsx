@@ -1,0 +1,111 @@
+/** Two circuits side by side: what they share, what only one of them has, how edges change. */
+
+import { useEffect, useState } from "preact/hooks";
+import { plural } from "../format";
+import { ThemeButton } from "../header";
+import { count, select, type Kind, type SideName } from "./find";
+import { anchor, Letter } from "./group";
+import { LayerSection } from "./layer";
+import { Overview } from "./overview";
+import type { ComparisonPageData } from "./types";
+
+const KINDS: [Kind, string][] = [
+  ["all", "All"],
+  ["shared", "Shared"],
+  ["a", "Only A"],
+  ["b", "Only B"],
+];
+
+export function ComparisonApp({ data }: { data: ComparisonPageData }) {
+  const [kind, choose] = useState<Kind>("all");
+  const [query, find] = useState("");
+  const [whole, showWhole] = useState<ReadonlySet<string>>(new Set());
+  const [goal, setGoal] = useState<string | null>(null);
+  const shown = select(data, kind, query);
+  const found = shown.reduce((sum, { pairs, a, b }) => sum + pairs.length + a.length + b.length, 0);
+  const counts = count(data);
+  const open = (layer: string) => showWhole(new Set([...whole, layer]));
+  const go = (id: string) => {
+    choose("all"); // what is gone to may be filtered away
+    find("");
+    setGoal(id);
+  };
+  const goToGroup = (side: SideName, id: string) => {
+    open(id.slice(0, id.lastIndexOf("/")));
+    go(anchor(side, id));
+  };
+  useEffect(() => {
+    const place = goal === null ? null : document.getElementById(goal);
+    place?.scrollIntoView({ block: goal?.startsWith("layer:") ? "start" : "center" });
+    place?.focus({ preventScroll: true });
+    setGoal(null);
+  }, [goal]);
+  return (
+    <div class="comparison">
+      <Head data={data} />
+      {(data.comparison.notes ?? []).map((note) => (
+        <p class="note" key={note}>
+          {note}
+        </p>
+      ))}
+      <Overview data={data} onGo={(layer) => go(`layer:${layer}`)} />
+      <div class="filters">
+        <div class="choices" role="group" aria-label="Groups shown">
+          {KINDS.map(([name, text]) => (
+            <button key={name} aria-pressed={kind === name} onClick={() => choose(name)}>
+              {text} <small>{counts[name]}</small>
+            </button>
+          ))}
+        </div>
+        <label>
+          Find <small role="status">{query ? `${found} found` : ""}</small>
+          <input
+            type="search"
+            value={query}
+            placeholder="group, label, neuron"
+            onInput={(event) => find(event.currentTarget.value)}
+            onKeyDown={(event) => event.key === "Escape" && find("")}
+          />
+        </label>
+      </div>
+      {shown.map((one) => (
+        <LayerSection
+          key={one.layer.name}
+          data={data}
+          shown={one}
+          whole={whole.has(one.layer.name)}
+          onWhole={() => open(one.layer.name)}
+          onGo={goToGroup}
+        />
+      ))}
+      {found === 0 && <p class="nothing quiet">{query ? "No group is found." : "There is none."}</p>}
+    </div>
+  );
+}
+
+function Head({ data }: { data: ComparisonPageData }) {
+  const { by, reason, threshold, draws, images } = data.comparison;
+  return (
+    <header>
+      <div class="about">
+        <h1>
+          <em>{data.a.name}</em> next to <em>{data.b.name}</em>
+        </h1>
+        <p class="quiet">
+          Groups go by {by === "neurons" ? "their neurons" : `their crops on ${plural(images, "picture")} that both circuits studied`}: {reason}.
+          Shared are pairs with a similarity of {threshold} or more; shaded is chance: the best match among {plural(draws, "random deal")} into
+          groups of the same sizes, 5th to 95th percentile.
+        </p>
+        <p class="quiet sides">
+          {(["a", "b"] as const).map((side) => (
+            <span key={side}>
+              <Letter side={side} /> {data.comparison[side].target.name} by {data.comparison[side].model.reference}, weights{" "}
+              {data.comparison[side].model.digest.slice(0, 8)}, {plural(data.comparison[side].images, "picture")}
+            </span>
+          ))}
+        </p>
+      </div>
+      <ThemeButton />
+    </header>
+  );
+}

@@ -1,0 +1,77 @@
+/** What of a comparison is shown, and what drives a pair of groups: no pictures, no page. */
+
+import type { ComparedGroup, ComparisonPageData, GroupPair, LayerComparison, Unmatched } from "./types";
+
+export type Kind = "all" | "shared" | "a" | "b";
+export type SideName = "a" | "b";
+
+/** What a group is called: its label, the target if it is all of it, or its number in its layer. */
+export function titleOf(data: ComparisonPageData, side: SideName, id: string): string {
+  const [layer, number] = [id.slice(0, id.lastIndexOf("/")), id.slice(id.lastIndexOf("/") + 1)];
+  const { target } = data.comparison[side];
+  const alone = layer === target.layer && !data[side].groups[`${layer}/1`];
+  return data[side].groups[id]?.label ?? (alone ? target.name : `Group ${number}`);
+}
+
+export interface ShownLayer {
+  layer: LayerComparison;
+  pairs: GroupPair[];
+  a: Unmatched[];
+  b: Unmatched[];
+}
+
+/** Layers from the target down with what passes filter and search; those without any are left out. */
+export function select(data: ComparisonPageData, kind: Kind, query: string): ShownLayer[] {
+  const hit = (side: SideName, id: string) => matches(id, data[side].groups[id], query);
+  return data.comparison.layers
+    .toReversed()
+    .map((layer) => ({
+      layer,
+      pairs: kind === "a" || kind === "b" ? [] : layer.pairs.filter((pair) => hit("a", pair.a) || hit("b", pair.b)),
+      a: kind === "all" || kind === "a" ? layer.only_a.filter((one) => hit("a", one.id)) : [],
+      b: kind === "all" || kind === "b" ? layer.only_b.filter((one) => hit("b", one.id)) : [],
+    }))
+    .filter(({ pairs, a, b }) => pairs.length + a.length + b.length > 0);
+}
+
+/** By id, label and caption; a bare number finds the groups with that neuron. */
+export function matches(id: string, group: ComparedGroup | undefined, query: string): boolean {
+  const wanted = query.trim().toLowerCase();
+  if (!wanted) return true;
+  if (/^\d+$/.test(wanted)) return group?.neurons.includes(Number(wanted)) ?? false;
+  return [id, group?.label, group?.caption].some((text) => text?.toLowerCase().includes(wanted));
+}
+
+export const count = (data: ComparisonPageData): Record<Kind, number> => {
+  const sum = (of: (layer: LayerComparison) => number) => data.comparison.layers.reduce((n, layer) => n + of(layer), 0);
+  const [shared, a, b] = [sum((l) => l.pairs.length), sum((l) => l.only_a.length), sum((l) => l.only_b.length)];
+  return { all: shared + a + b, shared, a, b };
+};
+
+/** One group of the layer below, or two that are matched, and how much it drives. */
+export interface Input {
+  a: string | null;
+  b: string | null;
+  /** null: no edge */
+  weightA: number | null;
+  weightB: number | null;
+}
+
+/** What drives a pair: shared groups with both weights, and what only one circuit has; strongest first. */
+export function inputsOf(data: ComparisonPageData, layer: LayerComparison, pair: GroupPair): Input[] {
+  const matched = layer.edges
+    .filter(({ upper }) => upper[0] === pair.a)
+    .map(({ lower, weight_a, weight_b }) => ({ a: lower[0], b: lower[1], weightA: weight_a, weightB: weight_b }));
+  const taken = { a: new Set(matched.map(({ a }) => a)), b: new Set(matched.map(({ b }) => b)) };
+  const alone = (side: SideName): Input[] =>
+    (data[side].groups[pair[side]]?.inputs ?? [])
+      .filter(({ lower }) => !taken[side].has(lower))
+      .map(({ lower, weight }) =>
+        side === "a"
+          ? { a: lower, b: null, weightA: weight, weightB: null }
+          : { a: null, b: lower, weightA: null, weightB: weight },
+      );
+  return [...matched, ...alone("a"), ...alone("b")].sort((one, other) => size(other) - size(one));
+}
+
+const size = ({ weightA, weightB }: Input): number => Math.max(Math.abs(weightA ?? 0), Math.abs(weightB ?? 0));

@@ -1,0 +1,68 @@
+/** What drives a pair of groups: each input's weight in A and in B, and the change. */
+
+import { useState } from "preact/hooks";
+import { signed } from "../format";
+import { inputsOf, type SideName } from "./find";
+import { GroupLink } from "./group";
+import type { ComparisonPageData, GroupPair, LayerComparison } from "./types";
+
+const AT_FIRST = 3;
+
+interface InputsProps {
+  data: ComparisonPageData;
+  layer: LayerComparison;
+  pair: GroupPair;
+  onGo: (side: SideName, id: string) => void;
+}
+
+export function Inputs({ data, layer, pair, onGo }: InputsProps) {
+  const [all, showAll] = useState(false);
+  const inputs = inputsOf(data, layer, pair);
+  if (!inputs.length) return null;
+  return (
+    <div class="inputs">
+      <table>
+        <thead>
+          <tr>
+            <th>driven by</th>
+            <th>in A</th>
+            <th>in B</th>
+            <th>change</th>
+          </tr>
+        </thead>
+        <tbody>
+          {inputs.slice(0, all ? inputs.length : AT_FIRST).map(({ a, b, weightA, weightB }) => (
+            <tr key={`${a} ${b}`}>
+              <td>
+                {a !== null && <GroupLink data={data} side="a" id={a} onGo={onGo} />}
+                {b !== null && <GroupLink data={data} side="b" id={b} onGo={onGo} />}
+              </td>
+              <td>{a === null ? <Absent /> : <Weight value={weightA} />}</td>
+              <td>{b === null ? <Absent /> : <Weight value={weightB} />}</td>
+              <td class="number">{a !== null && b !== null ? signed((weightB ?? 0) - (weightA ?? 0)) : ""}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {inputs.length > AT_FIRST && (
+        <button class="more" aria-expanded={all} onClick={() => showAll(!all)}>
+          {all ? "Fewer inputs" : `All ${inputs.length} inputs`}
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** There is no such group, so no edge. */
+const Absent = () => <span class="quiet">absent</span>;
+
+function Weight({ value }: { value: number | null }) {
+  if (value === null) return <span class="quiet">no edge</span>;
+  const kind = value < 0 ? "against" : "for";
+  return (
+    <span class={`bar ${kind}`}>
+      <span class={`fill ${kind}`} style={{ width: `${Math.min(Math.abs(value), 1) * 100}%` }} />
+      <span class="number">{signed(value)}</span>
+    </span>
+  );
+}
