@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neurflow.errors import WorkError
+from neurflow.errors import RequestError, WorkError
 from neurflow.workspace import Workspace, open_workspace, write_atomically
 
 
@@ -45,3 +45,20 @@ def test_without_a_folder_nothing_is_left():
         work.write("x", 1)
         folder = work.folder
     assert not folder.exists()
+
+
+def test_a_run_killed_at_its_very_beginning_can_begin_again(tmp_path):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / ".request.json.partial").write_text("{")
+    with open_workspace(tmp_path, {"target": "bee"}) as work:
+        assert work.read("request") == {"target": "bee"}
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "work/notes.txt"])
+def test_what_is_not_ours_is_refused_and_left_alone(tmp_path, name):
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("mine")
+    with pytest.raises(RequestError, match="not empty"), open_workspace(tmp_path, {}):
+        pass
+    assert file.read_text() == "mine"

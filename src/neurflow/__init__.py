@@ -70,7 +70,7 @@ _HOMES = {
     "load_images": "images",
     "load_model": "model",
     "save_circuit": "storage",
-    "sweep": "sweeping.sweep",
+    "sweep": "sweeping.sweeps",
 }
 
 

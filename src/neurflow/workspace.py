@@ -72,7 +72,7 @@ def open_workspace(out: Path | None, request: dict[str, Any]) -> Iterator[Worksp
         return
     if out.exists() and not out.is_dir():
         raise RequestError(f"{out} is a file. Give a folder for the result: --out FOLDER.")
-    if out.is_dir() and any(out.iterdir()) and not (out / "work" / "request.json").exists():
+    if out.is_dir() and not (out / "work" / "request.json").exists() and _holds_anything(out):
         raise RequestError(f"{out} is not empty and no run of neurflow. Give another --out.")
     with guard_disk(out):
         workspace = Workspace(out / "work")
@@ -92,6 +92,14 @@ def open_workspace(out: Path | None, request: dict[str, Any]) -> Iterator[Worksp
         )
     workspace.write("request", request)
     yield workspace
+
+
+def _holds_anything(out: Path) -> bool:
+    """Whether more is there than what a run leaves that was killed at its very beginning."""
+    inside = [file for file in out.iterdir() if not (file.name == "work" and file.is_dir())]
+    if (out / "work").is_dir():
+        inside += (out / "work").iterdir()
+    return any(file.name != ".request.json.partial" for file in inside)
 
 
 def write_atomically(file: Path, data: bytes) -> None:

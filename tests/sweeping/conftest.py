@@ -22,9 +22,12 @@ from torchvision.transforms import Compose, Resize, ToTensor
 CLASSES = ["ant", "bee", "fly", "wasp"]
 KILLS = Path(__file__).with_name("kills")
 
+READ = []
+
 def deadly(image):
-    # a worker that reads a picture dies, as often as the file says
-    if multiprocessing.parent_process() is not None and KILLS.exists():
+    # a worker dies when it has read some pictures, as often as the file says
+    READ.append(image)
+    if multiprocessing.parent_process() is not None and len(READ) > 4 and KILLS.exists():
         left = int(KILLS.read_text())
         if left:
             KILLS.write_text(str(left - 1))

@@ -115,7 +115,8 @@ def test_a_sweep_that_is_stopped_leaves_no_worker_and_goes_on(
 ):
     out = tmp_path / "out"
     options = [f"--{name}={value}" for name, value in OPTIONS.items()]
-    command = [sys.executable, "-m", "neurflow", "sweep", reference, pictures, "--out", out]
+    start = "from neurflow.cli import main; main()"
+    command = [sys.executable, "-c", start, "sweep", reference, pictures, "--out", out]
     running = subprocess.Popen(
         [*map(str, command), "--targets", ",".join(ALL), "--workers", "2", *options],
         cwd=ROOT,
@@ -163,7 +164,8 @@ def test_a_full_disk_fails_a_target_and_loses_nothing(sweep, alone, tmp_path, mo
     kept = circuits(tmp_path / "out")
     assert kept and kept.items() <= alone.items()
     monkeypatch.undo()
-    assert states(sweep(ALL)) == dict.fromkeys(ALL, "done")
+    again = sweep(ALL)
+    assert states(again) == dict.fromkeys(ALL, "done"), again
     assert circuits(tmp_path / "out") == alone
 
 
@@ -210,7 +212,7 @@ def test_a_corrupt_picture_is_named_in_every_circuit(sweep, pictures, tmp_path):
 
 
 def test_two_sweeps_into_one_folder_share_the_work(sweep, load, tmp_path, monkeypatch):
-    monkeypatch.setattr("neurflow.sweeping.sweep.LOOK_AGAIN", 0.05)
+    monkeypatch.setattr("neurflow.sweeping.sweeps.LOOK_AGAIN", 0.05)
     sweep(["ant"])
     bee = job_of(load().target("bee"))
     with lock_of(tmp_path / "out", bee):  # as the other sweep would
@@ -229,7 +231,7 @@ def test_two_sweeps_into_one_folder_share_the_work(sweep, load, tmp_path, monkey
 
 def test_another_sweep_is_refused(sweep, tmp_path):
     sweep(["ant"])
-    with pytest.raises(RequestError, match="another sweep .it differs in config"):
+    with pytest.raises(RequestError, match="belongs to another sweep"):
         sweep(["ant"], config=CONFIG.model_copy(update={"tau": 3}))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")

@@ -2,6 +2,6 @@
 
 from neurflow.sweeping.ledger import TargetState, status
 from neurflow.sweeping.merging import merge
-from neurflow.sweeping.sweep import sweep
+from neurflow.sweeping.sweeps import sweep
 
 __all__ = ["TargetState", "merge", "status", "sweep"]

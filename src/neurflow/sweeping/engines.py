@@ -119,11 +119,15 @@ class Workers:
         code = worker.process.exitcode
         how = f"by signal {signal.Signals(-code).name}" if code and code < 0 else f"with {code}"
         job = worker.job
-        if job is None:
-            raise WorkError(f"A worker ended {how} before it had a job. Try it with --workers 1.")
-        self._lost[job.name] = self._lost.get(job.name, 0) + 1
-        if self._lost[job.name] < TRIES:
-            waiting.append(job)
+        name = job.name if job else ""
+        self._lost[name] = self._lost.get(name, 0) + 1
+        if job is None and self._lost[name] >= TRIES:
+            raise WorkError(
+                f"Workers ended {how} before they had a job; the system may have been out of memory. "
+                "Give fewer --workers, or see what --workers 1 tells."
+            )
+        if job is None or self._lost[name] < TRIES:
+            waiting.extend([job] if job else [])
             return None
         problem = (
             f"{TRIES} workers ended {how} on it; the system may have been out of memory. "

@@ -7,11 +7,9 @@ and lets the worker go on; anything else is a bug and told as one.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -26,7 +24,7 @@ from neurflow.memory import Budget
 from neurflow.model import Model
 from neurflow.progress import Progress, Silent
 from neurflow.storage import load_circuit
-from neurflow.sweeping.ledger import circuit_folder, failure_file, is_done, keep_failure, lock_of
+from neurflow.sweeping.ledger import circuit_folder, failure_file, is_done, lock_of
 from neurflow.sweeping.plan import LOCK, Job, Setup, read_plan
 from neurflow.workspace import guard_disk, write_atomically
 
@@ -85,7 +83,7 @@ class Station:
             return Outcome(job, "elsewhere")
         except (NeurFlowError, MemoryError) as error:
             problem = str(error) or "There is not enough memory. Give a smaller --memory."
-            return Outcome(job, "failed", time.monotonic() - begun, _kept(out, job, problem))
+            return Outcome(job, "failed", time.monotonic() - begun, problem)
         return Outcome(job, "done", time.monotonic() - begun)
 
     def _find(self, job: Job, progress: Progress) -> None:
@@ -109,12 +107,6 @@ class Station:
                 progress=progress,
             )
         keep_tables(out / "atlas", job.name, circuit)
-
-
-def _kept(out: Path, job: Job, problem: str) -> str:
-    with contextlib.suppress(WorkError):  # the disk is full: then the summary alone tells
-        keep_failure(out, job, problem)
-    return problem
 
 
 def shared_predictions(

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import time
@@ -18,13 +19,13 @@ from typing import Any, Literal
 from neurflow.circuit import Target
 from neurflow.config import Config
 from neurflow.discovery import study_layers
-from neurflow.errors import RequestError
+from neurflow.errors import RequestError, WorkError
 from neurflow.images import load_images
 from neurflow.memory import MEMORY, memory_bytes
 from neurflow.model import Model
 from neurflow.progress import Progress, Silent
 from neurflow.sweeping.engines import Engine, Here, Workers
-from neurflow.sweeping.ledger import TargetState, is_done, state_of
+from neurflow.sweeping.ledger import TargetState, is_done, keep_failure, state_of
 from neurflow.sweeping.plan import Job, Plan, Setup, agree, job_of, shard_of
 from neurflow.sweeping.station import Outcome, shared_predictions
 
@@ -117,6 +118,9 @@ def _work(engine: Engine, setup: Setup, jobs: Sequence[Job], progress: Progress)
             if outcome.state == "elsewhere":
                 elsewhere.append(outcome.job)
                 continue
+            if outcome.state == "failed":
+                with contextlib.suppress(WorkError):  # the disk is full: then the note alone tells
+                    keep_failure(setup.out, outcome.job, outcome.problem)
             progress.advance()
             progress.note(_words(outcome))
         open_jobs = elsewhere
