@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -34,6 +35,14 @@ from neurflow.errors import RequestError, WorkError
 if TYPE_CHECKING:
     from neurflow.sweeping import TargetState
 
+
+class Engine(StrEnum):
+    """Where workers run."""
+
+    local = "local"
+    ray = "ray"
+
+
 LISTED = 30
 """targets that a summary names"""
 
@@ -61,6 +70,16 @@ def sweep(
         Path | None, typer.Option(metavar="DIR", help="Folder of the sweep.", show_default=False)
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    engine: Annotated[
+        Engine, typer.Option(help="Where workers run: on this machine, or on a Ray cluster.")
+    ] = Engine.local,
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Of the Ray cluster: auto, or ray://HOST:10001."),
+    ] = None,
+    gpus: Annotated[
+        float, typer.Option(min=0, help="GPUs of a worker on Ray; fractions share one.")
+    ] = 0.0,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -141,6 +160,7 @@ def sweep(
             memory=memory,
             workers=workers,
             shard=shard,
+            engine=package.OnRay(workers, address, gpus=gpus) if engine is Engine.ray else None,
             progress=ui.progress,
         )
         _show(ui, out, states)

@@ -70,6 +70,9 @@ class Station:
         needed = self.plan.config.concept_set == "predicted"
         self.predictions = shared_predictions(setup, self.model, self.images) if needed else None
 
+    def ready(self) -> None:
+        """Tells that it is set up."""
+
     def run(self, job: Job, progress: Progress | None = None) -> Outcome:
         """Find a job's circuit, unless it is there or found elsewhere at this moment."""
         out, begun = self.setup.out, time.monotonic()

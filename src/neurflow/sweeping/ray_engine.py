@@ -1,0 +1,105 @@
+"""Jobs on a Ray cluster: an actor a worker, which keeps its model; Ray restarts what dies.
+
+All machines see the sweep's folder, the pictures and the weights under the same paths. An actor whose
+process or node dies is followed by another where there is room, and its job goes on with whoever is
+free first: locks die with their process, and what a job has written is whole.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from neurflow.errors import NeurFlowError, RequestError, WorkError
+from neurflow.sweeping.engines import TRIES
+from neurflow.sweeping.plan import Job, Setup
+from neurflow.sweeping.station import Outcome, Station
+
+
+@dataclass(frozen=True)
+class OnRay:
+    """Workers of a Ray cluster.
+
+    Args:
+        workers: actors; each loads the model once.
+        address: of the cluster, such as "auto" or "ray://head:10001"; None begins one on this machine.
+        cpus: that Ray sets aside for a worker.
+        gpus: likewise; a worker sees only its own. Fractions share one.
+    """
+
+    workers: int
+    address: str | None = None
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+    def run(self, setup: Setup, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        """Jobs go to whichever actor is free; one that died is followed by another."""
+        ray = _ray()
+        try:
+            ray.init(address=self.address, ignore_reinit_error=True, log_to_driver=False)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise WorkError(f"There is no Ray cluster at {self.address!r}: {error}") from None
+        begin = ray.remote(Station).options(num_cpus=self.cpus, num_gpus=self.gpus).remote
+        waiting, lost = deque(jobs), Counter[str]()
+        at_work: dict[Any, tuple[Any, Job | None]] = {}  # no job yet: it is being set up
+
+        def start() -> None:
+            actor = begin(setup)
+            at_work[actor.ready.remote()] = actor, None
+
+        for _ in range(min(self.workers, len(jobs))):
+            start()
+        try:
+            while waiting or any(job for _, job in at_work.values()):
+                (ended,), _ = ray.wait(list(at_work), num_returns=1)
+                actor, job = at_work.pop(ended)
+                try:
+                    said = ray.get(ended)
+                except ray.exceptions.RayError as error:
+                    outcome = _lost(job, waiting, lost, error)
+                    if outcome is not None:
+                        yield outcome
+                    start()
+                    continue
+                if job is not None:
+                    yield said
+                if waiting:
+                    job = waiting.popleft()
+                    at_work[actor.run.remote(job)] = actor, job
+                else:
+                    ray.kill(actor)
+        finally:
+            for actor, _ in at_work.values():
+                ray.kill(actor)
+
+
+def _lost(
+    job: Job | None, waiting: deque[Job], lost: Counter[str], error: Exception
+) -> Outcome | None:
+    """An actor died: its job goes back into the line, or is given up.
+
+    Raises:
+        NeurFlowError: why no actor can be set up.
+    """
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, NeurFlowError):
+        raise cause from None
+    name = job.name if job else ""
+    lost[name] += 1
+    told = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if lost[name] < TRIES:
+        waiting.extend([job] if job else [])
+        return None
+    if job is None:
+        raise WorkError(f"Ray cannot set up workers: {told}")
+    return Outcome(job, "failed", problem=f"Ray lost {TRIES} workers that ran it: {told}")
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ImportError:
+        raise RequestError("Ray is not installed: pip install 'neurflow[ray]'") from None
+    return ray

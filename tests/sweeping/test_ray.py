@@ -1,0 +1,49 @@
+"""A sweep on a Ray cluster of two nodes, one of which dies."""
+
+import threading
+import time
+
+import pytest
+
+from neurflow.sweeping import OnRay
+from neurflow.sweeping.plan import job_of
+from tests.sweeping.conftest import circuits
+from tests.sweeping.test_sweep import ALL, alone, states
+
+__all__ = ["alone"]  # a fixture
+ray = pytest.importorskip("ray")
+
+
+@pytest.fixture
+def cluster():
+    from ray.cluster_utils import Cluster
+
+    running = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    yield running
+    ray.shutdown()
+    running.shutdown()
+
+
+@pytest.mark.filterwarnings("ignore")  # Ray's own, of files that it leaves open
+def test_a_node_that_dies_loses_nothing(sweep, alone, cluster, load, tmp_path):
+    node = cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    out = tmp_path / "out"
+
+    done_before = []
+
+    def pull_the_plug():
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not ((out / "circuits").exists() and circuits(out)):
+            time.sleep(0.02)
+        done_before.append(len(circuits(out)))
+        cluster.remove_node(node, allow_graceful=False)
+
+    plug = threading.Thread(target=pull_the_plug)
+    plug.start()
+    found = sweep([*ALL, "block2/3", "block3/1"], engine=OnRay(2, cluster.address))
+    plug.join()
+    assert set(states(found).values()) == {"done"}
+    assert not node.any_processes_alive() and done_before[0] < len(found)
+    assert circuits(out).items() >= alone.items()
+    assert job_of(load().target("block2/3")).name in circuits(out)
