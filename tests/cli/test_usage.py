@@ -23,6 +23,8 @@ COMMANDS = (
     "debug",
     "audit",
     "compare",
+    "sweep",
+    "atlas",
 )
 Run = Callable[..., Outcome]
 
