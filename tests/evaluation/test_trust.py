@@ -59,6 +59,8 @@ def test_stability_is_told_of_every_group_and_edge(lab, circuit):
     assert {r.images for r in table.rows} == {"resamples", "halves"}
     top = next(r for r in table.rows if (r.layer, r.images) == ("head", "resamples"))
     assert top.neurons.value == 1 and 0 < top.core.value <= 1
+    for row in table.rows:  # halves have no crop in common by which groups could be compared
+        assert (row.groups is None) == (row.images == "halves")
     assert table.robustness.groups.keys() == {g.id for lay in circuit.layers for g in lay.groups}
     assert len(table.robustness.edges) == len(circuit.edges)
 

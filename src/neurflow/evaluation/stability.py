@@ -43,7 +43,9 @@ class StabilityRow(Row):
         description="Jaccard of core sets, mean over targets; None at l_0"
     )
     neurons: Interval = Field(description="Jaccard of the layer's neurons")
-    groups: Interval = Field(description="adjusted Rand index of groups")
+    groups: Interval | None = Field(
+        description="adjusted Rand index of groups, over shared crops; None where there are none"
+    )
     edges: Interval | None = Field(description="rank correlation of edges to the layer below")
 
 
@@ -112,15 +114,15 @@ def _row(
         values = [value for each in found if (value := each[name]) is not None]
         return mean_interval(values, lab.settings) if values else None
 
-    neurons, groups = interval("neurons"), interval("groups")
-    assert neurons is not None and groups is not None
+    neurons = interval("neurons")
+    assert neurons is not None
     return StabilityRow(
         images=title,
         layer=layer,
         comparisons=len(found),
         core=interval("core"),
         neurons=neurons,
-        groups=groups,
+        groups=interval("groups"),
         edges=interval("edges"),
     )
 
@@ -172,8 +174,11 @@ def match(
     return found
 
 
-def groups_agreement(one: Found, other: Found, layer: str) -> float:
-    """Adjusted Rand index of two groupings of a layer, over (neuron, crop) pairs that both have."""
+def groups_agreement(one: Found, other: Found, layer: str) -> float | None:
+    """Adjusted Rand index of two groupings of a layer, over (neuron, crop) pairs that both have.
+
+    None where fewer than two are shared, as with circuits of disjoint images.
+    """
     group, counterpart = one.group_of(layer), other.group_of(layer)
     first, second = [], []
     for a, meanings in one.meanings[layer].items():
@@ -182,7 +187,7 @@ def groups_agreement(one: Found, other: Found, layer: str) -> float:
             if j is not None:
                 first.append(group[Member(a, i)])
                 second.append(counterpart[Member(a, j)])
-    return adjusted_rand(first, second)
+    return adjusted_rand(first, second) if len(first) > 1 else None
 
 
 def adjusted_rand(one: Sequence[Hashable], other: Sequence[Hashable]) -> float:
