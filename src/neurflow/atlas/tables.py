@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -92,12 +93,16 @@ def keep_tables(atlas: Path, name: str, circuit: Circuit) -> None:
     Raises:
         WorkError: it cannot be written.
     """
+    write_tables(atlas, name, frames_of(name, circuit))
+
+
+def write_tables(atlas: Path, name: str, frames: Mapping[str, pd.DataFrame]) -> None:
+    """Write one circuit's tables, ``targets`` last: what it lists is complete."""
     _pyarrow()
     with guard_disk(atlas):
         atlas.mkdir(parents=True, exist_ok=True)
     write_atomically(atlas / SCHEMA, json.dumps({"schema_version": SCHEMA_VERSION}).encode())
-    frames = frames_of(name, circuit)
-    for table in reversed(TABLES):  # ``targets`` last: what it lists is complete
+    for table in reversed(TABLES):
         data = io.BytesIO()
         _typed(frames[table]).to_parquet(data, engine="pyarrow", compression="zstd", index=False)
         file = _file(atlas, table, name)

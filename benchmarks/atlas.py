@@ -1,0 +1,203 @@
+"""An atlas of a whole model: time to build, size, memory, and how long questions take.
+
+``python -m benchmarks.atlas [--targets 1000] [--write]`` makes tables as ``neurflow sweep`` writes
+them, of random circuits of 500 groups and 20,000 edges each, and asks them what people ask. Neurons
+are drawn so that classes share them unequally, as those of a network do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.page import machine, publish
+from neurflow.atlas import (
+    Atlas,
+    nearest,
+    serving,
+    shared_groups,
+    shortcut_candidates,
+    similarities,
+)
+from neurflow.atlas.tables import write_tables
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "sweeps.md"
+LAYERS, GROUPS, EDGES = 10, 500, 20_000
+WIDTH, CORES, MEANINGS, TAU, CROPS = 512, 100, 2, 16, 16
+
+
+def tables_of(number: int, seed: int = 0) -> dict[str, pd.DataFrame]:
+    """All tables of one made-up circuit."""
+    rng = np.random.default_rng([seed, number])
+    name, layers = f"fc-{number}", [f"layer{i}" for i in range(LAYERS)]
+    popular = 1 / np.arange(1, WIDTH + 1) ** 0.5
+    chosen = {
+        layer: np.sort(rng.choice(WIDTH, CORES, replace=False, p=popular / popular.sum()))
+        for layer in layers
+    }
+    neurons = pd.DataFrame(
+        [(layer, a, MEANINGS) for layer in layers for a in chosen[layer]],
+        columns=["layer", "neuron", "semantic_groups"],
+    )
+    each = GROUPS // LAYERS
+    meanings = neurons.loc[neurons.index.repeat(MEANINGS), ["layer", "neuron"]].reset_index(
+        drop=True
+    )
+    meanings["semantic_group"] = np.tile(np.arange(MEANINGS), len(neurons))
+    meanings["crops"] = 25
+    meanings["group"] = (
+        meanings.layer + "/" + pd.Series(rng.integers(0, each, len(meanings))).astype(str)
+    )
+    groups = pd.DataFrame(
+        [(f"{layer}/{g}", layer, 4, CROPS) for layer in layers for g in range(each)],
+        columns=["group", "layer", "members", "crops"],
+    ).assign(label=pd.Series(dtype="string"))
+    upper = rng.integers(1, LAYERS, EDGES)
+    edges = pd.DataFrame(
+        {
+            "upper": [
+                f"layer{i}/{g}" for i, g in zip(upper, rng.integers(0, each, EDGES), strict=True)
+            ],
+            "lower": [
+                f"layer{i - 1}/{g}"
+                for i, g in zip(upper, rng.integers(0, each, EDGES), strict=True)
+            ],
+            "weight": rng.normal(0, 0.1, EDGES),
+        }
+    )
+    inner = meanings[meanings.layer != "layer0"]
+    below = "layer" + (inner.layer.str[5:].astype(int) - 1).astype(str)
+    neuron_edges = inner.loc[inner.index.repeat(TAU), ["layer", "neuron", "semantic_group"]]
+    neuron_edges["lower_layer"] = below.repeat(TAU)
+    neuron_edges["lower_neuron"] = rng.integers(0, WIDTH, len(neuron_edges))
+    neuron_edges["weight"] = rng.normal(0, 0.1, len(neuron_edges))
+    crops = groups.loc[groups.index.repeat(CROPS), ["group"]].reset_index(drop=True)
+    corner = rng.integers(0, 168, (len(crops), 2))
+    crops["place"] = np.tile(np.arange(CROPS), GROUPS)
+    crops["image"] = [f"image-{i}" for i in rng.integers(0, 50, len(crops))]
+    crops[["left", "top"]], crops[["right", "bottom"]] = corner, corner + 56
+    targets = pd.DataFrame(
+        [
+            (
+                f"class {number}",
+                "fc",
+                number,
+                None,
+                "random",
+                "0" * 64,
+                50,
+                2950,
+                len(neurons),
+                GROUPS,
+                EDGES,
+            )
+        ],
+        columns=[
+            "target",
+            "layer",
+            "neuron",
+            "minus",
+            "model",
+            "digest",
+            "images",
+            "crops",
+            "neurons",
+            "groups",
+            "edges",
+        ],
+    ).astype({"minus": "Int64"})
+    found = {
+        "targets": targets,
+        "neurons": neurons,
+        "semantic_groups": meanings,
+        "groups": groups,
+        "neuron_edges": neuron_edges,
+        "group_edges": edges,
+        "group_crops": crops,
+    }
+    for frame in found.values():
+        frame.insert(0, "circuit", name)
+    return found
+
+
+QUESTIONS: dict[str, Callable[[Atlas], Any]] = {
+    "all targets": lambda a: a.query("SELECT * FROM targets"),
+    "edges above 0.3, by circuit": lambda a: a.query(
+        "SELECT circuit, count(*) FROM group_edges WHERE abs(weight) > 0.3 GROUP BY ALL"
+    ),
+    "one circuit's edges": lambda a: a.query("SELECT * FROM group_edges WHERE circuit = 'fc-7'"),
+    "groups shared by two classes and not by a third": lambda a: shared_groups(
+        a, ["class 1", "class 2"], ["class 3"], least=0.05
+    ),
+    "neurons that serve most classes": serving,
+    "classes nearest to one": lambda a: nearest(a, "class 7"),
+    "shortcut candidates over all classes": shortcut_candidates,
+    "all pairs of classes": similarities,
+}
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--targets", type=int, default=1000)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--ask", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.ask:
+        _ask(given.ask)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="neurflow-atlas-"))
+    try:
+        writing = 0.0
+        for number in range(given.targets):
+            frames = tables_of(number)
+            begun = time.perf_counter()
+            write_tables(folder / "atlas", f"fc-{number}", frames)
+            writing += time.perf_counter() - begun
+        size = sum(file.stat().st_size for file in folder.rglob("*.parquet"))
+        command = [sys.executable, "-m", "benchmarks.atlas", "--ask", str(folder)]
+        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    finally:
+        shutil.rmtree(folder)
+    text = "\n".join(
+        [
+            f"{machine()} {given.targets:,} circuits of {GROUPS} groups and {EDGES:,} edges.",
+            "",
+            "| | |",
+            "| --- | ---: |",
+            f"| writing, a circuit | {writing / given.targets * 1000:.0f} ms |",
+            f"| size | {size / 2**20:,.0f} MiB |",
+            told.rstrip(),
+        ]
+    )
+    publish("atlas", text, write=given.write, page=DOCUMENT)
+
+
+def _ask(folder: Path) -> None:
+    """Ask in a process of its own, whose memory is then that of asking."""
+    atlas = Atlas(folder, memory="4GB")
+    for name, ask in QUESTIONS.items():
+        seconds = []
+        for _ in range(3):
+            begun = time.perf_counter()
+            found = ask(atlas)
+            seconds.append(time.perf_counter() - begun)
+        print(f"| {name} ({len(found):,} rows) | {statistics.median(seconds):.2f} s |")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"| memory of asking, at most | {peak:,.0f} MiB |")
+
+
+if __name__ == "__main__":
+    main()
