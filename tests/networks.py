@@ -1,9 +1,20 @@
 """Small networks for the tests."""
 
+import threading
+
 import torch
 from torch import nn
 from torchvision import models
 from torchvision.models.vision_transformer import VisionTransformer
+
+_BUILDING = threading.Lock()
+
+
+def seeded(build, seed=0):
+    """A module with torch's own first weights of that seed, whichever threads build at once."""
+    with _BUILDING:
+        torch.manual_seed(seed)
+        return build()
 
 
 def settle(module, seed=0):

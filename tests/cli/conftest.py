@@ -15,16 +15,14 @@ from neurflow.cli import main
 
 FACTORY = """
 import neurflow
-import torch
-from tests.networks import SmallNet, settle
+from tests.networks import SmallNet, seeded, settle
 from torchvision.transforms import Compose, Resize, ToTensor
 
 CLASSES = ["ant", "bee", "fly", "wasp"]
 
 def small():
-    torch.manual_seed(0)
     transform = Compose([Resize(32), ToTensor()])
-    return neurflow.Model(settle(SmallNet()), transform=transform, class_names=CLASSES)
+    return neurflow.Model(settle(seeded(SmallNet)), transform=transform, class_names=CLASSES)
 """
 
 

@@ -15,8 +15,7 @@ import signal
 from pathlib import Path
 
 import neurflow
-import torch
-from tests.networks import SmallNet, settle
+from tests.networks import SmallNet, seeded, settle
 from torchvision.transforms import Compose, Resize, ToTensor
 
 CLASSES = ["ant", "bee", "fly", "wasp"]
@@ -35,9 +34,8 @@ def deadly(image):
     return image
 
 def small():
-    torch.manual_seed(0)
     transform = Compose([deadly, Resize(32), ToTensor()])
-    return neurflow.Model(settle(SmallNet()), transform=transform, class_names=CLASSES)
+    return neurflow.Model(settle(seeded(SmallNet)), transform=transform, class_names=CLASSES)
 """
 CONFIG = neurflow.Config(tau=4, k=6, steps=4, granularities=(1.0, 0.5), groups=3, concept_set="all")
 

@@ -24,25 +24,22 @@ SAME = 0.3
 FEWEST_PICTURES = 5
 """that tell whether a group's crops keep to one place"""
 
-_PAIRS = """
-    SELECT a.circuit AS first, b.circuit AS second, a.layer,
-           count(*) AS common
-    FROM neurons a JOIN neurons b USING (layer, neuron)
-    WHERE a.circuit < b.circuit
-    GROUP BY ALL"""
-_SIMILARITIES = f"""
-    WITH sizes AS (SELECT circuit, layer, count(*) AS size FROM neurons GROUP BY ALL),
-    tops AS (SELECT circuit, layer FROM targets),
-    pairs AS ({_PAIRS}),
+_SIMILARITIES = """
+    WITH inner_neurons AS (
+        SELECT n.circuit, n.layer, n.neuron FROM neurons n JOIN targets t USING (circuit)
+        WHERE n.layer <> t.layer),
+    sizes AS (SELECT circuit, layer, count(*) AS size FROM inner_neurons GROUP BY ALL),
+    pairs AS (
+        SELECT a.circuit AS first, b.circuit AS second, layer, count(*) AS common
+        FROM inner_neurons a JOIN inner_neurons b USING (layer, neuron)
+        WHERE {condition} GROUP BY ALL),
     layers AS (
         SELECT a.circuit AS first, b.circuit AS second, layer,
                coalesce(common, 0) / (a.size + b.size - coalesce(common, 0)) AS jaccard
         FROM sizes a JOIN sizes b USING (layer)
         LEFT JOIN pairs ON pairs.first = a.circuit AND pairs.second = b.circuit
                        AND pairs.layer = layer
-        WHERE a.circuit < b.circuit
-          AND (a.circuit, layer) NOT IN (SELECT (circuit, layer) FROM tops)
-          AND (b.circuit, layer) NOT IN (SELECT (circuit, layer) FROM tops))
+        WHERE {condition})
     SELECT first, second, avg(jaccard) AS similarity FROM layers GROUP BY ALL"""
 _MEMBERS = """
     SELECT DISTINCT circuit, layer, "group", neuron FROM semantic_groups"""
@@ -139,21 +136,21 @@ def serving(atlas: Atlas, count: int = 20) -> pd.DataFrame:
 
 def similarities(atlas: Atlas) -> pd.DataFrame:
     """``first, second, similarity`` of every pair of circuits."""
-    return atlas.query(f"{_SIMILARITIES} ORDER BY similarity DESC, first, second")
+    found = _SIMILARITIES.format(condition="a.circuit < b.circuit")
+    return atlas.query(f"{found} ORDER BY similarity DESC, first, second")
 
 
 def nearest(atlas: Atlas, name: str, count: int = 10) -> pd.DataFrame:
     """The circuits most similar to one."""
     circuit = circuit_named(atlas, name)
+    found = _SIMILARITIES.format(condition="a.circuit = ? AND b.circuit <> ?")
     return atlas.query(
         f"""
-        WITH all_pairs AS ({_SIMILARITIES}),
-        of_it AS (
-            SELECT CASE WHEN first = ? THEN second ELSE first END AS circuit, similarity
-            FROM all_pairs WHERE first = ? OR second = ?)
-        SELECT circuit, target, similarity FROM of_it JOIN targets USING (circuit)
-        ORDER BY similarity DESC, circuit LIMIT ?""",
-        [circuit, circuit, circuit, count],
+        WITH near AS ({found})
+        SELECT second AS circuit, target, similarity FROM near
+        JOIN targets ON targets.circuit = second
+        ORDER BY similarity DESC, second LIMIT ?""",
+        [*[circuit] * 4, count],
     )
 
 
