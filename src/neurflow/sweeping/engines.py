@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -97,7 +98,8 @@ class Workers:
                         yield said
                     if waiting:
                         worker.job = waiting.popleft()
-                        worker.line.send(worker.job)
+                        with contextlib.suppress(OSError):  # it has died: the line says so next
+                            worker.line.send(worker.job)
                     else:
                         workers.remove(worker)
                         _end([worker])

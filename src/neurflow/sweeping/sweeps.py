@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from neurflow.atlas.tables import tables_there
 from neurflow.circuit import Target
 from neurflow.config import Config
 from neurflow.discovery import study_layers
@@ -110,7 +111,10 @@ def sweep(
 def _work(engine: Engine, setup: Setup, jobs: Sequence[Job], progress: Progress) -> None:
     """Run jobs until none is left that could end differently."""
     progress.start("targets", len(jobs))
-    open_jobs = [job for job in jobs if not is_done(setup.out, job)]
+    atlas = setup.out / "atlas"
+    open_jobs = [
+        job for job in jobs if not (is_done(setup.out, job) and tables_there(atlas, job.name))
+    ]
     progress.advance(len(jobs) - len(open_jobs))
     while open_jobs:
         elsewhere = []
@@ -124,8 +128,8 @@ def _work(engine: Engine, setup: Setup, jobs: Sequence[Job], progress: Progress)
             progress.advance()
             progress.note(_words(outcome))
         open_jobs = elsewhere
-        if elsewhere:
-            time.sleep(LOOK_AGAIN)
+        while elsewhere and all(state_of(setup.out, job).state == "running" for job in elsewhere):
+            time.sleep(LOOK_AGAIN)  # before workers load their models again
 
 
 def _words(outcome: Outcome) -> str:
