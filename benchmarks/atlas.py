@@ -25,13 +25,15 @@ import pandas as pd
 from benchmarks.page import machine, publish
 from neurflow.atlas import (
     Atlas,
+    like_group,
     nearest,
     serving,
     shared_groups,
     shortcut_candidates,
     similarities,
 )
-from neurflow.atlas.tables import write_tables
+from neurflow.atlas.schema import TABLES
+from neurflow.atlas.tables import SHOWN, shortened, write_tables
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "sweeps.md"
 LAYERS, GROUPS, EDGES = 10, 500, 20_000
@@ -61,9 +63,10 @@ def tables_of(number: int, seed: int = 0) -> dict[str, pd.DataFrame]:
         meanings.layer + "/" + pd.Series(rng.integers(0, each, len(meanings))).astype(str)
     )
     groups = pd.DataFrame(
-        [(f"{layer}/{g}", layer, 4, CROPS) for layer in layers for g in range(each)],
-        columns=["group", "layer", "members", "crops"],
-    ).assign(label=pd.Series(dtype="string"))
+        [(f"{layer}/{g}", layer, 4, CROPS, CROPS) for layer in layers for g in range(each)],
+        columns=["group", "layer", "members", "crops", "pictures"],
+    )
+    groups[["x", "y", "spread", "weight"]] = rng.uniform(20, 200, (GROUPS, 4))
     upper = rng.integers(1, LAYERS, EDGES)
     edges = pd.DataFrame(
         {
@@ -88,38 +91,20 @@ def tables_of(number: int, seed: int = 0) -> dict[str, pd.DataFrame]:
     crops["place"] = np.tile(np.arange(CROPS), GROUPS)
     crops["image"] = [f"image-{i}" for i in rng.integers(0, 50, len(crops))]
     crops[["left", "top"]], crops[["right", "bottom"]] = corner, corner + 56
-    targets = pd.DataFrame(
-        [
-            (
-                f"class {number}",
-                "fc",
-                number,
-                None,
-                "random",
-                "0" * 64,
-                50,
-                2950,
-                len(neurons),
-                GROUPS,
-                EDGES,
-            )
+    vectors = rng.gamma(0.5, 0.2, (GROUPS, WIDTH)).astype(np.float32)
+    sizes = (50, 2950, len(neurons), GROUPS, EDGES)
+    given = {
+        "targets": [(f"class {number}", "fc", number, None, "random", "0" * 64, *sizes)],
+        "layers": [
+            (layer, place, CORES, each, vectors[place * each : (place + 1) * each].mean(axis=0))
+            for place, layer in enumerate(layers)
         ],
-        columns=[
-            "target",
-            "layer",
-            "neuron",
-            "minus",
-            "model",
-            "digest",
-            "images",
-            "crops",
-            "neurons",
-            "groups",
-            "edges",
-        ],
-    ).astype({"minus": "Int64"})
+        "group_vectors": zip(groups.group, groups.layer, map(shortened, vectors), strict=True),
+        "thumbnails": [(group, i, rng.bytes(1200)) for group in groups.group for i in range(SHOWN)],
+        "labels": [],
+        "evidence": [],
+    }
     found = {
-        "targets": targets,
         "neurons": neurons,
         "semantic_groups": meanings,
         "groups": groups,
@@ -127,6 +112,10 @@ def tables_of(number: int, seed: int = 0) -> dict[str, pd.DataFrame]:
         "group_edges": edges,
         "group_crops": crops,
     }
+    found |= {
+        table: pd.DataFrame(rows, columns=list(TABLES[table])) for table, rows in given.items()
+    }
+    found = {table: found[table].reindex(columns=list(TABLES[table])) for table in TABLES}
     for frame in found.values():
         frame.insert(0, "circuit", name)
     return found
@@ -141,6 +130,13 @@ QUESTIONS: dict[str, Callable[[Atlas], Any]] = {
     "groups shared by two classes and not by a third": lambda a: shared_groups(
         a, ["class 1", "class 2"], ["class 3"], least=0.05
     ),
+    "the same by what the network makes of their crops": lambda a: shared_groups(
+        a, ["class 1", "class 2"], ["class 3"], by="crops", least=0.1
+    ),
+    "groups of all classes nearest to one, by neurons": lambda a: like_group(
+        a, "class 7", "layer5/3"
+    ),
+    "the same by crops": lambda a: like_group(a, "class 7", "layer5/3", by="crops"),
     "neurons that serve most classes": serving,
     "classes nearest to one": lambda a: nearest(a, "class 7"),
     "shortcut candidates over all classes": shortcut_candidates,

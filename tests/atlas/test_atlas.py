@@ -1,5 +1,6 @@
 """The atlas against the circuits it was made of, one row at a time; and what a query may not do."""
 
+import errno
 import json
 import math
 from itertools import combinations
@@ -12,16 +13,23 @@ import neurflow
 from neurflow.atlas import (
     Atlas,
     changed,
+    like_group,
     nearest,
+    renew,
     serving,
     shared_groups,
     shortcut_candidates,
     similarities,
 )
 from neurflow.atlas.questions import FEWEST_PICTURES, SAME
-from neurflow.atlas.tables import TABLES, keep_tables
+from neurflow.atlas.schema import TABLES, VERSION
+from neurflow.atlas.tables import SHOWN, keep_tables, tables_there, write_tables
 from neurflow.cli import main
 from neurflow.errors import RequestError, ResultError
+from neurflow.evidence import Interval
+from neurflow.labels.manual import set_label
+from neurflow.robustness_file import RobustnessFile
+from neurflow.storage import LabelStore, save_robustness
 from tests.conftest import relabelled
 from tests.test_discover import CONFIG, images, model
 
@@ -68,7 +76,7 @@ def jaccard(a, b):
 
 
 def test_every_table_holds_every_circuit_with_all_its_rows(atlas, circuits):
-    for table in TABLES:
+    for table in TABLES.keys() - {"labels", "evidence"}:
         counted = dict(
             atlas.query(f"SELECT circuit, count(*) FROM {table} GROUP BY ALL").values.tolist()
         )
@@ -83,6 +91,17 @@ def test_every_table_holds_every_circuit_with_all_its_rows(atlas, circuits):
         (row,) = atlas.query("SELECT * FROM targets WHERE circuit = ?", [name]).to_dict("records")
         assert row["target"] == circuit.target.name
         assert row["groups"] == sum(len(layer.groups) for layer in circuit.layers)
+        layers = atlas.query("SELECT * FROM layers WHERE circuit = ? ORDER BY place", [name])
+        assert layers.layer.tolist() == [layer.name for layer in circuit.layers]
+        shown = atlas.query('SELECT "group", place, webp FROM thumbnails WHERE circuit = ?', [name])
+        assert {(group, place): bytes(webp) for group, place, webp in shown.values.tolist()} == {
+            (group.id, place): circuit.thumbnails[crop]
+            for layer in circuit.layers
+            for group in layer.groups
+            for place, crop in enumerate(group.crops[:SHOWN])
+        }
+    for table, columns in TABLES.items():
+        assert list(atlas.query(f"SELECT * FROM {table}").columns) == ["circuit", *columns]
 
 
 def test_circuits_are_alike_by_the_neurons_they_share(atlas, circuits):
@@ -99,7 +118,7 @@ def test_circuits_are_alike_by_the_neurons_they_share(atlas, circuits):
     assert near.similarity[0] == max(v for pair, v in told.items() if "c-ant" in pair)
 
 
-@pytest.mark.parametrize("least", [SAME, 0.6])
+@pytest.mark.parametrize("least", [SAME["neurons"], 0.6])
 def test_shared_groups_are_those_with_a_counterpart_in_each(atlas, circuits, least):
     found = shared_groups(atlas, ["ant", "c-bee"], without=["cat"], least=least)
     ant, bee, cat = (members(circuits[name]) for name in ("c-ant", "c-bee", "c-cat"))
@@ -113,7 +132,7 @@ def test_shared_groups_are_those_with_a_counterpart_in_each(atlas, circuits, lea
     expected = {group for group in ant if best(group, bee) >= least and best(group, cat) < least}
     assert {(layer, group) for layer, group in found[["layer", "group"]].values} == expected
     for row in found.to_dict("records"):
-        assert row["jaccard of c-bee"] == pytest.approx(best((row["layer"], row["group"]), bee))
+        assert row["similarity of c-bee"] == pytest.approx(best((row["layer"], row["group"]), bee))
 
 
 def test_neurons_are_ranked_by_how_many_circuits_they_serve(atlas, circuits):
@@ -170,14 +189,159 @@ def test_what_changed_between_two_sweeps(atlas, circuits, model, images, tmp_pat
     assert (changed(atlas, atlas).jaccard == 1).all()
 
 
-def test_labels_arrive_and_an_entry_is_replaced(circuits, tmp_path):
+def vectors(circuits):
+    """Mean concept vector of every inner group, less the mean over all groups of its layer."""
+    found = {}
+    for name, circuit in circuits.items():
+        for layer in circuit.layers[:-1]:
+            for group in layer.groups:
+                parts = [
+                    layer.neurons[a].semantic_groups[i].concept_vector for a, i in group.members
+                ]
+                found[name, layer.name, group.id] = np.mean(parts, axis=0)
+    centres = {
+        layer: np.mean([v for (_, name, _), v in found.items() if name == layer], axis=0)
+        for _, layer, _ in found
+    }
+    return {key: vector - centres[key[1]] for key, vector in found.items()}
+
+
+def cosine(a, b):
+    return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+
+
+def test_groups_are_the_same_by_what_the_network_makes_of_their_crops(atlas, circuits):
+    known = vectors(circuits)
+
+    def best(group, other):
+        of = {key: v for key, v in known.items() if key[:2] == (other, group[1])}
+        return max((cosine(known[group], v), key[2]) for key, v in of.items())
+
+    ant = [key for key in known if key[0] == "c-ant"]
+    least = sorted(best(group, "c-bee")[0] for group in ant)[len(ant) // 2]  # half of them
+    found = shared_groups(atlas, ["ant", "bee"], without=["cat"], by="crops", least=least - 1e-3)
+    expected = {
+        key[2]: best(key, "c-bee")
+        for key in ant
+        if best(key, "c-bee")[0] >= least - 1e-3 > best(key, "c-cat")[0]
+    }
+    told = {row["group"]: row for row in found.to_dict("records")}
+    assert told.keys() == expected.keys() and told
+    for group, (similarity, match) in expected.items():
+        assert told[group]["similarity of c-bee"] == pytest.approx(similarity, abs=2e-3)
+        assert told[group]["c-bee"] == match
+
+
+@pytest.mark.parametrize("by", ["neurons", "crops"])
+def test_the_groups_that_are_most_like_one(atlas, circuits, by):
+    known = vectors(circuits)
+    group = next(key for key in known if key[0] == "c-bee")
+    sets = {(name, *key): m for name, c in circuits.items() for key, m in members(c).items()}
+    expected = {}
+    for key in known:
+        if key[0] != "c-bee" and key[1] == group[1]:
+            similarity = (
+                jaccard(sets[group], sets[key])
+                if by == "neurons"
+                else cosine(known[group], known[key])
+            )
+            if similarity > 0:
+                expected[key[0], key[2]] = pytest.approx(similarity, abs=2e-3)
+    found = like_group(atlas, "bee", group[2], by=by, count=1000)
+    told = {(row.circuit, row.group): row.similarity for row in found.itertuples()}
+    assert told == expected and told
+    assert list(found.similarity) == sorted(found.similarity, reverse=True)
+    with pytest.raises(RequestError, match="has no group"):
+        like_group(atlas, "bee", "block9/0")
+
+
+def test_circuits_without_a_common_layer_are_not_compared(circuits, tmp_path):
+    ant = circuits["c-ant"]
+    keep_tables(tmp_path / "atlas", "c-ant", ant)
+    from neurflow.atlas.tables import frames_of
+
+    frames = frames_of("c-far", ant)
+    for table in ("layers", "neurons", "semantic_groups", "groups", "group_vectors"):
+        frames[table]["layer"] = "far." + frames[table].layer
+    frames["targets"]["layer"] = "far." + frames["targets"].layer
+    write_tables(tmp_path / "atlas", "c-far", frames)
+    atlas = Atlas(tmp_path)
+    assert len(similarities(atlas)) == 0 and len(nearest(atlas, "c-ant")) == 0
+    assert len(shared_groups(atlas, ["c-ant", "c-far"], by="crops")) == 0
+
+
+def test_labels_arrive_with_their_evidence_and_an_entry_is_replaced(circuits, tmp_path):
     circuit = circuits["c-ant"]
     id = circuit.layers[0].groups[0].id
     for label in ("wings", "round eyes"):
         keep_tables(tmp_path / "atlas", "c-ant", relabelled(circuit, id, label))
         keep_tables(tmp_path / "atlas", "c-bee", circuits["c-bee"])  # without any label
-    found = Atlas(tmp_path).query("SELECT label FROM groups WHERE label IS NOT NULL")
-    assert found.label.tolist() == ["round eyes"]
+    atlas = Atlas(tmp_path)
+    found = atlas.query("SELECT * FROM labels")
+    assert found[["circuit", "group", "label"]].values.tolist() == [["c-ant", id, "round eyes"]]
+    (shown,) = like_group(atlas, "c-bee", id, by="crops", count=1).itertuples()
+    known = atlas.query('SELECT label FROM labels WHERE circuit = ? AND "group" = ?', [*shown[2:4]])
+    assert len(known) == 0 or known.label[0] == shown.label
+
+
+@pytest.fixture
+def swept(circuits, tmp_path):
+    """A sweep's folder with two circuits that are in the atlas."""
+    for name in ("c-ant", "c-bee"):
+        circuits[name].save(tmp_path / "circuits" / name)
+    renew(tmp_path)
+    return tmp_path
+
+
+def test_what_is_labelled_or_measured_later_is_entered_when_the_atlas_is_opened(swept, circuits):
+    id = circuits["c-ant"].layers[0].groups[0].id
+    assert len(Atlas(swept).query("SELECT * FROM labels")) == 0
+    before = (swept / "atlas" / "targets" / "c-bee.parquet").stat().st_mtime_ns
+    store = LabelStore(swept / "circuits" / "c-ant")
+    store.update(id, lambda group: set_label(group, "wings", author="tester"))
+    assert not tables_there(swept / "atlas", "c-ant")
+    found = Atlas(swept).query("SELECT label, source, author, pinned FROM labels")
+    assert found.values.tolist() == [["wings", "person", "tester", True]]
+    stable = RobustnessFile(groups={id: Interval(0.7, 0.5, 0.9)})
+    save_robustness(swept / "circuits" / "c-ant", stable)
+    (row,) = Atlas(swept).query("SELECT * FROM evidence").to_dict("records")
+    assert row == {
+        "circuit": "c-ant", "group": id, "measure": "stability",
+        "value": 0.7, "low": 0.5, "high": 0.9,
+    }  # fmt: skip
+    assert (swept / "atlas" / "targets" / "c-bee.parquet").stat().st_mtime_ns == before
+
+
+def test_an_atlas_of_another_version_is_made_again(swept):
+    (swept / "atlas" / "groups" / "c-bee.parquet").write_bytes(b"of another version")
+    (swept / "atlas" / "schema.json").write_text('{"schema_version": 1}')
+    assert len(Atlas(swept).query("SELECT DISTINCT circuit FROM groups")) == 2
+    assert json.loads((swept / "atlas" / "schema.json").read_text()) == {"schema_version": VERSION}
+
+
+def test_an_atlas_without_its_circuits_is_not_thrown_away(folder):
+    with pytest.raises(ResultError, match="no circuits to make an atlas of"):
+        renew(folder, whole=True)
+    assert len(Atlas(folder).query("SELECT * FROM targets")) == 3
+
+
+def test_a_damaged_circuit_is_left_out_and_told(swept, capsys):
+    (swept / "circuits" / "c-ant" / "circuit.json").write_text("{")
+    with pytest.raises(SystemExit) as ended:
+        main(["atlas", str(swept), "--renew"])
+    told = capsys.readouterr()
+    assert not ended.value.code and "c-bee" in told.out and "c-ant" not in told.out
+    assert "c-ant is left out" in told.err
+
+
+def test_a_folder_that_cannot_be_written_is_read_with_a_warning(swept, monkeypatch):
+    def full(*_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("neurflow.workspace.os.replace", full)
+    (swept / "circuits" / "c-ant" / "labels-0.json").write_text("{}")
+    with pytest.warns(UserWarning, match="may be older than its circuits.*Read-only"):
+        assert len(Atlas(swept).query("SELECT * FROM targets")) == 2
 
 
 @pytest.mark.parametrize(
@@ -218,6 +382,7 @@ def test_no_atlas_and_one_of_another_version_are_told_apart(tmp_path):
         Atlas(tmp_path)
     (tmp_path / "atlas").mkdir()
     (tmp_path / "atlas" / "schema.json").write_text('{"schema_version": 99}')
+    (tmp_path / "atlas" / "targets").mkdir()
     with pytest.raises(ResultError, match="schema version 99"):
         Atlas(tmp_path)
     (tmp_path / "atlas" / "schema.json").write_text("{")
@@ -237,16 +402,23 @@ def test_names_that_are_not_there_are_told_with_near_ones(atlas):
     [
         ([], "c-ant"),
         (["SELECT target FROM targets ORDER BY target DESC LIMIT 1"], "cat"),
-        (["--shared", "ant,bee"], "jaccard"),
+        (["--shared", "ant,bee"], "similarity"),
+        (["--shared", "ant,bee", "--by", "crops"], "similarity"),
+        (["--like", "ant:{group}"], "c-bee"),
+        (["SELECT * FROM thumbnails"], "webp"),
+        (["SELECT * FROM group_vectors"], "vector"),
         (["--serving", "--top", "2"], "circuits"),
         (["--nearest", "ant"], "c-cat"),
         (["--shortcuts"], "spread"),
         (["--changed", "{folder}"], "c-bee"),
     ],
 )
-def test_the_command_answers_in_words_and_as_data(folder, capsys, monkeypatch, options, words):
+def test_the_command_answers_in_words_and_as_data(
+    folder, circuits, capsys, monkeypatch, options, words
+):
     monkeypatch.setenv("COLUMNS", "100")
-    filled = [option.format(folder=folder) for option in options]
+    group = circuits["c-ant"].layers[0].groups[0].id
+    filled = [option.format(folder=folder, group=group) for option in options]
     for form in ([], ["--json"]):
         with pytest.raises(SystemExit) as ended:
             main(["atlas", str(folder), *filled, *form])

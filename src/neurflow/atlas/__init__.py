@@ -3,17 +3,21 @@
 from neurflow.atlas.query import Atlas
 from neurflow.atlas.questions import (
     changed,
+    like_group,
     nearest,
     serving,
     shared_groups,
     shortcut_candidates,
     similarities,
 )
+from neurflow.atlas.tables import renew
 
 __all__ = [
     "Atlas",
     "changed",
+    "like_group",
     "nearest",
+    "renew",
     "serving",
     "shared_groups",
     "shortcut_candidates",

@@ -7,14 +7,16 @@ SELECT is refused, so nothing is written.
 
 from __future__ import annotations
 
-import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from neurflow.atlas.tables import SCHEMA, SCHEMA_VERSION, TABLES
-from neurflow.errors import RequestError, ResultError
+from neurflow.atlas.schema import TABLES, VERSION
+from neurflow.atlas.tables import renew, version_of
+from neurflow.errors import RequestError, ResultError, WorkError
+from neurflow.progress import Progress
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -24,16 +26,25 @@ class Atlas:
     """The tables of a sweep.
 
     Args:
-        folder: of the sweep.
+        folder: of the sweep. Circuits that were labelled, edited or measured since they were entered
+            are entered anew; where the folder cannot be written, a warning says so.
         memory: that a query may take, such as "1GB"; None leaves the choice to DuckDB.
+        progress: told of circuits as they are entered.
 
     Raises:
-        ResultError: there is no atlas, or one of another version.
+        ResultError: there is no atlas.
         RequestError: DuckDB is not installed.
     """
 
-    def __init__(self, folder: str | Path, *, memory: str | None = None) -> None:
+    def __init__(
+        self, folder: str | Path, *, memory: str | None = None, progress: Progress | None = None
+    ) -> None:
         self.folder = Path(folder) / "atlas"
+        if any((Path(folder) / "circuits").glob("*/circuit.json")):
+            try:
+                renew(folder, progress=progress)
+            except WorkError as error:
+                warnings.warn(f"The atlas may be older than its circuits. {error}", stacklevel=2)
         _check(self.folder)
         self._connection = _connect(self.folder, memory)
 
@@ -83,18 +94,13 @@ def _connect(atlas: Path, memory: str | None) -> DuckDBPyConnection:
 
 
 def _check(atlas: Path) -> None:
-    try:
-        found = json.loads((atlas / SCHEMA).read_text(encoding="utf-8"))["schema_version"]
-    except FileNotFoundError:
+    if not (atlas / "targets").is_dir():
         raise ResultError(
             f"{atlas.parent} has no atlas yet: it begins with the first circuit of neurflow sweep."
-        ) from None
-    except (ValueError, KeyError, TypeError):
+        )
+    found = version_of(atlas)
+    if found != VERSION:
         raise ResultError(
-            f"{atlas / SCHEMA} is damaged. Remove {atlas}, and sweep again."
-        ) from None
-    if found != SCHEMA_VERSION:
-        raise ResultError(
-            f"{atlas} is of schema version {found}; this neurflow reads {SCHEMA_VERSION}. "
-            "Remove it, and sweep again: circuits that are done are entered anew."
+            f"{atlas} is {'damaged' if found is None else f'of schema version {found}'}, and the "
+            f"circuits to make it again are not beside it; this neurflow reads version {VERSION}."
         )

@@ -1,48 +1,30 @@
 """What one asks of many circuits of one network, each as one query.
 
-* ``shared_groups``: groups of several circuits that are the same: by the neurons they have in common.
+* ``shared_groups``: groups of several circuits that are the same, by neurons or by crops.
+* ``like_group``: the groups of all other circuits that are most like one.
 * ``serving``: neurons, by how many circuits they serve.
 * ``nearest`` and ``similarities``: circuits, by the core neurons they have in common.
 * ``changed``: two sweeps of the same targets, circuit by circuit.
 * ``shortcut_candidates``: groups whose crops lie in one place of their pictures.
 
-Jaccard indices are of neurons within a layer; over layers, their mean. A circuit may be called by its
-own name or by its target's.
+``likeness`` says what similarity is. A circuit may be called by its own name or by its target's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
+from neurflow.atlas.likeness import By, circuit_likeness, group_likeness
 from neurflow.atlas.query import Atlas
 from neurflow.errors import RequestError, near
 
-SAME = 0.3
-"""Jaccard index of their neurons from which on two groups count as the same"""
+SAME: dict[By, float] = {"neurons": 0.3, "crops": 0.5}
+"""similarity from which on two groups count as the same"""
 FEWEST_PICTURES = 5
 """that tell whether a group's crops keep to one place"""
-
-_SIMILARITIES = """
-    WITH inner_neurons AS (
-        SELECT n.circuit, n.layer, n.neuron FROM neurons n JOIN targets t USING (circuit)
-        WHERE n.layer <> t.layer),
-    sizes AS (SELECT circuit, layer, count(*) AS size FROM inner_neurons GROUP BY ALL),
-    pairs AS (
-        SELECT a.circuit AS first, b.circuit AS second, layer, count(*) AS common
-        FROM inner_neurons a JOIN inner_neurons b USING (layer, neuron)
-        WHERE {condition} GROUP BY ALL),
-    layers AS (
-        SELECT a.circuit AS first, b.circuit AS second, layer,
-               coalesce(common, 0) / (a.size + b.size - coalesce(common, 0)) AS jaccard
-        FROM sizes a JOIN sizes b USING (layer)
-        LEFT JOIN pairs ON pairs.first = a.circuit AND pairs.second = b.circuit
-                       AND pairs.layer = layer
-        WHERE {condition})
-    SELECT first, second, avg(jaccard) AS similarity FROM layers GROUP BY ALL"""
-_MEMBERS = """
-    SELECT DISTINCT circuit, layer, "group", neuron FROM semantic_groups"""
 
 
 def circuit_named(atlas: Atlas, name: str) -> str:
@@ -63,7 +45,12 @@ def circuit_named(atlas: Atlas, name: str) -> str:
 
 
 def shared_groups(
-    atlas: Atlas, names: Sequence[str], without: Sequence[str] = (), *, least: float = SAME
+    atlas: Atlas,
+    names: Sequence[str],
+    without: Sequence[str] = (),
+    *,
+    by: By = "neurons",
+    least: float | None = None,
 ) -> pd.DataFrame:
     """Groups that the first circuit shares with each of the others, and with none of ``without``.
 
@@ -71,11 +58,12 @@ def shared_groups(
         atlas: over all of them.
         names: at least two circuits or targets.
         without: circuits that have no such group.
-        least: Jaccard index of neurons from which on groups count as the same.
+        by: what makes groups the same: their neurons, or how alike their crops are to the network.
+        least: similarity from which on groups count as the same; default is ``SAME[by]``.
 
     Returns:
         ``layer, group`` of the first circuit, its ``label``, and for each other circuit its most
-        similar group and the ``jaccard`` index; the most similar first.
+        similar group and the ``similarity``; the most similar first.
 
     Raises:
         RequestError: fewer than two circuits, or one that is not there.
@@ -83,43 +71,51 @@ def shared_groups(
     first, *others = [circuit_named(atlas, name) for name in names]
     if not others:
         raise RequestError("It takes two circuits to share a group: name another one.")
-    found = atlas.query(
-        'SELECT layer, "group", label FROM groups WHERE circuit = ? AND layer NOT IN '
-        "(SELECT layer FROM targets WHERE circuit = ?)",
-        [first, first],
+    unlike = [circuit_named(atlas, name) for name in without]
+    pairs = group_likeness(atlas, first, [*others, *unlike], by)
+    pairs = pairs[pairs.similarity >= (SAME[by] if least is None else least)]
+    best = pairs.sort_values("similarity", ascending=False, kind="stable").drop_duplicates(
+        ["group", "circuit"]
     )
+    found = _labelled(atlas, first, best[["layer", "group"]].drop_duplicates())
     for other in others:
-        best = _best(atlas, first, other)
-        best = best[best.jaccard >= least]
-        best = best.rename(columns={"match": other, "jaccard": f"jaccard of {other}"})
-        found = found.merge(best, on="group")
-    for other in (circuit_named(atlas, name) for name in without):
-        best = _best(atlas, first, other)
-        found = found[~found["group"].isin(best[best.jaccard >= least]["group"])]
-    jaccards = [column for column in found.columns if column.startswith("jaccard of ")]
-    return found.loc[found[jaccards].min(axis=1).sort_values(ascending=False).index].reset_index(
+        theirs = best[best.circuit == other][["group", "match", "similarity"]]
+        theirs.columns = ["group", other, f"similarity of {other}"]
+        found = found.merge(theirs, on="group")
+    found = found[~found["group"].isin(best[best.circuit.isin(unlike)]["group"])]
+    weakest = found.filter(like="similarity of ").min(axis=1)
+    return found.loc[weakest.sort_values(ascending=False, kind="stable").index].reset_index(
         drop=True
     )
 
 
-def _best(atlas: Atlas, first: str, other: str) -> pd.DataFrame:
-    """For each group of a circuit, the group of another one with the largest Jaccard index."""
-    return atlas.query(
-        f"""
-        WITH members AS ({_MEMBERS} WHERE circuit IN (?, ?)),
-        sizes AS (SELECT circuit, "group", count(*) AS size FROM members GROUP BY ALL),
-        pairs AS (
-            SELECT a."group" AS g, b."group" AS h, count(*) AS common
-            FROM members a JOIN members b USING (layer, neuron)
-            WHERE a.circuit = ? AND b.circuit = ? GROUP BY ALL),
-        scored AS (
-            SELECT g, h, common / (a.size + b.size - common) AS jaccard FROM pairs
-            JOIN sizes a ON a.circuit = ? AND a."group" = g
-            JOIN sizes b ON b.circuit = ? AND b."group" = h)
-        SELECT g AS "group", arg_max(h, jaccard) AS match, max(jaccard) AS jaccard
-        FROM scored GROUP BY g""",
-        [first, other] * 3,
-    )
+def like_group(
+    atlas: Atlas, name: str, group: str, *, by: By = "neurons", count: int = 20
+) -> pd.DataFrame:
+    """The groups of other circuits that are most like one.
+
+    Returns:
+        ``target, circuit, group, label, similarity``; the most similar first.
+
+    Raises:
+        RequestError: there is no such circuit or group.
+    """
+    circuit = circuit_named(atlas, name)
+    known = atlas.query('SELECT "group" FROM groups WHERE circuit = ?', [circuit])["group"]
+    if group not in set(known):
+        raise RequestError(f"{circuit} has no group {group!r}.{near(group, list(known))}")
+    found = group_likeness(atlas, circuit, None, by, group)
+    found = found.sort_values("similarity", ascending=False, kind="stable").head(count)
+    targets = atlas.query("SELECT circuit, target FROM targets")
+    labels = atlas.query('SELECT circuit, "group" AS match, label FROM labels')
+    found = found.merge(targets, on="circuit").merge(labels, on=["circuit", "match"], how="left")
+    columns = ["target", "circuit", "match", "label", "similarity"]
+    return found[columns].rename(columns={"match": "group"})
+
+
+def _labelled(atlas: Atlas, circuit: str, groups: pd.DataFrame) -> pd.DataFrame:
+    labels = atlas.query('SELECT "group", label FROM labels WHERE circuit = ?', [circuit])
+    return groups.merge(labels, on="group", how="left")
 
 
 def serving(atlas: Atlas, count: int = 20) -> pd.DataFrame:
@@ -135,23 +131,27 @@ def serving(atlas: Atlas, count: int = 20) -> pd.DataFrame:
 
 
 def similarities(atlas: Atlas) -> pd.DataFrame:
-    """``first, second, similarity`` of every pair of circuits."""
-    found = _SIMILARITIES.format(condition="a.circuit < b.circuit")
-    return atlas.query(f"{found} ORDER BY similarity DESC, first, second")
+    """``first, second, similarity`` of every pair of circuits; the most similar first."""
+    names, alike = circuit_likeness(atlas)
+    a, b = np.triu_indices(len(names), 1)
+    found = pd.DataFrame(
+        {"first": np.array(names)[a], "second": np.array(names)[b], "similarity": alike[a, b]}
+    )
+    return found.dropna().sort_values(
+        "similarity", ascending=False, kind="stable", ignore_index=True
+    )
 
 
 def nearest(atlas: Atlas, name: str, count: int = 10) -> pd.DataFrame:
-    """The circuits most similar to one."""
+    """``circuit, target, similarity`` of the circuits most similar to one."""
     circuit = circuit_named(atlas, name)
-    found = _SIMILARITIES.format(condition="a.circuit = ? AND b.circuit <> ?")
-    return atlas.query(
-        f"""
-        WITH near AS ({found})
-        SELECT second AS circuit, target, similarity FROM near
-        JOIN targets ON targets.circuit = second
-        ORDER BY similarity DESC, second LIMIT ?""",
-        [*[circuit] * 4, count],
-    )
+    names, alike = circuit_likeness(atlas, circuit)
+    found = pd.DataFrame({"circuit": names, "similarity": alike[0]}).dropna()
+    targets = atlas.query("SELECT circuit, target FROM targets")
+    found = targets.merge(found[found.circuit != circuit], on="circuit")
+    return found.sort_values(
+        ["similarity", "circuit"], ascending=[False, True], ignore_index=True
+    ).head(count)
 
 
 def changed(before: Atlas, after: Atlas) -> pd.DataFrame:
@@ -185,22 +185,11 @@ def shortcut_candidates(atlas: Atlas, count: int = 20) -> pd.DataFrame:
     """
     return atlas.query(
         """
-        WITH centres AS (
-            SELECT c.circuit, g.layer, c."group", image, ("left" + "right") / 2 AS x,
-                   (top + bottom) / 2 AS y
-            FROM group_crops c JOIN groups g USING (circuit, "group")),
-        spreads AS (
-            SELECT circuit, layer, "group", count(DISTINCT image) AS pictures,
-                   sqrt(var_pop(x) + var_pop(y)) AS spread
-            FROM centres GROUP BY ALL),
-        usual AS (SELECT circuit, layer, median(spread) AS usual FROM spreads GROUP BY ALL),
-        acting AS (
-            SELECT circuit, "lower" AS "group", sum(abs(weight)) AS weight
-            FROM group_edges GROUP BY ALL)
+        WITH usual AS (
+            SELECT circuit, layer, median(spread) AS usual FROM groups GROUP BY ALL)
         SELECT t.target, circuit, "group", pictures, spread / usual AS spread, weight
-        FROM spreads JOIN usual USING (circuit, layer) JOIN acting USING (circuit, "group")
-        JOIN targets t USING (circuit)
-        WHERE pictures >= ? AND usual > 0
-        ORDER BY spread / usual, weight DESC LIMIT ?""",
+        FROM groups g JOIN usual USING (circuit, layer) JOIN targets t USING (circuit)
+        WHERE pictures >= ? AND usual > 0 AND g.layer <> t.layer
+        ORDER BY spread / usual, weight DESC, circuit, "group" LIMIT ?""",
         [FEWEST_PICTURES, count],
     )

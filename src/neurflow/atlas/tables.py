@@ -3,88 +3,179 @@
 | table | a row is |
 | --- | --- |
 | ``targets`` | a circuit: its target, sizes, model |
+| ``layers`` | a layer of a circuit, with the mean of its groups' vectors |
 | ``neurons`` | a neuron of a circuit |
 | ``semantic_groups`` | a meaning of a neuron, with the group that holds it |
-| ``groups`` | a group, with its label and the label's evidence |
+| ``groups`` | a group: where its crops lie in their pictures, and how much it acts on groups above |
 | ``neuron_edges`` | weight of a core neuron for a meaning |
 | ``group_edges`` | weight between groups |
 | ``group_crops`` | a crop that a group is shown by: picture and box |
+| ``group_vectors`` | what the layer below makes of a group's crops: mean of its concept vectors |
+| ``thumbnails`` | a group's first crops as WebP |
+| ``labels`` | a group's label, and who gave it |
+| ``evidence`` | a figure that stands behind a group or its label, with its interval |
 
-Columns are those of ``Circuit.to_frames``, after ``circuit``: the name of the job.
-``DIR/atlas/TABLE/NAME.parquet`` is whole or not there; ``schema.json`` says the version.
+``DIR/atlas/TABLE/NAME.parquet`` is whole or not there; ``schema.json`` says the version. All of it can
+be made again from ``DIR/circuits`` (``renew``), so nothing in it is worth repairing.
 """
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from filelock import FileLock
 
-from neurflow.circuit import Circuit
-from neurflow.errors import RequestError
+from neurflow.atlas.schema import TABLES, VERSION, arrow_schema
+from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
+from neurflow.errors import RequestError, ResultError
+from neurflow.evidence import Interval
+from neurflow.progress import Progress, Silent
+from neurflow.storage import load_circuit
 from neurflow.workspace import guard_disk, write_atomically
 
-SCHEMA_VERSION = 1
-TABLES = (
-    "targets",
-    "neurons",
-    "semantic_groups",
-    "groups",
-    "neuron_edges",
-    "group_edges",
-    "group_crops",
-)
 SCHEMA = "schema.json"
+SHOWN = 3
+"""crops of a group that are kept as pictures"""
+MANTISSA = 0xFFFFE000
+"""bits of a float32 that vectors keep: eleven of precision, in half the room once compressed"""
 
 
 def frames_of(name: str, circuit: Circuit) -> dict[str, pd.DataFrame]:
-    """All tables of one circuit."""
-    found = circuit.to_frames()
-    found["targets"] = pd.DataFrame(
-        [
+    """All tables of one circuit, with the columns of ``TABLES``."""
+    plain, acting = circuit.to_frames(), defaultdict[str, float](float)
+    for edge in circuit.edges:
+        acting[edge.lower] += abs(edge.weight)
+    rows = {
+        "targets": [_target(circuit)],
+        "layers": [
             (
-                circuit.target.name,
-                circuit.target.layer,
-                circuit.target.neuron,
-                circuit.target.minus,
-                circuit.model.reference,
-                circuit.model.digest,
-                len(circuit.images),
-                circuit.crop_count,
-                sum(len(layer.neurons) for layer in circuit.layers),
-                sum(len(layer.groups) for layer in circuit.layers),
-                len(circuit.edges),
+                layer.name,
+                place,
+                len(layer.neurons),
+                len(layer.groups),
+                shortened(np.mean([_vector(layer, group) for group in layer.groups], axis=0)),
             )
+            for place, layer in enumerate(circuit.layers)
         ],
-        columns=[
-            "target",
-            "layer",
-            "neuron",
-            "minus",
-            "model",
-            "digest",
-            "images",
-            "crops",
-            "neurons",
-            "groups",
-            "edges",
+        "groups": [
+            (group.id, layer.name, *_place(group), acting[group.id])
+            for layer, group in _all(circuit)
         ],
-    ).astype({"minus": "Int64"})
-    found["group_crops"] = pd.DataFrame(
-        [
+        "group_crops": [
             (group.id, place, circuit.images[crop.image].name, *crop.box)
-            for layer in circuit.layers
-            for group in layer.groups
+            for _, group in _all(circuit)
             for place, crop in enumerate(group.crops)
         ],
-        columns=["group", "place", "image", "left", "top", "right", "bottom"],
-    )
+        "group_vectors": [
+            (group.id, layer.name, shortened(_vector(layer, group)))
+            for layer, group in _all(circuit)
+        ],
+        "thumbnails": [
+            (group.id, place, circuit.thumbnails[crop])
+            for _, group in _all(circuit)
+            for place, crop in enumerate(group.crops[:SHOWN])
+            if crop in circuit.thumbnails
+        ],
+        "labels": [row for _, group in _all(circuit) for row in _label(group)],
+        "evidence": [(group.id, *row) for _, group in _all(circuit) for row in _figures(group)],
+    }
+    made = {table: pd.DataFrame(rows[table], columns=list(TABLES[table])) for table in rows}
+    found = {table: (plain | made)[table] for table in TABLES}
     for frame in found.values():
         frame.insert(0, "circuit", name)
     return found
+
+
+def _all(circuit: Circuit) -> Iterator[tuple[CircuitLayer, NeuronGroup]]:
+    return ((layer, group) for layer in circuit.layers for group in layer.groups)
+
+
+def _target(circuit: Circuit) -> tuple[Any, ...]:
+    return (
+        circuit.target.name,
+        circuit.target.layer,
+        circuit.target.neuron,
+        circuit.target.minus,
+        circuit.model.reference,
+        circuit.model.digest,
+        len(circuit.images),
+        circuit.crop_count,
+        sum(len(layer.neurons) for layer in circuit.layers),
+        sum(len(layer.groups) for layer in circuit.layers),
+        len(circuit.edges),
+    )
+
+
+def _place(group: NeuronGroup) -> tuple[Any, ...]:
+    """Sizes, the crops' mean centre, and their root mean square distance from it."""
+    boxes = np.array([crop.box for crop in group.crops], dtype=float).reshape(-1, 4)
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    x, y = centres.mean(axis=0)
+    return (
+        len(group.members),
+        len(group.crops),
+        len({crop.image for crop in group.crops}),
+        x,
+        y,
+        float(np.sqrt(centres.var(axis=0).sum())),
+    )
+
+
+def _vector(layer: CircuitLayer, group: NeuronGroup) -> np.ndarray:
+    """``[neuron of the layer below]`` mean concept vector of a group's members."""
+    parts = [layer.neurons[a].semantic_groups[i].concept_vector for a, i in group.members]
+    return np.asarray(np.mean(parts, axis=0, dtype=np.float32))
+
+
+def shortened(vector: np.ndarray) -> np.ndarray:
+    """A float32 vector in three digits."""
+    bits = np.ascontiguousarray(vector, dtype=np.float32).view(np.uint32)
+    return (bits & np.uint32(MANTISSA)).view(np.float32)
+
+
+def _label(group: NeuronGroup) -> Iterator[tuple[Any, ...]]:
+    found = group.evidence
+    if group.label is None:
+        return
+    yield (
+        group.id,
+        group.label,
+        group.caption,
+        *(
+            (None,) * 6
+            if found is None
+            else (
+                found.source,
+                found.author,
+                found.time.isoformat(),
+                found.pinned,
+                found.confidence,
+                found.doubt,
+            )
+        ),
+    )
+
+
+def _figures(group: NeuronGroup) -> Iterator[tuple[str, float, float, float]]:
+    """Each figure known of a group: its name, value, and 95 % interval."""
+    validation = group.evidence.validation if group.evidence else None
+    concept = group.evidence.concept if group.evidence else None
+    known: dict[str, Interval | None] = {
+        "label_accuracy": validation.accuracy if validation else None,
+        "label_auprc": validation.auprc if validation else None,
+        "label_chance": validation.chance if validation else None,
+        "label_concept_auc": concept.auc if concept else None,
+        "stability": group.stability,
+    }
+    yield from ((name, *found) for name, found in known.items() if found is not None)
 
 
 def keep_tables(atlas: Path, name: str, circuit: Circuit) -> None:
@@ -98,13 +189,17 @@ def keep_tables(atlas: Path, name: str, circuit: Circuit) -> None:
 
 def write_tables(atlas: Path, name: str, frames: Mapping[str, pd.DataFrame]) -> None:
     """Write one circuit's tables, ``targets`` last: what it lists is complete."""
-    _pyarrow()
+    require_pyarrow()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     with guard_disk(atlas):
         atlas.mkdir(parents=True, exist_ok=True)
-    write_atomically(atlas / SCHEMA, json.dumps({"schema_version": SCHEMA_VERSION}).encode())
+    write_atomically(atlas / SCHEMA, json.dumps({"schema_version": VERSION}).encode())
     for table in reversed(TABLES):
         data = io.BytesIO()
-        _typed(frames[table]).to_parquet(data, engine="pyarrow", compression="zstd", index=False)
+        rows = pa.Table.from_pandas(frames[table], arrow_schema(table), preserve_index=False)
+        pq.write_table(rows.replace_schema_metadata(), data, compression="zstd")
         file = _file(atlas, table, name)
         with guard_disk(file):
             file.parent.mkdir(exist_ok=True)
@@ -112,34 +207,68 @@ def write_tables(atlas: Path, name: str, frames: Mapping[str, pd.DataFrame]) -> 
 
 
 def tables_there(atlas: Path, name: str) -> bool:
-    """Whether a circuit is entered."""
-    return _file(atlas, TABLES[0], name).exists()
+    """Whether a circuit is entered, and nothing about it has changed since."""
+    try:
+        entered = _file(atlas, "targets", name).stat().st_mtime_ns
+    except FileNotFoundError:
+        return False
+    beside = (atlas.parent / "circuits" / name).glob("*.json")  # labels, edits, figures come later
+    return all(file.stat().st_mtime_ns <= entered for file in beside)
+
+
+def version_of(atlas: Path) -> int | None:
+    """Schema version of an atlas; None if there is none, or a damaged one."""
+    try:
+        return int(json.loads((atlas / SCHEMA).read_text(encoding="utf-8"))["schema_version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def renew(sweep: str | Path, *, whole: bool = False, progress: Progress | None = None) -> None:
+    """Enter circuits that the atlas lacks or that were labelled, edited or measured since.
+
+    Args:
+        sweep: folder of the sweep.
+        whole: enter all of them anew. An atlas of another version always is made anew.
+        progress: told of circuits as they are entered, and of damaged ones, which are left out.
+
+    Raises:
+        ResultError: there are no circuits.
+        WorkError: the atlas cannot be written.
+    """
+    sweep, progress = Path(sweep), progress or Silent()
+    atlas, folders = (
+        sweep / "atlas",
+        [f.parent for f in (sweep / "circuits").glob("*/circuit.json")],
+    )
+    if not folders:
+        raise ResultError(
+            f"{sweep} holds no circuits to make an atlas of. Find some: neurflow sweep"
+        )
+    with guard_disk(atlas):
+        atlas.mkdir(exist_ok=True)
+    with guard_disk(atlas), FileLock(sweep / ".atlas.lock"):
+        if version_of(atlas) != VERSION:
+            for old in atlas.iterdir():
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
+        missing = [f for f in sorted(folders) if whole or not tables_there(atlas, f.name)]
+        progress.start("atlas", len(missing))
+        for folder in missing:
+            try:
+                keep_tables(atlas, folder.name, load_circuit(folder))
+            except ResultError as error:
+                for table in TABLES:
+                    _file(atlas, table, folder.name).unlink(missing_ok=True)
+                progress.note(f"{folder.name} is left out: {error}")
+            progress.advance()
 
 
 def _file(atlas: Path, table: str, name: str) -> Path:
     return atlas / table / f"{name}.parquet"
 
 
-TEXT = {"label", "caption", "label_source", "label_author", "label_time"}
-TRUTH = {"label_pinned", "label_beats_chance"}
-
-
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Columns of which nothing is known in one circuit have the type that they have in others."""
-    types = {}
-    for column in frame.columns:
-        if column in TEXT:
-            types[column] = "string"
-        elif column in TRUTH:
-            types[column] = "boolean"
-        elif column == "steps":
-            types[column] = "Int64"
-        elif frame[column].dtype == object and frame[column].isna().all():
-            types[column] = "Float64"
-    return frame.astype(types)
-
-
-def _pyarrow() -> None:
+def require_pyarrow() -> None:
+    """Raises ``RequestError`` where the atlas cannot be written."""
     try:
         import pyarrow  # noqa: F401
     except ImportError:

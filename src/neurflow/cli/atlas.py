@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 from rich.table import Table
@@ -20,9 +22,20 @@ if TYPE_CHECKING:
 
     from neurflow.atlas import Atlas
 
-TARGETS = "SELECT circuit, target, images, crops, neurons, groups, edges FROM targets"
+    Question: TypeAlias = Callable[[Atlas], pd.DataFrame]
+
+TARGETS = "SELECT circuit, target, images, crops, neurons, groups, edges FROM targets ORDER BY ALL"
 SHOWN = 40
 """rows that a terminal is given"""
+LONGEST = 8
+"""entries of a list that a terminal is given"""
+
+
+class By(StrEnum):
+    """What makes two groups the same."""
+
+    neurons = "neurons"
+    crops = "crops"
 
 
 def atlas(
@@ -37,6 +50,17 @@ def atlas(
     without: Annotated[
         str | None, typer.Option(metavar="C…", help="With --shared: and that these do not have.")
     ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(metavar="A:GROUP", help="The groups of other targets most like one of A's."),
+    ] = None,
+    by: Annotated[
+        By,
+        typer.Option(
+            help="With --shared and --like: groups go by their neurons, or by what the network "
+            "makes of their crops."
+        ),
+    ] = By.neurons,
     serving: Annotated[
         bool, typer.Option("--serving", help="The neurons that serve most targets.")
     ] = False,
@@ -52,41 +76,59 @@ def atlas(
         typer.Option(metavar="DIR", help="What changed since another sweep of the same targets."),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Rows of an answer, at most.")] = 20,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="First make all tables again from the circuits.")
+    ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Ask across the circuits of a sweep: in SQL, or one of the usual questions.
 
-    Tables: targets, neurons, semantic_groups, groups, neuron_edges, group_edges, group_crops. Without
-    a question: the targets.
+    Tables: targets, layers, neurons, semantic_groups, groups, neuron_edges, group_edges, group_crops,
+    group_vectors, thumbnails, labels, evidence. Without a question: the targets.
     """
     with terminal(as_json, debug) as ui:
         from neurflow import atlas as ask
 
-        questions: list[Callable[[Atlas], pd.DataFrame]] = [
-            *([lambda a: a.query(sql)] if sql else []),
-            *(
-                [
-                    lambda a: ask.shared_groups(a, names(shared) or [], names(without) or []).head(
-                        top
-                    )
-                ]
-                if shared
-                else []
+        questions: list[tuple[object, Question]] = [
+            (sql, lambda a: a.query(sql or "")),
+            (
+                shared,
+                lambda a: ask.shared_groups(
+                    a, names(shared) or [], names(without) or [], by=by.value
+                ).head(top),
             ),
-            *([lambda a: ask.serving(a, top)] if serving else []),
-            *([lambda a: ask.nearest(a, nearest, top)] if nearest else []),
-            *([lambda a: ask.shortcut_candidates(a, top)] if shortcuts else []),
-            *([lambda a: ask.changed(ask.Atlas(changed), a).head(top)] if changed else []),
+            (like, lambda a: ask.like_group(a, *_group(like or ""), by=by.value, count=top)),
+            (serving, lambda a: ask.serving(a, top)),
+            (nearest, lambda a: ask.nearest(a, nearest or "", top)),
+            (shortcuts, lambda a: ask.shortcut_candidates(a, top)),
+            (changed, lambda a: ask.changed(ask.Atlas(changed or ""), a).head(top)),
         ]
-        if len(questions) > 1:
+        chosen = [question for given, question in questions if given]
+        if len(chosen) > 1:
             raise RequestError("Ask one thing at a time.")
         if without and not shared:
             raise RequestError("--without goes with --shared A,B.")
-        question = questions[0] if questions else lambda a: a.query(TARGETS)
-        found = question(ask.Atlas(sweep))
-        rows = json.loads(found.to_json(orient="records", date_format="iso"))
-        ui.result({"rows": rows}, _table(found), *_more(found))
+        if renew:
+            ask.renew(sweep, whole=True, progress=ui.progress)
+        question = chosen[0] if chosen else lambda a: a.query(TARGETS)
+        found = question(ask.Atlas(sweep, progress=ui.progress))
+        ui.result({"rows": _records(found)}, _table(found), *_more(found))
+
+
+def _group(text: str) -> tuple[str, str]:
+    """``"beagle:layer4.0/1"`` → target and group."""
+    target, found, group = text.rpartition(":")
+    if not found:
+        raise RequestError(f"--like {text!r} names no group. Write --like TARGET:LAYER/NUMBER.")
+    return target, group
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """Rows for JSON; bytes in base64."""
+    text = frame.map(lambda each: b64encode(each).decode() if isinstance(each, bytearray) else each)
+    found: list[dict[str, object]] = json.loads(text.to_json(orient="records", date_format="iso"))
+    return found
 
 
 def _table(frame: pd.DataFrame) -> Table:
@@ -101,9 +143,11 @@ def _table(frame: pd.DataFrame) -> Table:
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return "" if value != value else f"{value:.3g}"
-    if hasattr(value, "tolist") and not isinstance(value, str):
-        value = value.tolist()
-        return plain(", ".join(map(str, value)) if isinstance(value, list) else str(value))
+    if isinstance(value, bytearray):
+        return f"{len(value):,} bytes"
+    if hasattr(value, "tolist") and isinstance(entries := value.tolist(), list):
+        more = f", … ({len(entries)})" if len(entries) > LONGEST else ""
+        return plain(", ".join(map(_cell, entries[:LONGEST])) + more)
     return plain("" if value is None or str(value) == "<NA>" else str(value))
 
 

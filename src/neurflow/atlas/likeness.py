@@ -1,0 +1,141 @@
+"""How alike circuits are, and groups of different circuits.
+
+* Two circuits: Jaccard index of their core neurons in a layer, averaged over the layers both have.
+* Two groups of a layer, by neurons: Jaccard index of their neurons.
+* Two groups of a layer, by crops: cosine of their vectors, which say what the layer below makes of
+  their crops. Activations are positive and much alike, so the mean over all groups of the layer in
+  the atlas is taken off first: 0 is as unlike as groups usually are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from neurflow.atlas.query import Atlas
+
+By = Literal["neurons", "crops"]
+
+
+def circuit_likeness(atlas: Atlas, of: str | None = None) -> tuple[list[str], np.ndarray]:
+    """How alike circuits are.
+
+    Args:
+        atlas: over all of them.
+        of: one circuit; None asks about every pair.
+
+    Returns:
+        Names of all circuits, and ``[circuit, circuit]`` (``[1, circuit]`` of one) similarities from 0
+        to 1; NaN where two have no layer in common.
+    """
+    names = atlas.query("SELECT circuit FROM targets ORDER BY circuit").circuit.tolist()
+    place = {name: number for number, name in enumerate(names)}
+    asked = [place[of]] if of is not None else list(range(len(names)))
+    total = np.zeros((len(asked), len(names)), dtype=np.float32)
+    layers = np.zeros_like(total)
+    neurons = atlas.query(
+        """SELECT n.circuit, n.layer, n.neuron FROM neurons n JOIN targets t USING (circuit)
+           WHERE n.layer <> t.layer"""
+    )
+    rows = neurons.circuit.map(place).to_numpy()
+    for numbers in neurons.groupby("layer").indices.values():
+        there, row = np.unique(rows[numbers], return_inverse=True)
+        _, column = np.unique(neurons.neuron.to_numpy()[numbers], return_inverse=True)
+        used = np.zeros((len(there), column.max() + 1), dtype=np.float32)
+        used[row, column] = 1
+        ours = np.isin(asked, there)
+        first = used[np.searchsorted(there, np.asarray(asked)[ours])]
+        common = first @ used.T
+        either = first.sum(1)[:, None] + used.sum(1)[None] - common
+        block = np.ix_(np.flatnonzero(ours), there)
+        total[block] += common / either
+        layers[block] += 1
+    with np.errstate(invalid="ignore"):
+        return names, total / layers
+
+
+def group_likeness(
+    atlas: Atlas, first: str, others: Sequence[str] | None, by: By, group: str | None = None
+) -> pd.DataFrame:
+    """``layer, group, circuit, match, similarity``: a circuit's groups next to those of others.
+
+    Args:
+        atlas: over all of them.
+        first: the circuit.
+        others: next to which; None: all.
+        by: neurons or crops.
+        group: only this one of the first circuit.
+
+    Returns:
+        Every pair of groups of one layer with a similarity above 0, target layers left out.
+    """
+    describe = _by_neurons if by == "neurons" else _by_crops
+    wanted = None if others is None else [first, *others]
+    found = [pd.DataFrame(columns=["layer", "group", "circuit", "match", "similarity"])]
+    for layer, groups, rows in describe(atlas, wanted, group and group.rpartition("/")[0]):
+        own = (groups.circuit == first).to_numpy()
+        asked = own if group is None else own & (groups.group == group).to_numpy()
+        alike = rows[asked] @ rows[~own].T
+        if by == "neurons":
+            alike /= rows[asked].sum(1)[:, None] + rows[~own].sum(1)[None] - alike
+        a, b = np.nonzero(alike > 0)
+        left, right = groups[asked].iloc[a], groups[~own].iloc[b]
+        found.append(
+            pd.DataFrame(
+                {
+                    "layer": layer,
+                    "group": left.group.to_numpy(),
+                    "circuit": right.circuit.to_numpy(),
+                    "match": right.group.to_numpy(),
+                    "similarity": alike[a, b].astype(float),
+                }
+            )
+        )
+    return pd.concat([each for each in found if len(each)] or found, ignore_index=True)
+
+
+_Described = Iterator[tuple[str, pd.DataFrame, np.ndarray]]
+"""layer by layer: the groups (circuit, group), and ``[group, feature]``"""
+
+_INNER = """JOIN targets t USING (circuit)
+    WHERE g.layer <> t.layer AND ($circuits IS NULL OR list_contains($circuits, circuit))
+      AND ($layer IS NULL OR g.layer = $layer)"""
+
+
+def _by_neurons(atlas: Atlas, circuits: list[str] | None, layer: str | None) -> _Described:
+    """Groups as sets of neurons."""
+    members = atlas.query(
+        f"""SELECT DISTINCT circuit, g.layer, "group", g.neuron FROM semantic_groups g {_INNER}
+            ORDER BY ALL""",
+        {"circuits": circuits, "layer": layer},
+    )
+    for name, part in members.groupby("layer"):
+        key = part[["circuit", "group"]]
+        groups = key.drop_duplicates(ignore_index=True)
+        row = (key != key.shift()).any(axis=1).cumsum().to_numpy() - 1
+        _, column = np.unique(part.neuron, return_inverse=True)
+        rows = np.zeros((len(groups), column.max() + 1), dtype=np.float32)
+        rows[row, column] = 1
+        yield str(name), groups, rows
+
+
+def _by_crops(atlas: Atlas, circuits: list[str] | None, layer: str | None) -> _Described:
+    """Groups as their vectors, centred and of length 1."""
+    centres = atlas.query(
+        "SELECT g.layer, groups, vector FROM layers g WHERE $layer IS NULL OR g.layer = $layer",
+        {"layer": layer},
+    )
+    found = atlas.query(
+        f'SELECT circuit, g.layer, "group", vector FROM group_vectors g {_INNER} ORDER BY ALL',
+        {"circuits": circuits, "layer": layer},
+    )
+    for name, part in found.groupby("layer"):
+        there = centres[centres.layer == name]
+        rows = np.stack(part.vector.to_list())
+        rows -= np.average(np.stack(there.vector.to_list()), axis=0, weights=there.groups)
+        length = np.linalg.norm(rows, axis=1, keepdims=True)
+        rows = np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
+        yield str(name), part[["circuit", "group"]].reset_index(drop=True), rows
