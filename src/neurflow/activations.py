@@ -11,8 +11,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -29,8 +30,9 @@ from neurflow.errors import ImagesError, RequestError
 from neurflow.features import FeatureMaps
 from neurflow.images import Images, UnreadableImage
 from neurflow.memory import Batch
-from neurflow.model import Model
+from neurflow.model import Layer, Model
 from neurflow.progress import Progress
+from neurflow.sharing import Pool, Predictions
 from neurflow.workspace import Workspace
 
 BLOCK = 8192
@@ -43,19 +45,6 @@ class ConceptImages:
 
     chosen: tuple[int, ...]
     skipped: tuple[SkippedImage, ...]
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What a model calls each image of a collection: one look that serves any number of targets.
-
-    Attributes:
-        classes: position → class, of the images that can be read.
-        unread: position → why not, of the others.
-    """
-
-    classes: Mapping[int, int]
-    unread: Mapping[int, str]
 
 
 def predict(model: Model, images: Images, *, batch: Batch, progress: Progress) -> Predictions:
@@ -224,14 +213,15 @@ def collect(
     workspace: Workspace,
     *,
     features: FeatureMaps | None = None,
+    pool: Pool | None = None,
     precision: Literal["float32", "bfloat16"] = "float32",
     batch: Batch,
     progress: Progress,
 ) -> Activations:
     """The streaming pass over all crops; goes on behind what ``workspace`` already holds.
 
-    ``features`` are given what they keep of every crop, if they have room for all and the pass has the
-    precision that attribution needs.
+    ``features`` are given what they keep of every crop that is run, if they have room for all and the
+    pass has the precision that attribution needs. Images that ``pool`` holds are not run.
     """
     studied = [model.layer(name) for name in layers]
     files = {
@@ -241,37 +231,65 @@ def collect(
     done = int(workspace.read("collected", 0))
     progress.start("activations", len(crops.chosen))
     progress.advance(done)
-    half = precision == "bfloat16"
-    kept = features if features is not None and features.keeps_all and not half else None
-    forward = model.outputs([*map(model.node, layers), *(kept.keys if kept else ())])
+    kept = features if features and features.wanting and precision == "float32" else None
+    pooled = partial(_pooled, model, crops, studied, kept=kept, precision=precision, batch=batch)
     arrays = {name: np.load(file, mmap_mode="r+") for name, file in files.items()}
+    for image in range(done, len(crops.chosen)):
+        rows = crops.of_image(image)
+        shapes = {layer.name: (len(rows), layer.neurons) for layer in studied}
+        position = crops.chosen[image]
+        with pool.turn(position) if pool else contextlib.nullcontext():
+            phi = pool.read(position, shapes) if pool else None
+            if phi is None:
+                phi = pooled(image)
+                if pool:
+                    pool.keep(position, layers, phi)
+        for layer, values in zip(studied, phi, strict=True):
+            arrays[layer.name][rows] = values
+        workspace.write("collected", image + 1)
+        progress.advance()
+    for array in arrays.values():
+        array.flush()
+    return Activations(crops, files)
+
+
+def _pooled(
+    model: Model,
+    crops: CropSet,
+    layers: Sequence[Layer],
+    image: int,
+    *,
+    kept: FeatureMaps | None,
+    precision: Literal["float32", "bfloat16"],
+    batch: Batch,
+) -> list[np.ndarray]:
+    """``[crop, neuron]`` φ of some layers on the crops of one image of D."""
+    names = [layer.name for layer in layers]
+    forward = model.outputs([*map(model.node, names), *(kept.keys if kept else ())])
 
     def run(numbers: np.ndarray) -> tuple[Tensor, ...]:
         pixels = model.feed(crops.pixels(numbers))
+        half = precision == "bfloat16"
         with (
             torch.inference_mode(),
             torch.autocast(pixels.device.type, torch.bfloat16, enabled=half),
         ):
             return forward(pixels)
 
-    for image in range(done, len(crops.chosen)):
-        for part, outputs in batch.map(run, crops.of_image(image)):
-            for layer, output in zip(studied, outputs, strict=False):
-                phi = layer.pool(output).float().cpu().numpy()
-                if not np.isfinite(phi).all():
-                    raise RequestError(
-                        f"Layer {layer.name!r} gives values that are not finite on "
-                        f"{crops.name_of(image)}. "
-                        "Check the preprocessing (--mean, --std) and the precision of the model."
-                    )
-                arrays[layer.name][part] = phi
-            if kept:
-                kept.add(part, outputs[len(studied) :])
-        workspace.write("collected", image + 1)
-        progress.advance()
-    for array in arrays.values():
-        array.flush()
-    return Activations(crops, files)
+    found: list[list[np.ndarray]] = [[] for _ in layers]
+    for part, outputs in batch.map(run, crops.of_image(image)):
+        for rows, layer, output in zip(found, layers, outputs, strict=False):
+            phi = layer.pool(output).float().cpu().numpy()
+            if not np.isfinite(phi).all():
+                raise RequestError(
+                    f"Layer {layer.name!r} gives values that are not finite on "
+                    f"{crops.name_of(image)}. "
+                    "Check the preprocessing (--mean, --std) and the precision of the model."
+                )
+            rows.append(phi)
+        if kept:
+            kept.add(part, outputs[len(layers) :])
+    return [np.concatenate(rows) for rows in found]
 
 
 def top_crops(

@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from neurflow.activations import ConceptImages, Predictions, collect, concept_images
+from neurflow.activations import ConceptImages, collect, concept_images
 from neurflow.assembly import assemble, thumbnails
 from neurflow.circuit import Circuit, SkippedImage, Target
 from neurflow.concepts import find_concepts
@@ -32,6 +32,7 @@ from neurflow.memory import MEMORY, Budget
 from neurflow.model import Model
 from neurflow.progress import Progress, Silent
 from neurflow.selection import cores_of
+from neurflow.sharing import Shared
 from neurflow.storage import load_circuit, save_circuit
 from neurflow.surroundings import surroundings
 from neurflow.workspace import Workspace, open_workspace
@@ -52,7 +53,7 @@ def discover(
     out: str | Path | None = None,
     max_images: int | None = None,
     memory: str | int = MEMORY,
-    predictions: Predictions | None = None,
+    shared: Shared | None = None,
     progress: Progress | None = None,
 ) -> Circuit:
     """Find the circuit of a target.
@@ -67,14 +68,14 @@ def discover(
         out: folder for the result; work in progress is kept there and resumed from there.
         max_images: use at most so many images of the concept set.
         memory: what may be held at once above the loaded model: bytes, or text such as "512MB".
-        predictions: what the model calls these images, if that is known; many targets share it.
+        shared: what other targets of this model on these images leave and take.
         progress: told what is being done.
 
     Raises:
         RequestError: anything in the request that cannot be carried out; nothing was started.
         WorkError: the work failed; what was finished is kept in ``out``.
     """
-    config, progress = config or Config(), progress or Silent()
+    config, progress, shared = config or Config(), progress or Silent(), shared or Shared()
     budget = Budget(memory, progress)
     images = load_images(images, model)
     goal = model.target(target)
@@ -91,14 +92,17 @@ def discover(
 
         batch = budget.batch(model.image_bytes)
         choose = partial(concept_images, model, images, goal, config, max_images=max_images)
-        choose = partial(choose, predictions=predictions, batch=batch, progress=progress)
+        choose = partial(choose, predictions=shared.predictions, batch=batch, progress=progress)
         found = _images(choose, work, progress)
         crops = _crops(model, images, found, config)
-        features = FeatureMaps(
-            model, crops, segments, folder=work.folder, room=budget.features, batch=batch
+        room = partial(FeatureMaps, folder=work.folder, room=budget.features, batch=batch)
+        seen = model.info.digest, images.digest, config.granularities, config.precision
+        pool = shared.pool(*seen)
+        features = shared.features(
+            (*seen, found.chosen, names), lambda: room(model, crops, segments)
         )
         passing = partial(collect, precision=config.precision, batch=batch, progress=progress)
-        activations = passing(model, crops, names, work, features=features)
+        activations = passing(model, crops, names, work, features=features, pool=pool)
         concepts, cores, targets, minus = {}, {}, {goal.neuron}, goal.minus
         for place, segment in enumerate(segments):
             lower, upper = segment.lower.name, segment.upper.name

@@ -88,7 +88,7 @@ class FeatureMaps:
         batch: crops run through the network at once.
 
     Attributes:
-        keeps_all: there is room for all crops; the streaming pass should ``add`` them.
+        keeps_all: there is room for all crops.
     """
 
     def __init__(
@@ -136,6 +136,11 @@ class FeatureMaps:
         return self._bytes(self._wanted[segment])
 
     @property
+    def wanting(self) -> bool:
+        """Whether the streaming pass should ``add`` all crops: there is room, and none is here."""
+        return self.keeps_all and not self._used
+
+    @property
     def keys(self) -> tuple[Key, ...]:
         """What is kept of a crop now."""
         return tuple(self._kept)
@@ -176,9 +181,20 @@ class FeatureMaps:
             if len(missing) > self._slots - self._used:
                 self._slot[:], self._used = -1, 0
                 missing = block
-            for part, values in self._batch.map(partial(self._run, self.keys), missing):
-                self.add(part, values)
+            for together in self._together(missing):
+                for part, values in self._batch.map(partial(self._run, self.keys), together):
+                    self.add(part, values)
             yield block
+
+    def _together(self, missing: np.ndarray) -> Iterable[np.ndarray]:
+        """The crops to run: with room for all, whole images, batched as the streaming pass does it.
+
+        The last digits of a value depend on its batch; so a run that goes on after a kill, or takes
+        its activations from another one, has the same values as one that did the pass itself.
+        """
+        if not self.keeps_all:
+            return [missing]
+        return [self._crops.of_image(i) for i in np.unique(self._crops.image_of(missing)).tolist()]
 
     def _make_room(self, segment: int, needed: np.ndarray) -> None:
         """Keep this segment's values, and those of the ones below as long as there is room."""

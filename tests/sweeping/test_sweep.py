@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import neurflow
+from neurflow import activations
 from neurflow.atlas import Atlas
 from neurflow.cli import main
 from neurflow.errors import NeurFlowError, RequestError, WorkError
@@ -67,18 +68,82 @@ def test_circuits_are_those_of_single_runs_and_nothing_is_done_twice(
 
 def test_one_look_serves_all_classes(sweep, load, pictures, tmp_path, monkeypatch):
     config = CONFIG.model_copy(update={"concept_set": "predicted"})
+    looked, real = [], activations._predictions
+
+    def counted(model, pixels, batch):
+        looked.append(len(pixels))
+        return real(model, pixels, batch)
+
+    monkeypatch.setattr(activations, "_predictions", counted)
     found = sweep("all", config=config)
+    assert sum(looked) == len(list(pictures.iterdir())), "each picture once, for all classes"
     model = load()
-    images = neurflow.load_images(pictures, model)
-    monkeypatch.setattr("neurflow.activations._readable", None)
     seen = json.loads((tmp_path / "out" / "predictions.json").read_text())["classes"]
     assert {state.target for state in found} == {model.class_names[c] for c in seen.values()}
-    assert len(seen) == len(images)
-    monkeypatch.undo()
     for state in found:
         single = neurflow.discover(model, pictures, state.target, config=config)
         stored = neurflow.load_circuit(tmp_path / "out" / "circuits" / state.name)
         assert single.model_dump(exclude={"layers"}) == stored.model_dump(exclude={"layers"})
+
+
+@pytest.mark.parametrize("damage", ["", "[]", '{"classes": {"0": 1}, "unread": {}}'])
+def test_predictions_that_are_damaged_are_made_again(sweep, tmp_path, damage):
+    config = CONFIG.model_copy(update={"concept_set": "predicted"})
+    before = sweep("all", config=config)
+    file = tmp_path / "out" / "predictions.json"
+    whole = file.read_bytes()
+    file.write_text(damage)
+    assert sweep("all", config=config) == before
+    assert file.read_bytes() == whole
+
+
+class Forwards:
+    """Counts the crops that are pooled."""
+
+    def __init__(self, monkeypatch):
+        self.images, real = 0, activations._pooled
+
+        def counted(*given, **options):
+            self.images += 1
+            return real(*given, **options)
+
+        monkeypatch.setattr(activations, "_pooled", counted)
+
+
+def test_targets_of_the_same_pictures_pool_them_once(sweep, alone, pictures, tmp_path, monkeypatch):
+    forwards = Forwards(monkeypatch)
+    sweep([*ALL, "block3/1"])
+    assert forwards.images == len(list(pictures.iterdir()))
+    assert circuits(tmp_path / "out").items() >= alone.items()
+    assert not (tmp_path / "out" / "pool").exists(), "it goes when nobody needs it any more"
+
+
+def test_a_pool_that_is_damaged_is_filled_again(sweep, alone, pictures, tmp_path, monkeypatch):
+    sweep(["ant", "bee"], shard="1/2")
+    files = sorted((tmp_path / "out" / "pool").rglob("*.npy"))
+    assert files
+    for file in files[::2]:
+        file.write_bytes(file.read_bytes()[:-8])
+    forwards = Forwards(monkeypatch)
+    sweep(["ant", "bee"])
+    assert 0 < forwards.images <= len(list(pictures.iterdir()))
+    assert circuits(tmp_path / "out").items() <= alone.items()
+
+
+def test_a_bug_fails_one_target_and_is_told_with_its_place(sweep, tmp_path, monkeypatch):
+    from neurflow.sweeping import station
+
+    real = station.discover
+
+    def broken(model, images, target, *rest, **options):
+        return real(model, images, target, *rest, **options) if target.name != "bee" else {}["bug"]
+
+    monkeypatch.setattr(station, "discover", broken)
+    found = sweep(["ant", "bee", "fly"])
+    assert states(found) == {"ant": "done", "bee": "failed", "fly": "done"}
+    assert "KeyError: 'bug'" in found[1].problem
+    kept = json.loads((tmp_path / "out" / "failures" / f"{found[1].name}.json").read_text())
+    assert "Traceback" in kept["trace"] and "in broken" in kept["trace"]
 
 
 def test_a_failed_target_is_told_with_its_cause_and_the_others_go_on(sweep, tmp_path):
@@ -149,7 +214,7 @@ OPTIONS = {
 
 
 def test_a_full_disk_fails_a_target_and_loses_nothing(sweep, alone, tmp_path, monkeypatch):
-    real, left = os.replace, [25]
+    real, left = os.replace, [60]
 
     def filling(source, goal):
         left[0] -= 1
@@ -328,6 +393,8 @@ def test_the_command_ends_with_one_if_a_target_failed(reference, pictures, tmp_p
     labelled = [*command[:-1], "--concept-set=labelled"]
     labelled[4] = tmp_path / "labelled"
     code, told, err = run(*labelled, "--targets", "ant")
-    assert code == 1 and "1 of 1 targets failed" in err and "1 failed" in told
+    assert code == 1 and "1 of 1 targets are not done (1 failed)" in err and "1 failed" in told
+    code, told, err = run("sweep", "--merge", tmp_path / "labelled", "--out", tmp_path / "merged")
+    assert code == 1 and "No image is labelled" in err and "1 failed" in told
     assert run("sweep", reference, pictures)[0] == 2
     assert run("sweep", "--status", tmp_path / "nothing")[0] == 1

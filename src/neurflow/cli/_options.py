@@ -7,10 +7,11 @@ once, in ``neurflow.config``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -18,6 +19,9 @@ from pydantic.fields import FieldInfo
 
 from neurflow.config import Config
 from neurflow.errors import RequestError
+
+if TYPE_CHECKING:
+    from neurflow.model import Model
 
 Json = Annotated[
     bool, typer.Option("--json", help="Print the result as JSON; all else goes to stderr.")
@@ -79,6 +83,94 @@ Device = Annotated[
 ]
 
 
+_STUDY: dict[str, tuple[Any, Any]] = {
+    "layers": (
+        Annotated[
+            str | None,
+            typer.Option(
+                metavar="A,B,…",
+                help="Layers to study, input side first.",
+                show_default="those that neurflow layers proposes",
+            ),
+        ],
+        None,
+    ),
+    "max_images": (
+        Annotated[
+            int | None, typer.Option(min=1, help="Study at most so many images of a target.")
+        ],
+        None,
+    ),
+    "memory": (
+        Annotated[
+            str,
+            typer.Option(
+                metavar="SIZE",
+                help="What may be held at once above the model; batches follow from it. Workers of "
+                "one machine share it.",
+            ),
+        ],
+        "2GB",
+    ),
+    "weights": (Weights, "DEFAULT"),
+    "mean": (Mean, None),
+    "std": (Std, None),
+    "resize": (Resize, None),
+    "input_size": (InputSize, None),
+    "class_names": (ClassNames, None),
+    "device": (Device, "cpu"),
+}
+"""what finding circuits takes beside the hyperparameters: option → type, default"""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a command was told of model and method.
+
+    Attributes:
+        load: loads the model; can be pickled.
+        options: as ``discover`` and ``sweep`` take them.
+    """
+
+    load: Callable[[], Model]
+    options: dict[str, Any]
+
+
+def with_study_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command what finding circuits takes, in place of its ``**values``: ``study_from``."""
+    more = [_parameter(name, kind, default) for name, (kind, default) in _STUDY.items()]
+    return _with_options(Config.model_fields, "Method", command, more)
+
+
+def study_from(model: str, values: dict[str, Any]) -> Study:
+    """The study that the values of ``with_study_options`` describe.
+
+    Raises:
+        RequestError: a value out of range.
+    """
+    from neurflow.model import load_model
+
+    own = {name: values.pop(name) for name in _STUDY}
+    load = partial(
+        load_model,
+        model,
+        own["weights"],
+        mean=numbers(own["mean"], "--mean"),
+        std=numbers(own["std"], "--std"),
+        resize=own["resize"],
+        input_size=own["input_size"],
+        class_names=own["class_names"],
+        device=own["device"],
+    )
+    options = {
+        "layers": names(own["layers"]),
+        "max_images": own["max_images"],
+        "memory": own["memory"],
+        "config": config_from(values),
+    }
+    return Study(load, options)
+
+
 def numbers(text: str | None, option: str) -> float | tuple[float, ...] | None:
     """``"0.5"`` → 0.5; ``"0.4,0.5,0.6"`` → (0.4, 0.5, 0.6). ``RequestError`` for other text."""
     if text is None:
@@ -98,11 +190,6 @@ def names(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
-def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for each field of ``Config``, in place of its ``**values``."""
-    return with_options_of(Config, "Method")(command)
-
-
 def with_options_of(
     form: type[BaseModel], panel: str
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -111,24 +198,25 @@ def with_options_of(
 
 
 def _with_options(
-    fields: Mapping[str, FieldInfo], panel: str, command: Callable[..., None]
+    fields: Mapping[str, FieldInfo],
+    panel: str,
+    command: Callable[..., None],
+    more: Sequence[inspect.Parameter] = (),
 ) -> Callable[..., None]:
     signature = inspect.signature(command, eval_str=True)
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     options = [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=_option(name, field, panel),
-        )
-        for name, field in fields.items()
+        _parameter(name, _option(name, field, panel), None) for name, field in fields.items()
     ]
-    parameters = [*own, *options]
+    parameters = [*own, *more, *options]
     # typer reads both: the signature for order and defaults, the annotations for types.
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
+
+
+def _parameter(name: str, kind: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
 
 
 def config_from(values: dict[str, Any]) -> Config:

@@ -10,26 +10,11 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from neurflow.cli._options import (
-    ClassNames,
-    Debug,
-    Device,
-    InputSize,
-    Json,
-    Mean,
-    ModelReference,
-    Resize,
-    Std,
-    Weights,
-    config_from,
-    names,
-    numbers,
-    with_config_options,
-)
+from neurflow.cli._options import Debug, Json, ModelReference, study_from, with_study_options
 from neurflow.cli._terminal import terminal
 
 
-@with_config_options
+@with_study_options
 def discover(
     model: ModelReference,
     images: Annotated[
@@ -41,72 +26,30 @@ def discover(
             help="A class by name or number, LAYER/NEURON, or CLASS-CLASS: why this and not that."
         ),
     ],
-    layers: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B,…",
-            help="Layers to study, input side first.",
-            show_default="those that neurflow layers proposes",
-        ),
-    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER", help="Where the result goes.", show_default="runs/MODEL-TARGET"
         ),
     ] = None,
-    max_images: Annotated[
-        int | None, typer.Option(min=1, help="Study at most so many images.", show_default=False)
-    ] = None,
-    memory: Annotated[
-        str,
-        typer.Option(
-            metavar="SIZE", help="What may be held at once above the model; batches follow from it."
-        ),
-    ] = "2GB",
-    weights: Weights = "DEFAULT",
-    mean: Mean = None,
-    std: Std = None,
-    resize: Resize = None,
-    input_size: InputSize = None,
-    class_names: ClassNames = None,
-    device: Device = "cpu",
     as_json: Json = False,
     debug: Debug = False,
-    **config: Any,
+    **study: Any,
 ) -> None:
     """Find the circuit of a target in a folder of pictures.
 
     Stopped half-way, the same command goes on where it was.
     """
     with terminal(as_json, debug, resumable=True) as ui:
-        hyperparameters = config_from(config)
-        normalisation = numbers(mean, "--mean"), numbers(std, "--std")
-        folder = out or default_folder(model, target)
+        asked, folder = study_from(model, study), out or default_folder(model, target)
 
         import neurflow
         from neurflow.cli._summary import circuit_data, heading
 
-        loaded = neurflow.load_model(
-            model,
-            weights,
-            mean=normalisation[0],
-            std=normalisation[1],
-            resize=resize,
-            input_size=input_size,
-            class_names=class_names,
-            device=device,
-        )
+        loaded = asked.load()
+        pictures = neurflow.load_images(images, loaded)
         circuit = neurflow.discover(
-            loaded,
-            neurflow.load_images(images, loaded),
-            target=target,
-            layers=names(layers),
-            config=hyperparameters,
-            out=folder,
-            max_images=max_images,
-            memory=memory,
-            progress=ui.progress,
+            loaded, pictures, target, out=folder, progress=ui.progress, **asked.options
         )
         for note in circuit.notes:
             ui.note(note)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,21 +13,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from neurflow.cli._options import (
-    ClassNames,
-    Debug,
-    Device,
-    InputSize,
-    Json,
-    Mean,
-    Resize,
-    Std,
-    Weights,
-    config_from,
-    names,
-    numbers,
-    with_config_options,
-)
+from neurflow.cli._options import Debug, Json, study_from, with_study_options
 from neurflow.cli._terminal import plain, terminal
 from neurflow.errors import RequestError, WorkError
 
@@ -47,7 +32,7 @@ LISTED = 30
 """targets that a summary names"""
 
 
-@with_config_options
+@with_study_options
 def sweep(
     model: Annotated[
         str | None,
@@ -77,6 +62,9 @@ def sweep(
         str | None,
         typer.Option(metavar="ADDRESS", help="Of the Ray cluster: auto, or ray://HOST:10001."),
     ] = None,
+    cpus: Annotated[
+        float, typer.Option(min=0, help="Processors of a worker on Ray, as many threads.")
+    ] = 1.0,
     gpus: Annotated[
         float, typer.Option(min=0, help="GPUs of a worker on Ray; fractions share one.")
     ] = 0.0,
@@ -93,83 +81,58 @@ def sweep(
         list[Path] | None,
         typer.Option(metavar="DIR", help="Copy what is finished in DIR into --out; repeatable."),
     ] = None,
-    layers: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B,…",
-            help="Layers to study, input side first.",
-            show_default="those that neurflow layers proposes",
-        ),
-    ] = None,
-    max_images: Annotated[
-        int | None, typer.Option(min=1, help="Study at most so many images of each target.")
-    ] = None,
-    memory: Annotated[
-        str,
-        typer.Option(metavar="SIZE", help="What all workers together may hold above the models."),
-    ] = "2GB",
-    weights: Weights = "DEFAULT",
-    mean: Mean = None,
-    std: Std = None,
-    resize: Resize = None,
-    input_size: InputSize = None,
-    class_names: ClassNames = None,
-    device: Device = "cpu",
     as_json: Json = False,
     debug: Debug = False,
-    **config: Any,
+    **study: Any,
 ) -> None:
     """Find the circuit of each of many targets; what is finished is never done again.
 
-    Stopped or killed, the same command goes on where it was. Ends with 1 if a target failed.
+    Stopped or killed, the same command goes on where it was. Ends with 1 unless all targets are done.
     """
     with terminal(as_json, debug, resumable=True) as ui:
-        from neurflow import load_model
-        from neurflow import sweeping as package
+        from neurflow import sweeping
 
         if status is not None:
-            _show(ui, status, package.status(status))
+            _show(ui, status, sweeping.status(status))
             return
         if out is None:
             raise RequestError("Give a folder for the sweep: --out DIR.")
         if merge:
-            _show(ui, out, package.merge(out, merge))
-            return
-        if model is None or images is None:
+            states = sweeping.merge(out, merge)
+        elif model is None or images is None:
             raise RequestError("Give a model and a folder of pictures: neurflow sweep MODEL IMAGES")
-        hyperparameters = config_from(config)
-        load = partial(
-            load_model,
-            model,
-            weights,
-            mean=numbers(mean, "--mean"),
-            std=numbers(std, "--std"),
-            resize=resize,
-            input_size=input_size,
-            class_names=class_names,
-            device=device,
-        )
-        states = package.sweep(
-            load,
-            images.absolute(),
-            targets_of(targets),
-            out,
-            layers=names(layers),
-            config=hyperparameters,
-            max_images=max_images,
-            memory=memory,
-            workers=workers,
-            shard=shard,
-            engine=package.OnRay(workers, address, gpus=gpus) if engine is Engine.ray else None,
-            progress=ui.progress,
-        )
-        _show(ui, out, states)
-        failed = [state for state in states if state.state == "failed"]
-        if failed:
-            raise WorkError(
-                f"{len(failed)} of {len(states)} targets failed; the first, {failed[0].target}: "
-                f"{failed[0].problem}"
+        else:
+            asked = study_from(model, study)
+            states = sweeping.sweep(
+                asked.load,
+                images.absolute(),
+                targets_of(targets),
+                out,
+                workers=workers,
+                shard=shard,
+                engine=sweeping.OnRay(workers, address, cpus, gpus) if engine == "ray" else None,
+                progress=ui.progress,
+                **asked.options,
             )
+        _show(ui, out, states)
+        _insist(states)
+
+
+def _insist(states: Sequence[TargetState]) -> None:
+    """Raises ``WorkError`` unless all targets are done."""
+    open_states = [state for state in states if state.state != "done"]
+    if open_states:
+        first = max(open_states, key=lambda state: state.state == "failed")
+        raise WorkError(
+            f"{len(open_states)} of {len(states)} targets are not done ({_counts(open_states)}). "
+            f"The first, {first.target}: {first.problem or first.state}"
+        )
+
+
+def _counts(states: Sequence[TargetState]) -> str:
+    counts: Counter[str] = Counter(state.state for state in states)
+    order = ("done", "running", "failed", "waiting")
+    return ", ".join(f"{counts[name]} {name}" for name in order if counts[name])
 
 
 def targets_of(text: str) -> list[str] | Literal["all"]:
@@ -193,7 +156,6 @@ def _show(ui: Any, out: Path, states: Sequence[TargetState]) -> None:
 
 
 def _text(out: Path, states: Sequence[TargetState]) -> Iterator[RenderableType]:
-    counts: Counter[str] = Counter(state.state for state in states)
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for column in range(3):
         table.add_column("", overflow="fold", ratio=1 if column == 2 else None)
@@ -205,6 +167,4 @@ def _text(out: Path, states: Sequence[TargetState]) -> Iterator[RenderableType]:
     yield table
     if len(states) > len(telling):
         yield Text(f"… and {len(states) - len(telling)} more, done")
-    order = ("done", "running", "failed", "waiting")
-    told = ", ".join(f"{counts[name]} {name}" for name in order if counts[name])
-    yield Text(f"{len(states)} targets: {told or 'none'}")
+    yield Text(f"{len(states)} targets: {_counts(states) or 'none'}")

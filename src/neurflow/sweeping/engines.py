@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
-from neurflow.errors import NeurFlowError, WorkError
+from neurflow.errors import NeurFlowError, RequestError, WorkError
 from neurflow.sweeping.plan import Job, Setup
 from neurflow.sweeping.station import Outcome, Station
 
@@ -31,6 +31,14 @@ GRACE = 5.0
 
 class Engine(Protocol):
     """Runs jobs."""
+
+    def share(self, memory: int) -> tuple[int, int | None]:
+        """Bytes and threads of one worker; no number of threads leaves them as they are.
+
+        Raises:
+            RequestError: there would be no worker.
+        """
+        ...
 
     def run(self, setup: Setup, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """The outcome of each job, as it ends.
@@ -45,6 +53,10 @@ class Engine(Protocol):
 
 class Here:
     """In this process; the model may be one that no other process can load."""
+
+    def share(self, memory: int) -> tuple[int, int | None]:
+        """All."""
+        return memory, None
 
     def run(self, setup: Setup, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """One after another."""
@@ -72,6 +84,12 @@ class Workers:
 
     count: int
     _lost: dict[str, int] = field(default_factory=dict)
+
+    def share(self, memory: int) -> tuple[int, int | None]:
+        """The machine's, divided."""
+        if self.count < 1:
+            raise RequestError(f"{self.count} workers do no work. Give at least 1.")
+        return memory // self.count, max(1, (os.cpu_count() or 1) // self.count)
 
     def run(self, setup: Setup, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """Jobs go to whoever is free."""

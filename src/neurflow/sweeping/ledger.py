@@ -53,12 +53,12 @@ def failure_file(out: Path, job: Job) -> Path:
     return out / "failures" / f"{job.name}.json"
 
 
-def keep_failure(out: Path, job: Job, problem: str) -> None:
-    """Keep why a job failed."""
+def keep_failure(out: Path, job: Job, problem: str, trace: str = "") -> None:
+    """Keep why a job failed, and where in the code if that is known."""
     file = failure_file(out, job)
     with guard_disk(file):
         file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, json.dumps({"problem": problem}).encode())
+    write_atomically(file, json.dumps({"problem": problem, "trace": trace}, indent=1).encode())
 
 
 def status(out: str | Path) -> list[TargetState]:

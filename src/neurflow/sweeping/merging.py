@@ -6,9 +6,17 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from neurflow.atlas.tables import keep_tables, tables_there
+from neurflow.atlas.tables import renew
 from neurflow.storage import load_circuit
-from neurflow.sweeping.ledger import TargetState, circuit_folder, is_done, status
+from neurflow.sweeping.ledger import (
+    TargetState,
+    circuit_folder,
+    failure_file,
+    is_done,
+    keep_failure,
+    state_of,
+    status,
+)
 from neurflow.sweeping.plan import agree, read_plan
 from neurflow.workspace import guard_disk
 
@@ -26,16 +34,24 @@ def merge(out: str | Path, folders: Sequence[str | Path]) -> list[TargetState]:
         agree(out, plan)
     for folder, plan in plans.items():
         for job in plan.jobs:
-            if is_done(folder, job) and not is_done(out, job):
-                source, place = circuit_folder(folder, job), circuit_folder(out, job)
-                load_circuit(source)  # nothing damaged is taken over
-                half = place.with_name(f".{job.name}.partial")
-                with guard_disk(place):
-                    shutil.rmtree(half, ignore_errors=True)
-                    shutil.copytree(source, half)
-                    shutil.rmtree(place, ignore_errors=True)
-                    half.rename(place)
-    for job in read_plan(out).jobs:
-        if is_done(out, job) and not tables_there(out / "atlas", job.name):
-            keep_tables(out / "atlas", job.name, load_circuit(circuit_folder(out, job)))
-    return status(out)
+            if is_done(out, job):
+                continue
+            if is_done(folder, job):
+                _take_over(circuit_folder(folder, job), circuit_folder(out, job))
+            elif failure_file(folder, job).exists():
+                keep_failure(out, job, state_of(folder, job).problem)
+    found = status(out)
+    if any(state.state == "done" for state in found):
+        renew(out)
+    return found
+
+
+def _take_over(source: Path, place: Path) -> None:
+    """Copy a circuit's folder; it is there whole or not at all, and nothing damaged is copied."""
+    load_circuit(source)
+    half = place.with_name(f".{place.name}.partial")
+    with guard_disk(place):
+        shutil.rmtree(half, ignore_errors=True)
+        shutil.copytree(source, half)
+        shutil.rmtree(place, ignore_errors=True)
+        half.rename(place)

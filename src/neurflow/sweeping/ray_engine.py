@@ -34,6 +34,12 @@ class OnRay:
     cpus: float = 1.0
     gpus: float = 0.0
 
+    def share(self, memory: int) -> tuple[int, int | None]:
+        """All memory, as nobody knows which workers share a machine; the processors set aside."""
+        if self.workers < 1:
+            raise RequestError(f"{self.workers} workers do no work. Give at least 1.")
+        return memory, max(1, int(self.cpus))
+
     def run(self, setup: Setup, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """Jobs go to whichever actor is free; one that died is followed by another."""
         ray = _ray()

@@ -1,21 +1,23 @@
 """What a worker is: a model and pictures, loaded once, and one job after another.
 
 A job is idempotent. It holds its lock while it works, so that no other process does the same; it goes
-on where a killed one was; its circuit is there whole or not at all. What a user can cure fails the job
-and lets the worker go on; anything else is a bug and told as one.
+on where a killed one was; its circuit is there whole or not at all. Whatever goes wrong with a job
+fails that job, and the worker goes on; a bug is told as one.
 """
 
 from __future__ import annotations
 
 import json
 import time
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
 from filelock import FileLock, Timeout
 
-from neurflow.activations import Predictions, predict
+from neurflow.activations import predict
 from neurflow.atlas.tables import keep_tables, tables_there
 from neurflow.discovery import discover
 from neurflow.errors import NeurFlowError, WorkError
@@ -23,12 +25,14 @@ from neurflow.images import Images, load_images
 from neurflow.memory import Budget
 from neurflow.model import Model
 from neurflow.progress import Progress, Silent
+from neurflow.sharing import Predictions, Shared
 from neurflow.storage import load_circuit
 from neurflow.sweeping.ledger import circuit_folder, failure_file, is_done, lock_of
-from neurflow.sweeping.plan import LOCK, Job, Setup, read_plan
+from neurflow.sweeping.plan import LOCK, Job, Plan, Setup, read_plan
 from neurflow.workspace import guard_disk, write_atomically
 
 PREDICTIONS = "predictions.json"
+POOL = "pool"
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,14 @@ class Outcome:
         state: *elsewhere*: another process works on it.
         seconds: that it took.
         problem: why it failed.
+        trace: where in the code, if that was a bug.
     """
 
     job: Job
     state: Literal["done", "failed", "elsewhere"]
     seconds: float = 0.0
     problem: str = ""
+    trace: str = ""
 
 
 class Station:
@@ -68,7 +74,10 @@ class Station:
                     "files changed meanwhile? Give another --out, or bring the former ones back."
                 )
         needed = self.plan.config.concept_set == "predicted"
-        self.predictions = shared_predictions(setup, self.model, self.images) if needed else None
+        self.shared = Shared(
+            shared_predictions(setup, self.model, self.images) if needed else None,
+            setup.out / POOL if study_same_pictures(self.plan, self.model) else None,
+        )
 
     def ready(self) -> None:
         """Tells that it is set up."""
@@ -87,6 +96,13 @@ class Station:
         except (NeurFlowError, MemoryError) as error:
             problem = str(error) or "There is not enough memory. Give a smaller --memory."
             return Outcome(job, "failed", time.monotonic() - begun, problem)
+        except torch.AcceleratorError:
+            raise  # nothing works any more in this process
+        except Exception as error:
+            problem = (
+                f"{type(error).__name__}: {error}. This is a bug of neurflow: please report it."
+            )
+            return Outcome(job, "failed", time.monotonic() - begun, problem, traceback.format_exc())
         return Outcome(job, "done", time.monotonic() - begun)
 
     def _find(self, job: Job, progress: Progress) -> None:
@@ -106,7 +122,7 @@ class Station:
                 out=folder,
                 max_images=plan.max_images,
                 memory=self.setup.memory,
-                predictions=self.predictions,
+                shared=self.shared,
                 progress=progress,
             )
         keep_tables(out / "atlas", job.name, circuit)
@@ -118,13 +134,30 @@ def shared_predictions(
     """What the model calls the images: looked once, whoever comes first; kept in the folder."""
     progress, file = progress or Silent(), setup.out / PREDICTIONS
     with FileLock(setup.out / LOCK):
-        if file.exists():
-            kept = json.loads(file.read_text(encoding="utf-8"))
-            classes, unread = (
-                {int(i): value for i, value in kept[name].items()} for name in ("classes", "unread")
-            )
-            return Predictions(classes, unread)
-        batch = Budget(setup.memory, progress).batch(model.image_bytes)
-        found = predict(model, images, batch=batch, progress=progress)
-        write_atomically(file, json.dumps(vars(found)).encode())
+        found = _read_predictions(file, len(images))
+        if found is None:
+            batch = Budget(setup.memory, progress).batch(model.image_bytes)
+            found = predict(model, images, batch=batch, progress=progress)
+            write_atomically(file, json.dumps(vars(found)).encode())
     return found
+
+
+def _read_predictions(file: Path, images: int) -> Predictions | None:
+    """What was found before; None if that is not there, or damaged."""
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        classes = {int(i): int(c) for i, c in kept["classes"].items()}
+        unread = {int(i): str(why) for i, why in kept["unread"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return Predictions(classes, unread) if {*classes, *unread} == set(range(images)) else None
+
+
+def study_same_pictures(plan: Plan, model: Model) -> bool:
+    """Whether jobs of a plan may study the same pictures, so that what is pooled is worth keeping."""
+    if len(plan.jobs) < 2:
+        return False
+    return plan.config.concept_set == "all" or any(
+        job.target.layer != model.network.output_name or job.target.minus is not None
+        for job in plan.jobs
+    )

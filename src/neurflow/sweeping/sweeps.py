@@ -9,14 +9,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pickle
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from neurflow.atlas.tables import tables_there
+from neurflow.atlas.tables import renew, require_pyarrow, tables_there
 from neurflow.circuit import Target
 from neurflow.config import Config
 from neurflow.discovery import study_layers
@@ -26,9 +26,9 @@ from neurflow.memory import MEMORY, memory_bytes
 from neurflow.model import Model
 from neurflow.progress import Progress, Silent
 from neurflow.sweeping.engines import Engine, Here, Workers
-from neurflow.sweeping.ledger import TargetState, is_done, keep_failure, state_of
+from neurflow.sweeping.ledger import TargetState, is_done, keep_failure, state_of, status
 from neurflow.sweeping.plan import Job, Plan, Setup, agree, job_of, shard_of
-from neurflow.sweeping.station import Outcome, shared_predictions
+from neurflow.sweeping.station import POOL, Outcome, shared_predictions
 
 LOOK_AGAIN = 1.0
 """seconds between looks at a job that runs elsewhere"""
@@ -61,7 +61,8 @@ def sweep(
         layers: as for ``discover``, as are the next two; the same for all targets.
         config: hyperparameters.
         max_images: use at most so many images of each concept set.
-        memory: what may be held at once above the models, by all workers together.
+        memory: what may be held at once above the models, by the workers of this machine together; on
+            Ray, by each worker.
         workers: processes on this machine; 1 works in this one.
         shard: "i/n": only every n-th target from the i-th on; other shards run elsewhere.
         engine: where to run instead.
@@ -75,8 +76,10 @@ def sweep(
             another sweep.
         WorkError: no worker can be set up. What goes wrong with a target fails that target only.
     """
+    require_pyarrow()
     config, progress, out = config or Config(), progress or Silent(), Path(out)
     engine = engine or (Here() if workers == 1 else Workers(workers))
+    share, threads = engine.share(memory_bytes(memory))
     loader = _loader(load_model, engine)
     model = loader()
     pictures = load_images(images, model)
@@ -89,8 +92,7 @@ def sweep(
         max_images=max_images,
         jobs=(),
     )
-    share = memory_bytes(memory) // max(workers, 1)
-    setup = Setup(out.absolute(), loader, images, share, _threads(workers))
+    setup = Setup(out.absolute(), loader, images, share, threads)
     agree(out, plan)
     wanted: Sequence[Any] = targets
     if targets == "all" or config.concept_set == "predicted":
@@ -105,13 +107,17 @@ def sweep(
     if isinstance(engine, Here):
         setup = Setup(setup.out, lambda: model, pictures, share)
     _work(engine, setup, mine, progress)
+    if not {state.state for state in status(out)} & {"waiting", "running"}:
+        shutil.rmtree(out / POOL, ignore_errors=True)
     return [state_of(out, job) for job in mine]
 
 
 def _work(engine: Engine, setup: Setup, jobs: Sequence[Job], progress: Progress) -> None:
     """Run jobs until none is left that could end differently."""
-    progress.start("targets", len(jobs))
     atlas = setup.out / "atlas"
+    if any(is_done(setup.out, job) for job in jobs):
+        renew(setup.out, progress=progress)
+    progress.start("targets", len(jobs))
     open_jobs = [
         job for job in jobs if not (is_done(setup.out, job) and tables_there(atlas, job.name))
     ]
@@ -124,7 +130,7 @@ def _work(engine: Engine, setup: Setup, jobs: Sequence[Job], progress: Progress)
                 continue
             if outcome.state == "failed":
                 with contextlib.suppress(WorkError):  # the disk is full: then the note alone tells
-                    keep_failure(setup.out, outcome.job, outcome.problem)
+                    keep_failure(setup.out, outcome.job, outcome.problem, outcome.trace)
             progress.advance()
             progress.note(_words(outcome))
         open_jobs = elsewhere
@@ -162,10 +168,3 @@ def _loader(load_model: Callable[[], Model] | Model, engine: Engine) -> Callable
                 "Use a function of a module, or workers=1."
             ) from None
     return load_model
-
-
-def _threads(workers: int) -> int | None:
-    """Threads of one worker: the machine's share."""
-    if workers < 1:
-        raise RequestError(f"{workers} workers do no work. Give at least 1.")
-    return max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
