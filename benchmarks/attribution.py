@@ -108,12 +108,12 @@ class Exemplars:
     meaning: np.ndarray
 
 
-def load(network: str, real: Path | None) -> Model:
+def load(network: str, real: Path | None, device: str = "cpu") -> Model:
     """With real weights where there are some, else random ones."""
     torch.manual_seed(0)
     name, options = WEIGHTS.get(network, ("", {}))
     weights = real / "weights" / name if real and name else "random"
-    return load_model(f"torchvision:{network}", weights, **(options if real else {}))
+    return load_model(f"torchvision:{network}", weights, device=device, **(options if real else {}))
 
 
 def pixels(model: Model, count: int, real: Path | None) -> Tensor:

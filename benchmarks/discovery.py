@@ -2,7 +2,7 @@
 
 The floor is a forward pass: cutting the crops out and running the plain module on them, in batches.
 It is measured in the same process. Seconds are the processor's, of one thread unless ``--threads`` says
-otherwise: other work on the machine is not counted.
+otherwise: other work on the machine is not counted. With ``--device cuda`` they are the clock's.
 
     python -m benchmarks.discovery --real FOLDER [--network resnet50] [--images 10] [--write]
 """
@@ -34,17 +34,25 @@ LAYERS = {
 BATCH = 64
 
 
-class Stages:
-    """Processor seconds of each stage."""
+def clock(device: str) -> float:
+    """Seconds of the work alone: the processor's, or until a GPU has done all it was given."""
+    if device == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
 
-    def __init__(self) -> None:
+
+class Stages:
+    """Seconds of each stage."""
+
+    def __init__(self, device: str) -> None:
         self.seconds: dict[str, float] = {}
-        self._now, self._since = "start", time.process_time()
+        self._device, self._now, self._since = device, "start", clock(device)
 
     def start(self, stage: str, total: int) -> None:
         """The stage before is over, the next begins."""
         print(f"{time.strftime('%H:%M')}  {stage}, {total}", flush=True)
-        now = time.process_time()
+        now = clock(self._device)
         self.seconds[self._now] = self.seconds.get(self._now, 0) + now - self._since
         self._now, self._since = stage.split(",")[0], now
 
@@ -56,16 +64,16 @@ class Stages:
         print(text)
 
 
-def forward(model: Model, images: Images, circuit: Circuit) -> float:
-    """Processor seconds of one plain forward pass over the circuit's crops."""
+def forward(model: Model, images: Images, circuit: Circuit, device: str) -> float:
+    """Seconds of one plain forward pass over the circuit's crops."""
     wanted = [image.name for image in circuit.images]
     chosen = [i for i, ref in enumerate(images.refs) if ref.name in wanted]
     crops = CropSet(images, chosen, model.input_size[1:], circuit.config.granularities)
-    start = time.process_time()
+    start = clock(device)
     for image in range(len(chosen)):
         with torch.inference_mode():
             model.module(model.feed(crops.pixels(crops.of_image(image))))
-    return time.process_time() - start
+    return clock(device) - start
 
 
 def main() -> None:
@@ -75,16 +83,17 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="at most so many; default all correct ones")
     parser.add_argument("--steps", default="auto")
     parser.add_argument("--memory", default="2GB")
+    parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     if options.real is None:
         parser.error("--real FOLDER is needed: the ratio depends on trained weights and pictures")
     torch.set_num_threads(options.threads)
-    model = load(options.network, options.real)
+    model = load(options.network, options.real, options.device)
     folder = options.real / "images" / "imagenet20" / "n02099601_golden_retriever"
     images = load_images(folder, model)
     steps = options.steps if options.steps == "auto" else int(options.steps)
-    stages = Stages()
-    start = time.process_time()
+    stages = Stages(options.device)
+    start = clock(options.device)
     circuit = discover(
         model,
         images,
@@ -95,18 +104,19 @@ def main() -> None:
         memory=options.memory,
         progress=stages,
     )
-    seconds = time.process_time() - start
+    seconds = clock(options.device) - start
     stages.start("", 0)
-    floor = median(forward(model, images, circuit) for _ in range(3))
+    floor = median(forward(model, images, circuit, options.device) for _ in range(3))
     targets = sum(len(layer.neurons) for layer in circuit.layers[1:])
     errors = [n.completeness_error or 0 for layer in circuit.layers for n in layer.neurons.values()]
     rows = [[name, f"{s:.1f}", f"{s / floor:.2f}×"] for name, s in stages.seconds.items()]
     rows.append(["**whole discovery**", f"{seconds:.1f}", f"**{seconds / floor:.2f}×**"])
+    kind = "Processor seconds" if options.device == "cpu" else "Seconds"
     text = (
-        f"{machine()} {options.network}, golden retriever, {len(circuit.images)} images, "
+        f"{machine(options.device)} {options.network}, golden retriever, {len(circuit.images)} images, "
         f"{circuit.crop_count} crops, {targets} targets, steps {steps}, memory {options.memory}; "
         f"worst completeness error {max(errors):.2%}. One forward pass over the crops: {floor:.1f} s "
-        f"(median of 3). Processor seconds.\n\n{table(['stage', 's', 'forward passes'], rows)}"
+        f"(median of 3). {kind}.\n\n{table(['stage', 's', 'forward passes'], rows)}"
     )
     publish(f"discovery {options.network}", text, write=options.write)
 
