@@ -124,18 +124,18 @@ def _by_neurons(atlas: Atlas, circuits: list[str] | None, layer: str | None) -> 
 
 def _by_crops(atlas: Atlas, circuits: list[str] | None, layer: str | None) -> _Described:
     """Groups as their vectors, centred and of length 1."""
-    centres = atlas.query(
+    told = {"circuits": circuits, "layer": layer}
+    means = atlas.vectors(
         "SELECT g.layer, groups, vector FROM layers g WHERE $layer IS NULL OR g.layer = $layer",
         {"layer": layer},
     )
-    found = atlas.query(
-        f'SELECT circuit, g.layer, "group", vector FROM group_vectors g {_INNER} ORDER BY ALL',
-        {"circuits": circuits, "layer": layer},
-    )
-    for name, part in found.groupby("layer"):
-        there = centres[centres.layer == name]
-        rows = np.stack(part.vector.to_list())
-        rows -= np.average(np.stack(there.vector.to_list()), axis=0, weights=there.groups)
+    centres = {name: np.average(rows, axis=0, weights=of.groups) for name, of, rows in means}
+    for name, groups, rows in atlas.vectors(
+        f"""SELECT circuit, g.layer, "group", vector FROM group_vectors g {_INNER}
+            ORDER BY circuit, g."group" """,
+        told,
+    ):
+        rows = rows - centres[name].astype(np.float32)
         length = np.linalg.norm(rows, axis=1, keepdims=True)
         rows = np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
-        yield str(name), part[["circuit", "group"]].reset_index(drop=True), rows
+        yield name, groups, rows

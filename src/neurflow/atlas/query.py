@@ -8,9 +8,11 @@ SELECT is refused, so nothing is written.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from neurflow.atlas.schema import TABLES, VERSION
@@ -58,15 +60,41 @@ class Atlas:
         Raises:
             RequestError: the query is wrong, or wants what lies outside of the atlas.
         """
+        return self._run(sql, parameters, "df")
+
+    def _run(self, sql: str, parameters: Any, form: Literal["df", "to_arrow_table"]) -> Any:
         import duckdb
 
         try:
             statements = self._connection.extract_statements(sql)
             if [each.type for each in statements] != [duckdb.StatementType.SELECT]:
                 raise RequestError("The atlas answers one SELECT at a time, and changes nothing.")
-            return self._connection.execute(sql, parameters).df()
+            return getattr(self._connection.sql(sql, params=parameters), form)()
         except duckdb.Error as error:
             raise RequestError(f"The query cannot be answered: {error}") from None
+
+    def vectors(
+        self, sql: str, parameters: Any = None
+    ) -> Iterator[tuple[str, pd.DataFrame, np.ndarray]]:
+        """Rows that have a ``layer`` and a ``vector``, layer by layer.
+
+        Yields:
+            Layer, its rows' other columns, and ``[row, feature]``.
+
+        Raises:
+            RequestError: as for ``query``, or a layer has vectors of several lengths.
+        """
+        found = self._run(sql, parameters, "to_arrow_table")
+        rows = found.drop_columns(["vector"]).to_pandas()
+        for layer, numbers in rows.groupby("layer").indices.items():
+            part = found.column("vector").take(numbers).combine_chunks()
+            if len(part.value_lengths().unique()) > 1:
+                raise RequestError(
+                    f"Layer {layer!r} has vectors of several lengths: it does not stand on the same "
+                    "layer in all circuits."
+                )
+            matrix = part.flatten().to_numpy(zero_copy_only=False).reshape(len(part), -1)
+            yield str(layer), rows.iloc[numbers].reset_index(drop=True), matrix
 
     def close(self) -> None:
         """Let go of the tables."""

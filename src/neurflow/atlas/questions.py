@@ -132,11 +132,9 @@ def serving(atlas: Atlas, count: int = 20) -> pd.DataFrame:
 
 def similarities(atlas: Atlas) -> pd.DataFrame:
     """``first, second, similarity`` of every pair of circuits; the most similar first."""
-    names, alike = circuit_likeness(atlas)
-    a, b = np.triu_indices(len(names), 1)
-    found = pd.DataFrame(
-        {"first": np.array(names)[a], "second": np.array(names)[b], "similarity": alike[a, b]}
-    )
+    known, alike = circuit_likeness(atlas)
+    (a, b), names = np.triu_indices(len(known), 1), np.array(known, dtype=object)
+    found = pd.DataFrame({"first": names[a], "second": names[b], "similarity": alike[a, b]})
     return found.dropna().sort_values(
         "similarity", ascending=False, kind="stable", ignore_index=True
     )

@@ -44,6 +44,8 @@ from neurflow.workspace import guard_disk, write_atomically
 SCHEMA = "schema.json"
 SHOWN = 3
 """crops of a group that are kept as pictures"""
+VECTORS_TOGETHER = 64
+"""rows of ``group_vectors`` that are read at once"""
 MANTISSA = 0xFFFFE000
 """bits of a float32 that vectors keep: eleven of precision, in half the room once compressed"""
 
@@ -199,7 +201,10 @@ def write_tables(atlas: Path, name: str, frames: Mapping[str, pd.DataFrame]) -> 
     for table in reversed(TABLES):
         data = io.BytesIO()
         rows = pa.Table.from_pandas(frames[table], arrow_schema(table), preserve_index=False)
-        pq.write_table(rows.replace_schema_metadata(), data, compression="zstd")
+        rows = rows.replace_schema_metadata()
+        # a question to one layer skips the other layers' vectors
+        few = VECTORS_TOGETHER if table == "group_vectors" else None
+        pq.write_table(rows, data, compression="zstd", row_group_size=few)
         file = _file(atlas, table, name)
         with guard_disk(file):
             file.parent.mkdir(exist_ok=True)
