@@ -38,10 +38,12 @@ web-types: $(READY) $(WEB) ## Write the front end's types anew from the Python o
 	$(BIN)/python -m neurflow.report.schema > web/src/schema.json
 	$(BIN)/python -m neurflow.report.schema debug > web/src/debug/schema.json
 	$(BIN)/python -m neurflow.report.schema comparison > web/src/comparison/schema.json
+	$(BIN)/python -m neurflow.report.schema atlas > web/src/atlas/schema.json
 	$(BIN)/python -m neurflow.explorer.schema > web/src/live/schema.json
 	npm --prefix web run types
 	npm --prefix web run types-debug
 	npm --prefix web run types-comparison
+	npm --prefix web run types-atlas
 	npm --prefix web run types-live
 
 web-check: $(WEB) ## Types and tests of the front end

@@ -1,11 +1,16 @@
 /** Where the page gets its data: from inside itself, or from the server that it came from. */
 
+import type { AtlasPageData } from "./atlas/types";
 import type { ComparisonPageData } from "./comparison/types";
 import type { DebugPageData } from "./debug/types";
 import type { AuditState, Edits, LabelReply, LivePicture, MaskRequest, Messages, Sample, Status, WhatIf } from "./live/types";
 import type { PageData } from "./types";
 
-export type AnyPage = PageData | (DebugPageData & { kind: "debug" }) | (ComparisonPageData & { kind: "comparison" });
+export type AnyPage =
+  | PageData
+  | (DebugPageData & { kind: "debug" })
+  | (ComparisonPageData & { kind: "comparison" })
+  | (AtlasPageData & { kind: "atlas" });
 
 export interface Client {
   load(): Promise<AnyPage>;

@@ -1,5 +1,6 @@
 import { render } from "preact";
 import { App } from "./app";
+import { AtlasApp } from "./atlas/app";
 import { isServed, StaticClient, type AnyPage, type Client } from "./client";
 import { ComparisonApp } from "./comparison/app";
 import { DebugApp } from "./debug/app";
@@ -8,13 +9,15 @@ import "./style.css";
 import "./debug/debug.css";
 import "./live/live.css";
 import "./comparison/comparison.css";
+import "./atlas/atlas.css";
 
 const root = document.getElementById("app")!;
 const client: Client = isServed() ? new LiveClient() : new StaticClient();
 
 const page = (data: AnyPage) => {
   if (!("kind" in data)) return <App data={data} live={client.live} onChanged={show} />;
-  return data.kind === "debug" ? <DebugApp data={data} /> : <ComparisonApp data={data} />;
+  if (data.kind === "debug") return <DebugApp data={data} />;
+  return data.kind === "comparison" ? <ComparisonApp data={data} /> : <AtlasApp data={data} />;
 };
 let asked = 0;
 const show = () => {

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -78,9 +78,7 @@ def group_likeness(
     for layer, groups, rows in describe(atlas, wanted, group and group.rpartition("/")[0]):
         own = (groups.circuit == first).to_numpy()
         asked = own if group is None else own & (groups.group == group).to_numpy()
-        alike = rows[asked] @ rows[~own].T
-        if by == "neurons":
-            alike /= rows[asked].sum(1)[:, None] + rows[~own].sum(1)[None] - alike
+        alike = _alike(rows[asked], rows[~own], by)
         a, b = np.nonzero(alike > 0)
         left, right = groups[asked].iloc[a], groups[~own].iloc[b]
         found.append(
@@ -95,6 +93,43 @@ def group_likeness(
             )
         )
     return pd.concat([each for each in found if len(each)] or found, ignore_index=True)
+
+
+def nearest_groups(
+    atlas: Atlas, near: Mapping[str, Sequence[str]], by: By, least: float
+) -> pd.DataFrame:
+    """``circuit, other, layer, group, match, similarity``: each group's best match in some circuits.
+
+    Args:
+        atlas: over all of them.
+        near: circuit → others that it is held against. A layer of all circuits is held in memory at a
+            time.
+        by: neurons or crops.
+        least: similarity from which on a match counts.
+    """
+    layers = atlas.query(
+        "SELECT DISTINCT g.layer FROM layers g JOIN targets t USING (circuit) WHERE g.layer <> t.layer"
+    ).layer
+    describe = _by_neurons if by == "neurons" else _by_crops
+    found = []
+    for layer in sorted(layers):
+        for _, groups, rows in describe(atlas, None, layer):
+            of, names = groups.groupby("circuit").indices, groups["group"].to_numpy()
+            for circuit, other in ((a, b) for a in near for b in near[a] if a in of and b in of):
+                alike = _alike(rows[of[circuit]], rows[of[other]], by)
+                best = alike.argmax(axis=1)
+                for own in np.flatnonzero(alike.max(axis=1) >= least):
+                    group, match = names[of[circuit][own]], names[of[other][best[own]]]
+                    similarity = float(alike[own, best[own]])
+                    found.append((circuit, other, layer, group, match, similarity))
+    columns = ["circuit", "other", "layer", "group", "match", "similarity"]
+    return pd.DataFrame(found, columns=columns)
+
+
+def _alike(x: np.ndarray, y: np.ndarray, by: By) -> np.ndarray:
+    """``[row of x, row of y]``: Jaccard indices of sets, cosines of vectors of length 1."""
+    found = x @ y.T
+    return found if by == "crops" else found / (x.sum(1)[:, None] + y.sum(1)[None] - found)
 
 
 _Described = Iterator[tuple[str, pd.DataFrame, np.ndarray]]

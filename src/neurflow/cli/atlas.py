@@ -13,8 +13,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from neurflow.cli._options import Debug, Json, names
-from neurflow.cli._terminal import plain, terminal
+from neurflow.cli._options import Debug, Json, NoOpen, names
+from neurflow.cli._terminal import Terminal, plain, terminal
 from neurflow.errors import RequestError
 
 if TYPE_CHECKING:
@@ -75,10 +75,20 @@ def atlas(
         Path | None,
         typer.Option(metavar="DIR", help="What changed since another sweep of the same targets."),
     ] = None,
+    pages: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Write a map of the classes, and a page for each circuit."
+        ),
+    ] = None,
+    map_only: Annotated[
+        bool, typer.Option("--map-only", help="With --pages: without the circuits' pages.")
+    ] = False,
     top: Annotated[int, typer.Option(min=1, help="Rows of an answer, at most.")] = 20,
     renew: Annotated[
         bool, typer.Option("--renew", help="First make all tables again from the circuits.")
     ] = False,
+    no_open: NoOpen = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -111,9 +121,22 @@ def atlas(
             raise RequestError("--without goes with --shared A,B.")
         if renew:
             ask.renew(sweep, whole=True, progress=ui.progress)
+        if pages:
+            if chosen:
+                raise RequestError("--pages answers no question: ask it without.")
+            _write_pages(ui, sweep, pages, circuits=not map_only, no_open=no_open)
+            return
         question = chosen[0] if chosen else lambda a: a.query(TARGETS)
         found = question(ask.Atlas(sweep, progress=ui.progress))
         ui.result({"rows": _records(found)}, _table(found), *_more(found))
+
+
+def _write_pages(ui: Terminal, sweep: Path, folder: Path, *, circuits: bool, no_open: bool) -> None:
+    from neurflow.report.atlas_page import write_atlas_pages
+
+    index = write_atlas_pages(sweep, folder, circuits=circuits, progress=ui.progress)
+    ui.result({"files": [str(index)]}, Text(f"Written: {index}"))
+    ui.open_page(index, wanted=not no_open)
 
 
 def _group(text: str) -> tuple[str, str]:

@@ -68,11 +68,15 @@ def explore(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Open a circuit live: drop a picture, mask groups, watch the prediction. Ctrl-C ends it."""
+    """Open a circuit live: drop a picture, mask groups, watch the prediction. Ctrl-C ends it.
+
+    The folder of a sweep opens as a map of its classes, which lead to their circuits.
+    """
     with terminal(as_json, debug) as ui:
         import webbrowser
 
         from neurflow.errors import ImagesError
+        from neurflow.explorer.gallery import Gallery
         from neurflow.explorer.server import Server
         from neurflow.explorer.session import Session
 
@@ -85,21 +89,31 @@ def explore(
         def samples(loaded: Model) -> Images | None:
             return _samples(loaded, images)
 
-        session = Session(run, load, samples, author=getpass.getuser())
-        server = Server(session, host=host, port=port, token=token)
+        served: Session | Gallery
+        if is_sweep(run):
+            served, title = Gallery(run, ui.progress), f"the atlas of {run}"
+        else:
+            served = Session(run, load, samples, author=getpass.getuser())
+            title = served.circuit.target.name
+        server = Server(served, host=host, port=port, token=token)
         ui.result(
             {"url": server.url, "token": server.token},
-            Text(f"{session.circuit.target.name}: {server.url}"),
+            Text(f"{title}: {server.url}"),
             Text("Ctrl-C ends it."),
         )
         if not no_open and not as_json and has_screen():
             webbrowser.open(server.url)
         server.serve()
-    if not session.stop():
+    if isinstance(served, Session) and not served.stop():
         # PyTorch cannot be interrupted, and aborts if Python ends around it. All that was to be kept is
         # written when it is asked for.
         sys.stdout.flush()
         os._exit(0)
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether a folder is a sweep's rather than a run's."""
+    return (folder / "atlas").is_dir() and not (folder / "circuit.json").exists()
 
 
 def _samples(model: Model, folder: Path | None) -> Images | None:

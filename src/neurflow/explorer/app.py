@@ -84,7 +84,7 @@ def create_app(session: Session, *, host: str = "127.0.0.1", token: str | None =
         # an icon, an address with a slash too many: not there is not there
         redirect_slashes=False,
     )
-    _answer_problems(app)
+    answer_problems(app)
     _add_routes(app, session, page)
     return Guard(app, host, token, policy(page, connect=True))
 
@@ -184,7 +184,7 @@ async def _computed(session: Session, request: Request, work: Callable[[Watched]
             raise HTTPException(GONE, "The client has gone.")
 
 
-def _answer_problems(app: FastAPI) -> None:
+def answer_problems(app: FastAPI) -> None:
     """Every failure becomes a ``Problem``."""
 
     @app.exception_handler(NeurFlowError)

@@ -9,6 +9,7 @@ import uvicorn
 
 from neurflow.errors import RequestError, WorkError
 from neurflow.explorer.app import create_app
+from neurflow.explorer.gallery import Gallery, create_gallery
 from neurflow.explorer.guard import is_loopback
 from neurflow.explorer.session import Session
 
@@ -18,10 +19,10 @@ TRIED = 20
 
 
 class Server:
-    """A session's server, bound and not yet serving.
+    """A server, bound and not yet serving.
 
     Args:
-        session: what is served.
+        served: a circuit's session, or the gallery of a sweep.
         host: to listen on; beyond loopback there is always a token.
         port: 0 for any free one, None for the first free one from ``PORT`` on.
         token: to be asked for; made up where one is needed and none is given.
@@ -33,7 +34,7 @@ class Server:
 
     def __init__(
         self,
-        session: Session,
+        served: Session | Gallery,
         *,
         host: str = "127.0.0.1",
         port: int | None = None,
@@ -44,7 +45,11 @@ class Server:
         if token is None and not is_loopback(host):
             token = secrets.token_hex(24)
         self.token, self.host = token, host
-        app = create_app(session, host=host, token=token)
+        app = (
+            create_gallery(served, host=host, token=token)
+            if isinstance(served, Gallery)
+            else create_app(served, host=host, token=token)
+        )
         self._socket = _bound(host, port)
         self._server = uvicorn.Server(
             uvicorn.Config(

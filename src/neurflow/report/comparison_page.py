@@ -30,5 +30,12 @@ def write_comparison_page(
     Raises:
         WorkError: the front end was not built, or the file cannot be written.
     """
+    return write_page(render_comparison(a, b, comparison, names), path)
+
+
+def render_comparison(
+    a: Circuit, b: Circuit, comparison: Comparison, names: tuple[str, str]
+) -> str:
+    """The page as text."""
     data = comparison_payload(a, b, comparison, names)
-    return write_page(with_data(data.model_dump_json(), f"{data.a.name} and {data.b.name}"), path)
+    return with_data(data.model_dump_json(), f"{data.a.name} and {data.b.name}")

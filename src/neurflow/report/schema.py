@@ -1,7 +1,7 @@
 """``python -m neurflow.report.schema``: the JSON schemas that the front end's types are made from.
 
 Without an argument that of a circuit's page, with ``debug`` that of a debug page, with
-``comparison`` that of the page of two circuits.
+``comparison`` that of the page of two circuits, with ``atlas`` that of a sweep's map.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from neurflow.report.atlas_payload import AtlasPageData
 from neurflow.report.comparison_payload import ComparisonPageData
 from neurflow.report.debug_payload import DebugPageData
 from neurflow.report.payload import PageData
@@ -37,5 +38,9 @@ def _plain(part: Any) -> Any:
 
 
 if __name__ == "__main__":
-    pages: dict[str, type[BaseModel]] = {"debug": DebugPageData, "comparison": ComparisonPageData}
+    pages: dict[str, type[BaseModel]] = {
+        "debug": DebugPageData,
+        "comparison": ComparisonPageData,
+        "atlas": AtlasPageData,
+    }
     print(schema(pages.get("".join(sys.argv[1:]), PageData)), end="")

@@ -1,0 +1,95 @@
+"""Classes as points of a plane: the more alike their circuits, the nearer.
+
+1. Distances are 1 − the likeness of two circuits; where nothing is comparable, 1.
+2. Classical scaling lays them out; it is exact for few points, and the start for many.
+3. From five classes on, t-SNE keeps neighbours together, which is what one looks at a map for: of many
+   classes that are all about equally unlike, no plane can keep the distances.
+4. How well it did is told: the share of each class's nearest circuits that are nearest on the map too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurflow.errors import RequestError
+
+PERPLEXITY = 30
+"""neighbours that t-SNE looks at, at most; a third of the other classes where that is less"""
+NEIGHBOURS = 5
+"""of a class, by which the map is judged"""
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Points of a map.
+
+    Attributes:
+        points: ``[circuit, 2]``, centred, the largest coordinate 1.
+        kept: share of the ``neighbours`` nearest circuits that are among as many nearest points, on
+            average; None for fewer than four circuits, where it says nothing.
+        neighbours: how many were looked at.
+    """
+
+    points: np.ndarray
+    kept: float | None
+    neighbours: int
+
+
+def plane(alike: np.ndarray) -> Plane:
+    """The map of ``[circuit, circuit]`` likenesses from 0 to 1; NaN where there is none.
+
+    Raises:
+        RequestError: scikit-learn is not installed.
+    """
+    count = len(alike)
+    distances = 1 - np.nan_to_num(alike, nan=0.0).astype(float)
+    np.fill_diagonal(distances, 0)
+    points = _scaled(distances)
+    if count > 4:
+        points = _neighbourly(distances, points)
+    points = points - (points.max(axis=0) + points.min(axis=0)) / 2 if count else points
+    largest = np.abs(points).max() if count else 0
+    k = min(NEIGHBOURS, count - 2)
+    return Plane(points / largest if largest else points, _kept(distances, points, k), max(k, 0))
+
+
+def _scaled(distances: np.ndarray) -> np.ndarray:
+    """Classical scaling: the two main axes of the doubly centred squares."""
+    count = len(distances)
+    if count < 2:
+        return np.zeros((count, 2))
+    centre = np.eye(count) - 1 / count
+    values, vectors = np.linalg.eigh(-centre @ distances**2 @ centre / 2)
+    axes = vectors[:, [-1, -2]] * np.sqrt(values[[-1, -2]].clip(0))
+    signs = np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])  # either sign is right: take one
+    return np.asarray(axes * np.where(signs == 0, 1, signs))
+
+
+def _neighbourly(distances: np.ndarray, start: np.ndarray) -> np.ndarray:
+    try:
+        from sklearn.manifold import TSNE
+    except ImportError:
+        raise RequestError("The map needs scikit-learn: pip install 'neurflow[atlas]'") from None
+    spread = start.std(axis=0).max()
+    layout = TSNE(
+        metric="precomputed",
+        init=(start / spread * 1e-4 if spread else start).astype(np.float32),
+        perplexity=min(PERPLEXITY, max(2.0, (len(distances) - 1) / 3)),
+        random_state=0,
+    )
+    return np.asarray(layout.fit_transform(distances), dtype=float)
+
+
+def _kept(distances: np.ndarray, points: np.ndarray, k: int) -> float | None:
+    if k < 2:
+        return None
+    drawn = np.linalg.norm(points[:, None] - points[None], axis=2)
+
+    def nearest(of: np.ndarray) -> np.ndarray:
+        away = of + np.diag(np.full(len(of), np.inf))
+        return np.argsort(away, axis=1, kind="stable")[:, :k]
+
+    pairs = zip(nearest(distances), nearest(drawn), strict=True)
+    return float(np.mean([len(set(a) & set(b)) / k for a, b in pairs]))

@@ -1,0 +1,161 @@
+/** A sweep: a map of its classes by the likeness of their circuits, a search, and what each is made of. */
+
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { percent, plural } from "../format";
+import { ThemeButton } from "../header";
+import { Bar } from "../listing";
+import { find, nameOf } from "./find";
+import { ClassMap } from "./map";
+import { Face, Panel } from "./panel";
+import type { AtlasPageData } from "./types";
+
+const SHORTCUTS = "shortcuts";
+
+/** What the address names: a class, or the list of shortcut candidates. */
+function useAddress(data: AtlasPageData) {
+  const read = () => decodeURIComponent(location.hash.slice(1));
+  const [hash, setHash] = useState(read);
+  useEffect(() => {
+    const follow = () => setHash(read());
+    addEventListener("hashchange", follow);
+    return () => removeEventListener("hashchange", follow);
+  }, []);
+  const go = (next: string) => {
+    if (next === read()) return;
+    history.pushState(null, "", next ? `#${encodeURIComponent(next)}` : location.pathname + location.search);
+    setHash(next);
+  };
+  useEffect(() => {
+    const follow = () => setHash(read());
+    addEventListener("popstate", follow);
+    return () => removeEventListener("popstate", follow);
+  }, []);
+  const place = data.classes.findIndex(({ circuit }) => circuit === hash);
+  return { chosen: place < 0 ? null : place, shortcuts: hash === SHORTCUTS, go };
+}
+
+export function AtlasApp({ data }: { data: AtlasPageData }) {
+  const { chosen, shortcuts, go } = useAddress(data);
+  const [query, setQuery] = useState("");
+  const listed = useMemo(() => find(data, query), [data, query]);
+  const found = useMemo(() => (query.trim() ? new Set(listed) : null), [listed, query]);
+  const choose = (place: number | null) => go(place === null ? "" : data.classes[place]!.circuit);
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key === "Escape" && !event.defaultPrevented) choose(null);
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  });
+  return (
+    <div class={`page atlas${chosen === null ? "" : " with-panel"}`}>
+      <header>
+        <div class="about">
+          <h1>
+            <em>{plural(data.classes.length, "circuit")}</em> of {data.model}
+          </h1>
+          <p class="quiet">
+            Near each other: circuits that use the same core neurons.{" "}
+            {data.kept !== null &&
+              `Of a circuit's ${data.neighbours} most alike, ${percent(data.kept)} are among its ${data.neighbours} nearest on the map; how far apart distant ones lie says little.`}
+          </p>
+        </div>
+        <div class="controls">
+          <div class="choices" role="group" aria-label="View">
+            <button aria-pressed={!shortcuts} onClick={() => go("")}>Map</button>
+            <button aria-pressed={shortcuts} onClick={() => go(SHORTCUTS)} disabled={!data.shortcuts.length}>
+              Shortcut candidates <small>{data.shortcuts.length}</small>
+            </button>
+          </div>
+          <label>
+            <span>
+              Find <small role="status">{found ? plural(found.size, "circuit") : ""}</small>
+            </span>
+            <input
+              type="search"
+              value={query}
+              placeholder="class, group's label"
+              aria-label="Find"
+              onInput={(event) => setQuery(event.currentTarget.value)}
+              onKeyDown={(event) => {
+                if (event.key === "Enter" && listed.length) choose(listed[0]!);
+                if (event.key === "Escape" && query) {
+                  event.preventDefault();
+                  setQuery("");
+                }
+              }}
+            />
+          </label>
+          <ThemeButton />
+        </div>
+      </header>
+      <main>
+        {shortcuts ? (
+          <Shortcuts data={data} onChoose={choose} />
+        ) : (
+          <div class="map-and-list">
+            <nav aria-label="Circuits">
+              <ul>
+                {listed.map((place) => (
+                  <li key={place}>
+                    <button aria-current={place === chosen} onClick={() => choose(place)}>
+                      <Face data={data} place={place} />
+                      <span class="edge-name">{data.classes[place]!.target}</span>
+                    </button>
+                  </li>
+                ))}
+              </ul>
+              {listed.length === 0 && <p class="quiet">No circuit is found.</p>}
+            </nav>
+            <ClassMap data={data} chosen={chosen} found={found} onChoose={choose} />
+          </div>
+        )}
+        {chosen !== null && <Panel data={data} place={chosen} onChoose={choose} />}
+      </main>
+    </div>
+  );
+}
+
+function Shortcuts({ data, onChoose }: { data: AtlasPageData; onChoose: (place: number) => void }) {
+  return (
+    <section class="shortcuts">
+      <p class="quiet">
+        Groups whose crops keep to one place of their pictures, which objects seldom do: a watermark, a border, a stamp would. Spread is that of the
+        crops, 1 being usual in their layer. It is a hint; <code>neurflow audit</code> asks the model.
+      </p>
+      <table>
+        <thead>
+          <tr>
+            <th>crops</th>
+            <th>group</th>
+            <th>of</th>
+            <th>spread</th>
+            <th>weight upwards</th>
+          </tr>
+        </thead>
+        <tbody>
+          {data.shortcuts.map(({ circuit, group, spread, weight }) => {
+            const one = data.classes[circuit]!;
+            return (
+              <tr key={`${circuit} ${group}`}>
+                <td>
+                  <span class="strip">
+                    {(one.shown[group]?.pictures ?? []).map((picture) => (
+                      <img key={picture} class="crop" src={data.pictures[picture]} alt="" decoding="async" />
+                    ))}
+                  </span>
+                </td>
+                <th scope="row">{nameOf(one, group)}</th>
+                <td>
+                  <button class="link" onClick={() => onChoose(circuit)}>{one.target}</button>
+                </td>
+                <td class="number">{spread.toFixed(2)}</td>
+                <td><Bar weight={weight} largest={Math.max(...data.shortcuts.map((each) => each.weight))} /></td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </section>
+  );
+}

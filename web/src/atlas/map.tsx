@@ -1,0 +1,120 @@
+/** The map: classes as points, pictures when few are in view, lines from the chosen one to those like it. */
+
+import { select } from "d3-selection";
+import { zoom, zoomIdentity, type ZoomBehavior } from "d3-zoom";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { names, spots, type View } from "./find";
+import type { AtlasPageData } from "./types";
+
+interface MapProps {
+  data: AtlasPageData;
+  chosen: number | null;
+  /** classes that are found; null: nobody searches */
+  found: Set<number> | null;
+  onChoose: (place: number | null) => void;
+}
+
+/** Of more classes in view, pictures would lie on each other. */
+const FEW = 60;
+const SIDE = 42;
+const DOT = 4.5;
+const STEP = 1.4;
+/** A chosen class is linked to so many. */
+const LINKED = 5;
+
+export function ClassMap({ data, chosen, found, onChoose }: MapProps) {
+  const { classes } = data;
+  const frame = useRef<SVGSVGElement>(null);
+  const [size, setSize] = useState({ width: 800, height: 600 });
+  const [view, setView] = useState<View>({ k: 1, x: 0, y: 0 });
+  const [hovered, setHovered] = useState<number | null>(null);
+  const camera = useCamera(frame, setSize, setView);
+
+  const seen = spots(classes, size.width, size.height, view);
+  const at = new Map(seen.map((spot) => [spot.place, spot]));
+  const pictured = seen.length <= FEW;
+  const half = pictured ? SIDE / 2 : DOT;
+  const focus = hovered ?? chosen;
+  const near = useMemo(() => (focus === null ? [] : classes[focus]!.nearest.slice(0, LINKED)), [classes, focus]);
+  const first = focus === null ? [...(found ?? [])] : [focus, ...near.map(([place]) => place)];
+  const dim = (place: number) => (found ? !found.has(place) : focus !== null && !first.includes(place));
+  const raised = [...seen].sort((a, b) => Number(dim(b.place)) - Number(dim(a.place)));
+  const from = focus === null ? undefined : at.get(focus);
+
+  return (
+    <div class="class-map">
+      <svg ref={frame} role="img" aria-label={`Map of ${classes.length} classes; the list has them all`} onClick={() => onChoose(null)}>
+        {from &&
+          near.map(([place, likeness]) => {
+            const to = at.get(place);
+            return to && <line key={place} class="likeness" x1={from.x} y1={from.y} x2={to.x} y2={to.y} stroke-width={1 + 7 * likeness} />;
+          })}
+        {raised.map(({ place, x, y }) => {
+          const picture = pictured ? faceOf(data, place) : undefined;
+          return (
+            <g
+              key={place}
+              class={`class-point${dim(place) ? " dim" : ""}${place === chosen ? " chosen" : ""}`}
+              data-class={classes[place]!.circuit}
+              transform={`translate(${x.toFixed(1)} ${y.toFixed(1)})`}
+              onClick={(event) => {
+                event.stopPropagation();
+                onChoose(place);
+              }}
+              onPointerEnter={() => setHovered(place)}
+              onPointerLeave={() => setHovered(null)}
+            >
+              <title>{classes[place]!.target}</title>
+              {picture ? (
+                <>
+                  <image href={picture} x={-half} y={-half} width={SIDE} height={SIDE} preserveAspectRatio="xMidYMid slice" />
+                  <rect x={-half} y={-half} width={SIDE} height={SIDE} rx={4} />
+                </>
+              ) : (
+                <circle r={place === chosen ? DOT * 1.6 : DOT} />
+              )}
+            </g>
+          );
+        })}
+        {names(seen, classes, first, half).map(({ place, x, y, text }) => (
+          <text key={place} class={`class-name${dim(place) ? " dim" : ""}`} x={x} y={y}>
+            {text}
+          </text>
+        ))}
+      </svg>
+      <div class="zoom">
+        <button aria-label="Zoom in" onClick={() => camera.by(STEP)}>+</button>
+        <button aria-label="Zoom out" onClick={() => camera.by(1 / STEP)}>−</button>
+        <button aria-label="Fit the whole map" onClick={camera.fit}>⤢</button>
+      </div>
+    </div>
+  );
+}
+
+/** The crop that the target answers to most. */
+export function faceOf({ classes, pictures }: AtlasPageData, place: number): string | undefined {
+  const { own, portrait, shown } = classes[place]!;
+  const groups = [own, ...portrait.map(([group]) => group)];
+  const first = groups.map((group) => (group ? shown[group]?.pictures[0] : undefined)).find((picture) => picture !== undefined);
+  return first === undefined ? undefined : pictures[first];
+}
+
+function useCamera(
+  frame: { current: SVGSVGElement | null },
+  onSize: (size: { width: number; height: number }) => void,
+  onView: (view: View) => void,
+) {
+  const behaviour = useMemo<ZoomBehavior<SVGSVGElement, unknown>>(() => zoom<SVGSVGElement, unknown>().scaleExtent([0.6, 40]), []);
+  useEffect(() => {
+    const box = frame.current!;
+    behaviour.on("zoom", ({ transform: { k, x, y } }) => onView({ k, x, y }));
+    select(box).call(behaviour).on("dblclick.zoom", null);
+    const observer = new ResizeObserver(() => onSize({ width: box.clientWidth, height: box.clientHeight }));
+    observer.observe(box);
+    return () => observer.disconnect();
+  }, [behaviour]);
+  return {
+    by: (factor: number) => select(frame.current!).call(behaviour.scaleBy, factor),
+    fit: () => select(frame.current!).call(behaviour.transform, zoomIdentity),
+  };
+}

@@ -1,0 +1,182 @@
+/** A chosen class: what it is made of, which classes are like it, and what it shares with one of them. */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { plural } from "../format";
+import { Bar, Listing } from "../listing";
+import { nameOf } from "./find";
+import { faceOf } from "./map";
+import type { AtlasPageData, ClassData, SharedGroups } from "./types";
+
+interface PanelProps {
+  data: AtlasPageData;
+  place: number;
+  onChoose: (place: number | null) => void;
+}
+
+export function Panel({ data, place, onChoose }: PanelProps) {
+  const one = data.classes[place]!;
+  const box = useRef<HTMLElement>(null);
+  useEffect(() => {
+    box.current!.scrollTop = 0;
+    box.current!.focus({ preventScroll: true });
+  }, [place]);
+  return (
+    <aside class="panel" ref={box} tabIndex={-1} aria-label={one.target}>
+      <button class="close" aria-label="Close" onClick={() => onChoose(null)}>
+        ×
+      </button>
+      <h2>{one.target}</h2>
+      <p class="quiet">
+        {plural(one.groups, "group")} of {plural(one.neurons, "neuron")}, {plural(one.edges, "edge")}; found on{" "}
+        {plural(one.images, "picture")} cut into {plural(one.crops, "crop")}.
+      </p>
+      <Lead data={data} one={one} />
+      {one.own && (
+        <section>
+          <h3>Answers most to</h3>
+          <Strip data={data} one={one} group={one.own} large />
+        </section>
+      )}
+      {one.portrait.length > 0 && (
+        <section>
+          <h3>Driven most by</h3>
+          <ul class="edge-list" data-list="portrait">
+            {one.portrait.map(([group, weight]) => (
+              <li key={group}>
+                <div class="group-row">
+                  <Strip data={data} one={one} group={group} />
+                  <span class="edge-name" title={group}>{nameOf(one, group)}</span>
+                  <Bar weight={weight} largest={1} />
+                </div>
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+      <section>
+        <h3>
+          Circuits most alike <small>share of core neurons in common</small>
+        </h3>
+        {one.nearest.length === 0 && <p class="quiet">No other circuit has a layer in common with it.</p>}
+        <Listing all={one.nearest} count={5} class="edge-list" name="nearest">
+          {([other, likeness]) => (
+            <li key={other}>
+              <button onClick={() => onChoose(other)}>
+                <Face data={data} place={other} />
+                <span class="edge-name">{data.classes[other]!.target}</span>
+                <Share value={likeness} />
+              </button>
+            </li>
+          )}
+        </Listing>
+      </section>
+      <Shared key={place} data={data} one={one} />
+    </aside>
+  );
+}
+
+/** From a class to its circuit. */
+function Lead({ data, one }: { data: AtlasPageData; one: ClassData }) {
+  if (data.links === "none")
+    return (
+      <p class="lead">
+        Its circuit: <code>neurflow explore {`${data.sweep}/circuits/${one.circuit}`}</code>
+      </p>
+    );
+  return (
+    <p class="lead">
+      <a href={`circuits/${encodeURIComponent(one.circuit)}.html`}>Open its circuit</a>
+    </p>
+  );
+}
+
+function Strip({ data, one, group, large }: { data: AtlasPageData; one: ClassData; group: string; large?: boolean }) {
+  return (
+    <span class={large ? "crops" : "strip"}>
+      {(one.shown[group]?.pictures ?? []).map((picture) => (
+        <img key={picture} class="crop" src={data.pictures[picture]} alt="" decoding="async" />
+      ))}
+    </span>
+  );
+}
+
+export function Face({ data, place }: { data: AtlasPageData; place: number }) {
+  const source = faceOf(data, place);
+  return <span class="strip">{source ? <img class="crop" src={source} alt="" decoding="async" loading="lazy" /> : <span class="crop empty" />}</span>;
+}
+
+/** A likeness from 0 to 1. */
+function Share({ value }: { value: number }) {
+  return (
+    <span class="bar">
+      <span class="fill for" style={{ width: `${Math.max(value, 0) * 100}%` }} />
+      <span class="number">{value.toFixed(2)}</span>
+    </span>
+  );
+}
+
+const MEASURES: [SharedGroups["by"], string, string][] = [
+  ["neurons", "by neurons", "the same neurons"],
+  ["crops", "by crops", "crops that look alike to the layer below"],
+];
+
+function Shared({ data, one }: { data: AtlasPageData; one: ClassData }) {
+  const others = [...new Set(one.shared.map(({ other }) => other))].sort(
+    (a, b) => rank(one, a) - rank(one, b),
+  );
+  const [other, setOther] = useState(others[0] ?? one.nearest[0]?.[0] ?? null);
+  const [wish, setWish] = useState<SharedGroups["by"]>("crops");
+  if (other === null) return null;
+  const of = (measure: SharedGroups["by"]) => one.shared.filter((each) => each.other === other && each.by === measure);
+  const by = of(wish).length ? wish : (MEASURES.find(([measure]) => of(measure).length)?.[0] ?? wish);
+  const theirs = data.classes[other]!;
+  return (
+    <section>
+      <h3>
+        <label>
+          Groups shared with{" "}
+          <select value={other} onChange={(event) => setOther(Number(event.currentTarget.value))}>
+            {(others.length ? others : [other]).map((each) => (
+              <option key={each} value={each}>
+                {data.classes[each]!.target}
+              </option>
+            ))}
+          </select>
+        </label>
+      </h3>
+      <div class="choices" role="group" aria-label="What makes groups the same">
+        {MEASURES.map(([measure, text, why]) => (
+          <button key={measure} aria-pressed={by === measure} disabled={!of(measure).length} title={why} onClick={() => setWish(measure)}>
+            {text} <small>{of(measure).length}</small>
+          </button>
+        ))}
+      </div>
+      {!of(by).length && <p class="quiet">None: no two of their groups are alike enough to be called the same.</p>}
+      <ul class="shared-groups" data-list="shared">
+        {of(by).map(({ group, match, layer, similarity }) => (
+          <li key={group}>
+            <span class="facing">
+              <Strip data={data} one={one} group={group} />
+              <span title={group}>{one.shown[group]?.label ?? ""}</span>
+            </span>
+            <span class="number" title={`${group} here, ${match} there`}>
+              {similarity.toFixed(2)}
+              <small>{layer}</small>
+            </span>
+            <span class="facing">
+              <Strip data={data} one={theirs} group={match} />
+              <span title={match}>{theirs.shown[match]?.label ?? ""}</span>
+            </span>
+          </li>
+        ))}
+      </ul>
+      {data.links === "served" && (
+        <p class="lead">
+          <a href={`compare/${encodeURIComponent(one.circuit)}/${encodeURIComponent(theirs.circuit)}.html`}>Both circuits side by side</a>
+        </p>
+      )}
+    </section>
+  );
+}
+
+const rank = (one: ClassData, other: number): number => one.nearest.findIndex(([place]) => place === other);
