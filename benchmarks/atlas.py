@@ -8,6 +8,7 @@ are drawn so that classes share them unequally, as those of a network do.
 from __future__ import annotations
 
 import argparse
+import io
 import resource
 import shutil
 import statistics
@@ -16,11 +17,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from benchmarks.page import machine, publish
 from neurflow.atlas import (
@@ -34,6 +37,7 @@ from neurflow.atlas import (
 )
 from neurflow.atlas.schema import TABLES
 from neurflow.atlas.tables import SHOWN, shortened, write_tables
+from neurflow.report.atlas_page import render_atlas
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "sweeps.md"
 LAYERS, GROUPS, EDGES = 10, 500, 20_000
@@ -66,20 +70,31 @@ def tables_of(number: int, seed: int = 0) -> dict[str, pd.DataFrame]:
         [(f"{layer}/{g}", layer, 4, CROPS, CROPS) for layer in layers for g in range(each)],
         columns=["group", "layer", "members", "crops", "pictures"],
     )
-    groups[["x", "y", "spread", "weight"]] = rng.uniform(20, 200, (GROUPS, 4))
-    upper = rng.integers(1, LAYERS, EDGES)
+    own = pd.DataFrame([("fc/0", "fc", 1, CROPS, CROPS)], columns=groups.columns)
+    groups = pd.concat([groups, own], ignore_index=True)
+    groups[["x", "y", "spread", "weight"]] = rng.uniform(20, 200, (len(groups), 4))
+    upper = rng.integers(1, LAYERS, EDGES - each)
     edges = pd.DataFrame(
         {
             "upper": [
-                f"layer{i}/{g}" for i, g in zip(upper, rng.integers(0, each, EDGES), strict=True)
+                f"layer{i}/{g}"
+                for i, g in zip(upper, rng.integers(0, each, len(upper)), strict=True)
             ],
             "lower": [
                 f"layer{i - 1}/{g}"
-                for i, g in zip(upper, rng.integers(0, each, EDGES), strict=True)
+                for i, g in zip(upper, rng.integers(0, each, len(upper)), strict=True)
             ],
-            "weight": rng.normal(0, 0.1, EDGES),
+            "weight": rng.normal(0, 0.1, len(upper)),
         }
     )
+    top = pd.DataFrame(
+        {
+            "upper": "fc/0",
+            "lower": [f"{layers[-1]}/{g}" for g in range(each)],
+            "weight": rng.normal(0, 0.1, each),
+        }
+    )
+    edges = pd.concat([edges, top], ignore_index=True)
     inner = meanings[meanings.layer != "layer0"]
     below = "layer" + (inner.layer.str[5:].astype(int) - 1).astype(str)
     neuron_edges = inner.loc[inner.index.repeat(TAU), ["layer", "neuron", "semantic_group"]]
@@ -88,19 +103,20 @@ def tables_of(number: int, seed: int = 0) -> dict[str, pd.DataFrame]:
     neuron_edges["weight"] = rng.normal(0, 0.1, len(neuron_edges))
     crops = groups.loc[groups.index.repeat(CROPS), ["group"]].reset_index(drop=True)
     corner = rng.integers(0, 168, (len(crops), 2))
-    crops["place"] = np.tile(np.arange(CROPS), GROUPS)
+    crops["place"] = np.tile(np.arange(CROPS), len(groups))
     crops["image"] = [f"image-{i}" for i in rng.integers(0, 50, len(crops))]
     crops[["left", "top"]], crops[["right", "bottom"]] = corner, corner + 56
-    vectors = rng.gamma(0.5, 0.2, (GROUPS, WIDTH)).astype(np.float32)
+    vectors = rng.gamma(0.5, 0.2, (len(groups), WIDTH)).astype(np.float32)
     sizes = (50, 2950, len(neurons), GROUPS, EDGES)
     given = {
         "targets": [(f"class {number}", "fc", number, None, "random", "0" * 64, *sizes)],
         "layers": [
             (layer, place, CORES, each, vectors[place * each : (place + 1) * each].mean(axis=0))
             for place, layer in enumerate(layers)
-        ],
+        ]
+        + [("fc", LAYERS, 1, 1, vectors[-1])],
         "group_vectors": zip(groups.group, groups.layer, map(shortened, vectors), strict=True),
-        "thumbnails": [(group, i, rng.bytes(1200)) for group in groups.group for i in range(SHOWN)],
+        "thumbnails": [(group, i, _picture(rng)) for group in groups.group for i in range(SHOWN)],
         "labels": [],
         "evidence": [],
     }
@@ -119,6 +135,25 @@ def tables_of(number: int, seed: int = 0) -> dict[str, pd.DataFrame]:
     for frame in found.values():
         frame.insert(0, "circuit", name)
     return found
+
+
+@cache
+def _pictures() -> list[bytes]:
+    """Small WebPs of about the size of a crop's thumbnail."""
+    rng, found = np.random.default_rng(0), []
+    for _ in range(200):
+        coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+        smooth = np.asarray(coarse.resize((64, 64), Image.Resampling.BICUBIC), dtype=int)
+        pixels = (smooth + rng.integers(-40, 40, (64, 64, 3))).clip(0, 255).astype(np.uint8)
+        data = io.BytesIO()
+        Image.fromarray(pixels).save(data, "WEBP", quality=75)
+        found.append(data.getvalue())
+    return found
+
+
+def _picture(rng: np.random.Generator) -> bytes:
+    """One of them, told apart by what stands behind it, which nobody reads."""
+    return _pictures()[rng.integers(200)] + rng.bytes(4)
 
 
 QUESTIONS: dict[str, Callable[[Atlas], Any]] = {
@@ -149,10 +184,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--targets", type=int, default=1000)
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--page", type=Path, help="keep the map's page there, to look at")
     parser.add_argument("--ask", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.ask:
-        _ask(given.ask)
+        _ask(given.ask, given.page)
         return
     folder = Path(tempfile.mkdtemp(prefix="neurflow-atlas-"))
     try:
@@ -164,6 +200,7 @@ def main() -> None:
             writing += time.perf_counter() - begun
         size = sum(file.stat().st_size for file in folder.rglob("*.parquet"))
         command = [sys.executable, "-m", "benchmarks.atlas", "--ask", str(folder)]
+        command += ["--page", str(given.page)] if given.page else []
         told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     finally:
         shutil.rmtree(folder)
@@ -181,7 +218,7 @@ def main() -> None:
     publish("atlas", text, write=given.write, page=DOCUMENT)
 
 
-def _ask(folder: Path) -> None:
+def _ask(folder: Path, keep: Path | None) -> None:
     """Ask in a process of its own, whose memory is then that of asking."""
     atlas = Atlas(folder, memory="4GB")
     for name, ask in QUESTIONS.items():
@@ -193,6 +230,12 @@ def _ask(folder: Path) -> None:
         print(f"| {name} ({len(found):,} rows) | {statistics.median(seconds):.2f} s |")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"| memory of asking, at most | {peak:,.0f} MiB |")
+    begun = time.perf_counter()
+    page = render_atlas(atlas)
+    seconds, size = time.perf_counter() - begun, len(page.encode()) / 1e6
+    print(f"| the map's page, {size:.1f} MB | {seconds:.0f} s |")
+    if keep:
+        keep.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

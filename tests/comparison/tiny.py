@@ -46,8 +46,9 @@ def tiny(
     labels: Mapping[str, str] | None = None,
     side: int = SIDE,
     means: Mapping[str, int] | None = None,
+    vectors: Mapping[int, Sequence[float]] | None = None,
 ) -> Circuit:
-    """A circuit of these groups; the last layer holds the target."""
+    """A circuit of these groups; the last layer holds the target, ``vectors`` are neurons' concepts."""
     frozen = []
     for name, groups in layers.items():
         crops: dict[int, list[Crop]] = {}
@@ -62,7 +63,7 @@ def tiny(
                     SemanticGroup(
                         crops=tuple(range(start, len(crops[a]))),
                         weights={},
-                        concept_vector=np.ones(32, dtype=np.float32),
+                        concept_vector=np.resize((vectors or {}).get(a, (1,)), 32).astype("f4"),
                     )
                 )
                 members.append(Member(a, len(parts[a]) - 1))

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -135,17 +135,24 @@ def _alike(x: np.ndarray, y: np.ndarray, by: By) -> np.ndarray:
 _Described = Iterator[tuple[str, pd.DataFrame, np.ndarray]]
 """layer by layer: the groups (circuit, group), and ``[group, feature]``"""
 
-_INNER = """JOIN targets t USING (circuit)
-    WHERE g.layer <> t.layer AND ($circuits IS NULL OR list_contains($circuits, circuit))
-      AND ($layer IS NULL OR g.layer = $layer)"""
+
+def _inner(circuits: list[str] | None, layer: str | None) -> tuple[str, dict[str, Any]]:
+    """What follows the table ``g`` in a query: only inner layers, only some circuits."""
+    sql, told = "JOIN targets t USING (circuit) WHERE g.layer <> t.layer", dict[str, Any]()
+    if circuits is not None:
+        sql, told = f"{sql} AND list_contains($circuits, circuit)", {"circuits": circuits}
+    if layer is not None:  # as a plain condition: then other layers are not read
+        sql, told = f"{sql} AND g.layer = $layer", {**told, "layer": layer}
+    return sql, told
 
 
 def _by_neurons(atlas: Atlas, circuits: list[str] | None, layer: str | None) -> _Described:
     """Groups as sets of neurons."""
+    which, told = _inner(circuits, layer)
     members = atlas.query(
-        f"""SELECT DISTINCT circuit, g.layer, "group", g.neuron FROM semantic_groups g {_INNER}
+        f"""SELECT DISTINCT circuit, g.layer, "group", g.neuron FROM semantic_groups g {which}
             ORDER BY ALL""",
-        {"circuits": circuits, "layer": layer},
+        told,
     )
     for name, part in members.groupby("layer"):
         key = part[["circuit", "group"]]
@@ -159,14 +166,14 @@ def _by_neurons(atlas: Atlas, circuits: list[str] | None, layer: str | None) -> 
 
 def _by_crops(atlas: Atlas, circuits: list[str] | None, layer: str | None) -> _Described:
     """Groups as their vectors, centred and of length 1."""
-    told = {"circuits": circuits, "layer": layer}
     means = atlas.vectors(
-        "SELECT g.layer, groups, vector FROM layers g WHERE $layer IS NULL OR g.layer = $layer",
-        {"layer": layer},
+        f"SELECT g.layer, g.groups, g.vector FROM layers g {_inner(None, layer)[0]}",
+        _inner(None, layer)[1],
     )
     centres = {name: np.average(rows, axis=0, weights=of.groups) for name, of, rows in means}
+    which, told = _inner(circuits, layer)
     for name, groups, rows in atlas.vectors(
-        f"""SELECT circuit, g.layer, "group", vector FROM group_vectors g {_INNER}
+        f"""SELECT circuit, g.layer, "group", vector FROM group_vectors g {which}
             ORDER BY circuit, g."group" """,
         told,
     ):

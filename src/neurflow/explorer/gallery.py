@@ -46,7 +46,7 @@ class Gallery:
 
     def __init__(self, sweep: str | Path, progress: Progress | None = None) -> None:
         self._sweep, self._progress = Path(sweep), progress or Silent()
-        self._made_of: list[tuple[str, int]] = []
+        self._made_of: list[tuple[str, int]] | None = None
         self._map = ""
         self.index()
 

@@ -7,6 +7,7 @@ that the page stays one that a browser opens at once.
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
@@ -41,9 +42,8 @@ class Detail(NamedTuple):
     """groups shown as shared with one of them, by each measure"""
 
 
-USUAL, MANY = Detail(3, 5, 6), Detail(1, 3, 2)
-MANY_CLASSES = 200
-"""from which on less is shown of each"""
+DETAILS = ((20, Detail(3, 5, 6)), (100, Detail(2, 3, 3)), (math.inf, Detail(1, 2, 1)))
+"""up to so many classes, how much is shown of each: pictures are most of the page"""
 
 
 class _Data(BaseModel):
@@ -137,7 +137,7 @@ def atlas_payload(
     drawn = plane(alike)
     progress.advance()
     place = {name: number for number, name in enumerate(names)}
-    detail = USUAL if len(names) < MANY_CLASSES else MANY
+    detail = next(detail for most, detail in DETAILS if len(names) <= most)
     near = {name: _nearest(alike[i], i) for i, name in enumerate(names)}
     shared = _shared(
         atlas, {a: [names[b] for b, _ in near[a][: detail.near]] for a in near}, detail
@@ -145,6 +145,7 @@ def atlas_payload(
     progress.advance()
     own, portraits = _own(atlas), _portraits(atlas)
     candidates = shortcut_candidates(atlas, SHORTCUTS)
+    candidates = candidates[candidates.spread < 1]
     wanted = pd.concat(
         [
             own,

@@ -3,7 +3,6 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { percent, plural } from "../format";
 import { ThemeButton } from "../header";
-import { Bar } from "../listing";
 import { find, nameOf } from "./find";
 import { ClassMap } from "./map";
 import { Face, Panel } from "./panel";
@@ -27,8 +26,6 @@ function useAddress(data: AtlasPageData) {
   };
   useEffect(() => {
     const follow = () => setHash(read());
-    addEventListener("popstate", follow);
-    return () => removeEventListener("popstate", follow);
   }, []);
   const place = data.classes.findIndex(({ circuit }) => circuit === hash);
   return { chosen: place < 0 ? null : place, shortcuts: hash === SHORTCUTS, go };
@@ -121,7 +118,7 @@ function Shortcuts({ data, onChoose }: { data: AtlasPageData; onChoose: (place: 
     <section class="shortcuts">
       <p class="quiet">
         Groups whose crops keep to one place of their pictures, which objects seldom do: a watermark, a border, a stamp would. Spread is that of the
-        crops, 1 being usual in their layer. It is a hint; <code>neurflow audit</code> asks the model.
+        crops, 1 being usual in their layer; the least comes first. It is a hint: <code>neurflow audit</code> asks the model.
       </p>
       <table>
         <thead>
@@ -130,7 +127,7 @@ function Shortcuts({ data, onChoose }: { data: AtlasPageData; onChoose: (place: 
             <th>group</th>
             <th>of</th>
             <th>spread</th>
-            <th>weight upwards</th>
+            <th title="sum of the absolute weights by which it acts on groups above">acts upwards by</th>
           </tr>
         </thead>
         <tbody>
@@ -150,7 +147,7 @@ function Shortcuts({ data, onChoose }: { data: AtlasPageData; onChoose: (place: 
                   <button class="link" onClick={() => onChoose(circuit)}>{one.target}</button>
                 </td>
                 <td class="number">{spread.toFixed(2)}</td>
-                <td><Bar weight={weight} largest={Math.max(...data.shortcuts.map((each) => each.weight))} /></td>
+                <td class="number">{weight.toFixed(2)}</td>
               </tr>
             );
           })}

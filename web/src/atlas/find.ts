@@ -28,13 +28,15 @@ export interface Spot {
   y: number;
 }
 
-/** What is kept free around the outermost points, in pixels. */
+/** What is kept free around the outermost points: pixels, and a share of the side where that is less. */
 const MARGIN = 70;
+const MARGIN_SHARE = 0.14;
 
 /** Where classes stand on a screen of this size; those out of sight are left out. */
 export function spots(classes: ClassData[], width: number, height: number, view: View): Spot[] {
-  const scale = Math.max(Math.min(width, height) / 2 - MARGIN, 40);
-  const wide = Math.max((width / 2 - MARGIN) / scale, 1);
+  const room = (side: number) => side / 2 - Math.min(MARGIN, MARGIN_SHARE * side);
+  const scale = Math.min(room(width), room(height));
+  const wide = room(width) / scale; // the map may be drawn a little wider than high, to use the screen
   return classes
     .map(({ x, y }, place) => ({
       place,
@@ -42,6 +44,19 @@ export function spots(classes: ClassData[], width: number, height: number, view:
       y: view.y + view.k * (height / 2 - y * scale),
     }))
     .filter(({ x, y }) => x > -MARGIN && x < width + MARGIN && y > -MARGIN && y < height + MARGIN);
+}
+
+/** Of more classes in view, pictures would lie on each other. */
+const FEW = 60;
+const SMALLEST = 26;
+const LARGEST = 64;
+
+/** Side of a picture on the map, so that most do not touch; 0 where there is no room for any. */
+export function pictureSide(found: Spot[]): number {
+  if (found.length > FEW) return 0;
+  const gaps = found.map((a) => Math.min(...found.filter((b) => b !== a).map((b) => Math.max(Math.abs(a.x - b.x), Math.abs(a.y - b.y)))));
+  const usual = gaps.sort((a, b) => a - b)[Math.floor(gaps.length / 4)] ?? LARGEST;
+  return Math.round(Math.min(Math.max(0.75 * usual, SMALLEST), LARGEST));
 }
 
 export interface Name extends Spot {
@@ -53,25 +68,35 @@ const LINE = 15;
 const LONGEST = 24;
 
 /**
- * Names under their points, without one over another; who comes first has the room.
+ * Names under their points, over no other name and no other picture; who comes first has the room.
  *
  * @param first places that are named before others
- * @param below distance from a point to its name
+ * @param half half the side of a picture, or the radius of a dot
  */
-export function names(found: Spot[], classes: ClassData[], first: number[], below: number, most = 80): Name[] {
+export function names(found: Spot[], classes: ClassData[], first: number[], half: number, most = 80): Name[] {
   const rank = new Map(first.map((place, at) => [place, at]));
   const order = [...found].sort((a, b) => (rank.get(a.place) ?? Infinity) - (rank.get(b.place) ?? Infinity) || a.place - b.place);
-  const taken: [number, number, number, number][] = [];
+  const taken: Box[] = half > LINE / 2 ? found.map(({ place, x, y }) => ({ place, left: x - half, top: y - half, right: x + half, bottom: y + half })) : [];
   const placed: Name[] = [];
   for (const { place, x, y } of order) {
     const name = classes[place]!.target;
     const text = name.length > LONGEST ? `${name.slice(0, LONGEST - 1)}…` : name;
-    const half = (text.length * LETTER) / 2;
-    const [left, top, right, bottom] = [x - half, y + below, x + half, y + below + LINE];
-    if (taken.some(([l, t, r, b]) => left < r && right > l && top < b && bottom > t)) continue;
-    taken.push([left, top, right, bottom]);
-    placed.push({ place, x, y: y + below + LINE - 4, text });
+    const wide = (text.length * LETTER) / 2;
+    const own: Box = { place, left: x - wide, top: y + half + 2, right: x + wide, bottom: y + half + 2 + LINE };
+    if (place !== first[0] && taken.some((other) => other.place !== place && meet(own, other))) continue;
+    taken.push({ ...own, place: -1 });
+    placed.push({ place, x, y: own.bottom - 4, text });
     if (placed.length === most) break;
   }
   return placed;
 }
+
+interface Box {
+  place: number;
+  left: number;
+  top: number;
+  right: number;
+  bottom: number;
+}
+
+const meet = (a: Box, b: Box) => a.left < b.right && a.right > b.left && a.top < b.bottom && b.top < a.bottom;

@@ -3,7 +3,7 @@
 import { select } from "d3-selection";
 import { zoom, zoomIdentity, type ZoomBehavior } from "d3-zoom";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { names, spots, type View } from "./find";
+import { names, pictureSide, spots, type View } from "./find";
 import type { AtlasPageData } from "./types";
 
 interface MapProps {
@@ -14,9 +14,6 @@ interface MapProps {
   onChoose: (place: number | null) => void;
 }
 
-/** Of more classes in view, pictures would lie on each other. */
-const FEW = 60;
-const SIDE = 42;
 const DOT = 4.5;
 const STEP = 1.4;
 /** A chosen class is linked to so many. */
@@ -32,8 +29,8 @@ export function ClassMap({ data, chosen, found, onChoose }: MapProps) {
 
   const seen = spots(classes, size.width, size.height, view);
   const at = new Map(seen.map((spot) => [spot.place, spot]));
-  const pictured = seen.length <= FEW;
-  const half = pictured ? SIDE / 2 : DOT;
+  const side = pictureSide(seen);
+  const half = side ? side / 2 : DOT;
   const focus = hovered ?? chosen;
   const near = useMemo(() => (focus === null ? [] : classes[focus]!.nearest.slice(0, LINKED)), [classes, focus]);
   const first = focus === null ? [...(found ?? [])] : [focus, ...near.map(([place]) => place)];
@@ -50,7 +47,7 @@ export function ClassMap({ data, chosen, found, onChoose }: MapProps) {
             return to && <line key={place} class="likeness" x1={from.x} y1={from.y} x2={to.x} y2={to.y} stroke-width={1 + 7 * likeness} />;
           })}
         {raised.map(({ place, x, y }) => {
-          const picture = pictured ? faceOf(data, place) : undefined;
+          const picture = side ? faceOf(data, place) : undefined;
           return (
             <g
               key={place}
@@ -67,8 +64,8 @@ export function ClassMap({ data, chosen, found, onChoose }: MapProps) {
               <title>{classes[place]!.target}</title>
               {picture ? (
                 <>
-                  <image href={picture} x={-half} y={-half} width={SIDE} height={SIDE} preserveAspectRatio="xMidYMid slice" />
-                  <rect x={-half} y={-half} width={SIDE} height={SIDE} rx={4} />
+                  <image href={picture} x={-half} y={-half} width={side} height={side} preserveAspectRatio="xMidYMid slice" />
+                  <rect x={-half} y={-half} width={side} height={side} rx={4} />
                 </>
               ) : (
                 <circle r={place === chosen ? DOT * 1.6 : DOT} />

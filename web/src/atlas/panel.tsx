@@ -58,7 +58,7 @@ export function Panel({ data, place, onChoose }: PanelProps) {
           Circuits most alike <small>share of core neurons in common</small>
         </h3>
         {one.nearest.length === 0 && <p class="quiet">No other circuit has a layer in common with it.</p>}
-        <Listing all={one.nearest} count={5} class="edge-list" name="nearest">
+        <Listing all={one.nearest} count={5} class="nearest-list" name="nearest">
           {([other, likeness]) => (
             <li key={other}>
               <button onClick={() => onChoose(other)}>
