@@ -24,9 +24,6 @@ function useAddress(data: AtlasPageData) {
     history.pushState(null, "", next ? `#${encodeURIComponent(next)}` : location.pathname + location.search);
     setHash(next);
   };
-  useEffect(() => {
-    const follow = () => setHash(read());
-  }, []);
   const place = data.classes.findIndex(({ circuit }) => circuit === hash);
   return { chosen: place < 0 ? null : place, shortcuts: hash === SHORTCUTS, go };
 }
