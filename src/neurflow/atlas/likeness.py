@@ -166,10 +166,8 @@ def _by_neurons(atlas: Atlas, circuits: list[str] | None, layer: str | None) -> 
 
 def _by_crops(atlas: Atlas, circuits: list[str] | None, layer: str | None) -> _Described:
     """Groups as their vectors, centred and of length 1."""
-    means = atlas.vectors(
-        f"SELECT g.layer, g.groups, g.vector FROM layers g {_inner(None, layer)[0]}",
-        _inner(None, layer)[1],
-    )
+    of_layer, told = _inner(None, layer)
+    means = atlas.vectors(f"SELECT g.layer, g.groups, g.vector FROM layers g {of_layer}", told)
     centres = {name: np.average(rows, axis=0, weights=of.groups) for name, of, rows in means}
     which, told = _inner(circuits, layer)
     for name, groups, rows in atlas.vectors(
@@ -178,6 +176,6 @@ def _by_crops(atlas: Atlas, circuits: list[str] | None, layer: str | None) -> _D
         told,
     ):
         rows = rows - centres[name].astype(np.float32)
-        length = np.linalg.norm(rows, axis=1, keepdims=True)
+        length = np.sqrt(np.einsum("gf,gf->g", rows, rows))[:, None]
         rows = np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
         yield name, groups, rows

@@ -10,7 +10,7 @@ export function find(data: AtlasPageData, query: string): number[] {
   return data.classes
     .map((_, place) => place)
     .filter((place) => !wanted || hit(data.classes[place]!))
-    .sort((a, b) => data.classes[a]!.target.localeCompare(data.classes[b]!.target, "en"));
+    .sort((a, b) => data.classes[a]!.target.localeCompare(data.classes[b]!.target, "en", { numeric: true }));
 }
 
 /** What a group is called: its label, else its place. */
