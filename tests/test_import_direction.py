@@ -17,6 +17,7 @@ TIERS: tuple[frozenset[str], ...] = tuple(
         "config",
         "model images crops",
         "features",
+        "sharing",
         "activations",
         "attribution",
         "concepts clustering",
