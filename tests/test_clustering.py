@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.cluster.hierarchy import cut_tree, linkage
 from scipy.spatial.distance import pdist, squareform
-from sklearn.metrics import silhouette_score
+from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-from neurflow.clustering import silhouette, ward_clusters
+from neurflow.clustering import silhouette, tree_cuts, ward_clusters
 from tests.reference import method
 
 
@@ -62,3 +63,17 @@ def test_a_given_number_of_clusters_is_made():
 def test_the_same_seed_gives_the_same_clusters():
     points = np.concatenate([cloud([0, 0, 0], 15, 1), cloud([3, 0, 0], 15, 2)])
     assert ward_clusters(points, 5, seed=3).tolist() == ward_clusters(points, 5, seed=3).tolist()
+
+
+@pytest.mark.parametrize("kind", ["points apart", "points on a grid"])
+@pytest.mark.parametrize("count", [3, 4, 50])
+def test_cuts_of_a_tree_are_those_of_scipy(kind, count):
+    rng = np.random.default_rng(count)
+    drawn = (
+        rng.normal(size=(count, 4)) if kind == "points apart" else rng.integers(0, 3, (count, 4))
+    )
+    tree, largest = linkage(drawn.astype(float), "ward"), min(7, count - 1)
+    cuts = tree_cuts(tree, largest)
+    assert [len(np.unique(cut)) for cut in cuts] == list(range(2, largest + 1))
+    for cut, expected in zip(cuts, cut_tree(tree, n_clusters=range(2, largest + 1)).T, strict=True):
+        assert adjusted_rand_score(expected, cut) == 1

@@ -13,7 +13,7 @@ of SigClust (Liu et al. 2008): a single cloud, stretched as the data are, is not
 from __future__ import annotations
 
 import numpy as np
-from scipy.cluster.hierarchy import cut_tree, linkage
+from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import pdist, squareform
 
 NULL_DRAWS = 19
@@ -70,10 +70,29 @@ def best_cut(points: np.ndarray, largest: int, slack: float = 0.0) -> tuple[floa
     if largest < 2 or alike:
         return 0.0, np.zeros(len(points), dtype=np.int64)
     distances = squareform(condensed)
-    cuts = cut_tree(linkage(points, "ward"), n_clusters=range(2, largest + 1)).T
+    cuts = tree_cuts(linkage(points, "ward"), largest)
     scores = np.array([silhouette(distances, labels) for labels in cuts])
     chosen = int(np.flatnonzero(scores >= scores.max() - slack)[-1 if slack else 0])
     return float(scores[chosen]), _by_size(cuts[chosen])
+
+
+def tree_cuts(tree: np.ndarray, largest: int) -> list[np.ndarray]:
+    """``[point]`` clusters, by any numbers, of a tree cut into 2, 3, … ``largest``.
+
+    Args:
+        tree: merges, the closest first, as scipy's ``linkage`` gives them.
+        largest: less than the number of points.
+
+    scipy's ``cut_tree``, the oracle in the tests, makes an object of each node, which takes ten times
+    as long as the tree itself; the null asks for thousands of cuts.
+    """
+    points = len(tree) + 1
+    cluster, cuts = np.arange(points), []
+    for merges, (a, b) in enumerate(tree[: points - 2, :2].astype(int), start=1):
+        cluster[(cluster == a) | (cluster == b)] = points + merges - 1
+        if points - merges <= largest:
+            cuts.append(cluster.copy())
+    return cuts[::-1]
 
 
 def silhouette(distances: np.ndarray, labels: np.ndarray) -> float:
@@ -104,9 +123,11 @@ def _compact(points: np.ndarray) -> np.ndarray:
 
 
 def _cut(points: np.ndarray, count: int) -> np.ndarray:
-    if len(points) == 1:
-        return np.zeros(1, dtype=np.int64)
-    return np.asarray(cut_tree(linkage(points, "ward"), n_clusters=count))[:, 0]
+    if count < 2:
+        return np.zeros(len(points), dtype=np.int64)
+    if count == len(points):
+        return np.arange(count)
+    return tree_cuts(linkage(points, "ward"), count)[-1]
 
 
 def _by_size(labels: np.ndarray) -> np.ndarray:
