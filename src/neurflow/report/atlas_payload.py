@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable
+from collections import defaultdict
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -139,12 +139,11 @@ def atlas_payload(
     place = {name: number for number, name in enumerate(names)}
     detail = next(detail for most, detail in DETAILS if len(names) <= most)
     near = {name: _nearest(alike[i], i) for i, name in enumerate(names)}
-    shared = _shared(
-        atlas, {a: [names[b] for b, _ in near[a][: detail.near]] for a in near}, detail
-    )
+    with_near = {a: [names[b] for b, _ in near[a][: detail.near]] for a in near}
+    shared = _shortened(_shared(atlas, with_near, detail))
     progress.advance()
-    own, portraits = _own(atlas), _portraits(atlas)
-    candidates = shortcut_candidates(atlas, SHORTCUTS)
+    own, portraits = _own(atlas), _shortened(_portraits(atlas))
+    candidates = _shortened(shortcut_candidates(atlas, SHORTCUTS)).drop(columns="target")
     candidates = candidates[candidates.spread < 1]
     wanted = pd.concat(
         [
@@ -158,36 +157,22 @@ def atlas_payload(
     pictures, shown = _shown(atlas, wanted, detail.pictures)
     progress.advance()
     own_of = dict(zip(own.circuit, own["group"], strict=True))
-    by_circuit = dict(iter(portraits.groupby("circuit")))
-    shared_of = dict(iter(shared.groupby("circuit")))
+    drivers, sharing = _by_circuit(portraits), _by_circuit(shared)
     classes = [
         ClassData(
             **{column: row[column] for column in ("circuit", "target", *_SIZES)},
-            x=_short(drawn.points[i, 0]),
-            y=_short(drawn.points[i, 1]),
+            x=_short(x),
+            y=_short(y),
             own=own_of.get(row["circuit"]),
-            portrait=[
-                (str(group), _short(weight))
-                for group, weight in _rows(by_circuit.get(row["circuit"]), "group", "weight")
-            ],
+            portrait=[(each["group"], each["weight"]) for each in drivers[row["circuit"]]],
             nearest=[(b, _short(value)) for b, value in near[row["circuit"]]],
             shared=[
-                SharedGroups(
-                    other=place[str(other)],
-                    by=by,
-                    layer=str(layer),
-                    group=str(group),
-                    match=str(match),
-                    similarity=_short(similarity),
-                )
-                for other, by, layer, group, match, similarity in _rows(
-                    shared_of.get(row["circuit"]),
-                    *("other", "by", "layer", "group", "match", "similarity"),
-                )
+                SharedGroups(**each | {"other": place[each["other"]]})
+                for each in sharing[row["circuit"]]
             ],
             shown=shown.get(row["circuit"], {}),
         )
-        for i, row in enumerate(targets.to_dict("records"))
+        for row, (x, y) in zip(targets.to_dict("records"), drawn.points, strict=True)
     ]
     progress.advance()
     return AtlasPageData(
@@ -198,14 +183,8 @@ def atlas_payload(
         kept=None if drawn.kept is None else _short(drawn.kept),
         neighbours=drawn.neighbours,
         shortcuts=[
-            ShortcutData(
-                circuit=place[row["circuit"]],
-                group=row["group"],
-                spread=_short(row["spread"]),
-                weight=_short(row["weight"]),
-                pictures=row["pictures"],
-            )
-            for row in candidates.to_dict("records")
+            ShortcutData(**each | {"circuit": place[each["circuit"]]})
+            for each in candidates.to_dict("records")
         ],
         pictures=pictures,
     )
@@ -277,8 +256,16 @@ def _shown(
     return [f"data:image/webp;base64,{base64.b64encode(each).decode()}" for each in places], shown
 
 
-def _rows(frame: pd.DataFrame | None, *columns: str) -> Iterable[tuple[Any, ...]]:
-    return [] if frame is None else frame[list(columns)].itertuples(index=False, name=None)
+def _by_circuit(frame: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """Circuit → its rows, with what else they hold."""
+    found = defaultdict[str, list[dict[str, Any]]](list)
+    for row in frame.to_dict("records"):
+        found[row.pop("circuit")].append(row)
+    return found
+
+
+def _shortened(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(**{name: frame[name].map(_short) for name in frame.select_dtypes("float")})
 
 
 def _short(value: float) -> float:
