@@ -33,7 +33,8 @@ def view(page):
     return page.locator(".drawing").evaluate("e => e.style.transform")
 
 
-def test_a_path_is_the_strongest_of_all_and_can_be_walked(page, wide):
+@pytest.mark.parametrize("way", ["mouse", "keyboard"])
+def test_a_path_is_the_strongest_of_all_and_can_be_walked(page, wide, way):
     page.locator('[data-group="early/2"]').click()
     panel = page.get_by_role("complementary")
     expect(panel.get_by_role("button", name="to the pixels")).to_be_disabled()
@@ -48,7 +49,11 @@ def test_a_path_is_the_strongest_of_all_and_can_be_walked(page, wide):
     assert titles == ids[1:]
     said = panel.locator(".route p b").inner_text().replace("\u2212", "-")
     assert float(said) == pytest.approx(weight, abs=0.006)
-    panel.locator('[data-list="path"] button').first.click()
+    if way == "mouse":
+        panel.locator('[data-list="path"] button').first.click()
+    else:
+        page.locator('[data-group="early/2"]').focus()
+        page.keyboard.press("ArrowRight")
     expect(page.locator(".card.selected")).to_have_attribute("data-group", ids[1])
     expect(panel.get_by_role("button", name="to bee")).to_have_attribute("aria-pressed", "true")
     expect(panel.locator('[data-list="path"] button')).to_have_count(len(ids) - 2)

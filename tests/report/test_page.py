@@ -96,6 +96,31 @@ def test_the_keyboard_walks_the_circuit(page, wide):
     expect(page.get_by_test_id("edge-count")).not_to_have_text(before)
 
 
+def test_no_key_is_lost_however_quick(page, wide):
+    below = wide.inputs("head/0")[0].lower
+    lowest = wide.inputs(below)[0].lower
+    page.locator('[data-group="head/0"]').focus()
+    held = page.evaluate(
+        """async keys => {
+            const held = [];
+            for (const key of keys) {
+                const press = new KeyboardEvent("keydown", { key, bubbles: true });
+                document.activeElement.dispatchEvent(press);
+                // what is posted comes before the next frame is drawn
+                await new Promise(next => {
+                    const { port1, port2 } = new MessageChannel();
+                    port1.onmessage = next;
+                    port2.postMessage(0);
+                });
+                held.push(document.activeElement.dataset.group);
+            }
+            return held;
+        }""",
+        ["ArrowLeft", "ArrowLeft", "ArrowRight"],
+    )
+    assert held == [below, lowest, wide.outputs(lowest)[0].upper]
+
+
 def test_what_the_keyboard_reaches_comes_into_sight(page):
     page.locator('[data-group="head/0"]').focus()
     for _ in range(4):

@@ -1,6 +1,6 @@
 /** The page: header, notes, circuit, details, legend. */
 
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { best, circuitOf, search, step, strongest, type Circuit } from "./circuit";
 import { Brief } from "./brief";
 import { Graph } from "./graph";
@@ -10,7 +10,7 @@ import { Legend, Notes } from "./legend";
 import { Dock } from "./live/dock";
 import { useLive, useMaskKey } from "./live/state";
 import { Panel } from "./panel";
-import { stations, strongestPath } from "./path";
+import { along, stations, strongestPath, type Path } from "./path";
 import { readState, writeState, type PageState } from "./state";
 import type { PageData } from "./types";
 
@@ -38,7 +38,7 @@ export function App({ data, live: calls = null, onChanged = () => {} }: AppProps
     change({ group: id, neuron, path: stays ? state.path : null });
   };
   const live = useLive(calls, circuit);
-  useKeys(circuit, group?.id ?? null, select);
+  useKeys(circuit, group?.id ?? null, path, select);
   useMaskKey(live, group?.id ?? null);
 
   const enterSearch = () => {
@@ -130,26 +130,35 @@ const keep = ((): ((state: PageState) => void) => {
 const focusCard = (id: string) =>
   document.querySelector<HTMLElement>(`[data-group="${CSS.escape(id)}"]`)?.focus({ preventScroll: true });
 
-/** Left and right follow the strongest edge, up and down the column; Escape lets go. */
-function useKeys(circuit: Circuit, selected: string | null, select: (id: string | null) => void) {
+/** Left and right follow the path that is shown, or the strongest edge; up and down the column; Escape lets go. */
+function useKeys(circuit: Circuit, selected: string | null, path: Path | null, select: (id: string | null) => void) {
+  // one listener for good that reads what is drawn now: the next key may come before the effects of the last one
+  const latest = useRef({ circuit, selected, path, select });
+  latest.current = { circuit, selected, path, select };
+  const walked = useRef<string | null>(null);
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if ((event.target as HTMLElement).matches?.("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+      const { circuit, selected, path, select } = latest.current;
       if (event.key === "Escape" && selected) {
         select(null);
         focusCard(selected);
       }
       const id = document.activeElement?.getAttribute("data-group") ?? selected;
-      const next = id ? step(circuit, id, event.key) : undefined;
+      const next = id ? ((path && along(path, id, event.key)) ?? step(circuit, id, event.key)) : undefined;
       if (!next || panelScrolls(event)) return;
       event.preventDefault();
+      walked.current = next;
       select(next);
-      // in a large circuit its card is drawn only now that it is chosen
-      requestAnimationFrame(() => focusCard(next));
     };
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
-  }, [circuit, selected]);
+  }, []);
+  // in a large circuit a card is drawn only once it is chosen; focus is there before the next key is heard
+  useLayoutEffect(() => {
+    if (walked.current) focusCard(walked.current);
+    walked.current = null;
+  });
 }
 
 /** Inside the details, up and down scroll as everywhere. */

@@ -42,3 +42,10 @@ export const stations = ({ way, edges }: Path, from: string): string[] => [
   from,
   ...edges.map((edge) => (way === "target" ? edge.upper : edge.lower)),
 ];
+
+/** The group after `id` on it, for the arrow key that leads its way. */
+export function along({ way, edges }: Path, id: string, key: string): string | undefined {
+  if (key !== (way === "target" ? "ArrowRight" : "ArrowLeft")) return undefined;
+  const edge = edges.find(({ upper, lower }) => id === (way === "target" ? lower : upper));
+  return way === "target" ? edge?.upper : edge?.lower;
+}

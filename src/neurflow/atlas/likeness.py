@@ -177,5 +177,5 @@ def _by_crops(atlas: Atlas, circuits: list[str] | None, layer: str | None) -> _D
     ):
         rows = rows - centres[name].astype(np.float32)
         length = np.sqrt(np.einsum("gf,gf->g", rows, rows))[:, None]
-        rows = np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
+        rows /= np.where(length > 0, length, 1)
         yield name, groups, rows
