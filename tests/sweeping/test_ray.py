@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from neurflow.sweeping import OnRay
+from neurflow.errors import WorkError
+from neurflow.sweeping import OnRay, ray_engine
 from neurflow.sweeping.plan import job_of
 from tests.sweeping.conftest import circuits
 from tests.sweeping.test_sweep import ALL, alone, states
@@ -47,3 +48,19 @@ def test_a_node_that_dies_loses_nothing(sweep, alone, cluster, load, tmp_path):
     assert not node.any_processes_alive() and done_before[0] < len(found)
     assert circuits(out).items() >= alone.items()
     assert job_of(load().target("block2/3")).name in circuits(out)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_without_room_for_a_worker_is_told(sweep, cluster, monkeypatch):
+    monkeypatch.setattr(ray_engine, "PATIENCE", 1.0)
+    with pytest.raises(WorkError, match="worker of 1 processors and 2 GPUs: at most 1 processors"):
+        sweep(ALL, engine=OnRay(2, cluster.address, gpus=2))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_workers_share_a_gpu_by_fractions(sweep, alone, cluster, tmp_path):
+    cluster.add_node(num_cpus=2, num_gpus=1)  # Ray believes it
+    cluster.wait_for_nodes()
+    found = sweep(ALL[:2], engine=OnRay(2, cluster.address, gpus=0.5))
+    assert set(states(found).values()) == {"done"}
+    assert circuits(tmp_path / "out").items() <= alone.items()

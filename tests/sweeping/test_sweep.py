@@ -16,6 +16,7 @@ import neurflow
 from neurflow import activations
 from neurflow.atlas import Atlas
 from neurflow.cli import main
+from neurflow.cli.sweep import targets_of
 from neurflow.errors import NeurFlowError, RequestError, WorkError
 from neurflow.sweeping import merge, status
 from neurflow.sweeping.engines import Workers
@@ -373,6 +374,18 @@ def test_a_worker_that_cannot_be_set_up_tells_why(sweep, tmp_path, load, picture
     setup = Setup(tmp_path / "out", load, pictures, 2**30)
     with pytest.raises(WorkError, match="model of this worker are not those"):
         list(Workers(1).run(setup, read_plan(tmp_path / "out").jobs))
+
+
+def test_targets_are_a_file_or_a_list_however_long(tmp_path):
+    many = [f"class number {i}" for i in range(400)]
+    assert targets_of(", ".join(many)) == many
+    (tmp_path / "many.txt").write_text("\n".join(["# all", *many]), encoding="utf-8-sig")
+    assert targets_of(str(tmp_path / "many.txt")) == many
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG")
+    with pytest.raises(RequestError, match="one target a line"):
+        targets_of(str(tmp_path / "picture.png"))
+    with pytest.raises(RequestError, match="names no target"):
+        targets_of(" , ")
 
 
 def test_the_command_ends_with_one_if_a_target_failed(reference, pictures, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
@@ -139,8 +140,13 @@ def targets_of(text: str) -> list[str] | Literal["all"]:
     """``all``, the lines of a file, or a list with commas."""
     if text.strip() == "all":
         return "all"
-    if Path(text).is_file():
-        lines = Path(text).read_text(encoding="utf-8").splitlines()
+    if os.path.isfile(text):  # Path's own fails on a list that is longer than a name may be
+        try:
+            lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise RequestError(
+                f"--targets {text} cannot be read ({error}). Give a text file, one target a line."
+            ) from None
         found = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     else:
         found = [part.strip() for part in text.split(",") if part.strip()]

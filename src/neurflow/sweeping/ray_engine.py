@@ -17,6 +17,9 @@ from neurflow.sweeping.engines import TRIES
 from neurflow.sweeping.plan import Job, Setup
 from neurflow.sweeping.station import Outcome, Station
 
+PATIENCE = 15.0
+"""seconds without any worker before it is asked whether there can be one"""
+
 
 @dataclass(frozen=True)
 class OnRay:
@@ -59,7 +62,12 @@ class OnRay:
             start()
         try:
             while waiting or any(job for _, job in at_work.values()):
-                (ended,), _ = ray.wait(list(at_work), num_returns=1)
+                found, _ = ray.wait(list(at_work), num_returns=1, timeout=PATIENCE)
+                if not found:
+                    if not any(job for _, job in at_work.values()):
+                        self._require_room(ray.nodes())
+                    continue
+                (ended,) = found
                 actor, job = at_work.pop(ended)
                 try:
                     said = ray.get(ended)
@@ -79,6 +87,19 @@ class OnRay:
         finally:
             for actor, _ in at_work.values():
                 ray.kill(actor)
+
+    def _require_room(self, nodes: Sequence[dict[str, Any]]) -> None:
+        """Raises ``WorkError`` where no node could ever hold a worker: Ray would wait for ever."""
+        needed = {"CPU": self.cpus, "GPU": self.gpus}
+        alive = [node["Resources"] for node in nodes if node["Alive"]]
+        if any(all(node.get(kind, 0) >= needed[kind] for kind in needed) for node in alive):
+            return  # others use it at the moment
+        largest = [f"{max((node.get(kind, 0) for node in alive), default=0):g}" for kind in needed]
+        raise WorkError(
+            f"No node of the Ray cluster can hold a worker of {self.cpus:g} processors and "
+            f"{self.gpus:g} GPUs: at most {largest[0]} processors and {largest[1]} GPUs are on one. "
+            "Give fewer --cpus or --gpus, or add a node."
+        )
 
 
 def _lost(
