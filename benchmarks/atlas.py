@@ -35,6 +35,7 @@ from neurflow.atlas import (
     shortcut_candidates,
     similarities,
 )
+from neurflow.atlas.files import pack
 from neurflow.atlas.schema import TABLES
 from neurflow.atlas.tables import SHOWN, shortened, write_tables
 from neurflow.report.atlas_page import render_atlas
@@ -198,6 +199,9 @@ def main() -> None:
             begun = time.perf_counter()
             write_tables(folder / "atlas", f"fc-{number}", frames)
             writing += time.perf_counter() - begun
+        begun = time.perf_counter()
+        pack(folder / "atlas")
+        packing = time.perf_counter() - begun
         size = sum(file.stat().st_size for file in folder.rglob("*.parquet"))
         command = [sys.executable, "-m", "benchmarks.atlas", "--ask", str(folder)]
         command += ["--page", str(given.page)] if given.page else []
@@ -211,6 +215,7 @@ def main() -> None:
             "| | |",
             "| --- | ---: |",
             f"| writing, a circuit | {writing / given.targets * 1000:.0f} ms |",
+            f"| packing all, once | {packing:.0f} s |",
             f"| size | {size / 2**20:,.0f} MiB |",
             told.rstrip(),
         ]

@@ -104,12 +104,18 @@ def _holds_anything(out: Path) -> bool:
 
 def write_atomically(file: Path, data: bytes) -> None:
     """Write a file so that a kill leaves either the old one or the new one."""
+    with replacing(file) as partial:
+        partial.write_bytes(data)
+
+
+@contextlib.contextmanager
+def replacing(file: Path) -> Iterator[Path]:
+    """A file to be written that takes the place of ``file`` at the end, if nothing went wrong."""
     partial = file.with_name(f".{file.name}.partial")
     with guard_disk(file):
         try:
-            with partial.open("wb") as handle:
-                handle.write(data)
-                handle.flush()
+            yield partial
+            with partial.open("rb+") as handle:
                 os.fsync(handle.fileno())
             os.replace(partial, file)
         except BaseException:

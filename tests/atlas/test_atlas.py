@@ -21,9 +21,10 @@ from neurflow.atlas import (
     shortcut_candidates,
     similarities,
 )
+from neurflow.atlas.files import contents
 from neurflow.atlas.questions import FEWEST_PICTURES, SAME
 from neurflow.atlas.schema import TABLES, VERSION
-from neurflow.atlas.tables import SHOWN, keep_tables, tables_there, write_tables
+from neurflow.atlas.tables import SHOWN, keep_tables, up_to_date, write_tables
 from neurflow.cli import main
 from neurflow.errors import RequestError, ResultError
 from neurflow.evidence import Interval
@@ -31,32 +32,7 @@ from neurflow.labels.manual import set_label
 from neurflow.robustness_file import RobustnessFile
 from neurflow.storage import LabelStore, save_robustness
 from tests.conftest import relabelled
-from tests.test_discover import CONFIG, images, model
-
-__all__ = ["images", "model"]  # fixtures
-
-
-@pytest.fixture(scope="module")
-def circuits(model, images):
-    """A circuit for each of three classes, by name."""
-    config = CONFIG.model_copy(update={"concept_set": "all", "groups": 3, "tau": 5})
-    return {
-        f"c-{name}": neurflow.discover(model, images, name, config=config)
-        for name in ("ant", "bee", "cat")
-    }
-
-
-@pytest.fixture(scope="module")
-def folder(circuits, tmp_path_factory):
-    place = tmp_path_factory.mktemp("sweep")
-    for name, circuit in circuits.items():
-        keep_tables(place / "atlas", name, circuit)
-    return place
-
-
-@pytest.fixture(scope="module")
-def atlas(folder):
-    return Atlas(folder)
+from tests.test_discover import CONFIG
 
 
 def neurons(circuit):
@@ -296,10 +272,10 @@ def swept(circuits, tmp_path):
 def test_what_is_labelled_or_measured_later_is_entered_when_the_atlas_is_opened(swept, circuits):
     id = circuits["c-ant"].layers[0].groups[0].id
     assert len(Atlas(swept).query("SELECT * FROM labels")) == 0
-    before = (swept / "atlas" / "targets" / "c-bee.parquet").stat().st_mtime_ns
+    before = contents(swept / "atlas").entered["c-bee"]
     store = LabelStore(swept / "circuits" / "c-ant")
     store.update(id, lambda group: set_label(group, "wings", author="tester"))
-    assert not tables_there(swept / "atlas", "c-ant")
+    assert up_to_date(swept / "atlas") == {"c-bee"}
     found = Atlas(swept).query("SELECT label, source, author, pinned FROM labels")
     assert found.values.tolist() == [["wings", "person", "tester", True]]
     stable = RobustnessFile(groups={id: Interval(0.7, 0.5, 0.9)})
@@ -309,11 +285,11 @@ def test_what_is_labelled_or_measured_later_is_entered_when_the_atlas_is_opened(
         "circuit": "c-ant", "group": id, "measure": "stability",
         "value": 0.7, "low": 0.5, "high": 0.9,
     }  # fmt: skip
-    assert (swept / "atlas" / "targets" / "c-bee.parquet").stat().st_mtime_ns == before
+    assert contents(swept / "atlas").entered["c-bee"] == before
 
 
 def test_an_atlas_of_another_version_is_made_again(swept):
-    (swept / "atlas" / "groups" / "c-bee.parquet").write_bytes(b"of another version")
+    (swept / "atlas" / "groups.parquet").write_bytes(b"of another version")
     (swept / "atlas" / "schema.json").write_text('{"schema_version": 1}')
     assert len(Atlas(swept).query("SELECT DISTINCT circuit FROM groups")) == 2
     assert json.loads((swept / "atlas" / "schema.json").read_text()) == {"schema_version": VERSION}

@@ -36,13 +36,16 @@ def circuit_likeness(atlas: Atlas, of: str | None = None) -> tuple[list[str], np
     asked = [place[of]] if of is not None else list(range(len(names)))
     total = np.zeros((len(asked), len(names)), dtype=np.float32)
     layers = np.zeros_like(total)
-    neurons = atlas.query(
-        """SELECT n.circuit, n.layer, n.neuron FROM neurons n JOIN targets t USING (circuit)
+    neurons = atlas.query(  # all as numbers: a million names would take longer than the rest
+        """WITH t AS (SELECT circuit, layer, row_number() OVER (ORDER BY circuit) - 1 AS place
+                      FROM targets),
+                l AS (SELECT DISTINCT layer, dense_rank() OVER (ORDER BY layer) AS number FROM layers)
+           SELECT l.number AS layer, t.place, n.neuron
+           FROM neurons n JOIN t USING (circuit) JOIN l ON l.layer = n.layer
            WHERE n.layer <> t.layer"""
     )
-    rows = neurons.circuit.map(place).to_numpy()
     for numbers in neurons.groupby("layer").indices.values():
-        there, row = np.unique(rows[numbers], return_inverse=True)
+        there, row = np.unique(neurons.place.to_numpy()[numbers], return_inverse=True)
         _, column = np.unique(neurons.neuron.to_numpy()[numbers], return_inverse=True)
         used = np.zeros((len(there), column.max() + 1), dtype=np.float32)
         used[row, column] = 1
@@ -78,9 +81,10 @@ def group_likeness(
     for layer, groups, rows in describe(atlas, wanted, group and group.rpartition("/")[0]):
         own = (groups.circuit == first).to_numpy()
         asked = own if group is None else own & (groups.group == group).to_numpy()
-        alike = _alike(rows[asked], rows[~own], by)
+        alike = _alike(rows[asked], rows, by)
+        alike[:, own] = 0
         a, b = np.nonzero(alike > 0)
-        left, right = groups[asked].iloc[a], groups[~own].iloc[b]
+        left, right = groups[asked].iloc[a], groups.iloc[b]
         found.append(
             pd.DataFrame(
                 {
@@ -167,12 +171,15 @@ def _by_neurons(atlas: Atlas, circuits: list[str] | None, layer: str | None) -> 
 def _by_crops(atlas: Atlas, circuits: list[str] | None, layer: str | None) -> _Described:
     """Groups as their vectors, centred and of length 1."""
     of_layer, told = _inner(None, layer)
-    means = atlas.vectors(f"SELECT g.layer, g.groups, g.vector FROM layers g {of_layer}", told)
+    means = atlas.vectors(
+        f"SELECT g.layer, g.groups, g.vector FROM layers g {of_layer} ORDER BY g.layer, circuit",
+        told,
+    )
     centres = {name: np.average(rows, axis=0, weights=of.groups) for name, of, rows in means}
     which, told = _inner(circuits, layer)
     for name, groups, rows in atlas.vectors(
         f"""SELECT circuit, g.layer, "group", vector FROM group_vectors g {which}
-            ORDER BY circuit, g."group" """,
+            ORDER BY g.layer, circuit, g."group" """,
         told,
     ):
         rows = rows - centres[name].astype(np.float32)

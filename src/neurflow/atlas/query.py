@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from neurflow.atlas.files import Contents, contents, new_file, packed_file
 from neurflow.atlas.schema import TABLES, VERSION
 from neurflow.atlas.tables import renew, version_of
 from neurflow.errors import RequestError, ResultError, WorkError
@@ -33,6 +35,8 @@ class Atlas:
         memory: that a query may take, such as "1GB"; None leaves the choice to DuckDB.
         progress: told of circuits as they are entered.
 
+    What is entered later is seen by another ``Atlas``.
+
     Raises:
         ResultError: there is no atlas.
         RequestError: DuckDB is not installed.
@@ -47,8 +51,8 @@ class Atlas:
                 renew(folder, progress=progress)
             except WorkError as error:
                 warnings.warn(f"The atlas may be older than its circuits. {error}", stacklevel=2)
-        _check(self.folder)
-        self._connection = _connect(self.folder, memory)
+        self._memory = memory
+        self._connect()
 
     def query(self, sql: str, parameters: Any = None) -> pd.DataFrame:
         """The rows that a query gives.
@@ -62,14 +66,25 @@ class Atlas:
         """
         return self._run(sql, parameters, "df")
 
+    def _connect(self) -> None:
+        _check(self.folder)
+        self._connection = _connect(self.folder, self._memory)
+
     def _run(self, sql: str, parameters: Any, form: Literal["df", "to_arrow_table"]) -> Any:
         import duckdb
 
-        try:
+        def answer() -> Any:
             statements = self._connection.extract_statements(sql)
             if [each.type for each in statements] != [duckdb.StatementType.SELECT]:
                 raise RequestError("The atlas answers one SELECT at a time, and changes nothing.")
             return getattr(self._connection.sql(sql, params=parameters), form)()
+
+        try:
+            try:
+                return answer()
+            except duckdb.IOException:  # another process has packed the files meanwhile
+                self._connect()
+                return answer()
         except duckdb.Error as error:
             raise RequestError(f"The query cannot be answered: {error}") from None
 
@@ -78,23 +93,29 @@ class Atlas:
     ) -> Iterator[tuple[str, pd.DataFrame, np.ndarray]]:
         """Rows that have a ``layer`` and a ``vector``, layer by layer.
 
+        Args:
+            sql: as for ``query``; rows of one layer come one after another.
+            parameters: for it.
+
         Yields:
-            Layer, its rows' other columns, and ``[row, feature]``.
+            Layer, its rows' other columns, and ``[row, feature]``, not to be written to.
 
         Raises:
             RequestError: as for ``query``, or a layer has vectors of several lengths.
         """
         found = self._run(sql, parameters, "to_arrow_table")
         rows = found.drop_columns(["vector"]).to_pandas()
-        for layer, numbers in rows.groupby("layer").indices.items():
-            part = found.column("vector").take(numbers).combine_chunks()
+        vectors = found.column("vector").combine_chunks()
+        ends = np.flatnonzero((rows.layer != rows.layer.shift(-1)).to_numpy()) + 1
+        for begin, end in pairwise([0, *ends.tolist()]):
+            layer, part = str(rows.layer.iloc[begin]), vectors.slice(begin, end - begin)
             if len(part.value_lengths().unique()) > 1:
                 raise RequestError(
                     f"Layer {layer!r} has vectors of several lengths: it does not stand on the same "
                     "layer in all circuits."
                 )
-            matrix = part.flatten().to_numpy(zero_copy_only=False).reshape(len(part), -1)
-            yield str(layer), rows.iloc[numbers].reset_index(drop=True), matrix
+            matrix = part.flatten().to_numpy().reshape(len(part), -1)
+            yield layer, rows.iloc[begin:end].reset_index(drop=True), matrix
 
     def close(self) -> None:
         """Let go of the tables."""
@@ -110,25 +131,41 @@ def _connect(atlas: Path, memory: str | None) -> DuckDBPyConnection:
     if memory is not None:
         settings["memory_limit"] = memory
     connection = duckdb.connect(":memory:", config=settings)
-    quoted = str(atlas.absolute()).replace("'", "''")
-    connection.execute(f"SET allowed_directories = ['{quoted}']")
+    connection.execute(f"SET allowed_directories = [{_quoted(atlas.absolute())}]")
     connection.execute("SET enable_external_access = false")
+    there = contents(atlas)
     for table in TABLES:
-        connection.execute(
-            f"CREATE VIEW {table} AS SELECT * FROM read_parquet('{quoted}/{table}/*.parquet')"
-        )
+        connection.execute(f"CREATE VIEW {table} AS {_rows(atlas.absolute(), table, there)}")
     connection.execute("SET lock_configuration = true")
     return connection
 
 
+def _rows(atlas: Path, table: str, there: Contents) -> str:
+    """SQL of all rows of a table that count."""
+    parts = []
+    if there.packed:
+        hidden = ", ".join(map(_quoted, there.hidden))
+        which = f" WHERE circuit NOT IN ({hidden})" if hidden else ""
+        parts.append(f"FROM read_parquet({_quoted(packed_file(atlas, table))}){which}")
+    if there.new:
+        files = ", ".join(_quoted(new_file(atlas, table, name)) for name in sorted(there.new))
+        parts.append(f"FROM read_parquet([{files}])")
+    return " UNION ALL ".join(parts)
+
+
+def _quoted(text: object) -> str:
+    return "'" + str(text).replace("'", "''") + "'"
+
+
 def _check(atlas: Path) -> None:
-    if not (atlas / "targets").is_dir():
+    found = version_of(atlas)
+    if found == VERSION and contents(atlas).entered:
+        return
+    if found == VERSION or not atlas.is_dir():
         raise ResultError(
             f"{atlas.parent} has no atlas yet: it begins with the first circuit of neurflow sweep."
         )
-    found = version_of(atlas)
-    if found != VERSION:
-        raise ResultError(
-            f"{atlas} is {'damaged' if found is None else f'of schema version {found}'}, and the "
-            f"circuits to make it again are not beside it; this neurflow reads version {VERSION}."
-        )
+    raise ResultError(
+        f"{atlas} is {'damaged' if found is None else f'of schema version {found}'}, and the "
+        f"circuits to make it again are not beside it; this neurflow reads version {VERSION}."
+    )

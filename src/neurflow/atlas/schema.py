@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-VERSION = 2
+VERSION = 3
 VECTOR = "vector"
 """float32 list; the other types are pyarrow's names"""
 

@@ -1,4 +1,4 @@
-"""The atlas's tables, as Parquet: a file a table and circuit, written when a circuit is found.
+"""The atlas's tables, written when a circuit is found.
 
 | table | a row is |
 | --- | --- |
@@ -15,13 +15,12 @@
 | ``labels`` | a group's label, and who gave it |
 | ``evidence`` | a figure that stands behind a group or its label, with its interval |
 
-``DIR/atlas/TABLE/NAME.parquet`` is whole or not there; ``schema.json`` says the version. All of it can
-be made again from ``DIR/circuits`` (``renew``), so nothing in it is worth repairing.
+``files`` says where they lie; ``schema.json`` says the version. All of it can be made again from
+``DIR/circuits`` (``renew``), so nothing in it is worth repairing.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from collections import defaultdict
@@ -33,9 +32,10 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
+from neurflow.atlas.files import contents, drop, pack, require_pyarrow, write_new
 from neurflow.atlas.schema import TABLES, VERSION, arrow_schema
 from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
-from neurflow.errors import RequestError, ResultError
+from neurflow.errors import ResultError
 from neurflow.evidence import Interval
 from neurflow.progress import Progress, Silent
 from neurflow.storage import load_circuit
@@ -44,8 +44,6 @@ from neurflow.workspace import guard_disk, write_atomically
 SCHEMA = "schema.json"
 SHOWN = 3
 """crops of a group that are kept as pictures"""
-VECTORS_TOGETHER = 64
-"""rows of ``group_vectors`` that are read at once"""
 MANTISSA = 0xFFFFE000
 """bits of a float32 that vectors keep: eleven of precision, in half the room once compressed"""
 
@@ -190,35 +188,30 @@ def keep_tables(atlas: Path, name: str, circuit: Circuit) -> None:
 
 
 def write_tables(atlas: Path, name: str, frames: Mapping[str, pd.DataFrame]) -> None:
-    """Write one circuit's tables, ``targets`` last: what it lists is complete."""
+    """Write one circuit's tables."""
     require_pyarrow()
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     with guard_disk(atlas):
         atlas.mkdir(parents=True, exist_ok=True)
     write_atomically(atlas / SCHEMA, json.dumps({"schema_version": VERSION}).encode())
-    for table in reversed(TABLES):
-        data = io.BytesIO()
-        rows = pa.Table.from_pandas(frames[table], arrow_schema(table), preserve_index=False)
-        rows = rows.replace_schema_metadata()
-        # a question to one layer skips the other layers' vectors
-        few = VECTORS_TOGETHER if table == "group_vectors" else None
-        pq.write_table(rows, data, compression="zstd", row_group_size=few)
-        file = _file(atlas, table, name)
-        with guard_disk(file):
-            file.parent.mkdir(exist_ok=True)
-        write_atomically(file, data.getvalue())
+    tables = {
+        table: pa.Table.from_pandas(
+            frames[table], arrow_schema(table), preserve_index=False
+        ).replace_schema_metadata()
+        for table in TABLES
+    }
+    write_new(atlas, name, tables)
 
 
-def tables_there(atlas: Path, name: str) -> bool:
-    """Whether a circuit is entered, and nothing about it has changed since."""
-    try:
-        entered = _file(atlas, "targets", name).stat().st_mtime_ns
-    except FileNotFoundError:
-        return False
-    beside = (atlas.parent / "circuits" / name).glob("*.json")  # labels, edits, figures come later
-    return all(file.stat().st_mtime_ns <= entered for file in beside)
+def up_to_date(atlas: Path) -> set[str]:
+    """The circuits that are entered and about which nothing has changed since."""
+    circuits = atlas.parent / "circuits"  # labels, edits and figures come later
+    return {
+        name
+        for name, entered in contents(atlas).entered.items()
+        if all(file.stat().st_mtime_ns <= entered for file in (circuits / name).glob("*.json"))
+    }
 
 
 def version_of(atlas: Path) -> int | None:
@@ -256,25 +249,16 @@ def renew(sweep: str | Path, *, whole: bool = False, progress: Progress | None =
         if version_of(atlas) != VERSION:
             for old in atlas.iterdir():
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
-        missing = [f for f in sorted(folders) if whole or not tables_there(atlas, f.name)]
+        there = set() if whole else up_to_date(atlas)
+        missing, damaged = [f for f in sorted(folders) if f.name not in there], []
         progress.start("atlas", len(missing))
         for folder in missing:
             try:
                 keep_tables(atlas, folder.name, load_circuit(folder))
             except ResultError as error:
-                for table in TABLES:
-                    _file(atlas, table, folder.name).unlink(missing_ok=True)
+                damaged.append(folder.name)
                 progress.note(f"{folder.name} is left out: {error}")
             progress.advance()
-
-
-def _file(atlas: Path, table: str, name: str) -> Path:
-    return atlas / table / f"{name}.parquet"
-
-
-def require_pyarrow() -> None:
-    """Raises ``RequestError`` where the atlas cannot be written."""
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError:
-        raise RequestError("The atlas needs pyarrow: pip install 'neurflow[atlas]'") from None
+        if damaged:
+            drop(atlas, damaged)
+        pack(atlas, progress=progress)

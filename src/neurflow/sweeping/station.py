@@ -18,7 +18,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from neurflow.activations import predict
-from neurflow.atlas.tables import keep_tables, tables_there
+from neurflow.atlas.tables import keep_tables, up_to_date
 from neurflow.discovery import discover
 from neurflow.errors import NeurFlowError, WorkError
 from neurflow.images import Images, load_images
@@ -108,7 +108,7 @@ class Station:
     def _find(self, job: Job, progress: Progress) -> None:
         plan, out = self.plan, self.setup.out
         folder = circuit_folder(out, job)
-        if is_done(out, job) and tables_there(out / "atlas", job.name):
+        if is_done(out, job) and job.name in up_to_date(out / "atlas"):
             return
         if is_done(out, job):
             circuit = load_circuit(folder)

@@ -2,7 +2,8 @@
 
 1. Agree with the folder on the plan: model, pictures, layers, configuration, and the jobs.
 2. Look once what the model calls each picture; that serves all targets.
-3. Hand the jobs that are not done to an engine; each is found, written whole, and entered in the atlas.
+3. Hand the jobs that are not done to an engine; each is found, written whole, and entered in the atlas,
+   which is packed at the end.
 4. A job that another sweep works on is waited for, or taken over when that sweep dies.
 """
 
@@ -16,7 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from neurflow.atlas.tables import renew, require_pyarrow, tables_there
+from neurflow.atlas.files import require_pyarrow
+from neurflow.atlas.tables import renew, up_to_date
 from neurflow.circuit import Target
 from neurflow.config import Config
 from neurflow.discovery import study_layers
@@ -107,6 +109,11 @@ def sweep(
     if isinstance(engine, Here):
         setup = Setup(setup.out, lambda: model, pictures, share)
     _work(engine, setup, mine, progress)
+    if any(is_done(out, job) for job in mine):
+        try:
+            renew(out, progress=progress)  # what was entered one by one is packed
+        except WorkError as error:
+            progress.note(str(error))
     if not {state.state for state in status(out)} & {"waiting", "running"}:
         shutil.rmtree(out / POOL, ignore_errors=True)
     return [state_of(out, job) for job in mine]
@@ -114,13 +121,11 @@ def sweep(
 
 def _work(engine: Engine, setup: Setup, jobs: Sequence[Job], progress: Progress) -> None:
     """Run jobs until none is left that could end differently."""
-    atlas = setup.out / "atlas"
     if any(is_done(setup.out, job) for job in jobs):
         renew(setup.out, progress=progress)
     progress.start("targets", len(jobs))
-    open_jobs = [
-        job for job in jobs if not (is_done(setup.out, job) and tables_there(atlas, job.name))
-    ]
+    entered = up_to_date(setup.out / "atlas")
+    open_jobs = [job for job in jobs if not (is_done(setup.out, job) and job.name in entered)]
     progress.advance(len(jobs) - len(open_jobs))
     while open_jobs:
         elsewhere = []

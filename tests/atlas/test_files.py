@@ -1,0 +1,168 @@
+"""Packed or not, an atlas says the same; and whoever is killed while packing loses nothing."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from neurflow.atlas import Atlas, renew
+from neurflow.atlas.files import contents, new_file, pack, packed_file
+from neurflow.atlas.schema import TABLES
+from neurflow.atlas.tables import keep_tables
+from neurflow.errors import WorkError
+from tests.conftest import relabelled
+
+
+def rows(atlas):
+    """All rows of all tables, in some order of their own."""
+    return {
+        table: sorted(map(repr, atlas.query(f"SELECT * FROM {table}").to_dict("records")))
+        for table in TABLES
+    }
+
+
+@pytest.fixture
+def sweep(circuits, tmp_path):
+    """A sweep's folder whose circuits have entered its atlas and are not packed."""
+    for name, circuit in circuits.items():
+        keep_tables(tmp_path / "atlas", name, circuit)
+    return tmp_path
+
+
+@pytest.fixture
+def expected(sweep):
+    return rows(Atlas(sweep))
+
+
+def files(atlas):
+    return {str(file.relative_to(atlas)) for file in atlas.rglob("*.parquet")}
+
+
+def test_packed_rows_are_those_of_the_circuits(sweep, expected):
+    entered = contents(sweep / "atlas").entered
+    pack(sweep / "atlas")
+    assert rows(Atlas(sweep)) == expected and all(expected[t] for t in TABLES if t not in LATER)
+    assert files(sweep / "atlas") == {f"{table}.parquet" for table in TABLES}
+    assert contents(sweep / "atlas").entered == entered, "when they were entered is kept"
+
+
+LATER = {"labels", "evidence"}
+"""tables that are empty at first"""
+
+
+def test_a_circuit_that_is_entered_again_takes_the_place_of_the_packed_one(
+    sweep, expected, circuits
+):
+    pack(sweep / "atlas")
+    ant = circuits["c-ant"]
+    id = ant.layers[0].groups[0].id
+    keep_tables(sweep / "atlas", "c-ant", relabelled(ant, id, "wings"))
+    for _ in range(2):
+        found = rows(Atlas(sweep))
+        assert {t: found[t] for t in TABLES if t != "labels"} == {
+            t: expected[t] for t in TABLES if t != "labels"
+        }
+        assert len(found["labels"]) == 1 and "wings" in found["labels"][0]
+        pack(sweep / "atlas")
+    assert not contents(sweep / "atlas").new
+
+
+def test_packing_waits_until_it_is_worth_it(sweep, circuits):
+    atlas, ant = sweep / "atlas", circuits["c-ant"]
+    for number in range(4):
+        keep_tables(atlas, f"c-ant-{number}", ant)
+    pack(atlas)
+    assert len(contents(atlas).packed) == 7
+    for number, new in ((4, 1), (5, 2), (6, 0)):  # 1 of 8 and 2 of 9 are less than a quarter
+        keep_tables(atlas, f"c-ant-{number}", ant)
+        before = packed_file(atlas, "groups").stat().st_mtime_ns
+        pack(atlas)
+        assert len(contents(atlas).new) == new
+        assert (packed_file(atlas, "groups").stat().st_mtime_ns == before) == bool(new)
+    assert len(Atlas(sweep).query("SELECT * FROM targets")) == 10
+
+
+class Killed(BaseException):
+    """A kill: nothing catches it."""
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["first", "again"])
+@pytest.mark.parametrize("what", ["replace", "unlink"])
+def test_whoever_is_killed_while_packing_loses_nothing(
+    sweep, expected, circuits, monkeypatch, what, again
+):
+    if again:
+        pack(sweep / "atlas")
+        keep_tables(sweep / "atlas", "c-ant", circuits["c-ant"])
+    owner, name = (os, "replace") if what == "replace" else (Path, "unlink")
+    real, kills = getattr(owner, name), 0
+    while True:
+        left = [kills]
+
+        def deadly(*given, left=left, **options):
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+            return real(*given, **options)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(owner, name, deadly)
+            try:
+                pack(sweep / "atlas")
+                break
+            except Killed:
+                kills += 1
+        assert rows(Atlas(sweep)) == expected
+        assert Atlas(sweep).query("SELECT count(*) FROM targets").iloc[0, 0] == 3
+    assert kills >= (len(TABLES) if what == "replace" else 1)
+    assert rows(Atlas(sweep)) == expected and not contents(sweep / "atlas").new
+
+
+def test_a_full_disk_leaves_the_atlas_as_it_was(sweep, expected, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("neurflow.workspace.os.replace", full)
+        with pytest.raises(WorkError, match="No space left"):
+            pack(sweep / "atlas")
+    assert rows(Atlas(sweep)) == expected
+    assert not list((sweep / "atlas").rglob("*.partial"))
+
+
+def test_who_asks_while_another_packs_is_answered(sweep, expected):
+    asking = Atlas(sweep)
+    pack(sweep / "atlas")  # the files that it knew are gone
+    assert rows(asking) == expected
+
+
+@pytest.mark.parametrize("damage", ["packed.json", "groups.parquet", "list"])
+def test_a_damaged_atlas_is_made_again(sweep, expected, circuits, damage):
+    for name, circuit in circuits.items():
+        circuit.save(sweep / "circuits" / name)
+    renew(sweep, whole=True)
+    assert not contents(sweep / "atlas").new
+    if damage == "list":
+        (sweep / "atlas" / "packed.json").write_text(json.dumps(["c-ant"]))
+    else:
+        (sweep / "atlas" / damage).unlink()
+    assert rows(Atlas(sweep)) == expected
+
+
+def test_half_an_entry_is_not_read(sweep, expected, circuits, monkeypatch):
+    atlas, written = sweep / "atlas", [3]
+
+    def deadly(*given, real=os.replace):
+        written[0] -= 1
+        if written[0] < 0:
+            raise Killed
+        real(*given)
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr("neurflow.workspace.os.replace", deadly)
+        keep_tables(atlas, "c-half", circuits["c-bee"])
+    assert list(atlas.rglob("c-half.parquet")) and not new_file(atlas, "targets", "c-half").exists()
+    assert rows(Atlas(sweep)) == expected
+    pack(atlas)
+    assert rows(Atlas(sweep)) == expected
