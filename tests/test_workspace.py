@@ -40,6 +40,19 @@ def test_values_and_arrays_come_back(tmp_path):
     assert again.sum() == 15
 
 
+def test_an_array_has_its_room_on_the_disk_before_it_is_filled(tmp_path, monkeypatch):
+    file = Workspace(tmp_path).array("phi", (256, 1024))
+    assert file.stat().st_blocks * 512 >= 4 * 256 * 1024, "else a full disk kills who fills it"
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("neurflow.workspace.os.posix_fallocate", full)
+    with pytest.raises(WorkError, match=r"Cannot write .*more\.npy: No space left"):
+        Workspace(tmp_path).array("more", (4, 3))
+    assert list(tmp_path.iterdir()) == [file]
+
+
 def test_without_a_folder_nothing_is_left():
     with open_workspace(None, {}) as work:
         work.write("x", 1)

@@ -15,7 +15,6 @@ one forward pass, so:
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from neurflow.crops import CropSet
 from neurflow.memory import Batch
 from neurflow.model import Model, Segment
 from neurflow.model.network import Key
-from neurflow.workspace import guard_disk
+from neurflow.workspace import guard_disk, reserve
 
 SCRATCH = 8 * 2**30
 """bytes of files at most; half of what is free on the disk where that is less"""
@@ -226,8 +225,7 @@ def _form(value: Tensor, axis: int, per_sample: int) -> _Form:
 def _on_disk(file: Path, size: int, dtype: torch.dtype) -> Tensor:
     """A tensor in a file that goes when the tensor does; its room on the disk is taken at once."""
     with guard_disk(file), file.open("wb") as handle:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(handle.fileno(), 0, size * dtype.itemsize)
+        reserve(handle, size * dtype.itemsize)
     tensor = torch.from_file(str(file), shared=True, size=size, dtype=dtype)
     with contextlib.suppress(PermissionError):  # where a file in use cannot be removed yet
         file.unlink()

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -42,14 +42,11 @@ class Workspace:
         """File of a float32 array to be filled in place; made if it is not there."""
         file = self.folder / f"{name}.npy"
         if not file.exists():
-            partial = file.with_suffix(".partial")
-            with guard_disk(file):
-                with partial.open("wb") as handle:
-                    np.lib.format.write_array_header_1_0(
-                        handle, {"descr": "<f4", "fortran_order": False, "shape": shape}
-                    )
-                    handle.truncate(handle.tell() + 4 * int(np.prod(shape)))
-                os.replace(partial, file)
+            with replacing(file) as partial, partial.open("wb") as handle:
+                np.lib.format.write_array_header_1_0(
+                    handle, {"descr": "<f4", "fortran_order": False, "shape": shape}
+                )
+                reserve(handle, handle.tell() + 4 * int(np.prod(shape)))
         return file
 
     def clear(self, keep: Collection[str] = ()) -> None:
@@ -121,6 +118,16 @@ def replacing(file: Path) -> Iterator[Path]:
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
+
+
+def reserve(handle: BinaryIO, size: int) -> None:
+    """Make a file so large, and take its room on the disk at once.
+
+    Who fills it through a map of memory is killed by the system where there turns out to be none.
+    """
+    handle.truncate(size)
+    if size and hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle.fileno(), 0, size)
 
 
 @contextlib.contextmanager

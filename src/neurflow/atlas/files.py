@@ -31,9 +31,8 @@ from neurflow.workspace import guard_disk, replacing, write_atomically
 PACKED = "packed.json"
 NEW_SHARE = 0.25
 """of all circuits, that is packed together with the others"""
-TOGETHER = {"group_vectors": 512, "thumbnails": 2048}
-"""rows that are read at once, where a row is large; a question skips the others"""
-USUALLY_TOGETHER = 100_000
+TOGETHER = dict.fromkeys(TABLES, 100_000) | {"group_vectors": 512, "thumbnails": 2048}
+"""table → rows of a row group; fewer where rows are large, as a question reads whole row groups"""
 
 
 @dataclass(frozen=True)
@@ -164,40 +163,31 @@ def _by_layer(table: str, rows: Any) -> Iterator[Any]:
 
 def _batches(atlas: Path, table: str, there: Contents) -> Iterator[Any]:
     """All rows that count: what is packed, then what is new; vectors layer by layer."""
+    import pyarrow as pa
     import pyarrow.dataset as ds
 
-    schema, column = arrow_schema(table), ds.field("circuit")
+    all_rows, hidden = ds.scalar(True), pa.array(there.hidden, pa.string())
+    packed = [packed_file(atlas, table)] if there.packed else []
+    new = [new_file(atlas, table, name) for name in sorted(there.new)]
     sources = [
-        (
-            ds.dataset(
-                [str(new_file(atlas, table, name)) for name in sorted(there.new)], schema=schema
-            ),
-            None,
-        )
+        (ds.dataset([str(file) for file in files], schema=arrow_schema(table)), counts)
+        for files, counts in ((packed, ~ds.field("circuit").isin(hidden)), (new, all_rows))
+        if files
     ]
-    if there.packed:
-        packed = ds.dataset(str(packed_file(atlas, table)), schema=schema)
-        sources.insert(0, (packed, ~column.isin(there.hidden) if there.hidden else None))
-    layers: list[str | None] = [None]
+    parts = [all_rows]
     if table == "group_vectors":
-        names = [
-            data.to_table(columns=["layer"]).column("layer").to_pylist() for data, _ in sources
-        ]
-        layers = list(dict.fromkeys(name for found in names for name in found))
-    for layer in layers:
+        layers = [data.to_table(columns=["layer"]).column(0).unique() for data, _ in sources]
+        names = dict.fromkeys(name for found in layers for name in found.to_pylist())
+        parts = [ds.field("layer") == name for name in names]
+    for part in parts:
         for data, counts in sources:
-            of_layer = None if layer is None else ds.field("layer") == layer
-            wanted = (
-                counts if of_layer is None else of_layer if counts is None else counts & of_layer
-            )
             # a little ahead: rows may be large
             yield from data.to_batches(
-                filter=wanted, batch_size=_rows(table), batch_readahead=1, fragment_readahead=1
+                filter=part & counts,
+                batch_size=TOGETHER[table],
+                batch_readahead=1,
+                fragment_readahead=1,
             )
-
-
-def _rows(table: str) -> int:
-    return TOGETHER.get(table, USUALLY_TOGETHER)
 
 
 def _together(batches: Iterator[Any], table: str) -> Iterator[Any]:
@@ -207,7 +197,7 @@ def _together(batches: Iterator[Any], table: str) -> Iterator[Any]:
     held: list[Any] = []
     for batch in batches:
         held.append(batch)
-        if sum(map(len, held)) >= _rows(table):
+        if sum(map(len, held)) >= TOGETHER[table]:
             yield pa.Table.from_batches(held)
             held = []
     if held:
