@@ -310,14 +310,21 @@ def test_a_damaged_circuit_is_left_out_and_told(swept, capsys):
     assert "c-ant is left out" in told.err
 
 
-def test_a_folder_that_cannot_be_written_is_read_with_a_warning(swept, monkeypatch):
+def test_a_folder_that_cannot_be_written_is_read_with_a_warning(swept, monkeypatch, capsys):
     def full(*_):
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr("neurflow.workspace.os.replace", full)
+    monkeypatch.setattr("neurflow.atlas.tables.FileLock", full)
+    assert len(Atlas(swept).query("SELECT * FROM targets")) == 2, "nothing is to be written"
     (swept / "circuits" / "c-ant" / "labels-0.json").write_text("{}")
     with pytest.warns(UserWarning, match="may be older than its circuits.*Read-only"):
         assert len(Atlas(swept).query("SELECT * FROM targets")) == 2
+    with pytest.raises(SystemExit) as ended:
+        main(["atlas", str(swept), "--serving"])
+    told = capsys.readouterr()
+    assert not ended.value.code and "circuits" in told.out
+    assert "may be older than its circuits" in told.err and "UserWarning" not in told.err
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,11 @@ class Contents:
         return {name: at for name, at in {**self.packed, **self.new}.items() if at is not None}
 
     @property
+    def worth_packing(self) -> bool:
+        """Whether enough is new."""
+        return bool(self.new) and len(self.new) >= NEW_SHARE * len(self.entered)
+
+    @property
     def hidden(self) -> list[str]:
         """What the packed files hold and is not to be read."""
         return sorted(name for name, at in self.packed.items() if at is None or name in self.new)
@@ -114,7 +119,7 @@ def pack(atlas: Path, *, progress: Progress | None = None) -> None:
         WorkError: it cannot be written; nothing is lost.
     """
     there, progress = contents(atlas), progress or Silent()
-    if not there.new or len(there.new) < NEW_SHARE * len(there.entered):
+    if not there.worth_packing:
         return
     progress.start("packing the atlas", len(TABLES))
     for table in TABLES:

@@ -31,9 +31,9 @@ class Atlas:
 
     Args:
         folder: of the sweep. Circuits that were labelled, edited or measured since they were entered
-            are entered anew; where the folder cannot be written, a warning says so.
+            are entered anew; where the folder cannot be written, a note or a warning says so.
         memory: that a query may take, such as "1GB"; None leaves the choice to DuckDB.
-        progress: told of circuits as they are entered.
+        progress: told of circuits as they are entered, and what stands in the way.
 
     What is entered later is seen by another ``Atlas``.
 
@@ -50,7 +50,8 @@ class Atlas:
             try:
                 renew(folder, progress=progress)
             except WorkError as error:
-                warnings.warn(f"The atlas may be older than its circuits. {error}", stacklevel=2)
+                told = f"The atlas may be older than its circuits. {error}"
+                progress.note(told) if progress else warnings.warn(told, stacklevel=2)
         self._memory = memory
         self._connect()
 

@@ -22,9 +22,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -235,14 +236,14 @@ def renew(sweep: str | Path, *, whole: bool = False, progress: Progress | None =
         WorkError: the atlas cannot be written.
     """
     sweep, progress = Path(sweep), progress or Silent()
-    atlas, folders = (
-        sweep / "atlas",
-        [f.parent for f in (sweep / "circuits").glob("*/circuit.json")],
-    )
+    atlas = sweep / "atlas"
+    folders = [file.parent for file in (sweep / "circuits").glob("*/circuit.json")]
     if not folders:
         raise ResultError(
             f"{sweep} holds no circuits to make an atlas of. Find some: neurflow sweep"
         )
+    if not whole and _is_fresh(atlas, folders):
+        return
     with guard_disk(atlas):
         atlas.mkdir(exist_ok=True)
     with guard_disk(atlas), FileLock(sweep / ".atlas.lock"):
@@ -262,3 +263,10 @@ def renew(sweep: str | Path, *, whole: bool = False, progress: Progress | None =
         if damaged:
             drop(atlas, damaged)
         pack(atlas, progress=progress)
+
+
+def _is_fresh(atlas: Path, folders: Sequence[Path]) -> bool:
+    """Whether there is nothing to do, or nothing but what a reader who may not write does without."""
+    if version_of(atlas) != VERSION or not {f.name for f in folders} <= up_to_date(atlas):
+        return False
+    return not contents(atlas).worth_packing or not os.access(atlas, os.W_OK)
