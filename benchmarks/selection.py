@@ -63,7 +63,7 @@ class Bench:
     def __init__(self, model: Model, folder: Path, layers: Sequence[str], work: Workspace) -> None:
         self.config, budget = Config(), Budget(MEMORY, Silent())
         images, goal = load_images(folder, model), model.target(TARGET)
-        self.batch = budget.batch(model.image_bytes)
+        self.batch = model.batch(budget)
         quiet = {"batch": self.batch, "progress": Silent()}
         found = concept_images(model, images, goal, self.config, max_images=IMAGES, **quiet)
         crops = CropSet(images, found.chosen, model.input_size[1:], self.config.granularities)

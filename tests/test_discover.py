@@ -49,6 +49,11 @@ def circuit(model, images, target):
     return discover(model, images, target, config=CONFIG)
 
 
+def test_the_circuit_does_not_depend_on_the_memory(model, images, target, circuit):
+    found = discover(model, images, target, config=CONFIG, memory="8MB")
+    assert found.model_dump_json() == circuit.model_dump_json()
+
+
 def test_the_circuit_has_the_shape_of_the_method(model, circuit, target):
     assert [layer.name for layer in circuit.layers] == list(model.proposed_layers())
     assert circuit.target.name == target

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+import neurflow
 from neurflow.errors import RequestError, WorkError
-from neurflow.memory import Batch, Budget, memory_bytes
+from neurflow.memory import IMAGES, Batch, Budget, memory_bytes
 from neurflow.progress import Silent
 
 
@@ -80,3 +81,12 @@ def test_a_single_item_that_does_not_fit_ends_the_work():
 def test_other_failures_are_not_taken_for_want_of_memory():
     with pytest.raises(RuntimeError, match="shapes"):
         list(Batch(4, Silent()).map(Limited(0, RuntimeError("shapes differ")), np.arange(4)))
+
+
+def test_images_run_together_in_the_same_numbers_for_all_usual_budgets():
+    model = neurflow.load_model("torchvision:resnet18", "random")
+    sizes = {
+        model.batch(Budget(memory, Silent())).size for memory in ("512MB", "1GB", "2GB", "64GB")
+    }
+    assert sizes == {IMAGES}
+    assert model.batch(Budget("40MB", Silent())).size == 1

@@ -90,7 +90,7 @@ def discover(
             progress.note(f"{folder} holds this circuit already: nothing to do.")
             return load_circuit(folder)
 
-        batch = budget.batch(model.image_bytes)
+        batch = model.batch(budget)
         choose = partial(concept_images, model, images, goal, config, max_images=max_images)
         choose = partial(choose, predictions=shared.predictions, batch=batch, progress=progress)
         found = _images(choose, work, progress)

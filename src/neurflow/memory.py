@@ -20,7 +20,9 @@ from neurflow.progress import Progress
 MEMORY = "2GB"
 """default budget"""
 BATCH = 64
-"""items of a batch at most: more do not run faster on a processor"""
+"""items of a batch at most"""
+IMAGES = 8
+"""images run at once at most, on a processor: the values of more no longer fit its cache"""
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 Result = TypeVar("Result")

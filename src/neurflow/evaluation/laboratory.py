@@ -68,7 +68,7 @@ class Bench:
         self.budget, self.progress = budget, progress
         below = reversed(list(pairwise(names)))
         self.segments = [model.segment(lower, upper) for lower, upper in below]
-        batch = budget.batch(model.image_bytes)
+        batch = model.batch(budget)
         self.features = FeatureMaps(
             model, crops, self.segments, folder=work.folder, room=budget.features, batch=batch
         )
@@ -278,7 +278,7 @@ class Laboratory:
             self.circuit.target,
             self.circuit.config,
             max_images=self.settings.trial_images,
-            batch=self.budget.batch(self.model.image_bytes),
+            batch=self.model.batch(self.budget),
             progress=self.progress,
         )
         return self._bench(self.held_out, found.chosen, "held-out")

@@ -78,7 +78,7 @@ def concept_checks(
             crops,
             [layer.name for layer in layers],
             Workspace(Path(folder)),
-            batch=Budget(MEMORY, progress).batch(model.image_bytes),
+            batch=model.batch(Budget(MEMORY, progress)),
             progress=progress,
         )
         for layer in layers:

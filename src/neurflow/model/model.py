@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from neurflow.circuit import ModelInfo, Target
 from neurflow.errors import LayerError, ModelError, TargetError, near
+from neurflow.memory import BATCH, IMAGES, Batch, Budget
 from neurflow.model.exported import ExportedNetwork, why_not
 from neurflow.model.hooked import HookedNetwork
 from neurflow.model.layers import Layer, LayerInfo
@@ -102,9 +103,14 @@ class Model:
 
     def feed(self, pixels: Tensor) -> Tensor:
         """Inputs on the device and in the precision of the parameters."""
-        tensors = self.module.state_dict().values()
-        like = next((tensor for tensor in tensors if tensor.is_floating_point()), torch.empty(0))
+        like = self._parameter
         return pixels.to(like.device, like.dtype)
+
+    @property
+    def _parameter(self) -> Tensor:
+        """Any of them."""
+        tensors = self.module.state_dict().values()
+        return next((tensor for tensor in tensors if tensor.is_floating_point()), torch.empty(0))
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
@@ -166,10 +172,15 @@ class Model:
         """A function from images to the values asked for, in their order, as a tuple."""
         return self.network.observe(keys)
 
-    @property
-    def image_bytes(self) -> int:
-        """What running one image takes, about: as much as three of the largest values on the way."""
-        return 3 * self.network.widest
+    def batch(self, budget: Budget) -> Batch:
+        """Images to be run at once: no more than the budget holds, or than run fastest.
+
+        On a processor these are few. So their number, and with it the last digits of all that is
+        computed, is the same for all but very small budgets.
+        """
+        on_processor = self._parameter.device.type == "cpu"
+        # running one takes about as much as three of the largest values on the way
+        return budget.batch(3 * self.network.widest, IMAGES if on_processor else BATCH)
 
     def segment(self, lower: str, upper: str) -> Segment:
         """The part of the network between two layers."""

@@ -136,7 +136,7 @@ def shared_predictions(
     with FileLock(setup.out / LOCK):
         found = _read_predictions(file, len(images))
         if found is None:
-            batch = Budget(setup.memory, progress).batch(model.image_bytes)
+            batch = model.batch(Budget(setup.memory, progress))
             found = predict(model, images, batch=batch, progress=progress)
             write_atomically(file, json.dumps(vars(found)).encode())
     return found
