@@ -17,6 +17,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,16 +61,17 @@ class Contents:
 
     @property
     def hidden(self) -> list[str]:
-        """What the packed files hold and is not to be read."""
-        return sorted(name for name, at in self.packed.items() if at is None or name in self.new)
+        """What is not to be read of the packed files, whether they hold it or will in a moment."""
+        return sorted({*self.new, *(name for name, at in self.packed.items() if at is None)})
 
 
 def contents(atlas: Path) -> Contents:
     """What is there. Packed files that are not complete count as none: they can be made again."""
     # first what is new: a circuit leaves there only once it is listed as packed
-    new = {
-        file.stem: file.stat().st_mtime_ns for file in (atlas / "new" / "targets").glob("*.parquet")
-    }
+    new = {}
+    for file in (atlas / "new" / "targets").glob("*.parquet"):
+        with contextlib.suppress(FileNotFoundError):  # it has been packed meanwhile
+            new[file.stem] = file.stat().st_mtime_ns
     try:
         listed = json.loads((atlas / PACKED).read_text(encoding="utf-8"))
         packed = {str(name): None if at is None else int(at) for name, at in listed.items()}
@@ -108,7 +110,7 @@ def drop(atlas: Path, names: Sequence[str]) -> None:
     """Let circuits count no longer."""
     there = contents(atlas)
     _remove_new(atlas, names)
-    listed = {name: None if name in names else at for name, at in there.packed.items()}
+    listed = {**there.packed, **dict.fromkeys(names)}
     write_atomically(atlas / PACKED, json.dumps(listed).encode())
 
 
@@ -122,7 +124,7 @@ def pack(atlas: Path, *, progress: Progress | None = None) -> None:
     if not there.worth_packing:
         return
     progress.start("packing the atlas", len(TABLES))
-    for table in TABLES:
+    for table in reversed(TABLES):  # targets last: what it lists is whole
         _write(packed_file(atlas, table), table, _together(_batches(atlas, table, there), table))
         progress.advance()
     write_atomically(atlas / PACKED, json.dumps(there.entered).encode())
