@@ -48,7 +48,9 @@ def main() -> None:
         rows.append([name, *(f"{ms:.1f}" for ms in least(module, pixels))])
         print(*rows[-1], flush=True)
     text = f"{machine()} Milliseconds a crop, the least of {ROUNDS} rounds.\n\n"
-    publish("batches", text + table(["images at once", *BATCHES], rows), write=options.write)
+    publish(
+        "batches", text + table(["images at once", *map(str, BATCHES)], rows), write=options.write
+    )
 
 
 if __name__ == "__main__":
