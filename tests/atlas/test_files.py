@@ -10,7 +10,8 @@ from neurflow.atlas import Atlas, renew
 from neurflow.atlas.files import contents, new_file, pack, packed_file
 from neurflow.atlas.schema import TABLES
 from neurflow.atlas.tables import keep_tables
-from neurflow.errors import WorkError
+from neurflow.errors import ResultError, WorkError
+from neurflow.progress import Silent
 from tests.conftest import relabelled
 
 
@@ -152,6 +153,27 @@ def test_a_damaged_atlas_is_made_again(sweep, expected, circuits, damage):
         (sweep / "atlas" / "packed.json").write_text(json.dumps(["c-ant"]))
     else:
         (sweep / "atlas" / damage).unlink()
+    assert rows(Atlas(sweep)) == expected
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_truncated_table_is_told_with_its_cure(sweep, expected, circuits, packed):
+    for name, circuit in circuits.items():
+        circuit.save(sweep / "circuits" / name)
+    renew(sweep, whole=True)
+    atlas = sweep / "atlas"
+    if packed:
+        file = packed_file(atlas, "neurons")
+    else:
+        keep_tables(atlas, "c-ant", circuits["c-ant"])
+        file = new_file(atlas, "neurons", "c-ant")
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(ResultError, match=r"damaged.*neurflow atlas .* --renew"):
+        keep_tables(atlas, "c-bee", circuits["c-bee"])
+        pack(atlas)
+    with pytest.raises(ResultError, match=r"damaged.*neurflow atlas .* --renew"):
+        Atlas(sweep, progress=Silent())
+    renew(sweep, whole=True)
     assert rows(Atlas(sweep)) == expected
 
 

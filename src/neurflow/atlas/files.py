@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from neurflow.atlas.schema import TABLES, VECTOR, arrow_schema
-from neurflow.errors import RequestError
+from neurflow.errors import RequestError, ResultError
 from neurflow.progress import Progress, Silent
 from neurflow.workspace import guard_disk, replacing, write_atomically
 
@@ -118,14 +118,23 @@ def pack(atlas: Path, *, progress: Progress | None = None) -> None:
     """Put all circuits into one file a table, if enough of them are new. Under the atlas's lock.
 
     Raises:
+        ResultError: a file is damaged.
         WorkError: it cannot be written; nothing is lost.
     """
     there, progress = contents(atlas), progress or Silent()
     if not there.worth_packing:
         return
+    import pyarrow as pa
+
     progress.start("packing the atlas", len(TABLES))
     for table in reversed(TABLES):  # targets last: what it lists is whole
-        _write(packed_file(atlas, table), table, _together(_batches(atlas, table, there), table))
+        try:
+            rows = _together(_batches(atlas, table, there), table)
+            _write(packed_file(atlas, table), table, rows)
+        except pa.ArrowInvalid as error:
+            raise ResultError(
+                f"{atlas} is damaged: {error} Make it again: neurflow atlas {atlas.parent} --renew"
+            ) from None
         progress.advance()
     write_atomically(atlas / PACKED, json.dumps(there.entered).encode())
     _remove_new(atlas, list(there.new))

@@ -38,7 +38,7 @@ class Atlas:
     What is entered later is seen by another ``Atlas``.
 
     Raises:
-        ResultError: there is no atlas.
+        ResultError: there is no atlas, or a damaged one.
         RequestError: DuckDB is not installed.
     """
 
@@ -134,11 +134,24 @@ def _connect(atlas: Path, memory: str | None) -> DuckDBPyConnection:
     connection = duckdb.connect(":memory:", config=settings)
     connection.execute(f"SET allowed_directories = [{_quoted(atlas.absolute())}]")
     connection.execute("SET enable_external_access = false")
-    there = contents(atlas)
-    for table in TABLES:
-        connection.execute(f"CREATE VIEW {table} AS {_rows(atlas.absolute(), table, there)}")
+    try:
+        try:
+            _make_views(connection, atlas.absolute())
+        except duckdb.IOException:  # another process packs the files at this moment
+            _make_views(connection, atlas.absolute())
+    except duckdb.Error as error:
+        raise ResultError(
+            f"{atlas} is damaged: {str(error).splitlines()[0]} "
+            f"Make it again: neurflow atlas {atlas.parent} --renew"
+        ) from None
     connection.execute("SET lock_configuration = true")
     return connection
+
+
+def _make_views(connection: DuckDBPyConnection, atlas: Path) -> None:
+    there = contents(atlas)
+    for table in TABLES:
+        connection.execute(f"CREATE OR REPLACE VIEW {table} AS {_rows(atlas, table, there)}")
 
 
 def _rows(atlas: Path, table: str, there: Contents) -> str:

@@ -228,11 +228,12 @@ def renew(sweep: str | Path, *, whole: bool = False, progress: Progress | None =
 
     Args:
         sweep: folder of the sweep.
-        whole: enter all of them anew. An atlas of another version always is made anew.
+        whole: throw the atlas away and enter all of them anew, as is always done with one of another
+            version.
         progress: told of circuits as they are entered, and of damaged ones, which are left out.
 
     Raises:
-        ResultError: there are no circuits.
+        ResultError: there are no circuits, or the atlas is damaged.
         WorkError: the atlas cannot be written.
     """
     sweep, progress = Path(sweep), progress or Silent()
@@ -247,10 +248,10 @@ def renew(sweep: str | Path, *, whole: bool = False, progress: Progress | None =
     with guard_disk(atlas):
         atlas.mkdir(exist_ok=True)
     with guard_disk(atlas), FileLock(sweep / ".atlas.lock"):
-        if version_of(atlas) != VERSION:
+        if whole or version_of(atlas) != VERSION:
             for old in atlas.iterdir():
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
-        there = set() if whole else up_to_date(atlas)
+        there = up_to_date(atlas)
         missing, damaged = [f for f in sorted(folders) if f.name not in there], []
         progress.start("atlas", len(missing))
         for folder in missing:
