@@ -42,6 +42,7 @@ SHARED = frozenset(
         "comparison",
         "edits",
         "evidence",
+        "files",
         "integrity",
         "interactions",
         "intervals",

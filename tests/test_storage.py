@@ -394,7 +394,7 @@ def test_links_and_devices_are_refused(run: Path, tmp_path: Path, name: str) -> 
 def test_absurd_sizes_are_refused_unread(run: Path) -> None:
     with (run / "circuit.json").open("r+b") as handle:
         handle.truncate(2**40)
-    with pytest.raises(ResultError, match="1048576 MiB, over 256"):
+    with pytest.raises(ResultError, match="1048576 MiB, over 128"):
         load_circuit(run)
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from neurflow.errors import RequestError, WorkError
-from neurflow.workspace import Workspace, open_workspace, write_atomically
+from neurflow.files import write_atomically
+from neurflow.workspace import Workspace, open_workspace
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -20,7 +21,7 @@ def test_a_full_disk_names_the_file_and_the_room_left(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("neurflow.workspace.os.replace", full)
+    monkeypatch.setattr("os.replace", full)
     with pytest.raises(
         WorkError, match=r"Cannot write .*kept\.json: No space left on device \(\d+"
     ):
@@ -47,7 +48,7 @@ def test_an_array_has_its_room_on_the_disk_before_it_is_filled(tmp_path, monkeyp
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("neurflow.workspace.os.posix_fallocate", full)
+    monkeypatch.setattr("os.posix_fallocate", full)
     with pytest.raises(WorkError, match=r"Cannot write .*more\.npy: No space left"):
         Workspace(tmp_path).array("more", (4, 3))
     assert list(tmp_path.iterdir()) == [file]

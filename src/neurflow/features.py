@@ -27,10 +27,10 @@ import torch
 from torch import Tensor
 
 from neurflow.crops import CropSet
+from neurflow.files import create, guard_disk, reserve
 from neurflow.memory import Batch
 from neurflow.model import Model, Segment
 from neurflow.model.network import Key
-from neurflow.workspace import guard_disk, reserve
 
 SCRATCH = 8 * 2**30
 """bytes of files at most; half of what is free on the disk where that is less"""
@@ -224,7 +224,9 @@ def _form(value: Tensor, axis: int, per_sample: int) -> _Form:
 
 def _on_disk(file: Path, size: int, dtype: torch.dtype) -> Tensor:
     """A tensor in a file that goes when the tensor does; its room on the disk is taken at once."""
-    with guard_disk(file), file.open("wb") as handle:
+    with guard_disk(file):
+        file.unlink(missing_ok=True)  # of a run that was killed
+    with guard_disk(file), create(file) as handle:
         reserve(handle, size * dtype.itemsize)
     tensor = torch.from_file(str(file), shared=True, size=size, dtype=dtype)
     with contextlib.suppress(PermissionError):  # where a file in use cannot be removed yet

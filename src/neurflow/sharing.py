@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
 from neurflow.features import FeatureMaps
-from neurflow.workspace import guard_disk, write_atomically
+from neurflow.files import lock, subfolder, write_atomically
 
 
 @dataclass(frozen=True)
@@ -81,9 +80,8 @@ class Pool:
     @contextlib.contextmanager
     def turn(self, image: int) -> Iterator[None]:
         """Hold a picture: who wants it meanwhile waits for it rather than doing the same."""
-        with guard_disk(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._folder / f"{image}.lock"):
+        folder = subfolder(self._folder.parent, self._folder.name)
+        with lock(folder / f"{image}.lock"):
             yield
 
     def read(self, image: int, shapes: Mapping[str, tuple[int, int]]) -> list[np.ndarray] | None:
@@ -110,8 +108,7 @@ class Pool:
             file = self._file(layer, image)
             if file.exists():
                 continue
-            with guard_disk(file):
-                file.parent.mkdir(parents=True, exist_ok=True)
+            subfolder(self._folder, file.parent.name)
             data = io.BytesIO()
             np.save(data, values, allow_pickle=False)
             write_atomically(file, data.getvalue())

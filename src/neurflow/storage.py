@@ -23,18 +23,16 @@ are checked (``integrity``).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
-import stat
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
-from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
-from pydantic_core import from_json
 from safetensors import SafetensorError
 from safetensors.numpy import load as unpack
 from safetensors.numpy import save as pack
@@ -43,6 +41,16 @@ from neurflow import edits, label_file, robustness_file
 from neurflow.circuit import Circuit, NeuronGroup
 from neurflow.edits import Edits
 from neurflow.errors import NeurFlowError, RequestError, ResultError
+from neurflow.files import (
+    MEBIBYTE,
+    guard_disk,
+    json_value,
+    lock,
+    read,
+    subfolder,
+    tidy,
+    write_atomically,
+)
 from neurflow.integrity import check
 from neurflow.label_file import GroupLabel, LabelFile, label_of, labels_of, with_label, with_labels
 from neurflow.picture_files import (
@@ -52,14 +60,15 @@ from neurflow.picture_files import (
     thumbnails_of,
 )
 from neurflow.robustness_file import RobustnessFile, robustness_of, with_robustness
-from neurflow.workspace import guard_disk, write_atomically
 
 SCHEMA_VERSION = 1
 INDEX = "circuit.json"
-MEBIBYTE = 2**20
-LARGEST_JSON = 256 * MEBIBYTE
+LARGEST_JSON = 128 * MEBIBYTE
 LARGEST_ARRAYS = 2048 * MEBIBYTE
 LARGEST_LABELS = 64 * MEBIBYTE
+MEMORY_OF_JSON = 1024 * MEBIBYTE
+"""that the values of ``circuit.json`` may take"""
+MEMORY_OF_LABELS = 512 * MEBIBYTE
 KINDS = ("arrays", "thumbnails", "surroundings")
 LOCK = ".labels.lock"
 EVIDENCE: Any = {
@@ -142,8 +151,7 @@ def save_circuit(circuit: Circuit, path: str | Path) -> None:
     }
     digests = {kind: hashlib.sha256(data).hexdigest() for kind, data in contents.items()}
     index = _Index.model_validate({**digests, "circuit": structure})
-    with guard_disk(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    subfolder(folder)
     for kind, name in index.files.items():
         write_atomically(folder / name, contents[kind])
     data = json.dumps(index.model_dump(), ensure_ascii=False, allow_nan=False).encode()
@@ -168,7 +176,7 @@ def save_robustness(folder: str | Path, measured: RobustnessFile) -> Circuit:
         WorkError: the folder cannot be written.
     """
     folder = Path(folder)
-    with guard_disk(folder), FileLock(folder / LOCK):
+    with _changing(folder):
         circuit = with_robustness(load_circuit(folder), measured)
         file = folder / robustness_file.file_name(_read(folder / INDEX, LARGEST_JSON))
         write_atomically(file, robustness_of(circuit).encoded())
@@ -185,9 +193,18 @@ def _remove_others(folder: Path, names: Collection[str]) -> None:
         "robustness-*.json",
         "edits-*.json",
     ):
-        for file in (*folder.glob(pattern), *folder.glob(f".{pattern}.partial")):
+        for file in folder.glob(pattern):
             if file.name not in names:
                 file.unlink(missing_ok=True)
+    tidy(folder)
+
+
+@contextlib.contextmanager
+def _changing(folder: Path) -> Iterator[None]:
+    """Hold the lock under which the files beside a circuit are changed."""
+    with guard_disk(folder), lock(folder / LOCK):
+        tidy(folder)
+        yield
 
 
 def load_circuit(path: str | Path) -> Circuit:
@@ -219,9 +236,9 @@ def _unedited(folder: Path) -> Circuit:
             )
     store = _Vectors(tensors["arrays"])
     shown: dict[str, Any] = {}
-    for kind, read in (("thumbnails", thumbnails_of), ("surroundings", surroundings_of)):
+    for kind, shown_in in (("thumbnails", thumbnails_of), ("surroundings", surroundings_of)):
         try:
-            shown |= read(tensors.get(kind, {}))
+            shown |= shown_in(tensors.get(kind, {}))
         except ValueError as error:
             raise _damaged(folder / index.files[kind], str(error)) from None
     try:
@@ -274,7 +291,7 @@ def change_edits(path: str | Path, change: Callable[[Circuit, Edits], Edits]) ->
         WorkError: the folder cannot be written.
     """
     folder = Path(path)
-    with guard_disk(folder), FileLock(folder / LOCK):
+    with _changing(folder):
         changed = change(_unedited(folder), load_edits(folder))
         write_atomically(_edits_path(folder), changed.encoded())
     return changed
@@ -304,7 +321,7 @@ class LabelStore:
             WorkError: the folder cannot be written, or its labels are damaged.
         """
         group = self.circuit.group(id)
-        with guard_disk(self._file), FileLock(self._folder / LOCK):
+        with _changing(self._folder):
             labels = _read_labels(self._file)
             stored = with_label(group, labels.get(id, label_of(group)))
             changed = change(stored)
@@ -323,7 +340,7 @@ def _read_labels(file: Path) -> dict[str, GroupLabel]:
     if not file.exists() and not file.is_symlink():
         return {}
     try:
-        content = from_json(_read(file, LARGEST_LABELS), allow_inf_nan=False)
+        content = json_value(_read(file, LARGEST_LABELS), MEMORY_OF_LABELS)
         version = content.get("schema_version") if isinstance(content, dict) else None
         if isinstance(version, int) and version > label_file.SCHEMA_VERSION:
             raise ResultError(
@@ -334,7 +351,7 @@ def _read_labels(file: Path) -> dict[str, GroupLabel]:
     except ValidationError as error:
         raise _damaged(file, _first_problem(error)) from None
     except ValueError as error:
-        raise _damaged(file, f"not JSON: {error}") from None
+        raise _damaged(file, str(error)) from None
 
 
 def _read_robustness(folder: Path) -> RobustnessFile:
@@ -348,11 +365,11 @@ def _read_beside(file: Path, kind: type[F]) -> F:
     if not file.exists() and not file.is_symlink():
         return kind()
     try:
-        return kind.model_validate(from_json(_read(file, LARGEST_LABELS), allow_inf_nan=False))
+        return kind.model_validate(json_value(_read(file, LARGEST_LABELS), MEMORY_OF_LABELS))
     except ValidationError as error:
         raise _damaged(file, _first_problem(error)) from None
     except ValueError as error:
-        raise _damaged(file, f"not JSON: {error}") from None
+        raise _damaged(file, str(error)) from None
 
 
 def _nothing_at(folder: Path) -> str:
@@ -368,9 +385,9 @@ def _nothing_at(folder: Path) -> str:
 def _read_index(folder: Path) -> _Index:
     file = folder / INDEX
     try:
-        content = from_json(_read(file, LARGEST_JSON), allow_inf_nan=False)
+        content = json_value(_read(file, LARGEST_JSON), MEMORY_OF_JSON)
     except ValueError as error:
-        raise _damaged(file, f"not JSON: {error}") from None
+        raise _damaged(file, str(error)) from None
     version = content.get("schema_version") if isinstance(content, dict) else None
     if isinstance(version, int) and version != SCHEMA_VERSION:
         cure = (
@@ -388,14 +405,11 @@ def _read_index(folder: Path) -> _Index:
 def _read(file: Path, limit: int) -> bytes:
     """A plain file's bytes, if it is no link and no larger than ``limit``."""
     try:
-        status = file.lstat()
-        if not stat.S_ISREG(status.st_mode):
-            raise _damaged(file, "a link or device where a plain file belongs")
-        if status.st_size > limit:
-            raise _damaged(file, f"{status.st_size // MEBIBYTE} MiB, over {limit // MEBIBYTE}")
-        return file.read_bytes()
+        return read(file, limit)
     except OSError as error:
         raise _damaged(file, error.strerror or type(error).__name__) from None
+    except ValueError as error:
+        raise _damaged(file, str(error)) from None
 
 
 def _read_tensors(file: Path, limit: int, digest: str) -> dict[str, np.ndarray]:

@@ -11,8 +11,8 @@ import pandas as pd
 
 from neurflow.circuit import Circuit, Member, NeuronGroup
 from neurflow.evidence import Evidence
+from neurflow.files import subfolder, write_atomically
 from neurflow.robustness_file import FIELDS
-from neurflow.workspace import guard_disk, write_atomically
 
 LABEL_COLUMNS = (
     "label_source",
@@ -35,8 +35,7 @@ def write_records(records: Iterable[Mapping[str, Any]], path: Path) -> Path:
     Raises:
         WorkError: the file cannot be written.
     """
-    with guard_disk(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    subfolder(path.parent)
     write_atomically(path, pd.DataFrame(list(records)).to_csv(index=False).encode())
     return path
 
@@ -83,8 +82,7 @@ def to_graphml(circuit: Circuit, path: str | Path) -> Path:
             attributes[name] = _xml(value) if isinstance(value, str) else value
     graph.graph["target"] = _xml(circuit.target.name)
     lines = "\n".join(nx.generate_graphml(graph))
-    with guard_disk(path):
-        write_atomically(path, f'<?xml version="1.0" encoding="UTF-8"?>\n{lines}\n'.encode())
+    write_atomically(path, f'<?xml version="1.0" encoding="UTF-8"?>\n{lines}\n'.encode())
     return path
 
 

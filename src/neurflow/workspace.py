@@ -8,31 +8,48 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from neurflow.errors import RequestError, WorkError
+from neurflow.errors import RequestError, ResultError
+from neurflow.files import (
+    MEBIBYTE,
+    PARTIAL,
+    read_json,
+    refuse_link,
+    replacing,
+    reserve,
+    subfolder,
+    tidy,
+    write_atomically,
+)
+
+LARGEST = 64 * MEBIBYTE
+"""bytes of a JSON value that is kept"""
 
 
 class Workspace:
     """Intermediate results of one run, by name."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = subfolder(folder.parent, folder.name)
+        tidy(folder)
 
     def read(self, name: str, default: Any = None) -> Any:
         """The JSON value called ``name``, or ``default`` if it was not written."""
+        file = self.folder / f"{name}.json"
         try:
-            return json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
+            return read_json(file, LARGEST, 8 * LARGEST, finite=False)
         except FileNotFoundError:
             return default
+        except (OSError, ValueError) as error:
+            raise ResultError(
+                f"{file} is damaged: {error}. Remove the folder {self.folder} to begin anew."
+            ) from None
 
     def write(self, name: str, value: Any) -> None:
         """Keep a JSON value."""
@@ -41,8 +58,9 @@ class Workspace:
     def array(self, name: str, shape: tuple[int, ...]) -> Path:
         """File of a float32 array to be filled in place; made if it is not there."""
         file = self.folder / f"{name}.npy"
+        refuse_link(file)
         if not file.exists():
-            with replacing(file) as partial, partial.open("wb") as handle:
+            with replacing(file) as handle:
                 np.lib.format.write_array_header_1_0(
                     handle, {"descr": "<f4", "fortran_order": False, "shape": shape}
                 )
@@ -71,8 +89,7 @@ def open_workspace(out: Path | None, request: dict[str, Any]) -> Iterator[Worksp
         raise RequestError(f"{out} is a file. Give a folder for the result: --out FOLDER.")
     if out.is_dir() and not (out / "work" / "request.json").exists() and _holds_anything(out):
         raise RequestError(f"{out} is not empty and no run of neurflow. Give another --out.")
-    with guard_disk(out):
-        workspace = Workspace(out / "work")
+    workspace = Workspace(out / "work")
     found = workspace.read("request")
     if (
         found != request
@@ -96,49 +113,5 @@ def _holds_anything(out: Path) -> bool:
     inside = [file for file in out.iterdir() if not (file.name == "work" and file.is_dir())]
     if (out / "work").is_dir():
         inside += (out / "work").iterdir()
-    return any(file.name != ".request.json.partial" for file in inside)
-
-
-def write_atomically(file: Path, data: bytes) -> None:
-    """Write a file so that a kill leaves either the old one or the new one."""
-    with replacing(file) as partial:
-        partial.write_bytes(data)
-
-
-@contextlib.contextmanager
-def replacing(file: Path) -> Iterator[Path]:
-    """A file to be written that takes the place of ``file`` at the end, if nothing went wrong."""
-    partial = file.with_name(f".{file.name}.partial")
-    with guard_disk(file):
-        try:
-            yield partial
-            with partial.open("rb+") as handle:
-                os.fsync(handle.fileno())
-            os.replace(partial, file)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-
-
-def reserve(handle: BinaryIO, size: int) -> None:
-    """Make a file so large, and take its room on the disk at once.
-
-    Who fills it through a map of memory is killed by the system where there turns out to be none.
-    """
-    handle.truncate(size)
-    if size and hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(handle.fileno(), 0, size)
-
-
-@contextlib.contextmanager
-def guard_disk(path: Path) -> Iterator[None]:
-    """Turn a full disk or a folder without write permission into an error with a cure."""
-    try:
-        yield
-    except OSError as error:
-        there = next(folder for folder in path.absolute().parents if folder.is_dir())
-        free = shutil.disk_usage(there).free // 2**20
-        raise WorkError(
-            f"Cannot write {path}: {error.strerror or error} ({free} MiB free). "
-            "Make room or choose another folder; the same command then goes on."
-        ) from None
+    begun = (".request.json", PARTIAL)
+    return any((file.name[:13], file.name[-8:]) != begun for file in inside)

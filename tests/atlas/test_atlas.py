@@ -314,7 +314,7 @@ def test_a_folder_that_cannot_be_written_is_read_with_a_warning(swept, monkeypat
     def full(*_):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr("neurflow.workspace.os.replace", full)
+    monkeypatch.setattr("os.replace", full)
     monkeypatch.setattr("neurflow.atlas.tables.FileLock", full)
     assert len(Atlas(swept).query("SELECT * FROM targets")) == 2, "nothing is to be written"
     (swept / "circuits" / "c-ant" / "labels-0.json").write_text("{}")

@@ -130,7 +130,7 @@ def test_a_full_disk_leaves_the_atlas_as_it_was(sweep, expected, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("neurflow.workspace.os.replace", full)
+        patched.setattr("os.replace", full)
         with pytest.raises(WorkError, match="No space left"):
             pack(sweep / "atlas")
     assert rows(Atlas(sweep)) == expected
@@ -187,7 +187,7 @@ def test_half_an_entry_is_not_read(sweep, expected, circuits, monkeypatch):
         real(*given)
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr("neurflow.workspace.os.replace", deadly)
+        patched.setattr("os.replace", deadly)
         keep_tables(atlas, "c-half", circuits["c-bee"])
     assert list(atlas.rglob("c-half.parquet")) and not new_file(atlas, "targets", "c-half").exists()
     assert rows(Atlas(sweep)) == expected

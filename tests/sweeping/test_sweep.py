@@ -225,7 +225,7 @@ def test_a_full_disk_fails_a_target_and_loses_nothing(sweep, alone, tmp_path, mo
             raise OSError(errno.ENOSPC, "No space left on device")
         real(source, goal)
 
-    monkeypatch.setattr("neurflow.workspace.os.replace", filling)
+    monkeypatch.setattr("os.replace", filling)
     found = sweep(ALL)
     assert "failed" not in states(found).values() or "No space left" in str(found)
     assert set(states(found).values()) == {"done", "waiting"}, "why it failed cannot be kept either"

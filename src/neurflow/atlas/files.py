@@ -26,10 +26,12 @@ from typing import Any
 
 from neurflow.atlas.schema import TABLES, VECTOR, arrow_schema
 from neurflow.errors import RequestError, ResultError
+from neurflow.files import MEBIBYTE, read_json, replacing, subfolder, tidy, write_atomically
 from neurflow.progress import Progress, Silent
-from neurflow.workspace import guard_disk, replacing, write_atomically
 
 PACKED = "packed.json"
+LARGEST = 64 * MEBIBYTE
+"""bytes of the list of what is packed"""
 NEW_SHARE = 0.25
 """of all circuits, that is packed together with the others"""
 TOGETHER = dict.fromkeys(TABLES, 100_000) | {"group_vectors": 512, "thumbnails": 2048}
@@ -73,7 +75,7 @@ def contents(atlas: Path) -> Contents:
         with contextlib.suppress(FileNotFoundError):  # it has been packed meanwhile
             new[file.stem] = file.stat().st_mtime_ns
     try:
-        listed = json.loads((atlas / PACKED).read_text(encoding="utf-8"))
+        listed = read_json(atlas / PACKED, LARGEST, 8 * LARGEST)
         packed = {str(name): None if at is None else int(at) for name, at in listed.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         packed = {}
@@ -100,10 +102,9 @@ def write_new(atlas: Path, name: str, tables: Mapping[str, Any]) -> None:
         tables: table → pyarrow table with the columns of ``TABLES``.
     """
     for table in reversed(TABLES):
-        file = new_file(atlas, table, name)
-        with guard_disk(file):
-            file.parent.mkdir(parents=True, exist_ok=True)
-        _write(file, table, _by_layer(table, tables[table]))
+        folder = subfolder(atlas.parent, atlas.name, "new", table)
+        tidy(folder, new_file(atlas, table, name).name)
+        _write(new_file(atlas, table, name), table, _by_layer(table, tables[table]))
 
 
 def drop(atlas: Path, names: Sequence[str]) -> None:
@@ -124,6 +125,7 @@ def pack(atlas: Path, *, progress: Progress | None = None) -> None:
     there, progress = contents(atlas), progress or Silent()
     if not there.worth_packing:
         return
+    tidy(atlas)
     import pyarrow as pa
 
     progress.start("packing the atlas", len(TABLES))
@@ -154,9 +156,9 @@ def _write(file: Path, table: str, parts: Iterator[Any]) -> None:
     schema = arrow_schema(table)
     vectors = [column for column, kind in TABLES[table].items() if kind == VECTOR]
     with (
-        replacing(file) as partial,
+        replacing(file) as handle,
         pq.ParquetWriter(
-            partial,
+            handle,
             schema,
             compression="zstd",
             use_dictionary=[name for name in schema.names if name not in vectors],

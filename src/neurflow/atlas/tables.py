@@ -31,16 +31,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 
 from neurflow.atlas.files import contents, drop, pack, require_pyarrow, write_new
 from neurflow.atlas.schema import TABLES, VERSION, arrow_schema
 from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.errors import ResultError
 from neurflow.evidence import Interval
+from neurflow.files import guard_disk, lock, read_json, subfolder, write_atomically
 from neurflow.progress import Progress, Silent
 from neurflow.storage import load_circuit
-from neurflow.workspace import guard_disk, write_atomically
 
 SCHEMA = "schema.json"
 SHOWN = 3
@@ -193,8 +192,7 @@ def write_tables(atlas: Path, name: str, frames: Mapping[str, pd.DataFrame]) -> 
     require_pyarrow()
     import pyarrow as pa
 
-    with guard_disk(atlas):
-        atlas.mkdir(parents=True, exist_ok=True)
+    subfolder(atlas.parent, atlas.name)
     write_atomically(atlas / SCHEMA, json.dumps({"schema_version": VERSION}).encode())
     tables = {
         table: pa.Table.from_pandas(
@@ -218,7 +216,7 @@ def up_to_date(atlas: Path) -> set[str]:
 def version_of(atlas: Path) -> int | None:
     """Schema version of an atlas; None if there is none, or a damaged one."""
     try:
-        return int(json.loads((atlas / SCHEMA).read_text(encoding="utf-8"))["schema_version"])
+        return int(read_json(atlas / SCHEMA)["schema_version"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -245,12 +243,12 @@ def renew(sweep: str | Path, *, whole: bool = False, progress: Progress | None =
         )
     if not whole and _is_fresh(atlas, folders):
         return
-    with guard_disk(atlas):
-        atlas.mkdir(exist_ok=True)
-    with guard_disk(atlas), FileLock(sweep / ".atlas.lock"):
+    subfolder(sweep, atlas.name)
+    with guard_disk(atlas), lock(sweep / ".atlas.lock"):
         if whole or version_of(atlas) != VERSION:
             for old in atlas.iterdir():
-                shutil.rmtree(old) if old.is_dir() else old.unlink()
+                plain = old.is_dir() and not old.is_symlink()
+                shutil.rmtree(old) if plain else old.unlink()
         there = up_to_date(atlas)
         missing, damaged = [f for f in sorted(folders) if f.name not in there], []
         progress.start("atlas", len(missing))

@@ -52,8 +52,8 @@ def edit(
     --group G.
     """
     with terminal(as_json, debug) as ui:
+        from neurflow.files import write_atomically
         from neurflow.storage import change_edits, load_edits
-        from neurflow.workspace import write_atomically
 
         asked = [
             *([_merging(merge_)] if merge_ else []),

@@ -37,6 +37,7 @@ from neurflow.evaluation.significance import significance
 from neurflow.evaluation.stability import stability
 from neurflow.evaluation.weight_norm import ig_against_weight_norm
 from neurflow.evaluation.weights import attribution_methods, fidelity_of_weights, sum_against_mean
+from neurflow.files import subfolder
 from neurflow.images import Images, load_images
 from neurflow.memory import MEMORY, Budget
 from neurflow.model import Model
@@ -116,7 +117,7 @@ def evaluate(
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="neurflow-"))
             folder = Path(temporary)
         else:
-            folder = Path(out) / FOLDER / _digest(request)
+            folder = subfolder(Path(out), FOLDER) / _digest(request)
         work = Workspace(folder)
         work.write("request", request)
         lab = Laboratory(
@@ -188,7 +189,7 @@ def _form(protocol: Protocol) -> type[Table[Any]]:
 def clear(work: Workspace) -> None:
     """Drop what the tables were computed from."""
     for path in work.folder.iterdir():
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         elif not path.name.startswith(("table-", "request")):
             path.unlink()

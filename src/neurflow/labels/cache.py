@@ -7,12 +7,11 @@ cache from a stranger can hold wrong labels and nothing worse.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from neurflow.workspace import guard_disk, write_atomically
+from neurflow.files import read, subfolder, write_atomically
 
 LARGEST = 2**21
 
@@ -35,20 +34,12 @@ class Cache:
 
     def get(self, digest: str) -> Kept | None:
         """The answer to what has this digest; None if there is none or it is damaged."""
-        file = self.folder / f"{digest}.json"
         try:
-            descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-        except OSError:
-            return None
-        with os.fdopen(descriptor, "rb") as handle:
-            data = handle.read(LARGEST + 1)
-        try:
-            return Kept.model_validate_json(data) if len(data) <= LARGEST else None
-        except ValidationError:
+            return Kept.model_validate_json(read(self.folder / f"{digest}.json", LARGEST))
+        except (OSError, ValueError):
             return None
 
     def put(self, digest: str, kept: Kept) -> None:
         """Keep an answer; ``WorkError`` if the folder cannot be written."""
-        with guard_disk(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.folder / f"{digest}.json", kept.model_dump_json().encode())
+        folder = subfolder(self.folder.parent, self.folder.name)
+        write_atomically(folder / f"{digest}.json", kept.model_dump_json().encode())

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from neurflow.atlas.query import Atlas
 from neurflow.errors import ResultError
+from neurflow.files import subfolder
 from neurflow.progress import Progress, Silent
 from neurflow.report.atlas_payload import Links, atlas_payload
 from neurflow.report.page import with_data, write_page, write_report
 from neurflow.storage import load_circuit
-from neurflow.workspace import guard_disk
 
 
 def render_atlas(atlas: Atlas, *, links: Links = "none", progress: Progress | None = None) -> str:
@@ -47,8 +47,7 @@ def write_atlas_pages(
     """
     sweep, folder, progress = Path(sweep), Path(folder), progress or Silent()
     atlas = Atlas(sweep, progress=progress)
-    with guard_disk(folder):
-        (folder / "circuits").mkdir(parents=True, exist_ok=True)
+    subfolder(folder, "circuits")
     found = sorted((sweep / "circuits").glob("*/circuit.json")) if circuits else []
     progress.start("circuits' pages", len(found))
     for file in found:

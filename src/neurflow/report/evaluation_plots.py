@@ -16,7 +16,7 @@ import numpy as np
 from neurflow.errors import WorkError
 from neurflow.evaluation.result import Chart, Evaluation, Row, Table
 from neurflow.evidence import Interval
-from neurflow.workspace import guard_disk
+from neurflow.files import replacing, subfolder
 
 COLOURS = ("#1a8fa8", "#d4602a", "#9069bd", "#5b9a3c", "#c4961a", "#c94f86", "#7d8590", "#4a6fd0")
 """to be told apart on white and on black"""
@@ -45,10 +45,9 @@ def write_plots(found: Evaluation, folder: Path) -> list[Path]:
     written = []
     for table in found.tables:
         if table.rows:
-            path = folder / f"{table.protocol}.png"
-            with guard_disk(path):
-                folder.mkdir(parents=True, exist_ok=True)
-                _drawn(table, path, "png", "#222222")
+            path = subfolder(folder) / f"{table.protocol}.png"
+            with replacing(path) as handle:
+                _drawn(table, handle, "png", "#222222")
             written.append(path)
     return written
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from neurflow.circuit import Circuit
 from neurflow.errors import WorkError
+from neurflow.files import tidy, write_atomically
 from neurflow.report.payload import CROPS_PER_GROUP, CROPS_PER_MEANING, payload
 from neurflow.report.policy import with_policy
-from neurflow.workspace import write_atomically
 
 DATA = '<script type="application/json" id="data"></script>'
 """the place in the bundle where the data go"""
@@ -39,6 +39,7 @@ def write_page(page: str, path: str | Path) -> Path:
     if not path.parent.is_dir():
         raise WorkError(f"There is no folder {str(path.parent)!r} to write the report into.")
     write_atomically(path, page.encode())
+    tidy(path.parent, path.name)
     return path
 
 

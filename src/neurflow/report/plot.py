@@ -16,7 +16,7 @@ from PIL import Image
 from neurflow.circuit import Circuit
 from neurflow.debugging.result import DebugReport, GroupReading, PictureReport, WhatIf
 from neurflow.errors import WorkError
-from neurflow.workspace import guard_disk
+from neurflow.files import replacing
 
 GROUPS = 4
 """groups shown"""
@@ -56,9 +56,9 @@ def write_plot(circuit: Circuit, report: DebugReport, path: str | Path) -> Path:
             _exemplars(panels[1, column], circuit, reading.id)
         if report.what_if:
             _what_if(panels[0, -1], report.what_if, circuit.target.name)
-        with guard_disk(path):
+        with replacing(path) as handle:
             try:
-                figure.savefig(path, dpi=200)
+                figure.savefig(handle, format=path.suffix[1:] or None, dpi=200)
             except ValueError as error:  # an ending that is no format
                 raise WorkError(f"{path} cannot be written: {error}.") from None
     return path

@@ -9,8 +9,8 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
+from neurflow.files import lock, read_json, subfolder, write_atomically
 from neurflow.sweeping.plan import Job, read_plan
-from neurflow.workspace import guard_disk, write_atomically
 
 State = Literal["done", "running", "failed", "waiting"]
 
@@ -39,7 +39,7 @@ def circuit_folder(out: Path, job: Job) -> Path:
 
 def lock_of(out: Path, job: Job) -> FileLock:
     """Held by the process that works on a job; freed by the system when it dies."""
-    return FileLock(out / "locks" / job.name)
+    return lock(out / "locks" / job.name)
 
 
 def is_done(out: Path, job: Job) -> bool:
@@ -56,8 +56,7 @@ def failure_file(out: Path, job: Job) -> Path:
 def keep_failure(out: Path, job: Job, problem: str, trace: str = "") -> None:
     """Keep why a job failed, and where in the code if that is known."""
     file = failure_file(out, job)
-    with guard_disk(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
+    subfolder(out, file.parent.name)
     write_atomically(file, json.dumps({"problem": problem, "trace": trace}, indent=1).encode())
 
 
@@ -79,20 +78,20 @@ def state_of(out: Path, job: Job) -> TargetState:
     if _is_held(out, job):
         return TargetState(name, target, "running")
     try:
-        problem = json.loads(failure_file(out, job).read_text(encoding="utf-8"))["problem"]
+        problem = read_json(failure_file(out, job))["problem"]
     except FileNotFoundError:
         return TargetState(name, target, "waiting")
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         problem = "for a reason that can no longer be read"
     return TargetState(name, target, "failed", str(problem))
 
 
 def _is_held(out: Path, job: Job) -> bool:
-    lock = lock_of(out, job)
-    if not Path(lock.lock_file).exists():
+    held = lock_of(out, job)
+    if not Path(held.lock_file).exists():
         return False
     try:
-        with lock.acquire(blocking=False):
+        with held.acquire(blocking=False):
             return False
     except Timeout:
         return True

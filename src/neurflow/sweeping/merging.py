@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from neurflow.atlas.tables import renew
+from neurflow.files import guard_disk, refuse_link, subfolder
 from neurflow.storage import load_circuit
 from neurflow.sweeping.ledger import (
     TargetState,
@@ -18,7 +20,6 @@ from neurflow.sweeping.ledger import (
     status,
 )
 from neurflow.sweeping.plan import agree, read_plan
-from neurflow.workspace import guard_disk
 
 
 def merge(out: str | Path, folders: Sequence[str | Path]) -> list[TargetState]:
@@ -49,9 +50,14 @@ def merge(out: str | Path, folders: Sequence[str | Path]) -> list[TargetState]:
 def _take_over(source: Path, place: Path) -> None:
     """Copy a circuit's folder; it is there whole or not at all, and nothing damaged is copied."""
     load_circuit(source)
-    half = place.with_name(f".{place.name}.partial")
-    with guard_disk(place):
-        shutil.rmtree(half, ignore_errors=True)
-        shutil.copytree(source, half)
+    circuits = subfolder(place.parent.parent, place.parent.name)
+    with guard_disk(place), tempfile.TemporaryDirectory(prefix=".", dir=circuits) as folder:
+        half = shutil.copytree(source, Path(folder) / "half", ignore=_links)
+        refuse_link(place)
         shutil.rmtree(place, ignore_errors=True)
         half.rename(place)
+
+
+def _links(folder: str, names: list[str]) -> list[str]:
+    """The links among some names: what lies behind them is not the sweep's."""
+    return [name for name in names if (Path(folder) / name).is_symlink()]

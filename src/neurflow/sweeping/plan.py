@@ -21,18 +21,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from neurflow.circuit import Target
 from neurflow.config import Config
 from neurflow.errors import RequestError, ResultError
+from neurflow.files import MEBIBYTE, lock, read_json, subfolder, tidy, write_atomically
 from neurflow.model import Model
-from neurflow.workspace import guard_disk, write_atomically
 
 PLAN = "sweep.json"
 LOCK = ".lock"
-LARGEST = 2**28
+LARGEST = 64 * MEBIBYTE
 """bytes of a plan"""
 
 
@@ -98,9 +97,7 @@ def read_plan(folder: Path) -> Plan:
     """
     file = folder / PLAN
     try:
-        if file.stat().st_size > LARGEST:
-            raise ValueError("it is far too large")
-        return Plan.model_validate_json(file.read_bytes())
+        return Plan.model_validate(read_json(file, LARGEST, 8 * LARGEST))
     except FileNotFoundError:
         raise ResultError(f"{folder} holds no sweep. Begin one with: neurflow sweep") from None
     except (ValidationError, ValueError) as error:
@@ -120,9 +117,9 @@ def agree(folder: Path, plan: Plan) -> Plan:
         raise RequestError(f"{folder} is a file. Give a folder for the sweep: --out FOLDER.")
     if folder.is_dir() and not (folder / PLAN).exists() and any(folder.iterdir()):
         raise RequestError(f"{folder} is not empty and no sweep. Give another --out.")
-    with guard_disk(folder / PLAN):
-        folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / LOCK):
+    subfolder(folder)
+    with lock(folder / LOCK):
+        tidy(folder)
         if (folder / PLAN).exists():
             plan = joined(folder, read_plan(folder), plan)
         write_atomically(folder / PLAN, plan.model_dump_json(indent=1).encode())

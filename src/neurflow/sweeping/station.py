@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from neurflow.activations import predict
 from neurflow.atlas.tables import keep_tables, up_to_date
 from neurflow.discovery import discover
 from neurflow.errors import NeurFlowError, WorkError
+from neurflow.files import MEBIBYTE, lock, read_json, subfolder, write_atomically
 from neurflow.images import Images, load_images
 from neurflow.memory import Budget
 from neurflow.model import Model
@@ -29,10 +30,11 @@ from neurflow.sharing import Predictions, Shared
 from neurflow.storage import load_circuit
 from neurflow.sweeping.ledger import circuit_folder, failure_file, is_done, lock_of
 from neurflow.sweeping.plan import LOCK, Job, Plan, Setup, read_plan
-from neurflow.workspace import guard_disk, write_atomically
 
 PREDICTIONS = "predictions.json"
 POOL = "pool"
+LARGEST = 256 * MEBIBYTE
+"""bytes of the predictions, and what they may take in memory"""
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,7 @@ class Station:
         """Find a job's circuit, unless it is there or found elsewhere at this moment."""
         out, begun = self.setup.out, time.monotonic()
         try:
-            with guard_disk(out / "locks"):
-                (out / "locks").mkdir(exist_ok=True)
+            subfolder(out, "locks")
             with lock_of(out, job).acquire(blocking=False):
                 self._find(job, progress or Silent())
                 failure_file(out, job).unlink(missing_ok=True)
@@ -113,6 +114,7 @@ class Station:
         if is_done(out, job):
             circuit = load_circuit(folder)
         else:
+            subfolder(out, "circuits", job.name)
             circuit = discover(
                 self.model,
                 self.images,
@@ -133,7 +135,7 @@ def shared_predictions(
 ) -> Predictions:
     """What the model calls the images: looked once, whoever comes first; kept in the folder."""
     progress, file = progress or Silent(), setup.out / PREDICTIONS
-    with FileLock(setup.out / LOCK):
+    with lock(setup.out / LOCK):
         found = _read_predictions(file, len(images))
         if found is None:
             batch = model.batch(Budget(setup.memory, progress))
@@ -145,7 +147,7 @@ def shared_predictions(
 def _read_predictions(file: Path, images: int) -> Predictions | None:
     """What was found before; None if that is not there, or damaged."""
     try:
-        kept = json.loads(file.read_text(encoding="utf-8"))
+        kept = read_json(file, LARGEST, LARGEST, finite=False)
         classes = {int(i): int(c) for i, c in kept["classes"].items()}
         unread = {int(i): str(why) for i, why in kept["unread"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
