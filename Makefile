@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+SMALL  := $(VENV)/.ready-to-use
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 WEB    := web/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
@@ -12,7 +14,7 @@ WEB    := web/node_modules/.package-lock.json
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(READY) ## Explain the small network that comes along, and open its report
+demo: $(SMALL) ## Explain the small network that comes along, and open its report
 	$(BIN)/neurflow demo
 
 test: web lint types web-check pytest ## Everything that must pass: front end, lint, types, tests
@@ -64,9 +66,14 @@ clean: ## Remove everything that was made here
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): pyproject.toml constraints.txt
+# What the demo needs; developers' tools and the extras come with $(READY).
+$(SMALL): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(PIP) -e .
+	@touch $@
+
+$(READY): $(SMALL)
+	$(PIP) -e '.[dev]'
 	@touch $@
 
 $(WEB): web/package-lock.json
