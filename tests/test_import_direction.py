@@ -15,7 +15,7 @@ TIERS: tuple[frozenset[str], ...] = tuple(
     for tier in (
         "errors",
         "config",
-        "model images crops",
+        "model images crops reload",
         "features",
         "sharing",
         "activations",

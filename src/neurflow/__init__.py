@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from neurflow.images import Images, load_images
     from neurflow.labels.labelling import label
     from neurflow.model import Model, load_model
+    from neurflow.reload import reload_model
     from neurflow.storage import load_circuit, save_circuit
 
 __version__ = "0.1.0"
@@ -47,6 +48,7 @@ __all__ = [
     "load_images",
     "load_model",
     "planted",
+    "reload_model",
     "save_circuit",
     "sweep",
 ]
@@ -69,6 +71,7 @@ _HOMES = {
     "load_circuit": "storage",
     "load_images": "images",
     "load_model": "model",
+    "reload_model": "reload",
     "save_circuit": "storage",
     "sweep": "sweeping.sweeps",
 }

@@ -81,6 +81,20 @@ class _Frozen(BaseModel):
     )
 
 
+Plain = (
+    bool
+    | int
+    | float
+    | Annotated[str, Field(max_length=100)]
+    | Annotated[tuple[int | float, ...], Field(max_length=64)]
+    | None
+)
+"""a setting of a preprocessing"""
+ClassNames = Annotated[
+    tuple[Annotated[str, Field(max_length=2000)], ...], Field(max_length=1_000_000)
+]
+
+
 class ImageRef(_Frozen):
     """An image of the concept set, known by name and not by position."""
 
@@ -97,6 +111,23 @@ class SkippedImage(_Frozen):
     reason: str
 
 
+class LoadOptions(_Frozen):
+    """Options of ``load_model`` that a model was loaded with: plain data, no path and no code."""
+
+    mean: float | tuple[float, ...] | None = None
+    std: float | tuple[float, ...] | None = None
+    resize: Index | None = None
+    input_size: Index | tuple[Index, Index] | None = None
+    output: Annotated[str, Field(pattern="^[a-z-]{1,40}$")] | None = None
+    """what the outputs are, such as ``logits``"""
+    allow_chance: bool | None = None
+    classes_as_text: bool | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Those that were given, as keyword arguments."""
+        return self.model_dump(exclude_none=True)
+
+
 class ModelInfo(_Frozen):
     """What was explained: enough to load the same model again and to notice another one."""
 
@@ -108,8 +139,7 @@ class ModelInfo(_Frozen):
     """SHA-256 of parameters and buffers"""
     input_size: tuple[Index, Index, Index]
     """channels, height, width"""
-    options: dict[str, Any] = Field(default_factory=dict)
-    """further keyword arguments of ``load_model``"""
+    options: LoadOptions = LoadOptions()
 
 
 class Target(_Frozen):
@@ -275,6 +305,10 @@ class Circuit(_Frozen):
     """The concept circuit of one target, with the neuron circuit that it rests on."""
 
     model: ModelInfo
+    class_names: ClassNames = ()
+    """of the model, in the order of the logits; () where it has none, or they were not kept"""
+    preprocessing: dict[str, Plain] | None = None
+    """settings of ``model.preprocessing.Preprocessing``; None for a transform of the user's own"""
     target: Target
     config: Config
     images: tuple[ImageRef, ...]

@@ -31,6 +31,7 @@ from neurflow.images import Images, load_images
 from neurflow.memory import MEMORY, Budget
 from neurflow.model import Model
 from neurflow.progress import Progress, Silent
+from neurflow.reload import facts_to_reload
 from neurflow.selection import cores_of
 from neurflow.sharing import Shared
 from neurflow.storage import load_circuit, save_circuit
@@ -121,6 +122,7 @@ def discover(
         )
         circuit = Circuit(
             model=model.info,
+            **facts_to_reload(model),
             target=goal,
             config=config,
             images=tuple(images.refs[i] for i in found.chosen),

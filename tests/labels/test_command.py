@@ -28,7 +28,7 @@ def run(planted: Circuit, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def options(server: ChatServer) -> tuple[object, ...]:
-    return ("--model", "tiny-vision", "--base-url", server.url, "--key-env", "NF_TEST_KEY")
+    return ("--chat-model", "tiny-vision", "--base-url", server.url, "--key-env", "NF_TEST_KEY")
 
 
 def stored(run: Path) -> dict[str, str | None]:
@@ -151,24 +151,24 @@ def test_by_hand(neurflow, run):
         (("--set", "early/9", "x"), 2, "no group 'early/9'. Near names: early/"),
         (("--set", "early/0", " "), 2, "needs words"),
         (("--pin", "early/0"), 2, "has no label"),
-        (("--set", "early/0", "x", "--reject", "early/9"), 2, "early/9"),
-        (("--caption", "x"), 2, "--set GROUP WORDS"),
-        (("--model", "m", "--clip", "c"), 2, "either --model or --clip"),
+        (("--set", "early/0", "x", "--reject", "early/0"), 2, "--set and --reject cannot go"),
+        (("--caption", "x"), 2, "--caption goes with --set"),
+        (("--chat-model", "m", "--clip", "c"), 2, "either --chat-model or --clip"),
         (("--judge-model", "m"), 2, "--judge-model validates"),
         (("--clip", "nowhere"), 2, "--vocabulary words.txt"),
         (("--clip", "nowhere", "--vocabulary", "none.txt"), 2, "Cannot read the vocabulary"),
-        (("--model", "m", "--group", "x/1"), 2, "no group 'x/1'"),
-        (("--model", "m", "--layer", "earl"), 2, "Near names: early"),
+        (("--chat-model", "m", "--group", "x/1"), 2, "no group 'x/1'"),
+        (("--chat-model", "m", "--layer", "earl"), 2, "Near names: early"),
         (
-            ("--model", "m", "--base-url", "http://127.0.0.1:9/v1", "--retries", 0),
+            ("--chat-model", "m", "--base-url", "http://127.0.0.1:9/v1", "--retries", 0),
             1,
             "Cannot reach",
         ),
-        (("--model", "m"), 2, "no key in the environment variable NOT_THERE"),
+        (("--chat-model", "m"), 2, "no key in the environment variable NOT_THERE"),
     ],
 )
 def test_wrong_requests(neurflow, run, arguments, code, words):
-    key = ("--key-env", "NOT_THERE") if "--model" in arguments else ()
+    key = ("--key-env", "NOT_THERE") if "--chat-model" in arguments else ()
     found, out, err = neurflow("label", run, *arguments, *key)
     assert (found, out) == (code, "")
     assert words in err.splitlines()[-1]

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from neurflow.circuit import Circuit, NeuronGroup
 from neurflow.cli._labels import labels_data, labels_text
+from neurflow.cli._modes import Given
 from neurflow.cli._terminal import Terminal, plain
 from neurflow.errors import RequestError, WorkError
 from neurflow.evidence import evidence_data
@@ -33,6 +34,7 @@ from neurflow.labels import (
     summary,
 )
 from neurflow.labels.budget import Usage
+from neurflow.model import Model
 from neurflow.progress import Progress
 from neurflow.storage import LabelStore
 
@@ -41,8 +43,43 @@ CACHE = "label-cache"
 FOUND = 20
 """groups listed by a search"""
 
+BY_HAND = {
+    "set_": {"caption", "author"},
+    "pin": {"author"},
+    "unpin": {"author"},
+    "reject": {"author"},
+    "find": {"clip", "template", "device"},
+}
+"""what asks nobody: parameter → those that belong to it"""
+ENDPOINT = (
+    "base_url", "key_env", "key_file", "sheet", "rate", "timeout", "retries", "answer_tokens",
+    "budget", "price_in", "price_out", "max_requests", "max_tokens",
+)  # fmt: skip
+"""what is told of a server"""
+ASKING = (
+    "dry_run", "group", "layer", "shown", "held_out", "no_validation", "no_constant", "seed",
+    "workers",
+)  # fmt: skip
+"""what is told of labelling"""
+
 Change = Callable[[NeuronGroup], NeuronGroup]
 Result = tuple[dict[str, Any], Text]
+
+
+def check_modes(given: Given) -> None:
+    """``RequestError`` for options that cannot go together, or would do nothing."""
+    mode = given.one_of(*BY_HAND)
+    if mode:
+        given.only(mode, {"run", *BY_HAND[mode]})
+    given.need(["set_"], "caption")
+    given.need(["set_", "pin", "unpin", "reject"], "author")
+    given.need(["chat_model", "judge_model"], *ENDPOINT)
+    given.need(["chat_model", "judge_model", "clip"], *ASKING)
+    given.need(["clip"], "vocabulary", "template")
+    given.need(["concepts"], "model", "weights")
+    given.need(["concepts", "clip"], "device")
+    given.one_of("no_validation", "judge_model")
+    given.one_of("key_env", "key_file")
 
 
 def changes(
@@ -58,8 +95,6 @@ def changes(
     if named:
         id, words = named
         wanted.append((id, lambda g: manual.set_label(g, words, caption, author=author)))
-    elif caption:
-        raise RequestError("--caption goes with --set GROUP WORDS.")
     wanted += [(id, lambda g: manual.pin(g, author=author)) for id in pinned]
     wanted += [(id, manual.unpin) for id in unpinned]
     wanted += [(id, lambda g: manual.reject(g, author=author)) for id in rejected]
@@ -146,7 +181,7 @@ def labelers(
     """(labeler, judge) that a command line asks for."""
     if model and words.model:
         raise RequestError(
-            "Give either --model or --clip for the labels; a model that validates labels from a "
+            "Give either --chat-model or --clip for the labels; a model that validates labels from a "
             "vocabulary is --judge-model."
         )
 
@@ -155,7 +190,7 @@ def labelers(
 
     labeler: Labeler | None = chat(model) if model else words.labeler(chooses=True)
     if labeler is None:
-        raise RequestError("--judge-model validates labels of --model or --clip: give one.")
+        raise RequestError("--judge-model validates labels of --chat-model or --clip: give one.")
     return labeler, chat(judge_model) if judge_model else None
 
 
@@ -205,12 +240,11 @@ class Task:
         if self.stopped and self._outcome.circuit == self._circuit:
             raise self.stopped  # with nothing to show for it
 
-    def check(self, pictures: Path, weights: str, device: str, ui: Terminal) -> None:
+    def check(self, pictures: Path, model: Model, ui: Terminal) -> None:
         """Check labels that name a concept of the pictures."""
         from neurflow.labels.concepts import concept_checks, with_check
 
         circuit = self._outcome.circuit
-        model = _model(circuit, weights, device)
         checks = concept_checks(circuit, model, pictures, progress=ui.progress)
         if not checks:
             ui.note(f"No label names a concept of {pictures}: nothing to check.")
@@ -260,15 +294,3 @@ def _usage(used: Usage, budget: Budget) -> dict[str, Any]:
         "tokens_out": round(used.tokens_out),
         "cost": used.cost(budget.prices) if priced else None,
     }
-
-
-def _model(circuit: Circuit, weights: str, device: str) -> Any:
-    """The circuit's model, loaded as it was."""
-    from neurflow.demo.network import REFERENCE, demo_model
-    from neurflow.model import load_model
-
-    info = circuit.model
-    if info.reference == REFERENCE:
-        return demo_model()
-    weights = weights or info.weights or "random"
-    return load_model(info.reference, weights, device=device, **info.options)

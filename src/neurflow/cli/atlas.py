@@ -13,6 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from neurflow.cli._modes import Given
 from neurflow.cli._options import Debug, Json, NoOpen, names
 from neurflow.cli._terminal import Terminal, plain, terminal
 from neurflow.errors import RequestError
@@ -31,6 +32,19 @@ LONGEST = 8
 """entries of a list that a terminal is given"""
 
 
+MODES: dict[str, set[str]] = {
+    "sql": set(),
+    "shared": {"without", "by", "top"},
+    "like": {"by", "top"},
+    "serving": {"top"},
+    "nearest": {"top"},
+    "shortcuts": {"top"},
+    "changed": {"top"},
+    "pages": {"map_only"},
+}
+"""what can be asked, one at a time: parameter → those that belong to it"""
+
+
 class By(StrEnum):
     """What makes two groups the same."""
 
@@ -39,6 +53,7 @@ class By(StrEnum):
 
 
 def atlas(
+    context: typer.Context,
     sweep: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep.")],
     sql: Annotated[
         str | None, typer.Argument(metavar="[SELECT …]", help="A query over the tables.")
@@ -114,21 +129,26 @@ def atlas(
             (shortcuts, lambda a: ask.shortcut_candidates(a, top)),
             (changed, lambda a: ask.changed(ask.Atlas(changed or ""), a).head(top)),
         ]
+        check_modes(Given(context))
         chosen = [question for given, question in questions if given]
-        if len(chosen) > 1:
-            raise RequestError("Ask one thing at a time.")
-        if without and not shared:
-            raise RequestError("--without goes with --shared A,B.")
         if renew:
             ask.renew(sweep, whole=True, progress=ui.progress)
         if pages:
-            if chosen:
-                raise RequestError("--pages answers no question: ask it without.")
             _write_pages(ui, sweep, pages, circuits=not map_only, no_open=no_open)
             return
         question = chosen[0] if chosen else lambda a: a.query(TARGETS)
         found = question(ask.Atlas(sweep, progress=ui.progress))
         ui.result({"rows": _records(found)}, _table(found), *_more(found))
+
+
+def check_modes(given: Given) -> None:
+    """``RequestError`` for options that cannot go together, or would do nothing."""
+    if mode := given.one_of(*MODES):
+        given.only(mode, {"sweep", "renew", *MODES[mode]})
+    given.need(["shared"], "without")
+    given.need(["shared", "like"], "by")
+    given.need([mode for mode in MODES if "top" in MODES[mode]], "top")
+    given.need(["pages"], "map_only")
 
 
 def _write_pages(ui: Terminal, sweep: Path, folder: Path, *, circuits: bool, no_open: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from neurflow.cli._model_of import ModelAgain, WeightsAgain, model_of
+from neurflow.cli._model_of import ModelAgain, WeightsAgain, naming
 from neurflow.cli._options import ClassNames, Debug, Device, Json, NoOpen, Run
 from neurflow.cli._terminal import terminal
 from neurflow.cli.debug import Page
@@ -42,7 +42,9 @@ def audit(
         from neurflow.cli._debugging import audit_text
 
         circuit = neurflow.load_circuit(run)
-        loaded = model_of(circuit, model, weights, class_names, device)
+        loaded = neurflow.reload_model(
+            circuit, model, weights=weights, class_names=class_names, device=device
+        )
         report = neurflow.audit(circuit, loaded, images, progress=ui.progress)
         for note in report.notes:
             ui.note(note)
@@ -57,6 +59,7 @@ def audit(
             *audit_text(report, top),
             Text(
                 f"\nMask the first:  neurflow debug {run} {images} --mask {first.id} --by {first.by}"
+                f"{naming(circuit)}"
             ),
             *(Text(f"Written: {path}") for path in written),
         )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from neurflow.cli._model_of import ModelAgain, WeightsAgain, model_of
+from neurflow.cli._model_of import ModelAgain, WeightsAgain
+from neurflow.cli._modes import Given
 from neurflow.cli._options import ClassNames, Debug, Device, Json, NoOpen, Run
 from neurflow.cli._terminal import terminal
 from neurflow.errors import RequestError
@@ -31,6 +32,7 @@ Plot = Annotated[
 
 
 def debug(
+    context: typer.Context,
     run: Run,
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE…", help="Pictures, or one folder of them.")
@@ -89,6 +91,7 @@ def debug(
 ) -> None:
     """Explain an answer: which groups fire, where, what is missing; what if one were gone."""
     with terminal(as_json, debug) as ui:
+        Given(context).need(["mask", "keep"], "by", "random", "seed")
         change = change_by(by)
 
         import neurflow
@@ -97,7 +100,9 @@ def debug(
         circuit = neurflow.load_circuit(run)
         report = neurflow.debug(
             circuit,
-            model_of(circuit, model, weights, class_names, device),
+            neurflow.reload_model(
+                circuit, model, weights=weights, class_names=class_names, device=device
+            ),
             source_of(images),
             mask=mask or (),
             keep=keep or (),

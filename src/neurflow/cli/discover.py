@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from neurflow.cli._model_of import naming
 from neurflow.cli._options import Debug, Json, ModelReference, study_from, with_study_options
 from neurflow.cli._terminal import terminal
 
@@ -54,7 +55,8 @@ def discover(
         for note in circuit.notes:
             ui.note(note)
         data = circuit_data(circuit, circuit.layers, top=5)
-        ui.result({"result": str(folder), **data}, heading(circuit), what_next(folder, ui.seconds))
+        told = what_next(folder, ui.seconds, naming(circuit))
+        ui.result({"result": str(folder), **data}, heading(circuit), told)
 
 
 def default_folder(model: str, target: str) -> Path:
@@ -63,12 +65,12 @@ def default_folder(model: str, target: str) -> Path:
     return Path("runs") / re.sub(r"[^\w.]+", "-", name).strip("-.").lower()
 
 
-def what_next(folder: Path, seconds: float) -> Text:
-    """Where the result is, and what to type."""
+def what_next(folder: Path, seconds: float, named: str = "") -> Text:
+    """Where the result is, and what to type; ``named`` is how its model is named, where it must be."""
     run = shlex.quote(str(folder))
     return Text(
         f"The result is in {folder} ({seconds:.0f} s).\n"
         f"In the terminal:  neurflow show {run}\n"
         f"As a page:        neurflow report {run}\n"
-        f"Live:             neurflow explore {run}"
+        f"Live:             neurflow explore {run}{named}"
     )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from neurflow.cli._model_of import ModelAgain, WeightsAgain, model_of
+from neurflow.cli._model_of import ModelAgain, WeightsAgain
+from neurflow.cli._modes import Given
 from neurflow.cli._options import (
     ClassNames,
     Debug,
@@ -25,10 +26,12 @@ from neurflow.evaluation.settings import QUICK, Settings
 if TYPE_CHECKING:
     from neurflow.circuit import Circuit
     from neurflow.cli._terminal import Terminal
+    from neurflow.model import Model
 
 
 @with_options_of(Settings, "Settings")
 def evaluate(
+    context: typer.Context,
     subject: Annotated[
         str,
         typer.Argument(
@@ -122,16 +125,21 @@ def evaluate(
             from neurflow.report.evaluation_plots import needs_matplotlib
 
             needs_matplotlib()
-        run = Path(subject)
+        run, given = Path(subject), Given(context)
         if ":" in subject and not run.is_dir():
-            run, circuit = _discovered(
+            given.refuse("a result as the subject", "model")
+            run, circuit, loaded = _discovered(
                 ui, subject, target, images, out, weights, class_names, device
             )
         else:
+            given.refuse("a model as the subject", "target", "out")
             circuit = neurflow.load_circuit(run)
+            loaded = neurflow.reload_model(
+                circuit, model, weights=weights, class_names=class_names, device=device
+            )
         found = neurflow.evaluate(
             circuit,
-            model_of(circuit, model, weights, class_names, device),
+            loaded,
             pictures_of(run, images),
             names,
             held_out=unseen_of(run, held_out),
@@ -161,8 +169,8 @@ def _discovered(
     weights: str | None,
     class_names: Path | None,
     device: str,
-) -> tuple[Path, Circuit]:
-    """The circuit of a model, found now or before."""
+) -> tuple[Path, Circuit, Model]:
+    """Folder and circuit of a model, found now or before, and the model."""
     import neurflow
     from neurflow.cli.discover import default_folder
 
@@ -176,7 +184,7 @@ def _discovered(
         reference, weights or "DEFAULT", class_names=class_names, device=device
     )
     circuit = neurflow.discover(model, images, target, out=run, progress=ui.progress)
-    return run, circuit
+    return run, circuit, model
 
 
 def _written(found: Any, page: Path | None, csv: Path | None, plots: Path | None) -> list[Path]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from neurflow.cli._model_of import ModelAgain, WeightsAgain, model_of
+from neurflow.cli._model_of import ModelAgain, WeightsAgain
+from neurflow.cli._modes import Given
 from neurflow.cli._options import ClassNames, Debug, Device, Json, NoOpen, Run
 from neurflow.cli._terminal import has_screen, terminal
 
@@ -24,6 +25,7 @@ _SERVER = "Server"
 
 
 def explore(
+    context: typer.Context,
     run: Run,
     images: Annotated[
         Path | None,
@@ -75,6 +77,7 @@ def explore(
     with terminal(as_json, debug) as ui:
         import webbrowser
 
+        import neurflow
         from neurflow.errors import ImagesError
         from neurflow.explorer.gallery import Gallery
         from neurflow.explorer.server import Server
@@ -84,13 +87,17 @@ def explore(
             raise ImagesError(f"There is no folder of images at {str(images)!r}.")
 
         def load(circuit: Circuit) -> Model:
-            return model_of(circuit, model, weights, class_names, device)
+            return neurflow.reload_model(
+                circuit, model, weights=weights, class_names=class_names, device=device
+            )
 
         def samples(loaded: Model) -> Images | None:
             return _samples(loaded, images)
 
         served: Session | Gallery
         if is_sweep(run):
+            unused = ("images", "model", "weights", "class_names", "device")
+            Given(context).refuse("a single result", *unused)
             served, title = Gallery(run, ui.progress), f"the atlas of {run}"
         else:
             served = Session(run, load, samples, author=getpass.getuser())

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from neurflow.cli._options import Debug, Device, Json, Run, Weights
+from neurflow.cli._model_of import ModelAgain, WeightsAgain
+from neurflow.cli._modes import Given
+from neurflow.cli._options import Debug, Device, Json, Run
 from neurflow.cli._terminal import terminal
 from neurflow.errors import RequestError
 
@@ -22,8 +24,9 @@ def _option(*names: str, panel: str | None = None, **rest: Any) -> Any:
 
 
 def label(
+    context: typer.Context,
     run: Run,
-    model: Annotated[
+    chat_model: Annotated[
         str | None,
         _option(metavar="NAME", help="Model to ask, as its server calls it.", panel=_MODEL),
     ] = None,
@@ -36,14 +39,18 @@ def label(
         ),
     ] = None,
     key_env: Annotated[
-        str,
+        str | None,
         _option(
             metavar="NAME",
             help="Environment variable that holds the key.",
             panel=_MODEL,
-            shown=True,
+            shown="OPENAI_API_KEY; with --base-url none is sent",
         ),
-    ] = "OPENAI_API_KEY",
+    ] = None,
+    key_file: Annotated[
+        Path | None,
+        _option(metavar="FILE", help="File that holds the key instead.", panel=_MODEL),
+    ] = None,
     judge_model: Annotated[
         str | None,
         _option(metavar="NAME", help="Another model to validate the labels.", panel=_MODEL),
@@ -163,7 +170,8 @@ def label(
             help="Check labels against pictures in folders named after concepts; needs the model.",
         ),
     ] = None,
-    weights: Weights = "",
+    model: ModelAgain = None,
+    weights: WeightsAgain = None,
     device: Device = "cpu",
     seed: Annotated[int, _option(min=0, help="Seed of the choice of crops.", shown=True)] = 0,
     as_json: Json = False,
@@ -171,30 +179,31 @@ def label(
 ) -> None:
     """Name the groups of a result, and test the names on crops that the labeler did not see.
 
-    A model: --model gpt-4o, or --model qwen2.5vl --base-url http://localhost:11434/v1. Without one:
-    --clip FOLDER --vocabulary words.txt. By hand: --set layer4/3 "round eyes". Stopped half-way, the
-    same command goes on where it was.
+    A model: --chat-model gpt-4o, or --chat-model qwen2.5vl --base-url http://localhost:11434/v1.
+    Without one: --clip FOLDER --vocabulary words.txt. By hand: --set layer4/3 "round eyes".
+
+    Stopped half-way, the same command goes on where it was.
     """
     with terminal(as_json, debug, resumable=True) as ui:
         from neurflow.cli import _labelling as work
         from neurflow.labels import Budget, Prices, Settings
+        from neurflow.reload import reload_model
         from neurflow.storage import load_circuit
 
+        work.check_modes(Given(context))
         circuit = load_circuit(run)
         if set_ or pin or unpin or reject:
             who = author or getpass.getuser()
             changes = work.changes(set_, caption, pin or [], unpin or [], reject or [], who)
             ui.result(*work.by_hand(run, changes))
             return
-        if caption:
-            raise RequestError("--caption goes with --set GROUP WORDS.")
         words = work.Words(clip, vocabulary, template, device)
         if find is not None:
             ui.result(*work.found(circuit, find, words))
             return
-        if not (model or clip or judge_model or concepts):
+        if not (chat_model or clip or judge_model or concepts):
             raise RequestError(
-                "Who gives the labels? A model: --model gpt-4o. A vocabulary: --clip FOLDER "
+                "Who gives the labels? A model: --chat-model gpt-4o. A vocabulary: --clip FOLDER "
                 '--vocabulary words.txt. You: --set GROUP "words".'
             )
         spending = Budget(
@@ -211,6 +220,7 @@ def label(
         endpoint = {
             "base_url": base_url,
             "key_env": key_env,
+            "key_file": key_file,
             "budget": spending,
             "timeout": timeout,
             "retries": retries,
@@ -218,8 +228,8 @@ def label(
             "answer_tokens": answer_tokens,
         }
         task = work.Task(run, circuit, work.chosen(circuit, group or [], layer or []), settings)
-        if model or clip or judge_model:
-            pair = work.labelers(run, model, judge_model, words, endpoint, sheet)
+        if chat_model or clip or judge_model:
+            pair = work.labelers(run, chat_model, judge_model, words, endpoint, sheet)
             estimated = task.estimate(*pair, spending)
             if dry_run:
                 ui.result(*estimated)
@@ -227,6 +237,7 @@ def label(
             ui.note(estimated[1].plain)
             task.label(*pair, ui.progress)
         if concepts is not None and task.stopped is None:
-            task.check(concepts, weights, device, ui)
+            loaded = reload_model(circuit, model, weights=weights, device=device)
+            task.check(concepts, loaded, ui)
         ui.result(*task.result(spending))
         task.fail_if_incomplete()

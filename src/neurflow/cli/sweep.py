@@ -14,6 +14,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from neurflow.cli._modes import Given
 from neurflow.cli._options import Debug, Json, study_from, with_study_options
 from neurflow.cli._terminal import plain, terminal
 from neurflow.errors import RequestError, WorkError
@@ -35,6 +36,7 @@ LISTED = 30
 
 @with_study_options
 def sweep(
+    context: typer.Context,
     model: Annotated[
         str | None,
         typer.Argument(
@@ -93,6 +95,11 @@ def sweep(
     with terminal(as_json, debug, resumable=True) as ui:
         from neurflow import sweeping
 
+        given = Given(context)
+        if mode := given.one_of("status", "merge"):
+            given.only(mode, {"out"} if mode == "merge" else ())
+        if engine is Engine.local:
+            given.refuse("--engine ray", "address", "cpus", "gpus")
         if status is not None:
             _show(ui, status, sweeping.status(status))
             return

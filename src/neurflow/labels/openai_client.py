@@ -8,8 +8,9 @@
 3. What cannot get better ends the work with words: a key that is refused, a model that is not there
    or reads no pictures, a server that does not answer, money that is used up on the account.
 
-The key comes from the environment, goes to the client and nowhere else; should a server quote it in
-an error, it is blotted out.
+The key comes from the environment or a file, goes to the client and nowhere else; should a server
+quote it in an error, it is blotted out. A server at an address of one's own gets a key only if one was
+named for it: the key of another service, its organization and project are not sent there.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ import re
 import threading
 import time
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurflow.errors import RequestError, WorkError
 from neurflow.evidence import clean
+from neurflow.files import read
 from neurflow.labels.budget import Budget, Usage, estimate
 from neurflow.labels.chat import Reply
 from neurflow.labels.labeler import LabelFailed, NoPictures
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
     import openai
 
 KEY = "OPENAI_API_KEY"
+OWN_HEADERS = ("OpenAI-Organization", "OpenAI-Project")
+LONGEST_KEY = 65536
+"""bytes of a file with a key"""
 NO_KEY = "none"
 """sent to servers of one's own, which want no key"""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
@@ -58,7 +64,9 @@ class OpenAIChat:
     Args:
         model: as the server calls it.
         base_url: of the server, up to and including ``/v1``; default is OpenAI's.
-        key_env: name of the environment variable that holds the key.
+        key_env: name of the environment variable that holds the key; default is ``OPENAI_API_KEY``
+            without a ``base_url``, and no key with one.
+        key_file: file that holds the key instead.
         budget: what requests are paid from.
         timeout: seconds for one request.
         retries: how often one request is tried again.
@@ -66,8 +74,9 @@ class OpenAIChat:
         answer_tokens: longest answer; models that think before they answer need room for it.
 
     Raises:
-        RequestError: the ``openai`` package is not installed, or the address is none. A missing
-            key is told with the first question: an estimate needs none.
+        RequestError: the ``openai`` package is not installed, the address is none, or the file with
+            the key cannot be read. A key that is missing in the environment is told with the first
+            question: an estimate needs none.
     """
 
     def __init__(
@@ -75,7 +84,8 @@ class OpenAIChat:
         model: str,
         *,
         base_url: str | None = None,
-        key_env: str = KEY,
+        key_env: str | None = None,
+        key_file: str | Path | None = None,
         budget: Budget | None = None,
         timeout: float = 120.0,
         retries: int = 5,
@@ -83,8 +93,11 @@ class OpenAIChat:
         answer_tokens: int = 2000,
     ) -> None:
         openai = _openai()
-        self._key_name, self._key = key_env, os.environ.get(key_env, "")
-        self._needs_key = base_url is None
+        elsewhere = base_url is not None
+        if key_env is None and not elsewhere:
+            key_env = KEY
+        self._key_from, self._key = _key(key_env, key_file)
+        self._needs_key = not elsewhere
         self.name = clean(model, 80)
         if base_url is not None and not re.match(r"https?://[^/]", base_url):
             raise RequestError(
@@ -92,7 +105,12 @@ class OpenAIChat:
                 "Write it in full, e.g. http://localhost:11434/v1"
             )
         self._client = openai.OpenAI(
-            api_key=self._key or NO_KEY, base_url=base_url, timeout=timeout, max_retries=0
+            api_key=self._key or NO_KEY,
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=0,
+            # which the client takes from the environment and would send to any server
+            default_headers=dict.fromkeys(OWN_HEADERS, openai.Omit()) if elsewhere else None,
         )
         self.identity = f"{self._client.base_url}\0{model}"
         self._model, self._retries, self._timeout = model, retries, timeout
@@ -106,8 +124,8 @@ class OpenAIChat:
         openai = _openai()
         if not self._key and self._needs_key:
             raise RequestError(
-                f"There is no key in the environment variable {self._key_name}. Set it, name "
-                "another with --key-env, or give the address of a server of your own: "
+                f"There is no key in {self._key_from}. Set it, name another with --key-env or "
+                "--key-file, or give the address of a server of your own: "
                 "--base-url http://localhost:11434/v1"
             )
         attempt, round = 0, self._pace.round
@@ -199,17 +217,17 @@ class OpenAIChat:
         if NO_PICTURES.search(said) and status not in (401, 403, 429):
             raise NoPictures(
                 f"{self.name} takes no pictures (the server says: {said}). "
-                "Choose a model that reads images, e.g. --model qwen2.5vl"
+                "Choose a model that reads images, e.g. --chat-model qwen2.5vl"
             )
         if status in (401, 403):
             raise RequestError(
-                f"{self._where} refuses the key ({status}: {said}). The key comes from the "
-                f"environment variable {self._key_name}; --key-env names another."
+                f"{self._where} refuses the key ({status}: {said}). It comes from "
+                f"{self._key_from}. Name another with --key-env or --key-file."
             )
         if status == 404:
             raise RequestError(
                 f"{self._where} knows no model {self._model!r} ({said}). "
-                "Check --model and --base-url, which ends in /v1 as a rule."
+                "Check --chat-model and --base-url, which ends in /v1 as a rule."
             )
         if status == 429 and "insufficient_quota" in said:
             raise WorkError(f"The account at {self._where} has no money left: {said}.")
@@ -267,6 +285,22 @@ class Stopped(WorkError):
 
 class _NoAnswer(Exception):
     """A reply of the right status without a message in it."""
+
+
+def _key(variable: str | None, file: str | Path | None) -> tuple[str, str]:
+    """Where the key comes from, in words, and the key; empty if there is none.
+
+    Raises:
+        RequestError: the file cannot be read.
+    """
+    if file is not None:
+        try:
+            return f"the file {file}", read(Path(file), LONGEST_KEY).decode().strip()
+        except (OSError, ValueError) as error:
+            raise RequestError(f"The key in {file} cannot be read: {error}.") from None
+    if variable is None:
+        return "no place: none was named for this server", ""
+    return f"the environment variable {variable}", os.environ.get(variable, "").strip()
 
 
 def _openai() -> Any:

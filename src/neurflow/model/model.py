@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from neurflow.circuit import ModelInfo, Target
+from neurflow.circuit import LoadOptions, ModelInfo, Target
 from neurflow.errors import LayerError, ModelError, TargetError, near
 from neurflow.memory import BATCH, IMAGES, Batch, Budget
 from neurflow.model.exported import ExportedNetwork, why_not
@@ -137,7 +137,7 @@ class Model:
             weights=self._weights,
             digest=digest.hexdigest(),
             input_size=self.input_size,
-            options=self._options,
+            options=LoadOptions.model_validate(self._options),
         )
 
     def layers(self) -> tuple[LayerInfo, ...]:
