@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from importlib import import_module
 from pathlib import Path, PurePath
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from neurflow.circuit import Circuit
 from neurflow.errors import RequestError, ResultError
@@ -126,8 +126,12 @@ def _stored_weights(circuit: Circuit) -> str | None:
 
 
 def _stored_preprocessing(circuit: Circuit) -> Preprocessing:
+    stored = circuit.preprocessing or {}
+    known = {field.name for field in fields(Preprocessing)}
     try:
-        return TypeAdapter(Preprocessing).validate_python(circuit.preprocessing)
-    except (ValidationError, TypeError) as error:
+        if strange := sorted(stored.keys() - known):
+            raise ValueError(f"{strange[0]} is no setting")
+        return TypeAdapter(Preprocessing).validate_python(stored)
+    except ValueError as error:  # pydantic's is one
         problem = str(error).splitlines()[0]
         raise ResultError(f"The preprocessing of the result cannot be read: {problem}.") from None

@@ -70,6 +70,7 @@ class ChatServer:
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.requests = 0
+        self.headers: list[dict[str, str]] = []
         self.under_way = self.most_under_way = 0
         self.script: list[Step] = []
         self.rule: Callable[[Asked], Step | None] = lambda asked: None
@@ -144,6 +145,7 @@ def chat_server() -> Iterator[ChatServer]:
 
         def do_POST(self) -> None:
             data = self.rfile.read(int(self.headers["Content-Length"]))
+            state.headers.append(dict(self.headers.items()))
             with state.lock:
                 state.under_way += 1
                 state.most_under_way = max(state.most_under_way, state.under_way)

@@ -379,3 +379,32 @@ def test_a_request_that_timed_out_is_paid_for(planted, server, ask):
     neurflow.label(planted, ask(budget=budget, timeout=0.3), groups=["early/0"], settings=settings)
     assert budget.used.requests == 2
     assert budget.used.tokens > 1.5 * (TOKENS_IN + TOKENS_OUT)
+
+
+def test_a_server_of_ones_own_gets_no_key_of_another_service(
+    planted, server, tmp_path, monkeypatch
+):
+    secrets = {
+        "OPENAI_API_KEY": "sk-secret",
+        "OPENAI_ADMIN_KEY": "ak-secret",
+        "OPENAI_ORG_ID": "org-secret",
+        "OPENAI_PROJECT_ID": "proj-secret",
+        "OPENAI_CUSTOM_HEADERS": "X-Gateway: gate-secret\nAuthorization: Bearer auth-secret",
+    }
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+
+    def ask_with(**key):
+        chat = OpenAIChat("tiny-vision", base_url=server.url, retries=0, **key)
+        settings = Settings(validated=False)
+        return label_groups(planted, client_labeler(chat), groups=["early/0"], settings=settings)
+
+    with pytest.raises(RequestError, match="none was named for this server"):
+        raise ask_with().stopped
+    assert "secret" not in json.dumps(server.headers)
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    for key in ({"key_file": tmp_path / "key"}, {"key_env": "NF_TEST_KEY"}):
+        assert ask_with(**key).circuit.group("early/0").label
+    assert "secret" not in json.dumps(server.headers) and len(server.headers) == 3
+    with pytest.raises(RequestError, match="cannot be read"):
+        OpenAIChat("m", key_file=tmp_path / "none")

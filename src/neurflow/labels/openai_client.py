@@ -109,8 +109,7 @@ class OpenAIChat:
             base_url=base_url,
             timeout=timeout,
             max_retries=0,
-            # which the client takes from the environment and would send to any server
-            default_headers=dict.fromkeys(OWN_HEADERS, openai.Omit()) if elsewhere else None,
+            default_headers=self._headers(openai.Omit()) if elsewhere else None,
         )
         self.identity = f"{self._client.base_url}\0{model}"
         self._model, self._retries, self._timeout = model, retries, timeout
@@ -118,6 +117,12 @@ class OpenAIChat:
         self._pace = Pace(60 / rate if rate else 0.0)
         self._options: dict[str, Any] = {"temperature": 0, "max_tokens": answer_tokens}
         self._structured = True
+
+    def _headers(self, leave_out: Any) -> dict[str, Any]:
+        """Headers for a server of one's own: nothing that the client takes from the environment."""
+        lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").splitlines()
+        names = [*OWN_HEADERS, *(line.partition(":")[0].strip() for line in lines if ":" in line)]
+        return dict.fromkeys(names, leave_out) | {"Authorization": f"Bearer {self._key or NO_KEY}"}
 
     def complete(self, question: Question) -> Reply:
         """Answer a question, trying again where that may help; see ``Chat``."""

@@ -1,0 +1,170 @@
+"""A result from a stranger runs nothing: every command that takes one, as they are registered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from PIL import Image
+
+from neurflow.circuit import Circuit, Target
+from neurflow.cli import app
+from neurflow.config import Config
+from neurflow.explorer.server import Server
+from neurflow.explorer.session import Session
+from neurflow.sweeping.plan import Plan, agree, job_of
+from tests.cli.conftest import Outcome
+
+Run = Callable[..., Outcome]
+RESULTS = {"RUN", "RUN_A", "RUN_B", "RUN|MODEL", "DIR"}
+"""metavars of arguments and options that take a result, or a folder of results"""
+OTHERS = {
+    "IMAGES": "pictures",
+    "IMAGE…": "pictures",
+    "PROTOCOL…": "crop-sizes",
+    "MODEL": "file:x.py:f",
+}
+"""metavar of another argument that is needed → what is given; "pictures" is a folder"""
+FILES = {"FOLDER", "FILE"}
+"""metavars of options that may lead to more work on the result"""
+
+
+def commands(
+    group: Any = None, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every registered command, with the words that call it."""
+    group = group or typer.main.get_command(app)
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+def metavar(parameter: Any) -> str:
+    return (parameter.metavar or "").removeprefix("[").removesuffix("]")
+
+
+def calls() -> dict[str, list[str]]:
+    """Name of a call → its words, in which ``@…`` stand for what the test makes."""
+    found = {}
+    for path, command in commands():
+        arguments = [each for each in command.params if each.param_type_name == "argument"]
+        options = [each for each in command.params if each.param_type_name == "option"]
+        words, takes = list(path), False
+        for each in arguments:
+            if metavar(each) in RESULTS:
+                words.append("@sweep" if metavar(each) == "DIR" else "@run")
+                takes = True
+            elif each.required:
+                words.append("@" + OTHERS[metavar(each)])
+        if takes:
+            found[" ".join(path)] = words
+        for each in options:
+            if metavar(each) in RESULTS and each.name != "out":
+                # in place of a model and pictures, as with sweep --status
+                more = words if takes else list(path)
+                found[f"{' '.join(path)} {each.opts[0]}"] = [*more, each.opts[0], "@sweep"]
+            elif takes and metavar(each).split("|")[0] in FILES and each.name != "weights":
+                place = "@pictures" if metavar(each) == "FOLDER" else "@file"
+                found[f"{' '.join(path)} {each.opts[0]}"] = [*words, each.opts[0], place]
+    return found
+
+
+@pytest.fixture
+def marker(tmp_path: Path) -> Path:
+    """Where a factory leaves its mark when it is run."""
+    return tmp_path / "executed"
+
+
+@pytest.fixture
+def hostile(circuit: Circuit, tmp_path: Path, marker: Path) -> Circuit:
+    """A circuit that names code of its maker's as its model."""
+    code = tmp_path / "hostile.py"
+    code.write_text(f"import pathlib\npathlib.Path({str(marker)!r}).touch()\nmake = None\n")
+    info = circuit.model.model_copy(update={"reference": f"file:{code}:make"})
+    return circuit.model_copy(update={"model": info})
+
+
+@pytest.fixture
+def places(hostile: Circuit, tmp_path: Path, pictures: Path) -> dict[str, str]:
+    """What stands for the words with ``@``."""
+    hostile.save(tmp_path / "run")
+    target = Target(layer="head", neuron=2, name="bee")
+    plan = Plan(
+        model=hostile.model.digest, reference=hostile.model.reference, images="i", layers=None,
+        config=Config(), max_images=None, jobs=(job_of(target),),
+    )  # fmt: skip
+    agree(tmp_path / "sweep", plan)
+    folder = tmp_path / "sweep" / "circuits" / job_of(target).name
+    hostile.save(folder)
+    (folder / "work").mkdir()
+    (folder / "work" / "finished.json").write_text("true")
+    labelled = tmp_path / "labelled" / "bee"
+    labelled.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(labelled / "a.png")
+    return {
+        "@run": str(tmp_path / "run"),
+        "@sweep": str(tmp_path / "sweep"),
+        "@pictures": str(labelled.parent),
+        "@file": str(tmp_path / "some.html"),
+    }
+
+
+@pytest.fixture(autouse=True)
+def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server loads what it serves, and ends."""
+    made = Server.__init__
+
+    def init(self: Server, served: Any, **given: Any) -> None:
+        made(self, served, **{**given, "port": 0})
+        self._test_served = served  # type: ignore[attr-defined]
+
+    def serve(self: Any) -> None:
+        if isinstance(self._test_served, Session):
+            self._test_served.start()
+            self._test_served.worker.submit(lambda: None).result()
+        self._socket.close()
+
+    monkeypatch.setattr(Server, "__init__", init)
+    monkeypatch.setattr(Server, "serve", serve)
+
+
+@pytest.mark.parametrize("call", calls())
+def test_a_result_runs_nothing(
+    neurflow: Run, places: dict[str, str], marker: Path, call: str
+) -> None:
+    words = [places.get(word, word.removeprefix("@")) for word in calls()[call]]
+    outcome = neurflow(*words, "--json")
+    assert not marker.exists()
+    assert "Traceback" not in outcome.err and "should not happen" not in outcome.err
+
+
+def test_the_commands_that_load_a_model_say_how_to_name_it(
+    neurflow: Run, places: dict[str, str], marker: Path
+) -> None:
+    """And what is named runs: the test above can fail."""
+    for command in ("debug", "audit"):
+        refused = neurflow(command, places["@run"], places["@pictures"])
+        assert refused.code == 2 and not marker.exists()
+        cure = refused.err.split("If you trust it: ")[1].split()
+        assert cure[0] == "--model"
+        neurflow(command, places["@run"], places["@pictures"], *cure)
+        assert marker.exists()
+        marker.unlink()
+    label = ("label", places["@run"], "--concepts", places["@pictures"])
+    assert neurflow(*label).code == 2 and not marker.exists()
+    neurflow(*label, *cure)
+    assert marker.exists()
+
+
+def test_every_command_with_a_result_is_called() -> None:
+    """So that a new command is covered: its arguments must be known here."""
+    called = {call.split()[0] for call in calls()}
+    assert {"show", "report", "explore", "label", "edit", "debug", "audit", "compare"} <= called
+    assert {"evaluate", "sweep", "atlas"} <= called
+    assert json.dumps(calls())
