@@ -42,6 +42,7 @@ SHARED = frozenset(
         "comparison",
         "edits",
         "evidence",
+        "extras",
         "files",
         "integrity",
         "interactions",

@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from neurflow.atlas.schema import TABLES, VECTOR, arrow_schema
-from neurflow.errors import RequestError, ResultError
+from neurflow.errors import ResultError
+from neurflow.extras import require
 from neurflow.files import MEBIBYTE, read_json, replacing, subfolder, tidy, write_atomically
 from neurflow.progress import Progress, Silent
 
@@ -150,7 +151,7 @@ def _remove_new(atlas: Path, names: Sequence[str]) -> None:
 
 def _write(file: Path, table: str, parts: Iterator[Any]) -> None:
     """Write a Parquet file of pyarrow tables, a row group each."""
-    require_pyarrow()
+    require("atlas")
     import pyarrow.parquet as pq
 
     schema = arrow_schema(table)
@@ -220,11 +221,3 @@ def _together(batches: Iterator[Any], table: str) -> Iterator[Any]:
             held = []
     if held:
         yield pa.Table.from_batches(held)
-
-
-def require_pyarrow() -> None:
-    """Raises ``RequestError`` where the atlas cannot be written."""
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError:
-        raise RequestError("The atlas needs pyarrow: pip install 'neurflow[atlas]'") from None

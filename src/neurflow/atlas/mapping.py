@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurflow.errors import RequestError
+from neurflow.extras import require
 
 PERPLEXITY = 30
 """neighbours that t-SNE looks at, at most; a third of the other classes where that is less"""
@@ -68,10 +68,9 @@ def _scaled(distances: np.ndarray) -> np.ndarray:
 
 
 def _neighbourly(distances: np.ndarray, start: np.ndarray) -> np.ndarray:
-    try:
-        from sklearn.manifold import TSNE
-    except ImportError:
-        raise RequestError("The map needs scikit-learn: pip install 'neurflow[atlas]'") from None
+    require("atlas")
+    from sklearn.manifold import TSNE
+
     spread = start.std(axis=0).max()
     layout = TSNE(
         metric="precomputed",

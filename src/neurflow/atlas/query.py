@@ -20,6 +20,7 @@ from neurflow.atlas.files import Contents, contents, new_file, packed_file
 from neurflow.atlas.schema import TABLES, VERSION
 from neurflow.atlas.tables import renew, version_of
 from neurflow.errors import RequestError, ResultError, WorkError
+from neurflow.extras import require
 from neurflow.progress import Progress
 
 if TYPE_CHECKING:
@@ -124,10 +125,9 @@ class Atlas:
 
 
 def _connect(atlas: Path, memory: str | None) -> DuckDBPyConnection:
-    try:
-        import duckdb
-    except ImportError:
-        raise RequestError("The atlas needs DuckDB: pip install 'neurflow[atlas]'") from None
+    require("atlas")
+    import duckdb
+
     settings: dict[str, Any] = {"autoinstall_known_extensions": "false"}
     if memory is not None:
         settings["memory_limit"] = memory

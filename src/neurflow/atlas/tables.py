@@ -32,11 +32,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from neurflow.atlas.files import contents, drop, pack, require_pyarrow, write_new
+from neurflow.atlas.files import contents, drop, pack, write_new
 from neurflow.atlas.schema import TABLES, VERSION, arrow_schema
 from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.errors import ResultError
 from neurflow.evidence import Interval
+from neurflow.extras import require
 from neurflow.files import guard_disk, lock, read_json, subfolder, write_atomically
 from neurflow.progress import Progress, Silent
 from neurflow.storage import load_circuit
@@ -189,7 +190,7 @@ def keep_tables(atlas: Path, name: str, circuit: Circuit) -> None:
 
 def write_tables(atlas: Path, name: str, frames: Mapping[str, pd.DataFrame]) -> None:
     """Write one circuit's tables."""
-    require_pyarrow()
+    require("atlas")
     import pyarrow as pa
 
     subfolder(atlas.parent, atlas.name)

@@ -34,6 +34,7 @@ from torch import Tensor, fx, nn
 from neurflow.attribution.randomness import seeded
 from neurflow.attribution.streaming import Measure
 from neurflow.errors import RequestError
+from neurflow.extras import require
 from neurflow.model.graph import arguments, aten
 from neurflow.model.network import Key, Segment
 from neurflow.model.segment import GraphSegment
@@ -117,12 +118,9 @@ def with_modules(segment: Segment, method: str) -> nn.Module:
 
 def captum_methods() -> Any:
     """Captum's methods; ``RequestError`` where it is not installed."""
-    try:
-        import captum.attr
-    except ImportError:
-        raise RequestError(
-            "Other attribution methods need the captum package: pip install 'neurflow[methods]'"
-        ) from None
+    require("methods")
+    import captum.attr
+
     return captum.attr
 
 

@@ -20,6 +20,7 @@ from torch import fx
 
 from neurflow.attribution.randomness import seeded
 from neurflow.errors import RequestError
+from neurflow.extras import require
 from neurflow.model.graph import arguments, aten
 from neurflow.model.network import Segment
 from neurflow.model.segment import GraphSegment
@@ -87,12 +88,9 @@ class Knockoffs:
     """
 
     def __init__(self, phi: np.ndarray, seed: int) -> None:
-        try:
-            from knockpy.knockoffs import GaussianSampler
-        except ImportError:
-            raise RequestError(
-                "The knockoff filter needs the knockpy package: pip install 'neurflow[methods]'"
-            ) from None
+        require("methods")
+        from knockpy.knockoffs import GaussianSampler
+
         spread = phi.std(axis=0)
         self._neurons, self._seed = phi.shape[1], seed
         self.alive = np.flatnonzero(spread > 1e-6 * max(spread.max(), 1e-300))

@@ -22,6 +22,7 @@ from neurflow.cli._options import (
 from neurflow.cli._terminal import terminal
 from neurflow.errors import RequestError
 from neurflow.evaluation.settings import QUICK, Settings
+from neurflow.extras import require
 
 if TYPE_CHECKING:
     from neurflow.circuit import Circuit
@@ -122,9 +123,7 @@ def evaluate(
 
         names = chosen_protocols(protocols)
         if page or plots:
-            from neurflow.report.evaluation_plots import needs_matplotlib
-
-            needs_matplotlib()
+            require("plot")
         run, given = Path(subject), Given(context)
         if ":" in subject and not run.is_dir():
             given.refuse("a result as the subject", "model")

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from neurflow.errors import RequestError, WorkError
 from neurflow.evidence import clean
+from neurflow.extras import require
 from neurflow.files import read
 from neurflow.labels.budget import Budget, Usage, estimate
 from neurflow.labels.chat import Reply
@@ -309,12 +310,9 @@ def _key(variable: str | None, file: str | Path | None) -> tuple[str, str]:
 
 
 def _openai() -> Any:
-    try:
-        import openai
-    except ImportError:
-        raise RequestError(
-            "Asking a model needs the openai package: pip install 'neurflow[openai]'"
-        ) from None
+    require("openai")
+    import openai
+
     return openai
 
 

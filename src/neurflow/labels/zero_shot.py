@@ -24,6 +24,7 @@ from PIL import Image
 
 from neurflow.errors import RequestError, WorkError
 from neurflow.evidence import SHORT, WordScore, clean
+from neurflow.extras import require
 from neurflow.labels.labeler import JudgeRequest, LabelAnswer, LabelFailed, LabelRequest, Picture
 
 TOP = 5
@@ -175,13 +176,10 @@ def read_vocabulary(file: str | Path) -> tuple[str, ...]:
 
 def _load(model: str, device: str) -> tuple[Any, Any]:
     """Model and processor, as safetensors alone."""
-    try:
-        from transformers import AutoModel, AutoProcessor
-        from transformers.utils import logging as module
-    except ImportError:
-        raise RequestError(
-            "Zero-shot labels need the transformers package: pip install 'neurflow[clip]'"
-        ) from None
+    require("clip")
+    from transformers import AutoModel, AutoProcessor
+    from transformers.utils import logging as module
+
     logging: Any = module
     load_processor: Any = AutoProcessor.from_pretrained
     local = Path(model).is_dir()

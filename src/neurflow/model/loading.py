@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from neurflow.errors import ModelError, near
+from neurflow.extras import require
 from neurflow.model.model import Model
 from neurflow.model.preprocessing import Preprocessing
 
@@ -132,11 +133,10 @@ def _from_preset(preset: Any) -> Preprocessing:
 
 
 def _timm(name: str, weights: str | None, names: Sequence[str] | None) -> Loaded:
-    try:
-        import timm
-        from timm.data.config import resolve_model_data_config as resolve
-    except ModuleNotFoundError:
-        raise ModelError("timm is not installed. Install it with: pip install timm") from None
+    require("timm")
+    import timm
+    from timm.data.config import resolve_model_data_config as resolve
+
     if not timm.is_model(name.split(".")[0]):
         raise ModelError(f"timm has no model {name!r}.{near(name, timm.list_models())}")
     options: dict[str, Any] = {"num_classes": len(names)} if names and not weights else {}

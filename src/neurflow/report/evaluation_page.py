@@ -35,7 +35,8 @@ def write_evaluation_page(found: Evaluation, path: str | Path) -> Path:
     """Write all tables and plots as one self-contained HTML file.
 
     Raises:
-        WorkError: matplotlib is not installed, or the file cannot be written.
+        RequestError: matplotlib is not installed.
+        WorkError: the file cannot be written.
     """
     return write_page("\n".join(_page(found)), path)
 

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from neurflow.errors import WorkError
 from neurflow.evaluation.result import Chart, Evaluation, Row, Table
 from neurflow.evidence import Interval
+from neurflow.extras import require
 from neurflow.files import replacing, subfolder
 
 COLOURS = ("#1a8fa8", "#d4602a", "#9069bd", "#5b9a3c", "#c4961a", "#c94f86", "#7d8590", "#4a6fd0")
@@ -29,19 +28,14 @@ WIDE = 8
 """places on the x axis from which on their names are tilted"""
 
 
-def needs_matplotlib() -> None:
-    """Raise ``WorkError`` if plots cannot be drawn."""
-    if find_spec("matplotlib") is None:
-        raise WorkError("Plots need matplotlib. Install it with: pip install 'neurflow[plot]'")
-
-
 def write_plots(found: Evaluation, folder: Path) -> list[Path]:
     """Write each table's plot as PNG into a folder, which is made.
 
     Raises:
-        WorkError: matplotlib is not installed, or a file cannot be written.
+        RequestError: matplotlib is not installed.
+        WorkError: a file cannot be written.
     """
-    needs_matplotlib()
+    require("plot")
     written = []
     for table in found.tables:
         if table.rows:
@@ -54,7 +48,7 @@ def write_plots(found: Evaluation, folder: Path) -> list[Path]:
 
 def svg(table: Table[Any]) -> str:
     """A table's plot as SVG in the colour of the text around it."""
-    needs_matplotlib()
+    require("plot")
     data = io.StringIO()
     _drawn(table, data, "svg", INK)
     text = data.getvalue()

@@ -16,6 +16,7 @@ from PIL import Image
 from neurflow.circuit import Circuit
 from neurflow.debugging.result import DebugReport, GroupReading, PictureReport, WhatIf
 from neurflow.errors import WorkError
+from neurflow.extras import require
 from neurflow.files import replacing
 
 GROUPS = 4
@@ -30,15 +31,13 @@ def write_plot(circuit: Circuit, report: DebugReport, path: str | Path) -> Path:
     """Draw the first picture of a report, as PNG or what the file's ending says.
 
     Raises:
-        WorkError: matplotlib is not installed, or the file cannot be written.
+        RequestError: matplotlib is not installed.
+        WorkError: the file cannot be written.
     """
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise WorkError(
-            "Plots need matplotlib. Install it with: pip install 'neurflow[plot]'"
-        ) from None
+    require("plot")
+    import matplotlib
+    from matplotlib.figure import Figure
+
     path = Path(path)
     picture = report.pictures[0]
     size = circuit.model.input_size

@@ -7,16 +7,20 @@ free first: locks die with their process, and what a job has written is whole.
 
 from __future__ import annotations
 
+import os
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from neurflow.errors import NeurFlowError, RequestError, WorkError
+from neurflow.extras import require
 from neurflow.sweeping.engines import TRIES
 from neurflow.sweeping.plan import Job, Setup
 from neurflow.sweeping.station import Outcome, Station
 
+OWN_CLUSTER = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+"""how a cluster of this machine alone begins: no page, and out of reach for others"""
 PATIENCE = 15.0
 """seconds without any worker before it is asked whether there can be one"""
 
@@ -47,7 +51,12 @@ class OnRay:
         """Jobs go to whichever actor is free; one that died is followed by another."""
         ray = _ray()
         try:
-            ray.init(address=self.address, ignore_reinit_error=True, log_to_driver=False)
+            ray.init(
+                address=self.address,
+                ignore_reinit_error=True,
+                log_to_driver=False,
+                **(OWN_CLUSTER if self._begins_one else {}),
+            )
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise WorkError(f"There is no Ray cluster at {self.address!r}: {error}") from None
         begin = ray.remote(Station).options(num_cpus=self.cpus, num_gpus=self.gpus).remote
@@ -88,6 +97,11 @@ class OnRay:
             for actor, _ in at_work.values():
                 ray.kill(actor)
 
+    @property
+    def _begins_one(self) -> bool:
+        """Whether there is no cluster yet, so that Ray begins one on this machine."""
+        return not (self.address or os.environ.get("RAY_ADDRESS"))
+
     def _require_room(self, nodes: Sequence[dict[str, Any]]) -> None:
         """Raises ``WorkError`` where no node could ever hold a worker: Ray would wait for ever."""
         needed = {"CPU": self.cpus, "GPU": self.gpus}
@@ -125,8 +139,7 @@ def _lost(
 
 
 def _ray() -> Any:
-    try:
-        import ray
-    except ImportError:
-        raise RequestError("Ray is not installed: pip install 'neurflow[ray]'") from None
+    require("ray")
+    import ray
+
     return ray

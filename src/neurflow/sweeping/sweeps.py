@@ -17,12 +17,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from neurflow.atlas.files import require_pyarrow
 from neurflow.atlas.tables import renew, up_to_date
 from neurflow.circuit import Target
 from neurflow.config import Config
 from neurflow.discovery import study_layers
 from neurflow.errors import RequestError, WorkError
+from neurflow.extras import require
 from neurflow.images import load_images
 from neurflow.memory import MEMORY, memory_bytes
 from neurflow.model import Model
@@ -78,7 +78,7 @@ def sweep(
             another sweep.
         WorkError: no worker can be set up. What goes wrong with a target fails that target only.
     """
-    require_pyarrow()
+    require("atlas")
     config, progress, out = config or Config(), progress or Silent(), Path(out)
     engine = engine or (Here() if workers == 1 else Workers(workers))
     share, threads = engine.share(memory_bytes(memory))
