@@ -1,6 +1,5 @@
 """The atlas against the circuits it was made of, one row at a time; and what a query may not do."""
 
-import errno
 import json
 import math
 from itertools import combinations
@@ -269,7 +268,7 @@ def swept(circuits, tmp_path):
     return tmp_path
 
 
-def test_what_is_labelled_or_measured_later_is_entered_when_the_atlas_is_opened(swept, circuits):
+def test_what_is_labelled_or_measured_later_is_read_when_the_atlas_is_opened(swept, circuits):
     id = circuits["c-ant"].layers[0].groups[0].id
     assert len(Atlas(swept).query("SELECT * FROM labels")) == 0
     before = contents(swept / "atlas").entered["c-bee"]
@@ -292,6 +291,8 @@ def test_an_atlas_of_another_version_is_made_again(swept):
     (swept / "atlas" / "groups.parquet").write_bytes(b"of another version")
     (swept / "atlas" / "schema.json").write_text('{"schema_version": 1}')
     assert len(Atlas(swept).query("SELECT DISTINCT circuit FROM groups")) == 2
+    assert json.loads((swept / "atlas" / "schema.json").read_text()) == {"schema_version": 1}
+    renew(swept)
     assert json.loads((swept / "atlas" / "schema.json").read_text()) == {"schema_version": VERSION}
 
 
@@ -310,21 +311,35 @@ def test_a_damaged_circuit_is_left_out_and_told(swept, capsys):
     assert "c-ant is left out" in told.err
 
 
-def test_a_folder_that_cannot_be_written_is_read_with_a_warning(swept, monkeypatch, capsys):
-    def full(*_):
-        raise OSError(errno.EROFS, "Read-only file system")
+def test_whoever_asks_writes_nothing(swept, circuits, capsys):
+    def tree():
+        files = (file for file in sorted(swept.rglob("*")) if file.is_file())
+        return {str(file): (file.stat().st_mtime_ns, file.read_bytes()) for file in files}
 
-    monkeypatch.setattr("os.replace", full)
-    monkeypatch.setattr("neurflow.atlas.tables.FileLock", full)
-    assert len(Atlas(swept).query("SELECT * FROM targets")) == 2, "nothing is to be written"
-    (swept / "circuits" / "c-ant" / "labels-0.json").write_text("{}")
-    with pytest.warns(UserWarning, match="may be older than its circuits.*Read-only"):
-        assert len(Atlas(swept).query("SELECT * FROM targets")) == 2
+    id = circuits["c-ant"].layers[0].groups[0].id
+    store = LabelStore(swept / "circuits" / "c-ant")
+    store.update(id, lambda group: set_label(group, "wings", author="tester"))
+    circuits["c-cat"].save(swept / "circuits" / "c-cat")
+    before = tree()
     with pytest.raises(SystemExit) as ended:
-        main(["atlas", str(swept), "--serving"])
+        main(
+            [
+                "atlas",
+                str(swept),
+                "SELECT circuit, label FROM targets LEFT JOIN labels USING (circuit)",
+            ]
+        )
     told = capsys.readouterr()
-    assert not ended.value.code and "circuits" in told.out
-    assert "may be older than its circuits" in told.err and "UserWarning" not in told.err
+    assert not ended.value.code and "wings" in told.out and "c-cat" in told.out
+    assert "2 of 3 circuits are newer than the atlas" in told.err and "--renew" in told.err
+    assert tree() == before
+    asked = Atlas(swept)
+    scratch = asked._scratch
+    assert len(asked.query("SELECT * FROM targets")) == 3 and scratch.is_dir()
+    asked.close()
+    assert not scratch.exists() and tree() == before
+    renew(swept)
+    assert up_to_date(swept / "atlas") == {"c-ant", "c-bee", "c-cat"}
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,8 @@ def test_it_serves_and_ends_by_ctrl_c(run_folder: Path, built: None) -> None:
         (("nowhere",), 1, "There is no result in nowhere"),
         (("--images", "nowhere"), 2, "There is no folder of images at 'nowhere'"),
         (("--token", "ab-c"), 2, "8 letters and digits or more"),
+        (("--token-file", "nowhere"), 2, "The token in nowhere cannot be read"),
+        (("--token", "abcdefgh", "--token-file", "a"), 2, "--token and --token-file cannot go"),
         (("--host", "192.0.2.1"), 1, "Give another: --port"),
         (("--host", "192.0.2.1", "--port", "4000"), 2, "Cannot listen on 192.0.2.1, port 4000"),
     ],

@@ -2,13 +2,17 @@
 
 The connection lives in memory. Once the views stand it is closed to the outside: a stranger's query
 reads the atlas's folder and no other file, loads nothing, and cannot open it again; what is not a
-SELECT is refused, so nothing is written.
+SELECT is refused, so nothing is written. Nor does opening an atlas write to it: circuits that it
+lacks, or that were labelled, edited or measured since, are entered in a temporary folder for this
+reader alone.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
+import shutil
+import tempfile
+import weakref
+from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,10 +22,10 @@ import pandas as pd
 
 from neurflow.atlas.files import Contents, contents, new_file, packed_file
 from neurflow.atlas.schema import TABLES, VERSION
-from neurflow.atlas.tables import renew, version_of
-from neurflow.errors import RequestError, ResultError, WorkError
+from neurflow.atlas.tables import enter_newer, version_of
+from neurflow.errors import RequestError, ResultError
 from neurflow.extras import require
-from neurflow.progress import Progress
+from neurflow.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -31,12 +35,12 @@ class Atlas:
     """The tables of a sweep.
 
     Args:
-        folder: of the sweep. Circuits that were labelled, edited or measured since they were entered
-            are entered anew; where the folder cannot be written, a note or a warning says so.
+        folder: of the sweep, which is only read.
         memory: that a query may take, such as "1GB"; None leaves the choice to DuckDB.
-        progress: told of circuits as they are entered, and what stands in the way.
+        progress: told of circuits that are newer than the atlas, and of damaged ones.
 
-    What is entered later is seen by another ``Atlas``.
+    Circuits that are newer than the atlas are read as they are; ``renew`` enters them for good. What
+    changes later is seen by another ``Atlas``.
 
     Raises:
         ResultError: there is no atlas, or a damaged one.
@@ -47,12 +51,9 @@ class Atlas:
         self, folder: str | Path, *, memory: str | None = None, progress: Progress | None = None
     ) -> None:
         self.folder = Path(folder) / "atlas"
-        if any((Path(folder) / "circuits").glob("*/circuit.json")):
-            try:
-                renew(folder, progress=progress)
-            except WorkError as error:
-                told = f"The atlas may be older than its circuits. {error}"
-                progress.note(told) if progress else warnings.warn(told, stacklevel=2)
+        self._scratch = Path(tempfile.mkdtemp(prefix="neurflow-"))
+        self._end = weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+        self._newer = enter_newer(Path(folder), self._scratch / "atlas", progress or Silent())
         self._memory = memory
         self._connect()
 
@@ -69,8 +70,9 @@ class Atlas:
         return self._run(sql, parameters, "df")
 
     def _connect(self) -> None:
-        _check(self.folder)
-        self._connection = _connect(self.folder, self._memory)
+        if not self._newer:
+            _check(self.folder)
+        self._connection = _connect(self.folder, self._scratch, self._newer, self._memory)
 
     def _run(self, sql: str, parameters: Any, form: Literal["df", "to_arrow_table"]) -> Any:
         import duckdb
@@ -122,23 +124,30 @@ class Atlas:
     def close(self) -> None:
         """Let go of the tables."""
         self._connection.close()
+        self._end()
 
 
-def _connect(atlas: Path, memory: str | None) -> DuckDBPyConnection:
+def _connect(
+    atlas: Path, scratch: Path, newer: Collection[str], memory: str | None
+) -> DuckDBPyConnection:
     require("atlas")
     import duckdb
 
-    settings: dict[str, Any] = {"autoinstall_known_extensions": "false"}
+    settings: dict[str, Any] = {
+        "autoinstall_known_extensions": "false",
+        "temp_directory": str(scratch / "spilled"),
+    }
     if memory is not None:
         settings["memory_limit"] = memory
     connection = duckdb.connect(":memory:", config=settings)
-    connection.execute(f"SET allowed_directories = [{_quoted(atlas.absolute())}]")
+    folders = ", ".join(_quoted(folder.absolute()) for folder in (atlas, scratch))
+    connection.execute(f"SET allowed_directories = [{folders}]")
     connection.execute("SET enable_external_access = false")
     try:
         try:
-            _make_views(connection, atlas.absolute())
+            _make_views(connection, atlas.absolute(), scratch / "atlas", newer)
         except duckdb.IOException:  # another process packs the files at this moment
-            _make_views(connection, atlas.absolute())
+            _make_views(connection, atlas.absolute(), scratch / "atlas", newer)
     except duckdb.Error as error:
         raise ResultError(
             f"{atlas} is damaged: {str(error).splitlines()[0]} "
@@ -148,23 +157,32 @@ def _connect(atlas: Path, memory: str | None) -> DuckDBPyConnection:
     return connection
 
 
-def _make_views(connection: DuckDBPyConnection, atlas: Path) -> None:
-    there = contents(atlas)
+def _make_views(
+    connection: DuckDBPyConnection, atlas: Path, fresh: Path, newer: Collection[str]
+) -> None:
+    there = contents(atlas) if version_of(atlas) == VERSION else Contents({}, {})
+    entered = sorted(contents(fresh).new)
     for table in TABLES:
-        connection.execute(f"CREATE OR REPLACE VIEW {table} AS {_rows(atlas, table, there)}")
+        rows = _rows(atlas, table, there, newer)
+        if entered:
+            rows.append(_of_files(new_file(fresh, table, name) for name in entered))
+        connection.execute(f"CREATE OR REPLACE VIEW {table} AS {' UNION ALL '.join(rows)}")
 
 
-def _rows(atlas: Path, table: str, there: Contents) -> str:
-    """SQL of all rows of a table that count."""
+def _rows(atlas: Path, table: str, there: Contents, newer: Collection[str]) -> list[str]:
+    """SQL of all rows of a table that count, but those of circuits that are newer."""
     parts = []
     if there.packed:
-        hidden = ", ".join(map(_quoted, there.hidden))
+        hidden = ", ".join(map(_quoted, sorted({*there.hidden, *newer})))
         which = f" WHERE circuit NOT IN ({hidden})" if hidden else ""
         parts.append(f"FROM read_parquet({_quoted(packed_file(atlas, table))}){which}")
-    if there.new:
-        files = ", ".join(_quoted(new_file(atlas, table, name)) for name in sorted(there.new))
-        parts.append(f"FROM read_parquet([{files}])")
-    return " UNION ALL ".join(parts)
+    if new := sorted(there.new.keys() - set(newer)):
+        parts.append(_of_files(new_file(atlas, table, name) for name in new))
+    return parts
+
+
+def _of_files(files: Iterable[Path]) -> str:
+    return f"FROM read_parquet([{', '.join(map(_quoted, files))}])"
 
 
 def _quoted(text: object) -> str:

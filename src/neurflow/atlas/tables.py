@@ -251,18 +251,49 @@ def renew(sweep: str | Path, *, whole: bool = False, progress: Progress | None =
                 plain = old.is_dir() and not old.is_symlink()
                 shutil.rmtree(old) if plain else old.unlink()
         there = up_to_date(atlas)
-        missing, damaged = [f for f in sorted(folders) if f.name not in there], []
-        progress.start("atlas", len(missing))
-        for folder in missing:
-            try:
-                keep_tables(atlas, folder.name, load_circuit(folder))
-            except ResultError as error:
-                damaged.append(folder.name)
-                progress.note(f"{folder.name} is left out: {error}")
-            progress.advance()
-        if damaged:
+        missing = [folder for folder in sorted(folders) if folder.name not in there]
+        if damaged := _enter(missing, atlas, progress):
             drop(atlas, damaged)
         pack(atlas, progress=progress)
+
+
+def enter_newer(sweep: Path, atlas: Path, progress: Progress) -> frozenset[str]:
+    """Enter the circuits of a sweep that its own atlas lacks, or knows as they were, in another one.
+
+    Returns:
+        Their names, and those of damaged ones, which are left out.
+
+    Raises:
+        ResultError: none of them is whole, and the sweep's own atlas holds nothing.
+    """
+    own = sweep / "atlas"
+    there = up_to_date(own) if version_of(own) == VERSION else set()
+    folders = [file.parent for file in (sweep / "circuits").glob("*/circuit.json")]
+    newer = sorted(folder for folder in folders if folder.name not in there)
+    if not newer:
+        return frozenset()
+    progress.note(
+        f"{len(newer)} of {len(folders)} circuits are newer than the atlas and are read one by one. "
+        f"Enter them for good: neurflow atlas {sweep} --renew"
+    )
+    _enter(newer, atlas, progress)
+    if not (there or contents(atlas).new):
+        raise ResultError(f"All circuits of {sweep} are damaged. Make them again: neurflow sweep")
+    return frozenset(folder.name for folder in newer)
+
+
+def _enter(folders: Sequence[Path], atlas: Path, progress: Progress) -> list[str]:
+    """Enter circuits; the names of damaged ones, which are told of and left out."""
+    damaged = []
+    progress.start("atlas", len(folders))
+    for folder in folders:
+        try:
+            keep_tables(atlas, folder.name, load_circuit(folder))
+        except ResultError as error:
+            damaged.append(folder.name)
+            progress.note(f"{folder.name} is left out: {error}")
+        progress.advance()
+    return damaged
 
 
 def _is_fresh(atlas: Path, folders: Sequence[Path]) -> bool:

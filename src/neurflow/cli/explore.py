@@ -57,8 +57,19 @@ def explore(
         str | None,
         typer.Option(
             metavar="TOKEN",
-            help="Ask for this token, letters and digits.",
+            envvar="NEURFLOW_TOKEN",
+            help="Ask for this token, letters and digits. Others on this machine can see it in a "
+            "command line: rather use the environment or --token-file.",
             show_default="made up where others can reach the address",
+            rich_help_panel=_SERVER,
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Ask for the token in this file.",
+            show_default=False,
             rich_help_panel=_SERVER,
         ),
     ] = None,
@@ -83,6 +94,7 @@ def explore(
         from neurflow.explorer.server import Server
         from neurflow.explorer.session import Session
 
+        Given(context).one_of("token", "token_file")
         if images and not images.is_dir():
             raise ImagesError(f"There is no folder of images at {str(images)!r}.")
 
@@ -102,7 +114,8 @@ def explore(
         else:
             served = Session(run, load, samples, author=getpass.getuser())
             title = served.circuit.target.name
-        server = Server(served, host=host, port=port, token=token)
+        asked = token if token_file is None else token_in(token_file)
+        server = Server(served, host=host, port=port, token=asked)
         ui.result(
             {"url": server.url, "token": server.token},
             Text(f"{title}: {server.url}"),
@@ -116,6 +129,17 @@ def explore(
         # written when it is asked for.
         sys.stdout.flush()
         os._exit(0)
+
+
+def token_in(file: Path) -> str:
+    """The token in a file; ``RequestError`` if it cannot be read."""
+    from neurflow.errors import RequestError
+    from neurflow.files import read
+
+    try:
+        return read(file, 4096).decode().strip()
+    except (OSError, ValueError) as error:
+        raise RequestError(f"The token in {file} cannot be read: {error}.") from None
 
 
 def is_sweep(folder: Path) -> bool:
