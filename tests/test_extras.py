@@ -32,7 +32,7 @@ def by_map(_: Circuit, __: Path) -> object:
 def by_question(_: Circuit, folder: Path) -> object:
     from neurflow.atlas.query import _connect
 
-    return _connect(folder, None)
+    return _connect(folder, folder, (), None)
 
 
 def by_plots(_: Circuit, folder: Path) -> object:

@@ -523,3 +523,16 @@ def test_whatever_stands_in_the_index_loading_gives_a_circuit_or_our_error(
     (tmp_path / "circuit.json").write_text(json.dumps(content))
     with contextlib.suppress(ResultError):
         save_circuit(load_circuit(tmp_path), tmp_path / "again")
+
+
+def test_json_that_would_take_much_memory_is_refused_before_it_is_parsed(
+    circuit: Circuit, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    junk = b"[" + b"[]," * 12_000_000 + b"[]]"
+    (run / "circuit.json").write_bytes(b'{"circuit": ' + junk + b"}")
+    monkeypatch.setattr("neurflow.files.from_json", lambda *_, **__: pytest.fail("parsed"))
+    with pytest.raises(ResultError, match=r"its values would take 1... MiB, over 1024"):
+        load_circuit(run)
+    monkeypatch.setattr("neurflow.storage.MEMORY_OF_JSON", 1000)
+    with pytest.raises(ResultError, match=r"too large to be stored.*--tau"):
+        save_circuit(circuit, run)

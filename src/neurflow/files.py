@@ -185,6 +185,15 @@ def read_json(file: Path, most: int = SMALL, memory: int = SMALL, *, finite: boo
 
 def json_value(data: bytes, memory: int, *, finite: bool = True) -> Any:
     """The value of a JSON text; ``ValueError`` if it is none, or its values would take too much."""
+    bound_json(data, memory)
+    try:
+        return from_json(data, allow_inf_nan=False) if finite else json.loads(data)
+    except ValueError as error:
+        raise ValueError(f"not JSON: {error}") from None
+
+
+def bound_json(data: bytes, memory: int) -> None:
+    """``ValueError`` if the values of a JSON text lie too deep, or would take too much memory."""
     signs = _STRING.sub(b"", data).translate(None, delete=_no_signs())
     takes = len(data) + sum(size * signs.count(sign) for sign, size in TAKES.items())
     if takes > memory:
@@ -196,10 +205,6 @@ def json_value(data: bytes, memory: int, *, finite: bool = True) -> Any:
     depth = np.cumsum(opens.astype(np.int32) - closes).max(initial=0)
     if depth > DEPTH:
         raise ValueError(f"its values lie {depth} deep, over {DEPTH}")
-    try:
-        return from_json(data, allow_inf_nan=False) if finite else json.loads(data)
-    except ValueError as error:
-        raise ValueError(f"not JSON: {error}") from None
 
 
 def _no_signs() -> bytes:

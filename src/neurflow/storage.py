@@ -16,7 +16,8 @@ those of an earlier result; then ``circuit.json`` is replaced in one step, and w
 folder means; then what it no longer names is removed. A kill leaves the old result or the new one.
 Other files of the folder (``work/``, ``report.html``) are let alone.
 
-Loading executes nothing and believes nothing: sizes are bounded before a file is read, names are
+Loading executes nothing and believes nothing: sizes are bounded before a file is read, and the memory
+that JSON would take before it is parsed (1 GiB, some 16,000 neurons of 50 crops each); names are
 derived and never read, links are refused, digests, types, finite numbers and every cross-reference
 are checked (``integrity``).
 """
@@ -43,6 +44,7 @@ from neurflow.edits import Edits
 from neurflow.errors import NeurFlowError, RequestError, ResultError
 from neurflow.files import (
     MEBIBYTE,
+    bound_json,
     guard_disk,
     json_value,
     lock,
@@ -151,10 +153,11 @@ def save_circuit(circuit: Circuit, path: str | Path) -> None:
     }
     digests = {kind: hashlib.sha256(data).hexdigest() for kind, data in contents.items()}
     index = _Index.model_validate({**digests, "circuit": structure})
+    data = json.dumps(index.model_dump(), ensure_ascii=False, allow_nan=False).encode()
+    _refuse_too_large(data)
     subfolder(folder)
     for kind, name in index.files.items():
         write_atomically(folder / name, contents[kind])
-    data = json.dumps(index.model_dump(), ensure_ascii=False, allow_nan=False).encode()
     names = set(index.files.values())
     if labels := labels_of(circuit):
         names.add(label_file.file_name(data))
@@ -164,6 +167,19 @@ def save_circuit(circuit: Circuit, path: str | Path) -> None:
         write_atomically(folder / robustness_file.file_name(data), found.encoded())
     write_atomically(folder / INDEX, data)
     _remove_others(folder, names)
+
+
+def _refuse_too_large(index: bytes) -> None:
+    """``ResultError`` if ``circuit.json`` would be larger than what is loaded again."""
+    try:
+        if len(index) > LARGEST_JSON:
+            raise ValueError(f"{len(index) // MEBIBYTE} MiB, over {LARGEST_JSON // MEBIBYTE}")
+        bound_json(index, MEMORY_OF_JSON)
+    except ValueError as error:
+        raise ResultError(
+            f"The circuit is too large to be stored ({error}). Study fewer layers, or lower τ (--tau) "
+            "or k (--k)."
+        ) from None
 
 
 def save_robustness(folder: str | Path, measured: RobustnessFile) -> Circuit:

@@ -228,10 +228,19 @@ export interface ModelInfo {
    * @maxItems 3
    */
   input_size: [number, number, number];
-  options?: Options;
+  options?: LoadOptions;
 }
-export interface Options {
-  [k: string]: unknown;
+/**
+ * Options of ``load_model`` that a model was loaded with: plain data, no path and no code.
+ */
+export interface LoadOptions {
+  mean?: number | number[] | null;
+  std?: number | number[] | null;
+  resize?: number | null;
+  input_size?: number | [number, number] | null;
+  output?: string | null;
+  allow_chance?: boolean | null;
+  classes_as_text?: boolean | null;
 }
 /**
  * What the circuit explains: a class, a neuron, or the difference of two classes.
