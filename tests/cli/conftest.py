@@ -12,6 +12,8 @@ from PIL import Image
 
 from neurflow.circuit import Circuit
 from neurflow.cli import main
+from neurflow.model import Model
+from neurflow.reload import reload_model
 
 FACTORY = """
 import neurflow
@@ -26,6 +28,11 @@ def small():
 """
 
 
+def model_of(circuit: Circuit) -> Model:
+    """The model of a result that a test made itself, so that its code is trusted."""
+    return reload_model(circuit, circuit.model.reference)
+
+
 class Outcome(NamedTuple):
     """What a command ended with."""
 
@@ -35,10 +42,16 @@ class Outcome(NamedTuple):
 
 
 @pytest.fixture
-def neurflow(
+def neurflow(plain: Callable[..., Outcome]) -> Callable[..., Outcome]:
+    """Run a command line in this process, 80 columns wide."""
+    return plain
+
+
+@pytest.fixture
+def plain(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Outcome]:
-    """Run a command line in this process, 80 columns wide."""
+    """The same; files of tests may put their own in place of ``neurflow``."""
     monkeypatch.setenv("COLUMNS", "80")
 
     def run(*arguments: object) -> Outcome:
@@ -76,3 +89,15 @@ def pictures(tmp_path: Path) -> Path:
         pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
         Image.fromarray(pixels).resize((32, 32)).save(folder / f"{number}.png")
     return folder
+
+
+@pytest.fixture
+def naming(plain: Callable[..., Outcome], small_model: str) -> Callable[..., Outcome]:
+    """Run a command line that names the small network where a result of it is asked."""
+
+    def run(command: str, subject: object, *rest: object) -> Outcome:
+        loads = command in ("debug", "audit", "evaluate") and isinstance(subject, Path)
+        named = ("--model", small_model) if loads and "--model" not in rest else ()
+        return plain(command, subject, *rest, *named)
+
+    return run

@@ -10,10 +10,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from neurflow.cli import main
 from tests.cli.conftest import Outcome
 
 Run = Callable[..., Outcome]
+Capture = pytest.CaptureFixture[str]
 SETTINGS = ("--tau", 4, "--k", 5, "--steps", 4, "--granularities", "1,0.5", "--groups", 2)
+
+
+@pytest.fixture
+def neurflow(naming: Run) -> Run:
+    """Commands that name the network of a result."""
+    return naming
 
 
 @pytest.fixture
@@ -118,7 +126,8 @@ def test_a_corrupt_picture_alone_is_an_error(neurflow: Run, run: Path, tmp_path:
     assert "No picture can be read. The first, broken.png: not a picture" in outcome.err
 
 
-def test_a_module_from_memory_cannot_be_loaded(neurflow: Run, run_folder: Path) -> None:
-    outcome = neurflow("debug", run_folder, run_folder)
-    assert outcome.code == 2
-    assert "Give it as --model file:module.py:factory" in outcome.err
+def test_a_module_from_memory_cannot_be_loaded(run_folder: Path, capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["debug", str(run_folder), str(run_folder)])
+    assert ended.value.code == 2
+    assert "Give it as --model file:module.py:factory" in capsys.readouterr().err

@@ -26,6 +26,12 @@ FAST = (
 
 
 @pytest.fixture
+def neurflow(naming: Run) -> Run:
+    """Commands that name the network of a result."""
+    return naming
+
+
+@pytest.fixture
 def run(neurflow: Run, small_model: str, pictures: Path, tmp_path: Path) -> Path:
     """A run of the small network."""
     out = tmp_path / "found"

@@ -10,11 +10,10 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 import neurflow
-from neurflow.cli._model_of import model_of
 from neurflow.explorer.app import create_app
 from neurflow.explorer.server import Server
 from neurflow.explorer.session import Session
-from tests.cli.conftest import FACTORY
+from tests.cli.conftest import FACTORY, model_of
 from tests.report.conftest import built as built
 
 CONFIG = neurflow.Config(tau=4, k=6, steps=4, granularities=(1.0, 0.5), groups=3, concept_set="all")

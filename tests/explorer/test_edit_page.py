@@ -8,8 +8,8 @@ from playwright.sync_api import expect
 
 import neurflow
 from neurflow.cli import main
-from neurflow.cli._model_of import model_of
 from neurflow.explorer.session import Session
+from tests.cli.conftest import model_of
 from tests.explorer.conftest import picture_file
 from tests.explorer.test_live_page import chromium_browser, drop, visit
 

@@ -5,7 +5,6 @@ import re
 import pytest
 from starlette.testclient import TestClient
 
-from neurflow.cli._model_of import model_of
 from neurflow.errors import RequestError
 from neurflow.explorer import guard
 from neurflow.explorer.app import create_app
@@ -14,6 +13,7 @@ from neurflow.explorer.server import Server
 from neurflow.explorer.session import Session
 from neurflow.report.page import bundle
 from neurflow.report.policy import policy
+from tests.cli.conftest import model_of
 
 TOKEN = "correct0horse1battery"
 

@@ -11,9 +11,9 @@ from playwright.sync_api import expect, sync_playwright
 
 import neurflow
 from neurflow.cli import main
-from neurflow.cli._model_of import model_of
 from neurflow.errors import ModelError
 from neurflow.explorer.session import Session
+from tests.cli.conftest import model_of
 from tests.explorer.conftest import picture_file
 from tests.report.browsing import ARGUMENTS
 
@@ -82,7 +82,8 @@ def by_command(run, picture, *options):
     """What ``neurflow debug --json`` tells; its stdout, while no export in a thread swaps it."""
     told = io.StringIO()
     with redirect_stdout(told), pytest.raises(SystemExit):
-        main(["debug", str(run), str(picture), "--json", *options])
+        named = ("--model", neurflow.load_circuit(run).model.reference)
+        main(["debug", str(run), str(picture), "--json", *named, *options])
     return json.loads(told.getvalue())
 
 

@@ -7,11 +7,11 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
 
 import neurflow
-from neurflow.cli._model_of import model_of
 from neurflow.explorer.app import create_app
 from neurflow.explorer.messages import Messages
 from neurflow.explorer.session import Session
 from neurflow.report.schema import schema
+from tests.cli.conftest import model_of
 from tests.report.test_payload import ROOT
 
 NAME = "testserver"

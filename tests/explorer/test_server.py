@@ -10,12 +10,12 @@ import pytest
 from starlette.testclient import TestClient
 
 import neurflow
-from neurflow.cli._model_of import model_of
 from neurflow.errors import ModelError
 from neurflow.explorer import session as session_module
 from neurflow.explorer.app import create_app
 from neurflow.explorer.session import Session
 from neurflow.explorer.worker import Cancelled, Polite, Watched, Worker
+from tests.cli.conftest import model_of
 from tests.explorer.conftest import noise, picture_file
 
 

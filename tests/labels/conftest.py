@@ -25,7 +25,7 @@ from neurflow.config import Config
 from neurflow.demo.pictures import SIZE, Picture, dataset
 from neurflow.labels import ChatLabeler, OpenAIChat
 from neurflow.labels.cache import Cache
-from tests.cli.conftest import neurflow  # noqa: F401  (the fixture that runs a command line)
+from tests.cli.conftest import neurflow, plain  # noqa: F401  (fixtures that run a command line)
 from tests.labels.server import KEY, ChatServer, chat_server
 
 PARTS = {"early": ("wheel", "petal", "cap"), "late": ("stamp", "envelope", "gill")}

@@ -64,3 +64,27 @@ def test_workers_share_a_gpu_by_fractions(sweep, alone, cluster, tmp_path):
     found = sweep(ALL[:2], engine=OnRay(2, cluster.address, gpus=0.5))
     assert set(states(found).values()) == {"done"}
     assert circuits(tmp_path / "out").items() <= alone.items()
+
+
+@pytest.mark.parametrize(
+    ("address", "variable", "own"),
+    [(None, None, True), (None, "10.0.0.1:6379", False), ("auto", None, False)],
+)
+def test_a_cluster_of_ones_own_has_no_page_and_cannot_be_reached(
+    monkeypatch, address, variable, own
+):
+    given = {}
+
+    def init(**options):
+        given.update(options)
+        raise ConnectionError("far enough")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if variable:
+        monkeypatch.setenv("RAY_ADDRESS", variable)
+    with pytest.raises(WorkError, match="far enough"):
+        next(iter(OnRay(1, address).run(None, [])))
+    assert (given.get("include_dashboard"), given.get("_node_ip_address")) == (
+        (False, "127.0.0.1") if own else (None, None)
+    )
