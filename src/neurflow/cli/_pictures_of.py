@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, Field
 
 from neurflow.errors import RequestError
 
 if TYPE_CHECKING:
     from PIL import Image
 
+MOST = 10_000
+"""pictures of a class that the demo draws again because a result says so"""
 UNSEEN = 1_000
 """added to the seed of the demo's pictures, for some that the circuit was not made from"""
+
+
+class Source(BaseModel):
+    """What a run notes of its pictures: a folder to read, or how the demo drew them."""
+
+    folder: str | None = None
+    pictures: Annotated[int, Field(ge=1, le=MOST)] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
 
 
 def note_source(run: Path, source: dict[str, Any]) -> None:
@@ -31,17 +43,15 @@ def pictures_of(run: Path, given: Path | None) -> Any:
     if given is not None:
         return given
     source = _source(run)
-    if "folder" in source:
-        folder = Path(source["folder"])
-        if not folder.is_dir():
+    if source.folder is not None:
+        folder = Path(source.folder)
+        if source.folder.startswith(("//", "\\\\")) or not folder.is_dir():
             raise RequestError(
                 f"The pictures of this result were in {folder}, which is not there. "
                 "Say where they are now: --images FOLDER"
             )
         return folder
-    if "pictures" in source:
-        return demo_pictures(int(source["pictures"]), int(source["seed"]))
-    return None
+    return source.pictures and demo_pictures(source.pictures, source.seed)
 
 
 def unseen_of(run: Path, given: Path | None) -> Any:
@@ -49,9 +59,7 @@ def unseen_of(run: Path, given: Path | None) -> Any:
     if given is not None:
         return given
     source = _source(run)
-    if "pictures" in source:
-        return demo_pictures(int(source["pictures"]), int(source["seed"]) + UNSEEN)
-    return None
+    return source.pictures and demo_pictures(source.pictures, source.seed + UNSEEN)
 
 
 def demo_pictures(count: int, seed: int) -> list[tuple[Image.Image, int]]:
@@ -61,13 +69,11 @@ def demo_pictures(count: int, seed: int) -> list[tuple[Image.Image, int]]:
     return [(picture.image, picture.label) for picture in dataset("test", count, seed)]
 
 
-def _source(run: Path) -> dict[str, Any]:
-    import json
-
+def _source(run: Path) -> Source:
     from neurflow.discovery import SOURCE
+    from neurflow.files import read_json
 
     try:
-        found = json.loads((run / "work" / f"{SOURCE}.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        return Source.model_validate(read_json(run / "work" / f"{SOURCE}.json", finite=False))
+    except (OSError, ValueError):
+        return Source()
