@@ -16,7 +16,7 @@ from neurflow.model.graph import aten, export_network
 from neurflow.model.layers import Layer
 from neurflow.model.one_row import row_products
 from neurflow.model.segment import GraphSegment
-from neurflow.model.select import select_neurons
+from neurflow.model.specialise import select_neurons
 from tests.networks import settle
 
 

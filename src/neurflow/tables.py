@@ -147,6 +147,8 @@ def to_frames(circuit: Circuit) -> dict[str, pd.DataFrame]:
                     neuron.activations[-1],
                     len(neuron.semantic_groups),
                     neuron.steps,
+                    neuron.rule,
+                    neuron.score_error,
                     neuron.completeness_error,
                 )
             )
@@ -170,6 +172,8 @@ def to_frames(circuit: Circuit) -> dict[str, pd.DataFrame]:
                 "smallest_activation",
                 "semantic_groups",
                 "steps",
+                "rule",
+                "score_error",
                 "completeness_error",
             ],
         ),

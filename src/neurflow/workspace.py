@@ -19,7 +19,8 @@ from neurflow.errors import RequestError, ResultError
 from neurflow.files import (
     MEBIBYTE,
     PARTIAL,
-    read_json,
+    bound_json,
+    read,
     refuse_link,
     replacing,
     reserve,
@@ -40,11 +41,16 @@ class Workspace:
         tidy(folder)
 
     def read(self, name: str, default: Any = None) -> Any:
-        """The JSON value called ``name``, or ``default`` if it was not written."""
+        """The JSON value called ``name``, or ``default`` if it was not written.
+
+        A value with numbers that are not finite is treated as not written.
+        """
         file = self.folder / f"{name}.json"
         try:
-            return read_json(file, LARGEST, 8 * LARGEST, finite=False)
-        except FileNotFoundError:
+            data = read(file, LARGEST)
+            bound_json(data, 8 * LARGEST)
+            return json.loads(data, parse_constant=_not_finite)
+        except (FileNotFoundError, _NotFinite):
             return default
         except (OSError, ValueError) as error:
             raise ResultError(
@@ -52,8 +58,12 @@ class Workspace:
             ) from None
 
     def write(self, name: str, value: Any) -> None:
-        """Keep a JSON value."""
-        write_atomically(self.folder / f"{name}.json", json.dumps(value).encode())
+        """Keep a JSON value; ``WorkError`` if a number in it is not finite."""
+        try:
+            data = json.dumps(value, allow_nan=False).encode()
+        except ValueError:
+            raise WorkError(f"A number of {name!r} is not finite, so it is not kept.") from None
+        write_atomically(self.folder / f"{name}.json", data)
 
     def array(self, name: str, shape: tuple[int, ...]) -> Path:
         """File of a float32 array to be filled in place; made if it is not there."""
@@ -72,6 +82,14 @@ class Workspace:
         for file in self.folder.iterdir():
             if file.stem not in keep:
                 file.unlink()
+
+
+class _NotFinite(Exception):
+    """JSON that has NaN or an infinity in it."""
+
+
+def _not_finite(constant: str) -> None:
+    raise _NotFinite(constant)
 
 
 @contextlib.contextmanager
