@@ -233,7 +233,7 @@ def _request(
 def _notes(
     model: Model, layers: Sequence[str], config: Config, found: ConceptImages, top: Core
 ) -> tuple[str, ...]:
-    notes = [model.network.note] if model.network.note else []
+    notes = list(model.notes)
     small = [name for name in layers[:-1] if model.layer(name).neurons <= config.tau]
     if small:
         notes.append(
