@@ -3,10 +3,10 @@
 1. A file is told by its first bytes (``recognise``): what is no file of tensors is named, with what to
    do instead. PyTorch's own is read with ``weights_only=True``, so nothing in it can run.
 2. The state dict is the mapping of tensors in it that fits best, however deep (``state_dict``,
-   ``model_state_dict``, ``ema``, …); an average of the weights goes before the weights themselves, as it
-   is what such training reports.
-3. A prefix that wrappers put before the names (``module.``, ``model.``, ``_orig_mod.``, …) is taken off,
-   or put on, where the network's names ask for it.
+   ``model_state_dict``, ``ema``, …). An average of the weights goes before the weights themselves, as
+   it is what such training reports.
+3. A prefix that wrappers put before the names (``module.``, ``model.``, ``_orig_mod.``, …) is taken
+   off, or put on, where the network's names ask for it.
 4. All must fit: no name missing, none left over, all shapes equal. What was done is told in a line.
 """
 

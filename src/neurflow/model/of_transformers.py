@@ -41,10 +41,8 @@ def load(name: str, request: Request) -> Loaded:
         processor = transformers.AutoImageProcessor.from_pretrained(name, **options)
         texts = request.classes_as_text
         kind = transformers.AutoModel if texts else transformers.AutoModelForImageClassification
-        if request.weights:
-            module = kind.from_pretrained(name, **options)
-        else:
-            module = kind.from_config(config)
+        trained = request.weights is not None
+        module = kind.from_pretrained(name, **options) if trained else kind.from_config(config)
         if texts:
             tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
     except (OSError, ValueError, KeyError, ImportError) as error:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -131,7 +132,10 @@ def look(
         borrowed(module),
         contextlib.redirect_stdout(sys.stderr),
         torch.random.fork_rng(devices=[]),
+        torch.enable_grad(),
+        warnings.catch_warnings(),
     ):
+        warnings.simplefilter("ignore")  # what a forward does with values that have a gradient
         watched = images.clone().requires_grad_()
         outputs, value = find_outputs(_guarded(module), watched, said, classes)
         if not value.requires_grad:
@@ -144,8 +148,7 @@ def _guarded(module: nn.Module) -> Any:
 
     def run(images: Tensor) -> Any:
         try:
-            with torch.enable_grad():
-                return module(images)
+            return module(images)
         except Exception as error:  # the forward is the user's code and may raise anything
             reason = str(error).strip().splitlines()
             raise ModelError(
