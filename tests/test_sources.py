@@ -140,8 +140,6 @@ def test_an_input_size_reaches_models_that_are_built_for_one():
     model = load_model("timm:test_vit", "random", input_size=96)
     assert model.input_size == (3, 96, 96)
     assert model.network.classes == 1000
-    with pytest.raises(ModelError, match="cannot build"):
-        load_model("timm:vit_tiny_patch16_224", "random", input_size=97)
 
 
 def test_torchvision_feeds_by_the_preset_of_the_weights_and_names_others(tmp_path):
@@ -216,7 +214,7 @@ def test_onnx_without_its_converter_names_the_cure(monkeypatch):
 
 def test_an_onnx_file_is_a_model(tmp_path):
     pytest.importorskip("onnx2torch")
-    module = models.squeezenet1_1(num_classes=3).eval()
+    module = models.resnet18(num_classes=3).eval()
     file = tmp_path / "net.onnx"
     torch.onnx.export(module, (torch.rand(1, 3, 64, 64),), file, dynamo=False,
                       input_names=["x"], dynamic_axes={"x": {0: "batch"}})  # fmt: skip

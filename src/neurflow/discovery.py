@@ -30,6 +30,7 @@ from neurflow.features import FeatureMaps
 from neurflow.images import Images, load_images
 from neurflow.memory import MEMORY, Budget
 from neurflow.model import Model
+from neurflow.precision import low_precision
 from neurflow.progress import Progress, Silent
 from neurflow.selection import cores_of
 from neurflow.sharing import Shared
@@ -128,7 +129,10 @@ def discover(
             crop_count=len(crops),
             layers=circuit_layers,
             edges=edges,
-            notes=_notes(model, names, config, found, cores[names[-1]][goal.neuron]),
+            notes=(
+                *_notes(model, names, config, found, cores[names[-1]][goal.neuron]),
+                *low_precision(model, crops, circuit_layers, config),
+            ),
             thumbnails=thumbnails(model, crops, circuit_layers),
         )
         progress.advance()

@@ -22,7 +22,7 @@ from neurflow.model.exported import ExportedNetwork, why_not
 from neurflow.model.hooked import HookedNetwork
 from neurflow.model.layers import Layer, LayerInfo
 from neurflow.model.network import Key, Network, Observer, Segment
-from neurflow.model.outputs import Outputs
+from neurflow.model.outputs import Outputs, kind_of
 from neurflow.model.preprocessing import Preprocessing, Transform, picture_of
 from neurflow.model.trial import BATCH as TRIED
 from neurflow.model.trial import CURE as CHANCE_CURE
@@ -74,7 +74,7 @@ class Model:
         self._class_names = tuple(class_names) if class_names else None
         self._layers = tuple(layers) if layers else None
         self._channel_axes = dict(channel_axes or {})
-        self._output, self._allow_chance = output, allow_chance
+        self._output, self._allow_chance = kind_of(output), allow_chance
         self._reference = reference or type(self.module).__name__
         self._weights, self._options = weights, options or {}
         self._notes = tuple(notes)
@@ -185,6 +185,11 @@ class Model:
         return pixels.to(like.device, like.dtype)
 
     @property
+    def precision(self) -> torch.dtype:
+        """What the network computes in."""
+        return self._parameter.dtype
+
+    @property
     def _parameter(self) -> Tensor:
         """Any of them."""
         tensors = self.module.state_dict().values()
@@ -217,7 +222,8 @@ class Model:
         for name, tensor in self.module.state_dict().items():
             if isinstance(tensor, Tensor):
                 digest.update(name.encode())
-                digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy())
+                values: Any = tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy()
+                digest.update(values)
         kind = self.outputs_are.kind
         told = {"output": kind} if self._output or kind != "logits" else {}
         return ModelInfo(

@@ -95,7 +95,9 @@ def _forget_namesakes(folder: Path) -> None:
     """Let modules be imported that lie in ``folder``, where those of another folder are loaded."""
     beside = {p.stem for p in folder.glob("*.py")} | {p.parent.name for p in folder.glob("*/*.py")}
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
+        file = getattr(module, "__file__", None) or next(
+            iter(getattr(module, "__path__", [])), None
+        )
         if name.partition(".")[0] not in beside or file is None:
             continue
         where = Path(file).resolve()

@@ -33,7 +33,7 @@ def load(name: str, request: Request) -> Loaded:
         raise ModelError(f"There is no ONNX file {name!r}.")
     try:
         known = onnx.load(str(path))
-        module = convert(known)
+        module = convert(_without_copies(known))
     except Exception as error:  # parser and converter raise many kinds on what they do not know
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(
@@ -44,6 +44,26 @@ def load(name: str, request: Request) -> Loaded:
     notes = () if size else ("The file does not say the size of its input: 224 × 224 is taken.",)
     crop = size or (224, 224)
     return Loaded(module, Preprocessing(resize=None, crop=crop), notes=notes)
+
+
+def _without_copies(network: Any) -> Any:
+    """The network with weights in place of nodes that merely repeat them.
+
+    Exporters write equal weights once, and the converter does not follow that.
+    """
+    from onnx import TensorProto
+
+    graph = network.graph
+    weights = {each.name: each for each in graph.initializer}
+    copies = [n for n in graph.node if n.op_type == "Identity" and n.input[0] in weights]
+    for node in copies:
+        own = TensorProto()
+        own.CopyFrom(weights[node.input[0]])
+        own.name = node.output[0]
+        graph.initializer.append(own)
+        weights[own.name] = own
+        graph.node.remove(node)
+    return network
 
 
 def _input_size(known: Any) -> tuple[int, int] | None:

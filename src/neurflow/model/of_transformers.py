@@ -31,7 +31,7 @@ def load(name: str, request: Request) -> Loaded:
         import transformers
     except ModuleNotFoundError:
         raise ModelError(
-            "transformers is not installed. Install it with: pip install 'neurflow[clip]'"
+            "transformers is not installed. Install it with: pip install 'neurflow[hf]'"
         ) from None
     if request.weights not in (None, DEFAULT):
         raise ModelError(f"hf: has one set of weights a name, not {request.weights!r}.")

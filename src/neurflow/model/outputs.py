@@ -209,22 +209,30 @@ def is_table(value: Tensor, batch: int) -> bool:
     )
 
 
+def kind_of(said: str | None) -> Kind | None:
+    """What a user said; ``ModelError`` for another word."""
+    for kind in get_args(Kind):
+        if said == kind:
+            return kind  # type: ignore[no-any-return]
+    if said is None:
+        return None
+    raise ModelError(f"Outputs are {', '.join(get_args(Kind))}, not {said!r}.")
+
+
 def find_outputs(
-    run: Callable[[Tensor], Any], images: Tensor, said: str | None, classes: int | None
+    run: Callable[[Tensor], Any], images: Tensor, said: Kind | None, classes: int | None
 ) -> tuple[Outputs, Tensor]:
     """How to read what ``run`` returns on ``images``, and the tensor that holds it.
 
     Args:
         run: the module, with gradients to its input.
         images: ``[batch, channel, height, width]`` unlike each other.
-        said: a ``Kind`` that the user named.
+        said: what the user called them.
         classes: number of class names, where known.
 
     Raises:
         ModelError: no outputs, or more than one that could be meant, or a kind that they cannot be.
     """
-    if said is not None and said not in get_args(Kind):
-        raise ModelError(f"Outputs are {', '.join(get_args(Kind))}, not {said!r}.")
     with Squashes() as seen:
         output = run(images)
     place, value = _chosen(list(tensors_in(output)), len(images), classes)
@@ -279,11 +287,11 @@ def _feeds_another(value: Tensor, tables: list[tuple[Place, Tensor]]) -> bool:
     others = [other.sum() for other in others if other.requires_grad]
     if not others or not value.requires_grad:
         return False
-    found = torch.autograd.grad(sum(others), value, retain_graph=True, allow_unused=True)
+    found = torch.autograd.grad(others, value, retain_graph=True, allow_unused=True)
     return found[0] is not None
 
 
-def _by_values(value: Tensor, said: str | None) -> Kind:
+def _by_values(value: Tensor, said: Kind | None) -> Kind:
     """The kind of outputs that no squash was seen to make.
 
     Softmaxed ones add up to 1. Those of several labels cannot be told from small logits.

@@ -16,7 +16,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from torch.nn.parameter import is_lazy
 
 from neurflow.errors import ModelError
 from neurflow.model.borrowed import borrowed
-from neurflow.model.outputs import Outputs, as_table, find_outputs, tensor_at
+from neurflow.model.outputs import Kind, Outputs, as_table, find_outputs, tensor_at
 from neurflow.model.preprocessing import Preprocessing, Transform
 
 BATCH = 3
@@ -60,9 +60,9 @@ def plain_module(module: nn.Module) -> nn.Module:
     parallel = (nn.DataParallel, nn.parallel.DistributedDataParallel)
     while True:
         if isinstance(module, parallel):
-            module = module.module
+            module = cast(nn.Module, module.module)
         elif type(module).__name__ == "OptimizedModule" and hasattr(module, "_orig_mod"):
-            module = module._orig_mod
+            module = cast(nn.Module, module._orig_mod)
         else:
             return module
 
@@ -114,7 +114,7 @@ def _quantised(what: str) -> str:
 
 
 def look(
-    module: nn.Module, images: Tensor, *, said: str | None, classes: int | None, half: bool
+    module: nn.Module, images: Tensor, *, said: Kind | None, classes: int | None, half: bool
 ) -> Trial:
     """Run a module on images ``[BATCH, channel, height, width]`` and see what it does.
 
