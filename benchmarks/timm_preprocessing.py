@@ -1,6 +1,6 @@
 """Compare the preprocessing of every pretrained model of timm with timm's own, on two odd pictures.
 
-``python -m benchmarks.timm_preprocessing`` prints how many of how many are equal, and those that are not.
+``python -m benchmarks.timm_preprocessing`` prints how many of how many are equal, and which are not.
 """
 
 from __future__ import annotations

@@ -213,7 +213,7 @@ def kind_of(said: str | None) -> Kind | None:
     """What a user said; ``ModelError`` for another word."""
     for kind in get_args(Kind):
         if said == kind:
-            return kind  # type: ignore[no-any-return]
+            return kind
     if said is None:
         return None
     raise ModelError(f"Outputs are {', '.join(get_args(Kind))}, not {said!r}.")
