@@ -25,6 +25,7 @@ TIERS: tuple[frozenset[str], ...] = tuple(
         "groups",
         "scores",
         "assembly surroundings",
+        "precision",
         "discovery",
         "debugging labels planted",
         "evaluation",

@@ -57,7 +57,10 @@ def test_a_factory_of_the_users_own(tmp_path):
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        ("resnet18", "Write torchvision:NAME, timm:NAME or file:module.py:factory"),
+        (
+            "resnet18",
+            "Write torchvision:NAME, timm:NAME, hf:NAME_OR_FOLDER, onnx:FILE or file:module.py",
+        ),
         ("torchvision:resnet19", "torchvision has no classifier 'resnet19'. Near names: resnet1"),
         ("file:nowhere.py:make", "There is no Python file 'nowhere.py'"),
     ],

@@ -30,6 +30,7 @@ from neurflow.features import FeatureMaps
 from neurflow.images import Images, load_images
 from neurflow.memory import MEMORY, Budget
 from neurflow.model import Model
+from neurflow.precision import low_precision
 from neurflow.progress import Progress, Silent
 from neurflow.reload import facts_to_reload
 from neurflow.selection import cores_of
@@ -133,6 +134,7 @@ def discover(
             notes=(
                 *_notes(model, names, config, found, cores[names[-1]][goal.neuron]),
                 *_far_off(circuit_layers, config),
+                *low_precision(model, crops, circuit_layers, config),
             ),
             thumbnails=thumbnails(model, crops, circuit_layers),
         )
@@ -253,7 +255,7 @@ def _far_off(layers: Sequence[CircuitLayer], config: Config) -> list[str]:
 def _notes(
     model: Model, layers: Sequence[str], config: Config, found: ConceptImages, top: Core
 ) -> tuple[str, ...]:
-    notes = [model.network.note] if model.network.note else []
+    notes = list(model.notes)
     small = [name for name in layers[:-1] if model.layer(name).neurons <= config.tau]
     if small:
         notes.append(

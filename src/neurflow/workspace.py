@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from neurflow.errors import RequestError, ResultError
+from neurflow.errors import RequestError, ResultError, WorkError
 from neurflow.files import (
     MEBIBYTE,
     PARTIAL,

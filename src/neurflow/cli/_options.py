@@ -32,7 +32,10 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a result, as
 
 ModelReference = Annotated[
     str,
-    typer.Argument(metavar="MODEL", help="torchvision:NAME, timm:NAME or file:module.py:factory."),
+    typer.Argument(
+        metavar="MODEL",
+        help="torchvision:NAME, timm:NAME, hf:NAME_OR_FOLDER, onnx:FILE or file:module.py:factory.",
+    ),
 ]
 _MODEL = "Model"
 Weights = Annotated[
@@ -78,6 +81,31 @@ ClassNames = Annotated[
         rich_help_panel=_MODEL,
     ),
 ]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND",
+        help="What the outputs are, where it is not seen: logits, probabilities, sigmoid (several "
+        "labels) or log-probabilities.",
+        rich_help_panel=_MODEL,
+    ),
+]
+AllowChance = Annotated[
+    bool,
+    typer.Option(
+        "--allow-chance",
+        help="Explain a network whose answer is not a function of the picture.",
+        rich_help_panel=_MODEL,
+    ),
+]
+ClassesAsText = Annotated[
+    bool,
+    typer.Option(
+        "--classes-as-text",
+        help="The class names are texts that pictures are compared with (hf: with a CLIP).",
+        rich_help_panel=_MODEL,
+    ),
+]
 Device = Annotated[
     str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, mps.", rich_help_panel=_MODEL)
 ]
@@ -118,6 +146,9 @@ _STUDY: dict[str, tuple[Any, Any]] = {
     "resize": (Resize, None),
     "input_size": (InputSize, None),
     "class_names": (ClassNames, None),
+    "output": (Output, None),
+    "allow_chance": (AllowChance, False),
+    "classes_as_text": (ClassesAsText, False),
     "device": (Device, "cpu"),
 }
 """what finding circuits takes beside the hyperparameters: option → type, default"""
@@ -160,6 +191,9 @@ def study_from(model: str, values: dict[str, Any]) -> Study:
         resize=own["resize"],
         input_size=own["input_size"],
         class_names=own["class_names"],
+        output=own["output"],
+        allow_chance=own["allow_chance"],
+        classes_as_text=own["classes_as_text"],
         device=own["device"],
     )
     options = {

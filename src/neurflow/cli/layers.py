@@ -10,11 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from neurflow.cli._options import (
+    AllowChance,
+    ClassesAsText,
     ClassNames,
     Debug,
     InputSize,
     Json,
     ModelReference,
+    Output,
     Weights,
 )
 from neurflow.cli._terminal import terminal
@@ -28,6 +31,9 @@ def layers(
     weights: Weights = "random",
     input_size: InputSize = None,
     class_names: ClassNames = None,
+    output: Output = None,
+    allow_chance: AllowChance = False,
+    classes_as_text: ClassesAsText = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -40,15 +46,19 @@ def layers(
             weights,
             input_size=input_size,
             class_names=class_names,
+            output=output,
+            allow_chance=allow_chance,
+            classes_as_text=classes_as_text,
         )
         found = loaded.layers()
         proposed = ",".join(loaded.proposed_layers())
-        if loaded.network.note:
-            ui.note(loaded.network.note)
+        for note in loaded.notes:
+            ui.note(note)
         ui.result(
             {
                 "model": model,
                 "note": loaded.network.note,
+                "notes": list(loaded.notes),
                 "layers": [asdict(layer) for layer in found],
             },
             _table(found),

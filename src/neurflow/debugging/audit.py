@@ -87,7 +87,7 @@ def audit(
     if len(skipped) > 3:
         progress.note(f"Skipped {len(skipped)} pictures in all; the result names them.")
     _refuse_one_sided(labels, target.neuron, target.name, skipped)
-    before = signals.Answers(layers[0].logits, np.array(labels), target.neuron)
+    before = signals.Answers(layers[0].logits, np.array(labels), target.neuron, model.probabilities)
     carried = reach(circuit)
     found = [each for layer in layers for each in layer.audited(before, carried)]
     found.sort(key=lambda each: -each.evidence)

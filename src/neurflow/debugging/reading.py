@@ -224,7 +224,7 @@ def target_values(logits: np.ndarray, target: Target) -> np.ndarray:
 
 def predictions(model: Model, logits: np.ndarray, count: int = TOP) -> tuple[Prediction, ...]:
     """The best classes of logits ``[class]``."""
-    shares = probabilities(logits)
+    shares = model.probabilities(logits)
     return tuple(
         Prediction(
             index=int(c),
@@ -234,12 +234,6 @@ def predictions(model: Model, logits: np.ndarray, count: int = TOP) -> tuple[Pre
         )
         for c in np.argsort(-logits, kind="stable")[:count]
     )
-
-
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Softmax of logits ``[…, class]``."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
 
 
 def _webp(model: Model, pixels: torch.Tensor) -> bytes:

@@ -18,14 +18,15 @@ Where it looks, on the pictures that the network calls the class:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from neurflow.debugging.intervals import around, mean, share
-from neurflow.debugging.reading import probabilities
 from neurflow.debugging.result import Interval
+from neurflow.model.outputs import Outputs
 from neurflow.scores import EPSILON
 
 
@@ -37,11 +38,13 @@ class Answers:
         logits: ``[picture, class]``.
         labels: ``[picture]`` true classes.
         target: the class that is audited.
+        probabilities: of logits ``[picture, class]``, as the model reads them.
     """
 
     logits: np.ndarray
     labels: np.ndarray
     target: int
+    probabilities: Callable[[np.ndarray], np.ndarray] = Outputs().probabilities
 
     @cached_property
     def said(self) -> np.ndarray:
@@ -70,12 +73,12 @@ class Answers:
 
     def with_logits(self, logits: np.ndarray) -> Answers:
         """The same pictures, answered otherwise."""
-        return Answers(logits, self.labels, self.target)
+        return replace(self, logits=logits)
 
 
 def raises(before: Answers, after: Answers) -> Interval:
     """Probability of the class that a group adds on pictures of other classes."""
-    of_class = [probabilities(each.logits)[:, each.target] for each in (before, after)]
+    of_class = [each.probabilities(each.logits)[:, each.target] for each in (before, after)]
     return mean((of_class[0] - of_class[1])[~before.own])
 
 

@@ -168,6 +168,8 @@ def proposed_layers(network: NetworkGraph, module: nn.Module) -> list[str]:
     named = set(network.modules.values())
     # a flatten offers what was offered before it; a shuffle of channels, a reshape too, is new
     fresh = {n for n in named if not (_reshapes_to(n) - {n}) & named} - logits
+    # a single neuron offers nothing to choose from: the one output that two classes are made of
+    fresh = {n for n in fresh if n.meta["val"].shape[channel_axis(n)] != 1}
     through = _bottlenecks(network) & fresh
     children = dict(module.named_modules())
     blocks = block_names(module, network.modules)
@@ -238,7 +240,8 @@ def _bottlenecks(network: NetworkGraph) -> set[fx.Node]:
     Along the execution order, count the values that are computed and still awaited: where only one
     is, everything that follows depends on the input through it alone.
     """
-    nodes = [n for n in ancestors([network.output]) if n in network.depends and is_data(n)]
+    carrying = _carrying(network)
+    nodes = [n for n in ancestors([network.output]) if n in carrying]
     position = {node: i for i, node in enumerate(nodes)}
     found, open_until = set(), -1
     for i, node in enumerate(nodes):
@@ -247,6 +250,15 @@ def _bottlenecks(network: NetworkGraph) -> set[fx.Node]:
             found.add(node)
         uses = [position[user] for user in node.users if user in position]
         open_until = max([open_until, *uses])
+    return found
+
+
+def _carrying(network: NetworkGraph) -> set[fx.Node]:
+    """Nodes that hold something of the images; a mask that is as long as the batch does not."""
+    found = {network.input}
+    for node in network.graph.nodes:
+        if is_data(node) and any(source in found for source in node.all_input_nodes):
+            found.add(node)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,30 +23,61 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """how a picture is read, by the number of input channels"""
 
 
+Fit = Literal["center", "squash", "border"]
+"""how a picture of another shape gets into the input"""
+
+
 @dataclass(frozen=True)
 class Preprocessing:
-    """Resize the short side, cut out the centre, scale to 0…1, normalise: ImageNet's way.
+    """Resize, cut out the centre, scale to 0…1, normalise: what torchvision and timm do.
 
     Attributes:
-        resize: length of the short side before the cut, in pixels; None resizes to ``crop`` at once.
+        resize: short side before the cut, in pixels, or height and width that ``fit`` works towards;
+            None resizes to ``crop`` at once.
         crop: height and width of the input, in pixels.
         mean, std: per channel, of values in 0…1; as many as the network has input channels.
         interpolation: a name of ``torchvision.transforms.InterpolationMode``.
+        fit: ``center`` keeps the shape and cuts off what is too long, ``squash`` gives both sides their
+            length, ``border`` keeps the shape and fills up with the mean.
     """
 
-    resize: int | None = 256
+    resize: int | tuple[int, int] | None = 256
     crop: tuple[int, int] = (224, 224)
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     interpolation: str = "bilinear"
+    fit: Fit = "center"
 
     def __call__(self, picture: Image.Image) -> Tensor:
         """Normalised input ``[channel, height, width]``."""
         picture = picture.convert(MODES.get(len(self.mean), "RGB"))
-        size = [self.resize] if self.resize else list(self.crop)
+        size = self._resized(picture.height, picture.width)
         picture = tvf.resize(picture, size, InterpolationMode(self.interpolation))
+        if self.fit == "border":
+            picture = self._filled_up(picture)
         pixels = tvf.to_tensor(tvf.center_crop(picture, list(self.crop)))
         return tvf.normalize(pixels, list(self.mean), list(self.std))
+
+    def _resized(self, height: int, width: int) -> list[int]:
+        """What a picture is resized to: both sides, or the short one alone."""
+        if isinstance(self.resize, int):
+            return [self.resize]
+        wanted = self.resize or self.crop
+        if self.fit == "squash" or self.resize is None:
+            return list(wanted)
+        ratios = height / wanted[0], width / wanted[1]
+        ratio = max(ratios) if self.fit == "border" else min(ratios)
+        return [round(height / ratio), round(width / ratio)]
+
+    def _filled_up(self, picture: Image.Image) -> Image.Image:
+        """The picture with borders of the mean where it is smaller than the input."""
+        lacks = [
+            max(0, wanted - side)
+            for wanted, side in zip(self.crop[::-1], picture.size, strict=True)
+        ]
+        before, after = [n // 2 for n in lacks], [(n + 1) // 2 for n in lacks]
+        fill = [round(255 * value) for value in self.mean]
+        return tvf.pad(picture, [*before, *after], fill=fill)
 
     def adapted(
         self,

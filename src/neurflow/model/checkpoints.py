@@ -1,0 +1,270 @@
+"""Weights from a file into a network, whatever wrapped them when they were saved.
+
+1. A file is told by its first bytes (``recognise``): what is no file of tensors is named, with what to
+   do instead. PyTorch's own is read with ``weights_only=True``, so nothing in it can run.
+2. The state dict is the mapping of tensors in it that fits best, however deep (``state_dict``,
+   ``model_state_dict``, ``ema``, …). An average of the weights goes before the weights themselves, as
+   it is what such training reports.
+3. A prefix that wrappers put before the names (``module.``, ``model.``, ``_orig_mod.``, …) is taken
+   off, or put on, where the network's names ask for it.
+4. All must fit: no name missing, none left over, all shapes equal. What was done is told in a line.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PosixPath, WindowsPath
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from neurflow.errors import ModelError
+
+State = dict[str, Tensor]
+AVERAGES = ("ema", "swa", "averaged")
+"""in the name of a container: weights averaged over training"""
+COUNTER = "num_batches_tracked"
+"""of a batch norm; often left out of published files, and without effect in eval mode"""
+COMPILED = "_orig_mod."
+"""before the names of a module that ``torch.compile`` wrapped"""
+DEPTH = 3
+"""containers that are looked into"""
+HARMLESS = [Namespace, PosixPath, WindowsPath, np.dtype, np.ndarray]
+"""what training scripts put beside the weights, and what cannot do anything when it is loaded"""
+
+
+def load_weights(module: nn.Module, path: Path) -> tuple[str, ...]:
+    """Load a file of weights into ``module``, strictly; returns what had to be done to them.
+
+    Raises:
+        ModelError: no file of weights, a damaged one, or one of another network.
+    """
+    wanted = {k: v for k, v in module.state_dict().items() if isinstance(v, Tensor)}
+    fits = [
+        _Fit.best(name, state, wanted) for name, state in _mappings(_read(path), DEPTH) if state
+    ]
+    if not fits:
+        raise ModelError(
+            f"{path} is not a state dict: a mapping from names to tensors is needed. "
+            "Save one: torch.save(model.state_dict(), PATH)."
+        )
+    best = max(fits, key=lambda fit: (fit.count, fit.averaged, len(fit.state)))
+    _refuse_misfit(path, module, best, wanted)
+    module.load_state_dict(best.state, strict=False)
+    others = [fit.where for fit in fits if fit is not best and fit.count == best.count]
+    return tuple(best.notes(path, others))
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A state dict with its names as the network has them.
+
+    Attributes:
+        where: names of the containers it lay in.
+        taken_off, put_on: prefixes of its names.
+        state: name → tensor.
+        left_out: names without the prefix, of other modules.
+        count: how many of the network's names it has, in their shape.
+    """
+
+    where: str
+    taken_off: str
+    put_on: str
+    state: State
+    left_out: tuple[str, ...]
+    count: int
+
+    @property
+    def averaged(self) -> bool:
+        """Whether it is an average over training."""
+        return any(word in self.where for word in AVERAGES)
+
+    @classmethod
+    def best(cls, where: str, state: State, wanted: Mapping[str, Tensor]) -> _Fit:
+        """The same tensors under the prefix with which most of them fit; rather none than one."""
+        tried = [cls.of(where, state, wanted, "", "")]
+        tried += [cls.of(where, state, wanted, off, "") for off in _prefixes(state, wanted)]
+        tried += [cls.of(where, state, wanted, "", on) for on in _prefixes(wanted, state)]
+        if any(COMPILED in key for key in state):  # of a part that was compiled
+            inner = {key.replace(COMPILED, ""): value for key, value in state.items()}
+            tried.append(replace(cls.of(where, inner, wanted, "", ""), taken_off=COMPILED))
+        return max(tried, key=lambda fit: (fit.count, -len(fit.taken_off + fit.put_on)))
+
+    @classmethod
+    def of(cls, where: str, state: State, wanted: Mapping[str, Tensor], off: str, on: str) -> _Fit:
+        """The tensors whose names begin with ``off``, renamed."""
+        named = {on + key.removeprefix(off): v for key, v in state.items() if key.startswith(off)}
+        count = sum(k in wanted and wanted[k].shape == v.shape for k, v in named.items())
+        left_out = tuple(key for key in state if not key.startswith(off))
+        return cls(where, off, on, named, left_out, count)
+
+    def notes(self, path: Path, others: list[str]) -> Iterator[str]:
+        """What was done, a line each."""
+        if self.where:
+            also = f"; it holds {', '.join(map(repr, others))} too" if others else ""
+            yield f"Weights of {path.name}: those under {self.where!r} are used{also}."
+        if self.taken_off:
+            count = len(self.left_out)
+            rest = f"; left out: {self.left_out[0]} ({count} in all)" if count else ""
+            yield (
+                f"Weights of {path.name}: the prefix {self.taken_off!r} was taken off all names{rest}."
+            )
+        if self.put_on:
+            yield f"Weights of {path.name}: the prefix {self.put_on!r} was put before all names."
+
+
+def _prefixes(long: Mapping[str, Tensor], short: Mapping[str, Tensor]) -> list[str]:
+    """What stands before names of ``short`` in names of ``long``, most frequent kinds only."""
+    found: dict[str, None] = {}
+    for name in [*short][:3] + [*short][-3:]:
+        for key in long:
+            if key.endswith(f".{name}"):
+                found[key.removesuffix(name)] = None
+    return list(found)
+
+
+def _refuse_misfit(path: Path, module: nn.Module, fit: _Fit, wanted: Mapping[str, Tensor]) -> None:
+    missing = sorted(k for k in wanted.keys() - fit.state.keys() if not k.endswith(COUNTER))
+    extra = sorted(fit.state.keys() - wanted.keys())
+    shared = wanted.keys() & fit.state.keys()
+    wrong = sorted(k for k in shared if wanted[k].shape != fit.state[k].shape)
+    if not (missing or extra or wrong):
+        return
+    examples = [f"missing {missing[0]}"] if missing else []
+    examples += [f"unexpected {extra[0]}"] if extra else []
+    if wrong:
+        inside, outside = list(fit.state[wrong[0]].shape), list(wanted[wrong[0]].shape)
+        examples.append(f"{wrong[0]} is {inside} in the file and {outside} in the network")
+    raise ModelError(
+        f"The weights in {path} do not fit {type(module).__name__}: {len(missing)} missing, "
+        f"{len(extra)} unexpected, {len(wrong)} of another shape ({'; '.join(examples)}). "
+        f"{_cure(missing, extra, wrong, fit, wanted)}"
+    )
+
+
+def _cure(
+    missing: list[str], extra: list[str], wrong: list[str], fit: _Fit, wanted: Mapping[str, Tensor]
+) -> str:
+    heads = [k for k in wrong if fit.state[k].shape[1:] == wanted[k].shape[1:]]
+    if wrong and not missing and not extra and heads == wrong and len(wrong) <= 2:
+        inside, outside = fit.state[wrong[0]].shape[0], wanted[wrong[0]].shape[0]
+        return (
+            f"Its last layer has {inside} outputs where the network has {outside}: "
+            f"give {inside} class names (--class-names)."
+        )
+    if fit.count and fit.count >= 0.8 * len(wanted):
+        return (
+            "Nearly all fits, so a part was replaced (the head, as a rule): write the network "
+            "as it was trained in a file, and give --model file:module.py:factory."
+        )
+    return "Check that they belong to this architecture and number of classes."
+
+
+def _mappings(value: Any, depth: int, where: str = "") -> Iterator[tuple[str, State]]:
+    """(place, tensors by name) of every mapping in a checkpoint that holds tensors."""
+    if not isinstance(value, Mapping) or depth < 0:
+        return
+    named = {str(k): v for k, v in value.items()}
+    state = {k: v for k, v in named.items() if isinstance(v, Tensor)}
+    if any(key.startswith("optimizer") for key in where.split(".")):
+        return
+    yield where, state
+    for key, inner in named.items():
+        yield from _mappings(inner, depth - 1, f"{where}.{key}".lstrip("."))
+
+
+def _read(path: Path) -> Any:
+    kind, cure = recognise(path)
+    if kind:
+        raise ModelError(f"{path} is {kind}. {cure}")
+    try:
+        if _is_safetensors(path):
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        with torch.serialization.safe_globals([*HARMLESS, *_numpy_scalars()]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise _unsafe(path, str(error)) from None
+    except Exception as error:  # readers raise many kinds on a damaged file; all mean the same here
+        reason = str(error).splitlines()[0].split(". ")[0] if str(error) else type(error).__name__
+        raise ModelError(
+            f"The weights in {path} cannot be read: {reason}. Fetch or save the file again."
+        ) from None
+
+
+def _numpy_scalars() -> list[Any]:
+    """What numbers of NumPy are pickled as."""
+    scalar = np.float64(0).__reduce__()[0]
+    kinds = {type(np.dtype(code)) for code in np.typecodes["All"] if code not in "OV"}
+    return [scalar, (scalar, "numpy.core.multiarray.scalar"), *kinds]
+
+
+def _unsafe(path: Path, reason: str) -> ModelError:
+    """A pickle that holds other things than tensors: a whole module, as a rule."""
+    found = re.search(r"(?:GLOBAL |global |class )[`'\"]?([\w.]+)", reason)
+    what = f" (a {found[1]})" if found and "." in found[1] else ""
+    return ModelError(
+        f"{path} holds more than tensors{what}, and loading it could run foreign code. "
+        "Save the state dict alone, where it was made: torch.save(model.state_dict(), PATH)."
+    )
+
+
+def _is_safetensors(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(9)
+    return path.suffix == ".safetensors" or (len(head) == 9 and head[8:9] == b"{")
+
+
+_STATE = (
+    "Save the state dict of the network it was made from: torch.save(model.state_dict(), PATH)."
+)
+_CONVERT = "Convert it to PyTorch, and save the state dict: torch.save(model.state_dict(), PATH)."
+
+
+def recognise(path: Path) -> tuple[str, str]:
+    """What a file is, where it is known to hold no state dict, and what to do; ("", "") otherwise."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(256)
+    suffix = path.suffix.lower()
+    if size == 0:
+        return "empty", "Fetch or save the file again."
+    if head.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS, not the file itself", "Fetch it: git lfs pull"
+    if head.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html", b"<head")):
+        return "a web page, not a file of weights", "Fetch the file itself, not its page."
+    if head.startswith(b"\x89HDF") or suffix in (".h5", ".hdf5", ".keras"):
+        return "a Keras or HDF5 file", _CONVERT
+    if suffix in (".pb", ".tflite", ".index") or head[4:8] == b"TFL3":
+        return "a TensorFlow file", _CONVERT
+    if suffix in (".msgpack", ".npz", ".npy"):
+        return "a Flax or NumPy file", _CONVERT
+    if suffix == ".onnx" or re.match(rb"\x08[\x01-\x20]\x12.", head, re.DOTALL):
+        return "an ONNX file: a whole network", f"Give it as the model: onnx:{path}"
+    if zipfile.is_zipfile(path):
+        return _of_archive(path)
+    return "", ""
+
+
+def _of_archive(path: Path) -> tuple[str, str]:
+    """The same for a zip archive: PyTorch writes several kinds."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name.partition("/")[2] or name for name in archive.namelist()]
+    except (OSError, zipfile.BadZipFile):
+        return "", ""
+    if "constants.pkl" in names or any(name.startswith("code/") for name in names):
+        return "TorchScript: a compiled network whose layers cannot be opened", _STATE
+    if any(name.startswith(("models/", "archive_format")) for name in names):
+        return "a program of torch.export", _STATE
+    if "model.weights.h5" in names:
+        return "a Keras or HDF5 file", _CONVERT
+    return "", ""

@@ -1,0 +1,143 @@
+"""``file:module.py:factory``: the user's own Python file, run as Python would run it.
+
+1. The file's folder comes first in ``sys.path``, and the module stands in ``sys.modules``: imports
+   beside it and dataclasses work.
+2. What it prints goes to stderr; what fails in it is told as its own, with its line.
+3. The factory takes no arguments and returns an ``nn.Module`` or a ``Model``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from neurflow.errors import ModelError, NeurFlowError, near
+from neurflow.model.model import Model
+from neurflow.model.preprocessing import Preprocessing
+from neurflow.model.source import DEFAULT, Loaded, Request
+
+
+def load(name: str, request: Request) -> Loaded:
+    """What the factory makes.
+
+    Raises:
+        ModelError: no such file or function, or a failure in them.
+    """
+    if request.weights not in (None, DEFAULT):
+        raise ModelError(f"No weights file {request.weights!r}. Give the path of a state dict.")
+    text, _, factory = name.rpartition(":")
+    path = Path(text)
+    if path.suffix != ".py" or not path.is_file():
+        raise ModelError(f"There is no Python file {text!r}. Write file:module.py:factory.")
+    with _run_for(path):
+        module = _executed(path.resolve())
+    made = getattr(module, factory, None)
+    if not isinstance(made, nn.Module):
+        if not callable(made):
+            raise ModelError(f"{path} has no function {factory!r}.{near(factory, vars(module))}")
+        made = _called(made, f"{path}:{factory}", path)
+    if not isinstance(made, nn.Module | Model):
+        raise ModelError(
+            f"{factory} of {path} returns {_a(made)}; "
+            "it must return an nn.Module or a neurflow.Model alone."
+        )
+    return Loaded(made, Preprocessing())
+
+
+def _a(value: Any) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
+def _called(factory: Callable[..., Any], name: str, path: Path) -> Any:
+    with contextlib.suppress(TypeError, ValueError):  # builtins have no signature
+        needed = [
+            p.name
+            for p in inspect.signature(factory).parameters.values()
+            if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        ]
+        if needed:
+            raise ModelError(
+                f"{name} needs {', '.join(needed)}; it is called without arguments. "
+                "Write a function without any that returns the network."
+            )
+    with _run_for(path):
+        return factory()
+
+
+def _executed(path: Path) -> ModuleType:
+    """The module of a file, executed anew."""
+    folder = str(path.parent)
+    sys.path[:] = [folder, *(entry for entry in sys.path if entry != folder)]
+    _forget_namesakes(path.parent)
+    name = f"neurflow_file_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None, "a .py file has a loader"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _forget_namesakes(folder: Path) -> None:
+    """Let modules be imported that lie in ``folder``, where those of another folder are loaded."""
+    beside = {p.stem for p in folder.glob("*.py")} | {p.parent.name for p in folder.glob("*/*.py")}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None) or next(
+            iter(getattr(module, "__path__", [])), None
+        )
+        if name.partition(".")[0] not in beside or file is None:
+            continue
+        where = Path(file).resolve()
+        installed = {"site-packages", "dist-packages"} & set(where.parts)
+        if not installed and not where.is_relative_to(folder) and not _in_library(where):
+            del sys.modules[name]
+
+
+def _in_library(path: Path) -> bool:
+    """Whether a file belongs to Python itself or to this package."""
+    homes = Path(inspect.__file__).resolve().parent, Path(__file__).resolve().parents[2]
+    return any(path.is_relative_to(home) for home in homes)
+
+
+@contextlib.contextmanager
+def _run_for(path: Path) -> Iterator[None]:
+    """Prints go to stderr, failures become a ``ModelError`` that names the line in the user's file."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except NeurFlowError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ModelError(
+            f"{_where(error, path)}: {type(error).__name__}: {_said(error)}\n"
+            "The failure is in that file, not in neurflow."
+        ) from error
+
+
+def _said(error: BaseException) -> str:
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return text.strip().splitlines()[0] if text.strip() else "no reason given"
+
+
+def _where(error: BaseException, path: Path) -> str:
+    """File and line of a failure: the innermost line that lies in the user's folder."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}"
+    folder = path.resolve().parent
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if Path(f.filename).resolve().is_relative_to(folder)]
+    own = [f for f in own if "site-packages" not in f.filename]
+    return f"{own[-1].filename}, line {own[-1].lineno}" if own else str(path)

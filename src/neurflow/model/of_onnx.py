@@ -1,0 +1,74 @@
+"""``onnx:FILE``: a network saved as ONNX, converted to PyTorch.
+
+Its layers are the graph's nodes. The input size is the one that the file says, where it says one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from neurflow.errors import ModelError
+from neurflow.model.preprocessing import Preprocessing
+from neurflow.model.source import DEFAULT, Loaded, Request
+
+
+def load(name: str, request: Request) -> Loaded:
+    """The network in a file.
+
+    Raises:
+        ModelError: the converter is missing, or cannot read or convert the file.
+    """
+    try:
+        import onnx
+        from onnx2torch import convert
+    except ModuleNotFoundError:
+        raise ModelError(
+            "ONNX files need a converter. Install it with: pip install 'neurflow[onnx]'"
+        ) from None
+    if request.weights not in (None, DEFAULT):
+        raise ModelError(f"An ONNX file holds its weights; {request.weights!r} is none of them.")
+    path = Path(name)
+    if not path.is_file():
+        raise ModelError(f"There is no ONNX file {name!r}.")
+    try:
+        known = onnx.load(str(path))
+        module = convert(_without_copies(known))
+    except Exception as error:  # parser and converter raise many kinds on what they do not know
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"{path} cannot be converted to PyTorch: {type(error).__name__}: {reason}. "
+            "Give the PyTorch network that it was exported from: file:module.py:factory."
+        ) from None
+    size = _input_size(known)
+    notes = () if size else ("The file does not say the size of its input: 224 × 224 is taken.",)
+    crop = size or (224, 224)
+    return Loaded(module, Preprocessing(resize=None, crop=crop), notes=notes)
+
+
+def _without_copies(network: Any) -> Any:
+    """The network with weights in place of nodes that merely repeat them.
+
+    Exporters write equal weights once, and the converter does not follow that.
+    """
+    from onnx import TensorProto
+
+    graph = network.graph
+    weights = {each.name: each for each in graph.initializer}
+    copies = [n for n in graph.node if n.op_type == "Identity" and n.input[0] in weights]
+    for node in copies:
+        own = TensorProto()
+        own.CopyFrom(weights[node.input[0]])
+        own.name = node.output[0]
+        graph.initializer.append(own)
+        weights[own.name] = own
+        graph.node.remove(node)
+    return network
+
+
+def _input_size(known: Any) -> tuple[int, int] | None:
+    """Height and width of the first input ``[batch, channel, height, width]`` that is no weight."""
+    weights = {each.name for each in known.graph.initializer}
+    inputs = [each for each in known.graph.input if each.name not in weights]
+    shape = [axis.dim_value for axis in inputs[0].type.tensor_type.shape.dim] if inputs else []
+    return (shape[2], shape[3]) if len(shape) == 4 and shape[2] and shape[3] else None

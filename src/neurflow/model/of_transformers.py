@@ -1,0 +1,117 @@
+"""``hf:NAME_OR_FOLDER``: an image classifier of transformers, fed by its own image processor.
+
+A model that compares pictures with texts (CLIP, SigLIP, …) is a classifier too, once the classes are
+given as texts: the logits are the similarities of the picture with each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from neurflow.errors import ModelError
+from neurflow.model.source import DEFAULT, Loaded, Request
+
+PROMPT = "a photo of a {}"
+"""what is compared with a picture, for a class name"""
+
+
+def load(name: str, request: Request) -> Loaded:
+    """The classifier with its processor and the names that its configuration gives the classes.
+
+    Raises:
+        ModelError: transformers is missing, or the name or folder holds no such model.
+    """
+    try:
+        import transformers
+    except ModuleNotFoundError:
+        raise ModelError(
+            "transformers is not installed. Install it with: pip install 'neurflow[hf]'"
+        ) from None
+    if request.weights not in (None, DEFAULT):
+        raise ModelError(f"hf: has one set of weights a name, not {request.weights!r}.")
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": Path(name).is_dir()}
+    try:
+        config = transformers.AutoConfig.from_pretrained(name, **options)
+        processor = transformers.AutoImageProcessor.from_pretrained(name, **options)
+        texts = request.classes_as_text
+        kind = transformers.AutoModel if texts else transformers.AutoModelForImageClassification
+        trained = request.weights is not None
+        module = kind.from_pretrained(name, **options) if trained else kind.from_config(config)
+        if texts:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(_why_not(name, error)) from None
+    transform = Processor(processor)
+    if texts:
+        return Loaded(_with_texts(module, tokenizer, request), transform, request.names)
+    labels = config.id2label or {}
+    return Loaded(module, transform, [str(labels[i]) for i in sorted(labels)])
+
+
+def _why_not(name: str, error: Exception) -> str:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return (
+        f"hf:{name} cannot be loaded: {reason} "
+        "Give the name of an image classifier of transformers, or a folder with config.json, "
+        "preprocessor_config.json and weights; for a CLIP add --classes-as-text and --class-names."
+    )
+
+
+class Processor:
+    """An image processor as a transform; its mean and std are shown for pictures made of inputs."""
+
+    def __init__(self, processor: Any) -> None:
+        self._processor = processor
+        if getattr(processor, "do_normalize", False):
+            self.mean, self.std = list(processor.image_mean), list(processor.image_std)
+
+    def __call__(self, picture: Image.Image) -> Tensor:
+        """Input ``[channel, height, width]``."""
+        made = self._processor(images=picture.convert("RGB"), return_tensors="pt")
+        pixels: Tensor = made["pixel_values"][0]
+        return pixels
+
+
+class TextClassifier(nn.Module):
+    """A picture's similarities with fixed texts.
+
+    Args:
+        model: has ``get_image_features`` and, maybe, ``logit_scale``.
+        texts: ``[class, feature]`` embeddings.
+    """
+
+    def __init__(self, model: nn.Module, texts: Tensor) -> None:
+        super().__init__()
+        self.model = model
+        self.texts: Tensor
+        self.register_buffer("texts", nn.functional.normalize(texts, dim=-1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """``[batch, class]`` cosines times the scale that the model was trained with."""
+        model: Any = self.model
+        features = nn.functional.normalize(_pooled(model.get_image_features(images)), dim=-1)
+        scale = model.logit_scale.exp() if hasattr(model, "logit_scale") else 1.0
+        return scale * features @ self.texts.T
+
+
+def _pooled(features: Any) -> Tensor:
+    """``[batch, feature]``; newer transformers return them with what they were pooled from."""
+    return features if isinstance(features, Tensor) else features.pooler_output
+
+
+def _with_texts(model: Any, tokenizer: Any, request: Request) -> nn.Module:
+    names: Sequence[str] | None = request.names
+    if not names:
+        raise ModelError("Classes as text need the texts: --class-names FILE, one a line.")
+    if not hasattr(model, "get_image_features"):
+        raise ModelError(f"A {type(model).__name__} does not compare pictures with texts.")
+    texts = [name if " " in name.strip() else PROMPT.format(name) for name in names]
+    with torch.no_grad():
+        tokens = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+        return TextClassifier(model, _pooled(model.eval().get_text_features(**tokens)))

@@ -1,0 +1,326 @@
+"""What a network's outputs are: which tensor holds them, and how they become probabilities.
+
+1. The tensor ``[batch, class]`` is found in what the module returns: in tuples, mappings and
+   dataclasses; squeezed heads ``[batch]`` and maps of one pixel count. Features that it is computed
+   from are told from it by gradients; of two heads, the number of class names decides.
+2. Where it was made by a softmax, log-softmax or sigmoid, the values before that are taken: they are
+   what is explained, as a saturated probability hardly changes. ``--output probabilities`` keeps it.
+3. One output is two classes by its sign: ``[-z, z]``, each with its own sigmoid.
+4. Probabilities are read by the kind of the outputs, once (``Outputs.probabilities``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from neurflow.errors import ModelError
+from neurflow.model.borrowed import borrowed
+
+Kind = Literal["logits", "sigmoid", "probabilities", "log-probabilities"]
+"""``logits``: a softmax makes them probabilities, or a sigmoid a single one; ``sigmoid``: several
+labels, each by a sigmoid of its own; the others are probabilities already, or their logarithms"""
+Place = tuple[str | int, ...]
+"""where a tensor lies in what a module returns"""
+
+SOFTMAX = {torch.softmax, Tensor.softmax, functional.softmax}
+LOG_SOFTMAX = {torch.log_softmax, Tensor.log_softmax, functional.log_softmax}
+SIGMOID = {torch.sigmoid, Tensor.sigmoid, functional.sigmoid, torch.special.expit}
+SQUASHES: dict[Any, str] = {
+    **dict.fromkeys(SOFTMAX, "softmax"),
+    **dict.fromkeys(LOG_SOFTMAX, "log-softmax"),
+    **dict.fromkeys(SIGMOID, "sigmoid"),
+}
+RESHAPES = {
+    *(torch.squeeze, Tensor.squeeze, torch.flatten, Tensor.flatten, torch.reshape, Tensor.reshape),
+    *(
+        Tensor.view,
+        Tensor.contiguous,
+        Tensor.float,
+        Tensor.clone,
+        torch.unsqueeze,
+        Tensor.unsqueeze,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """How a module's outputs are read.
+
+    Attributes:
+        kind: what the values ``[batch, class]`` are.
+        place: where they lie in what the module returns.
+        before: the squash whose input they are; None if they are the output itself.
+        single: whether they are two classes made of one output.
+        doubtful: whether they could be probabilities as well.
+    """
+
+    kind: Kind = "logits"
+    place: Place = ()
+    before: str | None = None
+    single: bool = False
+    doubtful: bool = False
+
+    def probabilities(self, values: np.ndarray) -> np.ndarray:
+        """Of outputs ``[…, class]``, each 0…1; where classes exclude each other they add up to 1."""
+        values = values.astype(np.float64)
+        if self.kind == "probabilities":
+            return values
+        if self.kind == "log-probabilities":
+            return np.exp(values)
+        if self.kind == "sigmoid" or self.single:
+            return np.asarray(0.5 * (1 + np.tanh(values / 2)))
+        shifted = np.exp(values - values.max(axis=-1, keepdims=True))
+        return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+
+    def reader(self, module: nn.Module) -> nn.Module:
+        """The module with the same parts and names whose forward returns ``[batch, class]``."""
+        reader, forward = nn.Module(), module.forward
+        reader.__dict__.update(module.__dict__)
+
+        def read(images: Tensor) -> Tensor:
+            with borrowed(module):
+                if self.before is None:
+                    return self._classes(tensor_at(forward(images), self.place))
+                with Squashes() as seen:
+                    value = tensor_at(forward(images), self.place)
+                return self._classes(seen.input_of(value))
+
+        reader.forward = read
+        return reader
+
+    def _classes(self, value: Tensor) -> Tensor:
+        """``[batch, class]`` of the tensor that holds them."""
+        value = as_table(value)
+        if not self.single:
+            return value
+        other = 1 - value if self.kind == "probabilities" else -value
+        return torch.cat([other, value], 1)
+
+    def notes(self) -> Iterator[str]:
+        """What the user should know of it."""
+        if self.single:
+            yield (
+                "The network has one output, which is two classes: the second from "
+                f"{'0.5' if self.kind == 'probabilities' else '0'} on, and the first below."
+            )
+        if self.before:
+            yield (
+                f"The network ends in a {self.before}: the values before it are explained, "
+                "and probabilities are those of the network."
+            )
+        if self.doubtful:
+            yield (
+                "Are the outputs probabilities? They lie in 0…1 on all that was tried, and are taken "
+                "for logits. Say what they are: --output probabilities or --output logits."
+            )
+        if self.kind == "sigmoid":
+            yield (
+                "Each class is a label with a probability of its own (sigmoid); "
+                "a picture counts for the one that is highest."
+            )
+        if self.kind in ("probabilities", "log-probabilities"):
+            yield (
+                f"The outputs are {self.kind} and are read as such. Near certainty they hardly "
+                "change, which attributions follow: better give a network that returns the values "
+                "before the softmax or sigmoid."
+            )
+
+
+class Squashes(TorchFunctionMode):
+    """Notes what went into each softmax, log-softmax and sigmoid, through reshapes behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: dict[int, tuple[Tensor, Tensor, str]] = {}
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Runs the function and notes what it was given."""
+        kwargs = kwargs or {}
+        made = func(*args, **kwargs)
+        source = args[0] if args else kwargs.get("input")
+        if func in SQUASHES:
+            self._seen[id(made)] = (made, source, SQUASHES[func])
+        elif func in RESHAPES and id(source) in self._seen:
+            _, before, name = self._seen[id(source)]
+            self._seen[id(made)] = (made, func(before, *args[1:], **kwargs), name)
+        return made
+
+    def squash_of(self, value: Tensor) -> str | None:
+        """The squash that made a tensor, if one did."""
+        found = self._seen.get(id(value))
+        return found[2] if found else None
+
+    def input_of(self, value: Tensor) -> Tensor:
+        """What went into the squash that made a tensor."""
+        return self._seen[id(value)][1]
+
+
+def tensors_in(output: Any, place: Place = ()) -> Iterator[tuple[Place, Tensor]]:
+    """(place, tensor) of all tensors in what a module returned."""
+    if isinstance(output, Tensor):
+        yield place, output
+        return
+    for key, value in _parts(output):
+        yield from tensors_in(value, (*place, key))
+
+
+def _parts(output: Any) -> list[tuple[str | int, Any]]:
+    if isinstance(output, Mapping):
+        return list(output.items())
+    if isinstance(output, tuple | list):
+        return list(enumerate(output))
+    if is_dataclass(output):
+        return [(field.name, getattr(output, field.name)) for field in fields(output)]
+    return []
+
+
+def tensor_at(output: Any, place: Place) -> Tensor:
+    """The tensor that lies there."""
+    for key in place:
+        output = dict(_parts(output))[key]
+    return output
+
+
+def as_table(value: Tensor) -> Tensor:
+    """``[batch, class]`` of a tensor that is that but for axes of length 1."""
+    if value.ndim < 2:
+        return value.reshape(-1, 1)
+    return value if value.ndim == 2 else value.flatten(1)
+
+
+def is_table(value: Tensor, batch: int) -> bool:
+    """Whether a tensor can hold one value a class for each image of a batch."""
+    return (
+        value.is_floating_point()
+        and value.ndim >= 1
+        and value.shape[0] == batch
+        and all(size == 1 for size in value.shape[2:])
+    )
+
+
+def kind_of(said: str | None) -> Kind | None:
+    """What a user said; ``ModelError`` for another word."""
+    for kind in get_args(Kind):
+        if said == kind:
+            return kind
+    if said is None:
+        return None
+    raise ModelError(f"Outputs are {', '.join(get_args(Kind))}, not {said!r}.")
+
+
+def find_outputs(
+    run: Callable[[Tensor], Any], images: Tensor, said: Kind | None, classes: int | None
+) -> tuple[Outputs, Tensor]:
+    """How to read what ``run`` returns on ``images``, and the tensor that holds it.
+
+    Args:
+        run: the module, with gradients to its input.
+        images: ``[batch, channel, height, width]`` unlike each other.
+        said: what the user called them.
+        classes: number of class names, where known.
+
+    Raises:
+        ModelError: no outputs, or more than one that could be meant, or a kind that they cannot be.
+    """
+    with Squashes() as seen:
+        output = run(images)
+    place, value = _chosen(list(tensors_in(output)), len(images), classes)
+    squash = seen.squash_of(value)
+    single = as_table(value).shape[1] == 1
+    if squash is None:
+        kind = _by_values(value.detach(), said)
+        doubtful = said is None and kind == "logits" and looks_like_labels(value.detach())
+        return Outputs(kind, place, None, single, doubtful), value
+    if said in ("probabilities", "log-probabilities"):
+        kept: Kind = "log-probabilities" if squash == "log-softmax" else "probabilities"
+        return Outputs(kept, place, None, single), value
+    if squash != "sigmoid" and (single or said == "sigmoid"):
+        raise ModelError(
+            f"The network ends in a {squash}, over which classes exclude each other; "
+            "neither one output nor --output sigmoid goes with that. Take the layer away."
+        )
+    labels = squash == "sigmoid" and not single
+    return Outputs("sigmoid" if labels else "logits", place, squash, single), value
+
+
+def _chosen(
+    found: list[tuple[Place, Tensor]], batch: int, classes: int | None
+) -> tuple[Place, Tensor]:
+    """The tensor that holds the classes."""
+    tables = [(place, value) for place, value in found if is_table(value, batch)]
+    named = [each for each in tables if each[0] and each[0][-1] == "logits"]
+    tables = named or [each for each in tables if each[1].ndim > 1] or tables
+    if not tables:
+        raise ModelError(
+            "The model returns no tensor of shape [batch, class]. "
+            "Wrap it in a module whose forward returns the logits."
+        )
+    if classes is not None and len(tables) > 1:
+        fitting = [each for each in tables if as_table(each[1]).shape[1] == classes]
+        tables = fitting or tables
+    last = [each for each in tables if not _feeds_another(each[1], tables)]
+    widths = {as_table(value).shape[1] for _, value in last}
+    if len(widths) > 1:
+        sizes = ", ".join(str(as_table(value).shape[1]) for _, value in last)
+        raise ModelError(
+            f"The model returns several tensors that could be the classes, of {sizes} values. "
+            "Give as many class names as there are classes (--class-names), or wrap it in a module "
+            "that returns the logits alone."
+        )
+    return last[0]
+
+
+def _feeds_another(value: Tensor, tables: list[tuple[Place, Tensor]]) -> bool:
+    """Whether another tensor, of other width, is computed from this one."""
+    others = [v for _, v in tables if as_table(v).shape[1] != as_table(value).shape[1]]
+    others = [other.sum() for other in others if other.requires_grad]
+    if not others or not value.requires_grad:
+        return False
+    found = torch.autograd.grad(others, value, retain_graph=True, allow_unused=True)
+    return found[0] is not None
+
+
+def _by_values(value: Tensor, said: Kind | None) -> Kind:
+    """The kind of outputs that no squash was seen to make.
+
+    Softmaxed ones add up to 1. Those of several labels cannot be told from small logits.
+    """
+    values = as_table(value).float()
+    rounding = 1e-2 if value.element_size() < 4 else 1e-4
+    within = bool((values >= 0).all() and (values <= 1).all())
+    columns = values.shape[1]
+    if columns > 1 and within and _all_near(values.sum(1), 1, rounding):
+        if said in (None, "probabilities"):
+            return "probabilities"
+        raise ModelError(f"The outputs add up to 1 on every picture: they are no {said}.")
+    if columns > 1 and bool((values <= 0).all()) and _all_near(values.exp().sum(1), 1, rounding):
+        return "log-probabilities"
+    if said in ("logits", "sigmoid"):
+        return said
+    if said == "log-probabilities" and columns == 1:
+        raise ModelError("One output cannot be a log-probability of classes.")
+    if said is not None:
+        if said == "probabilities" and not within:
+            raise ModelError("The outputs leave 0…1: they are no probabilities.")
+        return said
+    return "logits"
+
+
+def looks_like_labels(value: Tensor) -> bool:
+    """Whether all values lie in 0…1 and differ, so that they could be probabilities of labels."""
+    return bool(((value >= 0) & (value <= 1)).all()) and bool(value.max() > value.min())
+
+
+def _all_near(values: Tensor, wanted: float, rounding: float) -> bool:
+    return bool(((values - wanted).abs() <= rounding).all())

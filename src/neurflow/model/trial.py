@@ -1,0 +1,238 @@
+"""A first look at a module: can it be explained at all, and what does it return?
+
+1. Refuse what has no gradient or no parts by its kind (``refuse_kinds``): TorchScript, quantised
+   weights, weights that are on no device, not made yet, not finite, or made in inference mode.
+2. Run a few noise images with gradients to the input: find the outputs (``outputs``), and refuse a
+   forward that cuts the gradient, naming the layer behind which it ends.
+3. Run them again, and one of them alone: an answer that is not a function of the picture is refused,
+   unless it was allowed, and told.
+4. Make a picture's input several times: a transform that draws at random is refused likewise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parameter import is_lazy
+
+from neurflow.errors import ModelError
+from neurflow.model.borrowed import borrowed
+from neurflow.model.outputs import Kind, Outputs, as_table, find_outputs, tensor_at
+from neurflow.model.preprocessing import Preprocessing, Transform
+
+BATCH = 3
+DRAWS = 12
+"""times that a transform is tried on one picture"""
+CHANCE = 1e-4
+"""difference of two answers, relative to the largest, from which on they are different"""
+BESIDE = 1e-3
+"""the same for answers in batches of other sizes, for which kernels round otherwise"""
+ROUNDING = 3e-2
+"""the same for networks of half precision"""
+CURE = "Mend it, or explain it as it is: --allow-chance (Model(allow_chance=True))."
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was found.
+
+    Attributes:
+        outputs: how what it returns is read.
+        chance: what of its answer is not a function of the picture, a line each.
+    """
+
+    outputs: Outputs
+    chance: tuple[str, ...] = ()
+
+
+def plain_module(module: nn.Module) -> nn.Module:
+    """The module inside what training puts round one: DataParallel and its kin, ``torch.compile``."""
+    parallel = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+    while True:
+        if isinstance(module, parallel):
+            module = cast(nn.Module, module.module)
+        elif type(module).__name__ == "OptimizedModule" and hasattr(module, "_orig_mod"):
+            module = cast(nn.Module, module._orig_mod)
+        else:
+            return module
+
+
+def refuse_kinds(module: nn.Module) -> None:
+    """Raise ``ModelError`` for a module that cannot be explained whatever it is fed."""
+    if torch.is_inference_mode_enabled():
+        raise ModelError(
+            "Gradients are needed, and torch.inference_mode() is on. Call neurflow outside of it."
+        )
+    for name, part in module.named_modules():
+        what, where = type(part).__name__, f"layer {name!r}" if name else "the network"
+        if isinstance(part, torch.jit.ScriptModule):
+            raise ModelError(
+                f"TorchScript ({where} is a {what}): its layers cannot be opened. "
+                "Give the nn.Module that it was scripted or traced from."
+            )
+        if "quantized" in type(part).__module__ or "bitsandbytes" in type(part).__module__:
+            raise ModelError(_quantised(f"{where} is a {what}"))
+    for name, value in [*module.named_parameters(), *module.named_buffers()]:
+        _refuse_value(name, value, isinstance(value, nn.Parameter))
+
+
+def _refuse_value(name: str, value: Tensor, parameter: bool) -> None:
+    if is_lazy(value):
+        raise ModelError(f"{name} is not made yet. Run the network once on a batch of images.")
+    if value.is_meta:
+        raise ModelError(f"{name} is on the meta device and holds no values. Load its weights.")
+    if value.is_quantized or (parameter and not value.is_floating_point()):
+        raise ModelError(_quantised(f"{name} is {value.dtype}"))
+    if parameter and value.is_inference():
+        raise ModelError(
+            "The network was made inside torch.inference_mode(), so nothing can be attributed. "
+            "Make it outside."
+        )
+    # of buffers, an infinite one may be a bound
+    if not value.isfinite().all() if parameter else value.isnan().any():
+        raise ModelError(
+            f"The weights are not finite: {name} holds NaN or infinity. "
+            "Load a checkpoint from before training diverged."
+        )
+
+
+def _quantised(what: str) -> str:
+    return (
+        f"Quantised ({what}): rounding to integers has no gradient. "
+        "Give the network in floating point that it was made from."
+    )
+
+
+def look(
+    module: nn.Module, images: Tensor, *, said: Kind | None, classes: int | None, half: bool
+) -> Trial:
+    """Run a module on images ``[BATCH, channel, height, width]`` and see what it does.
+
+    Args:
+        module: the network.
+        images: unlike each other.
+        said: what its outputs are, if the user said.
+        classes: number of class names, if known.
+        half: whether it computes in half precision.
+
+    Raises:
+        ModelError: it fails, its outputs are not plain, or its gradient is cut.
+    """
+    with (
+        borrowed(module),
+        contextlib.redirect_stdout(sys.stderr),
+        torch.random.fork_rng(devices=[]),
+        torch.enable_grad(),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # what a forward does with values that have a gradient
+        watched = images.clone().requires_grad_()
+        outputs, value = find_outputs(_guarded(module), watched, said, classes)
+        if not value.requires_grad:
+            raise ModelError(_where_cut(module, watched))
+        return Trial(outputs, tuple(_chance(module, images, outputs.place, value.detach(), half)))
+
+
+def _guarded(module: nn.Module) -> Any:
+    """The module's call, its failures told as its own."""
+
+    def run(images: Tensor) -> Any:
+        try:
+            return module(images)
+        except Exception as error:  # the forward is the user's code and may raise anything
+            reason = str(error).strip().splitlines()
+            raise ModelError(
+                f"The network fails on a batch of images {tuple(images.shape)}: "
+                f"{type(error).__name__}: {reason[0] if reason else 'no reason given'}. "
+                "Check its input: --input-size, and one value of --mean and --std a channel."
+            ) from error
+
+    return run
+
+
+def _chance(
+    module: nn.Module, images: Tensor, place: Any, first: Tensor, half: bool
+) -> Iterator[str]:
+    """What makes the answer more than a function of the picture."""
+    with torch.no_grad():
+        again = as_table(tensor_at(module(images), place)).float()
+        before = as_table(first).float()
+        scale = float(before.abs().max()) + 1e-12
+        if (by := float((again - before).abs().max()) / scale) > (ROUNDING if half else CHANCE):
+            yield (
+                f"Two runs on the same pictures differ by {by:.2%}: dropout or noise is on although "
+                "the network is in eval mode (F.dropout needs training=self.training)."
+            )
+            return
+        try:
+            alone = as_table(tensor_at(module(images[:1]), place)).float()
+        except Exception:  # a batch norm without statistics cannot run on one picture of one pixel
+            alone = before[:1] + scale
+        if (by := float((alone - before[:1]).abs().max()) / scale) > (ROUNDING if half else BESIDE):
+            yield (
+                f"A picture's answer depends on the pictures beside it (by {by:.2%})"
+                f"{_without_statistics(module)}."
+            )
+
+
+def _without_statistics(module: nn.Module) -> str:
+    """Which layer makes an answer depend on the batch, if it is the usual one."""
+    for name, part in module.named_modules():
+        if isinstance(part, _BatchNorm) and part.running_mean is None:
+            return f": {name!r} is a {type(part).__name__} without running statistics"
+    return ""
+
+
+def _where_cut(module: nn.Module, images: Tensor) -> str:
+    """Behind which layer the gradient ends."""
+    order: list[tuple[str, bool]] = []
+    handles = [
+        part.register_forward_hook(
+            lambda _, __, output, name=name: order.append((name, _has_gradient(output)))
+        )
+        for name, part in module.named_modules()
+        if name
+    ]
+    try:
+        with torch.enable_grad():
+            module(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    last = next((name for name, has in reversed(order) if has), None)
+    where = f"behind layer {last!r}" if last else "before the first layer"
+    return (
+        f"The forward is detached {where}: no gradient goes from there to the outputs. "
+        "Take away .detach(), .data, NumPy and no_grad or inference_mode from it."
+    )
+
+
+def _has_gradient(output: Any) -> bool:
+    values = output if isinstance(output, tuple | list) else [output]
+    return any(isinstance(value, Tensor) and value.requires_grad for value in values)
+
+
+def chance_of(transform: Transform) -> str | None:
+    """What a transform that draws at random does; None for one that does not."""
+    if isinstance(transform, Preprocessing):
+        return None
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise)
+    with torch.random.fork_rng(devices=[]):
+        first = transform(picture)
+        if all(torch.equal(first, transform(picture)) for _ in range(DRAWS)):
+            return None
+    return (
+        "The transform makes another input of the same picture each time, as one for training does: "
+        "give the one for evaluation (resize and centre crop)."
+    )

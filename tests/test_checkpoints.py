@@ -1,0 +1,137 @@
+"""Weights as people have them: containers, prefixes, and files that hold no state dict."""
+
+import argparse
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from neurflow.errors import ModelError
+from neurflow.model.checkpoints import load_weights
+from tests.networks import SmallNet, seeded
+
+
+@pytest.fixture(scope="module")
+def state():
+    return seeded(SmallNet).state_dict()
+
+
+def zeros():
+    """A network of the same kind with other weights."""
+    module = SmallNet()
+    for value in module.state_dict().values():
+        value.zero_()
+    return module
+
+
+def under(prefix, state):
+    return {prefix + key: value for key, value in state.items()}
+
+
+@pytest.mark.parametrize(
+    ("wrap", "note"),
+    [
+        (lambda s: s, None),
+        (lambda s: {"epoch": 3, "model_state_dict": s, "loss": 0.4}, "under 'model_state_dict'"),
+        (lambda s: {"net": s, "optimizer": {"state": {0: {"step": torch.ones(1)}}}}, "'net'"),
+        (lambda s: {"state_dict": under("model.", s)}, "the prefix 'model.' was taken off"),
+        (lambda s: under("_orig_mod.", s), "the prefix '_orig_mod.' was taken off"),
+        (lambda s: under("module._orig_mod.", s), "prefix 'module._orig_mod.' was taken off"),
+        (lambda s: {k.replace("0.", "0._orig_mod.", 1): v for k, v in s.items()}, "'_orig_mod.'"),
+        (lambda s: under("some.thing.", s), "the prefix 'some.thing.' was taken off"),
+        (
+            lambda s: {"state_dict": {**under("net.", s), "loss.weight": torch.ones(4)}},
+            "left out: loss.weight",
+        ),
+        (
+            lambda s: {
+                "model": {k: torch.zeros_like(v) for k, v in s.items()},
+                "ema": {"decay": 0.9, "module": s},
+            },
+            "under 'ema.module' are used; it holds 'model' too",
+        ),
+        (
+            lambda s: {"args": argparse.Namespace(lr=0.1), "best": np.float64(1), "model": s},
+            "'model'",
+        ),
+    ],
+)
+def test_weights_are_found_in_what_was_saved_and_it_is_told(tmp_path, state, wrap, note):
+    torch.save(wrap(state), tmp_path / "w.pt")
+    module = zeros()
+    notes = load_weights(module, tmp_path / "w.pt")
+    assert all(torch.equal(value, state[name]) for name, value in module.state_dict().items())
+    assert not notes if note is None else note in " ".join(notes)
+
+
+def test_a_prefix_is_put_on_where_the_network_is_wrapped(tmp_path, state):
+    torch.save(state, tmp_path / "w.pt")
+    wrapped = nn.Sequential()
+    wrapped.backbone = zeros()
+    (note,) = load_weights(wrapped, tmp_path / "w.pt")
+    assert "the prefix 'backbone.' was put before all names" in note
+    assert torch.equal(wrapped.backbone.head.weight, state["head.weight"])
+
+
+def test_what_does_not_fit_is_shown_by_an_example_of_each_kind(tmp_path, state):
+    torch.save(SmallNet(7).state_dict(), tmp_path / "seven.pt")
+    with pytest.raises(ModelError, match=r"7 outputs where the network has 4: give 7 class names"):
+        load_weights(SmallNet(), tmp_path / "seven.pt")
+    other = {key.replace("head", "classifier"): value for key, value in state.items()}
+    torch.save(other, tmp_path / "other.pt")
+    with pytest.raises(ModelError, match=r"missing head.bias; unexpected classifier.bias") as found:
+        load_weights(SmallNet(), tmp_path / "other.pt")
+    assert "the head, as a rule" in str(found.value)
+    for empty in ([1, 2], {"loss": 3}):
+        torch.save(empty, tmp_path / "none.pt")
+        with pytest.raises(ModelError, match="is not a state dict"):
+            load_weights(SmallNet(), tmp_path / "none.pt")
+
+
+def archive(*names):
+    def write(path):
+        with zipfile.ZipFile(path, "w") as file:
+            for name in names:
+                file.writestr(name, b"x")
+
+    return write
+
+
+def holding(data):
+    return lambda path: path.write_bytes(data)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
+@pytest.mark.parametrize(
+    ("name", "write", "message"),
+    [
+        (
+            "traced.pt",
+            lambda p: torch.jit.trace(nn.Linear(2, 2), torch.ones(1, 2)).save(p),
+            "is TorchScript",
+        ),
+        (
+            "program.pt2",
+            lambda p: torch.export.save(torch.export.export(nn.ReLU(), (torch.ones(1),)), p),
+            "a program of torch.export",
+        ),
+        ("whole.pth", lambda p: torch.save(SmallNet(), p), r"SmallNet\), and loading it could run"),
+        ("model.onnx", holding(b"\x08\x07\x12\x07pytorch"), "Give it as the model: onnx:"),
+        ("renamed.pth", holding(b"\x08\x07\x12\x07pytorch"), "is an ONNX file"),
+        ("weights.h5", holding(b"\x89HDF\r\n\x1a\n"), "is a Keras or HDF5 file"),
+        ("model.keras", archive("config.json", "model.weights.h5"), "is a Keras or HDF5 file"),
+        ("model.tflite", holding(b"\x1c\0\0\0TFL3"), "is a TensorFlow file"),
+        ("saved_model.pb", holding(b"\x08\x01\x12"), "is a TensorFlow file"),
+        ("flax.msgpack", holding(b"\x82"), "is a Flax or NumPy file"),
+        ("pointer.pth", holding(b"version https://git-lfs.github.com/spec/v1\n"), "git lfs pull"),
+        ("page.pth", holding(b"<!DOCTYPE html><html>"), "is a web page"),
+        ("nothing.pth", holding(b""), "is empty"),
+        ("damaged.pth", holding(b"\x80\x02garbage"), "cannot be read|holds more than tensors"),
+    ],
+)
+def test_files_of_other_kinds_are_named_with_what_to_do(tmp_path, name, write, message):
+    write(tmp_path / name)
+    with pytest.raises(ModelError, match=message):
+        load_weights(SmallNet(), tmp_path / name)

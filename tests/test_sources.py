@@ -1,0 +1,226 @@
+"""Networks by reference: the user's own file, timm, torchvision, transformers, ONNX."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import models
+
+from neurflow import load_model
+from neurflow.errors import ModelError
+from neurflow.model import Preprocessing
+from neurflow.model.of_timm import preprocessing
+from neurflow.model.of_torchvision import _preset
+
+NETWORK = (
+    "from torch import nn\n"
+    "def make():\n"
+    "    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(),\n"
+    "        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))\n"
+)
+
+
+def odd_picture(width=151, height=97):
+    """Uneven in both directions."""
+    y, x = np.mgrid[:height, :width]
+    return Image.fromarray(np.stack([x * 5, y * 3, x * y // 7], -1).astype(np.uint8))
+
+
+@pytest.fixture
+def own_file(tmp_path, monkeypatch):
+    """Writes files into a folder of the user's; what they import is forgotten afterwards."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    known = set(sys.modules)
+
+    def write(**files):
+        for name, text in files.items():
+            path = tmp_path / f"{name.replace('__', '/')}.py"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        return tmp_path
+
+    yield write
+    for name in set(sys.modules) - known:
+        del sys.modules[name]
+
+
+def test_a_file_imports_what_lies_beside_it_and_may_hold_dataclasses(own_file, tmp_path, capsys):
+    text = (
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\n"
+        "from mylib.arch import make\n"
+        "@dataclass\n"
+        "class Size:\n"
+        "    width: int = 16\n"
+        "print('loading')\n"
+        "whole = make()\n"
+        "def build():\n"
+        "    print('building')\n"
+        "    return make()\n"
+    )
+    folder = own_file(net=text, mylib__arch=NETWORK)
+    for factory in ("build", "whole"):
+        assert load_model(f"file:{folder / 'net.py'}:{factory}").network.classes == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "loading\nbuilding\nloading\n")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "net.py").write_text("from mylib import arch\ndef build(): return arch.other()\n")
+    (other / "mylib.py").write_text("class arch:\n    other = lambda: 1 / 0\n")
+    with pytest.raises(ModelError, match=r"mylib.py, line 2: ZeroDivisionError"):
+        load_model(f"file:{other / 'net.py'}:build")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def make(): return open('/no/such/file')", r"net.py, line 1: FileNotFoundError"),
+        ("\n\ndef make(:", r"net.py, line 3: SyntaxError"),
+        ("import no_such_module_at_all", r"net.py, line 1: ModuleNotFoundError"),
+        ("raise SystemExit(3)", r"net.py, line 1: SystemExit: 3"),
+        ("def make(n, m=1): pass", "net.py:make needs n; it is called without arguments"),
+        ("def make(): return 1, ['a']", "make of .*net.py returns a tuple; it must return"),
+        ("def make(): pass", "returns nothing"),
+        ("make = 3", "has no function 'make'"),
+    ],
+)
+def test_failures_in_a_users_file_are_told_as_its_own(own_file, text, message):
+    folder = own_file(net=text)
+    with pytest.raises(ModelError, match=message):
+        load_model(f"file:{folder / 'net.py'}:make")
+
+
+def test_options_that_a_model_of_the_users_would_not_heed_are_refused(own_file):
+    text = NETWORK + (
+        "import neurflow, torch\n"
+        "def model():\n"
+        "    return neurflow.Model(make(), transform=lambda p: torch.zeros(3, 32, 32),\n"
+        "                          class_names=['a', 'b'])\n"
+    )
+    reference = f"file:{own_file(net=text) / 'net.py'}:model"
+    assert load_model(reference, class_names=["a", "b"]).class_names == ("a", "b")
+    with pytest.raises(ModelError, match="class names of its own"):
+        load_model(reference, class_names=["c", "d"])
+    for option, value in {"mean": 0.5, "std": 1, "resize": 40, "input_size": 32}.items():
+        with pytest.raises(ModelError, match=f"--{option.replace('_', '-')} would not count"):
+            load_model(reference, **{option: value})
+    assert load_model(reference, output="sigmoid").outputs_are.kind == "sigmoid"
+
+
+def distinct_configurations():
+    """All data configurations of timm's pretrained weights, and shapes that none of them has yet."""
+    from timm.data import resolve_data_config
+    from timm.models import get_pretrained_cfg, list_pretrained
+
+    found = {}
+    for name in list_pretrained():
+        data = resolve_data_config(pretrained_cfg=get_pretrained_cfg(name).to_dict())
+        found.setdefault(repr(sorted(data.items())), data)
+    data = next(iter(found.values()))
+    for mode in ("center", "squash", "border"):
+        yield {**data, "crop_mode": mode, "input_size": (3, 60, 90), "crop_pct": 0.9}
+    # the largest say nothing that the others do not, and take most of the time
+    yield from (data for data in found.values() if data["input_size"][1] <= 400)
+
+
+def test_timm_models_are_fed_as_timm_feeds_them():
+    from timm.data import create_transform
+
+    picture, tried = odd_picture(), list(distinct_configurations())
+    for data in tried:
+        expected = create_transform(**data, is_training=False)(picture)
+        assert torch.equal(preprocessing(data)(picture), expected), data
+    assert len(tried) > 100
+
+
+def test_an_input_size_reaches_models_that_are_built_for_one():
+    model = load_model("timm:test_vit", "random", input_size=96)
+    assert model.input_size == (3, 96, 96)
+    assert model.network.classes == 1000
+
+
+def test_torchvision_feeds_by_the_preset_of_the_weights_and_names_others(tmp_path):
+    picture = odd_picture()
+    presets = {
+        preset: weights.transforms()
+        for name in models.list_models(module=models)
+        for weights in models.get_model_weights(name)
+        if (preset := _preset(weights.transforms())).crop[0] < 300
+    }
+    assert len(presets) > 5
+    for preset, transform in presets.items():
+        assert torch.equal(preset(picture), transform(picture))
+    state = models.mobilenet_v2().state_dict()
+    known = models.MobileNet_V2_Weights.IMAGENET1K_V1.url.rpartition("/")[2]
+    for name, resize, notes in ((known, 256, 0), ("mine.pth", 232, 1)):
+        torch.save(state, tmp_path / name)
+        model = load_model("torchvision:mobilenet_v2", tmp_path / name)
+        assert (model.transform.resize, len(model._notes)) == (resize, notes)
+    assert "IMAGENET1K_V1 resizes to 256" in model._notes[0]
+    assert "That of IMAGENET1K_V2 is used" in model._notes[0]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A tiny image classifier of transformers, as ``save_pretrained`` leaves it."""
+    import transformers
+
+    path = tmp_path_factory.mktemp("vit")
+    torch.manual_seed(0)
+    config = transformers.ViTConfig(
+        hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=32,
+        image_size=32, patch_size=8, id2label={0: "ant", 1: "bee", 2: "cat"},
+        label2id={"ant": 0, "bee": 1, "cat": 2},
+    )  # fmt: skip
+    transformers.ViTForImageClassification(config).save_pretrained(path)
+    (path / "preprocessor_config.json").write_text(
+        json.dumps(
+            {
+                "image_processor_type": "ViTImageProcessor", "size": {"height": 32, "width": 32},
+                "do_normalize": True, "do_rescale": True, "do_resize": True, "resample": 2,
+                "image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.3, 0.4],
+            }
+        )
+    )  # fmt: skip
+    return path
+
+
+def test_transformers_bring_processor_names_and_blocks(folder):
+    import transformers
+
+    model, picture = load_model(f"hf:{folder}"), odd_picture()
+    assert model.class_names == ("ant", "bee", "cat")
+    processor = transformers.AutoImageProcessor.from_pretrained(folder)
+    expected = processor(images=picture, return_tensors="pt")["pixel_values"][0]
+    assert torch.equal(model.transform(picture), expected)
+    assert model.transform.mean == [0.5, 0.4, 0.3]
+    blocks = [name for name in model.proposed_layers() if name.rpartition(".")[2].isdigit()]
+    assert len(blocks) == 3
+    assert model.proposed_layers()[-1] == "classifier"
+    with pytest.raises(ModelError, match="brings its own preprocessing, so --mean would not count"):
+        load_model(f"hf:{folder}", mean=0.5)
+    with pytest.raises(ModelError, match="Give the name of an image classifier"):
+        load_model(f"hf:{folder.parent}")
+
+
+def test_onnx_without_its_converter_names_the_cure(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx2torch", None)
+    with pytest.raises(ModelError, match=r"pip install 'neurflow\[onnx\]'"):
+        load_model("onnx:net.onnx")
+
+
+def test_an_onnx_file_is_a_model(tmp_path):
+    pytest.importorskip("onnx2torch")
+    module = models.resnet18(num_classes=3).eval()
+    file = tmp_path / "net.onnx"
+    torch.onnx.export(module, (torch.rand(1, 3, 64, 64),), file, dynamo=False,
+                      input_names=["x"], dynamic_axes={"x": {0: "batch"}})  # fmt: skip
+    model, images = load_model(f"onnx:{file}"), torch.rand(2, 3, 64, 64)
+    assert isinstance(model.transform, Preprocessing)
+    assert model.input_size == (3, 64, 64)
+    with torch.no_grad():
+        (found,) = model.outputs([model.node(model.network.output_name)])(images)
+        torch.testing.assert_close(found.flatten(1), module(images), rtol=1e-3, atol=1e-4)

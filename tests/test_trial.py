@@ -1,0 +1,119 @@
+"""The first look at a network: what cannot be explained, and what is left as it was."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torchvision.transforms import v2
+
+from neurflow import Config, Model, discover
+from neurflow.errors import ModelError
+from neurflow.model import Preprocessing
+from tests.networks import SmallNet, settle
+
+PLAIN = Preprocessing(resize=None, crop=(32, 32))
+
+
+class Kind(SmallNet):
+    """A small network with something between its blocks and its head."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def forward(self, x):
+        return self.head(self.change(self.block3(self.block2(self.block1(x)))).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (functional.dropout, "Two runs on the same pictures differ by"),
+        (lambda x: x + 0.01 * torch.randn_like(x), "Two runs on the same pictures differ by"),
+        (lambda x: x - x.mean(0), "depends on the pictures beside it"),
+        (lambda x: x.detach(), "detached behind layer 'block3'"),
+        (lambda x: torch.from_numpy(x.detach().numpy()), "detached behind layer 'block3'"),
+        (torch.no_grad()(lambda x: x * 1), "detached behind layer 'block3'"),
+        (lambda x: x[:, :3], r"The network fails on a batch of images \(3, 3, 32, 32\)"),
+    ],
+)
+def test_what_is_no_function_of_the_picture_or_has_no_gradient_is_refused(change, message):
+    with pytest.raises(ModelError, match=message):
+        Model(settle(Kind(change)), transform=PLAIN).network  # noqa: B018
+
+
+def test_a_batch_norm_without_statistics_is_named_and_explained_only_if_asked():
+    module = SmallNet()
+    module.block2[1] = nn.BatchNorm2d(12, track_running_stats=False)
+    with pytest.raises(ModelError, match=r"'block2.1' is a BatchNorm2d without running statistics"):
+        Model(module, transform=PLAIN).network  # noqa: B018
+    model = Model(module, transform=PLAIN, allow_chance=True)
+    config = Config(tau=3, k=10, steps=3, concept_set="all")
+    circuit = discover(model, torch.rand(4, 3, 32, 32), 1, config=config)
+    assert any("depends on the pictures beside it" in note for note in circuit.notes)
+
+
+def test_a_transform_for_training_is_refused():
+    end = [v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)]
+    moving = v2.Compose([v2.RandomResizedCrop(32), *end])
+    module, state = settle(SmallNet()), torch.random.get_rng_state()
+    with pytest.raises(ModelError, match="another input of the same picture each time"):
+        Model(module, transform=moving).network  # noqa: B018
+    assert torch.equal(state, torch.random.get_rng_state())
+    Model(module, transform=v2.Compose([v2.Resize((32, 32)), *end])).network  # noqa: B018
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
+def test_kinds_that_cannot_be_opened_are_named_with_what_to_give():
+    plain = settle(SmallNet())
+    wrapped = nn.Sequential(torch.jit.trace(plain.block1, torch.rand(1, 3, 32, 32)), nn.Flatten())
+    whole = copy.deepcopy(plain)
+    whole.head.weight = nn.Parameter(torch.ones(4, 16, dtype=torch.int8), requires_grad=False)
+    with torch.inference_mode():
+        inside = SmallNet()
+    for module, message in (
+        (torch.jit.trace(plain, torch.rand(1, 3, 32, 32)), "TorchScript"),
+        (wrapped, "TorchScript .layer '0'"),
+        (whole, "Quantised .head.weight is torch.int8"),
+        (inside, "made inside torch.inference_mode"),
+        (nn.LazyLinear(3), "not made yet"),
+        (SmallNet().to("meta"), "meta device"),
+    ):
+        with pytest.raises(ModelError, match=message):
+            Model(module, transform=PLAIN)
+    with torch.inference_mode(), pytest.raises(ModelError, match="Call neurflow outside"):
+        Model(plain, transform=PLAIN)
+
+
+def test_the_users_module_is_given_back_as_it_was():
+    class Eager(SmallNet):
+        def forward(self, x):
+            return super().forward(x * 2 if float(x.sum()) > 1e9 else x)
+
+    for kind in (SmallNet, Eager):
+        module = kind().train()
+        module.block1.eval()
+        module.head.weight.requires_grad_(False)
+        module.head.bias.grad = torch.ones(4)
+        state = copy.deepcopy(module.state_dict())
+        modes = [part.training for part in module.modules()]
+        config = Config(tau=3, k=10, steps=3, concept_set="all")
+        discover(Model(module, transform=PLAIN), torch.rand(4, 3, 32, 32), 1, config=config)
+        assert [part.training for part in module.modules()] == modes
+        trained = {name for name, p in module.named_parameters() if not p.requires_grad}
+        assert trained == {"head.weight"}
+        assert {n for n, p in module.named_parameters() if p.grad is not None} == {"head.bias"}
+        assert torch.equal(module.head.bias.grad, torch.ones(4))
+        assert all(torch.equal(state[name], v) for name, v in module.state_dict().items())
+        assert not any(part._forward_hooks for part in module.modules())
+        module(torch.rand(2, 3, 32, 32)).sum().backward()
+
+
+def test_wrappers_of_training_are_seen_through():
+    module = settle(SmallNet())
+    for wrapped in (nn.DataParallel(module), torch.compile(module)):
+        model = Model(wrapped, transform=PLAIN)
+        assert model.module is module
+        assert model.proposed_layers() == ("block1", "block2", "block3", "head")
