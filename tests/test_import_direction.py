@@ -15,7 +15,8 @@ TIERS: tuple[frozenset[str], ...] = tuple(
     for tier in (
         "errors",
         "config",
-        "model images crops",
+        "decoding folders",
+        "model items images crops",
         "features",
         "sharing",
         "activations",
@@ -39,6 +40,7 @@ TIERS: tuple[frozenset[str], ...] = tuple(
 SHARED = frozenset(
     [
         "circuit",
+        "class_files",
         "comparison",
         "edits",
         "evidence",
@@ -47,6 +49,7 @@ SHARED = frozenset(
         "intervals",
         "label_file",
         "memory",
+        "naming",
         "picture_files",
         "progress",
         "robustness_file",

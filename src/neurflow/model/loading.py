@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from neurflow.class_files import read_class_names
 from neurflow.errors import ModelError, near
 from neurflow.model.model import Model
 from neurflow.model.preprocessing import Preprocessing
@@ -46,7 +47,7 @@ def load_model(
         std: what they are then divided by, likewise.
         resize: short side in pixels before the centre is cut out.
         input_size: height and width of the input in pixels; one number for both.
-        class_names: names in the order of the logits, or a text file with one a line.
+        class_names: names in the order of the logits, or a file of them: one a line, JSON or CSV.
         device: a torch device.
 
     Raises:
@@ -243,10 +244,4 @@ def _weights_file(weights: str | Path | None) -> Path | None:
 
 
 def _class_names(given: str | Path | Sequence[str] | None) -> Sequence[str] | None:
-    if given is None or not isinstance(given, str | Path):
-        return given
-    try:
-        lines = Path(given).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"The class names in {str(given)!r} cannot be read: {error}") from None
-    return [line.strip() for line in lines if line.strip()]
+    return read_class_names(Path(given)) if isinstance(given, str | Path) else given

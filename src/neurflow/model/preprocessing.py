@@ -12,13 +12,14 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tvf
 
+from neurflow.decoding import in_mode
 from neurflow.errors import ModelError
 
 Transform = Callable[[Image.Image], Tensor]
 """a picture → the network's input ``[channel, height, width]``"""
 
 
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 """how a picture is read, by the number of input channels"""
 
 
@@ -39,12 +40,18 @@ class Preprocessing:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     interpolation: str = "bilinear"
 
-    def __call__(self, picture: Image.Image) -> Tensor:
-        """Normalised input ``[channel, height, width]``."""
-        picture = picture.convert(MODES.get(len(self.mean), "RGB"))
+    def __call__(self, picture: Image.Image | Tensor) -> Tensor:
+        """Normalised input ``[channel, height, width]``.
+
+        More channels than a picture has come as a tensor of that form, of values in 0…1.
+        """
+        if isinstance(picture, Image.Image):
+            picture = in_mode(picture, MODES.get(len(self.mean), "RGB"))
         size = [self.resize] if self.resize else list(self.crop)
         picture = tvf.resize(picture, size, InterpolationMode(self.interpolation))
-        pixels = tvf.to_tensor(tvf.center_crop(picture, list(self.crop)))
+        pixels = tvf.center_crop(picture, list(self.crop))
+        if isinstance(pixels, Image.Image):
+            pixels = tvf.to_tensor(pixels)
         return tvf.normalize(pixels, list(self.mean), list(self.std))
 
     def adapted(
