@@ -27,6 +27,17 @@ def claiming(width, height, bits=16):
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + check + nothing
 
 
+def tiff(tags, data):
+    """A TIFF file of one part; tag → number, the part's place as None."""
+    start = 8 + 2 + 12 * len(tags) + 4
+    entries = b"".join(
+        struct.pack("<HHII", tag, 4, 1, start if value is None else value)
+        for tag, value in sorted(tags.items())
+    )
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries
+    return head + struct.pack("<I", 0) + data
+
+
 def twelve_bit_tiff(values):
     """An uncompressed TIFF of 12 bits a sample; an even number of columns."""
     height, width = values.shape
@@ -35,11 +46,8 @@ def twelve_bit_tiff(values):
         [pairs[:, 0] >> 4, (pairs[:, 0] & 15) << 4 | pairs[:, 1] >> 8, pairs[:, 1] & 255], 1
     )
     data = packed.astype(np.uint8).tobytes()
-    tags = [(256, width), (257, height), (258, 12), (259, 1), (262, 1), (273, 134), (277, 1)]
-    tags += [(278, height), (279, len(data))]
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
-    head = b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(tags)) + entries
-    return (head + struct.pack("<I", 0)).ljust(134, b"\0") + data
+    tags = {256: width, 257: height, 258: 12, 259: 1, 262: 1, 273: None, 277: 1, 278: height}
+    return tiff({**tags, 279: len(data)}, data)
 
 
 def test_postscript_under_a_pictures_name_starts_no_program(tmp_path, monkeypatch):
@@ -71,6 +79,20 @@ def test_whatever_a_decoder_raises_is_an_unreadable_picture(monkeypatch, error):
 def test_a_picture_is_refused_by_its_header_if_it_takes_too_much_memory(size):
     with pytest.raises(UnreadableImage, match=r"too large: .* pixels take more than 1024 MiB"):
         open_picture(claiming(*size))
+
+
+def test_a_picture_inside_an_icon_is_bounded_too():
+    inner = claiming(9_500, 9_500, bits=8)
+    entry = struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 32, len(inner), 22)
+    with pytest.raises(UnreadableImage, match="too large"):
+        open_picture(struct.pack("<HHH", 0, 1, 1) + entry + inner)
+
+
+def test_a_tile_larger_than_its_picture_is_bounded_too():
+    tags = {256: 16, 257: 16, 258: 8, 259: 8, 262: 1, 277: 1, 322: 30_000, 323: 30_000}
+    data = tiff({**tags, 324: None, 325: 9}, zlib.compress(b""))
+    with pytest.raises(UnreadableImage, match="too large: 30000 × 30000 pixels"):
+        open_picture(data)
 
 
 def test_the_first_page_and_the_first_frame_are_read():

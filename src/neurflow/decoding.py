@@ -82,16 +82,16 @@ def open_picture(source: str | PathLike[str] | BinaryIO | bytes) -> Image.Image:
     opened = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # what is wrong is either an error here or of no account
+            warnings.simplefilter("ignore")  # what is wrong is an error here, or of no account
+            # Pillow looks at the pictures inside of an icon, too
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(opened, formats=formats()) as file:
                 return upright(file)
     except UnreadableImage:
         raise
     except UnidentifiedImageError:
         raise UnreadableImage("not a picture, or damaged") from None
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UnreadableImage(_too_large("so many pixels")) from None
     except Exception as error:  # decoders of third parties raise anything on damaged data
         raise UnreadableImage(str(error) or type(error).__name__) from None
@@ -103,10 +103,7 @@ def upright(picture: Image.Image) -> Image.Image:
     Raises:
         UnreadableImage: decoding it would take too much memory.
     """
-    width, height = picture.size
-    per_pixel = BYTES_PER_PIXEL.get(picture.format or "", USUAL_BYTES)
-    if width * height * per_pixel > MOST_MEMORY:
-        raise UnreadableImage(_too_large(f"{width} × {height} pixels"))
+    _refuse_large(picture)
     twelve = _is_twelve_bit(picture)
     picture.load()
     turned = ImageOps.exif_transpose(picture) if picture.getexif().get(0x0112, 1) != 1 else picture
@@ -137,6 +134,18 @@ def in_mode(picture: Image.Image, mode: str) -> Image.Image:
         if mode == "F"
         else np.round(values * 65535).astype(np.uint16 if mode == "I;16" else np.int32)
     )
+
+
+def _refuse_large(picture: Image.Image) -> None:
+    """Refuse by the header what takes too much memory; a tile may be larger than its picture."""
+    tags = getattr(picture, "tag_v2", {})
+    width, height = (
+        max(side, int(tags.get(tag, 0)))
+        for side, tag in zip(picture.size, (322, 323), strict=True)  # TileWidth, TileLength
+    )
+    per_pixel = BYTES_PER_PIXEL.get(picture.format or "", USUAL_BYTES)
+    if width * height * per_pixel > MOST_MEMORY:
+        raise UnreadableImage(_too_large(f"{width} × {height} pixels"))
 
 
 def _too_large(what: str) -> str:

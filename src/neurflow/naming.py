@@ -27,6 +27,8 @@ IMAGENET = 1000
 """classes of a network whose order is that of ImageNet's sorted wnids"""
 _LISTED = 10
 """classes listed of an ambiguous text"""
+_SHOWN = 80
+"""letters shown of a text"""
 
 _Index = Mapping[str, tuple[int, ...]]
 
@@ -73,12 +75,12 @@ class ClassNames:
         Raises:
             TargetError: no class, several, or the difference of a class with itself.
         """
-        found = self.matching(text)
+        found, said = self.matching(text), text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
         if len(found) == 1:
             return found[0], None
         if found:
             raise TargetError(
-                f"{text!r} names {self._choice(found)}. Give one of these numbers instead."
+                f"{said!r} names {self._choice(found)}. Give one of these numbers instead."
             )
         readings = [(plus, minus) for plus, minus in _cuts(text) if self._both(plus, minus)]
         pairs = {
@@ -91,7 +93,7 @@ class ClassNames:
             ((plus_index, minus_index),) = pairs
             if plus_index == minus_index:
                 raise TargetError(
-                    f"{text!r} is the difference of class {self._shown(plus_index)} with itself, "
+                    f"{said!r} is the difference of class {self._shown(plus_index)} with itself, "
                     "which is always 0. Name two classes."
                 )
             return plus_index, minus_index
@@ -100,8 +102,8 @@ class ClassNames:
             sides = {side for pair in readings for side in pair if len(self.matching(side)) > 1}
             told = [f"{side!r} names {self._choice(self.matching(side))}" for side in sorted(sides)]
             why = "; ".join(told) or "it can be cut at several hyphens"
-            raise TargetError(f"{text!r} is ambiguous: {why}. Give numbers: {choice}.")
-        raise TargetError(f"There is no class {text!r}.{near(text, self.all)}")
+            raise TargetError(f"{said!r} is ambiguous: {why}. Give numbers: {choice}.")
+        raise TargetError(f"There is no class {said!r}.{near(text, self.all)}")
 
     def _both(self, plus: str, minus: str) -> bool:
         return bool(self.matching(plus) and self.matching(minus))
