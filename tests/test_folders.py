@@ -142,6 +142,8 @@ def test_a_data_sets_own_names_decide_and_not_its_numbers():
     assert [model.names.label(ref.label) for ref in images.refs] == [1, None, 2, 2]
     (note,) = images.notes
     assert "zebra (1)" in note
+    first.target_transform = lambda number: number
+    assert [ref.label for ref in load_images(first, model).refs] == ["ant", "cat"]
     part, _ = random_split(second, [2, 0], generator=torch.Generator().manual_seed(0))
     assert {model.names.label(ref.label) for ref in load_images(part, model).refs} == {1, 2}
 

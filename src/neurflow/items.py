@@ -292,6 +292,8 @@ def own_names(source: Any, index: int) -> Sequence[str] | None:
 
 
 def _names_of(source: Any) -> Sequence[str] | None:
+    if getattr(source, "target_transform", None) is not None:
+        return None  # its numbers are no longer those of its names
     features = getattr(source, "features", None)
     if isinstance(features, Mapping):
         for key in LABEL_KEYS:
