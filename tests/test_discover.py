@@ -260,11 +260,11 @@ def test_concept_sets(model, images, target, tmp_path):
     assert len(everything.images) == 6
     rarest = next(name for name in model.class_names if name != target)
     for seed in range(3):
-        (tmp_path / f"n01_{rarest}").mkdir(exist_ok=True)
-        picture(seed).save(tmp_path / f"n01_{rarest}" / f"{seed}.png")
+        (tmp_path / f"n01234567_{rarest}").mkdir(exist_ok=True)
+        picture(seed).save(tmp_path / f"n01234567_{rarest}" / f"{seed}.png")
     labelled = Config(**{**CONFIG.model_dump(), "concept_set": "labelled"})
     found = discover(model, tmp_path, rarest, config=labelled, max_images=2)
-    assert [ref.label for ref in found.images] == [f"n01_{rarest}"] * 2
+    assert [ref.label for ref in found.images] == [f"n01234567_{rarest}"] * 2
     with pytest.raises(ImagesError, match="No image is labelled"):
         discover(model, tmp_path, target, config=labelled)
 

@@ -15,7 +15,8 @@ TIERS: tuple[frozenset[str], ...] = tuple(
     for tier in (
         "errors",
         "config",
-        "model images crops reload",
+        "decoding folders",
+        "model items images crops reload",
         "features",
         "sharing",
         "activations",
@@ -40,6 +41,7 @@ TIERS: tuple[frozenset[str], ...] = tuple(
 SHARED = frozenset(
     [
         "circuit",
+        "class_files",
         "comparison",
         "edits",
         "evidence",
@@ -50,6 +52,7 @@ SHARED = frozenset(
         "intervals",
         "label_file",
         "memory",
+        "naming",
         "picture_files",
         "progress",
         "robustness_file",

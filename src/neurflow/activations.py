@@ -23,12 +23,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neurflow.circuit import ImageRef, SkippedImage, Target
+from neurflow.circuit import SkippedImage, Target
 from neurflow.config import Config
 from neurflow.crops import CropSet
 from neurflow.errors import ImagesError, RequestError
 from neurflow.features import FeatureMaps
-from neurflow.images import Images, UnreadableImage
+from neurflow.images import Images, UnreadableImage, spread
 from neurflow.memory import Batch
 from neurflow.model import Layer, Model
 from neurflow.progress import Progress
@@ -68,7 +68,9 @@ def concept_images(
     batch: Batch,
     progress: Progress,
 ) -> ConceptImages:
-    """Choose the images of ``D``: the first ``max_images`` that belong to the target.
+    """Choose the images of ``D``: those that belong to the target, or ``max_images`` of them.
+
+    Fewer than there are, they are spread over the folders and drawn by the seed.
 
     A target inside the network has no predictions of its own, and takes all images. Where
     ``predictions`` are given, no image is read.
@@ -80,18 +82,19 @@ def concept_images(
     is_class = target.layer == model.network.output_name
     rule = config.concept_set if is_class else "all"
     limit = max_images or len(images)
+    order = spread(images.refs, config.seed) if limit < len(images) else list(range(len(images)))
     chosen: list[int] = []
     unread: dict[int, str] = {}
     seen: Counter[int] = Counter()
     if rule == "predicted" and predictions is not None:
-        chosen = [i for i, c in sorted(predictions.classes.items()) if c in classes]
+        chosen = [i for i in order if predictions.classes.get(i) in classes]
         unread, seen = dict(predictions.unread), Counter(predictions.classes.values())
     else:
         progress.start("choosing images", len(images))
         candidates = [
             i
-            for i in range(len(images))
-            if rule != "labelled" or _labelled(images.refs[i], model, classes)
+            for i in order
+            if rule != "labelled" or model.names.label(images.refs[i].label) in classes
         ]
         size = min(batch.size, limit)
         for indices, pixels in _readable(images, candidates, size, unread, progress):
@@ -107,8 +110,9 @@ def concept_images(
     if not chosen:
         raise ImagesError(_why_none(model, images, target, rule, list(skipped.values()), seen))
     if len(chosen) >= limit:  # what comes behind the last one was not asked for
-        skipped = {i: image for i, image in skipped.items() if i < chosen[limit - 1]}
-    return ConceptImages(tuple(chosen[:limit]), tuple(skipped[i] for i in sorted(skipped)))
+        asked = set(order[: order.index(chosen[limit - 1])])
+        skipped = {i: image for i, image in skipped.items() if i in asked}
+    return ConceptImages(tuple(sorted(chosen[:limit])), tuple(skipped[i] for i in sorted(skipped)))
 
 
 def _predictions(model: Model, pixels: Tensor, batch: Batch) -> list[int]:
@@ -144,19 +148,6 @@ def _readable(
             batch, pixels = [], []
     if batch:
         yield batch, torch.stack(pixels)
-
-
-def _labelled(ref: ImageRef, model: Model, classes: set[int]) -> bool:
-    """Whether an image's label names one of the classes: by name, number, or ``wnid_name``."""
-    if ref.label is None:
-        return False
-    names = {ref.label, ref.label.partition("_")[2]}
-    return any(
-        name.casefold().replace("_", " ")
-        in {model.class_names[c].casefold().replace("_", " "), str(c)}
-        for name in names
-        for c in classes
-    )
 
 
 def _why_none(

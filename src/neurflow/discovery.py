@@ -68,7 +68,7 @@ def discover(
             is ``model.proposed_layers()``.
         config: hyperparameters.
         out: folder for the result; work in progress is kept there and resumed from there.
-        max_images: use at most so many images of the concept set.
+        max_images: use at most so many images of the concept set, spread over the folders.
         memory: what may be held at once above the loaded model: bytes, or text such as "512MB".
         shared: what other targets of this model on these images leave and take.
         progress: told what is being done.
@@ -132,6 +132,7 @@ def discover(
             layers=circuit_layers,
             edges=edges,
             notes=(
+                *images.notes,
                 *_notes(model, names, config, found, cores[names[-1]][goal.neuron]),
                 *_far_off(circuit_layers, config),
                 *low_precision(model, crops, circuit_layers, config),

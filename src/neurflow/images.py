@@ -1,34 +1,41 @@
 """Sources of images, all seen the same way: named, ordered, read one at a time.
 
-A folder (of pictures, or of class folders), a torch ``Dataset``, a tensor or a list of PIL pictures
+A folder (of pictures, or of class folders), a data set, an array, a tensor or a list of pictures
 becomes an ``Images``. An image is known by its name; one that cannot be read raises
-``UnreadableImage`` where it is read, so that the work counts it, names it and goes on.
+``UnreadableImage`` where it is read, so that the work counts it, names it and goes on. The same picture
+gives the same input whichever way it comes: files are decoded by ``decoding``, items in memory are
+understood by ``items``, and both are then given to the transform in the form that it takes.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import os
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
+from neurflow import items
 from neurflow.circuit import ImageRef
+from neurflow.decoding import UnreadableImage, open_picture
 from neurflow.errors import ImagesError
-from neurflow.model import Model, Preprocessing
+from neurflow.folders import find_pictures, labels_of, name_of
+from neurflow.model import Model
+from neurflow.naming import ClassNames
+from neurflow.progress import Progress
 
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
-)
+__all__ = ["Images", "UnreadableImage", "load_images", "open_picture", "spread"]
 
-
-class UnreadableImage(ImagesError):
-    """An image that cannot be read; the message says why."""
+_LISTED = 5
+"""labels listed in a note"""
 
 
 @dataclass(frozen=True)
@@ -40,15 +47,23 @@ class Images:
         read: position → the network's input ``[channel, height, width]``; raises ``UnreadableImage``.
         digest: changes when the collection does; resuming relies on it.
         root: folder the names are relative to; None for images from memory.
+        notes: what the user should know of it: files left out, labels that fit no class.
     """
 
     refs: tuple[ImageRef, ...]
     read: Callable[[int], Tensor]
     digest: str
     root: Path | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.refs)
+
+    def tell(self, progress: Progress) -> Images:
+        """The same images, after their notes were told."""
+        for note in self.notes:
+            progress.note(note)
+        return self
 
 
 def load_images(source: Any, model: Model) -> Images:
@@ -56,13 +71,15 @@ def load_images(source: Any, model: Model) -> Images:
 
     Args:
         source: one of
-            a folder of pictures, read in order of name; if it holds only folders, each is a class;
+            a folder of pictures, read in order of name; folders in it are labels;
             a picture's path, or a list of paths;
-            a torch ``Dataset`` of images or (image, label) pairs;
-            a tensor ``[image, channel, height, width]``;
-            a list of PIL pictures.
-            Floating-point tensors are taken as inputs ready for the network; ``uint8`` tensors and
-            PIL pictures go through the model's transform.
+            a Pillow picture, or a list of them;
+            an array ``[image, height, width, channel]`` or ``[image, channel, height, width]``, or
+            a list of arrays;
+            a data set of pictures, (picture, label) pairs, or dicts with ``image`` or
+            ``pixel_values``, and ``label``.
+            Floating-point tensors are inputs ready for the network; everything else goes through
+            the model's transform. See the page on inputs of the documentation.
         model: gives the transform, the input size and the class names.
 
     Raises:
@@ -72,147 +89,180 @@ def load_images(source: Any, model: Model) -> Images:
         return source
     if isinstance(source, str | Path):
         return _from_folder(Path(source), model)
+    if isinstance(source, Image.Image):
+        source = [source]
     if isinstance(source, Sequence) and source and all(isinstance(s, str | Path) for s in source):
-        return _from_paths([Path(s) for s in source], None, model)
-    if isinstance(source, Tensor) and source.ndim != 4:
-        raise ImagesError(
-            f"A tensor of images has axes [image, channel, height, width]; this has {source.ndim}."
-        )
-    if not hasattr(source, "__getitem__") or not hasattr(source, "__len__"):
-        raise ImagesError(
-            f"Cannot read images from {type(source).__name__}. "
-            "Give a folder, a Dataset, a tensor or a list of pictures."
-        )
-    if len(source) == 0:
-        raise ImagesError("There are no images: the source is empty.")
+        paths = [Path(s) for s in source]
+        return _from_paths(paths, list(map(name_of, paths)), None, model)
+    _refuse_others(source)
     return _from_memory(source, model)
 
 
-def _from_folder(folder: Path, model: Model) -> Images:
-    if folder.is_file():
-        return _from_paths([folder], folder.parent, model)
-    if not folder.is_dir():
-        raise ImagesError(f"There is no folder of images at {str(folder)!r}.")
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    if not paths:
+def _refuse_others(source: Any) -> None:
+    """Refuse what is no sequence of images."""
+    if isinstance(source, Tensor | np.ndarray) and source.ndim != 4:
         raise ImagesError(
-            f"No pictures in {str(folder)!r}. Looked for files ending in {', '.join(sorted(SUFFIXES))}."
+            "A tensor or array of images has axes [image, channel, height, width] or "
+            f"[image, height, width, channel]; this has {source.ndim}."
         )
-    return _from_paths(paths, folder, model)
+    if isinstance(source, Mapping):
+        parts = ", ".join(map(str, list(source)[:5]))
+        raise ImagesError(f"This is a dict with {parts or 'nothing'}. Give one of them, or a list.")
+    if not hasattr(source, "__getitem__") or not hasattr(source, "__len__"):
+        raise ImagesError(
+            f"Cannot read images from {type(source).__name__}. "
+            "Give a folder, a data set, an array, a tensor or a list of pictures."
+        )
+    try:
+        count = len(source)
+    except Exception as error:  # the source is the user's code and may raise anything
+        raise ImagesError(f"The source of images does not say how many it has: {error}") from None
+    if count == 0:
+        raise ImagesError("There are no images: the source is empty.")
 
 
-def _from_paths(paths: Sequence[Path], root: Path | None, model: Model) -> Images:
+def spread(refs: Sequence[ImageRef], seed: int) -> list[int]:
+    """All positions, so that any number of the first ones is spread over the folders.
+
+    Folders take turns, and each gives its pictures in an order drawn by the seed. The folders are
+    those of the names, or the labels where names are made up.
+    """
+    folders = defaultdict[str, list[int]](list)
+    for position, ref in enumerate(refs):
+        folders[ref.name.rpartition("/")[0] or ref.label or ""].append(position)
+    draw = random.Random(seed)
+    for positions in folders.values():
+        draw.shuffle(positions)
+    turns = list(folders.values())
+    draw.shuffle(turns)
+    return [place for place in chain(*zip_longest(*turns)) if place is not None]
+
+
+def _from_folder(folder: Path, model: Model) -> Images:
+    try:
+        is_file, is_folder = folder.is_file(), folder.is_dir()
+    except (OSError, ValueError):  # a name that no file can have
+        is_file = is_folder = False
+    if is_file:
+        return _from_paths([folder], [name_of(folder.name)], folder.parent, model)
+    if not is_folder:
+        raise ImagesError(f"There is no folder of images at {name_of(folder)!r}.")
+    found = find_pictures(folder)
+    note = found.note()
+    if not found.pictures:
+        raise ImagesError(
+            f"No pictures in {name_of(folder)!r}. Looked for files ending in .jpg, .png, .tif and "
+            f"others that Pillow reads.{f' {note}' if note else ''}"
+        )
+    names = [name_of(path.relative_to(folder)) for path in found.pictures]
+    return _from_paths(found.pictures, names, folder, model, [note] if note else [])
+
+
+def _from_paths(
+    paths: Sequence[Path],
+    names: Sequence[str],
+    root: Path | None,
+    model: Model,
+    notes: Sequence[str] = (),
+) -> Images:
+    labels: Sequence[str | None] = [None] * len(paths)
+    if root and any("/" in name for name in names):
+        labels = labels_of(names, model.names)
+        notes = [*notes, *_label_notes(labels, model.names)]
     digest = hashlib.sha256()
     refs = []
-    for path in paths:
-        name = path.relative_to(root) if root else path
+    for path, name, label in zip(paths, names, labels, strict=True):
         try:
             status = path.stat()
-        except OSError:
-            raise ImagesError(f"There is no picture at {str(path)!r}.") from None
-        digest.update(f"{name.as_posix()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-        label = name.parts[0] if root and len(name.parts) > 1 else None
-        refs.append(ImageRef(name=name.as_posix(), label=label))
+        except (OSError, ValueError):
+            raise ImagesError(f"There is no picture at {name_of(path)!r}.") from None
+        digest.update(f"{name}\0{label}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        refs.append(ImageRef(name=name, label=label))
 
     def read(index: int) -> Tensor:
-        return _checked(model, open_picture(paths[index]))
+        return _input(model, os.fspath(paths[index]))
 
-    return Images(tuple(refs), read, digest.hexdigest(), root)
-
-
-def open_picture(path: Path | BinaryIO) -> Image.Image:
-    """Read a picture, from its path or an open file, upright.
-
-    Grey, palette and 16-bit files become RGB; transparency is kept.
-
-    Raises:
-        UnreadableImage: missing, damaged, too large or not a picture.
-    """
-    try:
-        with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file)
-            if picture.mode.startswith(("I", "F")):
-                values = np.asarray(picture, dtype=np.float64)
-                span = 65535 if values.max() > 255 else 255
-                picture = Image.fromarray((values / span * 255).clip(0, 255).astype(np.uint8))
-            return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
-    except UnidentifiedImageError:
-        raise UnreadableImage("not a picture, or damaged") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UnreadableImage(str(error) or type(error).__name__) from None
+    return Images(tuple(refs), read, digest.hexdigest(), root, tuple(notes))
 
 
 def _from_memory(source: Any, model: Model) -> Images:
-    """Images of a Dataset, tensor or list, looked at once for labels; names are made up.
+    """Images of a data set, tensor or list, looked at once for labels; names are made up.
 
-    An item that cannot be had (a Dataset reads its own files) is unreadable, not the end.
+    An item that cannot be had (a data set reads its own files) is unreadable, not the end.
     """
     width = len(str(len(source) - 1))
     digest = hashlib.sha256()
-    refs = []
+    texts = items.Labels(source, model)
+    refs, no_class = [], 0
     for index in range(len(source)):
+        text = None
         try:
-            value, label = _split(source[index])
-            digest.update(_bytes(value))
+            value, label = items.split(source[index])
+            text = texts.text(label, index)
+            no_class += label is not None and text is None
+            digest.update(items.content(value))
         except Exception as error:  # the source is the user's code and may raise anything
-            label = None
-            digest.update(repr(error).encode())
-        name = _label(label, model)
-        digest.update(f"\0{name}\n".encode())
-        refs.append(ImageRef(name=f"image-{index:0{width}d}", label=name))
+            digest.update(repr(error).encode(errors="replace"))
+        digest.update(f"\0{text}\n".encode(errors="replace"))
+        refs.append(ImageRef(name=f"image-{index:0{width}d}", label=text))
 
     def read(index: int) -> Tensor:
         try:
-            value = _split(source[index])[0]
+            value = items.split(source[index])[0]
         except Exception as error:  # as above
             raise UnreadableImage(str(error) or type(error).__name__) from None
-        if isinstance(value, np.ndarray):
-            value = torch.from_numpy(value)
-        if isinstance(value, Tensor) and value.dtype is torch.uint8:
-            array = value.permute(1, 2, 0).numpy()
-            value = Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
-        return _checked(model, value)
+        return _input(model, value)
 
-    return Images(tuple(refs), read, digest.hexdigest())
-
-
-def _label(label: Any, model: Model) -> str | None:
-    """A true class as text: the class's name where the source has its number."""
-    if isinstance(label, Tensor | np.integer):
-        label = int(label)
-    if isinstance(label, int) and 0 <= label < len(model.class_names):
-        label = model.class_names[label]
-    return None if label is None else str(label)
+    notes = []
+    if any(ref.label is not None for ref in refs):
+        notes += _label_notes([ref.label for ref in refs], model.names)
+    if no_class:
+        notes.append(f"{no_class} labels are no single class; these images count as unlabelled.")
+    return Images(tuple(refs), read, digest.hexdigest(), notes=tuple(notes))
 
 
-def _split(item: Any) -> tuple[Any, Any]:
-    return (item[0], item[1]) if isinstance(item, tuple | list) else (item, None)
+def _label_notes(labels: Iterable[str | None], names: ClassNames) -> list[str]:
+    """Lines on labels that name no class, and on those that name several."""
+    counts = Counter(label for label in labels if label is not None)
+    found = {label: names.matching(label) for label in counts}
+    return [
+        *_label_note("no class of the model", [c for c in counts.items() if not found[c[0]]]),
+        *_label_note("several classes", [c for c in counts.items() if len(found[c[0]]) > 1]),
+    ]
 
 
-def _bytes(value: Any) -> bytes:
-    if isinstance(value, Tensor):
-        value = value.detach().cpu().numpy()
-    return np.ascontiguousarray(value).tobytes()
+def _label_note(what: str, odd: list[tuple[str, int]]) -> list[str]:
+    """A line on labels that cannot be used, those of most pictures first; [] if there are none."""
+    if not odd:
+        return []
+    most = sorted(odd, key=lambda each: -each[1])[:_LISTED]
+    listed = ", ".join(f"{label} ({count})" for label, count in most)
+    more = f" and {len(odd) - _LISTED} more" if len(odd) > _LISTED else ""
+    count = sum(count for _, count in odd)
+    images = "1 image counts" if count == 1 else f"{count} images count"
+    return [f"{images} as unlabelled, for the label fits {what}: {listed}{more}."]
 
 
-def _checked(model: Model, value: Any) -> Tensor:
+def _input(model: Model, value: Any) -> Tensor:
     """The network's input made from a picture or a ready tensor, of the right shape and finite."""
-    if isinstance(value, Image.Image):
+    try:
+        value = items.decoded(value)
+        made = items.ready(value, model.offer)
+        picture = items.picture_of(value, model.offer) if made is None else None
+    except UnreadableImage:
+        raise
+    except Exception as error:  # pictures and arrays of the user's own kinds may raise anything
+        raise UnreadableImage(str(error) or type(error).__name__) from None
+    if picture is not None:
         try:
-            reads_modes = isinstance(model.transform, Preprocessing)
-            value = model.transform(value if reads_modes else value.convert("RGB"))
+            transform: Callable[[Any], Any] = model.transform
+            made = transform(picture)
         except Exception as error:  # the transform is the user's code and may raise anything
             raise UnreadableImage(f"the transform fails on it: {error}") from None
-    if not isinstance(value, Tensor):
-        raise UnreadableImage(f"neither a picture nor a tensor: {type(value).__name__}")
-    if tuple(value.shape) != model.input_size:
-        raise UnreadableImage(f"shape {tuple(value.shape)}, the model takes {model.input_size}")
-    if not value.isfinite().all():
+    if not isinstance(made, Tensor):
+        raise UnreadableImage(f"the transform makes no tensor of it: {type(made).__name__}")
+    if tuple(made.shape) != model.input_size:
+        raise UnreadableImage(f"shape {tuple(made.shape)}, the model takes {model.input_size}")
+    if not made.isfinite().all():
         raise UnreadableImage("it holds values that are not finite")
-    return value.detach().float()
+    return made.detach().float()

@@ -189,13 +189,11 @@ def test_work_that_nobody_waits_for_ends():
     assert isinstance(running.exception(5), Cancelled)
 
 
-@pytest.mark.parametrize("size", [(8_000, 8_000), (12_000, 12_000), (200_000, 200_000)])
+@pytest.mark.parametrize("size", [(8_200, 8_200), (12_000, 12_000), (200_000, 200_000)])
 def test_a_bomb_is_refused_by_what_its_header_says(client, size):
     answer = client.post("/api/pictures", content=claiming(*size))
-    assert (answer.status_code, answer.json()["error"]) == (
-        400,
-        "The picture is too large: over 50 million pixels.",
-    )
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("The picture cannot be read: too large: ")
 
 
 def test_what_is_no_picture_is_refused(client):

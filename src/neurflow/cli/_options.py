@@ -77,7 +77,7 @@ ClassNames = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Names of the classes, one a line, in the order of the logits.",
+        help="Names of the classes in the order of the logits: one a line, JSON or CSV.",
         rich_help_panel=_MODEL,
     ),
 ]
@@ -125,7 +125,10 @@ _STUDY: dict[str, tuple[Any, Any]] = {
     ),
     "max_images": (
         Annotated[
-            int | None, typer.Option(min=1, help="Study at most so many images of a target.")
+            int | None,
+            typer.Option(
+                min=1, help="Study at most so many images of a target, spread over the folders."
+            ),
         ],
         None,
     ),

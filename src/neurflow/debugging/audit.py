@@ -70,12 +70,12 @@ def audit(
     target = circuit.target
     if target.layer != model.network.output_name:
         raise RequestError(f"An audit is of a class, and the target is {target.name!r}.")
-    source = load_images(as_source(images), model)
+    progress = progress or Silent()
+    source = load_images(as_source(images), model).tell(progress)
     known, skipped = _known(model, source)
     _refuse_one_sided(list(known.values()), target.neuron, target.name, skipped)
     layers = [_LayerAudit(model, circuit, layer) for layer in circuit.layers[:-1]]
     labels: list[int] = []
-    progress = progress or Silent()
     progress.start("masking every group", len(known) * len(layers))
     for positions, pixels in batches(source, known, skipped):
         labels += [known[index] for index in positions]

@@ -66,7 +66,7 @@ def debug(
     same_model(circuit, model)
     progress = progress or Silent()
     change = change_of(circuit, mask or keep, keep=bool(keep), by=by) if mask or keep else None
-    source = labelled(load_images(as_source(images), model), label)
+    source = labelled(load_images(as_source(images), model).tell(progress), label)
     reader = Reader(model, circuit)
     pictures, skipped = [], []
     progress.start("reading pictures", len(source))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -21,10 +23,10 @@ BATCH = 32
 
 def as_source(images: Any) -> Any:
     """A single picture as a source of one."""
-    if isinstance(images, Image.Image):
+    if isinstance(images, Image.Image | Mapping):
         return [images]
-    if isinstance(images, Tensor) and images.ndim == 3:
-        return images[None]
+    if isinstance(images, Tensor | np.ndarray) and images.ndim in (2, 3):
+        return [images]
     return Path(images) if isinstance(images, str) else images
 
 
@@ -33,22 +35,12 @@ def labelled(images: Images, label: str | None) -> Images:
     if label is None:
         return images
     refs = tuple(ImageRef(name=ref.name, label=ref.label or label) for ref in images.refs)
-    return Images(refs, images.read, images.digest, images.root)
+    return replace(images, refs=refs)
 
 
 def true_class(label: str | None, model: Model) -> int | None:
-    """The class that a label names: by name, number, or ``wnid_name``; None if it names none."""
-    if label is None:
-        return None
-    wanted = {_folded(label), _folded(label.partition("_")[2])} - {""}
-    found = [c for c, name in enumerate(model.class_names) if _folded(name) in wanted]
-    if not found and label.isdecimal() and int(label) < len(model.class_names):
-        return int(label)
-    return found[0] if len(found) == 1 else None
-
-
-def _folded(name: str) -> str:
-    return name.casefold().replace("_", " ")
+    """The class that a label names; None if it names none, or several."""
+    return model.names.label(label)
 
 
 def batches(

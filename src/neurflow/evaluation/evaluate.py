@@ -99,9 +99,9 @@ def evaluate(
     """
     names = chosen_protocols(protocol)
     settings, progress = settings or Settings(), progress or Silent()
-    studied = load_images(images, model) if images is not None else None
+    studied = load_images(images, model).tell(progress) if images is not None else None
     unseen = (
-        unseen_only(load_images(held_out, model), studied, circuit)
+        unseen_only(load_images(held_out, model).tell(progress), studied, circuit)
         if held_out is not None
         else None
     )

@@ -1,42 +1,24 @@
-"""A picture from outside: bounded in bytes and in pixels before anything of it is decoded."""
+"""A picture from outside: bounded in bytes here, and in memory by the decoder."""
 
 from __future__ import annotations
 
-import io
-import warnings
+from PIL import Image
 
-from PIL import Image, UnidentifiedImageError
-
+from neurflow.decoding import open_picture
 from neurflow.errors import ImagesError
-from neurflow.images import open_picture
 
 MOST_BYTES = 20 * 2**20
-MOST_PIXELS = 50_000_000
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-"""what is decoded; of several frames the first"""
 
 
 def picture_from(data: bytes) -> Image.Image:
-    """Decode an uploaded picture, upright, as RGB or RGBA.
+    """Decode an uploaded picture, upright, in its own mode.
 
     Raises:
-        ImagesError: too many bytes or pixels, another format, or damaged.
+        ImagesError: too many bytes, too large, of another format, or damaged.
     """
     if len(data) > MOST_BYTES:
         raise ImagesError(f"The picture is too large: over {MOST_BYTES // 2**20} MiB.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", Image.DecompressionBombWarning
-            )  # the bound here is lower
-            with Image.open(io.BytesIO(data), formats=FORMATS) as file:
-                width, height = file.size
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        raise ImagesError(f"Not a picture, or damaged. Formats: {', '.join(FORMATS)}.") from None
-    except Image.DecompressionBombError:
-        width = height = MOST_PIXELS
-    if width * height > MOST_PIXELS:
-        raise ImagesError(
-            f"The picture is too large: over {MOST_PIXELS // 1_000_000} million pixels."
-        )
-    return open_picture(io.BytesIO(data))
+        return open_picture(data)
+    except ImagesError as error:
+        raise ImagesError(f"The picture cannot be read: {error}.") from None

@@ -15,6 +15,7 @@ from typing import Any
 
 from torch import nn
 
+from neurflow.class_files import read_class_names
 from neurflow.errors import ModelError
 from neurflow.model.checkpoints import load_weights
 from neurflow.model.model import Model
@@ -58,7 +59,7 @@ def load_model(
         resize: short side in pixels before the centre is cut out.
         input_size: height and width of the input in pixels; one number for both. Models that are
             built for a size are built for this one.
-        class_names: names in the order of the logits, or a text file with one a line.
+        class_names: names in the order of the logits, or a file of them: one a line, JSON or CSV.
         output: what the outputs are, where it is not seen: ``logits``, ``probabilities``,
             ``sigmoid`` (several labels) or ``log-probabilities``.
         allow_chance: explain a network whose answer is not a function of the picture.
@@ -169,10 +170,4 @@ def _weights_file(weights: str | Path | None) -> Path | None:
 
 
 def _class_names(given: str | Path | Sequence[str] | None) -> Sequence[str] | None:
-    if given is None or not isinstance(given, str | Path):
-        return given
-    try:
-        lines = Path(given).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"The class names in {str(given)!r} cannot be read: {error}") from None
-    return [line.strip() for line in lines if line.strip()]
+    return read_class_names(Path(given)) if isinstance(given, str | Path) else given

@@ -15,18 +15,21 @@ from PIL import Image
 from torch import Tensor, nn
 
 from neurflow.circuit import LoadOptions, ModelInfo, Target
-from neurflow.errors import LayerError, ModelError, TargetError, near
+from neurflow.errors import LayerError, ModelError, near
 from neurflow.memory import BATCH, IMAGES, Batch, Budget
 from neurflow.model.borrowed import borrowed
 from neurflow.model.exported import ExportedNetwork, why_not
 from neurflow.model.hooked import HookedNetwork
 from neurflow.model.layers import Layer, LayerInfo
 from neurflow.model.network import Key, Network, Observer, Segment
+from neurflow.model.offering import Offer, offer
 from neurflow.model.outputs import Outputs, kind_of
 from neurflow.model.preprocessing import Preprocessing, Transform, picture_of
+from neurflow.model.targets import target_of
 from neurflow.model.trial import BATCH as TRIED
 from neurflow.model.trial import CURE as CHANCE_CURE
 from neurflow.model.trial import Trial, chance_of, look, plain_module, refuse_kinds
+from neurflow.naming import ClassNames
 
 
 class Model:
@@ -37,6 +40,8 @@ class Model:
             something that holds them. It is run in eval mode and given back as it was.
         transform: maps a PIL picture to the input ``[channel, height, width]``; default is
             ImageNet's preprocessing.
+        picture_mode: Pillow's mode of the pictures that the transform gets, such as ``I;16``;
+            default is RGB, or the first mode that suits the transform and the network.
         class_names: in the order of the outputs; default is the class numbers. For a network of one
             output: the class below 0 and the one above, or the latter alone.
         layers: names studied by default, input side first, the outputs last; default is what the
@@ -58,6 +63,7 @@ class Model:
         module: nn.Module,
         *,
         transform: Transform | None = None,
+        picture_mode: str | None = None,
         class_names: Sequence[str] | None = None,
         layers: Sequence[str] | None = None,
         channel_axes: Mapping[str, int] | None = None,
@@ -71,6 +77,7 @@ class Model:
         self.module = plain_module(module)
         refuse_kinds(self.module)
         self.transform = transform or Preprocessing()
+        self._picture_mode = picture_mode
         self._class_names = tuple(class_names) if class_names else None
         self._layers = tuple(layers) if layers else None
         self._channel_axes = dict(channel_axes or {})
@@ -80,16 +87,14 @@ class Model:
         self._notes = tuple(notes)
 
     @cached_property
+    def offer(self) -> Offer:
+        """In which form the transform takes pictures, and the shape that it makes."""
+        return offer(self.transform, self.module, self._picture_mode)
+
+    @property
     def input_size(self) -> tuple[int, int, int]:
         """Channels, height and width of the input, as the transform makes them."""
-        try:
-            made = self.transform(Image.new("RGB", (300, 300), (127, 127, 127)))
-        except Exception as error:  # the transform is the user's code and may raise anything
-            raise ModelError(f"The transform fails on a plain RGB picture: {error!r}") from error
-        if not isinstance(made, Tensor) or made.ndim != 3:
-            raise ModelError("The transform must return a tensor [channel, height, width].")
-        channels, height, width = made.shape
-        return channels, height, width
+        return self.offer.shape
 
     @cached_property
     def _trial(self) -> Trial:
@@ -168,6 +173,7 @@ class Model:
         return Model(
             self.module,
             transform=self.transform,
+            picture_mode=self._picture_mode,
             class_names=self._class_names or class_names,
             layers=self._layers,
             channel_axes=self._channel_axes,
@@ -196,11 +202,11 @@ class Model:
         return next((tensor for tensor in tensors if tensor.is_floating_point()), torch.empty(0))
 
     @cached_property
-    def class_names(self) -> tuple[str, ...]:
-        """Names in the order of the outputs."""
+    def names(self) -> ClassNames:
+        """The classes by name: what a target or a label means."""
         count, names = self.network.classes, self._class_names
         if names is None:
-            return tuple(map(str, range(count)))
+            return ClassNames(map(str, range(count)))
         if self.outputs_are.single and len(names) == 1:
             names = (f"not {names[0]}", names[0])
         if len(names) != count:
@@ -213,7 +219,12 @@ class Model:
                 f"{len(names)} class names for {outputs}. "
                 "Give one name for each, in the order of the logits."
             )
-        return names
+        return ClassNames(names)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names in the order of the outputs."""
+        return self.names.all
 
     @cached_property
     def info(self) -> ModelInfo:
@@ -286,45 +297,8 @@ class Model:
         return self.network.segment(self.layer(lower).name, self.layer(upper).name)
 
     def target(self, target: str | int | Target) -> Target:
-        """What to explain, from what a user types.
-
-        A class name or index, ``LAYER/NEURON``, or ``CLASS-CLASS`` for a difference. Names are
-        compared without regard to case. Raises ``TargetError`` for an unknown or ambiguous one.
-        """
-        if isinstance(target, Target):
-            return target
-        text, logits = str(target).strip(), self.network.output_name
-        layer, _, neuron = text.rpartition("/")
-        if neuron.isdigit() and layer in self.network.layers:
-            if int(neuron) >= self.layer(layer).neurons:
-                raise TargetError(
-                    f"Layer {layer!r} has neurons 0 to {self.layer(layer).neurons - 1}, not {neuron}."
-                )
-            return Target(layer=layer, neuron=int(neuron), name=text)
-        found = self._classes(text)
-        if not found and "-" in text:
-            for cut in (i for i, letter in enumerate(text) if letter == "-"):
-                plus, minus = self._classes(text[:cut]), self._classes(text[cut + 1 :])
-                if len(plus) == len(minus) == 1:
-                    name = f"{self.class_names[plus[0]]} - {self.class_names[minus[0]]}"
-                    return Target(layer=logits, neuron=plus[0], minus=minus[0], name=name)
-        if len(found) > 1:
-            raise TargetError(f"{text!r} names classes {found}. Give one of these numbers instead.")
-        if not found:
-            raise TargetError(f"There is no class {text!r}.{near(text, self.class_names)}")
-        return Target(layer=logits, neuron=found[0], name=self.class_names[found[0]])
-
-    def _classes(self, text: str) -> list[int]:
-        """Indices of the classes that ``text`` names, by exact name or else by number."""
-        wanted = text.strip().casefold().replace("_", " ")
-        found = [
-            i
-            for i, name in enumerate(self.class_names)
-            if name.casefold().replace("_", " ") == wanted
-        ]
-        if not found and wanted.isdigit() and int(wanted) < len(self.class_names):
-            return [int(wanted)]
-        return found
+        """What to explain, from what a user gives; see ``neurflow.targets``."""
+        return target_of(target, self.names, self.network)
 
     def picture(self, pixels: Tensor) -> Image.Image:
         """An input ``[channel, height, width]`` as a picture to look at."""

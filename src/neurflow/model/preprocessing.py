@@ -13,13 +13,14 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tvf
 
+from neurflow.decoding import in_mode
 from neurflow.errors import ModelError
 
 Transform = Callable[[Image.Image], Tensor]
 """a picture → the network's input ``[channel, height, width]``"""
 
 
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 """how a picture is read, by the number of input channels"""
 
 
@@ -48,14 +49,20 @@ class Preprocessing:
     interpolation: str = "bilinear"
     fit: Fit = "center"
 
-    def __call__(self, picture: Image.Image) -> Tensor:
-        """Normalised input ``[channel, height, width]``."""
-        picture = picture.convert(MODES.get(len(self.mean), "RGB"))
-        size = self._resized(picture.height, picture.width)
+    def __call__(self, picture: Image.Image | Tensor) -> Tensor:
+        """Normalised input ``[channel, height, width]``.
+
+        More channels than a picture has come as a tensor of that form, of values in 0…1.
+        """
+        if isinstance(picture, Image.Image):
+            picture = in_mode(picture, MODES.get(len(self.mean), "RGB"))
+        size = self._resized(*tvf.get_dimensions(picture)[1:])
         picture = tvf.resize(picture, size, InterpolationMode(self.interpolation))
         if self.fit == "border":
             picture = self._filled_up(picture)
-        pixels = tvf.to_tensor(tvf.center_crop(picture, list(self.crop)))
+        pixels = tvf.center_crop(picture, list(self.crop))
+        if isinstance(pixels, Image.Image):
+            pixels = tvf.to_tensor(pixels)
         return tvf.normalize(pixels, list(self.mean), list(self.std))
 
     def _resized(self, height: int, width: int) -> list[int]:
@@ -69,15 +76,15 @@ class Preprocessing:
         ratio = max(ratios) if self.fit == "border" else min(ratios)
         return [round(height / ratio), round(width / ratio)]
 
-    def _filled_up(self, picture: Image.Image) -> Image.Image:
+    def _filled_up(self, picture: Image.Image | Tensor) -> Image.Image | Tensor:
         """The picture with borders of the mean where it is smaller than the input."""
-        lacks = [
-            max(0, wanted - side)
-            for wanted, side in zip(self.crop[::-1], picture.size, strict=True)
-        ]
-        before, after = [n // 2 for n in lacks], [(n + 1) // 2 for n in lacks]
-        fill = [round(255 * value) for value in self.mean]
-        return tvf.pad(picture, [*before, *after], fill=fill)
+        _, height, width = tvf.get_dimensions(picture)
+        lacks = [max(0, wanted - side) for wanted, side in zip(self.crop[::-1], (width, height))]
+        borders = [*(n // 2 for n in lacks), *((n + 1) // 2 for n in lacks)]
+        if isinstance(picture, Tensor):
+            mean = torch.tensor(self.mean).view(-1, 1, 1)
+            return tvf.pad(picture - mean, borders) + mean
+        return tvf.pad(picture, borders, fill=[round(255 * value) for value in self.mean])
 
     def adapted(
         self,

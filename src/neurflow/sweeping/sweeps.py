@@ -84,7 +84,7 @@ def sweep(
     share, threads = engine.share(memory_bytes(memory))
     loader = _loader(load_model, engine)
     model = loader()
-    pictures = load_images(images, model)
+    pictures = load_images(images, model).tell(progress)
     plan = Plan(
         model=model.info.digest,
         reference=model.info.reference,

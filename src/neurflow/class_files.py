@@ -1,0 +1,210 @@
+"""Files with the names of the classes, in the forms in which people have them.
+
+1. Decode: by the byte order mark if there is one, else as UTF-8, else as Latin-1's superset cp1252.
+2. A text that begins with ``[`` or ``{`` is JSON or a Python literal: a list of names, or a dict
+   index → name or name → index, or ``id2label`` of a model's configuration. A list such as
+   ``["n01440764", "tench"]`` in place of a name gives its last item.
+3. Else, if every line has several columns and one of them counts from 0 or 1, it is a table with an
+   index: CSV, tabs, or a number before the name. A first line that does not count is the header.
+4. Else there is one name a line. Empty lines are left out.
+"""
+
+from __future__ import annotations
+
+import ast
+import codecs
+import csv
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from neurflow.errors import ModelError
+
+MOST_BYTES = 16 * 2**20
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16's, which begins it
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_NAME_COLUMNS = ("name", "class_name", "class", "label", "category", "classname")
+
+
+def read_class_names(file: Path) -> list[str]:
+    """The names in the order of the logits.
+
+    Raises:
+        ModelError: no such file, no text, or no names in it.
+    """
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"The class names in {str(file)!r} cannot be read: {error}") from None
+    try:
+        if len(data) > MOST_BYTES:
+            raise ValueError(f"it is larger than {MOST_BYTES // 2**20} MiB")
+        names = _names(_decoded(data))
+        if not names:
+            raise ValueError("it holds no names")
+    except (ValueError, csv.Error) as error:
+        raise ModelError(
+            f"The class names in {str(file)!r} cannot be read: {error}. "
+            "Write one name a line, in the order of the logits."
+        ) from None
+    return names
+
+
+def _decoded(data: bytes) -> str:
+    for mark, encoding in _MARKS.items():
+        if data.startswith(mark):
+            return _text(data.decode(encoding))
+    even, odd = data[::2].count(0), data[1::2].count(0)
+    if 3 * max(even, odd) > len(data):  # half of the bytes of plain letters in UTF-16
+        return _text(data.decode("utf-16-be" if even > odd else "utf-16-le"))
+    try:
+        return _text(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        return _text(data.decode("cp1252", errors="replace"))
+
+
+def _text(text: str) -> str:
+    if any(ord(letter) < 32 and letter not in "\t\n\r\f\v\x1c\x1d\x1e\x1f" for letter in text):
+        raise ValueError("it is not a text file")
+    return text
+
+
+def _names(text: str) -> list[str]:
+    stripped = text.strip()
+    if stripped.startswith(("[", "{")):
+        data = _literal(stripped)
+        if data is not None:
+            return _of_data(data)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return _of_table(lines) or lines
+
+
+def _literal(text: str) -> Any:
+    """JSON or a Python literal; None for a text that is neither and does not look like it."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = str(error) or "it is nested too deeply"
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        if text.endswith(("]", "}")) or '"' in text.splitlines()[0]:
+            raise ValueError(f"it begins like JSON and is none ({reason})") from None
+        return None
+
+
+def _of_data(data: Any) -> list[str]:
+    if isinstance(data, Mapping):
+        for key in ("id2label", "names", "classes", "class_names", "label2id", "class_to_idx"):
+            if isinstance(data.get(key), Mapping | list):
+                return _of_data(data[key])
+        return _of_mapping(data)
+    if isinstance(data, Sequence | set) and not isinstance(data, str | bytes):
+        if isinstance(data, set):
+            raise ValueError("a set has no order")
+        return [_name(item) for item in data]
+    raise ValueError(f"it holds neither a list nor a dict of names, but one {type(data).__name__}")
+
+
+def _of_mapping(data: Mapping[Any, Any]) -> list[str]:
+    """Names by index, from index → name or name → index."""
+    if all(_number(key) is not None for key in data):
+        return _by_index([(_number(key), _name(value)) for key, value in data.items()], (0, 1))
+    if all(isinstance(value, int) and not isinstance(value, bool) for value in data.values()):
+        return _by_index([(value, _name(key)) for key, value in data.items()], (0, 1))
+    raise ValueError("its dict goes neither from index to name nor from name to index")
+
+
+def _name(item: Any) -> str:
+    if isinstance(item, list | tuple) and item and isinstance(item[-1], str):
+        return item[-1].strip()  # ["n01440764", "tench"]
+    if isinstance(item, Mapping):
+        named = next((item[key] for key in _NAME_COLUMNS if isinstance(item.get(key), str)), None)
+        if named is not None:
+            return str(named).strip()
+    if isinstance(item, str | int | float) and not isinstance(item, bool):
+        return str(item).strip()
+    raise ValueError(f"a name is a text, not {type(item).__name__}")
+
+
+def _by_index(pairs: Sequence[tuple[int | None, str]], starts: Iterable[int]) -> list[str]:
+    """The names of a full count; ``ValueError`` says what is missing from it."""
+    found = {index: name for index, name in pairs if index is not None}
+    for start in starts:
+        wanted = range(start, start + len(pairs))
+        if len(found) == len(pairs) and all(index in found for index in wanted):
+            return [found[index] for index in wanted]
+    missing = next((i for i in range(len(pairs)) if i not in found), None)
+    raise ValueError(f"its indices are no count from 0: {missing} is missing")
+
+
+def _number(value: Any) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,9}\s*", value):
+        return int(value)
+    return None
+
+
+def _of_table(lines: Sequence[str]) -> list[str] | None:
+    """Names of a table with an index; None if the lines are no such table."""
+    for delimiter in (",", ";", "\t"):
+        rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
+        names = _of_rows(rows)
+        if names is not None:
+            return names
+    found = [re.fullmatch(r"([0-9]{1,9})\s*[\s:.)=]\s*(.*\S)", line) for line in lines]
+    if all(found):
+        names = _counted([[each[1], each[2]] for each in found if each], 0, 1, (0,))
+        if names is not None and len(set(names)) == len(names):  # "1 euro", "2 euro" are names
+            return names
+    return None
+
+
+def _of_rows(rows: Sequence[Sequence[str]]) -> list[str] | None:
+    if not rows or min(map(len, rows)) < 2:
+        return None
+    for header in (False, True):
+        body = rows[1:] if header else rows
+        for place in range(min(map(len, rows))):
+            if not body or (header and _number(rows[0][place]) is not None):
+                continue
+            names = _counted(body, place, _name_column(rows, header, place), (0, 1))
+            if names is not None:
+                return names
+    return None
+
+
+def _name_column(rows: Sequence[Sequence[str]], header: bool, index: int) -> int:
+    """The column of the names: that which is called so, else the last."""
+    width = min(map(len, rows))
+    if header:
+        called = [cell.strip().casefold() for cell in rows[0][:width]]
+        for name in _NAME_COLUMNS:
+            if name in called and called.index(name) != index:
+                return called.index(name)
+    others = [place for place in range(width) if place != index]
+    return others[-1] if index == 0 else others[0]
+
+
+def _counted(
+    rows: Sequence[Sequence[str]], place: int, name: int, starts: Iterable[int]
+) -> list[str] | None:
+    """The names if the column at ``place`` counts all rows."""
+    indices = [_number(row[place]) for row in rows]
+    if None in indices:
+        return None
+    try:
+        return _by_index(
+            list(zip(indices, (row[name].strip() for row in rows), strict=True)), starts
+        )
+    except ValueError:
+        return None

@@ -1,0 +1,103 @@
+"""In which form a transform takes pictures, found by trying.
+
+1. ``Preprocessing`` says it by its number of channels.
+2. Other transforms are tried on a plain picture in the modes of ``TRIED``, in this order. The first
+   mode counts from which the transform makes as many channels as the network's first convolution
+   takes, and from which it tells white from black: 8-bit values that are divided by 65535 do not.
+3. A network of more channels than a picture can have takes tensors ``[channel, height, width]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from neurflow.decoding import in_mode
+from neurflow.errors import ModelError
+from neurflow.model.preprocessing import MODES, Preprocessing, Transform
+
+TRIED = ("RGB", "L", "RGBA", "LA", "I;16", "F")
+"""Pillow's modes that a transform may want; the last two are deeper than 8 bits"""
+PROBE = 300
+"""side of the plain picture, in pixels"""
+CONTRAST = 1 / 64
+"""least difference of white from black in the network's input"""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a transform is given, and what it makes of it.
+
+    Attributes:
+        mode: Pillow's mode of the pictures; None if the transform takes tensors
+            ``[channel, height, width]`` of values in 0…1.
+        shape: channels, height and width of what it makes.
+    """
+
+    mode: str | None
+    shape: tuple[int, int, int]
+
+
+def offer(transform: Transform, module: nn.Module, mode: str | None = None) -> Offer:
+    """The form of pictures that suits a transform and a network; ``mode`` if that is known.
+
+    Raises:
+        ModelError: the transform fails on pictures, or makes no image tensor of them.
+    """
+    if isinstance(transform, Preprocessing):
+        channels = len(transform.mean)
+        return Offer(MODES.get(channels), (channels, *transform.crop))
+    if mode is not None:
+        if mode not in TRIED:
+            raise ModelError(f"There is no picture mode {mode!r}. It is one of {', '.join(TRIED)}.")
+        return Offer(mode, _made(transform, mode, 0.5).shape[-3:])  # type: ignore[arg-type]
+    channels = _first_channels(module)
+    found = list(_tried(transform, channels))
+    if not found:
+        made = _made(transform, "RGB", 0.5)  # says what is wrong
+        return Offer("RGB", tuple(made.shape))  # type: ignore[arg-type]
+    best = max(found, key=lambda each: each[0])  # of equals the first
+    return best[1]
+
+
+def _tried(transform: Transform, channels: int) -> Iterator[tuple[tuple[bool, bool], Offer]]:
+    """((makes the channels, tells white from black), offer) of the modes in which it works."""
+    for mode in (*TRIED, None) if channels > len(MODES) else TRIED:
+        try:
+            made = _made(transform, mode, 0.5, channels)
+            fits = channels in (0, made.shape[0])
+            span = _made(transform, mode, 1, channels) - _made(transform, mode, 0, channels)
+        except ModelError:
+            continue
+        sees = bool(span.abs().max() >= CONTRAST) if span.numel() else False
+        yield (fits, sees), Offer(mode, tuple(made.shape))  # type: ignore[arg-type]
+        if fits and sees:
+            return
+
+
+def _made(transform: Transform, mode: str | None, level: float, channels: int = 3) -> Tensor:
+    """What the transform makes of a plain picture of a level in 0…1."""
+    what = f"a plain {mode} picture" if mode else "a tensor [channel, height, width]"
+    try:
+        if mode is None:
+            made = transform(torch.full((channels, PROBE, PROBE), level))  # type: ignore[arg-type]
+        else:
+            grey = Image.new("L", (PROBE, PROBE), round(level * 255))
+            made = transform(in_mode(grey, mode))
+    except Exception as error:  # the transform is the user's code and may raise anything
+        raise ModelError(f"The transform fails on {what}: {error!r}") from error
+    if not isinstance(made, Tensor) or made.ndim != 3:
+        raise ModelError("The transform must return a tensor [channel, height, width].")
+    return made.detach().float()
+
+
+def _first_channels(module: nn.Module) -> int:
+    """Channels that the first convolution takes; 0 where there is none."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.LazyConv2d):
+            return part.in_channels
+    return 0

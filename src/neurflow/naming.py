@@ -1,0 +1,201 @@
+"""Which class a text means: the one matcher for targets, labels of pictures and options.
+
+A text is compared with the classes' names, from the strictest reading to the loosest, and the first
+reading that fits any class decides:
+
+1. the name, letter by letter (in Unicode's composed form: ``é`` is one letter or two);
+2. the name without regard to case, ``_`` counting as a space;
+3. for ``wnid_name`` (``n`` and eight digits, as ImageNet's folders are called) the class of that wnid,
+   or else the name behind it;
+4. one of several names that commas separate (``tench, Tinca tinca``);
+5. the number of the class, in ASCII digits.
+
+A reading that fits several classes is ambiguous, and nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+
+from neurflow.errors import TargetError, near
+
+_WNID = re.compile(r"(n\d{8})(?:[ _:,;\t-]+(.*))?", re.ASCII | re.DOTALL)
+IMAGENET = 1000
+"""classes of a network whose order is that of ImageNet's sorted wnids"""
+_LISTED = 10
+"""classes listed of an ambiguous text"""
+_SHOWN = 80
+"""letters shown of a text"""
+
+_Index = Mapping[str, tuple[int, ...]]
+
+
+class ClassNames:
+    """The names of a network's classes, in the order of the logits.
+
+    Attributes:
+        all: the names.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.all = tuple(names)
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    @cached_property
+    def numbered(self) -> bool:
+        """Whether the names are only the classes' numbers: nobody has named them."""
+        return self.all == tuple(map(str, range(len(self))))
+
+    def matching(self, text: str) -> tuple[int, ...]:
+        """Indices of the classes that a text means; () if it means none, several if ambiguous."""
+        found = self._named(text)
+        wnid = _wnid(text)
+        if len(found) != 1 and wnid is not None:
+            found = self._by_wnid(*wnid) or found
+        return found or self._synonyms.get(_folded(text), ()) or self._numbered(text)
+
+    def label(self, text: str | None) -> int | None:
+        """The class that a picture's label names; None if it names none or several."""
+        found = () if text is None else self.matching(text)
+        return found[0] if len(found) == 1 else None
+
+    def text_of(self, index: int) -> str:
+        """A text that means this class and no other: its name, or its number if others share it."""
+        name = self.all[index]
+        return name if self.matching(name) == (index,) else str(index)
+
+    def target(self, text: str) -> tuple[int, int | None]:
+        """The class that a target names, and the one to be subtracted in ``CLASS-CLASS``.
+
+        Raises:
+            TargetError: no class, several, or the difference of a class with itself.
+        """
+        found, said = self.matching(text), text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+        if len(found) == 1:
+            return found[0], None
+        if found:
+            raise TargetError(
+                f"{said!r} names {self._choice(found)}. Give one of these numbers instead."
+            )
+        readings = [(plus, minus) for plus, minus in _cuts(text) if self._both(plus, minus)]
+        pairs = {
+            (i, j): (plus, minus)
+            for plus, minus in readings
+            for i in self.matching(plus)
+            for j in self.matching(minus)
+        }
+        if len(pairs) == 1:
+            ((plus_index, minus_index),) = pairs
+            if plus_index == minus_index:
+                raise TargetError(
+                    f"{said!r} is the difference of class {self._shown(plus_index)} with itself, "
+                    "which is always 0. Name two classes."
+                )
+            return plus_index, minus_index
+        if pairs:
+            choice = ", ".join(f"{i}-{j}" for i, j in list(pairs)[:_LISTED])
+            sides = {side for pair in readings for side in pair if len(self.matching(side)) > 1}
+            told = [f"{side!r} names {self._choice(self.matching(side))}" for side in sorted(sides)]
+            why = "; ".join(told) or "it can be cut at several hyphens"
+            raise TargetError(f"{said!r} is ambiguous: {why}. Give numbers: {choice}.")
+        raise TargetError(f"There is no class {said!r}.{near(text, self.all)}")
+
+    def _both(self, plus: str, minus: str) -> bool:
+        return bool(self.matching(plus) and self.matching(minus))
+
+    def _choice(self, classes: Sequence[int]) -> str:
+        more = "" if len(classes) <= _LISTED else f" and {len(classes) - _LISTED} more"
+        return f"classes {list(classes[:_LISTED])}{more}"
+
+    def _shown(self, index: int) -> str:
+        return f"{index} ({self.all[index]})"
+
+    def _named(self, text: str) -> tuple[int, ...]:
+        return self._exact.get(_composed(text), ()) or self._loose.get(_folded(text), ())
+
+    def _by_wnid(self, wnid: str, rest: str) -> tuple[int, ...]:
+        """Classes of a ``wnid_name``: by the wnid if a class carries it, else by the name."""
+        by_id = self._wnids.get(wnid, ())
+        if by_id:
+            return by_id
+        by_name = (self._named(rest) or self._synonyms.get(_folded(rest), ())) if rest else ()
+        if len(by_name) != 1 and len(self) == IMAGENET and not self._wnids:
+            place = imagenet_wnids().get(wnid)
+            if place is not None and (not by_name or place in by_name):
+                return (place,)
+        return by_name
+
+    def _numbered(self, text: str) -> tuple[int, ...]:
+        text = text.strip()
+        if text.isascii() and text.isdigit() and len(text) < 10 and int(text) < len(self):
+            return (int(text),)
+        return ()
+
+    @cached_property
+    def _exact(self) -> _Index:
+        return _index((_composed(name), i) for i, name in enumerate(self.all))
+
+    @cached_property
+    def _loose(self) -> _Index:
+        return _index((_folded(name), i) for i, name in enumerate(self.all))
+
+    @cached_property
+    def _wnids(self) -> _Index:
+        found = ((_wnid(name), i) for i, name in enumerate(self.all))
+        return _index((wnid[0], i) for wnid, i in found if wnid is not None)
+
+    @cached_property
+    def _synonyms(self) -> _Index:
+        """The single names of ``wnid name, other name``, folded."""
+
+        def parts() -> Iterator[tuple[str, int]]:
+            for i, name in enumerate(self.all):
+                wnid = _wnid(name)
+                for part in (wnid[1] if wnid else name).split(","):
+                    yield _folded(part), i
+                if wnid:
+                    yield _folded(wnid[1]), i
+
+        return {text: places for text, places in _index(parts()).items() if text}
+
+
+def imagenet_wnids() -> Mapping[str, int]:
+    """Wnid → class of ImageNet's 1000, as timm lists them; empty without timm."""
+    try:
+        from timm.data.imagenet_info import ImageNetInfo
+    except ImportError:
+        return {}
+    known = ImageNetInfo().label_names()  # type: ignore[no-untyped-call]
+    return {str(wnid): place for place, wnid in enumerate(known)}
+
+
+def _wnid(text: str) -> tuple[str, str] | None:
+    found = _WNID.fullmatch(text.strip())
+    return (found[1], found[2] or "") if found else None
+
+
+def _cuts(text: str) -> Iterator[tuple[str, str]]:
+    for place, letter in enumerate(text):
+        if letter == "-":
+            yield text[:place].strip(), text[place + 1 :].strip()
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _folded(text: str) -> str:
+    folded = unicodedata.normalize("NFC", text).casefold().replace("_", " ").strip()
+    return unicodedata.normalize("NFC", folded)
+
+
+def _index(pairs: Iterable[tuple[str, int]]) -> dict[str, tuple[int, ...]]:
+    found: dict[str, dict[int, None]] = {}
+    for text, place in pairs:
+        found.setdefault(text, {})[place] = None
+    return {text: tuple(places) for text, places in found.items()}
