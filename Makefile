@@ -17,8 +17,8 @@ demo: $(READY) ## Explain the small network that comes along, and open its repor
 
 test: web lint types web-check pytest ## Everything that must pass: front end, lint, types, tests
 
-pytest: $(READY) ## The Python tests alone
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest # networks are small: threads would only wait for each other
+pytest: $(READY) ## The Python tests alone, on all processors
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile # one thread each
 
 lint: $(READY) ## Ruff: rules and format
 	$(BIN)/ruff check .

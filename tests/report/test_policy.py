@@ -19,6 +19,7 @@ from neurflow.report.debug_page import write_audit_page, write_debug_page
 from neurflow.report.evaluation_page import write_evaluation_page
 from neurflow.report.notebook import framed
 from neurflow.report.policy import PLACE, policy, with_classes, with_policy
+from tests.report.browsing import patient
 from tests.report.swept import swept
 from tests.report.test_notebook import inside
 
@@ -130,7 +131,7 @@ def test_a_page_runs_what_its_policy_names_and_loads_nothing(make, circuit, buil
 @pytest.mark.browser
 @pytest.mark.parametrize("make", PAGES)
 def test_a_browser_finds_nothing_that_breaks_the_policy(make, circuit, browser, built, tmp_path):
-    page, trouble = browser.new_page(), []
+    page, trouble = patient(browser.new_page()), []
     page.on("console", lambda message: trouble.append(message.text))
     page.on("pageerror", lambda error: trouble.append(str(error)))
     page.goto(make(circuit, tmp_path).as_uri())
@@ -143,7 +144,8 @@ def test_a_browser_finds_nothing_that_breaks_the_policy(make, circuit, browser, 
 
 
 def test_style_attributes_become_classes_and_text_stays_text():
-    page = '<title>x</title><p style="a: b">style="c: d"</p><i style="a: b"></i><b style="e: &quot;f"></b>'
+    page = '<title>x</title><p style="a: b">style="c: d"</p><i style="a: b"></i>'
+    page += '<b style="e: &quot;f"></b>'
     styled = with_classes(page)
     assert re.findall(r"<style>(.*?)</style>", styled, re.S) == [
         '.style-0 { a: b }\n.style-1 { e: "f }'
