@@ -10,9 +10,13 @@ import sys
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from neurflow.cli.explore import _samples
+from neurflow.demo.network import REFERENCE
+from neurflow.demo.pictures import CLASSES
 from tests.cli.conftest import Outcome
 from tests.report.conftest import built as built
 
@@ -36,8 +40,15 @@ def test_it_serves_and_ends_by_ctrl_c(run_folder: Path, built: None) -> None:
     with urllib.request.urlopen(f"{url}api/circuit") as answer:
         assert json.load(answer)["target"] == "bee"
     process.send_signal(signal.SIGINT)
-    rest, err = process.communicate(timeout=30)
+    rest, err = process.communicate()
     assert (process.returncode, rest, err) == (0, "", "")
+
+
+def test_the_demo_draws_pictures_to_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neurflow.images.load_images", lambda drawn, model: drawn)
+    demo = SimpleNamespace(info=SimpleNamespace(reference=REFERENCE))
+    labels = [label for _, label in _samples(demo, None)]  # type: ignore[arg-type, union-attr]
+    assert set(labels) == set(CLASSES)
 
 
 @pytest.mark.parametrize(

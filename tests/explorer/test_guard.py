@@ -204,8 +204,17 @@ def test_a_host_that_cannot_be_had_is_told(session, built, host, words):
         Server(session, host=host)
 
 
+def test_tokens_are_compared_in_constant_time(guarded, monkeypatch):
+    compared = []
+    monkeypatch.setattr(guard.secrets, "compare_digest", lambda *both: compared.append(both))
+    told = {"authorization": "Bearer wrong", "cookie": "neurflow-9000=other"}
+    assert guarded.get("/", headers=told).status_code == 401
+    assert {given for given, _ in compared} == {b"", b"wrong", b"other"}
+
+
 def test_a_port_that_is_taken_is_told(session, built):
     first = Server(session, port=0)
+    assert first.url.startswith("http://127.0.0.1:") and first.url_elsewhere is None
     port = first._socket.getsockname()[1]
     with pytest.raises(RequestError, match=r"in use\. Give another: --port"):
         Server(session, port=port)
@@ -213,6 +222,7 @@ def test_a_port_that_is_taken_is_told(session, built):
 
 
 def test_bodies_are_bounded(client, monkeypatch):
+    assert guard.MOST_BYTES == 20 * 2**20
     monkeypatch.setattr(guard, "MOST_BYTES", 1000)
     told = client.post("/api/pictures", content=b"x" * 1001)
     assert told.status_code == 413

@@ -91,13 +91,19 @@ def test_the_samples_can_be_tried_and_audited_with(client, session, run, labelle
     assert found["report"] == told.model_dump(mode="json")
 
 
-def test_the_oldest_pictures_are_forgotten(client, monkeypatch):
+def test_the_oldest_pictures_are_forgotten_and_none_is_written(client, run, monkeypatch):
+    def files():
+        return {file: file.stat().st_mtime_ns for file in run.rglob("*")}
+
+    assert session_module.HELD == 32
+    before = files()
     monkeypatch.setattr(session_module, "HELD", 2)
     numbers = [uploaded(client, noise(seed))["number"] for seed in range(3)]
     assert client.get(f"/api/pictures/{numbers[2]}").status_code == 200
     answer = client.get(f"/api/pictures/{numbers[0]}")
     assert answer.status_code == 404
     assert "Drop it again" in answer.json()["error"]
+    assert files() == before
 
 
 @pytest.mark.parametrize(
