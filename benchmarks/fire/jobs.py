@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 import neurflow
@@ -41,8 +42,9 @@ def model() -> neurflow.Model:
     )
 
 
-def _pixels(picture: object) -> Tensor:
-    return torch.from_numpy(np.asarray(picture, dtype=np.float32).transpose(2, 0, 1) / 255)
+def _pixels(picture: Image.Image) -> Tensor:
+    small = np.asarray(picture.resize((32, 32)), dtype=np.float32)
+    return torch.from_numpy(small.transpose(2, 0, 1) / 255)
 
 
 def pictures() -> Tensor:
