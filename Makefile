@@ -9,7 +9,7 @@ WEB    := web/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test pytest lint types format web web-types web-check zoo shortcuts demo-weights clean
+.PHONY: help demo test pytest lint types format web web-types web-check zoo shortcuts fire demo-weights clean
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,8 +19,8 @@ demo: $(SMALL) ## Explain the small network that comes along, and open its repor
 
 test: web lint types web-check pytest ## Everything that must pass: front end, lint, types, tests
 
-pytest: $(READY) ## The Python tests alone
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest # networks are small: threads would only wait for each other
+pytest: $(READY) ## The Python tests alone, on all processors
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile # one thread each
 
 lint: $(READY) ## Ruff: rules and format
 	$(BIN)/ruff check .
@@ -57,6 +57,9 @@ zoo: $(READY) ## Try every kind of classifier, and write docs/zoo.md (hours)
 
 shortcuts: $(READY) ## Plant shortcuts, audit for them, and write docs/shortcuts.md (half an hour)
 	$(BIN)/python -m benchmarks.shortcuts
+
+fire: $(READY) ## Kill work at random moments, and see that nothing is lost (hours)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fire.kills
 
 demo-weights: $(READY) ## Train the demo network again and check that it learns the same
 	$(BIN)/python -m neurflow.demo.train --check

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from neurflow.circuit import (
@@ -31,6 +33,9 @@ from neurflow.config import Config
 from neurflow.evidence import Constant, Evidence, Interval, Validation
 from neurflow.label_file import GroupLabel, with_labels
 
+# how long an example takes says nothing on a machine under load
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -43,6 +48,12 @@ def real_folder() -> Path:
 def browser() -> str | None:
     """Path of a Chromium, if there is one."""
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+def pytest_configure() -> None:
+    # a shell starts what runs in its background deaf to Ctrl-C, and so would be what tests interrupt
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

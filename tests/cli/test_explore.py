@@ -10,9 +10,13 @@ import sys
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from neurflow.cli.explore import _samples
+from neurflow.demo.network import REFERENCE
+from neurflow.demo.pictures import CLASSES
 from tests.cli.conftest import Outcome
 from tests.report.conftest import built as built
 
@@ -36,8 +40,15 @@ def test_it_serves_and_ends_by_ctrl_c(run_folder: Path, built: None) -> None:
     with urllib.request.urlopen(f"{url}api/circuit") as answer:
         assert json.load(answer)["target"] == "bee"
     process.send_signal(signal.SIGINT)
-    rest, err = process.communicate(timeout=30)
+    rest, err = process.communicate()
     assert (process.returncode, rest, err) == (0, "", "")
+
+
+def test_the_demo_draws_pictures_to_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neurflow.images.load_images", lambda drawn, model: drawn)
+    demo = SimpleNamespace(info=SimpleNamespace(reference=REFERENCE))
+    labels = [label for _, label in _samples(demo, None)]  # type: ignore[arg-type, union-attr]
+    assert set(labels) == set(CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -48,8 +59,11 @@ def test_it_serves_and_ends_by_ctrl_c(run_folder: Path, built: None) -> None:
         (("--token", "ab-c"), 2, "8 letters and digits or more"),
         (("--token-file", "nowhere"), 2, "The token in nowhere cannot be read"),
         (("--token", "abcdefgh", "--token-file", "a"), 2, "--token and --token-file cannot go"),
-        (("--host", "192.0.2.1"), 1, "Give another: --port"),
-        (("--host", "192.0.2.1", "--port", "4000"), 2, "Cannot listen on 192.0.2.1, port 4000"),
+        (
+            ("--host", "192.0.2.1"),
+            2,
+            "Cannot listen on '192.0.2.1': this machine has no such address",
+        ),
     ],
 )
 def test_wrong_requests(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-import time
+import itertools
+from collections.abc import Callable
 
 import pytest
 import typer
@@ -86,24 +87,52 @@ def test_names_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().err == "[bold]\N{REPLACEMENT CHARACTER}[31mnot markup\n"
 
 
-def drawn(patience: float, work: float, monkeypatch: pytest.MonkeyPatch, is_tty: bool) -> str:
-    """What a bar writes over so many seconds of work."""
-    monkeypatch.setattr(_terminal, "PATIENCE", patience)
+class Timer:
+    """A ``threading.Timer`` that is over at once if the work is long, and never if it is short."""
+
+    def __init__(self, long: bool) -> None:
+        self.long, self.ident = long, None
+        self.cancelled = False
+
+    def __call__(self, seconds: float, begin: Callable[[], None]) -> Timer:
+        assert seconds == _terminal.PATIENCE
+        self.begin = begin
+        return self
+
+    def start(self) -> None:
+        self.ident = 1
+        if self.long:
+            self.begin()
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+    def join(self) -> None: ...
+
+
+def drawn(long: bool, monkeypatch: pytest.MonkeyPatch, is_tty: bool) -> str:
+    """What a bar writes of 20 steps out of 40, one in 0.1 s."""
+    timer, seconds = Timer(long), itertools.count()
+    monkeypatch.setattr(_terminal.threading, "Timer", timer)
     file = io.StringIO()
-    bar = Bar(Console(file=file, force_terminal=is_tty, width=80))
+    console = Console(file=file, force_terminal=is_tty, width=80)
+    bar = Bar(console)
+    bar._bar.live.auto_refresh = False
+    bar._bar.get_time = lambda: next(seconds) / 10
     bar.start("earlier [stage]", 2)
     bar.advance(2)
     bar.start("layer4 → layer3", 40)
     for _ in range(20):
-        time.sleep(work / 20)
         bar.advance()
+    if long and is_tty:
+        bar._bar.refresh()
     bar.note("a note")
     bar.close()
     return file.getvalue()
 
 
 def test_long_work_has_a_bar_with_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = drawn(patience=0.05, work=0.6, monkeypatch=monkeypatch, is_tty=True)
+    shown = drawn(long=True, monkeypatch=monkeypatch, is_tty=True)
     assert "layer4 → layer3" in shown
     assert "/40" in shown
     assert "/s" in shown
@@ -112,12 +141,12 @@ def test_long_work_has_a_bar_with_rate_and_time_left(monkeypatch: pytest.MonkeyP
 
 
 def test_short_work_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = drawn(patience=30, work=0.1, monkeypatch=monkeypatch, is_tty=True)
+    shown = drawn(long=False, monkeypatch=monkeypatch, is_tty=True)
     assert shown == "a note\n"
 
 
 def test_a_file_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = drawn(patience=0, work=0.1, monkeypatch=monkeypatch, is_tty=False)
+    shown = drawn(long=True, monkeypatch=monkeypatch, is_tty=False)
     assert shown == "a note\n"
 
 

@@ -1,7 +1,10 @@
 """Who may ask: hosts, origins, tokens, sizes, and what a page may load."""
 
 import re
+import socket
+import threading
 
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 
@@ -12,10 +15,20 @@ from neurflow.explorer.guard import is_loopback, own_names
 from neurflow.explorer.server import Server
 from neurflow.explorer.session import Session
 from neurflow.report.page import bundle
-from neurflow.report.policy import policy
+from neurflow.report.policy import META, policy
 from tests.cli.conftest import model_of
 
 TOKEN = "correct0horse1battery"
+NAME = socket.gethostname()
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as tried:
+            tried.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +64,8 @@ def test_a_rebound_name_is_refused(client, host):
 def test_an_address_beyond_loopback_knows_addresses_and_no_foreign_names():
     known = own_names("0.0.0.0")
     assert known("192.168.1.7") and known("localhost") and not known("evil.example")
-    assert own_names("box.local")("box.local")
+    assert own_names("box.local")("box.local") and own_names("Box.Local")("box.local")
+    assert own_names("fd00::1")("fd00:0::1") and own_names("::ffff:127.0.0.1")("::ffff:7f00:1")
     assert not own_names("127.0.0.1")("192.168.1.7")
     assert is_loopback("127.0.0.5") and is_loopback("::1") and not is_loopback("box.local")
 
@@ -66,13 +80,43 @@ def test_an_address_beyond_loopback_knows_addresses_and_no_foreign_names():
         {"sec-fetch-site": "same-site"},
     ],
 )
-@pytest.mark.parametrize("path", ["/api/audit", "/api/pictures", "/api/mask"])
-def test_other_pages_cannot_make_it_work(client, headers, path):
-    answer = client.post(path, headers=headers, content=b"{}")
-    assert (answer.status_code, answer.json()) == (
-        403,
-        {"error": "Requests from other pages are refused."},
-    )
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/audit"),
+        ("POST", "/api/pictures"),
+        ("POST", "/api/mask"),
+        ("GET", "/api/circuit"),
+        ("GET", "/api/samples"),
+        ("GET", "/api/pictures/1"),
+        ("GET", "/api/edits"),
+        ("HEAD", "/api/circuit"),
+        ("POST", "/"),
+    ],
+)
+def test_other_pages_cannot_make_it_work(client, headers, method, path):
+    answer = client.request(method, path, headers=headers, content=b"{}")
+    assert answer.status_code == 403
+    assert method == "HEAD" or "Requests from other pages are refused." in answer.json()["error"]
+
+
+def test_another_page_may_link_to_the_empty_page_alone(client):
+    followed = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    page = client.get("/", headers=followed)
+    assert page.status_code == 200 and page.text == META.sub("", bundle()), "nothing is in it"
+    for path in ("/api/status", "/api/openapi.json", "/nowhere"):
+        assert client.get(path, headers=followed).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://127.0.0.1:8750", "HTTP://127.0.0.1:8750"],
+)
+def test_the_own_page_may_read(client, origin):
+    own = {"origin": origin, "sec-fetch-site": "same-origin"}
+    assert client.get("/api/circuit", headers=own).status_code == 200
+    assert client.get("/api/circuit", headers={"sec-fetch-site": "none"}).status_code == 200
+    assert client.get("/api/circuit", headers={"origin": "http://[torn"}).status_code == 403
 
 
 def test_other_pages_cannot_name_groups_and_the_own_page_can(client):
@@ -114,11 +158,71 @@ def test_beyond_loopback_there_is_always_a_token(session, built):
     server._socket.close()
     with pytest.raises(RequestError, match="8 letters and digits"):
         Server(session, token="short")
-    with pytest.raises(RequestError, match="Give another: --port"):
-        Server(session, host="192.0.2.1", port=0)
+
+
+def answers(server):
+    """What a browser of this machine gets at each printed address."""
+    urls = server.url, server.url_elsewhere
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    try:
+        for url in filter(None, urls):
+            with httpx2.Client(follow_redirects=True, timeout=None) as asking:
+                yield asking.get(url)
+    finally:
+        server.stop()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "127.0.0.5", "localhost", "LOCALHOST", "0.0.0.0", "::1", "[::1]", "::", NAME],
+)
+def test_the_printed_address_is_reachable(run, built, host):
+    if ":" in host and not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    server = Server(Session(run, model_of), host=host, port=0)
+    here, elsewhere = server.url, server.url_elsewhere
+    assert "0.0.0.0" not in here and "[::]" not in here
+    assert (server.token is None) == is_loopback(host.strip("[]"))
+    assert elsewhere is None or "127.0.0" not in elsewhere
+    found = list(answers(server))
+    assert found
+    assert all(answer.status_code == 200 and "<title>" in answer.text for answer in found)
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("192.0.2.1", "no such address. Give an address of this machine"),
+        ("nobody.invalid", "Give an address of this machine"),
+        ("a" * 70, "it is no name"),
+    ],
+)
+def test_a_host_that_cannot_be_had_is_told(session, built, host, words):
+    with pytest.raises(RequestError, match=words):
+        Server(session, host=host)
+
+
+def test_tokens_are_compared_in_constant_time(guarded, monkeypatch):
+    compared = []
+    monkeypatch.setattr(guard.secrets, "compare_digest", lambda *both: compared.append(both))
+    told = {"authorization": "Bearer wrong", "cookie": "neurflow-9000=other"}
+    assert guarded.get("/", headers=told).status_code == 401
+    assert {given for given, _ in compared} == {b"", b"wrong", b"other"}
+
+
+def test_a_port_that_is_taken_is_told(session, built):
+    first = Server(session, port=0)
+    assert first.url.startswith("http://127.0.0.1:") and first.url_elsewhere is None
+    port = first._socket.getsockname()[1]
+    with pytest.raises(RequestError, match=r"in use\. Give another: --port"):
+        Server(session, port=port)
+    first._socket.close()
 
 
 def test_bodies_are_bounded(client, monkeypatch):
+    assert guard.MOST_BYTES == 20 * 2**20
     monkeypatch.setattr(guard, "MOST_BYTES", 1000)
     told = client.post("/api/pictures", content=b"x" * 1001)
     assert told.status_code == 413

@@ -15,7 +15,7 @@ from neurflow.errors import ModelError
 from neurflow.explorer.session import Session
 from tests.cli.conftest import model_of
 from tests.explorer.conftest import picture_file
-from tests.report.browsing import ARGUMENTS
+from tests.report.browsing import ARGUMENTS, patient
 
 pytestmark = pytest.mark.browser
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
@@ -63,7 +63,7 @@ def visit(chromium_browser):
                 trouble.append(f"request: {route.request.url}")
                 route.abort()
 
-        contexts.append(chromium_browser.new_context(viewport=size))
+        contexts.append(patient(chromium_browser.new_context(viewport=size)))
         tab = contexts[-1].new_page()
         tab.on("console", logged)
         tab.on("pageerror", lambda error: trouble.append(str(error)))
@@ -88,7 +88,7 @@ def by_command(run, picture, *options):
 
 
 def drop(page, picture):
-    expect(page.locator(".drop")).to_be_enabled(timeout=30_000)
+    expect(page.locator(".drop")).to_be_enabled()
     page.evaluate(DROP, base64.b64encode(picture.read_bytes()).decode())
     expect(page.get_by_test_id("answer-0")).to_be_visible()
 
@@ -148,13 +148,13 @@ def test_the_audit_is_walked_through(visit, url, run, labelled):
     page = visit(url)
     page.get_by_role("button", name="Shortcuts").click()
     begin = page.get_by_role("button", name="Audit bee")
-    expect(begin.or_(page.locator(".walk li").first)).to_be_visible(timeout=30_000)
+    expect(begin.or_(page.locator(".walk li").first)).to_be_visible()
     if begin.count():
-        expect(begin).to_be_enabled(timeout=30_000)
+        expect(begin).to_be_enabled()
         begin.click()
     circuit = neurflow.load_circuit(run)
     ranked = [g.id for g in neurflow.audit(circuit, model_of(circuit), labelled).groups]
-    expect(page.locator(".walk li").first).to_be_visible(timeout=30_000)
+    expect(page.locator(".walk li").first).to_be_visible()
     page.get_by_role("button", name="begin").click()
     for id in ranked[:2]:
         expect(page.locator(".card.selected")).to_have_attribute("data-group", id)
@@ -181,7 +181,7 @@ def test_what_goes_wrong_is_said(visit, url, tmp_path):
     text = tmp_path / "text.png"
     text.write_text("no picture")
     page = visit(url)
-    expect(page.locator(".drop")).to_be_enabled(timeout=30_000)
+    expect(page.locator(".drop")).to_be_enabled()
     page.get_by_label("Picture", exact=True).set_input_files(text)
     expect(page.get_by_role("alert")).to_contain_text("Not a picture, or damaged.")
 

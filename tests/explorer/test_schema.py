@@ -25,8 +25,12 @@ NAME = "testserver"
 @pytest.fixture
 def described(stored, built, tmp_path):
     neurflow.load_circuit(stored).save(tmp_path / "run")
-    app = create_app(Session(tmp_path / "run", model_of), host=NAME)
+    session = Session(tmp_path / "run", model_of)
+    app = create_app(session, host=NAME)
     with TestClient(app, base_url=f"http://{NAME}"):
+        # CPython 3.11 cannot parse in two threads at once: PyTorch does while it exports the model, and
+        # Hypothesis does while it looks for constants
+        session.worker.submit(lambda: None).result()
         yield schemathesis.openapi.from_asgi("/api/openapi.json", app)
 
 

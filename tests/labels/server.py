@@ -2,7 +2,7 @@
 
 It checks what a real service checks (path, key, shape of messages, pictures that decode as JPEG),
 answers label questions and judgements, and can first do what scripts say, one step a request: be
-slow, busy, broken, malformed, refusing, hostile.
+silent, busy, broken, malformed, refusing, hostile.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import io
 import json
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,7 +32,10 @@ class Step:
     body: Any = None
     """JSON value, or text as it is; None answers as usual"""
     headers: dict[str, str] = field(default_factory=dict)
-    delay: float = 0.0
+    hold: Callable[[], object] = lambda: None
+    """is called before the answer leaves, and may wait for something"""
+    silent: bool = False
+    """no answer comes until the client gives up"""
 
 
 @dataclass
@@ -46,7 +48,6 @@ class Asked:
     text: str
     pictures: list[bytes]
     payload: dict[str, Any]
-    at: float
 
 
 def answer_label(asked: Asked) -> Any:
@@ -93,7 +94,7 @@ class ChatServer:
         with self.lock:
             self.requests += 1
             step = self.script.pop(0) if self.script else self.rule(asked)
-        if step and (step.status != 200 or step.body is not None):
+        if step and (step.silent or step.status != 200 or step.body is not None):
             return step
         with self.lock:
             self.asked.append(asked)
@@ -102,7 +103,8 @@ class ChatServer:
             "role": "assistant",
             "content": said if isinstance(said, str) else json.dumps(said),
         }
-        return Step(body=completion(message, self.usage), delay=step.delay if step else 0)
+        answer = completion(message, self.usage)
+        return Step(body=answer, hold=step.hold if step else lambda: None)
 
 
 def completion(message: dict[str, Any], usage: Any = None, finish: str = "stop") -> dict[str, Any]:
@@ -132,7 +134,7 @@ def understood(payload: dict[str, Any]) -> Asked:
             Image.open(io.BytesIO(pictures[-1]), formats=["JPEG"]).load()
     words = "\n".join(text)
     kind = "judgement" if '"scores"' in words.rpartition("JSON schema")[2] else "label"
-    return Asked(kind, payload["model"], words, pictures, payload, time.monotonic())
+    return Asked(kind, payload["model"], words, pictures, payload)
 
 
 @contextmanager
@@ -157,8 +159,12 @@ def chat_server() -> Iterator[ChatServer]:
                     step = Step(401, {"error": {"message": f"Incorrect API key provided: {said}"}})
                 else:
                     step = state.respond(json.loads(data))
-                time.sleep(step.delay)
-                self.send(step)
+                step.hold()
+                if step.silent:
+                    self.rfile.read()  # ends when the client closes the connection
+                    self.close_connection = True
+                else:
+                    self.send(step)
             finally:
                 with state.lock:
                     state.under_way -= 1

@@ -8,10 +8,9 @@ import logging
 import os
 import signal
 import threading
-import time
-from itertools import pairwise
 from pathlib import Path
 
+import httpx2
 import pytest
 from PIL import Image
 
@@ -80,26 +79,38 @@ def test_pictures_are_small_jpegs_of_the_group_and_the_judge_sees_none_of_them(
     assert circuit.group("early/0").label == "thing 12"
 
 
-def test_a_bad_day_of_the_server_loses_nothing_and_asks_nothing_twice(planted, server, ask):
+def time_out(response):
+    """Raises what a slow server would cause, without the wait."""
+    if "x-timed-out" in response.headers:
+        raise httpx2.ReadTimeout("too slow", request=response.request)
+
+
+def test_a_bad_day_of_the_server_loses_nothing_and_asks_nothing_twice(
+    planted, server, ask, monkeypatch
+):
     server.script = [
         Step(429, {"error": {"message": "slow down"}}, {"Retry-After": "0.3"}),
         Step(500, {"error": {"message": "oh no"}}),
         Step(503, "<html>busy</html>"),
         Step(200, "no JSON at all"),
         Step(200, {"object": "chat.completion", "choices": []}),
-        Step(delay=1.5),
+        Step(200, "", {"X-Timed-Out": "yes"}),
         Step(200, completion({"role": "assistant", "content": "I think it is a wheel."})),
         Step(200, completion({"role": "assistant", "content": '{"label": 3'})),
         Step(200, completion({"role": "assistant", "content": None})),
     ]
-    began = time.monotonic()
-    circuit = neurflow.label(planted, ask(timeout=0.5, retries=9), settings=QUICK)
-    assert time.monotonic() - began > 0.3
+    held, hold = [], client.Pace.hold
+    monkeypatch.setattr(client.Pace, "hold", lambda pace, s: (held.append(s), hold(pace, s)))
+    labeler = ask(retries=9)
+    http = labeler.chat._client._client
+    http.event_hooks = {"response": [time_out]}
+    circuit = neurflow.label(planted, labeler, settings=QUICK)
+    assert 0.3 in held, "it waits as long as the server asks"
     assert all(labels(circuit).values())
     assert all(g.evidence.validation for layer in circuit.layers for g in layer.groups)
-    # the slow answer was made, and the client was gone: that question alone was answered again
-    assert len(server.digests()) - len(set(server.digests())) <= 1
-    assert neurflow.label(planted, ask(timeout=0.5), settings=QUICK) is not None
+    assert len(server.asked) == len(set(server.digests())) == EACH * GROUPS
+    assert neurflow.label(planted, ask(), settings=QUICK) is not None
+    assert len(server.asked) == EACH * GROUPS
 
 
 def test_a_second_run_asks_nothing(planted, server, ask):
@@ -303,15 +314,35 @@ def test_money_used_up_on_the_account_is_no_reason_to_try_again(planted, server,
     assert server.requests == 1
 
 
-def test_requests_run_side_by_side_and_no_faster_than_allowed(planted, server, ask):
-    server.rule = lambda asked: Step(delay=0.2)
+class Clock:
+    """A time that passes only where somebody sleeps."""
+
+    def __init__(self):
+        self._now = 0.0
+
+    def monotonic(self):
+        return self._now
+
+    def sleep(self, seconds):
+        self._now += seconds
+
+
+def test_requests_run_side_by_side_and_no_faster_than_allowed(planted, server, ask, monkeypatch):
+    both = threading.Barrier(2)
+    server.script = [Step(hold=both.wait), Step(hold=both.wait)]  # each waits for the other
     neurflow.label(planted, ask(cached=False), settings=QUICK)
     assert 2 <= server.most_under_way <= 4
-    server.asked.clear()
-    server.rule = lambda asked: None
-    neurflow.label(planted, ask(cached=False, rate=300), groups=["early/0"], settings=Settings())
-    times = [a.at for a in server.asked]
-    assert min(b - a for a, b in pairwise(times)) > 0.1  # 0.2 apart when they leave
+    clock = Clock()
+    monkeypatch.setattr(client, "time", clock)
+    pace = ask(rate=300).chat._pace
+    pace._changed.wait = clock.sleep
+    left = []
+    for _ in range(3):
+        pace.wait(pace.round)
+        left.append(clock.monotonic())
+    pace.hold(7)
+    pace.wait(pace.round)
+    assert [*left, clock.monotonic()] == pytest.approx([0, 0.2, 0.4, 7.4])
 
 
 def test_usage_that_a_server_does_not_report_is_estimated(planted, server, ask):
@@ -333,17 +364,34 @@ def test_a_failure_of_one_kind_only(planted, server, ask):
     assert isinstance(LabelFailed(""), WorkError)
 
 
-def test_ctrl_c_lets_go_what_waits_for_a_busy_server_and_loses_nothing(planted, server, ask):
+def test_ctrl_c_lets_go_what_waits_for_a_busy_server_and_loses_nothing(
+    planted, server, ask, monkeypatch
+):
     busy = Step(429, {"error": {"message": "later"}}, {"Retry-After": "60"})
-    server.rule = lambda a: busy if server.requests > 2 else None
-    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    began = time.monotonic()
+    some_let_go = threading.Event()  # who gets an answer only then must not begin to wait either
+    server.rule = lambda a: busy if server.requests > 2 else Step(hold=some_let_go.wait)
+    hold, wait = client.Pace.hold, client.Pace.wait
+    first, let_go = threading.Lock(), []
+
+    def held(pace, seconds):
+        hold(pace, seconds)
+        if first.acquire(blocking=False):  # now everybody waits for a minute
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def waited(pace, round):
+        try:
+            wait(pace, round)
+        except client.Stopped as stopped:
+            let_go.append(stopped)
+            some_let_go.set()
+            raise
+
+    monkeypatch.setattr(client.Pace, "hold", held)
+    monkeypatch.setattr(client.Pace, "wait", waited)
     with pytest.raises(KeyboardInterrupt):
         neurflow.label(planted, ask(), settings=QUICK)
-    assert time.monotonic() - began < 20
-    answered = len(server.asked)
-    assert answered == 2
+    assert len(let_go) == 3, "one for each group of the layer"
+    assert len(server.asked) == 2
     server.rule = lambda a: None
     assert all(labels(neurflow.label(planted, ask(), settings=QUICK)).values())
     assert len(server.asked) == len(set(server.digests())) == EACH * GROUPS
@@ -373,11 +421,13 @@ def test_an_address_without_its_scheme_is_told_at_once():
 
 
 def test_a_request_that_timed_out_is_paid_for(planted, server, ask):
-    server.script = [Step(delay=1.0)]
     budget = Budget(tokens=1e6)
     settings = Settings(validated=False)
-    neurflow.label(planted, ask(budget=budget, timeout=0.3), groups=["early/0"], settings=settings)
-    assert budget.used.requests == 2
+    labeler = ask(budget=budget, timeout=0.2)
+    # no answer comes until the client has given up; from then on it has patience
+    server.script = [Step(silent=True, hold=lambda: setattr(labeler.chat._client, "timeout", 600))]
+    neurflow.label(planted, labeler, groups=["early/0"], settings=settings)
+    assert budget.used.requests == server.requests == 2
     assert budget.used.tokens > 1.5 * (TOKENS_IN + TOKENS_OUT)
 
 

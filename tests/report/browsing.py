@@ -1,4 +1,10 @@
-"""How tests move about in the page."""
+"""How tests move about in the page, without a deadline of their own."""
+
+from playwright.sync_api import expect
+
+PATIENCE = 600_000
+"""milliseconds that a browser is given: enough on any machine; a test that hangs is ended by pytest"""
+expect.set_options(timeout=PATIENCE)
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -10,6 +16,12 @@ ARGUMENTS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
+
+
+def patient(context):
+    """A context, or a page, whose actions wait as long as a machine under load needs."""
+    context.set_default_timeout(PATIENCE)
+    return context
 
 
 def share(page, percent):

@@ -26,7 +26,7 @@ from neurflow.circuit import (
 from neurflow.config import Config
 from neurflow.report import write_report
 from tests.conftest import webp
-from tests.report.browsing import ARGUMENTS
+from tests.report.browsing import ARGUMENTS, patient
 
 SIZES = {"early": 6, "late": 3, "head": 1}
 HOSTILE = "</script><script>window.hurt = true</script><img src=x onerror='window.hurt = true'>"
@@ -139,7 +139,7 @@ def show(browser, tmp_path):
         file = write_report(circuit, tmp_path / f"{len(contexts)}.html")
         size = {"width": 1280, "height": 800}
         contexts.append(browser.new_context(viewport=size, color_scheme=scheme))
-        tab = contexts[-1].new_page()
+        tab = patient(contexts[-1]).new_page()
         tab.on("console", lambda message: trouble.append(message.text))
         tab.on("pageerror", lambda error: trouble.append(str(error)))
         tab.route("**/*", local_only)

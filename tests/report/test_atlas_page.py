@@ -13,6 +13,7 @@ from neurflow.report.atlas_page import write_atlas_pages
 from neurflow.report.atlas_payload import DETAILS, AtlasPageData, Detail, atlas_payload
 from neurflow.report.schema import schema
 from tests.comparison.tiny import QUARTER, tiny
+from tests.report.browsing import patient
 from tests.report.conftest import HOSTILE
 from tests.report.swept import LOW, circuits, swept
 
@@ -136,7 +137,7 @@ def open_page(browser, pages):
         contexts.append(
             browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         )
-        tab = contexts[-1].new_page()
+        tab = patient(contexts[-1]).new_page()
         tab.on("console", lambda message: trouble.append(message.text))
         tab.on("pageerror", lambda error: trouble.append(str(error)))
         tab.on("request", lambda r: r.url.startswith(("file:", "data:")) or trouble.append(r.url))
@@ -258,7 +259,7 @@ def test_candidates_for_shortcuts_lead_to_their_class(browser, built, tmp_path):
         circuit.save(tmp_path / "sweep" / "circuits" / f"head-{number}-{name}")
     renew(tmp_path / "sweep")
     index = write_atlas_pages(tmp_path / "sweep", tmp_path / "pages", circuits=False)
-    page = browser.new_page()
+    page = patient(browser.new_page())
     page.goto(index.as_uri())
     page.get_by_role("button", name="Shortcut candidates").click()
     rows = page.locator(".shortcuts tbody tr")

@@ -183,9 +183,7 @@ def test_the_keyboard_keeps_its_place_in_a_large_circuit(show, many):
     for key in ["ArrowDown"] * 12 + ["ArrowRight", "ArrowLeft"] * 2 + ["ArrowUp"] * 3:
         page.keyboard.press(key)
         chosen = page.locator(".card.selected").get_attribute("data-group")
-        page.wait_for_function(
-            "id => document.activeElement.dataset.group === id", arg=chosen, timeout=2000
-        )
+        page.wait_for_function("id => document.activeElement.dataset.group === id", arg=chosen)
         assert in_sight(page, chosen)
 
 

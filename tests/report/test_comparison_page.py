@@ -10,6 +10,7 @@ from neurflow.report.comparison_page import write_comparison_page
 from neurflow.report.comparison_payload import ComparisonPageData, comparison_payload
 from neurflow.report.schema import schema
 from tests.comparison.tiny import plain, tiny
+from tests.report.browsing import patient
 from tests.report.conftest import HOSTILE
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +42,7 @@ def open_page(browser, tmp_path):
         contexts.append(
             browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
         )
-        tab = contexts[-1].new_page()
+        tab = patient(contexts[-1]).new_page()
         tab.on("console", lambda message: trouble.append(message.text))
         tab.on("pageerror", lambda error: trouble.append(str(error)))
         tab.on("request", lambda r: r.url.startswith(("file:", "data:")) or trouble.append(r.url))

@@ -13,10 +13,10 @@ from neurflow.report.debug_page import write_audit_page, write_debug_page
 from neurflow.report.debug_payload import DebugPageData
 from neurflow.report.schema import schema
 from tests.debugging import conftest as nets
+from tests.report.browsing import ARGUMENTS, patient
 
 ROOT = Path(__file__).parents[2]
 model, studied, common, circuit = nets.model, nets.studied, nets.common, nets.circuit
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage"]
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def page(chromium):
 
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page = patient(browser.new_page(viewport={"width": 1280, "height": 900}))
         complaints = []
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from neurflow.report import notebook
 from neurflow.report.notebook import framed
 from neurflow.report.page import render
+from tests.report.browsing import patient
 from tests.report.conftest import HOSTILE
 
 
@@ -44,7 +45,7 @@ def test_the_frame_works_and_sees_nothing_of_the_notebook(wide, browser, tmp_pat
     trouble = []
     file = tmp_path / "notebook.html"
     file.write_text(f"<!doctype html><body><h1>Cell</h1>{wide._repr_html_()}</body>")
-    page = browser.new_page(viewport={"width": 1100, "height": 800})
+    page = patient(browser.new_page(viewport={"width": 1100, "height": 800}))
     page.on("console", lambda message: trouble.append(message.text))
     page.on("pageerror", lambda error: trouble.append(str(error)))
     page.on("request", lambda r: r.url.startswith(("file:", "data:")) or trouble.append(r.url))

@@ -9,9 +9,11 @@ from PIL import Image
 import neurflow
 
 FACTORY = """
+import contextlib
 import multiprocessing
 import os
 import signal
+import time
 from pathlib import Path
 
 import neurflow
@@ -20,12 +22,19 @@ from torchvision.transforms import Compose, Resize, ToTensor
 
 CLASSES = ["ant", "bee", "fly", "wasp"]
 KILLS = Path(__file__).with_name("kills")
+GATE = Path(__file__).with_name("gate")
 
 READ = []
 
 def deadly(image):
     # a worker dies when it has read some pictures, as often as the file says
     READ.append(image)
+    # in the middle of its work a process stops and says so, for as long as there is a gate
+    if len(READ) > 1 and GATE.exists():
+        with contextlib.suppress(FileNotFoundError):
+            (GATE / str(os.getpid())).touch()
+        while GATE.exists():
+            time.sleep(0.01)
     if multiprocessing.parent_process() is not None and len(READ) > 4 and KILLS.exists():
         left = int(KILLS.read_text())
         if left:

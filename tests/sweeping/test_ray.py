@@ -1,7 +1,7 @@
 """A sweep on a Ray cluster of two nodes, one of which dies."""
 
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -10,6 +10,7 @@ from neurflow.sweeping import OnRay, ray_engine
 from neurflow.sweeping.plan import job_of
 from tests.sweeping.conftest import circuits
 from tests.sweeping.test_sweep import ALL, alone, states
+from tests.waiting import until
 
 __all__ = ["alone"]  # a fixture
 ray = pytest.importorskip("ray")
@@ -29,23 +30,23 @@ def cluster():
 def test_a_node_that_dies_loses_nothing(sweep, alone, cluster, load, tmp_path):
     node = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
-    out = tmp_path / "out"
-
-    done_before = []
+    out, gate = tmp_path / "out", tmp_path / "gate"
+    sweep(["ant"])  # is finished before
+    gate.mkdir()
+    over = threading.Event()
 
     def pull_the_plug():
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and not ((out / "circuits").exists() and circuits(out)):
-            time.sleep(0.02)
-        done_before.append(len(circuits(out)))
-        cluster.remove_node(node, allow_graceful=False)
+        until(lambda: len(list(gate.iterdir())) == 2, lambda: not over.is_set())
+        cluster.remove_node(node, allow_graceful=False)  # in the middle of its work
+        gate.rename(tmp_path / "open")
 
-    plug = threading.Thread(target=pull_the_plug)
-    plug.start()
-    found = sweep([*ALL, "block2/3", "block3/1"], engine=OnRay(2, cluster.address))
-    plug.join()
+    with ThreadPoolExecutor(1) as plug:
+        pulled = plug.submit(pull_the_plug)
+        found = sweep([*ALL, "block2/3", "block3/1"], engine=OnRay(2, cluster.address))
+        over.set()
+        pulled.result()
     assert set(states(found).values()) == {"done"}
-    assert not node.any_processes_alive() and done_before[0] < len(found)
+    assert not node.any_processes_alive()
     assert circuits(out).items() >= alone.items()
     assert job_of(load().target("block2/3")).name in circuits(out)
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -26,6 +27,7 @@ from neurflow.sweeping.ledger import lock_of
 from neurflow.sweeping.plan import job_of, read_plan, shard_of
 from neurflow.sweeping.station import Station
 from tests.sweeping.conftest import CONFIG, circuits
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 ALL = ["ant", "bee", "fly", "wasp"]
@@ -181,7 +183,11 @@ def test_a_job_that_workers_die_of_is_given_up(sweep, tmp_path):
 def test_a_sweep_that_is_stopped_leaves_no_worker_and_goes_on(
     sweep, alone, reference, pictures, tmp_path, sent
 ):
-    out = tmp_path / "out"
+    out, gate = tmp_path / "out", tmp_path / "gate"
+    sweep(["ant"])
+    (finished,) = (out / "circuits").glob("*/circuit.json")
+    before = finished.stat().st_mtime_ns
+    gate.mkdir()
     options = [f"--{name}={value}" for name, value in OPTIONS.items()]
     start = "from neurflow.cli import main; main()"
     command = [sys.executable, "-c", start, "sweep", reference, pictures, "--out", out]
@@ -193,17 +199,16 @@ def test_a_sweep_that_is_stopped_leaves_no_worker_and_goes_on(
         text=True,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 120
-    while not (out / "circuits").exists() or not circuits(out):
-        assert running.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: len(list(gate.iterdir())) == 2, lambda: running.poll() is None)
     os.kill(running.pid, sent)
-    _, told = running.communicate(timeout=60)  # ends when the last worker has let go of its end
+    gate.rename(tmp_path / "open")  # a worker whose sweep was killed does its job to the end
+    _, told = running.communicate()  # ends when the last worker has let go of its end
     assert running.returncode in (-sent, 128 + sent, 1)
     assert sent == signal.SIGKILL or "Traceback" not in told
     found = states(sweep(ALL))
     assert found == dict.fromkeys(ALL, "done")
     assert circuits(out) == alone
+    assert finished.stat().st_mtime_ns == before, "what was finished is not done anew"
 
 
 OPTIONS = {
@@ -294,20 +299,19 @@ def test_a_corrupt_picture_is_named_in_every_circuit(sweep, pictures, tmp_path):
 
 
 def test_two_sweeps_into_one_folder_share_the_work(sweep, load, tmp_path, monkeypatch):
-    monkeypatch.setattr("neurflow.sweeping.sweeps.LOOK_AGAIN", 0.05)
+    waits, sleep = threading.Event(), time.sleep
+    looking = SimpleNamespace(sleep=lambda _: (waits.set(), sleep(0.01)))
+    monkeypatch.setattr("neurflow.sweeping.sweeps.time", looking)
     sweep(["ant"])
     bee = job_of(load().target("bee"))
     with lock_of(tmp_path / "out", bee):  # as the other sweep would
         done = []
         thread = threading.Thread(target=lambda: done.extend(sweep(["ant", "bee"])))
         thread.start()
-        deadline = time.monotonic() + 60
-        while "running" not in states(status(tmp_path / "out")).values():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        time.sleep(0.3)
+        until(waits.is_set, thread.is_alive)
+        assert "running" in states(status(tmp_path / "out")).values()
         assert not done, "it waits for the other"
-    thread.join(60)
+    thread.join()
     assert states(done) == {"ant": "done", "bee": "done"}
 
 

@@ -1,4 +1,5 @@
-import { render } from "preact";
+import { render, type ComponentChildren } from "preact";
+import { useErrorBoundary } from "preact/hooks";
 import { App } from "./app";
 import { AtlasApp } from "./atlas/app";
 import { isServed, StaticClient, type AnyPage, type Client } from "./client";
@@ -19,11 +20,17 @@ const page = (data: AnyPage) => {
   if (data.kind === "debug") return <DebugApp data={data} />;
   return data.kind === "comparison" ? <ComparisonApp data={data} /> : <AtlasApp data={data} />;
 };
+/** What cannot be drawn is told: the page is never left empty. */
+function Told({ children }: { children: ComponentChildren }) {
+  const [error] = useErrorBoundary() as [Error | undefined, () => void];
+  if (!error) return <>{children}</>;
+  return <p class="failure">This page cannot be drawn: {error.message}. Open its address without what follows the #.</p>;
+}
 let asked = 0;
 const show = () => {
   const number = ++asked; // after two edits in a row the answers may come in another order
   return client.load().then(
-    (data) => number === asked && render(page(data), root),
+    (data) => number === asked && render(<Told>{page(data)}</Told>, root),
     (error: Error) => number === asked && render(<p class="failure">{error.message}</p>, root),
   );
 };

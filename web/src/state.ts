@@ -20,17 +20,30 @@ export interface Place {
 }
 
 export const SHARE_AT_FIRST = 0.8;
+/** Scales that the drawing can be zoomed to. */
+export const SCALES: [number, number] = [0.08, 3];
+/** No drawing reaches farther, in its own units. */
+const FAR = 1e6;
+
+/** What the address names behind its `#`; nothing where that cannot be decoded. */
+export function readName(hash: string): string {
+  try {
+    return decodeURIComponent(hash.replace(/^#/, ""));
+  } catch {
+    return "";
+  }
+}
 
 export function readState(hash: string): PageState {
   const values = new URLSearchParams(hash.replace(/^#/, ""));
-  const number = (text: string | null) => (text === null || !Number.isFinite(Number(text)) ? null : Number(text));
+  const number = (text: string | null) => (!text?.trim() || !Number.isFinite(Number(text)) ? null : Number(text));
   const path = values.get("path");
   const share = number(values.get("share"));
   return {
     group: values.get("group"),
     neuron: number(values.get("neuron")),
     path: path === "target" || path === "pixels" ? path : null,
-    share: share === null ? SHARE_AT_FIRST : Math.min(Math.max(share, 0), 1),
+    share: share === null ? SHARE_AT_FIRST : between(share, 0, 1),
     query: values.get("find") ?? "",
     at: readPlace(values.get("at")),
   };
@@ -47,8 +60,10 @@ export function writeState({ group, neuron, path, share, query, at }: PageState)
   return values.size ? `#${values}` : "#";
 }
 
+const between = (value: number, least: number, most: number) => Math.min(Math.max(value, least), most);
+
 function readPlace(text: string | null): Place | null {
   const [x, y, k] = (text ?? "").split(",").map(Number);
   if (x === undefined || y === undefined || k === undefined || ![x, y, k].every(Number.isFinite) || k <= 0) return null;
-  return { x, y, k };
+  return { x: between(x, -FAR, FAR), y: between(y, -FAR, FAR), k: between(k, ...SCALES) };
 }

@@ -5,7 +5,7 @@ import { zoom, zoomIdentity, zoomTransform, type ZoomBehavior } from "d3-zoom";
 import type { RefObject } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { firstView, revealing, type Layout, type Place, type Size, type View } from "./layout";
-import type { Place as At } from "./state";
+import { SCALES, type Place as At } from "./state";
 import { isLarge, serves, sharp, windowOf, type Window } from "./window";
 
 type Frame = HTMLDivElement;
@@ -47,7 +47,7 @@ export function useCamera(plan: Layout, selected: string | null, at: At | null, 
   const [drawn, setDrawn] = useState<Window | null>(null);
 
   const camera = useMemo(() => {
-    const behaviour: ZoomBehavior<Frame, unknown> = zoom<Frame, unknown>().scaleExtent([0.08, 3]);
+    const behaviour: ZoomBehavior<Frame, unknown> = zoom<Frame, unknown>().scaleExtent(SCALES);
     const size = (): Size => ({ width: frame.current!.clientWidth, height: frame.current!.clientHeight });
     const show = ({ k, left, top }: View) =>
       select(frame.current!).call(behaviour.transform, zoomIdentity.translate(left, top).scale(k));

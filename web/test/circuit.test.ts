@@ -3,7 +3,7 @@ import { best, circuitOf, completeness, leaders, search, step, strongest } from 
 import { percent, signed, spread } from "../src/format";
 import { crossings, order } from "../src/order";
 import { stations, strongestPath } from "../src/path";
-import { readState, SHARE_AT_FIRST, writeState } from "../src/state";
+import { readName, readState, SHARE_AT_FIRST, writeState } from "../src/state";
 import type { EdgeData, GroupData, NeuronData, PageData } from "../src/types";
 
 const neuron = (index: number, error: number | null): NeuronData => ({
@@ -156,6 +156,15 @@ describe("what people type and share", () => {
   it("takes nonsense in the address for nothing", () => {
     expect(readState("#path=up&share=much&at=1,2&neuron=x")).toEqual(readState(""));
     expect(readState("#share=7&at=1,2,0")).toEqual({ ...readState(""), share: 1 });
+  });
+  it("takes an address that cannot be decoded for none", () => {
+    for (const torn of ["#%", "#%E0%A4%A", "#group=%&find=%zz&at=%"]) expect(() => readState(torn)).not.toThrow();
+    expect(readState("#neuron=&share=")).toEqual(readState(""));
+    expect(["#%", "#%E0%A4%A", "", "#head-0-bee", "#a%20b"].map(readName)).toEqual(["", "", "", "head-0-bee", "a b"]);
+  });
+  it("keeps a view from an address within reach", () => {
+    expect(readState("#at=1e300,-1e300,1e300").at).toEqual({ x: 1e6, y: -1e6, k: 3 });
+    expect(readState("#at=0,0,1e-300").at).toEqual({ x: 0, y: 0, k: 0.08 });
   });
   it("reads numbers as people do", () => {
     expect([signed(-0.254), signed(0.0312), percent(0.0042), percent(0.5)]).toEqual(["−0.25", "+0.031", "0.4\u00a0%", "50\u00a0%"]);

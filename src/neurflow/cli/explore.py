@@ -117,14 +117,23 @@ def explore(
         asked = token if token_file is None else token_in(token_file)
         server = Server(served, host=host, port=port, token=asked)
         ui.result(
-            {"url": server.url, "token": server.token},
+            {
+                "url": server.url,
+                "url_elsewhere": server.url_elsewhere,
+                "token": server.token,
+            },
             Text(f"{title}: {server.url}"),
+            *(
+                [Text(f"From other machines: {server.url_elsewhere}")]
+                if server.url_elsewhere
+                else []
+            ),
             Text("Ctrl-C ends it."),
         )
         if not no_open and not as_json and has_screen():
             webbrowser.open(server.url)
         server.serve()
-    if isinstance(served, Session) and not served.stop():
+    if not served.stop():
         # PyTorch cannot be interrupted, and aborts if Python ends around it. All that was to be kept is
         # written when it is asked for.
         sys.stdout.flush()

@@ -1,7 +1,8 @@
 """The routes: each hands what it was asked to the session, and what comes back to the page.
 
 What computes is queued in the session's worker. While it waits the client is watched: when it has
-gone, what has not begun is dropped and what has begun ends at its next step.
+gone, what has not begun is dropped and what has begun ends at its next step. The circuit's own data
+are made by a second worker: the circuit is there while the model loads.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ from neurflow.explorer.messages import (
     Status,
 )
 from neurflow.explorer.session import ModelMissing, NotFound, Session
-from neurflow.explorer.worker import Cancelled, Watched
+from neurflow.explorer.worker import Cancelled, Watched, Worker
 from neurflow.report.page import bundle
-from neurflow.report.payload import PageData, payload
+from neurflow.report.payload import PageData
 from neurflow.report.policy import META, policy
 
 PATIENCE = 0.2
@@ -86,7 +87,7 @@ def create_app(session: Session, *, host: str = "127.0.0.1", token: str | None =
     )
     answer_problems(app)
     _add_routes(app, session, page)
-    return Guard(app, host, token, policy(page, connect=True))
+    return Guard(app, host, token, policy(page, connect=True), open_paths=frozenset({"/"}))
 
 
 def _add_routes(app: FastAPI, session: Session, page: str) -> None:
@@ -94,10 +95,11 @@ def _add_routes(app: FastAPI, session: Session, page: str) -> None:
     async def index() -> str:
         return page
 
-    @app.get("/api/circuit", responses=refusals(500))
-    async def circuit() -> PageData:
+    @app.get("/api/circuit", responses=refusals(500, 503), response_model=PageData)
+    async def circuit(request: Request) -> Response:
         """The circuit, as a report's page holds it, with the labels that are stored now."""
-        return await run_in_threadpool(lambda: payload(session.stored()))
+        data = await computed(session.files, request, lambda _: session.page_data())
+        return Response(data, media_type="application/json")
 
     @app.get("/api/status", responses=refusals())
     async def status() -> Status:
@@ -107,12 +109,12 @@ def _add_routes(app: FastAPI, session: Session, page: str) -> None:
     @app.get("/api/samples", responses=refusals(503))
     async def samples(request: Request) -> list[Sample]:
         """Pictures to try."""
-        return await _computed(session, request, lambda _: session.samples())
+        return await computed(session.worker, request, lambda _: session.samples())
 
     @app.post("/api/samples/{number}", responses=refusals(400, 404, 422, 503))
     async def sample(request: Request, number: Held) -> LivePicture:
         """Read one of the pictures to try."""
-        return await _computed(session, request, lambda _: session.add_sample(number))
+        return await computed(session.worker, request, lambda _: session.add_sample(number))
 
     @app.post(
         "/api/pictures",
@@ -131,17 +133,19 @@ def _add_routes(app: FastAPI, session: Session, page: str) -> None:
     ) -> LivePicture:
         """Read a picture: the body is its file."""
         data = await request.body()
-        return await _computed(session, request, lambda _: session.add_upload(name, data))
+        return await computed(session.worker, request, lambda _: session.add_upload(name, data))
 
     @app.get("/api/pictures/{number}", responses=refusals(404, 422, 503))
     async def picture(request: Request, number: Held) -> LivePicture:
         """A picture that was read before."""
-        return await _computed(session, request, lambda _: session.picture(number))
+        return await computed(session.worker, request, lambda _: session.picture(number))
 
     @app.post("/api/mask", responses=refusals(400, 404, 422, 503))
     async def mask(request: Request, asked: MaskRequest) -> WhatIf:
         """Pictures before and after groups are masked: what `neurflow debug --mask` tells."""
-        return await _computed(session, request, lambda progress: session.mask(asked, progress))
+        return await computed(
+            session.worker, request, lambda progress: session.mask(asked, progress)
+        )
 
     @app.get("/api/audit", responses=refusals())
     async def audit() -> AuditState:
@@ -151,7 +155,7 @@ def _add_routes(app: FastAPI, session: Session, page: str) -> None:
     @app.post("/api/audit", responses=refusals(400, 503))
     async def start_audit(request: Request) -> AuditState:
         """Audit with the pictures to try, unless that was begun already."""
-        return await _computed(session, request, lambda _: session.start_audit())
+        return await computed(session.worker, request, lambda _: session.start_audit())
 
     @app.put("/api/groups/{id:path}/label", responses=refusals(400, 404, 422, 500))
     async def label(id: Group, asked: LabelRequest) -> LabelReply:
@@ -166,13 +170,13 @@ def _add_routes(app: FastAPI, session: Session, page: str) -> None:
     @app.post("/api/edits", responses=refusals(400, 404, 422, 500, 503))
     async def edit(request: Request, asked: Annotated[EditRequest, Body()]) -> Edits:
         """Merge or split groups, or take that back."""
-        return await _computed(session, request, lambda _: session.edit(asked))
+        return await computed(session.worker, request, lambda _: session.edit(asked))
 
 
-async def _computed(session: Session, request: Request, work: Callable[[Watched], T]) -> T:
+async def computed(worker: Worker, request: Request, work: Callable[[Watched], T]) -> T:
     """The result of ``work``, in the worker; given up when the client has gone."""
     watched = Watched()
-    future = session.worker.submit(lambda: work(watched))
+    future = worker.submit(lambda: work(watched))
     waiting = asyncio.wrap_future(future)
     while True:
         done, _ = await asyncio.wait({waiting}, timeout=PATIENCE)

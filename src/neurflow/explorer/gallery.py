@@ -1,27 +1,29 @@
 """A sweep, served: the map of its classes, and what a class leads to, made when it is asked for.
 
-No model is needed: circuits and comparisons are pages that hold their data. Names are looked up among
-those of the sweep, never joined into paths.
+No model is needed: circuits and comparisons are pages that hold their data. The gallery's worker makes
+one page at a time, and the latest are kept. Names are looked up among those of the sweep, never joined
+into paths.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi import Path as Part
 from fastapi.responses import HTMLResponse
-from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 from neurflow.atlas.query import Atlas
-from neurflow.circuit import Circuit
 from neurflow.comparison.matching import compare
-from neurflow.explorer.app import answer_problems
+from neurflow.explorer.app import answer_problems, computed
 from neurflow.explorer.guard import Guard
+from neurflow.explorer.kept import Kept
 from neurflow.explorer.session import NotFound
+from neurflow.explorer.worker import Worker
 from neurflow.progress import Progress, Silent
 from neurflow.report.atlas_page import render_atlas
 from neurflow.report.comparison_page import render_comparison
@@ -33,11 +35,11 @@ Name = Annotated[str, Part(min_length=1, max_length=200)]
 
 
 class Gallery:
-    """The pages of a sweep.
+    """The pages of a sweep. Once it is served, pages are made in its ``worker`` alone.
 
     Args:
         sweep: its folder.
-        progress: told while the map is made.
+        progress: told while the first map is made.
 
     Raises:
         ResultError: there is no atlas.
@@ -45,61 +47,84 @@ class Gallery:
     """
 
     def __init__(self, sweep: str | Path, progress: Progress | None = None) -> None:
-        self._sweep, self._progress = Path(sweep), progress or Silent()
-        self._made_of: list[tuple[str, int]] | None = None
-        self._map = ""
-        self.index()
+        self._sweep, self._kept = Path(sweep), Kept()
+        self.worker = Worker()
+        self.index(progress)
 
-    def index(self) -> str:
+    def stop(self) -> bool:
+        """Make no more pages; whether what was being made has ended."""
+        return self.worker.stop()
+
+    def index(self, progress: Progress | None = None) -> bytes:
         """The map; made again when circuits were found, labelled or edited since."""
-        files = sorted((self._sweep / "circuits").glob("*/*.json"))
-        seen = [(str(file), file.stat().st_mtime_ns) for file in files]
-        if seen != self._made_of:
-            atlas = Atlas(self._sweep, progress=self._progress)
-            self._map = render_atlas(atlas, links="served", progress=self._progress)
-            atlas.close()
-            self._made_of = seen
-        return self._map
 
-    def circuit(self, name: str) -> str:
+        def make() -> bytes:
+            with contextlib.closing(Atlas(self._sweep, progress=progress)) as atlas:
+                return render_atlas(atlas, links="served", progress=progress or Silent()).encode()
+
+        return self._kept.get((), (self._sweep / "circuits").glob("*/*.json"), make)
+
+    def circuit(self, name: str) -> bytes:
         """The page of a circuit; ``NotFound`` if there is none of that name."""
-        return render(self._load(name))
+        folder = self._folder(name)
+        return self._kept.get(
+            (name,), folder.glob("*.json"), lambda: render(load_circuit(folder)).encode()
+        )
 
-    def comparison(self, a: str, b: str) -> str:
+    def comparison(self, a: str, b: str) -> bytes:
         """Two circuits side by side; ``NotFound`` if one is not there."""
-        first, second = self._load(a), self._load(b)
-        return render_comparison(first, second, compare(first, second), names=(a, b))
+        folders = self._folder(a), self._folder(b)
 
-    def _load(self, name: str) -> Circuit:
-        folders = {file.parent.name: file.parent for file in self._circuits()}
+        def make() -> bytes:
+            first, second = map(load_circuit, folders)
+            page = render_comparison(first, second, compare(first, second), names=(a, b))
+            return page.encode()
+
+        files = {file for folder in folders for file in folder.glob("*.json")}
+        return self._kept.get((a, b), files, make)
+
+    def _folder(self, name: str) -> Path:
+        found = (self._sweep / "circuits").glob("*/circuit.json")
+        folders = {file.parent.name: file.parent for file in found}
         if name not in folders:
             raise NotFound(f"The sweep has no circuit {name!r}.")
-        return load_circuit(folders[name])
-
-    def _circuits(self) -> list[Path]:
-        return list((self._sweep / "circuits").glob("*/circuit.json"))
+        return folders[name]
 
 
 def create_gallery(
     gallery: Gallery, *, host: str = "127.0.0.1", token: str | None = None
 ) -> ASGIApp:
     """The server of a sweep's pages, guarded as that of a circuit."""
-    app = FastAPI(title="neurflow explore", docs_url=None, redoc_url=None, redirect_slashes=False)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        gallery.stop()
+
+    app = FastAPI(
+        title="neurflow explore",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
     answer_problems(app)
 
-    async def page(make: Callable[[], str]) -> HTMLResponse:
-        return HTMLResponse(await run_in_threadpool(make))
+    async def page(request: Request, make: Callable[[], bytes]) -> HTMLResponse:
+        return HTMLResponse(await computed(gallery.worker, request, lambda _: make()))
 
-    @app.get("/", include_in_schema=False)
-    async def index() -> HTMLResponse:
-        return await page(gallery.index)
+    @app.get("/")
+    async def index(request: Request) -> HTMLResponse:
+        return await page(request, gallery.index)
 
-    @app.get("/circuits/{name}.html", include_in_schema=False)
-    async def circuit(name: Name) -> HTMLResponse:
-        return await page(lambda: gallery.circuit(name))
+    @app.get("/circuits/{name}.html")
+    async def circuit(request: Request, name: Name) -> HTMLResponse:
+        return await page(request, lambda: gallery.circuit(name))
 
-    @app.get("/compare/{a}/{b}.html", include_in_schema=False)
-    async def comparison(a: Name, b: Name) -> HTMLResponse:
-        return await page(lambda: gallery.comparison(a, b))
+    @app.get("/compare/{a}/{b}.html")
+    async def comparison(request: Request, a: Name, b: Name) -> HTMLResponse:
+        return await page(request, lambda: gallery.comparison(a, b))
 
+    # even the map costs something where circuits have changed: other pages may open nothing
     return Guard(app, host, token, policy(bundle(), connect=True))

@@ -1,14 +1,20 @@
 """Who may ask: the checks that stand before every request, and the headers on every answer.
 
 The server can read pictures and change labels, and any page that a browser has open can send it
-requests. So, in this order:
+requests. The checks, in this order:
 
 1. *Host*: the name asked for must be one of the server's own. A foreign name that was made to resolve
    to this machine (DNS rebinding) is refused.
-2. *Origin*: what changes or computes something must come from the server's own page, or from no page.
+2. *Origin*: a request must come from the server's own page, or from no page at all (an address that
+   was typed, a command line). Reading is no exception: most answers are computed. Only paths that cost
+   nothing, such as the live explorer's empty page, may be opened by a link of another page.
 3. *Token*, where there is one: in a cookie, as ``Authorization: Bearer``, or once as ``?token=``, which
    is answered by the cookie and by the address without it. Compared in constant time.
 4. *Size*: a body longer than the limit is refused before it is read, or as soon as it grows longer.
+
+Browsers tell the origin of a reading request by ``Sec-Fetch-Site``, which they send to this machine and
+over HTTPS. A server on another address has a token, and the cookie does not come with requests of other
+sites.
 
 A plain ASGI middleware: it sees the request before any route does, and a client that leaves is still
 noticed by the routes.
@@ -45,12 +51,8 @@ TOO_LARGE = f"The request is too large: over {MOST_BYTES // 2**20} MiB."
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a server bound to ``host``."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    address = _address(host)
+    return host.lower() == "localhost" if address is None else address.is_loopback
 
 
 def own_names(host: str) -> Callable[[str], bool]:
@@ -59,21 +61,24 @@ def own_names(host: str) -> Callable[[str], bool]:
     On loopback the usual three. Elsewhere also the machine's name and any plain address: rebinding
     needs a name of the attacker's.
     """
+    own, bound = LOOPBACK | {host.lower()}, _address(host)
 
     def known(name: str) -> bool:
-        if name in LOOPBACK or name == host.lower():
+        address = _address(name)
+        if name in own or (address is not None and address == bound):
             return True
         if is_loopback(host):
             return False
-        if name == socket.gethostname().lower():
-            return True
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return True
+        return address is not None or name == socket.gethostname().lower()
 
     return known
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
 
 
 class Guard:
@@ -84,10 +89,18 @@ class Guard:
         host: that the server is bound to.
         token: that is asked for; None for none.
         policy: the content security policy of every answer.
+        open_paths: what other pages may link to, as reading it computes nothing.
     """
 
-    def __init__(self, app: ASGIApp, host: str, token: str | None, policy: str) -> None:
-        self.app, self.token, self.policy = app, token, policy
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        token: str | None,
+        policy: str,
+        open_paths: frozenset[str] = frozenset(),
+    ) -> None:
+        self.app, self.token, self.policy, self.open_paths = app, token, policy, open_paths
         self._known = own_names(host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,12 +140,12 @@ class Guard:
         host = headers.get("host", "")
         if not self._known(_name(host)):
             return 421, "This server is not known by that name. Use the address that it printed."
-        origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
-        if scope["method"] not in READING and (
-            (origin is not None and urlsplit(origin).netloc != host)
-            or site not in ("same-origin", "none")
-        ):
-            return 403, "Requests from other pages are refused."
+        is_open = scope["method"] in READING and scope["path"] in self.open_paths
+        if not is_open and _is_foreign(headers, host):
+            return (
+                403,
+                "Requests from other pages are refused. Open the address of this server itself.",
+            )
         length = headers.get("content-length", "0")
         if not length.isdecimal():
             return 400, "The length of the request is no number."
@@ -152,6 +165,21 @@ class Guard:
         return found is not None and self._is_token(found.value)
 
 
+def _is_foreign(headers: Headers, host: str) -> bool:
+    """Whether a page of another server made the browser ask."""
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
+    return site not in ("same-origin", "none") or (
+        origin is not None and _netloc(origin) != host.lower()
+    )
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
 def _name(host: str) -> str:
     """The name in a Host header, without port and brackets; empty if it is none."""
     if set(host) & set("@/?#\\"):
@@ -164,7 +192,8 @@ def _name(host: str) -> str:
 
 def _port(headers: Headers) -> str:
     """Cookies do not tell ports apart, so the cookie's name does."""
-    return headers.get("host", "").rpartition(":")[2] if ":" in headers.get("host", "") else "80"
+    _, _, port = headers.get("host", "").rpartition("]")[2].partition(":")
+    return port if port.isdecimal() else "80"
 
 
 def _without_token(scope: Scope) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import ipaddress
+import os
 import secrets
 import socket
 
@@ -17,13 +20,15 @@ PORT = 8750
 """the first that is tried where none is asked for"""
 TRIED = 20
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 
 class Server:
     """A server, bound and not yet serving.
 
     Args:
         served: a circuit's session, or the gallery of a sweep.
-        host: to listen on; beyond loopback there is always a token.
+        host: to listen on, an address or a name; beyond loopback there is always a token.
         port: 0 for any free one, None for the first free one from ``PORT`` on.
         token: to be asked for; made up where one is needed and none is given.
 
@@ -40,6 +45,7 @@ class Server:
         port: int | None = None,
         token: str | None = None,
     ) -> None:
+        host = host.removeprefix("[").removesuffix("]")
         if token is not None and (len(token) < 8 or not token.isascii() or not token.isalnum()):
             raise RequestError("A token has 8 letters and digits or more, and nothing else.")
         if token is None and not is_loopback(host):
@@ -64,12 +70,25 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where to open it, with the token if there is one."""
-        host, port = self._socket.getsockname()[:2]
-        if host in ("0.0.0.0", "::"):  # all of this machine's addresses: one of them
-            host = "127.0.0.1"
-        name = f"[{host}]" if ":" in host else host
-        return f"http://{name}:{port}/" + (f"?token={self.token}" if self.token else "")
+        """Where to open it on this machine, with the token if there is one."""
+        address = _address(self._socket)
+        if not address.is_unspecified:
+            return self._url(address)
+        return self._url(ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1"))
+
+    @property
+    def url_elsewhere(self) -> str | None:
+        """Where other machines open it; None where they cannot, or where no network is found."""
+        address = _address(self._socket)
+        if address.is_loopback:
+            return None
+        outward = _outward(self._socket.family) if address.is_unspecified else address
+        return self._url(outward) if outward else None
+
+    def _url(self, address: Address) -> str:
+        name = f"[{address}]" if address.version == 6 else str(address)
+        query = f"?token={self.token}" if self.token else ""
+        return f"http://{name}:{self._socket.getsockname()[1]}/{query}"
 
     def serve(self) -> None:
         """Serve until it is stopped, by Ctrl-C or :meth:`stop`."""
@@ -85,21 +104,57 @@ class Server:
         self._server.should_exit = True
 
 
-def _bound(host: str, port: int | None) -> socket.socket:
-    candidates = range(PORT, PORT + TRIED) if port is None else (port,)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    reason: OSError | None = None
-    for candidate in candidates:
-        found = socket.socket(family)
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _address(bound: socket.socket) -> Address:
+    return ipaddress.ip_address(bound.getsockname()[0])
+
+
+def _outward(family: int) -> Address | None:
+    """This machine's address towards others. Nothing is sent: a datagram socket only takes a route."""
+    with socket.socket(family, socket.SOCK_DGRAM) as asking:
         try:
-            found.bind((host, candidate))
-            found.listen()
-            return found
+            asking.connect(("2001:db8::1" if family == socket.AF_INET6 else "192.0.2.1", 9))
+        except OSError:
+            return None
+        return _address(asking)
+
+
+def _bound(host: str, port: int | None) -> socket.socket:
+    family, address = _resolved(host)
+    candidates = range(PORT, PORT + TRIED) if port is None else (port,)
+    reason = ""
+    for candidate in candidates:
+        try:
+            return socket.create_server(
+                (address, candidate),
+                family=family,
+                dualstack_ipv6=address == "::" and socket.has_dualstack_ipv6(),
+            )
         except OSError as error:
-            found.close()
-            reason = error
-    asked = f"port {port}" if port is not None else f"ports {PORT} to {PORT + TRIED - 1}"
+            reason = os.strerror(error.errno or 0)
+            if error.errno in (errno.EADDRNOTAVAIL, errno.EINVAL):
+                raise _no_address(host, "this machine has no such address") from None
     if port is None:
-        raise WorkError(f"None of {asked} is free on {host}: {reason}. Give another: --port 9000")
-    raise RequestError(f"Cannot listen on {host}, {asked}: {reason}. Give another: --port 9000")
+        raise WorkError(
+            f"None of the ports {PORT} to {PORT + TRIED - 1} is free on {host}: {reason}. "
+            "Give another: --port 9000"
+        )
+    raise RequestError(f"Cannot listen on {host}, port {port}: {reason}. Give another: --port 9000")
+
+
+def _resolved(host: str) -> tuple[int, str]:
+    """Family and address of a name or an address."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise _no_address(host, str(error.strerror)) from None
+    except ValueError:  # no name at all, such as one with a NUL
+        raise _no_address(host, "it is no name") from None
+    family, *_, place = found[0]
+    return family, str(place[0])
+
+
+def _no_address(host: str, reason: str) -> RequestError:
+    return RequestError(
+        f"Cannot listen on {host!r}: {reason}. Give an address of this machine, or all of them: "
+        "--host 0.0.0.0"
+    )

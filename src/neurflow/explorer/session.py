@@ -7,7 +7,8 @@
 4. The audit runs over the samples while masks and pictures get their turn between its steps.
 5. Groups merged or split by hand are stored beside the circuit; pictures are read by them from then on.
 
-Methods that compute run in the ``worker``; they are never called from two threads at once.
+Methods that compute run in the ``worker``; they are never called from two threads at once. The data of
+the page are made in a second worker, ``files``, which does not wait for the model.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from neurflow.debugging.result import AuditReport, WhatIf
 from neurflow.debugging.what_if import change_of, what_if
 from neurflow.edits import Edits, merge, redo, split, undo
 from neurflow.errors import ImagesError, NeurFlowError, RequestError, WorkError
+from neurflow.explorer.kept import Kept
 from neurflow.explorer.messages import (
     AuditState,
     EditRequest,
@@ -47,6 +49,7 @@ from neurflow.images import Images, load_images
 from neurflow.labels.manual import reject, set_label
 from neurflow.model import Model
 from neurflow.report.debug_payload import shown_picture
+from neurflow.report.payload import payload
 from neurflow.storage import LabelStore, change_edits, load_circuit, load_edits
 
 HELD = 32
@@ -84,7 +87,8 @@ class Session:
     ) -> None:
         self.folder, self.author = Path(folder), author
         self.circuit = load_circuit(folder)
-        self.worker = Worker()
+        self.worker, self.files = Worker(), Worker()
+        self._kept = Kept()
         self._load_model, self._load_samples = load_model, load_samples
         self._model: Model | None = None
         self._reader: Reader | None = None
@@ -100,11 +104,19 @@ class Session:
 
     def stop(self) -> bool:
         """Compute nothing more; whether what was being computed has ended."""
+        self.files.stop(0)
         return self.worker.stop()
 
-    def stored(self) -> Circuit:
-        """The circuit as it is stored now: labels may have come from elsewhere."""
-        return load_circuit(self.folder)
+    def page_data(self) -> bytes:
+        """The ``PageData`` of the circuit as it is stored now, as JSON: labels may come from elsewhere.
+
+        Runs in ``files``.
+        """
+        return self._kept.get(
+            (),
+            self.folder.glob("*.json"),
+            lambda: payload(load_circuit(self.folder)).model_dump_json().encode(),
+        )
 
     def status(self) -> Status:
         """Whether the model is there."""

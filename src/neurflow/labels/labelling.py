@@ -13,12 +13,13 @@ makes going on pointless (a spent budget, a refused key) ends the work with all 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, TypeVar, cast
 
 from neurflow.circuit import Circuit, NeuronGroup
 from neurflow.errors import NeurFlowError, RequestError, WorkError
@@ -45,6 +46,10 @@ OTHERS = 96
 """crops of other groups that zero-shot labels are a contrast to"""
 PATIENCE = 5
 """groups that may fail in a row before the rest is given up"""
+LET_GO = 0.1
+"""seconds after which, once the work is over, those who wait for a server are let go again"""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -160,13 +165,15 @@ def label_groups(
     progress.start("labels", sum(map(len, layers)))
     with ThreadPoolExecutor(settings.workers) as pool:
         for ids in layers:
+            begun = [pool.submit(work.one, id) for id in ids]
             try:
-                for done in as_completed([pool.submit(work.one, id) for id in ids]):
+                for done in work.as_completed(begun):
                     if problem := done.result():
                         progress.note(problem)
                     progress.advance()
             except BaseException:
                 work.end()
+                deque(work.as_completed(begun), maxlen=0)
                 raise
     return Outcome(with_labels(circuit, work.labels), work.failed, work.stopped)
 
@@ -229,10 +236,23 @@ class _Work:
             self.end(error)
         return None
 
+    def as_completed(self, begun: Iterable[Future[T]]) -> Iterator[Future[T]]:
+        """Futures as they end. Once the work is over, whoever comes to wait later is let go too."""
+        left = set(begun)
+        while left:
+            patience = LET_GO if self._over.is_set() else None
+            done, left = wait(left, patience, FIRST_COMPLETED)
+            yield from done
+            if self._over.is_set():
+                self._let_go()
+
     def end(self, error: NeurFlowError | None = None) -> None:
         """Begin no further group, and let nobody wait for a server's leave."""
         self.stopped = self.stopped or error
         self._over.set()
+        self._let_go()
+
+    def _let_go(self) -> None:
         for who in (self.labeler, self.judge):
             if stop := getattr(who, "stop", None):
                 stop()

@@ -79,7 +79,10 @@ class Preprocessing:
     def _filled_up(self, picture: Image.Image | Tensor) -> Image.Image | Tensor:
         """The picture with borders of the mean where it is smaller than the input."""
         _, height, width = tvf.get_dimensions(picture)
-        lacks = [max(0, wanted - side) for wanted, side in zip(self.crop[::-1], (width, height))]
+        lacks = [
+            max(0, wanted - side)
+            for wanted, side in zip(self.crop[::-1], (width, height), strict=True)
+        ]
         borders = [*(n // 2 for n in lacks), *((n + 1) // 2 for n in lacks)]
         if isinstance(picture, Tensor):
             mean = torch.tensor(self.mean).view(-1, 1, 1)

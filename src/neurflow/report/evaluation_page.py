@@ -12,6 +12,7 @@ from neurflow.evaluation.result import Evaluation, Figure, Table
 from neurflow.evidence import Interval
 from neurflow.report.evaluation_plots import svg
 from neurflow.report.page import write_page
+from neurflow.report.policy import PLACE, with_classes, with_policy
 
 OPEN = 12
 """rows up to which a table is open from the start"""
@@ -38,12 +39,13 @@ def write_evaluation_page(found: Evaluation, path: str | Path) -> Path:
         RequestError: matplotlib is not installed.
         WorkError: the file cannot be written.
     """
-    return write_page("\n".join(_page(found)), path)
+    return write_page(with_policy(with_classes("\n".join(_page(found)))), path)
 
 
 def _page(found: Evaluation) -> Iterator[str]:
     title = f"Evidence for {found.target.name}"
     yield "<!doctype html><html lang='en'><meta charset='utf-8'>"
+    yield PLACE
     yield "<meta name='viewport' content='width=device-width, initial-scale=1'>"
     yield f"<title>{escape(title)} · neurflow</title><style>{STYLE}</style>"
     yield f"<h1>{escape(title)}</h1>"

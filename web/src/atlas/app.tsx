@@ -3,6 +3,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { percent, plural } from "../format";
 import { ThemeButton } from "../header";
+import { readName } from "../state";
 import { find, nameOf } from "./find";
 import { ClassMap } from "./map";
 import { Face, Panel } from "./panel";
@@ -12,7 +13,7 @@ const SHORTCUTS = "shortcuts";
 
 /** What the address names: a class, or the list of shortcut candidates. */
 function useAddress(data: AtlasPageData) {
-  const read = () => decodeURIComponent(location.hash.slice(1));
+  const read = () => readName(location.hash);
   const [hash, setHash] = useState(read);
   useEffect(() => {
     const follow = () => setHash(read());

@@ -1,0 +1,1 @@
+"""What is promised, under fire: long campaigns that are no part of the tests."""

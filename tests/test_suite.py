@@ -1,0 +1,35 @@
+"""What the suite itself promises: nothing is skipped where it must run, nothing is rewritten late."""
+
+import importlib
+from types import SimpleNamespace
+
+import pytest
+
+from tests import conftest
+from tests.waiting import until
+
+
+@pytest.mark.parametrize(
+    "library", ["schemathesis.openapi", "hypothesis.internal", "anyio.streams"]
+)
+def test_libraries_are_not_rewritten_in_the_middle_of_the_run(library):
+    loader = importlib.import_module(library).__spec__.loader
+    assert type(loader).__name__ == "SourceFileLoader"
+
+
+@pytest.mark.parametrize(
+    ("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)]
+)
+def test_a_browser_test_without_a_browser_fails_in_ci(monkeypatch, ci, outcome):
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(conftest.shutil, "which", lambda _: None)
+    marked = SimpleNamespace(get_closest_marker=lambda name: name == "browser")
+    with pytest.raises(outcome, match="no browser on the path"):
+        conftest.pytest_runtest_setup(marked)
+
+
+def test_waiting_ends_when_what_is_waited_for_cannot_come():
+    left = iter([False, False, True])
+    until(lambda: next(left))
+    with pytest.raises(AssertionError, match="has ended"):
+        until(lambda: False, alive=lambda: False)
