@@ -19,7 +19,7 @@ def others(neurons, count):
 @pytest.mark.parametrize("scope", [["block3"], ["block3", "block2"]])
 @pytest.mark.parametrize("keep", [False, True])
 def test_answers_are_those_of_hooks(lab, model, circuit, studied, scope, keep):
-    neurons = {name: circuit_at(circuit, 2)[name] for name in scope}
+    neurons = {name: circuit_at(lab, 2)[name] for name in scope}
     changes = {
         name: reference.zeroed(
             others(neurons[name], model.layer(name).neurons) if keep else neurons[name]
@@ -73,7 +73,7 @@ def test_fidelity_table(lab, model, circuit, studied):
     table = fidelity(lab)
     found = {(r.layer, r.scope, r.mode, r.tau, r.ablation): r for r in table.rows}
     assert len(found) == len(table.rows) == 5 * 2 * 2 * 3
-    core = circuit_at(circuit, 4)["block3"]
+    core = circuit_at(lab, 4)["block3"]
     known = reference.answers(
         model, studied, circuit.target.neuron, {"block3": reference.zeroed(core)}
     )
@@ -83,14 +83,14 @@ def test_fidelity_table(lab, model, circuit, studied):
     assert any("--held-out" in note for note in table.notes)
 
 
-def test_a_smaller_circuit_is_a_part_of_the_one_found(circuit):
+def test_a_smaller_circuit_is_a_part_of_the_one_found(lab, circuit):
     top = circuit.layers[-1].neurons[circuit.target.neuron]
-    small, large = circuit_at(circuit, 2), circuit_at(circuit, 4)
+    small, large = circuit_at(lab, 2), circuit_at(lab, 4)
     assert small["block3"] == sorted(list(top.importance)[:2])
     for name, neurons in small.items():
         assert set(neurons) <= set(large[name]) == set(circuit.layer(name).neurons)
     with pytest.raises(RequestError, match="--tau 9"):
-        circuit_at(circuit, 9)
+        circuit_at(lab, 9)
 
 
 def test_random_sets_are_of_equal_size():
@@ -112,7 +112,7 @@ def test_completeness_gives_each_method_as_many(lab, model, circuit, studied):
     }
     assert ours == plain
     scores = lab.scoring.scores_of_target("neuron_mct", "block3", circuit.config)
-    count = len(circuit_at(circuit, 4)["block3"])
+    count = len(circuit_at(lab, 4)["block3"])
     mct = sorted(range(len(scores)), key=lambda s: (-scores[s], s))[:count]
     known = reference.answers(
         model, studied, circuit.target.neuron, {"block3": reference.zeroed(mct)}
