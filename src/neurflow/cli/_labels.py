@@ -107,7 +107,8 @@ def evidence_lines(group: NeuronGroup) -> Iterator[tuple[str, Text]]:
         yield "combines", Text(plain(evidence.combination))
     if evidence.words:
         words = ", ".join(f"{plain(word)} {score:+.2f}" for word, score in evidence.words)
-        yield "words", Text(f"{words} (standard deviations; margin {evidence.margin or 0:.2f})")
+        margin = "" if evidence.margin is None else f"; margin {evidence.margin:.2f}"
+        yield "words", Text(f"{words} (standard deviations{margin})")
     if evidence.validation:
         yield from _validation(evidence.validation)
     else:
