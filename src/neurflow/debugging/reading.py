@@ -224,7 +224,7 @@ def target_values(logits: np.ndarray, target: Target) -> np.ndarray:
 
 def best_classes(logits: np.ndarray, count: int = TOP) -> list[int]:
     """The ``count`` classes of largest logit ``[class]``, best first."""
-    return np.argsort(-logits, kind="stable")[:count].tolist()  # type: ignore[no-any-return]
+    return np.argsort(-logits, kind="stable")[:count].tolist()
 
 
 def predictions(

@@ -34,7 +34,8 @@ def effect_of_k(lab: Laboratory) -> Table[KRow]:
     if settings.k_reference > crops or not fitting:
         raise RequestError(
             f"The effect of k is told against k={settings.k_reference}, and a V_a can have {crops} "
-            f"crops of {len(lab.scoring.crops.chosen)} images. Give more images, or a smaller k_reference."
+            f"crops of {len(lab.scoring.crops.chosen)} images. "
+            "Give more images, or a smaller k_reference."
         )
     notes = []
     if len(fitting) < len(settings.ks):
