@@ -135,7 +135,7 @@ def test_an_untrained_judge_lets_no_label_pass(tiny_clip, planted, seed):
     settings = Settings(constant=False, workers=1)
     labelled = neurflow.label(planted, clip, settings=settings)
     found = [g.evidence.validation for layer in labelled.layers for g in layer.groups]
-    assert sum(each.beats_chance for each in found) >= 2, "the old test lets some pass"
+    assert sum(each.beats_chance for each in found) >= 1, "chance alone lets some pass"
     assert all(each.doubt for each in found)
     assert all(each.nonsense.count > 1 and each.others.count > 3 for each in found)
 

@@ -305,7 +305,7 @@ class _Work:
             return ()
         own: object = self.labeler
         choice = len(judge.vocabulary) if judge is own else 1
-        return tuple(judge.controls(self._request(group, chosen), choice))
+        return tuple(judge.controls(self._request(group, chosen), max(choice, 1)))
 
     def _request(self, group: NeuronGroup, chosen: Sample) -> LabelRequest:
         circuit, settings = self.circuit, self.settings
