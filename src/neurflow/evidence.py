@@ -7,7 +7,7 @@ tell the group's crops from others::
     ├── who and when: source, author, time, pin
     ├── what was said: confidence, features, combination; for zero-shot labels the best words
     ├── shown: the crops that the labeler saw
-    ├── validation: Validation     on crops that it did not see, among random and hard ones
+    ├── validation: Validation     on crops that it did not see, next to chance and other labels
     └── concept: ConceptCheck      on pictures of named concepts (CoSy)
 
 All text may come from a model that looked at a hostile picture, or from a stranger's file: it is
@@ -19,12 +19,22 @@ from __future__ import annotations
 import unicodedata
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 SHORT, LONG = 80, 400
 """largest number of characters of a label, feature or name, and of a sentence"""
 CONFIDENCE = 0.95
 """of every interval"""
+VERDICTS = ("beats_chance", "beats_others", "beats_nonsense", "beats_constant")
+"""on a label, by its validation"""
 
 
 def clean(text: str, limit: int) -> str:
@@ -70,32 +80,60 @@ class WordScore(NamedTuple):
     score: float
 
 
+TOLERATED = 0.05
+"""share of other labels that may fit a group's crops as well as its own"""
+
+
+def _without(*names: str) -> Any:
+    """Drop figures that earlier versions stored and that are no evidence."""
+
+    def drop(values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if name not in names}
+
+    return drop
+
+
 class Constant(_Frozen):
     """What the same judge does on the same crops with a text that is the same for every group."""
 
     text: Short
-    accuracy: Interval
     auprc: Interval
     gain: Interval
     """AUPRC of the label less AUPRC of this text, on the same crops"""
+
+    _earlier = model_validator(mode="before")(_without("accuracy"))
+
+
+class Rivals(_Frozen):
+    """What the same judge does on the same crops with other texts."""
+
+    count: Annotated[int, Field(ge=1)]
+    as_good: Count
+    """of them with an AUPRC at least that of the label"""
+    best: Short
+    """the one with the largest AUPRC"""
+    auprc: Share
+    """of that one"""
 
 
 class Validation(_Frozen):
     """How well a judge who reads the label alone finds the group's unseen crops among others.
 
-    As many others as crops of the group, so that an answer which is the same for all of them is
-    right half the time.
+    Each crop counts for as many as it was drawn from, so that the group has the share that it has
+    among the circuit's exemplars.
     """
 
     judge: Named
     held_out: Count
     """crops of the group that the labeler did not see"""
     random: Count
-    """other exemplars of the circuit"""
+    """exemplars of other layers"""
     hard: Count
     """exemplars of the other groups of the layer"""
-    accuracy: Interval
-    """share of all crops told rightly; chance is 0.5"""
+    share: Share | None = None
+    """of the group's crops among the exemplars; None in results of before, where it was a half"""
     auprc: Interval
     """area under the precision-recall curve (average precision) of the judge's scores"""
     chance: Interval
@@ -106,11 +144,29 @@ class Validation(_Frozen):
     hard_rejected: Share | None
     """share of the others, by kind, that were not picked"""
     constant: Constant | None = None
+    others: Rivals | None = None
+    """labels of other groups and words of the vocabulary; None if there were none to compare with"""
+    nonsense: Rivals | None = None
+    """texts without meaning that the judge itself prefers; None for judges that have none"""
+
+    _earlier = model_validator(mode="before")(_without("accuracy"))
 
     @property
     def beats_chance(self) -> bool:
         """Whether the AUPRC is beyond what random scores reach."""
         return self.auprc.value > self.chance.high
+
+    @property
+    def beats_others(self) -> bool | None:
+        """Whether hardly any other label fits the crops as well; None if none was tried."""
+        if self.others is None:
+            return None
+        return self.others.as_good <= TOLERATED * self.others.count
+
+    @property
+    def beats_nonsense(self) -> bool | None:
+        """Whether no text without meaning fits as well; None if none was tried."""
+        return None if self.nonsense is None else self.nonsense.as_good == 0
 
     @property
     def beats_constant(self) -> bool | None:
@@ -119,16 +175,29 @@ class Validation(_Frozen):
             return None
         return self.beats_chance and self.constant.gain.low > 0
 
+    @property
+    def doubt(self) -> str | None:
+        """Why the label should not be believed, in a few words; None if it may be."""
+        if not self.beats_chance:
+            return "does not beat chance"
+        if self.beats_nonsense is False:
+            return "does not beat nonsense"
+        if self.beats_others is None:
+            return "not compared with other labels"
+        return None if self.beats_others else "does not beat other labels"
+
 
 class ConceptCheck(_Frozen):
     """Do the group's neurons answer to pictures of what the label names (CoSy)?"""
 
     concept: Named
     """the concept of the vocabulary that the label names"""
-    auc: Interval
-    """chance that a picture of the concept excites the group more than one of another concept"""
+    auprc: Interval
+    """average precision at telling pictures of the concept by what the group does on them"""
+    share: Share
+    """of the concept's pictures among all: the AUPRC of a group that says nothing"""
     rank: Count
-    """place of the concept among all by this figure, from 1"""
+    """place of the concept among all, from 1, by how far its AUPRC lies above its share"""
     concepts: Count
     best: Named
     """the concept in first place"""
@@ -181,9 +250,13 @@ class Evidence(_Frozen):
     @property
     def doubt(self) -> str | None:
         """Why the label should not be believed as it stands, in a few words; None if it may be."""
-        if self.validation is None:
-            return "not validated"
-        return None if self.validation.beats_chance else "does not beat chance"
+        return "not validated" if self.validation is None else self.validation.doubt
+
+    @field_validator("concept", mode="before")
+    @classmethod
+    def _of_before(cls, value: Any) -> Any:
+        """A check by AUC, which earlier versions made, is no check."""
+        return None if isinstance(value, dict) and "auc" in value else value
 
 
 def evidence_data(evidence: Evidence | None) -> dict[str, Any] | None:
@@ -192,6 +265,5 @@ def evidence_data(evidence: Evidence | None) -> dict[str, Any] | None:
         return None
     data = evidence.model_dump(mode="json")
     if evidence.validation:
-        data["validation"]["beats_chance"] = evidence.validation.beats_chance
-        data["validation"]["beats_constant"] = evidence.validation.beats_constant
+        data["validation"] |= {name: getattr(evidence.validation, name) for name in VERDICTS}
     return data | {"pinned": evidence.pinned, "margin": evidence.margin, "doubt": evidence.doubt}

@@ -8,7 +8,7 @@ Z = 1.959963984540054
 """of a 95 % interval"""
 
 
-def wilson_bounds(share: float, n: int) -> tuple[float, float]:
+def wilson_bounds(share: float, n: float) -> tuple[float, float]:
     """Wilson's 95 % interval of a share of ``n``, which stays within 0 to 1 and is never empty."""
     shrink = 1 + Z**2 / n
     centre = (share + Z**2 / (2 * n)) / shrink

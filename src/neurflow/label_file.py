@@ -24,7 +24,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.evidence import Evidence, Named, Rejected, Sentence
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: labels are held against others, by AUPRC alone. Files of version 1 are read without the rest"""
 
 
 class GroupLabel(BaseModel):

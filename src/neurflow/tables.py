@@ -20,11 +20,11 @@ LABEL_COLUMNS = (
     "label_time",
     "label_pinned",
     "label_confidence",
-    "label_accuracy",
     "label_auprc",
     "label_chance",
     "label_beats_chance",
-    "label_concept_auc",
+    "label_beats_others",
+    "label_concept_auprc",
 )
 """what is told of a label's evidence; figures without their intervals, chance as an AUPRC"""
 
@@ -103,11 +103,11 @@ def _evidence(group: NeuronGroup) -> dict[str, Any]:
         evidence.time.isoformat() if evidence else None,
         evidence.pinned if evidence else None,
         evidence.confidence if evidence else None,
-        found.accuracy.value if found else None,
         found.auprc.value if found else None,
         found.chance.value if found else None,
         found.beats_chance if found else None,
-        evidence.concept.auc.value if evidence and evidence.concept else None,
+        found.beats_others if found else None,
+        evidence.concept.auprc.value if evidence and evidence.concept else None,
     )
     return dict(zip(LABEL_COLUMNS, values, strict=True))
 

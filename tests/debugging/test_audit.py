@@ -8,7 +8,7 @@ from torch import nn
 from neurflow import Config, Model, audit, debug, discover, load_images
 from neurflow.debugging.audit import weigh
 from neurflow.debugging.result import Interval, Signals
-from neurflow.debugging.signals import Answers, apart, fixed, mends
+from neurflow.debugging.signals import Answers, apart, fixed, mends, raises
 from neurflow.errors import ImagesError, ModelError, RequestError
 from tests.debugging.conftest import labelled
 
@@ -167,6 +167,14 @@ def test_what_masking_mends_by_hand():
     assert found.value == pytest.approx(1 / 5)
     spread = np.std([1] + [0] * 9, ddof=1) / np.sqrt(10) * 10 / 5
     assert found.high - found.value == pytest.approx(1.96 * spread, rel=1e-3)
+
+
+def test_one_picture_gives_a_figure_that_may_be_anything():
+    before = Answers(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 1]), target=0)
+    after = before.with_logits(np.array([[1.0, 0.0], [-9.0, 1.0]]))
+    found = raises(before, after)
+    assert found.value == pytest.approx(1 / (1 + np.e), abs=1e-3)
+    assert (found.low, found.high) == (-1, 1)
 
 
 def test_apart_is_from_the_same_place_to_the_opposite():

@@ -1,13 +1,16 @@
 """Masking through the cut is masking with a hook on the full network, and touches nothing."""
 
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from neurflow import Model, audit, debug, load_images
+from neurflow.circuit import Target
 from neurflow.debugging.masking import Mask, Masker, mask_of, matched_neurons, matched_sets
+from neurflow.debugging.what_if import _effect
 from neurflow.errors import ImagesError, LayerError, ModelError, RequestError
 from neurflow.model.hooked import HookedNetwork
 from tests.debugging.conftest import labelled, pictures
@@ -139,6 +142,19 @@ def test_what_if_says_what_the_hook_says(model, circuit):
         c.after - c.before for c in found.crops
     )
     assert found.overall is None
+
+
+def test_every_class_that_is_told_is_told_before_and_after():
+    """Twelve classes: the target is first before and last after, and a class of neither is left out."""
+    model = SimpleNamespace(class_names=[f"c{i}" for i in range(12)])
+    before = np.arange(12, 0, -1.0)  # best first: 0, 1, 2, 3, 4
+    after = np.array([-9.0, 0, 0.5, 1, 2, 3, 4, 10, 11, 12, 13, 14])  # 11, 10, 9, 8, 7
+    target = Target(layer="head", neuron=0, minus=5, name="c0-c5")
+    effect = _effect(model, target, "x", None, before, [after])
+    assert [p.index for p in effect.before] == [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11]
+    assert [p.index for p in effect.after] == [11, 10, 9, 8, 7, 5, 4, 3, 2, 1, 0]
+    assert {p.index: p.logit for p in effect.after}[0] == -9
+    assert (effect.target_before, effect.target_after) == (12 - 7, -9 - 3)
 
 
 def test_a_set_is_counted(model, circuit, studied):

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from neurflow.errors import ImagesError, RequestError
-from neurflow.evaluation.faithfulness import faithfulness, kept_at, neuron_reach, rankings
+from neurflow.evaluation.faithfulness import faithfulness, rankings
 from neurflow.evaluation.fidelity import completeness, f1, fidelity, overlap_of_methods
+from neurflow.evaluation.keeping import KEPT, kept_at, ordered, scores, through
 from neurflow.evaluation.subjects import Subjects, circuit_at, drawn_like
 from tests.debugging.conftest import labelled, pictures
 from tests.reference import evaluation as reference
@@ -19,7 +20,7 @@ def others(neurons, count):
 @pytest.mark.parametrize("scope", [["block3"], ["block3", "block2"]])
 @pytest.mark.parametrize("keep", [False, True])
 def test_answers_are_those_of_hooks(lab, model, circuit, studied, scope, keep):
-    neurons = {name: circuit_at(circuit, 2)[name] for name in scope}
+    neurons = {name: circuit_at(lab, 2)[name] for name in scope}
     changes = {
         name: reference.zeroed(
             others(neurons[name], model.layer(name).neurons) if keep else neurons[name]
@@ -73,7 +74,7 @@ def test_fidelity_table(lab, model, circuit, studied):
     table = fidelity(lab)
     found = {(r.layer, r.scope, r.mode, r.tau, r.ablation): r for r in table.rows}
     assert len(found) == len(table.rows) == 5 * 2 * 2 * 3
-    core = circuit_at(circuit, 4)["block3"]
+    core = circuit_at(lab, 4)["block3"]
     known = reference.answers(
         model, studied, circuit.target.neuron, {"block3": reference.zeroed(core)}
     )
@@ -83,14 +84,14 @@ def test_fidelity_table(lab, model, circuit, studied):
     assert any("--held-out" in note for note in table.notes)
 
 
-def test_a_smaller_circuit_is_a_part_of_the_one_found(circuit):
+def test_a_smaller_circuit_is_a_part_of_the_one_found(lab, circuit):
     top = circuit.layers[-1].neurons[circuit.target.neuron]
-    small, large = circuit_at(circuit, 2), circuit_at(circuit, 4)
+    small, large = circuit_at(lab, 2), circuit_at(lab, 4)
     assert small["block3"] == sorted(list(top.importance)[:2])
     for name, neurons in small.items():
         assert set(neurons) <= set(large[name]) == set(circuit.layer(name).neurons)
     with pytest.raises(RequestError, match="--tau 9"):
-        circuit_at(circuit, 9)
+        circuit_at(lab, 9)
 
 
 def test_random_sets_are_of_equal_size():
@@ -112,7 +113,7 @@ def test_completeness_gives_each_method_as_many(lab, model, circuit, studied):
     }
     assert ours == plain
     scores = lab.scoring.scores_of_target("neuron_mct", "block3", circuit.config)
-    count = len(circuit_at(circuit, 4)["block3"])
+    count = len(circuit_at(lab, 4)["block3"])
     mct = sorted(range(len(scores)), key=lambda s: (-scores[s], s))[:count]
     known = reference.answers(
         model, studied, circuit.target.neuron, {"block3": reference.zeroed(mct)}
@@ -126,22 +127,48 @@ def test_completeness_gives_each_method_as_many(lab, model, circuit, studied):
     assert row.accuracy.value == pytest.approx(np.mean(known))
 
 
-def test_overlap_of_methods(lab):
+def test_overlap_of_methods(lab, circuit):
     table = overlap_of_methods(lab)
     assert {r.pair for r in table.rows} == {
         "NeurFlow – NeuronMCT",
         "NeurFlow – NeuCEPT",
         "NeuronMCT – NeuCEPT",
     }
-    assert all(0 <= r.f1 <= 1 and 0 < r.chance <= 1 for r in table.rows)
+    scores = lab.scoring.scores_of_target("neuron_mct", "block3", circuit.config)
+    ours = sorted(circuit.layer("block3").neurons)
+    mct = sorted(range(16), key=lambda s: (-scores[s], s))[: len(ours)]
+    row = next(r for r in table.rows if (r.layer, r.pair) == ("block3", "NeurFlow – NeuronMCT"))
+    assert row.f1 == pytest.approx(len(set(ours) & set(mct)) / len(ours))
+    assert (row.neurons, row.chance) == (len(ours), len(ours) / 16)
+    assert len({r.f1 for r in table.rows}) > 2
     assert f1([1, 2, 3], [2, 3, 4, 5]) == pytest.approx(4 / 7)
 
 
-def test_reach_is_the_sum_over_ways(circuit):
-    found = neuron_reach(circuit)
-    for layer in circuit.layers[:-1]:
-        for s in layer.neurons:
-            assert found[layer.name][s] == pytest.approx(reference.reach(circuit, layer.name, s))
+def test_what_a_neuron_gives_through_what_is_kept_is_that_of_hooks(lab, model, circuit, crops):
+    """Integrated gradients by hooks on the whole network, the neurons above that are left out zeroed."""
+    kept = {"block3": [0, 2, 5, 7, 11]}
+    (numbers,), _ = lab.own.top("head", [circuit.target.neuron], circuit.config.k)
+    change = reference.zeroed(others(kept["block3"], 16))
+    known = [
+        reference.given(model, crops[n], "block2", circuit.target.neuron, {"block3": change})
+        for n in sorted(numbers)
+    ]
+    found = through(lab, "block2", kept)
+    assert found == pytest.approx(np.array(known), rel=1e-3, abs=1e-5)
+    plain = through(lab, "block2", {})
+    assert not np.allclose(found, plain, rtol=0.05)
+
+    order = {"block3": list(range(16))}
+    each = np.stack([through(lab, "block2", kept_at(order, share)) for share in KEPT])
+    assert scores(lab, "block2", order, signed=True) == pytest.approx(each.mean((0, 1)))
+    assert scores(lab, "block2", order, signed=False) == pytest.approx(np.abs(each).mean((0, 1)))
+    assert scores(lab, "block2", {}, signed=True) == pytest.approx(plain.mean(0))
+
+
+def test_the_circuits_neurons_come_first_and_those_that_lower_the_target_last():
+    given = np.array([0.5, -2.0, 3.0, 9.0, 1.0, -1.0])
+    assert ordered(given, [0, 1, 2, 5]) == [2, 0, 3, 4, 5, 1]
+    assert ordered(np.abs(given), [0, 1, 2, 5]) == [2, 1, 5, 0, 3, 4]
 
 
 def test_faithfulness(lab, model, circuit, studied):
@@ -149,7 +176,7 @@ def test_faithfulness(lab, model, circuit, studied):
     assert all(sorted(order[name]["block3"]) == list(range(16)) for name in order), (
         "an order is of all neurons"
     )
-    first = order["NeurFlow"]["block3"][: len(circuit.layer("block3").neurons)]
+    first = order["NeurFlow, absolute"]["block3"][: len(circuit.layer("block3").neurons)]
     assert set(first) == set(circuit.layer("block3").neurons)
     assert kept_at({"a": [3, 1, 2]}, 0.4) == {"a": [3, 1]}
     table = faithfulness(lab)
@@ -178,6 +205,17 @@ def test_faithfulness(lab, model, circuit, studied):
     whole, nothing = logits({}), logits(without({}))
     known = (logits(without(kept)) - nothing) / (whole - nothing)
     assert row.faithfulness.value == pytest.approx(known, rel=1e-4)
+    curve = {
+        r.share: r.faithfulness.value
+        for r in table.rows
+        if (r.order, r.ablation) == ("NeurFlow", "zero")
+    }
+    assert list(curve) == [0.2, 0.5, 1.0]
+    a, b, c = curve.values()
+    assert row.area == pytest.approx(0.2 * a / 2 + 0.3 * (a + b) / 2 + 0.5 * (b + c) / 2)
+    one, two, three = (abs(1 - value) for value in (a, b, c))
+    distance = 0.2 * (1 + one) / 2 + 0.3 * (one + two) / 2 + 0.5 * (two + three) / 2
+    assert row.distance == pytest.approx(distance)
     full = [r for r in table.rows if r.share == 1]
     assert [r.faithfulness.value for r in full] == pytest.approx([1] * len(full), rel=1e-4)
 

@@ -48,7 +48,7 @@ def test_on_some_images_it_is_the_circuit_of_these(lab, model, studied, circuit)
             or dict.fromkeys(layer.neurons, ())
         )
         assert [tuple(g.members) for g in layer.groups] == [
-            tuple(g) for g in found.groups[layer.name]
+            tuple(g) for g in found.groups[layer.name].values()
         ]
     edges = {(e.upper, e.lower): e.weight for e in known.edges}
     assert edges == pytest.approx(found.edges, rel=1e-3, abs=1e-6)
@@ -90,20 +90,18 @@ def test_adjusted_rand_index(seed):
 
 
 def test_groups_are_matched_by_their_neurons():
-    groups = [[(1, 0), (2, 0)], [(3, 0), (3, 1)]]
-    others = [[(3, 0)], [(1, 1), (2, 0), (5, 0)]]
-    assert match(groups, others) == [(1, pytest.approx(2 / 3)), (0, 1.0)]
+    groups = {"l/4": [(1, 0), (2, 0)], "l/9": [(3, 0), (3, 1)]}
+    others = {"l/0": [(3, 0)], "l/1": [(1, 1), (2, 0), (5, 0)]}
+    assert match(groups, others) == {"l/4": ("l/1", pytest.approx(2 / 3)), "l/9": ("l/0", 1.0)}
     assert jaccard([], []) == 1
 
 
 @pytest.mark.parametrize("sharing", ["conserving", "published"])
-def test_what_is_dealt_adds_up_to_the_edges(lab_of, model, studied, circuit, sharing):
+def test_what_is_dealt_adds_up_to_the_edges(model, studied, circuit, sharing):
     config = CONFIG.model_copy(update={"sharing": sharing})
     known = discover(model, load_images(studied, model), circuit.target, config=config)
-    lab = lab_of(known)
-    for position, (lower, upper) in enumerate(itertools.pairwise(known.layers)):
-        previous = lab.own.activations[lab.names[max(position - 1, 0)]]
-        given = contributions(known, upper, lower, previous, lab.own.crops)
+    for lower, upper in itertools.pairwise(known.layers):
+        given = contributions(known, upper, lower)
         weights = given @ memberships(known, lower).matrix()
         for edge in known.edges:
             if edge.upper.rpartition("/")[0] == upper.name:

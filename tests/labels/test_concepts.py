@@ -15,7 +15,7 @@ from neurflow.circuit import CircuitLayer, Member, Neuron, NeuronGroup, Semantic
 from neurflow.errors import ImagesError, RequestError
 from neurflow.labels.concepts import (
     EPSILON,
-    auc,
+    _check,
     concept_checks,
     group_scores,
     named_concept,
@@ -25,14 +25,23 @@ from tests.reference import validation as reference
 COLOURS = {"red": (220, 10, 10), "green": (10, 220, 10), "deep_blue": (10, 10, 220)}
 
 
-@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=2, max_size=30))
-def test_auc_is_that_of_the_definition(pairs):
+@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from("abc")), min_size=3, max_size=30))
+def test_the_figure_is_the_average_precision_and_the_place_goes_by_what_is_above_chance(pairs):
     scores = np.array([score for score, _ in pairs], float)
-    positive = np.array([yes for _, yes in pairs])
-    positive[0], positive[1] = True, False
-    found = auc(scores, positive)
-    assert found.value == pytest.approx(reference.auc(scores, positive))
-    assert found.low <= found.value <= found.high
+    names = np.array([name for _, name in pairs])
+    names[:3] = list("abc")
+    found = {name: _check(scores, names, "abc", name) for name in "abc"}
+    above = {}
+    for name, check in found.items():
+        known = reference.average_precision(names == name, scores)
+        share = sum(names == name) / len(names)
+        assert (check.auprc.value, check.share) == pytest.approx((known, share))
+        assert check.auprc.low <= check.auprc.value <= check.auprc.high
+        above[name] = (check.auprc.value - check.share) / (1 - check.share)
+    assert sorted(check.rank for check in found.values()) == [1, 2, 3]
+    by_place = sorted(found, key=lambda name: found[name].rank)
+    assert [above[name] for name in by_place] == sorted(above.values(), reverse=True)
+    assert {check.best for check in found.values()} == {by_place[0]}
 
 
 def test_a_groups_score_by_hand():
@@ -103,9 +112,10 @@ def test_the_group_of_a_colour_answers_to_its_pictures(folder):
         return circuit.model_copy(update={"layers": (layer, *circuit.layers[1:])})
 
     (right,) = concept_checks(labelled("red things"), model, folder).values()
-    assert (right.concept, right.auc.value, right.rank, right.concepts) == ("red", 1.0, 1, 3)
+    assert (right.concept, right.auprc.value, right.rank, right.concepts) == ("red", 1.0, 1, 3)
+    assert right.share == pytest.approx(1 / 3)
     (wrong,) = concept_checks(labelled("a deep blue"), model, folder).values()
-    assert wrong.auc.value < 0.5 and wrong.auc.high < 1 and wrong.best == "red"
+    assert wrong.auprc.value < 0.5 and wrong.auprc.high < 1 and wrong.best == "red"
     assert concept_checks(labelled("a wheel"), model, folder) == {}
 
     other = neurflow.Model(

@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 
 from neurflow.circuit import Circuit, Crop
-from neurflow.labels.sampling import OVERLAP, contrast, overlap, sample
+from neurflow.labels.sampling import LARGEST, OVERLAP, contrast, overlap, sample
 
 
 def test_overlap_by_hand():
@@ -27,11 +27,17 @@ def test_no_crop_has_two_parts_to_play(planted: Circuit):
             own, others = {*shown, *chosen.held_out}, {*chosen.random, *chosen.hard}
             assert own <= set(group.crops)
             assert not others & set(group.crops)
-            assert len(chosen.held_out) == len(others) >= 10
+            assert len(chosen.held_out) >= 10
+            assert len(chosen.held_out) + len(others) == LARGEST
             assert not {c.image for c in shown} & {c.image for c in chosen.held_out}
             siblings = {c for g in layer.groups if g is not group for c in g.crops}
             assert set(chosen.hard) <= siblings
+            assert not set(chosen.random) & siblings
             assert len(chosen.hard) == (len(others) + 1) // 2 or layer.name == "head"
+            strangers = [c for c in planted.thumbnails if c not in set(group.crops)]
+            hard = sum(c in siblings for c in strangers)
+            known = len(group.crops), len(strangers) - hard, hard
+            assert chosen.population == known
             assert set(contrast(planted, group, chosen, 50, 0)).isdisjoint({*own, *others})
 
 

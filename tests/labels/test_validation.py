@@ -15,22 +15,36 @@ from neurflow.demo.pictures import picture
 from neurflow.errors import WorkError
 from neurflow.intervals import Z
 from neurflow.labels import JudgeRequest, LabelAnswer, LabelRequest, Settings, summary
-from neurflow.labels.validation import average_precision, chance, gain, wilson
+from neurflow.labels.sampling import LARGEST
+from neurflow.labels.validation import Trial, average_precision, chance, gain, wilson
 from neurflow.progress import Silent
 from tests.labels.oracle import Oracle, Shuffled
 from tests.reference import validation as reference
 
 ROUNDING = 1e-12
+TRIAL = Trial(kinds=(12, 10, 10), population=(100, 200, 100))
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=1, max_size=30))
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.integers(0, 4), st.sampled_from((0.5, 1.0, 7.0))),
+        min_size=1,
+        max_size=30,
+    )
+)
 def test_average_precision_is_that_of_the_definition_and_of_scikit_learn(crops):
-    truth = np.array([yes for yes, _ in crops])
-    scores = np.array([score / 4 for _, score in crops])
+    truth = np.array([yes for yes, *_ in crops])
+    scores = np.array([score / 4 for _, score, _ in crops])
+    weights = [weight for *_, weight in crops]
     truth[0] = True
     found = average_precision(truth, scores)
     assert found == pytest.approx(reference.average_precision(truth, scores), abs=ROUNDING)
     assert found == pytest.approx(average_precision_score(truth, scores), abs=ROUNDING)
+    weighted = average_precision(truth, scores, np.array(weights))
+    known = reference.average_precision(truth, scores, weights)
+    assert weighted == pytest.approx(known, abs=ROUNDING)
+    by_library = average_precision_score(truth, scores, sample_weight=weights)
+    assert weighted == pytest.approx(by_library, abs=ROUNDING)
 
 
 def test_average_precision_by_hand_and_of_many_at_once():
@@ -50,35 +64,37 @@ def test_wilson_solves_its_equation(share, n):
     assert high - low > 0
 
 
+@pytest.mark.parametrize("own", [50, 100, 400])
 @pytest.mark.parametrize("distance", [0.5, 1.5, 2.5])
-def test_the_interval_of_the_auprc_covers_the_truth(distance):
-    """Judges of known power: scores of two normal distributions. Conservative: 99 % were measured."""
+def test_the_interval_of_the_auprc_covers_the_truth(distance, own):
+    """Judges of known power: scores of two normal distributions, the group a part of all crops."""
     rng = np.random.default_rng(0)
-    truth = np.arange(24) < 12
-    many = np.arange(40_000) < 20_000
+    trial = Trial(TRIAL.kinds, (own, *TRIAL.population[1:]))
+    many = np.arange(40_000) < 40_000 * trial.share
     power = average_precision(many, rng.normal(size=many.size) + distance * many)
-    scores = rng.normal(size=(500, 24)) + distance * truth
-    found = [wilson(float(value), 12) for value in average_precision(truth, scores)]
+    scores = rng.normal(size=(500, len(trial.truth))) + distance * trial.truth
+    values = average_precision(trial.truth, scores, trial.weights)
+    found = [wilson(float(value), trial.worth) for value in values]
     assert np.mean([low <= power <= high for _, low, high in found]) >= 0.95
 
 
 def test_blind_judges_beat_chance_as_rarely_as_promised():
     rng = np.random.default_rng(0)
-    truth = np.arange(24) < 12
     beaten = []
     for _ in range(300):
-        scores = rng.random(24)
-        beaten.append(average_precision(truth, scores) > chance(truth, scores, rng).high)
+        scores = rng.random(len(TRIAL.truth))
+        reached = average_precision(TRIAL.truth, scores, TRIAL.weights)
+        beaten.append(reached > chance(TRIAL, scores, rng).high)
     assert np.mean(beaten) == pytest.approx(0.025, abs=0.025)
 
 
 def test_a_gain_that_is_none_is_not_found():
     rng = np.random.default_rng(1)
-    truth = np.arange(24) < 12
-    found = [gain(truth, rng.random(24), rng.random(24), rng).low > 0 for _ in range(300)]
+    count = len(TRIAL.truth)
+    found = [gain(TRIAL, rng.random(count), rng.random(count), rng).low > 0 for _ in range(300)]
     assert np.mean(found) < 0.08
-    certain = gain(truth, truth.astype(float), np.full(24, 0.5), rng)
-    assert certain == (0.5, 0.5, 0.5)
+    certain = gain(TRIAL, TRIAL.truth.astype(float), np.full(count, 0.5), rng)
+    assert certain == pytest.approx((0.75, 0.75, 0.75))
 
 
 def test_an_oracle_scores_near_one_and_shuffled_labels_near_chance(planted, drawn):
@@ -88,12 +104,13 @@ def test_an_oracle_scores_near_one_and_shuffled_labels_near_chance(planted, draw
     assert [told[f"early/{i}"] for i in range(3)] == ["wheel", "petal", "cap"]
     assert told["late/0"] == "stamp"
     figures = summary(right)
-    assert figures["auprc"].value > 0.98 and figures["accuracy"].value > 0.95
+    assert figures["auprc"].value > 0.98
     assert figures["beat_chance"] == figures["beat_constant"] == figures["validated"] == 7
+    assert figures["beat_others"] == figures["undoubted"] == 7
     for layer in right.layers:
         for group in layer.groups:
             found = group.evidence.validation
-            assert found.auprc.low > 0.6 > found.chance.value
+            assert found.auprc.low > 0.5 > found.chance.value
             assert found.constant.text == "taxi"
 
     ids = list(told)
@@ -102,8 +119,7 @@ def test_an_oracle_scores_near_one_and_shuffled_labels_near_chance(planted, draw
     wrong = neurflow.label(planted, Shuffled(drawn, moved))
     figures = summary(wrong)
     assert figures["beat_chance"] == 0
-    assert figures["auprc"].low <= 0.5 <= figures["auprc"].high + 0.05
-    assert figures["accuracy"].value < 0.55
+    assert figures["auprc"].value < figures["chance"].value + 0.05
     doubts = {g.evidence.doubt for layer in wrong.layers for g in layer.groups}
     assert doubts == {"does not beat chance"}
 
@@ -124,7 +140,7 @@ def test_on_the_demo_network_the_oracle_is_far_ahead_of_shuffled_labels():
     moved = np.random.default_rng(0).permutation(list(told.values())).tolist()
     mixed = neurflow.label(circuit, Shuffled(drawn, dict(zip(told, moved, strict=True))))
     right, wrong = summary(labelled), summary(mixed)
-    assert right["auprc"].value > 0.85
+    assert right["auprc"].value > 0.6
     assert right["auprc"].low > wrong["auprc"].high
     assert right["auprc"].low > right["chance"].high
     assert wrong["auprc"].low < wrong["chance"].high
@@ -152,10 +168,11 @@ class Fixed:
 def test_a_judge_that_picks_all_or_nothing_is_at_chance(planted: Circuit, score):
     circuit = neurflow.label(planted, Fixed(score), groups=["late/0"])
     found = circuit.group("late/0").evidence.validation
-    assert found.accuracy.value == found.auprc.value == 0.5
+    assert found.auprc.value == pytest.approx(found.share)
     assert found.found == float(score >= 0.5)
     assert found.random_rejected == found.hard_rejected == float(score < 0.5)
     assert not found.beats_chance and not found.beats_constant
+    assert found.doubt == "does not beat chance"
 
 
 def test_the_judge_is_told_the_label_alone_and_crops_in_random_order(planted: Circuit):
@@ -165,7 +182,7 @@ def test_the_judge_is_told_the_label_alone_and_crops_in_random_order(planted: Ci
     assert (first.label, first.caption, constant.label) == ("anything", None, "taxi")
     assert first.pictures == constant.pictures
     of_group = [p.data in of(planted, "late/0") for p in first.pictures]
-    assert sum(of_group) == len(of_group) / 2
+    assert len(of_group) == LARGEST and 10 <= sum(of_group) <= 12
     assert of_group != sorted(of_group, reverse=True)
 
 
@@ -177,7 +194,7 @@ def of(circuit: Circuit, id: str) -> set[bytes]:
 def test_a_judge_that_gives_no_scores_is_told_so(planted: Circuit, scores):
     judge = Fixed(0.5)
     judge.judge = lambda request: scores  # type: ignore[method-assign]
-    with pytest.raises(WorkError, match="fixed must judge 20 crops"):
+    with pytest.raises(WorkError, match="fixed must judge 32 crops"):
         neurflow.label(planted, judge, groups=["late/0"], settings=Settings(constant=False))
 
 

@@ -13,9 +13,17 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcesso
 
 import neurflow
 from neurflow.errors import RequestError
-from neurflow.labels import ClipLabeler, JudgeRequest, LabelRequest, find, read_vocabulary
+from neurflow.labels import (
+    ClipLabeler,
+    JudgeRequest,
+    LabelRequest,
+    Settings,
+    find,
+    manual,
+    read_vocabulary,
+)
 from neurflow.labels.labeler import Picture
-from neurflow.labels.zero_shot import contrast
+from neurflow.labels.zero_shot import contrast, nonsense
 
 WORDS = ("wheel", "petal", "cap", "stamp")
 
@@ -51,6 +59,15 @@ def tiny_clip(tmp_path_factory) -> Path:
     tokenizer = CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=32)
     CLIPProcessor(image_processor=pixels, tokenizer=tokenizer).save_pretrained(folder)
     return folder
+
+
+def untrained(folder: Path, seed: int) -> Path:
+    """The same CLIP with other weights."""
+    copy = folder.parent / f"untrained-{seed}"
+    torch.manual_seed(seed)
+    CLIPModel(CLIPConfig.from_pretrained(folder)).save_pretrained(copy)
+    CLIPProcessor.from_pretrained(folder).save_pretrained(copy)
+    return copy
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +125,43 @@ def test_a_judge_ranks_by_similarity_and_is_undecided_where_all_is_alike(labeler
     assert len(scores) == 11 and all(0 < score < 1 for score in scores)
     assert min(scores) < 0.5 < max(scores)
     assert labeler.judge(JudgeRequest("wheel", None, REDS[:1])) == (0.5,)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_untrained_judge_lets_no_label_pass(tiny_clip, planted, seed):
+    """It looks alike at alike crops, so its words beat chance; nonsense does as well."""
+    words = (*WORDS, "sky", "grass", "water", "fur", "eye", "stone", "glass", "leaf")
+    clip = ClipLabeler(untrained(tiny_clip, seed), words)
+    settings = Settings(constant=False, workers=1)
+    labelled = neurflow.label(planted, clip, settings=settings)
+    found = [g.evidence.validation for layer in labelled.layers for g in layer.groups]
+    assert sum(each.beats_chance for each in found) >= 1, "chance alone lets some pass"
+    assert all(each.doubt for each in found)
+    assert all(each.nonsense.count > 1 and each.others.count > 3 for each in found)
+
+
+def test_a_person_is_held_against_nonsense_by_an_untrained_judge_too(tiny_clip, planted):
+    clip = ClipLabeler(untrained(tiny_clip, 0))
+    named = manual.set_label(planted.group("late/0"), "a stamp", author="ada")
+    layers = tuple(
+        layer.model_copy(
+            update={"groups": tuple(named if g.id == named.id else g for g in layer.groups)}
+        )
+        for layer in planted.layers
+    )
+    circuit = planted.model_copy(update={"layers": layers})
+    found = neurflow.label(circuit, clip, groups=["late/0"]).group("late/0").evidence
+    assert found.source == "person"
+    assert found.doubt and found.validation.nonsense.count >= 10
+
+
+def test_nonsense_has_the_lengths_and_letters_of_the_words():
+    made = nonsense(("wheel", "blue cap"), 1000)
+    assert 30 <= len(made) <= 38 and made == nonsense(("wheel", "blue cap"), 1000)
+    assert {len(word) for word in made} == {5, 8}
+    assert all(word.index(" ") == 4 for word in made if len(word) == 8)
+    assert set("".join(made)) <= set("wheel blue cap")
+    assert len(nonsense(("wheel", "blue cap"), 7)) <= 7
 
 
 def test_text_search_by_looks_ranks_every_group(labeler, planted):

@@ -78,22 +78,34 @@ def answers(model, images, target, changes):
     return [c == target for c in said]
 
 
-def reach(circuit, layer, neuron):
-    """Sum over all ways from a neuron up to the target of the product of absolute mean weights."""
-    names = [each.name for each in circuit.layers]
-    place = names.index(layer)
-    if place == len(names) - 1:
-        return 1.0 if neuron == circuit.target.neuron else 0.0
-    above = circuit.layers[place + 1]
-    total = 0.0
-    for a, upper in above.neurons.items():
-        weight = sum(
-            len(part.crops) / len(upper.crops) * abs(part.weights.get(neuron, 0.0))
-            for part in upper.semantic_groups
-        )
-        if weight:
-            total += weight * reach(circuit, above.name, a)
-    return total
+def given(model, crop, layer, target, changes, steps=16):
+    """Integrated gradients of an output with respect to a layer's channels, on one input.
+
+    Midpoints on the line from zero; the layers of ``changes`` are changed by hooks on the way.
+    """
+    kept = []
+    handle = model.module.get_submodule(layer).register_forward_hook(
+        lambda _, __, o: kept.append(o)
+    )
+    with torch.no_grad():
+        model.module(crop[None])
+    handle.remove()
+    x, total = kept[0], 0
+    for step in range(steps):
+        point = (x * (step + 0.5) / steps).requires_grad_()
+        handles = [
+            model.module.get_submodule(layer).register_forward_hook(lambda _, __, o, p=point: p)
+        ] + [
+            model.module.get_submodule(name).register_forward_hook(
+                lambda _, __, output, change=change: change(output.clone())
+            )
+            for name, change in changes.items()
+        ]
+        out = model.module(crop[None])[0, target]
+        for handle in handles:
+            handle.remove()
+        total = total + torch.autograd.grad(out, point)[0] / steps
+    return [float(channel.sum()) for channel in (x * total)[0]]
 
 
 def rand_index(one, other):

@@ -6,12 +6,17 @@ import math
 from collections.abc import Sequence
 
 
-def average_precision(truth: Sequence[bool], scores: Sequence[float]) -> float:
+def average_precision(
+    truth: Sequence[bool], scores: Sequence[float], weights: Sequence[float] | None = None
+) -> float:
     """Σ over thresholds t of (R_t − R_before) · P_t, thresholds from the highest score down."""
+    crops = list(zip(truth, scores, weights or [1.0] * len(truth), strict=True))
+    own = sum(weight for yes, _, weight in crops if yes)
     total, before = 0.0, 0.0
     for threshold in sorted(set(scores), reverse=True):
-        taken = [yes for yes, score in zip(truth, scores, strict=True) if score >= threshold]
-        recall, precision = sum(taken) / sum(truth), sum(taken) / len(taken)
+        taken = [(yes, weight) for yes, score, weight in crops if score >= threshold]
+        hits = sum(weight for yes, weight in taken if yes)
+        recall, precision = hits / own, hits / sum(weight for _, weight in taken)
         total += (recall - before) * precision
         before = recall
     return total
@@ -24,11 +29,3 @@ def wilson(share: float, n: int, z: float) -> tuple[float, float]:
     c = share * share
     root = math.sqrt(max(b * b - 4 * a * c, 0))
     return (-b - root) / (2 * a), (-b + root) / (2 * a)
-
-
-def auc(scores: Sequence[float], positive: Sequence[bool]) -> float:
-    """Share of (positive, negative) pairs in the right order; ties count half."""
-    yes = [s for s, p in zip(scores, positive, strict=True) if p]
-    no = [s for s, p in zip(scores, positive, strict=True) if not p]
-    pairs = [1.0 if a > b else 0.5 if a == b else 0.0 for a in yes for b in no]
-    return sum(pairs) / len(pairs)

@@ -21,12 +21,12 @@ export function LabelSection({ group }: { group: GroupData }) {
         {evidence.pinned && ", pinned"}
         {evidence.confidence !== null && `; confident to ${evidence.confidence.toFixed(2)} by its own word`}.
       </p>
-      {evidence.validation ? <Test found={evidence.validation} /> : <p class="verdict">Not validated on unseen crops.</p>}
+      {evidence.validation ? <Test found={evidence.validation} doubt={evidence.doubt} /> : <p class="verdict">Not validated on unseen crops.</p>}
       {evidence.concept && (
         <p class="quiet">
-          On pictures of named concepts, “{evidence.concept.concept}” excites the group more than the others with a chance
-          of {interval(evidence.concept.auc)} (0.50 is none): place {evidence.concept.rank} of {evidence.concept.concepts}, first
-          is “{evidence.concept.best}”.
+          On pictures of named concepts, what the group does tells those of “{evidence.concept.concept}” with an AUPRC
+          of {interval(evidence.concept.auprc)}, chance {evidence.concept.share.toFixed(2)}: place {evidence.concept.rank} of{" "}
+          {evidence.concept.concepts}, first is “{evidence.concept.best}”.
         </p>
       )}
       {evidence.features.length > 0 && (
@@ -49,26 +49,29 @@ export function LabelSection({ group }: { group: GroupData }) {
 
 const SOURCES: Record<string, string> = { model: "by the model", words: "from a vocabulary by", person: "by" };
 
-function Test({ found }: { found: Validation }) {
-  const beats = found.auprc[0] > found.chance[2];
+function Test({ found, doubt }: { found: Validation; doubt: string | null }) {
   return (
     <>
-      <p class={`verdict ${beats ? "for" : "against"}`}>
-        {beats ? "Tells unseen crops of the group from others." : "Does not beat chance on unseen crops."}
+      <p class={`verdict ${doubt ? "against" : "for"}`}>
+        {doubt ? `On unseen crops the label ${said(doubt)}.` : "Tells unseen crops of the group from others."}
       </p>
       <div class="trust" role="img" aria-label={`AUPRC ${interval(found.auprc)}, chance ${interval(found.chance)}`}>
         <Row name="this label" figure={found.auprc} chance={found.chance} />
+        {found.others && <Best name={`“${found.others.best}”`} value={found.others.auprc} chance={found.chance} />}
         {found.constant && <Row name={`“${found.constant.text}”`} figure={found.constant.auprc} chance={found.chance} />}
       </div>
       <p class="quiet">
         AUPRC of {found.judge}, told the label alone: {found.held_out} crops of the group that the labeler did not see among{" "}
-        {found.random} random and {found.hard} of sibling groups. Shaded: chance. Accuracy {interval(found.accuracy)}, chance
-        0.50.
+        {found.random} random and {found.hard} of sibling groups. Shaded: chance.
+        {found.others && ` Of ${found.others.count} other labels ${found.others.as_good} fit as well.`}
+        {found.nonsense && ` Of ${found.nonsense.count} texts without meaning ${found.nonsense.as_good} fit as well.`}
         {found.constant && ` Gain over the target's name: ${signed(found.constant.gain[0])} [${signed(found.constant.gain[1])}, ${signed(found.constant.gain[2])}].`}
       </p>
     </>
   );
 }
+
+const said = (doubt: string): string => (doubt.startsWith("not ") ? `is ${doubt}` : doubt);
 
 /** A figure from 0 to 1 with its interval, on the range of chance. */
 function Row({ name, figure, chance }: { name: string; figure: Interval; chance: Interval }) {
@@ -81,6 +84,20 @@ function Row({ name, figure, chance }: { name: string; figure: Interval; chance:
         <span class="dot" style={{ left: `${figure[0] * 100}%` }} />
       </span>
       <span class="number">{figure[0].toFixed(2)}</span>
+    </>
+  );
+}
+
+/** The best of other labels: a figure without an interval. */
+function Best({ name, value, chance }: { name: string; value: number; chance: Interval }) {
+  return (
+    <>
+      <span class="trust-name">{name}</span>
+      <span class="track">
+        <span class="chance" style={between(chance)} />
+        <span class="dot" style={{ left: `${value * 100}%` }} />
+      </span>
+      <span class="number">{value.toFixed(2)}</span>
     </>
   );
 }

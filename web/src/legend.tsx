@@ -28,7 +28,8 @@ export function Legend({ data }: { data: PageData }) {
           {data.layers.some((layer) => layer.groups.some((group) => group.evidence)) && (
             <Entry term="Label">
               A claim about what a group's crops share. Whoever chooses a card sees who made it and how well a judge, told the
-              label alone, finds crops that the labeler did not see. A label with a question mark does not beat chance.
+              label alone, finds crops that the labeler did not see. A label with a question mark
+              does not beat chance, or other labels do as well.
             </Entry>
           )}
           {data.shares && (

@@ -70,37 +70,48 @@ export interface EvidenceData {
 /**
  * How well a judge who reads the label alone finds the group's unseen crops among others.
  *
- * As many others as crops of the group, so that an answer which is the same for all of them is
- * right half the time.
+ * Each crop counts for as many as it was drawn from, so that the group has the share that it has
+ * among the circuit's exemplars.
  */
 export interface Validation {
   judge: string;
   held_out: number;
   random: number;
   hard: number;
-  accuracy: Interval;
+  share?: number | null;
   auprc: Interval;
   chance: Interval;
   found: number;
   random_rejected: number | null;
   hard_rejected: number | null;
   constant?: Constant | null;
+  others?: Rivals | null;
+  nonsense?: Rivals | null;
 }
 /**
  * What the same judge does on the same crops with a text that is the same for every group.
  */
 export interface Constant {
   text: string;
-  accuracy: Interval;
   auprc: Interval;
   gain: Interval;
+}
+/**
+ * What the same judge does on the same crops with other texts.
+ */
+export interface Rivals {
+  count: number;
+  as_good: number;
+  best: string;
+  auprc: number;
 }
 /**
  * Do the group's neurons answer to pictures of what the label names (CoSy)?
  */
 export interface ConceptCheck {
   concept: string;
-  auc: Interval;
+  auprc: Interval;
+  share: number;
   rank: number;
   concepts: number;
   best: string;

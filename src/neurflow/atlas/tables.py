@@ -170,10 +170,9 @@ def _figures(group: NeuronGroup) -> Iterator[tuple[str, float, float, float]]:
     validation = group.evidence.validation if group.evidence else None
     concept = group.evidence.concept if group.evidence else None
     known: dict[str, Interval | None] = {
-        "label_accuracy": validation.accuracy if validation else None,
         "label_auprc": validation.auprc if validation else None,
         "label_chance": validation.chance if validation else None,
-        "label_concept_auc": concept.auc if concept else None,
+        "label_concept_auprc": concept.auprc if concept else None,
         "stability": group.stability,
     }
     yield from ((name, *found) for name, found in known.items() if found is not None)

@@ -35,7 +35,6 @@ def labels_text(
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("group", overflow="fold", max_width=22)
     table.add_column("label", overflow="fold", ratio=1)
-    table.add_column("accuracy", justify="right", no_wrap=True)
     table.add_column("AUPRC", justify="right", no_wrap=True)
     checked = any(g.evidence and g.evidence.concept for g in _groups(circuit, chosen))
     table.add_column("pictures" if checked else "", justify="right", no_wrap=True)
@@ -47,18 +46,17 @@ def labels_text(
             table.add_row(
                 Text(plain(group.id)),
                 Text(plain(group.label), style="italic"),
-                f"{found.accuracy.value:.2f}" if found else "",
                 f"{found.auprc.value:.2f}" if found else "",
-                f"{check.auc.value:.2f}" if check else "",
+                f"{check.auprc.value:.2f}" if check else "",
                 Text(verdict(group.evidence), style=_style(group.evidence)),
             )
     yield table
     if total["validated"]:
         yield Text(
-            f"\n{total['labelled']} of {total['groups']} groups labelled; {total['beat_chance']} of "
-            f"{total['validated']} validated labels beat chance."
-            f"\nAccuracy {_figure(total['accuracy'])} (chance 0.50), AUPRC {_figure(total['auprc'])} "
-            f"(chance {_figure(total['chance'])})"
+            f"\n{total['labelled']} of {total['groups']} groups labelled. "
+            f"Of {total['validated']} validated labels {total['beat_chance']} beat chance, "
+            f"{total['undoubted']} other labels too."
+            f"\nAUPRC {_figure(total['auprc'])} (chance {_figure(total['chance'])})"
         )
         if total["gain"]:
             yield Text(
@@ -80,7 +78,7 @@ def verdict(evidence: Evidence | None) -> str:
     if evidence is None:
         return ""
     pinned = "pinned" if evidence.pinned else ""
-    return ", ".join(filter(None, (pinned, evidence.doubt or "beats chance")))
+    return ", ".join(filter(None, (pinned, evidence.doubt or "beats other labels")))
 
 
 def evidence_lines(group: NeuronGroup) -> Iterator[tuple[str, Text]]:
@@ -107,7 +105,8 @@ def evidence_lines(group: NeuronGroup) -> Iterator[tuple[str, Text]]:
         yield "combines", Text(plain(evidence.combination))
     if evidence.words:
         words = ", ".join(f"{plain(word)} {score:+.2f}" for word, score in evidence.words)
-        yield "words", Text(f"{words} (standard deviations; margin {evidence.margin or 0:.2f})")
+        margin = "" if evidence.margin is None else f"; margin {evidence.margin:.2f}"
+        yield "words", Text(f"{words} (standard deviations{margin})")
     if evidence.validation:
         yield from _validation(evidence.validation)
     else:
@@ -116,32 +115,37 @@ def evidence_lines(group: NeuronGroup) -> Iterator[tuple[str, Text]]:
         yield (
             "concept",
             Text(
-                f"{plain(check.concept)}: AUC {_figure(check.auc)}, chance 0.50; place {check.rank} of "
-                f"{check.concepts}, first is {plain(check.best)}"
+                f"{plain(check.concept)}: AUPRC {_figure(check.auprc)}, chance {check.share:.2f}; "
+                f"place {check.rank} of {check.concepts}, first is {plain(check.best)}"
             ),
         )
 
 
 def _validation(found: Validation) -> Iterator[tuple[str, Text]]:
-    style = "" if found.beats_chance else "yellow"
-    beats = "beats chance" if found.beats_chance else "does not beat chance"
     yield (
         "validation",
         Text(
-            f"{beats}: {found.held_out} unseen crops among {found.random} random and {found.hard} hard "
-            f"ones, "
-            f"judged by {plain(found.judge)}\naccuracy {_figure(found.accuracy)}, chance 0.50; AUPRC "
-            f"{_figure(found.auprc)}, chance {_figure(found.chance)}",
-            style=style,
+            f"{found.doubt or 'beats other labels'}: {found.held_out} unseen crops among "
+            f"{found.random} random and {found.hard} hard ones, judged by {plain(found.judge)}\n"
+            f"AUPRC {_figure(found.auprc)}, chance {_figure(found.chance)}",
+            style="yellow" if found.doubt else "",
         ),
     )
+    for what, rivals in (("other labels", found.others), ("texts without meaning", found.nonsense)):
+        if rivals:
+            yield (
+                "",
+                Text(
+                    f"{rivals.as_good} of {rivals.count} {what} fit as well, best is "
+                    f"“{plain(rivals.best)}”, AUPRC {rivals.auprc:.2f}"
+                ),
+            )
     if found.constant:
         plain_auprc = found.constant.auprc.value
         yield (
             "",
             Text(
-                f"“{plain(found.constant.text)}” instead: accuracy "
-                f"{found.constant.accuracy.value:.2f}, AUPRC {plain_auprc:.2f}; "
+                f"“{plain(found.constant.text)}” instead: AUPRC {plain_auprc:.2f}; "
                 f"the label's gain {_figure(found.constant.gain, sign='+')}"
             ),
         )

@@ -16,10 +16,14 @@ def share(hits: int, total: int) -> Interval:
     return Interval(value=hits / total, low=low, high=high)
 
 
-def mean(values: np.ndarray) -> Interval:
-    """A mean with the 95 % interval of its standard error."""
-    error = float(values.std(ddof=1)) / np.sqrt(len(values)) if len(values) > 1 else 0.0
-    return around(float(values.mean()), error)
+def mean(values: np.ndarray, least: float, most: float) -> Interval:
+    """A mean with the 95 % interval of its standard error.
+
+    One value has no standard error: its interval is all that there can be, ``least`` to ``most``.
+    """
+    if len(values) == 1:
+        return Interval(value=float(values[0]), low=least, high=most)
+    return around(float(values.mean()), float(values.std(ddof=1)) / np.sqrt(len(values)))
 
 
 def around(value: float, error: float) -> Interval:

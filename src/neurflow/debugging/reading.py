@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -222,17 +222,26 @@ def target_values(logits: np.ndarray, target: Target) -> np.ndarray:
     return values if target.minus is None else values - logits[:, target.minus]
 
 
-def predictions(model: Model, logits: np.ndarray, count: int = TOP) -> tuple[Prediction, ...]:
-    """The best classes of logits ``[class]``."""
+def best_classes(logits: np.ndarray, count: int = TOP) -> list[int]:
+    """The ``count`` classes of largest logit ``[class]``, best first."""
+    return np.argsort(-logits, kind="stable")[:count].tolist()
+
+
+def predictions(
+    model: Model, logits: np.ndarray, classes: Collection[int] | None = None
+) -> tuple[Prediction, ...]:
+    """What logits ``[class]`` say of some classes (default: the best ones), best first."""
     shares = model.probabilities(logits)
+    wanted = best_classes(logits) if classes is None else classes
     return tuple(
         Prediction(
-            index=int(c),
+            index=c,
             name=model.class_names[c],
             logit=float(logits[c]),
             probability=float(shares[c]),
         )
-        for c in np.argsort(-logits, kind="stable")[:count]
+        for c in best_classes(logits, len(logits))
+        if c in wanted
     )
 
 

@@ -135,7 +135,9 @@ class Effect(_Frozen):
     name: str
     label: str | None = None
     before: tuple[Prediction, ...]
+    """the classes that are among the best before or after, and the target's; best first"""
     after: tuple[Prediction, ...]
+    """the same classes, in the order that they have now"""
     target_before: float
     target_after: float
     random: Interval | None = None

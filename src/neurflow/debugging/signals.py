@@ -79,12 +79,12 @@ class Answers:
 def raises(before: Answers, after: Answers) -> Interval:
     """Probability of the class that a group adds on pictures of other classes."""
     of_class = [each.probabilities(each.logits)[:, each.target] for each in (before, after)]
-    return mean((of_class[0] - of_class[1])[~before.own])
+    return mean((of_class[0] - of_class[1])[~before.own], -1.0, 1.0)
 
 
 def mends(before: Answers, after: Answers) -> Interval:
     """Right answers won less right answers lost, over the pictures of the class or taken for it."""
-    change = mean(after.right.astype(float) - before.right)
+    change = mean(after.right.astype(float) - before.right, -1.0, 1.0)
     scale = len(before.labels) / int((before.own | before.called).sum())
     return Interval(value=change.value * scale, low=change.low * scale, high=change.high * scale)
 
@@ -131,7 +131,7 @@ def apart(maps: np.ndarray, others: np.ndarray) -> Interval | None:
     if not some.any():
         return None
     correlation = (centred[0] * centred[1]).sum(axis=1)[some] / lengths[some]
-    return mean((1 - correlation) / 2)
+    return mean((1 - correlation) / 2, 0.0, 1.0)
 
 
 def _unit(maps: np.ndarray) -> np.ndarray:

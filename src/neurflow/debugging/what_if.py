@@ -19,7 +19,7 @@ from neurflow.crops import crop_boxes, crop_pixels
 from neurflow.debugging.intervals import mean_spread, spread
 from neurflow.debugging.masking import By, Mask, Masker, Neurons, mask_of, matched_sets
 from neurflow.debugging.pictures import BATCH, batches, readable, true_class
-from neurflow.debugging.reading import predictions, target_values
+from neurflow.debugging.reading import best_classes, predictions, target_values
 from neurflow.debugging.result import (
     Change,
     CropEffect,
@@ -149,11 +149,13 @@ def _effect(
 ) -> Effect:
     values = target_values(np.stack([before, *after]), target)
     differences = values[1:] - values[0]
+    own = {c for c in (target.neuron, target.minus) if c is not None}
+    told = own.union(best_classes(before), best_classes(after[0]))
     return Effect(
         name=name,
         label=label,
-        before=predictions(model, before),
-        after=predictions(model, after[0]),
+        before=predictions(model, before, told),
+        after=predictions(model, after[0], told),
         target_before=float(values[0]),
         target_after=float(values[1]),
         random=spread(differences[1:]),

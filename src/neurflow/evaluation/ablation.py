@@ -112,9 +112,8 @@ def ablated_phi(
     return phi
 
 
-def overlap(before: np.ndarray, phi: np.ndarray) -> float:
-    """``|V_a ∩ V_a'| / k`` for ``V_a`` ``[k]`` and activations ``[crop]`` under ablation."""
-    after = np.argsort(-phi, kind="stable")[: len(before)]
+def overlap(before: np.ndarray, after: np.ndarray) -> float:
+    """``|V_a ∩ V_a'| / k`` of two sets of crops ``[k]``."""
     return len(np.intersect1d(before, after)) / len(before)
 
 
@@ -131,8 +130,8 @@ def overlaps(lab: Laboratory, upper: str, sets: Sets, by: Ablation, name: str) -
     Returns:
         ``[set, target neuron]``, 1 where nothing changed.
     """
-    bench, neurons = lab.trial, lab.sampled(upper)
-    before, _ = bench.top(upper, neurons, lab.circuit.config.k)
+    bench, neurons, k = lab.trial, lab.sampled(upper), lab.circuit.config.k
+    before, _ = bench.top(upper, neurons, k)
     lab.progress.start(f"{upper}: {name}, {by}", len(sets) * len(bench))
     found: list[list[float]] = []
     for start in range(0, len(sets), CHUNK):
@@ -149,7 +148,8 @@ def overlaps(lab: Laboratory, upper: str, sets: Sets, by: Ablation, name: str) -
                 progress=lab.progress,
             )
             return [
-                [overlap(v, phi[s, :, i]) for i, v in enumerate(before)] for s in range(len(chunk))
+                [overlap(*pair) for pair in zip(before, after, strict=True)]
+                for after, _ in (bench.strongest(iter([each]), k) for each in phi)
             ]
 
         found += lab.kept(f"overlaps {upper} {by} {[list(map(int, s)) for s in chunk]}", compute)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from neurflow.core_neurons import core_neurons
 from neurflow.errors import RequestError
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
@@ -30,17 +29,18 @@ def effect_of_k(lab: Laboratory) -> Table[KRow]:
         RequestError: there are too few crops for the reference, or for any other ``k``.
     """
     settings, tau = lab.settings, lab.circuit.config.tau
-    crops = len(lab.scoring)
+    crops = lab.scoring.capacity
     fitting = [k for k in settings.ks if k <= crops]
     if settings.k_reference > crops or not fitting:
         raise RequestError(
-            f"The effect of k is told against k={settings.k_reference}, and there are {crops} crops "
-            f"of {len(lab.scoring.crops.chosen)} images. Give more images, or a smaller k_reference."
+            f"The effect of k is told against k={settings.k_reference}, and a V_a can have {crops} "
+            f"crops of {len(lab.scoring.crops.chosen)} images. "
+            "Give more images, or a smaller k_reference."
         )
     notes = []
     if len(fitting) < len(settings.ks):
         left_out = ", ".join(str(k) for k in settings.ks if k > crops)
-        notes.append(f"k = {left_out} left out: there are {crops} crops only.")
+        notes.append(f"k = {left_out} left out: a V_a can have {crops} crops only.")
     rows = []
     for upper in lab.uppers:
         reference = core_sets(lab, upper, settings.k_reference)
@@ -69,9 +69,7 @@ def effect_of_k(lab: Laboratory) -> Table[KRow]:
     )
 
 
-def core_sets(lab: Laboratory, upper: str, k: int) -> list[np.ndarray]:
+def core_sets(lab: Laboratory, upper: str, k: int) -> list[list[int]]:
     """S_a of each sampled target with a concept of ``k`` crops."""
-    return [
-        core_neurons(scores, lab.circuit.config.tau)
-        for scores in lab.importance(upper, "integrated_gradients", k)
-    ]
+    tau = lab.circuit.config.tau
+    return list(lab.core_sets(upper, lab.sampled(upper), [tau], k)[tau].values())

@@ -73,7 +73,7 @@ def fidelity(lab: Laboratory) -> Table[FidelityRow]:
     subjects = Subjects(lab)
     rows = []
     for tau in _taus(lab):
-        neurons = circuit_at(lab.circuit, tau)
+        neurons = circuit_at(lab, tau)
         for layers in _places(lab, neurons):
             chosen = {name: neurons[name] for name in layers}
             for mode in MODES:
@@ -131,7 +131,7 @@ def completeness(lab: Laboratory) -> Table[CompletenessRow]:
     subjects = Subjects(lab)
     rows = []
     for tau in _taus(lab):
-        neurons = circuit_at(lab.circuit, tau)
+        neurons = circuit_at(lab, tau)
         for layers in _places(lab, neurons):
             ours = {name: neurons[name] for name in layers}
             mct = {n: _first(_target_scores(lab, n, "neuron_mct"), len(ours[n])) for n in layers}

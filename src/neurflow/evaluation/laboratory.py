@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import pairwise
@@ -22,7 +22,7 @@ import numpy as np
 from neurflow.activations import blocks, collect, concept_images, top_crops
 from neurflow.attribution.methods import Question, score_neurons
 from neurflow.attribution.streaming import Scores
-from neurflow.circuit import Circuit, Target
+from neurflow.circuit import Circuit
 from neurflow.concepts import Concept
 from neurflow.config import Config
 from neurflow.core_neurons import Core
@@ -49,8 +49,7 @@ class Bench:
     Args:
         model: the network.
         crops: of D.
-        names: studied layers, input side first.
-        target: of the circuit.
+        circuit: gives the studied layers, the target, and how many crops an image may have in a V_a.
         work: keeps what was computed.
         budget: of memory.
         progress: told of the pass.
@@ -60,13 +59,14 @@ class Bench:
         self,
         model: Model,
         crops: CropSet,
-        names: Sequence[str],
-        target: Target,
+        circuit: Circuit,
         work: Workspace,
         budget: Budget,
         progress: Progress,
     ) -> None:
-        self.model, self.crops, self.names, self.target = model, crops, list(names), target
+        self.model, self.crops, self.target = model, crops, circuit.target
+        self.names = names = [layer.name for layer in circuit.layers]
+        self.per_image = circuit.config.crops_per_image
         self.work, self.budget, self.progress = work, budget, progress
         below = reversed(list(pairwise(names)))
         self.segments = [model.segment(lower, upper) for lower, upper in below]
@@ -107,12 +107,31 @@ class Bench:
         Raises:
             RequestError: D has fewer crops than k.
         """
-        if k > len(self):
+        return self.strongest(blocks(self.activations[layer], neurons, self.minus(layer)), k)
+
+    def strongest(self, phi: Iterator[np.ndarray], k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The ``k`` strongest crops by blocks of ``[crop, neuron]``, as the circuit takes them.
+
+        Returns:
+            (crop numbers, activations), each ``[neuron, k]``.
+
+        Raises:
+            RequestError: D has fewer crops than k.
+        """
+        if k > self.capacity:
+            limit = f" (at most {self.per_image} of an image)" if self.per_image else ""
             raise RequestError(
-                f"k={k} is more than the {len(self)} crops of {len(self.crops.chosen)} images. "
-                "Give more images, or a circuit of smaller k."
+                f"k={k} is more than the {self.capacity} crops of {len(self.crops.chosen)} images"
+                f"{limit}. Give more images, or a circuit of smaller k."
             )
-        return top_crops(blocks(self.activations[layer], neurons, self.minus(layer)), k)
+        images = self.crops.image_of(np.arange(len(self)))
+        return top_crops(phi, k, images=images, per_image=self.per_image)
+
+    @property
+    def capacity(self) -> int:
+        """How many crops a V_a can have."""
+        each = len(self.crops.boxes)
+        return len(self.crops.chosen) * min(self.per_image or each, each)
 
     def concepts(self, layer: str, neurons: Sequence[int], k: int) -> dict[int, Concept]:
         """V_a of some neurons, as one meaning each."""
@@ -301,8 +320,7 @@ class Laboratory:
         config = self.circuit.config
         crops = CropSet(images, chosen, self.model.input_size[1:], config.granularities)
         work = Workspace(self.work.folder / name)
-        target = self.circuit.target
-        return Bench(self.model, crops, self.names, target, work, self.budget, self.progress)
+        return Bench(self.model, crops, self.circuit, work, self.budget, self.progress)
 
     def means(self, layer: str) -> np.ndarray:
         """``[neuron]`` mean φ over the concept set, from the circuit or measured again."""
@@ -330,6 +348,50 @@ class Laboratory:
             return [scores[a].importance.tolist() for a in neurons]
 
         return np.array(self.kept(f"importance {upper} {method} {k}", compute))
+
+    def core_sets(
+        self, upper: str, neurons: Sequence[int], taus: Sequence[int], k: int | None = None
+    ) -> dict[int, dict[int, list[int]]]:
+        """Core neurons as the circuit's own rule takes them at other ``τ`` or another ``k``.
+
+        What the circuit holds is not computed again: the sets at its own ``τ``, and smaller ones where
+        the rule is the published one, which takes neurons in the order in which they are kept.
+
+        Args:
+            upper: layer of the target neurons.
+            neurons: the target neurons.
+            taus: core neurons of each.
+            k: crops that make a concept; the circuit's by default.
+
+        Returns:
+            τ → target neuron → its core neurons, most important first.
+        """
+        config, known = self.circuit.config, self.circuit.layer(upper).neurons
+        same = k in (None, config.k) and set(neurons) <= set(known)
+        in_order = config.selection == "published"
+
+        def found(tau: int) -> dict[int, list[int]]:
+            if same and (tau == config.tau or (in_order and tau < config.tau)):
+                return {a: list(known[a].core_neurons[:tau]) for a in neurons}
+            return self._scored_cores(upper, neurons, tau, k or config.k)
+
+        if not in_order:
+            return {tau: found(tau) for tau in taus}
+        largest = found(max(taus))
+        return {tau: {a: core[:tau] for a, core in largest.items()} for tau in taus}
+
+    def _scored_cores(
+        self, upper: str, neurons: Sequence[int], tau: int, k: int
+    ) -> dict[int, list[int]]:
+        config = self.circuit.config.model_copy(update={"tau": tau, "k": k})
+
+        def compute() -> list[list[int]]:
+            concepts = self.scoring.concepts(upper, neurons, k)
+            cores = self.scoring.cores(upper, concepts, config)
+            return [list(cores[a].importance) for a in neurons]
+
+        found = self.kept(f"cores {upper} {list(neurons)} {tau} {k}", compute)
+        return dict(zip(neurons, found, strict=True))
 
     def kept(self, name: str, compute: Callable[[], Any]) -> Any:
         """What was computed under this name before, or else now; JSON."""

@@ -1,6 +1,6 @@
 """Optimality: do the ``τ`` core neurons change a neuron's concept more than other sets of ``τ`` would?
 
-1. Sample target neurons of each layer; take their ``τ`` core neurons, as the circuit has them.
+1. Sample target neurons of each layer; take the ``τ`` core neurons that the circuit's rule gives them.
 2. Ablate them, and see how much of ``V_a`` is left: the overlap of the top-``k`` sets.
 3. Do the same with random sets of ``τ``, and with random sets matched in mean activation.
 4. Tell the mean difference with its 99 % interval, and the share of random sets that beat the core set
@@ -12,7 +12,6 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from neurflow.core_neurons import core_neurons
 from neurflow.debugging.masking import matched_neurons
 from neurflow.evaluation.ablation import overlaps, random_sets
 from neurflow.evaluation.laboratory import Laboratory
@@ -90,11 +89,8 @@ def measure(lab: Laboratory, upper: str, tau: int, by: Ablation) -> OptimalityRo
 
 
 def core_sets(lab: Laboratory, upper: str, tau: int) -> list[list[int]]:
-    """S_a of each sampled target: the circuit's own, or scored again for a larger ``τ`` than it has."""
-    if tau <= lab.circuit.config.tau:
-        neurons = lab.circuit.layer(upper).neurons
-        return [list(neurons[a].core_neurons[:tau]) for a in lab.sampled(upper)]
-    return [core_neurons(scores, tau).tolist() for scores in lab.importance(upper)]
+    """S_a of each sampled target, as the circuit's rule takes it at ``τ``."""
+    return list(lab.core_sets(upper, lab.sampled(upper), [tau])[tau].values())
 
 
 def matched_overlaps(

@@ -33,21 +33,19 @@ class Found:
 
     Attributes:
         cores: layer → neuron → S_a.
-        groups: layer → members of each group.
+        groups: layer → id → members of each group.
         meanings: layer → neuron → crop → semantic group.
         edges: W(G, H).
     """
 
     cores: Mapping[str, Mapping[int, Sequence[int]]]
-    groups: Mapping[str, Groups]
+    groups: Mapping[str, Mapping[str, Sequence[Member]]]
     meanings: Mapping[str, Mapping[int, Mapping[int, int]]]
     edges: Mapping[Edge, float]
 
-    def group_of(self, layer: str) -> dict[Member, int]:
-        """Number of the group that each (neuron, semantic group) pair is in."""
-        return {
-            member: number for number, group in enumerate(self.groups[layer]) for member in group
-        }
+    def group_of(self, layer: str) -> dict[Member, str]:
+        """Id of the group that each (neuron, semantic group) pair is in."""
+        return {member: id for id, group in self.groups[layer].items() for member in group}
 
 
 def as_found(circuit: Circuit, crops: CropSet) -> Found:
@@ -57,7 +55,10 @@ def as_found(circuit: Circuit, crops: CropSet) -> Found:
             layer.name: {a: neuron.core_neurons for a, neuron in layer.neurons.items()}
             for layer in circuit.layers
         },
-        groups={layer.name: [group.members for group in layer.groups] for layer in circuit.layers},
+        groups={
+            layer.name: {group.id: group.members for group in layer.groups}
+            for layer in circuit.layers
+        },
         meanings={
             layer.name: {
                 a: {
@@ -105,7 +106,10 @@ def rediscover(bench: Bench, numbers: np.ndarray, config: Config) -> Found:
             name: {a: tuple(core.importance) for a, core in cores.get(name, {}).items()}
             for name in bench.names
         },
-        groups=groups,
+        groups={
+            name: {f"{name}/{number}": group for number, group in enumerate(found)}
+            for name, found in groups.items()
+        },
         meanings={
             name: {
                 a: dict(zip(found.crops.tolist(), found.meaning.tolist(), strict=True))

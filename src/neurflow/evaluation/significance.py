@@ -15,11 +15,11 @@ import numpy as np
 from pydantic import Field
 from scipy.stats import false_discovery_control
 
-from neurflow.circuit import Circuit, CircuitLayer, Member
-from neurflow.crops import CropSet
+from neurflow.circuit import Circuit, CircuitLayer, Member, SemanticGroup
+from neurflow.edits import refuse_without_shares
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
-from neurflow.groups import meaning_shares
+from neurflow.interactions import group_interactions
 from neurflow.robustness_file import EdgeRobustness, RobustnessFile
 
 LEVEL = 0.05
@@ -39,16 +39,19 @@ class SignificanceRow(Row):
 def significance(lab: Laboratory) -> Table[SignificanceRow]:
     """p-values of all edges against a random deal of the lower layer's pairs."""
     rows, edges = [], []
-    bench, circuit = lab.own, lab.circuit
+    circuit = lab.circuit
     lab.progress.start("permutations", len(circuit.layers) - 1)
-    for position, (lower, upper) in enumerate(pairwise(circuit.layers)):
-        previous = bench.activations[lab.names[max(position - 1, 0)]]
-        given = contributions(circuit, upper, lower, previous, bench.crops)
+    for lower, upper in pairwise(circuit.layers):
+        given = contributions(circuit, upper, lower)
         p = p_values(
             given, memberships(circuit, lower), lab.settings.permutations, lab.settings.seed
         )
-        own = [e for e in circuit.edges if e.upper.rpartition("/")[0] == upper.name]
-        values = np.array([p[_number(e.upper), _number(e.lower)] for e in own])
+        above, below = (
+            {group.id: place for place, group in enumerate(layer.groups)}
+            for layer in (upper, lower)
+        )
+        own = [edge for edge in circuit.edges if edge.upper in above]
+        values = np.array([p[above[e.upper], below[e.lower]] for e in own])
         edges += [
             EdgeRobustness(upper=e.upper, lower=e.lower, significance=float(v))
             for e, v in zip(own, values, strict=True)
@@ -79,46 +82,35 @@ def significance(lab: Laboratory) -> Table[SignificanceRow]:
     )
 
 
-def contributions(
-    circuit: Circuit,
-    upper: CircuitLayer,
-    lower: CircuitLayer,
-    previous: np.ndarray,
-    crops: CropSet,
-) -> np.ndarray:
-    """What each column contributes to each upper group.
+def contributions(circuit: Circuit, upper: CircuitLayer, lower: CircuitLayer) -> np.ndarray:
+    """What each column contributes to each upper group: the weights if it were a group by itself.
 
     Returns:
-        ``[upper group, member of the lower layer]`` where weights are split among meanings;
-        ``[upper group, lower neuron]`` where groups get the whole weight.
+        ``[upper group, column]``; the columns are those of :func:`columns`.
     """
-    config = circuit.config
-    column = {name: i for i, name in enumerate(columns(circuit, lower))}
-    given = np.zeros((len(upper.groups), len(column)))
-    for g, group in enumerate(upper.groups):
-        scale = 1 / len(group.members) if config.aggregation == "mean" else 1.0
-        for a, i in group.members:
-            neuron = upper.neurons[a]
-            part = neuron.semantic_groups[i]
-            numbers = [crops.number(neuron.crops[position]) for position in part.crops]
-            points = np.asarray(previous[numbers])
-            for s, weight in part.weights.items():
-                if config.sharing == "published":
-                    given[g, column[s]] += scale * weight
-                    continue
-                vectors = np.array(
-                    [each.concept_vector for each in lower.neurons[s].semantic_groups]
-                )
-                for j, share in enumerate(meaning_shares(points, vectors)):
-                    given[g, column[Member(s, j)]] += scale * weight * share
+    alone = columns(circuit, lower)
+    pairs: dict[Member, SemanticGroup] = {
+        Member(a, i): part
+        for a, neuron in upper.neurons.items()
+        for i, part in enumerate(neuron.semantic_groups)
+    }
+    refuse_without_shares(upper, lower.neurons)
+    weights = group_interactions([g.members for g in upper.groups], alone, pairs, circuit.config)
+    given = np.zeros((len(upper.groups), len(alone)))
+    for place, weight in weights.items():
+        given[place] = weight
     return given
 
 
-def columns(circuit: Circuit, layer: CircuitLayer) -> list[Member] | list[int]:
-    """What contributes: members in the order of the groups, or neurons."""
-    if circuit.config.sharing == "published":
-        return sorted(layer.neurons)
-    return [member for group in layer.groups for member in group.members]
+def columns(circuit: Circuit, layer: CircuitLayer) -> list[list[Member]]:
+    """What contributes by itself: each member, or a neuron's members where groups get all of it."""
+    members = [member for group in layer.groups for member in group.members]
+    if circuit.config.sharing != "published":
+        return [[member] for member in members]
+    of_neuron: dict[int, list[Member]] = {}
+    for member in members:
+        of_neuron.setdefault(member.neuron, []).append(member)
+    return list(of_neuron.values())
 
 
 class Memberships:
@@ -142,14 +134,12 @@ class Memberships:
 
 
 def memberships(circuit: Circuit, layer: CircuitLayer) -> Memberships:
-    """Of a layer of a circuit."""
-    column = {name: i for i, name in enumerate(columns(circuit, layer))}
-    published = circuit.config.sharing == "published"
+    """Of a layer of a circuit; groups are told by their position in it."""
+    found = columns(circuit, layer)
+    column = {member: i for i, members in enumerate(found) for member in members}
     pairs = [(g, m) for g, group in enumerate(layer.groups) for m in group.members]
     return Memberships(
-        np.array([g for g, _ in pairs]),
-        np.array([column[m.neuron if published else m] for _, m in pairs]),
-        len(column),
+        np.array([g for g, _ in pairs]), np.array([column[m] for _, m in pairs]), len(found)
     )
 
 
@@ -162,7 +152,3 @@ def p_values(given: np.ndarray, members: Memberships, permutations: int, seed: i
         dealt = np.abs(given @ members.matrix(rng.permutation(members.groups)))
         as_large += dealt >= observed - 1e-12
     return np.asarray(as_large / (permutations + 1))
-
-
-def _number(id: str) -> int:
-    return int(id.rpartition("/")[2])

@@ -131,9 +131,7 @@ def compare(one: Found, other: Found, names: Sequence[str]) -> dict[str, Any]:
     """Agreement of two circuits, as JSON: by layer, by group and by edge of the first."""
     matches = {name: match(one.groups[name], other.groups[name]) for name in names}
     pairs = dict(pairwise(reversed(names)))
-    matched: dict[str, str] = {
-        f"{name}/{g}": f"{name}/{h}" for name in names for g, (h, _) in enumerate(matches[name])
-    }
+    matched = {id: other for name in names for id, (other, _) in matches[name].items()}
     edges = {
         (upper, lower): (weight, other.edges.get((matched[upper], matched[lower]), 0.0))
         for (upper, lower), weight in one.edges.items()
@@ -156,21 +154,22 @@ def compare(one: Found, other: Found, names: Sequence[str]) -> dict[str, Any]:
         }
     return {
         "layers": layers,
-        "groups": {f"{name}/{g}": s for name in names for g, (_, s) in enumerate(matches[name])},
+        "groups": {id: s for name in names for id, (_, s) in matches[name].items()},
         "edges": [[u, lo, bool(w * v > 0)] for (u, lo), (w, v) in edges.items()],
     }
 
 
 def match(
-    groups: Sequence[Iterable[Member]], others: Sequence[Iterable[Member]]
-) -> list[tuple[int, float]]:
-    """(number of the other group whose neurons are most like its own, Jaccard) of each group."""
-    candidates = [{a for a, _ in other} for other in others]
-    found = []
-    for group in groups:
-        likeness = [jaccard({a for a, _ in group}, candidate) for candidate in candidates]
-        best = int(np.argmax(likeness))
-        found.append((best, likeness[best]))
+    groups: Mapping[str, Iterable[Member]], others: Mapping[str, Iterable[Member]]
+) -> dict[str, tuple[str, float]]:
+    """For each group the other one whose neurons are most like its own, and their Jaccard index."""
+    candidates = {id: {a for a, _ in other} for id, other in others.items()}
+    found = {}
+    for id, group in groups.items():
+        own = {a for a, _ in group}
+        likeness = {other: jaccard(own, candidate) for other, candidate in candidates.items()}
+        best = max(likeness, key=likeness.__getitem__)
+        found[id] = (best, likeness[best])
     return found
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import numpy as np
 import torch
 
-from neurflow.circuit import Circuit
 from neurflow.debugging.masking import Masker
 from neurflow.debugging.pictures import true_class
 from neurflow.errors import ImagesError, RequestError
@@ -135,25 +135,26 @@ class Subjects:
         return right, logit
 
 
-def circuit_at(circuit: Circuit, tau: int) -> dict[str, list[int]]:
+def circuit_at(lab: Laboratory, tau: int) -> dict[str, list[int]]:
     """The neurons below the target in the circuit of a smaller ``τ``, by layer, from the target down.
 
-    Core neurons are kept in order of importance, so the circuit at a smaller ``τ`` is a part of the
-    one that was found.
+    Each target gets the core neurons that the circuit's rule gives it at that ``τ``.
 
     Raises:
         RequestError: the circuit was found with a smaller ``τ``.
     """
+    circuit = lab.circuit
     if tau > circuit.config.tau:
         raise RequestError(
             f"τ={tau} is more than the circuit's {circuit.config.tau}. "
             f"Discover it with --tau {tau} or more."
         )
     found = {}
-    targets = {circuit.target.neuron}
-    for upper, lower in zip(circuit.layers[:0:-1], circuit.layers[-2::-1], strict=True):
-        targets = {s for a in targets for s in upper.neurons[a].core_neurons[:tau]}
-        found[lower.name] = sorted(targets)
+    targets = [circuit.target.neuron]
+    for lower, upper in reversed(list(pairwise(lab.names))):
+        cores = lab.core_sets(upper, targets, [tau])[tau]
+        targets = sorted({s for core in cores.values() for s in core})
+        found[lower] = targets
     return found
 
 

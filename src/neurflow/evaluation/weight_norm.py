@@ -1,6 +1,7 @@
 """IG against weight norm: which of two orders finds the neurons that matter sooner?
 
-1. Order the lower neurons by mean ``|IG|``, and by the L2 norm of the next convolution's filters.
+1. Order the lower neurons by IG, as the circuit's rule takes them (published: by mean ``|IG|``), and by
+   the L2 norm of the next convolution's filters.
 2. Zero the first 1, 2, …, 16 of each order, and see how much of ``V_a`` is left.
 """
 
@@ -17,7 +18,9 @@ from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.statistics import mean_interval
 from neurflow.evidence import Interval
 
-METHODS = ("integrated_gradients", "weight_norm")
+RULED = "integrated_gradients"
+"""the method that the circuit's own rule rests on"""
+METHODS = (RULED, "weight_norm")
 
 
 class NormRow(Row):
@@ -66,11 +69,17 @@ def ig_against_weight_norm(lab: Laboratory) -> Table[NormRow]:
 
 def in_order(lab: Laboratory, upper: str, method: str) -> np.ndarray:
     """``[size, target neuron]`` overlap left by the first 1, 2, … neurons of each target's order."""
-    importance = lab.importance(upper, method)
-    largest = min(lab.settings.norm_top, importance.shape[1])
-    orders = [core_neurons(scores, largest).tolist() for scores in importance]
-    left = np.empty((largest, len(orders)))
-    for size in range(largest):
-        sets = [order[: size + 1] for order in orders]
-        left[size] = np.diag(overlaps(lab, upper, sets, "zero", f"first {size + 1} by {method}"))
-    return left
+    neurons, width = lab.sampled(upper), lab.trial.segment(upper).lower.neurons
+    sizes = range(1, min(lab.settings.norm_top, width) + 1)
+    if method == RULED:
+        cores = lab.core_sets(upper, neurons, sizes)
+        sets = {size: list(cores[size].values()) for size in sizes}
+    else:
+        orders = [core_neurons(scores, width).tolist() for scores in lab.importance(upper, method)]
+        sets = {size: [order[:size] for order in orders] for size in sizes}
+    return np.array(
+        [
+            np.diag(overlaps(lab, upper, sets[size], "zero", f"first {size} by {method}"))
+            for size in sizes
+        ]
+    )

@@ -5,8 +5,10 @@ Needs pictures with known concept names, a folder a concept, and the model.
 1. Pool the activations φ of the circuit's layers on every picture.
 2. A group's score on a picture is the geometric mean of its neurons' max(φ, 0), each relative to its
    mean over the crops of the group; so no neuron counts more for being loud.
-3. AUC of a concept: the chance that one of its pictures excites the group more than one of another.
-4. The concept that the label names gets the check: AUC with its interval, and its place among all.
+3. AUPRC of a concept: the average precision at telling its pictures by this score. A group that says
+   nothing has the share of the concept's pictures.
+4. The concept that the label names gets the check: AUPRC with its interval, and its place among all
+   concepts, by how far each lies above its share.
 
 CoSy (Kopf et al., 2024) makes pictures of a concept with a generator and compares activations on
 them with those on others; here the pictures are real.
@@ -21,15 +23,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from neurflow.activations import collect
 from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.crops import CropSet
 from neurflow.errors import ImagesError, RequestError
-from neurflow.evidence import ConceptCheck, Interval
+from neurflow.evidence import ConceptCheck
 from neurflow.images import Images, UnreadableImage, load_images
-from neurflow.labels.validation import wilson
+from neurflow.labels.validation import average_precision, wilson
 from neurflow.memory import MEMORY, Budget
 from neurflow.model import Model
 from neurflow.progress import Progress, Silent
@@ -125,17 +126,6 @@ def group_scores(phi: np.ndarray, layer: CircuitLayer, group: NeuronGroup) -> np
     return total / len(group.members)
 
 
-def auc(scores: np.ndarray, positive: np.ndarray) -> Interval:
-    """Chance that a positive scores more than a negative; ties count half.
-
-    The interval is Wilson's of as many as there are of the rarer kind: the variance of an AUC is at
-    most that of such a share (van Dantzig, 1951).
-    """
-    n, m = int(positive.sum()), int((~positive).sum())
-    value = (rankdata(scores)[positive].sum() - n * (n + 1) / 2) / (n * m)
-    return wilson(float(value), min(n, m))
-
-
 def named_concept(label: str | None, concepts: Sequence[str]) -> str | None:
     """The concept whose name stands in the label as whole words; the longest of several."""
     said = f" {_plain(label or '')} "
@@ -150,11 +140,14 @@ def _plain(text: str) -> str:
 def _check(
     scores: np.ndarray, names: np.ndarray, concepts: Sequence[str], concept: str
 ) -> ConceptCheck:
-    areas = {name: auc(scores, names == name) for name in concepts}
-    order = sorted(concepts, key=lambda name: -areas[name].value)
+    figures = {name: float(average_precision(names == name, scores)) for name in concepts}
+    shares = {name: float(np.mean(names == name)) for name in concepts}
+    above = {name: (figures[name] - shares[name]) / (1 - shares[name]) for name in concepts}
+    order = sorted(concepts, key=lambda name: -above[name])
     return ConceptCheck(
         concept=concept,
-        auc=areas[concept],
+        auprc=wilson(figures[concept], int((names == concept).sum())),
+        share=shares[concept],
         rank=order.index(concept) + 1,
         concepts=len(concepts),
         best=order[0],

@@ -114,6 +114,21 @@ class Judge(Protocol):
         """How well each picture fits the label, 0 to 1; from 0.5 on it is picked."""
 
 
+@runtime_checkable
+class Controls(Protocol):
+    """A judge of a vocabulary that can tell which texts without meaning it prefers.
+
+    Crops of a group look alike, and to a judge that understands nothing some text fits whatever looks
+    alike. What it makes of nonsense, chosen in the way that a label is, shows how far that goes.
+    """
+
+    vocabulary: tuple[str, ...]
+    """words that it labels by; judging by one costs next to nothing"""
+
+    def controls(self, request: LabelRequest, choice: int) -> Sequence[str]:
+        """Texts without meaning for the crops shown, each the best of ``choice`` such texts."""
+
+
 class LabelFailed(WorkError):
     """One request has no usable answer: refused, malformed again and again, or a server's fault."""
 

@@ -4,7 +4,8 @@ Layer by layer from the input side, so that a group is shown with the labels of 
 
 1. choose the crops that the labeler sees and those that are kept from it (``sampling``);
 2. ask the labeler, unless a person has named the group; keep the answer at once;
-3. let a judge find the unseen crops among others by the label alone (``validation``); keep that too.
+3. when all groups of the layer have labels, let a judge find each one's unseen crops among others by
+   its label alone, and by the labels of other groups (``validation``); keep that too.
 
 Groups of one layer are asked about at the same time. One that fails is noted and passed over; what
 makes going on pointless (a spent budget, a refused key) ends the work with all that was kept.
@@ -13,6 +14,7 @@ makes going on pointless (a spent budget, a refused key) ends the work with all 
 from __future__ import annotations
 
 import threading
+import zlib
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -21,11 +23,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 
+import numpy as np
+
 from neurflow.circuit import Circuit, NeuronGroup
 from neurflow.errors import NeurFlowError, RequestError, WorkError
 from neurflow.evidence import Evidence, Validation
 from neurflow.label_file import GroupLabel, label_of, with_label, with_labels
 from neurflow.labels.labeler import (
+    Controls,
     Judge,
     LabelAnswer,
     Labeler,
@@ -34,7 +39,7 @@ from neurflow.labels.labeler import (
     LowerGroup,
 )
 from neurflow.labels.sampling import Sample, contrast, picture, sample
-from neurflow.labels.validation import validate
+from neurflow.labels.validation import Claim, validate
 from neurflow.progress import Progress, Silent
 from neurflow.storage import LabelStore
 
@@ -44,6 +49,10 @@ LOWER, LOWER_SHOWN = 4, 4
 """lower groups shown with a group, and crops of each"""
 OTHERS = 96
 """crops of other groups that zero-shot labels are a contrast to"""
+RIVALS = 8
+"""labels of other groups that a judge tries on a group's crops"""
+WORDS = 200
+"""words of a vocabulary that are tried likewise"""
 PATIENCE = 5
 """groups that may fail in a row before the rest is given up"""
 LET_GO = 0.1
@@ -61,6 +70,7 @@ class Settings:
         held_out: crops that are kept from it for the validation, at most.
         validated: whether labels are validated.
         constant: whether each is compared with the target's name as a label.
+        rivals: labels of other groups that each is compared with, at most.
         seed: of the choice of crops and of the intervals.
         workers: groups asked about at the same time.
     """
@@ -69,12 +79,15 @@ class Settings:
     held_out: int = HELD_OUT
     validated: bool = True
     constant: bool = True
+    rivals: int = RIVALS
     seed: int = 0
     workers: int = 4
 
     def __post_init__(self) -> None:
-        if self.shown < 1 or self.workers < 1 or self.held_out < 0 or self.seed < 0:
-            raise RequestError("shown and workers are 1 or more, held_out and seed 0 or more.")
+        if min(self.shown, self.workers) < 1 or min(self.held_out, self.rivals, self.seed) < 0:
+            raise RequestError(
+                "shown and workers are 1 or more; held_out, rivals and seed 0 or more."
+            )
 
 
 @dataclass
@@ -162,15 +175,17 @@ def label_groups(
         [group.id for group in layer.groups if wanted is None or group.id in wanted]
         for layer in circuit.layers
     ]
-    progress.start("labels", sum(map(len, layers)))
+    progress.start("labels", 2 * sum(map(len, layers)))
     with ThreadPoolExecutor(settings.workers) as pool:
         for ids in layers:
-            begun = [pool.submit(work.one, id) for id in ids]
+            begun: list[Future[str | None]] = []
             try:
-                for done in work.as_completed(begun):
-                    if problem := done.result():
-                        progress.note(problem)
-                    progress.advance()
+                for step in (work.name, work.test):
+                    begun = [pool.submit(work.one, step, id) for id in ids]
+                    for done in work.as_completed(begun):
+                        if problem := done.result():
+                            progress.note(problem)
+                        progress.advance()
             except BaseException:
                 work.end()
                 deque(work.as_completed(begun), maxlen=0)
@@ -219,12 +234,12 @@ class _Work:
         self._over = threading.Event()
         self._in_a_row = 0
 
-    def one(self, id: str) -> str | None:
-        """Label and validate a group; returns what a person should read of a failure."""
-        if self._over.is_set():
+    def one(self, step: Callable[[str], None], id: str) -> str | None:
+        """Label or validate a group; returns what a person should read of a failure."""
+        if self._over.is_set() or id in self.failed:
             return None
         try:
-            self._label(id)
+            step(id)
             self._in_a_row = 0
         except LabelFailed as error:
             self.failed[id] = str(error)
@@ -257,23 +272,61 @@ class _Work:
             if stop := getattr(who, "stop", None):
                 stop()
 
-    def _label(self, id: str) -> None:
+    def name(self, id: str) -> None:
+        """Label a group, unless a person has."""
         group = self.keep(id, lambda stored: stored)
         self.labels[id] = label_of(group)
-        chosen = sample(
-            self.circuit,
-            group,
-            self.settings.shown,
-            self.settings.held_out,
-            self.settings.seed,
-        )
         if not by_hand(group):
+            chosen = self._chosen(group)
             if not chosen.shown:
                 raise LabelFailed("the result has no pictures of its crops")
-            answer = self.labeler.label(self._request(group, chosen))
-            group = self._named(id, answer, chosen)
-        if self.judge and self.settings.validated and group.label and group.evidence:
-            self._validated(group, chosen, self.judge)
+            self._named(id, self.labeler.label(self._request(group, chosen)), chosen)
+
+    def test(self, id: str) -> None:
+        """Validate a group's label, if it has one and there is a judge."""
+        group = with_label(self.circuit.group(id), self.labels[id])
+        if not (self.judge and self.settings.validated and group.label and group.evidence):
+            return
+        chosen = self._chosen(group)
+        claim = Claim(
+            label=group.label,
+            caption=group.caption,
+            constant=self.circuit.target.name if self.settings.constant else None,
+            others=self._others(group, self.judge),
+            nonsense=self._nonsense(group, chosen, self.judge),
+        )
+        found = validate(self.circuit, chosen, claim, self.judge, seed=self.settings.seed)
+        if found is not None:
+            self._keep(id, lambda stored: with_validation(stored, group, found))
+
+    def _chosen(self, group: NeuronGroup) -> Sample:
+        settings = self.settings
+        return sample(self.circuit, group, settings.shown, settings.held_out, settings.seed)
+
+    def _others(self, group: NeuronGroup, judge: Judge) -> tuple[str, ...]:
+        """Labels of other groups that are known by now, and words of the judge's vocabulary."""
+        known = {
+            each.id: self.labels[each.id].label if each.id in self.labels else each.label
+            for layer in self.circuit.layers
+            for each in layer.groups
+        }
+        rng = np.random.default_rng([self.settings.seed, zlib.crc32(group.id.encode())])
+        vocabulary = judge.vocabulary if isinstance(judge, Controls) else ()
+        found: dict[str, str] = {}
+        for texts, count in ((known.values(), self.settings.rivals), (vocabulary, WORDS)):
+            new = {text.casefold(): text for text in texts if text}
+            new.pop((group.label or "").casefold(), None)
+            names = sorted(new.keys() - found.keys())
+            found |= {name: new[name] for name in rng.permutation(names)[:count].tolist()}
+        return tuple(found.values())
+
+    def _nonsense(self, group: NeuronGroup, chosen: Sample, judge: Judge) -> tuple[str, ...]:
+        """Texts without meaning, chosen by the judge in the way that the label was chosen."""
+        if not isinstance(judge, Controls):
+            return ()
+        own: object = self.labeler
+        choice = len(judge.vocabulary) if judge is own else 1
+        return tuple(judge.controls(self._request(group, chosen), max(choice, 1)))
 
     def _request(self, group: NeuronGroup, chosen: Sample) -> LabelRequest:
         circuit, settings = self.circuit, self.settings
@@ -339,21 +392,6 @@ class _Work:
             return stored.model_copy(update=update)
 
         return self._keep(id, change)
-
-    def _validated(self, group: NeuronGroup, chosen: Sample, judge: Judge) -> None:
-        assert group.label is not None
-        target = self.circuit.target.name if self.settings.constant else None
-        found = validate(
-            self.circuit,
-            chosen,
-            group.label,
-            group.caption,
-            judge,
-            constant=target,
-            seed=self.settings.seed,
-        )
-        if found is not None:
-            self._keep(group.id, lambda stored: with_validation(stored, group, found))
 
     def _keep(self, id: str, change: Change) -> NeuronGroup:
         group = self.keep(id, change)

@@ -6,6 +6,7 @@ stands in. So what is counted is what a run would ask now, and no more.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Collection
 
@@ -78,7 +79,11 @@ class Rehearsal:
         """A made-up answer of usual length."""
         with self._lock:
             self.used += estimate(question, self._picture_tokens)
-        return Reply(question.answer, final=False)
+            number = self.used.requests
+        answer = json.loads(question.answer)
+        if "label" in answer:  # labels that differ are held against each other
+            answer["label"] = f"{answer['label']} {number}"
+        return Reply(json.dumps(answer), final=False)
 
     def stop(self) -> None:
         """Nothing waits here."""

@@ -4,7 +4,9 @@
    from other images than what it was made from; a group of one image is dealt out by crop.
 2. ``shown`` and ``held_out`` are the strongest of each side that overlap little among themselves.
 3. The others are no crop of any member's V_a^i, and overlap none as far as there are enough such:
-   ``hard`` ones are exemplars of the other groups of the layer, ``random`` ones any exemplars.
+   ``hard`` ones are exemplars of the other groups of the layer, ``random`` ones any further exemplars.
+   About half of each fill the sample up to ``LARGEST``.
+4. How many exemplars there are of each kind says for how many a crop of the sample stands.
 
 Everything works on what the result stores: crops that have a thumbnail.
 """
@@ -24,6 +26,8 @@ from neurflow.labels.labeler import Picture
 if TYPE_CHECKING:
     from neurflow.crops import Box
 
+LARGEST = 32
+"""crops that a judge looks at at once"""
 OVERLAP = 1 / 3
 """intersection over union from which two crops show much the same; neighbours of one size have it"""
 
@@ -37,6 +41,8 @@ class Sample:
     held_out: tuple[Crop, ...]
     random: tuple[Crop, ...]
     hard: tuple[Crop, ...]
+    population: tuple[int, int, int] = (1, 1, 1)
+    """exemplars of the circuit that held-out, random and hard crops stand for"""
 
 
 def sample(circuit: Circuit, group: NeuronGroup, shown: int, held_out: int, seed: int) -> Sample:
@@ -46,19 +52,22 @@ def sample(circuit: Circuit, group: NeuronGroup, shown: int, held_out: int, seed
         circuit: the result, with thumbnails.
         group: of it.
         shown: at most so many crops for the labeler.
-        held_out: at most so many for the validation, and as many others.
+        held_out: at most so many for the validation; others fill the sample up to ``LARGEST``.
         seed: of the choice of the others; every group draws numbers of its own.
     """
     pictured = [crop for crop in group.crops if crop in circuit.thumbnails]
     to_show, to_hold = _dealt(pictured)
     kept = _apart(to_hold, held_out)
     rng = np.random.default_rng([seed, zlib.crc32(group.id.encode())])
-    hard, random = _others(circuit, group, len(kept), rng)
+    count = max(LARGEST - len(kept), len(kept)) if kept else 0
+    hard, random, strangers = _others(circuit, group, count, rng)
+    own = len(circuit.thumbnails) - sum(strangers)
     return Sample(
         shown=tuple(group.crops.index(crop) for crop in _apart(to_show, shown)),
         held_out=tuple(kept),
         random=tuple(random),
         hard=tuple(hard),
+        population=(own, *strangers),
     )
 
 
@@ -117,14 +126,20 @@ def _same(one: Crop, other: Crop) -> bool:
 
 def _others(
     circuit: Circuit, group: NeuronGroup, count: int, rng: np.random.Generator
-) -> tuple[list[Crop], list[Crop]]:
-    """(hard, random): ``count`` crops in all that are not the group's, half of each if possible."""
+) -> tuple[list[Crop], list[Crop], tuple[int, int]]:
+    """(hard, random): ``count`` crops in all that are not the group's, half of each if possible.
+
+    With the numbers of exemplars that they were chosen from, random ones first.
+    """
     layer = circuit.layer(group.id.rpartition("/")[0])
     order = _strangers(circuit, group, rng)
-    siblings = {crop for other in layer.groups if other.id != group.id for crop in other.crops}
-    hard = _apart((crop for crop in order if crop in siblings), (count + 1) // 2)
-    random = _apart((crop for crop in order if crop not in hard), count - len(hard))
-    return hard, random
+    exemplars = {crop for other in layer.groups if other.id != group.id for crop in other.crops}
+    siblings = [crop for crop in order if crop in exemplars]
+    further = [crop for crop in order if crop not in exemplars]
+    hard = _apart(siblings, (count + 1) // 2)
+    random = _apart(further, count - len(hard))
+    hard = _apart(siblings, count - len(random))
+    return hard, random, (len(further), len(siblings))
 
 
 def _strangers(circuit: Circuit, group: NeuronGroup, rng: np.random.Generator) -> list[Crop]:

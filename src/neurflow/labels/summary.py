@@ -19,9 +19,9 @@ def summary(
         groups: ids; default is all.
         seed: of the intervals.
 
-    Keys ``groups, labelled, pinned, rejected, validated, beat_chance, beat_constant`` are counts;
-    ``accuracy, auprc, chance, constant_auprc, gain`` are (mean, low, high), or None where nothing was
-    validated.
+    Keys ``groups, labelled, pinned, rejected, validated, beat_chance, beat_others, beat_constant,
+    undoubted`` are counts; ``auprc, chance, constant_auprc, gain`` are (mean, low, high), or None where
+    nothing was validated.
     """
     counted = [
         group
@@ -39,8 +39,9 @@ def summary(
         "rejected": sum(len(group.rejected) for group in counted),
         "validated": len(found),
         "beat_chance": sum(item.beats_chance for item in found),
+        "beat_others": sum(bool(item.beats_others) for item in found),
+        "undoubted": sum(item.doubt is None for item in found),
         "beat_constant": sum(bool(item.beats_constant) for item in found),
-        "accuracy": mean([item.accuracy.value for item in found], seed),
         "auprc": mean([item.auprc.value for item in found], seed),
         "chance": mean([item.chance.value for item in found], seed),
         "constant_auprc": mean([constant.auprc.value for _, constant in compared], seed),

@@ -6,6 +6,9 @@
    the word holds the two.
 3. The best word is the label; the best few are kept with their contrast, and the margin of the first
    tells how much the choice means.
+4. To a model that understands nothing some word fits whatever looks alike. So words are made of the
+   vocabulary's letters in random order, and the best of as many of these as the vocabulary has words
+   is taken ``CONTROLS`` times: a label must beat what nonsense does (``validation``).
 
 The model comes from a local folder or the hub, through ``transformers``, as safetensors; code of a
 model's own is never run.
@@ -15,7 +18,10 @@ from __future__ import annotations
 
 import io
 import threading
+import zlib
 from collections.abc import Sequence
+from functools import cached_property
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +33,15 @@ from neurflow.evidence import SHORT, WordScore, clean
 from neurflow.extras import require
 from neurflow.labels.labeler import JudgeRequest, LabelAnswer, LabelFailed, LabelRequest, Picture
 
+ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 TOP = 5
 """words kept with a label"""
 TEMPLATE = "a photo of {}"
 BATCH = 64
+CONTROLS = 19
+"""words without meaning that a label is held against: one in twenty is then best by accident"""
+POOL = 1000
+"""words without meaning they are chosen from, at most"""
 SHARPNESS = 1.0
 """of a judge's scores, by standard deviation of the similarities"""
 
@@ -91,6 +102,17 @@ class ClipLabeler:
         scores = 1 / (1 + np.exp(-SHARPNESS * (similarity - similarity.mean()) / deviation))
         return tuple(float(score) for score in scores)
 
+    def controls(self, request: LabelRequest, choice: int) -> tuple[str, ...]:
+        """Words without meaning that fit the crops shown best; see ``Controls``."""
+        if not request.pictures or not request.others:
+            return ()
+        words, vectors = self._nonsense
+        values = self._contrast(vectors, request.pictures, request.others)
+        rng = np.random.default_rng(len(words))
+        drawn = rng.integers(0, len(words), (CONTROLS, choice))
+        best = drawn[np.arange(CONTROLS), values[drawn].argmax(1)]
+        return tuple(dict.fromkeys(words[i] for i in best))
+
     def contrast(
         self, texts: Sequence[str], pictures: Sequence[Picture], others: Sequence[Picture]
     ) -> np.ndarray:
@@ -103,6 +125,12 @@ class ClipLabeler:
         if not pictures or not others:
             raise LabelFailed("there are no other crops to be a contrast to")
         return contrast(self._pictures(pictures) @ words.T, self._pictures(others) @ words.T)
+
+    @cached_property
+    def _nonsense(self) -> tuple[tuple[str, ...], np.ndarray]:
+        """Words without meaning and their embeddings."""
+        words = nonsense(self.vocabulary or (ALPHABET,), POOL)
+        return words, self._texts(words)
 
     def _texts(self, texts: Sequence[str]) -> np.ndarray:
         """``[text, feature]``, of length 1."""
@@ -141,6 +169,20 @@ class ClipLabeler:
         if not np.isfinite(array).all():
             raise WorkError(f"{self.name} gives embeddings that are not finite.")
         return array
+
+
+def nonsense(words: Sequence[str], most: int) -> tuple[str, ...]:
+    """Words as long as the given ones, of their letters in random order: ``CONTROLS`` times as many.
+
+    Equal words give equal nonsense; at most ``most`` words are made.
+    """
+    rng = np.random.default_rng(zlib.crc32(" ".join(words).encode()))
+    letters = [letter for word in words for letter in word if not letter.isspace()]
+    made: dict[str, None] = {}
+    for word in islice(cycle(words), min(CONTROLS * len(words), most)):
+        drawn = "".join(" " if each.isspace() else str(rng.choice(letters)) for each in word)
+        made[drawn] = None
+    return tuple(word for word in made if word not in words)
 
 
 def contrast(own: np.ndarray, others: np.ndarray) -> np.ndarray:

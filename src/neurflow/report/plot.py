@@ -6,14 +6,13 @@ Needs matplotlib, which only this needs: ``pip install 'neurflow[plot]'``.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from neurflow.circuit import Circuit
+from neurflow.circuit import Circuit, Target
 from neurflow.debugging.result import DebugReport, GroupReading, PictureReport, WhatIf
 from neurflow.errors import WorkError
 from neurflow.extras import require
@@ -22,6 +21,8 @@ from neurflow.files import replacing
 GROUPS = 4
 """groups shown"""
 EXEMPLARS = 4
+CLASSES = 3
+"""best classes shown of an answer"""
 HOTTEST = 3.0
 """heat that is drawn fully: a map's peak is well above its mean"""
 FOR, AGAINST = "#0f6e84", "#b3400f"
@@ -54,7 +55,7 @@ def write_plot(circuit: Circuit, report: DebugReport, path: str | Path) -> Path:
             _group(panels[0, column], image, reading)
             _exemplars(panels[1, column], circuit, reading.id)
         if report.what_if:
-            _what_if(panels[0, -1], report.what_if, circuit.target.name)
+            _what_if(panels[0, -1], report.what_if, circuit.target)
         with replacing(path) as handle:
             try:
                 figure.savefig(handle, format=path.suffix[1:] or None, dpi=200)
@@ -99,21 +100,24 @@ def _exemplars(panel: Any, circuit: Circuit, id: str) -> None:
         panel.imshow(np.concatenate([x for part in parts for x in (part, gap)][:-1], axis=1))
 
 
-def _what_if(panel: Any, found: WhatIf, target: str) -> None:
+def _what_if(panel: Any, found: WhatIf, target: Target) -> None:
+    """Logits before and after: of the target, and of the best classes of either."""
     effect = found.effects[0]
     panel.set_axis_on()
-    names = _union([p.name for p in effect.before[:3]], [p.name for p in effect.after[:3]])
-    before, after = ({p.name: p.logit for p in top} for top in (effect.before, effect.after))
-    places = np.arange(len(names))[::-1]
-    panel.barh(places + 0.2, [before.get(n, 0) for n in names], 0.36, color=FOR, label="before")
-    panel.barh(places - 0.2, [after.get(n, 0) for n in names], 0.36, color=AGAINST, label="after")
-    panel.set_yticks(places, names)
+    shown = [*effect.before[:CLASSES], *effect.after[:CLASSES]]
+    shown += [p for p in effect.before if p.index in (target.neuron, target.minus)]
+    names = {p.index: p.name for p in shown}
+    place = {index: len(names) - 1 - number for number, index in enumerate(names)}
+    for answers, shift, colour, label in (
+        (effect.before, 0.2, FOR, "before"),
+        (effect.after, -0.2, AGAINST, "after"),
+    ):
+        known = [p for p in answers if p.index in place]  # an earlier report may lack some
+        places = [place[p.index] + shift for p in known]
+        panel.barh(places, [p.logit for p in known], 0.36, color=colour, label=label)
+    panel.set_yticks(list(place.values()), list(names.values()))
     panel.set_xlabel("logit")
     panel.spines[["top", "right"]].set_visible(False)
     panel.legend(frameon=False, fontsize=8)
     masked = ", ".join(found.change.groups)
     panel.set_title(f"{masked} {'kept alone' if found.change.keep else 'masked'}", loc="left")
-
-
-def _union(first: Sequence[str], second: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys([*first, *second]))

@@ -1,0 +1,129 @@
+"""What a neuron gives the target when only the circuit's part above it is kept.
+
+1. From the target down, layer by layer: integrated gradients of the target's activation with respect to
+   the layer, over the target's own ``V_a``, from zero, midpoints.
+2. Of each layer above only the first share of its order is kept, the others are zero: what a neuron
+   gives through what would not be there does not count. The mean over several shares.
+3. Order the layer by this: *signed*, the neurons first that raise the target most; *absolute*, those
+   first that change it most either way. The circuit's neurons come before the others; by the signed
+   order only those that raise the target, and those that lower it come last.
+
+The signed order asks for as much of the target as can be kept, the absolute one for as little change as
+can be had: what the areas CPR and CMD of MIB (Mueller et al. 2025) measure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neurflow.evaluation.laboratory import Laboratory
+from neurflow.model import Layer
+
+STEPS = 16
+"""points of the integration"""
+KEPT = (0.05, 0.1, 0.2, 0.5, 1.0)
+"""shares of the layers above that are kept"""
+BATCH = 16
+Order = Mapping[str, Sequence[int]]
+"""layer → all its neurons, those to be kept first"""
+
+
+def orders_of_circuit(lab: Laboratory, *, signed: bool) -> dict[str, list[int]]:
+    """Layer below the target → its neurons by what they give the target through the circuit."""
+    found: dict[str, list[int]] = {}
+    for name in reversed(lab.names[:-1]):
+        own = sorted(lab.circuit.layer(name).neurons)
+        found[name] = ordered(scores(lab, name, found, signed=signed), own)
+    return {name: found[name] for name in lab.names[:-1]}
+
+
+def scores(lab: Laboratory, name: str, above: Order, *, signed: bool) -> np.ndarray:
+    """``[neuron]`` what a layer's neurons give the target, mean over the shares kept above.
+
+    Args:
+        lab: gives the target and its crops.
+        name: the layer.
+        above: orders of layers above it; without any, all of the network is there.
+        signed: means of signed values over the crops, or of absolute ones.
+    """
+
+    def compute() -> list[float]:
+        shares = KEPT if above else (1.0,)
+        values = np.stack([through(lab, name, kept_at(above, share)) for share in shares])
+        found: list[float] = (values if signed else np.abs(values)).mean((0, 1)).tolist()
+        return found
+
+    return np.array(lab.kept(f"given {name} {sorted(above)} {signed}", compute))
+
+
+def ordered(scores: np.ndarray, circuit: Sequence[int]) -> list[int]:
+    """Neurons by ``scores`` ``[neuron]``: the circuit's first, those of them that lower last."""
+    own = np.isin(np.arange(len(scores)), circuit)
+    place = np.where(own, np.where(scores > 0, 0, 2), 1)
+    found: list[int] = np.lexsort((-scores, place)).tolist()
+    return found
+
+
+def kept_at(orders: Order, share: float) -> dict[str, list[int]]:
+    """The first ``share`` of each layer's neurons, rounded up."""
+    return {name: list(order[: int(np.ceil(share * len(order)))]) for name, order in orders.items()}
+
+
+def through(lab: Laboratory, name: str, kept: Order) -> np.ndarray:
+    """``[crop, neuron]`` integrated gradients of the target with only some neurons above kept.
+
+    Args:
+        lab: gives the target and its crops.
+        name: the layer of the neurons.
+        kept: layers above it → the neurons that are kept.
+    """
+    model, target = lab.model, lab.circuit.target
+    segment, layer = model.segment(name, target.layer), model.layer(name)
+    observe = model.outputs([model.node(name), *segment.held])
+    (numbers,), _ = lab.scoring.top(target.layer, [target.neuron], lab.circuit.config.k)
+    changes = {above: _only(model.layer(above), neurons) for above, neurons in kept.items()}
+    lab.progress.start(f"{target.layer} → {name}, through what is kept", len(numbers))
+    found = []
+    for start in range(0, len(numbers), BATCH):
+        part = np.sort(numbers)[start : start + BATCH]
+        with torch.inference_mode():
+            observed = observe(model.feed(lab.scoring.crops.pixels(part)))
+        x, *held = (value.clone() for value in observed)
+
+        def value(x: Tensor, held: Sequence[Tensor] = held) -> Tensor:
+            phi = segment.upper.pool(segment.run(x, held, changes))
+            own = phi[:, target.neuron]
+            return own if target.minus is None else own - phi[:, target.minus]
+
+        scores = (x * _mean_gradient(value, x)).movedim(layer.axis, -1)
+        found.append(scores.flatten(1, -2).sum(1) if scores.ndim > 2 else scores)
+        lab.progress.advance(len(part))
+    return torch.cat(found).double().cpu().numpy()
+
+
+def _mean_gradient(value: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Mean gradient along the line from zero to ``x``."""
+    total = torch.zeros_like(x)
+    for step in range(STEPS):
+        point = (x * (step + 0.5) / STEPS).requires_grad_()
+        (gradient,) = torch.autograd.grad(value(point).sum(), point)
+        total += gradient / STEPS
+    return total
+
+
+def _only(layer: Layer, neurons: Sequence[int]) -> Callable[[Tensor], Tensor]:
+    """A change that zeroes all neurons of a layer but some."""
+    keep = torch.zeros(layer.neurons)
+    keep[list(neurons)] = 1
+    return partial(_scaled, keep=keep, axis=layer.axis)
+
+
+def _scaled(x: Tensor, keep: Tensor, axis: int) -> Tensor:
+    shape = [1] * x.ndim
+    shape[axis] = len(keep)
+    return x * keep.to(x).view(shape)
