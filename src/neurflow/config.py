@@ -43,7 +43,9 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = {
     },
     "quick": {"tau": 8, "k": 30, "granularities": (1.0, 0.5)},
 }
-"""preset → the fields in which it differs from the defaults"""
+"""preset → the fields that it sets; all others have their defaults"""
+QUICK_IMAGES = 20
+"""images that a quick look studies at most, unless told otherwise"""
 EARLIER: Mapping[str, Any] = {"meanings": "gaussian"}
 """what a stored configuration was made with where it lacks a field that was added since"""
 

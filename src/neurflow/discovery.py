@@ -22,7 +22,7 @@ from neurflow.activations import ConceptImages, collect, concept_images
 from neurflow.assembly import assemble, thumbnails
 from neurflow.circuit import Circuit, SkippedImage, Target
 from neurflow.concepts import PER_IMAGE, crops_limit, find_concepts
-from neurflow.config import METHOD_VERSION, Config
+from neurflow.config import METHOD_VERSION, PRESETS, Config
 from neurflow.core_neurons import Core, next_targets
 from neurflow.crops import CropSet
 from neurflow.errors import LayerError, RequestError
@@ -257,6 +257,12 @@ def _notes(
                 f"{short} of {len(cores[upper])} neurons of {upper} have fewer than {wanted} core "
                 f"neurons: the others in {lower} have importance 0 for them and are left out."
             )
+    if all(getattr(config, field) == value for field, value in PRESETS["quick"].items()):
+        sizes = ", ".join(f"{size:g}" for size in config.granularities)
+        notes.append(
+            f"A quick look: τ={config.tau}, k={config.k} and crops of {sizes} of an image only. "
+            "Without --preset quick more is found."
+        )
     count, limit = len(found.chosen), crops_limit(config, len(found.chosen))
     if count < 5:
         notes.append(f"Only {count} images: concepts rest on few pictures.")

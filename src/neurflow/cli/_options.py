@@ -17,7 +17,7 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from neurflow.config import Config, Preset
+from neurflow.config import QUICK_IMAGES, Config, Preset
 from neurflow.errors import RequestError
 
 if TYPE_CHECKING:
@@ -151,8 +151,8 @@ def with_study_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command what finding circuits takes, in place of its ``**values``: ``study_from``."""
     more = [_parameter(name, kind, default) for name, (kind, default) in _STUDY.items()]
     preset = typer.Option(
-        help="Where options of the method start from: the best that was measured, the paper to the "
-        "letter, or a first look. Single options override it.",
+        help="What the options of the method start from: the best that was measured, the paper to the "
+        f"letter, or a quick look (at most {QUICK_IMAGES} images). Single options override it.",
         rich_help_panel="Method",
     )
     more.append(_parameter("preset", Annotated[Preset, preset], "default"))
@@ -179,9 +179,10 @@ def study_from(model: str, values: dict[str, Any]) -> Study:
         class_names=own["class_names"],
         device=own["device"],
     )
+    few = QUICK_IMAGES if values.get("preset") == "quick" else None
     options = {
         "layers": names(own["layers"]),
-        "max_images": own["max_images"],
+        "max_images": own["max_images"] or few,
         "memory": own["memory"],
         "redo": own["redo"],
         "config": config_from(values),

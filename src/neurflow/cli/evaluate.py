@@ -33,7 +33,7 @@ def evaluate(
         str,
         typer.Argument(
             metavar="RUN|MODEL",
-            help="Folder of a result; or a model, whose circuit is found first (--images, --target).",
+            help="Folder of a result; or a model, whose circuit is found first as published (--images, --target).",
         ),
     ],
     protocols: Annotated[
@@ -175,7 +175,8 @@ def _discovered(
     model = neurflow.load_model(
         reference, weights or "DEFAULT", class_names=class_names, device=device
     )
-    circuit = neurflow.discover(model, images, target, out=run, progress=ui.progress)
+    config = neurflow.Config.published()
+    circuit = neurflow.discover(model, images, target, config=config, out=run, progress=ui.progress)
     return run, circuit
 
 
