@@ -31,7 +31,7 @@ from neurflow.clustering import by_size, tree_cuts
 
 SPLITS = 20
 """times that the images are dealt into halves"""
-STRENGTH = 0.5
+STRENGTH = 0.6
 """of every part, at least"""
 GAP = 0.34
 """dip between any two parts times √(images), at least; 9 of 10 flat clouds of 25 images have less"""

@@ -33,7 +33,8 @@ def evaluate(
         str,
         typer.Argument(
             metavar="RUN|MODEL",
-            help="Folder of a result; or a model, whose circuit is found first as published (--images, --target).",
+            help="Folder of a result; or a model, whose circuit is found first, as published "
+            "(--images, --target).",
         ),
     ],
     protocols: Annotated[
