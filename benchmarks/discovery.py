@@ -110,7 +110,7 @@ def main() -> None:
         images,
         "golden retriever",
         LAYERS[options.network],
-        Config(steps=steps),
+        Config.published(steps=steps),
         max_images=options.images,
         memory=options.memory,
         progress=stages,

@@ -61,7 +61,7 @@ class Bench:
     """
 
     def __init__(self, model: Model, folder: Path, layers: Sequence[str], work: Workspace) -> None:
-        self.config, budget = Config(), Budget(MEMORY, Silent())
+        self.config, budget = Config.published(), Budget(MEMORY, Silent())
         images, goal = load_images(folder, model), model.target(TARGET)
         self.batch = model.batch(budget)
         quiet = {"batch": self.batch, "progress": Silent()}

@@ -75,7 +75,12 @@ def textbook(module: nn.Module, pixels: Tensor, target: int) -> Cores:
 def ours(model: Model, folder: str, images: int) -> Cores:
     """The same by discover, defaults but for τ."""
     circuit = discover(
-        model, folder, "golden retriever", [*LAYERS, "fc"], Config(tau=TAU, k=K), max_images=images
+        model,
+        folder,
+        "golden retriever",
+        [*LAYERS, "fc"],
+        Config.published(tau=TAU, k=K),
+        max_images=images,
     )
     return {
         layer.name: {a: set(neuron.core_neurons) for a, neuron in layer.neurons.items()}

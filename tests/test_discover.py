@@ -1,6 +1,7 @@
 """The whole method on small networks: the result, its invariants, resuming, and bad requests."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 import neurflow
 from neurflow import Config, Model, discover
+from neurflow.config import METHOD_VERSION
 from neurflow.errors import ImagesError, LayerError, RequestError, WorkError
 from neurflow.model import Preprocessing
 from tests.networks import FAMILIES, SmallNet, settle
@@ -205,10 +207,34 @@ def test_a_folder_of_another_run_is_not_overwritten(model, images, target, tmp_p
     discover(model, images, target, config=CONFIG, out=tmp_path / "run")
     with pytest.raises(RequestError, match=r"belongs to another run \(it differs in config\)"):
         discover(model, images, target, config=Config(tau=3, k=20, steps=8), out=tmp_path / "run")
+    other = Config(tau=3, k=20, steps=8)
+    assert discover(model, images, target, config=other, out=tmp_path / "run", redo=True)
+    assert neurflow.load_circuit(tmp_path / "run").config.tau == 3
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("")
     with pytest.raises(RequestError, match="not empty and no run of neurflow"):
-        discover(model, images, target, config=CONFIG, out=tmp_path / "mine")
+        discover(model, images, target, config=CONFIG, out=tmp_path / "mine", redo=True)
+    assert (tmp_path / "mine" / "thesis.tex").exists()
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_run_of_an_earlier_version_is_not_taken_for_a_new_one(
+    model, images, target, circuit, tmp_path, monkeypatch, finished
+):
+    again = partial(discover, model, images, target, config=CONFIG, out=tmp_path / "run")
+    with monkeypatch.context() as earlier:
+        earlier.setattr("neurflow.discovery.METHOD_VERSION", METHOD_VERSION - 1)
+        if finished:
+            again()
+        else:
+            with pytest.raises(Kill):
+                again(progress=KilledAt("groups"))
+    with pytest.raises(RequestError, match=r"version 1 of the method; .* --out, .*--redo"):
+        again()
+    assert again(redo=True) == circuit
+    log = KilledAt()
+    again(redo=True, progress=log)
+    assert not log.counts, "what is of this version is resumed, not redone"
 
 
 def test_a_refused_request_can_be_corrected_in_the_same_folder(model, images, target, tmp_path):
@@ -315,15 +341,58 @@ def test_a_neuron_inside_the_network_as_target(model, images):
 
 
 def test_a_difference_of_classes_as_target(model, images, target):
-    """IG is linear in the target, so the plain definition on the difference must agree."""
+    """The head is linear: IG of s is the difference of its weights times its input."""
     other = next(name for name in model.class_names if name != target)
     found = discover(model, images, f"{target} - {other}", ["block3", "head"], CONFIG)
     neuron = found.layers[-1].neurons[model.class_names.index(target)]
-    weight = model.module.head.weight
+    weight = model.module.head.weight.detach()
     row = weight[model.class_names.index(target)] - weight[model.class_names.index(other)]
+    source = neurflow.load_images(images, model)
+    names = [ref.name for ref in source.refs]
+    pixels = [
+        torch.nn.functional.interpolate(
+            source.read(names.index(found.images[crop.image].name))[
+                None, :, crop.box[1] : crop.box[3], crop.box[0] : crop.box[2]
+            ],
+            (32, 32),
+            mode="bilinear",
+        )
+        for crop in neuron.crops
+    ]
+    with torch.no_grad():
+        below = model.module.block1(torch.cat(pixels))
+        below = model.module.block3(model.module.block2(below)).mean((2, 3))
+    scores = (below * row).tolist()
+    assert list(neuron.core_neurons) == method.core_neurons(scores, CONFIG.tau)
     for part in neuron.semantic_groups:
-        for s, w in part.weights.items():
-            assert w == 0 or np.sign(w) == np.sign(float(row[s]))
+        weights = method.interaction_weights([scores[p] for p in part.crops], neuron.core_neurons)
+        assert part.weights == pytest.approx(weights, rel=1e-3, abs=1e-5)
+        assert all(part.weights.values())
+
+
+def test_dead_neurons_are_in_no_layer_and_it_is_said(images, target, model):
+    """With most channels of a block silent, τ of them used to fill up with dead ones by index."""
+    torch.manual_seed(0)
+    module = settle(SmallNet())
+    with torch.no_grad():
+        for parameter in module.block2.parameters():
+            parameter[: len(parameter) - 2] = 0
+    dead = Model(module, transform=model.transform, class_names=model.class_names)
+    config = Config(**{**CONFIG.model_dump(), "concept_set": "all"})
+    found = discover(dead, images, 0, config=config)
+    alive = model.layer("block2").neurons - 2
+    assert set(found.layer("block2").neurons) <= {alive, alive + 1}
+    assert any("importance 0 for them and are left out" in note for note in found.notes)
+
+
+def test_a_network_on_which_nothing_acts_is_an_error(images, model):
+    torch.manual_seed(0)
+    module = settle(SmallNet())
+    torch.nn.init.zeros_(module.head.weight)
+    silent = Model(module, transform=model.transform, class_names=model.class_names)
+    config = Config(**{**CONFIG.model_dump(), "concept_set": "all"})
+    with pytest.raises(WorkError, match=r"Nothing in 'block3' acts .* all attributions are zero"):
+        discover(silent, images, 0, config=config)
 
 
 def test_a_vision_transformer_goes_all_the_way(tmp_path):

@@ -21,7 +21,7 @@ TIERS: tuple[frozenset[str], ...] = tuple(
         "sharing",
         "activations",
         "attribution",
-        "concepts clustering",
+        "concepts clustering meanings",
         "core_neurons selection",
         "groups",
         "scores",

@@ -39,7 +39,7 @@ def folder(real_data):
 
 def test_the_class_has_the_published_core_neurons(model, folder, expected):
     circuit = discover(
-        model, folder, "golden retriever", ["layer4.1", "fc"], Config(), max_images=10
+        model, folder, "golden retriever", ["layer4.1", "fc"], Config.published(), max_images=10
     )
     assert [image.name for image in circuit.images] == expected["images"]
     assert circuit.crop_count == expected["n_crops"]
@@ -70,7 +70,8 @@ def test_neurons_of_the_last_block_have_the_published_core_neurons(
         progress=silent,
     )
     published = dict(list(expected["core"]["layer4.1"].items())[:3])
-    concepts = find_concepts(activations, "layer4.1", "layer4.0", map(int, published), Config())
+    config = Config.published()
+    concepts = find_concepts(activations, "layer4.1", "layer4.0", map(int, published), config)
     scores = attribute(
         segment, 0, concepts, features, steps=50, tolerance=0.01, batch=batch, progress=silent
     )

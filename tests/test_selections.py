@@ -10,8 +10,14 @@ from neurflow.attribution.streaming import Scores
 from neurflow.circuit import Member
 from neurflow.concepts import Concept, concept
 from neurflow.config import Config
-from neurflow.core_neurons import Core, core_neurons, interaction_weights, select_core
-from neurflow.errors import RequestError
+from neurflow.core_neurons import (
+    Core,
+    core_neurons,
+    interaction_weights,
+    next_targets,
+    select_core,
+)
+from neurflow.errors import RequestError, WorkError
 from neurflow.groups import drives, meaning_shares, neuron_groups
 from neurflow.interactions import group_interactions
 from tests.reference import method
@@ -71,6 +77,18 @@ def test_weights_of_each_meaning_sum_to_one_and_do_not_depend_on_order(seed):
 def test_a_neuron_on_which_nothing_acts_has_no_weights():
     core = select_core(Scores(np.zeros(4), np.zeros((1, 4)), 0.0, 50), tau=2)
     assert core.weights == ({},)
+    assert not core.importance
+    with pytest.raises(WorkError, match="Nothing in 'block1' acts on the targets in 'block2'"):
+        next_targets({3: core}, "block2", "block1")
+
+
+def test_dead_neurons_are_left_out():
+    """They would fill S_a in the order of their indices."""
+    importance = np.array([0.0, 0.0, 2.0, 0.0, 1.0])
+    core = select_core(Scores(importance, importance[None], 0.0, 50), tau=4)
+    assert list(core.importance) == [2, 4]
+    assert core.weights == ({2: pytest.approx(2 / 3), 4: pytest.approx(1 / 3)},)
+    assert next_targets({0: core}, "block2", "block1") == {2, 4}
 
 
 def test_concept_vectors_are_means_over_the_meanings_crops():

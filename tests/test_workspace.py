@@ -68,6 +68,19 @@ def test_a_run_killed_at_its_very_beginning_can_begin_again(tmp_path):
         assert work.read("request") == {"target": "bee"}
 
 
+def test_work_of_another_request_is_kept_unless_it_is_to_be_redone(tmp_path):
+    with open_workspace(tmp_path, {"target": "bee"}) as work:
+        work.write("finished", True)
+    with pytest.raises(RequestError, match="version 1 of the method; this neurflow has version 2"):
+        open_workspace(tmp_path, {"method": 2, "target": "bee"}).__enter__()
+    with pytest.raises(RequestError, match=r"another run \(it differs in target\)"):
+        open_workspace(tmp_path, {"target": "ant"}).__enter__()
+    with open_workspace(tmp_path, {"target": "bee"}, redo=True) as work:
+        assert work.read("finished"), "the same request is resumed"
+    with open_workspace(tmp_path, {"target": "ant"}, redo=True) as work:
+        assert not work.read("finished")
+
+
 @pytest.mark.parametrize("name", ["notes.txt", "work/notes.txt"])
 def test_what_is_not_ours_is_refused_and_left_alone(tmp_path, name):
     file = tmp_path / name

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 import numpy as np
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -326,7 +327,7 @@ class Circuit(_Frozen):
     preprocessing: dict[str, Plain] | None = None
     """settings of ``model.preprocessing.Preprocessing``; None for a transform of the user's own"""
     target: Target
-    config: Config
+    config: Annotated[Config, BeforeValidator(Config.stored)]
     images: tuple[ImageRef, ...]
     """the concept set's images"""
     skipped: tuple[SkippedImage, ...] = ()

@@ -84,9 +84,18 @@ def test_options_become_the_config() -> None:
     given = {"tau": 4, "granularities": "1, 0.5", "groups": "7", "crops_per_image": 2}
     assert config_from(given) == Config(tau=4, granularities=(1, 0.5), groups=7, crops_per_image=2)
     assert config_from({"groups": "auto"}).groups == "auto"
+    assert config_from({"crops_per_image": "none"}).crops_per_image is None
     for wrong in ({"granularities": "1,2"}, {"groups": "some"}, {"granularities": ""}):
         with pytest.raises(RequestError, match="Not a valid Config"):
             config_from(wrong)
+
+
+def test_single_options_override_the_preset() -> None:
+    assert config_from({"preset": "published"}) == Config.published()
+    given = {"preset": "published", "steps": "auto", "tau": 8, "crops_per_image": "2"}
+    assert config_from(given) == Config.published(steps="auto", tau=8, crops_per_image=2)
+    with pytest.raises(RequestError, match=r"no preset 'exact'\. Known: default, published, quick"):
+        config_from({"preset": "exact"})
 
 
 def test_lists_of_numbers_and_names() -> None:

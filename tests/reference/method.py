@@ -100,3 +100,21 @@ def group_interaction(upper_group, lower_group, weights, crop_points, vectors, c
             ]
             total += weight * sum(n in meanings for n in nearest) / len(points)
     return total / len(upper_group) if mean else total
+
+
+def dip(places, weights):
+    """Hartigan's dip of weighted places: for each mode, the farthest point from any chord."""
+    points = sorted(zip(places, weights, strict=True))
+    x, total = [place for place, _ in points], sum(weights)
+    y = [(sum(w for _, w in points[:i]) + points[i][1] / 2) / total for i in range(len(x))]
+
+    def heights(first, last):
+        for a in range(first, last + 1):
+            for b in range(a + 1, last):
+                for c in range(b + 1, last + 1):
+                    yield y[b] - y[a] - (y[c] - y[a]) * (x[b] - x[a]) / (x[c] - x[a])
+
+    end = len(x) - 1
+    return min(
+        max(0, *heights(0, mode), *(-h for h in heights(mode, end))) / 2 for mode in range(len(x))
+    )

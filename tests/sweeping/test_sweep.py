@@ -24,7 +24,7 @@ from neurflow.errors import NeurFlowError, RequestError, WorkError
 from neurflow.sweeping import merge, status
 from neurflow.sweeping.engines import Workers
 from neurflow.sweeping.ledger import lock_of
-from neurflow.sweeping.plan import job_of, read_plan, shard_of
+from neurflow.sweeping.plan import PLAN, job_of, read_plan, shard_of
 from neurflow.sweeping.station import Station
 from tests.sweeping.conftest import CONFIG, circuits
 from tests.waiting import until
@@ -322,7 +322,26 @@ def test_another_sweep_is_refused(sweep, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     with pytest.raises(RequestError, match="not empty and no sweep"):
-        sweep(["ant"], out=tmp_path / "mine")
+        sweep(["ant"], out=tmp_path / "mine", redo=True)
+
+
+def test_a_sweep_of_an_earlier_version_is_kept_or_redone(sweep, alone, tmp_path):
+    sweep(ALL)
+    plan = tmp_path / "out" / PLAN
+    earlier = json.loads(plan.read_text())
+    del earlier["method"]  # as before it was kept
+    plan.write_text(json.dumps(earlier))
+    for file in (tmp_path / "out" / "circuits").glob("*/work/request.json"):
+        request = json.loads(file.read_text())
+        file.write_text(json.dumps({**request, "method": 1}))
+    with pytest.raises(RequestError, match=r"sweep of version 1 of the method.*--redo"):
+        sweep(["ant"])
+    assert states(sweep(["ant"], redo=True)) == {"ant": "done"}
+    assert [state.target for state in status(tmp_path / "out")] == ["ant"]
+    assert len(circuits(tmp_path / "out")) == 1, "what is not redone is not taken for done"
+    assert len(Atlas(tmp_path / "out").query("SELECT * FROM targets")) == 1
+    assert states(sweep(ALL, redo=True)) == dict.fromkeys(ALL, "done")
+    assert circuits(tmp_path / "out") == alone
 
 
 def test_shards_share_the_targets_and_are_merged(sweep, alone, tmp_path):

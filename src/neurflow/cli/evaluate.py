@@ -37,7 +37,8 @@ def evaluate(
         str,
         typer.Argument(
             metavar="RUN|MODEL",
-            help="Folder of a result; or a model, whose circuit is found first (--images, --target).",
+            help="Folder of a result; or a model, whose circuit is found first, as published "
+            "(--images, --target).",
         ),
     ],
     protocols: Annotated[
@@ -45,7 +46,7 @@ def evaluate(
         typer.Argument(
             metavar="PROTOCOL…",
             help="optimality, fidelity, completeness, overlap, weights, attribution, sum-mean, norm, "
-            "k, crop-sizes, integration, faithfulness, stability, significance, or all.",
+            "k, crop-sizes, meanings, integration, faithfulness, stability, significance, or all.",
         ),
     ],
     images: Annotated[
@@ -182,7 +183,8 @@ def _discovered(
     model = neurflow.load_model(
         reference, weights or "DEFAULT", class_names=class_names, device=device
     )
-    circuit = neurflow.discover(model, images, target, out=run, progress=ui.progress)
+    config = neurflow.Config.published()
+    circuit = neurflow.discover(model, images, target, config=config, out=run, progress=ui.progress)
     return run, circuit, model
 
 
