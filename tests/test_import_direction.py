@@ -22,6 +22,7 @@ TIERS: tuple[frozenset[str], ...] = tuple(
         "attribution",
         "concepts clustering",
         "core_neurons selection",
+        "grouping",
         "groups",
         "scores",
         "assembly surroundings",
@@ -40,6 +41,7 @@ SHARED = frozenset(
     [
         "circuit",
         "comparison",
+        "cuts",
         "edits",
         "evidence",
         "integrity",
@@ -52,6 +54,7 @@ SHARED = frozenset(
         "robustness_file",
         "storage",
         "tables",
+        "trees",
         "workspace",
     ]
 )

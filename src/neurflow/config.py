@@ -49,10 +49,26 @@ class Config(BaseModel):
         description="D: images the model predicts as the target, that are labelled so, or all",
     )
     max_semantic_groups: Positive = Field(5, description="largest number of meanings of a neuron")
-    groups: Positive | Literal["auto"] = Field(
-        "auto", description="neuron groups of a layer; auto chooses by silhouette"
+    grouping: Literal["reproducible", "silhouette"] = Field(
+        "reproducible",
+        description="neuron groups by what fires together, as many as come back on halves of the "
+        "images (reproducible), or by concept vectors and silhouette (published)",
     )
-    max_groups: Positive = Field(12, description="largest number of neuron groups auto may choose")
+    groups: Positive | Literal["auto"] = Field(
+        "auto", description="neuron groups of a layer; auto chooses by the rule of grouping"
+    )
+    max_groups: Positive = Field(
+        12,
+        description="largest number of neuron groups auto may choose; reproducible groups may be a "
+        "fifth of the (neuron, meaning) pairs where that is more",
+    )
+    group_splits: Positive = Field(
+        10, description="splits of the images into halves that tell which groups come back"
+    )
+    least_agreement: Fraction = Field(
+        0.2,
+        description="kappa of the two halves below which a layer counts as one group",
+    )
     silhouette_slack: Annotated[float, Ge(0), Le(1)] = Field(
         0.05,
         description="auto takes the most groups whose silhouette is so near the best; published: 0",

@@ -20,6 +20,7 @@ from neurflow.core_neurons import Core
 from neurflow.crops import CropSet
 from neurflow.errors import RequestError
 from neurflow.evaluation.laboratory import Bench
+from neurflow.grouping.features import Seen
 from neurflow.groups import drives, neuron_groups
 from neurflow.interactions import Groups, group_interactions
 
@@ -99,7 +100,13 @@ def rediscover(bench: Bench, numbers: np.ndarray, config: Config) -> Found:
         targets = {s for core in cores[upper].values() for s in core.importance}
     first = bench.names[0]
     concepts[first] = _concepts(bench, numbers, first, first, targets, config)
-    groups = {name: neuron_groups(concepts[name], config) for name in bench.names}
+    images = bench.crops.image_of(np.arange(len(bench.crops)))
+    groups = {
+        name: neuron_groups(
+            concepts[name], Seen(bench.activations[name], images, numbers), config
+        ).groups
+        for name in bench.names
+    }
     return Found(
         cores={
             name: {a: tuple(core.importance) for a, core in cores.get(name, {}).items()}
