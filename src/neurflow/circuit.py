@@ -257,7 +257,7 @@ class GroupTree(_Frozen):
     heights: tuple[float, ...]
     """distance of the two, of each merge; ascending"""
     numbers: tuple[Index, ...]
-    """number of each of the 2n − 1 branches in the id of its group, ``LAYER/NUMBER``, whatever the cut"""
+    """of each of the 2n − 1 branches, in the id of its group, ``LAYER/NUMBER``, whatever the cut"""
     returns: tuple[float | None, ...]
     """how far each branch comes back on halves of the images: 1 always, 0 no more than by chance
 
