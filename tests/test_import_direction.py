@@ -20,7 +20,7 @@ TIERS: tuple[frozenset[str], ...] = tuple(
         "sharing",
         "activations",
         "attribution",
-        "concepts clustering",
+        "concepts clustering meanings",
         "core_neurons selection",
         "grouping",
         "groups",

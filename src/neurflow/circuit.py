@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
 import numpy as np
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -316,7 +317,7 @@ class Circuit(_Frozen):
 
     model: ModelInfo
     target: Target
-    config: Config
+    config: Annotated[Config, BeforeValidator(Config.stored)]
     images: tuple[ImageRef, ...]
     """the concept set's images"""
     skipped: tuple[SkippedImage, ...] = ()

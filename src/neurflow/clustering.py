@@ -46,7 +46,7 @@ def ward_clusters(
     """
     points = _compact(np.asarray(points, dtype=np.float64))
     if count is not None:
-        return _by_size(_cut(points, min(count, len(points))))
+        return by_size(_cut(points, min(count, len(points))))
     best, labels = best_cut(points, largest, slack)
     if labels.max() == 0 or not null:
         return labels
@@ -73,7 +73,7 @@ def best_cut(points: np.ndarray, largest: int, slack: float = 0.0) -> tuple[floa
     cuts = tree_cuts(linkage(points, "ward"), largest)
     scores = np.array([silhouette(distances, labels) for labels in cuts])
     chosen = int(np.flatnonzero(scores >= scores.max() - slack)[-1 if slack else 0])
-    return float(scores[chosen]), _by_size(cuts[chosen])
+    return float(scores[chosen]), by_size(cuts[chosen])
 
 
 def tree_cuts(tree: np.ndarray, largest: int) -> list[np.ndarray]:
@@ -130,7 +130,7 @@ def _cut(points: np.ndarray, count: int) -> np.ndarray:
     return tree_cuts(linkage(points, "ward"), count)[-1]
 
 
-def _by_size(labels: np.ndarray) -> np.ndarray:
+def by_size(labels: np.ndarray) -> np.ndarray:
     """Renumber clusters from the largest; of equal ones, the one with the first point comes first."""
     found, first, sizes = np.unique(labels, return_index=True, return_counts=True)
     order = sorted(range(len(found)), key=lambda i: (-sizes[i], first[i]))

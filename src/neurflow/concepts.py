@@ -1,8 +1,10 @@
 """Neuron concepts and their meanings.
 
-1. ``V_a``: the ``k`` crops of ``D`` with the largest activation ``φ_a`` (``activations.top_crops``).
+1. ``V_a``: the ``k`` crops of ``D`` with the largest activation ``φ_a`` (``activations.top_crops``), at
+   most a few of one image: overlapping crops are near-duplicates.
 2. ``V_a^i``: Ward clusters of those crops by their pooled activations **at the previous layer**;
-   at ``l_0``, which has none below it among the studied ones, at ``l_0`` itself.
+   at ``l_0``, which has none below it among the studied ones, at ``l_0`` itself. Whether there are
+   several is decided by other images (``meanings``), or as ``Config.meanings`` says.
 3. The concept vector of ``V_a^i``: the mean of those activations over its crops.
 """
 
@@ -16,6 +18,10 @@ import numpy as np
 from neurflow.activations import Activations, blocks, top_crops
 from neurflow.clustering import ward_clusters
 from neurflow.config import Config
+from neurflow.meanings import reproducible_clusters
+
+PER_IMAGE = 3
+"""crops of one image in ``V_a`` at most, where there are images enough"""
 
 
 @dataclass(frozen=True)
@@ -65,17 +71,49 @@ def find_concepts(
         blocks(activations[layer], neurons, minus),
         config.k,
         images=images,
-        per_image=config.crops_per_image,
+        per_image=crops_limit(config, len(activations.crops.chosen)),
     )
     return {
-        neuron: concept(crops, values, activations[previous], config)
+        neuron: concept(crops, values, activations[previous], config, images[crops])
         for neuron, crops, values in zip(neurons, numbers, phi, strict=True)
     }
 
 
-def concept(crops: np.ndarray, phi: np.ndarray, previous: np.ndarray, config: Config) -> Concept:
-    """One neuron's crops split into meanings by ``previous`` ``[crop, neuron]``."""
+def crops_limit(config: Config, images: int) -> int | None:
+    """How many crops of one image ``V_a`` may hold, with so many images in D; None: any number.
+
+    "auto" leaves a choice where images are few: at least twice ``k`` crops may compete.
+    """
+    if config.crops_per_image != "auto":
+        return config.crops_per_image
+    return max(PER_IMAGE, -(-2 * config.k // images))
+
+
+def concept(
+    crops: np.ndarray,
+    phi: np.ndarray,
+    previous: np.ndarray,
+    config: Config,
+    images: np.ndarray | None = None,
+) -> Concept:
+    """One neuron's crops split into meanings.
+
+    Args:
+        crops: ``[k]`` crop numbers, strongest first.
+        phi: ``[k]`` activations.
+        previous: ``[crop, neuron]`` activations that tell meanings apart, of all crops.
+        config: how they are told apart.
+        images: ``[k]`` image of each of ``crops``; by default, each has its own.
+    """
     points = np.asarray(previous[crops], dtype=np.float64)
-    meaning = ward_clusters(points, config.max_semantic_groups, seed=config.seed)
+    meaning = divide(points, np.arange(len(crops)) if images is None else images, config)
     vectors = [points[meaning == i].mean(axis=0) for i in range(meaning.max() + 1)]
     return Concept(crops, phi, meaning, np.array(vectors, dtype=np.float32))
+
+
+def divide(points: np.ndarray, images: np.ndarray, config: Config) -> np.ndarray:
+    """``[crop]`` meanings of crops ``points`` ``[crop, feature]`` of ``images`` ``[crop]``."""
+    largest = config.max_semantic_groups
+    if config.meanings == "reproducible":
+        return reproducible_clusters(points, images, largest, seed=config.seed)
+    return ward_clusters(points, largest, seed=config.seed, null=config.meanings == "gaussian")

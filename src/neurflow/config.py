@@ -2,19 +2,51 @@
 
 What only changes speed or memory (device, batch size, workers) is not here: two runs with equal
 ``Config``, model, target and images give the same circuit.
+
+``Config()`` holds the best values that were measured. ``Config.published()`` is the paper to the
+letter, ``Config.quick()`` a first look; :data:`PRESETS` says what each of them changes.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from neurflow.errors import RequestError
 
 Fraction = Annotated[float, Gt(0), Le(1)]
 Positive = Annotated[int, Ge(1)]
+
+METHOD_VERSION = 2
+"""of the method's results. Raise it when the same request gives another circuit than before: runs and
+sweeps of an earlier version are then refused instead of being resumed or taken for new ones."""
+
+Preset = Literal["default", "published", "quick"]
+PRESETS: Mapping[Preset, Mapping[str, Any]] = {
+    "default": {},
+    "published": {
+        "tau": 16,
+        "k": 50,
+        "steps": 50,
+        "selection": "published",
+        "granularities": (1.0, 0.5, 0.25),
+        "crops_per_image": None,
+        "concept_set": "predicted",
+        "max_semantic_groups": 5,
+        "meanings": "gaussian",
+        "grouping": "silhouette",
+        "silhouette_slack": 0.0,
+        "sharing": "published",
+        "aggregation": "sum",
+    },
+    "quick": {"tau": 8, "k": 30, "granularities": (1.0, 0.5)},
+}
+"""preset → the fields in which it differs from the defaults"""
+EARLIER: Mapping[str, Any] = {"meanings": "gaussian", "grouping": "silhouette"}
+"""what a stored configuration was made with where it lacks a field that was added since"""
 
 
 class Config(BaseModel):
@@ -41,14 +73,21 @@ class Config(BaseModel):
         "float32",
         description="of the pass that finds the top crops; attribution is exact either way",
     )
-    crops_per_image: Positive | None = Field(
-        None, description="at most so many crops of one image in a top-k; None sets no limit"
+    crops_per_image: Positive | Literal["auto"] | None = Field(
+        "auto",
+        description="at most so many crops of one image in a top-k. auto: 3, or more where the images "
+        "are too few for k; none sets no limit (published)",
     )
     concept_set: Literal["predicted", "labelled", "all"] = Field(
         "predicted",
         description="D: images the model predicts as the target, that are labelled so, or all",
     )
     max_semantic_groups: Positive = Field(5, description="largest number of meanings of a neuron")
+    meanings: Literal["reproducible", "gaussian", "silhouette"] = Field(
+        "reproducible",
+        description="a neuron has several meanings if the division comes back on other images "
+        "(reproducible), if its silhouette beats that of Gaussian clouds (gaussian), or always",
+    )
     grouping: Literal["reproducible", "silhouette"] = Field(
         "reproducible",
         description="neuron groups by what fires together, as many as come back on halves of the "
@@ -81,6 +120,38 @@ class Config(BaseModel):
         "mean", description="W(G, H): mean over the pairs of G, a share, or their sum (published)"
     )
     seed: int = Field(0, ge=0, description="seed of everything random")
+
+    @field_validator("crops_per_image", mode="before")
+    @classmethod
+    def _no_limit(cls, value: object) -> object:
+        """The command line says ``none``."""
+        return None if value == "none" else value
+
+    @classmethod
+    def published(cls, **values: object) -> Self:
+        """The paper's set-up: for every comparison with published results. ``values`` override it."""
+        return cls.preset("published", **values)
+
+    @classmethod
+    def quick(cls, **values: object) -> Self:
+        """A first look: fewer crops and core neurons. ``values`` override it."""
+        return cls.preset("quick", **values)
+
+    @classmethod
+    def preset(cls, name: Preset, **values: object) -> Self:
+        """The configuration of a preset; ``values`` override it.
+
+        Raises:
+            RequestError: there is no such preset, or a value is out of range.
+        """
+        if name not in PRESETS:
+            raise RequestError(f"There is no preset {name!r}. Known: {', '.join(PRESETS)}.")
+        return cls(**{**PRESETS[name], **values})
+
+    @classmethod
+    def stored(cls, value: object) -> object:
+        """A stored configuration, completed by what was the rule before a field was added."""
+        return {**EARLIER, **value} if isinstance(value, dict) else value
 
     def __init__(self, **values: object) -> None:
         try:

@@ -3,7 +3,8 @@
 For a target neuron ``a`` with concept ``V_a`` and attributions ``T(a, s, v)`` of each crop:
 
 1. importance of ``s``: the mean over ``V_a`` of ``|T(a, s, v)|``;
-2. ``S_a``: the ``τ`` lower neurons of largest importance, ties by index (other rules: ``selection``);
+2. ``S_a``: the ``τ`` lower neurons of largest importance, ties by index (other rules: ``selection``). A
+   dead neuron, of importance 0, is none of them: ``S_a`` is smaller where fewer than ``τ`` neurons act;
 3. ``w(a, s, V_a^i) = T(a, s, V_a^i) / Σ_{s' in S_a} |T(a, s', V_a^i)|`` where
    ``T(a, s, V_a^i)`` is the signed mean over the semantic group: all ``T`` are taken first, the sum
    once, so that absolute weights add up to 1.
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurflow.attribution.streaming import Scores
+from neurflow.errors import WorkError
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,30 @@ def interaction_weights(signed: np.ndarray) -> np.ndarray:
     return signed / total if total > 0 else np.zeros_like(signed)
 
 
+def living(chosen: np.ndarray, *scores: np.ndarray) -> np.ndarray:
+    """The ``chosen`` neurons without dead ones, for which all of ``scores`` ``[neuron]`` are 0."""
+    return chosen[np.any([values[chosen] != 0 for values in scores], axis=0)]
+
+
 def select_core(scores: Scores, tau: int) -> Core:
     """S_a and w(a, s, V_a^i) of one target neuron, as published."""
-    return make_core(scores, core_neurons(scores.importance, tau))
+    chosen = core_neurons(scores.importance, tau)
+    return make_core(scores, living(chosen, scores.importance))
+
+
+def next_targets(cores: Mapping[int, Core], upper: str, lower: str) -> set[int]:
+    """All core neurons of a layer's targets: the targets of the layer below.
+
+    Raises:
+        WorkError: there are none.
+    """
+    targets = {s for core in cores.values() for s in core.importance}
+    if not targets:
+        raise WorkError(
+            f"Nothing in {lower!r} acts on the targets in {upper!r}: all attributions are zero. "
+            "Are the weights trained (--weights)? If so, leave out this layer (--layers)."
+        )
+    return targets
 
 
 def make_core(scores: Scores, chosen: np.ndarray) -> Core:

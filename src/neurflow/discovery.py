@@ -12,7 +12,7 @@ Every step keeps its result in the run's workspace; a killed run goes on behind 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -21,9 +21,9 @@ from typing import Any
 from neurflow.activations import ConceptImages, collect, concept_images
 from neurflow.assembly import assemble, thumbnails
 from neurflow.circuit import Circuit, SkippedImage, Target
-from neurflow.concepts import find_concepts
-from neurflow.config import Config
-from neurflow.core_neurons import Core
+from neurflow.concepts import PER_IMAGE, crops_limit, find_concepts
+from neurflow.config import METHOD_VERSION, Config
+from neurflow.core_neurons import Core, next_targets
 from neurflow.crops import CropSet
 from neurflow.errors import LayerError, RequestError
 from neurflow.features import FeatureMaps
@@ -54,6 +54,7 @@ def discover(
     max_images: int | None = None,
     memory: str | int = MEMORY,
     shared: Shared | None = None,
+    redo: bool = False,
     progress: Progress | None = None,
 ) -> Circuit:
     """Find the circuit of a target.
@@ -69,6 +70,7 @@ def discover(
         max_images: use at most so many images of the concept set.
         memory: what may be held at once above the loaded model: bytes, or text such as "512MB".
         shared: what other targets of this model on these images leave and take.
+        redo: replace what ``out`` holds if it is of another request or an earlier version.
         progress: told what is being done.
 
     Raises:
@@ -83,7 +85,7 @@ def discover(
     segments = [model.segment(lower, upper) for lower, upper in reversed(list(pairwise(names)))]
     request = _request(model, images, goal, names, config, max_images)
     folder = Path(out) if out is not None else None
-    with open_workspace(folder, request) as work:
+    with open_workspace(folder, request, redo=redo) as work:
         if images.root:
             work.write(SOURCE, {"folder": str(images.root.absolute())})
         if folder and work.read("finished"):
@@ -111,7 +113,7 @@ def discover(
             find = partial(cores_of, segment, place, concepts[upper], activations, features, config)
             find = partial(find, minus=minus, batch=pairs, progress=progress)
             cores[upper] = _cores(find, f"core-{upper}", work)
-            targets, minus = {s for core in cores[upper].values() for s in core.importance}, None
+            targets, minus = next_targets(cores[upper], upper, lower), None
         first = names[0]
         concepts[first] = find_concepts(activations, first, first, targets, config, minus=minus)
 
@@ -128,7 +130,7 @@ def discover(
             crop_count=len(crops),
             layers=circuit_layers,
             edges=edges,
-            notes=_notes(model, names, config, found, cores[names[-1]][goal.neuron]),
+            notes=_notes(model, names, config, found, cores),
             thumbnails=thumbnails(model, crops, circuit_layers),
         )
         progress.advance()
@@ -185,9 +187,11 @@ def _images(
 
 def _crops(model: Model, images: Images, found: ConceptImages, config: Config) -> CropSet:
     crops = CropSet(images, found.chosen, model.input_size[1:], config.granularities)
-    if config.k > len(crops):
+    count = len(found.chosen)
+    limit = min(crops_limit(config, count) or len(crops), len(crops) // count)
+    if config.k > limit * count:
         raise RequestError(
-            f"k={config.k} is more than the {len(crops)} crops of {len(found.chosen)} images. "
+            f"k={config.k} is more than the {limit * count} crops of {count} images, {limit} of each. "
             "Lower k (--k) or give more images."
         )
     return crops
@@ -221,6 +225,7 @@ def _request(
 ) -> dict[str, Any]:
     """What a run's identity is: equal requests give equal circuits."""
     return {
+        "method": METHOD_VERSION,
         "model": model.info.digest,
         "images": images.digest,
         "target": target.model_dump(),
@@ -231,19 +236,33 @@ def _request(
 
 
 def _notes(
-    model: Model, layers: Sequence[str], config: Config, found: ConceptImages, top: Core
+    model: Model,
+    layers: Sequence[str],
+    config: Config,
+    found: ConceptImages,
+    cores: Mapping[str, Mapping[int, Core]],
 ) -> tuple[str, ...]:
     notes = [model.network.note] if model.network.note else []
     small = [name for name in layers[:-1] if model.layer(name).neurons <= config.tau]
     if small:
         notes.append(
             f"τ={config.tau} is no smaller than the number of neurons of {', '.join(small)}: "
-            "all are core."
+            "all that act are core."
         )
-    if not any(top.weights):
+    for lower, upper in reversed(list(pairwise(layers))):
+        wanted = min(config.tau, model.layer(lower).neurons)
+        short = sum(len(core.importance) < wanted for core in cores[upper].values())
+        if short:
+            notes.append(
+                f"{short} of {len(cores[upper])} neurons of {upper} have fewer than {wanted} core "
+                f"neurons: the others in {lower} have importance 0 for them and are left out."
+            )
+    count, limit = len(found.chosen), crops_limit(config, len(found.chosen))
+    if count < 5:
+        notes.append(f"Only {count} images: concepts rest on few pictures.")
+    if config.crops_per_image == "auto" and limit != PER_IMAGE:
         notes.append(
-            "Nothing acts on the target: all its attributions are zero (untrained weights?)."
+            f"A concept may hold {limit} crops of one image instead of {PER_IMAGE}, "
+            f"since there are only {count} images."
         )
-    if len(found.chosen) < 5:
-        notes.append(f"Only {len(found.chosen)} images: concepts rest on few pictures.")
     return tuple(notes)

@@ -1,10 +1,10 @@
 """Neuron groups of a layer, and what drives their members.
 
-1. The (neuron, semantic group) pairs of a layer are joined into a tree by what else fires where they fire
-   (``grouping.features``), and cut into the most groups that come back on halves of the images
-   (``grouping.reproducibility``), or into as many as are given. One neuron can be in several groups.
-2. The published rule (``grouping="silhouette"``) is Ward's clustering of the concept vectors, the number
-   of groups by silhouette. Over hundreds of pairs the silhouette is nearly flat, and its very maximum
+1. The (neuron, semantic group) pairs of a layer are joined into a tree by what else fires where they
+   fire (``grouping.features``), and cut where the most comes back on halves of the images
+   (``grouping.reproducibility``), or into as many groups as are given. One neuron can be in several.
+2. The published rule (``grouping="silhouette"``) is Ward's clustering of the concept vectors, with the
+   number of groups by silhouette. Over hundreds of pairs the silhouette is nearly flat, and its very maximum
    is often at two; so the most groups within ``silhouette_slack`` of it are taken.
 3. What drives a pair: its weights, and how a lower neuron's weight is shared among its meanings, by the
    share of the crops of ``V_a^i`` that fall nearest to each meaning's concept vector.

@@ -15,6 +15,7 @@
 2. ``T`` on them takes few points: it ranks neurons, and no weight is made from it. Further steps look
    at part of the crops.
 3. Whatever the rule, importance and weights are the paper's, from ``T`` over all of ``V_a``.
+4. Dead neurons are never core: those of importance 0 that the rule gives 0 as well.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from neurflow.activations import Activations, blocks, top_crops
 from neurflow.attribution.integrated_gradients import graded_midpoints, integrated_gradients
 from neurflow.attribution.streaming import Exemplars, Measure, Scores, attribute
 from neurflow.config import Config
-from neurflow.core_neurons import Core, core_neurons, make_core
+from neurflow.core_neurons import Core, core_neurons, living, make_core
 from neurflow.features import FeatureMaps
 from neurflow.memory import Batch
 from neurflow.model import Segment
@@ -101,8 +102,9 @@ def select_cores(
     """
     found = score(concepts, steps=steps)
     taus = tau if isinstance(tau, Mapping) else dict.fromkeys(concepts, tau)
+    drive = {a: scores.importance for a, scores in found.items()}
     if rule == "published":
-        chosen = {a: core_neurons(scores.importance, taus[a]) for a, scores in found.items()}
+        chosen = {a: core_neurons(drive[a], taus[a]) for a in found}
     else:
         signed = {a: _mean(concepts[a], scores) for a, scores in found.items()}
         others = {a: np.empty(0, dtype=int) for a in concepts}
@@ -116,7 +118,11 @@ def select_cores(
         chosen = {a: core_neurons(signed[a], first[a]) for a in signed}
         for _ in range(STEPS - 1 if rule == "stepwise" else 0):
             chosen = _next(score, concepts, others, chosen, signed, first, taus)
-    return {a: make_core(scores, chosen[a]) for a, scores in found.items()}
+        drive = signed
+    return {
+        a: make_core(scores, living(chosen[a], scores.importance, drive[a]))
+        for a, scores in found.items()
+    }
 
 
 def cores_of(

@@ -1,7 +1,7 @@
 """The clustering tree of a layer's pairs: how they join, its branches, and its cuts.
 
-1. Pairs are joined by average linkage on the squared cosine distance of their vectors, the nearest first.
-   With Ward's criterion a group's size counts; here only how alike the pairs are.
+1. Pairs are joined by average linkage on the squared cosine distance of their vectors, the nearest
+   first. With Ward's criterion a group's size counts; here only how alike the pairs are.
 2. A tree of n pairs has 2n − 1 branches: the pairs 0 … n − 1, then branch n + i made by merge i.
 3. The cut into c groups takes back the last c − 1 merges.
 """

@@ -1,7 +1,8 @@
-"""Where a run keeps what it has computed, so that a killed one goes on where it was.
+"""Where a run keeps what it has computed, so that it resumes after a kill.
 
-A workspace belongs to one request (model, images, target, layers, configuration). Every write is
-atomic; a file is either whole or not there. Without a folder it is a temporary one, removed at the end.
+A workspace belongs to one request (model, images, target, layers, configuration) and version of the
+method. Every write is atomic; a file is either whole or not there. Without a folder it is a temporary
+one, removed at the end.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -57,8 +58,15 @@ class Workspace:
 
 
 @contextlib.contextmanager
-def open_workspace(out: Path | None, request: dict[str, Any]) -> Iterator[Workspace]:
+def open_workspace(
+    out: Path | None, request: dict[str, Any], *, redo: bool = False
+) -> Iterator[Workspace]:
     """The workspace of a request: ``out/work``, or a temporary folder.
+
+    Args:
+        out: folder of the run.
+        request: what the run is; ``method`` is the version of the method, 1 where it is missing.
+        redo: drop the work of another request instead of refusing.
 
     Raises:
         RequestError: ``out`` holds the work or the result of another request.
@@ -74,21 +82,29 @@ def open_workspace(out: Path | None, request: dict[str, Any]) -> Iterator[Worksp
     with guard_disk(out):
         workspace = Workspace(out / "work")
     found = workspace.read("request")
-    if (
-        found != request
-        and not any(workspace.folder.glob("*.npy"))
-        and not workspace.read("finished")
-    ):
-        workspace.clear()  # a request that was refused, or killed before anything was computed
+    begun = any(workspace.folder.glob("*.npy")) or workspace.read("finished")
+    if found != request and (redo or not begun):
+        workspace.clear()  # or a request that was refused, or killed before anything was computed
         found = None
     if found is not None and found != request:
-        differing = [key for key in request if found.get(key) != request[key]]
-        raise RequestError(
-            f"{out} belongs to another run (it differs in {', '.join(differing)}). "
-            f"Give another --out, or remove it: rm -r {out}"
-        )
+        raise RequestError(f"{out} {unlike(found, request)}")
     workspace.write("request", request)
     yield workspace
+
+
+def unlike(found: Mapping[str, Any], request: Mapping[str, Any], kind: str = "run") -> str:
+    """Why a folder cannot serve a request, and what to do; its own request is ``found``."""
+    before, now = found.get("method", 1), request.get("method", 1)
+    if before != now:
+        return (
+            f"holds a {kind} of version {before} of the method; this neurflow has version {now} and "
+            "may find another circuit. Keep it and give another --out, or replace it: --redo"
+        )
+    differing = [key for key in request if found.get(key) != request[key]]
+    return (
+        f"belongs to another {kind} (it differs in {', '.join(differing)}). "
+        "Give another --out, or replace it: --redo"
+    )
 
 
 def _holds_anything(out: Path) -> bool:

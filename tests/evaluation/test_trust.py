@@ -1,6 +1,7 @@
 """Stability, significance, crop sizes, completeness error."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 from neurflow import discover, load_images
+from neurflow.circuit import Crop, Neuron, SemanticGroup
 from neurflow.errors import RequestError
 from neurflow.evaluation.crop_sizes import available, crop_sizes
 from neurflow.evaluation.integration import errors, integration
+from neurflow.evaluation.meanings import agreement, meanings
 from neurflow.evaluation.rediscovery import as_found, rediscover
 from neurflow.evaluation.significance import (
     Memberships,
@@ -146,6 +149,34 @@ def test_crop_sizes(lab, circuit):
         assert rows[layer.name, "0.5"].share.value == pytest.approx(small)
         assert rows[layer.name, "1"].share.value == pytest.approx(1 - small)
     assert available(circuit) == pytest.approx([1 / 10, 9 / 10])
+
+
+def test_a_split_by_size_or_by_image_is_seen(lab, circuit):
+    layer = circuit.layer("block3")
+    crops = [Crop(i // 2, (0, 0, 16 * (1 + i % 2), 16 * (1 + i % 2))) for i in range(8)]
+
+    def divided(*parts):
+        groups = tuple(
+            SemanticGroup(crops=part, weights={}, concept_vector=np.zeros(1)) for part in parts
+        )
+        return Neuron(index=0, crops=tuple(crops), activations=(1.0,) * 8, semantic_groups=groups)
+
+    by_size, by_image = divided((0, 2, 4, 6), (1, 3, 5, 7)), divided((0, 1, 2, 3), (4, 5, 6, 7))
+    assert agreement(by_size)[0] == pytest.approx(1)
+    assert agreement(by_size)[1] < 0.1
+    assert agreement(by_image)[0] < 0.1
+    assert agreement(by_image)[1] > 0.4
+    neurons = {0: by_size, 1: divided(tuple(range(8)))}
+    lab = replace(
+        lab,
+        circuit=circuit.model_copy(
+            update={"layers": (layer.model_copy(update={"neurons": neurons}),)}
+        ),
+    )
+    (row,) = meanings(lab).rows
+    assert (row.several, row.meanings) == (0.5, 1.5)
+    assert row.size.value == pytest.approx(1)
+    assert row.one_image.value == 0.25
 
 
 def test_completeness_error(lab, model, circuit, crops):

@@ -17,7 +17,7 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from neurflow.config import Config
+from neurflow.config import Config, Preset
 from neurflow.errors import RequestError
 
 if TYPE_CHECKING:
@@ -112,6 +112,17 @@ _STUDY: dict[str, tuple[Any, Any]] = {
         ],
         "2GB",
     ),
+    "redo": (
+        Annotated[
+            bool,
+            typer.Option(
+                "--redo",
+                help="Replace what is in the folder if another request or an earlier version of the "
+                "method made it.",
+            ),
+        ],
+        False,
+    ),
     "weights": (Weights, "DEFAULT"),
     "mean": (Mean, None),
     "std": (Std, None),
@@ -139,6 +150,12 @@ class Study:
 def with_study_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command what finding circuits takes, in place of its ``**values``: ``study_from``."""
     more = [_parameter(name, kind, default) for name, (kind, default) in _STUDY.items()]
+    preset = typer.Option(
+        help="Where options of the method start from: the best that was measured, the paper to the "
+        "letter, or a first look. Single options override it.",
+        rich_help_panel="Method",
+    )
+    more.append(_parameter("preset", Annotated[Preset, preset], "default"))
     return _with_options(Config.model_fields, "Method", command, more)
 
 
@@ -166,6 +183,7 @@ def study_from(model: str, values: dict[str, Any]) -> Study:
         "layers": names(own["layers"]),
         "max_images": own["max_images"],
         "memory": own["memory"],
+        "redo": own["redo"],
         "config": config_from(values),
     }
     return Study(load, options)
@@ -220,8 +238,13 @@ def _parameter(name: str, kind: Any, default: Any) -> inspect.Parameter:
 
 
 def config_from(values: dict[str, Any]) -> Config:
-    """The ``Config`` of the options that were given; ``RequestError`` for a value out of range."""
-    return Config(**given_values(Config, values))
+    """The ``Config`` of a preset and the options that were given.
+
+    Raises:
+        RequestError: a value out of range.
+    """
+    preset = values.pop("preset", "default")
+    return Config.preset(preset, **given_values(Config, values))
 
 
 def given_values(form: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:

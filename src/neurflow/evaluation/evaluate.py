@@ -23,6 +23,7 @@ from typing import Any
 import torch
 
 from neurflow.circuit import Circuit
+from neurflow.config import METHOD_VERSION
 from neurflow.errors import NeurFlowError, RequestError, near
 from neurflow.evaluation.crop_sizes import crop_sizes
 from neurflow.evaluation.effect_of_k import effect_of_k
@@ -30,6 +31,7 @@ from neurflow.evaluation.faithfulness import faithfulness
 from neurflow.evaluation.fidelity import completeness, fidelity, overlap_of_methods
 from neurflow.evaluation.integration import integration
 from neurflow.evaluation.laboratory import Laboratory
+from neurflow.evaluation.meanings import meanings
 from neurflow.evaluation.optimality import optimality
 from neurflow.evaluation.result import Evaluation, Table
 from neurflow.evaluation.settings import Settings
@@ -56,6 +58,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "norm": ig_against_weight_norm,
     "k": effect_of_k,
     "crop-sizes": crop_sizes,
+    "meanings": meanings,
     "integration": integration,
     "faithfulness": faithfulness,
     "stability": stability,
@@ -106,6 +109,7 @@ def evaluate(
     )
     request = {
         "version": version("neurflow"),
+        "method": METHOD_VERSION,
         "circuit": hashlib.sha256(circuit.model_dump_json().encode()).hexdigest(),
         "images": studied.digest if studied else None,
         "held_out": unseen.digest if unseen else None,

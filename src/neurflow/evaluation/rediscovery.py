@@ -14,9 +14,9 @@ import numpy as np
 
 from neurflow.activations import blocks, top_crops
 from neurflow.circuit import Circuit, Member
-from neurflow.concepts import Concept, concept
+from neurflow.concepts import Concept, concept, crops_limit
 from neurflow.config import Config
-from neurflow.core_neurons import Core
+from neurflow.core_neurons import Core, next_targets
 from neurflow.crops import CropSet
 from neurflow.errors import RequestError
 from neurflow.evaluation.laboratory import Bench
@@ -97,7 +97,7 @@ def rediscover(bench: Bench, numbers: np.ndarray, config: Config) -> Found:
         lower, upper = segment.lower.name, segment.upper.name
         concepts[upper] = _concepts(bench, numbers, upper, lower, targets, config)
         cores[upper] = bench.cores(upper, concepts[upper], config)
-        targets = {s for core in cores[upper].values() for s in core.importance}
+        targets = next_targets(cores[upper], upper, lower)
     first = bench.names[0]
     concepts[first] = _concepts(bench, numbers, first, first, targets, config)
     images = bench.crops.image_of(np.arange(len(bench.crops)))
@@ -129,16 +129,25 @@ def _concepts(
 ) -> dict[int, Concept]:
     neurons = sorted(targets)
     phi = np.asarray(bench.activations[layer])[numbers]
+    images = bench.crops.image_of(numbers)
     chosen, values = top_crops(
         blocks(phi, neurons, bench.minus(layer)),
         config.k,
-        images=bench.crops.image_of(numbers),
-        per_image=config.crops_per_image,
+        images=images + (images.max() + 1) * _occurrence(numbers),  # each copy is an image
+        per_image=crops_limit(config, round(len(numbers) * len(bench.crops.chosen) / len(bench))),
     )
     return {
-        a: concept(numbers[row], active, bench.activations[previous], config)
+        a: concept(numbers[row], active, bench.activations[previous], config, images[row])
         for a, row, active in zip(neurons, chosen, values, strict=True)
     }
+
+
+def _occurrence(numbers: np.ndarray) -> np.ndarray:
+    """How often each of ``numbers`` has been there before: 0, 0, 1 of 4, 7, 4."""
+    order = np.argsort(numbers, kind="stable")
+    found = np.empty(len(numbers), dtype=np.int64)
+    found[order] = np.arange(len(numbers)) - np.searchsorted(numbers[order], numbers[order])
+    return found
 
 
 def _edges(

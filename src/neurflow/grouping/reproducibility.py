@@ -103,7 +103,8 @@ def agreement(neurons: np.ndarray, one: np.ndarray, other: np.ndarray) -> float 
 
     Args:
         neurons: ``[item]`` neuron of each.
-        one, other: ``[item]`` group in either grouping.
+        one: ``[item]`` group in one grouping.
+        other: and in the other.
 
     Returns:
         None where chance alone explains all, as where both have one group.

@@ -16,19 +16,20 @@ targets of the same plan at any time, and refuses another.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from neurflow.circuit import Target
 from neurflow.config import Config
 from neurflow.errors import RequestError, ResultError
 from neurflow.model import Model
-from neurflow.workspace import guard_disk, write_atomically
+from neurflow.workspace import guard_disk, unlike, write_atomically
 
 PLAN = "sweep.json"
 LOCK = ".lock"
@@ -52,13 +53,15 @@ class Plan(BaseModel):
 
     format: Literal["neurflow sweep"] = "neurflow sweep"
     schema_version: Literal[1] = 1
+    method: int = 1
+    """version of the method; 1 in plans of before it was kept"""
     model: str
     """digest of the weights"""
     reference: str
     images: str
     """digest of the pictures"""
     layers: tuple[str, ...] | None
-    config: Config
+    config: Annotated[Config, BeforeValidator(Config.stored)]
     max_images: int | None
     jobs: tuple[Job, ...]
 
@@ -110,8 +113,13 @@ def read_plan(folder: Path) -> Plan:
         ) from None
 
 
-def agree(folder: Path, plan: Plan) -> Plan:
+def agree(folder: Path, plan: Plan, *, redo: bool = False) -> Plan:
     """Enter a plan's jobs into the folder's plan, which it must be equal to in all else.
+
+    Args:
+        folder: of the sweep.
+        plan: with the jobs to be done.
+        redo: replace another plan, with its circuits, instead of refusing.
 
     Raises:
         RequestError: the folder belongs to another plan, or is no sweep's.
@@ -124,22 +132,33 @@ def agree(folder: Path, plan: Plan) -> Plan:
         folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / LOCK):
         if (folder / PLAN).exists():
-            plan = joined(folder, read_plan(folder), plan)
+            known = read_plan(folder)
+            if redo and known.model_copy(update={"jobs": plan.jobs}) != plan:
+                _forget(folder)
+            else:
+                plan = joined(folder, known, plan)
         write_atomically(folder / PLAN, plan.model_dump_json(indent=1).encode())
     return plan
 
 
 def joined(folder: Path, known: Plan, plan: Plan) -> Plan:
     """``known`` with the jobs of ``plan``; ``RequestError`` where they are not of one sweep."""
-    shared = [field for field in Plan.model_fields if field != "jobs"]
-    differing = [field for field in shared if getattr(known, field) != getattr(plan, field)]
-    if differing:
-        raise RequestError(
-            f"{folder} belongs to another sweep (it differs in {', '.join(differing)}). "
-            "Give another --out."
-        )
+    before, now = (each.model_dump(mode="json", exclude={"jobs"}) for each in (known, plan))
+    if before != now:
+        raise RequestError(f"{folder} {unlike(before, now, 'sweep')}")
     jobs = dict.fromkeys((*known.jobs, *plan.jobs))
     return known.model_copy(update={"jobs": tuple(jobs)})
+
+
+def _forget(folder: Path) -> None:
+    """Drop what was found by another plan; labels beside the circuits stay."""
+    with guard_disk(folder):
+        for name in ("circuit.json", "work/finished.json"):
+            for file in (folder / "circuits").glob(f"*/{name}"):
+                file.unlink()
+        for place in ("atlas", "failures"):
+            shutil.rmtree(folder / place, ignore_errors=True)
+        (folder / "predictions.json").unlink(missing_ok=True)
 
 
 def shard_of(jobs: Sequence[Job], shard: str) -> list[Job]:

@@ -123,6 +123,7 @@ class Station:
                 max_images=plan.max_images,
                 memory=self.setup.memory,
                 shared=self.shared,
+                redo=True,  # the folder is this plan's: what differs is of one before
                 progress=progress,
             )
         keep_tables(out / "atlas", job.name, circuit)

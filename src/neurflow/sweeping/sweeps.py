@@ -20,7 +20,7 @@ from typing import Any, Literal
 from neurflow.atlas.files import require_pyarrow
 from neurflow.atlas.tables import renew, up_to_date
 from neurflow.circuit import Target
-from neurflow.config import Config
+from neurflow.config import METHOD_VERSION, Config
 from neurflow.discovery import study_layers
 from neurflow.errors import RequestError, WorkError
 from neurflow.images import load_images
@@ -49,6 +49,7 @@ def sweep(
     workers: int = 1,
     shard: str | None = None,
     engine: Engine | None = None,
+    redo: bool = False,
     progress: Progress | None = None,
 ) -> list[TargetState]:
     """Find the circuit of each target; what is finished in ``out`` is not done again.
@@ -68,6 +69,8 @@ def sweep(
         workers: processes on this machine; 1 works in this one.
         shard: "i/n": only every n-th target from the i-th on; other shards run elsewhere.
         engine: where to run instead.
+        redo: replace what ``out`` holds if it is of another request or an earlier version of the
+            method.
         progress: told of targets as they end.
 
     Returns:
@@ -86,6 +89,7 @@ def sweep(
     model = loader()
     pictures = load_images(images, model)
     plan = Plan(
+        method=METHOD_VERSION,
         model=model.info.digest,
         reference=model.info.reference,
         images=pictures.digest,
@@ -95,7 +99,7 @@ def sweep(
         jobs=(),
     )
     setup = Setup(out.absolute(), loader, images, share, threads)
-    agree(out, plan)
+    agree(out, plan, redo=redo)
     wanted: Sequence[Any] = targets
     if targets == "all" or config.concept_set == "predicted":
         seen = shared_predictions(setup, model, pictures, progress)
