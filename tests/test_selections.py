@@ -127,7 +127,7 @@ def seen(phi):
 @given(seeds, st.sampled_from(["conserving", "published"]), st.sampled_from(["sum", "mean"]))
 def test_group_interactions_equal_the_definition(seed, sharing, aggregation):
     previous, upper, lower, cores = world(seed)
-    config = Config(sharing=sharing, aggregation=aggregation, groups=2)
+    config = Config(sharing=sharing, aggregation=aggregation, groups=2, group_splits=1)
     groups = [neuron_groups(concepts, seen(previous), config).groups for concepts in (upper, lower)]
     found = group_interactions(*groups, drives(upper, lower, cores, previous), config)
     for g, group in enumerate(groups[0]):
@@ -153,7 +153,7 @@ def test_group_interactions_equal_the_definition(seed, sharing, aggregation):
 def test_what_flows_into_a_pair_adds_up_to_its_weights(seed):
     """Conserving: nothing is counted twice, and signs survive."""
     previous, upper, lower, cores = world(seed)
-    config = Config(aggregation="sum", groups=3)
+    config = Config(aggregation="sum", groups=3, group_splits=1)
     lower_groups = neuron_groups(lower, seen(previous), config).groups
     for a, found in upper.items():
         for i in range(len(found.vectors)):

@@ -105,8 +105,8 @@ class Config(BaseModel):
         10, description="splits of the images into halves that tell which groups come back"
     )
     least_agreement: Fraction = Field(
-        0.2,
-        description="kappa of the two halves below which a layer counts as one group",
+        0.1,
+        description="kappa of two halves below which a layer counts as one group; noise has 0.05",
     )
     silhouette_slack: Annotated[float, Ge(0), Le(1)] = Field(
         0.05,

@@ -4,8 +4,8 @@
    fire (``grouping.features``), and cut where the most comes back on halves of the images
    (``grouping.reproducibility``), or into as many groups as are given. One neuron can be in several.
 2. The published rule (``grouping="silhouette"``) is Ward's clustering of the concept vectors, with the
-   number of groups by silhouette. Over hundreds of pairs the silhouette is nearly flat, and its very maximum
-   is often at two; so the most groups within ``silhouette_slack`` of it are taken.
+   number of groups by silhouette. Over hundreds of pairs the silhouette is nearly flat, and its very
+   maximum is often at two; so the most groups within ``silhouette_slack`` of it are taken.
 3. What drives a pair: its weights, and how a lower neuron's weight is shared among its meanings, by the
    share of the crops of ``V_a^i`` that fall nearest to each meaning's concept vector.
    ``interactions`` makes ``W(G, H)`` of it.

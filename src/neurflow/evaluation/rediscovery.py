@@ -95,11 +95,11 @@ def rediscover(bench: Bench, numbers: np.ndarray, config: Config) -> Found:
     targets = {bench.target.neuron}
     for segment in bench.segments:
         lower, upper = segment.lower.name, segment.upper.name
-        concepts[upper] = _concepts(bench, numbers, upper, lower, targets, config)
+        concepts[upper] = concepts_on(bench, numbers, upper, lower, targets, config)
         cores[upper] = bench.cores(upper, concepts[upper], config)
         targets = next_targets(cores[upper], upper, lower)
     first = bench.names[0]
-    concepts[first] = _concepts(bench, numbers, first, first, targets, config)
+    concepts[first] = concepts_on(bench, numbers, first, first, targets, config)
     images = bench.crops.image_of(np.arange(len(bench.crops)))
     groups = {
         name: neuron_groups(
@@ -124,9 +124,10 @@ def rediscover(bench: Bench, numbers: np.ndarray, config: Config) -> Found:
     )
 
 
-def _concepts(
+def concepts_on(
     bench: Bench, numbers: np.ndarray, layer: str, previous: str, targets: set[int], config: Config
 ) -> dict[int, Concept]:
+    """Concepts of some neurons of a layer on the crops ``numbers``."""
     neurons = sorted(targets)
     phi = np.asarray(bench.activations[layer])[numbers]
     images = bench.crops.image_of(numbers)
