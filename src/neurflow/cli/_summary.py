@@ -60,13 +60,14 @@ def circuit_data(circuit: Circuit, layers: Sequence[CircuitLayer], top: int) -> 
 
 
 def _brief(circuit: Circuit, group: NeuronGroup, top: int) -> dict[str, Any]:
-    brief = {
+    brief: dict[str, Any] = {
         "id": group.id,
         "label": group.label,
         "members": len(group.members),
-        "returns": _layer_of(circuit, group).returns(group),
         "inputs": {edge.lower: edge.weight for edge in circuit.inputs(group.id)[:top]},
     }
+    if (back := _layer_of(circuit, group).returns(group)) is not None:
+        brief["returns"] = back
     return brief | ({"doubt": group.evidence.doubt} if group.evidence else {})
 
 
