@@ -23,6 +23,7 @@ TIERS: tuple[frozenset[str], ...] = tuple(
         "attribution",
         "concepts clustering meanings",
         "core_neurons selection",
+        "grouping",
         "groups",
         "scores",
         "assembly surroundings",
@@ -43,6 +44,7 @@ SHARED = frozenset(
         "circuit",
         "class_files",
         "comparison",
+        "cuts",
         "edits",
         "evidence",
         "extras",
@@ -58,6 +60,7 @@ SHARED = frozenset(
         "robustness_file",
         "storage",
         "tables",
+        "trees",
         "workspace",
     ]
 )

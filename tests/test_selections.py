@@ -18,6 +18,7 @@ from neurflow.core_neurons import (
     select_core,
 )
 from neurflow.errors import RequestError, WorkError
+from neurflow.grouping.features import Seen
 from neurflow.groups import drives, meaning_shares, neuron_groups
 from neurflow.interactions import group_interactions
 from tests.reference import method
@@ -136,11 +137,16 @@ def world(seed):
     return previous, upper, lower, cores
 
 
+def seen(phi):
+    """A layer of which each two crops are of one image."""
+    return Seen(phi, np.arange(len(phi)) // 2)
+
+
 @given(seeds, st.sampled_from(["conserving", "published"]), st.sampled_from(["sum", "mean"]))
 def test_group_interactions_equal_the_definition(seed, sharing, aggregation):
     previous, upper, lower, cores = world(seed)
-    config = Config(sharing=sharing, aggregation=aggregation, groups=2)
-    groups = [neuron_groups(concepts, config) for concepts in (upper, lower)]
+    config = Config(sharing=sharing, aggregation=aggregation, groups=2, group_splits=1)
+    groups = [neuron_groups(concepts, seen(previous), config).groups for concepts in (upper, lower)]
     found = group_interactions(*groups, drives(upper, lower, cores, previous), config)
     for g, group in enumerate(groups[0]):
         for h, below in enumerate(groups[1]):
@@ -165,8 +171,8 @@ def test_group_interactions_equal_the_definition(seed, sharing, aggregation):
 def test_what_flows_into_a_pair_adds_up_to_its_weights(seed):
     """Conserving: nothing is counted twice, and signs survive."""
     previous, upper, lower, cores = world(seed)
-    config = Config(aggregation="sum", groups=3)
-    lower_groups = neuron_groups(lower, config)
+    config = Config(aggregation="sum", groups=3, group_splits=1)
+    lower_groups = neuron_groups(lower, seen(previous), config).groups
     for a, found in upper.items():
         for i in range(len(found.vectors)):
             pairs = drives(upper, lower, cores, previous)
@@ -174,9 +180,10 @@ def test_what_flows_into_a_pair_adds_up_to_its_weights(seed):
             assert sum(alone.values()) == pytest.approx(sum(cores[a].weights[i].values()))
 
 
-def test_every_pair_is_in_exactly_one_group():
-    _, upper, _, _ = world(3)
-    groups = neuron_groups(upper, Config())
+@pytest.mark.parametrize("rule", ["reproducible", "silhouette"])
+def test_every_pair_is_in_exactly_one_group(rule):
+    previous, upper, _, _ = world(3)
+    groups = neuron_groups(upper, seen(previous), Config(grouping=rule)).groups
     members = [member for group in groups for member in group]
     assert sorted(members) == sorted(
         Member(a, i) for a, c in upper.items() for i in range(len(c.vectors))

@@ -23,6 +23,7 @@ from neurflow.concepts import Concept
 from neurflow.config import Config
 from neurflow.core_neurons import Core
 from neurflow.crops import CropSet
+from neurflow.grouping.features import Seen
 from neurflow.groups import drives, neuron_groups
 from neurflow.interactions import Drive, exemplars, group_interactions
 from neurflow.model import Model
@@ -49,7 +50,12 @@ def assemble(
 
     ``minus`` is the class that a difference subtracts, in the last layer.
     """
-    groups = {name: neuron_groups(concepts[name], config) for name in layers}
+    images = activations.crops.image_of(np.arange(len(activations.crops)))
+    grouped = {
+        name: neuron_groups(concepts[name], Seen(activations[name], images), config)
+        for name in layers
+    }
+    groups = {name: found.groups for name, found in grouped.items()}
     pairs: dict[Member, Drive] = {}
     frozen, edges = [], []
     for position, name in enumerate(layers):
@@ -82,6 +88,8 @@ def assemble(
                     _group(f"{name}/{i}", members, neurons, activations, subtracted)
                     for i, members in enumerate(groups[name])
                 ),
+                tree=grouped[name].tree,
+                note=grouped[name].note,
                 means=tuple(activations[name].mean(axis=0, dtype=np.float64).tolist()),
             )
         )

@@ -285,14 +285,54 @@ class NeuronGroup(_Frozen):
         return tuple(sorted({member.neuron for member in self.members}))
 
 
+class GroupTree(_Frozen):
+    """How the pairs of a layer join, step by step: every cut of it is a grouping (``Circuit.cut``).
+
+    Of n pairs, the branches are the pairs 0 … n − 1 themselves, and n + i made by merge i.
+    """
+
+    members: Annotated[tuple[Member, ...], Field(min_length=1)]
+    """the pairs"""
+    merges: tuple[tuple[Index, Index], ...]
+    """the two branches that each of the n − 1 merges joins, the most alike first"""
+    heights: tuple[float, ...]
+    """distance of the two, of each merge; ascending"""
+    numbers: tuple[Index, ...]
+    """of each of the 2n − 1 branches, in the id of its group, ``LAYER/NUMBER``, whatever the cut"""
+    returns: tuple[float | None, ...]
+    """how far each branch comes back on halves of the images: 1 always, 0 no more than by chance
+
+    None for a pair by itself and for the whole layer, which always do, and where it was not measured.
+    """
+    agreement: tuple[float, ...] = ()
+    """kappa of halves of the images, of the cut into 1, 2, … groups, as far as it was measured"""
+    default: Annotated[int, Field(ge=1)]
+    """groups that discovery cut it into"""
+
+
 class CircuitLayer(_Frozen):
     """One studied layer: its neurons in the circuit and the groups they form."""
 
     name: str
     neurons: dict[Index, Neuron]
     groups: tuple[NeuronGroup, ...]
+    tree: GroupTree | None = None
+    """None in results of before it was kept"""
+    note: str | None = None
+    """what a person should know of the groups"""
     means: tuple[float, ...] = ()
     """mean φ of every neuron of the layer over all crops of the concept set; () where not kept"""
+
+    def returns(self, group: NeuronGroup) -> float | None:
+        """How far a group comes back on halves of the images: ``GroupTree.returns`` of its branch.
+
+        None where that was not measured, and of a group made by hand.
+        """
+        if self.tree is None:
+            return None
+        number = int(group.id.rpartition("/")[2])
+        found = dict(zip(self.tree.numbers, self.tree.returns, strict=True))
+        return found.get(number)
 
     @property
     def score_error(self) -> float | None:
@@ -383,6 +423,15 @@ class Circuit(_Frozen):
     @staticmethod
     def _strongest(edges: Any) -> tuple[GroupEdge, ...]:
         return tuple(sorted(edges, key=lambda edge: -abs(edge.weight)))
+
+    def cut(self, groups: Mapping[str, int]) -> Circuit:
+        """The circuit with other cuts of its layers' trees; see ``neurflow.cuts.recut``.
+
+        ``groups`` gives the number of groups of some layers: ``circuit.cut({"layer4.1": 9})``.
+        """
+        from neurflow.cuts import recut
+
+        return recut(self, groups)
 
     def save(self, path: Any) -> None:
         """Write the result into folder ``path``; see ``neurflow.storage.save_circuit``."""

@@ -37,6 +37,7 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = {
         "concept_set": "predicted",
         "max_semantic_groups": 5,
         "meanings": "gaussian",
+        "grouping": "silhouette",
         "silhouette_slack": 0.0,
         "sharing": "published",
         "aggregation": "sum",
@@ -46,7 +47,7 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = {
 """preset → the fields that it sets; all others have their defaults"""
 QUICK_IMAGES = 20
 """images that a quick look studies at most, unless told otherwise"""
-EARLIER: Mapping[str, Any] = {"meanings": "gaussian"}
+EARLIER: Mapping[str, Any] = {"meanings": "gaussian", "grouping": "silhouette"}
 """what a stored configuration was made with where it lacks a field that was added since"""
 
 
@@ -89,10 +90,26 @@ class Config(BaseModel):
         description="a neuron has several meanings if the division comes back on other images "
         "(reproducible), if its silhouette beats that of Gaussian clouds (gaussian), or always",
     )
-    groups: Positive | Literal["auto"] = Field(
-        "auto", description="neuron groups of a layer; auto chooses by silhouette"
+    grouping: Literal["reproducible", "silhouette"] = Field(
+        "reproducible",
+        description="neuron groups by what fires together, as many as come back on halves of the "
+        "images (reproducible), or by concept vectors and silhouette (published)",
     )
-    max_groups: Positive = Field(12, description="largest number of neuron groups auto may choose")
+    groups: Positive | Literal["auto"] = Field(
+        "auto", description="neuron groups of a layer; auto chooses by the rule of grouping"
+    )
+    max_groups: Positive = Field(
+        12,
+        description="largest number of neuron groups auto may choose; reproducible groups may be a "
+        "fifth of the (neuron, meaning) pairs where that is more",
+    )
+    group_splits: Positive = Field(
+        10, description="splits of the images into halves that tell which groups come back"
+    )
+    least_agreement: Fraction = Field(
+        0.1,
+        description="kappa of two halves below which a layer counts as one group; noise has 0.05",
+    )
     silhouette_slack: Annotated[float, Ge(0), Le(1)] = Field(
         0.05,
         description="auto takes the most groups whose silhouette is so near the best; published: 0",

@@ -13,15 +13,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from neurflow.circuit import Circuit, CircuitLayer, GroupEdge, Member, Neuron, NeuronGroup
-from neurflow.errors import RequestError, ResultError
-from neurflow.interactions import exemplars, group_interactions
+from neurflow.circuit import Circuit, CircuitLayer, Member, NeuronGroup
+from neurflow.errors import RequestError
+from neurflow.interactions import exemplars, regrouped
 
 SCHEMA_VERSION = 1
 MOST = 1000
@@ -157,16 +156,7 @@ def apply(circuit: Circuit, edits: Edits) -> Circuit:
         if name not in layers:
             raise RequestError(f"An edit names layer {name!r}, which the circuit does not have.")
         layers[name] = _edited(layers[name], edit)
-    found = tuple(layers[layer.name] for layer in circuit.layers)
-    kept = {group.id for layer in found for group in layer.groups}
-    stands = {group.id for layer in circuit.layers for group in layer.groups} & kept
-    return circuit.model_copy(
-        update={
-            "layers": found,
-            "edges": tuple(_edges(circuit, found, stands)),
-            "heat": {key: heat for key, heat in circuit.heat.items() if key[0] in stands},
-        }
-    )
+    return regrouped(circuit, [layers[layer.name] for layer in circuit.layers])
 
 
 def _with(circuit: Circuit, edits: Edits, edit: Merge | Split) -> Edits:
@@ -179,7 +169,9 @@ def _with(circuit: Circuit, edits: Edits, edit: Merge | Split) -> Edits:
 
 def _numbers(circuit: Circuit, edits: Edits, layer: str, count: int) -> list[str]:
     """Ids that no group of the layer has or had."""
-    used = [group.id for group in circuit.layer(layer).groups]
+    found = circuit.layer(layer)
+    used = [group.id for group in found.groups]
+    used += [f"{layer}/{number}" for number in (found.tree.numbers if found.tree else ())]
     for edit in (*edits.done, *edits.undone):
         used += [edit.into] if isinstance(edit, Merge) else edit.into
     numbers = [int(id.rpartition("/")[2]) for id in used if id.rpartition("/")[0] == layer]
@@ -211,40 +203,3 @@ def _edited(layer: CircuitLayer, edit: Merge | Split) -> CircuitLayer:
     rest = [group for group in layer.groups if group.id not in taken]
     ordered = sorted([*rest, *new], key=lambda group: -len(group.members))
     return layer.model_copy(update={"groups": tuple(ordered)})
-
-
-def _edges(
-    circuit: Circuit, layers: Sequence[CircuitLayer], stands: set[str]
-) -> Sequence[GroupEdge]:
-    """Edges between groups that stand as they are, and anew those of the others."""
-    edges = [edge for edge in circuit.edges if edge.upper in stands and edge.lower in stands]
-    for lower, upper in pairwise(layers):
-        ids = [[group.id for group in layer.groups] for layer in (upper, lower)]
-        if stands.issuperset(ids[0] + ids[1]):
-            continue
-        pairs = {
-            Member(a, i): part
-            for a, neuron in upper.neurons.items()
-            for i, part in enumerate(neuron.semantic_groups)
-        }
-        refuse_without_shares(upper, lower.neurons)
-        above, below = ([group.members for group in layer.groups] for layer in (upper, lower))
-        found = group_interactions(above, below, pairs, circuit.config)
-        for (g, h), weight in sorted(found.items()):
-            ends = ids[0][g], ids[1][h]
-            if not stands.issuperset(ends):
-                edges.append(GroupEdge(upper=ends[0], lower=ends[1], weight=weight))
-    return edges
-
-
-def refuse_without_shares(upper: CircuitLayer, lower: Mapping[int, Neuron]) -> None:
-    """Raise ``ResultError`` if a result does not say how weights are shared among meanings."""
-    for neuron in upper.neurons.values():
-        for part in neuron.semantic_groups:
-            for s in part.weights:
-                meanings = len(lower[s].semantic_groups)
-                if meanings > 1 and len(part.shares.get(s, ())) != meanings:
-                    raise ResultError(
-                        "This result does not say how weights are shared among a neuron's meanings: it "
-                        "was made by an earlier version. Make it again with neurflow discover."
-                    )

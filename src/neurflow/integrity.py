@@ -13,7 +13,8 @@ mentions exists in another.
 6. Each (neuron, semantic group) is a member of exactly one group of its layer.
 7. An edge joins groups of adjacent layers, and no two edges join the same pair.
 8. Pictures are of images of the circuit, heat maps of its groups on images that have a picture.
-9. What is usual for a group is told of each of its neurons, of its crops and of the images.
+9. A layer's tree joins all its pairs into one, and a group with a branch's number is that branch.
+10. What is usual for a group is told of each of its neurons, of its crops and of the images.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from collections.abc import Collection, Hashable, Iterable, Iterator
 
 from neurflow.circuit import Circuit, CircuitLayer, Crop, Neuron, NeuronGroup
 from neurflow.errors import ResultError
+from neurflow.trees import branches
 
 WEIGHT_TOLERANCE = 1e-4
 """how far absolute weights may be from adding up to 1"""
@@ -55,6 +57,7 @@ def _problems(circuit: Circuit) -> Iterator[str]:
             yield from _crops(neuron.crops, where, len(circuit.images))
         yield from _widths(layer, below)
         yield from _groups(layer, len(circuit.images))
+        yield from _tree(layer)
         below = layer
     yield from _edges(circuit)
     yield from _crops(circuit.thumbnails, "a thumbnail", len(circuit.images))
@@ -131,6 +134,35 @@ def _groups(layer: CircuitLayer, images: int) -> Iterator[str]:
         yield f"semantic group {i} of neuron {layer.name}/{a} is in no group"
     for group in layer.groups:
         yield from _group(group, layer.name, images)
+
+
+def _tree(layer: CircuitLayer) -> Iterator[str]:
+    tree = layer.tree
+    if tree is None:
+        return
+    pairs = {(a, i) for a, n in layer.neurons.items() for i in range(len(n.semantic_groups))}
+    count = len(tree.members)
+    if set(tree.members) != pairs or count != len(pairs):
+        yield f"the tree of layer {layer.name!r} is not of its pairs"
+        return
+    free = set(range(count))
+    for i, (a, b) in enumerate(tree.merges):
+        if a == b or not {a, b} <= free:
+            yield f"the tree of layer {layer.name!r} joins what is not there"
+            return
+        free = free - {a, b} | {count + i}
+    told = {len(tree.numbers), len(tree.returns)}
+    if len(tree.merges) != count - 1 or len(tree.heights) != count - 1 or told != {2 * count - 1}:
+        yield f"the tree of layer {layer.name!r} is not told of all its branches"
+    elif sorted(tree.numbers) != list(range(2 * count - 1)):
+        yield f"branches of layer {layer.name!r} share a number"
+    else:
+        owns = branches(tree.merges)
+        branch_of = {f"{layer.name}/{number}": owns[b] for b, number in enumerate(tree.numbers)}
+        for group in layer.groups:
+            own = branch_of.get(group.id)
+            if own is not None and {tree.members[p] for p in own.nonzero()[0]} != {*group.members}:
+                yield f"group {group.id!r} is not the branch of that number"
 
 
 def _group(group: NeuronGroup, layer: str, images: int) -> Iterator[str]:

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from neurflow.circuit import Crop, Member, Neuron
+from neurflow.circuit import Circuit, CircuitLayer, Crop, GroupEdge, Member, Neuron
 from neurflow.config import Config
+from neurflow.errors import ResultError
 
 Groups = Sequence[Sequence[Member]]
 """members of each group of a layer, the largest group first"""
@@ -90,3 +92,63 @@ def exemplars(members: Sequence[Member], neurons: Mapping[int, Neuron]) -> tuple
             strength[crop] = max(strength.get(crop, -np.inf), neuron.activations[position] / peak)
     order = sorted(shared, key=lambda crop: (-shared[crop], -strength[crop], crop))
     return tuple(order[:GROUP_CROPS])
+
+
+def regrouped(circuit: Circuit, layers: Sequence[CircuitLayer]) -> Circuit:
+    """The circuit with its layers grouped otherwise, and the weights between groups that follow.
+
+    What is known of groups that stand as they were, edges between them included, stays.
+
+    Args:
+        circuit: as it was.
+        layers: its layers, with other groups.
+
+    Raises:
+        ResultError: the circuit does not say how weights are shared among meanings.
+    """
+    kept = {group.id: group.members for layer in layers for group in layer.groups}
+    known = (group for layer in circuit.layers for group in layer.groups)
+    stands = {group.id for group in known if kept.get(group.id) == group.members}
+    return circuit.model_copy(
+        update={
+            "layers": tuple(layers),
+            "edges": tuple(_edges(circuit, layers, stands)),
+            "heat": {key: heat for key, heat in circuit.heat.items() if key[0] in stands},
+        }
+    )
+
+
+def _edges(
+    circuit: Circuit, layers: Sequence[CircuitLayer], stands: set[str]
+) -> Sequence[GroupEdge]:
+    """Edges between groups that stand as they are, and anew those of the others."""
+    edges = [edge for edge in circuit.edges if edge.upper in stands and edge.lower in stands]
+    for lower, upper in pairwise(layers):
+        ids = [[group.id for group in layer.groups] for layer in (upper, lower)]
+        if stands.issuperset(ids[0] + ids[1]):
+            continue
+        pairs = {
+            Member(a, i): part
+            for a, neuron in upper.neurons.items()
+            for i, part in enumerate(neuron.semantic_groups)
+        }
+        _refuse_without_shares(upper, lower.neurons)
+        above, below = ([group.members for group in layer.groups] for layer in (upper, lower))
+        found = group_interactions(above, below, pairs, circuit.config)
+        for (g, h), weight in sorted(found.items()):
+            ends = ids[0][g], ids[1][h]
+            if not stands.issuperset(ends):
+                edges.append(GroupEdge(upper=ends[0], lower=ends[1], weight=weight))
+    return edges
+
+
+def _refuse_without_shares(upper: CircuitLayer, lower: Mapping[int, Neuron]) -> None:
+    for neuron in upper.neurons.values():
+        for part in neuron.semantic_groups:
+            for s in part.weights:
+                meanings = len(lower[s].semantic_groups)
+                if meanings > 1 and len(part.shares.get(s, ())) != meanings:
+                    raise ResultError(
+                        "This result does not say how weights are shared among a neuron's meanings: it "
+                        "was made by an earlier version. Make it again with neurflow discover."
+                    )

@@ -63,7 +63,9 @@ from neurflow.picture_files import (
 )
 from neurflow.robustness_file import RobustnessFile, robustness_of, with_robustness
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READS = (1, SCHEMA_VERSION)
+"""schema versions that can be read; the first keeps no trees"""
 INDEX = "circuit.json"
 LARGEST_JSON = 128 * MEBIBYTE
 LARGEST_ARRAYS = 2048 * MEBIBYTE
@@ -405,7 +407,7 @@ def _read_index(folder: Path) -> _Index:
     except ValueError as error:
         raise _damaged(file, str(error)) from None
     version = content.get("schema_version") if isinstance(content, dict) else None
-    if isinstance(version, int) and version != SCHEMA_VERSION:
+    if isinstance(version, int) and version not in READS:
         cure = (
             "Upgrade neurflow" if version > SCHEMA_VERSION else "Make it again: neurflow discover"
         )

@@ -6,7 +6,15 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from neurflow.circuit import Circuit, CircuitLayer, GroupEdge, Member, Neuron, NeuronGroup
+from neurflow.circuit import (
+    Circuit,
+    CircuitLayer,
+    GroupEdge,
+    GroupTree,
+    Member,
+    Neuron,
+    NeuronGroup,
+)
 from tests.cli.conftest import Outcome
 from tests.conftest import evidence, relabelled
 
@@ -160,3 +168,40 @@ def test_a_label_is_shown_with_what_it_is_worth(
     assert data["evidence"]["validation"]["beats_chance"] is False
     brief = json.loads(neurflow("show", tmp_path / "run", "--json").out)["layers"][0]["largest"]
     assert [group["doubt"] for group in brief] == [None, "does not beat chance"]
+
+
+def test_another_cut_is_shown_with_how_far_its_groups_come_back(
+    neurflow: Run, circuit: Circuit, tmp_path: Path
+) -> None:
+    block, head = circuit.layers
+    members = [member for group in block.groups for member in group.members]
+    assert [len(group.members) for group in block.groups] == [2, 1]
+    tree = GroupTree(
+        members=tuple(members),
+        merges=((0, 1), (2, 3)),
+        heights=(0.1, 0.5),
+        numbers=(2, 3, 1, 0, 4),
+        returns=(None, None, None, 0.12, None),
+        default=2,
+    )
+    bee = head.neurons[2]
+    part = bee.semantic_groups[0].model_copy(update={"shares": {4: (0.25, 0.75)}})
+    bee = bee.model_copy(update={"semantic_groups": (part,)})
+    head = head.model_copy(update={"neurons": {2: bee}})
+    layers = (block.model_copy(update={"tree": tree, "note": "Look twice."}), head)
+    circuit.model_copy(update={"layers": layers}).save(tmp_path)
+    out = " ".join(neurflow("show", tmp_path).out.split())
+    assert "comes back 0.12" in out and "Look twice." in out
+    finer = json.loads(neurflow("show", tmp_path, "--groups", "block=3", "--json").out)
+    ids = [group["id"] for group in finer["layers"][0]["largest"]]
+    assert sorted(ids) == ["block/1", "block/2", "block/3"]
+    coarse = json.loads(neurflow("show", tmp_path, "--groups", "block=1", "--json").out)
+    (edge,) = coarse["layers"][1]["largest"][0]["inputs"].items()
+    assert edge[0] == "block/4"
+
+
+def test_a_cut_that_cannot_be_shown_says_why(neurflow: Run, run_folder: Path) -> None:
+    code, _, err = neurflow("show", run_folder, "--groups", "block")
+    assert code == 2 and "--groups layer4.1=9" in err
+    code, _, err = neurflow("show", run_folder, "--groups", "block=2")
+    assert code == 1 and "earlier version" in " ".join(err.split())

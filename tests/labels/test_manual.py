@@ -14,7 +14,7 @@ import neurflow
 from neurflow.circuit import Circuit
 from neurflow.errors import RequestError, ResultError
 from neurflow.labels import LabelAnswer, LabelRequest, Settings, label_groups, manual
-from neurflow.storage import LabelStore, load_circuit, save_circuit
+from neurflow.storage import SCHEMA_VERSION, LabelStore, load_circuit, save_circuit
 
 QUICK = Settings(validated=False)
 
@@ -183,7 +183,7 @@ def test_a_folder_without_labels_is_as_it_was(circuit, tmp_path):
     index = json.loads((tmp_path / "circuit.json").read_text())
     group = index["circuit"]["layers"][0]["groups"][0]
     assert set(group) == {"id", "members", "crops", "label", "caption", "usual"}
-    assert index["schema_version"] == 1
+    assert index["schema_version"] == SCHEMA_VERSION
 
 
 @pytest.mark.parametrize(

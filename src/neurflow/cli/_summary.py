@@ -18,6 +18,8 @@ from neurflow.cli._terminal import plain
 from neurflow.evidence import evidence_data
 
 WIDEST_ID = 20
+SHAKY = 0.2
+"""a group that comes back less on halves of the images is pointed out"""
 
 
 def counts(circuit: Circuit) -> str:
@@ -50,6 +52,7 @@ def circuit_data(circuit: Circuit, layers: Sequence[CircuitLayer], top: int) -> 
                 "neurons": len(layer.neurons),
                 "groups": len(layer.groups),
                 "score_error": layer.score_error,
+                "note": layer.note,
                 "largest": [_brief(circuit, group, top) for group in layer.groups[:top]],
             }
             for layer in layers
@@ -58,13 +61,19 @@ def circuit_data(circuit: Circuit, layers: Sequence[CircuitLayer], top: int) -> 
 
 
 def _brief(circuit: Circuit, group: NeuronGroup, top: int) -> dict[str, Any]:
-    brief = {
+    brief: dict[str, Any] = {
         "id": group.id,
         "label": group.label,
         "members": len(group.members),
         "inputs": {edge.lower: edge.weight for edge in circuit.inputs(group.id)[:top]},
     }
+    if (back := _layer_of(circuit, group).returns(group)) is not None:
+        brief["returns"] = back
     return brief | ({"doubt": group.evidence.doubt} if group.evidence else {})
+
+
+def _layer_of(circuit: Circuit, group: NeuronGroup) -> CircuitLayer:
+    return circuit.layer(group.id.rpartition("/")[0])
 
 
 def circuit_text(
@@ -82,6 +91,8 @@ def circuit_text(
         shown += [title, _groups(circuit, layer.groups[:top], top)]
         if (rest := len(layer.groups) - top) > 0:
             shown.append(Text(f"  … and {_count(rest, 'smaller group')}", style="dim"))
+        if layer.note:
+            shown.append(Text(f"  {plain(layer.note)}", style="yellow"))
     shown += [Text(f"\nNote: {plain(note)}", style="yellow") for note in circuit.notes]
     return shown
 
@@ -104,7 +115,10 @@ def _groups(circuit: Circuit, groups: Iterable[NeuronGroup], top: int) -> Table:
         if group.label:
             name.append("\n  ").append(label_words(group))
         inputs = _weights(circuit.inputs(group.id)[:top], upward=False)
-        size = _count(len(group.members), "member")
+        size = Text(_count(len(group.members), "member"))
+        if (back := _layer_of(circuit, group).returns(group)) is not None:
+            style = "dim" if back >= SHAKY else "yellow"
+            size.append(f"\ncomes back {back:.2f}", style=style)
         table.add_row(name, size, Text("← ").append(inputs) if inputs else "")
     return table
 

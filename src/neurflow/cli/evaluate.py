@@ -46,7 +46,8 @@ def evaluate(
         typer.Argument(
             metavar="PROTOCOL…",
             help="optimality, fidelity, completeness, overlap, weights, attribution, sum-mean, norm, "
-            "k, crop-sizes, meanings, integration, faithfulness, stability, significance, or all.",
+            "k, crop-sizes, groups, meanings, integration, faithfulness, stability, significance, "
+            "or all.",
         ),
     ],
     images: Annotated[

@@ -17,6 +17,13 @@ def show(
     group: Annotated[
         str | None, typer.Option(metavar="LAYER/NUMBER", help="Show this group in detail.")
     ] = None,
+    groups: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LAYER=NUMBER",
+            help="Cut this layer into so many groups instead; may be given for several layers.",
+        ),
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="List at most so many of everything.")] = 5,
     as_json: Json = False,
     debug: Debug = False,
@@ -29,9 +36,19 @@ def show(
         if layer and group:
             raise RequestError("Give either --layer or --group, not both.")
         circuit = load_circuit(run)
+        if groups:
+            circuit = circuit.cut(dict(map(_cut, groups)))
         if group:
             found = circuit.group(group)
             ui.result(group_data(circuit, found, top), group_text(circuit, found, top))
         else:
             layers = [circuit.layer(layer)] if layer else list(circuit.layers)
             ui.result(circuit_data(circuit, layers, top), *circuit_text(circuit, layers, top))
+
+
+def _cut(text: str) -> tuple[str, int]:
+    """Layer and number of groups of ``LAYER=NUMBER``."""
+    layer, _, number = text.rpartition("=")
+    if not layer or not number.isdecimal():
+        raise RequestError(f"{text!r} is no cut. Give a layer and a number: --groups layer4.1=9")
+    return layer, int(number)

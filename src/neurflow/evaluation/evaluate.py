@@ -29,6 +29,7 @@ from neurflow.evaluation.crop_sizes import crop_sizes
 from neurflow.evaluation.effect_of_k import effect_of_k
 from neurflow.evaluation.faithfulness import faithfulness
 from neurflow.evaluation.fidelity import completeness, fidelity, overlap_of_methods
+from neurflow.evaluation.groups import groups
 from neurflow.evaluation.integration import integration
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.meanings import meanings
@@ -60,6 +61,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "k": effect_of_k,
     "crop-sizes": crop_sizes,
     "meanings": meanings,
+    "groups": groups,
     "integration": integration,
     "faithfulness": faithfulness,
     "stability": stability,

@@ -20,6 +20,7 @@ from neurflow.core_neurons import Core, next_targets
 from neurflow.crops import CropSet
 from neurflow.errors import RequestError
 from neurflow.evaluation.laboratory import Bench
+from neurflow.grouping.features import Seen
 from neurflow.groups import drives, neuron_groups
 from neurflow.interactions import Groups, group_interactions
 
@@ -95,12 +96,18 @@ def rediscover(bench: Bench, numbers: np.ndarray, config: Config) -> Found:
     targets = {bench.target.neuron}
     for segment in bench.segments:
         lower, upper = segment.lower.name, segment.upper.name
-        concepts[upper] = _concepts(bench, numbers, upper, lower, targets, config)
+        concepts[upper] = concepts_on(bench, numbers, upper, lower, targets, config)
         cores[upper] = bench.cores(upper, concepts[upper], config)
         targets = next_targets(cores[upper], upper, lower)
     first = bench.names[0]
-    concepts[first] = _concepts(bench, numbers, first, first, targets, config)
-    groups = {name: neuron_groups(concepts[name], config) for name in bench.names}
+    concepts[first] = concepts_on(bench, numbers, first, first, targets, config)
+    images = bench.crops.image_of(np.arange(len(bench.crops)))
+    groups = {
+        name: neuron_groups(
+            concepts[name], Seen(bench.activations[name], images, numbers), config
+        ).groups
+        for name in bench.names
+    }
     return Found(
         cores={
             name: {a: tuple(core.importance) for a, core in cores.get(name, {}).items()}
@@ -121,9 +128,10 @@ def rediscover(bench: Bench, numbers: np.ndarray, config: Config) -> Found:
     )
 
 
-def _concepts(
+def concepts_on(
     bench: Bench, numbers: np.ndarray, layer: str, previous: str, targets: set[int], config: Config
 ) -> dict[int, Concept]:
+    """Concepts of some neurons of a layer on the crops ``numbers``."""
     neurons = sorted(targets)
     phi = np.asarray(bench.activations[layer])[numbers]
     images = bench.crops.image_of(numbers)

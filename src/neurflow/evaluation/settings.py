@@ -60,6 +60,11 @@ class Settings(BaseModel):
     steps: Several = Field((8, 16, 32, 50), description="N whose score error is measured")
     resamples: Positive = Field(10, description="bootstrap resamples of the images, for stability")
     splits: Annotated[int, Ge(0)] = Field(2, description="pairs of disjoint halves, for stability")
+    eyes: str | None = Field(
+        None,
+        description="what judges how pure groups are: another network, such as timm:NAME, or a file "
+        "of an embedding of all crops (.npy)",
+    )
     permutations: Positive = Field(2000, description="permutations, for significance")
     sizes: tuple[Annotated[float, Gt(0), Le(1)], ...] = Field(
         (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),

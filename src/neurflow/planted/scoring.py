@@ -31,6 +31,7 @@ from neurflow.config import Config
 from neurflow.core_neurons import core_neurons
 from neurflow.crops import CropSet
 from neurflow.features import FeatureMaps
+from neurflow.grouping.features import Seen
 from neurflow.groups import neuron_groups
 from neurflow.images import load_images
 from neurflow.memory import Batch
@@ -148,7 +149,9 @@ class Study:
             for a, c in concepts.items()
         }
         poly = [semantic[a] for a in specific if len(circuit[a].concepts) > 1]
-        groups = neuron_groups(concepts, self.config)
+        crops = self.activations.crops
+        seen = Seen(self.activations[layer], crops.image_of(np.arange(len(crops))))
+        groups = neuron_groups(concepts, seen, self.config).groups
         found = {member: number for number, group in enumerate(groups) for member in group}
         true = {
             Member(a, i): circuit[a].concepts[meaning]

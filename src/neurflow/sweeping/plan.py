@@ -27,7 +27,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from neurflow.circuit import Target
 from neurflow.config import Config
 from neurflow.errors import RequestError, ResultError
-from neurflow.files import MEBIBYTE, lock, read_json, subfolder, tidy, write_atomically
+from neurflow.files import MEBIBYTE, guard_disk, lock, read_json, subfolder, tidy, write_atomically
 from neurflow.model import Model
 from neurflow.workspace import unlike
 

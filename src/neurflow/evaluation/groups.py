@@ -1,0 +1,282 @@
+"""Groups: do they come back on other pictures, does each show one thing, and how many are there?
+
+1. An *item* is a (neuron, crop of its V_a on all images) pair; its group is that of the neuron's
+   meaning whose concept vector is nearest to the crop.
+2. *Agreement:* meanings and groups are found anew on disjoint halves of the images, with the neurons
+   given; Cohen's kappa of the two answers to "are these two items of different neurons in one group?".
+   Chance: the same with the pairs of one half dealt to its groups anew.
+3. *Purity* by independent eyes, an embedding of crops by another network (``Settings.eyes``), centred
+   and of unit length: mean cosine of two crops of different photographs in one group, less that of two
+   in different groups. For comparison: every (neuron, meaning) pair by itself, and items dealt anew.
+4. *Largest:* share of the items, and of the absolute weight that flows in from above, in one group.
+5. *Photographs:* images behind a group, median.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from neurflow.activations import collect
+from neurflow.circuit import Circuit, CircuitLayer, Member
+from neurflow.concepts import Concept
+from neurflow.crops import CropSet
+from neurflow.errors import RequestError
+from neurflow.evaluation.laboratory import Laboratory
+from neurflow.evaluation.rediscovery import concepts_on
+from neurflow.evaluation.result import Chart, Row, Table
+from neurflow.evaluation.statistics import mean_interval
+from neurflow.evidence import Interval
+from neurflow.grouping.features import Seen
+from neurflow.grouping.reproducibility import agreement
+from neurflow.groups import neuron_groups
+from neurflow.images import load_images
+from neurflow.model import load_model
+from neurflow.workspace import Workspace
+
+DEALS = 10
+"""random deals behind a figure for chance"""
+
+
+class GroupsRow(Row):
+    """One layer."""
+
+    layer: str = Field(description="layer")
+    pairs: int = Field(description="(neuron, meaning) pairs")
+    groups: int = Field(description="groups they form")
+    agreement: Interval | None = Field(
+        description="kappa of the groups found on disjoint halves of the images; 0 is chance"
+    )
+    dealt: float | None = Field(description="the same with the pairs of one half dealt anew")
+    largest: float = Field(description="share of (neuron, crop) items in the largest group")
+    weight: float | None = Field(
+        description="largest share of the weight from above in one group; None in the last layer"
+    )
+    photographs: float = Field(description="images behind a group, median")
+    purity: float | None = Field(
+        description="cosine within less between groups by independent eyes; None without them"
+    )
+    alone: float | None = Field(description="purity of every pair by itself")
+    chance: float | None = Field(description="purity of groups to which the items are dealt anew")
+
+
+@dataclass(frozen=True)
+class Items:
+    """The (neuron, crop) pairs of a layer.
+
+    Attributes:
+        neurons: ``[item]``.
+        crops: ``[item]`` crop of D.
+        images: ``[item]`` image of the crop.
+    """
+
+    neurons: np.ndarray
+    crops: np.ndarray
+    images: np.ndarray
+
+
+def groups(lab: Laboratory) -> Table[GroupsRow]:
+    """Agreement, purity and shape of each layer's groups below the target's."""
+    eyes = _eyes(lab)
+    rows = [_row(lab, place, eyes) for place in range(len(lab.names) - 1)]
+    notes = [] if eyes is not None else ["Purity needs another network: give one with --eyes."]
+    if any(row.agreement is None for row in rows):
+        notes.append("No agreement where all is one group, or halves have too few crops.")
+    return Table(
+        protocol="groups",
+        title="Groups",
+        question="Whether a layer's groups are found again on other pictures of the class, and whether "
+        "the crops of each look alike to another network. Good groups agree, are about as pure as "
+        "every pair alone, and are few.",
+        chart=Chart(x="layer", y=("agreement", "purity", "alone"), y_label="agreement, purity"),
+        rows=tuple(rows),
+        notes=tuple(notes),
+    )
+
+
+def _row(lab: Laboratory, place: int, eyes: np.ndarray | None) -> GroupsRow:
+    layer = lab.circuit.layers[place]
+    items = items_of(layer, lab.own.crops)
+    group_of = {m: g for g, group in enumerate(layer.groups) for m in group.members}
+    own = {
+        (a, lab.own.crops.number(neuron.crops[position])): Member(a, i)
+        for a, neuron in layer.neurons.items()
+        for i, part in enumerate(neuron.semantic_groups)
+        for position in part.crops
+    }
+    pairs = [own[a, crop] for a, crop in zip(items.neurons, items.crops, strict=True)]
+    label = np.array([group_of[pair] for pair in pairs])
+    alone = np.unique(np.array(pairs), axis=0, return_inverse=True)[1]
+    found, dealt = _agreement(lab, place, items)
+    rng = np.random.default_rng(lab.settings.seed)
+    seen = [np.unique(items.images[label == g]).size for g in range(len(layer.groups))]
+    measured = eyes is not None
+    return GroupsRow(
+        layer=layer.name,
+        pairs=len(group_of),
+        groups=len(layer.groups),
+        agreement=mean_interval(found, lab.settings) if found else None,
+        dealt=float(np.mean(dealt)) if dealt else None,
+        largest=float(np.bincount(label).max() / len(label)),
+        weight=largest_weight(lab.circuit, layer),
+        photographs=float(np.median(seen)),
+        purity=purity(eyes, items, label) if measured else None,
+        alone=purity(eyes, items, alone) if measured else None,
+        chance=float(np.mean([purity(eyes, items, rng.permutation(label)) for _ in range(DEALS)]))
+        if measured
+        else None,
+    )
+
+
+def items_of(layer: CircuitLayer, crops: CropSet) -> Items:
+    """Every neuron with every crop of its V_a."""
+    found = [(a, crops.number(c)) for a, neuron in layer.neurons.items() for c in neuron.crops]
+    neurons, numbers = np.array(found).T
+    return Items(neurons, numbers, crops.image_of(numbers))
+
+
+def largest_weight(circuit: Circuit, layer: CircuitLayer) -> float | None:
+    """Largest share of the absolute weight from above in one group; None where nothing flows in."""
+    flow: Counter[str] = Counter()
+    names = {group.id for group in layer.groups}
+    for edge in circuit.edges:
+        if edge.lower in names:
+            flow[edge.lower] += abs(edge.weight)
+    return max(flow.values()) / flow.total() if flow.total() else None
+
+
+def purity(eyes: np.ndarray | None, items: Items, label: np.ndarray) -> float:
+    """Mean cosine of crops of different images within groups, less that between groups.
+
+    Args:
+        eyes: ``[crop, feature]`` of unit length.
+        items: of a layer.
+        label: ``[item]`` group.
+    """
+    assert eyes is not None
+    within = np.sum([_cosines(eyes, items, label == g) for g in np.unique(label)], axis=0)
+    between = _cosines(eyes, items, np.ones(len(label), dtype=bool)) - within
+    inner, outer = (total / count if count else 0.0 for total, count in (within, between))
+    return float(inner - outer)
+
+
+def _cosines(eyes: np.ndarray, items: Items, chosen: np.ndarray) -> np.ndarray:
+    """(sum of the cosines, number) of all pairs of chosen items of different images."""
+    vectors = eyes[items.crops[chosen]]
+    image = np.unique(items.images[chosen], return_inverse=True)[1]
+    sums = np.zeros((image.max() + 1, vectors.shape[1]))
+    np.add.at(sums, image, vectors)
+    counts = np.bincount(image).astype(np.float64)
+    total = vectors.sum(0)
+    return np.array([total @ total - (sums**2).sum(), counts.sum() ** 2 - (counts**2).sum()])
+
+
+def _agreement(lab: Laboratory, place: int, items: Items) -> tuple[list[float], list[float]]:
+    """Kappa of the groups on two halves, and with one half's pairs dealt anew; one each a split."""
+    images = len(lab.own.crops.chosen)
+    rng = np.random.default_rng(lab.settings.seed)
+    found, dealt = [], []
+    for _ in range(lab.settings.splits if images > 1 else 0):
+        halves = np.split(rng.permutation(images)[: images // 2 * 2], 2)
+        try:
+            one, other = (_on(lab, place, np.sort(half)) for half in halves)
+        except RequestError:  # too few crops: there is nothing to compare
+            break
+        first, second = (_labels(lab, place, items, *half) for half in (one, other))
+        kappa = agreement(items.neurons, first, second)
+        if kappa is None:
+            continue
+        found.append(kappa)
+        concepts, members = other
+        shuffled = dict(zip(members, rng.permutation(list(members.values())).tolist(), strict=True))
+        anew = agreement(items.neurons, first, _labels(lab, place, items, concepts, shuffled))
+        dealt.append(anew or 0.0)
+    return found, dealt
+
+
+def _on(
+    lab: Laboratory, place: int, images: np.ndarray
+) -> tuple[Mapping[int, Concept], Mapping[Member, int]]:
+    """Concepts of the layer's neurons on some images, and the group of each pair."""
+    bench, config, name = lab.own, lab.circuit.config, lab.names[place]
+    numbers = np.concatenate([bench.crops.of_image(i) for i in images.tolist()])
+    neurons = set(lab.circuit.layers[place].neurons)
+    concepts = concepts_on(bench, numbers, name, _below(lab.names, place), neurons, config)
+    of = bench.crops.image_of(np.arange(len(bench.crops)))
+    found = neuron_groups(concepts, Seen(bench.activations[name], of, numbers), config)
+    return concepts, {m: g for g, group in enumerate(found.groups) for m in group}
+
+
+def _labels(
+    lab: Laboratory,
+    place: int,
+    items: Items,
+    concepts: Mapping[int, Concept],
+    group_of: Mapping[Member, int],
+) -> np.ndarray:
+    """``[item]`` group of the neuron's meaning that is nearest to the crop."""
+    previous = lab.own.activations[_below(lab.names, place)]
+    found = np.empty(len(items.neurons), dtype=np.int64)
+    for a, concept in concepts.items():
+        own = np.flatnonzero(items.neurons == a)
+        points = np.asarray(previous[items.crops[own]], dtype=np.float64)
+        apart = ((points[:, None] - concept.vectors[None]) ** 2).sum(2)
+        found[own] = [group_of[Member(a, int(i))] for i in apart.argmin(1)]
+    return found
+
+
+def _below(names: Sequence[str], place: int) -> str:
+    """The layer in which concept vectors live."""
+    return names[max(place - 1, 0)]
+
+
+def _eyes(lab: Laboratory) -> np.ndarray | None:
+    """``[crop, feature]`` of D as others see it, centred, of unit length; None where none are given."""
+    if lab.settings.eyes is None:
+        return None
+    file = Path(lab.settings.eyes)
+    seen = _read(file, len(lab.own)) if file.suffix == ".npy" else _embedded(lab, str(file))
+    centred = seen - seen.mean(0)
+    return np.asarray(centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12))
+
+
+def _read(file: Path, crops: int) -> np.ndarray:
+    """An embedding of all crops from a file."""
+    try:
+        found = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise RequestError(f"{file} cannot be read as an array: {error}.") from None
+    if found.ndim != 2 or len(found) != crops or not np.isfinite(found).all():
+        raise RequestError(
+            f"{file} is no embedding of the circuit's crops. It needs one row of finite numbers for "
+            f"each of the {crops} crops, image by image."
+        )
+    return found.astype(np.float64)
+
+
+def _embedded(lab: Laboratory, reference: str) -> np.ndarray:
+    """``[crop, feature]`` pooled activations of another network's last hidden layer."""
+    own = lab.images
+    if own is None or own.root is None:
+        raise RequestError("Independent eyes need the pictures as files: --images FOLDER")
+    model = load_model(reference)
+    images = load_images(own.root, model)
+    names = {ref.name: i for i, ref in enumerate(images.refs)}
+    chosen = [names[ref.name] for ref in lab.circuit.images]
+    granularities = lab.circuit.config.granularities
+    crops = CropSet(images, chosen, model.input_size[1:], granularities)
+    if len(crops) != len(lab.own):
+        raise RequestError(
+            f"{reference} sees pictures of another shape, so that its crops are others. "
+            "Give a network with square inputs: --eyes"
+        )
+    layer = [name for name in model.proposed_layers() if name != model.network.output_name][-1]
+    work = Workspace(lab.work.folder / "eyes")
+    batch = model.batch(lab.budget)
+    phi = collect(model, crops, [layer], work, batch=batch, progress=lab.progress)[layer]
+    return np.asarray(phi, dtype=np.float64)

@@ -1,0 +1,79 @@
+"""The clustering tree of a layer's pairs: how they join, its branches, and its cuts.
+
+1. Pairs are joined by average linkage on the squared cosine distance of their vectors, the nearest
+   first. With Ward's criterion a group's size counts; here only how alike the pairs are.
+2. A tree of n pairs has 2n − 1 branches: the pairs 0 … n − 1, then branch n + i made by merge i.
+3. The cut into c groups takes back the last c − 1 merges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.cluster.hierarchy import linkage
+from scipy.spatial.distance import pdist
+
+Merges = Sequence[tuple[int, int]]
+"""the two branches that each merge joins"""
+
+
+def joined(
+    vectors: np.ndarray, method: str = "average"
+) -> tuple[list[tuple[int, int]], list[float]]:
+    """(merges, height of each) of the tree over vectors ``[pair, feature]``, the lowest first.
+
+    ``average`` joins by the square of the cosine distance, ``ward`` by Euclidean distance.
+    """
+    if len(vectors) < 2:
+        return [], []
+    if method == "ward":
+        found = linkage(vectors, "ward")
+    else:  # vectors of unit length, or zero: half the squared distance is one less the cosine
+        found = linkage((pdist(vectors, "sqeuclidean") / 2) ** 2, method)
+    merges = [(int(a), int(b)) for a, b in found[:, :2]]
+    return merges, np.maximum.accumulate(found[:, 2]).tolist()
+
+
+def branches(merges: Merges) -> np.ndarray:
+    """``[branch, pair]`` whether the pair is in the branch."""
+    pairs = len(merges) + 1
+    members = np.zeros((2 * pairs - 1, pairs), dtype=bool)
+    members[:pairs] = np.eye(pairs, dtype=bool)
+    for i, (a, b) in enumerate(merges):
+        members[pairs + i] = members[a] | members[b]
+    return members
+
+
+def cut(merges: Merges, count: int) -> list[int]:
+    """The branches that are groups where the tree is cut into ``count``."""
+    kept = merges[: len(merges) + 1 - count]
+    joined_up = {branch for merge in kept for branch in merge}
+    return [b for b in range(len(merges) + 1 + len(kept)) if b not in joined_up]
+
+
+def labels(merges: Merges, largest: int) -> np.ndarray:
+    """``[count, pair]`` group of each pair where the tree is cut into 1, 2, … ``largest``."""
+    members = branches(merges)
+    found = np.zeros((largest, len(merges) + 1), dtype=np.int64)
+    for count in range(2, largest + 1):
+        for number, branch in enumerate(cut(merges, count)):
+            found[count - 1, members[branch]] = number
+    return found
+
+
+def numbered(merges: Merges, count: int) -> list[int]:
+    """``[branch]`` number of each branch in group ids.
+
+    The groups of the cut into ``count`` come first, then all other branches; the largest first, of
+    equal ones the one with the first pair.
+    """
+    members = branches(merges)
+    groups = set(cut(merges, count))
+    order = sorted(
+        range(len(members)),
+        key=lambda b: (b not in groups, -members[b].sum(), int(members[b].argmax()), b),
+    )
+    numbers = np.empty(len(order), dtype=np.int64)
+    numbers[order] = np.arange(len(order))
+    return [int(number) for number in numbers]
