@@ -132,7 +132,7 @@ def _edges(
             for a, neuron in upper.neurons.items()
             for i, part in enumerate(neuron.semantic_groups)
         }
-        _refuse_without_shares(upper, lower.neurons)
+        refuse_without_shares(upper, lower.neurons)
         above, below = ([group.members for group in layer.groups] for layer in (upper, lower))
         found = group_interactions(above, below, pairs, circuit.config)
         for (g, h), weight in sorted(found.items()):
@@ -142,7 +142,8 @@ def _edges(
     return edges
 
 
-def _refuse_without_shares(upper: CircuitLayer, lower: Mapping[int, Neuron]) -> None:
+def refuse_without_shares(upper: CircuitLayer, lower: Mapping[int, Neuron]) -> None:
+    """Raise ``ResultError`` if a result does not say how weights are shared among meanings."""
     for neuron in upper.neurons.values():
         for part in neuron.semantic_groups:
             for s in part.weights:

@@ -16,7 +16,7 @@ from pydantic import Field
 from scipy.stats import false_discovery_control
 
 from neurflow.circuit import Circuit, CircuitLayer, Member, SemanticGroup
-from neurflow.edits import refuse_without_shares
+from neurflow.interactions import refuse_without_shares
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.interactions import group_interactions
