@@ -84,7 +84,9 @@ def given(model, crop, layer, target, changes, steps=16):
     Midpoints on the line from zero; the layers of ``changes`` are changed by hooks on the way.
     """
     kept = []
-    handle = model.module.get_submodule(layer).register_forward_hook(lambda _, __, o: kept.append(o))
+    handle = model.module.get_submodule(layer).register_forward_hook(
+        lambda _, __, o: kept.append(o)
+    )
     with torch.no_grad():
         model.module(crop[None])
     handle.remove()

@@ -29,4 +29,3 @@ def wilson(share: float, n: int, z: float) -> tuple[float, float]:
     c = share * share
     root = math.sqrt(max(b * b - 4 * a * c, 0))
     return (-b - root) / (2 * a), (-b + root) / (2 * a)
-
