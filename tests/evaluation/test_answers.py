@@ -145,7 +145,7 @@ def test_overlap_of_methods(lab, circuit):
 
 
 def test_what_a_neuron_gives_through_what_is_kept_is_that_of_hooks(lab, model, circuit, crops):
-    """Integrated gradients by hooks on the whole network, the neurons above that are left out zeroed."""
+    """Integrated gradients by hooks on the whole network; what is left out above is zeroed."""
     kept = {"block3": [0, 2, 5, 7, 11]}
     (numbers,), _ = lab.own.top("head", [circuit.target.neuron], circuit.config.k)
     change = reference.zeroed(others(kept["block3"], 16))

@@ -4,8 +4,8 @@
    others after them; by NeuronMCT, which is integrated gradients from the layer straight to the target;
    by mean activation; at random. The first two by signed and by absolute values.
 2. Keep the first share ``p`` of each order at all layers at once, ablate the rest.
-3. Faithfulness ``f(p) = (logit(p) − logit(0)) / (logit(1) − logit(0))``, and two areas over ``p``, as in
-   MIB (Mueller et al. 2025): CPR under the curve, large where the class is kept or raised, which signed
+3. Faithfulness ``f(p) = (logit(p) − logit(0)) / (logit(1) − logit(0))``, and two areas over ``p``, as
+   in MIB (Mueller et al. 2025): CPR under the curve, large where the class is kept or raised, which signed
    orders aim at; CMD between the curve and 1, small where the answer stays as it is, which absolute
    ones aim at.
 """
@@ -79,8 +79,8 @@ def faithfulness(lab: Laboratory) -> Table[FaithfulnessRow]:
         protocol="faithfulness",
         title="Faithfulness against circuit size",
         question="Part of the class's logit that is left when only the first neurons of each layer "
-        "are kept, by the circuit's order and by others. Signed orders are to keep most (area), absolute "
-        "ones to change least (distance).",
+        "are kept, by the circuit's order and by others. Signed orders are to keep most (area), "
+        "absolute ones to change least (distance).",
         chart=Chart(
             x="share",
             y=("faithfulness",),
