@@ -27,7 +27,7 @@ def main(run: str = "neurflow-demo") -> None:
     drawn = [pictures[int(ref.name.removeprefix("image-"))] for ref in circuit.images]
     labelled = neurflow.label(circuit, Oracle(drawn))
     told = {g.id: str(g.label) for layer in labelled.layers for g in layer.groups}
-    print("| labels | AUPRC | chance | accuracy | beat chance |\n| --- | --- | --- | --- | --- |")
+    print("| labels | AUPRC | chance | beat chance |\n| --- | --- | --- | --- |")
     print(_row("oracle", summary(labelled)))
     for layer in labelled.layers:
         ids = [group.id for group in layer.groups]
@@ -44,9 +44,7 @@ def _row(name: str, found: dict[str, Any]) -> str:
         return f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
     beat = f"{found['beat_chance']} of {found['validated']}"
-    return (
-        f"| {name} | {figure('auprc')} | {found['chance'][0]:.2f} | {figure('accuracy')} | {beat} |"
-    )
+    return f"| {name} | {figure('auprc')} | {found['chance'][0]:.2f} | {beat} |"
 
 
 if __name__ == "__main__":

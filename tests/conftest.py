@@ -30,7 +30,7 @@ from neurflow.circuit import (
     Target,
 )
 from neurflow.config import Config
-from neurflow.evidence import Constant, Evidence, Interval, Validation
+from neurflow.evidence import Constant, Evidence, Interval, Rivals, Validation
 from neurflow.label_file import GroupLabel, with_labels
 
 # how long an example takes says nothing on a machine under load
@@ -162,7 +162,6 @@ def evidence(auprc: float = 0.9, **more: Any) -> Evidence:
         held_out=12,
         random=6,
         hard=6,
-        accuracy=Interval(0.8, 0.6, 0.9),
         auprc=Interval(auprc, auprc - 0.2, min(auprc + 0.05, 1)),
         chance=Interval(0.55, 0.4, 0.75),
         found=0.75,
@@ -170,10 +169,10 @@ def evidence(auprc: float = 0.9, **more: Any) -> Evidence:
         hard_rejected=0.5,
         constant=Constant(
             text="bee",
-            accuracy=Interval(0.5, 0.3, 0.7),
             auprc=Interval(0.5, 0.3, 0.7),
             gain=Interval(auprc - 0.5, auprc - 0.7, auprc - 0.3),
         ),
+        others=Rivals(count=4, as_good=0, best="grass", auprc=0.6),
     )
     given = {"source": "model", "author": "gpt-9", "time": datetime(2026, 1, 2, tzinfo=UTC)}
     return Evidence(**{**given, "validation": found, **more})

@@ -92,8 +92,8 @@ def test_labels_and_their_evidence_are_in_the_frames(circuit: Circuit) -> None:
     assert groups.label["block/1"] == '<b>"stripes" & \' </node>'
     row = groups.loc["block/1"]
     assert (row.label_source, row.label_author, row.label_confidence) == ("model", "gpt-9", 0.25)
-    assert (row.label_accuracy, row.label_auprc, row.label_chance) == (0.8, 0.9, 0.55)
-    assert row.label_beats_chance is True
+    assert (row.label_auprc, row.label_chance) == (0.9, 0.55)
+    assert row.label_beats_chance is row.label_beats_others is True
     assert groups.loc["head/0"][list(LABEL_COLUMNS)].isna().all()
 
 

@@ -160,9 +160,10 @@ def test_a_label_is_shown_with_what_it_is_worth(
     assert "by a model, gpt-9, 2026-01-02 00:00 UTC, confidence 0.50 (its own)" in out
     assert "pinned by ann" in out
     assert "striped; yellow" in out
-    assert "beats chance: 12 unseen crops among 6 random and 6 hard ones" in out
-    assert "accuracy 0.80 [0.60, 0.90], chance 0.50; AUPRC 0.90 [0.70, 0.95]" in out
-    assert "“bee” instead: accuracy 0.50, AUPRC 0.50; the label's gain +0.40" in out
+    assert "beats other labels: 12 unseen crops among 6 random and 6 hard ones" in out
+    assert "AUPRC 0.90 [0.70, 0.95], chance 0.55" in out
+    assert "0 of 4 other labels fit as well, best is “grass”, AUPRC 0.60" in out
+    assert "“bee” instead: AUPRC 0.50; the label's gain +0.40" in out
     data = json.loads(neurflow("show", tmp_path / "run", "--group", "block/1", "--json").out)
     assert data["evidence"]["doubt"] == "does not beat chance"
     assert data["evidence"]["validation"]["beats_chance"] is False

@@ -127,21 +127,7 @@ def test_completeness_gives_each_method_as_many(lab, model, circuit, studied):
     assert row.accuracy.value == pytest.approx(np.mean(known))
 
 
-<<<<<<< HEAD
 def test_overlap_of_methods(lab, circuit):
-=======
-@pytest.mark.parametrize("method", ["integrated_gradients", "input_x_gradient", "ablation"])
-def test_scores_for_the_output_by_any_method(lab, circuit, method):
-    """Of a layer that is not the one below the output: what a segment of its own gives."""
-    lower = lab.names[0]
-    found = lab.scoring.scores_of_target(method, lower, circuit.config)
-    assert found.shape == (lab.model.layer(lower).neurons,)
-    assert np.isfinite(found).all()
-    assert found.any()
-
-
-def test_overlap_of_methods(lab):
->>>>>>> engine
     table = overlap_of_methods(lab)
     assert {r.pair for r in table.rows} == {
         "NeurFlow – NeuronMCT",
@@ -159,7 +145,7 @@ def test_overlap_of_methods(lab):
 
 
 def test_what_a_neuron_gives_through_what_is_kept_is_that_of_hooks(lab, model, circuit, crops):
-    """Integrated gradients by hooks on the network; neurons above that are left out are zeroed."""
+    """Integrated gradients by hooks on the whole network; what is left out above is zeroed."""
     kept = {"block3": [0, 2, 5, 7, 11]}
     (numbers,), _ = lab.own.top("head", [circuit.target.neuron], circuit.config.k)
     change = reference.zeroed(others(kept["block3"], 16))

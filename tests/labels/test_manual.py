@@ -189,7 +189,7 @@ def test_a_folder_without_labels_is_as_it_was(circuit, tmp_path):
 @pytest.mark.parametrize(
     ("edit", "problem"),
     [
-        (lambda c: c.update(schema_version=2), "schema version 2.*Upgrade"),
+        (lambda c: c.update(schema_version=3), "schema version 3.*Upgrade"),
         (lambda c: c.update(format="other"), "format"),
         (lambda c: c.update(code="import os"), "code: Extra inputs"),
         (lambda c: c["groups"]["block/1"].update(label=3), "label"),
@@ -206,6 +206,26 @@ def test_damaged_labels_are_refused(circuit, tmp_path, edit, problem):
     file.write_text(json.dumps(content))
     with pytest.raises(ResultError, match=problem):
         load_circuit(tmp_path)
+
+
+def test_labels_of_before_load_without_the_figures_that_are_no_evidence(circuit, tmp_path):
+    file = labelled(circuit, tmp_path)
+    content = json.loads(file.read_text()) | {"schema_version": 1}
+    figure = [0.9, 0.8, 1.0]
+    content["groups"]["block/1"]["evidence"] |= {
+        "validation": {
+            "judge": "j", "held_out": 8, "random": 4, "hard": 4, "accuracy": figure, "auprc": figure,
+            "chance": [0.5, 0.3, 0.7], "found": 1.0, "random_rejected": 1.0, "hard_rejected": 1.0,
+            "constant": {"text": "bee", "accuracy": figure, "auprc": figure, "gain": figure},
+        },
+        "concept": {"concept": "red", "auc": figure, "rank": 1, "concepts": 3, "best": "red"},
+    }  # fmt: skip
+    file.write_text(json.dumps(content))
+    evidence = load_circuit(tmp_path).group("block/1").evidence
+    assert tuple(evidence.validation.auprc) == (0.9, 0.8, 1.0)
+    assert evidence.validation.beats_chance and evidence.validation.beats_others is None
+    assert evidence.doubt == "not compared with other labels"
+    assert evidence.concept is None
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[" * 100_000, b'{"groups": NaN}'])

@@ -31,7 +31,7 @@ from neurflow.labels import (
 from neurflow.labels import openai_client as client
 from tests.labels.server import KEY, TOKENS_IN, TOKENS_OUT, Step, completion
 
-QUICK = Settings(constant=False, workers=4)
+QUICK = Settings(constant=False, workers=4, rivals=0)
 GROUPS = 7
 EACH = 2
 """requests for a group: a label and a judgement"""
@@ -49,7 +49,10 @@ def labels(circuit):
 
 def test_groups_are_labelled_from_the_input_side_and_lower_labels_are_shown(planted, server, ask):
     circuit = neurflow.label(planted, ask())
-    assert server.requests == len(set(server.digests())) == 3 * GROUPS
+    found = [g.evidence.validation for layer in circuit.layers for g in layer.groups]
+    rivals = sum(each.others.count for each in found if each.others)
+    assert rivals > 0
+    assert server.requests == len(set(server.digests())) == 3 * GROUPS + rivals
     assert all(labels(circuit).values())
     asked = [request for request in server.asked if request.kind == "label"]
     assert ["early" in a.text.split("strongest")[0] for a in asked] == [True] * 3 + [False] * 4
@@ -188,7 +191,7 @@ def test_an_answer_that_stays_malformed_fails_after_it_was_shown_what_is_wrong(
 
 def test_when_everything_fails_it_does_not_go_on_for_ever(planted, server, ask):
     server.label = lambda asked: "no JSON"
-    outcome = label_groups(planted, ask(), settings=Settings(workers=1, constant=False))
+    outcome = label_groups(planted, ask(), settings=Settings(workers=1, constant=False, rivals=0))
     assert "5 groups in a row failed" in str(outcome.stopped)
     assert server.requests == 5 * 3
 
@@ -261,7 +264,7 @@ def test_options_that_a_server_does_not_take_are_left_out(planted, server, ask):
         return None
 
     server.rule = picky
-    circuit = neurflow.label(planted, ask(), settings=Settings(workers=1, constant=False))
+    circuit = neurflow.label(planted, ask(), settings=Settings(workers=1, constant=False, rivals=0))
     assert all(labels(circuit).values())
     assert server.requests == EACH * GROUPS + 3
     assert server.asked[0].payload["max_completion_tokens"] == 2000

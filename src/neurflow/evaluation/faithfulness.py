@@ -80,8 +80,7 @@ def faithfulness(lab: Laboratory) -> Table[FaithfulnessRow]:
         title="Faithfulness against circuit size",
         question="Part of the class's logit that is left when only the first neurons of each layer "
         "are kept, by the circuit's order and by others. Signed orders are to keep most (area), "
-        "absolute "
-        "ones to change least (distance).",
+        "absolute ones to change least (distance).",
         chart=Chart(
             x="share",
             y=("faithfulness",),
