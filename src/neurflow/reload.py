@@ -22,7 +22,7 @@ from pydantic import TypeAdapter
 from neurflow.circuit import Circuit
 from neurflow.errors import RequestError, ResultError
 from neurflow.model import Model, load_model
-from neurflow.model.loading import DEFAULT
+from neurflow.model.source import DEFAULT
 from neurflow.model.preprocessing import Preprocessing
 
 LIBRARIES = re.compile(r"(torchvision|timm):[A-Za-z0-9_.-]{1,200}")

@@ -23,7 +23,7 @@ from neurflow.activations import blocks, collect, concept_images, top_crops
 from neurflow.attribution.methods import Question, score_neurons
 from neurflow.attribution.streaming import Scores
 from neurflow.circuit import Circuit
-from neurflow.concepts import Concept
+from neurflow.concepts import Concept, crops_limit
 from neurflow.config import Config
 from neurflow.core_neurons import Core
 from neurflow.crops import CropSet
@@ -66,7 +66,7 @@ class Bench:
     ) -> None:
         self.model, self.crops, self.target = model, crops, circuit.target
         self.names = names = [layer.name for layer in circuit.layers]
-        self.per_image = circuit.config.crops_per_image
+        self.per_image = crops_limit(circuit.config, len(crops.chosen))
         self.work, self.budget, self.progress = work, budget, progress
         below = reversed(list(pairwise(names)))
         self.segments = [model.segment(lower, upper) for lower, upper in below]
