@@ -1,6 +1,7 @@
 """Folders of pictures: what is read, what is told, and which folder is the label."""
 
 import os
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,11 +10,15 @@ from PIL import Image
 from torch.utils.data import ConcatDataset, Dataset, Subset, random_split
 
 from neurflow import load_images
+from neurflow.activations import concept_images, predict
 from neurflow.circuit import ImageRef
+from neurflow.config import Config
 from neurflow.errors import ImagesError
 from neurflow.folders import find_pictures, labels_of
 from neurflow.images import spread
+from neurflow.memory import Batch
 from neurflow.naming import ClassNames
+from neurflow.progress import Silent
 from tests.test_naming import model_of
 
 
@@ -119,6 +124,22 @@ def test_some_of_many_are_spread_over_the_folders_by_the_seed():
             counts = {c: sum(refs[i].label == c for i in order[:few]) for c in "abcd"}
             assert set(counts.values()) == {few // 4}
     assert spread(refs, 0)[:8] != spread(refs, 1)[:8]
+
+
+def test_max_images_are_the_same_whether_predictions_are_shared_or_not(tmp_path):
+    fill(tmp_path, *(f"{folder}/{number}.png" for folder in "abc" for number in range(6)))
+    (tmp_path / "a/broken.png").write_bytes(b"none")
+    model = model_of("x", "y")
+    images, quiet = load_images(tmp_path, model), Silent()
+    batch, config = Batch(4, quiet), Config(seed=3)
+    shared = predict(model, images, batch=batch, progress=quiet)
+    (called,) = set(shared.classes.values())  # all pictures are alike
+    choose = partial(concept_images, model, images, model.target(called), config, batch=batch)
+    alone = choose(max_images=6, progress=quiet)
+    assert alone == choose(max_images=6, predictions=shared, progress=quiet)
+    assert alone.chosen == tuple(sorted(alone.chosen))
+    assert {images.refs[i].label for i in alone.chosen} == {"a", "b", "c"}
+    assert alone.chosen != tuple(range(6))
 
 
 class Named(Dataset):
