@@ -20,12 +20,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from math import isfinite, nan
 from typing import Literal, Protocol
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
 from neurflow.attribution.integrated_gradients import (
@@ -36,6 +34,7 @@ from neurflow.attribution.integrated_gradients import (
     secants,
     steep_gauss,
 )
+from neurflow.attribution.score_error import LOOKS, Plan, chosen_plans, enough, upper_end
 from neurflow.circuit import RuleName
 from neurflow.errors import WorkError
 from neurflow.features import FeatureMaps
@@ -44,8 +43,6 @@ from neurflow.model import Segment
 from neurflow.model.network import Key
 from neurflow.progress import Progress
 
-AUTO_STEPS = (4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128, 192, 256)
-"""N that auto chooses from; the last is taken whatever its error"""
 RULES: dict[RuleName, Rule] = {
     "gauss": gauss_legendre,
     "secants": secants,
@@ -53,19 +50,8 @@ RULES: dict[RuleName, Rule] = {
     "steep": steep_gauss,
 }
 """by the name that a result has for them"""
-LOOKS: tuple[tuple[RuleName, int, float], ...] = (
-    ("secants", 8, 1.7),
-    ("midpoints", 8, 1.0),
-    ("steep", 16, 3.0),
-)
-"""rules that auto chooses from, N of the look at each, and the order of its error in 1/N, as measured:
-that of secants would be 2 if no two slopes switched in one cell"""
 SAMPLE = 5
 """crops of each target that are looked at"""
-POOR = 0.1
-"""score error at the first look above which another rule is looked at"""
-CONFIDENCE = 0.975
-"""of the score error's upper end"""
 REFERENCE = 32
 """least cells or points of secants that a given N is held against"""
 
@@ -102,15 +88,6 @@ class Scores:
     steps: int
     rule: RuleName | None = None
     score_error: float | None = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a target is attributed: rule, N, and the score error that is expected of it."""
-
-    rule: RuleName | None
-    steps: int
-    error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -191,7 +168,14 @@ def attribute(
         progress.start(f"{stage}, {'choosing N' if auto else 'score error'}", len(concepts))
         look = partial(_look, stream, concepts)
         if steps == "auto":
-            plans = _chosen(segment, look, concepts, tolerance)
+
+            def refined(tried: Mapping[int, int], rule: RuleName, order: float) -> dict[int, float]:
+                return look(tried, partial(_refined, rule=rule, order=order))
+
+            def has_slopes(a: int) -> bool:
+                return segment.specialised(a).secants is not None
+
+            plans = chosen_plans(concepts, refined, has_slopes, tolerance)
         else:
             errors = look(dict.fromkeys(concepts, steps), _against_many)
             plans = {a: Plan("gauss", steps, errors[a]) for a in concepts}
@@ -236,7 +220,7 @@ def _more(
     for a, plan in tried.items():
         error, order = found[a].score_error, orders[plan.rule]
         assert error is not None and plan.error is not None
-        steps = _enough(plan.steps, error, tolerance, order)
+        steps = enough(plan.steps, error, tolerance, order)
         if steps > plan.steps:
             more[a] = Plan(plan.rule, steps, plan.error * (plan.steps / steps) ** order)
     return more
@@ -260,44 +244,6 @@ Measure = Callable[..., tuple[Tensor, Tensor]]
 of ``φ_a``; linear in the target"""
 
 
-def _chosen(
-    segment: Segment,
-    look: Callable[..., dict[int, float]],
-    concepts: Mapping[int, Exemplars],
-    tolerance: float,
-) -> dict[int, Plan]:
-    """Target → the rule that comes within the tolerance with the fewest points."""
-    plans: dict[int, Plan] = {}
-    poor = set(concepts)
-    for rule, first, order in LOOKS:
-        asked = [a for a in poor if rule != "secants" or segment.specialised(a).secants]
-        least = first if rule == "secants" else AUTO_STEPS[0]
-        tried = dict.fromkeys(asked, first)
-        found: dict[int, Plan] = {}
-        while tried:
-            errors = look(tried, partial(_refined, rule=rule, order=order))
-            for a, error in errors.items():
-                if tried[a] == first and error <= POOR:
-                    poor.discard(a)
-                steps = max(least, _enough(tried[a], error, tolerance, order))
-                found[a] = Plan(rule, steps, error * (tried[a] / steps) ** order)
-            # far beyond what was looked at, the order is no more than a guess
-            far = {a: found[a].steps for a, n in tried.items() if found[a].steps >= 2 * n}
-            tried = {a: n for a, n in far.items() if isfinite(errors[a])}
-        for a, plan in found.items():
-            if a not in plans or plan.steps < plans[a].steps:
-                plans[a] = plan
-    return plans
-
-
-def _enough(steps: int, error: float, tolerance: float, order: float) -> int:
-    """N for an error within the tolerance where ``steps`` gave ``error``; the most if none is known."""
-    if not isfinite(error):
-        return AUTO_STEPS[-1]
-    needed = steps * (error / tolerance) ** (1 / order)
-    return next((n for n in AUTO_STEPS if n >= needed), AUTO_STEPS[-1])
-
-
 def _look(
     stream: Stream, concepts: Mapping[int, Exemplars], steps: Mapping[int, int], measure: Measure
 ) -> dict[int, float]:
@@ -313,24 +259,6 @@ def _look(
         for a, pair in zip(part.neuron.tolist(), both, strict=True):
             gaps[a].append(pair)
     return {a: upper_end(np.array(gaps[a]), len(concepts[a].crops)) for a in steps}
-
-
-def upper_end(sample: np.ndarray, population: int) -> float:
-    """One-sided upper confidence limit of ``Σ gap / Σ goal`` over a population.
-
-    Args:
-        sample: ``[crop, 2]`` gap and goal of some.
-        population: how many there are.
-    """
-    gap, goal = sample.T
-    if not goal.sum() > 0:
-        return 0.0 if not gap.any() else nan
-    ratio, count = float(gap.sum() / goal.sum()), len(sample)
-    if count < 2 or count == population:
-        return ratio
-    spread = np.sqrt(((gap - ratio * goal) ** 2).sum() / (count - 1) / count) / goal.mean()
-    unseen = np.sqrt(1 - count / population)
-    return ratio + float(stats.t.ppf(CONFIDENCE, count - 1) * spread * unseen)
 
 
 def _stream(
