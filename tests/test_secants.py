@@ -23,7 +23,7 @@ def test_the_slope_of_a_gate_is_the_share_of_the_way_that_is_open(function, top,
     way = torch.linspace(low, high, 100_001)
     found = float(gate_slope(function, torch.tensor([low]), torch.tensor([high])))
     share = float(((way > 0) & (way < top)).float().mean())
-    assert found == pytest.approx(share if low != high else 0.0, abs=2e-5)
+    assert found == pytest.approx(share, abs=2e-5)
 
 
 @pytest.mark.parametrize("function", [torch.sigmoid, torch.nn.functional.gelu, torch.tanh])
@@ -33,6 +33,19 @@ def test_the_slope_of_a_secant_is_the_derivatives_mean(function, low, high):
     (derivative,) = torch.autograd.grad(function(way).sum(), way)
     found = float(secant_slope(function, torch.tensor([low]), torch.tensor([high])))
     assert found == pytest.approx(float(derivative.mean()), abs=5e-4)
+
+
+@pytest.mark.parametrize("power", [3.0, 0.5, 1 / 3, -0.5])
+@pytest.mark.parametrize("ends", [(1e-18, 3e-18), (1e-18, 1e-18), (1e-9, 1.0), (2.0, 2.0 + 1e-6)])
+def test_a_slope_next_to_the_edge_of_the_domain(power, ends):
+    """Where a root is steepest no value outside the cell is asked for: x and y scale alike."""
+    low, high = (torch.tensor([end], dtype=torch.float64) for end in ends)
+    found = float(secant_slope(lambda z: z**power, low, high, scale=0.0))
+    a, b = ends
+    exact = (
+        (b**power - a**power) / (b - a) if b > 1.01 * a else power * ((a + b) / 2) ** (power - 1)
+    )
+    assert found == pytest.approx(exact, rel=1e-4)
 
 
 class TwoInputs(nn.Module):
@@ -60,6 +73,30 @@ def test_by_hand_one_relu(cells):
     found = integrated_gradients(segment, 0, x, steps=cells, rule=secants)
     torch.testing.assert_close(found.scores, torch.tensor([[4.8, -0.8]]))
     torch.testing.assert_close(found.change, torch.tensor([4.0]))
+
+
+class Still(nn.Module):
+    """φ = relu(a − b + 1)."""
+
+    def __init__(self):
+        super().__init__()
+        self.lower = nn.Conv2d(2, 2, 1, bias=False)
+        nn.init.eye_(self.lower.weight.data[:, :, 0, 0])
+
+    def forward(self, x):
+        a, b = torch.split(self.lower(x), 1, 1)
+        return torch.relu(a - b + 1).flatten(1)
+
+
+@pytest.mark.parametrize("cells", [1, 4])
+def test_by_hand_a_gate_whose_input_stands_still(cells):
+    """With a = b = 2 the gate is open all the way: T = (2, −2), though nothing changes."""
+    network = export_network(Still().eval(), torch.zeros(2, 2, 1, 1))
+    segment = GraphSegment(network, Layer("lower", (2, 1, 1), 1), Layer("output", (1,), 1))
+    x = torch.tensor([2.0, 2.0]).reshape(1, 2, 1, 1)
+    found = integrated_gradients(segment, 0, x, steps=cells, rule=secants)
+    torch.testing.assert_close(found.scores, torch.tensor([[2.0, -2.0]]))
+    torch.testing.assert_close(found.change, torch.tensor([0.0]))
 
 
 class Product(nn.Module):

@@ -16,7 +16,7 @@ from neurflow.model.graph import aten, export_network
 from neurflow.model.layers import Layer
 from neurflow.model.one_row import row_products
 from neurflow.model.segment import GraphSegment
-from neurflow.model.select import select_neurons
+from neurflow.model.specialise import select_neurons
 from tests.networks import settle
 
 
@@ -237,8 +237,8 @@ def by_secants(segment, neuron, x, steps):
     return integrated_gradients(segment, neuron, x, steps=steps, rule=secants)
 
 
-SMOOTH = 2e-3
-"""a smooth function's shortest secants are a little longer than their cells"""
+SMOOTH = 1e-4
+"""a smooth function's shortest secants are its derivative in the middle"""
 
 
 def test_with_secants_any_number_of_cells_completes(segment):
@@ -246,7 +246,7 @@ def test_with_secants_any_number_of_cells_completes(segment):
     for neuron in (0, segment.upper.neurons - 1):
         fast = segment.specialised(neuron)
         if fast.secants is None or fast.affine:
-            continue
+            pytest.skip("its tail has no slopes, or needs none")
         for steps in (1, 2, 7):
             found = by_secants(segment, neuron, x, steps)
             least = SMOOTH * float(found.scores.abs().sum(1).max())
@@ -255,7 +255,7 @@ def test_with_secants_any_number_of_cells_completes(segment):
 
 def test_scores_by_secants_tend_to_integrated_gradients(segment):
     if segment.specialised(1).secants is None:
-        return
+        pytest.skip("its tail has no slopes")
     x = torch.randn(3, 8, 6, 6, generator=torch.Generator().manual_seed(0))
     limit = integrated_gradients(segment, 1, x, steps=3000, rule=graded_midpoints).scores
     errors = [

@@ -15,32 +15,14 @@ one part they take back in another. These tails are smooth, and Gauss-Legendre s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from neurflow.model.affine import is_affine
-from neurflow.model.graph import arguments, aten
-from neurflow.model.one_row import row_products
-from neurflow.model.select import UNARY
-from neurflow.model.slopes import (
-    Bilinear,
-    Elementwise,
-    Operation,
-    gate_slope,
-    secant_slope,
-)
-
-BILINEAR = {
-    aten.mul.Tensor,
-    aten.matmul.default,
-    aten.bmm.default,
-    aten.mm.default,
-    row_products,
-}
+from neurflow.model.ops import is_affine, with_slope
+from neurflow.model.slopes import Operation
 
 
 def secant_tail(
@@ -61,15 +43,6 @@ def secant_tail(
     return _Rewriter(tail, batch_axis).run(frontier)
 
 
-GATES = {
-    aten.relu.default,
-    aten.hardtanh.default,
-    aten.clamp.default,
-    aten.clamp_min.default,
-}
-"""flat or the identity everywhere"""
-
-
 class _Rewriter:
     """Copies a tail; its operations that are not affine become modules with slopes."""
 
@@ -84,13 +57,13 @@ class _Rewriter:
         placeholders = [n for n in self.tail.graph.nodes if n.op == "placeholder"]
         varying = set(placeholders[1 : 1 + frontier])
         for node in self.tail.graph.nodes:
-            inputs = [source for source in node.all_input_nodes if source in varying]
-            bent = node.op == "call_function" and inputs and not is_affine(node, inputs)
-            copy = self._with_slope(node, inputs) if bent else self._copy(node)
+            moves = node.op == "call_function" and not varying.isdisjoint(node.all_input_nodes)
+            bent = moves and not is_affine(node, varying)
+            copy = self._with_slope(node, varying) if bent else self._copy(node)
             if copy is None:
                 return None
             self.copies[node] = copy
-            if inputs and node.op == "call_function":
+            if moves:
                 varying.add(node)
         self.graph.lint()
         constants = {
@@ -103,76 +76,71 @@ class _Rewriter:
     def _copy(self, node: fx.Node) -> fx.Node:
         return self.graph.node_copy(node, self.copies.__getitem__)
 
-    def _with_slope(self, node: fx.Node, inputs: list[fx.Node]) -> fx.Node | None:
-        axis = self.batch_axis(node)
-        factors = arguments(node)[: len(inputs)]
-        if axis is None or any(self.batch_axis(each) != axis for each in inputs):
+    def _with_slope(self, node: fx.Node, varying: set[fx.Node]) -> fx.Node | None:
+        found = with_slope(node, varying)
+        if found is None:
             return None
-        if node.target in BILINEAR and set(arguments(node)) == set(inputs):
-            ranks = {each.meta["val"].ndim for each in inputs if "val" in each.meta}
-            alike = len(ranks) == 1 and all("val" in each.meta for each in inputs)
-            product = Bilinear(cast(Callable[..., Tensor], node.target))
-            return self._call(product, arguments(node), axis) if alike else None
-        operation = self._unary(node) if list(factors) == inputs else None
-        return self._call(operation, inputs, axis) if operation else None
-
-    def _unary(self, node: fx.Node) -> Operation | None:
-        """The operation of one input that varies; None if it has no slope."""
-        _, *rest = arguments(node)
-        if any(isinstance(value, fx.Node) for value in (*rest, *node.kwargs.values())):
+        operation, tensors = found
+        axis, axes = self._axis(node), list(map(self._axis, tensors))
+        if axis is None or any(
+            a is None for a, t in zip(axes, tensors, strict=True) if t in varying
+        ):
             return None
-        if node.target not in UNARY:
-            return None
-        function = partial(_applied, cast(Callable[..., Tensor], node.target), rest, node.kwargs)
-        slope = gate_slope if node.target in GATES else secant_slope
-        return Elementwise(function, partial(slope, function))
-
-    def _call(self, operation: Operation, inputs: Sequence[fx.Node], axis: int) -> fx.Node:
         name = f"slope_{len(self.slopes)}"
-        self.slopes[name] = _WithSlope(operation, axis)
-        copies = (self.copies[each] for each in inputs)
-        return self.graph.call_module(name, (self.points, *copies))
+        self.slopes[name] = _WithSlope(operation, axis, axes)
+        return self.graph.call_module(name, (self.points, *map(self.copies.__getitem__, tensors)))
 
-
-def _applied(
-    target: Callable[..., Tensor], rest: Sequence[Any], named: Mapping[str, Any], z: Tensor
-) -> Tensor:
-    return target(z, *rest, **named)
+    def _axis(self, node: fx.Node) -> int | None:
+        return None if node.op == "get_attr" else self.batch_axis(node)
 
 
 class _WithSlope(nn.Module):
-    """An operation whose gradient over the points of a path is that over cells."""
+    """An operation whose gradient over the points of a path is that over cells.
 
-    def __init__(self, operation: Operation, axis: int) -> None:
+    Args:
+        operation: with its slope.
+        axis: batch axis of its value.
+        axes: that of each input; None for one that is the same for all samples.
+    """
+
+    def __init__(self, operation: Operation, axis: int, axes: Sequence[int | None]) -> None:
         super().__init__()
-        self.operation, self.axis = operation, axis
+        self.operation, self.axis, self.axes = operation, axis, axes
 
     def forward(self, points: int, *inputs: Tensor) -> Tensor:
         """The operation's value."""
-        result: Tensor = _Cells.apply(self.operation, self.axis, points, *inputs)
+        result: Tensor = _Cells.apply(self, points, *inputs)
         return result
 
 
 class _Cells(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, operation: Operation, axis: int, points: int, *inputs: Tensor) -> Tensor:
+    def forward(ctx: Any, made: _WithSlope, points: int, *inputs: Tensor) -> Tensor:
         ctx.save_for_backward(*inputs)
-        ctx.operation, ctx.axis, ctx.points = operation, axis, points
-        return operation.value(*inputs)
+        ctx.made, ctx.points = made, points
+        return made.operation.value(*inputs)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        inputs, axis = ctx.saved_tensors, ctx.axis
+        inputs, made, cells = ctx.saved_tensors, ctx.made, ctx.points - 1
 
-        def part(value: Tensor, first: int, count: int) -> Tensor:
+        def part(value: Tensor, axis: int | None, first: int, count: int) -> Tensor:
+            if axis is None:
+                return value
             samples = value.shape[axis] // ctx.points
             return value.narrow(axis, first * samples, count * samples)
 
-        cells = ctx.points - 1
-        low, high = ([part(value, first, cells) for value in inputs] for first in (0, 1))
-        found = ctx.operation.pull(part(gradient, 0, cells), low, high)
+        low, high = (
+            [part(v, axis, first, cells) for v, axis in zip(inputs, made.axes, strict=True)]
+            for first in (0, 1)
+        )
+        found = made.operation.pull(part(gradient, made.axis, 0, cells), low, high)
         padded = [
-            torch.cat([each, torch.zeros_like(part(value, cells, 1))], axis)
-            for each, value in zip(found, inputs, strict=True)
+            torch.cat([each, torch.zeros_like(part(value, axis, cells, 1))], axis)
+            if needed and each is not None
+            else None
+            for each, value, axis, needed in zip(
+                found, inputs, made.axes, ctx.needs_input_grad[2:], strict=True
+            )
         ]
-        return None, None, None, *padded
+        return None, None, *padded

@@ -25,8 +25,7 @@ from neurflow.errors import LayerError
 from neurflow.model.graph import NetworkGraph, ancestors, aten, descendants, is_tensor
 from neurflow.model.layers import Layer
 from neurflow.model.network import Changes, Key, not_between
-from neurflow.model.select import select_neurons
-from neurflow.model.specialise import Specialised
+from neurflow.model.specialise import Specialised, select_neurons
 
 TRUNKS = 2
 """trunks are worth keeping up to so many times the size of the lower output; larger ones are computed

@@ -1,8 +1,9 @@
 """How a question for some channels passes through each operation.
 
-Element-wise operations, batch norm, pooling and reshapes pass it on, a convolution or linear map
+Element-wise operations, batch norm, pooling and reshapes pass it on. A convolution or linear map
 turns it into rows of its weight, a concatenation into the right branch. Each rule is one small
-function of (selection, node, channels); a rule that returns None does not apply after all.
+function of (selection, node, channels); a rule that returns None does not apply after all. The table
+in ``ops`` says which operation has which rule.
 """
 
 from __future__ import annotations
@@ -17,51 +18,21 @@ import torch
 from torch import fx
 
 from neurflow.model.folding import BATCH_NORM
-from neurflow.model.graph import NetworkGraph, arguments, aten, is_tensor, result
-from neurflow.model.one_row import convolution, linear, plus
-from neurflow.model.selection import Channels, Rule, Selection, rank
+from neurflow.model.graph import arguments, aten, is_tensor
+from neurflow.model.one_row import plus
+from neurflow.model.selection import Channels, Selection, rank
 
-UNARY = {
-    aten.relu.default,
-    aten.hardtanh.default,
-    aten.gelu.default,
-    aten.silu.default,
-    aten.sigmoid.default,
-    aten.tanh.default,
-    aten.hardswish.default,
-    aten.hardsigmoid.default,
-    aten.leaky_relu.default,
-    aten.elu.default,
-    aten.mish.default,
-    aten.softplus.default,
-    aten.clone.default,
-    aten.neg.default,
-    aten.exp.default,
-    aten.sqrt.default,
-    aten.rsqrt.default,
-    aten.pow.Tensor_Scalar,
-    aten.clamp.default,
-    aten.clamp_min.default,
-    aten.dropout.default,
-    aten._to_copy.default,
-}
-BINARY = {aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor}
-POOLING = {
-    aten.avg_pool2d.default,
-    aten.max_pool2d.default,
-    aten.adaptive_avg_pool2d.default,
-    aten.adaptive_max_pool2d.default,
-    aten.upsample_nearest2d.vec,
-    aten.upsample_bilinear2d.vec,
-}
-SPLITS = {aten.split.Tensor, aten.split_with_sizes.default, aten.chunk.default}
+SPLITS = {aten.split.Tensor, aten.split_with_sizes.default}
 
 
-def _unary(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
+def elementwise(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
+    """The same channels of the first argument."""
     return to.again(node, to.take(arguments(node)[0], part))
 
 
-def _binary(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
+def broadcast(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
+    """The same channels of every tensor that has them; a channel that serves all is taken whole."""
+
     def operand(value: Any) -> Any:
         if not isinstance(value, fx.Node) or not is_tensor(value):
             return to.rest(value)
@@ -74,11 +45,13 @@ def _binary(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
     return to.call(node.target, args, node, **to.rest(node.kwargs))
 
 
-def _pooling(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
-    return None if part.axis >= rank(node) - 2 else _unary(to, node, part)
+def pooling(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+    """Pooling over the last two axes: the same channels of another axis."""
+    return None if part.axis >= rank(node) - 2 else elementwise(to, node, part)
 
 
-def _getitem(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+def getitem(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+    """A batch norm, or a piece of a split."""
     source, index = arguments(node)
     if source.target is BATCH_NORM:
         return _batch_norm(to, node, part)
@@ -122,11 +95,11 @@ def _scaled(
     return plus(to, to.call(aten.mul.Tensor, (centred, scale), node), bias, node)
 
 
-def _layer_norm(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+def layer_norm(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
     """Across the normalised axes: as ever. Along them: mean and variance of all, one channel."""
     x, shape, *rest = arguments(node)
     if part.axis < rank(node) - len(shape):
-        return _unary(to, node, part)
+        return elementwise(to, node, part)
     if len(shape) > 1:
         return None
     weight, bias, eps = (*rest, None, None, 1e-5)[:3] if len(rest) < 3 else rest[:3]
@@ -139,7 +112,7 @@ def _layer_norm(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
     return _scaled(to, node, centred, variance, weight, bias, eps)
 
 
-def _cat(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+def cat(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
     """Along the axis: the branch that holds the channels. Across it: every branch's channels."""
     tensors, *rest = arguments(node)
     axis = (rest[0] if rest else 0) % rank(node)
@@ -152,7 +125,7 @@ def _cat(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
     return None
 
 
-def _reduction(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+def reduction(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
     """Mean or sum over other axes."""
     x, axes, *rest = arguments(node)
     reduced = sorted(axis % rank(x) for axis in axes)
@@ -161,19 +134,21 @@ def _reduction(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
     return None if axis in reduced else to.again(node, to.take(x, part.on(axis)))
 
 
-def _permute(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
+def permute(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
+    """The axis that the channels come from."""
     x, order = arguments(node)
     return to.again(node, to.take(x, part.on(order[part.axis] % len(order))))
 
 
-def _transpose(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
+def transpose(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
+    """The axis that the channels come from."""
     x, *pair = arguments(node)
     first, second = (axis % rank(node) for axis in pair)
     axis = {first: second, second: first}.get(part.axis, part.axis)
     return to.again(node, to.take(x, part.on(axis)))
 
 
-def _view(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+def view(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
     """A reshape that leaves the axis alone: as much in front of it, and as long."""
     x, shape = arguments(node)
     before, after = _expressions(x), _expressions(node)
@@ -195,41 +170,3 @@ def _product(sizes: Sequence[Any]) -> Any:
     for size in sizes:
         result = result * size
     return result
-
-
-RULES: dict[Any, Rule] = {
-    **dict.fromkeys(UNARY, _unary),
-    **dict.fromkeys(BINARY, _binary),
-    **dict.fromkeys(POOLING, _pooling),
-    aten.conv2d.default: convolution,
-    aten.conv1d.default: convolution,
-    aten.linear.default: linear,
-    operator.getitem: _getitem,
-    aten.cat.default: _cat,
-    aten.layer_norm.default: _layer_norm,
-    aten.mean.dim: _reduction,
-    aten.sum.dim_IntList: _reduction,
-    aten.permute.default: _permute,
-    aten.transpose.int: _transpose,
-    aten.reshape.default: _view,
-}
-
-
-def select_neurons(
-    network: NetworkGraph, source: fx.Graph, axis: int, neurons: int, example: int
-) -> Selection:
-    """A segment's graph reduced to ``φ_a`` ``[batch]`` of one upper neuron a sample.
-
-    Args:
-        network: where the graph comes from.
-        source: its result is the upper layer's output, with channels on ``axis``.
-        axis: see ``source``.
-        neurons: number of channels.
-        example: a neuron that the graph shall serve; it serves others where they are alike.
-    """
-    upper = result(source)
-    to = Selection(network, source, neurons, example, RULES)
-    channel = to.take(upper, Channels(axis, to.neurons))
-    axes = list(range(1, rank(upper)))
-    to.graph.output(to.call(aten.mean.dim, (channel, axes), upper))
-    return to

@@ -1,6 +1,6 @@
 """A segment made fast for one neuron, exactly.
 
-1. ``select`` reduces the segment's graph to what the neuron needs.
+1. ``select_neurons`` reduces the segment's graph to what the neuron needs.
 2. From the cut up to the first non-linear operation everything is affine in the lower layer's
    output ``x``, and integrated gradients walk the straight line ``αx``. So this *prefix* is evaluated
    at ``x`` and at 0 only, its outputs (the *frontier*) are interpolated, and only the *tail* behind
@@ -20,10 +20,32 @@ from torch import Tensor, fx
 
 from neurflow.model.affine import affine_nodes
 from neurflow.model.extract import extract
-from neurflow.model.graph import NetworkGraph, ancestors, result
+from neurflow.model.graph import NetworkGraph, ancestors, aten, result
 from neurflow.model.network import Path
+from neurflow.model.ops import OPS
 from neurflow.model.secants import secant_tail
-from neurflow.model.selection import Selection
+from neurflow.model.selection import Channels, Selection, rank
+
+
+def select_neurons(
+    network: NetworkGraph, source: fx.Graph, axis: int, neurons: int, example: int
+) -> Selection:
+    """A segment's graph reduced to ``φ_a`` ``[batch]`` of one upper neuron a sample.
+
+    Args:
+        network: where the graph comes from.
+        source: its result is the upper layer's output, with channels on ``axis``.
+        axis: see ``source``.
+        neurons: number of channels.
+        example: a neuron that the graph shall serve; it serves others where they are alike.
+    """
+    upper = result(source)
+    rules = {target: op.select for target, op in OPS.items() if op.select}
+    to = Selection(network, source, neurons, example, rules)
+    channel = to.take(upper, Channels(axis, to.neurons))
+    axes = list(range(1, rank(upper)))
+    to.graph.output(to.call(aten.mean.dim, (channel, axes), upper))
+    return to
 
 
 class Specialised:
