@@ -246,3 +246,21 @@ def test_unknown_method_and_segments_that_cannot_serve(question):
     model = Model(head, transform=lambda _: torch.zeros(3, 2, 2))
     with pytest.raises(RequestError, match=r"deeplift has no rule for aten\.gelu"):
         with_modules(model.segment("0.0", "0"), "deeplift")
+
+
+def test_deeplift_refuses_what_captum_has_no_rule_for():
+    class Gated(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1)
+            self.last, self.head = nn.Conv2d(4, 4, 1), nn.Linear(4, 2)
+
+        def forward(self, x):
+            y = self.first(x)
+            return self.head(self.last(y * torch.sigmoid(y)).mean((2, 3)))
+
+    model = Model(Gated().eval(), transform=lambda _: torch.zeros(3, 2, 2))
+    segment = model.segment("first", "last")
+    with pytest.raises(RequestError, match=r"deeplift has no rule for aten\.mul"):
+        with_modules(segment, "deeplift")
+    assert with_modules(segment, "guided_backprop")

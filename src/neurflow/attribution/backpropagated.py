@@ -34,10 +34,11 @@ from torch import Tensor, fx, nn
 from neurflow.attribution.randomness import seeded
 from neurflow.attribution.streaming import Measure
 from neurflow.errors import RequestError
-from neurflow.model.graph import arguments, aten
+from neurflow.model.affine import affine_nodes
+from neurflow.model.graph import arguments, aten, is_tensor
 from neurflow.model.network import Key, Segment
+from neurflow.model.ops import is_affine, is_elementwise
 from neurflow.model.segment import GraphSegment
-from neurflow.model.select import UNARY
 
 NOISE = 0.15
 """standard deviation of SmoothGrad's noise, as a share of a crop's range of ``x``"""
@@ -53,9 +54,6 @@ MODULES: dict[Any, Callable[..., nn.Module]] = {
     aten.max_pool2d.default: lambda *how: nn.MaxPool2d(how[0], *how[1:]),
 }
 """operations that captum knows as modules"""
-LINEAR = {aten.clone.default, aten.neg.default, aten.dropout.default, aten._to_copy.default}
-UNKNOWN = UNARY - MODULES.keys() - LINEAR
-"""non-linear operations that captum has no rule for"""
 
 
 class PairsModule(nn.Module):
@@ -94,7 +92,8 @@ def with_modules(segment: Segment, method: str) -> nn.Module:
     """The segment with a module of its own at each non-linear operation; an affine one has none.
 
     Raises:
-        RequestError: the network is not cut as a graph, or has others there.
+        RequestError: the network is not cut as a graph, or has others there: for DeepLIFT any that
+            is not affine in what varies, for guided backprop any function of one number.
     """
     where = f"between {segment.lower.name!r} and {segment.upper.name!r}"
     if not isinstance(segment, GraphSegment):
@@ -102,10 +101,13 @@ def with_modules(segment: Segment, method: str) -> nn.Module:
     graph = fx.Graph()
     graph.output(graph.graph_copy(segment.cut.graph, {}))
     module = fx.GraphModule(segment.network.root, graph)
-    for node in list(module.graph.nodes):
-        if node.target in UNKNOWN:
-            raise RequestError(f"{method} has no rule for {node.target}, which is {where}.")
+    nodes = list(module.graph.nodes)
+    varying, _ = affine_nodes(module.graph, nodes[0])
+    for node in nodes:
         if node.target not in MODULES:
+            bent = node in varying and node is not nodes[0] and not is_affine(node, varying)
+            if bent and is_tensor(node) and (method == "deeplift" or is_elementwise(node)):
+                raise RequestError(f"{method} has no rule for {node.target}, which is {where}.")
             continue
         source, *how = arguments(node)
         module.add_submodule(f"nonlinear_{node.name}", MODULES[node.target](*how))
