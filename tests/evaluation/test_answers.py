@@ -126,6 +126,16 @@ def test_completeness_gives_each_method_as_many(lab, model, circuit, studied):
     assert row.accuracy.value == pytest.approx(np.mean(known))
 
 
+@pytest.mark.parametrize("method", ["integrated_gradients", "input_x_gradient", "ablation"])
+def test_scores_for_the_output_by_any_method(lab, circuit, method):
+    """Of a layer that is not the one below the output: what a segment of its own gives."""
+    lower = lab.names[0]
+    found = lab.scoring.scores_of_target(method, lower, circuit.config)
+    assert found.shape == (lab.model.layer(lower).neurons,)
+    assert np.isfinite(found).all()
+    assert found.any()
+
+
 def test_overlap_of_methods(lab):
     table = overlap_of_methods(lab)
     assert {r.pair for r in table.rows} == {

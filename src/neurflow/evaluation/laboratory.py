@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,7 +67,7 @@ class Bench:
         progress: Progress,
     ) -> None:
         self.model, self.crops, self.names, self.target = model, crops, list(names), target
-        self.budget, self.progress = budget, progress
+        self.work, self.budget, self.progress = work, budget, progress
         below = reversed(list(pairwise(names)))
         self.segments = [model.segment(lower, upper) for lower, upper in below]
         batch = model.batch(budget)
@@ -141,9 +143,21 @@ class Bench:
         target = self.target.neuron
         concepts = self.concepts(self.target.layer, [target], config.k)
         question = self.question(0, concepts, config)
+        if lower == question.segment.lower.name:
+            return score_neurons(method, question)[target].importance
         segment = self.model.segment(lower, self.target.layer)
-        question = Question(**{**vars(question), "segment": segment})
-        return score_neurons(method, question)[target].importance
+        with tempfile.TemporaryDirectory(dir=self.work.folder) as folder:
+            maps = FeatureMaps(
+                self.model,
+                self.crops,
+                [segment],
+                folder=Path(folder),
+                room=self.budget.features,
+                batch=self.model.batch(self.budget),
+            )
+            batch = self.budget.batch(PAIR * maps.bytes_of(0))
+            question = replace(question, segment=segment, features=maps, batch=batch)
+            return score_neurons(method, question)[target].importance
 
     def question(self, place: int, concepts: Mapping[int, Concept], config: Config) -> Question:
         """What an attribution method is asked at a segment."""
