@@ -28,15 +28,23 @@ class Workspace:
         folder.mkdir(parents=True, exist_ok=True)
 
     def read(self, name: str, default: Any = None) -> Any:
-        """The JSON value called ``name``, or ``default`` if it was not written."""
+        """The JSON value called ``name``, or ``default`` if it was not written.
+
+        A value with numbers that are not finite is taken for not written.
+        """
         try:
-            return json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            text = (self.folder / f"{name}.json").read_text(encoding="utf-8")
+            return json.loads(text, parse_constant=_not_finite)
+        except (FileNotFoundError, _NotFinite):
             return default
 
     def write(self, name: str, value: Any) -> None:
-        """Keep a JSON value."""
-        write_atomically(self.folder / f"{name}.json", json.dumps(value).encode())
+        """Keep a JSON value; ``WorkError`` if a number in it is not finite."""
+        try:
+            data = json.dumps(value, allow_nan=False).encode()
+        except ValueError:
+            raise WorkError(f"A number of {name!r} is not finite, so it is not kept.") from None
+        write_atomically(self.folder / f"{name}.json", data)
 
     def array(self, name: str, shape: tuple[int, ...]) -> Path:
         """File of a float32 array to be filled in place; made if it is not there."""
@@ -54,6 +62,14 @@ class Workspace:
         for file in self.folder.iterdir():
             if file.stem not in keep:
                 file.unlink()
+
+
+class _NotFinite(Exception):
+    """JSON that has NaN or an infinity in it."""
+
+
+def _not_finite(constant: str) -> None:
+    raise _NotFinite(constant)
 
 
 @contextlib.contextmanager
