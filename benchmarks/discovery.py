@@ -119,14 +119,14 @@ def main() -> None:
     stages.start("", 0)
     floor = median(forward(model, images, circuit, options.device) for _ in range(3))
     targets = sum(len(layer.neurons) for layer in circuit.layers[1:])
-    errors = [n.completeness_error or 0 for layer in circuit.layers for n in layer.neurons.values()]
+    errors = [n.score_error or 0 for layer in circuit.layers for n in layer.neurons.values()]
     rows = [[name, f"{s:.1f}", f"{s / floor:.2f}×"] for name, s in stages.seconds.items()]
     rows.append(["**whole discovery**", f"{seconds:.1f}", f"**{seconds / floor:.2f}×**"])
     kind = "Processor seconds" if options.device == "cpu" else "Seconds"
     text = (
         f"{machine(options.device)} {options.network}, golden retriever, {len(circuit.images)} images, "
         f"{circuit.crop_count} crops, {targets} targets, steps {steps}, memory {options.memory}; "
-        f"worst completeness error {max(errors):.2%}. One forward pass over the crops: {floor:.1f} s "
+        f"worst score error told {max(errors):.2%}. One forward pass over the crops: {floor:.1f} s "
         f"(median of 3). {kind}.\n\n{table(['stage', 's', 'forward passes'], rows)}"
     )
     publish(f"discovery {options.network}", text, write=options.write)

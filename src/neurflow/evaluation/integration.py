@@ -1,19 +1,31 @@
-"""Completeness error of integrated gradients: do the parts add up to the whole?
+"""Score error of integrated gradients: how far are the scores from their limit?
 
-``|Σ_s T_s − (φ_a(x) − φ_a(0))|`` summed over ``V_a``, relative to the summed change: as the circuit
-keeps it for every neuron, and for sampled neurons with other numbers of points ``N``.
+``Σ_s |T_N − T| / Σ_s |T|`` of the mean |T| over some crops of ``V_a``, where ``T`` is the limit: as
+many as :data:`LIMIT` Gauss-Legendre points. For the rule and N that the circuit rests on, and for
+other numbers of Gauss-Legendre points. What the circuit itself tells of its neurons stands beside it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
 from pydantic import Field
 
+from neurflow.attribution.streaming import RULES, attribute, by_rule
+from neurflow.circuit import RuleName
+from neurflow.concepts import Concept
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.statistics import mean_interval
 from neurflow.evidence import Interval
 
 USED = "as used"
+LIMIT = 400
+"""points that stand for infinitely many"""
+CROPS = 5
+"""crops of each neuron that are tried"""
 
 
 class IntegrationRow(Row):
@@ -22,43 +34,93 @@ class IntegrationRow(Row):
     layer: str = Field(description="layer of the target neurons")
     steps: str = Field(description="N; 'as used' is what the circuit rests on")
     neurons: int = Field(description="target neurons")
-    error: Interval = Field(description="completeness error, relative")
+    error: Interval = Field(description="score error, relative")
     worst: float = Field(description="largest error of a neuron")
+    told: float | None = Field(description="largest error that the circuit tells of these neurons")
 
 
 def integration(lab: Laboratory) -> Table[IntegrationRow]:
-    """Completeness error of each layer's attributions, by number of points."""
+    """Score error of each layer's attributions, by number of points."""
     rows = []
     for upper in lab.uppers:
-        used = [n.completeness_error or 0.0 for n in lab.circuit.layer(upper).neurons.values()]
-        rows.append(_row(lab, upper, USED, used))
-        for steps in lab.settings.steps:
-            rows.append(_row(lab, upper, str(steps), errors(lab, upper, steps)))
+        neurons = lab.circuit.layer(upper).neurons
+        chosen = [neurons[a] for a in lab.sampled(upper)]
+        plans: dict[str, dict[int, tuple[RuleName, int]]] = {
+            str(n): {a.index: ("gauss", n) for a in chosen} for n in lab.settings.steps
+        }
+        if all(a.rule and a.steps for a in chosen):
+            plans = {
+                USED: {a.index: (a.rule, a.steps) for a in chosen if a.rule and a.steps}
+            } | plans
+        told = [a.score_error for a in chosen if a.score_error is not None]
+        for steps, plan in plans.items():
+            found = errors(lab, upper, plan)
+            rows.append(
+                IntegrationRow(
+                    layer=upper,
+                    steps=steps,
+                    neurons=len(found),
+                    error=mean_interval(found, lab.settings),
+                    worst=max(found),
+                    told=max(told) if steps == USED and told else None,
+                )
+            )
     return Table(
         protocol="integration",
-        title="Completeness error of integrated gradients",
-        question="How far attributions are from adding up to the change that they explain, relative "
-        "to it, with N Gauss-Legendre points and as the circuit used them. 0 is exact.",
-        chart=Chart(x="layer", y=("error",), series=("steps",), y_label="completeness error"),
+        title="Score error of integrated gradients",
+        question=f"How far scores are from those of {LIMIT} Gauss-Legendre points, relative to their "
+        "sum, with N such points and as the circuit used them. 0 is exact.",
+        chart=Chart(x="layer", y=("error",), series=("steps",), y_label="score error"),
         rows=tuple(rows),
     )
 
 
-def errors(lab: Laboratory, upper: str, steps: int) -> list[float]:
-    """Completeness error of each sampled target with ``steps`` points."""
-    config = lab.circuit.config.model_copy(update={"steps": steps})
+def errors(lab: Laboratory, upper: str, plan: Mapping[int, tuple[RuleName, int]]) -> list[float]:
+    """Score error of each target of a ``plan``: target → rule and N."""
+    limit = _importance(lab, upper, dict.fromkeys(plan, ("gauss", LIMIT)))
+    found = _importance(lab, upper, plan)
+    return [float(np.abs(found[a] - goal).sum() / (goal.sum() or 1.0)) for a, goal in limit.items()]
 
-    def compute() -> list[float]:
-        concepts = lab.scoring.concepts(upper, lab.sampled(upper), config.k)
-        scores = lab.scoring.scores("integrated_gradients", upper, concepts, config)
-        return [found.completeness_error for found in scores.values()]
 
-    found: list[float] = lab.kept(f"integration {upper} {steps}", compute)
+def _importance(
+    lab: Laboratory, upper: str, plan: Mapping[int, tuple[RuleName, int]]
+) -> dict[int, np.ndarray]:
+    """Target → ``[lower neuron]`` mean |T| over some crops."""
+    bench, found = lab.scoring, {}
+    for rule, steps in dict.fromkeys(plan.values()):
+
+        def compute(rule: RuleName = rule, steps: int = steps) -> dict[str, list[float]]:
+            own = [a for a, used in plan.items() if used == (rule, steps)]
+            question = bench.question(
+                bench.place(upper),
+                _some(bench.concepts(upper, own, lab.circuit.config.k)),
+                lab.circuit.config,
+            )
+            scores = attribute(
+                question.segment,
+                question.place,
+                question.concepts,
+                question.features,
+                steps=steps,
+                tolerance=1.0,
+                minus=question.minus,
+                batch=question.batch,
+                progress=question.progress,
+                method=partial(by_rule, rule=RULES[rule]),
+            )
+            return {str(a): each.importance.tolist() for a, each in scores.items()}
+
+        kept = lab.kept(f"integration {upper} {rule} {steps} {sorted(plan)}", compute)
+        found |= {int(a): np.array(values) for a, values in kept.items()}
+    return {a: found[a] for a in plan}
+
+
+def _some(concepts: Mapping[int, Concept]) -> dict[int, Concept]:
+    """The same with :data:`CROPS` crops of each, spread over the ranks."""
+    found = {}
+    for a, concept in concepts.items():
+        part = np.arange(len(concept.crops))[:: -(-len(concept.crops) // CROPS)]
+        found[a] = Concept(
+            concept.crops[part], concept.phi[part], concept.meaning[part], concept.vectors
+        )
     return found
-
-
-def _row(lab: Laboratory, upper: str, steps: str, found: list[float]) -> IntegrationRow:
-    error = mean_interval(found, lab.settings)
-    return IntegrationRow(
-        layer=upper, steps=steps, neurons=len(found), error=error, worst=max(found)
-    )

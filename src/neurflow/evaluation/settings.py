@@ -57,7 +57,7 @@ class Settings(BaseModel):
     norm_top: Positive = Field(16, description="largest set of IG against weight norm")
     ks: Several = Field((10, 30, 50, 70, 90, 110, 130, 150, 170, 190), description="k tried")
     k_reference: Positive = Field(50, description="k that core neurons are compared with")
-    steps: Several = Field((8, 16, 32, 50), description="N whose completeness error is told")
+    steps: Several = Field((8, 16, 32, 50), description="N whose score error is measured")
     resamples: Positive = Field(10, description="bootstrap resamples of the images, for stability")
     splits: Annotated[int, Ge(0)] = Field(2, description="pairs of disjoint halves, for stability")
     permutations: Positive = Field(2000, description="permutations, for significance")
