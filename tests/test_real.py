@@ -45,7 +45,7 @@ def test_the_class_has_the_published_core_neurons(model, folder, expected):
     assert circuit.crop_count == expected["n_crops"]
     neuron = circuit.layers[-1].neurons[207]
     assert sorted(neuron.core_neurons) == expected["core"]["fc"]["207"]
-    assert neuron.completeness_error < 1e-5
+    assert neuron.score_error < 1e-5
 
 
 def test_neurons_of_the_last_block_have_the_published_core_neurons(

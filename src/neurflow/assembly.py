@@ -112,6 +112,8 @@ def _neuron(
         semantic_groups=parts,
         importance=dict(core.importance) if core else {},
         steps=core.steps if core else None,
+        rule=core.rule if core else None,
+        score_error=core.score_error if core else None,
         completeness_error=core.completeness_error if core else None,
         histogram=histogram,
     )

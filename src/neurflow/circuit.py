@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import (
@@ -162,6 +162,10 @@ class SemanticGroup(_Frozen):
     __hash__ = None  # type: ignore[assignment]
 
 
+RuleName = Literal["gauss", "secants", "midpoints", "steep"]
+"""how the points of an integration lie (``attribution.integrated_gradients``)"""
+
+
 class Histogram(_Frozen):
     """How often a neuron's activations on the concept set's crops lie where."""
 
@@ -186,8 +190,14 @@ class Neuron(_Frozen):
     """core neuron s → mean |IG| over V_a, largest first. Empty at l_0"""
     steps: Index | None = None
     """points N of the integration; None at l_0"""
+    rule: RuleName | None = None
+    """how the points lie; None at l_0"""
+    score_error: float | None = None
+    """estimated Σ |IG at N − IG| over V_a and the layer below, relative to Σ |IG|: the upper end of a
+    one-sided 97.5 % interval from some crops of V_a"""
     completeness_error: float | None = None
-    """|Σ_s IG_s − (φ_a(x) − φ_a(0))| summed over V_a, relative to the summed |φ_a(x) − φ_a(0)|"""
+    """|Σ_s IG_s − (φ_a(x) − φ_a(0))| summed over V_a, relative to the summed |φ_a(x) − φ_a(0)|; None
+    where the rule completes by construction"""
     histogram: Histogram | None = None
     """of φ_a over all crops of the concept set; None in results of before it was kept"""
 
@@ -252,6 +262,12 @@ class CircuitLayer(_Frozen):
     groups: tuple[NeuronGroup, ...]
     means: tuple[float, ...] = ()
     """mean φ of every neuron of the layer over all crops of the concept set; () where not kept"""
+
+    @property
+    def score_error(self) -> float | None:
+        """The largest of its neurons; None at l_0."""
+        known = [n.score_error for n in self.neurons.values() if n.score_error is not None]
+        return max(known, default=None)
 
     @property
     def measured(self) -> tuple[NeuronGroup, ...]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurflow.attribution.streaming import Scores
+from neurflow.circuit import RuleName
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,18 @@ class Core:
     Attributes:
         importance: core neuron → mean |IG|, largest first.
         weights: for each semantic group, core neuron → signed weight; empty where nothing acts.
-        completeness_error: of the integration, relative, over V_a.
+        completeness_error: of the integration, relative, over V_a; None where it is by construction.
         steps: N, points of the integration.
+        rule: of the points.
+        score_error: estimated distance of the scores from integrated gradients, relative.
     """
 
     importance: Mapping[int, float]
     weights: tuple[Mapping[int, float], ...]
-    completeness_error: float
+    completeness_error: float | None
     steps: int
+    rule: RuleName | None = None
+    score_error: float | None = None
 
 
 def core_neurons(importance: np.ndarray, tau: int) -> np.ndarray:
@@ -62,4 +67,11 @@ def make_core(scores: Scores, chosen: np.ndarray) -> Core:
             dict(zip(chosen.tolist(), values.tolist(), strict=True)) if values.any() else {}
         )
     importance = dict(zip(chosen.tolist(), scores.importance[chosen].tolist(), strict=True))
-    return Core(importance, tuple(weights), scores.completeness_error, scores.steps)
+    return Core(
+        importance,
+        tuple(weights),
+        scores.completeness_error,
+        scores.steps,
+        scores.rule,
+        scores.score_error,
+    )

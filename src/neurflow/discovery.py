@@ -20,7 +20,7 @@ from typing import Any
 
 from neurflow.activations import ConceptImages, collect, concept_images
 from neurflow.assembly import assemble, thumbnails
-from neurflow.circuit import Circuit, SkippedImage, Target
+from neurflow.circuit import Circuit, CircuitLayer, SkippedImage, Target
 from neurflow.concepts import find_concepts
 from neurflow.config import Config
 from neurflow.core_neurons import Core
@@ -128,7 +128,10 @@ def discover(
             crop_count=len(crops),
             layers=circuit_layers,
             edges=edges,
-            notes=_notes(model, names, config, found, cores[names[-1]][goal.neuron]),
+            notes=(
+                *_notes(model, names, config, found, cores[names[-1]][goal.neuron]),
+                *_far_off(circuit_layers, config),
+            ),
             thumbnails=thumbnails(model, crops, circuit_layers),
         )
         progress.advance()
@@ -206,6 +209,8 @@ def _cores(select: Callable[[], dict[int, Core]], name: str, work: Workspace) ->
             tuple({int(s): w for s, w in part.items()} for part in core["weights"]),
             core["completeness_error"],
             core["steps"],
+            core["rule"],
+            core["score_error"],
         )
         for a, core in kept.items()
     }
@@ -228,6 +233,19 @@ def _request(
         "config": config.model_dump(mode="json"),
         "max_images": max_images,
     }
+
+
+def _far_off(layers: Sequence[CircuitLayer], config: Config) -> list[str]:
+    """A note on neurons whose scores did not come within the tolerance."""
+    errors = [n.score_error or 0.0 for layer in layers for n in layer.neurons.values()]
+    far = [error for error in errors if error > config.tolerance]
+    if not far:
+        return []
+    return [
+        f"The scores of {len(far)} of {len(errors)} neurons may be off by more than the tolerance of "
+        f"{config.tolerance:.2%}: by up to {max(far):.2%}. "
+        + ("Put more layers in between." if config.steps == "auto" else "Use --steps auto.")
+    ]
 
 
 def _notes(

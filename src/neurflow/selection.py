@@ -29,8 +29,12 @@ import torch
 from torch import Tensor
 
 from neurflow.activations import Activations, blocks, top_crops
-from neurflow.attribution.integrated_gradients import graded_midpoints, integrated_gradients
-from neurflow.attribution.streaming import Exemplars, Measure, Scores, attribute
+from neurflow.attribution.integrated_gradients import (
+    gauss_legendre,
+    graded_midpoints,
+    integrated_gradients,
+)
+from neurflow.attribution.streaming import Exemplars, Measure, Scores, attribute, by_rule
 from neurflow.config import Config
 from neurflow.core_neurons import Core, core_neurons, make_core
 from neurflow.features import FeatureMaps
@@ -110,7 +114,7 @@ def select_cores(
             others = contrast_crops(concepts, phi, minus=minus, seed=seed)
         if any(map(len, others.values())):  # else V_a is all there is
             there = {a: Contrast.of(crops, crops[:0]) for a, crops in others.items()}
-            elsewhere = score(there, steps=POINTS)
+            elsewhere = score(there, steps=POINTS, method=partial(by_rule, rule=gauss_legendre))
             signed = {a: signed[a] - elsewhere[a].signed[0] for a in signed}
         first = {a: -(-t // STEPS) for a, t in taus.items()} if rule == "stepwise" else taus
         chosen = {a: core_neurons(signed[a], first[a]) for a in signed}

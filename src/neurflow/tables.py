@@ -149,6 +149,8 @@ def to_frames(circuit: Circuit) -> dict[str, pd.DataFrame]:
                     neuron.activations[-1],
                     len(neuron.semantic_groups),
                     neuron.steps,
+                    neuron.rule,
+                    neuron.score_error,
                     neuron.completeness_error,
                 )
             )
@@ -172,6 +174,8 @@ def to_frames(circuit: Circuit) -> dict[str, pd.DataFrame]:
                 "smallest_activation",
                 "semantic_groups",
                 "steps",
+                "rule",
+                "score_error",
                 "completeness_error",
             ],
         ),

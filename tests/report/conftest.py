@@ -64,6 +64,8 @@ def wide() -> Circuit:
                 semantic_groups=(part,),
                 importance={s: abs(w) for s, w in weights.items()},
                 steps=50 if number else None,
+                rule="gauss" if number else None,
+                score_error=0.003 * (a + 1) if number else None,
                 completeness_error=0.004 * (a + 1) if number else None,
                 histogram=Histogram(low=-1.0, high=3.0, counts=(8, 4, 0, 2)),
             )

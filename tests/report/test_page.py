@@ -62,7 +62,8 @@ def test_a_neuron_shows_its_weights_and_its_error(page, wide):
     page.get_by_role("button", name="neuron 5").click()
     panel = page.get_by_role("complementary")
     expect(panel).to_contain_text("Neuron 5")
-    expect(panel).to_contain_text("50 steps; completeness error 2.4 %")
+    expect(panel).to_contain_text("50 steps (gauss); score error 1.8 %")
+    expect(panel).to_contain_text("Completeness error 2.4 %")
     expect(panel).to_contain_text("3 crops, mean activation 2.17")
     weights = wide.layers[1].neurons[5].semantic_groups[0].weights
     strongest = max(weights, key=lambda s: abs(weights[s]))

@@ -109,10 +109,10 @@ export function neuronOf(circuit: Circuit, layer: number, index: number): Neuron
   return circuit.data.layers[layer]?.neurons[String(index)];
 }
 
-/** How far from adding up the attributions of a layer's neurons are: mean and worst. */
-export function completeness(layer: LayerData): { mean: number; worst: number } | null {
+/** How far the scores of a layer's neurons are from integrated gradients: mean and worst. */
+export function scoreError(layer: LayerData): { mean: number; worst: number } | null {
   const errors = Object.values(layer.neurons)
-    .map((neuron) => neuron.completeness_error)
+    .map((neuron) => neuron.score_error)
     .filter((error) => error !== null);
   if (!errors.length) return null;
   return { mean: errors.reduce((a, b) => a + b, 0) / errors.length, worst: Math.max(...errors) };

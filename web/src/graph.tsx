@@ -2,7 +2,7 @@
 
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Card } from "./card";
-import { best, completeness, type Circuit } from "./circuit";
+import { best, scoreError, type Circuit } from "./circuit";
 import { Edges } from "./edges";
 import { plural, spread } from "./format";
 import type { Lit } from "./live/lit";
@@ -120,7 +120,7 @@ function useViewKeys({ zoomBy, panBy, fit }: Camera) {
 }
 
 function Head({ layer, plan, number }: { layer: LayerData; plan: Layout; number: number }) {
-  const error = completeness(layer);
+  const error = scoreError(layer);
   const middle = plan.columns[number]! + plan.card.width / 2;
   const pitch = plan.card.width + plan.gap;
   return (
@@ -136,7 +136,7 @@ function Head({ layer, plan, number }: { layer: LayerData; plan: Layout; number:
         {plural(Object.keys(layer.neurons).length, "neuron")}, {plural(layer.groups.length, "group")}
       </span>
       {error && (
-        <span title="Completeness error of the integrated gradients: how far a neuron's attributions are from adding up to its change from the zero baseline. Mean and worst of the layer's neurons.">
+        <span title="Score error: how far a neuron's scores are estimated to be from integrated gradients, relative to their sum. Mean and worst of the layer's neurons.">
           IG error {spread(error)}
         </span>
       )}

@@ -174,10 +174,16 @@ function NeuronView({ circuit, group, neuron, onSelect }: GroupProps & { neuron:
       <p class="quiet">
         Its {plural(crops, "strongest crop")} excite it from {neuron.weakest.toPrecision(3)} to{" "}
         {neuron.strongest.toPrecision(3)}.
+        {neuron.score_error !== null && (
+          <>
+            {" "}
+            Integrated gradients of {neuron.steps} steps ({neuron.rule}); score error <b>{percent(neuron.score_error)}</b>.
+          </>
+        )}
         {neuron.completeness_error !== null && (
           <>
             {" "}
-            Integrated gradients of {neuron.steps} steps; completeness error <b>{percent(neuron.completeness_error)}</b>.
+            Completeness error <b>{percent(neuron.completeness_error)}</b>.
           </>
         )}
       </p>

@@ -126,6 +126,8 @@ export interface NeuronData {
   weakest: number;
   meanings: MeaningData[];
   steps: number | null;
+  rule: string | null;
+  score_error: number | null;
   completeness_error: number | null;
   histogram: HistogramData | null;
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-VERSION = 3
+VERSION = 4
 VECTOR = "vector"
 """float32 list; the other types are pyarrow's names"""
 
@@ -40,6 +40,8 @@ TABLES: dict[str, dict[str, str]] = {
         "smallest_activation": "double",
         "semantic_groups": "int64",
         "steps": "int64",
+        "rule": "string",
+        "score_error": "double",
         "completeness_error": "double",
     },
     "semantic_groups": {

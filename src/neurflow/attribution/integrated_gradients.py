@@ -16,7 +16,8 @@ Points are Gauss-Legendre's, as published, unless another rule is asked for:
 * ReLUs that switch along the line make the integrand jump, mostly in its first part. There a midpoint
   rule whose intervals grow needs about two thirds of the points for the same completeness error.
 * Slopes of secants instead of derivatives (``model.secants``) make every cell of the path complete.
-  Where all operations of the tail have them, few cells do: what is left falls with their square.
+  Where all operations of the tail have them, few cells do: the error of the scores falls with the
+  square of their number. Completeness then says nothing of it.
 * A layer norm does not feel the scale of its input, so behind one nearly all change is next to α = 0.
   Gauss-Legendre points in t, with α = t^7, resolve it.
 """
@@ -113,33 +114,6 @@ def integrated_gradients(
     at_frontier = _mean_gradient(fast, path, len(x), rule, steps)
     scores = segment.lower.total(x * path.back(at_frontier))
     return Attribution(scores, _change(fast, path, len(x)))
-
-
-def total_score(
-    segment: Segment,
-    neuron: int | Tensor,
-    x: Tensor,
-    held: Sequence[Tensor] = (),
-    *,
-    steps: int,
-    trunk: Sequence[Tensor] = (),
-    rule: Rule = gauss_legendre,
-) -> tuple[Tensor, Tensor]:
-    """(Σ_s T_s, φ_a(x) − φ_a(0)) ``[crop]`` of :func:`integrated_gradients`, without going back.
-
-    The gradient at the frontier along the way from 0 to ``x`` there says it all.
-    """
-    neurons = torch.as_tensor(neuron, device=x.device).expand(len(x))
-    fast = segment.specialised(int(neurons[0]))
-    path = fast.path(neurons, x, held, trunk)
-    total = torch.zeros(len(x), dtype=x.dtype, device=x.device)
-    at_frontier = _mean_gradient(fast, path, len(x), rule, steps)
-    for gradient, start, end, axis in zip(
-        at_frontier, path.start, path.end, fast.frontier_axes, strict=True
-    ):
-        by_crop = torch.unflatten(gradient * (end - start), axis, (len(x), -1)).movedim(axis, 0)
-        total += by_crop.flatten(1).sum(1)
-    return total, _change(fast, path, len(x))
 
 
 def _change(fast: NeuronSegment, path: Path, batch: int) -> Tensor:

@@ -90,7 +90,7 @@ def score_neurons(method: str, question: Question) -> dict[int, Scores]:
     Returns:
         target neuron → ``importance`` ``[lower neuron]``, by which core neurons are chosen, and
         ``signed`` ``[semantic group, lower neuron]``, from which weights are made; the same for
-        methods in :data:`UNSIGNED`. ``completeness_error`` is NaN where a method has none.
+        methods in :data:`UNSIGNED`. ``completeness_error`` is None where a method has none.
 
     Raises:
         RequestError: there is no such method, a package it needs is missing, or it cannot be used on
@@ -131,7 +131,7 @@ def _activation(question: Question) -> dict[int, Scores]:
         own = np.asarray(phi[concept.crops], dtype=np.float64)
         meanings = range(int(concept.meaning.max()) + 1)
         signed = np.array([own[concept.meaning == i].mean(0) for i in meanings])
-        found[a] = Scores(np.abs(own).mean(0), signed, np.nan, 0)
+        found[a] = Scores(np.abs(own).mean(0), signed, None, 0)
     return found
 
 
@@ -199,7 +199,7 @@ def _same(
         a: Scores(
             importance(a),
             np.tile((signed or importance)(a), (int(concept.meaning.max()) + 1, 1)),
-            np.nan,
+            None,
             0,
         )
         for a, concept in question.concepts.items()

@@ -1,16 +1,18 @@
 """Attributions of a whole layer's targets, over (target, crop) pairs.
 
 1. Every target ``a`` is paired with the crops of its ``V_a``. Pairs are worked on many at once, with
-   different targets in a batch; what a crop needs is computed once and shared by its pairs
+   different targets in a batch. What a crop needs is computed once and shared by its pairs
    (``features``).
 2. The scores of each pair are added up by target: |T| over ``V_a``, signed ``T`` over each ``V_a^i``,
    and the completeness gap. Nothing else is kept.
-3. With ``steps="auto"`` a look at some of a target's crops with few points tells how many it needs.
-   Where there are slopes of secants, which complete at any N, it asks how far the scores still are
-   from their limit: their error falls as 1/N², so a third of what changes from N/2 to N. Elsewhere
-   the completeness error tells; where the usual rule would need very many points, another one is
-   looked at. A target that turns out above the tolerance is attributed again
-   with more points, up to the most that is tried.
+3. The *score error* says how far a target's scores are from integrated gradients, the limit of large
+   N: ``Σ_v Σ_s |T_N − T| / Σ_v Σ_s |T|``. It is estimated on a few crops of each target from two
+   numbers of points, and what is told is the upper end of its one-sided 97.5 % interval over all of
+   ``V_a``. Where a rule does not complete by construction, the completeness gap of all crops bounds it
+   from below.
+4. With ``steps="auto"`` the same look tells the rule and N that each target needs: N grows until the
+   score error is within the tolerance, or is the most that is tried. With a given N it only tells.
+5. Scores that are not finite are an error: they pass no tolerance and are given to nobody.
 """
 
 from __future__ import annotations
@@ -18,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from statistics import median
 from typing import Literal, Protocol
 
 import numpy as np
@@ -32,26 +33,27 @@ from neurflow.attribution.integrated_gradients import (
     integrated_gradients,
     secants,
     steep_gauss,
-    total_score,
 )
+from neurflow.attribution.score_error import LOOKS, Plan, chosen_plans, enough, upper_end
+from neurflow.circuit import RuleName
+from neurflow.errors import WorkError
 from neurflow.features import FeatureMaps
 from neurflow.memory import Batch
 from neurflow.model import Segment
 from neurflow.model.network import Key
 from neurflow.progress import Progress
 
-AUTO_STEPS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
-"""N that auto chooses from; the last is taken whatever its error"""
-CELLS = 8
-"""least N of secants, and that of the look at them"""
-CELLS_EVERY = 10
-"""of how many crops one is looked at for them"""
-PILOTS: tuple[tuple[Rule, int, float], ...] = ((graded_midpoints, 8, 1.0), (steep_gauss, 16, 3.0))
-"""rules that auto chooses from elsewhere, N of the look at each, and the order of its error in 1/N"""
-PILOT_EVERY = 3
-"""of how many crops one is looked at for those"""
-PILOT_POOR = 0.1
-"""median error of the targets above which the next rule is looked at"""
+RULES: dict[RuleName, Rule] = {
+    "gauss": gauss_legendre,
+    "secants": secants,
+    "midpoints": graded_midpoints,
+    "steep": steep_gauss,
+}
+"""by the name that a result has for them"""
+SAMPLE = 5
+"""crops of each target that are looked at"""
+REFERENCE = 32
+"""least cells or points of secants that a given N is held against"""
 
 
 class Exemplars(Protocol):
@@ -73,14 +75,19 @@ class Scores:
     Attributes:
         importance: ``[lower neuron]`` mean of |T| over V_a.
         signed: ``[semantic group, lower neuron]`` mean of T over each V_a^i.
-        completeness_error: summed gap over V_a, relative to the summed change of φ_a.
+        completeness_error: summed gap over V_a, relative to the summed change of φ_a; None where
+            scores complete by construction, or need not.
         steps: N.
+        rule: of the points, by its name in :data:`RULES`; None of other methods.
+        score_error: distance to the limit, relative; None of other methods.
     """
 
     importance: np.ndarray
     signed: np.ndarray
-    completeness_error: float
+    completeness_error: float | None
     steps: int
+    rule: RuleName | None = None
+    score_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -101,20 +108,25 @@ class Pairs:
 
     @classmethod
     def of(
-        cls, concepts: Mapping[int, Exemplars], steps: Mapping[int, int], every: int = 1
+        cls, concepts: Mapping[int, Exemplars], steps: Mapping[int, int], most: int | None = None
     ) -> Pairs:
-        """Pairs of the targets that ``steps`` are given for, with one of ``every`` so many crops."""
-        found = [concepts[a] for a in steps]
-        counts = [len(concept.crops[::every]) for concept in found]
+        """Pairs of the targets that ``steps`` are given for, with ``most`` crops of each."""
+        chosen = [np.arange(len(concepts[a].crops))[:: _every(concepts[a], most)] for a in steps]
+        counts = list(map(len, chosen))
         return cls(
             np.repeat(list(steps), counts),
-            np.concatenate([concept.crops[::every] for concept in found]),
-            np.concatenate([concept.meaning[::every] for concept in found]),
+            np.concatenate([concepts[a].crops[i] for a, i in zip(steps, chosen, strict=True)]),
+            np.concatenate([concepts[a].meaning[i] for a, i in zip(steps, chosen, strict=True)]),
             np.repeat(list(steps.values()), counts),
         )
 
     def __getitem__(self, chosen: np.ndarray) -> Pairs:
         return Pairs(*(values[chosen] for values in vars(self).values()))
+
+
+def _every(concept: Exemplars, most: int | None) -> int:
+    """Of how many crops one is taken, so that there are no more than ``most``."""
+    return -(-len(concept.crops) // most) if most else 1
 
 
 def attribute(
@@ -138,45 +150,91 @@ def attribute(
         concepts: target neuron → its crops.
         features: gives the values that the segment needs.
         steps: N, or "auto".
-        tolerance: completeness error that auto steps aim at.
+        tolerance: score error that auto steps aim at.
         minus: upper neuron whose activation is subtracted, for a difference.
         batch: pairs worked on at once.
         progress: told of every pair.
         method: another way to score the pairs of a batch, with a fixed number of ``steps``.
+
+    Raises:
+        WorkError: scores are not finite.
     """
     stage = f"{segment.upper.name} → {segment.lower.name}"
     stream = partial(_stream, segment, place, features, minus, batch)
-    plans: list[tuple[Rule, dict[int, int]]]
-    if steps != "auto":
-        plans = [(gauss_legendre, dict.fromkeys(concepts, steps))]
+    auto = steps == "auto"
+    if method is not None:
+        plans = dict.fromkeys(concepts, Plan(None, int(steps)))
     else:
-        progress.start(f"{stage}, choosing N", len(concepts))
-        plans = list(_plans(segment, stream, concepts, tolerance))
+        progress.start(f"{stage}, {'choosing N' if auto else 'score error'}", len(concepts))
+        look = partial(_look, stream, concepts)
+        if steps == "auto":
+
+            def refined(tried: Mapping[int, int], rule: RuleName, order: float) -> dict[int, float]:
+                return look(tried, partial(_refined, rule=rule, order=order))
+
+            def has_slopes(a: int) -> bool:
+                return segment.specialised(a).secants is not None
+
+            plans = chosen_plans(concepts, refined, has_slopes, tolerance)
+        else:
+            errors = look(dict.fromkeys(concepts, steps), _against_many)
+            plans = {a: Plan("gauss", steps, errors[a]) for a in concepts}
         progress.advance(len(concepts))
     found: dict[int, Scores] = {}
-    for rule, wanted in plans:
-        measure = method or partial(_scores, rule=rule)
-        while wanted:
-            pairs = Pairs.of(concepts, wanted)
-            progress.start(stage, len(pairs.crop))
-            sums = {a: _Sums(concepts[a], segment.lower.neurons) for a in wanted}
-            for part, (scores, change) in stream(pairs, measure):
-                for a in np.unique(part.neuron).tolist():
-                    own = part.neuron == a
-                    sums[a].add(part.meaning[own], scores[own], change[own])
-                progress.advance(len(part.crop))
-            found |= {a: total.scores(wanted[a]) for a, total in sums.items()}
-            wanted = _more(wanted, found, tolerance) if steps == "auto" else {}
+    while plans:
+        for rule in {plan.rule for plan in plans.values()}:
+            own = {a: plan for a, plan in plans.items() if plan.rule == rule}
+            measure = method or partial(by_rule, rule=RULES[rule or "gauss"])
+            found |= _run(segment, concepts, own, stream, measure, progress)
+        plans = _more(plans, found, tolerance) if auto and method is None else {}
+    _refuse_what_is_not_finite(segment, found)
     return {a: found[a] for a in concepts}
 
 
+def _run(
+    segment: Segment,
+    concepts: Mapping[int, Exemplars],
+    plans: Mapping[int, Plan],
+    stream: Stream,
+    measure: Measure,
+    progress: Progress,
+) -> dict[int, Scores]:
+    """Scores of the planned targets, all of one rule."""
+    pairs = Pairs.of(concepts, {a: plan.steps for a, plan in plans.items()})
+    progress.start(f"{segment.upper.name} → {segment.lower.name}", len(pairs.crop))
+    sums = {a: _Sums(concepts[a], segment.lower.neurons) for a in plans}
+    for part, (scores, change) in stream(pairs, measure):
+        for a in np.unique(part.neuron).tolist():
+            own = part.neuron == a
+            sums[a].add(part.meaning[own], scores[own], change[own])
+        progress.advance(len(part.crop))
+    return {a: total.scores(plans[a]) for a, total in sums.items()}
+
+
 def _more(
-    tried: Mapping[int, int], found: Mapping[int, Scores], tolerance: float
-) -> dict[int, int]:
-    """Target → a larger N, for those whose completeness error is above the tolerance."""
-    errors = {a: found[a].completeness_error for a in tried}
-    more = {a: _enough(tried[a], e / tolerance) for a, e in errors.items() if e > tolerance}
-    return {a: n for a, n in more.items() if n > tried[a]}
+    tried: Mapping[int, Plan], found: Mapping[int, Scores], tolerance: float
+) -> dict[int, Plan]:
+    """Target → the same rule with a larger N, for those whose score error is above the tolerance."""
+    orders: dict[RuleName | None, float] = {rule: order for rule, _, order in LOOKS}
+    more = {}
+    for a, plan in tried.items():
+        error, order = found[a].score_error, orders[plan.rule]
+        assert error is not None and plan.error is not None
+        steps = enough(plan.steps, error, tolerance, order)
+        if steps > plan.steps:
+            more[a] = Plan(plan.rule, steps, plan.error * (plan.steps / steps) ** order)
+    return more
+
+
+def _refuse_what_is_not_finite(segment: Segment, found: Mapping[int, Scores]) -> None:
+    for a, scores in found.items():
+        told = [e for e in (scores.score_error, scores.completeness_error) if e is not None]
+        if not np.isfinite([*told, *scores.importance, *scores.signed.flat]).all():
+            raise WorkError(
+                f"The scores of {segment.lower.name} for neuron {a} of {segment.upper.name} are not "
+                "finite: an operation in between has no value or no slope at 0, as a root or a "
+                "division without an ε. Study layers that do not have it in between: --layers"
+            )
 
 
 Stream = Callable[..., Iterator[tuple["Pairs", tuple[np.ndarray, np.ndarray]]]]
@@ -186,48 +244,21 @@ Measure = Callable[..., tuple[Tensor, Tensor]]
 of ``φ_a``; linear in the target"""
 
 
-def _plans(
-    segment: Segment, stream: Stream, concepts: Mapping[int, Exemplars], tolerance: float
-) -> Iterator[tuple[Rule, dict[int, int]]]:
-    """Rules, and target → N that should bring its error under the tolerance."""
-    complete = {a: c for a, c in concepts.items() if segment.specialised(a).secants}
-    if complete:
-        pilot = Pairs.of(complete, dict.fromkeys(complete, CELLS), CELLS_EVERY)
-        errors = _errors(stream(pilot, _refined))
-        yield secants, {a: _enough(CELLS, max(1.0, errors[a] / tolerance) ** 0.5) for a in complete}
-    rest = {a: c for a, c in concepts.items() if a not in complete}
-    best: tuple[float, Rule, dict[int, int]] | None = None
-    for rule, points, order in PILOTS if rest else ():
-        pilot = Pairs.of(rest, dict.fromkeys(rest, points), PILOT_EVERY)
-        errors = _errors(stream(pilot, partial(_totals, rule=rule)))
-        usual = median(errors.values())
-        if best is None or usual < best[0]:
-            excess = {a: (errors[a] / tolerance) ** (1 / order) for a in rest}
-            best = usual, rule, {a: _enough(points, excess[a]) for a in rest}
-        if usual <= PILOT_POOR:
-            break
-    if best is not None:
-        yield best[1:]
-
-
-def _errors(
-    found: Iterator[tuple[Pairs, tuple[np.ndarray, np.ndarray]]],
+def _look(
+    stream: Stream, concepts: Mapping[int, Exemplars], steps: Mapping[int, int], measure: Measure
 ) -> dict[int, float]:
-    """Target → summed distance of what was found from what it should be, relative to the latter."""
-    sums: dict[int, np.ndarray] = {}
-    for part, (value, goal) in found:
-        rows = len(part.crop), -1
-        gap = np.abs(value - goal).reshape(rows).sum(1)
-        for a, *both in zip(
-            part.neuron.tolist(), gap, np.abs(goal).reshape(rows).sum(1), strict=True
-        ):
-            sums[a] = sums.get(a, np.zeros(2)) + both
-    return {a: float(gap / goal) if goal else 0.0 for a, (gap, goal) in sums.items()}
+    """Target → score error with so many ``steps``: the upper end for ``V_a`` from some of its crops.
 
-
-def _enough(steps: int, excess: float) -> int:
-    """N for an ``excess`` of error where ``steps`` gave 1, if it falls as 1/N."""
-    return next((n for n in AUTO_STEPS if n >= steps * excess), AUTO_STEPS[-1])
+    ``measure`` finds scores and what they should be.
+    """
+    if not steps:
+        return {}
+    gaps: dict[int, list[tuple[float, float]]] = {a: [] for a in steps}
+    for part, (found, goal) in stream(Pairs.of(concepts, steps, SAMPLE), measure):
+        both = zip(np.abs(found - goal).sum(1), np.abs(goal).sum(1), strict=True)
+        for a, pair in zip(part.neuron.tolist(), both, strict=True):
+            gaps[a].append(pair)
+    return {a: upper_end(np.array(gaps[a]), len(concepts[a].crops)) for a in steps}
 
 
 def _stream(
@@ -278,29 +309,42 @@ def _arguments(
     return next(iter(values.values())), [values[key] for key in segment.held], kept
 
 
-def _scores(
+def by_rule(
     segment: Segment, neurons: Tensor, values: Mapping[Key, Tensor], steps: int, *, rule: Rule
 ) -> tuple[Tensor, Tensor]:
+    """A measure: integrated gradients by a rule."""
     x, held, trunk = _arguments(segment, neurons, values)
     found = integrated_gradients(segment, neurons, x, held, steps=steps, trunk=trunk, rule=rule)
     return found.scores, found.change
 
 
-def _totals(
-    segment: Segment, neurons: Tensor, values: Mapping[Key, Tensor], steps: int, *, rule: Rule
-) -> tuple[Tensor, Tensor]:
-    x, held, trunk = _arguments(segment, neurons, values)
-    return total_score(segment, neurons, x, held, steps=steps, trunk=trunk, rule=rule)
-
-
 def _refined(
+    segment: Segment,
+    neurons: Tensor,
+    values: Mapping[Key, Tensor],
+    steps: int,
+    *,
+    rule: RuleName,
+    order: float,
+) -> tuple[Tensor, Tensor]:
+    """Scores ``[pair, lower neuron]``, and about where they tend to (Richardson)."""
+    coarse, fine = (
+        by_rule(segment, neurons, values, n, rule=RULES[rule])[0] for n in (steps // 2, steps)
+    )
+    return fine, fine + (fine - coarse) / (2**order - 1)
+
+
+def _against_many(
     segment: Segment, neurons: Tensor, values: Mapping[Key, Tensor], steps: int
 ) -> tuple[Tensor, Tensor]:
-    """Scores ``[pair, lower neuron]`` by secants, and about where they tend to (Richardson)."""
-    coarse, fine = (
-        _scores(segment, neurons, values, n, rule=secants)[0] for n in (steps // 2, steps)
-    )
-    return fine, fine + (fine - coarse) / 3
+    """Scores at Gauss-Legendre points, and those of a much finer rule."""
+    found = by_rule(segment, neurons, values, steps, rule=gauss_legendre)[0]
+    if segment.specialised(int(neurons[0])).secants:
+        cells = max(REFERENCE, steps // 2)
+        goal = by_rule(segment, neurons, values, cells, rule=secants)[0]
+        if goal.isfinite().all():
+            return found, goal
+    return found, by_rule(segment, neurons, values, 2 * steps, rule=gauss_legendre)[0]
 
 
 class _Sums:
@@ -318,10 +362,19 @@ class _Sums:
         self.gap += float(np.abs(scores.sum(1) - change).sum())
         self.change += float(np.abs(change).sum())
 
-    def scores(self, steps: int) -> Scores:
+    def scores(self, plan: Plan) -> Scores:
+        total = float(self.absolute.sum())
+        complete: float | None = self.gap / self.change if self.change > 0 else self.gap
+        error = plan.error
+        if plan.rule == "secants":
+            complete = None
+        elif error is not None:
+            error = max(self.gap / total if total > 0 else self.gap, error)
         return Scores(
             importance=self.absolute / self.sizes.sum(),
             signed=self.signed / self.sizes[:, None],
-            completeness_error=self.gap / self.change if self.change > 0 else self.gap,
-            steps=steps,
+            completeness_error=complete,
+            steps=plan.steps,
+            rule=plan.rule,
+            score_error=error,
         )

@@ -49,6 +49,7 @@ def circuit_data(circuit: Circuit, layers: Sequence[CircuitLayer], top: int) -> 
                 "name": layer.name,
                 "neurons": len(layer.neurons),
                 "groups": len(layer.groups),
+                "score_error": layer.score_error,
                 "largest": [_brief(circuit, group, top) for group in layer.groups[:top]],
             }
             for layer in layers
@@ -76,6 +77,7 @@ def circuit_text(
             "\n",
             (plain(layer.name), "bold"),
             f"   {_count(len(layer.neurons), 'neuron')} in {_count(len(layer.groups), 'group')}",
+            "" if layer.score_error is None else f", scores within {layer.score_error:.1%}",
         )
         shown += [title, _groups(circuit, layer.groups[:top], top)]
         if (rest := len(layer.groups) - top) > 0:

@@ -94,6 +94,9 @@ class NeuronData(_Data):
     """largest and smallest activation among its crops"""
     meanings: list[MeaningData]
     steps: int | None
+    rule: str | None
+    score_error: float | None
+    """estimated distance of the scores from integrated gradients, relative"""
     completeness_error: float | None
     histogram: HistogramData | None
 
@@ -332,6 +335,8 @@ def _neuron(
             for i, part in enumerate(neuron.semantic_groups)
         ],
         steps=neuron.steps,
+        rule=neuron.rule,
+        score_error=neuron.score_error,
         completeness_error=neuron.completeness_error,
         histogram=_histogram(neuron.histogram),
     )
