@@ -86,7 +86,8 @@ def _importance(
     lab: Laboratory, upper: str, plan: Mapping[int, tuple[RuleName, int]]
 ) -> dict[int, np.ndarray]:
     """Target → ``[lower neuron]`` mean |T| over some crops."""
-    bench, found = lab.scoring, {}
+    bench = lab.scoring
+    found: dict[int, np.ndarray] = {}
     for rule, steps in dict.fromkeys(plan.values()):
 
         def compute(rule: RuleName = rule, steps: int = steps) -> dict[str, list[float]]:

@@ -14,7 +14,7 @@ autograd: the same numbers with more work.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
@@ -210,7 +210,7 @@ OPS: dict[Any, Op] = {
 }
 
 
-def is_affine(node: fx.Node, varying: Collection[fx.Node]) -> bool:
+def is_affine(node: fx.Node, varying: Set[fx.Node]) -> bool:
     """Whether a call is affine in those of its arguments that vary.
 
     Arguments are counted by position: ``y · y`` has two that vary.
@@ -236,9 +236,7 @@ def is_elementwise(node: fx.Node) -> bool:
     return op is not None and not op.affine and op.slope is not None
 
 
-def with_slope(
-    node: fx.Node, varying: Collection[fx.Node]
-) -> tuple[Operation, list[fx.Node]] | None:
+def with_slope(node: fx.Node, varying: Set[fx.Node]) -> tuple[Operation, list[fx.Node]] | None:
     """A call with its slope over cells, and the tensors it takes; None if it has none."""
     op = OPS.get(node.target)
     if op is None or op.slope is None or node.kwargs.keys() & {"rounding_mode", "out"}:
@@ -255,7 +253,7 @@ def with_slope(
     def function(*values: Tensor) -> Tensor:
         given = list(node.args)
         for place, value in zip(places, values, strict=True):
-            given[place] = value  # type: ignore[call-overload]
+            given[place] = value
         result: Tensor = node.target(*given, **node.kwargs)  # type: ignore[operator]
         return result
 
