@@ -20,11 +20,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 import neurflow
-from neurflow.edits import Edits, merge, undo
+from neurflow.edits import Edits, merge
 from neurflow.labels.manual import set_label
 from neurflow.storage import LabelStore, change_edits
 
 CLASSES = ("ant", "bee", "fly", "wasp")
+MERGES = 3
 CONFIG = neurflow.Config(tau=4, k=6, steps=4, granularities=(1.0, 0.5), groups=3, concept_set="all")
 
 
@@ -76,20 +77,18 @@ def label(folder: Path) -> None:
 
 
 def edit(folder: Path) -> None:
-    """Groups merged and taken apart again, twenty times; the last merge stays."""
+    """Groups of one layer merged by hand, two by two, each merge an edit that is stored at once."""
     run = folder / "circuits" / "bee"
     if not (run / "circuit.json").exists():
         discover(folder)
-    circuit = neurflow.load_circuit(run)
-    pair = [group.id for group in circuit.layers[-2].groups][:2]
 
-    def merged(circuit: neurflow.Circuit, edits: Edits) -> Edits:
-        return edits if edits.done else merge(circuit, edits, pair)
+    def merged(step: int, circuit: neurflow.Circuit, edits: Edits) -> Edits:
+        groups = [group.id for group in circuit.layers[-2].groups]
+        done = len(edits.done) > step
+        return edits if done else merge(circuit, edits, groups[2 * step : 2 * step + 2])
 
-    for _ in range(20):
-        change_edits(run, merged)
-        change_edits(run, lambda circuit, edits: undo(edits) if edits.done else edits)
-    change_edits(run, merged)
+    for step in range(MERGES):
+        change_edits(run, functools.partial(merged, step))
 
 
 JOBS: dict[str, Callable[[Path], None]] = {

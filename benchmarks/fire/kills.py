@@ -80,9 +80,10 @@ def campaign(job: str, kills: int, seed: int, scratch: Path) -> Count:
     """Rounds until the job was killed so often."""
     chance, count = random.Random(f"{job} {seed}"), Count()
     began = time.monotonic()
-    told = begin(job, scratch / job / "undisturbed").communicate()[1]
+    running = begin(job, scratch / job / "undisturbed")
+    told = running.communicate()[1]
     seconds, wanted = time.monotonic() - began, kept(scratch / job / "undisturbed")
-    if not wanted:
+    if running.returncode or not wanted:
         raise SystemExit(f"{job} fails undisturbed: {told.decode(errors='replace')[-2000:]}")
     while count.kills < kills:
         folder = scratch / job / str(count.rounds)
