@@ -5,9 +5,9 @@
    by mean activation; at random. The first two by signed and by absolute values.
 2. Keep the first share ``p`` of each order at all layers at once, ablate the rest.
 3. Faithfulness ``f(p) = (logit(p) − logit(0)) / (logit(1) − logit(0))``, and two areas over ``p``, as
-   in MIB (Mueller et al. 2025): CPR under the curve, large where the class is kept or raised, which signed
-   orders aim at; CMD between the curve and 1, small where the answer stays as it is, which absolute
-   ones aim at.
+   in MIB (Mueller et al. 2025): CPR under the curve, large where the class is kept or raised, which
+   signed orders aim at; CMD between the curve and 1, small where the answer stays as it is, which
+   absolute ones aim at.
 """
 
 from __future__ import annotations
