@@ -11,6 +11,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "timm": ("timm",),
     "openai": ("openai",),
     "clip": ("transformers",),
+    "hf": ("transformers",),
+    "onnx": ("onnx", "onnx2torch"),
     "methods": ("captum", "knockpy"),
     "atlas": ("duckdb", "pyarrow", "sklearn"),
     "ray": ("ray",),

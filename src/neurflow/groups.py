@@ -110,7 +110,7 @@ def _grouping(
         default=count,
     )
     groups = [
-        [members[pair] for pair in np.flatnonzero(owns[branch])]
+        [members[pair] for pair in np.flatnonzero(owns[branch]).tolist()]
         for branch in sorted(cut(merges, count), key=numbers.__getitem__)
     ]
     return Grouping(groups, tree, note)

@@ -22,8 +22,8 @@ from pydantic import TypeAdapter
 from neurflow.circuit import Circuit
 from neurflow.errors import RequestError, ResultError
 from neurflow.model import Model, load_model
-from neurflow.model.source import DEFAULT
 from neurflow.model.preprocessing import Preprocessing
+from neurflow.model.source import DEFAULT
 
 LIBRARIES = re.compile(r"(torchvision|timm):[A-Za-z0-9_.-]{1,200}")
 """references that a result may be followed by: names in a library's own list"""

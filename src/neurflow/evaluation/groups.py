@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,12 +141,12 @@ def items_of(layer: CircuitLayer, crops: CropSet) -> Items:
 
 def largest_weight(circuit: Circuit, layer: CircuitLayer) -> float | None:
     """Largest share of the absolute weight from above in one group; None where nothing flows in."""
-    flow: Counter[str] = Counter()
-    names = {group.id for group in layer.groups}
+    flow = dict.fromkeys((group.id for group in layer.groups), 0.0)
     for edge in circuit.edges:
-        if edge.lower in names:
+        if edge.lower in flow:
             flow[edge.lower] += abs(edge.weight)
-    return max(flow.values()) / flow.total() if flow.total() else None
+    total = sum(flow.values())
+    return max(flow.values()) / total if total else None
 
 
 def purity(eyes: np.ndarray | None, items: Items, label: np.ndarray) -> float:

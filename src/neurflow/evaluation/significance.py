@@ -16,10 +16,9 @@ from pydantic import Field
 from scipy.stats import false_discovery_control
 
 from neurflow.circuit import Circuit, CircuitLayer, Member, SemanticGroup
-from neurflow.interactions import refuse_without_shares
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
-from neurflow.interactions import group_interactions
+from neurflow.interactions import group_interactions, refuse_without_shares
 from neurflow.robustness_file import EdgeRobustness, RobustnessFile
 
 LEVEL = 0.05

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from neurflow.errors import ModelError
+from neurflow.extras import require
 from neurflow.model.preprocessing import Preprocessing
 from neurflow.model.source import DEFAULT, Loaded, Request
 
@@ -19,13 +20,10 @@ def load(name: str, request: Request) -> Loaded:
     Raises:
         ModelError: the converter is missing, or cannot read or convert the file.
     """
-    try:
-        import onnx
-        from onnx2torch import convert
-    except ModuleNotFoundError:
-        raise ModelError(
-            "ONNX files need a converter. Install it with: pip install 'neurflow[onnx]'"
-        ) from None
+    require("onnx")
+    import onnx
+    from onnx2torch import convert
+
     if request.weights not in (None, DEFAULT):
         raise ModelError(f"An ONNX file holds its weights; {request.weights!r} is none of them.")
     path = Path(name)

@@ -10,6 +10,7 @@ from math import floor
 from typing import Any
 
 from neurflow.errors import ModelError, near
+from neurflow.extras import require
 from neurflow.model.preprocessing import Preprocessing
 from neurflow.model.source import DEFAULT, Loaded, Request, imagenet_names, no_download
 
@@ -20,11 +21,10 @@ def load(name: str, request: Request) -> Loaded:
     Raises:
         ModelError: timm is missing, knows no such model, or cannot build it so.
     """
-    try:
-        import timm
-        from timm.data.config import resolve_data_config
-    except ModuleNotFoundError:
-        raise ModelError("timm is not installed. Install it with: pip install timm") from None
+    require("timm")
+    import timm
+    from timm.data.config import resolve_data_config
+
     architecture = name.split(".")[0]
     if not timm.is_model(architecture):
         raise ModelError(f"timm has no model {name!r}.{near(name, timm.list_models())}")
@@ -38,7 +38,9 @@ def load(name: str, request: Request) -> Loaded:
     except (OSError, RuntimeError) as error:
         raise no_download(name, error) from None
     size = None if request.size is None else (3, *request.size)
-    data = resolve_data_config({"input_size": size}, pretrained_cfg=module.pretrained_cfg)
+    data: dict[str, Any] = resolve_data_config(  # type: ignore[no-untyped-call]
+        {"input_size": size}, pretrained_cfg=module.pretrained_cfg
+    )
     names = imagenet_names() if module.num_classes == 1000 else None
     return Loaded(module, preprocessing(data), names, sized=True)
 
@@ -54,7 +56,7 @@ def _built(name: str, pretrained: bool, size: tuple[int, int] | None, options: A
     try:
         return timm.create_model(name, pretrained=pretrained, **options)
     except (TypeError, AssertionError, ValueError) as error:
-        if "img_size" not in options:
+        if size is None or known is None or "img_size" not in options:
             raise
         raise ModelError(
             f"timm cannot build {name} for an input of {size[0]} × {size[1]} ({error}). "

@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from neurflow.errors import ModelError
+from neurflow.extras import require
 from neurflow.model.source import DEFAULT, Loaded, Request
 
 PROMPT = "a photo of a {}"
@@ -27,22 +28,23 @@ def load(name: str, request: Request) -> Loaded:
     Raises:
         ModelError: transformers is missing, or the name or folder holds no such model.
     """
-    try:
-        import transformers
-    except ModuleNotFoundError:
-        raise ModelError(
-            "transformers is not installed. Install it with: pip install 'neurflow[hf]'"
-        ) from None
+    require("hf")
+    import transformers
+
     if request.weights not in (None, DEFAULT):
         raise ModelError(f"hf: has one set of weights a name, not {request.weights!r}.")
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": Path(name).is_dir()}
     try:
         config = transformers.AutoConfig.from_pretrained(name, **options)
-        processor = transformers.AutoImageProcessor.from_pretrained(name, **options)
+        processor = transformers.AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+            name, **options
+        )
         texts = request.classes_as_text
         kind = transformers.AutoModel if texts else transformers.AutoModelForImageClassification
         trained = request.weights is not None
-        module = kind.from_pretrained(name, **options) if trained else kind.from_config(config)
+        module = (
+            kind.from_pretrained(name, **options) if trained else kind.from_config(config)  # type: ignore[no-untyped-call]
+        )
         if texts:
             tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
     except (OSError, ValueError, KeyError, ImportError) as error:
