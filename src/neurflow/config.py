@@ -76,7 +76,7 @@ class Config(BaseModel):
     )
     crops_per_image: Positive | Literal["auto"] | None = Field(
         "auto",
-        description="most crops of one image in a top-k; auto: 3, or more if images are few; none: no limit",
+        description="most crops of one image in a top-k; auto: 3, more if images are few; none: any",
     )
     concept_set: Literal["predicted", "labelled", "all"] = Field(
         "predicted",
