@@ -77,8 +77,7 @@ class Config(BaseModel):
     )
     crops_per_image: Positive | Literal["auto"] | None = Field(
         "auto",
-        description="at most so many crops of one image in a top-k. auto: 3, or more where the images "
-        "are too few for k; none sets no limit (published)",
+        description="most crops of one image in a top-k; auto: 3, more if images are few; none: any",
     )
     concept_set: Literal["predicted", "labelled", "all"] = Field(
         "predicted",
@@ -87,8 +86,7 @@ class Config(BaseModel):
     max_semantic_groups: Positive = Field(5, description="largest number of meanings of a neuron")
     meanings: Literal["reproducible", "gaussian", "silhouette"] = Field(
         "reproducible",
-        description="a neuron has several meanings if the division comes back on other images "
-        "(reproducible), if its silhouette beats that of Gaussian clouds (gaussian), or always",
+        description="several meanings if a division recurs on other images, beats chance, or always",
     )
     grouping: Literal["reproducible", "silhouette"] = Field(
         "reproducible",
