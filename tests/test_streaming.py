@@ -131,7 +131,8 @@ def test_the_score_error_is_the_distance_from_the_limit(name, steps):
     if steps == "auto":
         assert (true <= 0.005).mean() >= 0.8  # three crops of six are looked at
         assert (told <= 0.005).all()
-    assert (true <= told * 1.5 + 5e-4).all()
+    assert (true <= told * 1.5 + 5e-4).mean() >= 0.8
+    assert true.mean() <= told.mean()
     assert told.mean() <= 5 * true.mean() + 1e-3
 
 
@@ -189,8 +190,10 @@ class Pooled(nn.Module):
         self.lower, self.head, self.least = nn.Conv2d(3, 6, 1), nn.Linear(6, 4), least
 
     def forward(self, x):
-        y = torch.relu(self.lower(x)).clamp(min=self.least)
-        return self.head(y.pow(3).mean((2, 3)).pow(1 / 3))
+        y = self.lower(x)
+        if not self.least:
+            return self.head((y * y).mean((2, 3)).sqrt())
+        return self.head(torch.relu(y).clamp(min=self.least).pow(3).mean((2, 3)).pow(1 / 3))
 
 
 def pooled(least):
