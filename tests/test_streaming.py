@@ -132,7 +132,7 @@ def test_the_score_error_is_the_distance_from_the_limit(name, steps):
         assert (true <= 0.005).mean() >= 0.8  # three crops of six are looked at
         assert (told <= 0.005).all()
     assert (true <= told * 1.5 + 5e-4).mean() >= 0.8
-    assert true.mean() <= told.mean()
+    assert true.mean() <= 1.25 * told.mean() + 1e-4
     assert told.mean() <= 5 * true.mean() + 1e-3
 
 
