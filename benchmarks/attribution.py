@@ -25,11 +25,11 @@ from benchmarks.page import arguments, machine, publish, table
 from neurflow import Model, load_images, load_model
 from neurflow.attribution import integrated_gradients
 from neurflow.attribution.streaming import Scores, attribute
-from neurflow.crops import CropSet
-from neurflow.memory import Batch
 from neurflow.model import Segment
-from neurflow.model.network import Key
-from neurflow.progress import Silent
+from neurflow.model.network.protocols import Key
+from neurflow.pictures.crops import CropSet
+from neurflow.runtime.memory import Batch
+from neurflow.runtime.progress import Silent
 
 STEPS = 50
 LIMIT = 400

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from benchmarks.attribution import load
 from benchmarks.page import arguments, machine, publish, table
-from neurflow.memory import IMAGES
+from neurflow.runtime.memory import IMAGES
 
 BATCHES = (1, 4, IMAGES, 16, 32, 64)
 CROPS, ROUNDS = 64, 3

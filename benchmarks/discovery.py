@@ -19,12 +19,12 @@ import torch
 from benchmarks.attribution import load
 from benchmarks.page import arguments, machine, publish, table
 from neurflow import Config, discover, load_images
-from neurflow.circuit import Circuit
-from neurflow.crops import CropSet
-from neurflow.images import Images
-from neurflow.memory import MEMORY, Budget
+from neurflow.circuit.circuit import Circuit
 from neurflow.model import Model
-from neurflow.progress import Silent
+from neurflow.pictures.crops import CropSet
+from neurflow.pictures.images import Images
+from neurflow.runtime.memory import MEMORY, Budget
+from neurflow.runtime.progress import Silent
 
 LAYERS = {
     "resnet18": ["layer2.1", "layer3.0", "layer3.1", "layer4.0", "layer4.1", "fc"],

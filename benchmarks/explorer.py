@@ -22,23 +22,19 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.page import publish, table
-from neurflow.assembly import THUMBNAIL
-from neurflow.circuit import (
+from neurflow.circuit.circuit import (
     Circuit,
     CircuitLayer,
-    Crop,
     GroupEdge,
-    ImageRef,
-    Member,
-    ModelInfo,
     Neuron,
     NeuronGroup,
     SemanticGroup,
-    Target,
 )
 from neurflow.config import Config
-from neurflow.report import write_report
-from neurflow.report.page import bundle
+from neurflow.method.assembly import THUMBNAIL
+from neurflow.pages import write_report
+from neurflow.pages.page import bundle
+from neurflow.refs import Crop, ImageRef, Member, ModelInfo, Target
 
 PAGE = Path(__file__).parents[1] / "docs" / "explorer.md"
 LAYERS, GROUPS, EDGES = 20, 100, 10_000

@@ -22,15 +22,15 @@ import numpy as np
 
 from benchmarks.page import publish, table
 from neurflow import Config, load_images, load_model
-from neurflow.activations import collect, concept_images, top_crops
-from neurflow.concepts import crops_limit, divide
-from neurflow.crops import CropSet
-from neurflow.images import Images
-from neurflow.memory import MEMORY, Budget
+from neurflow.method.concepts import crops_limit, divide
 from neurflow.model import Model
+from neurflow.pictures.crops import CropSet
+from neurflow.pictures.images import Images
 from neurflow.planted.scoring import adjusted_rand
-from neurflow.progress import Silent
-from neurflow.workspace import Workspace
+from neurflow.runtime.memory import MEMORY, Budget
+from neurflow.runtime.progress import Silent
+from neurflow.runtime.workspace import Workspace
+from neurflow.study.activations import collect, concept_images, top_crops
 
 PAGE = Path(__file__).parents[1] / "docs" / "meanings.md"
 POINTS, FEATURES, FOUND = 50, 512, 0.8

@@ -29,17 +29,17 @@ from benchmarks.attribution import load
 from benchmarks.page import arguments, publish, table
 from benchmarks.planted_circuits import interval
 from neurflow import Config, load_images
-from neurflow.activations import collect, concept_images
 from neurflow.attribution.streaming import attribute
-from neurflow.concepts import find_concepts
-from neurflow.core_neurons import Core
-from neurflow.crops import CropSet
-from neurflow.features import FeatureMaps
-from neurflow.memory import Budget
+from neurflow.method.concepts import find_concepts
+from neurflow.method.core_neurons import Core
+from neurflow.method.selection import select_cores
 from neurflow.model import Model
-from neurflow.progress import Silent
-from neurflow.selection import select_cores
-from neurflow.workspace import Workspace, open_workspace
+from neurflow.pictures.crops import CropSet
+from neurflow.runtime.memory import Budget
+from neurflow.runtime.progress import Silent
+from neurflow.runtime.workspace import Workspace, open_workspace
+from neurflow.study.activations import collect, concept_images
+from neurflow.study.features import FeatureMaps
 
 PAGE = Path(__file__).parents[1] / "docs" / "selection.md"
 LAYERS = {

@@ -40,7 +40,7 @@ from benchmarks.planted import Planted
 from neurflow.debugging.masking import Masker, mask_of, matched_neurons
 from neurflow.debugging.result import AuditReport, GroupAudit
 from neurflow.demo.pictures import SHORTCUT
-from neurflow.files import write_atomically
+from neurflow.runtime.files import write_atomically
 
 STRENGTHS = (0.8, 0.9, 1.0)
 SETS: dict[str, tuple[tuple[str, ...], tuple[float, ...], Callable[..., Planted]]] = {

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from benchmarks.attribution import AT_ONCE, STEPS, load
 from benchmarks.page import arguments, machine, publish, table
 from neurflow import Config, discover, load_images
-from neurflow.crops import CropSet
 from neurflow.model import Model
+from neurflow.pictures.crops import CropSet
 
 LAYERS = ["layer3.1", "layer4.0", "layer4.1"]
 TAU, K = 16, 50

@@ -40,7 +40,7 @@ from neurflow import Model
 from neurflow.attribution import integrated_gradients
 from neurflow.attribution.integrated_gradients import secants
 from neurflow.model import Segment
-from neurflow.model.hooked import HookedNetwork
+from neurflow.model.cut.hooked import HookedNetwork
 
 PAGE = Path(__file__).parents[1] / "docs" / "zoo.md"
 TOLERANCE, COMPLETENESS, COMPLETE = 1e-4, 0.01, 1e-3

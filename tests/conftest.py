@@ -15,23 +15,19 @@ import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from neurflow.circuit import (
+from neurflow.circuit.circuit import (
     Circuit,
     CircuitLayer,
-    Crop,
     GroupEdge,
-    ImageRef,
-    Member,
-    ModelInfo,
     Neuron,
     NeuronGroup,
     SemanticGroup,
-    SkippedImage,
-    Target,
 )
+from neurflow.circuit.evidence import Constant, Evidence, Rivals, Validation
+from neurflow.circuit.label_file import GroupLabel, with_labels
 from neurflow.config import Config
-from neurflow.evidence import Constant, Evidence, Interval, Rivals, Validation
-from neurflow.label_file import GroupLabel, with_labels
+from neurflow.refs import Crop, ImageRef, Member, ModelInfo, SkippedImage, Target
+from neurflow.stats import Interval
 
 # how long an example takes says nothing on a machine under load
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

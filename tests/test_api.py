@@ -10,7 +10,7 @@ from PIL import Image
 from torchvision import models
 from torchvision.models import WeightsEnum
 
-from neurflow.circuit import Circuit
+from neurflow.circuit.circuit import Circuit
 from tests.networks import settle
 
 README = Path(__file__).parents[1] / "README.md"
@@ -32,7 +32,7 @@ def trained(monkeypatch):
 def test_the_readme_runs_as_printed(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # two blocks instead of ten, for time; everything else as a user would have it
-    monkeypatch.setattr("neurflow.model.layers.PROPOSED_BLOCKS", 2)
+    monkeypatch.setattr("neurflow.model.network.layers.PROPOSED_BLOCKS", 2)
     Path("photos").mkdir()
     y, x = np.mgrid[:260, :260]
     waves = np.stack([np.sin(x / 9) * 127 + 128, y / 2, x / 2], -1).astype(np.uint8)

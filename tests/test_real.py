@@ -6,17 +6,17 @@ import pytest
 import torch
 
 from neurflow import discover, load_images, load_model
-from neurflow.activations import collect
 from neurflow.attribution.streaming import attribute
-from neurflow.concepts import find_concepts
 from neurflow.config import Config
-from neurflow.core_neurons import select_core
-from neurflow.crops import CropSet
 from neurflow.debugging.masking import Masker, mask_of
-from neurflow.features import FeatureMaps
-from neurflow.memory import Batch
-from neurflow.progress import Silent
-from neurflow.workspace import Workspace
+from neurflow.method.concepts import find_concepts
+from neurflow.method.core_neurons import select_core
+from neurflow.pictures.crops import CropSet
+from neurflow.runtime.memory import Batch
+from neurflow.runtime.progress import Silent
+from neurflow.runtime.workspace import Workspace
+from neurflow.study.activations import collect
+from neurflow.study.features import FeatureMaps
 from tests.reference.debugging import masked_logits
 
 pytestmark = pytest.mark.real

@@ -20,9 +20,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 import neurflow
-from neurflow.edits import Edits, merge
+from neurflow.circuit.edits import Edits, merge
+from neurflow.circuit.storage import LabelStore, change_edits
 from neurflow.labels.manual import set_label
-from neurflow.storage import LabelStore, change_edits
 
 CLASSES = ("ant", "bee", "fly", "wasp")
 MERGES = 3

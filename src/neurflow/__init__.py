@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from neurflow import planted
-    from neurflow.circuit import Circuit
+    from neurflow.circuit.circuit import Circuit
+    from neurflow.circuit.reload import reload_model
+    from neurflow.circuit.storage import load_circuit, save_circuit
     from neurflow.comparison import Comparison, compare
     from neurflow.config import Config
     from neurflow.debugging.audit import audit
     from neurflow.debugging.explain import debug
-    from neurflow.discovery import discover
     from neurflow.errors import NeurFlowError
     from neurflow.evaluation.evaluate import evaluate
     from neurflow.evaluation.result import Evaluation
     from neurflow.evaluation.settings import Settings
-    from neurflow.images import Images, load_images
     from neurflow.labels.labelling import label
+    from neurflow.method.discover import discover
     from neurflow.model import Model, load_model
-    from neurflow.reload import reload_model
-    from neurflow.storage import load_circuit, save_circuit
+    from neurflow.pictures.images import Images, load_images
 
 __version__ = "0.1.0"
 
@@ -54,25 +54,25 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Circuit": "circuit",
+    "Circuit": "circuit.circuit",
     "Comparison": "comparison",
     "Config": "config",
     "Evaluation": "evaluation.result",
-    "Images": "images",
+    "Images": "pictures.images",
     "Model": "model",
     "NeurFlowError": "errors",
     "Settings": "evaluation.settings",
     "audit": "debugging.audit",
     "compare": "comparison",
     "debug": "debugging.explain",
-    "discover": "discovery",
+    "discover": "method.discover",
     "evaluate": "evaluation.evaluate",
     "label": "labels.labelling",
-    "load_circuit": "storage",
-    "load_images": "images",
+    "load_circuit": "circuit.storage",
+    "load_images": "pictures.images",
     "load_model": "model",
     "reload_model": "reload",
-    "save_circuit": "storage",
+    "save_circuit": "circuit.storage",
     "sweep": "sweeping.sweeps",
 }
 

@@ -5,7 +5,7 @@ import pytest
 import neurflow
 from neurflow.atlas import Atlas
 from neurflow.atlas.tables import keep_tables
-from tests.test_discover import CONFIG, images, model
+from tests.method.test_discover import CONFIG, images, model
 
 __all__ = ["images", "model"]  # fixtures
 

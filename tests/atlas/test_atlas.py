@@ -24,14 +24,14 @@ from neurflow.atlas.files import contents
 from neurflow.atlas.questions import FEWEST_PICTURES, SAME
 from neurflow.atlas.schema import TABLES, VERSION
 from neurflow.atlas.tables import SHOWN, keep_tables, up_to_date, write_tables
+from neurflow.circuit.robustness_file import RobustnessFile
+from neurflow.circuit.storage import LabelStore, save_robustness
 from neurflow.cli import main
 from neurflow.errors import RequestError, ResultError
-from neurflow.evidence import Interval
 from neurflow.labels.manual import set_label
-from neurflow.robustness_file import RobustnessFile
-from neurflow.storage import LabelStore, save_robustness
+from neurflow.stats import Interval
 from tests.conftest import relabelled
-from tests.test_discover import CONFIG
+from tests.method.test_discover import CONFIG
 
 
 def neurons(circuit):

@@ -11,7 +11,7 @@ from neurflow.atlas.files import contents, new_file, pack, packed_file
 from neurflow.atlas.schema import TABLES
 from neurflow.atlas.tables import keep_tables
 from neurflow.errors import ResultError, WorkError
-from neurflow.progress import Silent
+from neurflow.runtime.progress import Silent
 from tests.conftest import relabelled
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from neurflow.circuit import Circuit
+from neurflow.circuit.circuit import Circuit
+from neurflow.circuit.reload import reload_model
 from neurflow.cli import main
 from neurflow.model import Model
-from neurflow.reload import reload_model
 
 FACTORY = """
 import neurflow

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from neurflow.circuit import Circuit
-from neurflow.storage import load_circuit
+from neurflow.circuit.circuit import Circuit
+from neurflow.circuit.storage import load_circuit
+from tests.circuit.test_edits import shared
 from tests.cli.conftest import Outcome
-from tests.test_edits import shared
 
 __all__ = ["shared"]  # a fixture
 Run = Callable[..., Outcome]

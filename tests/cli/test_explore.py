@@ -18,7 +18,7 @@ from neurflow.cli.explore import _samples
 from neurflow.demo.network import REFERENCE
 from neurflow.demo.pictures import CLASSES
 from tests.cli.conftest import Outcome
-from tests.report.conftest import built as built
+from tests.pages.conftest import built as built
 
 Run = Callable[..., Outcome]
 
@@ -45,7 +45,7 @@ def test_it_serves_and_ends_by_ctrl_c(run_folder: Path, built: None) -> None:
 
 
 def test_the_demo_draws_pictures_to_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neurflow.images.load_images", lambda drawn, model: drawn)
+    monkeypatch.setattr("neurflow.pictures.images.load_images", lambda drawn, model: drawn)
     demo = SimpleNamespace(info=SimpleNamespace(reference=REFERENCE))
     labels = [label for _, label in _samples(demo, None)]  # type: ignore[arg-type, union-attr]
     assert set(labels) == set(CLASSES)

@@ -11,11 +11,12 @@ import pytest
 import typer
 from PIL import Image
 
-from neurflow.circuit import Circuit, Target
+from neurflow.circuit.circuit import Circuit
 from neurflow.cli import app
 from neurflow.config import Config
-from neurflow.explorer.server import Server
-from neurflow.explorer.session import Session
+from neurflow.refs import Target
+from neurflow.server.server import Server
+from neurflow.server.session import Session
 from neurflow.sweeping.plan import Plan, agree, job_of
 from tests.cli.conftest import Outcome
 

@@ -6,15 +6,15 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from neurflow.circuit import (
+from neurflow.circuit.circuit import (
     Circuit,
     CircuitLayer,
     GroupEdge,
     GroupTree,
-    Member,
     Neuron,
     NeuronGroup,
 )
+from neurflow.refs import Member
 from tests.cli.conftest import Outcome
 from tests.conftest import evidence, relabelled
 

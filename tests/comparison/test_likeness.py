@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from neurflow.circuit import Crop
 from neurflow.comparison.likeness import (
     CELLS,
     best_pairs,
@@ -13,6 +12,7 @@ from neurflow.comparison.likeness import (
     coverage,
     similarities,
 )
+from neurflow.refs import Crop
 from tests.comparison.tiny import SIDE, plain, tiny
 from tests.reference import comparison as reference
 

@@ -6,20 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from neurflow.circuit import (
+from neurflow.circuit.circuit import (
     Circuit,
     CircuitLayer,
-    Crop,
     GroupEdge,
-    ImageRef,
-    Member,
-    ModelInfo,
     Neuron,
     NeuronGroup,
     SemanticGroup,
-    Target,
 )
 from neurflow.config import Config
+from neurflow.refs import Crop, ImageRef, Member, ModelInfo, Target
 from tests.conftest import webp
 
 SIDE = 32

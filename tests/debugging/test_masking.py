@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from neurflow import Model, audit, debug, load_images
-from neurflow.circuit import Target
 from neurflow.debugging.masking import Mask, Masker, mask_of, matched_neurons, matched_sets
 from neurflow.debugging.what_if import _effect
 from neurflow.errors import ImagesError, LayerError, ModelError, RequestError
-from neurflow.model.hooked import HookedNetwork
+from neurflow.model.cut.hooked import HookedNetwork
+from neurflow.refs import Target
 from tests.debugging.conftest import labelled, pictures
 from tests.networks import Awkward, SmallNet, settle, tiny_vit
 from tests.reference.debugging import masked_logits

@@ -5,15 +5,15 @@ import pytest
 import torch
 
 from neurflow import audit, debug
-from neurflow.circuit import GroupEdge
+from neurflow.circuit.circuit import GroupEdge
+from neurflow.circuit.scores import group_scores
 from neurflow.debugging.chain import chain, reach
 from neurflow.debugging.intervals import share
 from neurflow.debugging.pictures import true_class
 from neurflow.debugging.reading import heat, threshold, unlike
 from neurflow.errors import ResultError
+from neurflow.method.surroundings import spatial_map
 from neurflow.model import Layer
-from neurflow.scores import group_scores
-from neurflow.surroundings import spatial_map
 from tests.debugging.conftest import pictures
 from tests.reference.debugging import activation, image_score
 
@@ -41,7 +41,7 @@ def test_what_is_usual_is_the_score_on_the_concept_set(model, circuit, studied):
 
 
 def test_a_layers_means_are_over_all_crops(model, circuit, studied):
-    from neurflow.crops import crop_boxes, crop_pixels
+    from neurflow.pictures.crops import crop_boxes, crop_pixels
 
     boxes = crop_boxes(32, 32, circuit.config.granularities)
     found = [

@@ -6,9 +6,9 @@ import torch
 
 from neurflow import Config, Model, Settings, discover, load_images
 from neurflow.evaluation.laboratory import Laboratory
-from neurflow.memory import Budget
-from neurflow.progress import Silent
-from neurflow.workspace import Workspace
+from neurflow.runtime.memory import Budget
+from neurflow.runtime.progress import Silent
+from neurflow.runtime.workspace import Workspace
 from tests.debugging.conftest import CLASSES, pictures
 from tests.networks import SmallNet, settle
 from tests.reference.evaluation import all_crops
@@ -95,6 +95,6 @@ def lab(lab_of):
 @pytest.fixture(scope="package")
 def crops(model, studied, circuit):
     """Every crop of the concept set as an input."""
-    from neurflow.crops import crop_boxes
+    from neurflow.pictures.crops import crop_boxes
 
     return all_crops(model, studied, crop_boxes(32, 32, circuit.config.granularities))

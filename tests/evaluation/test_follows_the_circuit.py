@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from neurflow import discover, edits, load_images
-from neurflow.circuit import Member
-from neurflow.edits import Edits
+from neurflow import discover, load_images
+from neurflow.circuit import edits
+from neurflow.circuit.edits import Edits
 from neurflow.evaluation.ablation import overlaps
 from neurflow.evaluation.effect_of_k import effect_of_k
 from neurflow.evaluation.optimality import core_sets
@@ -13,6 +13,7 @@ from neurflow.evaluation.significance import contributions, memberships, signifi
 from neurflow.evaluation.stability import stability
 from neurflow.evaluation.subjects import circuit_at
 from neurflow.evaluation.weight_norm import ig_against_weight_norm
+from neurflow.refs import Member
 from tests.evaluation.conftest import CONFIG
 
 UPPER = "block3"

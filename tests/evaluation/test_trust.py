@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 from neurflow import discover, load_images
-from neurflow.circuit import Crop, Neuron, SemanticGroup
+from neurflow.circuit.circuit import Neuron, SemanticGroup
 from neurflow.errors import RequestError
 from neurflow.evaluation.crop_sizes import available, crop_sizes
 from neurflow.evaluation.integration import errors, integration
@@ -24,6 +24,7 @@ from neurflow.evaluation.significance import (
 )
 from neurflow.evaluation.stability import adjusted_rand, compare, match, stability
 from neurflow.evaluation.statistics import jaccard, mean_interval
+from neurflow.refs import Crop
 from tests.evaluation.conftest import CONFIG, SMALL
 from tests.reference import evaluation as reference
 from tests.reference.method import integrated_gradients

@@ -8,23 +8,19 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from neurflow.circuit import (
+from neurflow.circuit.circuit import (
     Circuit,
     CircuitLayer,
-    Crop,
     GroupEdge,
-    ImageRef,
-    Member,
-    ModelInfo,
     Neuron,
     NeuronGroup,
     SemanticGroup,
-    Target,
 )
 from neurflow.config import Config
 from neurflow.demo.pictures import SIZE, Picture, dataset
 from neurflow.labels import ChatLabeler, OpenAIChat
 from neurflow.labels.cache import Cache
+from neurflow.refs import Crop, ImageRef, Member, ModelInfo, Target
 from tests.cli.conftest import neurflow, plain  # noqa: F401  (fixtures that run a command line)
 from tests.labels.server import KEY, ChatServer, chat_server
 

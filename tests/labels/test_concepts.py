@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 
 import neurflow
-from neurflow.circuit import CircuitLayer, Member, Neuron, NeuronGroup, SemanticGroup
+from neurflow.circuit.circuit import CircuitLayer, Neuron, NeuronGroup, SemanticGroup
 from neurflow.errors import ImagesError, RequestError
 from neurflow.labels.concepts import (
     EPSILON,
@@ -20,6 +20,7 @@ from neurflow.labels.concepts import (
     group_scores,
     named_concept,
 )
+from neurflow.refs import Member
 from tests.reference import validation as reference
 
 COLOURS = {"red": (220, 10, 10), "green": (10, 220, 10), "deep_blue": (10, 10, 220)}

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import neurflow
-from neurflow.circuit import Circuit
+from neurflow.circuit.circuit import Circuit
+from neurflow.circuit.storage import SCHEMA_VERSION, LabelStore, load_circuit, save_circuit
 from neurflow.errors import RequestError, ResultError
 from neurflow.labels import LabelAnswer, LabelRequest, Settings, label_groups, manual
-from neurflow.storage import SCHEMA_VERSION, LabelStore, load_circuit, save_circuit
 
 QUICK = Settings(validated=False)
 

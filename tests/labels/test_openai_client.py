@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 import neurflow
+from neurflow.circuit.evidence import LONG, SHORT
 from neurflow.errors import RequestError, WorkError
-from neurflow.evidence import LONG, SHORT
 from neurflow.labels import (
     Budget,
     BudgetSpent,

@@ -6,8 +6,9 @@ from itertools import combinations
 
 import pytest
 
-from neurflow.circuit import Circuit, Crop
+from neurflow.circuit.circuit import Circuit
 from neurflow.labels.sampling import LARGEST, OVERLAP, contrast, overlap, sample
+from neurflow.refs import Crop
 
 
 def test_overlap_by_hand():

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 import neurflow
-from neurflow.circuit import Circuit
+from neurflow.circuit.circuit import Circuit
 from neurflow.demo.network import demo_model
 from neurflow.demo.pictures import picture
 from neurflow.errors import WorkError
-from neurflow.intervals import Z
 from neurflow.labels import JudgeRequest, LabelAnswer, LabelRequest, Settings, summary
 from neurflow.labels.sampling import LARGEST
 from neurflow.labels.validation import Trial, average_precision, chance, gain, wilson
-from neurflow.progress import Silent
+from neurflow.runtime.progress import Silent
+from neurflow.stats import Z
 from tests.labels.oracle import Oracle, Shuffled
 from tests.reference import validation as reference
 

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from neurflow.crops import crop_boxes
+from neurflow.pictures.crops import crop_boxes
 
 
 def activation(model, layer, image):

@@ -14,13 +14,13 @@ from types import SimpleNamespace
 import pytest
 
 import neurflow
-from neurflow import activations
 from neurflow.atlas import Atlas
 from neurflow.atlas.files import contents, drop
 from neurflow.atlas.tables import up_to_date
 from neurflow.cli import main
 from neurflow.cli.sweep import targets_of
 from neurflow.errors import NeurFlowError, RequestError, WorkError
+from neurflow.study import activations
 from neurflow.sweeping import merge, status
 from neurflow.sweeping.engines import Workers
 from neurflow.sweeping.ledger import lock_of

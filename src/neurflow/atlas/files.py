@@ -26,9 +26,9 @@ from typing import Any
 
 from neurflow.atlas.schema import TABLES, VECTOR, arrow_schema
 from neurflow.errors import ResultError
-from neurflow.extras import require
-from neurflow.files import MEBIBYTE, read_json, replacing, subfolder, tidy, write_atomically
-from neurflow.progress import Progress, Silent
+from neurflow.runtime.extras import require
+from neurflow.runtime.files import MEBIBYTE, read_json, replacing, subfolder, tidy, write_atomically
+from neurflow.runtime.progress import Progress, Silent
 
 PACKED = "packed.json"
 LARGEST = 64 * MEBIBYTE

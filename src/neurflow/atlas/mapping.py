@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurflow.extras import require
+from neurflow.runtime.extras import require
 
 PERPLEXITY = 30
 """neighbours that t-SNE looks at, at most; a third of the other classes where that is less"""

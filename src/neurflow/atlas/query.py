@@ -24,8 +24,8 @@ from neurflow.atlas.files import Contents, contents, new_file, packed_file
 from neurflow.atlas.schema import TABLES, VERSION
 from neurflow.atlas.tables import enter_newer, version_of
 from neurflow.errors import RequestError, ResultError
-from neurflow.extras import require
-from neurflow.progress import Progress, Silent
+from neurflow.runtime.extras import require
+from neurflow.runtime.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -34,13 +34,13 @@ import pandas as pd
 
 from neurflow.atlas.files import contents, drop, pack, write_new
 from neurflow.atlas.schema import TABLES, VERSION, arrow_schema
-from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
+from neurflow.circuit.circuit import Circuit, CircuitLayer, NeuronGroup
+from neurflow.circuit.storage import load_circuit
 from neurflow.errors import ResultError
-from neurflow.evidence import Interval
-from neurflow.extras import require
-from neurflow.files import guard_disk, lock, read_json, subfolder, write_atomically
-from neurflow.progress import Progress, Silent
-from neurflow.storage import load_circuit
+from neurflow.runtime.extras import require
+from neurflow.runtime.files import guard_disk, lock, read_json, subfolder, write_atomically
+from neurflow.runtime.progress import Progress, Silent
+from neurflow.stats import Interval
 
 SCHEMA = "schema.json"
 SHOWN = 3

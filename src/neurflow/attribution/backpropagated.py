@@ -34,12 +34,12 @@ from torch import Tensor, fx, nn
 from neurflow.attribution.randomness import seeded
 from neurflow.attribution.streaming import Measure
 from neurflow.errors import RequestError
-from neurflow.extras import require
-from neurflow.model.affine import affine_nodes
-from neurflow.model.graph import arguments, aten, is_tensor
-from neurflow.model.network import Key, Segment
-from neurflow.model.ops import is_affine, is_elementwise
-from neurflow.model.segment import GraphSegment
+from neurflow.model.cut.segment import GraphSegment
+from neurflow.model.fast.affine import affine_nodes
+from neurflow.model.fast.ops import is_affine, is_elementwise
+from neurflow.model.network.graph import arguments, aten, is_tensor
+from neurflow.model.network.protocols import Key, Segment
+from neurflow.runtime.extras import require
 
 NOISE = 0.15
 """standard deviation of SmoothGrad's noise, as a share of a crop's range of ``x``"""

@@ -20,10 +20,10 @@ from torch import fx
 
 from neurflow.attribution.randomness import seeded
 from neurflow.errors import RequestError
-from neurflow.extras import require
-from neurflow.model.graph import arguments, aten
-from neurflow.model.network import Segment
-from neurflow.model.segment import GraphSegment
+from neurflow.model.cut.segment import GraphSegment
+from neurflow.model.network.graph import arguments, aten
+from neurflow.model.network.protocols import Segment
+from neurflow.runtime.extras import require
 
 MAPS = (aten.conv2d.default, aten.convolution.default, aten.linear.default)
 

@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neurflow.model.network import NeuronSegment, Path, Segment
+from neurflow.model.network.protocols import NeuronSegment, Path, Segment
 
 Rule = Callable[[int], tuple[np.ndarray, np.ndarray]]
 """N → (points α, weights w) ``[step]`` on [0, 1]; the weights sum to 1"""

@@ -19,7 +19,6 @@ from functools import partial
 import numpy as np
 import torch
 
-from neurflow.activations import Activations, blocks, top_crops
 from neurflow.attribution.backpropagated import BACKPROPAGATED, ablation, measure_of
 from neurflow.attribution.by_statistics import Knockoffs, random_scores, weight_norms
 from neurflow.attribution.integrated_gradients import (
@@ -28,13 +27,14 @@ from neurflow.attribution.integrated_gradients import (
     integrated_gradients,
 )
 from neurflow.attribution.streaming import Exemplars, Measure, Scores, attribute
-from neurflow.circuit import Target
 from neurflow.config import Config
 from neurflow.errors import RequestError, near
-from neurflow.features import FeatureMaps
-from neurflow.memory import Batch
 from neurflow.model import Model, Segment
-from neurflow.progress import Progress
+from neurflow.refs import Target
+from neurflow.runtime.memory import Batch
+from neurflow.runtime.progress import Progress
+from neurflow.study.activations import Activations, blocks, top_crops
+from neurflow.study.features import FeatureMaps
 
 SAMPLES = 25
 """draws of SmoothGrad and GradientSHAP, where N is not given"""

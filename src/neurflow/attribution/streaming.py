@@ -35,13 +35,13 @@ from neurflow.attribution.integrated_gradients import (
     steep_gauss,
 )
 from neurflow.attribution.score_error import LOOKS, Plan, chosen_plans, enough, upper_end
-from neurflow.circuit import RuleName
+from neurflow.circuit.circuit import RuleName
 from neurflow.errors import WorkError
-from neurflow.features import FeatureMaps
-from neurflow.memory import Batch
 from neurflow.model import Segment
-from neurflow.model.network import Key
-from neurflow.progress import Progress
+from neurflow.model.network.protocols import Key
+from neurflow.runtime.memory import Batch
+from neurflow.runtime.progress import Progress
+from neurflow.study.features import FeatureMaps
 
 RULES: dict[RuleName, Rule] = {
     "gauss": gauss_legendre,

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from neurflow.circuit import Circuit
+from neurflow.circuit.circuit import Circuit
 from neurflow.cli._terminal import plain
 from neurflow.comparison.result import (
     Comparison,
@@ -18,7 +18,7 @@ from neurflow.comparison.result import (
     Side,
     Unmatched,
 )
-from neurflow.evidence import Interval
+from neurflow.stats import Interval
 
 
 def comparison_text(found: Comparison, top: int) -> Iterator[RenderableType]:

@@ -8,7 +8,6 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from neurflow.circuit import Target
 from neurflow.cli._terminal import plain
 from neurflow.debugging.result import (
     AuditReport,
@@ -21,6 +20,7 @@ from neurflow.debugging.result import (
     Prediction,
     WhatIf,
 )
+from neurflow.refs import Target
 
 PICTURES = 3
 """pictures told one by one"""

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from neurflow.cli._terminal import plain
 from neurflow.evaluation.result import Evaluation, Figure, Table
-from neurflow.evidence import Interval
+from neurflow.stats import Interval
 
 ROWS = 40
 """of a table that are shown"""

@@ -9,13 +9,14 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from neurflow.circuit import Circuit, NeuronGroup
+from neurflow.circuit.circuit import Circuit, NeuronGroup
+from neurflow.circuit.evidence import evidence_data
+from neurflow.circuit.label_file import label_of, with_labels
+from neurflow.circuit.storage import LabelStore
 from neurflow.cli._labels import labels_data, labels_text
 from neurflow.cli._modes import Given
 from neurflow.cli._terminal import Terminal, plain
 from neurflow.errors import RequestError, WorkError
-from neurflow.evidence import evidence_data
-from neurflow.label_file import label_of, with_labels
 from neurflow.labels import (
     Budget,
     Cache,
@@ -35,8 +36,7 @@ from neurflow.labels import (
 )
 from neurflow.labels.budget import Usage
 from neurflow.model import Model
-from neurflow.progress import Progress
-from neurflow.storage import LabelStore
+from neurflow.runtime.progress import Progress
 
 CACHE = "label-cache"
 """folder of a run that keeps a model's answers"""

@@ -9,9 +9,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from neurflow.circuit import Circuit, NeuronGroup
+from neurflow.circuit.circuit import Circuit, NeuronGroup
+from neurflow.circuit.evidence import Evidence, Validation, evidence_data
 from neurflow.cli._terminal import plain
-from neurflow.evidence import Evidence, Interval, Validation, evidence_data
+from neurflow.stats import Interval
 
 
 def labels_data(circuit: Circuit, chosen: Collection[str] | None) -> list[dict[str, Any]]:

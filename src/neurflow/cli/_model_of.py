@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from neurflow.circuit import Circuit
+    from neurflow.circuit.circuit import Circuit
 
 ModelAgain = Annotated[
     str | None,
@@ -35,7 +35,7 @@ WeightsAgain = Annotated[
 
 def naming(circuit: Circuit) -> str:
     """What a command on this result needs so that its model is found: an option, or nothing."""
-    from neurflow.reload import must_be_named
+    from neurflow.circuit.reload import must_be_named
 
     reference = circuit.model.reference
     return f" --model {shlex.quote(reference)}" if must_be_named(reference) else ""

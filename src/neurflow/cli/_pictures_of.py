@@ -28,8 +28,8 @@ class Source(BaseModel):
 
 def note_source(run: Path, source: dict[str, Any]) -> None:
     """Keep in a run's workspace what its pictures are."""
-    from neurflow.discovery import SOURCE
-    from neurflow.workspace import Workspace
+    from neurflow.method.discover import SOURCE
+    from neurflow.runtime.workspace import Workspace
 
     Workspace(run / "work").write(SOURCE, source)
 
@@ -70,8 +70,8 @@ def demo_pictures(count: int, seed: int) -> list[tuple[Image.Image, int]]:
 
 
 def _source(run: Path) -> Source:
-    from neurflow.discovery import SOURCE
-    from neurflow.files import read_json
+    from neurflow.method.discover import SOURCE
+    from neurflow.runtime.files import read_json
 
     try:
         return Source.model_validate(read_json(run / "work" / f"{SOURCE}.json", finite=False))

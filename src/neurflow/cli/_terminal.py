@@ -54,7 +54,7 @@ class _Rate(ProgressColumn):
 class Bar:
     """A progress bar on stderr, for work over ``PATIENCE`` seconds; nothing where no terminal is.
 
-    It is a ``neurflow.progress.Progress``. A stage's bar takes the place of the one before, and
+    It is a ``neurflow.runtime.progress.Progress``. A stage's bar takes the place of the one before, and
     nothing is left of it at the end.
     """
 

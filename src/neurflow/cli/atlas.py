@@ -152,7 +152,7 @@ def check_modes(given: Given) -> None:
 
 
 def _write_pages(ui: Terminal, sweep: Path, folder: Path, *, circuits: bool, no_open: bool) -> None:
-    from neurflow.report.atlas_page import write_atlas_pages
+    from neurflow.pages.atlas_page import write_atlas_pages
 
     index = write_atlas_pages(sweep, folder, circuits=circuits, progress=ui.progress)
     ui.result({"files": [str(index)]}, Text(f"Written: {index}"))

@@ -51,7 +51,7 @@ def audit(
         first = report.groups[0]
         written = []
         if out:
-            from neurflow.report.debug_page import write_audit_page
+            from neurflow.pages.debug_page import write_audit_page
 
             written.append(write_audit_page(circuit, report, out))
         ui.result(

@@ -54,7 +54,7 @@ def compare(
             ui.note(f"Note: {note}")
         written = []
         if out:
-            from neurflow.report.comparison_page import write_comparison_page
+            from neurflow.pages.comparison_page import write_comparison_page
 
             names = run_a.resolve().name, run_b.resolve().name
             written.append(write_comparison_page(a, b, found, out, names=names))

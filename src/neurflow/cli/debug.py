@@ -115,11 +115,11 @@ def debug(
         )
         written = []
         if plot:
-            from neurflow.report.plot import write_plot
+            from neurflow.pages.plot import write_plot
 
             written.append(write_plot(circuit, report, plot))
         if out:
-            from neurflow.report.debug_page import write_debug_page
+            from neurflow.pages.debug_page import write_debug_page
 
             written.append(write_debug_page(circuit, report, out))
         ui.result(

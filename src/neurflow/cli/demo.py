@@ -37,7 +37,7 @@ def demo(
         from neurflow.cli.discover import what_next
         from neurflow.demo.network import LAYERS, demo_model
         from neurflow.demo.pictures import CLASSES, SHORTCUT
-        from neurflow.report import write_report
+        from neurflow.pages import write_report
 
         ui.note(f"Drawing {pictures} pictures of each of {len(CLASSES)} classes.")
         drawn = demo_pictures(pictures, seed)

@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from neurflow.circuit import Circuit, Member
+from neurflow.circuit.circuit import Circuit
+from neurflow.circuit.edits import Edits, Merge, Split, merge, redo, replay, split, undo
 from neurflow.cli._options import Debug, Json, Run
 from neurflow.cli._terminal import plain, terminal
-from neurflow.edits import Edits, Merge, Split, merge, redo, replay, split, undo
 from neurflow.errors import RequestError
+from neurflow.refs import Member
 
 Change = Callable[[Circuit, Edits], Edits]
 
@@ -52,8 +53,8 @@ def edit(
     --group G.
     """
     with terminal(as_json, debug) as ui:
-        from neurflow.files import write_atomically
-        from neurflow.storage import change_edits, load_edits
+        from neurflow.circuit.storage import change_edits, load_edits
+        from neurflow.runtime.files import write_atomically
 
         asked = [
             *([_merging(merge_)] if merge_ else []),
@@ -92,7 +93,7 @@ def _back(step: Callable[[Edits], Edits]) -> Change:
 
 
 def _importing(file: Path) -> Change:
-    from neurflow.storage import read_edits
+    from neurflow.circuit.storage import read_edits
 
     found = read_edits(file)
     return lambda circuit, edits: replay(circuit, edits, found)

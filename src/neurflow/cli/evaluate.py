@@ -22,10 +22,10 @@ from neurflow.cli._options import (
 from neurflow.cli._terminal import terminal
 from neurflow.errors import RequestError
 from neurflow.evaluation.settings import QUICK, Settings
-from neurflow.extras import require
+from neurflow.runtime.extras import require
 
 if TYPE_CHECKING:
-    from neurflow.circuit import Circuit
+    from neurflow.circuit.circuit import Circuit
     from neurflow.cli._terminal import Terminal
     from neurflow.model import Model
 
@@ -118,10 +118,10 @@ def evaluate(
         chosen = Settings(**{**base, **given_values(Settings, settings)})
 
         import neurflow
+        from neurflow.circuit.storage import save_robustness
         from neurflow.cli._evaluation import evaluation_text
         from neurflow.cli._pictures_of import pictures_of, unseen_of
         from neurflow.evaluation.evaluate import chosen_protocols
-        from neurflow.storage import save_robustness
 
         names = chosen_protocols(protocols)
         if page or plots:
@@ -192,17 +192,17 @@ def _discovered(
 def _written(found: Any, page: Path | None, csv: Path | None, plots: Path | None) -> list[Path]:
     written: list[Path] = []
     if csv:
-        from neurflow.tables import write_records
+        from neurflow.circuit.tables import write_records
 
         written += [
             write_records(table.records(), csv / f"{table.protocol}.csv") for table in found.tables
         ]
     if plots:
-        from neurflow.report.evaluation_plots import write_plots
+        from neurflow.pages.evaluation_plots import write_plots
 
         written += write_plots(found, plots)
     if page:
-        from neurflow.report.evaluation_page import write_evaluation_page
+        from neurflow.pages.evaluation_page import write_evaluation_page
 
         written.append(write_evaluation_page(found, page))
     return written

@@ -17,9 +17,9 @@ from neurflow.cli._options import ClassNames, Debug, Device, Json, NoOpen, Run
 from neurflow.cli._terminal import has_screen, terminal
 
 if TYPE_CHECKING:
-    from neurflow.circuit import Circuit
-    from neurflow.images import Images
+    from neurflow.circuit.circuit import Circuit
     from neurflow.model import Model
+    from neurflow.pictures.images import Images
 
 _SERVER = "Server"
 
@@ -90,9 +90,9 @@ def explore(
 
         import neurflow
         from neurflow.errors import ImagesError
-        from neurflow.explorer.gallery import Gallery
-        from neurflow.explorer.server import Server
-        from neurflow.explorer.session import Session
+        from neurflow.server.gallery import Gallery
+        from neurflow.server.server import Server
+        from neurflow.server.session import Session
 
         Given(context).one_of("token", "token_file")
         if images and not images.is_dir():
@@ -143,7 +143,7 @@ def explore(
 def token_in(file: Path) -> str:
     """The token in a file; ``RequestError`` if it cannot be read."""
     from neurflow.errors import RequestError
-    from neurflow.files import read
+    from neurflow.runtime.files import read
 
     try:
         return read(file, 4096).decode().strip()
@@ -160,7 +160,7 @@ def _samples(model: Model, folder: Path | None) -> Images | None:
     """The pictures to try: a folder's, or for the demo network freshly drawn ones."""
     from neurflow.demo.network import REFERENCE
     from neurflow.demo.pictures import CLASSES, in_use
-    from neurflow.images import load_images
+    from neurflow.pictures.images import load_images
 
     if folder:
         return load_images(folder, model)

@@ -185,10 +185,10 @@ def label(
     Stopped half-way, the same command goes on where it was.
     """
     with terminal(as_json, debug, resumable=True) as ui:
+        from neurflow.circuit.reload import reload_model
+        from neurflow.circuit.storage import load_circuit
         from neurflow.cli import _labelling as work
         from neurflow.labels import Budget, Prices, Settings
-        from neurflow.reload import reload_model
-        from neurflow.storage import load_circuit
 
         work.check_modes(Given(context))
         circuit = load_circuit(run)

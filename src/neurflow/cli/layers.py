@@ -23,7 +23,7 @@ from neurflow.cli._options import (
 from neurflow.cli._terminal import terminal
 
 if TYPE_CHECKING:
-    from neurflow.model.layers import LayerInfo
+    from neurflow.model.network.layers import LayerInfo
 
 
 def layers(

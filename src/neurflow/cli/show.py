@@ -30,8 +30,8 @@ def show(
 ) -> None:
     """Show a circuit: from its target down, the groups of each layer and what drives them."""
     with terminal(as_json, debug) as ui:
+        from neurflow.circuit.storage import load_circuit
         from neurflow.cli._summary import circuit_data, circuit_text, group_data, group_text
-        from neurflow.storage import load_circuit
 
         if layer and group:
             raise RequestError("Give either --layer or --group, not both.")

@@ -16,8 +16,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from neurflow.circuit import Circuit, CircuitLayer, Crop
-from neurflow.evidence import Interval
+from neurflow.circuit.circuit import Circuit, CircuitLayer
+from neurflow.refs import Crop
+from neurflow.stats import Interval
 
 CELLS = 8
 """a picture's side in cells that crops are spread over: of the smallest published crop half a side"""

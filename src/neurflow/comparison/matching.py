@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 from scipy.stats import spearmanr
 
-from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
+from neurflow.circuit.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.comparison.likeness import (
     Vectors,
     best_pairs,
@@ -43,8 +43,8 @@ from neurflow.comparison.result import (
     Unmatched,
 )
 from neurflow.errors import RequestError
-from neurflow.evidence import Interval
-from neurflow.progress import Progress, Silent
+from neurflow.runtime.progress import Progress, Silent
+from neurflow.stats import Interval
 
 THRESHOLD = 0.25
 """least similarity of groups that are called the same: one common neuron of four"""

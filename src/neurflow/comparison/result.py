@@ -16,8 +16,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from neurflow.circuit import ModelInfo, Target
-from neurflow.evidence import Interval, Share
+from neurflow.refs import ModelInfo, Target
+from neurflow.stats import Interval, Share
 
 Basis = Literal["neurons", "crops"]
 

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
-from neurflow.circuit import Circuit, CircuitLayer, SkippedImage
+from neurflow.circuit.circuit import Circuit, CircuitLayer
 from neurflow.debugging import signals
 from neurflow.debugging.chain import reach
 from neurflow.debugging.explain import same_model
@@ -32,10 +32,11 @@ from neurflow.debugging.pictures import as_source, batches, true_class
 from neurflow.debugging.reading import refuse_without_usual
 from neurflow.debugging.result import AuditReport, Filler, GroupAudit, Signals
 from neurflow.errors import ImagesError, RequestError
-from neurflow.images import Images, load_images
+from neurflow.method.surroundings import heat_of, spatial_map
 from neurflow.model import Model
-from neurflow.progress import Progress, Silent
-from neurflow.surroundings import heat_of, spatial_map
+from neurflow.pictures.images import Images, load_images
+from neurflow.refs import SkippedImage
+from neurflow.runtime.progress import Progress, Silent
 
 CELLS = 14
 """heat maps are compared on a grid of at most so many cells a side"""

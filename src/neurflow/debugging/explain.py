@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from neurflow.circuit import Circuit, SkippedImage
+from neurflow.circuit.circuit import Circuit
 from neurflow.debugging.masking import By
 from neurflow.debugging.mistakes import find_mistakes
 from neurflow.debugging.pictures import as_source, labelled
@@ -20,9 +20,10 @@ from neurflow.debugging.reading import Reader
 from neurflow.debugging.result import DebugReport
 from neurflow.debugging.what_if import change_of, what_if
 from neurflow.errors import ImagesError, ModelError, RequestError
-from neurflow.images import UnreadableImage, load_images
 from neurflow.model import Model
-from neurflow.progress import Progress, Silent
+from neurflow.pictures.images import UnreadableImage, load_images
+from neurflow.refs import SkippedImage
+from neurflow.runtime.progress import Progress, Silent
 
 
 def debug(

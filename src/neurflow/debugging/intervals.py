@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from neurflow.debugging.result import Interval
-from neurflow.intervals import Z, wilson_bounds
+from neurflow.stats import Z, wilson_bounds
 
 
 def share(hits: int, total: int) -> Interval:

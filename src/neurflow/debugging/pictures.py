@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from neurflow.circuit import ImageRef, SkippedImage
-from neurflow.images import Images, UnreadableImage
 from neurflow.model import Model
+from neurflow.pictures.images import Images, UnreadableImage
+from neurflow.refs import ImageRef, SkippedImage
 
 BATCH = 32
 """pictures or crops run through the network at once"""

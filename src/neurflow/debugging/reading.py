@@ -19,15 +19,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup, Target, Usual
-from neurflow.crops import Box, crop_boxes, crop_pixels
+from neurflow.circuit.circuit import Circuit, CircuitLayer, NeuronGroup, Usual
+from neurflow.circuit.scores import EPSILON, group_scores
 from neurflow.debugging.chain import chain, reach
 from neurflow.debugging.pictures import BATCH
 from neurflow.debugging.result import GroupReading, PictureReport, Prediction, ScoredBox
 from neurflow.errors import ResultError
+from neurflow.method.surroundings import heat_of, spatial_map
 from neurflow.model import Model
-from neurflow.scores import EPSILON, group_scores
-from neurflow.surroundings import heat_of, spatial_map
+from neurflow.pictures.crops import Box, crop_boxes, crop_pixels
+from neurflow.refs import Target
 
 FIRING = 0.75
 """share of a group's own crops that reach the score from which on it fires"""

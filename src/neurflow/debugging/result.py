@@ -22,7 +22,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from neurflow.circuit import ModelInfo, SkippedImage, Target
+from neurflow.refs import ModelInfo, SkippedImage, Target
 
 Filler = Literal["zero", "mean"]
 """what masked neurons are set to: zero, or their mean over the concept set's crops"""

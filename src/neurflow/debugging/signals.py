@@ -24,10 +24,10 @@ from functools import cached_property
 
 import numpy as np
 
+from neurflow.circuit.scores import EPSILON
 from neurflow.debugging.intervals import around, mean, share
 from neurflow.debugging.result import Interval
 from neurflow.model.outputs import Outputs
-from neurflow.scores import EPSILON
 
 
 @dataclass(frozen=True)

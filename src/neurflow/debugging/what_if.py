@@ -14,8 +14,7 @@ from itertools import islice
 import numpy as np
 import torch
 
-from neurflow.circuit import Circuit, Target
-from neurflow.crops import crop_boxes, crop_pixels
+from neurflow.circuit.circuit import Circuit
 from neurflow.debugging.intervals import mean_spread, spread
 from neurflow.debugging.masking import By, Mask, Masker, Neurons, mask_of, matched_sets
 from neurflow.debugging.pictures import BATCH, batches, readable, true_class
@@ -28,9 +27,11 @@ from neurflow.debugging.result import (
     WhatIf,
 )
 from neurflow.errors import RequestError
-from neurflow.images import Images
 from neurflow.model import Model
-from neurflow.progress import Progress
+from neurflow.pictures.crops import crop_boxes, crop_pixels
+from neurflow.pictures.images import Images
+from neurflow.refs import Target
+from neurflow.runtime.progress import Progress
 
 CROPS_SHOWN = 12
 CROPPED = 8

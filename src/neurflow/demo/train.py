@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from neurflow.demo.network import MEAN, STD, WEIGHTS, DemoNet
 from neurflow.demo.pictures import CLASSES, CONFUSED, SHORTCUT, Picture, dataset
-from neurflow.files import write_atomically
+from neurflow.runtime.files import write_atomically
 
 FACTS = "facts.json"
 PER_CLASS = 450

@@ -23,7 +23,7 @@ from neurflow.debugging.masking import Mask
 from neurflow.evaluation.laboratory import Bench, Laboratory
 from neurflow.evaluation.settings import Ablation
 from neurflow.model import Layer
-from neurflow.progress import Progress
+from neurflow.runtime.progress import Progress
 
 CHUNK = 16
 """sets tried between two looks at the crops: as much work as a kill can lose"""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from neurflow.circuit import Circuit, CircuitLayer
-from neurflow.crops import crop_boxes
+from neurflow.circuit.circuit import Circuit, CircuitLayer
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.statistics import mean_interval
-from neurflow.evidence import Interval
+from neurflow.pictures.crops import crop_boxes
+from neurflow.stats import Interval
 
 
 class CropSizeRow(Row):

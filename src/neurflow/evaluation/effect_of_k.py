@@ -9,7 +9,7 @@ from neurflow.errors import RequestError
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.statistics import mean_interval
-from neurflow.evidence import Interval
+from neurflow.stats import Interval
 
 
 class KRow(Row):

@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from neurflow.circuit import Circuit
+from neurflow.circuit.circuit import Circuit
 from neurflow.config import METHOD_VERSION
 from neurflow.errors import NeurFlowError, RequestError, near
 from neurflow.evaluation.crop_sizes import crop_sizes
@@ -40,12 +40,12 @@ from neurflow.evaluation.significance import significance
 from neurflow.evaluation.stability import stability
 from neurflow.evaluation.weight_norm import ig_against_weight_norm
 from neurflow.evaluation.weights import attribution_methods, fidelity_of_weights, sum_against_mean
-from neurflow.files import subfolder
-from neurflow.images import Images, load_images
-from neurflow.memory import MEMORY, Budget
 from neurflow.model import Model
-from neurflow.progress import Progress, Silent
-from neurflow.workspace import Workspace
+from neurflow.pictures.images import Images, load_images
+from neurflow.runtime.files import subfolder
+from neurflow.runtime.memory import MEMORY, Budget
+from neurflow.runtime.progress import Progress, Silent
+from neurflow.runtime.workspace import Workspace
 
 Protocol = Callable[[Laboratory], Table[Any]]
 

@@ -24,7 +24,7 @@ from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.settings import Ablation
 from neurflow.evaluation.statistics import mean_interval
 from neurflow.evaluation.subjects import Subjects
-from neurflow.evidence import Interval
+from neurflow.stats import Interval
 
 
 class FaithfulnessRow(Row):

@@ -16,7 +16,6 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from neurflow.core_neurons import core_neurons
 from neurflow.debugging.masking import matched_sets
 from neurflow.errors import RequestError
 from neurflow.evaluation.laboratory import Laboratory
@@ -24,7 +23,8 @@ from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.settings import Ablation
 from neurflow.evaluation.statistics import mean_interval
 from neurflow.evaluation.subjects import Neurons, Subjects, circuit_at, drawn_like
-from neurflow.evidence import Interval
+from neurflow.method.core_neurons import core_neurons
+from neurflow.stats import Interval
 
 Scope = Literal["single", "down to it"]
 Mode = Literal["masking", "retaining"]

@@ -21,22 +21,23 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from neurflow.activations import collect
-from neurflow.circuit import Circuit, CircuitLayer, Member
-from neurflow.concepts import Concept
-from neurflow.crops import CropSet
+from neurflow.circuit.circuit import Circuit, CircuitLayer
 from neurflow.errors import RequestError
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.rediscovery import concepts_on
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.statistics import mean_interval
-from neurflow.evidence import Interval
-from neurflow.grouping.features import Seen
-from neurflow.grouping.reproducibility import agreement
-from neurflow.groups import neuron_groups
-from neurflow.images import load_images
+from neurflow.method.concepts import Concept
+from neurflow.method.grouping.features import Seen
+from neurflow.method.grouping.reproducibility import agreement
+from neurflow.method.groups import neuron_groups
 from neurflow.model import load_model
-from neurflow.workspace import Workspace
+from neurflow.pictures.crops import CropSet
+from neurflow.pictures.images import load_images
+from neurflow.refs import Member
+from neurflow.runtime.workspace import Workspace
+from neurflow.stats import Interval
+from neurflow.study.activations import collect
 
 DEALS = 10
 """random deals behind a figure for chance"""

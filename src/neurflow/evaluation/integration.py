@@ -14,12 +14,12 @@ import numpy as np
 from pydantic import Field
 
 from neurflow.attribution.streaming import RULES, attribute, by_rule
-from neurflow.circuit import RuleName
-from neurflow.concepts import Concept
+from neurflow.circuit.circuit import RuleName
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.statistics import mean_interval
-from neurflow.evidence import Interval
+from neurflow.method.concepts import Concept
+from neurflow.stats import Interval
 
 USED = "as used"
 LIMIT = 400

@@ -19,25 +19,25 @@ from typing import Any
 
 import numpy as np
 
-from neurflow.activations import blocks, collect, concept_images, top_crops
 from neurflow.attribution.methods import Question, score_neurons
 from neurflow.attribution.streaming import Scores
-from neurflow.circuit import Circuit
-from neurflow.concepts import Concept, crops_limit
+from neurflow.circuit.circuit import Circuit
 from neurflow.config import Config
-from neurflow.core_neurons import Core
-from neurflow.crops import CropSet
 from neurflow.debugging.explain import same_model
-from neurflow.discovery import PAIR
 from neurflow.errors import RequestError
 from neurflow.evaluation.settings import Settings
-from neurflow.features import FeatureMaps
-from neurflow.images import Images
-from neurflow.memory import Budget
+from neurflow.method.concepts import Concept, crops_limit
+from neurflow.method.core_neurons import Core
+from neurflow.method.discover import PAIR
+from neurflow.method.selection import cores_of
 from neurflow.model import Model, Segment
-from neurflow.progress import Progress
-from neurflow.selection import cores_of
-from neurflow.workspace import Workspace
+from neurflow.pictures.crops import CropSet
+from neurflow.pictures.images import Images
+from neurflow.runtime.memory import Budget
+from neurflow.runtime.progress import Progress
+from neurflow.runtime.workspace import Workspace
+from neurflow.study.activations import blocks, collect, concept_images, top_crops
+from neurflow.study.features import FeatureMaps
 
 SAME = 1e-3
 """relative difference of activations below which pictures are taken for those of the circuit"""

@@ -13,11 +13,11 @@ import numpy as np
 from pydantic import Field
 from sklearn.metrics import adjusted_mutual_info_score
 
-from neurflow.circuit import Neuron
+from neurflow.circuit.circuit import Neuron
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.statistics import mean_interval
-from neurflow.evidence import Interval
+from neurflow.stats import Interval
 
 
 class MeaningsRow(Row):

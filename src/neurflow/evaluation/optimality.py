@@ -18,7 +18,7 @@ from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.settings import Ablation
 from neurflow.evaluation.statistics import mean_interval
-from neurflow.evidence import Interval
+from neurflow.stats import Interval
 
 
 class OptimalityRow(Row):

@@ -12,17 +12,18 @@ from itertools import pairwise
 
 import numpy as np
 
-from neurflow.activations import blocks, top_crops
-from neurflow.circuit import Circuit, Member
-from neurflow.concepts import Concept, concept, crops_limit
+from neurflow.circuit.circuit import Circuit
+from neurflow.circuit.interactions import Groups, group_interactions
 from neurflow.config import Config
-from neurflow.core_neurons import Core, next_targets
-from neurflow.crops import CropSet
 from neurflow.errors import RequestError
 from neurflow.evaluation.laboratory import Bench
-from neurflow.grouping.features import Seen
-from neurflow.groups import drives, neuron_groups
-from neurflow.interactions import Groups, group_interactions
+from neurflow.method.concepts import Concept, concept, crops_limit
+from neurflow.method.core_neurons import Core, next_targets
+from neurflow.method.grouping.features import Seen
+from neurflow.method.groups import drives, neuron_groups
+from neurflow.pictures.crops import CropSet
+from neurflow.refs import Member
+from neurflow.study.activations import blocks, top_crops
 
 Edge = tuple[str, str]
 """ids of the upper and the lower group"""

@@ -19,10 +19,10 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
-from neurflow.circuit import ModelInfo, Target
+from neurflow.circuit.robustness_file import RobustnessFile
 from neurflow.evaluation.settings import Settings
-from neurflow.evidence import Interval
-from neurflow.robustness_file import RobustnessFile
+from neurflow.refs import ModelInfo, Target
+from neurflow.stats import Interval
 
 Figure = Interval | float | int | str | None
 """a cell: a figure with its interval, a number, or words"""

@@ -15,11 +15,12 @@ import numpy as np
 from pydantic import Field
 from scipy.stats import false_discovery_control
 
-from neurflow.circuit import Circuit, CircuitLayer, Member, SemanticGroup
+from neurflow.circuit.circuit import Circuit, CircuitLayer, SemanticGroup
+from neurflow.circuit.interactions import group_interactions, refuse_without_shares
+from neurflow.circuit.robustness_file import EdgeRobustness, RobustnessFile
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
-from neurflow.interactions import group_interactions, refuse_without_shares
-from neurflow.robustness_file import EdgeRobustness, RobustnessFile
+from neurflow.refs import Member
 
 LEVEL = 0.05
 

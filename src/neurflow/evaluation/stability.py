@@ -23,14 +23,15 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from neurflow.circuit import Circuit, Member
+from neurflow.circuit.circuit import Circuit
+from neurflow.circuit.robustness_file import EdgeRobustness, RobustnessFile
 from neurflow.errors import RequestError
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.rediscovery import Found, as_found, rediscover
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.statistics import correlation, jaccard, mean_interval
-from neurflow.evidence import Interval
-from neurflow.robustness_file import EdgeRobustness, RobustnessFile
+from neurflow.refs import Member
+from neurflow.stats import Interval
 
 
 class StabilityRow(Row):

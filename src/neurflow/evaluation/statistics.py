@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from neurflow.evaluation.settings import Settings
-from neurflow.evidence import Interval
+from neurflow.stats import Interval
 
 
 def mean_interval(

@@ -21,7 +21,7 @@ from neurflow.errors import ImagesError, RequestError
 from neurflow.evaluation.ablation import mask
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.settings import Ablation
-from neurflow.images import Images, UnreadableImage
+from neurflow.pictures.images import Images, UnreadableImage
 
 BATCH = 16
 Neurons = Mapping[str, Sequence[int]]

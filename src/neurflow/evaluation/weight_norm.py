@@ -10,13 +10,13 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from neurflow.core_neurons import core_neurons
 from neurflow.errors import RequestError
 from neurflow.evaluation.ablation import overlaps
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.statistics import mean_interval
-from neurflow.evidence import Interval
+from neurflow.method.core_neurons import core_neurons
+from neurflow.stats import Interval
 
 RULED = "integrated_gradients"
 """the method that the circuit's own rule rests on"""

@@ -21,7 +21,7 @@ from neurflow.evaluation.ablation import overlaps, random_sets
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.statistics import correlation, mean_interval
-from neurflow.evidence import Interval
+from neurflow.stats import Interval
 
 SIGN = "Important sets lower the overlap, so a good score is strongly negative."
 IG = "integrated_gradients"

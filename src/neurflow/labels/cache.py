@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from neurflow.files import read, subfolder, write_atomically
+from neurflow.runtime.files import read, subfolder, write_atomically
 
 LARGEST = 2**21
 

@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
-from neurflow.evidence import clean
+from neurflow.circuit.evidence import clean
 from neurflow.labels.cache import Cache, Kept
 from neurflow.labels.labeler import (
     JudgeRequest,

@@ -24,17 +24,17 @@ from typing import Any
 
 import numpy as np
 
-from neurflow.activations import collect
-from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
-from neurflow.crops import CropSet
+from neurflow.circuit.circuit import Circuit, CircuitLayer, NeuronGroup
+from neurflow.circuit.evidence import ConceptCheck
 from neurflow.errors import ImagesError, RequestError
-from neurflow.evidence import ConceptCheck
-from neurflow.images import Images, UnreadableImage, load_images
 from neurflow.labels.validation import average_precision, wilson
-from neurflow.memory import MEMORY, Budget
 from neurflow.model import Model
-from neurflow.progress import Progress, Silent
-from neurflow.workspace import Workspace
+from neurflow.pictures.crops import CropSet
+from neurflow.pictures.images import Images, UnreadableImage, load_images
+from neurflow.runtime.memory import MEMORY, Budget
+from neurflow.runtime.progress import Progress, Silent
+from neurflow.runtime.workspace import Workspace
+from neurflow.study.activations import collect
 
 EPSILON = 1e-6
 

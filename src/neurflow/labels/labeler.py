@@ -14,8 +14,9 @@ from typing import Annotated, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from neurflow.circuit.evidence import Named, Sentence, Short, WordScore
 from neurflow.errors import RequestError, WorkError
-from neurflow.evidence import Named, Sentence, Share, Short, WordScore
+from neurflow.stats import Share
 
 
 @dataclass(frozen=True)

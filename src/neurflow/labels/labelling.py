@@ -25,10 +25,11 @@ from typing import Literal, TypeVar, cast
 
 import numpy as np
 
-from neurflow.circuit import Circuit, NeuronGroup
+from neurflow.circuit.circuit import Circuit, NeuronGroup
+from neurflow.circuit.evidence import Evidence, Validation
+from neurflow.circuit.label_file import GroupLabel, label_of, with_label, with_labels
+from neurflow.circuit.storage import LabelStore
 from neurflow.errors import NeurFlowError, RequestError, WorkError
-from neurflow.evidence import Evidence, Validation
-from neurflow.label_file import GroupLabel, label_of, with_label, with_labels
 from neurflow.labels.labeler import (
     Controls,
     Judge,
@@ -40,8 +41,7 @@ from neurflow.labels.labeler import (
 )
 from neurflow.labels.sampling import Sample, contrast, picture, sample
 from neurflow.labels.validation import Claim, validate
-from neurflow.progress import Progress, Silent
-from neurflow.storage import LabelStore
+from neurflow.runtime.progress import Progress, Silent
 
 SHOWN = HELD_OUT = 12
 """crops of a group for the labeler, and for the judge"""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from neurflow.circuit import NeuronGroup
+from neurflow.circuit.circuit import NeuronGroup
+from neurflow.circuit.evidence import LONG, SHORT, Evidence, Mark, Rejected, clean
 from neurflow.errors import RequestError
-from neurflow.evidence import LONG, SHORT, Evidence, Mark, Rejected, clean
 
 
 def set_label(

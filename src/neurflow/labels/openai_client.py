@@ -26,14 +26,14 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neurflow.circuit.evidence import clean
 from neurflow.errors import RequestError, WorkError
-from neurflow.evidence import clean
-from neurflow.extras import require
-from neurflow.files import read
 from neurflow.labels.budget import Budget, Usage, estimate
 from neurflow.labels.chat import Reply
 from neurflow.labels.labeler import LabelFailed, NoPictures
 from neurflow.labels.prompt import SYSTEM, Question
+from neurflow.runtime.extras import require
+from neurflow.runtime.files import read
 
 if TYPE_CHECKING:
     import openai

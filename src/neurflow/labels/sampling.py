@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neurflow.circuit import Circuit, Crop, NeuronGroup
+from neurflow.circuit.circuit import Circuit, NeuronGroup
 from neurflow.labels.labeler import Picture
+from neurflow.refs import Crop
 
 if TYPE_CHECKING:
-    from neurflow.crops import Box
+    from neurflow.pictures.crops import Box
 
 LARGEST = 32
 """crops that a judge looks at at once"""

@@ -28,12 +28,13 @@ from itertools import chain
 
 import numpy as np
 
-from neurflow.circuit import Circuit, Crop
+from neurflow.circuit.circuit import Circuit
+from neurflow.circuit.evidence import Constant, Rivals, Validation
 from neurflow.errors import WorkError
-from neurflow.evidence import CONFIDENCE, Constant, Interval, Rivals, Validation
-from neurflow.intervals import wilson_bounds
 from neurflow.labels.labeler import Judge, JudgeRequest
 from neurflow.labels.sampling import Sample, picture
+from neurflow.refs import Crop
+from neurflow.stats import CONFIDENCE, Interval, wilson_bounds
 
 PICKED = 0.5
 """score from which on a crop is picked: the published accuracy"""

@@ -28,10 +28,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from neurflow.circuit.evidence import SHORT, WordScore, clean
 from neurflow.errors import RequestError, WorkError
-from neurflow.evidence import SHORT, WordScore, clean
-from neurflow.extras import require
 from neurflow.labels.labeler import JudgeRequest, LabelAnswer, LabelFailed, LabelRequest, Picture
+from neurflow.runtime.extras import require
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 TOP = 5

@@ -15,9 +15,9 @@ from typing import Any
 
 from torch import nn
 
-from neurflow.class_files import read_class_names
 from neurflow.errors import ModelError
 from neurflow.model.checkpoints import load_weights
+from neurflow.model.class_files import read_class_names
 from neurflow.model.model import Model
 from neurflow.model.preprocessing import Preprocessing
 from neurflow.model.source import DEFAULT, RANDOM, Loaded, Request

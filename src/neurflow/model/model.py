@@ -14,14 +14,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from neurflow.circuit import LoadOptions, ModelInfo, Target
 from neurflow.errors import LayerError, ModelError, near
-from neurflow.memory import BATCH, IMAGES, Batch, Budget
 from neurflow.model.borrowed import borrowed
-from neurflow.model.exported import ExportedNetwork, why_not
-from neurflow.model.hooked import HookedNetwork
-from neurflow.model.layers import Layer, LayerInfo
-from neurflow.model.network import Key, Network, Observer, Segment
+from neurflow.model.cut.exported import ExportedNetwork, why_not
+from neurflow.model.cut.hooked import HookedNetwork
+from neurflow.model.naming import ClassNames
+from neurflow.model.network.layers import Layer, LayerInfo
+from neurflow.model.network.protocols import Key, Network, Observer, Segment
 from neurflow.model.offering import Offer, offer
 from neurflow.model.outputs import Outputs, kind_of
 from neurflow.model.preprocessing import Preprocessing, Transform, picture_of
@@ -29,7 +28,8 @@ from neurflow.model.targets import target_of
 from neurflow.model.trial import BATCH as TRIED
 from neurflow.model.trial import CURE as CHANCE_CURE
 from neurflow.model.trial import Trial, chance_of, look, plain_module, refuse_kinds
-from neurflow.naming import ClassNames
+from neurflow.refs import LoadOptions, ModelInfo, Target
+from neurflow.runtime.memory import BATCH, IMAGES, Batch, Budget
 
 
 class Model:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from neurflow.errors import ModelError
-from neurflow.extras import require
 from neurflow.model.preprocessing import Preprocessing
 from neurflow.model.source import DEFAULT, Loaded, Request
+from neurflow.runtime.extras import require
 
 
 def load(name: str, request: Request) -> Loaded:

@@ -10,9 +10,9 @@ from math import floor
 from typing import Any
 
 from neurflow.errors import ModelError, near
-from neurflow.extras import require
 from neurflow.model.preprocessing import Preprocessing
 from neurflow.model.source import DEFAULT, Loaded, Request, imagenet_names, no_download
+from neurflow.runtime.extras import require
 
 
 def load(name: str, request: Request) -> Loaded:

@@ -15,8 +15,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from neurflow.errors import ModelError
-from neurflow.extras import require
 from neurflow.model.source import DEFAULT, Loaded, Request
+from neurflow.runtime.extras import require
 
 PROMPT = "a photo of a {}"
 """what is compared with a picture, for a class name"""

@@ -3,8 +3,8 @@
 1. An integer of any kind (Python's, NumPy's, a tensor of one value) is the index of a class.
 2. A text that is the exact name of a class is that class.
 3. ``LAYER/NEURON`` is a neuron inside the network.
-4. Other texts are a class or ``CLASS-CLASS``, as ``neurflow.naming`` reads them. Digits are the name
-   of a class if one is called so, and else its index.
+4. Other texts are a class or ``CLASS-CLASS``, as ``neurflow.model.naming`` reads them. Digits are the
+   name of a class if one is called so, and else its index.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from neurflow.circuit import Target
 from neurflow.errors import TargetError
-from neurflow.model.network import Network
-from neurflow.naming import ClassNames
+from neurflow.model.naming import ClassNames
+from neurflow.model.network.protocols import Network
+from neurflow.refs import Target
 
 
 def target_of(given: Any, names: ClassNames, network: Network) -> Target:

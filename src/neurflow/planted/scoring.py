@@ -22,23 +22,23 @@ from itertools import pairwise
 import numpy as np
 from scipy.stats import spearmanr
 
-from neurflow.activations import Activations, collect
 from neurflow.attribution.methods import UNSIGNED, Question, score_neurons
 from neurflow.attribution.streaming import Scores
-from neurflow.circuit import Member
-from neurflow.concepts import Concept, find_concepts
 from neurflow.config import Config
-from neurflow.core_neurons import core_neurons
-from neurflow.crops import CropSet
-from neurflow.features import FeatureMaps
-from neurflow.grouping.features import Seen
-from neurflow.groups import neuron_groups
-from neurflow.images import load_images
-from neurflow.memory import Batch
+from neurflow.method.concepts import Concept, find_concepts
+from neurflow.method.core_neurons import core_neurons
+from neurflow.method.grouping.features import Seen
+from neurflow.method.groups import neuron_groups
+from neurflow.pictures.crops import CropSet
+from neurflow.pictures.images import load_images
 from neurflow.planted.plan import GENERIC
 from neurflow.planted.truth import Planted, TrueNeuron
-from neurflow.progress import Progress, Silent
-from neurflow.workspace import open_workspace
+from neurflow.refs import Member
+from neurflow.runtime.memory import Batch
+from neurflow.runtime.progress import Progress, Silent
+from neurflow.runtime.workspace import open_workspace
+from neurflow.study.activations import Activations, collect
+from neurflow.study.features import FeatureMaps
 
 K = 12
 """crops of a concept, fewer than a planted concept has pictures"""

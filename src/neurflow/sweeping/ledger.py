@@ -9,7 +9,7 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from neurflow.files import lock, read_json, subfolder, write_atomically
+from neurflow.runtime.files import lock, read_json, subfolder, write_atomically
 from neurflow.sweeping.plan import Job, read_plan
 
 State = Literal["done", "running", "failed", "waiting"]

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from neurflow.atlas.tables import renew
-from neurflow.files import guard_disk, refuse_link, subfolder
-from neurflow.storage import load_circuit
+from neurflow.circuit.storage import load_circuit
+from neurflow.runtime.files import guard_disk, refuse_link, subfolder
 from neurflow.sweeping.ledger import (
     TargetState,
     circuit_folder,

@@ -24,12 +24,20 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from neurflow.circuit import Target
 from neurflow.config import Config
 from neurflow.errors import RequestError, ResultError
-from neurflow.files import MEBIBYTE, guard_disk, lock, read_json, subfolder, tidy, write_atomically
 from neurflow.model import Model
-from neurflow.workspace import unlike
+from neurflow.refs import Target
+from neurflow.runtime.files import (
+    MEBIBYTE,
+    guard_disk,
+    lock,
+    read_json,
+    subfolder,
+    tidy,
+    write_atomically,
+)
+from neurflow.runtime.workspace import unlike
 
 PLAN = "sweep.json"
 LOCK = ".lock"

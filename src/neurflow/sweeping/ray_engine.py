@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neurflow.errors import NeurFlowError, RequestError, WorkError
-from neurflow.extras import require
+from neurflow.runtime.extras import require
 from neurflow.sweeping.engines import TRIES
 from neurflow.sweeping.plan import Job, Setup
 from neurflow.sweeping.station import Outcome, Station

@@ -17,17 +17,17 @@ from typing import Literal
 import torch
 from filelock import Timeout
 
-from neurflow.activations import predict
 from neurflow.atlas.tables import keep_tables, up_to_date
-from neurflow.discovery import discover
+from neurflow.circuit.storage import load_circuit
 from neurflow.errors import NeurFlowError, WorkError
-from neurflow.files import MEBIBYTE, lock, read_json, subfolder, write_atomically
-from neurflow.images import Images, load_images
-from neurflow.memory import Budget
+from neurflow.method.discover import discover
 from neurflow.model import Model
-from neurflow.progress import Progress, Silent
-from neurflow.sharing import Predictions, Shared
-from neurflow.storage import load_circuit
+from neurflow.pictures.images import Images, load_images
+from neurflow.runtime.files import MEBIBYTE, lock, read_json, subfolder, write_atomically
+from neurflow.runtime.memory import Budget
+from neurflow.runtime.progress import Progress, Silent
+from neurflow.study.activations import predict
+from neurflow.study.shared import Predictions, Shared
 from neurflow.sweeping.ledger import circuit_folder, failure_file, is_done, lock_of
 from neurflow.sweeping.plan import LOCK, Job, Plan, Setup, read_plan
 

@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from neurflow.atlas.tables import renew, up_to_date
-from neurflow.circuit import Target
 from neurflow.config import METHOD_VERSION, Config
-from neurflow.discovery import study_layers
 from neurflow.errors import RequestError, WorkError
-from neurflow.extras import require
-from neurflow.images import load_images
-from neurflow.memory import MEMORY, memory_bytes
+from neurflow.method.discover import study_layers
 from neurflow.model import Model
-from neurflow.progress import Progress, Silent
+from neurflow.pictures.images import load_images
+from neurflow.refs import Target
+from neurflow.runtime.extras import require
+from neurflow.runtime.memory import MEMORY, memory_bytes
+from neurflow.runtime.progress import Progress, Silent
 from neurflow.sweeping.engines import Engine, Here, Workers
 from neurflow.sweeping.ledger import TargetState, is_done, keep_failure, state_of, status
 from neurflow.sweeping.plan import Job, Plan, Setup, agree, job_of, shard_of

@@ -1,0 +1,1 @@
+"""The result: its types, its files, its views and edits."""

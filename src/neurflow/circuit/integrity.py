@@ -1,0 +1,196 @@
+"""What must hold within one circuit, beyond the types of its fields.
+
+Discovery makes circuits that hold to these rules; a file may come from anyone. With ``check``
+passed, readers need no defences of their own: every name, index and crop that one part of a circuit
+mentions exists in another.
+
+1. Layers, neurons and groups have names of their own; the last layer holds the target.
+2. A crop lies in an image of the circuit.
+3. The semantic groups of a neuron partition its crops.
+4. All concept vectors of a layer have one length: the number of neurons of the layer below (at l_0,
+   of l_0 itself); neurons that weights mention are below that number and are in the circuit.
+5. Absolute weights of a (neuron, semantic group) sum to 1, or there are none.
+6. Each (neuron, semantic group) is a member of exactly one group of its layer.
+7. An edge joins groups of adjacent layers, and no two edges join the same pair.
+8. Pictures are of images of the circuit, heat maps of its groups on images that have a picture.
+9. A layer's tree joins all its pairs into one, and a group with a branch's number is that branch.
+10. What is usual for a group is told of each of its neurons, of its crops and of the images.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Iterator
+
+from neurflow.circuit.circuit import Circuit, CircuitLayer, Neuron, NeuronGroup
+from neurflow.circuit.trees import branches
+from neurflow.errors import ResultError
+from neurflow.refs import Crop
+
+WEIGHT_TOLERANCE = 1e-4
+"""how far absolute weights may be from adding up to 1"""
+
+
+def check(circuit: Circuit) -> None:
+    """Raise ``ResultError`` naming the first rule that the circuit breaks."""
+    for problem in _problems(circuit):
+        raise ResultError(f"The circuit contradicts itself: {problem}.")
+
+
+def _problems(circuit: Circuit) -> Iterator[str]:
+    """Every broken rule, in the order of the module's list within each layer."""
+    layers = circuit.layers
+    if not layers:
+        yield "it has no layers"
+        return
+    yield from _twice("layer", (layer.name for layer in layers))
+    yield from _twice("group", (group.id for layer in layers for group in layer.groups))
+    top = layers[-1]
+    if circuit.target.layer != top.name or circuit.target.neuron not in top.neurons:
+        yield f"target {circuit.target.name!r} is no neuron of the last layer, {top.name!r}"
+    below: CircuitLayer | None = None
+    for layer in layers:
+        for a, neuron in layer.neurons.items():
+            where = f"neuron {layer.name}/{a}"
+            if neuron.index != a:
+                yield f"{where} says that it is neuron {neuron.index}"
+            yield from _neuron(neuron, where, below.neurons if below else ())
+            yield from _crops(neuron.crops, where, len(circuit.images))
+        yield from _widths(layer, below)
+        yield from _groups(layer, len(circuit.images))
+        yield from _tree(layer)
+        below = layer
+    yield from _edges(circuit)
+    yield from _crops(circuit.thumbnails, "a thumbnail", len(circuit.images))
+    yield from _surroundings(circuit)
+
+
+def _neuron(neuron: Neuron, where: str, below: Collection[int]) -> Iterator[str]:
+    if not neuron.crops or len(neuron.activations) != len(neuron.crops):
+        yield f"{where} has {len(neuron.crops)} crops and {len(neuron.activations)} activations"
+    parted = Counter(position for part in neuron.semantic_groups for position in part.crops)
+    if parted != Counter(range(len(neuron.crops))):
+        yield f"the semantic groups of {where} do not partition its crops"
+    lost = [s for s in neuron.importance if s not in below]
+    for number, part in enumerate(neuron.semantic_groups):
+        if not part.crops:
+            yield f"semantic group {number} of {where} is empty"
+        lost += [s for s in part.weights if s not in below]
+        total = sum(map(abs, part.weights.values()))
+        if part.weights and abs(total - 1) > WEIGHT_TOLERANCE:
+            yield f"absolute weights of {where} add up to {total:.6g} and not to 1"
+        for s, shares in part.shares.items():
+            if s not in part.weights or min(shares, default=-1) < 0 or abs(sum(shares) - 1) > 1e-4:
+                yield f"the shares of neuron {s}'s meanings in {where} are none"
+    if lost:
+        yield f"{where} rests on neuron {lost[0]}, which the layer below does not have"
+
+
+def _crops(crops: Iterable[Crop], where: str, images: int) -> Iterator[str]:
+    for image, (left, top, right, bottom) in crops:
+        if image >= images:
+            yield f"{where} shows image {image} of {images}"
+        if left >= right or top >= bottom:
+            yield f"{where} shows an empty crop"
+
+
+def _surroundings(circuit: Circuit) -> Iterator[str]:
+    """Pictures and heat maps are of what the circuit has."""
+    groups = {group.id for layer in circuit.layers for group in layer.groups}
+    for image in circuit.pictures:
+        if image >= len(circuit.images):
+            yield f"a picture shows image {image} of {len(circuit.images)}"
+    for group, image in circuit.heat:
+        if group not in groups:
+            yield f"a heat map is of group {group!r:.40}, which it does not have"
+        if image not in circuit.pictures:
+            yield f"a heat map lies on image {image}, which has no picture"
+
+
+def _widths(layer: CircuitLayer, below: CircuitLayer | None) -> Iterator[str]:
+    """Concept vectors have one entry a neuron of the previous layer, at l_0 of l_0 itself."""
+    widths = {
+        len(part.concept_vector)
+        for neuron in layer.neurons.values()
+        for part in neuron.semantic_groups
+    }
+    if len(widths) > 1:
+        yield f"concept vectors of layer {layer.name!r} have lengths {sorted(widths)}"
+    previous = below or layer
+    for width in widths:
+        if any(a >= width for a in previous.neurons):
+            yield f"layer {previous.name!r} has more neurons than the {width} of concept vectors"
+
+
+def _groups(layer: CircuitLayer, images: int) -> Iterator[str]:
+    pairs = {(a, i) for a, n in layer.neurons.items() for i in range(len(n.semantic_groups))}
+    grouped = Counter(tuple(member) for group in layer.groups for member in group.members)
+    for (a, i), count in grouped.items():
+        if (a, i) not in pairs:
+            yield f"layer {layer.name!r} groups what is not there: semantic group {i} of neuron {a}"
+        elif count > 1:
+            yield f"semantic group {i} of neuron {layer.name}/{a} is in {count} groups"
+    if left := pairs - grouped.keys():
+        a, i = min(left)
+        yield f"semantic group {i} of neuron {layer.name}/{a} is in no group"
+    for group in layer.groups:
+        yield from _group(group, layer.name, images)
+
+
+def _tree(layer: CircuitLayer) -> Iterator[str]:
+    tree = layer.tree
+    if tree is None:
+        return
+    pairs = {(a, i) for a, n in layer.neurons.items() for i in range(len(n.semantic_groups))}
+    count = len(tree.members)
+    if set(tree.members) != pairs or count != len(pairs):
+        yield f"the tree of layer {layer.name!r} is not of its pairs"
+        return
+    free = set(range(count))
+    for i, (a, b) in enumerate(tree.merges):
+        if a == b or not {a, b} <= free:
+            yield f"the tree of layer {layer.name!r} joins what is not there"
+            return
+        free = free - {a, b} | {count + i}
+    told = {len(tree.numbers), len(tree.returns)}
+    if len(tree.merges) != count - 1 or len(tree.heights) != count - 1 or told != {2 * count - 1}:
+        yield f"the tree of layer {layer.name!r} is not told of all its branches"
+    elif sorted(tree.numbers) != list(range(2 * count - 1)):
+        yield f"branches of layer {layer.name!r} share a number"
+    else:
+        owns = branches(tree.merges)
+        branch_of = {f"{layer.name}/{number}": owns[b] for b, number in enumerate(tree.numbers)}
+        for group in layer.groups:
+            own = branch_of.get(group.id)
+            if own is not None and {tree.members[p] for p in own.nonzero()[0]} != {*group.members}:
+                yield f"group {group.id!r} is not the branch of that number"
+
+
+def _group(group: NeuronGroup, layer: str, images: int) -> Iterator[str]:
+    owner, _, number = group.id.rpartition("/")
+    if owner != layer or not number.isdecimal():
+        yield f"group {group.id!r} of layer {layer!r} is not named LAYER/NUMBER"
+    if not group.members:
+        yield f"group {group.id!r} is empty"
+    yield from _crops(group.crops, f"group {group.id!r}", images)
+    if usual := group.usual:
+        told = len(usual.means), len(usual.crop_scores), len(usual.image_scores)
+        if told != (len(group.neurons), len(group.crops), images):
+            yield f"what is usual for group {group.id!r} is not told of all its neurons and crops"
+
+
+def _edges(circuit: Circuit) -> Iterator[str]:
+    level = {group.id: i for i, layer in enumerate(circuit.layers) for group in layer.groups}
+    yield from _twice("edge", ((edge.lower, edge.upper) for edge in circuit.edges))
+    for edge in circuit.edges:
+        unknown = [id for id in (edge.upper, edge.lower) if id not in level]
+        if unknown:
+            yield f"an edge names group {unknown[0]!r}, which is not there"
+        elif level[edge.upper] != level[edge.lower] + 1:
+            yield f"the edge from {edge.lower!r} to {edge.upper!r} does not join adjacent layers"
+
+
+def _twice(kind: str, names: Iterable[Hashable]) -> Iterator[str]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield f"{kind} {name!r} is there {count} times"

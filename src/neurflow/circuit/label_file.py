@@ -1,0 +1,91 @@
+"""The labels of a stored circuit, as they lie in a file of their own beside it.
+
+::
+
+    runs/bee/
+    ├── circuit.json
+    ├── …
+    └── labels-DIGEST.json      DIGEST of circuit.json: whose groups these are labels of
+
+Labels come one at a time, from machines that may be killed and from people, while the circuit stays
+as it is. So the file holds labels alone and is small; ``storage.LabelStore`` reads it under a lock,
+changes one group and replaces it in one step: nothing is lost when two write at once. Its name says
+which circuit it belongs to, so a circuit saved anew cannot inherit labels of another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from neurflow.circuit.circuit import Circuit, CircuitLayer, NeuronGroup
+from neurflow.circuit.evidence import Evidence, Named, Rejected, Sentence
+
+SCHEMA_VERSION = 2
+"""2: labels are held against others, by AUPRC alone. Files of version 1 are read without the rest"""
+
+
+class GroupLabel(BaseModel):
+    """What a group is called, and the evidence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
+
+    label: Named | None = None
+    caption: Sentence | None = None
+    evidence: Evidence | None = None
+    rejected: Annotated[tuple[Rejected, ...], Field(max_length=64)] = ()
+
+
+class LabelFile(BaseModel):
+    """The contents of ``labels-DIGEST.json``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal["neurflow labels"] = "neurflow labels"
+    schema_version: int = SCHEMA_VERSION
+    groups: dict[str, GroupLabel] = Field(default_factory=dict)
+
+    def encoded(self) -> bytes:
+        """The file's bytes."""
+        return self.model_dump_json().encode()
+
+
+def file_name(index: bytes) -> str:
+    """Name of the label file of a circuit whose ``circuit.json`` has these bytes."""
+    return f"labels-{hashlib.sha256(index).hexdigest()[:16]}.json"
+
+
+def label_of(group: NeuronGroup) -> GroupLabel:
+    """A group's label as it is stored."""
+    return GroupLabel.model_validate(group)
+
+
+def labels_of(circuit: Circuit) -> dict[str, GroupLabel]:
+    """The groups that have more of a label than words; those ``circuit.json`` holds itself."""
+    return {
+        group.id: label_of(group)
+        for layer in circuit.layers
+        for group in layer.groups
+        if group.evidence or group.rejected
+    }
+
+
+def with_label(group: NeuronGroup, label: GroupLabel) -> NeuronGroup:
+    """The group under another label."""
+    return group.model_copy(update=dict(label))
+
+
+def with_labels(circuit: Circuit, labels: Mapping[str, GroupLabel]) -> Circuit:
+    """The circuit with the labels of some of its groups replaced; others keep theirs."""
+
+    def labelled(layer: CircuitLayer) -> CircuitLayer:
+        groups = tuple(
+            with_label(group, labels[group.id]) if group.id in labels else group
+            for group in layer.groups
+        )
+        return layer.model_copy(update={"groups": groups})
+
+    return circuit.model_copy(update={"layers": tuple(map(labelled, circuit.layers))})

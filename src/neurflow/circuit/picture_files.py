@@ -1,0 +1,100 @@
+"""Pictures and heat maps of a stored circuit as tensors: what is written, and what is believed.
+
+An entry's name says what it is of: ``IMAGE:LEFT,TOP,RIGHT,BOTTOM`` a crop's thumbnail, ``IMAGE`` a
+picture of an image, ``IMAGE@GROUP`` a group's heat map on it. Bytes that are no small WebP picture are
+refused by their header, before anything decodes them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from neurflow.circuit.circuit import Circuit
+from neurflow.refs import Crop, HeatMap
+
+LARGEST_PICTURE = 2**20
+"""bytes"""
+LONGEST_SIDE = 1024
+"""of a picture, in pixels"""
+MOST_PLACES = 64
+"""of a heat map along each side"""
+
+
+def thumbnail_tensors(circuit: Circuit) -> dict[str, np.ndarray]:
+    """The thumbnails' bytes by crop."""
+    return {
+        f"{crop.image}:{','.join(map(str, crop.box))}": np.frombuffer(data, np.uint8)
+        for crop, data in circuit.thumbnails.items()
+    }
+
+
+def thumbnails_of(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """``thumbnails`` of a circuit; ``ValueError`` says what is none."""
+    found: dict[Crop, bytes] = {}
+    for key, tensor in tensors.items():
+        if not re.fullmatch(r"[0-9]{1,9}:[0-9]{1,9}(,[0-9]{1,9}){3}", key):
+            raise ValueError(f"{key!r:.40} is no crop")
+        image, left, top, right, bottom = map(int, re.split("[:,]", key))
+        found[Crop(image, (left, top, right, bottom))] = _picture(
+            tensor, f"thumbnail of crop {key}"
+        )
+    return {"thumbnails": found}
+
+
+def surroundings_tensors(circuit: Circuit) -> dict[str, np.ndarray]:
+    """The pictures of images and the groups' heat maps on them."""
+    return {
+        **{str(image): np.frombuffer(data, np.uint8) for image, data in circuit.pictures.items()},
+        **{
+            f"{image}@{group}": np.frombuffer(heat.values, np.uint8).reshape(
+                heat.height, heat.width
+            )
+            for (group, image), heat in circuit.heat.items()
+        },
+    }
+
+
+def surroundings_of(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """``pictures`` and ``heat`` of a circuit; ``ValueError`` says what is neither."""
+    pictures: dict[int, bytes] = {}
+    heat: dict[tuple[str, int], HeatMap] = {}
+    for key, tensor in tensors.items():
+        found = re.fullmatch(r"([0-9]{1,9})(?:@(.{1,300}))?", key)
+        if not found:
+            raise ValueError(f"{key!r:.40} is neither a picture nor a heat map")
+        if found[2] is None:
+            pictures[int(found[1])] = _picture(tensor, f"picture of image {key}")
+        else:
+            if tensor.dtype != np.uint8 or tensor.ndim != 2 or not _within(tensor.shape):
+                raise ValueError(f"{key!r:.40} is no heat map")
+            height, width = tensor.shape
+            heat[found[2], int(found[1])] = HeatMap(height, width, tensor.tobytes())
+    return {"pictures": pictures, "heat": heat}
+
+
+def _within(shape: tuple[int, ...]) -> bool:
+    return all(1 <= side <= MOST_PLACES for side in shape)
+
+
+def _picture(tensor: np.ndarray, what: str) -> bytes:
+    data = tensor.tobytes()
+    if tensor.dtype != np.uint8 or not _is_small_webp(data):
+        raise ValueError(f"the {what} is no small WebP picture")
+    return data
+
+
+def _is_small_webp(data: bytes) -> bool:
+    """Whether the bytes are one WebP picture of bounded size; reads its header alone."""
+    if len(data) > LARGEST_PICTURE:
+        return False
+    try:
+        with Image.open(BytesIO(data), formats=["WEBP"]) as picture:
+            return max(picture.size) <= LONGEST_SIDE and getattr(picture, "n_frames", 1) == 1
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False

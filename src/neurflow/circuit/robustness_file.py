@@ -1,0 +1,106 @@
+"""How far groups and edges of a stored circuit can be trusted, in a file of its own beside it.
+
+::
+
+    runs/bee/
+    ├── circuit.json
+    ├── …
+    └── robustness-DIGEST.json      DIGEST of circuit.json: whose groups and edges these figures are of
+
+``neurflow evaluate`` measures them long after discovery, the circuit stays as it is, and results of
+before load as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from neurflow.circuit.circuit import Circuit, CircuitLayer
+from neurflow.stats import Interval, Share
+
+SCHEMA_VERSION = 1
+FIELDS = ("significance", "stability")
+"""of an edge"""
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class EdgeRobustness(_Data):
+    """What is known of one edge."""
+
+    upper: str
+    lower: str
+    significance: Annotated[float, Field(gt=0, le=1)] | None = None
+    stability: Share | None = None
+
+
+class RobustnessFile(_Data):
+    """The contents of ``robustness-DIGEST.json``."""
+
+    format: Literal["neurflow robustness"] = "neurflow robustness"
+    schema_version: int = SCHEMA_VERSION
+    groups: dict[str, Interval] = Field(default_factory=dict)
+    edges: tuple[EdgeRobustness, ...] = ()
+
+    def encoded(self) -> bytes:
+        """The file's bytes."""
+        return self.model_dump_json().encode()
+
+
+def file_name(index: bytes) -> str:
+    """Name of the file for a circuit whose ``circuit.json`` has these bytes."""
+    return f"robustness-{hashlib.sha256(index).hexdigest()[:16]}.json"
+
+
+def robustness_of(circuit: Circuit) -> RobustnessFile:
+    """What a circuit says of its groups and edges; empty where nothing was measured."""
+    return RobustnessFile(
+        groups={
+            group.id: group.stability
+            for layer in circuit.layers
+            for group in layer.groups
+            if group.stability is not None
+        },
+        edges=tuple(
+            EdgeRobustness(
+                upper=edge.upper,
+                lower=edge.lower,
+                **{name: getattr(edge, name) for name in FIELDS},
+            )
+            for edge in circuit.edges
+            if any(getattr(edge, name) is not None for name in FIELDS)
+        ),
+    )
+
+
+def with_robustness(circuit: Circuit, found: RobustnessFile) -> Circuit:
+    """The circuit with what was measured; what was not measured stays as it is."""
+    edges = {(edge.upper, edge.lower): edge for edge in found.edges}
+
+    def told(layer: CircuitLayer) -> CircuitLayer:
+        groups = tuple(
+            group.model_copy(update={"stability": found.groups[group.id]})
+            if group.id in found.groups
+            else group
+            for group in layer.groups
+        )
+        return layer.model_copy(update={"groups": groups})
+
+    def of_edge(upper: str, lower: str) -> dict[str, float]:
+        edge = edges.get((upper, lower))
+        values = {name: getattr(edge, name, None) for name in FIELDS}
+        return {name: value for name, value in values.items() if value is not None}
+
+    return circuit.model_copy(
+        update={
+            "layers": tuple(map(told, circuit.layers)),
+            "edges": tuple(
+                edge.model_copy(update=of_edge(edge.upper, edge.lower)) for edge in circuit.edges
+            ),
+        }
+    )

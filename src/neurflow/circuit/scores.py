@@ -1,0 +1,52 @@
+"""The score of a neuron group on a crop, and what is usual for the group on the concept set.
+
+1. On a crop ``v``, group ``G`` with neurons ``s`` scores
+   ``exp(mean_s log(max(φ_s(v), 0) / (|mean of φ_s over the group's crops| + ε) + ε))``:
+   the geometric mean of how far each neuron is excited, next to what the group's own crops do to it.
+   About 1 is as on its own crops; one silent neuron pulls the score down, as a mean would not.
+2. On an image it scores what its best crop scores.
+3. The concept set calibrates both: the scores on the group's own crops say from where on it *fires*,
+   the scores on the set's images how *usual* that is for the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from neurflow.circuit.circuit import Usual
+
+EPSILON = 1e-6
+"""ε: keeps the logarithm of a silent neuron finite"""
+
+
+def group_scores(phi: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """Score of a group on crops (METHOD: image debugging).
+
+    Args:
+        phi: ``[crop, neuron]`` activations of the group's neurons.
+        means: ``[neuron]`` their means over the group's own crops.
+
+    Returns:
+        ``[crop]``, 0 and up; about 1 on the group's own crops.
+    """
+    excited = np.maximum(np.asarray(phi, dtype=np.float64), 0) / (np.abs(means) + EPSILON)
+    return np.exp(np.log(excited + EPSILON).mean(axis=1))
+
+
+def usual(phi: np.ndarray, own: Sequence[int] | np.ndarray, per_image: int) -> Usual:
+    """What a group does on the concept set.
+
+    Args:
+        phi: ``[crop, neuron]`` activations of the group's neurons on all crops, image by image.
+        own: numbers of the group's own crops.
+        per_image: crops of one image.
+    """
+    means = np.asarray(phi[own], dtype=np.float64).mean(axis=0)
+    scores = group_scores(phi, means)
+    return Usual(
+        means=tuple(means.tolist()),
+        crop_scores=tuple(scores[own].tolist()),
+        image_scores=tuple(scores.reshape(-1, per_image).max(axis=1).tolist()),
+    )

@@ -1,0 +1,205 @@
+"""A circuit for other tools: a networkx graph, GraphML, and pandas tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import pandas as pd
+
+from neurflow.circuit.circuit import Circuit, NeuronGroup
+from neurflow.circuit.evidence import Evidence
+from neurflow.circuit.robustness_file import FIELDS
+from neurflow.refs import Member
+from neurflow.runtime.files import subfolder, write_atomically
+
+LABEL_COLUMNS = (
+    "label_source",
+    "label_author",
+    "label_time",
+    "label_pinned",
+    "label_confidence",
+    "label_auprc",
+    "label_chance",
+    "label_beats_chance",
+    "label_beats_others",
+    "label_concept_auprc",
+)
+"""what is told of a label's evidence; figures without their intervals, chance as an AUPRC"""
+
+
+def write_records(records: Iterable[Mapping[str, Any]], path: Path) -> Path:
+    """Write flat records as CSV; folders are made.
+
+    Raises:
+        WorkError: the file cannot be written.
+    """
+    subfolder(path.parent)
+    write_atomically(path, pd.DataFrame(list(records)).to_csv(index=False).encode())
+    return path
+
+
+def to_networkx(circuit: Circuit) -> nx.DiGraph:
+    """Concept circuit as a directed graph, edges from lower group to upper group.
+
+    Nodes are group ids with ``layer``, ``size`` (members), ``label``, ``caption``, and what is known of
+    ``LABEL_COLUMNS``; edges carry the signed ``weight`` W(G, H). Where ``evaluate`` has measured them,
+    nodes have ``stability``, and edges ``significance`` and ``stability``.
+    """
+    graph = nx.DiGraph(target=circuit.target.name)
+    for layer in circuit.layers:
+        for group in layer.groups:
+            graph.add_node(
+                group.id,
+                layer=layer.name,
+                size=len(group.members),
+                label=group.label,
+                caption=group.caption,
+                **{name: value for name, value in _evidence(group).items() if value is not None},
+            )
+            if group.stability is not None:
+                graph.nodes[group.id]["stability"] = group.stability.value
+    for edge in circuit.edges:
+        measured = {name: getattr(edge, name) for name in FIELDS if getattr(edge, name) is not None}
+        graph.add_edge(edge.lower, edge.upper, weight=edge.weight, **measured)
+    return graph
+
+
+def to_graphml(circuit: Circuit, path: str | Path) -> Path:
+    """Write the concept circuit as GraphML, which Gephi, yEd and Cytoscape read.
+
+    Attributes as of ``to_networkx``; GraphML knows no "none", so what a group lacks is left out.
+
+    Raises:
+        WorkError: the file cannot be written.
+    """
+    graph, path = to_networkx(circuit), Path(path)
+    for attributes in graph.nodes.values():
+        for name in [name for name, value in attributes.items() if value is None]:
+            del attributes[name]
+        for name, value in attributes.items():
+            attributes[name] = _xml(value) if isinstance(value, str) else value
+    graph.graph["target"] = _xml(circuit.target.name)
+    lines = "\n".join(nx.generate_graphml(graph))
+    write_atomically(path, f'<?xml version="1.0" encoding="UTF-8"?>\n{lines}\n'.encode())
+    return path
+
+
+def _xml(text: str) -> str:
+    """Text without what XML cannot hold, escaped or not."""
+    return "".join(
+        letter if letter.isprintable() or letter in "\t\n" else "\ufffd" for letter in text
+    )
+
+
+def _evidence(group: NeuronGroup) -> dict[str, Any]:
+    """What is known of ``LABEL_COLUMNS``; None for the rest."""
+    evidence: Evidence | None = group.evidence
+    found = evidence.validation if evidence else None
+    values = (
+        evidence.source if evidence else None,
+        evidence.author if evidence else None,
+        evidence.time.isoformat() if evidence else None,
+        evidence.pinned if evidence else None,
+        evidence.confidence if evidence else None,
+        found.auprc.value if found else None,
+        found.chance.value if found else None,
+        found.beats_chance if found else None,
+        found.beats_others if found else None,
+        evidence.concept.auprc.value if evidence and evidence.concept else None,
+    )
+    return dict(zip(LABEL_COLUMNS, values, strict=True))
+
+
+def to_frames(circuit: Circuit) -> dict[str, pd.DataFrame]:
+    """Tables ``neurons, semantic_groups, groups, neuron_edges, group_edges``.
+
+    ``neuron_edges`` has a row for each (neuron, semantic group, core neuron) with the signed
+    weight w(a, s, V_a^i); rows follow the circuit's order.
+    """
+    neurons, semantic_groups, groups, neuron_edges = [], [], [], []
+    below = {
+        upper.name: lower.name
+        for lower, upper in zip(circuit.layers, circuit.layers[1:], strict=False)
+    }
+    for layer in circuit.layers:
+        group_of = {member: group.id for group in layer.groups for member in group.members}
+        groups += [
+            (
+                group.id,
+                layer.name,
+                len(group.members),
+                len(group.crops),
+                group.label,
+                group.caption,
+                *_evidence(group).values(),
+                group.stability.value if group.stability else None,
+            )
+            for group in layer.groups
+        ]
+        for neuron in layer.neurons.values():
+            neurons.append(
+                (
+                    layer.name,
+                    neuron.index,
+                    neuron.activations[0],
+                    neuron.activations[-1],
+                    len(neuron.semantic_groups),
+                    neuron.steps,
+                    neuron.rule,
+                    neuron.score_error,
+                    neuron.completeness_error,
+                )
+            )
+            for number, part in enumerate(neuron.semantic_groups):
+                key = (layer.name, neuron.index, number)
+                semantic_groups.append(
+                    (*key, len(part.crops), group_of[Member(neuron.index, number)])
+                )
+                neuron_edges += [
+                    (*key, below[layer.name], lower, weight)
+                    for lower, weight in part.weights.items()
+                ]
+    pair = ["layer", "neuron", "semantic_group"]
+    return {
+        "neurons": pd.DataFrame(
+            neurons,
+            columns=[
+                "layer",
+                "neuron",
+                "largest_activation",
+                "smallest_activation",
+                "semantic_groups",
+                "steps",
+                "rule",
+                "score_error",
+                "completeness_error",
+            ],
+        ),
+        "semantic_groups": pd.DataFrame(semantic_groups, columns=[*pair, "crops", "group"]),
+        "groups": pd.DataFrame(
+            groups,
+            columns=[
+                "group",
+                "layer",
+                "members",
+                "crops",
+                "label",
+                "caption",
+                *LABEL_COLUMNS,
+                "stability",
+            ],
+        ),
+        "neuron_edges": pd.DataFrame(
+            neuron_edges, columns=[*pair, "lower_layer", "lower_neuron", "weight"]
+        ),
+        "group_edges": pd.DataFrame(
+            [
+                (edge.upper, edge.lower, edge.weight, *(getattr(edge, name) for name in FIELDS))
+                for edge in circuit.edges
+            ],
+            columns=["upper", "lower", "weight", *FIELDS],
+        ),
+    }

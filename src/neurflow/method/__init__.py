@@ -1,0 +1,1 @@
+"""The method of the paper, from a target to its circuit."""

@@ -1,0 +1,119 @@
+"""Neuron concepts and their meanings.
+
+1. ``V_a``: the ``k`` crops of ``D`` with the largest activation ``φ_a`` (``activations.top_crops``), at
+   most a few of one image: overlapping crops are near-duplicates.
+2. ``V_a^i``: Ward clusters of those crops by their pooled activations **at the previous layer**;
+   at ``l_0``, which has none below it among the studied ones, at ``l_0`` itself. Whether there are
+   several is decided by other images (``meanings``), or as ``Config.meanings`` says.
+3. The concept vector of ``V_a^i``: the mean of those activations over its crops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurflow.config import Config
+from neurflow.method.clustering import ward_clusters
+from neurflow.method.meanings import reproducible_clusters
+from neurflow.study.activations import Activations, blocks, top_crops
+
+PER_IMAGE = 3
+"""crops of one image in ``V_a`` at most, where there are images enough"""
+
+
+@dataclass(frozen=True)
+class Concept:
+    """What excites a neuron, by meaning.
+
+    Attributes:
+        crops: ``[k]`` crop numbers, strongest first.
+        phi: ``[k]`` activations.
+        meaning: ``[k]`` semantic group of each crop, numbered from the largest.
+        vectors: ``[semantic group, neuron of the previous layer]`` concept vectors.
+    """
+
+    crops: np.ndarray
+    phi: np.ndarray
+    meaning: np.ndarray
+    vectors: np.ndarray
+
+    @property
+    def parts(self) -> list[np.ndarray]:
+        """Positions in ``crops`` of each semantic group."""
+        return [np.flatnonzero(self.meaning == i) for i in range(len(self.vectors))]
+
+
+def find_concepts(
+    activations: Activations,
+    layer: str,
+    previous: str,
+    neurons: Iterable[int],
+    config: Config,
+    *,
+    minus: int | None = None,
+) -> dict[int, Concept]:
+    """Concepts of some neurons of a layer.
+
+    Args:
+        activations: φ of the studied layers on all crops.
+        layer: where the neurons are.
+        previous: the layer whose activations tell meanings apart; ``layer`` itself at l_0.
+        neurons: their indices.
+        config: k, largest number of semantic groups, crops per image, seed.
+        minus: class whose activation is subtracted, for a difference.
+    """
+    neurons = sorted(set(neurons))
+    images = activations.crops.image_of(np.arange(len(activations.crops)))
+    numbers, phi = top_crops(
+        blocks(activations[layer], neurons, minus),
+        config.k,
+        images=images,
+        per_image=crops_limit(config, len(activations.crops.chosen)),
+    )
+    return {
+        neuron: concept(crops, values, activations[previous], config, images[crops])
+        for neuron, crops, values in zip(neurons, numbers, phi, strict=True)
+    }
+
+
+def crops_limit(config: Config, images: int) -> int | None:
+    """How many crops of one image ``V_a`` may hold, with so many images in D; None: any number.
+
+    "auto" leaves a choice where images are few: at least twice ``k`` crops may compete.
+    """
+    if config.crops_per_image != "auto":
+        return config.crops_per_image
+    return max(PER_IMAGE, -(-2 * config.k // images))
+
+
+def concept(
+    crops: np.ndarray,
+    phi: np.ndarray,
+    previous: np.ndarray,
+    config: Config,
+    images: np.ndarray | None = None,
+) -> Concept:
+    """One neuron's crops split into meanings.
+
+    Args:
+        crops: ``[k]`` crop numbers, strongest first.
+        phi: ``[k]`` activations.
+        previous: ``[crop, neuron]`` activations that tell meanings apart, of all crops.
+        config: how they are told apart.
+        images: ``[k]`` image of each of ``crops``; by default, each has its own.
+    """
+    points = np.asarray(previous[crops], dtype=np.float64)
+    meaning = divide(points, np.arange(len(crops)) if images is None else images, config)
+    vectors = [points[meaning == i].mean(axis=0) for i in range(meaning.max() + 1)]
+    return Concept(crops, phi, meaning, np.array(vectors, dtype=np.float32))
+
+
+def divide(points: np.ndarray, images: np.ndarray, config: Config) -> np.ndarray:
+    """``[crop]`` meanings of crops ``points`` ``[crop, feature]`` of ``images`` ``[crop]``."""
+    largest = config.max_semantic_groups
+    if config.meanings == "reproducible":
+        return reproducible_clusters(points, images, largest, seed=config.seed)
+    return ward_clusters(points, largest, seed=config.seed, null=config.meanings == "gaussian")

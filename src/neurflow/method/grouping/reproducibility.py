@@ -1,0 +1,131 @@
+"""Which branches of a layer's tree return on other images, and into how many groups it is cut.
+
+1. The images are split at random into disjoint halves, several times; the pairs' vectors over the
+   crops of each half give a tree of their own. That takes no further pass through the network.
+2. A *branch* returns as far as the most similar branch of a half's tree resembles it: Jaccard of their
+   pairs, corrected for chance by the same tree with its pairs dealt anew; mean over all halves.
+3. A *cut* into c groups comes back as far as the two halves of a split agree on which pairs of
+   different neurons belong together: Cohen's kappa, mean over the splits.
+4. The layer is cut where the most comes back: kappa times the entropy of the groups' sizes, so that of
+   two cuts that return alike the one that tells more apart is taken, and a single pair split from the
+   rest says little. Cuts of a kappa below ``least`` do not count, nor do cuts into more groups than a
+   third of the pairs whose kappa is below ``SURE``: groups of one or two are what chance makes. Where
+   no cut is left, the layer is one group.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurflow.circuit.trees import Merges, branches, joined, labels
+from neurflow.method.grouping.features import Pairs
+
+SURE = 0.8
+"""kappa of a cut that may have more groups than a third of the pairs"""
+
+
+@dataclass(frozen=True)
+class Return:
+    """How a layer's tree returns on halves of the images.
+
+    Attributes:
+        branches: ``[branch]`` 1 where a branch returns on every half, 0 where no more than by chance;
+            NaN of a pair by itself and of the whole layer, which are in every tree.
+        cuts: ``[count]`` kappa of the cut into 1, 2, … groups; one group says nothing and has 0.
+        entropies: ``[count]`` of the sizes of these groups, in pairs.
+    """
+
+    branches: np.ndarray
+    cuts: np.ndarray
+    entropies: np.ndarray
+
+    def best(self, least: float) -> int:
+        """The number of groups to cut into; 1 where nothing comes back."""
+        pairs = (len(self.branches) + 1) // 2
+        small = np.arange(1, len(self.cuts) + 1) > pairs / 3
+        counts = self.cuts >= np.where(small, SURE, least)
+        return int(np.where(counts, self.cuts * self.entropies, 0.0).argmax()) + 1
+
+
+def returns(pairs: Pairs, merges: Merges, largest: int, splits: int, seed: int) -> Return:
+    """How the branches and cuts of a tree return.
+
+    Args:
+        pairs: of the layer.
+        merges: the tree over all images.
+        largest: number of groups tried.
+        splits: into halves; nothing returns where there are fewer than two images.
+        seed: of the splits.
+    """
+    rng = np.random.default_rng(seed)
+    images = np.unique(pairs.images)
+    own = branches(merges)
+    similar: list[np.ndarray] = []
+    kappas: list[np.ndarray] = []
+    for _ in range(splits if len(images) > 1 else 0):
+        halves = np.array_split(rng.permutation(images), 2)
+        trees = [joined(pairs.vectors(half))[0] for half in halves]
+        for tree in trees:
+            other = branches(tree)
+            chance = _nearest(own, other[:, rng.permutation(other.shape[1])])
+            similar.append((_nearest(own, other) - chance) / np.maximum(1 - chance, 1e-12))
+        one, two = (labels(tree, largest) for tree in trees)
+        found = [agreement(pairs.neurons, a, b) or 0.0 for a, b in zip(one, two, strict=True)]
+        kappas.append(np.array(found))
+    if not similar:
+        similar, kappas = [np.zeros(len(own))], [np.zeros(largest)]
+    sizes = own.sum(1)
+    trivial = (sizes == 1) | (sizes == own.shape[1])
+    found = np.clip(np.mean(similar, axis=0), 0, 1)
+    entropies = np.array([_entropy(row) for row in labels(merges, largest)])
+    return Return(np.where(trivial, np.nan, found), np.mean(kappas, axis=0), entropies)
+
+
+def _entropy(groups: np.ndarray) -> float:
+    """Of the sizes of the groups ``[pair]``."""
+    shares = np.bincount(groups) / len(groups)
+    return float(-(shares * np.log(np.maximum(shares, 1e-300))).sum())
+
+
+def _nearest(own: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """``[branch]`` Jaccard of each branch of ``own`` with the most similar one of ``other``."""
+    both = own.astype(np.float32) @ other.T.astype(np.float32)
+    sizes = own.sum(1)[:, None] + other.sum(1)[None]
+    return np.asarray((both / (sizes - both)).max(1), dtype=np.float64)
+
+
+def agreement(neurons: np.ndarray, one: np.ndarray, other: np.ndarray) -> float | None:
+    """Cohen's kappa of two groupings: are two items in one group?
+
+    Over all pairs of items of different neurons; items of one neuron agree by themselves.
+
+    Args:
+        neurons: ``[item]`` neuron of each.
+        one: ``[item]`` group in one grouping.
+        other: and in the other.
+
+    Returns:
+        None where chance alone explains all, as where both have one group.
+    """
+    owner = np.unique(neurons, return_inverse=True)[1]
+    total = _together(owner, np.zeros_like(owner))
+    if not total:
+        return None
+    first = np.unique(one, return_inverse=True)[1]
+    second = np.unique(other, return_inverse=True)[1]
+    a, b = _together(owner, first) / total, _together(owner, second) / total
+    both = _together(owner, first * (second.max() + 1) + second) / total
+    observed, chance = 1 - a - b + 2 * both, a * b + (1 - a) * (1 - b)
+    return None if chance >= 1 - 1e-12 else float((observed - chance) / (1 - chance))
+
+
+def _together(owner: np.ndarray, group: np.ndarray) -> float:
+    """Number of pairs of items of different neurons that are in one group."""
+
+    def pairs(keys: np.ndarray) -> float:
+        counts = np.unique(keys, return_counts=True)[1].astype(np.float64)
+        return float((counts * (counts - 1) / 2).sum())
+
+    return pairs(group) - pairs(group * (owner.max(initial=0) + 1) + owner)

@@ -1,0 +1,156 @@
+"""Neuron groups of a layer, and what drives their members.
+
+1. The (neuron, semantic group) pairs of a layer are joined into a tree by what else fires where they
+   fire (``grouping.features``), and cut where the most comes back on halves of the images
+   (``grouping.reproducibility``), or into as many groups as are given. One neuron can be in several.
+2. The published rule (``grouping="silhouette"``) is Ward's clustering of the concept vectors, with the
+   number of groups by silhouette. Over hundreds of pairs the silhouette is nearly flat, and its very
+   maximum is often at two; so the most groups within ``silhouette_slack`` of it are taken.
+3. What drives a pair: its weights, and how a lower neuron's weight is shared among its meanings, by the
+   share of the crops of ``V_a^i`` that fall nearest to each meaning's concept vector.
+   ``interactions`` makes ``W(G, H)`` of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurflow.circuit.circuit import GroupTree
+from neurflow.circuit.interactions import Drive
+from neurflow.circuit.trees import Merges, branches, cut, joined, numbered
+from neurflow.config import Config
+from neurflow.method.clustering import ward_clusters
+from neurflow.method.concepts import Concept
+from neurflow.method.core_neurons import Core
+from neurflow.method.grouping.features import Seen, pairs_of
+from neurflow.method.grouping.reproducibility import Return, returns
+from neurflow.refs import Member
+
+SHARE = 5
+"""auto makes at most one group of so many pairs, where ``max_groups`` are fewer"""
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """A layer's groups, and the tree that they are a cut of.
+
+    Attributes:
+        groups: members of each, the largest first; number i is that of the tree's branch i.
+        tree: of all the layer's pairs.
+        note: what a person should know of the groups; None if nothing.
+    """
+
+    groups: list[list[Member]]
+    tree: GroupTree
+    note: str | None = None
+
+
+def neuron_groups(concepts: Mapping[int, Concept], seen: Seen, config: Config) -> Grouping:
+    """Divide a layer's (neuron, semantic group) pairs into groups.
+
+    Args:
+        concepts: of its neurons.
+        seen: the layer on the crops of D.
+        config: the rule, the number of groups, seed.
+    """
+    if config.grouping == "silhouette":
+        return _by_silhouette(concepts, config)
+    pairs = pairs_of(concepts, seen)
+    merges, heights = joined(pairs.vectors())
+    count = len(pairs.members)
+    largest = max(min(count // 2, max(count // SHARE, config.max_groups)), 1)
+    given = None if config.groups == "auto" else min(config.groups, count)
+    found = returns(pairs, merges, max(largest, given or 1), config.group_splits, config.seed)
+    chosen = given or found.best(config.least_agreement)
+    note = None
+    if count > 1 and given is None and chosen == 1:
+        note = (
+            "No division of this layer comes back on halves of the images (kappa "
+            f"{found.cuts.max(initial=0):.2f} at best): it is one group."
+        )
+    return _grouping(pairs.members, merges, heights, chosen, found, note)
+
+
+def _by_silhouette(concepts: Mapping[int, Concept], config: Config) -> Grouping:
+    """The published rule."""
+    members = [Member(a, i) for a, concept in concepts.items() for i in range(len(concept.vectors))]
+    vectors = np.concatenate([concept.vectors for concept in concepts.values()])
+    labels = ward_clusters(
+        vectors,
+        config.max_groups,
+        count=None if config.groups == "auto" else config.groups,
+        seed=config.seed,
+        null=False,
+        slack=config.silhouette_slack,
+    )
+    merges, heights = joined(vectors.astype(np.float64), "ward")
+    return _grouping(members, merges, heights, int(labels.max()) + 1)
+
+
+def _grouping(
+    members: Sequence[Member],
+    merges: Merges,
+    heights: Sequence[float],
+    count: int,
+    found: Return | None = None,
+    note: str | None = None,
+) -> Grouping:
+    """The cut of a tree into ``count`` groups."""
+    numbers, owns = numbered(merges, count), branches(merges)
+    back = np.full(len(owns), np.nan) if found is None else found.branches
+    tree = GroupTree(
+        members=tuple(members),
+        merges=tuple(merges),
+        heights=tuple(round(height, 6) for height in heights),
+        numbers=tuple(numbers),
+        returns=tuple(None if np.isnan(value) else round(float(value), 4) for value in back),
+        agreement=() if found is None else tuple(round(float(kappa), 4) for kappa in found.cuts),
+        default=count,
+    )
+    groups = [
+        [members[pair] for pair in np.flatnonzero(owns[branch]).tolist()]
+        for branch in sorted(cut(merges, count), key=numbers.__getitem__)
+    ]
+    return Grouping(groups, tree, note)
+
+
+def meaning_shares(points: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Share of crops nearest to each meaning.
+
+    Args:
+        points: ``[crop, feature]`` pooled activations of the crops.
+        vectors: ``[meaning, feature]`` concept vectors of one lower neuron.
+
+    Returns:
+        ``[meaning]``, adding up to 1; a crop as near to two counts for the first.
+    """
+    distances = np.linalg.norm(points[:, None, :] - vectors[None], axis=2)
+    return np.bincount(distances.argmin(1), minlength=len(vectors)) / len(points)
+
+
+def drives(
+    upper: Mapping[int, Concept],
+    lower: Mapping[int, Concept],
+    cores: Mapping[int, Core],
+    previous: np.ndarray,
+) -> dict[Member, Drive]:
+    """What drives each pair of the upper layer.
+
+    Args:
+        upper: concepts of its neurons.
+        lower: concepts of the neurons below.
+        cores: core neurons of the upper layer's neurons, with weights.
+        previous: ``[crop, neuron]`` activations in which the lower concept vectors live.
+    """
+    found = {}
+    for a, concept in upper.items():
+        for i, part in enumerate(concept.parts):
+            weights = cores[a].weights[i]
+            several = [s for s in weights if len(lower[s].vectors) > 1]
+            points = np.asarray(previous[concept.crops[part]]) if several else previous[:0]
+            shares = {s: tuple(meaning_shares(points, lower[s].vectors).tolist()) for s in several}
+            found[Member(a, i)] = Drive(weights, shares)
+    return found

@@ -1,0 +1,116 @@
+"""A network cut on its one exported graph: the normal case."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, fx, nn
+
+from neurflow.model.cut.segment import GraphSegment
+from neurflow.model.network.extract import extract
+from neurflow.model.network.graph import NetworkGraph, channels_last, export_network, is_tensor
+from neurflow.model.network.layers import Layer, layer_of, proposed_layers, with_axes
+from neurflow.model.network.protocols import Key, Observer
+
+
+class ExportedNetwork:
+    """``Network`` on a ``NetworkGraph``.
+
+    Args:
+        module: in eval mode.
+        example: ``[2, channel, height, width]``.
+        axes: layer → channel axis, where the user knows better.
+
+    Raises whatever ``torch.export`` raises for a module that does not export, and ``ValueError``
+    if the exported graph does not compute what the module does.
+    """
+
+    note = None
+
+    def __init__(
+        self, module: nn.Module, example: Tensor, axes: Mapping[str, int] | None = None
+    ) -> None:
+        self._module = module
+        with _quiet():
+            self.graph: NetworkGraph = export_network(module, example)
+        found = ((name, layer_of(name, node)) for name, node in self.graph.modules.items())
+        layers = {name: layer for name, layer in found if layer is not None}
+        self.layers: dict[str, Layer] = with_axes(layers, axes or {})
+        self.output_name = self.graph.output_name
+        self.classes = int(self.graph.output.meta["val"].shape[1])
+        self.widest = max(
+            self.graph.bytes_of(node) for node in self.graph.graph.nodes if is_tensor(node)
+        )
+        self._compare(example)
+
+    def _compare(self, example: Tensor) -> None:
+        """The graph must give the module's own logits, on any images and at another batch size."""
+        draw = torch.rand((3, *example.shape[1:]), generator=torch.Generator().manual_seed(0))
+        images = draw.to(example)
+        with torch.no_grad():
+            (found,) = self.observe([self.graph.output])(images)
+            expected = first_logits(self._module(images))
+        if not torch.allclose(found, expected, rtol=1e-2, atol=1e-3 * float(expected.abs().max())):
+            raise ValueError("the exported graph computes other logits than the module")
+
+    def key(self, name: str) -> Key:
+        """The graph node of a layer's output."""
+        return self.graph.modules[name]
+
+    def precedes(self, lower: str, upper: str) -> bool:
+        """By the graph's order."""
+        return self.graph.modules[lower] < self.graph.modules[upper]
+
+    def proposed(self) -> list[str]:
+        """Block outputs that everything flows through, and the logits."""
+        return proposed_layers(self.graph, self._module)
+
+    def observe(self, keys: Sequence[Key]) -> Observer:
+        """The graph up to the nodes asked for."""
+        forward = extract(self.graph.root, [self.graph.input], cast(Sequence[fx.Node], keys))
+        return lambda images: forward(channels_last(images))
+
+    def segment(self, lower: str, upper: str) -> GraphSegment:
+        """A cut of the graph."""
+        return GraphSegment(self.graph, self.layers[lower], self.layers[upper])
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what the exporter prints of a failure off the terminal; its error says it again."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)
+
+
+def why_not(error: Exception) -> str:
+    """Why a module did not export, in one line: the common causes in plain words."""
+    text = str(error).strip()
+    if "Constraints violated" in text and "batch" in text:
+        return "its forward fixes the size of the batch, as len(x) does (x.shape[0] does not)."
+    if "data-dependent" in text:
+        return "what its forward does depends on the values of the images."
+    return next(iter(text.splitlines()), "") or type(error).__name__
+
+
+def first_logits(output: object) -> Tensor:
+    """The first two-dimensional tensor of what a module returned, in tuples and mappings too."""
+    queue = [output]
+    while queue:
+        value = queue.pop(0)
+        if isinstance(value, Tensor) and value.ndim == 2:
+            return value
+        if isinstance(value, dict):
+            queue = [*value.values(), *queue]
+        elif isinstance(value, tuple | list):
+            queue = [*value, *queue]
+    raise ValueError("no logits")

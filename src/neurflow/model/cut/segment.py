@@ -1,0 +1,183 @@
+"""The part of the network between two layers, as a function of the lower one.
+
+1. Going back from the upper layer's node, every node that depends on the lower layer's node belongs
+   to the segment.
+2. What else those nodes read is held at its observed value: tensors that jump over the cut become
+   further inputs, constants are copied along, and sizes that follow the batch are computed from the
+   segment's own batch.
+3. ``Segment.run`` maps the lower layer's output (observed, scaled or zeroed) and the held tensors to
+   the upper layer's output. Fed the observed values it gives exactly the network's own. Layers on
+   the way can be changed too: then the segment's nodes are run one by one.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from torch import Tensor, fx
+
+from neurflow.errors import LayerError
+from neurflow.model.fast.specialise import Specialised, select_neurons
+from neurflow.model.network.graph import NetworkGraph, ancestors, aten, descendants, is_tensor
+from neurflow.model.network.layers import Layer
+from neurflow.model.network.protocols import Changes, Key, not_between
+
+TRUNKS = 2
+"""trunks are worth keeping up to so many times the size of the lower output; larger ones are computed
+sooner than read"""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A segment as a graph of its own.
+
+    Attributes:
+        graph: placeholders are ``x`` (the lower output), ``batch`` (its number of samples) and the
+            held tensors in order; the output is one node.
+        held: nodes of the network whose observed values the segment is given.
+        sources: node of ``graph`` → the node of the network that it is a copy of.
+    """
+
+    graph: fx.Graph
+    held: tuple[fx.Node, ...]
+    sources: dict[fx.Node, fx.Node]
+
+
+def cut(network: NetworkGraph, lower: fx.Node, upper: fx.Node, names: tuple[str, str]) -> Cut:
+    """The segment from ``lower`` to ``upper``; ``LayerError`` if the upper does not depend on it."""
+    inside = descendants(lower)
+    if upper not in inside or upper is lower:
+        raise LayerError(
+            f"Layer {names[1]!r} does not depend on {names[0]!r}: name layers input side first, "
+            "each fed by the one before."
+        )
+    body = [n for n in ancestors([upper], stop=[lower]) if n in inside]
+    copier = _Copier(network, lower)
+    for node in body:
+        copier.copies[node] = copier.graph.node_copy(node, copier.supply)
+    copier.graph.output(copier.copies[upper])
+    sources = {copy: node for node, copy in copier.copies.items()}
+    return Cut(copier.graph, tuple(copier.held), sources)
+
+
+class _Copier:
+    """Copies nodes into a new graph and supplies what they read from outside the segment."""
+
+    def __init__(self, network: NetworkGraph, lower: fx.Node) -> None:
+        self.network = network
+        self.graph = fx.Graph()
+        self.held: list[fx.Node] = []
+        self.x = self._placeholder("x", lower)
+        self.batch = self._placeholder("batch", None)
+        self.copies = {lower: self.x}
+
+    def _placeholder(self, name: str, like: fx.Node | None) -> fx.Node:
+        found = [node for node in self.graph.nodes if node.op == "placeholder"]
+        with self.graph.inserting_after(found[-1] if found else None):
+            node = self.graph.placeholder(name)
+        node.meta = dict(like.meta) if like else {}
+        return node
+
+    def supply(self, node: fx.Node) -> fx.Node:
+        """The copy of a node inside the segment, made now if it comes from outside."""
+        if node not in self.copies:
+            if node in self.network.depends and is_tensor(node):
+                self.held.append(node)
+                self.copies[node] = self._placeholder(f"held_{node.name}", node)
+            elif node.target is aten.sym_size.int and node in self.network.depends:
+                self.copies[node] = self._size(node)
+            else:
+                self.copies[node] = self.graph.node_copy(node, self.supply)
+        return self.copies[node]
+
+    def _size(self, node: fx.Node) -> fx.Node:
+        """A size that follows the batch, computed from the segment's own."""
+        multiple = node.meta["val"].node.expr / self.network.batch_symbol
+        copy = self.graph.call_function(operator.mul, (self.batch, int(multiple)))
+        copy.meta = dict(node.meta)
+        return copy
+
+
+class GraphSegment:
+    """``Segment``: a cut between two layers, ready to run.
+
+    Args:
+        network: the graph that is cut.
+        lower, upper: the layers, by name and channel axis.
+    """
+
+    def __init__(self, network: NetworkGraph, lower: Layer, upper: Layer) -> None:
+        self.network = network
+        self.lower, self.upper = lower, upper
+        nodes = network.modules
+        self.cut = cut(network, nodes[lower.name], nodes[upper.name], (lower.name, upper.name))
+        self.module = fx.GraphModule(network.root, self.cut.graph)
+        self._specialised: list[Specialised] = []
+
+    @property
+    def held(self) -> tuple[fx.Node, ...]:
+        """Nodes whose observed values :meth:`run` needs besides the lower layer's output."""
+        return self.cut.held
+
+    @cached_property
+    def observed(self) -> dict[Key, tuple[int, int]]:
+        """The lower layer's output, the held values, and trunks worth keeping, with batch axes."""
+        lower = self.network.modules[self.lower.name]
+        trunks: dict[fx.Node, None] = {}
+        waiting = np.ones(self.upper.neurons, dtype=bool)
+        while waiting.any():
+            made = self.specialised(int(waiting.argmax()))
+            waiting &= ~made.serves
+            trunks |= dict.fromkeys(made.trunk)
+        size = self.network.bytes_of
+        if sum(map(size, trunks)) > TRUNKS * size(lower):
+            trunks = {}
+        nodes = dict.fromkeys([lower, *self.held, *trunks])
+        return {node: self.network.batch_axis(node) or (0, 1) for node in nodes}
+
+    def specialised(self, neuron: int) -> Specialised:
+        """The segment made fast for an upper neuron and all that are like it; made once."""
+        for made in self._specialised:
+            if made.serves[neuron]:
+                return made
+        axis, count = self.upper.axis, self.upper.neurons
+        selection = select_neurons(self.network, self.cut.graph, axis, count, neuron)
+        self._specialised.append(Specialised(self.network, self.cut.sources, selection))
+        return self._specialised[-1]
+
+    def run(self, x: Tensor, held: Sequence[Tensor] = (), changes: Changes | None = None) -> Tensor:
+        """Upper layer's output ``[batch, …]`` for the lower layer's output ``x`` ``[batch, …]``."""
+        module = _Changed(self.module, self._copies(changes)).run if changes else self.module
+        result: Tensor = module(x, len(x), *held)
+        return result
+
+    def _copies(self, changes: Changes) -> dict[fx.Node, Callable[[Tensor], Tensor]]:
+        """The changes by the segment's own nodes."""
+        copies = {source: copy for copy, source in self.cut.sources.items()}
+        found = {}
+        for name, change in changes.items():
+            node = copies.get(self.network.modules[name])
+            if node is None or node.op == "placeholder":
+                raise not_between(name, self.lower, self.upper)
+            found[node] = change
+        return found
+
+
+class _Changed(fx.Interpreter):
+    """Runs a graph with the values of some nodes changed before others read them."""
+
+    def __init__(
+        self, module: fx.GraphModule, changes: Mapping[fx.Node, Callable[[Tensor], Tensor]]
+    ) -> None:
+        super().__init__(module)
+        self.changes = changes
+
+    def run_node(self, n: fx.Node) -> Any:
+        """One node's value."""
+        value = super().run_node(n)
+        return self.changes[n](value) if n in self.changes else value

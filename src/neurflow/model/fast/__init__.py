@@ -1,0 +1,1 @@
+"""The part between two layers, for one neuron, made fast."""

@@ -1,0 +1,172 @@
+"""How a question for some channels passes through each operation.
+
+Element-wise operations, batch norm, pooling and reshapes pass it on. A convolution or linear map
+turns it into rows of its weight, a concatenation into the right branch. Each rule is one small
+function of (selection, node, channels); a rule that returns None does not apply after all. The table
+in ``ops`` says which operation has which rule.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
+from typing import Any
+
+import torch
+from torch import fx
+
+from neurflow.model.fast.channels import Channels, Selection, rank
+from neurflow.model.fast.one_row import plus
+from neurflow.model.network.folding import BATCH_NORM
+from neurflow.model.network.graph import arguments, aten, is_tensor
+
+SPLITS = {aten.split.Tensor, aten.split_with_sizes.default}
+
+
+def elementwise(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
+    """The same channels of the first argument."""
+    return to.again(node, to.take(arguments(node)[0], part))
+
+
+def broadcast(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
+    """The same channels of every tensor that has them; a channel that serves all is taken whole."""
+
+    def operand(value: Any) -> Any:
+        if not isinstance(value, fx.Node) or not is_tensor(value):
+            return to.rest(value)
+        axis = part.axis - (rank(node) - rank(value))
+        if axis < 0 or value.meta["val"].shape[axis] == 1:  # broadcast along the axis
+            return to.whole(value)
+        return to.take(value, part, like=node)
+
+    args = tuple(operand(value) for value in arguments(node))
+    return to.call(node.target, args, node, **to.rest(node.kwargs))
+
+
+def pooling(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+    """Pooling over the last two axes: the same channels of another axis."""
+    return None if part.axis >= rank(node) - 2 else elementwise(to, node, part)
+
+
+def getitem(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+    """A batch norm, or a piece of a split."""
+    source, index = arguments(node)
+    if source.target is BATCH_NORM:
+        return _batch_norm(to, node, part)
+    if source.target not in SPLITS:
+        return None
+    x, *rest = arguments(source)
+    axis = rest[1] % rank(node) if len(rest) > 1 else source.kwargs.get("dim", 0)
+    if axis != part.axis:
+        copy = to.call(source.target, (to.take(x, part), *rest), source, **source.kwargs)
+        return to.call(operator.getitem, (copy, index), node)
+    before = sum(int(piece.shape[axis]) for piece in source.meta["val"][:index])
+    return to.take(x, replace(part, start=to.derive(part.start, operator.add, before)))
+
+
+def _batch_norm(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+    norm = arguments(node)[0]
+    x, *statistics = arguments(norm)[:5]
+    if part.axis != 1:
+        copy = to.again(norm, to.take(x, part))
+        return to.call(operator.getitem, (copy, 0), node)
+    weight, bias, mean, variance = (to.row(s, part, node) for s in statistics)
+    if mean is None or variance is None:
+        return None
+    centred = to.call(aten.sub.Tensor, (to.take(x, part), mean), node)
+    return _scaled(to, node, centred, variance, weight, bias, arguments(norm)[-1])
+
+
+def _scaled(
+    to: Selection,
+    node: fx.Node,
+    centred: fx.Node,
+    variance: fx.Node,
+    weight: fx.Node | None,
+    bias: fx.Node | None,
+    eps: float,
+) -> fx.Node:
+    """``centred / √(variance + ε) · weight + bias``."""
+    scale = to.call(aten.rsqrt.default, (to.call(aten.add.Tensor, (variance, eps), node),), node)
+    if weight is not None:
+        scale = to.call(aten.mul.Tensor, (scale, weight), node)
+    return plus(to, to.call(aten.mul.Tensor, (centred, scale), node), bias, node)
+
+
+def layer_norm(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+    """Across the normalised axes: as ever. Along them: mean and variance of all, one channel."""
+    x, shape, *rest = arguments(node)
+    if part.axis < rank(node) - len(shape):
+        return elementwise(to, node, part)
+    if len(shape) > 1:
+        return None
+    weight, bias, eps = (*rest, None, None, 1e-5)[:3] if len(rest) < 3 else rest[:3]
+    moments = to.call(
+        aten.var_mean.correction, (to.whole(x), [part.axis]), node, correction=0, keepdim=True
+    )
+    variance, mean = (to.call(operator.getitem, (moments, i), node) for i in (0, 1))
+    centred = to.call(aten.sub.Tensor, (to.take(x, part), mean), node)
+    weight, bias = (None if v is None else to.take(v, part, like=node) for v in (weight, bias))
+    return _scaled(to, node, centred, variance, weight, bias, eps)
+
+
+def cat(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+    """Along the axis: the branch that holds the channels. Across it: every branch's channels."""
+    tensors, *rest = arguments(node)
+    axis = (rest[0] if rest else 0) % rank(node)
+    if axis != part.axis:
+        return to.call(node.target, ([to.take(t, part) for t in tensors], axis), node)
+    sizes = [int(tensor.meta["val"].shape[axis]) for tensor in tensors]
+    for tensor, size, first in zip(tensors, sizes, accumulate([0, *sizes]), strict=False):
+        if to.only(part, first, size):
+            return to.take(tensor, replace(part, start=to.derive(part.start, operator.sub, first)))
+    return None
+
+
+def reduction(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+    """Mean or sum over other axes."""
+    x, axes, *rest = arguments(node)
+    reduced = sorted(axis % rank(x) for axis in axes)
+    kept = [axis for axis in range(rank(x)) if axis not in reduced]
+    axis = part.axis if rest and rest[0] else kept[part.axis]
+    return None if axis in reduced else to.again(node, to.take(x, part.on(axis)))
+
+
+def permute(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
+    """The axis that the channels come from."""
+    x, order = arguments(node)
+    return to.again(node, to.take(x, part.on(order[part.axis] % len(order))))
+
+
+def transpose(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
+    """The axis that the channels come from."""
+    x, *pair = arguments(node)
+    first, second = (axis % rank(node) for axis in pair)
+    axis = {first: second, second: first}.get(part.axis, part.axis)
+    return to.again(node, to.take(x, part.on(axis)))
+
+
+def view(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+    """A reshape that leaves the axis alone: as much in front of it, and as long."""
+    x, shape = arguments(node)
+    before, after = _expressions(x), _expressions(node)
+    for axis, size in enumerate(before):
+        if size == after[part.axis] and _product(before[:axis]) == _product(after[: part.axis]):
+            shape = [*to.rest(shape[: part.axis]), part.length, *to.rest(shape[part.axis + 1 :])]
+            return to.call(aten.reshape.default, (to.take(x, part.on(axis)), shape), node)
+    return None
+
+
+def _expressions(node: fx.Node) -> list[Any]:
+    """Sizes as numbers or symbolic expressions, safe to compare."""
+    sizes = node.meta["val"].shape
+    return [size.node.expr if isinstance(size, torch.SymInt) else size for size in sizes]
+
+
+def _product(sizes: Sequence[Any]) -> Any:
+    result: Any = 1
+    for size in sizes:
+        result = result * size
+    return result

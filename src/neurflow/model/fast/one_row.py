@@ -1,0 +1,165 @@
+"""A convolution or linear map asked for one output channel a sample: one row of its weight.
+
+Convolution kernels are slow at one output channel, so it is done as two maps:
+
+1. each tap's product with the inputs of a place: a matrix product, at the speed of memory, that makes
+   a map a tap of the many input channels;
+2. the sum of the taps' maps, each shifted to where its tap looks.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, fx
+
+from neurflow.model.fast.channels import Channels, Selection, rank
+from neurflow.model.network.graph import arguments, aten
+
+
+def row_products(places: Tensor, rows: Tensor) -> Tensor:
+    """``[batch, place, row]``: each sample's places ``[.., place, input]`` times its own rows.
+
+    Rows come as ``[batch, row, input]``, which matrix kernels take much faster than the transpose.
+    """
+    result: Tensor = _RowProducts.apply(places, rows)
+    return result
+
+
+class _RowProducts(torch.autograd.Function):
+    """``bmm`` whose factors have plain strides, both ways.
+
+    The stride of an axis of length 1 means nothing, but an odd one, as reshapes and transposes leave
+    it, costs ``bmm`` its fast path: up to ten times the work.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, places: Tensor, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(places, rows)
+        return torch.bmm(places, _plain(rows).transpose(1, 2))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        places, rows = ctx.saved_tensors
+        gradient = _plain(gradient)
+        at_places, at_rows = ctx.needs_input_grad
+        return (
+            torch.bmm(gradient, _plain(rows)) if at_places else None,
+            torch.bmm(gradient.transpose(1, 2), places) if at_rows else None,
+        )
+
+
+def _plain(value: Tensor) -> Tensor:
+    return value.clone(memory_format=torch.contiguous_format)
+
+
+def convolution(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+    """The rule for a convolution of any groups, stride, padding and dilation."""
+    x, weight, bias, *rest = (*arguments(node), None)[: max(len(node.args), 3)]
+    outputs, inputs, *kernel = weight.meta["val"].shape
+    groups = rest[3] if len(rest) > 3 else 1
+    row = to.rows(weight, part, node) if part.axis == 1 else None
+    if row is None:
+        return None
+    sizes = [int(size) for size in x.meta["val"].shape[2:]]
+    if groups > 1:  # the input channels of the row's group
+        first = to.derive(part.start, operator.floordiv, outputs // groups)
+        x = to.take(x, Channels(1, to.derive(first, operator.mul, inputs), inputs))
+    else:
+        x = to.whole(x)
+    taps = int(np.prod(kernel))
+    row = to.call(aten.reshape.default, (row, [-1, inputs, taps]), None)
+    row = to.call(aten.transpose.int, (row, 1, 2), None)
+    window = _Window.of(kernel, rest)
+    folds = window.folds()
+    if folds:
+        row = to.call(aten.flip.default, (row, [1]), None)
+    row = to.call(aten.contiguous.default, (row,), None)
+    places = to.call(aten.flatten.using_ints, (x, 2), node)
+    places = to.call(aten.transpose.int, (places, 1, 2), node)
+    products = to.call(row_products, (places, row), node)
+    products = to.call(aten.transpose.int, (products, 1, 2), node)
+    if folds:
+        summed = _folded(to, products, node, sizes, window)
+    else:
+        products = to.call(aten.reshape.default, (products, [-1, taps, *sizes]), node)
+        value = weight.meta["val"]
+        shifts = to.call(aten.eye.default, (taps,), None, dtype=value.dtype, device=value.device)
+        shifts = to.call(aten.reshape.default, (shifts, [1, taps, *kernel]), None)
+        summed = to.call(node.target, (products, shifts, None, *to.rest(rest[:3])), node)
+    return plus(to, summed, to.row(bias, part, node), node)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """How a convolution looks at its input, an entry an axis."""
+
+    kernel: list[int]
+    stride: list[int]
+    padding: list[int]
+    dilation: list[int]
+
+    @classmethod
+    def of(cls, kernel: Sequence[int], rest: Sequence[Any]) -> _Window:
+        """From the arguments behind the bias, some of which may be missing."""
+        given = [list(map(int, values)) for values in rest[:3]]
+        given += [[1], [0], [1]][len(given) :]
+        # one number stands for all axes
+        return cls(list(map(int, kernel)), *(v * len(kernel) if len(v) == 1 else v for v in given))
+
+    @property
+    def reach(self) -> list[int]:
+        """Distance from the first tap to the last."""
+        return [d * (k - 1) for d, k in zip(self.dilation, self.kernel, strict=True)]
+
+    def folds(self) -> bool:
+        """Whether shifted maps can be summed by ``col2im``."""
+        return len(self.kernel) == 2 and all(map(operator.le, self.padding, self.reach))
+
+
+def _folded(
+    to: Selection, products: fx.Node, node: fx.Node, sizes: Sequence[int], window: _Window
+) -> fx.Node:
+    """The sum of the taps' maps ``[batch, tap, place]``, taps in reverse, by ``col2im``.
+
+    That puts tap ``k`` of place ``l`` at ``l + k``, where a convolution reads from ``l + k``: its
+    mirror image. It knows no stride; places are left out afterwards.
+    """
+    reach = window.reach
+    if any(reach):
+        full = [n + 2 * p - r for n, p, r in zip(sizes, window.padding, reach, strict=True)]
+        around = [r - p for r, p in zip(reach, window.padding, strict=True)]
+        settings = (full, window.kernel, window.dilation, around, [1, 1])
+        summed = to.call(aten.col2im.default, (products, *settings), node)
+    else:
+        summed = to.call(aten.reshape.default, (products, [-1, 1, *sizes]), node)
+    for axis, step in enumerate(window.stride, start=2):
+        if step > 1:
+            summed = to.call(aten.slice.Tensor, (summed, axis, 0, 2**62, step), node)
+    return summed
+
+
+def linear(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
+    """The rule for a linear map."""
+    x, weight, *bias = arguments(node)
+    if part.axis != rank(node) - 1:
+        return to.again(node, to.take(x, part))
+    row = to.rows(weight, part, node)
+    if row is None:
+        return None
+    inputs, sizes = weight.meta["val"].shape[1], [int(n) for n in x.meta["val"].shape[1:-1]]
+    flat = to.call(aten.reshape.default, (to.whole(x), [-1, int(np.prod(sizes)), inputs]), node)
+    row = to.call(aten.unsqueeze.default, (row, 1), None)
+    product = to.call(row_products, (flat, row), node)
+    product = to.call(aten.reshape.default, (product, [-1, *sizes, 1]), node)
+    return plus(to, product, to.row(bias[0] if bias else None, part, node), node)
+
+
+def plus(to: Selection, value: fx.Node, bias: fx.Node | None, node: fx.Node) -> fx.Node:
+    """With a bias, if there is one."""
+    return value if bias is None else to.call(aten.add.Tensor, (value, bias), node)

@@ -1,0 +1,146 @@
+"""Slopes of secants in place of derivatives: integrated gradients that complete at any N.
+
+Between two neighbouring points of the path an affine operation passes a change on by its matrix, and
+the others by slopes (``slopes``): an element-wise function by that of its secant, which is its
+derivative's mean over the cell as long as its input moves evenly, a product by the means of its
+factors. Taken back through these, a cell's change of ``φ_a`` is distributed over the frontier without
+remainder, so all cells together give ``φ_a(x) − φ_a(0)`` to rounding, however few they are. The scores
+tend to integrated gradients with the square of the cells' length, as each slope is that of the cell's
+middle to the first order.
+
+Layer norm and softmax could be had as products and element-wise functions too. But next to 0 a norm's
+scale changes a thousandfold, the means of its factors tell nothing there, and what they give away in
+one part they take back in another. These tails are smooth, and Gauss-Legendre serves them well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from neurflow.model.fast.ops import is_affine, with_slope
+from neurflow.model.fast.slopes import Operation
+
+
+def secant_tail(
+    tail: fx.GraphModule, frontier: int, batch_axis: Callable[[fx.Node], int | None]
+) -> fx.GraphModule | None:
+    """A tail whose gradients are secants' slopes; None if some operation of it has none.
+
+    Args:
+        tail: ``(batch, *frontier, *fixed)`` → ``(φ_a [batch],)``.
+        frontier: how many of its inputs vary along the path.
+        batch_axis: of a node.
+
+    Returns:
+        ``(points, batch, *frontier, *fixed)`` → the same. Samples are those of ``points`` points of the
+        path behind each other; the gradient in the place of each point is that of the cell from it
+        to the next one, and 0 in the place of the last.
+    """
+    return _Rewriter(tail, batch_axis).run(frontier)
+
+
+class _Rewriter:
+    """Copies a tail; its operations that are not affine become modules with slopes."""
+
+    def __init__(self, tail: fx.GraphModule, batch_axis: Callable[[fx.Node], int | None]) -> None:
+        self.tail, self.batch_axis = tail, batch_axis
+        self.graph = fx.Graph()
+        self.points = self.graph.placeholder("points")
+        self.copies: dict[fx.Node, fx.Node] = {}
+        self.slopes: dict[str, nn.Module] = {}
+
+    def run(self, frontier: int) -> fx.GraphModule | None:
+        placeholders = [n for n in self.tail.graph.nodes if n.op == "placeholder"]
+        varying = set(placeholders[1 : 1 + frontier])
+        for node in self.tail.graph.nodes:
+            moves = node.op == "call_function" and not varying.isdisjoint(node.all_input_nodes)
+            bent = moves and not is_affine(node, varying)
+            copy = self._with_slope(node, varying) if bent else self._copy(node)
+            if copy is None:
+                return None
+            self.copies[node] = copy
+            if moves:
+                varying.add(node)
+        self.graph.lint()
+        constants = {
+            node.target: getattr(self.tail, node.target)
+            for node in self.graph.nodes
+            if node.op == "get_attr"
+        }
+        return fx.GraphModule({**constants, **self.slopes}, self.graph)
+
+    def _copy(self, node: fx.Node) -> fx.Node:
+        return self.graph.node_copy(node, self.copies.__getitem__)
+
+    def _with_slope(self, node: fx.Node, varying: set[fx.Node]) -> fx.Node | None:
+        found = with_slope(node, varying)
+        if found is None:
+            return None
+        operation, tensors = found
+        axis, axes = self._axis(node), list(map(self._axis, tensors))
+        if axis is None or any(
+            a is None for a, t in zip(axes, tensors, strict=True) if t in varying
+        ):
+            return None
+        name = f"slope_{len(self.slopes)}"
+        self.slopes[name] = _WithSlope(operation, axis, axes)
+        return self.graph.call_module(name, (self.points, *map(self.copies.__getitem__, tensors)))
+
+    def _axis(self, node: fx.Node) -> int | None:
+        return None if node.op == "get_attr" else self.batch_axis(node)
+
+
+class _WithSlope(nn.Module):
+    """An operation whose gradient over the points of a path is that over cells.
+
+    Args:
+        operation: with its slope.
+        axis: batch axis of its value.
+        axes: that of each input; None for one that is the same for all samples.
+    """
+
+    def __init__(self, operation: Operation, axis: int, axes: Sequence[int | None]) -> None:
+        super().__init__()
+        self.operation, self.axis, self.axes = operation, axis, axes
+
+    def forward(self, points: int, *inputs: Tensor) -> Tensor:
+        """The operation's value."""
+        result: Tensor = _Cells.apply(self, points, *inputs)
+        return result
+
+
+class _Cells(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, made: _WithSlope, points: int, *inputs: Tensor) -> Tensor:
+        ctx.save_for_backward(*inputs)
+        ctx.made, ctx.points = made, points
+        return made.operation.value(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, made, cells = ctx.saved_tensors, ctx.made, ctx.points - 1
+
+        def part(value: Tensor, axis: int | None, first: int, count: int) -> Tensor:
+            if axis is None:
+                return value
+            samples = value.shape[axis] // ctx.points
+            return value.narrow(axis, first * samples, count * samples)
+
+        low, high = (
+            [part(v, axis, first, cells) for v, axis in zip(inputs, made.axes, strict=True)]
+            for first in (0, 1)
+        )
+        found = made.operation.pull(part(gradient, made.axis, 0, cells), low, high)
+        padded = [
+            torch.cat([each, torch.zeros_like(part(value, axis, cells, 1))], axis)
+            if needed and each is not None
+            else None
+            for each, value, axis, needed in zip(
+                found, inputs, made.axes, ctx.needs_input_grad[2:], strict=True
+            )
+        ]
+        return None, None, *padded

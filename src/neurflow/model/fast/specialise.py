@@ -1,0 +1,190 @@
+"""A segment made fast for one neuron, exactly.
+
+1. ``select_neurons`` reduces the segment's graph to what the neuron needs.
+2. From the cut up to the first non-linear operation everything is affine in the lower layer's
+   output ``x``, and integrated gradients walk the straight line ``αx``. So this *prefix* is evaluated
+   at ``x`` and at 0 only, its outputs (the *frontier*) are interpolated, and only the *tail* behind
+   the frontier is run for every ``α``. ``attribution.integrated_gradients`` does the walking.
+3. The prefix has two parts. The *trunk* is computed whole and is the same for all neurons: its value
+   at ``x`` is one that the network computes anyway, and its Jacobian serves every batch. The *own*
+   part is a few channels that depend on which neuron is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, fx
+
+from neurflow.model.fast.affine import affine_nodes
+from neurflow.model.fast.channels import Channels, Selection, rank
+from neurflow.model.fast.ops import OPS
+from neurflow.model.fast.secants import secant_tail
+from neurflow.model.network.extract import extract
+from neurflow.model.network.graph import NetworkGraph, ancestors, aten, result
+from neurflow.model.network.protocols import Path
+
+
+def select_neurons(
+    network: NetworkGraph, source: fx.Graph, axis: int, neurons: int, example: int
+) -> Selection:
+    """A segment's graph reduced to ``φ_a`` ``[batch]`` of one upper neuron a sample.
+
+    Args:
+        network: where the graph comes from.
+        source: its result is the upper layer's output, with channels on ``axis``.
+        axis: see ``source``.
+        neurons: number of channels.
+        example: a neuron that the graph shall serve; it serves others where they are alike.
+    """
+    upper = result(source)
+    rules = {target: op.select for target, op in OPS.items() if op.select}
+    to = Selection(network, source, neurons, example, rules)
+    channel = to.take(upper, Channels(axis, to.neurons))
+    axes = list(range(1, rank(upper)))
+    to.graph.output(to.call(aten.mean.dim, (channel, axes), upper))
+    return to
+
+
+class Specialised:
+    """``NeuronSegment`` on a graph.
+
+    Args:
+        network: where the graph comes from.
+        sources: node of the segment's graph → the node of the network that it is a copy of.
+        selection: the segment's graph reduced to one neuron a sample.
+    """
+
+    def __init__(
+        self, network: NetworkGraph, sources: Mapping[fx.Node, fx.Node], selection: Selection
+    ) -> None:
+        graph, self.serves = selection.graph, selection.serves
+        placeholders = [node for node in graph.nodes if node.op == "placeholder"]
+        neurons, x, batch, *held = placeholders
+        output = result(graph)
+        varying, affine = affine_nodes(graph, x)
+        whole = affine & selection.sources.keys()
+        frontier = _frontier(graph, affine, output)
+        tail = ancestors([output], stop=frontier)
+        fixed = _fixed_inputs(tail, varying, {neurons, *held})
+        through = [node for node in frontier if node in whole]
+        own = [node for node in frontier if node not in whole]
+        readers = {node for node in ancestors([*own, *fixed]) if node not in whole}
+        trunk = [n for n in sorted(whole - {x}) if n in through or readers & n.users.keys()]
+
+        self.trunk: tuple[fx.Node, ...] = tuple(sources[selection.sources[n]] for n in trunk)
+        self.affine = output in affine
+        self.frontier_axes = tuple(_batch_axis(network, node) or 0 for node in [*through, *own])
+        self.fixed_axes = tuple(_batch_axis(network, node) for node in fixed)
+        inputs = [neurons, x, batch, *trunk, *held]
+        self._run_trunk = extract(network.root, [x, batch, *held], trunk)
+        self._own = extract(network.root, inputs, [*own, *fixed])
+        self.tail = extract(network.root, [batch, *through, *own, *fixed], [output])
+        axes = partial(_batch_axis, network)
+        self.secants = secant_tail(self.tail, len(self.frontier_axes), axes)
+        self._through = [0 if node is x else 1 + trunk.index(node) for node in through]
+        self._owned = len(own)
+        self._linear_trunk = not set(held) & set(ancestors(trunk))
+        self._jacobians: dict[tuple[object, ...], tuple[Tensor, tuple[Tensor, ...]]] = {}
+
+    def path(
+        self, neurons: Tensor, x: Tensor, held: Sequence[Tensor], trunk: Sequence[Tensor] = ()
+    ) -> Path:
+        """The straight line's image at the frontier."""
+        with torch.no_grad():
+            trunk = trunk or self._run_trunk(x, len(x), *held)
+            zero = torch.zeros_like(x)
+            if self._linear_trunk:
+                trunk_at_0 = [value.detach() for value in self._jacobian(x, held)[1]]
+            else:
+                trunk_at_0 = self._run_trunk(zero, len(x), *held)
+            own_at_0 = self._own(neurons, zero, len(x), *trunk_at_0, *held)[: self._owned]
+        leaves = [value.detach().requires_grad_() for value in (x, *trunk)]
+        with torch.enable_grad():
+            made = self._own(neurons, leaves[0], len(x), *leaves[1:], *held)
+        own, fixed = made[: self._owned], made[self._owned :]
+        low = [[zero, *trunk_at_0][i] for i in self._through]
+        high = [[x, *trunk][i] for i in self._through]
+
+        def back(gradients: Sequence[Tensor]) -> Tensor:
+            totals: list[Tensor | None] = [None] * len(leaves)
+            if own:
+                ahead = gradients[len(self._through) :]
+                totals = list(torch.autograd.grad(own, leaves, ahead, allow_unused=True))
+            for i, gradient in zip(self._through, gradients, strict=False):
+                total = totals[i]
+                totals[i] = gradient if total is None else total + gradient
+            at_x, *at_trunk = totals
+            return self._through_trunk(x, held, at_x, at_trunk)
+
+        return Path(
+            [*low, *own_at_0],
+            [*high, *(value.detach() for value in own)],
+            [value.detach() for value in fixed],
+            back,
+        )
+
+    def _jacobian(self, x: Tensor, held: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """(input, outputs) of the trunk with their derivative attached; taken at 0.
+
+        An affine map has the same derivative everywhere, so it is kept for every batch of a size.
+        """
+        key = (len(x), x.dtype, x.device)
+        if key not in self._jacobians:
+            zero = torch.zeros_like(x).requires_grad_()
+            with torch.enable_grad():
+                made = zero, tuple(self._run_trunk(zero, len(x), *held))
+            if not self._linear_trunk:
+                return made
+            self._jacobians = {key: made}
+        return self._jacobians[key]
+
+    def _through_trunk(
+        self,
+        x: Tensor,
+        held: Sequence[Tensor],
+        at_x: Tensor | None,
+        at_trunk: Sequence[Tensor | None],
+    ) -> Tensor:
+        """Gradients behind the trunk taken back to ``x``, added to what came round it."""
+        if any(gradient is not None for gradient in at_trunk):
+            start, ends = self._jacobian(x, held)
+            reached = [i for i, gradient in enumerate(at_trunk) if gradient is not None]
+            (found,) = torch.autograd.grad(
+                [ends[i] for i in reached],
+                [start],
+                [at_trunk[i] for i in reached],
+                retain_graph=True,
+            )
+            at_x = found if at_x is None else at_x + found
+        return torch.zeros_like(x) if at_x is None else at_x
+
+
+def _frontier(graph: fx.Graph, affine: set[fx.Node], output: fx.Node) -> list[fx.Node]:
+    """Affine nodes that something not affine reads, as far as the output needs it."""
+    if output in affine:
+        return [output]
+    needed = {node for node in ancestors([output]) if node not in affine}
+    return [node for node in graph.nodes if node in affine and needed & node.users.keys()]
+
+
+def _fixed_inputs(
+    tail: Sequence[fx.Node], varying: set[fx.Node], given: set[fx.Node]
+) -> list[fx.Node]:
+    """Tensors that the tail reads and that follow from what is ``given``, not from ``x``."""
+    fixed = {
+        node
+        for node in ancestors(tail)
+        if node not in varying and not given.isdisjoint(ancestors([node]))
+    }
+    inputs = {source for node in tail if node in varying for source in node.all_input_nodes}
+    return sorted(inputs & fixed)
+
+
+def _batch_axis(network: NetworkGraph, node: fx.Node) -> int | None:
+    if "val" not in node.meta:
+        return 0  # made by a selection, one entry a sample
+    found = network.batch_axis(node)
+    return found[0] if found else None

@@ -1,0 +1,1 @@
+"""A network as a graph with named layers, and parts of it as modules."""

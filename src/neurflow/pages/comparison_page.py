@@ -1,0 +1,41 @@
+"""Two circuits side by side, as a page: the same front end as a circuit's, told other data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from neurflow.circuit.circuit import Circuit
+from neurflow.comparison.result import Comparison
+from neurflow.pages.comparison_payload import comparison_payload
+from neurflow.pages.page import with_data, write_page
+
+
+def write_comparison_page(
+    a: Circuit,
+    b: Circuit,
+    comparison: Comparison,
+    path: str | Path,
+    *,
+    names: tuple[str, str] = ("A", "B"),
+) -> Path:
+    """Write a comparison as one self-contained HTML file.
+
+    Args:
+        a: as given to ``compare``.
+        b: likewise.
+        comparison: what ``compare`` returned.
+        path: of the file; replaced atomically.
+        names: what tells the circuits apart if they are of one target in one network.
+
+    Raises:
+        WorkError: the front end was not built, or the file cannot be written.
+    """
+    return write_page(render_comparison(a, b, comparison, names), path)
+
+
+def render_comparison(
+    a: Circuit, b: Circuit, comparison: Comparison, names: tuple[str, str]
+) -> str:
+    """The page as text."""
+    data = comparison_payload(a, b, comparison, names)
+    return with_data(data.model_dump_json(), f"{data.a.name} and {data.b.name}")

@@ -1,0 +1,116 @@
+"""What the page of two circuits is told: the comparison as it is, with the groups of both beside it."""
+
+from __future__ import annotations
+
+import base64
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from neurflow.circuit.circuit import Circuit, GroupEdge
+from neurflow.comparison.result import Comparison
+
+SHOWN = 8
+"""crops shown for a group"""
+INPUTS = 5
+"""strongest edges told of a group that only one circuit has"""
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class InputData(_Data):
+    """What drives a group that has no counterpart."""
+
+    lower: str
+    weight: float
+
+
+class ComparedGroup(_Data):
+    """A group of one of the circuits, as it is known by."""
+
+    label: str | None
+    caption: str | None
+    doubt: str | None
+    """why the label should not be believed, where it failed its test"""
+    neurons: list[int]
+    pictures: list[int]
+    """of its first crops: positions in ``ComparisonPageData.pictures``"""
+    inputs: list[InputData]
+    """strongest first"""
+
+
+class ComparedSide(_Data):
+    """One of the circuits."""
+
+    name: str
+    """what tells it from the other in a few words"""
+    crops: int
+    groups: dict[str, ComparedGroup]
+
+
+class ComparisonPageData(_Data):
+    """Everything the page of two circuits shows."""
+
+    kind: Literal["comparison"] = "comparison"
+    a: ComparedSide
+    b: ComparedSide
+    comparison: Comparison
+    pictures: list[str]
+    """data URIs"""
+
+
+def comparison_payload(
+    a: Circuit, b: Circuit, comparison: Comparison, names: tuple[str, str]
+) -> ComparisonPageData:
+    """The page's data; ``names`` tell circuits of one target in one network apart."""
+    places: dict[bytes, int] = {}
+    first, second = _names(a, b, names)
+    return ComparisonPageData(
+        a=_side(a, first, places),
+        b=_side(b, second, places),
+        comparison=comparison,
+        pictures=[f"data:image/webp;base64,{base64.b64encode(data).decode()}" for data in places],
+    )
+
+
+def _names(a: Circuit, b: Circuit, given: tuple[str, str]) -> tuple[str, str]:
+    """The first of target and model that differs; else the names given."""
+    if a.target.name != b.target.name:
+        return a.target.name, b.target.name
+    if a.model.reference != b.model.reference:
+        return a.model.reference, b.model.reference
+    return given
+
+
+def _side(circuit: Circuit, name: str, places: dict[bytes, int]) -> ComparedSide:
+    def place(data: bytes) -> int:
+        return places.setdefault(data, len(places))
+
+    return ComparedSide(
+        name=name,
+        crops=circuit.crop_count,
+        groups={
+            group.id: ComparedGroup(
+                label=group.label,
+                caption=group.caption,
+                doubt=group.evidence.doubt
+                if group.evidence and group.evidence.validation
+                else None,
+                neurons=list(group.neurons),
+                pictures=[
+                    place(circuit.thumbnails[crop])
+                    for crop in group.crops
+                    if crop in circuit.thumbnails
+                ][:SHOWN],
+                inputs=[_input(edge) for edge in circuit.inputs(group.id)[:INPUTS]],
+            )
+            for layer in circuit.layers
+            for group in layer.groups
+        },
+    )
+
+
+def _input(edge: GroupEdge) -> InputData:
+    return InputData(lower=edge.lower, weight=edge.weight)

@@ -1,0 +1,103 @@
+"""An evaluation as one HTML page that a reviewer can read: tables, plots, settings, what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from neurflow.evaluation.result import Evaluation, Figure, Table
+from neurflow.pages.evaluation_plots import svg
+from neurflow.pages.page import write_page
+from neurflow.pages.policy import PLACE, with_classes, with_policy
+from neurflow.stats import Interval
+
+OPEN = 12
+"""rows up to which a table is open from the start"""
+STYLE = """
+:root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 18%, transparent); }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1080px; margin: 2rem auto; padding: 0 1rem;
+  background: Canvas; color: CanvasText; }
+h1 { font-size: 1.6rem; margin: 0 0 .25rem; } h2 { font-size: 1.2rem; margin: 2.5rem 0 .25rem; }
+p { max-width: 48rem; } .quiet { opacity: .75; } nav a { margin-right: .9rem; white-space: nowrap; }
+.wide { overflow-x: auto; } svg { max-width: 100%; height: auto; margin: .5rem 0; }
+table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid var(--line);
+  white-space: nowrap; } th { vertical-align: bottom; } th[title] { cursor: help; }
+td small { opacity: .7; } summary { cursor: pointer; margin: .3rem 0; }
+a { color: LinkText; } dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; }
+dt { opacity: .75; } dd { margin: 0; overflow-wrap: anywhere; }
+"""
+
+
+def write_evaluation_page(found: Evaluation, path: str | Path) -> Path:
+    """Write all tables and plots as one self-contained HTML file.
+
+    Raises:
+        RequestError: matplotlib is not installed.
+        WorkError: the file cannot be written.
+    """
+    return write_page(with_policy(with_classes("\n".join(_page(found)))), path)
+
+
+def _page(found: Evaluation) -> Iterator[str]:
+    title = f"Evidence for {found.target.name}"
+    yield "<!doctype html><html lang='en'><meta charset='utf-8'>"
+    yield PLACE
+    yield "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+    yield f"<title>{escape(title)} · neurflow</title><style>{STYLE}</style>"
+    yield f"<h1>{escape(title)}</h1>"
+    pictures = f"{found.images} images of the circuit"
+    if found.held_out:
+        pictures += f", {found.held_out} held-out pictures"
+    made = f"neurflow {version('neurflow')}"
+    yield f"<p class='quiet'>{escape(found.model.reference)} · {pictures} · {made}</p>"
+    yield "<p>Each figure is a mean with its 95 % bootstrap interval where nothing else is said. "
+    yield "Column heads explain themselves when the pointer rests on them.</p><nav>"
+    for table in found.tables:
+        yield f"<a href='#{table.protocol}'>{escape(table.title)}</a>"
+    yield "</nav>"
+    for table in found.tables:
+        yield from _section(table)
+    if found.missing:
+        yield "<h2>Not measured</h2><dl>"
+        for protocol, reason in found.missing.items():
+            yield f"<dt>{escape(protocol)}</dt><dd>{escape(reason)}</dd>"
+        yield "</dl>"
+    yield "<h2>Settings</h2><dl>"
+    described = type(found.settings).model_fields
+    for name, value in found.settings.model_dump().items():
+        shown = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        yield f"<dt>{escape(described[name].description or name)}</dt><dd>{escape(shown)}</dd>"
+    yield "</dl></html>"
+
+
+def _section(table: Table[Any]) -> Iterator[str]:
+    yield f"<section id='{table.protocol}'><h2>{escape(table.title)}</h2>"
+    yield f"<p>{escape(table.question)} <span class='quiet'>({table.seconds:.0f} s)</span></p>"
+    for note in table.notes:
+        yield f"<p class='quiet'>{escape(note)}</p>"
+    if table.rows:
+        yield f"<div class='wide'>{svg(table)}</div>"
+        is_open = " open" if len(table.rows) <= OPEN else ""
+        yield f"<details{is_open}><summary>{len(table.rows)} rows</summary>"
+        yield "<div class='wide'><table><tr>"
+        for name, meaning in table.columns.items():
+            yield f"<th title='{escape(meaning)}'>{escape(name.replace('_', ' '))}</th>"
+        yield "</tr>"
+        for row in table.rows:
+            cells = "".join(f"<td>{_cell(cell)}</td>" for cell in row.cells().values())
+            yield f"<tr>{cells}</tr>"
+        yield "</table></div></details>"
+    yield "</section>"
+
+
+def _cell(cell: Figure) -> str:
+    if cell is None:
+        return "–"
+    if isinstance(cell, Interval):
+        value, low, high = (f"{number:.2f}" for number in cell)
+        return value if low == high else f"{value} <small>{low} … {high}</small>"
+    return f"{cell:.3g}" if isinstance(cell, float) else escape(str(cell))

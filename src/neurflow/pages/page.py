@@ -1,0 +1,73 @@
+"""``write_report``: the front end's bundle with a circuit's data inside, as one file."""
+
+from __future__ import annotations
+
+import html
+from importlib import resources
+from pathlib import Path
+
+from neurflow.circuit.circuit import Circuit
+from neurflow.errors import WorkError
+from neurflow.pages.payload import CROPS_PER_GROUP, CROPS_PER_MEANING, payload
+from neurflow.pages.policy import with_policy
+from neurflow.runtime.files import tidy, write_atomically
+
+DATA = '<script type="application/json" id="data"></script>'
+"""the place in the bundle where the data go"""
+TITLE = "<title>neurflow</title>"
+
+
+def write_report(
+    circuit: Circuit, path: str | Path, *, crops_per_group: int = CROPS_PER_GROUP
+) -> Path:
+    """Write the circuit's page; it needs no server, no network and no other file.
+
+    Args:
+        circuit: what to show.
+        path: of the HTML file; replaced atomically.
+        crops_per_group: crops shown for a group; fewer make a smaller file.
+
+    Raises:
+        WorkError: the front end was not built, or the file cannot be written.
+    """
+    return write_page(render(circuit, crops_per_group=crops_per_group), path)
+
+
+def write_page(page: str, path: str | Path) -> Path:
+    """Write a page's text; ``WorkError`` if the file cannot be written."""
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise WorkError(f"There is no folder {str(path.parent)!r} to write the report into.")
+    write_atomically(path, page.encode())
+    tidy(path.parent, path.name)
+    return path
+
+
+def render(circuit: Circuit, *, crops_per_group: int = CROPS_PER_GROUP) -> str:
+    """The page as text."""
+    few = min(crops_per_group, CROPS_PER_MEANING)
+    data = payload(circuit, crops_per_group=crops_per_group, crops_per_meaning=few)
+    return with_data(data.model_dump_json(), circuit.target.name)
+
+
+def bundle() -> str:
+    """The front end, without data; ``WorkError`` if it was not built."""
+    file = resources.files("neurflow").joinpath("pages", "static", "index.html")
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise WorkError(
+            "The front end was not built. In a clone run: make web. An installed package carries it."
+        ) from None
+
+
+def with_data(data: str, title: str) -> str:
+    """The front end with data (JSON) inside, and with a title."""
+    page = with_policy(bundle())
+    # a label may contain "</script>"; in JSON a "<" can be written so that no parser of HTML sees it
+    data = data.replace("<", "\\u003c")
+    title = f"<title>{html.escape(title)} · neurflow</title>"
+    start, found, rest = page.partition(DATA)
+    if not found:
+        raise WorkError("The front end is of another version. In a clone run: make web.")
+    return start.replace(TITLE, title) + DATA.replace("></", f">{data}</") + rest

@@ -1,0 +1,363 @@
+"""What the page is told about a circuit: the contract between Python and the front end.
+
+Crops and pictures stand once in a table and are referred to by position; what a page cannot show
+(concept vectors, crops beyond the exemplars) stays behind, and numbers keep six digits: of the page
+of a large network, floats at full length would be a third. ``web/src/types.ts`` is generated from these
+types.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from statistics import fmean
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from neurflow.circuit.circuit import (
+    Circuit,
+    CircuitLayer,
+    Histogram,
+    Neuron,
+    NeuronGroup,
+    SemanticGroup,
+)
+from neurflow.circuit.evidence import ConceptCheck, Evidence, Validation
+from neurflow.pictures.crops import Box
+from neurflow.refs import Crop, HeatMap, Member
+from neurflow.stats import Interval
+
+CROPS_PER_GROUP = 16
+CROPS_PER_MEANING = 4
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class CropData(_Data):
+    """A crop, with its picture if it is an exemplar."""
+
+    image: int
+    box: tuple[int, int, int, int]
+    picture: int | None
+    """position in ``PageData.pictures``"""
+
+
+class SightData(_Data):
+    """An image that a group is shown on."""
+
+    image: int
+    picture: int
+    """position in ``PageData.pictures``"""
+    boxes: list[tuple[int, int, int, int]]
+    """the group's first crops of it"""
+    heat: tuple[int, int, str] | None
+    """height, width, and bytes in base64: where the group fires; None without space"""
+
+
+class HistogramData(_Data):
+    """How often a neuron's activations on the concept set's crops lie where."""
+
+    low: float
+    high: float
+    counts: list[int]
+
+
+class MeaningData(_Data):
+    """A semantic group of a neuron."""
+
+    group: str
+    """id of the neuron group it belongs to"""
+    size: int
+    """number of crops"""
+    mean: float
+    """mean activation over all its crops"""
+    least: float
+    """the smallest"""
+    crops: list[int]
+    """the strongest of them"""
+    activations: list[float]
+    """of the neuron, on each of ``crops``"""
+    weights: dict[int, float]
+    """core neuron of the layer below → signed weight"""
+
+
+class NeuronData(_Data):
+    """A neuron with its meanings."""
+
+    index: int
+    strongest: float
+    weakest: float
+    """largest and smallest activation among its crops"""
+    meanings: list[MeaningData]
+    steps: int | None
+    rule: str | None
+    score_error: float | None
+    """estimated distance of the scores from integrated gradients, relative"""
+    completeness_error: float | None
+    histogram: HistogramData | None
+
+
+class EvidenceData(_Data):
+    """What stands behind a group's label."""
+
+    source: str
+    """model, words or person"""
+    author: str
+    time: str
+    """ISO 8601"""
+    pinned: bool
+    confidence: float | None
+    features: list[str]
+    combination: str | None
+    words: list[tuple[str, float]]
+    """of a vocabulary, with their contrast; best first"""
+    validation: Validation | None
+    concept: ConceptCheck | None
+    doubt: str | None
+    """why the label should not be believed as it stands"""
+
+
+class GroupData(_Data):
+    """A neuron group."""
+
+    id: str
+    label: str | None
+    caption: str | None
+    evidence: EvidenceData | None
+    members: list[tuple[int, int]]
+    """(neuron, meaning)"""
+    crops: list[int]
+    sights: list[SightData]
+    """images that its first crops come from, whole"""
+    stability: Interval | None
+    """Jaccard with the most similar group when the circuit is found on resampled images"""
+
+
+class LayerData(_Data):
+    """A layer with its groups and neurons."""
+
+    name: str
+    groups: list[GroupData]
+    neurons: dict[int, NeuronData]
+
+
+class EdgeData(_Data):
+    """W(G, H)."""
+
+    upper: str
+    lower: str
+    weight: float
+    significance: float | None
+    """p-value, where it was tested"""
+    stability: float | None
+    """share of resamples of the images in which it is found again, where that was tried"""
+
+
+class PageData(_Data):
+    """Everything the page shows."""
+
+    target: str
+    model: str
+    images: list[str]
+    side: tuple[int, int]
+    """height and width of an image as the model sees it: what boxes are measured in"""
+    skipped: list[tuple[str, str]]
+    """(name, reason)"""
+    notes: list[str]
+    crop_count: int
+    tau: int
+    k: int
+    steps: int | Literal["auto"]
+    shares: bool
+    """whether edges are shares of what drives the upper group: means, and no weight counted twice"""
+    layers: list[LayerData]
+    edges: list[EdgeData]
+    crops: list[CropData]
+    pictures: list[str]
+    """data URIs"""
+
+
+class _Crops:
+    """Collects crops and pictures, each once."""
+
+    def __init__(self, circuit: Circuit) -> None:
+        self._thumbnails, self._pictures = circuit.thumbnails, circuit.pictures
+        self._heat = circuit.heat
+        self._places: dict[int, int] = {}
+        self._numbers: dict[Crop, int] = {}
+        self.crops: list[CropData] = []
+        self.pictures: list[str] = []
+
+    def sights(self, group: NeuronGroup, count: int) -> list[SightData]:
+        """The images of a group's first crops, with a picture where there is one."""
+        boxes: dict[int, list[Box]] = {}
+        for crop in group.crops[:count]:
+            boxes.setdefault(crop.image, []).append(crop.box)
+        return [
+            SightData(
+                image=image,
+                picture=self._whole(image),
+                boxes=found,
+                heat=_heat(self._heat.get((group.id, image))),
+            )
+            for image, found in boxes.items()
+            if image in self._pictures
+        ][: max(count // 2, 1)]
+
+    def _whole(self, image: int) -> int:
+        if image not in self._places:
+            self._places[image] = self._kept(self._pictures[image])
+        return self._places[image]
+
+    def _kept(self, picture: bytes) -> int:
+        self.pictures.append(f"data:image/webp;base64,{base64.b64encode(picture).decode()}")
+        return len(self.pictures) - 1
+
+    def numbers(self, crops: Iterable[Crop]) -> list[int]:
+        """Positions of crops in the table, added where they are new."""
+        return [self._number(crop) for crop in crops]
+
+    def _number(self, crop: Crop) -> int:
+        if crop not in self._numbers:
+            picture = self._thumbnails.get(crop)
+            place = None if picture is None else self._kept(picture)
+            self._numbers[crop] = len(self.crops)
+            self.crops.append(CropData(image=crop.image, box=crop.box, picture=place))
+        return self._numbers[crop]
+
+
+def payload(
+    circuit: Circuit,
+    *,
+    crops_per_group: int = CROPS_PER_GROUP,
+    crops_per_meaning: int = CROPS_PER_MEANING,
+) -> PageData:
+    """The page's data; the numbers of crops shown for a group and for a meaning bound its size."""
+    crops = _Crops(circuit)
+    return PageData(
+        target=circuit.target.name,
+        model=circuit.model.reference,
+        images=[image.name for image in circuit.images],
+        side=circuit.model.input_size[1:],
+        skipped=[(image.name, image.reason) for image in circuit.skipped],
+        notes=list(circuit.notes),
+        crop_count=circuit.crop_count,
+        tau=circuit.config.tau,
+        k=circuit.config.k,
+        steps=circuit.config.steps,
+        shares=(circuit.config.aggregation, circuit.config.sharing) == ("mean", "conserving"),
+        layers=[
+            _layer(layer, crops, crops_per_group, crops_per_meaning) for layer in circuit.layers
+        ],
+        edges=[
+            EdgeData(
+                upper=edge.upper,
+                lower=edge.lower,
+                weight=_short(edge.weight),
+                significance=None if edge.significance is None else _short(edge.significance),
+                stability=None if edge.stability is None else _short(edge.stability),
+            )
+            for edge in circuit.edges
+        ],
+        crops=crops.crops,
+        pictures=crops.pictures,
+    )
+
+
+def _heat(found: HeatMap | None) -> tuple[int, int, str] | None:
+    if found is None:
+        return None
+    return found.height, found.width, base64.b64encode(found.values).decode()
+
+
+def _short(value: float) -> float:
+    """Six significant digits: more than is shown, less than half as long."""
+    return float(f"{value:.6g}")
+
+
+def _layer(
+    layer: CircuitLayer, crops: _Crops, crops_per_group: int, crops_per_meaning: int
+) -> LayerData:
+    group_of = {member: group.id for group in layer.groups for member in group.members}
+    return LayerData(
+        name=layer.name,
+        groups=[
+            GroupData(
+                id=group.id,
+                label=group.label,
+                caption=group.caption,
+                evidence=_evidence(group.evidence),
+                members=[(m.neuron, m.semantic_group) for m in group.members],
+                crops=crops.numbers(group.crops[:crops_per_group]),
+                sights=crops.sights(group, crops_per_group),
+                stability=group.stability,
+            )
+            for group in layer.groups
+        ],
+        neurons={
+            a: _neuron(neuron, group_of, crops, crops_per_meaning)
+            for a, neuron in layer.neurons.items()
+        },
+    )
+
+
+def _evidence(evidence: Evidence | None) -> EvidenceData | None:
+    if evidence is None:
+        return None
+    return EvidenceData(
+        source=evidence.source,
+        author=evidence.author,
+        time=evidence.time.isoformat(timespec="seconds"),
+        pinned=evidence.pinned,
+        confidence=evidence.confidence,
+        features=list(evidence.features),
+        combination=evidence.combination,
+        words=[(word, score) for word, score in evidence.words],
+        validation=evidence.validation,
+        concept=evidence.concept,
+        doubt=evidence.doubt,
+    )
+
+
+def _neuron(
+    neuron: Neuron, group_of: dict[Member, str], crops: _Crops, crops_per_meaning: int
+) -> NeuronData:
+    return NeuronData(
+        index=neuron.index,
+        strongest=_short(neuron.activations[0]),
+        weakest=_short(neuron.activations[-1]),
+        meanings=[
+            _meaning(neuron, part, group_of[Member(neuron.index, i)], crops, crops_per_meaning)
+            for i, part in enumerate(neuron.semantic_groups)
+        ],
+        steps=neuron.steps,
+        rule=neuron.rule,
+        score_error=neuron.score_error,
+        completeness_error=neuron.completeness_error,
+        histogram=_histogram(neuron.histogram),
+    )
+
+
+def _histogram(found: Histogram | None) -> HistogramData | None:
+    if found is None:
+        return None
+    low, high = _short(found.low), _short(found.high)
+    return HistogramData(low=low, high=high, counts=list(found.counts))
+
+
+def _meaning(
+    neuron: Neuron, part: SemanticGroup, group: str, crops: _Crops, count: int
+) -> MeaningData:
+    shown = part.crops[:count]
+    return MeaningData(
+        group=group,
+        size=len(part.crops),
+        mean=_short(fmean(neuron.activations[p] for p in part.crops)),
+        least=_short(min(neuron.activations[p] for p in part.crops)),
+        crops=crops.numbers(neuron.crops[p] for p in shown),
+        activations=[_short(neuron.activations[p]) for p in shown],
+        weights={s: _short(weight) for s, weight in part.weights.items()},
+    )

@@ -1,0 +1,1 @@
+"""Pictures and the crops that are cut out of them."""

@@ -1,0 +1,144 @@
+"""Crops: square windows of an image, kept as (image, box); pixels are made on demand.
+
+1. At granularity ``g`` a window is ``int(g · side)`` wide, ``side`` being the image's short side.
+2. Windows stand ``max(min(int(size / 2), length − size), 1)`` apart along an axis of that length:
+   half a window, or just what fits. Granularities 1, 0.5, 0.25 give 1 + 9 + 49 = 59 of a square.
+3. Pixels are the window of the model's view of the image, resized to the input size, bilinear.
+   Bilinear weights sum to 1, so this commutes with the normalisation already applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import groupby
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from neurflow.errors import WorkError
+from neurflow.pictures.images import Images, UnreadableImage
+from neurflow.refs import Crop
+
+Box = tuple[int, int, int, int]
+
+
+def crop_boxes(height: int, width: int, granularities: Sequence[float]) -> list[Box]:
+    """Windows of an image as (left, top, right, bottom), coarse first, then row by row.
+
+    Args:
+        height: of the image, in pixels.
+        width: likewise.
+        granularities: window sizes as shares of the short side, in (0, 1].
+    """
+    return [
+        (left, top, left + size, top + size)
+        for size in (max(int(g * min(height, width)), 1) for g in granularities)
+        for top in _offsets(height, size)
+        for left in _offsets(width, size)
+    ]
+
+
+def _offsets(length: int, size: int) -> range:
+    stride = max(min(int(size / 2), length - size), 1)
+    return range(0, length - size + 1, stride)
+
+
+def crop_pixels(image: Tensor, boxes: Sequence[Box], size: tuple[int, int]) -> Tensor:
+    """Windows of one image, resized to the model's input.
+
+    Args:
+        image: ``[channel, height, width]``.
+        boxes: (left, top, right, bottom) within the image.
+        size: height and width of the result.
+
+    Returns:
+        ``[crop, channel, height, width]``
+    """
+    parts = []
+    for _, same_size in groupby(boxes, key=lambda box: (box[3] - box[1], box[2] - box[0])):
+        windows = [image[:, top:bottom, left:right] for left, top, right, bottom in same_size]
+        stacked = torch.stack(windows)
+        if stacked.shape[-2:] != size:
+            stacked = interpolate(stacked, size=size, mode="bilinear", align_corners=False)
+        parts.append(stacked)
+    return torch.cat(parts)
+
+
+class CropSet:
+    """The concept set D: every crop of the chosen images, numbered image by image.
+
+    Args:
+        images: the source.
+        chosen: positions of the images of D in it.
+        size: height and width of the model's input; images are seen at this size.
+        granularities: crop sizes as shares of the short side.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        chosen: Sequence[int],
+        size: tuple[int, int],
+        granularities: Sequence[float],
+    ) -> None:
+        self.images, self.chosen, self.size = images, tuple(chosen), size
+        self.boxes = crop_boxes(*size, granularities)
+        self._read = lru_cache(maxsize=4)(self._read_again)
+
+    def __len__(self) -> int:
+        return len(self.chosen) * len(self.boxes)
+
+    def _read_again(self, index: int) -> Tensor:
+        """An image that could be read when it was chosen; ``WorkError`` if it cannot be now."""
+        try:
+            return self.images.read(index)
+        except UnreadableImage as error:
+            raise WorkError(
+                f"{self.images.refs[index].name} could be read before and cannot be now: {error}. "
+                "Put it back; the same command then goes on."
+            ) from None
+
+    def crop(self, number: int) -> Crop:
+        """Crop ``number`` as (image of D, box)."""
+        image, box = divmod(int(number), len(self.boxes))
+        return Crop(image, self.boxes[box])
+
+    def image_of(self, numbers: np.ndarray) -> np.ndarray:
+        """Which image of D each crop belongs to."""
+        return numbers // len(self.boxes)
+
+    def number(self, crop: Crop) -> int:
+        """Number of a crop: the reverse of :meth:`crop`."""
+        return crop.image * len(self.boxes) + self.boxes.index(crop.box)
+
+    def of_image(self, image: int) -> np.ndarray:
+        """Numbers of the crops of an image of D."""
+        return np.arange(image * len(self.boxes), (image + 1) * len(self.boxes))
+
+    def name_of(self, image: int) -> str:
+        """Name of an image of D."""
+        return self.images.refs[self.chosen[image]].name
+
+    def image_pixels(self, image: int) -> Tensor:
+        """An image of D ``[channel, height, width]`` as the model sees it, uncut."""
+        return self._read(self.chosen[image])
+
+    def pixels_of(self, crop: Crop) -> Tensor:
+        """Input ``[channel, height, width]`` of one crop."""
+        return crop_pixels(self._read(self.chosen[crop.image]), [crop.box], self.size)[0]
+
+    def pixels(self, numbers: Sequence[int] | np.ndarray) -> Tensor:
+        """Inputs ``[crop, channel, height, width]`` of crops given in ascending order."""
+        by_image: dict[int, list[Box]] = {}
+        for number in numbers:
+            image, box = divmod(int(number), len(self.boxes))
+            by_image.setdefault(image, []).append(self.boxes[box])
+        return torch.cat(
+            [
+                crop_pixels(self._read(self.chosen[image]), boxes, self.size)
+                for image, boxes in by_image.items()
+            ]
+        )

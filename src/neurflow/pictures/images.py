@@ -1,0 +1,268 @@
+"""Sources of images, all seen the same way: named, ordered, read one at a time.
+
+A folder (of pictures, or of class folders), a data set, an array, a tensor or a list of pictures
+becomes an ``Images``. An image is known by its name; one that cannot be read raises
+``UnreadableImage`` where it is read, so that the work counts it, names it and goes on. The same picture
+gives the same input whichever way it comes: files are decoded by ``decoding``, items in memory are
+understood by ``items``, and both are then given to the transform in the form that it takes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from neurflow.decoding import UnreadableImage, open_picture
+from neurflow.errors import ImagesError
+from neurflow.model import Model
+from neurflow.model.naming import ClassNames
+from neurflow.pictures import items
+from neurflow.pictures.folders import find_pictures, labels_of, name_of
+from neurflow.refs import ImageRef
+from neurflow.runtime.progress import Progress
+
+__all__ = ["Images", "UnreadableImage", "load_images", "open_picture", "spread"]
+
+_LISTED = 5
+"""labels listed in a note"""
+
+
+@dataclass(frozen=True)
+class Images:
+    """An ordered, named collection; pixels are read on demand.
+
+    Attributes:
+        refs: name and, where known, true class of each image.
+        read: position → the network's input ``[channel, height, width]``; raises ``UnreadableImage``.
+        digest: changes when the collection does; resuming relies on it.
+        root: folder the names are relative to; None for images from memory.
+        notes: what the user should know of it: files left out, labels that fit no class.
+    """
+
+    refs: tuple[ImageRef, ...]
+    read: Callable[[int], Tensor]
+    digest: str
+    root: Path | None = None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.refs)
+
+    def tell(self, progress: Progress) -> Images:
+        """The same images, after their notes were told."""
+        for note in self.notes:
+            progress.note(note)
+        return self
+
+
+def load_images(source: Any, model: Model) -> Images:
+    """Make a source of images readable as inputs of ``model``.
+
+    Args:
+        source: one of
+            a folder of pictures, read in order of name; folders in it are labels;
+            a picture's path, or a list of paths;
+            a Pillow picture, or a list of them;
+            an array ``[image, height, width, channel]`` or ``[image, channel, height, width]``, or
+            a list of arrays;
+            a data set of pictures, (picture, label) pairs, or dicts with ``image`` or
+            ``pixel_values``, and ``label``.
+            Floating-point tensors are inputs ready for the network; everything else goes through
+            the model's transform. See the page on inputs of the documentation.
+        model: gives the transform, the input size and the class names.
+
+    Raises:
+        ImagesError: nothing there, or nothing that can be read.
+    """
+    if isinstance(source, Images):
+        return source
+    if isinstance(source, str | Path):
+        return _from_folder(Path(source), model)
+    if isinstance(source, Image.Image):
+        source = [source]
+    if isinstance(source, Sequence) and source and all(isinstance(s, str | Path) for s in source):
+        paths = [Path(s) for s in source]
+        return _from_paths(paths, list(map(name_of, paths)), None, model)
+    _refuse_others(source)
+    return _from_memory(source, model)
+
+
+def _refuse_others(source: Any) -> None:
+    """Refuse what is no sequence of images."""
+    if isinstance(source, Tensor | np.ndarray) and source.ndim != 4:
+        raise ImagesError(
+            "A tensor or array of images has axes [image, channel, height, width] or "
+            f"[image, height, width, channel]; this has {source.ndim}."
+        )
+    if isinstance(source, Mapping):
+        parts = ", ".join(map(str, list(source)[:5]))
+        raise ImagesError(f"This is a dict with {parts or 'nothing'}. Give one of them, or a list.")
+    if not hasattr(source, "__getitem__") or not hasattr(source, "__len__"):
+        raise ImagesError(
+            f"Cannot read images from {type(source).__name__}. "
+            "Give a folder, a data set, an array, a tensor or a list of pictures."
+        )
+    try:
+        count = len(source)
+    except Exception as error:  # the source is the user's code and may raise anything
+        raise ImagesError(f"The source of images does not say how many it has: {error}") from None
+    if count == 0:
+        raise ImagesError("There are no images: the source is empty.")
+
+
+def spread(refs: Sequence[ImageRef], seed: int) -> list[int]:
+    """All positions, so that any number of the first ones is spread over the folders.
+
+    Folders take turns, and each gives its pictures in an order drawn by the seed. The folders are
+    those of the names, or the labels where names are made up.
+    """
+    folders = defaultdict[str, list[int]](list)
+    for position, ref in enumerate(refs):
+        folders[ref.name.rpartition("/")[0] or ref.label or ""].append(position)
+    draw = random.Random(seed)
+    for positions in folders.values():
+        draw.shuffle(positions)
+    turns = list(folders.values())
+    draw.shuffle(turns)
+    return [place for place in chain(*zip_longest(*turns)) if place is not None]
+
+
+def _from_folder(folder: Path, model: Model) -> Images:
+    try:
+        is_file, is_folder = folder.is_file(), folder.is_dir()
+    except (OSError, ValueError):  # a name that no file can have
+        is_file = is_folder = False
+    if is_file:
+        return _from_paths([folder], [name_of(folder.name)], folder.parent, model)
+    if not is_folder:
+        raise ImagesError(f"There is no folder of images at {name_of(folder)!r}.")
+    found = find_pictures(folder)
+    note = found.note()
+    if not found.pictures:
+        raise ImagesError(
+            f"No pictures in {name_of(folder)!r}. Looked for files ending in .jpg, .png, .tif and "
+            f"others that Pillow reads.{f' {note}' if note else ''}"
+        )
+    names = [name_of(path.relative_to(folder)) for path in found.pictures]
+    return _from_paths(found.pictures, names, folder, model, [note] if note else [])
+
+
+def _from_paths(
+    paths: Sequence[Path],
+    names: Sequence[str],
+    root: Path | None,
+    model: Model,
+    notes: Sequence[str] = (),
+) -> Images:
+    labels: Sequence[str | None] = [None] * len(paths)
+    if root and any("/" in name for name in names):
+        labels = labels_of(names, model.names)
+        notes = [*notes, *_label_notes(labels, model.names)]
+    digest = hashlib.sha256()
+    refs = []
+    for path, name, label in zip(paths, names, labels, strict=True):
+        try:
+            status = path.stat()
+        except (OSError, ValueError):
+            raise ImagesError(f"There is no picture at {name_of(path)!r}.") from None
+        digest.update(f"{name}\0{label}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        refs.append(ImageRef(name=name, label=label))
+
+    def read(index: int) -> Tensor:
+        return _input(model, os.fspath(paths[index]))
+
+    return Images(tuple(refs), read, digest.hexdigest(), root, tuple(notes))
+
+
+def _from_memory(source: Any, model: Model) -> Images:
+    """Images of a data set, tensor or list, looked at once for labels; names are made up.
+
+    An item that cannot be had (a data set reads its own files) is unreadable, not the end.
+    """
+    width = len(str(len(source) - 1))
+    digest = hashlib.sha256()
+    texts = items.Labels(source, model)
+    refs, no_class = [], 0
+    for index in range(len(source)):
+        text = None
+        try:
+            value, label = items.split(source[index])
+            text = texts.text(label, index)
+            no_class += label is not None and text is None
+            digest.update(items.content(value))
+        except Exception as error:  # the source is the user's code and may raise anything
+            digest.update(repr(error).encode(errors="replace"))
+        digest.update(f"\0{text}\n".encode(errors="replace"))
+        refs.append(ImageRef(name=f"image-{index:0{width}d}", label=text))
+
+    def read(index: int) -> Tensor:
+        try:
+            value = items.split(source[index])[0]
+        except Exception as error:  # as above
+            raise UnreadableImage(str(error) or type(error).__name__) from None
+        return _input(model, value)
+
+    notes = []
+    if any(ref.label is not None for ref in refs):
+        notes += _label_notes([ref.label for ref in refs], model.names)
+    if no_class:
+        notes.append(f"{no_class} labels are no single class; these images count as unlabelled.")
+    return Images(tuple(refs), read, digest.hexdigest(), notes=tuple(notes))
+
+
+def _label_notes(labels: Iterable[str | None], names: ClassNames) -> list[str]:
+    """Lines on labels that name no class, and on those that name several."""
+    counts = Counter(label for label in labels if label is not None)
+    found = {label: names.matching(label) for label in counts}
+    return [
+        *_label_note("no class of the model", [c for c in counts.items() if not found[c[0]]]),
+        *_label_note("several classes", [c for c in counts.items() if len(found[c[0]]) > 1]),
+    ]
+
+
+def _label_note(what: str, odd: list[tuple[str, int]]) -> list[str]:
+    """A line on labels that cannot be used, those of most pictures first; [] if there are none."""
+    if not odd:
+        return []
+    most = sorted(odd, key=lambda each: -each[1])[:_LISTED]
+    listed = ", ".join(f"{label} ({count})" for label, count in most)
+    more = f" and {len(odd) - _LISTED} more" if len(odd) > _LISTED else ""
+    count = sum(count for _, count in odd)
+    images = "1 image counts" if count == 1 else f"{count} images count"
+    return [f"{images} as unlabelled, for the label fits {what}: {listed}{more}."]
+
+
+def _input(model: Model, value: Any) -> Tensor:
+    """The network's input made from a picture or a ready tensor, of the right shape and finite."""
+    try:
+        value = items.decoded(value)
+        made = items.ready(value, model.offer)
+        picture = items.picture_of(value, model.offer) if made is None else None
+    except UnreadableImage:
+        raise
+    except Exception as error:  # pictures and arrays of the user's own kinds may raise anything
+        raise UnreadableImage(str(error) or type(error).__name__) from None
+    if picture is not None:
+        try:
+            transform: Callable[[Any], Any] = model.transform
+            made = transform(picture)
+        except Exception as error:  # the transform is the user's code and may raise anything
+            raise UnreadableImage(f"the transform fails on it: {error}") from None
+    if not isinstance(made, Tensor):
+        raise UnreadableImage(f"the transform makes no tensor of it: {type(made).__name__}")
+    if tuple(made.shape) != model.input_size:
+        raise UnreadableImage(f"shape {tuple(made.shape)}, the model takes {model.input_size}")
+    if not made.isfinite().all():
+        raise UnreadableImage("it holds values that are not finite")
+    return made.detach().float()

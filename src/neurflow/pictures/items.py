@@ -1,0 +1,310 @@
+"""Items of a source in memory: a picture and its label, however they are put.
+
+An item is a picture, a pair of picture and label, or a dict with both (as Hugging Face's data sets
+give). A picture is
+
+- a Pillow picture, a path, or encoded bytes (``{"bytes": …, "path": …}``);
+- a NumPy array ``[height, width]``, ``[height, width, channel]`` or ``[channel, height, width]`` of
+  bool, uint8, uint16 or floating point in 0…1;
+- a tensor of integers, likewise;
+- a floating-point tensor or array of the input's shape: ready for the network, not transformed.
+
+A label is one class: an integer of any kind, a text, or the name that the data set has for its number.
+"""
+
+from __future__ import annotations
+
+import bisect
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from neurflow.decoding import UnreadableImage, in_mode, open_picture, upright
+from neurflow.model import Model
+from neurflow.model.naming import ClassNames
+from neurflow.model.offering import Offer
+from neurflow.model.preprocessing import MODES
+
+PICTURE_KEYS = ("pixel_values", "image", "img", "picture")
+LABEL_KEYS = ("label", "labels", "fine_label", "target")
+
+
+def split(item: Any) -> tuple[Any, Any]:
+    """(picture, label) of an item; the label is None where it has none.
+
+    Raises:
+        UnreadableImage: a dict or tuple without a picture in its place.
+    """
+    if isinstance(item, Mapping):
+        if "bytes" in item or set(item) == {"path"}:
+            return item, None
+        key = next((key for key in PICTURE_KEYS if item.get(key) is not None), None)
+        if key is None:
+            raise UnreadableImage(
+                f"a dict with {_listed(item)}, and none of {', '.join(PICTURE_KEYS)}"
+            )
+        return item[key], next((item[key] for key in LABEL_KEYS if key in item), None)
+    if isinstance(item, list) and item and isinstance(item[0], list | int | float):
+        return item, None  # a picture as nested lists
+    if isinstance(item, tuple | list):
+        if not item or (
+            len(item) > 2 and not isinstance(item[0], Image.Image | Tensor | np.ndarray)
+        ):
+            kinds = ", ".join(type(part).__name__ for part in item)
+            raise UnreadableImage(
+                f"an item is a picture or (picture, label), and this is ({kinds})"
+            )
+        return item[0], item[1] if len(item) > 1 else None
+    return item, None
+
+
+def _listed(item: Mapping[Any, Any]) -> str:
+    return ", ".join(map(str, list(item)[:8])) or "nothing in it"
+
+
+def decoded(value: Any) -> Any:
+    """A picture from what stands for it: a path, encoded bytes, or nested lists of numbers.
+
+    Raises:
+        UnreadableImage: there is none, or it cannot be decoded.
+    """
+    if isinstance(value, Mapping):
+        data = value.get("bytes")
+        value = data if isinstance(data, bytes) else value.get("path")
+    if isinstance(value, str | Path | bytes):
+        return open_picture(value)
+    return _array_of(value) if isinstance(value, list) else value
+
+
+def ready(value: Any, offer: Offer) -> Tensor | None:
+    """A floating-point tensor or array of the input's shape as it is; None for what is a picture.
+
+    Raises:
+        UnreadableImage: a floating-point tensor of another shape: it is not to be transformed.
+    """
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.shape == offer.shape:
+        return torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))
+    if not (isinstance(value, Tensor) and value.is_floating_point()):
+        return None
+    if tuple(value.shape) != offer.shape:
+        raise UnreadableImage(
+            f"shape {tuple(value.shape)}, the model takes {offer.shape}; "
+            "floating-point tensors are not transformed"
+        )
+    return value.detach().cpu().float()
+
+
+def picture_of(value: Any, offer: Offer) -> Image.Image | Tensor:
+    """A picture in the form that the transform takes.
+
+    Raises:
+        UnreadableImage: no picture, or one that the transform does not take.
+    """
+    if isinstance(value, np.ndarray):
+        value = _from_array(value, offer, prefer_last=True)
+    elif isinstance(value, Tensor):
+        value = _from_array(value.detach().cpu().numpy(), offer, prefer_last=False)
+    if isinstance(value, Tensor):
+        return value
+    if not isinstance(value, Image.Image):
+        raise UnreadableImage(f"neither a picture nor a tensor: {type(value).__name__}")
+    if offer.mode is None:
+        raise UnreadableImage(
+            f"the model takes {offer.shape[0]} channels, and a {value.mode} picture has fewer"
+        )
+    return in_mode(upright(value), offer.mode)
+
+
+def _array_of(value: Sequence[Any]) -> np.ndarray:
+    """Nested lists of numbers, as data sets without a format give them."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise UnreadableImage("a list that is no array: its rows are not of one length") from None
+    return array.astype(np.uint8) if array.dtype.kind == "i" and _are_bytes(array) else array
+
+
+def _are_bytes(array: np.ndarray) -> bool:
+    return bool(array.size and array.min() >= 0 and array.max() <= 255)
+
+
+def _from_array(array: np.ndarray, offer: Offer, prefer_last: bool) -> Image.Image | Tensor:
+    """A picture from numbers whose type says what white is."""
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * np.uint8(255)
+    is_float = array.dtype.kind == "f"
+    if not (is_float or array.dtype in (np.uint8, np.uint16)):
+        raise UnreadableImage(
+            f"values of type {array.dtype} do not say what white is: give uint8, uint16 or floating "
+            "point from 0 to 1"
+        )
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise UnreadableImage(f"a picture has two or three axes, and this has shape {array.shape}")
+    if is_float:
+        _refuse_beyond_one(array)
+    if array.ndim == 3:
+        array = _channels_last(array, offer.shape[0], prefer_last)
+    if offer.mode is None:
+        return _as_tensor(array, offer)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim == 2:
+        return Image.fromarray(
+            np.ascontiguousarray(array.astype(np.float32) if is_float else array)
+        )
+    mode = MODES.get(array.shape[2])
+    if mode is None:
+        raise UnreadableImage(f"{array.shape[2]} channels, the model takes {offer.shape[0]}")
+    if is_float:
+        array = np.round(array * 255).astype(np.uint8)
+    elif array.dtype == np.uint16:
+        array = (array >> 8).astype(np.uint8)
+    return Image.frombytes(mode, array.shape[1::-1], np.ascontiguousarray(array).tobytes())
+
+
+def _refuse_beyond_one(array: np.ndarray) -> None:
+    low, high = float(array.min()), float(array.max())
+    if not (low >= 0 and high <= 1):
+        raise UnreadableImage(
+            f"its floating-point values go from {low:.4g} to {high:.4g}, and a picture's are 0 to 1"
+        )
+
+
+def _channels_last(array: np.ndarray, channels: int, prefer_last: bool) -> np.ndarray:
+    """``[height, width, channel]``, from that or ``[channel, height, width]``."""
+    known = {*MODES, channels}
+    last, first = array.shape[2], array.shape[0]
+    if last in known and first in known:  # as many as the model takes, or else as is the custom
+        is_last = last == channels if channels in (first, last) and first != last else prefer_last
+    elif last in known or first in known:
+        is_last = last in known
+    else:
+        raise UnreadableImage(
+            f"shape {array.shape}: neither the first nor the last axis is one of channels"
+        )
+    return array if is_last else np.moveaxis(array, 0, 2)
+
+
+def _as_tensor(array: np.ndarray, offer: Offer) -> Tensor:
+    """``[channel, height, width]`` of values in 0…1, for networks of many channels."""
+    if array.ndim == 2 or array.shape[2] != offer.shape[0]:
+        count = 1 if array.ndim == 2 else array.shape[2]
+        raise UnreadableImage(
+            f"the model takes {offer.shape[0]} channels, and the picture has {count}"
+        )
+    white = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}.get(array.dtype, 1)
+    values = np.ascontiguousarray(np.moveaxis(array, 2, 0), dtype=np.float32) / white
+    return torch.from_numpy(values)
+
+
+def content(value: Any) -> bytes:
+    """Bytes that change when a picture does."""
+    if isinstance(value, Mapping):
+        return content(value.get("bytes") or value.get("path"))
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str | Path):
+        status = Path(value).stat()
+        return f"{os.fspath(value)!a} {status.st_size} {status.st_mtime_ns}".encode()
+    if isinstance(value, Image.Image):
+        return f"{value.mode} {value.size} ".encode() + value.tobytes()
+    if isinstance(value, Tensor):
+        value = value.detach().cpu()
+        value = (value.float() if value.is_floating_point() else value).numpy()
+    return np.ascontiguousarray(value).tobytes()
+
+
+class Labels:
+    """The labels of a source as texts that name classes.
+
+    Args:
+        source: a data set; its own names of classes count before its numbers.
+        model: gives the names of the classes, when they are first asked for.
+    """
+
+    def __init__(self, source: Any, model: Model) -> None:
+        self._source, self._model = source, model
+
+    @property
+    def _classes(self) -> ClassNames:
+        return self._model.names
+
+    def text(self, label: Any, index: int) -> str | None:
+        """The label of item ``index`` as text; None for what is no single class."""
+        number = _one_number(label)
+        if number is None:
+            return str(label) if isinstance(label, str | np.str_) else None
+        own = own_names(self._source, index)
+        if own is None or (self._classes.numbered and len(own) == len(self._classes)):
+            return self._text_of(number)
+        if not 0 <= number < len(own):
+            return str(number)
+        name = own[number]
+        if number < len(self._classes) and number in self._classes.matching(name):
+            return self._text_of(number)
+        return name
+
+    def _text_of(self, number: int) -> str:
+        known = 0 <= number < len(self._classes)
+        return self._classes.text_of(number) if known else str(number)
+
+
+def _one_number(label: Any) -> int | None:
+    """The class number that a label is; None for a text, several numbers, or nothing."""
+    if isinstance(label, Tensor):
+        label = label.detach().cpu().numpy()
+    if isinstance(label, np.ndarray | list | tuple):
+        flat = np.asarray(label, dtype=object).ravel()
+        label = flat[0] if flat.size == 1 else None
+    if isinstance(label, bool | int | np.integer | np.bool):
+        return int(label)
+    if isinstance(label, float | np.floating) and float(label).is_integer():
+        return int(label)
+    return None
+
+
+def own_names(source: Any, index: int) -> Sequence[str] | None:
+    """The names that a data set has for its numbers, at one of its items; None if it has none.
+
+    Those of torchvision (``classes``, ``class_to_idx``) and Hugging Face (``features``), also inside
+    ``Subset`` and ``ConcatDataset``.
+    """
+    for _ in range(32):  # wrappers inside wrappers
+        names = _names_of(source)
+        if names is not None:
+            return names
+        parts, ends = getattr(source, "datasets", None), getattr(source, "cumulative_sizes", None)
+        if parts is not None and ends is not None:
+            part = bisect.bisect_right(ends, index)
+            source, index = parts[part], index - (ends[part - 1] if part else 0)
+        elif hasattr(source, "dataset"):
+            indices = getattr(source, "indices", None)
+            source, index = source.dataset, index if indices is None else int(indices[index])
+        else:
+            return None
+    return None
+
+
+def _names_of(source: Any) -> Sequence[str] | None:
+    if getattr(source, "target_transform", None) is not None:
+        return None  # its numbers are no longer those of its names
+    features = getattr(source, "features", None)
+    if isinstance(features, Mapping):
+        for key in LABEL_KEYS:
+            names = getattr(features.get(key), "names", None)
+            if names:
+                return list(map(str, names))
+    classes = getattr(source, "classes", None)
+    if isinstance(classes, list | tuple) and classes:
+        return [str(name[0] if isinstance(name, list | tuple) else name) for name in classes]
+    numbers = getattr(source, "class_to_idx", None)
+    if isinstance(numbers, Mapping) and numbers:
+        by_number = {number: str(name) for name, number in numbers.items()}
+        return [by_number.get(number, "") for number in range(max(by_number) + 1)]
+    return None

@@ -1,0 +1,102 @@
+"""The small types that everything else refers to: pictures, crops, targets, and the model.
+
+This module imports nothing of the package, so that every other module may import it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Index = Annotated[int, Field(ge=0)]
+
+
+class Crop(NamedTuple):
+    """A square window of an image, before it is resized to the model's input size."""
+
+    image: Index
+    """position in ``Circuit.images``"""
+    box: tuple[Index, Index, Index, Index]
+    """left, top, right, bottom in pixels of the image as the model sees it (after its transform)"""
+
+
+class Frozen(BaseModel):
+    """Base of the stored types: immutable, with no unknown fields and no infinite numbers."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True
+    )
+
+
+class ImageRef(Frozen):
+    """An image of the concept set, known by name and not by position."""
+
+    name: str
+    """path relative to the folder studied, or a made-up name for images from memory"""
+    label: str | None = None
+    """true class, where the source knows it"""
+
+
+class SkippedImage(Frozen):
+    """An image that could not be read, and why."""
+
+    name: str
+    reason: str
+
+
+class LoadOptions(Frozen):
+    """Options of ``load_model`` that a model was loaded with: plain data, no path and no code."""
+
+    mean: float | tuple[float, ...] | None = None
+    std: float | tuple[float, ...] | None = None
+    resize: Index | None = None
+    input_size: Index | tuple[Index, Index] | None = None
+    output: Annotated[str, Field(pattern="^[a-z-]{1,40}$")] | None = None
+    """what the outputs are, such as ``logits``"""
+    allow_chance: bool | None = None
+    classes_as_text: bool | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Those that were given, as keyword arguments."""
+        return self.model_dump(exclude_none=True)
+
+
+class ModelInfo(Frozen):
+    """What was explained: enough to load the same model again and to notice another one."""
+
+    reference: str
+    """as given to ``load_model``, or the class name of a module from memory"""
+    weights: str | None = None
+    """where the weights came from: a path, a torchvision name, or None"""
+    digest: str
+    """SHA-256 of parameters and buffers"""
+    input_size: tuple[Index, Index, Index]
+    """channels, height, width"""
+    options: LoadOptions = LoadOptions()
+
+
+class Target(Frozen):
+    """What the circuit explains: a class, a neuron, or the difference of two classes."""
+
+    layer: str
+    neuron: Index
+    minus: Index | None = None
+    """the class subtracted, for a difference"""
+    name: str
+
+
+class HeatMap(NamedTuple):
+    """Where a group fires on a picture, coarsely: rows of bytes, 255 the hottest (``surroundings``)."""
+
+    height: int
+    width: int
+    values: bytes
+
+
+class Member(NamedTuple):
+    """A (neuron, semantic group) pair of the group's layer."""
+
+    neuron: Index
+    semantic_group: Index
+    """position in ``Neuron.semantic_groups``"""

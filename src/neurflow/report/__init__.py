@@ -1,5 +1,0 @@
-"""A circuit as a page: one self-contained file that opens from disk, offline."""
-
-from neurflow.report.page import write_report
-
-__all__ = ["write_report"]

@@ -1,0 +1,1 @@
+"""What every long run needs: memory, progress, work in progress, files."""

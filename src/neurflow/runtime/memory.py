@@ -1,0 +1,122 @@
+"""How much memory the work may take above the loaded model, and what happens when it was too much.
+
+1. A budget in bytes (``--memory``) bounds what is held at once; batch sizes follow from it.
+2. Sizes are estimates. When the system or the device has no more, a batch is halved and tried again,
+   and the user is told; only a single item that does not fit ends the work.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from neurflow.errors import RequestError, WorkError
+from neurflow.runtime.progress import Progress
+
+MEMORY = "2GB"
+"""default budget"""
+BATCH = 64
+"""items of a batch at most"""
+IMAGES = 8
+"""images run at once at most, on a processor: the values of more no longer fit its cache"""
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+Result = TypeVar("Result")
+
+
+def memory_bytes(text: str | int) -> int:
+    """Bytes in ``"2GB"``, ``"512 MiB"`` or a plain number; units are powers of 1024.
+
+    Raises:
+        RequestError: not an amount, or less than a mebibyte.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?\s*", str(text), re.IGNORECASE)
+    amount = int(float(found[1]) * UNITS[found[2].upper()]) if found else 0
+    if amount < UNITS["M"]:
+        raise RequestError(
+            f"memory={text!r} is no amount of memory. Write 2GB, 512MB or a number of bytes."
+        )
+    return amount
+
+
+class Budget:
+    """What may be held at once above the loaded model.
+
+    Half of it is for feature maps; a batch takes a quarter at most.
+
+    Args:
+        memory: bytes, or text such as "2GB".
+        progress: told when it does not hold.
+    """
+
+    def __init__(self, memory: str | int, progress: Progress) -> None:
+        self.total, self._progress = memory_bytes(memory), progress
+
+    @property
+    def features(self) -> int:
+        """Bytes for feature maps."""
+        return self.total // 2
+
+    def batch(self, bytes_each: int, at_most: int = BATCH) -> Batch:
+        """A batch of items that take so much each."""
+        return Batch(min(at_most, self.total // 4 // bytes_each), self._progress)
+
+
+class Batch:
+    """How many items are worked on at once.
+
+    Args:
+        size: at most; at least 1.
+        progress: told when it was too many.
+    """
+
+    def __init__(self, size: int, progress: Progress) -> None:
+        self.size = max(1, size)
+        self._progress = progress
+
+    def map(
+        self, work: Callable[[np.ndarray], Result], items: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, Result]]:
+        """(items, result of ``work`` on them), a batch at a time, in order.
+
+        Raises:
+            WorkError: there is not enough memory for a single item.
+        """
+        start = 0
+        while start < len(items):
+            part = items[start : start + self.size]
+            try:
+                result = work(part)
+            except (MemoryError, RuntimeError) as error:
+                if not _out_of_memory(error):
+                    raise
+                problem = str(error).splitlines()[0] if str(error) else "out of memory"
+            else:
+                start += len(part)
+                yield part, result
+                continue
+            self._halve(len(part), problem)  # out of the handler, which keeps the tensors alive
+
+    def _halve(self, tried: int, problem: str) -> None:
+        if tried == 1:
+            raise WorkError(
+                f"There is not enough memory for a single crop: {problem} "
+                "Free some, or use a smaller model or another device; the same command then goes on."
+            )
+        self.size = tried // 2
+        self._progress.note(
+            f"Out of memory with {tried} at once; going on with {self.size}. "
+            "A smaller --memory avoids this."
+        )
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        "can't allocate memory" in str(error) or "out of memory" in str(error)
+    )

@@ -1,0 +1,221 @@
+"""The routes: each hands what it was asked to the session, and what comes back to the page.
+
+What computes is queued in the session's worker. While it waits the client is watched: when it has
+gone, what has not begun is dropped and what has begun ends at its next step. The circuit's own data
+are made by a second worker: the circuit is there while the model loads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Body, FastAPI, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from neurflow.circuit.edits import Edits
+from neurflow.debugging.result import WhatIf
+from neurflow.errors import NeurFlowError, RequestError, WorkError
+from neurflow.pages.page import bundle
+from neurflow.pages.payload import PageData
+from neurflow.pages.policy import META, policy
+from neurflow.server.guard import Guard
+from neurflow.server.messages import (
+    AuditState,
+    EditRequest,
+    LabelReply,
+    LabelRequest,
+    LivePicture,
+    MaskRequest,
+    Number,
+    Problem,
+    Sample,
+    Status,
+)
+from neurflow.server.session import ModelMissing, NotFound, Session
+from neurflow.server.worker import Cancelled, Watched, Worker
+
+PATIENCE = 0.2
+"""seconds between looks whether the client is still there"""
+GONE = 499
+"""status of what nobody waits for; nobody reads it"""
+
+T = TypeVar("T")
+Held = Annotated[Number, Path(description="Number of a picture.")]
+Group = Annotated[str, Path(min_length=1, max_length=500, description="LAYER/NUMBER")]
+
+
+def refusals(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """The problems a route may answer with, for OpenAPI."""
+    return {code: {"model": Problem} for code in (*codes, 403, 413, 421)}
+
+
+def create_app(session: Session, *, host: str = "127.0.0.1", token: str | None = None) -> ASGIApp:
+    """The server of one session.
+
+    Args:
+        session: started and stopped with the server.
+        host: that it is bound to: which names it may be called by.
+        token: that is asked for; needed wherever others can reach the host.
+
+    Raises:
+        WorkError: the front end was not built.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        session.start()
+        yield
+        session.stop()
+
+    page = META.sub("", bundle())
+    app = FastAPI(
+        title="neurflow explore",
+        lifespan=lifespan,
+        # their pages load scripts from elsewhere
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        # an icon, an address with a slash too many: not there is not there
+        redirect_slashes=False,
+    )
+    answer_problems(app)
+    _add_routes(app, session, page)
+    return Guard(app, host, token, policy(page, connect=True), open_paths=frozenset({"/"}))
+
+
+def _add_routes(app: FastAPI, session: Session, page: str) -> None:
+    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
+    async def index() -> str:
+        return page
+
+    @app.get("/api/circuit", responses=refusals(500, 503), response_model=PageData)
+    async def circuit(request: Request) -> Response:
+        """The circuit, as a report's page holds it, with the labels that are stored now."""
+        data = await computed(session.files, request, lambda _: session.page_data())
+        return Response(data, media_type="application/json")
+
+    @app.get("/api/status", responses=refusals())
+    async def status() -> Status:
+        """Whether the model is there."""
+        return session.status()
+
+    @app.get("/api/samples", responses=refusals(503))
+    async def samples(request: Request) -> list[Sample]:
+        """Pictures to try."""
+        return await computed(session.worker, request, lambda _: session.samples())
+
+    @app.post("/api/samples/{number}", responses=refusals(400, 404, 422, 503))
+    async def sample(request: Request, number: Held) -> LivePicture:
+        """Read one of the pictures to try."""
+        return await computed(session.worker, request, lambda _: session.add_sample(number))
+
+    @app.post(
+        "/api/pictures",
+        responses=refusals(400, 422, 503),
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+                },
+            }
+        },
+    )
+    async def upload(
+        request: Request, name: Annotated[str, Query(max_length=200)] = "picture"
+    ) -> LivePicture:
+        """Read a picture: the body is its file."""
+        data = await request.body()
+        return await computed(session.worker, request, lambda _: session.add_upload(name, data))
+
+    @app.get("/api/pictures/{number}", responses=refusals(404, 422, 503))
+    async def picture(request: Request, number: Held) -> LivePicture:
+        """A picture that was read before."""
+        return await computed(session.worker, request, lambda _: session.picture(number))
+
+    @app.post("/api/mask", responses=refusals(400, 404, 422, 503))
+    async def mask(request: Request, asked: MaskRequest) -> WhatIf:
+        """Pictures before and after groups are masked: what `neurflow debug --mask` tells."""
+        return await computed(
+            session.worker, request, lambda progress: session.mask(asked, progress)
+        )
+
+    @app.get("/api/audit", responses=refusals())
+    async def audit() -> AuditState:
+        """How far the audit is."""
+        return session.audit()
+
+    @app.post("/api/audit", responses=refusals(400, 503))
+    async def start_audit(request: Request) -> AuditState:
+        """Audit with the pictures to try, unless that was begun already."""
+        return await computed(session.worker, request, lambda _: session.start_audit())
+
+    @app.put("/api/groups/{id:path}/label", responses=refusals(400, 404, 422, 500))
+    async def label(id: Group, asked: LabelRequest) -> LabelReply:
+        """Name a group by hand, or take its label away."""
+        return await run_in_threadpool(session.label, id, asked)
+
+    @app.get("/api/edits", responses=refusals(500))
+    async def edits() -> Edits:
+        """What was merged and split by hand."""
+        return await run_in_threadpool(session.edits)
+
+    @app.post("/api/edits", responses=refusals(400, 404, 422, 500, 503))
+    async def edit(request: Request, asked: Annotated[EditRequest, Body()]) -> Edits:
+        """Merge or split groups, or take that back."""
+        return await computed(session.worker, request, lambda _: session.edit(asked))
+
+
+async def computed(worker: Worker, request: Request, work: Callable[[Watched], T]) -> T:
+    """The result of ``work``, in the worker; given up when the client has gone."""
+    watched = Watched()
+    future = worker.submit(lambda: work(watched))
+    waiting = asyncio.wrap_future(future)
+    while True:
+        done, _ = await asyncio.wait({waiting}, timeout=PATIENCE)
+        if done:
+            return waiting.result()
+        if await request.is_disconnected():
+            watched.gone.set()
+            waiting.cancel()
+            raise HTTPException(GONE, "The client has gone.")
+
+
+def answer_problems(app: FastAPI) -> None:
+    """Every failure becomes a ``Problem``."""
+
+    @app.exception_handler(NeurFlowError)
+    async def known(_: Request, error: NeurFlowError) -> Response:
+        codes = ((NotFound, 404), (ModelMissing, 503), (RequestError, 400), (WorkError, 500))
+        return _problem(next(code for kind, code in codes if isinstance(error, kind)), str(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:])
+        return _problem(422, f"{where}: {first['msg']}" if where else str(first["msg"]))
+
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> Response:
+        return _problem(error.status_code, str(error.detail), error.headers)
+
+    @app.exception_handler(Cancelled)
+    async def stopped(_: Request, __: Cancelled) -> Response:
+        return _problem(503, "The server is being stopped.")
+
+    @app.exception_handler(Exception)
+    async def unforeseen(_: Request, error: Exception) -> Response:
+        return _problem(
+            500, f"That should not happen: {type(error).__name__}. The terminal says more."
+        )
+
+
+def _problem(code: int, error: str, headers: Any = None) -> Response:
+    return JSONResponse(Problem(error=error).model_dump(), code, headers)

@@ -1,0 +1,291 @@
+"""What a live explorer holds: a stored circuit, its model, and the pictures that are looked at.
+
+1. The model loads in the background; the circuit can be looked at meanwhile.
+2. A picture that is dropped, or one of the samples, is read by ``neurflow.debugging``'s ``Reader``; its
+   pixels are kept, so that masking needs no second upload. The oldest are forgotten.
+3. A mask is ``what_if``: what ``neurflow debug --mask`` runs, without its check on all crops.
+4. The audit runs over the samples while masks and pictures get their turn between its steps.
+5. Groups merged or split by hand are stored beside the circuit; pictures are read by them from then on.
+
+Methods that compute run in the ``worker``; they are never called from two threads at once. The data of
+the page are made in a second worker, ``files``, which does not wait for the model.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+from torch import Tensor
+
+from neurflow.circuit.circuit import Circuit
+from neurflow.circuit.edits import Edits, merge, redo, split, undo
+from neurflow.circuit.storage import LabelStore, change_edits, load_circuit, load_edits
+from neurflow.debugging.audit import audit
+from neurflow.debugging.explain import same_model
+from neurflow.debugging.reading import Reader
+from neurflow.debugging.result import AuditReport, WhatIf
+from neurflow.debugging.what_if import change_of, what_if
+from neurflow.errors import ImagesError, NeurFlowError, RequestError, WorkError
+from neurflow.labels.manual import reject, set_label
+from neurflow.model import Model
+from neurflow.pages.debug_payload import shown_picture
+from neurflow.pages.payload import payload
+from neurflow.pictures.images import Images, load_images
+from neurflow.refs import ImageRef
+from neurflow.server.kept import Kept
+from neurflow.server.messages import (
+    AuditState,
+    EditRequest,
+    LabelReply,
+    LabelRequest,
+    LivePicture,
+    MaskRequest,
+    MergeRequest,
+    Phase,
+    Sample,
+    SplitRequest,
+    Status,
+)
+from neurflow.server.uploads import picture_from
+from neurflow.server.worker import Polite, Watched, Worker
+
+HELD = 32
+"""pictures kept for masking"""
+
+
+class NotFound(RequestError):
+    """A picture or group that is not there."""
+
+
+class ModelMissing(WorkError):
+    """The model could not be loaded: the circuit can be looked at, and nothing computed."""
+
+
+class Session:
+    """One stored circuit, live.
+
+    Args:
+        folder: of the result.
+        load_model: loads its model; called in the worker's thread.
+        load_samples: labelled pictures to try and to audit with; likewise. Returns None for none.
+        author: who gives labels.
+
+    Raises:
+        ResultError: there is no result, or a damaged one.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        load_model: Callable[[Circuit], Model],
+        load_samples: Callable[[Model], Images | None] = lambda _: None,
+        *,
+        author: str = "explorer",
+    ) -> None:
+        self.folder, self.author = Path(folder), author
+        self.circuit = load_circuit(folder)
+        self.worker, self.files = Worker(), Worker()
+        self._kept = Kept()
+        self._load_model, self._load_samples = load_model, load_samples
+        self._model: Model | None = None
+        self._reader: Reader | None = None
+        self._samples: Images | None = None
+        self._failure = self._trouble = ""
+        self._pictures: OrderedDict[int, tuple[ImageRef, Tensor]] = OrderedDict()
+        self._count = 0
+        self._audit = _audit_state("not started")
+
+    def start(self) -> None:
+        """Load model and samples in the background."""
+        self.worker.submit(self._load)
+
+    def stop(self) -> bool:
+        """Compute nothing more; whether what was being computed has ended."""
+        self.files.stop(0)
+        return self.worker.stop()
+
+    def page_data(self) -> bytes:
+        """The ``PageData`` of the circuit as it is stored now, as JSON: labels may come from elsewhere.
+
+        Runs in ``files``.
+        """
+        return self._kept.get(
+            (),
+            self.folder.glob("*.json"),
+            lambda: payload(load_circuit(self.folder)).model_dump_json().encode(),
+        )
+
+    def status(self) -> Status:
+        """Whether the model is there."""
+        model = self._model
+        return Status(
+            state="failed" if self._failure else "ready" if self._reader else "loading",
+            message=self._failure or self._trouble,
+            maskable=model is not None and self.circuit.target.layer == model.network.output_name,
+            means=all(layer.means for layer in self.circuit.layers[:-1]),
+        )
+
+    def samples(self) -> list[Sample]:
+        """The pictures to try."""
+        self._ready()
+        refs = self._samples.refs if self._samples else ()
+        return [Sample(number=i, name=ref.name, label=ref.label) for i, ref in enumerate(refs)]
+
+    def add_upload(self, name: str, data: bytes) -> LivePicture:
+        """Read an uploaded picture; ``ImagesError`` where it is none, or too large."""
+        model, _ = self._ready()
+        picture: Image.Image = picture_from(data)
+        return self._add(ImageRef(name=name), load_images([picture], model).read(0))
+
+    def add_sample(self, number: int) -> LivePicture:
+        """Read one of the samples; ``NotFound`` where there is none of that number."""
+        self._ready()
+        if self._samples is None or number >= len(self._samples):
+            raise NotFound(f"There is no sample {number}.")
+        return self._add(self._samples.refs[number], self._samples.read(number))
+
+    def picture(self, number: int) -> LivePicture:
+        """Read a held picture again."""
+        return self._add(*self._held(number), number)
+
+    def mask(self, request: MaskRequest, progress: Watched) -> WhatIf:
+        """Held pictures before and after groups are masked."""
+        model, _ = self._ready()
+        held = [self._held(number) for number in request.pictures]
+        images = Images(tuple(ref for ref, _ in held), lambda i: held[i][1], digest="")
+        try:
+            change = change_of(self.circuit, request.groups, by=request.by)
+        except RequestError as error:
+            if self._known.issuperset(request.groups):
+                raise
+            raise NotFound(str(error)) from None
+        return what_if(
+            model,
+            self.circuit,
+            images,
+            change,
+            draws=request.draws,
+            seed=request.seed,
+            progress=progress,
+            crops=False,
+        )
+
+    def start_audit(self) -> AuditState:
+        """Audit with the samples, unless that was begun already; ``ImagesError`` without samples."""
+        self._ready()
+        if self._samples is None:
+            raise ImagesError(
+                "An audit needs labelled pictures. Start with: neurflow explore RUN --images FOLDER"
+            )
+        if self._audit.state in ("not started", "failed"):
+            self._audit = _audit_state("running")
+            self.worker.submit(self._run_audit)
+        return self._audit
+
+    def audit(self) -> AuditState:
+        """How far the audit is."""
+        return self._audit
+
+    def label(self, id: str, request: LabelRequest) -> LabelReply:
+        """Name a group by hand, or take its label away; kept beside the circuit at once."""
+        if id not in self._known:
+            raise NotFound(f"The circuit has no group {id!r}.")
+        if request.label is None:
+            change = partial(reject, author=self.author)
+        else:
+            change = partial(
+                set_label, label=request.label, caption=request.caption, author=self.author
+            )
+        group = LabelStore(self.folder).update(id, change)
+        return LabelReply(id=id, label=group.label, caption=group.caption)
+
+    def edits(self) -> Edits:
+        """What was merged and split by hand."""
+        return load_edits(self.folder)
+
+    def edit(self, request: EditRequest) -> Edits:
+        """Merge or split groups, or take that back; kept beside the circuit at once."""
+
+        def change(circuit: Circuit, edits: Edits) -> Edits:
+            match request:
+                case MergeRequest():
+                    return merge(circuit, edits, request.groups)
+                case SplitRequest():
+                    return split(circuit, edits, request.group, request.members)
+                case _:
+                    return undo(edits) if request.kind == "undo" else redo(edits)
+
+        changed = change_edits(self.folder, change)
+        self.circuit = load_circuit(self.folder)
+        if self._model is not None:
+            self._reader = Reader(self._model, self.circuit)
+        return changed
+
+    def _load(self) -> None:
+        try:
+            model = self._load_model(self.circuit)
+            same_model(self.circuit, model)
+            reader = Reader(model, self.circuit)
+            self._model, self._reader = model, reader
+        except Exception as error:  # the page says why; the circuit can still be looked at
+            self._failure = str(error) or type(error).__name__
+            return
+        try:
+            self._samples = self._load_samples(model)
+        except (
+            NeurFlowError
+        ) as error:  # nor do samples that are missing keep pictures from being tried
+            self._trouble = str(error)
+
+    def _ready(self) -> tuple[Model, Reader]:
+        """Inside the worker loading is over."""
+        if self._model is None or self._reader is None:
+            raise ModelMissing(self._failure or "The model is still loading.")
+        return self._model, self._reader
+
+    def _add(self, ref: ImageRef, pixels: Tensor, number: int | None = None) -> LivePicture:
+        _, reader = self._ready()
+        report = reader.read(ref.name, ref.label, pixels)
+        if number is None:
+            self._count += 1
+            number = self._count
+        self._pictures[number] = (ref, pixels)
+        while len(self._pictures) > HELD:
+            self._pictures.popitem(last=False)
+        return LivePicture(number=number, shown=shown_picture(self.circuit, report))
+
+    def _held(self, number: int) -> tuple[ImageRef, Tensor]:
+        self._ready()
+        if number not in self._pictures:
+            raise NotFound(f"Picture {number} is not held here, or not any more. Drop it again.")
+        self._pictures.move_to_end(number)
+        return self._pictures[number]
+
+    @property
+    def _known(self) -> set[str]:
+        return {group.id for layer in self.circuit.layers for group in layer.groups}
+
+    def _run_audit(self) -> None:
+        def tell(stage: str, done: int, total: int) -> None:
+            self._audit = _audit_state("running", stage, done, total)
+
+        try:
+            model, _ = self._ready()
+            report = audit(self.circuit, model, self._samples, progress=Polite(self.worker, tell))
+            self._audit = _audit_state("done", report=report)
+        except Exception as error:  # nobody waits here: the page asks how far it is
+            self._audit = _audit_state("failed", str(error) or type(error).__name__)
+
+
+def _audit_state(
+    state: Phase,
+    message: str = "",
+    done: int = 0,
+    total: int = 0,
+    report: AuditReport | None = None,
+) -> AuditState:
+    return AuditState(state=state, message=message, done=done, total=total, report=report)

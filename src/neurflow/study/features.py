@@ -1,0 +1,234 @@
+"""Feature maps of crops: computed at most once more after the streaming pass, within a budget.
+
+Attribution needs, for every crop that is in some target's ``V_a``, the values at a segment's lower
+layer and some others (what goes round it, what its trunk makes of it). All layers' values come from
+one forward pass, so:
+
+1. where the maps of all crops fit into the budget, the streaming pass leaves them here, and no crop
+   is ever run again; they stay in memory, or else in files beside the other intermediate results;
+2. where they do not, a crop is run when it is first needed, and what lower segments will ask for is
+   kept with it, as long as there is room;
+3. where not even the crops of one segment fit, they come in blocks, and a crop is run again for each
+   segment that needs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neurflow.model import Model, Segment
+from neurflow.model.network.protocols import Key
+from neurflow.pictures.crops import CropSet
+from neurflow.runtime.files import create, guard_disk, reserve
+from neurflow.runtime.memory import Batch
+
+SCRATCH = 8 * 2**30
+"""bytes of files at most; half of what is free on the disk where that is less"""
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How a value lies in a store: one flat row a crop.
+
+    Attributes:
+        shape: of the value of one crop.
+        dtype: of its numbers.
+        axis: its batch axis.
+        per_sample: entries of the batch axis for one crop.
+        channels_last: a map whose channels of a place lie side by side.
+    """
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    axis: int
+    per_sample: int
+    channels_last: bool
+
+    @property
+    def values(self) -> int:
+        """Values of one crop."""
+        return prod(self.shape)
+
+    def rows(self, value: Tensor) -> Tensor:
+        """``[crop, value]`` of a value with several crops."""
+        if self.channels_last:
+            return value.permute(0, 2, 3, 1).reshape(len(value), -1)
+        split = torch.unflatten(value, self.axis, (-1, self.per_sample)).movedim(self.axis, 0)
+        return split.reshape(len(split), -1)
+
+    def value(self, rows: Tensor) -> Tensor:
+        """The value again, with the crops of ``rows`` ``[crop, value]``."""
+        if self.channels_last:
+            channels, height, width = self.shape[1:]
+            return rows.view(-1, height, width, channels).permute(0, 3, 1, 2)
+        split = rows.view(-1, *self.shape).movedim(0, self.axis)
+        return split.flatten(self.axis, self.axis + 1)
+
+
+class FeatureMaps:
+    """Values of the network on crops, by key.
+
+    Args:
+        model: the network.
+        crops: the concept set.
+        segments: that will be attributed, in this order: from the target down.
+        folder: for files.
+        room: bytes of memory for the maps.
+        batch: crops run through the network at once.
+
+    Attributes:
+        keeps_all: there is room for all crops.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        crops: CropSet,
+        segments: Sequence[Segment],
+        *,
+        folder: Path,
+        room: int,
+        batch: Batch,
+    ) -> None:
+        self._model, self._crops, self._batch = model, crops, batch
+        self._folder = folder
+        self._wanted = [tuple(segment.observed) for segment in segments]
+        self._survey({k: a for s in segments for k, a in s.observed.items()})
+        disk = min(SCRATCH, shutil.disk_usage(folder).free // 2) if self._device == "cpu" else 0
+        self._memory, self._room = room, max(room, disk)
+        self._kept: dict[Key, Tensor] = {}
+        self._slot = np.full(len(crops), -1)
+        self._slots = self._used = 0
+        self.keeps_all = len(crops) * self._bytes(self._forms) <= self._room
+        if self.keeps_all:
+            self._allocate(tuple(self._forms), len(crops))
+
+    def _survey(self, axes: Mapping[Key, tuple[int, int]]) -> None:
+        """The form of every value, from a look at one crop."""
+        values = self._run(tuple(axes), np.array([0]))
+        self._device = values[0].device.type
+        self._forms = {
+            key: _form(value, *place)
+            for (key, place), value in zip(axes.items(), values, strict=True)
+        }
+
+    def _run(self, keys: Sequence[Key], numbers: Sequence[int] | np.ndarray) -> tuple[Tensor, ...]:
+        with torch.inference_mode():
+            return self._model.outputs(keys)(self._model.feed(self._crops.pixels(numbers)))
+
+    def _bytes(self, keys: Iterable[Key]) -> int:
+        """Bytes of some values of one crop."""
+        return sum(self._forms[key].values * self._forms[key].dtype.itemsize for key in keys)
+
+    def bytes_of(self, segment: int) -> int:
+        """Bytes of what a segment needs of one crop."""
+        return self._bytes(self._wanted[segment])
+
+    @property
+    def wanting(self) -> bool:
+        """Whether the streaming pass should ``add`` all crops: there is room, and none is here."""
+        return self.keeps_all and not self._used
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """What is kept of a crop now."""
+        return tuple(self._kept)
+
+    def _allocate(self, keys: Sequence[Key], slots: int) -> None:
+        """Make room for the values of some crops: in memory if they fit there, else in files."""
+        self._kept.clear()
+        self._slot[:] = -1
+        self._slots, self._used = slots, 0
+        in_memory = slots * self._bytes(keys) <= self._memory
+        for number, key in enumerate(keys):
+            form = self._forms[key]
+            if in_memory:
+                rows = torch.empty((slots, form.values), dtype=form.dtype, device=self._device)
+            else:
+                file = self._folder / f"features-{number}.bin"
+                rows = _on_disk(file, slots * form.values, form.dtype).view(slots, -1)
+            self._kept[key] = rows
+
+    def add(self, numbers: np.ndarray, values: Sequence[Tensor]) -> None:
+        """Keep the values of :attr:`keys` of some crops."""
+        first, self._used = self._used, self._used + len(numbers)
+        for (key, rows), value in zip(self._kept.items(), values, strict=True):
+            rows[first : self._used] = self._forms[key].rows(value)
+        self._slot[numbers] = np.arange(first, self._used)
+
+    def blocks(self, segment: int, needed: np.ndarray) -> Iterator[np.ndarray]:
+        """The crops that a segment needs, in blocks; each is there until the next one is asked for.
+
+        Args:
+            segment: its place in the order given.
+            needed: ``[crop]`` numbers, ascending.
+        """
+        self._make_room(segment, needed)
+        for start in range(0, len(needed), self._slots):
+            block = needed[start : start + self._slots]
+            missing = block[self._slot[block] < 0]
+            if len(missing) > self._slots - self._used:
+                self._slot[:], self._used = -1, 0
+                missing = block
+            for together in self._together(missing):
+                for part, values in self._batch.map(partial(self._run, self.keys), together):
+                    self.add(part, values)
+            yield block
+
+    def _together(self, missing: np.ndarray) -> Iterable[np.ndarray]:
+        """The crops to run: with room for all, whole images, batched as the streaming pass does it.
+
+        The last digits of a value depend on its batch; so a run that goes on after a kill, or takes
+        its activations from another one, has the same values as one that did the pass itself.
+        """
+        if not self.keeps_all:
+            return [missing]
+        return [self._crops.of_image(i) for i in np.unique(self._crops.image_of(missing)).tolist()]
+
+    def _make_room(self, segment: int, needed: np.ndarray) -> None:
+        """Keep this segment's values, and those of the ones below as long as there is room."""
+        own = self._wanted[segment]
+        missing = np.count_nonzero(self._slot[needed] < 0)
+        if set(own) <= self._kept.keys() and missing <= self._slots - self._used:
+            return
+        keys = tuple(dict.fromkeys(key for wanted in self._wanted[segment:] for key in wanted))
+        if len(needed) * self._bytes(keys) > self._room:
+            keys = own
+        slots = max(1, self._room // self._bytes(keys))
+        self._allocate(keys, min(slots, len(self._crops)))
+
+    def take(self, segment: int, numbers: np.ndarray) -> dict[Key, Tensor]:
+        """What a segment needs of some crops of the block, in any order, with repeats."""
+        slots = torch.from_numpy(self._slot[numbers]).to(self._device)
+        return {
+            key: self._forms[key].value(self._kept[key].index_select(0, slots))
+            for key in self._wanted[segment]
+        }
+
+
+def _form(value: Tensor, axis: int, per_sample: int) -> _Form:
+    plain = value.ndim == 4 and (axis, per_sample) == (0, 1)
+    last = plain and value.is_contiguous(memory_format=torch.channels_last)
+    return _Form(tuple(value.shape), value.dtype, axis, per_sample, last)
+
+
+def _on_disk(file: Path, size: int, dtype: torch.dtype) -> Tensor:
+    """A tensor in a file that goes when the tensor does; its room on the disk is taken at once."""
+    with guard_disk(file):
+        file.unlink(missing_ok=True)  # of a run that was killed
+    with guard_disk(file), create(file) as handle:
+        reserve(handle, size * dtype.itemsize)
+    tensor = torch.from_file(str(file), shared=True, size=size, dtype=dtype)
+    with contextlib.suppress(PermissionError):  # where a file in use cannot be removed yet
+        file.unlink()
+    return tensor

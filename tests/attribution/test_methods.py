@@ -1,0 +1,266 @@
+"""Other ways to score lower neurons: each against its slow definition, all through one call."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from neurflow import Config, Model
+from neurflow.attribution.backpropagated import measure_of, with_modules
+from neurflow.attribution.by_statistics import Knockoffs, weight_norms
+from neurflow.attribution.methods import METHODS, UNSIGNED, Question, score_neurons
+from neurflow.errors import RequestError
+from neurflow.method.concepts import find_concepts
+from neurflow.method.core_neurons import select_core
+from neurflow.pictures.crops import CropSet
+from neurflow.pictures.images import load_images
+from neurflow.runtime.memory import Batch
+from neurflow.runtime.progress import Silent
+from neurflow.runtime.workspace import open_workspace
+from neurflow.study.activations import collect
+from neurflow.study.features import FeatureMaps
+from tests.networks import SmallNet, TwoLayer, settle
+from tests.reference import methods as slow
+from tests.reference.method import integrated_gradients
+
+LAYERS = ["block2", "block3", "head"]
+
+
+@pytest.fixture(scope="module")
+def question():
+    """Eight targets of block3 on the crops of six pictures."""
+    torch.manual_seed(0)
+    pictures = torch.rand(6, 3, 32, 32)
+    model = Model(settle(SmallNet()), transform=lambda _: torch.zeros(3, 32, 32))
+    config = Config(k=12, tau=4, steps=8, granularities=(1.0, 0.5))
+    crops = CropSet(load_images(pictures, model), tuple(range(6)), (32, 32), config.granularities)
+    segments = [model.segment("block3", "head"), model.segment("block2", "block3")]
+    batch = Batch(16, Silent())
+    with open_workspace(None, {}) as work:
+        features = FeatureMaps(model, crops, segments, folder=work.folder, room=2**24, batch=batch)
+        activations = collect(
+            model, crops, LAYERS, work, features=features, batch=batch, progress=Silent()
+        )
+        concepts = find_concepts(activations, "block3", "block2", range(0, 16, 2), config)
+        yield Question(
+            model,
+            activations,
+            model.target(1),
+            segments[1],
+            1,
+            concepts,
+            features,
+            config,
+            batch,
+            Silent(),
+        )
+
+
+def maps(question, layer, numbers):
+    with torch.no_grad():
+        pixels = torch.cat([question.activations.crops.pixels([n]) for n in numbers])
+        return question.model.outputs([question.model.node(layer)])(pixels)[0]
+
+
+def assert_scores(question, found, a, expected):
+    """``expected`` ``[crop, lower neuron]``."""
+    concept, expected = question.concepts[a], expected.double().numpy()
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(
+        found[a].importance, np.abs(expected).mean(0), atol=1e-4 * scale, rtol=0
+    )
+    for i, part in enumerate(concept.parts):
+        np.testing.assert_allclose(
+            found[a].signed[i], expected[part].mean(0), atol=1e-4 * scale, rtol=0
+        )
+
+
+@pytest.mark.parametrize(
+    "method", ["gradient", "input_x_gradient", "guided_backprop", "deeplift", "ablation"]
+)
+def test_a_method_equals_its_slow_definition(question, method):
+    found = score_neurons(method, question)
+    block = question.model.module.block3
+    for a, concept in question.concepts.items():
+        x = maps(question, "block2", concept.crops)
+        assert_scores(question, found, a, getattr(slow, method)(block, x, a))
+
+
+def test_neuron_mct_asks_the_output_not_the_target(question):
+    found = score_neurons("neuron_mct", question)
+    phi = question.activations["head"][:, 1]
+    numbers = np.argsort(-phi, kind="stable")[: question.config.k]
+    module = question.model.module
+    scores = []
+    for v in maps(question, "block2", numbers):
+        above = integrated_gradients(
+            lambda x: module.head(module.block3(x).mean((2, 3)))[0, 1], v[None], 8
+        )
+        scores.append(above.sum((0, 2, 3)))
+    expected = torch.stack(scores).double().numpy()
+    for scores in found.values():
+        np.testing.assert_allclose(scores.importance, np.abs(expected).mean(0), rtol=1e-3)
+        np.testing.assert_allclose(scores.signed[0], expected.mean(0), rtol=1e-3, atol=1e-6)
+
+
+def test_smoothgrad_is_the_mean_gradient_under_noise_in_a_crops_own_range(question):
+    a = 4
+    concept = question.concepts[a]
+    x = maps(question, "block2", concept.crops[:3])
+    values = {key: x for key in question.segment.observed}
+    measure = measure_of("smoothgrad", seed=1)
+    found, _ = measure(question.segment, torch.full((3,), a), values, 3000)
+    expected = slow.smoothgrad(question.model.module.block3, x, a, 3000)
+    assert np.corrcoef(found.flatten(), expected.flatten())[0, 1] > 0.999
+    assert (found - expected).abs().max() < 0.05 * expected.abs().max()
+
+
+def test_gradient_shap_nears_integrated_gradients(question):
+    a = 4
+    x = maps(question, "block2", question.concepts[a].crops[:3])
+    values = {key: x for key in question.segment.observed}
+    measure = measure_of("gradient_shap", seed=1)
+    found, change = measure(question.segment, torch.full((3,), a), values, 3000)
+    block = question.model.module.block3
+    for row, sample in zip(found, x, strict=True):
+        exact = integrated_gradients(lambda z: block(z).mean((2, 3))[0, a], sample[None], 200).sum(
+            (0, 2, 3)
+        )
+        assert (row - exact).abs().max() < 0.05 * exact.abs().max()
+    torch.testing.assert_close(
+        found.sum(1), change, rtol=0.05, atol=0.05 * change.abs().max().item()
+    )
+
+
+def test_activation_is_the_mean_over_the_crops(question):
+    found = score_neurons("activation", question)
+    for a, concept in question.concepts.items():
+        phi = maps(question, "block2", concept.crops).mean((2, 3))
+        assert_scores(question, found, a, phi)
+
+
+def test_weight_norm_is_of_the_filters_that_read_a_neuron(question):
+    found = score_neurons("weight_norm", question)
+    weight = question.model.module.block3[0].weight
+    for scores in found.values():
+        for s in range(12):
+            total = sum(float(w) ** 2 for w in weight[:, s].flatten())
+            assert scores.importance[s] == pytest.approx(total**0.5, rel=1e-5)
+
+
+def test_weight_norm_sees_through_pooling_groups_and_flattening():
+    class Grouped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Conv2d(3, 4, 1)
+            self.paired = nn.Conv2d(4, 6, 1, groups=2)
+            self.head = nn.Linear(6 * 4, 3)
+
+        def forward(self, x):
+            return self.head(self.paired(torch.relu(self.first(x))).relu().flatten(1))
+
+    module = Grouped().eval()
+    model = Model(module, transform=lambda _: torch.zeros(3, 2, 2))
+    paired = weight_norms(model.segment("first", "paired"))
+    w = module.paired.weight  # outputs 0-2 read inputs 0-1, outputs 3-5 read inputs 2-3
+    expected = [w[:3, 0], w[:3, 1], w[3:, 0], w[3:, 1]]
+    np.testing.assert_allclose(paired, [float(v.norm()) for v in expected], rtol=1e-5)
+    head = weight_norms(model.segment("paired", "head"))
+    expected = [float(module.head.weight[:, 4 * s : 4 * s + 4].norm()) for s in range(6)]
+    np.testing.assert_allclose(head, expected, rtol=1e-5)
+
+
+def test_knockoffs_point_at_what_explains_the_target():
+    rng = np.random.default_rng(0)
+    common = rng.standard_normal((300, 1))
+    x = 0.6 * common + rng.standard_normal((300, 20))
+    x[:, 7] = 0.0  # a dead neuron
+    y = 2 * x[:, 3] - 1.5 * x[:, 11] + 0.1 * rng.standard_normal(300)
+    knockoffs = Knockoffs(x, seed=0)
+    scores = knockoffs.importance(y)
+    assert set(np.argsort(-scores)[:2]) == {3, 11}
+    assert scores[7] == 0.0
+    np.testing.assert_array_equal(scores, Knockoffs(x, seed=0).importance(y))
+    # a knockoff is correlated with the other neurons as the neuron itself is
+    own = np.corrcoef(knockoffs.x.T)
+    swapped = np.corrcoef(knockoffs.x.T, knockoffs.knockoffs.T)[:19, 19:]
+    others = ~np.eye(19, dtype=bool)
+    assert np.abs(own - swapped)[others].mean() < 0.06
+
+
+def test_what_is_random_follows_the_seed_and_leaves_the_global_generators(question):
+    torch.manual_seed(5)
+    np.random.seed(5)
+    expected = torch.rand(1), np.random.rand()
+    torch.manual_seed(5)
+    np.random.seed(5)
+    for method in ("random", "smoothgrad", "gradient_shap", "knockoff"):
+        once, twice = (score_neurons(method, question) for _ in range(2))
+        for a in question.concepts:
+            np.testing.assert_array_equal(once[a].importance, twice[a].importance)
+    assert (torch.rand(1), np.random.rand()) == expected
+    first, second = list(score_neurons("random", question).values())[:2]
+    assert (first.importance != second.importance).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_gives_scores_to_select_from(question, method):
+    found = score_neurons(method, question)
+    assert list(found) == list(question.concepts)
+    for a, scores in found.items():
+        assert scores.importance.shape == (12,)
+        assert scores.signed.shape == (len(question.concepts[a].vectors), 12)
+        core = select_core(scores, 4)
+        assert len(core.importance) == 4
+        for weights in core.weights:
+            assert not weights or sum(map(abs, weights.values())) == pytest.approx(1)
+        if method in UNSIGNED - {"knockoff"}:
+            assert (scores.signed >= 0).all()
+
+
+def test_by_hand_on_two_layers():
+    """h = (3, 2, 2), logit 0 = h0 − h1 + h2 / 2."""
+    model = Model(TwoLayer(), transform=lambda _: torch.zeros(2, 1, 1))
+    segment = model.segment("act", "head")
+    h = torch.tensor([3.0, 2.0, 2.0]).view(1, 3, 1, 1)
+    run = partial(dict.fromkeys, segment.observed)
+    for method, expected in {
+        "gradient": [1.0, -1.0, 0.5],
+        "input_x_gradient": [3.0, -2.0, 1.0],
+        "smoothgrad": [1.0, -1.0, 0.5],
+        "guided_backprop": [1.0, -1.0, 0.5],
+        "deeplift": [3.0, -2.0, 1.0],
+    }.items():
+        found, change = measure_of(method)(segment, torch.tensor([0]), run(h), 4)
+        torch.testing.assert_close(found, torch.tensor([expected]))
+        torch.testing.assert_close(change, torch.tensor([2.0]))
+
+
+def test_unknown_method_and_segments_that_cannot_serve(question):
+    with pytest.raises(RequestError, match="Near names: deeplift"):
+        score_neurons("deep_lift", question)
+    gelu = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.GELU(), nn.Conv2d(4, 2, 1))
+    head = nn.Sequential(gelu, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2))
+    model = Model(head, transform=lambda _: torch.zeros(3, 2, 2))
+    with pytest.raises(RequestError, match=r"deeplift has no rule for aten\.gelu"):
+        with_modules(model.segment("0.0", "0"), "deeplift")
+
+
+def test_deeplift_refuses_what_captum_has_no_rule_for():
+    class Gated(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1)
+            self.last, self.head = nn.Conv2d(4, 4, 1), nn.Linear(4, 2)
+
+        def forward(self, x):
+            y = self.first(x)
+            return self.head(self.last(y * torch.sigmoid(y)).mean((2, 3)))
+
+    model = Model(Gated().eval(), transform=lambda _: torch.zeros(3, 2, 2))
+    segment = model.segment("first", "last")
+    with pytest.raises(RequestError, match=r"deeplift has no rule for aten\.mul"):
+        with_modules(segment, "deeplift")
+    assert with_modules(segment, "guided_backprop")

@@ -1,0 +1,239 @@
+"""Attribution of many targets at once: the same as one by one, with as many points as each needs."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from neurflow.attribution import integrated_gradients
+from neurflow.attribution.integrated_gradients import graded_midpoints, secants, steep_gauss
+from neurflow.attribution.score_error import AUTO_STEPS, upper_end
+from neurflow.attribution.streaming import RULES, attribute
+from neurflow.errors import WorkError
+from neurflow.runtime.memory import Batch
+from neurflow.runtime.progress import Silent
+from tests.model.test_graph import model_of
+from tests.networks import FAMILIES, settle
+
+
+@dataclass(frozen=True)
+class Concept:
+    crops: np.ndarray
+    meaning: np.ndarray
+
+
+class Held:
+    """Stands for ``FeatureMaps``, in blocks of four crops; counts what is asked for."""
+
+    def __init__(self, values):
+        self.values, self.taken = values, Counter()
+
+    def blocks(self, place, needed):
+        for start in range(0, len(needed), 4):
+            yield needed[start : start + 4]
+
+    def take(self, place, numbers):
+        self.taken.update(numbers.tolist())
+        return {key: value[torch.from_numpy(numbers)] for key, value in self.values.items()}
+
+
+@cache
+def setting(name, count=9):
+    build, size = FAMILIES[name]
+    model = model_of(settle(build()), size)
+    layers = model.proposed_layers()
+    segment = model.segment(layers[-3], layers[-2])
+    keys = list(segment.observed)
+    images = torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        values = dict(zip(keys, model.outputs(keys)(images), strict=True))
+    generator = np.random.default_rng(0)
+    concepts = {
+        a: Concept(generator.permutation(count)[:6], np.array([0, 1, 0, 0, 1, 0]))
+        for a in range(0, segment.upper.neurons, max(1, segment.upper.neurons // 7))
+    }
+    return segment, values, concepts
+
+
+def run(segment, values, concepts, **options):
+    features = Held(values)
+    options = {"steps": 6, "tolerance": 0.01, "batch": Batch(5, Silent())} | options
+    return attribute(segment, 0, concepts, features, progress=Silent(), **options), features
+
+
+@pytest.mark.parametrize("name", ["resnet18", "googlenet", "mobilenet_v2", "vit"])
+@pytest.mark.parametrize("minus", [None, 3])
+def test_batches_of_many_targets_give_what_each_gives_alone(name, minus):
+    segment, values, concepts = setting(name)
+    found, _ = run(segment, values, concepts, minus=minus)
+    x, *_ = values.values()
+    held = [values[key] for key in segment.held]
+    for a, concept in concepts.items():
+        rows = torch.from_numpy(concept.crops)
+        own = [h[rows] for h in held]
+        plain = integrated_gradients(segment, a, x[rows], own, steps=6)
+        scores, change = plain.scores, plain.change
+        if minus is not None:
+            other = integrated_gradients(segment, minus, x[rows], own, steps=6)
+            scores, change = scores - other.scores, change - other.change
+        scores, scale = scores.double().numpy(), float(scores.abs().max())
+        close = {"rtol": 1e-4, "atol": 1e-5 * scale}
+        np.testing.assert_allclose(found[a].importance, np.abs(scores).mean(0), **close)
+        for i in (0, 1):
+            part = scores[concept.meaning == i].mean(0)
+            np.testing.assert_allclose(found[a].signed[i], part, **close)
+        gap = np.abs(scores.sum(1) - change.double().numpy()).sum()
+        moved = np.abs(change.double().numpy()).sum()
+        error = gap / moved if moved else gap
+        assert found[a].completeness_error == pytest.approx(error, rel=1e-2, abs=1e-5)
+        assert found[a].steps == 6
+
+
+@pytest.mark.parametrize("name", ["resnet18", "googlenet", "vit"])
+def test_auto_steps_reach_the_tolerance_with_few_points(name):
+    segment, values, concepts = setting(name)
+    found, _ = run(segment, values, concepts, steps="auto", tolerance=0.02)
+    assert list(found) == list(concepts)
+    for scores in found.values():
+        assert scores.steps in AUTO_STEPS
+        assert 0 <= scores.score_error <= 0.02
+    strict, _ = run(segment, values, concepts, steps="auto", tolerance=1e-4)
+    assert sum(s.steps for s in strict.values()) > sum(s.steps for s in found.values())
+
+
+def limit_of(segment, values, a, concept):
+    """``[crop, lower neuron]`` T by so many points that no more matter."""
+    rows = torch.from_numpy(concept.crops)
+    x, *_ = values.values()
+    held = [values[key][rows] for key in segment.held]
+    fine = integrated_gradients(segment, a, x[rows], held, steps=2000, rule=graded_midpoints)
+    return fine.scores.double().numpy()
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "googlenet"])
+@pytest.mark.parametrize("steps", ["auto", 6])
+def test_the_score_error_is_the_distance_from_the_limit(name, steps):
+    """Of the mean |T| that is given: hardly ever more than is told, and seldom far less."""
+    segment, values, concepts = setting(name)
+    found, _ = run(segment, values, concepts, steps=steps, tolerance=0.005)
+    told, true = [], []
+    for a, concept in concepts.items():
+        limit = np.abs(limit_of(segment, values, a, concept)).mean(0)
+        if not limit.any():  # a silent neuron
+            continue
+        true.append(np.abs(found[a].importance - limit).sum() / limit.sum())
+        told.append(found[a].score_error)
+    true, told = np.array(true), np.array(told)
+    if steps == "auto":
+        assert (true <= 0.005).mean() >= 0.8  # three crops of six are looked at
+        assert (told <= 0.005).all()
+    assert (true <= told * 1.5 + 5e-4).mean() >= 0.8
+    assert true.mean() <= 1.25 * told.mean() + 1e-4
+    assert told.mean() <= 5 * true.mean() + 1e-3
+
+
+def test_completeness_is_told_where_it_says_something():
+    segment, values, concepts = setting("resnet18")
+    auto, _ = run(segment, values, concepts, steps="auto")
+    fixed, _ = run(segment, values, concepts, steps=6)
+    for a in concepts:
+        assert (auto[a].rule, auto[a].completeness_error) == ("secants", None)
+        assert fixed[a].rule == "gauss"
+        assert fixed[a].completeness_error > 0
+
+
+@pytest.mark.parametrize(("name", "rule"), [("resnet18", secants), ("vit", steep_gauss)])
+def test_auto_tells_the_points_it_used(name, rule):
+    """Scores are those of the rule it chose at the N it tells; behind a layer norm the steep one."""
+    segment, values, concepts = setting(name)
+    found, _ = run(segment, values, concepts, steps="auto")
+    x, *_ = values.values()
+    for a, concept in concepts.items():
+        assert RULES[found[a].rule] is rule
+        rows = torch.from_numpy(concept.crops)
+        held = [values[key][rows] for key in segment.held]
+        plain = integrated_gradients(segment, a, x[rows], held, steps=found[a].steps, rule=rule)
+        expected = plain.scores.abs().mean(0).double().numpy()
+        scale = float(np.abs(expected).max())
+        np.testing.assert_allclose(found[a].importance, expected, rtol=1e-3, atol=1e-4 * scale)
+
+
+def test_the_upper_end_by_hand():
+    """Ratio 0.2; residuals ±0.1 of two crops of three: 0.2 + 12.71 · 0.1 · √(1/3)."""
+    sample = np.array([[0.1, 1.0], [0.3, 1.0]])
+    assert upper_end(sample, 2) == pytest.approx(0.2)
+    assert upper_end(sample, 3) == pytest.approx(0.2 + 12.7062 * 0.1 / 3**0.5, rel=1e-4)
+    assert upper_end(np.zeros((2, 2)), 3) == 0.0
+    assert np.isnan(upper_end(np.array([[0.1, 0.0], [0.0, 0.0]]), 3))
+
+
+def test_the_upper_end_is_above_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    above = 0
+    for _ in range(400):
+        goal = rng.uniform(1, 2, 50)
+        crops = np.stack([goal * rng.uniform(0, 0.02, 50), goal], 1)
+        truth = crops[:, 0].sum() / crops[:, 1].sum()
+        above += upper_end(crops[rng.permutation(50)[:5]], 50) >= truth
+    assert 0.94 <= above / 400 <= 0.997
+
+
+class Pooled(nn.Module):
+    """Generalised-mean pooling, with or without an ε below the root."""
+
+    def __init__(self, least):
+        super().__init__()
+        self.lower, self.head, self.least = nn.Conv2d(3, 6, 1), nn.Linear(6, 4), least
+
+    def forward(self, x):
+        y = self.lower(x)
+        if not self.least:
+            return self.head((y * y).mean((2, 3)).sqrt())
+        return self.head(torch.relu(y).clamp(min=self.least).pow(3).mean((2, 3)).pow(1 / 3))
+
+
+def pooled(least):
+    model = model_of(settle(Pooled(least)), 8)
+    segment = model.segment("lower", "head")
+    keys = list(segment.observed)
+    images = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        values = dict(zip(keys, model.outputs(keys)(images), strict=True))
+    return segment, values, {a: Concept(np.arange(6), np.zeros(6, dtype=int)) for a in range(4)}
+
+
+@pytest.mark.parametrize("steps", ["auto", 50])
+def test_roots_behind_a_pooling_have_scores(steps):
+    segment, values, concepts = pooled(1e-6)
+    assert segment.specialised(0).secants
+    found, _ = run(segment, values, concepts, steps=steps)
+    for a, concept in concepts.items():
+        limit = np.abs(limit_of(segment, values, a, concept)).mean(0)
+        assert np.abs(found[a].importance - limit).sum() <= 0.01 * limit.sum()
+        assert found[a].score_error <= 0.02
+
+
+@pytest.mark.parametrize("steps", ["auto", 50])
+def test_scores_that_are_not_finite_are_refused(steps):
+    """The root's slope at 0 is infinite, and a channel stays there all the way."""
+    segment, values, concepts = pooled(0.0)
+    x = next(iter(values.values()))
+    x[:, 2] = 0.0
+    with pytest.raises(WorkError, match=r"scores of lower for neuron 0 of head are not finite"):
+        run(segment, values, concepts, steps=steps)
+
+
+def test_an_affine_segment_needs_no_points():
+    build, size = FAMILIES["resnet18"]
+    model = model_of(settle(build()), size)
+    segment = model.segment("layer4.1", "fc")
+    with torch.no_grad():
+        (x,) = model.outputs(list(segment.observed)[:1])(torch.randn(3, 3, size, size))
+    assert segment.specialised(1).affine
+    one, many = (integrated_gradients(segment, 1, x, steps=n) for n in (1, 40))
+    torch.testing.assert_close(one.scores, many.scores)
+    assert float(one.gap.max()) < 1e-4 * float(one.change.abs().max())

@@ -1,0 +1,173 @@
+"""The model of a result, loaded again: with its class names and preprocessing, and never unasked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from neurflow.circuit.circuit import Circuit
+from neurflow.circuit.reload import facts_to_reload, reload_model
+from neurflow.circuit.storage import load_circuit
+from neurflow.errors import ModelError, NeurFlowError, RequestError, ResultError
+from neurflow.model import Model, load_model
+from neurflow.model.preprocessing import Preprocessing
+
+NET = """
+import torch
+from torch import nn
+
+def net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+"""
+
+
+def told(circuit: Circuit, model: Model, **changes: Any) -> Circuit:
+    """The circuit as one of that model."""
+    info = model.info.model_copy(update=changes)
+    return circuit.model_copy(update={"model": info, **facts_to_reload(model)})
+
+
+def stored(circuit: Circuit, folder: Path) -> Circuit:
+    circuit.save(folder)
+    return load_circuit(folder)
+
+
+@pytest.fixture
+def reference(tmp_path: Path) -> str:
+    (tmp_path / "net.py").write_text(NET)
+    return f"file:{tmp_path / 'net.py'}:net"
+
+
+def test_names_preprocessing_and_options_come_back(
+    circuit: Circuit, reference: str, tmp_path: Path
+) -> None:
+    model = load_model(
+        reference, mean=0.5, std=(0.1, 0.2, 0.3), input_size=16, class_names=["tumor", "healthy"]
+    )
+    kept = stored(told(circuit, model), tmp_path / "run")
+    assert kept == told(circuit, model)
+    again = reload_model(kept, reference)
+    assert again.class_names == ("tumor", "healthy")
+    assert again.transform == model.transform
+    assert again.info == model.info
+    assert reload_model(kept, reference, class_names=["a", "b"]).class_names == ("a", "b")
+
+
+def test_weights_of_a_file_come_back_with_the_number_of_classes(
+    circuit: Circuit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torchvision.models import squeezenet1_1
+
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    torch.save(squeezenet1_1(num_classes=2).state_dict(), "my.pth")
+    names = ["tumor", "healthy"]
+    model = load_model(
+        "torchvision:squeezenet1_1", "my.pth", class_names=names, input_size=(64, 64)
+    )
+    again = reload_model(stored(told(circuit, model), tmp_path / "run"))
+    assert again.info == model.info and again.class_names == ("tumor", "healthy")
+    Path("my.pth").unlink()
+    with pytest.raises(NeurFlowError, match=r"my\.pth"):
+        reload_model(told(circuit, model))
+
+
+def test_the_preprocessing_is_that_of_the_run_where_the_librarys_has_changed(
+    circuit: Circuit, reference: str
+) -> None:
+    model = load_model(reference)
+    model.transform = Preprocessing(resize=99, crop=(64, 64))
+    assert reload_model(told(circuit, model), reference).transform == model.transform
+
+
+def test_results_of_before_are_loaded(circuit: Circuit, reference: str) -> None:
+    model = load_model(reference)
+    before = circuit.model_copy(update={"model": model.info})
+    assert before.class_names == () and before.preprocessing is None
+    assert reload_model(before, reference).class_names == ("0", "1")
+
+
+def test_the_demos_network_needs_no_name(circuit: Circuit) -> None:
+    from neurflow.demo.network import REFERENCE, demo_model
+
+    info = circuit.model.model_copy(update={"reference": REFERENCE})
+    again = reload_model(circuit.model_copy(update={"model": info}))
+    assert again.info.digest == demo_model().info.digest
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "file:net.py:net",
+        "onnx:net.onnx",
+        "hf:someone/model",
+        "timm:hf-hub:someone/model",
+        "timm:local-dir:/tmp/model",
+        "torchvision:../net",
+        "pickle:net",
+        "torchvision:resnet18\nfile:x.py:f",
+    ],
+)
+def test_what_a_result_names_is_not_followed_unless_it_is_in_a_library(
+    circuit: Circuit, reference: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "neurflow.circuit.reload.load_model", lambda *_, **__: pytest.fail("followed")
+    )
+    info = circuit.model.model_copy(update={"reference": reference})
+    with pytest.raises(RequestError, match="If you trust it: --model"):
+        reload_model(circuit.model_copy(update={"model": info}))
+
+
+@pytest.mark.parametrize("weights", ["/dev/zero", "//host/share/a.pth", "sub/none.pth"])
+def test_weights_are_read_from_plain_files_alone(
+    circuit: Circuit, weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "neurflow.circuit.reload.load_model", lambda *_, **__: pytest.fail("followed")
+    )
+    info = {"reference": "torchvision:resnet18", "weights": weights}
+    with pytest.raises(RequestError, match="--weights FILE"):
+        reload_model(circuit.model_copy(update={"model": circuit.model.model_copy(update=info)}))
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"crop": "all"}, {"no_such_setting": 1}, {"crop": (1, 2, 3)}, {"fill": None}],
+    ids=["kind", "name", "length", "none"],
+)
+def test_a_preprocessing_that_is_none_is_refused(
+    circuit: Circuit, reference: str, facts: dict[str, Any]
+) -> None:
+    with pytest.raises(ResultError, match="preprocessing of the result"):
+        reload_model(circuit.model_copy(update={"preprocessing": facts}), reference)
+
+
+def test_options_are_typed(circuit: Circuit, tmp_path: Path) -> None:
+    import json
+
+    circuit.save(tmp_path)
+    content = json.loads((tmp_path / "circuit.json").read_text())
+    for options in (
+        {"device": "cuda"},
+        {"mean": "x"},
+        {"class_names": "/etc/passwd"},
+        {"resize": -1},
+    ):
+        content["circuit"]["model"]["options"] = options
+        (tmp_path / "circuit.json").write_text(json.dumps(content))
+        with pytest.raises(ResultError, match=r"model\.options"):
+            load_circuit(tmp_path)
+
+
+def test_a_module_of_another_shape_is_told(circuit: Circuit) -> None:
+    model = Model(nn.Sequential(nn.Flatten(), nn.Linear(3 * 224 * 224, 2)))
+    with pytest.raises(RequestError, match="in memory"):
+        reload_model(told(circuit, model))
+    with pytest.raises(ModelError):
+        reload_model(told(circuit, model), "torchvision:nothing")

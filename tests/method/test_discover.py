@@ -1,0 +1,428 @@
+"""The whole method on small networks: the result, its invariants, resuming, and bad requests."""
+
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import neurflow
+from neurflow import Config, Model, discover
+from neurflow.config import METHOD_VERSION
+from neurflow.errors import ImagesError, LayerError, RequestError, WorkError
+from neurflow.model import Preprocessing
+from tests.networks import FAMILIES, SmallNet, settle
+from tests.reference import method
+
+CONFIG = Config(tau=4, k=20, steps=8)
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    transform = Preprocessing(resize=None, crop=(32, 32), mean=(0.5,) * 3, std=(0.5,) * 3)
+    return Model(settle(SmallNet()), transform=transform, class_names=["ant", "bee", "cat", "dog"])
+
+
+def picture(seed):
+    generator = np.random.default_rng(seed)
+    small = generator.integers(0, 255, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(small).resize((32, 32), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture(scope="module")
+def images(model):
+    return [picture(seed) for seed in range(6)]
+
+
+@pytest.fixture(scope="module")
+def target(model, images):
+    """The class that the untrained network predicts most."""
+    source = neurflow.load_images(images, model)
+    with torch.no_grad():
+        predicted = model.module(torch.stack([source.read(i) for i in range(6)])).argmax(1)
+    return model.class_names[int(predicted.mode().values)]
+
+
+@pytest.fixture(scope="module")
+def circuit(model, images, target):
+    return discover(model, images, target, config=CONFIG)
+
+
+def test_the_circuit_does_not_depend_on_the_memory(model, images, target, circuit):
+    found = discover(model, images, target, config=CONFIG, memory="8MB")
+    assert found.model_dump_json() == circuit.model_dump_json()
+
+
+def test_the_circuit_has_the_shape_of_the_method(model, circuit, target):
+    assert [layer.name for layer in circuit.layers] == list(model.proposed_layers())
+    assert circuit.target.name == target
+    top, *_ = reversed(circuit.layers)
+    assert list(top.neurons) == [circuit.target.neuron]
+    for lower, upper in zip(circuit.layers, circuit.layers[1:], strict=False):
+        cores = {s for neuron in upper.neurons.values() for s in neuron.core_neurons}
+        assert set(lower.neurons) == cores
+        for neuron in upper.neurons.values():
+            assert len(neuron.core_neurons) == CONFIG.tau
+            assert neuron.steps == CONFIG.steps
+            assert neuron.completeness_error < 0.2
+            for part in neuron.semantic_groups:
+                assert set(part.weights) == set(neuron.core_neurons)
+                assert sum(map(abs, part.weights.values())) == pytest.approx(1)
+    for layer in circuit.layers:
+        for neuron in layer.neurons.values():
+            assert len(neuron.crops) == CONFIG.k
+            assert list(neuron.activations) == sorted(neuron.activations, reverse=True)
+            positions = sorted(p for part in neuron.semantic_groups for p in part.crops)
+            assert positions == list(range(CONFIG.k))
+
+
+def test_concepts_and_cores_equal_the_slow_definition(model, images, circuit):
+    """One neuron done by hand, from the pixels."""
+    lower, upper = circuit.layers[1], circuit.layers[2]
+    index, neuron = next(iter(upper.neurons.items()))
+    source = neurflow.load_images(images, model)
+    chosen = [int(ref.name.removeprefix("image-")) for ref in circuit.images]
+    boxes = method.crop_boxes(32, 32, CONFIG.granularities)
+    crops = [(n, box) for n in range(len(chosen)) for box in boxes]
+    pixels = torch.stack(
+        [
+            torch.nn.functional.interpolate(
+                source.read(chosen[n])[None, :, top:bottom, left:right], (32, 32), mode="bilinear"
+            )[0]
+            for n, (left, top, right, bottom) in crops
+        ]
+    )
+    with torch.no_grad():
+        below = model.module.block2(model.module.block1(pixels))
+        phi = model.module.block3(below).mean((2, 3))[:, index]
+    expected = method.top_crops(phi.tolist(), CONFIG.k)
+    assert [(crop.image, crop.box) for crop in neuron.crops] == [crops[i] for i in expected]
+
+    def activation(x):
+        return model.module.block3(x).mean((2, 3))[:, index].sum()
+
+    scores = [
+        method.integrated_gradients(activation, below[i : i + 1], CONFIG.steps)
+        .sum((0, 2, 3))
+        .tolist()
+        for i in expected
+    ]
+    assert list(neuron.core_neurons) == method.core_neurons(scores, CONFIG.tau)
+    for part in neuron.semantic_groups:
+        weights = method.interaction_weights([scores[p] for p in part.crops], neuron.core_neurons)
+        assert part.weights == pytest.approx(weights, rel=1e-3, abs=1e-5)
+    assert lower.name == "block2"
+
+
+def test_groups_share_out_all_that_flows(circuit):
+    """Mean over pairs, conserving: the edges into a group add up to at most 1 in absolute value."""
+    for layer in circuit.layers[1:]:
+        for group in layer.groups:
+            assert sum(abs(edge.weight) for edge in circuit.inputs(group.id)) <= 1 + 1e-6
+    signs = {edge.weight > 0 for edge in circuit.edges}
+    assert signs == {True, False}
+
+
+def test_the_same_inputs_give_the_same_circuit(model, images, target, circuit):
+    again = discover(model, images, target, config=CONFIG, memory="1MB")
+    assert again.model_dump(exclude={"layers", "edges"}) == circuit.model_dump(
+        exclude={"layers", "edges"}
+    )
+    for one, other in zip(circuit.layers, again.layers, strict=True):
+        assert [g.members for g in one.groups] == [g.members for g in other.groups]
+        assert {a: n.core_neurons for a, n in one.neurons.items()} == {
+            a: n.core_neurons for a, n in other.neurons.items()
+        }
+    assert [e.weight for e in again.edges] == pytest.approx(
+        [e.weight for e in circuit.edges], abs=1e-5
+    )
+
+
+def test_exemplars_have_pictures(circuit):
+    for layer in circuit.layers:
+        for group in layer.groups:
+            assert circuit.thumbnails[group.crops[0]][8:12] == b"WEBP"
+
+
+class Kill(Exception):
+    pass
+
+
+class KilledAt:
+    """A listener that dies at the given stage, and counts the steps of each."""
+
+    def __init__(self, stage=None, step=0):
+        self.stage, self.step, self.counts, self.now = stage, step, {}, ""
+
+    def start(self, stage, total):
+        self.now = stage
+        self.counts[stage] = 0
+        if stage == self.stage and not self.step:
+            raise Kill
+
+    def advance(self, count=1):
+        self.counts[self.now] += count
+        if self.now == self.stage and self.counts[self.now] == self.step:
+            raise Kill
+
+    def note(self, text):
+        self.notes = [*getattr(self, "notes", []), text]
+
+
+@pytest.mark.parametrize(
+    ("stage", "step"),
+    [("activations", 1), ("block3 → block2", 0), ("block2 → block1", 0), ("groups", 0)],
+)
+def test_a_killed_run_goes_on_where_it_was(model, images, target, circuit, tmp_path, stage, step):
+    with pytest.raises(Kill):
+        discover(
+            model,
+            images,
+            target,
+            config=CONFIG,
+            out=tmp_path / "run",
+            progress=KilledAt(stage, step),
+        )
+    log = KilledAt()
+    resumed = discover(model, images, target, config=CONFIG, out=tmp_path / "run", progress=log)
+    assert resumed == circuit
+    assert "choosing images" not in log.counts
+    finished = {
+        "block3 → block2": ["head → block3"],
+        "groups": ["head → block3", "block2 → block1"],
+    }
+    assert not set(finished.get(stage, [])) & set(log.counts)
+    stored = neurflow.load_circuit(tmp_path / "run")
+    assert stored == resumed
+    log = KilledAt()
+    discover(model, images, target, config=CONFIG, out=tmp_path / "run", progress=log)
+    assert not log.counts
+    assert "nothing to do" in log.notes[0]
+
+
+def test_a_folder_of_another_run_is_not_overwritten(model, images, target, tmp_path):
+    discover(model, images, target, config=CONFIG, out=tmp_path / "run")
+    with pytest.raises(RequestError, match=r"belongs to another run \(it differs in config\)"):
+        discover(model, images, target, config=Config(tau=3, k=20, steps=8), out=tmp_path / "run")
+    other = Config(tau=3, k=20, steps=8)
+    assert discover(model, images, target, config=other, out=tmp_path / "run", redo=True)
+    assert neurflow.load_circuit(tmp_path / "run").config.tau == 3
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("")
+    with pytest.raises(RequestError, match="not empty and no run of neurflow"):
+        discover(model, images, target, config=CONFIG, out=tmp_path / "mine", redo=True)
+    assert (tmp_path / "mine" / "thesis.tex").exists()
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_run_of_an_earlier_version_is_not_taken_for_a_new_one(
+    model, images, target, circuit, tmp_path, monkeypatch, finished
+):
+    again = partial(discover, model, images, target, config=CONFIG, out=tmp_path / "run")
+    with monkeypatch.context() as earlier:
+        earlier.setattr("neurflow.method.discover.METHOD_VERSION", METHOD_VERSION - 1)
+        if finished:
+            again()
+        else:
+            with pytest.raises(Kill):
+                again(progress=KilledAt("groups"))
+    with pytest.raises(RequestError, match=r"version 1 of the method; .* --out, .*--redo"):
+        again()
+    assert again(redo=True) == circuit
+    log = KilledAt()
+    again(redo=True, progress=log)
+    assert not log.counts, "what is of this version is resumed, not redone"
+
+
+def test_a_refused_request_can_be_corrected_in_the_same_folder(model, images, target, tmp_path):
+    with pytest.raises(RequestError, match="Lower k"):
+        discover(model, images, target, config=Config(k=5000), out=tmp_path / "run")
+    found = discover(model, images, target, config=CONFIG, out=tmp_path / "run")
+    assert found.config.k == CONFIG.k
+
+
+def test_unreadable_images_are_skipped_and_named(model, target, tmp_path):
+    for seed in range(6):
+        picture(seed).save(tmp_path / f"{seed}.png")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n")
+    found = discover(model, tmp_path, target, config=CONFIG)
+    assert [image.name for image in found.skipped] == ["broken.png"]
+    assert found.skipped[0].reason
+    for file in tmp_path.glob("[0-9].png"):
+        file.write_bytes(b"")
+    with pytest.raises(ImagesError, match="None of the 7 images can be read"):
+        discover(model, tmp_path, target, config=CONFIG)
+
+
+def test_an_image_that_disappears_is_named_and_the_run_goes_on(model, target, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for seed in range(6):
+        picture(seed).save(tmp_path / "photos" / f"{seed}.png")
+
+    class Losing(KilledAt):
+        def advance(self, count=1):
+            super().advance(count)
+            if self.now == "activations" and self.counts[self.now] == 1:
+                for file in (tmp_path / "photos").iterdir():
+                    file.rename(tmp_path / file.name)
+
+    request = {"target": target, "config": CONFIG, "out": tmp_path / "run"}
+    with pytest.raises(WorkError, match=r"\d\.png could be read before and cannot be now"):
+        discover(model, tmp_path / "photos", progress=Losing(), **request)
+    for file in tmp_path.glob("?.png"):
+        file.rename(tmp_path / "photos" / file.name)
+    log = KilledAt()
+    assert discover(model, tmp_path / "photos", progress=log, **request).crop_count
+    assert "choosing images" not in log.counts
+
+
+def test_concept_sets(model, images, target, tmp_path):
+    everything = discover(
+        model, images, target, config=Config(**{**CONFIG.model_dump(), "concept_set": "all"})
+    )
+    assert len(everything.images) == 6
+    rarest = next(name for name in model.class_names if name != target)
+    for seed in range(3):
+        (tmp_path / f"n01234567_{rarest}").mkdir(exist_ok=True)
+        picture(seed).save(tmp_path / f"n01234567_{rarest}" / f"{seed}.png")
+    labelled = Config(**{**CONFIG.model_dump(), "concept_set": "labelled"})
+    found = discover(model, tmp_path, rarest, config=labelled, max_images=2)
+    assert [ref.label for ref in found.images] == [f"n01234567_{rarest}"] * 2
+    with pytest.raises(ImagesError, match="No image is labelled"):
+        discover(model, tmp_path, target, config=labelled)
+
+
+def test_no_image_of_the_target_says_what_was_predicted(model, images, target):
+    other = next(name for name in model.class_names if name != target)
+    only = [image for image in images if _predicted(model, image) == target]
+    with pytest.raises(ImagesError, match=f"is predicted as '{other}'; most are {target}"):
+        discover(model, only, other, config=CONFIG)
+
+
+def _predicted(model, image):
+    with torch.no_grad():
+        return model.class_names[int(model.module(model.transform(image)[None]).argmax())]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"config": Config(k=5000)}, r"k=5000 is more than the \d+ crops of \d images"),
+        ({"layers": ["block9", "head"]}, "'block9' does not exist. Near names: block"),
+        ({"layers": ["block3", "block1", "head"]}, "does not depend on 'block3'"),
+        ({"layers": ["block1", "block1", "head"]}, "does not depend on 'block1'"),
+        ({"layers": ["head"]}, "At least one layer below"),
+        (
+            {"target": "block2/3", "layers": ["block1", "block3"]},
+            "'block3' does not come before the target's layer 'block2'",
+        ),
+    ],
+)
+def test_wrong_requests_name_cause_and_cure(model, images, target, arguments, message):
+    with pytest.raises((RequestError, LayerError), match=message):
+        discover(model, images, **{"target": target, "config": CONFIG, **arguments})
+
+
+@pytest.mark.parametrize(
+    "values", [{"tau": 0}, {"granularities": (2.0,)}, {"sead": 1}, {"k": "many"}]
+)
+def test_impossible_configurations_are_refused(values):
+    with pytest.raises(RequestError, match=next(iter(values))):
+        Config(**values)
+
+
+def test_a_neuron_inside_the_network_as_target(model, images):
+    found = discover(model, images, "block2/5", config=CONFIG)
+    assert [layer.name for layer in found.layers] == ["block1", "block2"]
+    assert len(found.images) == 6
+
+
+def test_a_difference_of_classes_as_target(model, images, target):
+    """The head is linear: IG of s is the difference of its weights times its input."""
+    other = next(name for name in model.class_names if name != target)
+    found = discover(model, images, f"{target} - {other}", ["block3", "head"], CONFIG)
+    neuron = found.layers[-1].neurons[model.class_names.index(target)]
+    weight = model.module.head.weight.detach()
+    row = weight[model.class_names.index(target)] - weight[model.class_names.index(other)]
+    source = neurflow.load_images(images, model)
+    names = [ref.name for ref in source.refs]
+    pixels = [
+        torch.nn.functional.interpolate(
+            source.read(names.index(found.images[crop.image].name))[
+                None, :, crop.box[1] : crop.box[3], crop.box[0] : crop.box[2]
+            ],
+            (32, 32),
+            mode="bilinear",
+        )
+        for crop in neuron.crops
+    ]
+    with torch.no_grad():
+        below = model.module.block1(torch.cat(pixels))
+        below = model.module.block3(model.module.block2(below)).mean((2, 3))
+    scores = (below * row).tolist()
+    assert list(neuron.core_neurons) == method.core_neurons(scores, CONFIG.tau)
+    for part in neuron.semantic_groups:
+        weights = method.interaction_weights([scores[p] for p in part.crops], neuron.core_neurons)
+        assert part.weights == pytest.approx(weights, rel=1e-3, abs=1e-5)
+        assert all(part.weights.values())
+
+
+def test_dead_neurons_are_in_no_layer_and_it_is_said(images, target, model):
+    """With most channels of a block silent, τ of them used to fill up with dead ones by index."""
+    torch.manual_seed(0)
+    module = settle(SmallNet())
+    with torch.no_grad():
+        for parameter in module.block2.parameters():
+            parameter[: len(parameter) - 2] = 0
+    dead = Model(module, transform=model.transform, class_names=model.class_names)
+    config = Config(**{**CONFIG.model_dump(), "concept_set": "all"})
+    found = discover(dead, images, 0, config=config)
+    alive = model.layer("block2").neurons - 2
+    assert set(found.layer("block2").neurons) <= {alive, alive + 1}
+    assert any("importance 0 for them and are left out" in note for note in found.notes)
+
+
+def test_a_network_on_which_nothing_acts_is_an_error(images, model):
+    torch.manual_seed(0)
+    module = settle(SmallNet())
+    torch.nn.init.zeros_(module.head.weight)
+    silent = Model(module, transform=model.transform, class_names=model.class_names)
+    config = Config(**{**CONFIG.model_dump(), "concept_set": "all"})
+    with pytest.raises(WorkError, match=r"Nothing in 'block3' acts .* all attributions are zero"):
+        discover(silent, images, 0, config=config)
+
+
+def test_a_vision_transformer_goes_all_the_way(tmp_path):
+    build, size = FAMILIES["vit"]
+    transform = Preprocessing(resize=None, crop=(size, size))
+    model = Model(settle(build()), transform=transform)
+    config = Config(tau=4, k=20, steps=4, concept_set="all")
+    found = discover(
+        model, [picture(seed) for seed in range(3)], 2, config=config, out=tmp_path / "run"
+    )
+    inner = found.layers[0]
+    assert inner.name == "encoder.layers.encoder_layer_0"
+    assert all(a < 16 for a in inner.neurons)  # channels, not the 17 tokens
+    vector = found.layers[1].neurons[found.layers[2].neurons[2].core_neurons[0]].semantic_groups[0]
+    assert len(vector.concept_vector) == 16
+
+
+def test_one_crop_of_an_image_in_a_top_k(model, images, target):
+    config = Config(tau=4, k=3, steps=4, crops_per_image=1)
+    found = discover(model, images, target, config=config)
+    for layer in found.layers:
+        for neuron in layer.neurons.values():
+            assert len({crop.image for crop in neuron.crops}) == 3
+
+
+def test_the_request_on_disk_can_be_read(model, images, target, tmp_path):
+    discover(model, images, target, config=CONFIG, out=tmp_path / "run")
+    request = json.loads((tmp_path / "run" / "work" / "request.json").read_text())
+    assert request["config"]["tau"] == 4
+    assert sorted(p.name for p in (tmp_path / "run" / "work").iterdir()) == [
+        "finished.json",
+        "request.json",
+    ]

@@ -1,0 +1,179 @@
+"""A module that does not export: hooks on the full forward pass, the same numbers."""
+
+import itertools
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from neurflow import Config, discover
+from neurflow.attribution import integrated_gradients
+from neurflow.errors import LayerError, ModelError
+from neurflow.model.cut.exported import ExportedNetwork
+from neurflow.model.cut.hooked import HookedNetwork
+from tests.model.test_graph import model_of
+from tests.networks import FAMILIES, Awkward, SmallNet, settle
+
+
+class Branching(SmallNet):
+    """Looks at its values to decide what to do, which no graph can hold; the numbers stay the same."""
+
+    def forward(self, x):
+        if float(x.sum()) > 1e9:
+            x = x * 2
+        return super().forward(x)
+
+
+def both(build, size):
+    """The same module cut on its graph and by hooks."""
+    module = settle(build())
+    example = torch.zeros(2, 3, size, size)
+    return ExportedNetwork(module, example), HookedNetwork(module, example, "for the test")
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, "awkward"])
+def test_hooks_and_graph_give_the_same_numbers(name):
+    build, size = {**FAMILIES, "awkward": (Awkward, 8)}[name]
+    graph, hooks = both(build, size)
+    images = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(0))
+    names = (
+        [n for n in hooks.proposed() if n in graph.layers]
+        if name != "awkward"
+        else ["second", "head"]
+    )
+    assert len(names) >= 2
+    for lower, upper in list(itertools.pairwise(names))[-3:]:
+        found = []
+        for network in (graph, hooks):
+            segment = network.segment(lower, upper)
+            keys = [network.key(lower), network.key(upper), *segment.held]
+            with torch.no_grad():
+                x, y, *held = network.observe(keys)(images)
+                rounding = 1e-5 * float(y.abs().max())
+                torch.testing.assert_close(segment.run(x, held), y, rtol=1e-4, atol=rounding)
+            assert segment.upper.axis == graph.layers[upper].axis
+            scores = integrated_gradients(segment, 1, x, held, steps=4)
+            found.append((x, y, scores.scores, scores.change))
+        for one, other in zip(*found, strict=True):
+            torch.testing.assert_close(
+                one.flatten(1) if one.ndim > 1 else one,
+                other.flatten(1) if other.ndim > 1 else other,
+                rtol=1e-3,
+                atol=1e-4,
+            )
+
+
+def test_a_model_that_does_not_export_says_so_and_why_and_is_explained():
+    module = settle(Branching())
+    model = model_of(module, 32)
+    assert isinstance(model.network, HookedNetwork)
+    assert model.network.note.startswith("Cut by hooks on the full forward pass, which is slower: ")
+    assert model.network.note.endswith("depends on the values of the images.")
+    assert model.proposed_layers() == ("block1", "block2", "block3", "head")
+    images = torch.rand(4, 3, 32, 32)
+    config = Config(tau=3, k=10, steps=3, concept_set="all")
+    hooked = discover(model, images, 1, config=config)
+    plain = SmallNet()
+    plain.load_state_dict(module.state_dict())
+    exported = discover(model_of(plain, 32), images, 1, config=config)
+    assert hooked.notes[0] == model.network.note
+    for one, other in zip(hooked.layers, exported.layers, strict=True):
+        assert {a: n.core_neurons for a, n in one.neurons.items()} == {
+            a: n.core_neurons for a, n in other.neurons.items()
+        }
+
+
+def test_a_batch_size_that_is_fixed_is_named_and_nothing_else_is_printed(capfd):
+    class Lengths(SmallNet):
+        def forward(self, x):
+            return self.head(
+                self.block3(self.block2(self.block1(x))).reshape(len(x), 16, -1).mean(2)
+            )
+
+    for module, words in ((Lengths(), r"len\(x\)"), (Branching(), "values of the images")):
+        assert re.search(words, model_of(settle(module), 32).network.note)
+    printed = capfd.readouterr()
+    assert printed.out == printed.err == ""
+
+
+def test_no_hook_survives_even_when_the_module_fails():
+    class Fails(Branching):
+        broken = False
+
+        def forward(self, x):
+            if self.broken:
+                raise RuntimeError("out of luck")
+            return super().forward(x)
+
+    module = settle(Fails())
+    network = model_of(module, 32).network
+    module.broken = True
+    with pytest.raises(RuntimeError, match="out of luck"):
+        network.observe(["block1"])(torch.zeros(1, 3, 32, 32))
+    assert all(not part._forward_hooks for part in module.modules())
+
+
+def test_layers_that_do_not_feed_each_other_are_refused():
+    class TwoBranches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.left, self.right, self.head = (
+                nn.Conv2d(3, 4, 1),
+                nn.Conv2d(3, 4, 1),
+                nn.Linear(8, 2),
+            )
+
+        def forward(self, x):
+            if float(x.sum()) > 1e9:
+                x = x * 2
+            both = torch.cat([self.left(x), self.right(x)], 1)
+            return self.head(both.mean((2, 3)))
+
+    model = model_of(settle(TwoBranches()), 8)
+    assert isinstance(model.network, HookedNetwork)
+    with pytest.raises(LayerError, match="'right' does not depend on 'left'"):
+        model.segment("left", "right")
+    assert model.segment("left", "head").held == ("images",)
+
+
+class Wrapped(nn.Module):
+    """Returns its logits inside something."""
+
+    def __init__(self, form):
+        super().__init__()
+        self.inner, self.form = settle(SmallNet()), form
+
+    def forward(self, x):
+        features = self.inner.block1(x)
+        return self.form(features, self.inner(x))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda f, y: (f, y),
+        lambda f, y: {"features": f, "logits": y},
+        lambda f, y: [y, y * 2],
+    ],
+)
+def test_outputs_may_be_tuples_lists_and_dicts(form):
+    model = model_of(Wrapped(form), 32)
+    assert isinstance(model.network, ExportedNetwork)
+    images = torch.rand(3, 3, 32, 32)
+    with torch.no_grad():
+        (logits,) = model.outputs([model.node(model.network.output_name)])(images)
+        torch.testing.assert_close(logits, model.module.inner(images))
+
+
+def test_a_model_without_logits_is_refused():
+    with pytest.raises(ModelError, match=r"no tensor of shape \[batch, class\]"):
+        model_of(nn.Conv2d(3, 4, 1), 8).network  # noqa: B018
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_models_are_fed_in_their_own_precision(dtype):
+    model = model_of(settle(SmallNet()).to(dtype), 32)
+    config = Config(tau=3, k=10, steps=4, concept_set="all")
+    circuit = discover(model, torch.rand(3, 3, 32, 32), 0, config=config)
+    assert len(circuit.layers[-1].neurons[0].core_neurons) == 3

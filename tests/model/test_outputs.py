@@ -1,0 +1,177 @@
+"""What a network returns: found, read as probabilities once, and told."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from neurflow import Config, Model, debug, discover
+from neurflow.errors import ModelError
+from neurflow.model import Preprocessing
+from neurflow.model.cut.exported import ExportedNetwork
+from neurflow.model.cut.hooked import HookedNetwork
+from tests.networks import SmallNet, settle
+
+PLAIN = Preprocessing(resize=None, crop=(32, 32), mean=(0.0,) * 3, std=(1.0,) * 3)
+
+
+class Ends(nn.Module):
+    """A small network whose logits go through ``end``; with ``eager``, one that does not export."""
+
+    def __init__(self, end, classes=3, eager=False):
+        super().__init__()
+        self.net, self.end, self.eager = settle(SmallNet(classes)), end, eager
+
+    def forward(self, x):
+        if self.eager and float(x.sum()) > 1e9:
+            x = x * 2
+        return self.end(self.net(x))
+
+
+def values(model, images):
+    """Outputs as the model is explained, and its probabilities."""
+    with torch.no_grad():
+        (found,) = model.outputs([model.node(model.network.output_name)])(images)
+    return found, model.probabilities(found.numpy())
+
+
+@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize(
+    ("end", "kind"),
+    [
+        (lambda z: z.softmax(1), "logits"),
+        (nn.Softmax(1), "logits"),
+        (nn.LogSoftmax(1), "logits"),
+        (lambda z: torch.sigmoid(z), "sigmoid"),
+        (lambda z: nn.functional.softmax(z[:, :, None, None], 1).flatten(1), "logits"),
+    ],
+)
+def test_the_values_before_a_squash_are_explained_and_its_probabilities_are_the_networks(
+    end, kind, eager
+):
+    module, images = Ends(end, eager=eager), torch.rand(3, 3, 32, 32)
+    model = Model(module, transform=PLAIN)
+    assert isinstance(model.network, HookedNetwork if eager else ExportedNetwork)
+    logits, shares = values(model, images)
+    with torch.no_grad():
+        torch.testing.assert_close(logits.flatten(1), module.net(images), rtol=1e-4, atol=1e-4)
+        own = module(images)
+    own = own.exp() if (own < 0).all() else own
+    np.testing.assert_allclose(shares, own.numpy(), rtol=1e-3, atol=1e-5)
+    assert model.outputs_are.kind == kind
+    assert any("network ends in a" in note for note in model.notes)
+
+
+def test_probabilities_can_be_explained_themselves_and_are_never_squashed_again():
+    images = torch.rand(3, 3, 32, 32)
+    asked = Model(Ends(nn.Softmax(1)), transform=PLAIN, output="probabilities")
+    unseen = Model(Ends(lambda z: z.exp() / z.exp().sum(1, keepdim=True)), transform=PLAIN)
+    for model in (asked, unseen):
+        found, shares = values(model, images)
+        np.testing.assert_array_equal(shares, found.numpy().astype(float))
+        assert model.info.options["output"] == "probabilities"
+        assert any("read as such" in note for note in model.notes)
+
+
+@pytest.mark.parametrize(
+    "end", [lambda z: z, lambda z: z[:, 0], lambda z: z.sigmoid(), lambda z: z.sigmoid().squeeze(1)]
+)
+def test_one_output_is_two_classes_by_its_sign(end):
+    module, images = Ends(end, classes=1), torch.rand(5, 3, 32, 32)
+    model = Model(module, transform=PLAIN, class_names=["tumor"])
+    assert model.class_names == ("not tumor", "tumor")
+    found, shares = values(model, images)
+    with torch.no_grad():
+        z = module.net(images)[:, 0]
+    torch.testing.assert_close(found, torch.stack([-z, z], 1), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(shares[:, 1], torch.sigmoid(z).numpy(), rtol=1e-4)
+    np.testing.assert_allclose(shares.sum(1), 1)
+    named = Model(module, transform=PLAIN, class_names=["healthy", "tumor"])
+    assert (named.target("healthy").neuron, named.target("tumor").neuron) == (0, 1)
+    with pytest.raises(ModelError, match="3 class names for one output, which is two classes"):
+        Model(module, transform=PLAIN, class_names=list("abc")).target("a")
+
+
+def test_both_classes_of_one_output_have_circuits_of_their_own_pictures():
+    module = Ends(lambda z: z, classes=1)
+    images = torch.rand(12, 3, 32, 32) * torch.rand(12, 3, 1, 1)
+    with torch.no_grad():
+        module.net.head.bias -= module(images).median()
+        above = int((module(images) > 0).sum())
+    model = Model(module, transform=PLAIN, class_names=["healthy", "tumor"])
+    config = Config(tau=3, k=10, steps=3)
+    tumor, healthy = (discover(model, images, c, config=config) for c in ("tumor", "healthy"))
+    assert (len(tumor.images), len(healthy.images)) == (above, 12 - above)
+    report = debug(tumor, model, images[:1])
+    assert sum(each.probability for each in report.pictures[0].top) == pytest.approx(1)
+
+
+def test_labels_and_logarithms_are_read_as_what_they_are_said_to_be():
+    images = torch.rand(2, 3, 32, 32)
+    labels, logs = (
+        Model(Ends(lambda z: z - 9), transform=PLAIN, output="sigmoid"),
+        Model(Ends(nn.LogSoftmax(1)), transform=PLAIN, output="log-probabilities"),
+    )
+    found, shares = values(labels, images)
+    np.testing.assert_allclose(shares, found.double().sigmoid().numpy())
+    np.testing.assert_allclose(values(logs, images)[1].sum(1), 1, rtol=1e-5)
+    hidden = Ends(lambda z: z.exp() / z.exp().sum(1, keepdim=True))
+    for said in ("logits", "sigmoid"):
+        with pytest.raises(ModelError, match="add up to 1 on every picture: they are no"):
+            Model(hidden, transform=PLAIN, output=said).network  # noqa: B018
+    with pytest.raises(ModelError, match="leave 0…1"):
+        Model(Ends(lambda z: 50 * z), transform=PLAIN, output="probabilities").network  # noqa: B018
+
+
+def test_small_outputs_that_could_be_probabilities_are_asked_about():
+    model = Model(Ends(lambda z: 0.5 + 0.4 * torch.tanh(z)), transform=PLAIN)
+    assert any(note.startswith("Are the outputs probabilities?") for note in model.notes)
+    assert not any("?" in n for n in Model(model.module, transform=PLAIN, output="logits").notes)
+
+
+@dataclass
+class Answer:
+    hidden: torch.Tensor
+    scores: torch.Tensor
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda f, y: (f, y),
+        lambda f, y: {"features": f, "out": y},
+        lambda f, y: Answer(f, y),
+        lambda f, y: [y[:, :, None, None], f.detach().mean()],
+        lambda f, y: {"probs": y.softmax(1), "logits": y},
+    ],
+)
+def test_the_logits_are_found_among_other_tensors(form):
+    class Two(SmallNet):
+        def forward(self, x):
+            features = self.block3(self.block2(self.block1(x))).mean((2, 3))
+            return form(features, self.head(features))
+
+    module, images = settle(Two()), torch.rand(3, 3, 32, 32)
+    with torch.no_grad():
+        expected = SmallNet.forward(module, images)
+    found, _ = values(Model(module, transform=PLAIN), images)
+    torch.testing.assert_close(found.flatten(1), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_of_two_heads_the_number_of_class_names_decides():
+    class Heads(SmallNet):
+        def __init__(self):
+            super().__init__()
+            self.other = nn.Linear(16, 6)
+
+        def forward(self, x):
+            x = self.block3(self.block2(self.block1(x))).mean((2, 3))
+            return self.other(x), self.head(x)
+
+    module = settle(Heads())
+    with pytest.raises(ModelError, match="several tensors that could be the classes, of 6, 4"):
+        Model(module, transform=PLAIN).network  # noqa: B018
+    model = Model(module, transform=PLAIN, class_names=list("abcd"))
+    assert (model.network.classes, model.network.output_name) == (4, "head")

@@ -1,0 +1,198 @@
+"""The circuit in a real browser: paths, minimap, the address that keeps the view, saved pictures."""
+
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from benchmarks.explorer import large
+from PIL import Image
+from playwright.sync_api import expect
+
+from neurflow.circuit.circuit import Circuit
+from tests.pages.browsing import in_sight, share
+from tests.pages.conftest import HOSTILE
+
+pytestmark = pytest.mark.browser
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def strongest_path(circuit: Circuit, start: str) -> tuple[list[str], float]:
+    """Every path to the top layer, one after another, and the one of largest product."""
+    top = {group.id for group in circuit.layers[-1].groups}
+    open_paths, found = [([start], 1.0)], []
+    while open_paths:
+        ids, weight = open_paths.pop()
+        if ids[-1] in top:
+            found.append((ids, weight))
+        open_paths += [([*ids, e.upper], weight * e.weight) for e in circuit.outputs(ids[-1])]
+    return max(found, key=lambda path: abs(path[1]))
+
+
+def view(page):
+    return page.locator(".drawing").evaluate("e => e.style.transform")
+
+
+@pytest.mark.parametrize("way", ["mouse", "keyboard"])
+def test_a_path_is_the_strongest_of_all_and_can_be_walked(page, wide, way):
+    page.locator('[data-group="early/2"]').click()
+    panel = page.get_by_role("complementary")
+    expect(panel.get_by_role("button", name="to the pixels")).to_be_disabled()
+    panel.get_by_role("button", name="to bee").click()
+    ids, weight = strongest_path(wide, "early/2")
+    page.mouse.move(640, 5)  # off the cards: what is hovered stands out instead
+    expect(page.locator(".card.raised")).to_have_count(len(ids))
+    raised = page.locator(".card.raised").evaluate_all("all => all.map(e => e.dataset.group)")
+    assert set(raised) == set(ids)
+    assert page.locator(".edges.own path").count() == len(ids) - 1
+    titles = panel.locator('[data-list="path"] button').evaluate_all("all => all.map(b => b.title)")
+    assert titles == ids[1:]
+    said = panel.locator(".route p b").inner_text().replace("\u2212", "-")
+    assert float(said) == pytest.approx(weight, abs=0.006)
+    if way == "mouse":
+        panel.locator('[data-list="path"] button').first.click()
+    else:
+        page.locator('[data-group="early/2"]').focus()
+        page.keyboard.press("ArrowRight")
+    expect(page.locator(".card.selected")).to_have_attribute("data-group", ids[1])
+    expect(panel.get_by_role("button", name="to bee")).to_have_attribute("aria-pressed", "true")
+    expect(panel.locator('[data-list="path"] button')).to_have_count(len(ids) - 2)
+
+
+def test_the_address_keeps_the_view(page):
+    page.locator('[data-group="late/1"]').click()
+    page.get_by_role("button", name="to bee", exact=True).click()
+    share(page, 40)
+    page.get_by_label("Zoom in").click()
+    page.keyboard.press("Shift+ArrowRight")
+    expect(page).to_have_url(re.compile("path=target.*share=0.4.*at="))
+    shown, edges, address = view(page), page.locator(".edges.all path").count(), page.url
+    page.goto("about:blank")
+    page.goto(address)
+    expect(page.locator(".card.selected")).to_have_attribute("data-group", "late/1")
+    expect(page.locator('[data-list="path"] button')).to_have_count(1)
+    assert page.locator(".edges.all path").count() == edges
+    numbers = [[float(n) for n in re.findall(r"-?[\d.]+", text)] for text in (view(page), shown)]
+    assert numbers[0] == pytest.approx(numbers[1], abs=1.5)
+
+
+def test_nonsense_in_the_address_shows_the_circuit(page):
+    page.goto(page.url + "#group=nowhere/9&path=up&share=much&at=1,2,x&neuron=-1")
+    page.reload()
+    expect(page.locator(".card").first).to_be_visible()
+    expect(page.get_by_role("complementary")).to_have_count(0)
+
+
+def test_keys_zoom_and_pan(page):
+    def scale():
+        return float(re.search(r"scale\((.*)\)", view(page))[1])
+
+    before = scale()
+    page.keyboard.press("+")
+    assert scale() == pytest.approx(1.3 * before)
+    page.keyboard.press("-")
+    assert scale() == pytest.approx(before)
+    still = view(page)
+    page.keyboard.press("Shift+ArrowDown")
+    assert view(page) != still
+    page.keyboard.press("0")
+    assert in_sight(page, "early/0")
+    page.get_by_label("Find", exact=True).press_sequentially("0")
+    expect(page.get_by_label("Find", exact=True)).to_have_value("0")
+
+
+def test_the_minimap_shows_where_one_is_and_goes_there(page):
+    for _ in range(5):
+        page.get_by_label("Zoom in").click()
+    small = page.locator(".minimap")
+    box, frame = small.bounding_box(), page.locator(".in-view").bounding_box()
+    assert frame["width"] < box["width"]
+    assert not in_sight(page, "early/0")
+    row = page.locator(".spots:not(.raised)").bounding_box()
+    page.mouse.click(row["x"] + 2, row["y"] + 2)
+    moved = page.locator(".in-view").bounding_box()
+    assert moved["x"] + moved["width"] / 2 == pytest.approx(row["x"] + 2, abs=3)
+    assert moved["y"] + moved["height"] / 2 == pytest.approx(row["y"] + 2, abs=3)
+
+
+def saved(page, name, path):
+    page.get_by_label("Save as a picture").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name=name).click()
+    download.value.save_as(path)
+    expect(page.get_by_role("button", name=name)).to_be_hidden()
+    return path
+
+
+def test_the_saved_svg_holds_all_that_is_shown_and_a_hostile_label_is_text(show, wide, tmp_path):
+    page = show(wide)
+    share(page, 100)
+    file = saved(page, "SVG, the whole circuit", tmp_path / "circuit.svg")
+    root = ET.fromstring(file.read_bytes())
+    assert len(root.findall(f".//{SVG}path")) == len(wide.edges)
+    dashed = [p for p in root.iter(f"{SVG}path") if p.get("stroke-dasharray")]
+    assert len(dashed) == sum(edge.weight < 0 for edge in wide.edges)
+    pictures = [image.get("href") for image in root.iter(f"{SVG}image")]
+    assert len(pictures) == sum(len(g.crops) for layer in wide.layers for g in layer.groups)
+    assert all(source.startswith("data:image/png;base64,") for source in pictures)
+    words = [text.text for text in root.iter(f"{SVG}text")]
+    assert {layer.name for layer in wide.layers} <= set(words)
+    assert any(HOSTILE.startswith(word.rstrip("…")) and "<" in word for word in words if word)
+    assert not list(root.iter(f"{SVG}script"))
+
+
+def test_the_saved_png_is_twice_as_sharp_and_not_empty(show, wide, tmp_path):
+    page = show(wide, "dark")
+    svg = ET.fromstring(saved(page, "SVG, what is in view", tmp_path / "view.svg").read_bytes())
+    with Image.open(saved(page, "PNG, what is in view", tmp_path / "view.png")) as image:
+        assert image.size == (2 * int(svg.get("width")), 2 * int(svg.get("height")))
+        pixels = np.asarray(image.convert("RGB"))
+    assert (pixels[0, 0] == 255).all()  # white, also where the page is dark
+    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 50
+
+
+@pytest.fixture(scope="module")
+def many():
+    """More groups than are drawn at once."""
+    return large(layers=5, groups=60, edges=500)
+
+
+def test_of_a_large_circuit_only_what_is_near_is_drawn(show, many):
+    page = show(many)
+    assert 0 < page.locator(".card").count() < 200
+    canvas = page.locator("canvas.edges")
+    assert (
+        canvas.evaluate(
+            "c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
+        )
+        > 10
+    )
+    assert canvas.evaluate("c => c.width / c.clientWidth") == pytest.approx(
+        float(re.search(r"scale\((.*)\)", view(page))[1]), rel=0.25
+    )
+    page.get_by_label("Fit the whole circuit").click()
+    expect(page.locator(".card")).to_have_count(300)
+    page.get_by_label("Find", exact=True).fill("block0.conv0/59")
+    expect(page.locator('[data-group="block0.conv0/59"]')).to_be_visible()
+
+
+def test_the_keyboard_keeps_its_place_in_a_large_circuit(show, many):
+    page = show(many)
+    page.locator(".card").first.focus()
+    page.keyboard.press("Enter")
+    for key in ["ArrowDown"] * 12 + ["ArrowRight", "ArrowLeft"] * 2 + ["ArrowUp"] * 3:
+        page.keyboard.press(key)
+        chosen = page.locator(".card.selected").get_attribute("data-group")
+        page.wait_for_function("id => document.activeElement.dataset.group === id", arg=chosen)
+        assert in_sight(page, chosen)
+
+
+def test_what_is_found_far_away_comes_into_sight(show, many):
+    page = show(many)
+    box = page.get_by_label("Find", exact=True)
+    box.fill("/41")
+    expect(page.get_by_role("status").first).to_have_text("5 groups")
+    box.press("Enter")
+    chosen = page.locator(".card.selected")
+    expect(chosen).to_have_attribute("data-group", re.compile("/41$"))
+    assert in_sight(page, chosen.get_attribute("data-group"))

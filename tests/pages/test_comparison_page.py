@@ -1,0 +1,189 @@
+"""The page of two circuits in a browser: face to face, filtered, searched, by keyboard, inert."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from neurflow import compare
+from neurflow.pages.comparison_page import write_comparison_page
+from neurflow.pages.comparison_payload import ComparisonPageData, comparison_payload
+from neurflow.pages.schema import schema
+from tests.comparison.tiny import plain, tiny
+from tests.pages.browsing import patient
+from tests.pages.conftest import HOSTILE
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def a():
+    low = plain([0, 1], [2, 3, 4], [5, 6, 7])
+    edges = {("head/0", f"low/{i}"): w for i, w in enumerate((0.5, -0.3, 0.2))}
+    return tiny({"low": low, "head": plain([0])}, edges, labels={"low/1": HOSTILE})
+
+
+@pytest.fixture
+def b():
+    low = plain([2, 3, 4, 9], [20], [5, 6, 7])
+    edges = {("head/0", f"low/{i}"): w for i, w in enumerate((0.6, 0.3, 0.1))}
+    labels = {"low/1": "a fly's eye"}
+    return tiny({"low": low, "head": plain([1])}, edges, target="fly", neuron=1, labels=labels)
+
+
+@pytest.fixture
+def open_page(browser, tmp_path):
+    """Opens a comparison's page; fails at the end if it asked for anything or logged anything."""
+    trouble, contexts = [], []
+
+    def opened(a, b, width=1280, scheme="light", **settings):
+        found = compare(a, b, **settings)
+        file = write_comparison_page(a, b, found, tmp_path / "page.html", names=("one", "two"))
+        contexts.append(
+            browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        )
+        tab = patient(contexts[-1]).new_page()
+        tab.on("console", lambda message: trouble.append(message.text))
+        tab.on("pageerror", lambda error: trouble.append(str(error)))
+        tab.on("request", lambda r: r.url.startswith(("file:", "data:")) or trouble.append(r.url))
+        tab.goto(file.as_uri())
+        expect(tab.locator(".layer").first).to_be_visible()
+        return tab
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert trouble == []
+
+
+def test_the_front_ends_types_are_those_of_python():
+    shown = (ROOT / "web" / "src" / "comparison" / "schema.json").read_text()
+    assert shown == schema(ComparisonPageData)
+
+
+def test_what_differs_gives_the_names(a, b):
+    def names(one, other):
+        data = comparison_payload(one, other, compare(one, other), ("before", "after"))
+        return data.a.name, data.b.name
+
+    assert names(a, b) == ("bee", "fly")
+    assert names(a, a) == ("before", "after")
+    tuned = a.model.model_copy(update={"reference": "Tuned"})
+    assert names(a, a.model_copy(update={"model": tuned})) == ("Tiny", "Tuned")
+
+
+def test_a_picture_stands_once(a):
+    data = comparison_payload(a, a, compare(a, a), ("one", "two"))
+    assert len(data.pictures) == len(set(data.pictures)) == len(set(a.thumbnails.values()))
+    assert data.a.groups == data.b.groups
+
+
+@pytest.mark.browser
+def test_groups_stand_face_to_face(open_page, a, b):
+    page = open_page(a, b)
+    assert page.locator("h1").inner_text() == "bee next to fly"
+    low = page.locator(".layer", has_text="low")
+    first = low.locator(".pairs > li").first
+    left, match, right = (
+        first.locator(s).first for s in (".compared", ".match", ".compared >> nth=1")
+    )
+    assert "Group 2" in left.inner_text() and "Group 2" in right.inner_text()
+    assert "1.00" in match.inner_text() and "3 common neurons" in match.inner_text()
+    boxes = [part.bounding_box()["x"] for part in (left, match, right)]
+    assert boxes == sorted(boxes)
+    alone = low.locator(".alone > div")
+    assert "Only in A" in alone.first.inner_text() and "Group 0" in alone.first.inner_text()
+    assert "Only in B" in alone.last.inner_text() and "a fly's eye" in alone.last.inner_text()
+    row = page.locator(".overview tbody tr").last
+    assert "1 only in A, 2 shared, 1 only in B" in row.get_by_role("img").get_attribute(
+        "aria-label"
+    )
+
+
+@pytest.mark.browser
+def test_what_drives_a_pair_can_be_read_and_followed(open_page, a, b):
+    page = open_page(a, b)
+    inputs = page.locator(".layer").first.locator(".inputs")
+    rows = inputs.locator("tbody tr")
+    expect(rows).to_have_count(3)
+    inputs.get_by_role("button", name="All 4 inputs").press("Enter")
+    expect(rows).to_have_count(4)
+    cells = [row.locator("td").all_inner_texts() for row in rows.all()]
+    assert [cell[1:] for cell in cells] == [
+        ["−0.30", "+0.60", "+0.90"],
+        ["+0.50", "absent", ""],
+        ["absent", "+0.30", ""],
+        ["+0.20", "+0.10", "−0.10"],
+    ]
+    page.get_by_role("button", name="Only A").click()  # what is followed need not be shown
+    page.get_by_role("button", name="Shared").click()
+    page.locator(".inputs .group-link").nth(3).press("Enter")
+    expect(page.get_by_role("button", name="All", exact=False).first).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    expect(page.locator('[id="b:low/1"]')).to_be_focused()
+
+
+@pytest.mark.browser
+def test_groups_are_filtered_and_found(open_page, a, b):
+    page = open_page(a, b)
+    expect(page.locator(".compared")).to_have_count(8)
+    page.get_by_role("button", name="Only B").press("Enter")
+    expect(page.locator(".compared")).to_have_count(1)
+    page.get_by_role("button", name="All").first.click()
+    box = page.get_by_role("searchbox")
+    box.fill("eye")
+    expect(page.locator(".compared")).to_have_count(1)
+    box.fill("9")
+    expect(page.locator(".pairs > li")).to_have_count(1)
+    box.fill("no such thing")
+    expect(page.get_by_text("No group is found.")).to_be_visible()
+    box.press("Escape")
+    expect(page.locator(".compared")).to_have_count(8)
+
+
+@pytest.mark.browser
+def test_of_a_large_layer_few_are_shown_until_more_are_wanted(open_page):
+    many = {"low": plain(*([2 * i, 2 * i + 1] for i in range(15))), "head": plain([0])}
+    edges = {("head/0", f"low/{i}"): i / 120 for i in range(15)}
+    circuit = tiny(many, edges, labels={"low/14": "the last"})
+    page = open_page(circuit, circuit)
+    expect(page.locator(".pairs > li")).to_have_count(1 + 12)
+    page.get_by_role("button", name="Show 3 more of low").press("Enter")
+    expect(page.locator(".pairs > li")).to_have_count(1 + 15)
+    page.reload()
+    page.get_by_title("Go to low/14").first.click()
+    expect(page.locator(".pairs > li")).to_have_count(1 + 15)
+    last = page.locator('[id="a:low/14"]')
+    expect(last).to_be_focused()
+    expect(last).to_contain_text("the last")
+
+
+@pytest.mark.browser
+def test_a_hostile_label_is_text(open_page, a, b):
+    page = open_page(a, b)
+    expect(page.get_by_text(HOSTILE, exact=True).first).to_be_visible()
+    assert page.evaluate("window.hurt") is None
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_nothing_runs_over_the_side(open_page, a, b, scheme):
+    page = open_page(a, b, width=360, scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    left, right = (page.locator(".pairs .compared").nth(i).bounding_box() for i in (0, 1))
+    assert left["y"] == right["y"] and left["x"] < right["x"]
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 23, 26)"
+    assert dark is (scheme == "dark")
+    page.get_by_role("button", name="Switch to").click()
+    assert page.evaluate("document.documentElement.dataset.theme") != scheme
+
+
+@pytest.mark.browser
+def test_nothing_in_common_says_so(open_page, a):
+    other = tiny({"low": plain([30], [31]), "head": plain([1])}, target="fly", neuron=1)
+    page = open_page(a, other)
+    low = page.locator(".overview tbody tr").last
+    assert low.locator("td").nth(1).inner_text() == "–"
+    page.get_by_role("button", name="Shared").click()
+    expect(page.locator(".compared")).to_have_count(2)  # the targets

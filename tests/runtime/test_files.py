@@ -1,0 +1,115 @@
+"""Files: whole or not there, no link followed, JSON bounded before it is parsed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from neurflow.errors import WorkError
+from neurflow.runtime.files import (
+    DEPTH,
+    MEBIBYTE,
+    create,
+    json_value,
+    lock,
+    read,
+    replacing,
+    subfolder,
+    tidy,
+    write_atomically,
+)
+
+
+@pytest.fixture
+def precious(tmp_path: Path) -> Path:
+    """A file that belongs to somebody."""
+    file = tmp_path / "precious"
+    file.write_text("mine")
+    return file
+
+
+def test_a_link_in_the_place_of_a_file_is_replaced(tmp_path: Path, precious: Path) -> None:
+    (tmp_path / "page.html").symlink_to(precious)
+    write_atomically(tmp_path / "page.html", b"page")
+    assert (tmp_path / "page.html").read_bytes() == b"page"
+    assert precious.read_text() == "mine"
+
+
+def test_names_of_new_files_cannot_be_foreseen_and_none_is_written_twice(
+    tmp_path: Path, precious: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = set()
+    for _ in range(3):
+        with replacing(tmp_path / "page.html"):
+            (partial,) = tmp_path.glob(".*")
+            names.add(partial.name)
+    assert len(names) == 3
+    monkeypatch.setattr("secrets.token_hex", lambda _: "0" * 16)
+    planted = tmp_path / f".page.html.{'0' * 16}.partial"
+    planted.symlink_to(precious)
+    with pytest.raises(WorkError, match=r"Cannot write .*page\.html: File exists"):
+        write_atomically(tmp_path / "page.html", b"page")
+    assert precious.read_text() == "mine" and planted.is_symlink()
+
+
+def test_what_a_kill_left_is_removed_and_what_is_being_written_is_not(tmp_path: Path) -> None:
+    left = tmp_path / f".a.json.{'0' * 16}.partial"
+    left.write_text("{")
+    other = tmp_path / ".notes.partial"
+    other.write_text("mine")
+    with replacing(tmp_path / "a.json") as handle:
+        tidy(tmp_path)
+        handle.write(b"1")
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".notes.partial", "a.json"]
+    assert (tmp_path / "a.json").read_text() == "1"
+
+
+def test_folders_and_locks_are_no_links(tmp_path: Path, precious: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    run = tmp_path / "run"
+    assert subfolder(run, "work", "a").is_dir()
+    (run / "cache").symlink_to(elsewhere)
+    with pytest.raises(WorkError, match="cache is a link"):
+        subfolder(run, "cache", "a")
+    (run / ".lock").symlink_to(precious)
+    with pytest.raises(WorkError, match=r"\.lock is a link"):
+        lock(run / ".lock")
+    assert not list(elsewhere.iterdir()) and precious.read_text() == "mine"
+    with pytest.raises(FileExistsError):
+        create(run / ".lock")
+
+
+def test_only_plain_files_of_a_size_are_read(tmp_path: Path, precious: Path) -> None:
+    assert read(precious, 4) == b"mine"
+    (tmp_path / "link").symlink_to(precious)
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "pipe"):
+        with pytest.raises(ValueError, match="a link or device"):
+            read(tmp_path / name, 100)
+    with pytest.raises(ValueError, match="over 0"):
+        read(precious, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"[" + b"[]," * 200_000 + b"[]]", "its values would take 2. MiB, over 8"),
+        (b'{"a":' * (DEPTH + 1) + b"1" + b"}" * (DEPTH + 1), f"lie {DEPTH + 1} deep"),
+        (b"[" * 20_000, "lie 20000 deep"),
+        (b'"[[[[', "not JSON"),
+        (b"[NaN]", "not JSON"),
+    ],
+    ids=["much", "deep", "open", "cut", "not finite"],
+)
+def test_json_is_bounded_before_it_is_parsed(text: bytes, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        json_value(text, 8 * MEBIBYTE)
+
+
+def test_brackets_in_a_string_count_for_nothing() -> None:
+    said = {"a [b": ['"' + "[" * 1000, "\\", "{,:" * 10_000]}
+    assert json_value(json.dumps(said).encode(), MEBIBYTE) == said

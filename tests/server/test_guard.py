@@ -1,0 +1,285 @@
+"""Who may ask: hosts, origins, tokens, sizes, and what a page may load."""
+
+import re
+import socket
+import threading
+
+import httpx2
+import pytest
+from starlette.testclient import TestClient
+
+from neurflow.errors import RequestError
+from neurflow.pages.page import bundle
+from neurflow.pages.policy import META, policy
+from neurflow.server import guard
+from neurflow.server.app import create_app
+from neurflow.server.guard import is_loopback, own_names
+from neurflow.server.server import Server
+from neurflow.server.session import Session
+from tests.cli.conftest import model_of
+
+TOKEN = "correct0horse1battery"
+NAME = socket.gethostname()
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as tried:
+            tried.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def guarded(run, built):
+    app = create_app(Session(run, model_of), host="0.0.0.0", token=TOKEN)
+    with TestClient(app, base_url="http://192.168.1.7:9000", follow_redirects=False) as client:
+        yield client
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8750", "localhost", "[::1]:8750", "LOCALHOST:1"])
+def test_own_names_are_answered(client, host):
+    assert client.get("/api/status", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example:8750",
+        "10.0.0.1",
+        "",
+        "[::1",
+        "evil.example@localhost",
+    ],
+)
+def test_a_rebound_name_is_refused(client, host):
+    answer = client.get("/api/circuit", headers={"host": host})
+    assert answer.status_code == 421
+    assert "target" not in answer.text
+
+
+def test_an_address_beyond_loopback_knows_addresses_and_no_foreign_names():
+    known = own_names("0.0.0.0")
+    assert known("192.168.1.7") and known("localhost") and not known("evil.example")
+    assert own_names("box.local")("box.local") and own_names("Box.Local")("box.local")
+    assert own_names("fd00::1")("fd00:0::1") and own_names("::ffff:127.0.0.1")("::ffff:7f00:1")
+    assert not own_names("127.0.0.1")("192.168.1.7")
+    assert is_loopback("127.0.0.5") and is_loopback("::1") and not is_loopback("box.local")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "http://127.0.0.1:9999"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/audit"),
+        ("POST", "/api/pictures"),
+        ("POST", "/api/mask"),
+        ("GET", "/api/circuit"),
+        ("GET", "/api/samples"),
+        ("GET", "/api/pictures/1"),
+        ("GET", "/api/edits"),
+        ("HEAD", "/api/circuit"),
+        ("POST", "/"),
+    ],
+)
+def test_other_pages_cannot_make_it_work(client, headers, method, path):
+    answer = client.request(method, path, headers=headers, content=b"{}")
+    assert answer.status_code == 403
+    assert method == "HEAD" or "Requests from other pages are refused." in answer.json()["error"]
+
+
+def test_another_page_may_link_to_the_empty_page_alone(client):
+    followed = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    page = client.get("/", headers=followed)
+    assert page.status_code == 200 and page.text == META.sub("", bundle()), "nothing is in it"
+    for path in ("/api/status", "/api/openapi.json", "/nowhere"):
+        assert client.get(path, headers=followed).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://127.0.0.1:8750", "HTTP://127.0.0.1:8750"],
+)
+def test_the_own_page_may_read(client, origin):
+    own = {"origin": origin, "sec-fetch-site": "same-origin"}
+    assert client.get("/api/circuit", headers=own).status_code == 200
+    assert client.get("/api/circuit", headers={"sec-fetch-site": "none"}).status_code == 200
+    assert client.get("/api/circuit", headers={"origin": "http://[torn"}).status_code == 403
+
+
+def test_other_pages_cannot_name_groups_and_the_own_page_can(client):
+    path, label = "/api/groups/block3/0/label", {"label": "noise"}
+    foreign = {"origin": "http://evil.example"}
+    assert client.put(path, headers=foreign, json=label).status_code == 403
+    own = {"origin": "http://127.0.0.1:8750", "sec-fetch-site": "same-origin"}
+    assert client.put(path, headers=own, json=label).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/api/status", "/api/circuit", "/api/openapi.json", "/nowhere"]
+)
+def test_nothing_is_told_without_the_token(guarded, path):
+    for headers in ({}, {"authorization": "Bearer wrong"}, {"cookie": "neurflow-9000=wrong"}):
+        answer = guarded.get(path, headers=headers)
+        assert answer.status_code == 401
+        assert "token" in answer.json()["error"]
+    assert guarded.get(f"{path}?token=wrong").status_code == 401
+    assert guarded.get(f"{path}?token=é").status_code == 401
+
+
+def test_the_token_becomes_a_cookie_and_leaves_the_address(guarded):
+    answer = guarded.get(f"/?token={TOKEN}&x=1")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/?x=1")
+    rule = answer.headers["set-cookie"]
+    assert rule == f"neurflow-9000={TOKEN}; HttpOnly; SameSite=Strict; Path=/"
+    cookie = {"cookie": rule.split(";")[0]}
+    assert guarded.get("/", headers=cookie).status_code == 200
+    assert guarded.get("/api/status", headers=cookie).status_code == 200
+    assert guarded.get("/", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
+    away = guarded.get(f"http://192.168.1.7:9000//evil.example/?token={TOKEN}")
+    assert away.headers["location"].startswith("/evil.example")
+
+
+def test_beyond_loopback_there_is_always_a_token(session, built):
+    server = Server(session, host="0.0.0.0", port=0)
+    assert len(server.token) == 48 and server.url.endswith(f"/?token={server.token}")
+    server._socket.close()
+    with pytest.raises(RequestError, match="8 letters and digits"):
+        Server(session, token="short")
+
+
+def answers(server):
+    """What a browser of this machine gets at each printed address."""
+    urls = server.url, server.url_elsewhere
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    try:
+        for url in filter(None, urls):
+            with httpx2.Client(follow_redirects=True, timeout=None) as asking:
+                yield asking.get(url)
+    finally:
+        server.stop()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "127.0.0.5", "localhost", "LOCALHOST", "0.0.0.0", "::1", "[::1]", "::", NAME],
+)
+def test_the_printed_address_is_reachable(run, built, host):
+    if ":" in host and not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    server = Server(Session(run, model_of), host=host, port=0)
+    here, elsewhere = server.url, server.url_elsewhere
+    assert "0.0.0.0" not in here and "[::]" not in here
+    assert (server.token is None) == is_loopback(host.strip("[]"))
+    assert elsewhere is None or "127.0.0" not in elsewhere
+    found = list(answers(server))
+    assert found
+    assert all(answer.status_code == 200 and "<title>" in answer.text for answer in found)
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("192.0.2.1", "no such address. Give an address of this machine"),
+        ("nobody.invalid", "Give an address of this machine"),
+        ("a" * 70, "it is no name"),
+    ],
+)
+def test_a_host_that_cannot_be_had_is_told(session, built, host, words):
+    with pytest.raises(RequestError, match=words):
+        Server(session, host=host)
+
+
+def test_tokens_are_compared_in_constant_time(guarded, monkeypatch):
+    compared = []
+    monkeypatch.setattr(guard.secrets, "compare_digest", lambda *both: compared.append(both))
+    told = {"authorization": "Bearer wrong", "cookie": "neurflow-9000=other"}
+    assert guarded.get("/", headers=told).status_code == 401
+    assert {given for given, _ in compared} == {b"", b"wrong", b"other"}
+
+
+def test_a_port_that_is_taken_is_told(session, built):
+    first = Server(session, port=0)
+    assert first.url.startswith("http://127.0.0.1:") and first.url_elsewhere is None
+    port = first._socket.getsockname()[1]
+    with pytest.raises(RequestError, match=r"in use\. Give another: --port"):
+        Server(session, port=port)
+    first._socket.close()
+
+
+def test_bodies_are_bounded(client, monkeypatch):
+    assert guard.MOST_BYTES == 20 * 2**20
+    monkeypatch.setattr(guard, "MOST_BYTES", 1000)
+    told = client.post("/api/pictures", content=b"x" * 1001)
+    assert told.status_code == 413
+
+    def growing():
+        for _ in range(20):
+            yield b"x" * 100
+
+    assert client.post("/api/pictures", content=growing()).status_code == 413
+    assert client.post("/api/pictures", content=b"x" * 999).status_code == 400
+    lying = client.post("/api/mask", content=b"{}", headers={"content-length": "-5"})
+    assert lying.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../circuit.json",
+        "/static/../../circuit.json",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/api/samples/..%2f..%2fcircuit.json",
+        "/api/pictures/../../circuit.json",
+        "/etc/passwd",
+        "//etc/passwd",
+    ],
+)
+def test_no_path_leads_to_a_file(client, path):
+    for ask in (client.get, client.post):
+        answer = ask(path)
+        assert answer.status_code in (404, 405, 422)
+        assert "root:" not in answer.text and "schema_version" not in answer.text
+
+
+def test_a_hostile_group_or_name_is_only_text(client, run):
+    before = sorted(file.name for file in run.rglob("*"))
+    for id in ("../../outside", "..%2f..%2foutside", "block3/0%00", "<script>"):
+        answer = client.put(f"/api/groups/{id}/label", json={"label": "x"})
+        assert answer.status_code in (404, 405, 422)
+    assert sorted(file.name for file in run.rglob("*")) == before
+
+
+def test_every_answer_carries_the_policy(client):
+    for path in ("/", "/api/status", "/nowhere"):
+        headers = client.get(path).headers
+        rules = dict(rule.split(" ", 1) for rule in headers["content-security-policy"].split("; "))
+        assert rules["default-src"] == "'none'"
+        assert rules["connect-src"] == "'self'"
+        assert rules["frame-ancestors"] == "'none'"
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+        assert "access-control-allow-origin" not in headers
+    assert client.get("/", headers={"host": "evil.example"}).headers["x-frame-options"] == "DENY"
+
+
+def test_the_policy_names_every_script_of_the_page(built):
+    page = bundle()
+    scripts = [s for s in re.findall(r"<script[^>]*>", page) if "application/json" not in s]
+    assert len(re.findall(r"'sha256-", policy(page))) == len(scripts) + page.count("<style")
+    assert policy("<p>nothing</p>").count("'none'") == 5

@@ -1,0 +1,214 @@
+"""The live page in a real browser: the numbers of the command line, and nothing leaves the machine."""
+
+import base64
+import io
+import json
+import re
+from contextlib import redirect_stdout
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+import neurflow
+from neurflow.cli import main
+from neurflow.errors import ModelError
+from neurflow.server.session import Session
+from tests.cli.conftest import model_of
+from tests.pages.browsing import ARGUMENTS, patient
+from tests.server.conftest import picture_file
+
+pytestmark = pytest.mark.browser
+DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+
+REFUSED = "Failed to load resource: the server responded with a status of 400"
+"""what the browser itself notes of a refusal; the page says it in words"""
+DROP = """(data) => {
+    const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([bytes], "odd.png", { type: "image/png" }));
+    const where = document.querySelector(".graph");
+    for (const kind of ["dragover", "drop"])
+        where.dispatchEvent(
+            new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: transfer })
+        );
+}"""
+
+
+@pytest.fixture(scope="module")
+def chromium_browser(built):
+    from tests.conftest import browser
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=browser(), args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def visit(chromium_browser):
+    """Opens a served page; fails at the end if it asked another server or logged anything."""
+    trouble, contexts = [], []
+
+    def logged(message):
+        if not message.text.startswith(REFUSED):
+            trouble.append(message.text)
+
+    def visited(url, size=DESK):
+        origin = url.split("?")[0]
+
+        def local_only(route):
+            if route.request.url.startswith((origin, "data:", "blob:")):
+                route.continue_()
+            else:
+                trouble.append(f"request: {route.request.url}")
+                route.abort()
+
+        contexts.append(patient(chromium_browser.new_context(viewport=size)))
+        tab = contexts[-1].new_page()
+        tab.on("console", logged)
+        tab.on("pageerror", lambda error: trouble.append(str(error)))
+        tab.route("**/*", local_only)
+        tab.goto(url)
+        expect(tab.locator(".card").first).to_be_visible()
+        return tab
+
+    yield visited
+    for context in contexts:
+        context.close()
+    assert trouble == []
+
+
+def by_command(run, picture, *options):
+    """What ``neurflow debug --json`` tells; its stdout, while no export in a thread swaps it."""
+    told = io.StringIO()
+    with redirect_stdout(told), pytest.raises(SystemExit):
+        named = ("--model", neurflow.load_circuit(run).model.reference)
+        main(["debug", str(run), str(picture), "--json", *named, *options])
+    return json.loads(told.getvalue())
+
+
+def drop(page, picture):
+    expect(page.locator(".drop")).to_be_enabled()
+    page.evaluate(DROP, base64.b64encode(picture.read_bytes()).decode())
+    expect(page.get_by_test_id("answer-0")).to_be_visible()
+
+
+def after(page, place=0):
+    return page.get_by_test_id(f"after-{place}")
+
+
+def test_a_dropped_picture_and_a_mask_tell_what_the_command_tells(visit, url, run, tmp_path):
+    picture = picture_file(tmp_path)
+    page = visit(url)
+    drop(page, picture)
+    told = by_command(run, picture)["pictures"][0]
+    answer = page.get_by_test_id("answer-0")
+    expect(answer).to_contain_text(told["top"][0]["name"])
+    firing = {g["id"] for g in told["groups"] if g["fires"] and not g["id"].startswith("head")}
+    lit = page.locator(".card.lit").evaluate_all("all => all.map(card => card.dataset.group)")
+    assert set(lit) == firing
+
+    group = next(id for id in sorted(firing) if id.startswith("block3"))
+    page.locator(f'[data-group="{group}"]').click()
+    page.keyboard.press("m")
+    masked = by_command(run, picture, "--mask", group)["what_if"]["effects"][0]
+    expect(after(page)).to_have_attribute("data-value", json.dumps(masked["target_after"]))
+    low, high = (
+        f"{'+' if end > 0 else '−'}{abs(end):.{3 if abs(end) < 0.0995 else 2}f}"
+        for end in (masked["random"]["low"], masked["random"]["high"])
+    )
+    expect(page.get_by_test_id("random-0")).to_have_text(f"random neurons: {low} … {high}")
+    expect(page.locator(f'[data-group="{group}"]')).to_have_class(re.compile("masked"))
+    expect(answer).to_contain_text(f"{masked['after'][0]['probability'] * 100:.1f} %")
+
+    page.get_by_label("set to").select_option("mean")
+    mean = by_command(run, picture, "--mask", group, "--by", "mean", "--random", "0")
+    value = mean["what_if"]["effects"][0]["target_after"]
+    expect(after(page)).to_have_attribute("data-value", json.dumps(value))
+    page.get_by_role("button", name="undo all").click()
+    expect(after(page)).to_have_count(0)
+
+
+def test_two_pictures_stand_side_by_side(visit, url, tmp_path):
+    page = visit(url)
+    drop(page, picture_file(tmp_path))
+    page.get_by_label("A picture to try").select_option("2")
+    expect(page.get_by_role("region", name="Picture B")).to_contain_text("4.png")
+    marks = set(page.locator(".lit-mark").all_inner_texts())
+    assert marks and marks <= {"A", "B", "AB"}
+    page.locator(".firing .mask-switch").first.click()
+    expect(after(page, 0)).to_be_visible()
+    expect(after(page, 1)).to_be_visible()
+    page.get_by_role("button", name="Remove odd.png").click()
+    expect(page.get_by_role("region", name="Picture B")).to_have_count(0)
+    expect(page.get_by_role("region", name="Picture A")).to_contain_text("4.png")
+
+
+def test_the_audit_is_walked_through(visit, url, run, labelled):
+    page = visit(url)
+    page.get_by_role("button", name="Shortcuts").click()
+    begin = page.get_by_role("button", name="Audit bee")
+    expect(begin.or_(page.locator(".walk li").first)).to_be_visible()
+    if begin.count():
+        expect(begin).to_be_enabled()
+        begin.click()
+    circuit = neurflow.load_circuit(run)
+    ranked = [g.id for g in neurflow.audit(circuit, model_of(circuit), labelled).groups]
+    expect(page.locator(".walk li").first).to_be_visible()
+    page.get_by_role("button", name="begin").click()
+    for id in ranked[:2]:
+        expect(page.locator(".card.selected")).to_have_attribute("data-group", id)
+        expect(page.locator(".signals")).to_contain_text("raises others")
+        page.get_by_role("button", name="next").click()
+
+
+def test_a_label_is_kept(visit, url, run):
+    page = visit(url)
+    page.locator('[data-group="block3/0"]').click()
+    hostile = "<img src=x onerror=alert(1)>"
+    page.get_by_label("Label of the chosen group").fill(hostile)
+    page.get_by_role("button", name="Save").click()
+    card = page.locator('[data-group="block3/0"] .card-name')
+    expect(card).to_have_text(hostile)
+    page.reload()
+    expect(card).to_have_text(hostile)
+    assert neurflow.load_circuit(run).group("block3/0").label == hostile
+    page.get_by_role("button", name="Clear").click()
+    expect(card).to_have_text("0")
+
+
+def test_what_goes_wrong_is_said(visit, url, tmp_path):
+    text = tmp_path / "text.png"
+    text.write_text("no picture")
+    page = visit(url)
+    expect(page.locator(".drop")).to_be_enabled()
+    page.get_by_label("Picture", exact=True).set_input_files(text)
+    expect(page.get_by_role("alert")).to_contain_text("Not a picture, or damaged.")
+
+
+def test_a_model_that_is_missing_leaves_the_circuit_to_look_at(visit, serving, run):
+    def missing(_):
+        raise ModelError("The weights have moved.")
+
+    page = visit(serving(Session(run, missing)))
+    expect(page.get_by_role("alert")).to_contain_text("The weights have moved.")
+    page.locator('[data-group="block3/0"]').click()
+    expect(page.get_by_role("complementary").last).to_contain_text("block3/0")
+
+
+def test_the_token_is_asked_for_once(visit, serving, run):
+    url = serving(Session(run, model_of), token="correct0horse1battery")
+    page = visit(url)
+    assert page.url == url.split("?")[0]
+    page.reload()
+    expect(page.locator(".card").first).to_be_visible()
+
+
+def test_it_can_be_read_on_a_phone(visit, url, tmp_path):
+    page = visit(url, PHONE)
+    drop(page, picture_file(tmp_path))
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    page.get_by_role("button", name="Hide").click()
+    expect(page.locator(".firing")).to_be_hidden()
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.locator(".firing")).to_be_visible()

@@ -1,0 +1,60 @@
+"""The API against its own description, with requests that were made up to break it."""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+from starlette.testclient import TestClient
+
+import neurflow
+from neurflow.pages.schema import schema
+from neurflow.server.app import create_app
+from neurflow.server.messages import Messages
+from neurflow.server.session import Session
+from tests.cli.conftest import model_of
+from tests.pages.test_payload import ROOT
+
+NAME = "testserver"
+"""what schemathesis calls the server"""
+
+
+# What is described leaves open which bytes are a picture and which groups there are, so that a request
+# may be as described and be refused (``positive_data_acceptance``).
+
+
+@pytest.fixture
+def described(stored, built, tmp_path):
+    neurflow.load_circuit(stored).save(tmp_path / "run")
+    session = Session(tmp_path / "run", model_of)
+    app = create_app(session, host=NAME)
+    with TestClient(app, base_url=f"http://{NAME}"):
+        # CPython 3.11 cannot parse in two threads at once: PyTorch does while it exports the model, and
+        # Hypothesis does while it looks for constants
+        session.worker.submit(lambda: None).result()
+        yield schemathesis.openapi.from_asgi("/api/openapi.json", app)
+
+
+def test_what_is_answered_is_what_is_described(described):
+    asked = []
+    for found in described.get_all_operations():
+        operation = found.ok()
+
+        @given(case=operation.as_strategy())
+        @settings(
+            max_examples=15,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        def holds(case):
+            case.call_and_validate(excluded_checks=[positive_data_acceptance])
+
+        holds()
+        asked.append(operation.label)
+    assert len(asked) == 12
+
+
+def test_the_front_ends_types_are_those_of_python():
+    """`make web-types` writes both files; `make web-check` compares the second."""
+    assert (ROOT / "web" / "src" / "live" / "schema.json").read_text() == schema(Messages)

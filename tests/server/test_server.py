@@ -1,0 +1,237 @@
+"""What the server answers: the numbers of ``neurflow.debug``, and refusals that say why."""
+
+import io
+import struct
+import threading
+import zlib
+
+import pytest
+from starlette.testclient import TestClient
+
+import neurflow
+from neurflow.errors import ModelError
+from neurflow.server import session as session_module
+from neurflow.server.app import create_app
+from neurflow.server.session import Session
+from neurflow.server.worker import Cancelled, Polite, Watched, Worker
+from tests.cli.conftest import model_of
+from tests.server.conftest import noise, picture_file
+
+
+def file_of(picture, kind="PNG"):
+    data = io.BytesIO()
+    picture.save(data, kind)
+    return data.getvalue()
+
+
+def claiming(width, height):
+    """The beginning of a PNG that says how large it is."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IDAT"
+
+
+def uploaded(client, picture=None, name="odd.png", kind="PNG"):
+    answer = client.post(
+        "/api/pictures", params={"name": name}, content=file_of(picture or noise(3), kind)
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_the_circuit_comes_with_the_labels_that_are_stored_now(client, run):
+    group = neurflow.load_circuit(run).layers[0].groups[0].id
+    assert client.get("/api/circuit").json()["target"] == "bee"
+    answer = client.put(f"/api/groups/{group}/label", json={"label": "  coloured\nnoise "})
+    assert answer.json() == {"id": group, "label": "coloured noise", "caption": None}
+    groups = client.get("/api/circuit").json()["layers"][0]["groups"]
+    assert next(g for g in groups if g["id"] == group)["label"] == "coloured noise"
+    assert neurflow.load_circuit(run).group(group).label == "coloured noise"
+    assert client.put(f"/api/groups/{group}/label", json={"label": None}).json()["label"] is None
+    assert neurflow.load_circuit(run).group(group).rejected[0].label == "coloured noise"
+
+
+def test_a_picture_and_a_mask_are_those_of_debug(client, run, tmp_path):
+    circuit = neurflow.load_circuit(run)
+    groups = [layer.groups[0].id for layer in circuit.layers[:2]]  # of two layers at once
+    told = neurflow.debug(circuit, model_of(circuit), picture_file(tmp_path), mask=groups)
+    shown = uploaded(client)
+    report = shown["shown"]["report"]
+    (picture,) = told.pictures
+    below = [reading for reading in picture.groups if not reading.id.startswith("head")]
+    assert report["top"] == [each.model_dump() for each in picture.top]
+    assert report["groups"] == [reading.model_dump(mode="json") for reading in below]
+    asked = {"pictures": [shown["number"]], "groups": groups}
+    answer = client.post("/api/mask", json=asked).json()
+    assert answer["effects"] == [told.what_if.effects[0].model_dump(mode="json")]
+    assert (answer["draws"], answer["matched"]) == (told.what_if.draws, told.what_if.matched)
+    quick = client.post("/api/mask", json={**asked, "draws": 0, "by": "mean"}).json()
+    assert quick["effects"][0]["random"] is None
+    mean = neurflow.debug(
+        circuit, model_of(circuit), picture_file(tmp_path), mask=groups, by="mean", draws=0
+    )
+    assert quick["effects"][0]["target_after"] == mean.what_if.effects[0].target_after
+
+
+def test_the_samples_can_be_tried_and_audited_with(client, session, run, labelled, monkeypatch):
+    over, run_audit = threading.Event(), session._run_audit
+    monkeypatch.setattr(session, "_run_audit", lambda: (run_audit(), over.set()))
+    samples = client.get("/api/samples").json()
+    assert [(s["name"], s["label"]) for s in samples][:1] == [("ant/0.png", "ant")]
+    shown = client.post(f"/api/samples/{samples[1]['number']}").json()
+    assert shown["shown"]["report"]["label"] == "ant"
+    assert client.get(f"/api/pictures/{shown['number']}").json() == shown
+    assert client.get("/api/audit").json()["state"] == "not started"
+    assert client.post("/api/audit").json()["state"] == "running"
+    over.wait()
+    found = client.get("/api/audit").json()
+    assert found["state"] == "done"
+    circuit = neurflow.load_circuit(run)
+    told = neurflow.audit(circuit, model_of(circuit), labelled)
+    assert found["report"] == told.model_dump(mode="json")
+
+
+def test_the_oldest_pictures_are_forgotten_and_none_is_written(client, run, monkeypatch):
+    def files():
+        return {file: file.stat().st_mtime_ns for file in run.rglob("*")}
+
+    assert session_module.HELD == 32
+    before = files()
+    monkeypatch.setattr(session_module, "HELD", 2)
+    numbers = [uploaded(client, noise(seed))["number"] for seed in range(3)]
+    assert client.get(f"/api/pictures/{numbers[2]}").status_code == 200
+    answer = client.get(f"/api/pictures/{numbers[0]}")
+    assert answer.status_code == 404
+    assert "Drop it again" in answer.json()["error"]
+    assert files() == before
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "words"),
+    [
+        ({"groups": ["block3/77"]}, 404, "no group 'block3/77'"),
+        ({"groups": ["head/0"]}, 400, "is the target itself"),
+        ({"groups": ["block3/0"], "pictures": [99]}, 404, "not held"),
+        ({"groups": ["block3/0"], "draws": 101}, 422, "draws"),
+        ({"groups": []}, 422, "groups"),
+        ({"groups": ["block3/0"], "hidden": 1}, 422, "hidden"),
+    ],
+)
+def test_wrong_masks(client, asked, code, words):
+    number = uploaded(client)["number"]
+    answer = client.post("/api/mask", json={"pictures": [number], **asked})
+    assert (answer.status_code, list(answer.json())) == (code, ["error"])
+    assert words in answer.json()["error"]
+
+
+def test_a_model_that_cannot_be_loaded_leaves_the_circuit(run):
+    def missing(_):
+        raise ModelError("The weights have moved.")
+
+    with TestClient(create_app(Session(run, missing)), base_url="http://localhost") as client:
+        assert client.get("/api/circuit").status_code == 200
+        answer = client.post("/api/pictures", content=file_of(noise(1)))
+        assert (answer.status_code, answer.json()) == (503, {"error": "The weights have moved."})
+        status = client.get("/api/status").json()
+        assert (status["state"], status["message"]) == ("failed", "The weights have moved.")
+
+
+def test_without_samples_there_is_no_audit(run):
+    with TestClient(create_app(Session(run, model_of)), base_url="http://localhost") as client:
+        assert client.get("/api/samples").json() == []
+        assert client.post("/api/samples/0").status_code == 404
+        answer = client.post("/api/audit")
+        assert answer.status_code == 400
+        assert "--images FOLDER" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"), [("RGBA", "PNG"), ("L", "PNG"), ("P", "GIF"), ("CMYK", "JPEG"), ("1", "TIFF")]
+)
+def test_pictures_of_all_kinds_are_read(client, mode, kind):
+    assert uploaded(client, noise(2).convert(mode), kind=kind)["shown"]["size"] == [32, 32]
+
+
+def test_long_work_gives_way_and_everything_else_keeps_its_order():
+    worker, order = Worker(), []
+    began, go_on = threading.Event(), threading.Event()
+
+    def long():
+        progress = Polite(worker, lambda *told: order.append(told))
+        progress.start("masking", 2)
+        began.set()
+        go_on.wait()
+        progress.advance()
+        progress.advance()
+
+    done = worker.submit(long)
+    began.wait()
+    short = worker.submit(lambda: order.append("short"))
+    go_on.set()
+    done.result()
+    assert short.done()
+    assert order == [("masking", 0, 2), ("masking", 1, 2), "short", ("masking", 2, 2)]
+    failed = worker.submit(lambda: 1 / 0)
+    assert isinstance(failed.exception(), ZeroDivisionError)
+    worker.stop()
+
+
+def test_work_that_nobody_waits_for_ends():
+    watched = Watched()
+    watched.advance()
+    watched.gone.set()
+    with pytest.raises(Cancelled):
+        watched.advance()
+    worker, started = Worker(), threading.Event()
+
+    def endless():
+        progress = Polite(worker, lambda *_: started.set())
+        while True:
+            progress.advance()
+
+    running = worker.submit(endless)
+    started.wait()
+    worker.stop()
+    assert isinstance(running.exception(), Cancelled)
+
+
+@pytest.mark.parametrize("size", [(8_200, 8_200), (12_000, 12_000), (200_000, 200_000)])
+def test_a_bomb_is_refused_by_what_its_header_says(client, size):
+    answer = client.post("/api/pictures", content=claiming(*size))
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("The picture cannot be read: too large: ")
+
+
+def test_what_is_no_picture_is_refused(client):
+    half = file_of(noise(1))[:150]
+    for data in (b"", b"<svg/>", b"%PDF-1.4", claiming(8, 8), half):
+        answer = client.post("/api/pictures", content=data)
+        assert answer.status_code == 400
+        assert set(answer.json()) == {"error"}
+
+
+def test_samples_that_are_missing_leave_the_rest(run, tmp_path):
+    def samples(model):
+        return neurflow.load_images(tmp_path / "nowhere", model)
+
+    session = Session(run, model_of, samples)
+    with TestClient(create_app(session), base_url="http://localhost") as client:
+        uploaded(client)
+        status = client.get("/api/status").json()
+        assert (status["state"], "There is no folder" in status["message"]) == ("ready", True)
+
+
+def test_an_older_result_can_be_looked_at(run, tmp_path):
+    circuit = neurflow.load_circuit(run)
+    layers = tuple(
+        layer.model_copy(
+            update={"groups": tuple(g.model_copy(update={"usual": None}) for g in layer.groups)}
+        )
+        for layer in circuit.layers
+    )
+    circuit.model_copy(update={"layers": layers}).save(tmp_path / "old")
+    session = Session(tmp_path / "old", model_of)
+    with TestClient(create_app(session), base_url="http://localhost") as client:
+        answer = client.post("/api/pictures", content=file_of(noise(1)))
+        assert (answer.status_code, "earlier version" in answer.json()["error"]) == (503, True)
+        assert client.get("/api/circuit").status_code == 200

@@ -1,0 +1,152 @@
+"""Feature maps: the same values wherever they are kept, and crops run no more often than promised."""
+
+import itertools
+from functools import cache, partial
+
+import numpy as np
+import pytest
+import torch
+
+from neurflow import Config, discover, load_images
+from neurflow.model import Model
+from neurflow.pictures.crops import CropSet
+from neurflow.runtime.memory import Batch
+from neurflow.runtime.progress import Silent
+from neurflow.runtime.workspace import Workspace
+from neurflow.study.activations import collect
+from neurflow.study.features import FeatureMaps
+from tests.method.test_discover import picture
+from tests.model.test_graph import model_of
+from tests.networks import FAMILIES, settle
+
+ROOMS = {"in memory": 2**30, "on disk": 2**10, "in blocks": 2**10}
+
+
+@cache
+def small_model(name="resnet18"):
+    build, size = FAMILIES[name]
+    return model_of(settle(build()), size)
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How many crops went through the network."""
+    count = [0]
+    original = Model.feed
+
+    def feed(self, pixels):
+        count[0] += len(pixels)
+        return original(self, pixels)
+
+    monkeypatch.setattr(Model, "feed", feed)
+    return count
+
+
+def prepare(model, tmp_path, room, monkeypatch, scratch):
+    monkeypatch.setattr("neurflow.study.features.SCRATCH", scratch)
+    size = model.input_size[1:]
+    images = load_images(torch.randn(3, 3, *size), model)
+    crops = CropSet(images, range(3), size, (1.0, 0.5))
+    names = model.proposed_layers()[-4:]
+    segments = [model.segment(*pair) for pair in reversed(list(itertools.pairwise(names)))]
+    batch = Batch(4, Silent())
+    features = FeatureMaps(model, crops, segments, folder=tmp_path, room=room, batch=batch)
+    return crops, names, segments, features, batch
+
+
+@pytest.mark.parametrize("network", ["resnet18", "densenet", "vit"])
+@pytest.mark.parametrize("place", ROOMS)
+def test_values_are_those_of_the_network_wherever_they_are_kept(
+    tmp_path, monkeypatch, network, place
+):
+    model = small_model(network)
+    scratch = 2**30 if place == "on disk" else 0
+    crops, names, segments, features, batch = prepare(
+        model, tmp_path, ROOMS[place], monkeypatch, scratch
+    )
+    assert features.keeps_all == (place != "in blocks")
+    collect(
+        model, crops, names, Workspace(tmp_path), features=features, batch=batch, progress=Silent()
+    )
+    needed = np.array([0, 3, 4, 11, 17, 25, 29])
+    for number, segment in enumerate(segments):
+        seen = []
+        for block in features.blocks(number, needed):
+            seen += block.tolist()
+            order = np.concatenate([block[::-1], block[:1]])  # any order, with repeats
+            found = features.take(number, order)
+            assert list(found) == list(segment.observed)
+            with torch.no_grad():
+                expected = model.outputs(list(found))(crops_in_order(model, crops, order))
+            for value, wanted in zip(found.values(), expected, strict=True):
+                assert value.shape == wanted.shape
+                torch.testing.assert_close(value, wanted, rtol=1e-4, atol=1e-4)
+        assert seen == needed.tolist()
+
+
+def crops_in_order(model, crops, numbers):
+    return model.feed(torch.cat([crops.pixels([n]) for n in numbers]))
+
+
+def test_no_crop_is_run_again_where_all_are_kept(tmp_path, monkeypatch, counted):
+    model = small_model()
+    crops, names, segments, features, batch = prepare(model, tmp_path, 2**30, monkeypatch, 0)
+    before = counted[0]
+    collect(
+        model, crops, names, Workspace(tmp_path), features=features, batch=batch, progress=Silent()
+    )
+    for number in range(len(segments)):
+        list(features.blocks(number, np.arange(len(crops))))
+    assert counted[0] - before == len(crops)
+
+
+def test_a_crop_is_run_once_more_where_only_some_are_kept(tmp_path, monkeypatch, counted):
+    """Room for most of the crops: those needed are run when first needed, for all segments below."""
+    model = small_model()
+    crops, _, segments, features, _ = prepare(model, tmp_path, 2**30, monkeypatch, 0)
+    room = len(crops) * features._bytes(features.keys) - 1
+    crops, _, segments, features, _ = prepare(model, tmp_path, room, monkeypatch, 0)
+    assert not features.keeps_all
+    before, needed = counted[0], np.arange(0, len(crops), 2)
+    for number in range(len(segments)):
+        list(features.blocks(number, needed))
+    assert counted[0] - before == len(needed)
+
+
+def test_a_pass_in_bfloat16_leaves_the_maps_exact(tmp_path, monkeypatch):
+    model = small_model()
+    crops, names, _, features, batch = prepare(model, tmp_path, 2**30, monkeypatch, 0)
+    run = partial(collect, model, crops, names, batch=batch, progress=Silent())
+    exact = run(Workspace(tmp_path / "exact"))
+    rough = run(Workspace(tmp_path / "rough"), features=features, precision="bfloat16")
+    for name in names:
+        scale = np.abs(exact[name]).max()
+        off = np.abs(exact[name] - rough[name]).max()
+        assert 0 < off < 0.05 * scale
+    needed = np.arange(len(crops))
+    for _ in features.blocks(0, needed):
+        found = features.take(0, needed[:3])
+    with torch.no_grad():
+        expected = model.outputs(list(found))(crops_in_order(model, crops, needed[:3]))
+    for value, wanted in zip(found.values(), expected, strict=True):
+        torch.testing.assert_close(value, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_files_are_gone_when_the_maps_are(tmp_path, monkeypatch):
+    *_, features, _ = prepare(small_model(), tmp_path, 2**10, monkeypatch, 2**30)
+    assert features.keeps_all
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_circuit_does_not_depend_on_the_memory(monkeypatch):
+    monkeypatch.setattr("neurflow.study.features.SCRATCH", 0)
+    model = small_model()
+    images = [picture(seed) for seed in range(4)]
+    config = Config(tau=4, k=12, concept_set="all", granularities=(1.0, 0.5))
+    source = load_images(torch.stack([model.transform(image) for image in images]), model)
+    circuits = [discover(model, source, 0, config=config, memory=m) for m in ("2GB", "1MB")]
+    for one, other in zip(*(circuit.layers for circuit in circuits), strict=True):
+        assert {a: n.core_neurons for a, n in one.neurons.items()} == {
+            a: n.core_neurons for a, n in other.neurons.items()
+        }
+        assert [group.members for group in one.groups] == [group.members for group in other.groups]

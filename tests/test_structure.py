@@ -1,0 +1,178 @@
+"""Imports run downwards and without circles, and what computes knows nothing of pages, terminals and the net."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import networkx as nx
+import pytest
+
+import neurflow
+
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("errors", "refs", "stats"),
+    ("decoding",),
+    ("config",),
+    ("runtime",),
+    ("model.network",),
+    ("model.fast",),
+    ("model.cut",),
+    ("model",),
+    ("pictures", "demo"),
+    ("circuit",),
+    ("study",),
+    ("attribution",),
+    ("method",),
+    ("comparison", "debugging", "labels", "planted"),
+    ("evaluation",),
+    ("atlas",),
+    ("sweeping",),
+    ("pages",),
+    ("server",),
+    ("cli",),
+)
+"""from the ground up: a package imports from its own floor (itself alone) and from those below it"""
+
+OUTWARD = frozenset(
+    "aiohttp bokeh click fastapi flask html http httpx jinja2 matplotlib plotly requests rich seaborn "
+    "socket socketserver starlette tqdm typer urllib urllib3 uvicorn webbrowser".split()
+)
+"""HTTP, HTML, terminals and plots: only for ``pages`` and what stands above it"""
+
+PACKAGE = Path(neurflow.__file__).parent
+FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+
+
+def sources() -> dict[str, str]:
+    """Path within the package → source, of every module but the package's own front door."""
+    return {
+        path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8")
+        for path in PACKAGE.rglob("*.py")
+        if path != PACKAGE / "__init__.py"
+    }
+
+
+def dotted(path: str) -> str:
+    """``model/cut/segment.py`` → ``model.cut.segment``; a package's ``__init__`` is the package."""
+    return path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def room(module: str) -> str | None:
+    """The package on ``FLOORS`` that a module belongs to: the longest name that fits."""
+    parts = module.split(".")
+    names = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
+    return next((name for name in names if name in FLOOR), None)
+
+
+def imports(source: str, modules: frozenset[str]) -> Iterator[tuple[int, str]]:
+    """(line, name) of everything a module imports, in functions and for type checking too.
+
+    Names within the package are those of modules, without ``neurflow.``.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name.removeprefix("neurflow.")
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                yield node.lineno, "." * node.level
+                continue
+            base = (node.module or "").removeprefix("neurflow").lstrip(".")
+            if node.module != "neurflow" and not (node.module or "").startswith("neurflow."):
+                yield node.lineno, node.module or ""
+                continue
+            for alias in node.names:
+                name = f"{base}.{alias.name}".lstrip(".")
+                yield node.lineno, name if name in modules else base
+
+
+def violations(files: Mapping[str, str]) -> list[str]:
+    """One line for each import that runs upwards, and for each module without a floor."""
+    modules = frozenset(map(dotted, files))
+    found = []
+    for path, source in sorted(files.items()):
+        own = room(dotted(path))
+        if own is None:
+            found.append(f"{path}: give its package a place in FLOORS")
+            continue
+        found += [
+            f"{path}:{line} imports {name}"
+            for line, name in imports(source, modules)
+            if not allowed(own, name, modules)
+        ]
+    return found
+
+
+def allowed(own: str, name: str, modules: frozenset[str]) -> bool:
+    """Whether a module of the room ``own`` may import ``name``."""
+    if name.startswith("."):
+        return False
+    if name in ("", "neurflow"):  # the front door stands on everything
+        return own == "cli"
+    other = room(name) if name in modules else None
+    if other is None:
+        return name.split(".")[0] not in OUTWARD or FLOOR[own] >= FLOOR["pages"]
+    return other == own or FLOOR[other] < FLOOR[own]
+
+
+def circles(files: Mapping[str, str]) -> list[list[str]]:
+    """Groups of modules that import each other, lazily or not."""
+    modules = frozenset(map(dotted, files))
+    graph = nx.DiGraph(
+        (dotted(path), name)
+        for path, source in files.items()
+        for _, name in imports(source, modules)
+        if name in modules and name != dotted(path)
+    )
+    return [sorted(part) for part in nx.strongly_connected_components(graph) if len(part) > 1]
+
+
+def test_imports_run_downwards() -> None:
+    assert violations(sources()) == []
+
+
+def test_no_modules_import_each_other() -> None:
+    assert circles(sources()) == []
+
+
+def test_the_whole_package_is_looked_at() -> None:
+    assert {"circuit/circuit.py", "model/network/graph.py", "cli/show.py"} <= sources().keys()
+
+
+@pytest.mark.parametrize(
+    ("path", "planted"),
+    [
+        ("model/network/graph.py", "from neurflow.method.discover import discover"),
+        ("model/fast/affine.py", "from neurflow.model.cut import segment"),
+        ("study/activations.py", "import neurflow.attribution.streaming"),
+        ("method/concepts.py", "def late():\n    from neurflow.debugging import masking"),
+        ("method/groups.py", "from neurflow import load_model"),
+        ("method/discover.py", "import neurflow"),
+        ("method/discover.py", "from neurflow.cli._terminal import Bar"),
+        ("method/discover.py", "from rich.progress import track"),
+        ("model/loading.py", "import urllib.request"),
+        ("circuit/storage.py", "from neurflow.method.discover import discover"),
+        ("circuit/circuit.py", "import matplotlib.pyplot as plt"),
+        ("circuit/circuit.py", "from neurflow.pages.page import render"),
+        ("config.py", "from neurflow.circuit.circuit import Circuit"),
+        ("errors.py", "from neurflow.config import Config"),
+        ("pages/page.py", "from neurflow.cli import main"),
+        ("demo/network.py", "from neurflow.pictures import images"),
+        ("pictures/crops.py", "from . import images"),
+        ("newcomer.py", "import math"),
+    ],
+)
+def test_a_planted_violation_is_found(path: str, planted: str) -> None:
+    files = sources()
+    files[path] = f"{files.get(path, '')}\n{planted}\n"
+    (found,) = violations(files)
+    assert found.startswith(path)
+
+
+def test_a_planted_circle_is_found() -> None:
+    files = sources()
+    files["stats.py"] += "\ndef late():\n    from neurflow import refs\n"
+    files["refs.py"] += "\nfrom neurflow.stats import Interval\n"
+    assert circles(files) == [["refs", "stats"]]
