@@ -1,4 +1,4 @@
-"""Imports run downwards and without circles, and what computes knows nothing of pages, terminals and the net."""
+"""Imports run downwards and without circles; what computes knows nothing of pages and terminals."""
 
 from __future__ import annotations
 
@@ -36,8 +36,31 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 """from the ground up: a package imports from its own floor (itself alone) and from those below it"""
 
 OUTWARD = frozenset(
-    "aiohttp bokeh click fastapi flask html http httpx jinja2 matplotlib plotly requests rich seaborn "
-    "socket socketserver starlette tqdm typer urllib urllib3 uvicorn webbrowser".split()
+    [
+        "aiohttp",
+        "bokeh",
+        "click",
+        "fastapi",
+        "flask",
+        "html",
+        "http",
+        "httpx",
+        "jinja2",
+        "matplotlib",
+        "plotly",
+        "requests",
+        "rich",
+        "seaborn",
+        "socket",
+        "socketserver",
+        "starlette",
+        "tqdm",
+        "typer",
+        "urllib",
+        "urllib3",
+        "uvicorn",
+        "webbrowser",
+    ]
 )
 """HTTP, HTML, terminals and plots: only for ``pages`` and what stands above it"""
 
