@@ -19,7 +19,7 @@ import torch
 from benchmarks.attribution import load
 from benchmarks.page import arguments, machine, publish, table
 from neurflow import Config, discover, load_images
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.model import Model
 from neurflow.pictures.crops import CropSet
 from neurflow.pictures.images import Images

@@ -179,7 +179,7 @@ def test_the_whole_package_is_looked_at() -> None:
         ("circuit/storage.py", "from neurflow.method.discover import discover"),
         ("circuit/circuit.py", "import matplotlib.pyplot as plt"),
         ("circuit/circuit.py", "from neurflow.pages.page import render"),
-        ("config.py", "from neurflow.circuit.circuit import Circuit"),
+        ("config.py", "from neurflow.circuit import Circuit"),
         ("errors.py", "from neurflow.config import Config"),
         ("pages/page.py", "from neurflow.cli import main"),
         ("demo/network.py", "from neurflow.pictures import images"),

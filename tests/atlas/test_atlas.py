@@ -24,8 +24,8 @@ from neurflow.atlas.files import contents
 from neurflow.atlas.questions import FEWEST_PICTURES, SAME
 from neurflow.atlas.schema import TABLES, VERSION
 from neurflow.atlas.tables import SHOWN, keep_tables, up_to_date, write_tables
+from neurflow.circuit import LabelStore, save_robustness
 from neurflow.circuit.robustness_file import RobustnessFile
-from neurflow.circuit.storage import LabelStore, save_robustness
 from neurflow.cli import main
 from neurflow.errors import RequestError, ResultError
 from neurflow.labels.manual import set_label

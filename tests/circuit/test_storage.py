@@ -19,15 +19,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
-from neurflow.circuit.circuit import (
+from neurflow.circuit import (
     Circuit,
     CircuitLayer,
     GroupEdge,
     Neuron,
     NeuronGroup,
     SemanticGroup,
+    load_circuit,
+    save_circuit,
 )
-from neurflow.circuit.storage import load_circuit, save_circuit
 from neurflow.config import Config
 from neurflow.errors import ResultError, WorkError
 from neurflow.refs import Crop, HeatMap, ImageRef, Member, ModelInfo, Target

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from neurflow.circuit.storage import load_circuit
+from neurflow.circuit import load_circuit
 from tests.cli.conftest import Outcome
 
 Run = Callable[..., Outcome]

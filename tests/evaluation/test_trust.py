@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 from neurflow import discover, load_images
-from neurflow.circuit.circuit import Neuron, SemanticGroup
+from neurflow.circuit import Neuron, SemanticGroup
 from neurflow.errors import RequestError
 from neurflow.evaluation.crop_sizes import available, crop_sizes
 from neurflow.evaluation.integration import errors, integration

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from neurflow.circuit.circuit import Circuit
-from neurflow.circuit.storage import load_circuit
+from neurflow.circuit import Circuit, load_circuit
 from tests.labels.server import KEY, ChatServer, Step
 
 GROUPS = 7

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 import neurflow
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.demo.network import demo_model
 from neurflow.demo.pictures import picture
 from neurflow.errors import WorkError

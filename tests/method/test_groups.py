@@ -8,8 +8,7 @@ from scipy.cluster.hierarchy import cut_tree, linkage
 from sklearn.metrics import adjusted_rand_score, cohen_kappa_score
 
 import neurflow
-from neurflow.circuit.circuit import Circuit
-from neurflow.circuit.storage import load_circuit, save_circuit
+from neurflow.circuit import Circuit, load_circuit, save_circuit
 from neurflow.circuit.trees import branches, cut, joined, labels, numbered
 from neurflow.config import Config
 from neurflow.errors import RequestError, ResultError

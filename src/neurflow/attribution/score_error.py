@@ -15,7 +15,7 @@ from math import isfinite, nan
 import numpy as np
 from scipy import stats
 
-from neurflow.circuit.circuit import RuleName
+from neurflow.circuit import RuleName
 
 Look = Callable[[Mapping[int, int], RuleName, float], dict[int, float]]
 """(target → N, rule, order of its error) → target → score error"""

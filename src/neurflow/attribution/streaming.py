@@ -35,7 +35,7 @@ from neurflow.attribution.integrated_gradients import (
     steep_gauss,
 )
 from neurflow.attribution.score_error import LOOKS, Plan, chosen_plans, enough, upper_end
-from neurflow.circuit.circuit import RuleName
+from neurflow.circuit import RuleName
 from neurflow.errors import WorkError
 from neurflow.model import Segment
 from neurflow.model.network.protocols import Key

@@ -13,13 +13,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.circuit.interactions import exemplars, regrouped
 from neurflow.circuit.trees import branches, cut
+from neurflow.circuit.types import C, CircuitLayer, NeuronGroup
 from neurflow.errors import RequestError, ResultError
 
 
-def recut(circuit: Circuit, groups: Mapping[str, int]) -> Circuit:
+def recut(circuit: C, groups: Mapping[str, int]) -> C:
     """The circuit with some layers cut into other numbers of groups.
 
     Args:

@@ -18,8 +18,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.circuit.interactions import exemplars, regrouped
+from neurflow.circuit.types import C, CircuitData, CircuitLayer, NeuronGroup
 from neurflow.errors import RequestError
 from neurflow.refs import Member
 
@@ -73,7 +73,7 @@ def file_name(index: bytes) -> str:
     return f"edits-{hashlib.sha256(index).hexdigest()[:16]}.json"
 
 
-def merge(circuit: Circuit, edits: Edits, groups: Sequence[str]) -> Edits:
+def merge(circuit: CircuitData, edits: Edits, groups: Sequence[str]) -> Edits:
     """Merge groups of a circuit as it is after ``edits``.
 
     Raises:
@@ -92,7 +92,7 @@ def merge(circuit: Circuit, edits: Edits, groups: Sequence[str]) -> Edits:
     return _with(circuit, edits, Merge(groups=chosen, into=into))
 
 
-def split(circuit: Circuit, edits: Edits, group: str, members: Sequence[Member]) -> Edits:
+def split(circuit: CircuitData, edits: Edits, group: str, members: Sequence[Member]) -> Edits:
     """Split the members named from the others of a group.
 
     Raises:
@@ -127,7 +127,7 @@ def redo(edits: Edits) -> Edits:
     return edits.model_copy(update={"done": (*edits.done, last), "undone": tuple(rest)})
 
 
-def replay(circuit: Circuit, edits: Edits, wanted: Edits) -> Edits:
+def replay(circuit: CircuitData, edits: Edits, wanted: Edits) -> Edits:
     """Make the edits of another file of this circuit, where none stand yet.
 
     Raises:
@@ -142,7 +142,7 @@ def replay(circuit: Circuit, edits: Edits, wanted: Edits) -> Edits:
     return wanted
 
 
-def apply(circuit: Circuit, edits: Edits) -> Circuit:
+def apply(circuit: C, edits: Edits) -> C:
     """The circuit with its groups as edited.
 
     Raises:
@@ -160,7 +160,7 @@ def apply(circuit: Circuit, edits: Edits) -> Circuit:
     return regrouped(circuit, [layers[layer.name] for layer in circuit.layers])
 
 
-def _with(circuit: Circuit, edits: Edits, edit: Merge | Split) -> Edits:
+def _with(circuit: CircuitData, edits: Edits, edit: Merge | Split) -> Edits:
     if len(edits.done) == MOST:
         raise RequestError(f"A circuit holds at most {MOST} edits.")
     changed = edits.model_copy(update={"done": (*edits.done, edit), "undone": ()})
@@ -168,7 +168,7 @@ def _with(circuit: Circuit, edits: Edits, edit: Merge | Split) -> Edits:
     return changed
 
 
-def _numbers(circuit: Circuit, edits: Edits, layer: str, count: int) -> list[str]:
+def _numbers(circuit: CircuitData, edits: Edits, layer: str, count: int) -> list[str]:
     """Ids that no group of the layer has or had."""
     found = circuit.layer(layer)
     used = [group.id for group in found.groups]

@@ -22,8 +22,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer, Neuron, NeuronGroup
 from neurflow.circuit.trees import branches
+from neurflow.circuit.types import CircuitData, CircuitLayer, Neuron, NeuronGroup
 from neurflow.errors import ResultError
 from neurflow.refs import Crop
 
@@ -31,13 +31,13 @@ WEIGHT_TOLERANCE = 1e-4
 """how far absolute weights may be from adding up to 1"""
 
 
-def check(circuit: Circuit) -> None:
+def check(circuit: CircuitData) -> None:
     """Raise ``ResultError`` naming the first rule that the circuit breaks."""
     for problem in _problems(circuit):
         raise ResultError(f"The circuit contradicts itself: {problem}.")
 
 
-def _problems(circuit: Circuit) -> Iterator[str]:
+def _problems(circuit: CircuitData) -> Iterator[str]:
     """Every broken rule, in the order of the module's list within each layer."""
     layers = circuit.layers
     if not layers:
@@ -94,7 +94,7 @@ def _crops(crops: Iterable[Crop], where: str, images: int) -> Iterator[str]:
             yield f"{where} shows an empty crop"
 
 
-def _surroundings(circuit: Circuit) -> Iterator[str]:
+def _surroundings(circuit: CircuitData) -> Iterator[str]:
     """Pictures and heat maps are of what the circuit has."""
     groups = {group.id for layer in circuit.layers for group in layer.groups}
     for image in circuit.pictures:
@@ -179,7 +179,7 @@ def _group(group: NeuronGroup, layer: str, images: int) -> Iterator[str]:
             yield f"what is usual for group {group.id!r} is not told of all its neurons and crops"
 
 
-def _edges(circuit: Circuit) -> Iterator[str]:
+def _edges(circuit: CircuitData) -> Iterator[str]:
     level = {group.id: i for i, layer in enumerate(circuit.layers) for group in layer.groups}
     yield from _twice("edge", ((edge.lower, edge.upper) for edge in circuit.edges))
     for edge in circuit.edges:

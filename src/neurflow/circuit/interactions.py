@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer, GroupEdge, Neuron
+from neurflow.circuit.types import C, CircuitData, CircuitLayer, GroupEdge, Neuron
 from neurflow.config import Config
 from neurflow.errors import ResultError
 from neurflow.refs import Crop, Member
@@ -95,7 +95,7 @@ def exemplars(members: Sequence[Member], neurons: Mapping[int, Neuron]) -> tuple
     return tuple(order[:GROUP_CROPS])
 
 
-def regrouped(circuit: Circuit, layers: Sequence[CircuitLayer]) -> Circuit:
+def regrouped(circuit: C, layers: Sequence[CircuitLayer]) -> C:
     """The circuit with its layers grouped otherwise, and the weights between groups that follow.
 
     What is known of groups that stand as they were, edges between them included, stays.
@@ -120,7 +120,7 @@ def regrouped(circuit: Circuit, layers: Sequence[CircuitLayer]) -> Circuit:
 
 
 def _edges(
-    circuit: Circuit, layers: Sequence[CircuitLayer], stands: set[str]
+    circuit: CircuitData, layers: Sequence[CircuitLayer], stands: set[str]
 ) -> Sequence[GroupEdge]:
     """Edges between groups that stand as they are, and anew those of the others."""
     edges = [edge for edge in circuit.edges if edge.upper in stands and edge.lower in stands]

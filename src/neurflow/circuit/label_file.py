@@ -21,8 +21,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.circuit.evidence import Evidence, Named, Rejected, Sentence
+from neurflow.circuit.types import C, CircuitData, CircuitLayer, NeuronGroup
 
 SCHEMA_VERSION = 2
 """2: labels are held against others, by AUPRC alone. Files of version 1 are read without the rest"""
@@ -63,7 +63,7 @@ def label_of(group: NeuronGroup) -> GroupLabel:
     return GroupLabel.model_validate(group)
 
 
-def labels_of(circuit: Circuit) -> dict[str, GroupLabel]:
+def labels_of(circuit: CircuitData) -> dict[str, GroupLabel]:
     """The groups that have more of a label than words; those ``circuit.json`` holds itself."""
     return {
         group.id: label_of(group)
@@ -78,7 +78,7 @@ def with_label(group: NeuronGroup, label: GroupLabel) -> NeuronGroup:
     return group.model_copy(update=dict(label))
 
 
-def with_labels(circuit: Circuit, labels: Mapping[str, GroupLabel]) -> Circuit:
+def with_labels(circuit: C, labels: Mapping[str, GroupLabel]) -> C:
     """The circuit with the labels of some of its groups replaced; others keep theirs."""
 
     def labelled(layer: CircuitLayer) -> CircuitLayer:

@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer
+from neurflow.circuit.types import C, CircuitData, CircuitLayer
 from neurflow.stats import Interval, Share
 
 SCHEMA_VERSION = 1
@@ -57,7 +57,7 @@ def file_name(index: bytes) -> str:
     return f"robustness-{hashlib.sha256(index).hexdigest()[:16]}.json"
 
 
-def robustness_of(circuit: Circuit) -> RobustnessFile:
+def robustness_of(circuit: CircuitData) -> RobustnessFile:
     """What a circuit says of its groups and edges; empty where nothing was measured."""
     return RobustnessFile(
         groups={
@@ -78,7 +78,7 @@ def robustness_of(circuit: Circuit) -> RobustnessFile:
     )
 
 
-def with_robustness(circuit: Circuit, found: RobustnessFile) -> Circuit:
+def with_robustness(circuit: C, found: RobustnessFile) -> C:
     """The circuit with what was measured; what was not measured stays as it is."""
     edges = {(edge.upper, edge.lower): edge for edge in found.edges}
 

@@ -9,9 +9,9 @@ from typing import Any
 import networkx as nx
 import pandas as pd
 
-from neurflow.circuit.circuit import Circuit, NeuronGroup
 from neurflow.circuit.evidence import Evidence
 from neurflow.circuit.robustness_file import FIELDS
+from neurflow.circuit.types import CircuitData, NeuronGroup
 from neurflow.refs import Member
 from neurflow.runtime.files import subfolder, write_atomically
 
@@ -41,7 +41,7 @@ def write_records(records: Iterable[Mapping[str, Any]], path: Path) -> Path:
     return path
 
 
-def to_networkx(circuit: Circuit) -> nx.DiGraph:
+def to_networkx(circuit: CircuitData) -> nx.DiGraph:
     """Concept circuit as a directed graph, edges from lower group to upper group.
 
     Nodes are group ids with ``layer``, ``size`` (members), ``label``, ``caption``, and what is known of
@@ -67,7 +67,7 @@ def to_networkx(circuit: Circuit) -> nx.DiGraph:
     return graph
 
 
-def to_graphml(circuit: Circuit, path: str | Path) -> Path:
+def to_graphml(circuit: CircuitData, path: str | Path) -> Path:
     """Write the concept circuit as GraphML, which Gephi, yEd and Cytoscape read.
 
     Attributes as of ``to_networkx``; GraphML knows no "none", so what a group lacks is left out.
@@ -113,7 +113,7 @@ def _evidence(group: NeuronGroup) -> dict[str, Any]:
     return dict(zip(LABEL_COLUMNS, values, strict=True))
 
 
-def to_frames(circuit: Circuit) -> dict[str, pd.DataFrame]:
+def to_frames(circuit: CircuitData) -> dict[str, pd.DataFrame]:
     """Tables ``neurons, semantic_groups, groups, neuron_edges, group_edges``.
 
     ``neuron_edges`` has a row for each (neuron, semantic group, core neuron) with the signed

@@ -9,10 +9,9 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from neurflow.circuit.circuit import Circuit, NeuronGroup
+from neurflow.circuit import Circuit, LabelStore, NeuronGroup
 from neurflow.circuit.evidence import evidence_data
 from neurflow.circuit.label_file import label_of, with_labels
-from neurflow.circuit.storage import LabelStore
 from neurflow.cli._labels import labels_data, labels_text
 from neurflow.cli._modes import Given
 from neurflow.cli._terminal import Terminal, plain

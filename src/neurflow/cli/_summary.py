@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer, GroupEdge, NeuronGroup
+from neurflow.circuit import Circuit, CircuitLayer, GroupEdge, NeuronGroup
 from neurflow.circuit.evidence import evidence_data
 from neurflow.cli._labels import evidence_lines, label_words
 from neurflow.cli._terminal import plain

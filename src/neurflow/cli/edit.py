@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.circuit.edits import Edits, Merge, Split, merge, redo, replay, split, undo
 from neurflow.cli._options import Debug, Json, Run
 from neurflow.cli._terminal import plain, terminal
@@ -53,7 +53,7 @@ def edit(
     --group G.
     """
     with terminal(as_json, debug) as ui:
-        from neurflow.circuit.storage import change_edits, load_edits
+        from neurflow.circuit import change_edits, load_edits
         from neurflow.runtime.files import write_atomically
 
         asked = [
@@ -93,7 +93,7 @@ def _back(step: Callable[[Edits], Edits]) -> Change:
 
 
 def _importing(file: Path) -> Change:
-    from neurflow.circuit.storage import read_edits
+    from neurflow.circuit import read_edits
 
     found = read_edits(file)
     return lambda circuit, edits: replay(circuit, edits, found)

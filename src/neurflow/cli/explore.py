@@ -17,7 +17,7 @@ from neurflow.cli._options import ClassNames, Debug, Device, Json, NoOpen, Run
 from neurflow.cli._terminal import has_screen, terminal
 
 if TYPE_CHECKING:
-    from neurflow.circuit.circuit import Circuit
+    from neurflow.circuit import Circuit
     from neurflow.model import Model
     from neurflow.pictures.images import Images
 

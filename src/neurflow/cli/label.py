@@ -185,8 +185,8 @@ def label(
     Stopped half-way, the same command goes on where it was.
     """
     with terminal(as_json, debug, resumable=True) as ui:
+        from neurflow.circuit import load_circuit
         from neurflow.circuit.reload import reload_model
-        from neurflow.circuit.storage import load_circuit
         from neurflow.cli import _labelling as work
         from neurflow.labels import Budget, Prices, Settings
 

@@ -30,7 +30,7 @@ def show(
 ) -> None:
     """Show a circuit: from its target down, the groups of each layer and what drives them."""
     with terminal(as_json, debug) as ui:
-        from neurflow.circuit.storage import load_circuit
+        from neurflow.circuit import load_circuit
         from neurflow.cli._summary import circuit_data, circuit_text, group_data, group_text
 
         if layer and group:

@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 from scipy.stats import spearmanr
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer, NeuronGroup
+from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.comparison.likeness import (
     Vectors,
     best_pairs,

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer
+from neurflow.circuit import Circuit, CircuitLayer
 from neurflow.debugging import signals
 from neurflow.debugging.chain import reach
 from neurflow.debugging.explain import same_model

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 
 
 def reach(circuit: Circuit) -> dict[str, float]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer, NeuronGroup, Usual
+from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup, Usual
 from neurflow.circuit.scores import EPSILON, group_scores
 from neurflow.debugging.chain import chain, reach
 from neurflow.debugging.pictures import BATCH

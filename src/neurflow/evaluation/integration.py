@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from neurflow.attribution.streaming import RULES, attribute, by_rule
-from neurflow.circuit.circuit import RuleName
+from neurflow.circuit import RuleName
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.statistics import mean_interval

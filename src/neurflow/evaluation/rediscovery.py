@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.circuit.interactions import Groups, group_interactions
 from neurflow.config import Config
 from neurflow.errors import RequestError

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.circuit.robustness_file import EdgeRobustness, RobustnessFile
 from neurflow.errors import RequestError
 from neurflow.evaluation.laboratory import Laboratory

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer, NeuronGroup
+from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.circuit.evidence import ConceptCheck
 from neurflow.errors import ImagesError, RequestError
 from neurflow.labels.validation import average_precision, wilson

@@ -25,10 +25,9 @@ from typing import Literal, TypeVar, cast
 
 import numpy as np
 
-from neurflow.circuit.circuit import Circuit, NeuronGroup
+from neurflow.circuit import Circuit, LabelStore, NeuronGroup
 from neurflow.circuit.evidence import Evidence, Validation
 from neurflow.circuit.label_file import GroupLabel, label_of, with_label, with_labels
-from neurflow.circuit.storage import LabelStore
 from neurflow.errors import NeurFlowError, RequestError, WorkError
 from neurflow.labels.labeler import (
     Controls,

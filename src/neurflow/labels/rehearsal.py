@@ -10,7 +10,7 @@ import json
 import threading
 from collections.abc import Collection
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.labels.budget import PICTURE_TOKENS, Usage, estimate
 from neurflow.labels.chat import ChatLabeler, Reply
 from neurflow.labels.labeler import Judge, Labeler

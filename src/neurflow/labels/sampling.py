@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neurflow.circuit.circuit import Circuit, NeuronGroup
+from neurflow.circuit import Circuit, NeuronGroup
 from neurflow.labels.labeler import Picture
 from neurflow.refs import Crop
 

@@ -28,7 +28,7 @@ from itertools import chain
 
 import numpy as np
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.circuit.evidence import Constant, Rivals, Validation
 from neurflow.errors import WorkError
 from neurflow.labels.labeler import Judge, JudgeRequest

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image
 
-from neurflow.circuit.circuit import (
+from neurflow.circuit import (
     CircuitLayer,
     GroupEdge,
     Histogram,

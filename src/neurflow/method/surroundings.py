@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch.nn.functional import adaptive_avg_pool2d
 
-from neurflow.circuit.circuit import CircuitLayer, NeuronGroup
+from neurflow.circuit import CircuitLayer, NeuronGroup
 from neurflow.circuit.scores import EPSILON
 from neurflow.model import Layer, Model
 from neurflow.pictures.crops import CropSet

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from neurflow.circuit.circuit import Circuit, GroupEdge
+from neurflow.circuit import Circuit, GroupEdge
 from neurflow.comparison.result import Comparison
 
 SHOWN = 8

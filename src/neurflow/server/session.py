@@ -21,9 +21,8 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit, LabelStore, change_edits, load_circuit, load_edits
 from neurflow.circuit.edits import Edits, merge, redo, split, undo
-from neurflow.circuit.storage import LabelStore, change_edits, load_circuit, load_edits
 from neurflow.debugging.audit import audit
 from neurflow.debugging.explain import same_model
 from neurflow.debugging.reading import Reader
