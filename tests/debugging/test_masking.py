@@ -194,10 +194,10 @@ def test_wrong_requests_say_what_is_wrong(model, circuit):
     images = pictures(2)
     for network in (model.network, HookedNetwork(model.module, images, "asked for")):
         segment = network.segment("block2", "head")
-        x, *held = network.observe([network.key("block2"), *segment.held])(images)
+        x, *bypass = network.observe([network.key("block2"), *segment.bypass])(images)
         for outside in ("block1", "block2"):
             with pytest.raises(LayerError, match="does not lie between"):
-                segment.run(x, held, {outside: torch.relu})
+                segment.run(x, bypass, {outside: torch.relu})
 
 
 def test_another_model_is_refused(circuit):

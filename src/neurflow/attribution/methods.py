@@ -162,7 +162,7 @@ def _neuron_mct(question: Question) -> dict[int, Scores]:
     model, target, config = question.model, question.target, question.config
     lower = question.segment.lower
     goal = model.segment(lower.name, target.layer)
-    observe = model.outputs([model.node(lower.name), *goal.held])
+    observe = model.outputs([model.node(lower.name), *goal.bypass])
     output = blocks(question.activations[target.layer], [target.neuron], target.minus)
     crops = question.activations.crops
     (numbers,), _ = top_crops(output, config.k)
@@ -172,9 +172,9 @@ def _neuron_mct(question: Question) -> dict[int, Scores]:
     def work(part: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             observed = observe(model.feed(crops.pixels(part)))
-        x, *held = (value.clone() for value in observed)
+        x, *bypass = (value.clone() for value in observed)
         scores = [
-            integrated_gradients(goal, neuron, x, held, steps=steps, rule=rule).scores
+            integrated_gradients(goal, neuron, x, bypass, steps=steps, rule=rule).scores
             for neuron in (target.neuron, target.minus)
             if neuron is not None
         ]

@@ -96,14 +96,14 @@ def ablated_phi(
 
         def work(rows: np.ndarray, block: np.ndarray = block, others: np.ndarray = others) -> None:
             values = bench.features.take(place, block[rows])
-            x, held = values[source], [values[key] for key in segment.held]
+            x, bypass = values[source], [values[key] for key in segment.bypass]
             donors = {}
             if by == "resample":
                 donors = {lower.name: bench.features.take(place, others[rows])[source]}
             with torch.inference_mode():
                 for number, members in enumerate(sets):
                     changed = mask({lower.name: members}, by, means, donors).apply(x, lower)
-                    found = segment.upper.pool(segment.run(changed, held))
+                    found = segment.upper.pool(segment.run(changed, bypass))
                     chosen = found[:, list(neurons)] - (0 if minus is None else found[:, [minus]])
                     phi[number, block[rows]] = chosen.float().cpu().numpy()
 
