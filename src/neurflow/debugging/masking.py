@@ -24,7 +24,7 @@ from neurflow.debugging.result import Filler
 from neurflow.errors import LayerError, RequestError
 from neurflow.model import Layer, Model
 
-By = Filler | float
+Ablation = Filler | float
 Neurons = Mapping[str, Sequence[int]]
 """layer → neurons of it"""
 
@@ -35,12 +35,12 @@ class Mask:
 
     Attributes:
         neurons: layer → the neurons that are changed.
-        by: ``zero``, ``mean``, or a factor.
+        ablation: ``zero``, ``mean``, or a factor.
         means: layer → ``[neuron of the layer]`` what ``mean`` sets them to.
     """
 
     neurons: Neurons
-    by: By = "zero"
+    ablation: Ablation = "zero"
     means: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def apply(self, x: Tensor, layer: Layer) -> Tensor:
@@ -50,20 +50,20 @@ class Mask:
             return x
         changed = x.clone()
         view = changed.movedim(layer.axis, -1)
-        if self.by == "zero":
+        if self.ablation == "zero":
             view[..., index] = 0
-        elif self.by == "mean":
+        elif self.ablation == "mean":
             means = torch.tensor(self.means[layer.name], dtype=x.dtype, device=x.device)
             view[..., index] = means[index]
         else:
-            view[..., index] *= float(self.by)
+            view[..., index] *= float(self.ablation)
         return changed
 
 
 def mask_of(
     layers: Sequence[Layer],
     neurons: Neurons,
-    by: By = "zero",
+    ablation: Ablation = "zero",
     *,
     keep: bool = False,
     means: Mapping[str, Sequence[float]] | None = None,
@@ -75,14 +75,14 @@ def mask_of(
     """
     chosen = {}
     for layer in layers:
-        if by == "mean" and len((means or {}).get(layer.name, ())) != layer.neurons:
+        if ablation == "mean" and len((means or {}).get(layer.name, ())) != layer.neurons:
             raise RequestError(
                 f"The means of layer {layer.name!r} are not in this result. "
                 "Make it again with neurflow discover, or mask by zero."
             )
         named = set(neurons.get(layer.name, ()))
         chosen[layer.name] = sorted(set(range(layer.neurons)) - named if keep else named)
-    return Mask(chosen, by, means or {})
+    return Mask(chosen, ablation, means or {})
 
 
 class Masker:
