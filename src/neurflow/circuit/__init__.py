@@ -17,7 +17,7 @@ from neurflow.circuit.types import (
     NeuronGroup,
     RuleName,
     SemanticGroup,
-    Usual,
+    Calibration,
 )
 
 __all__ = [
@@ -31,7 +31,7 @@ __all__ = [
     "NeuronGroup",
     "RuleName",
     "SemanticGroup",
-    "Usual",
+    "Calibration",
     "change_edits",
     "load_circuit",
     "load_edits",
