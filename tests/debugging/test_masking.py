@@ -12,6 +12,7 @@ from neurflow.debugging.masking import Mask, Masker, mask_of, matched_neurons, m
 from neurflow.debugging.what_if import _effect
 from neurflow.errors import ImagesError, LayerError, ModelError, RequestError
 from neurflow.model.cut.hooked import HookedNetwork
+from neurflow.model.outputs import Outputs
 from neurflow.refs import Target
 from tests.debugging.conftest import labelled, pictures
 from tests.networks import Awkward, SmallNet, settle, tiny_vit
@@ -146,7 +147,8 @@ def test_what_if_says_what_the_hook_says(model, circuit):
 
 def test_every_class_that_is_told_is_told_before_and_after():
     """Twelve classes: the target is first before and last after, and a class of neither is left out."""
-    model = SimpleNamespace(class_names=[f"c{i}" for i in range(12)])
+    names = [f"c{i}" for i in range(12)]
+    model = SimpleNamespace(class_names=names, probabilities=Outputs().probabilities)
     before = np.arange(12, 0, -1.0)  # best first: 0, 1, 2, 3, 4
     after = np.array([-9.0, 0, 0.5, 1, 2, 3, 4, 10, 11, 12, 13, 14])  # 11, 10, 9, 8, 7
     target = Target(layer="head", neuron=0, minus=5, name="c0-c5")
