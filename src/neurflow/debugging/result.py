@@ -20,9 +20,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from neurflow.refs import ModelInfo, SkippedImage, Target
+from neurflow.refs import Frozen, GroupId, ModelInfo, SkippedImage, Target
 
 Filler = Literal["zero", "mean"]
 """what masked neurons are set to: zero, or their mean over the concept set's crops"""
@@ -30,11 +30,7 @@ Box = tuple[int, int, int, int]
 """left, top, right, bottom in pixels of the picture as the model sees it"""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Prediction(_Frozen):
+class Prediction(Frozen):
     """One class in an answer."""
 
     index: int
@@ -43,7 +39,7 @@ class Prediction(_Frozen):
     probability: float
 
 
-class Interval(_Frozen):
+class Interval(Frozen):
     """A value that is not known exactly, or the spread of several."""
 
     value: float
@@ -58,10 +54,10 @@ class ScoredBox(NamedTuple):
     score: float
 
 
-class GroupReading(_Frozen):
+class GroupReading(Frozen):
     """What a group does on one picture."""
 
-    id: str
+    id: GroupId
     score: float
     """that of the best crop; about 1 is as on the group's own crops"""
     threshold: float
@@ -81,11 +77,11 @@ class GroupReading(_Frozen):
     """its best crops, strongest first"""
     heat: tuple[tuple[float, ...], ...] = ()
     """rows of its neurons' mean feature map; 1 is the mean over its own crops. () without space"""
-    chain: tuple[str, ...] = ()
+    chain: tuple[GroupId, ...] = ()
     """the strongest lower group that also fires, that one's strongest, and so on down"""
 
 
-class PictureReport(_Frozen):
+class PictureReport(Frozen):
     """Why the model answers as it does on one picture."""
 
     name: str
@@ -117,7 +113,7 @@ class PictureReport(_Frozen):
 Factor = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class Change(_Frozen):
+class Change(Frozen):
     """What is done to the network."""
 
     groups: tuple[str, ...]
@@ -129,7 +125,7 @@ class Change(_Frozen):
     """set to zero, to the mean over the concept set, or scaled by a factor"""
 
 
-class Effect(_Frozen):
+class Effect(Frozen):
     """One picture before and after the change."""
 
     name: str
@@ -149,7 +145,7 @@ class Effect(_Frozen):
         return self.target_after - self.target_before
 
 
-class CropEffect(_Frozen):
+class CropEffect(Frozen):
     """One crop before and after: where the target falls most, the group matters most."""
 
     name: str
@@ -158,7 +154,7 @@ class CropEffect(_Frozen):
     after: float
 
 
-class Overall(_Frozen):
+class Overall(Frozen):
     """The change over a set of pictures."""
 
     pictures: int
@@ -174,7 +170,7 @@ class Overall(_Frozen):
     """names of the pictures whose first class changes"""
 
 
-class WhatIf(_Frozen):
+class WhatIf(Frozen):
     """What if these neurons were gone: the pictures before and after."""
 
     change: Change
@@ -196,10 +192,10 @@ class WhatIf(_Frozen):
         return tuple(sorted(self.effects, key=lambda effect: effect.change))
 
 
-class GroupContrast(_Frozen):
+class GroupContrast(Frozen):
     """How often a group fires on mistakes of one kind, next to the target's own images."""
 
-    id: str
+    id: GroupId
     reach: float
     on_mistakes: Interval
     """share, with Wilson's 95 % interval"""
@@ -209,7 +205,7 @@ class GroupContrast(_Frozen):
     """difference of the shares over its standard error, signed; 0 is no difference"""
 
 
-class Mistake(_Frozen):
+class Mistake(Frozen):
     """A picture that is missed or taken for the target, and the groups that are unlike the target."""
 
     name: str
@@ -219,7 +215,7 @@ class Mistake(_Frozen):
     """most telling first: how unusual, times how much it carries"""
 
 
-class Mistakes(_Frozen):
+class Mistakes(Frozen):
     """The errors of one class."""
 
     right: int
@@ -236,7 +232,7 @@ class Mistakes(_Frozen):
     """pictures taken for the class next to others that are not of it"""
 
 
-class DebugReport(_Frozen):
+class DebugReport(Frozen):
     """Why these answers, and what if."""
 
     model: ModelInfo
@@ -248,7 +244,7 @@ class DebugReport(_Frozen):
     notes: tuple[str, ...] = ()
 
 
-class Signals(_Frozen):
+class Signals(Frozen):
     """Evidence that a group is a shortcut, each with a 95 % interval; None where it has no measure."""
 
     raises: Interval
@@ -265,10 +261,10 @@ class Signals(_Frozen):
     """how far its heat lies from what else speaks for the class: 0 same place, 1 opposite"""
 
 
-class GroupAudit(_Frozen):
+class GroupAudit(Frozen):
     """One group's place in the ranking."""
 
-    id: str
+    id: GroupId
     rank: int
     """from 1, the most suspect"""
     evidence: float
@@ -278,7 +274,7 @@ class GroupAudit(_Frozen):
     signals: Signals
 
 
-class AuditReport(_Frozen):
+class AuditReport(Frozen):
     """Groups by the evidence that they are a shortcut: a ranking, not a verdict."""
 
     model: ModelInfo
