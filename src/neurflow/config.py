@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from neurflow.errors import RequestError
+from neurflow.refs import Frozen
 
 Fraction = Annotated[float, Gt(0), Le(1)]
 Positive = Annotated[int, Ge(1)]
@@ -51,10 +52,8 @@ EARLIER: Mapping[str, Any] = {"meanings": "gaussian", "grouping": "silhouette"}
 """what a stored configuration was made with where it lacks a field that was added since"""
 
 
-class Config(BaseModel):
+class Config(Frozen):
     """Hyperparameters of one discovery; frozen. A value out of range raises ``RequestError``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     tau: Positive = Field(16, description="τ: core concept neurons kept for each neuron")
     k: Positive = Field(50, description="k: crops that make a neuron's concept V_a")

@@ -226,7 +226,7 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         lambda c: group(c).update(usual={"means": [1.0], "crop_scores": [], "image_scores": []}),
         "is not told of all",
     ),
-    "group name": (lambda c: group(c).update(id="x/0"), "not named LAYER/NUMBER"),
+    "group name": (lambda c: group(c).update(id="x/0"), "is in layer"),
     "group twice": (lambda c: group(c).update(id="block/1"), "group 'block/1' is there 2 times"),
     "member of none": (lambda c: group(c)["members"].append([9, 0]), "of neuron 9"),
     "member twice": (lambda c: group(c)["members"].append([4, 1]), "is in 2 groups"),

@@ -114,10 +114,7 @@ def test_groups_of_several_layers_go_together(model, circuit):
     image = pictures(1, seed=5)[0]
     groups = [circuit.layer(name).groups[0] for name in ("block3", "block1")]
     found = debug(circuit, model, image, mask=[g.id for g in groups], draws=3).what_if
-    changes = {
-        g.id.rpartition("/")[0]: (1, lambda n, part, g=g: part * (n not in g.neurons))
-        for g in groups
-    }
+    changes = {g.id.layer: (1, lambda n, part, g=g: part * (n not in g.neurons)) for g in groups}
     masked = masked_logits(model, image[None], changes)[0]
     assert found.effects[0].target_after == pytest.approx(
         float(masked[circuit.target.neuron]), rel=1e-4

@@ -104,9 +104,9 @@ class LabelStore:
         group = self.circuit.group(id)
         with _changing(self._folder):
             labels = read_labels(self._file)
-            stored = with_label(group, labels.get(id, label_of(group)))
+            stored = with_label(group, labels.get(group.id, label_of(group)))
             changed = change(stored)
             if changed != stored:
-                labels[id] = label_of(changed)
+                labels[group.id] = label_of(changed)
                 write_atomically(self._file, LabelFile(groups=labels).encoded())
         return changed

@@ -16,25 +16,19 @@ import hashlib
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from neurflow.circuit.interactions import exemplars, regrouped
 from neurflow.circuit.types import C, CircuitData, CircuitLayer, NeuronGroup
 from neurflow.errors import RequestError
-from neurflow.refs import Member
+from neurflow.refs import Frozen, GroupId, Member
 
 SCHEMA_VERSION = 1
 MOST = 1000
 """edits in a file, and those taken back"""
 
-GroupId = Annotated[str, Field(min_length=3, max_length=300, pattern=r"/[0-9]{1,9}$")]
 
-
-class _Edit(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Merge(_Edit):
+class Merge(Frozen):
     """Groups of one layer that become one."""
 
     kind: Literal["merge"] = "merge"
@@ -42,7 +36,7 @@ class Merge(_Edit):
     into: GroupId
 
 
-class Split(_Edit):
+class Split(Frozen):
     """A group that becomes two: the members named, and the others."""
 
     kind: Literal["split"] = "split"
@@ -54,7 +48,7 @@ class Split(_Edit):
 Edit = Annotated[Merge | Split, Field(discriminator="kind")]
 
 
-class Edits(_Edit):
+class Edits(Frozen):
     """The contents of ``edits-DIGEST.json``: what was done, and what of it was taken back."""
 
     format: Literal["neurflow edits"] = "neurflow edits"
@@ -80,8 +74,8 @@ def merge(circuit: CircuitData, edits: Edits, groups: Sequence[str]) -> Edits:
         RequestError: fewer than two groups, one that is not there, or groups of two layers.
     """
     now = apply(circuit, edits)
-    chosen = tuple(dict.fromkeys(groups))
-    layers = {now.group(id).id.rpartition("/")[0] for id in chosen}
+    chosen = tuple(dict.fromkeys(now.group(id).id for id in groups))
+    layers = {id.layer for id in chosen}
     if len(chosen) < 2:
         raise RequestError("It takes two groups to merge: give another one.")
     if len(layers) > 1:
@@ -107,8 +101,8 @@ def split(circuit: CircuitData, edits: Edits, group: str, members: Sequence[Memb
         raise RequestError(
             f"A split names some of the {len(found.members)} members of {group}, and leaves some."
         )
-    first, second = _numbers(circuit, edits, group.rpartition("/")[0], 2)
-    return _with(circuit, edits, Split(group=group, members=named, into=(first, second)))
+    first, second = _numbers(circuit, edits, found.id.layer, 2)
+    return _with(circuit, edits, Split(group=found.id, members=named, into=(first, second)))
 
 
 def undo(edits: Edits) -> Edits:
@@ -153,7 +147,7 @@ def apply(circuit: C, edits: Edits) -> C:
         return circuit
     layers = {layer.name: layer for layer in circuit.layers}
     for edit in edits.done:
-        name, _, _ = (edit.groups[0] if isinstance(edit, Merge) else edit.group).rpartition("/")
+        name = (edit.groups[0] if isinstance(edit, Merge) else edit.group).layer
         if name not in layers:
             raise RequestError(f"An edit names layer {name!r}, which the circuit does not have.")
         layers[name] = _edited(layers[name], edit)
@@ -168,15 +162,15 @@ def _with(circuit: CircuitData, edits: Edits, edit: Merge | Split) -> Edits:
     return changed
 
 
-def _numbers(circuit: CircuitData, edits: Edits, layer: str, count: int) -> list[str]:
+def _numbers(circuit: CircuitData, edits: Edits, layer: str, count: int) -> list[GroupId]:
     """Ids that no group of the layer has or had."""
     found = circuit.layer(layer)
     used = [group.id for group in found.groups]
-    used += [f"{layer}/{number}" for number in (found.tree.numbers if found.tree else ())]
     for edit in (*edits.done, *edits.undone):
         used += [edit.into] if isinstance(edit, Merge) else edit.into
-    numbers = [int(id.rpartition("/")[2]) for id in used if id.rpartition("/")[0] == layer]
-    return [f"{layer}/{max(numbers) + 1 + i}" for i in range(count)]
+    numbers = [id.number for id in used if id.layer == layer]
+    numbers += found.tree.numbers if found.tree else ()
+    return [GroupId(layer, max(numbers) + 1 + i) for i in range(count)]
 
 
 def _edited(layer: CircuitLayer, edit: Merge | Split) -> CircuitLayer:
@@ -188,7 +182,7 @@ def _edited(layer: CircuitLayer, edit: Merge | Split) -> CircuitLayer:
         if id not in groups:
             raise RequestError(f"An edit names group {id!r}, which is not there.")
     for id in made:
-        if id in groups or id.rpartition("/")[0] != layer.name or made.count(id) > 1:
+        if id in groups or id.layer != layer.name or made.count(id) > 1:
             raise RequestError(f"An edit cannot call a group {id!r}.")
     members = [member for id in dict.fromkeys(taken) for member in groups[id].members]
     parts = [members]

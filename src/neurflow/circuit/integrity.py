@@ -25,7 +25,7 @@ from collections.abc import Collection, Hashable, Iterable, Iterator
 from neurflow.circuit.trees import branches
 from neurflow.circuit.types import CircuitData, CircuitLayer, Neuron, NeuronGroup
 from neurflow.errors import ResultError
-from neurflow.refs import Crop
+from neurflow.refs import Crop, GroupId
 
 WEIGHT_TOLERANCE = 1e-4
 """how far absolute weights may be from adding up to 1"""
@@ -159,7 +159,7 @@ def _tree(layer: CircuitLayer) -> Iterator[str]:
         yield f"branches of layer {layer.name!r} share a number"
     else:
         owns = branches(tree.merges)
-        branch_of = {f"{layer.name}/{number}": owns[b] for b, number in enumerate(tree.numbers)}
+        branch_of = {GroupId(layer.name, number): owns[b] for b, number in enumerate(tree.numbers)}
         for group in layer.groups:
             own = branch_of.get(group.id)
             if own is not None and {tree.members[p] for p in own.nonzero()[0]} != {*group.members}:
@@ -167,9 +167,8 @@ def _tree(layer: CircuitLayer) -> Iterator[str]:
 
 
 def _group(group: NeuronGroup, layer: str, images: int) -> Iterator[str]:
-    owner, _, number = group.id.rpartition("/")
-    if owner != layer or not number.isdecimal():
-        yield f"group {group.id!r} of layer {layer!r} is not named LAYER/NUMBER"
+    if group.id.layer != layer:
+        yield f"group {group.id!r} is in layer {layer!r}"
     if not group.members:
         yield f"group {group.id!r} is empty"
     yield from _crops(group.crops, f"group {group.id!r}", images)

@@ -11,7 +11,7 @@ crops of ``V_a^i``, so that what flows into a pair adds up to 1 in absolute valu
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
@@ -20,7 +20,7 @@ import numpy as np
 from neurflow.circuit.types import C, CircuitData, CircuitLayer, GroupEdge, Neuron
 from neurflow.config import Config
 from neurflow.errors import ResultError
-from neurflow.refs import Crop, Member
+from neurflow.refs import Crop, GroupId, Member
 
 Groups = Sequence[Sequence[Member]]
 """members of each group of a layer, the largest group first"""
@@ -120,13 +120,13 @@ def regrouped(circuit: C, layers: Sequence[CircuitLayer]) -> C:
 
 
 def _edges(
-    circuit: CircuitData, layers: Sequence[CircuitLayer], stands: set[str]
+    circuit: CircuitData, layers: Sequence[CircuitLayer], stands: Collection[GroupId]
 ) -> Sequence[GroupEdge]:
     """Edges between groups that stand as they are, and anew those of the others."""
     edges = [edge for edge in circuit.edges if edge.upper in stands and edge.lower in stands]
     for lower, upper in pairwise(layers):
         ids = [[group.id for group in layer.groups] for layer in (upper, lower)]
-        if stands.issuperset(ids[0] + ids[1]):
+        if all(id in stands for id in ids[0] + ids[1]):
             continue
         pairs = {
             Member(a, i): part
@@ -138,7 +138,7 @@ def _edges(
         found = group_interactions(above, below, pairs, circuit.config)
         for (g, h), weight in sorted(found.items()):
             ends = ids[0][g], ids[1][h]
-            if not stands.issuperset(ends):
+            if not all(id in stands for id in ends):
                 edges.append(GroupEdge(upper=ends[0], lower=ends[1], weight=weight))
     return edges
 

@@ -19,19 +19,20 @@ import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from neurflow.circuit.evidence import Evidence, Named, Rejected, Sentence
 from neurflow.circuit.types import C, CircuitData, CircuitLayer, NeuronGroup
+from neurflow.refs import Frozen
 
 SCHEMA_VERSION = 2
 """2: labels are held against others, by AUPRC alone. Files of version 1 are read without the rest"""
 
 
-class GroupLabel(BaseModel):
+class GroupLabel(Frozen):
     """What a group is called, and the evidence."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
+    model_config = ConfigDict(from_attributes=True)
 
     label: Named | None = None
     caption: Sentence | None = None
@@ -39,10 +40,8 @@ class GroupLabel(BaseModel):
     rejected: Annotated[tuple[Rejected, ...], Field(max_length=64)] = ()
 
 
-class LabelFile(BaseModel):
+class LabelFile(Frozen):
     """The contents of ``labels-DIGEST.json``."""
-
-    model_config = ConfigDict(extra="forbid")
 
     format: Literal["neurflow labels"] = "neurflow labels"
     schema_version: int = SCHEMA_VERSION

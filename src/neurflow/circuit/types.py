@@ -36,6 +36,7 @@ from neurflow.errors import LayerError, RequestError, near
 from neurflow.refs import (
     Crop,
     Frozen,
+    GroupId,
     HeatMap,
     ImageRef,
     Index,
@@ -178,7 +179,7 @@ class Calibration(Frozen):
 class NeuronGroup(Frozen):
     """G: (neuron, semantic group) pairs of a layer whose concept vectors fall together."""
 
-    id: str
+    id: GroupId
     """``LAYER/NUMBER``; numbers count from 0, largest group first"""
     members: tuple[Member, ...]
     crops: tuple[Crop, ...]
@@ -253,9 +254,8 @@ class CircuitLayer(Frozen):
         """
         if self.tree is None:
             return None
-        number = int(group.id.rpartition("/")[2])
         found = dict(zip(self.tree.numbers, self.tree.returns, strict=True))
-        return found.get(number)
+        return found.get(group.id.number)
 
     @property
     def score_error(self) -> float | None:
@@ -272,8 +272,8 @@ class CircuitLayer(Frozen):
 class GroupEdge(Frozen):
     """W(G, H): signed weight with which the lower group H drives the upper group G."""
 
-    upper: str
-    lower: str
+    upper: GroupId
+    lower: GroupId
     weight: float
     significance: Annotated[float, Field(gt=0, le=1)] | None = None
     """p-value: how often |W| is as large when the lower layer's pairs are dealt to groups at random"""

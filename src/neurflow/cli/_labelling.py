@@ -164,9 +164,8 @@ def chosen(circuit: Circuit, groups: Sequence[str], layers: Sequence[str]) -> li
     """Ids of the groups to label; None for all."""
     if not groups and not layers:
         return None
-    return [circuit.group(id).id for id in groups] + [
-        group.id for name in layers for group in circuit.layer(name).groups
-    ]
+    found: list[str] = [circuit.group(id).id for id in groups]
+    return found + [group.id for name in layers for group in circuit.layer(name).groups]
 
 
 def labelers(

@@ -22,10 +22,10 @@ from neurflow.method.core_neurons import Core, next_targets
 from neurflow.method.grouping.features import Seen
 from neurflow.method.groups import drives, neuron_groups
 from neurflow.pictures.crops import CropSet
-from neurflow.refs import Member
+from neurflow.refs import GroupId, Member
 from neurflow.study.activations import blocks, top_crops
 
-Edge = tuple[str, str]
+Edge = tuple[GroupId, GroupId]
 """ids of the upper and the lower group"""
 
 
@@ -41,7 +41,7 @@ class Found:
     """
 
     cores: Mapping[str, Mapping[int, Sequence[int]]]
-    groups: Mapping[str, Mapping[str, Sequence[Member]]]
+    groups: Mapping[str, Mapping[GroupId, Sequence[Member]]]
     meanings: Mapping[str, Mapping[int, Mapping[int, int]]]
     edges: Mapping[Edge, float]
 
@@ -115,7 +115,7 @@ def rediscover(bench: Bench, numbers: np.ndarray, config: Config) -> Found:
             for name in bench.names
         },
         groups={
-            name: {f"{name}/{number}": group for number, group in enumerate(found)}
+            name: {GroupId(name, number): group for number, group in enumerate(found)}
             for name, found in groups.items()
         },
         meanings={
@@ -168,5 +168,7 @@ def _edges(
         previous = bench.activations[bench.names[max(position - 1, 0)]]
         pairs = drives(concepts[upper], concepts[lower], cores[upper], previous)
         weights = group_interactions(groups[upper], groups[lower], pairs, config)
-        found |= {(f"{upper}/{g}", f"{lower}/{h}"): weight for (g, h), weight in weights.items()}
+        found |= {
+            (GroupId(upper, g), GroupId(lower, h)): weight for (g, h), weight in weights.items()
+        }
     return found

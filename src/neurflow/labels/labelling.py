@@ -332,7 +332,7 @@ class _Work:
         others = contrast(circuit, group, chosen, OTHERS, settings.seed)
         return LabelRequest(
             group=group.id,
-            layer=group.id.rpartition("/")[0],
+            layer=group.id.layer,
             pictures=tuple(picture(circuit, group.crops[i]) for i in chosen.shown),
             lower=tuple(
                 self._lower(edge.lower, edge.weight) for edge in circuit.inputs(group.id)[:LOWER]

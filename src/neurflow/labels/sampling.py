@@ -132,7 +132,7 @@ def _others(
 
     With the numbers of exemplars that they were chosen from, random ones first.
     """
-    layer = circuit.layer(group.id.rpartition("/")[0])
+    layer = circuit.layer(group.id.layer)
     order = _strangers(circuit, group, rng)
     exemplars = {crop for other in layer.groups if other.id != group.id for crop in other.crops}
     siblings = [crop for crop in order if crop in exemplars]
@@ -145,7 +145,7 @@ def _others(
 
 def _strangers(circuit: Circuit, group: NeuronGroup, rng: np.random.Generator) -> list[Crop]:
     """Exemplars that are no crop of any member, in random order; those that overlap one last."""
-    layer = circuit.layer(group.id.rpartition("/")[0])
+    layer = circuit.layer(group.id.layer)
     own = set(group.crops)
     for a, i in group.members:
         neuron = layer.neurons[a]

@@ -8,8 +8,7 @@ code, but for ``file:``, whose whole point is to run the user's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from importlib import import_module
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,8 @@ from neurflow.model.checkpoints import load_weights
 from neurflow.model.class_files import read_class_names
 from neurflow.model.model import Model
 from neurflow.model.preprocessing import Preprocessing
-from neurflow.model.source import DEFAULT, RANDOM, Loaded, Request
+from neurflow.model.source import DEFAULT, RANDOM, REFERENCES, Loaded, Request, loader
 from neurflow.model.trial import plain_module
-
-LOADERS = {
-    "torchvision": "of_torchvision",
-    "timm": "of_timm",
-    "hf": "of_transformers",
-    "onnx": "of_onnx",
-    "file": "of_file",
-}
-"""kind of reference → module of this package with its ``load``"""
 
 
 def load_model(
@@ -113,14 +103,15 @@ def load_model(
 def _loaded(reference: str, request: Request) -> Loaded:
     """What the reference's loader makes."""
     kind, _, name = reference.partition(":")
-    if kind not in LOADERS or not name:
+    load = loader(kind) if name else None
+    if load is None:
+        added = "".join(f", {kind}:NAME" for kind in REFERENCES)
         raise ModelError(
-            f"Unknown model reference {reference!r}. Write torchvision:NAME, timm:NAME, "
+            f"Unknown model reference {reference!r}. Write torchvision:NAME, timm:NAME{added}, "
             "hf:NAME_OR_FOLDER, onnx:FILE or file:module.py:factory."
         )
     if request.classes_as_text and kind != "hf":
         raise ModelError("Classes as text are for a CLIP of transformers: hf:NAME_OR_FOLDER.")
-    load: Callable[[str, Request], Loaded] = import_module(f"neurflow.model.{LOADERS[kind]}").load
     return load(name, request)
 
 

@@ -9,7 +9,7 @@ types.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Literal
 
@@ -323,7 +323,7 @@ def _evidence(evidence: Evidence | None) -> EvidenceData | None:
 
 
 def _neuron(
-    neuron: Neuron, group_of: dict[Member, str], crops: _Crops, crops_per_meaning: int
+    neuron: Neuron, group_of: Mapping[Member, str], crops: _Crops, crops_per_meaning: int
 ) -> NeuronData:
     return NeuronData(
         index=neuron.index,
