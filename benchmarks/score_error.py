@@ -59,7 +59,7 @@ SAMPLES = {
             ("features.13", "features.14"),
         ],
     ),
-    "resnet50": (5, [("layer3.4", "layer3.5"), ("layer3.5", "layer4.0"), ("layer4.1", "layer4.2")]),
+    "resnet50": (2, [("layer3.4", "layer3.5"), ("layer3.5", "layer4.0"), ("layer4.1", "layer4.2")]),
 }
 """network → targets of each pair of layers, and the pairs"""
 
