@@ -14,6 +14,7 @@ from sklearn.metrics import average_precision_score
 
 import neurflow
 from neurflow.circuit.circuit import Circuit
+from neurflow.circuit.evidence import Rivals
 from neurflow.demo.network import demo_model
 from neurflow.demo.pictures import picture
 from neurflow.errors import WorkError
@@ -26,7 +27,14 @@ from neurflow.labels import (
     summary,
 )
 from neurflow.labels.sampling import LARGEST
-from neurflow.labels.validation import Trial, average_precision, chance, gain, wilson
+from neurflow.labels.validation import (
+    Trial,
+    average_precision,
+    by_accident,
+    chance,
+    gain,
+    wilson,
+)
 from neurflow.runtime.progress import Silent
 from neurflow.stats import Z
 from tests.labels.oracle import Oracle, Shuffled
@@ -300,3 +308,23 @@ class LooksAlike:
         looks = np.stack([np.asarray(each, dtype=float).ravel() for each in small])
         likeness = (looks - looks.mean(0)) @ rng.normal(size=looks.shape[1])
         return tuple((1 / (1 + np.exp(-likeness / likeness.std()))).tolist())
+
+
+def test_the_chance_of_a_blind_judge_by_hand():
+    """Two groups with one other label, one with three: 1/2, 1/2, 1/4."""
+    won, lost = (Rivals(count=1, as_good=n, best="a", auprc=0.5) for n in (0, 1))
+    third = Rivals(count=3, as_good=0, best="a", auprc=0.5)
+    assert by_accident([won, won, third]) == pytest.approx(1 / 16)
+    assert by_accident([won, lost, third]) == pytest.approx(1 / 16 + 2 * (1 / 4) * (1 / 4) + 3 / 16)
+    assert by_accident([lost]) == by_accident([]) == 1
+
+
+def test_a_judge_that_only_sees_what_looks_alike_lets_no_label_pass(planted):
+    """Some of its labels beat chance and the other labels, as often as a blind judge's would."""
+    notes: list[str] = []
+    listener = Silent()
+    listener.note = notes.append  # type: ignore[method-assign]
+    for seed in range(3):
+        labelled = neurflow.label(planted, LooksAlike(seed), progress=listener)
+        assert summary(labelled)["undoubted"] == 0
+    assert any("looks alike does not tell labels apart" in note for note in notes)

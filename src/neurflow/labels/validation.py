@@ -17,7 +17,10 @@
    meaningless texts it prefers (``Controls``) must not find one that does as well. A judge that pays
    for each request scores all these texts at once (``Comparer``), and the label must beat them with
    both of its scores: the one given alone and the one given among the others.
-6. A constant text, the name of the target, shows what the label adds. The interval of the gain is a
+6. Among eight other labels a judge who understands nothing still prefers the right one in one group of
+   nine. So its preferences are counted over all groups (``by_accident``): no label passes by a judge
+   whose count a blind one would reach too.
+7. A constant text, the name of the target, shows what the label adds. The interval of the gain is a
    paired bootstrap over crops.
 """
 
@@ -279,6 +282,20 @@ def gain(trial: Trial, scores: np.ndarray, other: np.ndarray, rng: np.random.Gen
     # Crops drawn twice raise the precision. The interval is shifted back by the mean effect.
     low, high = np.percentile(drawn, [TAIL, 100 - TAIL]) + (value - drawn.mean())
     return Interval(value, float(low), float(high))
+
+
+def by_accident(found: Sequence[Rivals]) -> float:
+    """Probability that a judge who understands nothing prefers the groups' own labels as often.
+
+    Such a judge prefers each of the ``count + 1`` texts that it compares for a group equally often. The
+    number of groups whose own label beats all others then has a Poisson binomial distribution.
+    """
+    chances = [1 / (each.count + 1) for each in found]
+    wins = sum(each.as_good == 0 for each in found)
+    distribution = np.ones(1)
+    for chance in chances:
+        distribution = np.convolve(distribution, (1 - chance, chance))
+    return float(distribution[wins:].sum())
 
 
 def mean(values: Sequence[float], seed: int) -> Interval | None:
