@@ -194,8 +194,8 @@ def main() -> None:
             if options.save:
                 with options.save.open("a", encoding="utf-8") as file:
                     file.writelines(json.dumps(record) + "\n" for record in fresh)
-    head = ["network", "targets", f"within {TOLERANCE:.0%}", "true, mean", "worst", "told, mean"]
-    head += ["largest", "true ≤ told", "N (range)", "choosing N / attributing"]
+    head = ["network", "targets", f"within {TOLERANCE:.0%}", "error, mean", "worst"]
+    head += ["stated, mean", "largest", "error ≤ stated", "N (range)", "choice of N"]
     rows = [
         row(name, [r for r in records if r["network"] == name])
         for name in SAMPLES
