@@ -2,8 +2,8 @@
 
 For a sample of target neurons of each network, drawn at random from those that fire, the scores with
 auto steps at a tolerance of 1 % are compared with those of 400 Gauss-Legendre points on all crops of
-``V_a``. The error is ``Σ_s |T_N − T| / Σ_s |T|`` of the mean |T|. The table also gives the processor time
-of the choice of N, relative to that of the attribution itself.
+``V_a``. The error is ``Σ_s |T_N − T| / Σ_s |T|`` of the mean |T|. The table also gives the processor
+time of the choice of N, relative to that of the attribution itself.
 
     python -m benchmarks.score_error --real FOLDER [--only NETWORK] [--save FILE] [--write]
 """
@@ -59,7 +59,7 @@ SAMPLES = {
             ("features.13", "features.14"),
         ],
     ),
-    "resnet50": (5, [("layer3.4", "layer3.5"), ("layer3.5", "layer4.0"), ("layer4.1", "layer4.2")]),
+    "resnet50": (2, [("layer3.4", "layer3.5"), ("layer3.5", "layer4.0"), ("layer4.1", "layer4.2")]),
 }
 """network → targets of each pair of layers, and the pairs"""
 
@@ -194,8 +194,8 @@ def main() -> None:
             if options.save:
                 with options.save.open("a", encoding="utf-8") as file:
                     file.writelines(json.dumps(record) + "\n" for record in fresh)
-    head = ["network", "targets", f"within {TOLERANCE:.0%}", "true, mean", "worst", "told, mean"]
-    head += ["largest", "true ≤ told", "N (range)", "choosing N / attributing"]
+    head = ["network", "targets", f"within {TOLERANCE:.0%}", "error, mean", "worst"]
+    head += ["stated, mean", "largest", "error ≤ stated", "N (range)", "choice of N"]
     rows = [
         row(name, [r for r in records if r["network"] == name])
         for name in SAMPLES

@@ -143,7 +143,7 @@ def test_activation_is_the_mean_over_the_crops(task):
 
 def test_weight_norm_is_of_the_filters_that_read_a_neuron(task):
     found = score_neurons("weight_norm", task)
-    weight = task.model.module.block3[0].weight
+    weight = task.model.module.block3[0].weight.detach()
     for scores in found.values():
         for s in range(12):
             total = sum(float(w) ** 2 for w in weight[:, s].flatten())

@@ -5,7 +5,9 @@ Layer by layer from the input side, so that a group is shown with the labels of 
 1. choose the crops that the labeler sees and those that are kept from it (``sampling``);
 2. ask the labeler, unless a person has named the group; keep the answer at once;
 3. when all groups of the layer have labels, let a judge find each one's unseen crops among others by
-   its label alone, and by the labels of other groups (``validation``); keep that too.
+   its label alone, and by the labels of other groups (``validation``); keep that too;
+4. test the judge itself: if it prefers the groups' own labels no more often than a blind judge would,
+   no label passes by it.
 
 Groups of one layer are asked about at the same time. One that fails is noted and passed over; what
 makes going on pointless (a spent budget, a refused key) ends the work with all that was kept.
@@ -39,7 +41,7 @@ from neurflow.labels.labeler import (
     LowerGroup,
 )
 from neurflow.labels.sampling import Sample, contrast, picture, sample
-from neurflow.labels.validation import Claim, validate
+from neurflow.labels.validation import Claim, by_accident, validate
 from neurflow.runtime.progress import Progress, Silent
 
 SHOWN = HELD_OUT = 12
@@ -52,6 +54,10 @@ RIVALS = 8
 """labels of other groups that a judge tries on a group's crops"""
 WORDS = 200
 """words of a vocabulary that are tried likewise"""
+LEAST_JUDGED = 6
+"""groups that must have been compared before the judge itself is tested"""
+ACCIDENT = 0.05
+"""probability above which a judge's preferences may be accidental"""
 PATIENCE = 5
 """groups that may fail in a row before the rest is given up"""
 LET_GO = 0.1
@@ -189,6 +195,8 @@ def label_groups(
                 work.end()
                 deque(work.as_completed(begun), maxlen=0)
                 raise
+    if problem := work.test_judge():
+        progress.note(problem)
     return Outcome(with_labels(circuit, work.labels), work.failed, work.stopped)
 
 
@@ -298,6 +306,26 @@ class _Work:
         if found is not None:
             self._keep(id, lambda stored: with_validation(stored, group, found))
 
+    def test_judge(self) -> str | None:
+        """Let no label pass by a judge that prefers the groups' own labels no more than others."""
+        found = {
+            id: label.evidence.validation
+            for id, label in self.labels.items()
+            if label.evidence and label.evidence.validation
+        }
+        others = [each.others for each in found.values() if each.others]
+        passed = [id for id, each in found.items() if each.doubt is None]
+        chance = by_accident(others)
+        if self.judge is None or len(others) < LEAST_JUDGED or chance <= ACCIDENT or not passed:
+            return None
+        for id in passed:
+            self._keep(id, without_validation)
+        return (
+            f"{self.judge.name} does not tell labels apart: it prefers the groups' own labels as often "
+            f"as a blind judge would (p = {chance:.2f}). The {len(passed)} labels that passed are left "
+            "unvalidated; use another judge."
+        )
+
     def _chosen(self, group: NeuronGroup) -> Sample:
         settings = self.settings
         return sample(self.circuit, group, settings.shown, settings.held_out, settings.seed)
@@ -403,6 +431,15 @@ def by_hand(group: NeuronGroup) -> bool:
     if group.evidence is None:
         return group.label is not None  # written into the circuit by a program of somebody's
     return group.evidence.pinned
+
+
+def without_validation(stored: NeuronGroup) -> NeuronGroup:
+    """The stored group with its label unvalidated."""
+    if stored.evidence is None:
+        return stored
+    return stored.model_copy(
+        update={"evidence": stored.evidence.model_copy(update={"validation": None})}
+    )
 
 
 def with_validation(stored: NeuronGroup, judged: NeuronGroup, found: Validation) -> NeuronGroup:
