@@ -44,7 +44,9 @@ def mixture(rng, sizes, apart=14):
 @pytest.mark.parametrize("kind", SINGLE)
 def test_a_single_population_is_one_meaning_whatever_its_tail(kind):
     split = sum(
-        reproducible_clusters(SINGLE[kind](np.random.default_rng(seed)), APART, Config(seed=seed)).any()
+        reproducible_clusters(
+            SINGLE[kind](np.random.default_rng(seed)), APART, Config(seed=seed)
+        ).any()
         for seed in range(10)
     )
     assert split <= 1
@@ -83,7 +85,9 @@ def test_the_answer_does_not_hang_on_the_seed():
     neurons = [mixture(rng, (25, 25), apart)[0] for apart in (0, 4, 12, 20)] + [factors(rng, 1)]
     same = 0
     for points in neurons:
-        same += len({reproducible_clusters(points, APART, Config(seed=s)).max() for s in range(5)}) == 1
+        same += (
+            len({reproducible_clusters(points, APART, Config(seed=s)).max() for s in range(5)}) == 1
+        )
     assert same == len(neurons)
 
 
