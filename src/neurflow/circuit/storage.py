@@ -70,9 +70,9 @@ from neurflow.runtime.files import (
     write_atomically,
 )
 
-SCHEMA_VERSION = 2
-READS = (1, SCHEMA_VERSION)
-"""schema versions that can be read; the first keeps no trees"""
+SCHEMA_VERSION = 3
+READS = (1, 2, SCHEMA_VERSION)
+"""schema versions that can be read; 1 lacks trees, 2 lacks the signed parts of edges"""
 MEMORY_OF_JSON = 1024 * MEBIBYTE
 """that the values of ``circuit.json`` may take"""
 KINDS = ("arrays", "thumbnails", "surroundings")

@@ -275,6 +275,9 @@ class GroupEdge(Frozen):
     upper: GroupId
     lower: GroupId
     weight: float
+    positive: Annotated[float, Field(ge=0)] | None = None
+    negative: Annotated[float, Field(le=0)] | None = None
+    """its part that drives and its part that holds back; None in results that did not keep them"""
     significance: Annotated[float, Field(gt=0, le=1)] | None = None
     """p-value: how often |W| is as large when the lower layer's pairs are dealt to groups at random"""
     stability: Share | None = None

@@ -14,7 +14,7 @@ from neurflow.circuit import (
     NeuronGroup,
     SemanticGroup,
 )
-from neurflow.circuit.interactions import Drive, exemplars, group_interactions
+from neurflow.circuit.interactions import Drive, edge, exemplars, flows
 from neurflow.circuit.scores import calibrate
 from neurflow.config import Config
 from neurflow.decoding import webp
@@ -60,10 +60,10 @@ def assemble(
         if position:
             lower, previous = layers[position - 1], layers[max(position - 2, 0)]
             pairs = drives(concepts[name], concepts[lower], cores[name], activations[previous])
-            found = group_interactions(groups[name], groups[lower], pairs, config)
+            found = flows(groups[name], groups[lower], pairs, config)
             edges += [
-                GroupEdge(upper=GroupId(name, g), lower=GroupId(lower, h), weight=weight)
-                for (g, h), weight in sorted(found.items())
+                edge(GroupId(name, g), GroupId(lower, h), flow)
+                for (g, h), flow in sorted(found.items())
             ]
         subtracted = minus if name == layers[-1] else None
         phi = np.concatenate(list(blocks(activations[name], list(concepts[name]), subtracted)))
