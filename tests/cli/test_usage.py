@@ -75,7 +75,7 @@ def test_every_command_takes_json_and_traceback(neurflow: Run, command: str) -> 
         (("layers", "net.py"), "Did you mean file:net.py:factory?"),
         (("show", "nowhere"), "There is no result in nowhere."),
         (("sweep", "status", "nowhere"), "There is no sweep in nowhere."),
-        (("atlas", "query", "nowhere"), "holds no circuits"),
+        (("atlas", "query", "nowhere"), "nowhere has no atlas yet."),
         (("label", "set", "nowhere", "a/0", "x"), "There is no result in nowhere."),
     ],
 )
@@ -91,7 +91,7 @@ def test_a_wrong_request_ends_in_2_and_two_lines(
 
 
 def test_every_hyperparameter_is_an_option(neurflow: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "300")
     shown = " ".join(neurflow("discover", "--help").out.split())
     for name, field in Config.model_fields.items():
         assert f"--{name.replace('_', '-')} " in shown
