@@ -48,7 +48,7 @@ def test_all_protocols(neurflow: Run, run: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     code, out, err = neurflow(
         "evaluate", run, "all", *FAST, "--json",
-        "--report", page, "--csv", tmp_path / "csv",
+        "--out", page, "--csv", tmp_path / "csv",
     )  # fmt: skip
     assert code == 0, err
     found = json.loads(out)
@@ -109,7 +109,7 @@ def test_a_model_is_discovered_first(
     )  # in place of the published 50 crops of 16 neurons
     monkeypatch.setattr(Config, "published", lambda: small)
     code, told, err = neurflow(
-        "evaluate", small_model, "crop-sizes", "--images", pictures, "--target", "bee", "--out", out,
+        "evaluate", small_model, "crop-sizes", "--images", pictures, "--target", "bee", "--run", out,
         "--json",
     )  # fmt: skip
     assert code == 0, err

@@ -102,7 +102,7 @@ def group_interactions(
     return {ends: flow.weight for ends, flow in flows(upper, lower, pairs, config).items()}
 
 
-def edge(upper: str, lower: str, flow: Flow) -> GroupEdge:
+def edge(upper: GroupId, lower: GroupId, flow: Flow) -> GroupEdge:
     """The edge between two groups, given by their ids."""
     return GroupEdge(
         upper=upper,
