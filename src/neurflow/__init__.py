@@ -71,7 +71,7 @@ _HOMES = {
     "load_circuit": "circuit.storage",
     "load_images": "pictures.images",
     "load_model": "model",
-    "reload_model": "reload",
+    "reload_model": "circuit.reload",
     "save_circuit": "circuit.storage",
     "sweep": "sweeping.sweeps",
 }
