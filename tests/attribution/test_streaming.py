@@ -71,10 +71,10 @@ def test_batches_of_many_targets_give_what_each_gives_alone(name, minus):
     segment, values, concepts = setting(name)
     found, _ = run(segment, values, concepts, minus=minus)
     x, *_ = values.values()
-    held = [values[key] for key in segment.held]
+    bypass = [values[key] for key in segment.bypass]
     for a, concept in concepts.items():
         rows = torch.from_numpy(concept.crops)
-        own = [h[rows] for h in held]
+        own = [h[rows] for h in bypass]
         plain = integrated_gradients(segment, a, x[rows], own, steps=6)
         scores, change = plain.scores, plain.change
         if minus is not None:
@@ -109,8 +109,8 @@ def limit_of(segment, values, a, concept):
     """``[crop, lower neuron]`` T by so many points that no more matter."""
     rows = torch.from_numpy(concept.crops)
     x, *_ = values.values()
-    held = [values[key][rows] for key in segment.held]
-    fine = integrated_gradients(segment, a, x[rows], held, steps=2000, rule=graded_midpoints)
+    bypass = [values[key][rows] for key in segment.bypass]
+    fine = integrated_gradients(segment, a, x[rows], bypass, steps=2000, rule=graded_midpoints)
     return fine.scores.double().numpy()
 
 
@@ -155,8 +155,8 @@ def test_auto_tells_the_points_it_used(name, rule):
     for a, concept in concepts.items():
         assert RULES[found[a].rule] is rule
         rows = torch.from_numpy(concept.crops)
-        held = [values[key][rows] for key in segment.held]
-        plain = integrated_gradients(segment, a, x[rows], held, steps=found[a].steps, rule=rule)
+        bypass = [values[key][rows] for key in segment.bypass]
+        plain = integrated_gradients(segment, a, x[rows], bypass, steps=found[a].steps, rule=rule)
         expected = plain.scores.abs().mean(0).double().numpy()
         scale = float(np.abs(expected).max())
         np.testing.assert_allclose(found[a].importance, expected, rtol=1e-3, atol=1e-4 * scale)

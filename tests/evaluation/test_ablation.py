@@ -20,15 +20,15 @@ UPPER, LOWER = "block3", "block2"
 SETS = [[0, 5], [1, 2, 7], []]
 
 
-def changed(by, neurons, lower_means, donors):
+def changed(ablation, neurons, lower_means, donors):
     """What a hook does to the lower layer's output."""
 
     def change(output):
         source = output.clone()
         for s in neurons:
-            if by == "zero":
+            if ablation == "zero":
                 output[:, s] = 0
-            elif by == "mean":
+            elif ablation == "mean":
                 output[:, s] = lower_means[s]
             else:
                 for crop in range(len(output)):
@@ -38,13 +38,13 @@ def changed(by, neurons, lower_means, donors):
     return change
 
 
-@pytest.mark.parametrize("by", ["zero", "mean", "resample"])
-def test_overlap_is_that_of_a_hook_on_the_whole_network(lab, model, circuit, crops, by):
-    found = overlaps(lab, UPPER, SETS, by, "tried")
+@pytest.mark.parametrize("ablation", ["zero", "mean", "resample"])
+def test_overlap_is_that_of_a_hook_on_the_whole_network(lab, model, circuit, crops, ablation):
+    found = overlaps(lab, UPPER, SETS, ablation, "tried")
     means = lab.trial.means(LOWER)
     donors = elsewhere(len(crops), lab.settings.seed)
     for i, neurons in enumerate(SETS):
-        change = changed(by, neurons, means, donors)
+        change = changed(ablation, neurons, means, donors)
         for j, a in enumerate(lab.sampled(UPPER)):
             known = reference.overlap_left(model, crops, LOWER, UPPER, a, change, circuit.config.k)
             assert found[i, j] == pytest.approx(known)
@@ -76,7 +76,7 @@ def test_optimality_against_hooks(lab, model, circuit, crops):
 def test_matched_sets_are_those_of_each_target(lab, monkeypatch):
     tried = []
 
-    def count(lab, upper, sets, by, name):
+    def count(lab, upper, sets, ablation, name):
         tried.extend(sets)
         return np.arange(len(sets) * 3, dtype=float).reshape(len(sets), 3)
 

@@ -303,18 +303,18 @@ def _alike(segment: Segment, pairs: Pairs) -> Iterator[np.ndarray]:
 def _arguments(
     segment: Segment, neurons: Tensor, values: Mapping[Key, Tensor]
 ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """(x, held, trunk) from what was observed; the trunk is empty where it is not kept."""
+    """(x, bypass, trunk) from what was observed; the trunk is empty where it is not kept."""
     trunk = segment.specialised(int(neurons[0])).trunk
     kept = [values[key] for key in trunk] if values.keys() >= set(trunk) else []
-    return next(iter(values.values())), [values[key] for key in segment.held], kept
+    return next(iter(values.values())), [values[key] for key in segment.bypass], kept
 
 
 def by_rule(
     segment: Segment, neurons: Tensor, values: Mapping[Key, Tensor], steps: int, *, rule: Rule
 ) -> tuple[Tensor, Tensor]:
     """A measure: integrated gradients by a rule."""
-    x, held, trunk = _arguments(segment, neurons, values)
-    found = integrated_gradients(segment, neurons, x, held, steps=steps, trunk=trunk, rule=rule)
+    x, bypass, trunk = _arguments(segment, neurons, values)
+    found = integrated_gradients(segment, neurons, x, bypass, steps=steps, trunk=trunk, rule=rule)
     return found.scores, found.change
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import (
+    AliasChoices,
     BeforeValidator,
     Field,
     PlainSerializer,
@@ -43,6 +44,7 @@ from neurflow.refs import (
     SkippedImage,
     Target,
 )
+from neurflow.runtime.renaming import FormerName
 from neurflow.stats import Interval, Share
 
 if TYPE_CHECKING:
@@ -166,7 +168,7 @@ class Neuron(Frozen):
         return tuple(self.importance)
 
 
-class Usual(Frozen):
+class Calibration(Frozen):
     """What a group does on the concept set: the measure for its scores on other pictures."""
 
     means: tuple[float, ...]
@@ -193,8 +195,13 @@ class NeuronGroup(Frozen):
     """who gave the label and how far to trust it"""
     rejected: tuple[Rejected, ...] = ()
     """labels that a person refused"""
-    usual: Usual | None = None
-    """None in results of before it was kept"""
+    calibration: Calibration | None = Field(
+        default=None,
+        validation_alias=AliasChoices("calibration", "usual"),
+        serialization_alias="usual",
+    )
+    """None in results that were made before it was stored"""
+    usual = FormerName("calibration")
     stability: Interval | None = None
     """Jaccard of its neurons with those of the group most like it when the circuit is found again on
     resampled images: mean, 5th and 95th percentile; None until ``neurflow evaluate`` has measured it"""
@@ -263,7 +270,7 @@ class CircuitLayer(Frozen):
     @property
     def measured(self) -> tuple[NeuronGroup, ...]:
         """The groups of which it is known what is usual: all but those made by hand (``edits``)."""
-        return tuple(group for group in self.groups if group.usual is not None)
+        return tuple(group for group in self.groups if group.calibration is not None)
 
 
 class GroupEdge(Frozen):

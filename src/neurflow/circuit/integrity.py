@@ -173,8 +173,8 @@ def _group(group: NeuronGroup, layer: str, images: int) -> Iterator[str]:
     if not group.members:
         yield f"group {group.id!r} is empty"
     yield from _crops(group.crops, f"group {group.id!r}", images)
-    if usual := group.usual:
-        told = len(usual.means), len(usual.crop_scores), len(usual.image_scores)
+    if calibration := group.calibration:
+        told = len(calibration.means), len(calibration.crop_scores), len(calibration.image_scores)
         if told != (len(group.neurons), len(group.crops), images):
             yield f"what is usual for group {group.id!r} is not told of all its neurons and crops"
 

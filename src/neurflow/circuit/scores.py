@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from neurflow.circuit.circuit import Usual
+from neurflow.circuit.circuit import Calibration
 
 EPSILON = 1e-6
 """ε: keeps the logarithm of a silent neuron finite"""
@@ -35,7 +35,7 @@ def group_scores(phi: np.ndarray, means: np.ndarray) -> np.ndarray:
     return np.exp(np.log(excited + EPSILON).mean(axis=1))
 
 
-def usual(phi: np.ndarray, own: Sequence[int] | np.ndarray, per_image: int) -> Usual:
+def calibrate(phi: np.ndarray, own: Sequence[int] | np.ndarray, per_image: int) -> Calibration:
     """What a group does on the concept set.
 
     Args:
@@ -45,7 +45,7 @@ def usual(phi: np.ndarray, own: Sequence[int] | np.ndarray, per_image: int) -> U
     """
     means = np.asarray(phi[own], dtype=np.float64).mean(axis=0)
     scores = group_scores(phi, means)
-    return Usual(
+    return Calibration(
         means=tuple(means.tolist()),
         crop_scores=tuple(scores[own].tolist()),
         image_scores=tuple(scores.reshape(-1, per_image).max(axis=1).tolist()),

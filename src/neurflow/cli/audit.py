@@ -58,7 +58,8 @@ def audit(
             {"files": [str(path) for path in written], **report.model_dump(mode="json")},
             *audit_text(report, top),
             Text(
-                f"\nMask the first:  neurflow debug {run} {images} --mask {first.id} --by {first.by}"
+                f"\nMask the first:  neurflow debug {run} {images} --mask {first.id} "
+                f"--by {first.ablation}"
                 f"{naming(circuit)}"
             ),
             *(Text(f"Written: {path}") for path in written),

@@ -15,7 +15,7 @@ from neurflow.cli._terminal import terminal
 from neurflow.errors import RequestError
 
 if TYPE_CHECKING:
-    from neurflow.debugging.masking import By
+    from neurflow.debugging.masking import Ablation
 
 _WHAT_IF = "What if"
 
@@ -106,7 +106,7 @@ def debug(
             source_of(images),
             mask=mask or (),
             keep=keep or (),
-            by=change,
+            ablation=change,
             errors=errors,
             label=label,
             draws=random,
@@ -131,7 +131,7 @@ def debug(
             ui.open_page(out, wanted=not no_open)
 
 
-def change_by(text: str) -> By:
+def change_by(text: str) -> Ablation:
     """``zero``, ``mean``, or the number that is meant; ``RequestError`` for other text."""
     if text == "zero":
         return "zero"

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from neurflow.circuit.circuit import Circuit
 
 
-def reach(circuit: Circuit) -> dict[str, float]:
+def path_weights(circuit: Circuit) -> dict[str, float]:
     """Signed weight of each group along all paths to the target, summed over the paths."""
     top = circuit.layers[-1].groups
     members = sum(len(group.members) for group in top)

@@ -20,21 +20,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, Field
 
-from neurflow.refs import ModelInfo, SkippedImage, Target
+from neurflow.refs import Frozen, ModelInfo, SkippedImage, Target
+from neurflow.runtime.renaming import FormerName
 
 Filler = Literal["zero", "mean"]
 """what masked neurons are set to: zero, or their mean over the concept set's crops"""
+PathWeight = Annotated[
+    float,
+    Field(validation_alias=AliasChoices("path_weight", "reach"), serialization_alias="reach"),
+]
+STORED_AS_BY = Field(validation_alias=AliasChoices("ablation", "by"), serialization_alias="by")
 Box = tuple[int, int, int, int]
 """left, top, right, bottom in pixels of the picture as the model sees it"""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Prediction(_Frozen):
+class Prediction(Frozen):
     """One class in an answer."""
 
     index: int
@@ -43,7 +45,7 @@ class Prediction(_Frozen):
     probability: float
 
 
-class Interval(_Frozen):
+class Interval(Frozen):
     """A value that is not known exactly, or the spread of several."""
 
     value: float
@@ -58,7 +60,7 @@ class ScoredBox(NamedTuple):
     score: float
 
 
-class GroupReading(_Frozen):
+class GroupReading(Frozen):
     """What a group does on one picture."""
 
     id: str
@@ -67,13 +69,15 @@ class GroupReading(_Frozen):
     threshold: float
     """score from which on it fires"""
     fires: bool
-    usual: float
+    frequency: float = Field(
+        validation_alias=AliasChoices("frequency", "usual"), serialization_alias="usual"
+    )
     """share of the concept set's images on which it fires"""
     percentile: float
     """share of the concept set's images that score no more"""
     unlike: float
     """how far the log score lies from the concept set's median, in robust standard deviations"""
-    reach: float
+    path_weight: PathWeight
     """signed weight along all paths to the target"""
     missing: bool
     """usual for the target, and silent here"""
@@ -83,9 +87,10 @@ class GroupReading(_Frozen):
     """rows of its neurons' mean feature map; 1 is the mean over its own crops. () without space"""
     chain: tuple[str, ...] = ()
     """the strongest lower group that also fires, that one's strongest, and so on down"""
+    usual, reach = FormerName("frequency"), FormerName("path_weight")
 
 
-class PictureReport(_Frozen):
+class PictureReport(Frozen):
     """Why the model answers as it does on one picture."""
 
     name: str
@@ -102,12 +107,14 @@ class PictureReport(_Frozen):
     @property
     def firing(self) -> tuple[GroupReading, ...]:
         """Groups that fire, those that carry most to the target first."""
-        return tuple(sorted((g for g in self.groups if g.fires), key=lambda g: -abs(g.reach)))
+        return tuple(sorted((g for g in self.groups if g.fires), key=lambda g: -abs(g.path_weight)))
 
     @property
     def missing(self) -> tuple[GroupReading, ...]:
         """Groups that the target's images usually have and this one has not, likewise."""
-        return tuple(sorted((g for g in self.groups if g.missing), key=lambda g: -abs(g.reach)))
+        return tuple(
+            sorted((g for g in self.groups if g.missing), key=lambda g: -abs(g.path_weight))
+        )
 
     def group(self, id: str) -> GroupReading:
         """The reading of one group."""
@@ -117,7 +124,7 @@ class PictureReport(_Frozen):
 Factor = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class Change(_Frozen):
+class Change(Frozen):
     """What is done to the network."""
 
     groups: tuple[str, ...]
@@ -125,11 +132,12 @@ class Change(_Frozen):
     """layer → neurons of the groups there, input side first"""
     keep: bool
     """whether all *other* neurons of these layers are changed"""
-    by: Filler | Factor
+    ablation: Annotated[Filler | Factor, STORED_AS_BY]
     """set to zero, to the mean over the concept set, or scaled by a factor"""
+    by = FormerName("ablation")
 
 
-class Effect(_Frozen):
+class Effect(Frozen):
     """One picture before and after the change."""
 
     name: str
@@ -149,7 +157,7 @@ class Effect(_Frozen):
         return self.target_after - self.target_before
 
 
-class CropEffect(_Frozen):
+class CropEffect(Frozen):
     """One crop before and after: where the target falls most, the group matters most."""
 
     name: str
@@ -158,7 +166,7 @@ class CropEffect(_Frozen):
     after: float
 
 
-class Overall(_Frozen):
+class Overall(Frozen):
     """The change over a set of pictures."""
 
     pictures: int
@@ -174,7 +182,7 @@ class Overall(_Frozen):
     """names of the pictures whose first class changes"""
 
 
-class WhatIf(_Frozen):
+class WhatIf(Frozen):
     """What if these neurons were gone: the pictures before and after."""
 
     change: Change
@@ -196,20 +204,21 @@ class WhatIf(_Frozen):
         return tuple(sorted(self.effects, key=lambda effect: effect.change))
 
 
-class GroupContrast(_Frozen):
+class GroupContrast(Frozen):
     """How often a group fires on mistakes of one kind, next to the target's own images."""
 
     id: str
-    reach: float
+    path_weight: PathWeight
     on_mistakes: Interval
     """share, with Wilson's 95 % interval"""
     on_others: Interval
     """on the pictures it is compared with"""
     evidence: float
     """difference of the shares over its standard error, signed; 0 is no difference"""
+    reach = FormerName("path_weight")
 
 
-class Mistake(_Frozen):
+class Mistake(Frozen):
     """A picture that is missed or taken for the target, and the groups that are unlike the target."""
 
     name: str
@@ -219,7 +228,7 @@ class Mistake(_Frozen):
     """most telling first: how unusual, times how much it carries"""
 
 
-class Mistakes(_Frozen):
+class Mistakes(Frozen):
     """The errors of one class."""
 
     right: int
@@ -236,7 +245,7 @@ class Mistakes(_Frozen):
     """pictures taken for the class next to others that are not of it"""
 
 
-class DebugReport(_Frozen):
+class DebugReport(Frozen):
     """Why these answers, and what if."""
 
     model: ModelInfo
@@ -248,7 +257,7 @@ class DebugReport(_Frozen):
     notes: tuple[str, ...] = ()
 
 
-class Signals(_Frozen):
+class Signals(Frozen):
     """Evidence that a group is a shortcut, each with a 95 % interval; None where it has no measure."""
 
     raises: Interval
@@ -265,7 +274,7 @@ class Signals(_Frozen):
     """how far its heat lies from what else speaks for the class: 0 same place, 1 opposite"""
 
 
-class GroupAudit(_Frozen):
+class GroupAudit(Frozen):
     """One group's place in the ranking."""
 
     id: str
@@ -273,12 +282,13 @@ class GroupAudit(_Frozen):
     """from 1, the most suspect"""
     evidence: float
     """weighted sum of the signals; see ``audit``"""
-    by: Filler
+    ablation: Annotated[Filler, STORED_AS_BY]
     """the way of masking that the signals tell of: the one with more evidence"""
     signals: Signals
+    by = FormerName("ablation")
 
 
-class AuditReport(_Frozen):
+class AuditReport(Frozen):
     """Groups by the evidence that they are a shortcut: a ranking, not a verdict."""
 
     model: ModelInfo

@@ -44,20 +44,22 @@ def faithfulness(lab: Laboratory) -> Table[FaithfulnessRow]:
     subjects = Subjects(lab)
     rows, notes = [], list(subjects.notes)
     shares = sorted(set(lab.settings.sizes) | {1.0})
-    for by in lab.settings.ablations:
+    for ablation in lab.settings.ablations:
         for order, ranking in rankings(lab).items():
             sets = [kept_at(ranking, share) for share in (0.0, *shares)]
-            lab.progress.start(f"keeping by {order}, {by}", len(sets) * len(subjects))
+            lab.progress.start(f"keeping by {order}, {ablation}", len(sets) * len(subjects))
 
-            def compute(sets: list[dict[str, list[int]]] = sets, by: Ablation = by) -> list[object]:
-                right, logit = subjects.answers(sets, by, keep=True)
+            def compute(
+                sets: list[dict[str, list[int]]] = sets, ablation: Ablation = ablation
+            ) -> list[object]:
+                right, logit = subjects.answers(sets, ablation, keep=True)
                 return [right.astype(int).tolist(), logit.tolist()]
 
-            right, logit = map(np.array, lab.kept(f"faithfulness {order} {by}", compute))
+            right, logit = map(np.array, lab.kept(f"faithfulness {order} {ablation}", compute))
             nothing, everything = logit[1], logit[0]
             change = float((everything - nothing).mean())
             if change == 0:
-                notes.append(f"{order}, {by}: ablating everything changes nothing.")
+                notes.append(f"{order}, {ablation}: ablating everything changes nothing.")
                 continue
             left = (logit[2:] - nothing) / change
             curve = np.array([0.0, *left.mean(1)])
@@ -67,7 +69,7 @@ def faithfulness(lab: Laboratory) -> Table[FaithfulnessRow]:
                 rows.append(
                     FaithfulnessRow(
                         order=order,
-                        ablation=by,
+                        ablation=ablation,
                         share=share,
                         faithfulness=mean_interval(part, lab.settings),
                         accuracy=mean_interval(answers, lab.settings),

@@ -92,21 +92,21 @@ def _importance(
 
         def compute(rule: RuleName = rule, steps: int = steps) -> dict[str, list[float]]:
             own = [a for a, used in plan.items() if used == (rule, steps)]
-            question = bench.question(
+            task = bench.task(
                 bench.place(upper),
                 _some(bench.concepts(upper, own, lab.circuit.config.k)),
                 lab.circuit.config,
             )
             scores = attribute(
-                question.segment,
-                question.place,
-                question.concepts,
-                question.features,
+                task.segment,
+                task.place,
+                task.concepts,
+                task.features,
                 steps=steps,
                 tolerance=1.0,
-                minus=question.minus,
-                batch=question.batch,
-                progress=question.progress,
+                minus=task.minus,
+                batch=task.batch,
+                progress=task.progress,
                 method=partial(by_rule, rule=RULES[rule]),
             )
             return {str(a): each.importance.tolist() for a, each in scores.items()}

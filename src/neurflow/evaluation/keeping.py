@@ -84,7 +84,7 @@ def through(lab: Laboratory, name: str, kept: Order) -> np.ndarray:
     """
     model, target = lab.model, lab.circuit.target
     segment, layer = model.segment(name, target.layer), model.layer(name)
-    observe = model.outputs([model.node(name), *segment.held])
+    observe = model.outputs([model.node(name), *segment.bypass])
     (numbers,), _ = lab.scoring.top(target.layer, [target.neuron], lab.circuit.config.k)
     changes = {above: _only(model.layer(above), neurons) for above, neurons in kept.items()}
     lab.progress.start(f"{target.layer} → {name}, through what is kept", len(numbers))
@@ -93,10 +93,10 @@ def through(lab: Laboratory, name: str, kept: Order) -> np.ndarray:
         part = np.sort(numbers)[start : start + BATCH]
         with torch.inference_mode():
             observed = observe(model.feed(lab.scoring.crops.pixels(part)))
-        x, *held = (value.clone() for value in observed)
+        x, *bypass = (value.clone() for value in observed)
 
-        def value(x: Tensor, held: Sequence[Tensor] = held) -> Tensor:
-            phi = segment.upper.pool(segment.run(x, held, changes))
+        def value(x: Tensor, bypass: Sequence[Tensor] = bypass) -> Tensor:
+            phi = segment.upper.pool(segment.run(x, bypass, changes))
             own = phi[:, target.neuron]
             return own if target.minus is None else own - phi[:, target.minus]
 

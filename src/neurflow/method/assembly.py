@@ -17,7 +17,7 @@ from neurflow.circuit.circuit import (
     SemanticGroup,
 )
 from neurflow.circuit.interactions import Drive, exemplars, group_interactions
-from neurflow.circuit.scores import usual
+from neurflow.circuit.scores import calibrate
 from neurflow.config import Config
 from neurflow.method.concepts import Concept
 from neurflow.method.core_neurons import Core
@@ -143,7 +143,7 @@ def _group(
     array, crops = activations[id.rpartition("/")[0]], activations.crops
     phi = np.concatenate(list(blocks(array, group.neurons, minus)))
     own = [crops.number(crop) for crop in group.crops]
-    return group.model_copy(update={"usual": usual(phi, own, len(crops.boxes))})
+    return group.model_copy(update={"calibration": calibrate(phi, own, len(crops.boxes))})
 
 
 def thumbnails(model: Model, crops: CropSet, layers: Sequence[CircuitLayer]) -> dict[Crop, bytes]:

@@ -158,7 +158,7 @@ class Session:
         held = [self._held(number) for number in request.pictures]
         images = Images(tuple(ref for ref, _ in held), lambda i: held[i][1], digest="")
         try:
-            change = change_of(self.circuit, request.groups, by=request.by)
+            change = change_of(self.circuit, request.groups, ablation=request.by)
         except RequestError as error:
             if self._known.issuperset(request.groups):
                 raise

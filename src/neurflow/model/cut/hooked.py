@@ -198,20 +198,22 @@ class HookedSegment:
     network: HookedNetwork
     lower: Layer
     upper: Layer
-    held: tuple[Key, ...] = (IMAGES,)
+    bypass: tuple[Key, ...] = (IMAGES,)
 
     @property
     def observed(self) -> dict[Key, tuple[int, int]]:
         """The lower layer's output and the images."""
         return {self.lower.name: (0, 1), IMAGES: (0, 1)}
 
-    def run(self, x: Tensor, held: Sequence[Tensor] = (), changes: Changes | None = None) -> Tensor:
-        """Needs the images as held value."""
+    def run(
+        self, x: Tensor, bypass: Sequence[Tensor] = (), changes: Changes | None = None
+    ) -> Tensor:
+        """Needs the images as the bypass."""
         for name in changes or ():
             after = self.network.precedes(self.lower.name, name)
             if not (after and self.network.precedes(name, self.upper.name)):
                 raise not_between(name, self.lower, self.upper)
-        return self.network.run(held[0], self.lower.name, x, self.upper.name, changes)
+        return self.network.run(bypass[0], self.lower.name, x, self.upper.name, changes)
 
     def specialised(self, neuron: int) -> HookedNeuron:
         """Nothing is saved; the neuron is picked from the whole output."""
@@ -235,11 +237,11 @@ class HookedNeuron:
         return np.ones(self.segment.upper.neurons, dtype=bool)
 
     def path(
-        self, neurons: Tensor, x: Tensor, held: Sequence[Tensor], trunk: Sequence[Tensor] = ()
+        self, neurons: Tensor, x: Tensor, bypass: Sequence[Tensor], trunk: Sequence[Tensor] = ()
     ) -> Path:
         """``x`` is the frontier; neurons and images are fixed."""
         return Path(
-            [torch.zeros_like(x)], [x], [neurons, *held], back=lambda gradients: gradients[0]
+            [torch.zeros_like(x)], [x], [neurons, *bypass], back=lambda gradients: gradients[0]
         )
 
     def tail(self, batch: int, x: Tensor, neurons: Tensor, images: Tensor) -> tuple[Tensor]:
