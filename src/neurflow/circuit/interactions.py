@@ -156,7 +156,7 @@ def _edges(
     circuit: CircuitData, layers: Sequence[CircuitLayer], stands: Collection[GroupId]
 ) -> Sequence[GroupEdge]:
     """Keep edges between unchanged groups, and compute all others."""
-    edges = [known for known in circuit.edges if stands.issuperset((known.upper, known.lower))]
+    edges = [known for known in circuit.edges if known.upper in stands and known.lower in stands]
     for lower, upper in pairwise(layers):
         ids = [[group.id for group in layer.groups] for layer in (upper, lower)]
         if all(id in stands for id in ids[0] + ids[1]):
