@@ -1,8 +1,8 @@
 """The evaluation on real networks and photographs: ``docs/results.md``.
 
-``python -m benchmarks.evidence CASE PROTOCOL…`` discovers the circuit of a case (once), measures it, and
-stores the tables under ``--work``. ``--write`` makes the page from all stored tables. Settings are reduced
-so that a protocol takes minutes on one core; the page lists them.
+``python -m benchmarks.evidence CASE PROTOCOL…`` discovers the circuit of a case (once), measures it,
+and stores the tables under ``--work``. ``--write`` makes the page from all stored tables. Settings are
+reduced so that a protocol takes minutes on one core; the page lists them.
 
 ``NEURFLOW_REAL_DATA`` must name the folder of real weights and pictures.
 """
