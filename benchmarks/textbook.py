@@ -1,9 +1,9 @@
 """The whole method compared with a plain textbook implementation, on a small case.
 
 The textbook implementation runs the network on all crops again for every pair of layers and stores
-the outputs by hooks. For every target neuron it applies captum's ``IntegratedGradients`` (N = 50) to the
-block between the layers, on the neuron's top crops. It computes only the core neurons: no groups, no
-thumbnails.
+the outputs by hooks. For every target neuron it applies captum's ``IntegratedGradients`` (N = 50) to
+the block between the layers, on the neuron's top crops. It computes only the core neurons: no groups,
+no thumbnails.
 
     python -m benchmarks.textbook --real FOLDER [--write]
 """

@@ -31,7 +31,8 @@ from neurflow.circuit.evidence import Evidence, Validation
 from neurflow.circuit.label_file import GroupLabel, label_of, with_label, with_labels
 from neurflow.circuit.storage import LabelStore
 from neurflow.errors import NeurFlowError, RequestError, WorkError
-from neurflow.labels.asking import Asking, Settings
+from neurflow.labels.asking import Asking
+from neurflow.labels.asking import Settings as Settings
 from neurflow.labels.labeler import (
     Judge,
     LabelAnswer,
