@@ -16,9 +16,8 @@ HEAD = """# Results on real networks
 `python -m benchmarks.evidence --write` makes the tables from torchvision networks and ImageNet
 validation photographs. [evaluation.md](evaluation.md) explains what each protocol measures. A circuit
 is made from the first 10 photographs that the network predicts as the class (590 crops). Answers are
-counted on
-photographs of the class that the circuit was **not** made from. Figures are means with 95 % bootstrap
-intervals.
+counted on photographs of the class that the circuit was **not** made from. Figures are means with 95 %
+bootstrap intervals.
 
 Every protocol ran with **fewer neurons, sets and crops than published**. Each table says what was
 reduced.
