@@ -43,7 +43,7 @@ SAMPLES = {
         ],
     ),
     "googlenet": (
-        10,
+        8,
         [
             ("inception3b", "inception4a"),
             ("inception4c", "inception4d"),
@@ -52,7 +52,7 @@ SAMPLES = {
         ],
     ),
     "mobilenet_v2": (
-        8,
+        6,
         [
             ("features.10", "features.11"),
             ("features.12", "features.13"),
