@@ -20,6 +20,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from neurflow.errors import LayerError, ModelError
@@ -205,7 +206,12 @@ class HookedSegment:
         """The lower layer's output and the images."""
         return {self.lower.name: (0, 1), IMAGES: (0, 1)}
 
-    def run(self, x: Tensor, held: Sequence[Tensor] = (), changes: Changes | None = None) -> Tensor:
+    def run(
+        self,
+        x: Float[Tensor, "rows ..."],
+        held: Sequence[Tensor] = (),
+        changes: Changes | None = None,
+    ) -> Float[Tensor, "upper_rows ..."]:
         """Needs the images as held value."""
         for name in changes or ():
             after = self.network.precedes(self.lower.name, name)
@@ -235,15 +241,25 @@ class HookedNeuron:
         return np.ones(self.segment.upper.neurons, dtype=bool)
 
     def path(
-        self, neurons: Tensor, x: Tensor, held: Sequence[Tensor], trunk: Sequence[Tensor] = ()
+        self,
+        neurons: Int[Tensor, " batch"],
+        x: Float[Tensor, "rows ..."],
+        held: Sequence[Tensor],
+        trunk: Sequence[Tensor] = (),
     ) -> Path:
         """``x`` is the frontier; neurons and images are fixed."""
         return Path(
             [torch.zeros_like(x)], [x], [neurons, *held], back=lambda gradients: gradients[0]
         )
 
-    def tail(self, batch: int, x: Tensor, neurons: Tensor, images: Tensor) -> tuple[Tensor]:
-        """``φ_a`` ``[batch]``."""
+    def tail(
+        self,
+        batch: int,
+        x: Float[Tensor, "rows ..."],
+        neurons: Int[Tensor, " batch"],
+        images: Float[Tensor, "batch channel height width"],
+    ) -> tuple[Float[Tensor, " batch"]]:
+        """``φ_a`` of each sample."""
         phi = self.segment.upper.pool(self.segment.run(x, [images]))
         return (phi.gather(1, neurons[:, None])[:, 0],)
 
