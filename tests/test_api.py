@@ -66,3 +66,8 @@ def test_the_readme_runs_as_printed(trained, tmp_path, monkeypatch):
     assert graph.number_of_edges() == len(circuit.edges)
     frames = circuit.to_frames()
     assert set(frames) == {"neurons", "semantic_groups", "groups", "neuron_edges", "group_edges"}
+
+
+@pytest.mark.parametrize("name", neurflow.__all__)
+def test_every_public_name_loads(name):
+    assert getattr(neurflow, name).__name__.rpartition(".")[2] == name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -89,7 +90,13 @@ def room(module: str) -> str | None:
     return next((name for name in names if name in FLOOR), None)
 
 
-def imports(source: str, modules: frozenset[str]) -> Iterator[tuple[int, str]]:
+@functools.cache
+def imports(source: str, modules: frozenset[str]) -> tuple[tuple[int, str], ...]:
+    """:func:`imported`, remembered: many tests read the same sources."""
+    return tuple(imported(source, modules))
+
+
+def imported(source: str, modules: frozenset[str]) -> Iterator[tuple[int, str]]:
     """(line, name) of everything a module imports, in functions and for type checking too.
 
     Names within the package are those of modules, without ``neurflow.``.

@@ -27,7 +27,11 @@ class Frozen(BaseModel):
     """Base of the stored types: immutable, with no unknown fields and no infinite numbers."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        arbitrary_types_allowed=True,
+        serialize_by_alias=True,  # a renamed field keeps its stored name
     )
 
 

@@ -23,15 +23,15 @@ STEPS = 12
 
 def observed(model, segment, images):
     with torch.no_grad():
-        x, *held = model.outputs([model.node(segment.lower.name), *segment.held])(images)
-    return x, held
+        x, *bypass = model.outputs([model.node(segment.lower.name), *segment.bypass])(images)
+    return x, bypass
 
 
-def phi(segment, x, held, neuron):
-    """φ_a of a batch by the full segment; held tensors repeated to the batch."""
+def phi(segment, x, bypass, neuron):
+    """φ_a of a batch by the full segment; bypass tensors repeated to the batch."""
     repeated = [
         torch.cat([h] * (len(x) // h.shape[axis]), axis)
-        for h, axis in zip(held, (0,) * len(held), strict=True)
+        for h, axis in zip(bypass, (0,) * len(bypass), strict=True)
     ]
     return segment.upper.pool(segment.run(x, repeated))[:, neuron]
 
@@ -44,25 +44,25 @@ def test_equals_captum_on_every_family(name):
     layers = model.proposed_layers()
     for lower, upper in itertools.pairwise(layers):
         segment = model.segment(lower, upper)
-        x, held = observed(model, segment, images)
+        x, bypass = observed(model, segment, images)
         neuron = segment.upper.neurons // 2
-        oracle = IntegratedGradients(lambda z, s=segment, h=held, n=neuron: phi(s, z, h, n))
+        oracle = IntegratedGradients(lambda z, s=segment, h=bypass, n=neuron: phi(s, z, h, n))
         expected = segment.lower.total(oracle.attribute(x, n_steps=STEPS))
-        found = integrated_gradients(segment, neuron, x, held, steps=STEPS)
+        found = integrated_gradients(segment, neuron, x, bypass, steps=STEPS)
         scale = expected.abs().max().clamp_min(1e-12)
         assert (found.scores - expected).abs().max() / scale < 1e-4, (lower, upper)
         with torch.no_grad():
-            change = phi(segment, x, held, neuron) - phi(segment, x * 0, held, neuron)
+            change = phi(segment, x, bypass, neuron) - phi(segment, x * 0, bypass, neuron)
         torch.testing.assert_close(found.change, change, rtol=1e-4, atol=1e-5)
 
 
 def test_equals_the_plain_definition_with_a_held_tensor():
     model = model_of(settle(Awkward()), 8)
     segment = model.segment("second", "head")
-    x, held = observed(model, segment, torch.randn(4, 3, 8, 8))
-    found = integrated_gradients(segment, 1, x, held, steps=STEPS)
+    x, bypass = observed(model, segment, torch.randn(4, 3, 8, 8))
+    found = integrated_gradients(segment, 1, x, bypass, steps=STEPS)
     for i in range(4):
-        own = [h[i : i + 1] for h in held]
+        own = [h[i : i + 1] for h in bypass]
         expected = method.integrated_gradients(
             lambda z, own=own: phi(segment, z, own, 1).sum(), x[i : i + 1], STEPS
         )
@@ -75,9 +75,9 @@ def test_a_linear_head_has_a_closed_form():
     """φ = W h: IG of unit s is exactly its value times its weight."""
     model = Model(TwoLayer(), transform=lambda _: torch.zeros(2, 1, 1))
     segment = model.segment("act", "head")
-    x, held = observed(model, segment, torch.tensor([[[[3.0]], [[1.0]]]]))
+    x, bypass = observed(model, segment, torch.tensor([[[[3.0]], [[1.0]]]]))
     torch.testing.assert_close(x.flatten(), torch.tensor([3.0, 2.0, 2.0]))
-    found = integrated_gradients(segment, 0, x, held, steps=3)
+    found = integrated_gradients(segment, 0, x, bypass, steps=3)
     torch.testing.assert_close(found.scores, torch.tensor([[3.0, -2.0, 1.0]]))
     torch.testing.assert_close(found.change, torch.tensor([2.0]))
 
@@ -88,8 +88,8 @@ def test_more_points_close_the_completeness_gap(name):
     model = model_of(settle(build()), size)
     layers = model.proposed_layers()
     segment = model.segment(layers[-3], layers[-2])
-    x, held = observed(model, segment, torch.randn(3, 3, size, size))
-    gaps = [float(integrated_gradients(segment, 0, x, held, steps=n).gap.sum()) for n in (2, 64)]
+    x, bypass = observed(model, segment, torch.randn(3, 3, size, size))
+    gaps = [float(integrated_gradients(segment, 0, x, bypass, steps=n).gap.sum()) for n in (2, 64)]
     assert gaps[1] < gaps[0] / 3
 
 
@@ -134,6 +134,6 @@ def test_each_rule_is_good_at_what_it_is_for():
 def test_no_gradient_reaches_the_parameters():
     model = model_of(settle(Awkward()), 8)
     segment = model.segment("second", "head")
-    x, held = observed(model, segment, torch.randn(2, 3, 8, 8))
-    integrated_gradients(segment, 0, x, held, steps=2)
+    x, bypass = observed(model, segment, torch.randn(2, 3, 8, 8))
+    integrated_gradients(segment, 0, x, bypass, steps=2)
     assert all(p.grad is None and p.requires_grad for p in model.module.parameters())

@@ -71,10 +71,10 @@ def test_batches_of_many_targets_give_what_each_gives_alone(name, minus):
     segment, values, concepts = setting(name)
     found, _ = run(segment, values, concepts, minus=minus)
     x, *_ = values.values()
-    held = [values[key] for key in segment.held]
+    bypass = [values[key] for key in segment.bypass]
     for a, concept in concepts.items():
         rows = torch.from_numpy(concept.crops)
-        own = [h[rows] for h in held]
+        own = [h[rows] for h in bypass]
         plain = integrated_gradients(segment, a, x[rows], own, steps=6)
         scores, change = plain.scores, plain.change
         if minus is not None:
@@ -109,31 +109,31 @@ def limit_of(segment, values, a, concept):
     """``[crop, lower neuron]`` T by so many points that no more matter."""
     rows = torch.from_numpy(concept.crops)
     x, *_ = values.values()
-    held = [values[key][rows] for key in segment.held]
-    fine = integrated_gradients(segment, a, x[rows], held, steps=2000, rule=graded_midpoints)
+    bypass = [values[key][rows] for key in segment.bypass]
+    fine = integrated_gradients(segment, a, x[rows], bypass, steps=2000, rule=graded_midpoints)
     return fine.scores.double().numpy()
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "googlenet"])
 @pytest.mark.parametrize("steps", ["auto", 6])
-def test_the_score_error_is_the_distance_from_the_limit(name, steps):
-    """Of the mean |T| that is given: hardly ever more than is told, and seldom far less."""
-    segment, values, concepts = setting(name)
-    found, _ = run(segment, values, concepts, steps=steps, tolerance=0.005)
-    told, true = [], []
-    for a, concept in concepts.items():
-        limit = np.abs(limit_of(segment, values, a, concept)).mean(0)
-        if not limit.any():  # a silent neuron
-            continue
-        true.append(np.abs(found[a].importance - limit).sum() / limit.sum())
-        told.append(found[a].score_error)
-    true, told = np.array(true), np.array(told)
+def test_the_score_error_is_the_distance_from_the_limit(steps):
+    """Of the mean |T|: hardly ever more than stated, and not far less."""
+    stated, true = [], []
+    for name in ("resnet18", "mobilenet_v2", "googlenet"):
+        segment, values, concepts = setting(name)
+        found, _ = run(segment, values, concepts, steps=steps, tolerance=0.005)
+        for a, concept in concepts.items():
+            limit = np.abs(limit_of(segment, values, a, concept)).mean(0)
+            if limit.any():  # it is not silent
+                true.append(np.abs(found[a].importance - limit).sum() / limit.sum())
+                stated.append(found[a].score_error)
+    true, stated = np.array(true), np.array(stated)
+    assert len(true) >= 18
     if steps == "auto":
-        assert (true <= 0.005).mean() >= 0.8  # three crops of six are looked at
-        assert (told <= 0.005).all()
-    assert (true <= told * 1.5 + 5e-4).mean() >= 0.8
-    assert true.mean() <= 1.25 * told.mean() + 1e-4
-    assert told.mean() <= 5 * true.mean() + 1e-3
+        assert (true <= 0.005).mean() >= 0.95
+        assert (stated <= 0.005).all()
+    assert (true <= stated + 2e-4).mean() >= 0.9  # three crops of six are looked at
+    assert true.mean() <= stated.mean() + 1e-4
+    assert stated.mean() <= 4 * true.mean() + 5e-4, (stated, true)
 
 
 def test_completeness_is_told_where_it_says_something():
@@ -155,8 +155,8 @@ def test_auto_tells_the_points_it_used(name, rule):
     for a, concept in concepts.items():
         assert RULES[found[a].rule] is rule
         rows = torch.from_numpy(concept.crops)
-        held = [values[key][rows] for key in segment.held]
-        plain = integrated_gradients(segment, a, x[rows], held, steps=found[a].steps, rule=rule)
+        bypass = [values[key][rows] for key in segment.bypass]
+        plain = integrated_gradients(segment, a, x[rows], bypass, steps=found[a].steps, rule=rule)
         expected = plain.scores.abs().mean(0).double().numpy()
         scale = float(np.abs(expected).max())
         np.testing.assert_allclose(found[a].importance, expected, rtol=1e-3, atol=1e-4 * scale)

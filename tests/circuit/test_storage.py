@@ -29,6 +29,7 @@ from neurflow.circuit import (
     load_circuit,
     save_circuit,
 )
+from neurflow.circuit.interactions import Flow, edge
 from neurflow.config import Config
 from neurflow.errors import ResultError, WorkError
 from neurflow.refs import Crop, HeatMap, ImageRef, Member, ModelInfo, Target
@@ -108,9 +109,20 @@ def test_equal_circuits_give_equal_bytes(circuit: Circuit, run: Path, tmp_path: 
     assert first == second
 
 
-def test_a_circuit_that_contradicts_itself_is_not_written(circuit: Circuit, tmp_path: Path) -> None:
-    edge = GroupEdge(upper="head/0", lower="block/9", weight=1)
-    with pytest.raises(ResultError, match="block/9"):
+@pytest.mark.parametrize(
+    ("edge", "problem"),
+    [
+        (GroupEdge(upper="head/0", lower="block/9", weight=1), "block/9"),
+        (
+            GroupEdge(upper="head/0", lower="block/0", weight=1, positive=1, negative=-0.5),
+            "parts of the edge",
+        ),
+    ],
+)
+def test_a_circuit_that_contradicts_itself_is_not_written(
+    circuit: Circuit, tmp_path: Path, edge: GroupEdge, problem: str
+) -> None:
+    with pytest.raises(ResultError, match=problem):
         save_circuit(circuit.model_copy(update={"edges": (edge,)}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -467,7 +479,7 @@ def circuits(draw: st.DrawFn) -> Circuit:
         crop_count=draw(st.integers(0, 2**40)),
         layers=tuple(layers),
         edges=tuple(
-            GroupEdge(upper=g.id, lower=h.id, weight=draw(st.floats(-1, 1)))
+            edge(g.id, h.id, Flow(draw(st.floats(0, 1)), draw(st.floats(-1, 0))))
             for lower, upper in pairwise(layers)
             for g in upper.groups
             for h in lower.groups

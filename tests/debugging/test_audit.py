@@ -103,7 +103,7 @@ def test_mistakes_are_those_that_labels_and_answers_make(model, circuit, studied
     assert len(found.missed) == sum(t == own != s for s, t in zip(said, truth, strict=True))
     assert len(found.taken) == sum(s == own != t for s, t in zip(said, truth, strict=True))
     for mistake in (*found.missed, *found.taken):
-        told = [abs(g.unlike * g.reach) for g in mistake.groups]
+        told = [abs(g.unlike * g.path_weight) for g in mistake.groups]
         assert told == sorted(told)[::-1]
         assert not any(g.id.startswith("head/") for g in mistake.groups)
 

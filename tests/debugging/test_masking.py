@@ -12,6 +12,7 @@ from neurflow.debugging.masking import Mask, Masker, mask_of, matched_neurons, m
 from neurflow.debugging.what_if import _effect
 from neurflow.errors import ImagesError, LayerError, ModelError, RequestError
 from neurflow.model.cut.hooked import HookedNetwork
+from neurflow.model.outputs import Outputs
 from neurflow.refs import Target
 from tests.debugging.conftest import labelled, pictures
 from tests.networks import Awkward, SmallNet, settle, tiny_vit
@@ -42,23 +43,23 @@ def cut_model(network, hooked):
 @pytest.mark.parametrize("hooked", [False, True])
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize(
-    ("by", "keep"), [("zero", False), ("mean", False), (0.5, False), ("zero", True)]
+    ("ablation", "keep"), [("zero", False), ("mean", False), (0.5, False), ("zero", True)]
 )
-def test_the_cut_equals_a_hook(network, by, keep, hooked):
+def test_the_cut_equals_a_hook(network, ablation, keep, hooked):
     _, side, names = NETWORKS[network]
     model = cut_model(network, hooked)
     images = torch.randn(3, 3, side, side, generator=torch.Generator().manual_seed(1))
     masker = Masker(model, names)
     neurons = {name: [place, 2] for place, name in enumerate(names)}
     means = {layer.name: tuple(np.linspace(-1, 1, layer.neurons)) for layer in masker.layers}
-    mask = mask_of(masker.layers, neurons, by, keep=keep, means=means)
+    mask = mask_of(masker.layers, neurons, ablation, keep=keep, means=means)
 
     def change_in(layer):
         def change(neuron, part):
             if (neuron in neurons[layer.name]) == keep:
                 return part
             to_mean = torch.full_like(part, means[layer.name][neuron])
-            return {"zero": part * 0, "mean": to_mean}.get(by, part * 0.5)
+            return {"zero": part * 0, "mean": to_mean}.get(ablation, part * 0.5)
 
         return layer.axis, change
 
@@ -79,7 +80,7 @@ def test_the_network_is_untouched_to_the_bit(model, circuit, studied, common):
     low, high = (circuit.layer(name).groups[0].id for name in ("block1", "block3"))
     data = load_images(labelled(model, studied), model)
     debug(circuit, model, data, mask=[low], errors=True, draws=2)
-    debug(circuit, model, data, keep=[low, high], by="mean", draws=2)
+    debug(circuit, model, data, keep=[low, high], ablation="mean", draws=2)
     audit(circuit, model, data)
     with torch.no_grad():
         after = model.module(studied)
@@ -143,7 +144,8 @@ def test_what_if_says_what_the_hook_says(model, circuit):
 
 def test_every_class_that_is_told_is_told_before_and_after():
     """Twelve classes: the target is first before and last after, and a class of neither is left out."""
-    model = SimpleNamespace(class_names=[f"c{i}" for i in range(12)])
+    names = [f"c{i}" for i in range(12)]
+    model = SimpleNamespace(class_names=names, probabilities=Outputs().probabilities)
     before = np.arange(12, 0, -1.0)  # best first: 0, 1, 2, 3, 4
     after = np.array([-9.0, 0, 0.5, 1, 2, 3, 4, 10, 11, 12, 13, 14])  # 11, 10, 9, 8, 7
     target = Target(layer="head", neuron=0, minus=5, name="c0-c5")
@@ -178,7 +180,7 @@ def test_wrong_requests_say_what_is_wrong(model, circuit):
         ({"mask": ["block2/99"]}, RequestError, "no group 'block2/99'"),
         ({"mask": ["head/0"]}, RequestError, "is the target itself"),
         ({"mask": [below], "keep": [below]}, RequestError, "not both"),
-        ({"mask": [below], "by": "half"}, RequestError, "zero, mean or a factor"),
+        ({"mask": [below], "ablation": "half"}, RequestError, "zero, mean or a factor"),
         ({"errors": True}, ImagesError, "--label CLASS"),
     ]
     for options, error, words in cases:
@@ -191,10 +193,10 @@ def test_wrong_requests_say_what_is_wrong(model, circuit):
     images = pictures(2)
     for network in (model.network, HookedNetwork(model.module, images, "asked for")):
         segment = network.segment("block2", "head")
-        x, *held = network.observe([network.key("block2"), *segment.held])(images)
+        x, *bypass = network.observe([network.key("block2"), *segment.bypass])(images)
         for outside in ("block1", "block2"):
             with pytest.raises(LayerError, match="does not lie between"):
-                segment.run(x, held, {outside: torch.relu})
+                segment.run(x, bypass, {outside: torch.relu})
 
 
 def test_another_model_is_refused(circuit):

@@ -7,7 +7,7 @@ import torch
 from neurflow import audit, debug
 from neurflow.circuit import GroupEdge
 from neurflow.circuit.scores import group_scores
-from neurflow.debugging.chain import chain, reach
+from neurflow.debugging.chain import chain, path_weights
 from neurflow.debugging.intervals import share
 from neurflow.debugging.pictures import true_class
 from neurflow.debugging.reading import heat, threshold, unlike
@@ -37,7 +37,7 @@ def test_what_is_usual_is_the_score_on_the_concept_set(model, circuit, studied):
     group = circuit.layers[1].groups[0]
     number = 3
     slow = image_score(model, circuit, group, studied, studied[number])
-    assert group.usual.image_scores[number] == pytest.approx(slow, rel=1e-4)
+    assert group.calibration.image_scores[number] == pytest.approx(slow, rel=1e-4)
 
 
 def test_a_layers_means_are_over_all_crops(model, circuit, studied):
@@ -56,11 +56,11 @@ def test_firing_and_missing_follow_the_rules(model, circuit):
     (picture,) = debug(circuit, model, pictures(1, seed=9)[0]).pictures
     for reading in picture.groups:
         group = circuit.group(reading.id)
-        limit = sorted(group.usual.crop_scores)[int(0.25 * (len(group.crops) - 1))]
-        share = np.mean(np.array(group.usual.image_scores) >= limit)
+        limit = sorted(group.calibration.crop_scores)[int(0.25 * (len(group.crops) - 1))]
+        share = np.mean(np.array(group.calibration.image_scores) >= limit)
         assert reading.threshold == pytest.approx(limit)
         assert reading.fires == (reading.score >= limit)
-        assert reading.usual == pytest.approx(share)
+        assert reading.frequency == pytest.approx(share)
         assert reading.missing == (share >= 2 / 3 and not reading.fires)
         assert [c.score for c in reading.crops] == sorted(c.score for c in reading.crops)[::-1]
     assert all(g.fires for g in picture.firing)
@@ -70,8 +70,8 @@ def test_firing_and_missing_follow_the_rules(model, circuit):
 def test_most_of_a_groups_own_crops_fire(circuit):
     for layer in circuit.layers:
         for group in layer.groups:
-            scores = np.array(group.usual.crop_scores)
-            assert (scores >= threshold(group.usual)).mean() >= 0.75
+            scores = np.array(group.calibration.crop_scores)
+            assert (scores >= threshold(group.calibration)).mean() >= 0.75
 
 
 def test_heat_is_the_feature_map_over_what_exemplars_show(model, circuit):
@@ -80,7 +80,7 @@ def test_heat_is_the_feature_map_over_what_exemplars_show(model, circuit):
     group = circuit.layer("block2").groups[0]
     with torch.no_grad():
         maps = model.module.block2(model.module.block1(image[None]))[0]
-    means = torch.tensor(group.usual.means).abs() + 1e-6
+    means = torch.tensor(group.calibration.means).abs() + 1e-6
     expected = (maps[list(group.neurons)] / means[:, None, None]).mean(0)
     assert np.array(picture.group(group.id).heat) == pytest.approx(expected.numpy(), rel=1e-2)
 
@@ -108,7 +108,7 @@ def test_reach_and_chain_by_hand(circuit):
         GroupEdge(upper=second, lower=first, weight=1.0),
     )
     small = circuit.model_copy(update={"edges": edges})
-    found = reach(small)
+    found = path_weights(small)
     assert found[third] == pytest.approx(0.5 * found[top])
     assert found[first] == found[second] == pytest.approx(-0.25 * found[top])
     weaker = circuit.layers[1].groups[1].id
@@ -141,7 +141,7 @@ def test_labels_name_classes(model, label, found):
 
 def test_an_earlier_result_is_refused(model, circuit):
     def without(layer):
-        groups = tuple(g.model_copy(update={"usual": None}) for g in layer.groups)
+        groups = tuple(g.model_copy(update={"calibration": None}) for g in layer.groups)
         return layer.model_copy(update={"groups": groups})
 
     old = circuit.model_copy(update={"layers": tuple(map(without, circuit.layers))})

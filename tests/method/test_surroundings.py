@@ -65,7 +65,7 @@ def test_heat_is_where_the_neurons_fire(studied):
                 for image in images_of(group):
                     model.module(images.read(positions[image])[None])
                     total = np.zeros(seen["out"].shape[1:])
-                    for s, mean in zip(group.neurons, group.usual.means, strict=True):
+                    for s, mean in zip(group.neurons, group.calibration.means, strict=True):
                         total += np.maximum(seen["out"][s].numpy(), 0) / (abs(mean) + 1e-6)
                     expected = coarse((total / len(group.neurons)).astype(np.float32))
                     found = circuit.heat[group.id, image]

@@ -63,11 +63,11 @@ def test_segments_between_proposed_layers_equal_the_network(family):
     for lower, upper in itertools.pairwise(names):
         segment = model.segment(lower, upper)
         with torch.no_grad():
-            x, expected, *held = model.outputs(
-                [model.node(lower), model.node(upper), *segment.held]
+            x, expected, *bypass = model.outputs(
+                [model.node(lower), model.node(upper), *segment.bypass]
             )(images)
             rounding = 1e-5 * float(expected.abs().max())
-            torch.testing.assert_close(segment.run(x, held), expected, rtol=1e-4, atol=rounding)
+            torch.testing.assert_close(segment.run(x, bypass), expected, rtol=1e-4, atol=rounding)
 
 
 def test_proposed_layers_end_with_the_logits(family):
@@ -83,15 +83,15 @@ def test_segment_inside_a_dense_block_holds_what_jumps_over_it():
     model = model_of(settle(build()), size)
     images = torch.randn(3, 3, size, size)
     segment = model.segment("features.denseblock2.denselayer1", "features.denseblock2")
-    assert segment.held
+    assert segment.bypass
     with torch.no_grad():
-        x, expected, *held = model.outputs(
-            [model.node(segment.lower.name), model.node(segment.upper.name), *segment.held]
+        x, expected, *bypass = model.outputs(
+            [model.node(segment.lower.name), model.node(segment.upper.name), *segment.bypass]
         )(images)
-        torch.testing.assert_close(segment.run(x, held), expected)
+        torch.testing.assert_close(segment.run(x, bypass), expected)
         # what is held stays when x goes: the channels that bypass the layer are untouched
-        zeroed = segment.run(torch.zeros_like(x), held)
-    bypassing = held[0].shape[1]
+        zeroed = segment.run(torch.zeros_like(x), bypass)
+    bypassing = bypass[0].shape[1]
     torch.testing.assert_close(zeroed[:, :bypassing], expected[:, :bypassing])
 
 
@@ -101,12 +101,12 @@ def test_vit_hidden_units_across_the_residual_stream():
     images = torch.randn(3, 3, size, size)
     lower, upper = (f"encoder.layers.encoder_layer_{i}.mlp.1" for i in (0, 1))
     segment = model.segment(lower, upper)
-    assert len(segment.held) == 1  # the stream that goes round the MLP
+    assert len(segment.bypass) == 1  # the stream that goes round the MLP
     with torch.no_grad():
-        x, expected, *held = model.outputs([model.node(lower), model.node(upper), *segment.held])(
-            images
-        )
-        torch.testing.assert_close(segment.run(x, held), expected)
+        x, expected, *bypass = model.outputs(
+            [model.node(lower), model.node(upper), *segment.bypass]
+        )(images)
+        torch.testing.assert_close(segment.run(x, bypass), expected)
 
 
 def test_tokens_are_pooled_over_tokens_and_channels_are_neurons():
@@ -131,15 +131,15 @@ def test_awkward_module_gives_the_values_of_a_hand_written_reference():
         third = module.third(second * 1.5)
         logits = (third + a).clamp_min(0).reshape(5, -1) @ module.head.weight.T + module.head.bias
         segment = model.segment("second", "head")
-        x, *held = model.outputs([model.node("second"), *segment.held])(images)
-        assert len(held) == 1
+        x, *bypass = model.outputs([model.node("second"), *segment.bypass])(images)
+        assert len(bypass) == 1
         torch.testing.assert_close(x, second)
-        torch.testing.assert_close(held[0], a)
-        torch.testing.assert_close(segment.run(x, held), logits)
+        torch.testing.assert_close(bypass[0], a)
+        torch.testing.assert_close(segment.run(x, bypass), logits)
         bare = a.reshape(5, -1) @ module.head.weight.T
         constant = (module.third.bias.view(1, 4, 1, 1) + a).clamp_min(0).reshape(5, -1)
         torch.testing.assert_close(
-            segment.run(torch.zeros_like(x), held),
+            segment.run(torch.zeros_like(x), bypass),
             constant @ module.head.weight.T + module.head.bias,
         )
         assert not torch.allclose(bare, logits)

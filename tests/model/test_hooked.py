@@ -47,13 +47,13 @@ def test_hooks_and_graph_give_the_same_numbers(name):
         found = []
         for network in (graph, hooks):
             segment = network.segment(lower, upper)
-            keys = [network.key(lower), network.key(upper), *segment.held]
+            keys = [network.key(lower), network.key(upper), *segment.bypass]
             with torch.no_grad():
-                x, y, *held = network.observe(keys)(images)
+                x, y, *bypass = network.observe(keys)(images)
                 rounding = 1e-5 * float(y.abs().max())
-                torch.testing.assert_close(segment.run(x, held), y, rtol=1e-4, atol=rounding)
+                torch.testing.assert_close(segment.run(x, bypass), y, rtol=1e-4, atol=rounding)
             assert segment.upper.axis == graph.layers[upper].axis
-            scores = integrated_gradients(segment, 1, x, held, steps=4)
+            scores = integrated_gradients(segment, 1, x, bypass, steps=4)
             found.append((x, y, scores.scores, scores.change))
         for one, other in zip(*found, strict=True):
             torch.testing.assert_close(
@@ -134,7 +134,7 @@ def test_layers_that_do_not_feed_each_other_are_refused():
     assert isinstance(model.network, HookedNetwork)
     with pytest.raises(LayerError, match="'right' does not depend on 'left'"):
         model.segment("left", "right")
-    assert model.segment("left", "head").held == ("images",)
+    assert model.segment("left", "head").bypass == ("images",)
 
 
 class Wrapped(nn.Module):

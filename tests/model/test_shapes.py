@@ -98,7 +98,7 @@ def test_a_channel_axis_can_be_given():
 
 
 @pytest.mark.parametrize(
-    ("lower", "upper", "held"),
+    ("lower", "upper", "bypass"),
     [
         ("encoder.layers.encoder_layer_0.mlp.1", "encoder.layers.encoder_layer_0", 1),
         ("encoder.layers.encoder_layer_0.self_attention", "encoder.layers.encoder_layer_0", 1),
@@ -110,16 +110,18 @@ def test_a_channel_axis_can_be_given():
         ),
     ],
 )
-def test_hidden_units_attention_and_residual_stream_of_a_transformer(lower, upper, held):
+def test_hidden_units_attention_and_residual_stream_of_a_transformer(lower, upper, bypass):
     build, size = FAMILIES["vit"]
     model = model_of(settle(build()), size)
     segment = model.segment(lower, upper)
-    assert len(segment.held) == held  # the stream that goes round
+    assert len(segment.bypass) == bypass  # the stream that goes round
     images = torch.randn(3, 3, size, size)
     with torch.no_grad():
-        x, y, *values = model.outputs([model.node(lower), model.node(upper), *segment.held])(images)
+        x, y, *values = model.outputs([model.node(lower), model.node(upper), *segment.bypass])(
+            images
+        )
         torch.testing.assert_close(segment.run(x, values), y)
-        if held:  # with the part removed, the stream alone reaches the block's end
+        if bypass:  # with the part removed, the stream alone reaches the block's end
             changed = segment.run(torch.zeros_like(x), values)
             assert not torch.allclose(changed, y)
     circuit = discover(model, images, 1, [lower, upper, "heads.head"], CONFIG)
@@ -156,9 +158,11 @@ def test_a_skip_over_two_layers_by_hand():
     model = Model(Skip(), transform=lambda _: torch.zeros(1, 1, 1))
     for pixel, ig, change in ((5.0, 30.0, 30.0), (-1.0, 0.0, 0.0)):
         segment = model.segment("b", "y")
-        x, *held = model.outputs([model.node("b"), *segment.held])(torch.full((1, 1, 1, 1), pixel))
-        assert float(held[0]) == pixel
-        found = integrated_gradients(segment, 0, x, held, steps=4)
+        x, *bypass = model.outputs([model.node("b"), *segment.bypass])(
+            torch.full((1, 1, 1, 1), pixel)
+        )
+        assert float(bypass[0]) == pixel
+        found = integrated_gradients(segment, 0, x, bypass, steps=4)
         # b = 15 and 2 b + 5 > 0 along the whole path from b = 0; b = -3 and 2 b - 1 < 0 throughout
         assert float(found.scores) == pytest.approx(ig)
         assert float(found.change) == pytest.approx(change)
@@ -186,4 +190,4 @@ def test_two_branches_up_to_the_logits_propose_blocks_that_feed_each_other():
     model = model_of(settle(TwoBranches()), 8)
     names = model.proposed_layers()
     assert names == ("right.0", "right.1", "output")
-    assert len(model.segment("right.1", "output").held) == 1  # what the left branch adds
+    assert len(model.segment("right.1", "output").bypass) == 1  # what the left branch adds

@@ -18,7 +18,7 @@ def answers(*logits: tuple[int, float]) -> tuple[Prediction, ...]:
 def drawn(effect: Effect) -> dict[str, dict[str, float]]:
     """Class → bars by their name in the legend."""
     found = WhatIf(
-        change=Change(groups=("l/0",), neurons={"l": (0,)}, keep=False, by="zero"),
+        change=Change(groups=("l/0",), neurons={"l": (0,)}, keep=False, ablation="zero"),
         effects=(effect,), crops=(), overall=None, draws=0, matched=None, seed=0,
     )  # fmt: skip
     panel = Figure().subplots()

@@ -23,7 +23,7 @@ from neurflow.refs import Target
 from neurflow.runtime.files import create
 from neurflow.runtime.workspace import Workspace
 from neurflow.stats import Interval
-from neurflow.study.shared import Pool
+from neurflow.study.shared import ActivationCache
 from neurflow.sweeping.ledger import keep_failure, lock_of
 from neurflow.sweeping.plan import Plan, agree, job_of
 from tests.test_structure import sources
@@ -54,7 +54,7 @@ def plan(folder: Path, _: Circuit) -> None:
 def pool(folder: Path, _: Circuit) -> None:
     import numpy as np
 
-    kept = Pool(folder / "pool")
+    kept = ActivationCache(folder / "pool")
     with kept.turn(0):
         kept.keep(0, ["block"], [np.zeros((2, 3), dtype=np.float32)])
 

@@ -68,7 +68,7 @@ def test_a_picture_and_a_mask_are_those_of_debug(client, run, tmp_path):
     quick = client.post("/api/mask", json={**asked, "draws": 0, "by": "mean"}).json()
     assert quick["effects"][0]["random"] is None
     mean = neurflow.debug(
-        circuit, model_of(circuit), picture_file(tmp_path), mask=groups, by="mean", draws=0
+        circuit, model_of(circuit), picture_file(tmp_path), mask=groups, ablation="mean", draws=0
     )
     assert quick["effects"][0]["target_after"] == mean.what_if.effects[0].target_after
 
@@ -225,7 +225,9 @@ def test_an_older_result_can_be_looked_at(run, tmp_path):
     circuit = neurflow.load_circuit(run)
     layers = tuple(
         layer.model_copy(
-            update={"groups": tuple(g.model_copy(update={"usual": None}) for g in layer.groups)}
+            update={
+                "groups": tuple(g.model_copy(update={"calibration": None}) for g in layer.groups)
+            }
         )
         for layer in circuit.layers
     )

@@ -69,23 +69,23 @@ class PairsModule(nn.Module):
         super().__init__()
         self.run = run
         self._segment = segment
-        self._axes = [segment.observed[key] for key in segment.held]
+        self._axes = [segment.observed[key] for key in segment.bypass]
 
     def others(self, values: Mapping[Key, Tensor]) -> list[Tensor]:
-        """The held values with a pair a row: captum repeats and joins along the first axis."""
-        held = [values[key] for key in self._segment.held]
+        """The bypass values with a pair a row: captum repeats and joins along the first axis."""
+        bypass = [values[key] for key in self._segment.bypass]
         return [
             torch.unflatten(value, axis, (-1, rows)).movedim(axis, 0)
-            for value, (axis, rows) in zip(held, self._axes, strict=True)
+            for value, (axis, rows) in zip(bypass, self._axes, strict=True)
         ]
 
     def forward(self, x: Tensor, neurons: Tensor, *others: Tensor) -> Tensor:
         """``x`` ``[pair, …]``, the target of each, and :meth:`others`."""
-        held = [
+        bypass = [
             value.movedim(0, axis).flatten(axis, axis + 1)
             for value, (axis, _) in zip(others, self._axes, strict=True)
         ]
-        output = self.run(x, len(x), *held) if self.run else self._segment.run(x, held)
+        output = self.run(x, len(x), *bypass) if self.run else self._segment.run(x, bypass)
         return self._segment.upper.pool(output).gather(1, neurons[:, None])[:, 0]
 
 

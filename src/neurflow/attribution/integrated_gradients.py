@@ -90,7 +90,7 @@ def integrated_gradients(
     segment: Segment,
     neuron: int | Tensor,
     x: Tensor,
-    held: Sequence[Tensor] = (),
+    bypass: Sequence[Tensor] = (),
     *,
     steps: int = 50,
     trunk: Sequence[Tensor] = (),
@@ -103,14 +103,14 @@ def integrated_gradients(
         neuron: channel ``a`` of the upper layer; or ``[crop]`` one for each crop, all of which
             ``segment.specialised`` of the first one serves.
         x: ``[crop, …]`` observed output of the lower layer.
-        held: observed values of ``segment.held``.
+        bypass: observed values of ``segment.bypass``.
         steps: N, points on the path.
         trunk: observed values of the specialised segment's ``trunk``, to save their computation.
         rule: N → points and weights.
     """
     neurons = torch.as_tensor(neuron, device=x.device).expand(len(x))
     fast = segment.specialised(int(neurons[0]))
-    path = fast.path(neurons, x, held, trunk)
+    path = fast.path(neurons, x, bypass, trunk)
     at_frontier = _mean_gradient(fast, path, len(x), rule, steps)
     scores = segment.lower.total(x * path.back(at_frontier))
     return Attribution(scores, _change(fast, path, len(x)))

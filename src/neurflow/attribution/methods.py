@@ -1,6 +1,6 @@
 """Every way to score the lower neurons of a target, by one call.
 
-``score_neurons(method, question)`` gives the same ``Scores`` that discovery selects from, whatever the
+``score_neurons(method, task)`` gives the same ``Scores`` that discovery selects from, whatever the
 method, so that methods can be held against each other by what they select:
 
 * by pair: ``integrated_gradients`` (the paper's), and those of ``backpropagated``;
@@ -43,7 +43,7 @@ MCT_STEPS = 16
 
 
 @dataclass(frozen=True)
-class Question:
+class AttributionTask:
     """What a method is asked: which lower neurons matter to these targets?
 
     Attributes:
@@ -76,16 +76,16 @@ class Question:
         return self.target.minus if self.segment.upper.name == self.target.layer else None
 
 
-Method = Callable[[Question], dict[int, Scores]]
+Method = Callable[[AttributionTask], dict[int, Scores]]
 """target neuron → scores of all lower neurons"""
 
 
-def score_neurons(method: str, question: Question) -> dict[int, Scores]:
+def score_neurons(method: str, task: AttributionTask) -> dict[int, Scores]:
     """Scores of all lower neurons for each target of a question.
 
     Args:
         method: a name of :data:`METHODS`.
-        question: what is asked.
+        task: what is asked.
 
     Returns:
         target neuron → ``importance`` ``[lower neuron]``, by which core neurons are chosen, and
@@ -100,34 +100,34 @@ def score_neurons(method: str, question: Question) -> dict[int, Scores]:
         raise RequestError(
             f"There is no method {method!r}.{near(method, METHODS)} Known: {', '.join(METHODS)}."
         )
-    return METHODS[method](question)
+    return METHODS[method](task)
 
 
-def _by_pair(question: Question, measure: Measure | None) -> dict[int, Scores]:
-    config = question.config
+def _by_pair(task: AttributionTask, measure: Measure | None) -> dict[int, Scores]:
+    config = task.config
     samples = SAMPLES if config.steps == "auto" else config.steps
     return attribute(
-        question.segment,
-        question.place,
-        question.concepts,
-        question.features,
+        task.segment,
+        task.place,
+        task.concepts,
+        task.features,
         steps=config.steps if measure is None else samples,
         tolerance=config.tolerance,
-        minus=question.minus,
-        batch=question.batch,
-        progress=question.progress,
+        minus=task.minus,
+        batch=task.batch,
+        progress=task.progress,
         method=measure,
     )
 
 
-def _backpropagated(name: str, question: Question) -> dict[int, Scores]:
-    return _by_pair(question, measure_of(name, question.config.seed))
+def _backpropagated(name: str, task: AttributionTask) -> dict[int, Scores]:
+    return _by_pair(task, measure_of(name, task.config.seed))
 
 
-def _activation(question: Question) -> dict[int, Scores]:
-    phi = question.activations[question.segment.lower.name]
+def _activation(task: AttributionTask) -> dict[int, Scores]:
+    phi = task.activations[task.segment.lower.name]
     found = {}
-    for a, concept in question.concepts.items():
+    for a, concept in task.concepts.items():
         own = np.asarray(phi[concept.crops], dtype=np.float64)
         meanings = range(int(concept.meaning.max()) + 1)
         signed = np.array([own[concept.meaning == i].mean(0) for i in meanings])
@@ -135,36 +135,36 @@ def _activation(question: Question) -> dict[int, Scores]:
     return found
 
 
-def _weight_norm(question: Question) -> dict[int, Scores]:
-    norms = weight_norms(question.segment)
-    return _same(question, lambda _: norms)
+def _weight_norm(task: AttributionTask) -> dict[int, Scores]:
+    norms = weight_norms(task.segment)
+    return _same(task, lambda _: norms)
 
 
-def _random(question: Question) -> dict[int, Scores]:
-    neurons, seed = question.segment.lower.neurons, question.config.seed
-    return _same(question, lambda a: random_scores(neurons, seed, a))
+def _random(task: AttributionTask) -> dict[int, Scores]:
+    neurons, seed = task.segment.lower.neurons, task.config.seed
+    return _same(task, lambda a: random_scores(neurons, seed, a))
 
 
-def _knockoff(question: Question) -> dict[int, Scores]:
-    activations, upper = question.activations, question.segment.upper.name
-    lower = np.asarray(activations[question.segment.lower.name], dtype=np.float64)
-    knockoffs = Knockoffs(lower, question.config.seed)
+def _knockoff(task: AttributionTask) -> dict[int, Scores]:
+    activations, upper = task.activations, task.segment.upper.name
+    lower = np.asarray(activations[task.segment.lower.name], dtype=np.float64)
+    knockoffs = Knockoffs(lower, task.config.seed)
     found = {}
-    question.progress.start(f"{upper}, knockoff filter", len(question.concepts))
-    for a in question.concepts:
-        phi = np.concatenate(list(blocks(activations[upper], [a], question.minus)))[:, 0]
+    task.progress.start(f"{upper}, knockoff filter", len(task.concepts))
+    for a in task.concepts:
+        phi = np.concatenate(list(blocks(activations[upper], [a], task.minus)))[:, 0]
         found[a] = knockoffs.importance(phi.astype(np.float64))
-        question.progress.advance()
-    return _same(question, found.__getitem__)
+        task.progress.advance()
+    return _same(task, found.__getitem__)
 
 
-def _neuron_mct(question: Question) -> dict[int, Scores]:
-    model, target, config = question.model, question.target, question.config
-    lower = question.segment.lower
+def _neuron_mct(task: AttributionTask) -> dict[int, Scores]:
+    model, target, config = task.model, task.target, task.config
+    lower = task.segment.lower
     goal = model.segment(lower.name, target.layer)
-    observe = model.outputs([model.node(lower.name), *goal.held])
-    output = blocks(question.activations[target.layer], [target.neuron], target.minus)
-    crops = question.activations.crops
+    observe = model.outputs([model.node(lower.name), *goal.bypass])
+    output = blocks(task.activations[target.layer], [target.neuron], target.minus)
+    crops = task.activations.crops
     (numbers,), _ = top_crops(output, config.k)
     rule = graded_midpoints if config.steps == "auto" else gauss_legendre
     steps = MCT_STEPS if config.steps == "auto" else config.steps
@@ -172,25 +172,25 @@ def _neuron_mct(question: Question) -> dict[int, Scores]:
     def work(part: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             observed = observe(model.feed(crops.pixels(part)))
-        x, *held = (value.clone() for value in observed)
+        x, *bypass = (value.clone() for value in observed)
         scores = [
-            integrated_gradients(goal, neuron, x, held, steps=steps, rule=rule).scores
+            integrated_gradients(goal, neuron, x, bypass, steps=steps, rule=rule).scores
             for neuron in (target.neuron, target.minus)
             if neuron is not None
         ]
         return (scores[0] - sum(scores[1:])).double().cpu().numpy()
 
-    question.progress.start(f"{target.layer} → {lower.name}, NeuronMCT", len(numbers))
+    task.progress.start(f"{target.layer} → {lower.name}, NeuronMCT", len(numbers))
     parts = []
-    for part, scores in question.batch.map(work, np.sort(numbers)):
+    for part, scores in task.batch.map(work, np.sort(numbers)):
         parts.append(scores)
-        question.progress.advance(len(part))
+        task.progress.advance(len(part))
     scores = np.concatenate(parts)
-    return _same(question, lambda _: np.abs(scores).mean(0), lambda _: scores.mean(0))
+    return _same(task, lambda _: np.abs(scores).mean(0), lambda _: scores.mean(0))
 
 
 def _same(
-    question: Question,
+    task: AttributionTask,
     importance: Callable[[int], np.ndarray],
     signed: Callable[[int], np.ndarray] | None = None,
 ) -> dict[int, Scores]:
@@ -202,7 +202,7 @@ def _same(
             None,
             0,
         )
-        for a, concept in question.concepts.items()
+        for a, concept in task.concepts.items()
     }
 
 

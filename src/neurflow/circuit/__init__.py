@@ -9,6 +9,7 @@ from neurflow.circuit.attachments import (
 from neurflow.circuit.circuit import Circuit, load_circuit, save_circuit
 from neurflow.circuit.storage import load_edits
 from neurflow.circuit.types import (
+    Calibration,
     CircuitLayer,
     GroupEdge,
     GroupTree,
@@ -17,10 +18,10 @@ from neurflow.circuit.types import (
     NeuronGroup,
     RuleName,
     SemanticGroup,
-    Usual,
 )
 
 __all__ = [
+    "Calibration",
     "Circuit",
     "CircuitLayer",
     "GroupEdge",
@@ -31,7 +32,6 @@ __all__ = [
     "NeuronGroup",
     "RuleName",
     "SemanticGroup",
-    "Usual",
     "change_edits",
     "load_circuit",
     "load_edits",

@@ -11,7 +11,8 @@ mentions exists in another.
    of l_0 itself); neurons that weights mention are below that number and are in the circuit.
 5. Absolute weights of a (neuron, semantic group) sum to 1, or there are none.
 6. Each (neuron, semantic group) is a member of exactly one group of its layer.
-7. An edge joins groups of adjacent layers, and no two edges join the same pair.
+7. An edge joins groups of adjacent layers, no two edges join the same pair, and the positive and the
+   negative part of an edge sum to its weight.
 8. Pictures are of images of the circuit, heat maps of its groups on images that have a picture.
 9. A layer's tree joins all its pairs into one, and a group with a branch's number is that branch.
 10. What is usual for a group is told of each of its neurons, of its crops and of the images.
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator
+from math import isclose
 
 from neurflow.circuit.trees import branches
 from neurflow.circuit.types import CircuitData, CircuitLayer, Neuron, NeuronGroup
@@ -172,8 +174,8 @@ def _group(group: NeuronGroup, layer: str, images: int) -> Iterator[str]:
     if not group.members:
         yield f"group {group.id!r} is empty"
     yield from _crops(group.crops, f"group {group.id!r}", images)
-    if usual := group.usual:
-        told = len(usual.means), len(usual.crop_scores), len(usual.image_scores)
+    if calibration := group.calibration:
+        told = len(calibration.means), len(calibration.crop_scores), len(calibration.image_scores)
         if told != (len(group.neurons), len(group.crops), images):
             yield f"what is usual for group {group.id!r} is not told of all its neurons and crops"
 
@@ -187,6 +189,9 @@ def _edges(circuit: CircuitData) -> Iterator[str]:
             yield f"an edge names group {unknown[0]!r}, which is not there"
         elif level[edge.upper] != level[edge.lower] + 1:
             yield f"the edge from {edge.lower!r} to {edge.upper!r} does not join adjacent layers"
+        parts = [part for part in (edge.positive, edge.negative) if part is not None]
+        if parts and not (len(parts) == 2 and isclose(sum(parts), edge.weight, abs_tol=1e-9)):
+            yield f"the parts of the edge from {edge.lower!r} to {edge.upper!r} are not its weight"
 
 
 def _twice(kind: str, names: Iterable[Hashable]) -> Iterator[str]:

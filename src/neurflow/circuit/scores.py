@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from neurflow.circuit.types import Usual
+from neurflow.circuit.types import Calibration
 
 EPSILON = 1e-6
 """ε: keeps the logarithm of a silent neuron finite"""
@@ -38,9 +38,9 @@ def group_scores(
     return np.exp(np.log(excited + EPSILON).mean(axis=1))
 
 
-def usual(
+def calibrate(
     phi: Float[np.ndarray, "crop neuron"], own: Sequence[int] | np.ndarray, per_image: int
-) -> Usual:
+) -> Calibration:
     """What a group does on the concept set.
 
     Args:
@@ -50,7 +50,7 @@ def usual(
     """
     means = np.asarray(phi[own], dtype=np.float64).mean(axis=0)
     scores = group_scores(phi, means)
-    return Usual(
+    return Calibration(
         means=tuple(means.tolist()),
         crop_scores=tuple(scores[own].tolist()),
         image_scores=tuple(scores.reshape(-1, per_image).max(axis=1).tolist()),

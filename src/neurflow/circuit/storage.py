@@ -60,7 +60,7 @@ from neurflow.circuit.untrusted import (
     read_index,
     read_tensors,
 )
-from neurflow.errors import NeurFlowError, RequestError, ResultError
+from neurflow.errors import MissingResult, NeurFlowError, RequestError, ResultError
 from neurflow.runtime.files import (
     MEBIBYTE,
     bound_json,
@@ -70,9 +70,9 @@ from neurflow.runtime.files import (
     write_atomically,
 )
 
-SCHEMA_VERSION = 2
-READS = (1, SCHEMA_VERSION)
-"""schema versions that can be read; the first keeps no trees"""
+SCHEMA_VERSION = 3
+READS = (1, 2, SCHEMA_VERSION)
+"""schema versions that can be read; 1 lacks trees, 2 lacks the signed parts of edges"""
 MEMORY_OF_JSON = 1024 * MEBIBYTE
 """that the values of ``circuit.json`` may take"""
 KINDS = ("arrays", "thumbnails", "surroundings")
@@ -216,7 +216,7 @@ def load(path: str | Path, kind: type[C]) -> C:
 def load_unedited(folder: Path, kind: type[C]) -> C:
     """The circuit as discovery found it, without edits, labels and robustness."""
     if not (folder / INDEX).exists():
-        raise ResultError(_nothing_at(folder))
+        raise MissingResult(_nothing_at(folder))
     index = _read_index(folder)
     tensors = {
         part: read_tensors(folder / name, LARGEST_ARRAYS, getattr(index, part))

@@ -15,6 +15,8 @@ from neurflow.circuit.types import CircuitData, NeuronGroup
 from neurflow.refs import Member
 from neurflow.runtime.files import subfolder, write_atomically
 
+EDGE_COLUMNS = ("positive", "negative", *FIELDS)
+"""of edges, beside their weight"""
 LABEL_COLUMNS = (
     "label_source",
     "label_author",
@@ -45,8 +47,9 @@ def to_networkx(circuit: CircuitData) -> nx.DiGraph:
     """Concept circuit as a directed graph, edges from lower group to upper group.
 
     Nodes are group ids with ``layer``, ``size`` (members), ``label``, ``caption``, and what is known of
-    ``LABEL_COLUMNS``; edges carry the signed ``weight`` W(G, H). Where ``evaluate`` has measured them,
-    nodes have ``stability``, and edges ``significance`` and ``stability``.
+    ``LABEL_COLUMNS``; edges carry the signed ``weight`` W(G, H) and its ``positive`` and
+    ``negative`` part. Where ``evaluate`` has measured them, nodes have ``stability``, and edges
+    ``significance`` and ``stability``.
     """
     graph = nx.DiGraph(target=circuit.target.name)
     for layer in circuit.layers:
@@ -62,7 +65,8 @@ def to_networkx(circuit: CircuitData) -> nx.DiGraph:
             if group.stability is not None:
                 graph.nodes[group.id]["stability"] = group.stability.value
     for edge in circuit.edges:
-        measured = {name: getattr(edge, name) for name in FIELDS if getattr(edge, name) is not None}
+        known = {name: getattr(edge, name) for name in EDGE_COLUMNS}
+        measured = {name: value for name, value in known.items() if value is not None}
         graph.add_edge(edge.lower, edge.upper, weight=edge.weight, **measured)
     return graph
 
@@ -197,9 +201,14 @@ def to_frames(circuit: CircuitData) -> dict[str, pd.DataFrame]:
         ),
         "group_edges": pd.DataFrame(
             [
-                (edge.upper, edge.lower, edge.weight, *(getattr(edge, name) for name in FIELDS))
+                (
+                    edge.upper,
+                    edge.lower,
+                    edge.weight,
+                    *(getattr(edge, name) for name in EDGE_COLUMNS),
+                )
                 for edge in circuit.edges
             ],
-            columns=["upper", "lower", "weight", *FIELDS],
+            columns=["upper", "lower", "weight", *EDGE_COLUMNS],
         ),
     }

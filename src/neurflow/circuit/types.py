@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 import numpy as np
 from pydantic import (
+    AliasChoices,
     BeforeValidator,
     Field,
     PlainSerializer,
@@ -44,6 +45,7 @@ from neurflow.refs import (
     SkippedImage,
     Target,
 )
+from neurflow.runtime.renaming import FormerName
 from neurflow.stats import Interval, Share
 
 
@@ -163,7 +165,7 @@ class Neuron(Frozen):
         return tuple(self.importance)
 
 
-class Usual(Frozen):
+class Calibration(Frozen):
     """What a group does on the concept set: the measure for its scores on other pictures."""
 
     means: tuple[float, ...]
@@ -190,8 +192,13 @@ class NeuronGroup(Frozen):
     """who gave the label and how far to trust it"""
     rejected: tuple[Rejected, ...] = ()
     """labels that a person refused"""
-    usual: Usual | None = None
-    """None in results of before it was kept"""
+    calibration: Calibration | None = Field(
+        default=None,
+        validation_alias=AliasChoices("calibration", "usual"),
+        serialization_alias="usual",
+    )
+    """None in results that were made before it was stored"""
+    usual = FormerName("calibration")
     stability: Interval | None = None
     """Jaccard of its neurons with those of the group most like it when the circuit is found again on
     resampled images: mean, 5th and 95th percentile; None until ``neurflow evaluate`` has measured it"""
@@ -259,7 +266,7 @@ class CircuitLayer(Frozen):
     @property
     def measured(self) -> tuple[NeuronGroup, ...]:
         """The groups of which it is known what is usual: all but those made by hand (``edits``)."""
-        return tuple(group for group in self.groups if group.usual is not None)
+        return tuple(group for group in self.groups if group.calibration is not None)
 
 
 class GroupEdge(Frozen):
@@ -268,6 +275,9 @@ class GroupEdge(Frozen):
     upper: GroupId
     lower: GroupId
     weight: float
+    positive: Annotated[float, Field(ge=0)] | None = None
+    negative: Annotated[float, Field(le=0)] | None = None
+    """its part that drives and its part that holds back; None in results that did not keep them"""
     significance: Annotated[float, Field(gt=0, le=1)] | None = None
     """p-value: how often |W| is as large when the lower layer's pairs are dealt to groups at random"""
     stability: Share | None = None

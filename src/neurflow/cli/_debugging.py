@@ -1,4 +1,4 @@
-"""What debugging found, as words for a terminal of 80 columns."""
+"""The results of debugging and auditing in a terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from neurflow.debugging.result import (
 from neurflow.refs import Target
 
 PICTURES = 3
-"""pictures told one by one"""
+"""pictures that are shown one by one"""
 
 
 def report_text(report: DebugReport, top: int) -> Iterator[RenderableType]:
@@ -61,8 +61,8 @@ def _readings(title: str, readings: Sequence[GroupReading]) -> Table:
         table.add_row(
             g.id,
             f"{g.score:.2f}",
-            f"{g.usual:.0%}",
-            f"{g.reach:+.3f}",
+            f"{g.frequency:.0%}",
+            f"{g.path_weight:+.3f}",
             ",".join(map(str, g.crops[0].box)),
             " ".join(g.chain[:1]),
         )
@@ -72,7 +72,7 @@ def _readings(title: str, readings: Sequence[GroupReading]) -> Table:
 def _what_if(found: WhatIf, target: str, top: int) -> Iterator[RenderableType]:
     change = found.change
     done = "kept alone" if change.keep else "masked"
-    how = change.by if isinstance(change.by, str) else f"× {change.by:g}"
+    how = change.ablation if isinstance(change.ablation, str) else f"× {change.ablation:g}"
     yield Text.assemble(
         "What if ",
         (", ".join(change.groups), "bold"),
@@ -123,7 +123,7 @@ def _contrasts(title: str, here: str, there: str, found: Sequence[GroupContrast]
             c.id,
             _share(c.on_mistakes),
             _share(c.on_others),
-            f"{c.reach:+.3f}",
+            f"{c.path_weight:+.3f}",
             f"{c.evidence:+.1f}",
         )
     return table
@@ -145,7 +145,7 @@ def audit_text(report: AuditReport, top: int) -> Iterator[RenderableType]:
         s = g.signals
         table.add_row(
             g.id,
-            g.by,
+            g.ablation,
             f"{g.evidence:+.2f}",
             *(_signal(v) for v in (s.raises, s.mends, s.fixes, s.cost, s.fixed, s.apart)),
         )
@@ -169,7 +169,7 @@ def _share(value: Interval) -> str:
 
 def _table(first: str, *columns: str, gap: int = 2) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0))
-    table.add_column(f"  {first}", no_wrap=True, overflow="ellipsis", min_width=14)
+    table.add_column(f"  {first}", overflow="fold", min_width=14)
     for column in columns:
         table.add_column(column, justify="left", overflow="fold")
     return table

@@ -25,11 +25,11 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from neurflow.circuit import Circuit, CircuitLayer
 from neurflow.debugging import signals
-from neurflow.debugging.chain import reach
+from neurflow.debugging.chain import path_weights
 from neurflow.debugging.explain import same_model
 from neurflow.debugging.masking import Mask, Masker, mask_of
 from neurflow.debugging.pictures import as_source, batches, true_class
-from neurflow.debugging.reading import refuse_without_usual
+from neurflow.debugging.reading import refuse_without_calibration
 from neurflow.debugging.result import AuditReport, Filler, GroupAudit, Signals
 from neurflow.errors import ImagesError, RequestError
 from neurflow.method.surroundings import heat_of, spatial_map
@@ -67,7 +67,7 @@ def audit(
         ImagesError: no labelled pictures of the class, or none of other classes.
     """
     same_model(circuit, model)
-    refuse_without_usual(circuit)
+    refuse_without_calibration(circuit)
     target = circuit.target
     if target.layer != model.network.output_name:
         raise RequestError(f"An audit is of a class, and the target is {target.name!r}.")
@@ -89,7 +89,7 @@ def audit(
         progress.note(f"Skipped {len(skipped)} pictures in all; the result names them.")
     _refuse_one_sided(labels, target.neuron, target.name, skipped)
     before = signals.Answers(layers[0].logits, np.array(labels), target.neuron, model.probabilities)
-    carried = reach(circuit)
+    carried = path_weights(circuit)
     found = [each for layer in layers for each in layer.audited(before, carried)]
     found.sort(key=lambda each: -each.evidence)
     false = int(before.false_positives.sum())
@@ -117,7 +117,7 @@ class Audited(NamedTuple):
 
     id: str
     evidence: float
-    by: Filler
+    ablation: Filler
     signals: Signals
 
 
@@ -136,15 +136,17 @@ class _LayerAudit:
         self.masker = Masker(model, [layer.name])
         self.ways: tuple[Filler, ...] = get_args(Filler) if layer.means else ("zero",)
         self.masks = [
-            self._mask(layer, group.neurons, by) for group in self.groups for by in self.ways
+            self._mask(layer, group.neurons, ablation)
+            for group in self.groups
+            for ablation in self.ways
         ]
         self._before: list[np.ndarray] = []
         self._after: list[list[np.ndarray]] = []
         self._heat: list[np.ndarray] = []
 
-    def _mask(self, layer: CircuitLayer, neurons: Sequence[int], by: Filler) -> Mask:
+    def _mask(self, layer: CircuitLayer, neurons: Sequence[int], ablation: Filler) -> Mask:
         means = {layer.name: layer.means}
-        return mask_of(self.masker.layers, {layer.name: neurons}, by, means=means)
+        return mask_of(self.masker.layers, {layer.name: neurons}, ablation, means=means)
 
     def run(self, pixels: torch.Tensor) -> None:
         """Take in a batch ``[picture, channel, height, width]``."""
@@ -176,7 +178,9 @@ class _LayerAudit:
             }
             start = number * len(self.ways)
             tried = []
-            for by, logits in zip(self.ways, after[start : start + len(self.ways)], strict=True):
+            for ablation, logits in zip(
+                self.ways, after[start : start + len(self.ways)], strict=True
+            ):
                 masked = before.with_logits(logits)
                 found = Signals(
                     raises=signals.raises(before, masked),
@@ -185,7 +189,7 @@ class _LayerAudit:
                     cost=signals.cost(before, masked),
                     **place,
                 )
-                tried.append(Audited(group.id, weigh(found), by, found))
+                tried.append(Audited(group.id, weigh(found), ablation, found))
             yield max(tried, key=lambda audit: audit.evidence)
 
 

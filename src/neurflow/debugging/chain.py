@@ -14,7 +14,7 @@ from neurflow.circuit import Circuit
 from neurflow.refs import GroupId
 
 
-def reach(circuit: Circuit) -> dict[GroupId, float]:
+def path_weights(circuit: Circuit) -> dict[GroupId, float]:
     """Signed weight of each group along all paths to the target, summed over the paths."""
     top = circuit.layers[-1].groups
     members = sum(len(group.members) for group in top)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from neurflow.circuit import Circuit
-from neurflow.debugging.masking import By
+from neurflow.debugging.masking import Ablation
 from neurflow.debugging.mistakes import find_mistakes
 from neurflow.debugging.pictures import as_source, labelled
 from neurflow.debugging.reading import Reader
@@ -24,8 +24,10 @@ from neurflow.model import Model
 from neurflow.pictures.images import UnreadableImage, load_images
 from neurflow.refs import SkippedImage
 from neurflow.runtime.progress import Progress, Silent
+from neurflow.runtime.renaming import former_keywords
 
 
+@former_keywords(by="ablation")
 def debug(
     circuit: Circuit,
     model: Model,
@@ -33,7 +35,7 @@ def debug(
     *,
     mask: Sequence[str] = (),
     keep: Sequence[str] = (),
-    by: By = "zero",
+    ablation: Ablation = "zero",
     errors: bool = False,
     label: str | None = None,
     draws: int = 20,
@@ -48,7 +50,7 @@ def debug(
         images: a picture, its path, or any source that ``load_images`` takes.
         mask: groups whose neurons are changed, of any layers below the target's.
         keep: groups that alone are kept, all other neurons of their layers being changed.
-        by: ``zero``, ``mean`` over the concept set, or a factor that activations are scaled by.
+        ablation: ``zero``, ``mean`` over the concept set, or a factor that activations are scaled by.
         errors: compare the class's mistakes among labelled images with what is usual for it.
         label: true class of images that carry no label.
         draws: sets of random neurons that a change is held against.
@@ -66,7 +68,11 @@ def debug(
         raise RequestError(f"The number of random sets is 0 or more, not {draws}.")
     same_model(circuit, model)
     progress = progress or Silent()
-    change = change_of(circuit, mask or keep, keep=bool(keep), by=by) if mask or keep else None
+    change = (
+        change_of(circuit, mask or keep, keep=bool(keep), ablation=ablation)
+        if mask or keep
+        else None
+    )
     source = labelled(load_images(as_source(images), model).tell(progress), label)
     reader = Reader(model, circuit)
     pictures, skipped = [], []

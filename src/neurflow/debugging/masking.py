@@ -1,7 +1,7 @@
 """Masking: some neurons zeroed, set to their mean, scaled, or kept alone, at one layer or several.
 
 1. Observe the lowest masked layer, the logits, and what flows to the logits round that layer (the
-   held values of the segment from the layer to the logits).
+   bypass values of the segment from the layer to the logits).
 2. Change the chosen neurons in the observed output, at every position of space.
 3. Run the segment, changing further layers as they are reached. All that depends on a masked layer
    sees the change, all else is as it was: the same as hooks on the layers in the full network, without
@@ -24,7 +24,7 @@ from neurflow.debugging.result import Filler
 from neurflow.errors import LayerError, RequestError
 from neurflow.model import Layer, Model
 
-By = Filler | float
+Ablation = Filler | float
 Neurons = Mapping[str, Sequence[int]]
 """layer → neurons of it"""
 
@@ -35,12 +35,12 @@ class Mask:
 
     Attributes:
         neurons: layer → the neurons that are changed.
-        by: ``zero``, ``mean``, or a factor.
+        ablation: ``zero``, ``mean``, or a factor.
         means: layer → ``[neuron of the layer]`` what ``mean`` sets them to.
     """
 
     neurons: Neurons
-    by: By = "zero"
+    ablation: Ablation = "zero"
     means: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def apply(self, x: Tensor, layer: Layer) -> Tensor:
@@ -50,20 +50,20 @@ class Mask:
             return x
         changed = x.clone()
         view = changed.movedim(layer.axis, -1)
-        if self.by == "zero":
+        if self.ablation == "zero":
             view[..., index] = 0
-        elif self.by == "mean":
+        elif self.ablation == "mean":
             means = torch.tensor(self.means[layer.name], dtype=x.dtype, device=x.device)
             view[..., index] = means[index]
         else:
-            view[..., index] *= float(self.by)
+            view[..., index] *= float(self.ablation)
         return changed
 
 
 def mask_of(
     layers: Sequence[Layer],
     neurons: Neurons,
-    by: By = "zero",
+    ablation: Ablation = "zero",
     *,
     keep: bool = False,
     means: Mapping[str, Sequence[float]] | None = None,
@@ -75,14 +75,14 @@ def mask_of(
     """
     chosen = {}
     for layer in layers:
-        if by == "mean" and len((means or {}).get(layer.name, ())) != layer.neurons:
+        if ablation == "mean" and len((means or {}).get(layer.name, ())) != layer.neurons:
             raise RequestError(
                 f"The means of layer {layer.name!r} are not in this result. "
                 "Make it again with neurflow discover, or mask by zero."
             )
         named = set(neurons.get(layer.name, ()))
         chosen[layer.name] = sorted(set(range(layer.neurons)) - named if keep else named)
-    return Mask(chosen, by, means or {})
+    return Mask(chosen, ablation, means or {})
 
 
 class Masker:
@@ -102,7 +102,7 @@ class Masker:
         names = [name for name in network.layers if name in wanted]
         self.model, self.layers = model, [model.layer(name) for name in names]
         self.segment = model.segment(names[0], network.output_name)
-        keys = [*map(model.node, [*names, network.output_name]), *self.segment.held]
+        keys = [*map(model.node, [*names, network.output_name]), *self.segment.bypass]
         self._observe = model.outputs(keys)
 
     @torch.inference_mode()
@@ -123,12 +123,12 @@ class Masker:
         """
         observed = self._observe(self.model.feed(pixels))
         count = len(self.layers)
-        xs, logits, held = observed[:count], observed[count], observed[count + 1 :]
-        after = [_numpy(self._masked(xs[0], held, mask).flatten(1)) for mask in masks]
+        xs, logits, bypass = observed[:count], observed[count], observed[count + 1 :]
+        after = [_numpy(self._masked(xs[0], bypass, mask).flatten(1)) for mask in masks]
         observed_at = {layer.name: x for layer, x in zip(self.layers, xs, strict=True)}
         return _numpy(logits.flatten(1)), after, observed_at
 
-    def _masked(self, x: Tensor, held: Sequence[Tensor], mask: Mask) -> Tensor:
+    def _masked(self, x: Tensor, bypass: Sequence[Tensor], mask: Mask) -> Tensor:
         lowest, *others = self.layers
         names = [layer.name for layer in self.layers]
         for name in mask.neurons:
@@ -139,7 +139,7 @@ class Masker:
             for layer in others
             if mask.neurons.get(layer.name)
         }
-        return self.segment.run(mask.apply(x, lowest), held, changes)
+        return self.segment.run(mask.apply(x, lowest), bypass, changes)
 
 
 def _numpy(values: Tensor) -> np.ndarray:

@@ -4,7 +4,7 @@
    classes that it calls the class. Against a difference ``A-B``: pictures of A called B, and of B
    called A.
 2. A mistake is explained by the groups that are unlike the target's images there, ranked by how far
-   (``unlike``) times how much they carry to the target (``reach``).
+   (``unlike``) times how much they carry to the target (``path_weight``).
 3. All mistakes of a kind together: how often each group fires on them, next to pictures on which the
    model is right. Shares come with Wilson's interval, and groups are ranked by the difference over its
    standard error.
@@ -64,7 +64,7 @@ def find_mistakes(model: Model, circuit: Circuit, pictures: Sequence[PictureRepo
 def _mistake(picture: PictureReport, below: Collection[str]) -> Mistake:
     """A mistake with its most telling groups ``below`` the target's own layer."""
     ranked = sorted(
-        (g for g in picture.groups if g.id in below), key=lambda g: -abs(g.unlike * g.reach)
+        (g for g in picture.groups if g.id in below), key=lambda g: -abs(g.unlike * g.path_weight)
     )
     return Mistake(
         name=picture.name,
@@ -91,7 +91,7 @@ def _contrasts(
         found.append(
             GroupContrast(
                 id=reading.id,
-                reach=reading.reach,
+                path_weight=reading.path_weight,
                 on_mistakes=here,
                 on_others=there,
                 evidence=standardised_difference(here, len(mistakes), there, len(others)),

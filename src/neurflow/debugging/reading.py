@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup, Usual
+from neurflow.circuit import Calibration, Circuit, CircuitLayer, NeuronGroup
 from neurflow.circuit.scores import EPSILON, group_scores
-from neurflow.debugging.chain import chain, reach
+from neurflow.debugging.chain import chain, path_weights
 from neurflow.debugging.pictures import BATCH
 from neurflow.debugging.result import GroupReading, PictureReport, Prediction, ScoredBox
 from neurflow.decoding import webp
@@ -71,15 +71,15 @@ class Reader:
     """
 
     def __init__(self, model: Model, circuit: Circuit) -> None:
-        refuse_without_usual(circuit)
+        refuse_without_calibration(circuit)
         self.model, self.circuit = model, circuit
         self.layers = [model.layer(layer.name) for layer in circuit.layers]
         names = [layer.name for layer in self.layers]
         output = model.network.output_name
         self._observe = model.outputs([model.node(name) for name in (*names, output)])
-        self._reach = reach(circuit)
+        self._path_weights = path_weights(circuit)
         self._thresholds = {
-            group.id: threshold(usual_of(group))
+            group.id: threshold(calibration_of(group))
             for layer in circuit.layers
             for group in layer.measured
         }
@@ -113,7 +113,7 @@ class Reader:
                 group_phi(
                     observed.phi[layer.name], group, target if layer is circuit.layers[-1] else None
                 ),
-                np.array(usual_of(group).means),
+                np.array(calibration_of(group).means),
             )
             for layer in circuit.layers
             for group in layer.measured
@@ -152,8 +152,8 @@ class Reader:
         observed: Observed,
         firing: set[GroupId],
     ) -> GroupReading:
-        usual, limit = usual_of(group), self._thresholds[group.id]
-        over_images = np.array(usual.image_scores)
+        calibration, limit = calibration_of(group), self._thresholds[group.id]
+        over_images = np.array(calibration.image_scores)
         share = float((over_images >= limit).mean())
         best = np.argsort(-scores, kind="stable")[:BEST_CROPS]
         score = float(scores.max())
@@ -162,10 +162,10 @@ class Reader:
             score=score,
             threshold=limit,
             fires=group.id in firing,
-            usual=share,
+            frequency=share,
             percentile=float((over_images <= score).mean()),
             unlike=unlike(score, over_images),
-            reach=self._reach[group.id],
+            path_weight=self._path_weights[group.id],
             missing=share >= USUAL and group.id not in firing,
             crops=tuple(ScoredBox(observed.boxes[i], float(scores[i])) for i in best),
             heat=heat(observed.maps.get(layer.name), group),
@@ -173,7 +173,7 @@ class Reader:
         )
 
 
-def refuse_without_usual(circuit: Circuit) -> None:
+def refuse_without_calibration(circuit: Circuit) -> None:
     """Raise ``ResultError`` for a circuit made before it was kept what is usual for its groups."""
     if not any(layer.measured for layer in circuit.layers):
         raise ResultError(
@@ -182,15 +182,15 @@ def refuse_without_usual(circuit: Circuit) -> None:
         )
 
 
-def usual_of(group: NeuronGroup) -> Usual:
+def calibration_of(group: NeuronGroup) -> Calibration:
     """What is usual for a group of a circuit that says so."""
-    assert group.usual is not None, "refuse_without_usual comes first"
-    return group.usual
+    assert group.calibration is not None, "refuse_without_calibration comes first"
+    return group.calibration
 
 
-def threshold(usual: Usual) -> float:
+def threshold(calibration: Calibration) -> float:
     """The score from which on a group fires: ``FIRING`` of its own crops reach it."""
-    return float(np.quantile(usual.crop_scores, 1 - FIRING, method="lower"))
+    return float(np.quantile(calibration.crop_scores, 1 - FIRING, method="lower"))
 
 
 def unlike(score: float, over_images: np.ndarray) -> float:

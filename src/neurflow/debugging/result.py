@@ -20,12 +20,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from neurflow.refs import Frozen, GroupId, ModelInfo, SkippedImage, Target
+from neurflow.runtime.renaming import FormerName
 
 Filler = Literal["zero", "mean"]
 """what masked neurons are set to: zero, or their mean over the concept set's crops"""
+PathWeight = Annotated[
+    float,
+    Field(validation_alias=AliasChoices("path_weight", "reach"), serialization_alias="reach"),
+]
+STORED_AS_BY = Field(validation_alias=AliasChoices("ablation", "by"), serialization_alias="by")
 Box = tuple[int, int, int, int]
 """left, top, right, bottom in pixels of the picture as the model sees it"""
 
@@ -63,13 +69,15 @@ class GroupReading(Frozen):
     threshold: float
     """score from which on it fires"""
     fires: bool
-    usual: float
+    frequency: float = Field(
+        validation_alias=AliasChoices("frequency", "usual"), serialization_alias="usual"
+    )
     """share of the concept set's images on which it fires"""
     percentile: float
     """share of the concept set's images that score no more"""
     unlike: float
     """how far the log score lies from the concept set's median, in robust standard deviations"""
-    reach: float
+    path_weight: PathWeight
     """signed weight along all paths to the target"""
     missing: bool
     """usual for the target, and silent here"""
@@ -79,6 +87,7 @@ class GroupReading(Frozen):
     """rows of its neurons' mean feature map; 1 is the mean over its own crops. () without space"""
     chain: tuple[GroupId, ...] = ()
     """the strongest lower group that also fires, that one's strongest, and so on down"""
+    usual, reach = FormerName("frequency"), FormerName("path_weight")
 
 
 class PictureReport(Frozen):
@@ -98,12 +107,14 @@ class PictureReport(Frozen):
     @property
     def firing(self) -> tuple[GroupReading, ...]:
         """Groups that fire, those that carry most to the target first."""
-        return tuple(sorted((g for g in self.groups if g.fires), key=lambda g: -abs(g.reach)))
+        return tuple(sorted((g for g in self.groups if g.fires), key=lambda g: -abs(g.path_weight)))
 
     @property
     def missing(self) -> tuple[GroupReading, ...]:
         """Groups that the target's images usually have and this one has not, likewise."""
-        return tuple(sorted((g for g in self.groups if g.missing), key=lambda g: -abs(g.reach)))
+        return tuple(
+            sorted((g for g in self.groups if g.missing), key=lambda g: -abs(g.path_weight))
+        )
 
     def group(self, id: str) -> GroupReading:
         """The reading of one group."""
@@ -121,8 +132,9 @@ class Change(Frozen):
     """layer → neurons of the groups there, input side first"""
     keep: bool
     """whether all *other* neurons of these layers are changed"""
-    by: Filler | Factor
+    ablation: Annotated[Filler | Factor, STORED_AS_BY]
     """set to zero, to the mean over the concept set, or scaled by a factor"""
+    by = FormerName("ablation")
 
 
 class Effect(Frozen):
@@ -196,13 +208,14 @@ class GroupContrast(Frozen):
     """How often a group fires on mistakes of one kind, next to the target's own images."""
 
     id: GroupId
-    reach: float
+    path_weight: PathWeight
     on_mistakes: Interval
     """share, with Wilson's 95 % interval"""
     on_others: Interval
     """on the pictures it is compared with"""
     evidence: float
     """difference of the shares over its standard error, signed; 0 is no difference"""
+    reach = FormerName("path_weight")
 
 
 class Mistake(Frozen):
@@ -269,9 +282,10 @@ class GroupAudit(Frozen):
     """from 1, the most suspect"""
     evidence: float
     """weighted sum of the signals; see ``audit``"""
-    by: Filler
+    ablation: Annotated[Filler, STORED_AS_BY]
     """the way of masking that the signals tell of: the one with more evidence"""
     signals: Signals
+    by = FormerName("ablation")
 
 
 class AuditReport(Frozen):

@@ -16,7 +16,7 @@ import torch
 
 from neurflow.circuit import Circuit
 from neurflow.debugging.intervals import mean_spread, spread
-from neurflow.debugging.masking import By, Mask, Masker, Neurons, mask_of, matched_sets
+from neurflow.debugging.masking import Ablation, Mask, Masker, Neurons, mask_of, matched_sets
 from neurflow.debugging.pictures import BATCH, batches, readable, true_class
 from neurflow.debugging.reading import best_classes, predictions, target_values
 from neurflow.debugging.result import (
@@ -39,15 +39,15 @@ CROPPED = 8
 
 
 def change_of(
-    circuit: Circuit, groups: Sequence[str], *, keep: bool = False, by: By = "zero"
+    circuit: Circuit, groups: Sequence[str], *, keep: bool = False, ablation: Ablation = "zero"
 ) -> Change:
     """What masking (or keeping alone) some groups means in neurons.
 
     Raises:
         RequestError: a group that does not exist, or the target's own.
     """
-    if isinstance(by, str) and by not in ("zero", "mean"):
-        raise RequestError(f"Neurons are changed by zero, mean or a factor, not by {by!r}.")
+    if isinstance(ablation, str) and ablation not in ("zero", "mean"):
+        raise RequestError(f"Neurons are changed by zero, mean or a factor, not by {ablation!r}.")
     wanted = {circuit.group(id).id for id in groups}
     neurons: dict[str, tuple[int, ...]] = {}
     for layer in circuit.layers:
@@ -63,7 +63,7 @@ def change_of(
         groups=tuple(dict.fromkeys(groups)),
         neurons=neurons,
         keep=keep,
-        by=by,
+        ablation=ablation,
     )
 
 
@@ -90,7 +90,7 @@ def what_if(
         )
     masker = Masker(model, list(change.neurons))
     means = {name: circuit.layer(name).means for name in change.neurons}
-    build = partial(mask_of, masker.layers, by=change.by, keep=change.keep, means=means)
+    build = partial(mask_of, masker.layers, ablation=change.ablation, keep=change.keep, means=means)
     mask = build(change.neurons)
     progress.start("masking", 2 * len(images))
     phi = _mean_phi(masker, images, progress)

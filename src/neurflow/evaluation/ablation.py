@@ -52,14 +52,14 @@ class Resampled(Mask):
 
 def mask(
     neurons: Mapping[str, Sequence[int]],
-    by: Ablation,
+    ablation: Ablation,
     means: Mapping[str, Sequence[float]],
     values: Mapping[str, Tensor],
 ) -> Mask:
     """The ablation of neurons of some layers."""
-    if by == "resample":
+    if ablation == "resample":
         return Resampled(neurons, values=values)
-    return Mask(neurons, by, means)
+    return Mask(neurons, ablation, means)
 
 
 def elsewhere(count: int, seed: int) -> np.ndarray:
@@ -75,7 +75,7 @@ def ablated_phi(
     upper: str,
     neurons: Sequence[int],
     sets: Sets,
-    by: Ablation,
+    ablation: Ablation,
     *,
     seed: int,
     progress: Progress,
@@ -96,14 +96,14 @@ def ablated_phi(
 
         def work(rows: np.ndarray, block: np.ndarray = block, others: np.ndarray = others) -> None:
             values = bench.features.take(place, block[rows])
-            x, held = values[source], [values[key] for key in segment.held]
+            x, bypass = values[source], [values[key] for key in segment.bypass]
             donors = {}
-            if by == "resample":
+            if ablation == "resample":
                 donors = {lower.name: bench.features.take(place, others[rows])[source]}
             with torch.inference_mode():
                 for number, members in enumerate(sets):
-                    changed = mask({lower.name: members}, by, means, donors).apply(x, lower)
-                    found = segment.upper.pool(segment.run(changed, held))
+                    changed = mask({lower.name: members}, ablation, means, donors).apply(x, lower)
+                    found = segment.upper.pool(segment.run(changed, bypass))
                     chosen = found[:, list(neurons)] - (0 if minus is None else found[:, [minus]])
                     phi[number, block[rows]] = chosen.float().cpu().numpy()
 
@@ -117,14 +117,14 @@ def overlap(before: np.ndarray, after: np.ndarray) -> float:
     return len(np.intersect1d(before, after)) / len(before)
 
 
-def overlaps(lab: Laboratory, upper: str, sets: Sets, by: Ablation, name: str) -> np.ndarray:
+def overlaps(lab: Laboratory, upper: str, sets: Sets, ablation: Ablation, name: str) -> np.ndarray:
     """Overlap of each sampled target's top-k after ablating each set of the layer below.
 
     Args:
         lab: gives the crops; keeps what was done.
         upper: layer of the targets.
         sets: neurons of the layer below.
-        by: what takes their place.
+        ablation: what takes their place.
         name: of these sets, for a run that goes on.
 
     Returns:
@@ -132,7 +132,7 @@ def overlaps(lab: Laboratory, upper: str, sets: Sets, by: Ablation, name: str) -
     """
     bench, neurons, k = lab.trial, lab.sampled(upper), lab.circuit.config.k
     before, _ = bench.top(upper, neurons, k)
-    lab.progress.start(f"{upper}: {name}, {by}", len(sets) * len(bench))
+    lab.progress.start(f"{upper}: {name}, {ablation}", len(sets) * len(bench))
     found: list[list[float]] = []
     for start in range(0, len(sets), CHUNK):
         chunk = sets[start : start + CHUNK]
@@ -143,7 +143,7 @@ def overlaps(lab: Laboratory, upper: str, sets: Sets, by: Ablation, name: str) -
                 upper,
                 neurons,
                 chunk,
-                by,
+                ablation,
                 seed=lab.settings.seed,
                 progress=lab.progress,
             )
@@ -152,7 +152,9 @@ def overlaps(lab: Laboratory, upper: str, sets: Sets, by: Ablation, name: str) -
                 for after, _ in (bench.strongest(iter([each]), k) for each in phi)
             ]
 
-        found += lab.kept(f"overlaps {upper} {by} {[list(map(int, s)) for s in chunk]}", compute)
+        found += lab.kept(
+            f"overlaps {upper} {ablation} {[list(map(int, s)) for s in chunk]}", compute
+        )
     return np.array(found).reshape(len(sets), len(neurons))
 
 

@@ -77,8 +77,8 @@ def fidelity(lab: Laboratory) -> Table[FidelityRow]:
         for layers in _places(lab, neurons):
             chosen = {name: neurons[name] for name in layers}
             for mode in MODES:
-                for by in lab.settings.ablations:
-                    rows.append(_fidelity_row(lab, subjects, tau, chosen, mode, by))
+                for ablation in lab.settings.ablations:
+                    rows.append(_fidelity_row(lab, subjects, tau, chosen, mode, ablation))
     return Table(
         protocol="fidelity",
         title="Fidelity of core neurons",
@@ -98,7 +98,7 @@ def fidelity(lab: Laboratory) -> Table[FidelityRow]:
 
 
 def _fidelity_row(
-    lab: Laboratory, subjects: Subjects, tau: int, chosen: Neurons, mode: Mode, by: Ablation
+    lab: Laboratory, subjects: Subjects, tau: int, chosen: Neurons, mode: Mode, ablation: Ablation
 ) -> FidelityRow:
     settings = lab.settings
     layer = list(chosen)[-1]
@@ -108,16 +108,16 @@ def _fidelity_row(
     matched = matched_sets(means, chosen, settings.matched_sets, settings.seed)
     sets = [chosen, *random, *matched]
     scope: Scope = "single" if len(chosen) == 1 else "down to it"
-    lab.progress.start(f"{mode} {layer}, {scope}, τ={tau}, {by}", len(sets) * len(subjects))
-    name = f"fidelity {tau} {list(chosen)} {mode} {by}"
-    right = _answers(lab, subjects, sets, by, mode, name)
+    lab.progress.start(f"{mode} {layer}, {scope}, τ={tau}, {ablation}", len(sets) * len(subjects))
+    name = f"fidelity {tau} {list(chosen)} {mode} {ablation}"
+    right = _answers(lab, subjects, sets, ablation, mode, name)
     split = 2 + len(random)
     return FidelityRow(
         layer=layer,
         scope=scope,
         mode=mode,
         tau=tau,
-        ablation=by,
+        ablation=ablation,
         kept=len(chosen[layer]) / widths[layer],
         before=float(right[0].mean()),
         core=mean_interval(right[1], settings),
@@ -239,7 +239,7 @@ def _answers(
     lab: Laboratory,
     subjects: Subjects,
     sets: Sequence[Neurons],
-    by: Ablation,
+    ablation: Ablation,
     mode: Mode,
     name: str,
 ) -> np.ndarray:
@@ -247,7 +247,9 @@ def _answers(
     return np.array(
         lab.kept(
             name,
-            lambda: subjects.answers(sets, by, keep=mode == "retaining")[0].astype(int).tolist(),
+            lambda: (
+                subjects.answers(sets, ablation, keep=mode == "retaining")[0].astype(int).tolist()
+            ),
         )
     )
 

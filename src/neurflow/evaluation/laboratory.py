@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from neurflow.attribution.methods import Question, score_neurons
+from neurflow.attribution.methods import AttributionTask, score_neurons
 from neurflow.attribution.streaming import Scores
 from neurflow.circuit import Circuit
 from neurflow.config import Config
@@ -147,7 +147,7 @@ class Bench:
         self, method: str, upper: str, concepts: Mapping[int, Concept], config: Config
     ) -> dict[int, Scores]:
         """Scores of all neurons of the layer below, for each target neuron."""
-        return score_neurons(method, self.question(self.place(upper), concepts, config))
+        return score_neurons(method, self.task(self.place(upper), concepts, config))
 
     def cores(self, upper: str, concepts: Mapping[int, Concept], config: Config) -> dict[int, Core]:
         """Core neurons and weights of each target neuron, as discovery takes them."""
@@ -161,9 +161,9 @@ class Bench:
         """``[neuron]`` importance of a layer's neurons for the explained output itself."""
         target = self.target.neuron
         concepts = self.concepts(self.target.layer, [target], config.k)
-        question = self.question(0, concepts, config)
-        if lower == question.segment.lower.name:
-            return score_neurons(method, question)[target].importance
+        task = self.task(0, concepts, config)
+        if lower == task.segment.lower.name:
+            return score_neurons(method, task)[target].importance
         segment = self.model.segment(lower, self.target.layer)
         with tempfile.TemporaryDirectory(dir=self.work.folder) as folder:
             maps = FeatureMaps(
@@ -175,12 +175,12 @@ class Bench:
                 batch=self.model.batch(self.budget),
             )
             batch = self.budget.batch(PAIR * maps.bytes_of(0))
-            question = replace(question, segment=segment, features=maps, batch=batch)
-            return score_neurons(method, question)[target].importance
+            task = replace(task, segment=segment, features=maps, batch=batch)
+            return score_neurons(method, task)[target].importance
 
-    def question(self, place: int, concepts: Mapping[int, Concept], config: Config) -> Question:
+    def task(self, place: int, concepts: Mapping[int, Concept], config: Config) -> AttributionTask:
         """What an attribution method is asked at a segment."""
-        return Question(
+        return AttributionTask(
             model=self.model,
             activations=self.activations,
             target=self.target,

@@ -46,7 +46,7 @@ def optimality(lab: Laboratory) -> Table[OptimalityRow]:
             if tau >= width:
                 notes.append(f"{upper}: τ={tau} leaves none of the {width} neurons below out.")
                 continue
-            rows += [measure(lab, upper, tau, by) for by in settings.ablations]
+            rows += [measure(lab, upper, tau, ablation) for ablation in settings.ablations]
     return Table(
         protocol="optimality",
         title="Optimality of core neurons",
@@ -65,19 +65,19 @@ def optimality(lab: Laboratory) -> Table[OptimalityRow]:
     )
 
 
-def measure(lab: Laboratory, upper: str, tau: int, by: Ablation) -> OptimalityRow:
+def measure(lab: Laboratory, upper: str, tau: int, ablation: Ablation) -> OptimalityRow:
     """The row of one layer."""
     settings, targets = lab.settings, lab.sampled(upper)
     lower = lab.trial.segment(upper).lower
     cores = core_sets(lab, upper, tau)
-    core = np.diag(overlaps(lab, upper, cores, by, f"core sets of {tau}"))
+    core = np.diag(overlaps(lab, upper, cores, ablation, f"core sets of {tau}"))
     sets = random_sets(lower.neurons, tau, settings.random_sets, settings.seed)
-    random = overlaps(lab, upper, sets, by, f"random sets of {tau}")
-    matched = matched_overlaps(lab, upper, cores, by)
+    random = overlaps(lab, upper, sets, ablation, f"random sets of {tau}")
+    matched = matched_overlaps(lab, upper, cores, ablation)
     return OptimalityRow(
         layer=upper,
         tau=tau,
-        ablation=by,
+        ablation=ablation,
         neurons=len(targets),
         core=mean_interval(core, settings),
         random=mean_interval(random.mean(0), settings),
@@ -94,7 +94,7 @@ def core_sets(lab: Laboratory, upper: str, tau: int) -> list[list[int]]:
 
 
 def matched_overlaps(
-    lab: Laboratory, upper: str, cores: list[list[int]], by: Ablation
+    lab: Laboratory, upper: str, cores: list[list[int]], ablation: Ablation
 ) -> np.ndarray | None:
     """``[set, target]`` overlap left by sets matched to each core set; None if none can be drawn."""
     settings, bench = lab.settings, lab.trial
@@ -104,7 +104,7 @@ def matched_overlaps(
     if not count:
         return None
     flat = [members for of_target in drawn for members in of_target[:count]]
-    found = overlaps(lab, upper, flat, by, "matched sets").reshape(len(cores), count, -1)
+    found = overlaps(lab, upper, flat, ablation, "matched sets").reshape(len(cores), count, -1)
     return np.stack([found[i, :, i] for i in range(len(cores))], axis=1)
 
 

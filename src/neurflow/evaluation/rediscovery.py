@@ -17,7 +17,7 @@ from neurflow.circuit.interactions import Groups, group_interactions
 from neurflow.config import Config
 from neurflow.errors import RequestError
 from neurflow.evaluation.laboratory import Bench
-from neurflow.method.concepts import Concept, concept, crops_limit
+from neurflow.method.concepts import Concept, company, concept, crops_limit
 from neurflow.method.core_neurons import Core, next_targets
 from neurflow.method.grouping.features import Seen
 from neurflow.method.groups import drives, neuron_groups
@@ -142,8 +142,16 @@ def concepts_on(
         images=images + (images.max() + 1) * _occurrence(numbers),  # each copy is an image
         per_image=crops_limit(config, round(len(numbers) * len(bench.crops.chosen) / len(bench))),
     )
+    mean = phi.mean(axis=0, dtype=np.float64)
     return {
-        a: concept(numbers[row], active, bench.activations[previous], config, images[row])
+        a: concept(
+            numbers[row],
+            active,
+            bench.activations[previous],
+            config,
+            images[row],
+            company(phi[row], mean, config),
+        )
         for a, row, active in zip(neurons, chosen, values, strict=True)
     }
 

@@ -98,13 +98,13 @@ class Subjects:
         return dict(zip(names, observe(self.model.feed(self._donors[part])), strict=True))
 
     def answers(
-        self, sets: Sequence[Neurons], by: Ablation, *, keep: bool = False
+        self, sets: Sequence[Neurons], ablation: Ablation, *, keep: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
         """What becomes of the class when each set of neurons is ablated, or kept alone.
 
         Args:
             sets: layer → neurons; all of the same layers.
-            by: what takes the place of the ablated.
+            ablation: what takes the place of the ablated.
             keep: ablate all other neurons of these layers.
 
         Returns:
@@ -120,13 +120,13 @@ class Subjects:
             }
             for each in sets
         ]
-        means = {name: self.lab.means(name).tolist() for name in layers if by == "mean"}
+        means = {name: self.lab.means(name).tolist() for name in layers if ablation == "mean"}
         right = np.empty((1 + len(sets), len(self)), dtype=bool)
         logit = np.empty(right.shape)
         for start in range(0, len(self), BATCH):
             part = slice(start, start + BATCH)
-            donors = self._elsewhere(masker, part) if by == "resample" else {}
-            masks = [mask(neurons, by, means, donors) for neurons in chosen]
+            donors = self._elsewhere(masker, part) if ablation == "resample" else {}
+            masks = [mask(neurons, ablation, means, donors) for neurons in chosen]
             before, after, _ = masker.run(self.pixels[part], masks)
             for row, logits in enumerate([before, *after]):
                 right[row, part] = logits.argmax(1) == self.target

@@ -1,6 +1,7 @@
 """Concept labelling: words for groups, and how far to trust them."""
 
 from neurflow.labels import manual
+from neurflow.labels.asking import Settings
 from neurflow.labels.budget import Budget, BudgetSpent, Prices
 from neurflow.labels.cache import Cache
 from neurflow.labels.chat import ChatLabeler
@@ -16,11 +17,11 @@ from neurflow.labels.labeler import (
 from neurflow.labels.labelling import (
     LabelsIncomplete,
     Outcome,
-    Settings,
     label,
     label_groups,
 )
 from neurflow.labels.openai_client import OpenAIChat
+from neurflow.labels.registry import labeler_named, register, registered
 from neurflow.labels.rehearsal import rehearse
 from neurflow.labels.search import Match, find
 from neurflow.labels.summary import summary
@@ -48,8 +49,11 @@ __all__ = [
     "find",
     "label",
     "label_groups",
+    "labeler_named",
     "manual",
     "read_vocabulary",
+    "register",
+    "registered",
     "rehearse",
     "summary",
 ]

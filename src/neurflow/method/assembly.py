@@ -14,8 +14,8 @@ from neurflow.circuit import (
     NeuronGroup,
     SemanticGroup,
 )
-from neurflow.circuit.interactions import Drive, exemplars, group_interactions
-from neurflow.circuit.scores import usual
+from neurflow.circuit.interactions import Drive, edge, exemplars, flows
+from neurflow.circuit.scores import calibrate
 from neurflow.config import Config
 from neurflow.decoding import webp
 from neurflow.method.concepts import Concept
@@ -60,10 +60,10 @@ def assemble(
         if position:
             lower, previous = layers[position - 1], layers[max(position - 2, 0)]
             pairs = drives(concepts[name], concepts[lower], cores[name], activations[previous])
-            found = group_interactions(groups[name], groups[lower], pairs, config)
+            found = flows(groups[name], groups[lower], pairs, config)
             edges += [
-                GroupEdge(upper=GroupId(name, g), lower=GroupId(lower, h), weight=weight)
-                for (g, h), weight in sorted(found.items())
+                edge(GroupId(name, g), GroupId(lower, h), flow)
+                for (g, h), flow in sorted(found.items())
             ]
         subtracted = minus if name == layers[-1] else None
         phi = np.concatenate(list(blocks(activations[name], list(concepts[name]), subtracted)))
@@ -142,7 +142,7 @@ def _group(
     array, crops = activations[id.layer], activations.crops
     phi = np.concatenate(list(blocks(array, group.neurons, minus)))
     own = [crops.number(crop) for crop in group.crops]
-    return group.model_copy(update={"usual": usual(phi, own, len(crops.boxes))})
+    return group.model_copy(update={"calibration": calibrate(phi, own, len(crops.boxes))})
 
 
 def thumbnails(model: Model, crops: CropSet, layers: Sequence[CircuitLayer]) -> dict[Crop, bytes]:

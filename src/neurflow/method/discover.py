@@ -101,12 +101,12 @@ def discover(
         crops = _crops(model, images, found, config)
         room = partial(FeatureMaps, folder=work.folder, room=budget.features, batch=batch)
         seen = model.info.digest, images.digest, config.granularities, config.precision
-        pool = shared.pool(*seen)
+        cache = shared.cache(*seen)
         features = shared.features(
             (*seen, found.chosen, names), lambda: room(model, crops, segments)
         )
         passing = partial(collect, precision=config.precision, batch=batch, progress=progress)
-        activations = passing(model, crops, names, work, features=features, pool=pool)
+        activations = passing(model, crops, names, work, features=features, cache=cache)
         concepts, cores, targets, minus = {}, {}, {goal.neuron}, goal.minus
         for place, segment in enumerate(segments):
             lower, upper = segment.lower.name, segment.upper.name

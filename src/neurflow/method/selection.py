@@ -241,14 +241,16 @@ def _without(chosen: Mapping[int, np.ndarray]) -> Measure:
     def measure(
         segment: Segment, neurons: Tensor, values: Mapping[Key, Tensor], steps: int
     ) -> tuple[Tensor, Tensor]:
-        x, held = next(iter(values.values())), [values[key] for key in segment.held]
+        x, bypass = next(iter(values.values())), [values[key] for key in segment.bypass]
         keep = torch.ones(len(x), segment.lower.neurons, dtype=x.dtype, device=x.device)
         for row, a in enumerate(neurons.tolist()):
             keep[row, torch.from_numpy(chosen[a])] = 0
         shape = [1] * x.ndim
         shape[0], shape[segment.lower.axis] = keep.shape
         x = x * keep.view(shape)
-        found = integrated_gradients(segment, neurons, x, held, steps=steps, rule=graded_midpoints)
+        found = integrated_gradients(
+            segment, neurons, x, bypass, steps=steps, rule=graded_midpoints
+        )
         return found.scores, found.change
 
     return measure

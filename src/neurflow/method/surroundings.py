@@ -94,8 +94,8 @@ def heat_of(maps: np.ndarray | None, group: NeuronGroup) -> np.ndarray | None:
     """
     if maps is None:
         return None
-    assert group.usual is not None, "what is usual for the group tells what its own crops do"
-    means = np.abs(np.array(group.usual.means)) + EPSILON
+    assert group.calibration is not None, "what is usual for the group tells what its own crops do"
+    means = np.abs(np.array(group.calibration.means)) + EPSILON
     excited = np.maximum(maps[..., list(group.neurons)], 0) / means
     return np.asarray(excited.mean(axis=-1))
 

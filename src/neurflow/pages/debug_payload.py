@@ -19,7 +19,9 @@ EXEMPLARS = 6
 
 
 class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", allow_inf_nan=False, json_schema_serialization_defaults_required=True
+    )
 
 
 class ExemplarData(_Data):

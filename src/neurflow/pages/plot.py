@@ -85,7 +85,7 @@ def _group(panel: Any, image: np.ndarray, reading: GroupReading) -> None:
         panel.plot(*corners, color=colour, linewidth=line)
     panel.set_xlim(-0.5, width - 0.5)
     panel.set_ylim(height - 0.5, -0.5)
-    panel.set_title(f"{reading.id}  ({reading.reach:+.2f})", loc="left")
+    panel.set_title(f"{reading.id}  ({reading.path_weight:+.2f})", loc="left")
 
 
 def _exemplars(panel: Any, circuit: Circuit, id: str) -> None:

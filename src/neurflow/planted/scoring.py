@@ -22,7 +22,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.stats import spearmanr
 
-from neurflow.attribution.methods import UNSIGNED, Question, score_neurons
+from neurflow.attribution.methods import UNSIGNED, AttributionTask, score_neurons
 from neurflow.attribution.streaming import Scores
 from neurflow.config import Config
 from neurflow.method.concepts import Concept, find_concepts
@@ -92,30 +92,30 @@ class Study:
         config: k, N, seed.
         activations: φ of all layers on all crops.
         concepts: layer → neuron of the circuit → its concept.
-        questions: one for each layer that has one below it, from the top down.
+        tasks: one for each layer that has one below it, from the top down.
     """
 
     planted: Planted
     config: Config
     activations: Activations
     concepts: Mapping[str, Mapping[int, Concept]]
-    questions: Sequence[Question]
+    tasks: Sequence[AttributionTask]
 
     def scores(self, method: str) -> list[NeuronScore]:
         """A method of ``attribution.methods`` on every neuron of the circuit."""
         return [
             score
-            for question in self.questions
+            for task in self.tasks
             for score in self.judge(
-                question, score_neurons(method, question), signed=method not in UNSIGNED
+                task, score_neurons(method, task), signed=method not in UNSIGNED
             )
         ]
 
     def judge(
-        self, question: Question, found: Mapping[int, Scores], *, signed: bool = True
+        self, task: AttributionTask, found: Mapping[int, Scores], *, signed: bool = True
     ) -> Iterator[NeuronScore]:
         """What was found for the targets of a question, against the truth."""
-        layer = question.segment.upper.name
+        layer = task.segment.upper.name
         for a, scores in found.items():
             truth = self.planted.circuit[layer][a]
             chosen = core_neurons(scores.importance, len(truth.core))
@@ -197,8 +197,8 @@ def study(
             layer: find_concepts(activations, layer, below.get(layer, layer), neurons, config)
             for layer, neurons in planted.circuit.items()
         }
-        questions = [
-            Question(
+        tasks = [
+            AttributionTask(
                 model,
                 activations,
                 target,
@@ -212,7 +212,7 @@ def study(
             )
             for place, segment in enumerate(segments)
         ]
-        yield Study(planted, config, activations, concepts, questions)
+        yield Study(planted, config, activations, concepts, tasks)
 
 
 def weight_scores(

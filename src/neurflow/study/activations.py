@@ -33,7 +33,7 @@ from neurflow.runtime.memory import Batch
 from neurflow.runtime.progress import Progress
 from neurflow.runtime.workspace import Workspace
 from neurflow.study.features import FeatureMaps
-from neurflow.study.shared import Pool, Predictions
+from neurflow.study.shared import ActivationCache, Predictions
 
 BLOCK = 8192
 """crops looked at together by ``top_crops``"""
@@ -204,7 +204,7 @@ def collect(
     workspace: Workspace,
     *,
     features: FeatureMaps | None = None,
-    pool: Pool | None = None,
+    cache: ActivationCache | None = None,
     precision: Literal["float32", "bfloat16"] = "float32",
     batch: Batch,
     progress: Progress,
@@ -212,7 +212,7 @@ def collect(
     """The streaming pass over all crops; goes on behind what ``workspace`` already holds.
 
     ``features`` are given what they keep of every crop that is run, if they have room for all and the
-    pass has the precision that attribution needs. Images that ``pool`` holds are not run.
+    pass has the precision that attribution needs. Images that ``cache`` holds are not run.
     """
     studied = [model.layer(name) for name in layers]
     files = {
@@ -229,12 +229,12 @@ def collect(
         rows = crops.of_image(image)
         shapes = {layer.name: (len(rows), layer.neurons) for layer in studied}
         position = crops.chosen[image]
-        with pool.turn(position) if pool else contextlib.nullcontext():
-            phi = pool.read(position, shapes) if pool else None
+        with cache.turn(position) if cache else contextlib.nullcontext():
+            phi = cache.read(position, shapes) if cache else None
             if phi is None:
                 phi = pooled(image)
-                if pool:
-                    pool.keep(position, layers, phi)
+                if cache:
+                    cache.keep(position, layers, phi)
         for layer, values in zip(studied, phi, strict=True):
             arrays[layer.name][rows] = values
         workspace.write("collected", image + 1)

@@ -50,9 +50,9 @@ class Shared:
     folder: Path | None = None
     _features: tuple[Any, FeatureMaps] | None = field(default=None, repr=False)
 
-    def pool(self, *identity: Any) -> Pool | None:
+    def cache(self, *identity: Any) -> ActivationCache | None:
         """The pooled activations of a model on crops; ``identity`` is whatever they depend on."""
-        return None if self.folder is None else Pool(self.folder / _digest(identity))
+        return None if self.folder is None else ActivationCache(self.folder / _digest(identity))
 
     def features(self, identity: Any, make: Callable[[], FeatureMaps]) -> FeatureMaps:
         """The last target's feature maps if they are of the same crops and layers, else new ones."""
@@ -67,7 +67,7 @@ class Shared:
         return self._features[1]
 
 
-class Pool:
+class ActivationCache:
     """φ of all crops of a picture, by layer and picture, in files.
 
     Args:

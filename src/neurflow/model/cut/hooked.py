@@ -199,7 +199,7 @@ class HookedSegment:
     network: HookedNetwork
     lower: Layer
     upper: Layer
-    held: tuple[Key, ...] = (IMAGES,)
+    bypass: tuple[Key, ...] = (IMAGES,)
 
     @property
     def observed(self) -> dict[Key, tuple[int, int]]:
@@ -209,15 +209,15 @@ class HookedSegment:
     def run(
         self,
         x: Float[Tensor, "rows ..."],
-        held: Sequence[Tensor] = (),
+        bypass: Sequence[Tensor] = (),
         changes: Changes | None = None,
     ) -> Float[Tensor, "upper_rows ..."]:
-        """Needs the images as held value."""
+        """Needs the images as the bypass."""
         for name in changes or ():
             after = self.network.precedes(self.lower.name, name)
             if not (after and self.network.precedes(name, self.upper.name)):
                 raise not_between(name, self.lower, self.upper)
-        return self.network.run(held[0], self.lower.name, x, self.upper.name, changes)
+        return self.network.run(bypass[0], self.lower.name, x, self.upper.name, changes)
 
     def specialised(self, neuron: int) -> HookedNeuron:
         """Nothing is saved; the neuron is picked from the whole output."""
@@ -244,12 +244,12 @@ class HookedNeuron:
         self,
         neurons: Int[Tensor, " batch"],
         x: Float[Tensor, "rows ..."],
-        held: Sequence[Tensor],
+        bypass: Sequence[Tensor],
         trunk: Sequence[Tensor] = (),
     ) -> Path:
         """``x`` is the frontier; neurons and images are fixed."""
         return Path(
-            [torch.zeros_like(x)], [x], [neurons, *held], back=lambda gradients: gradients[0]
+            [torch.zeros_like(x)], [x], [neurons, *bypass], back=lambda gradients: gradients[0]
         )
 
     def tail(

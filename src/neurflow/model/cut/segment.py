@@ -5,7 +5,7 @@
 2. What else those nodes read is held at its observed value: tensors that jump over the cut become
    further inputs, constants are copied along, and sizes that follow the batch are computed from the
    segment's own batch.
-3. ``Segment.run`` maps the lower layer's output (observed, scaled or zeroed) and the held tensors to
+3. ``Segment.run`` maps the lower layer's output (observed, scaled or zeroed) and the bypass tensors to
    the upper layer's output. Fed the observed values it gives exactly the network's own. Layers on
    the way can be changed too: then the segment's nodes are run one by one.
 """
@@ -39,13 +39,13 @@ class Cut:
 
     Attributes:
         graph: placeholders are ``x`` (the lower output), ``batch`` (its number of samples) and the
-            held tensors in order; the output is one node.
-        held: nodes of the network whose observed values the segment is given.
+            bypass tensors in order; the output is one node.
+        bypass: nodes of the network whose observed values the segment is given.
         sources: node of ``graph`` → the node of the network that it is a copy of.
     """
 
     graph: fx.Graph
-    held: tuple[fx.Node, ...]
+    bypass: tuple[fx.Node, ...]
     sources: dict[fx.Node, fx.Node]
 
 
@@ -63,7 +63,7 @@ def cut(network: NetworkGraph, lower: fx.Node, upper: fx.Node, names: tuple[str,
         copier.copies[node] = copier.graph.node_copy(node, copier.supply)
     copier.graph.output(copier.copies[upper])
     sources = {copy: node for node, copy in copier.copies.items()}
-    return Cut(copier.graph, tuple(copier.held), sources)
+    return Cut(copier.graph, tuple(copier.bypass), sources)
 
 
 class _Copier:
@@ -72,7 +72,7 @@ class _Copier:
     def __init__(self, network: NetworkGraph, lower: fx.Node) -> None:
         self.network = network
         self.graph = fx.Graph()
-        self.held: list[fx.Node] = []
+        self.bypass: list[fx.Node] = []
         self.x = self._placeholder("x", lower)
         self.batch = self._placeholder("batch", None)
         self.copies = {lower: self.x}
@@ -88,7 +88,7 @@ class _Copier:
         """The copy of a node inside the segment, made now if it comes from outside."""
         if node not in self.copies:
             if node in self.network.depends and is_tensor(node):
-                self.held.append(node)
+                self.bypass.append(node)
                 self.copies[node] = self._placeholder(f"held_{node.name}", node)
             elif node.target is aten.sym_size.int and node in self.network.depends:
                 self.copies[node] = self._size(node)
@@ -121,13 +121,13 @@ class GraphSegment:
         self._specialised: list[Specialised] = []
 
     @property
-    def held(self) -> tuple[fx.Node, ...]:
+    def bypass(self) -> tuple[fx.Node, ...]:
         """Nodes whose observed values :meth:`run` needs besides the lower layer's output."""
-        return self.cut.held
+        return self.cut.bypass
 
     @cached_property
     def observed(self) -> dict[Key, tuple[int, int]]:
-        """The lower layer's output, the held values, and trunks worth keeping, with batch axes."""
+        """The lower layer's output, the bypass values, and trunks worth keeping, with batch axes."""
         lower = self.network.modules[self.lower.name]
         trunks: dict[fx.Node, None] = {}
         waiting = np.ones(self.upper.neurons, dtype=bool)
@@ -138,7 +138,7 @@ class GraphSegment:
         size = self.network.bytes_of
         if sum(map(size, trunks)) > TRUNKS * size(lower):
             trunks = {}
-        nodes = dict.fromkeys([lower, *self.held, *trunks])
+        nodes = dict.fromkeys([lower, *self.bypass, *trunks])
         return {node: self.network.batch_axis(node) or (0, 1) for node in nodes}
 
     def specialised(self, neuron: int) -> Specialised:
@@ -154,12 +154,12 @@ class GraphSegment:
     def run(
         self,
         x: Float[Tensor, "rows ..."],
-        held: Sequence[Tensor] = (),
+        bypass: Sequence[Tensor] = (),
         changes: Changes | None = None,
     ) -> Float[Tensor, "upper_rows ..."]:
         """Upper layer's output ``[batch, …]`` for the lower layer's output ``x`` ``[batch, …]``."""
         module = _Changed(self.module, self._copies(changes)).run if changes else self.module
-        result: Tensor = module(x, len(x), *held)
+        result: Tensor = module(x, len(x), *bypass)
         return result
 
     def _copies(self, changes: Changes) -> dict[fx.Node, Callable[[Tensor], Tensor]]:

@@ -63,13 +63,13 @@ class Specialised:
     ) -> None:
         graph, self.serves = selection.graph, selection.serves
         placeholders = [node for node in graph.nodes if node.op == "placeholder"]
-        neurons, x, batch, *held = placeholders
+        neurons, x, batch, *bypass = placeholders
         output = result(graph)
         varying, affine = affine_nodes(graph, x)
         whole = affine & selection.sources.keys()
         frontier = _frontier(graph, affine, output)
         tail = ancestors([output], stop=frontier)
-        fixed = _fixed_inputs(tail, varying, {neurons, *held})
+        fixed = _fixed_inputs(tail, varying, {neurons, *bypass})
         through = [node for node in frontier if node in whole]
         own = [node for node in frontier if node not in whole]
         readers = {node for node in ancestors([*own, *fixed]) if node not in whole}
@@ -79,36 +79,36 @@ class Specialised:
         self.affine = output in affine
         self.frontier_axes = tuple(_batch_axis(network, node) or 0 for node in [*through, *own])
         self.fixed_axes = tuple(_batch_axis(network, node) for node in fixed)
-        inputs = [neurons, x, batch, *trunk, *held]
-        self._run_trunk = extract(network.root, [x, batch, *held], trunk)
+        inputs = [neurons, x, batch, *trunk, *bypass]
+        self._run_trunk = extract(network.root, [x, batch, *bypass], trunk)
         self._own = extract(network.root, inputs, [*own, *fixed])
         self.tail = extract(network.root, [batch, *through, *own, *fixed], [output])
         axes = partial(_batch_axis, network)
         self.secants = secant_tail(self.tail, len(self.frontier_axes), axes)
         self._through = [0 if node is x else 1 + trunk.index(node) for node in through]
         self._owned = len(own)
-        self._linear_trunk = not set(held) & set(ancestors(trunk))
+        self._linear_trunk = not set(bypass) & set(ancestors(trunk))
         self._jacobians: dict[tuple[object, ...], tuple[Tensor, tuple[Tensor, ...]]] = {}
 
     def path(
         self,
         neurons: Int[Tensor, " batch"],
         x: Float[Tensor, "rows ..."],
-        held: Sequence[Tensor],
+        bypass: Sequence[Tensor],
         trunk: Sequence[Tensor] = (),
     ) -> Path:
         """The straight line from 0 to ``x`` as it looks at the frontier."""
         with torch.no_grad():
-            trunk = trunk or self._run_trunk(x, len(x), *held)
+            trunk = trunk or self._run_trunk(x, len(x), *bypass)
             zero = torch.zeros_like(x)
             if self._linear_trunk:
-                trunk_at_0 = [value.detach() for value in self._jacobian(x, held)[1]]
+                trunk_at_0 = [value.detach() for value in self._jacobian(x, bypass)[1]]
             else:
-                trunk_at_0 = self._run_trunk(zero, len(x), *held)
-            own_at_0 = self._own(neurons, zero, len(x), *trunk_at_0, *held)[: self._owned]
+                trunk_at_0 = self._run_trunk(zero, len(x), *bypass)
+            own_at_0 = self._own(neurons, zero, len(x), *trunk_at_0, *bypass)[: self._owned]
         leaves = [value.detach().requires_grad_() for value in (x, *trunk)]
         with torch.enable_grad():
-            made = self._own(neurons, leaves[0], len(x), *leaves[1:], *held)
+            made = self._own(neurons, leaves[0], len(x), *leaves[1:], *bypass)
         own, fixed = made[: self._owned], made[self._owned :]
         low = [[zero, *trunk_at_0][i] for i in self._through]
         high = [[x, *trunk][i] for i in self._through]
@@ -122,7 +122,7 @@ class Specialised:
                 total = totals[i]
                 totals[i] = gradient if total is None else total + gradient
             at_x, *at_trunk = totals
-            return self._through_trunk(x, held, at_x, at_trunk)
+            return self._through_trunk(x, bypass, at_x, at_trunk)
 
         return Path(
             [*low, *own_at_0],
@@ -131,7 +131,7 @@ class Specialised:
             back,
         )
 
-    def _jacobian(self, x: Tensor, held: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def _jacobian(self, x: Tensor, bypass: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """(input, outputs) of the trunk with their derivative attached; taken at 0.
 
         An affine map has the same derivative everywhere, so it is kept for every batch of a size.
@@ -140,7 +140,7 @@ class Specialised:
         if key not in self._jacobians:
             zero = torch.zeros_like(x).requires_grad_()
             with torch.enable_grad():
-                made = zero, tuple(self._run_trunk(zero, len(x), *held))
+                made = zero, tuple(self._run_trunk(zero, len(x), *bypass))
             if not self._linear_trunk:
                 return made
             self._jacobians = {key: made}
@@ -149,13 +149,13 @@ class Specialised:
     def _through_trunk(
         self,
         x: Tensor,
-        held: Sequence[Tensor],
+        bypass: Sequence[Tensor],
         at_x: Tensor | None,
         at_trunk: Sequence[Tensor | None],
     ) -> Tensor:
         """Gradients behind the trunk taken back to ``x``, added to what came round it."""
         if any(gradient is not None for gradient in at_trunk):
-            start, ends = self._jacobian(x, held)
+            start, ends = self._jacobian(x, bypass)
             reached = [i for i, gradient in enumerate(at_trunk) if gradient is not None]
             (found,) = torch.autograd.grad(
                 [ends[i] for i in reached],

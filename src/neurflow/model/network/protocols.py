@@ -85,7 +85,7 @@ class NeuronSegment(Protocol):
         """The tail with slopes of secants for derivatives, if it has them: (points, …) as ``tail``."""
 
     def path(
-        self, neurons: Tensor, x: Tensor, held: Sequence[Tensor], trunk: Sequence[Tensor] = ()
+        self, neurons: Tensor, x: Tensor, bypass: Sequence[Tensor], trunk: Sequence[Tensor] = ()
     ) -> Path:
         """The line from 0 to ``x`` ``[batch, …]`` for the ``neurons`` ``[batch]`` of the samples."""
 
@@ -102,18 +102,20 @@ class Segment(Protocol):
         """Where it ends."""
 
     @property
-    def held(self) -> tuple[Key, ...]:
+    def bypass(self) -> tuple[Key, ...]:
         """Values that go round the lower layer; :meth:`run` needs them as observed."""
 
     @property
     def observed(self) -> Mapping[Key, tuple[int, int]]:
         """What attribution needs of the network → its batch axis, and rows there per sample.
 
-        The lower layer's output comes first, then the held values, then trunks that are worth keeping
+        The lower layer's output comes first, then the bypass values, then trunks that are worth keeping
         (:attr:`NeuronSegment.trunk`).
         """
 
-    def run(self, x: Tensor, held: Sequence[Tensor] = (), changes: Changes | None = None) -> Tensor:
+    def run(
+        self, x: Tensor, bypass: Sequence[Tensor] = (), changes: Changes | None = None
+    ) -> Tensor:
         """Upper layer's output ``[batch, …]`` for the lower layer's output ``x`` ``[batch, …]``.
 
         ``changes`` are made to layers on the way; one that does not lie there is a ``LayerError``.
