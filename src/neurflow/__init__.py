@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from neurflow import planted
+    from neurflow import attribution, planted
     from neurflow.circuit.circuit import Circuit
     from neurflow.circuit.reload import reload_model
     from neurflow.circuit.storage import load_circuit, save_circuit
@@ -38,6 +38,7 @@ __all__ = [
     "Model",
     "NeurFlowError",
     "Settings",
+    "attribution",
     "audit",
     "compare",
     "debug",
@@ -78,8 +79,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "planted":
-        return import_module("neurflow.planted")
+    if name in ("attribution", "planted"):
+        return import_module(f"neurflow.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'neurflow' has no attribute {name!r}")
     return getattr(import_module(f"neurflow.{_HOMES[name]}"), name)

@@ -18,7 +18,8 @@ import numpy as np
 from neurflow.config import Config
 from neurflow.method.clustering import ward_clusters
 from neurflow.method.meanings import reproducible_clusters
-from neurflow.study.activations import Activations, blocks, top_crops
+from neurflow.study.activations import blocks, top_crops
+from neurflow.study.study import Study
 
 PER_IMAGE = 3
 """crops of one image in ``V_a`` at most, where there are images enough"""
@@ -47,36 +48,45 @@ class Concept:
 
 
 def find_concepts(
-    activations: Activations,
+    study: Study,
     layer: str,
-    previous: str,
     neurons: Iterable[int],
     config: Config,
-    *,
-    minus: int | None = None,
+    rows: np.ndarray | None = None,
 ) -> dict[int, Concept]:
     """Concepts of some neurons of a layer.
 
     Args:
-        activations: φ of the studied layers on all crops.
+        study: the network on the crops of D.
         layer: where the neurons are.
-        previous: the layer whose activations tell meanings apart; ``layer`` itself at l_0.
         neurons: their indices.
         config: k, largest number of semantic groups, crops per image, seed.
-        minus: class whose activation is subtracted, for a difference.
+        rows: ``[crop]`` numbers of the crops to choose from, repeats allowed; all by default.
     """
     neurons = sorted(set(neurons))
-    images = activations.crops.image_of(np.arange(len(activations.crops)))
-    numbers, phi = top_crops(
-        blocks(activations[layer], neurons, minus),
+    phi, numbers = study.activations[layer], np.arange(len(study.crops))
+    if rows is not None:
+        phi, numbers = np.asarray(phi)[rows], rows
+    images = study.crops.image_of(numbers)
+    chosen, values = top_crops(
+        blocks(phi, neurons, study.minus(layer)),
         config.k,
-        images=images,
-        per_image=crops_limit(config, len(activations.crops.chosen)),
+        images=images + (images.max() + 1) * _occurrence(numbers),  # each copy counts as an image
+        per_image=crops_limit(config, round(len(numbers) / len(study.crops.boxes))),
     )
+    previous = study.activations[study.below(layer)]
     return {
-        neuron: concept(crops, values, activations[previous], config, images[crops])
-        for neuron, crops, values in zip(neurons, numbers, phi, strict=True)
+        a: concept(numbers[row], active, previous, config, images[row])
+        for a, row, active in zip(neurons, chosen, values, strict=True)
     }
+
+
+def _occurrence(numbers: np.ndarray) -> np.ndarray:
+    """How often each of ``numbers`` occurs before: 0, 0, 1 for 4, 7, 4."""
+    order = np.argsort(numbers, kind="stable")
+    found = np.empty(len(numbers), dtype=np.int64)
+    found[order] = np.arange(len(numbers)) - np.searchsorted(numbers[order], numbers[order])
+    return found
 
 
 def crops_limit(config: Config, images: int) -> int | None:
