@@ -85,7 +85,8 @@ class CropSet:
         granularities: Sequence[float],
     ) -> None:
         self.images, self.chosen, self.size = images, tuple(chosen), size
-        self.boxes = crop_boxes(*size, granularities)
+        self.granularities = tuple(granularities)
+        self.boxes = crop_boxes(*size, self.granularities)
         self._read = lru_cache(maxsize=4)(self._read_again)
 
     def __len__(self) -> int:
