@@ -304,10 +304,16 @@ class _Work:
         return sample(self.circuit, group, settings.shown, settings.held_out, settings.seed)
 
     def _others(self, group: NeuronGroup, judge: Judge) -> tuple[str, ...]:
-        """Labels of other groups that are known by now, and words of the judge's vocabulary."""
+        """Labels of other groups, and words of the judge's vocabulary.
+
+        The groups are those of the same layer and of lower ones: labels of higher layers may not exist
+        yet, so with them a second run would ask what the first did not.
+        """
+        layers = [layer.name for layer in self.circuit.layers]
+        own = layers.index(group.id.rpartition("/")[0])
         known = {
             each.id: self.labels[each.id].label if each.id in self.labels else each.label
-            for layer in self.circuit.layers
+            for layer in self.circuit.layers[: own + 1]
             for each in layer.groups
         }
         rng = np.random.default_rng([self.settings.seed, zlib.crc32(group.id.encode())])
