@@ -118,7 +118,7 @@ class Asking:
         Upper layers have no labels yet, and a second run must compare the same ones.
         """
         names = [layer.name for layer in self.circuit.layers]
-        below = self.circuit.layers[: names.index(group.id.rpartition("/")[0]) + 1]
+        below = self.circuit.layers[: names.index(group.id.layer) + 1]
         known = {
             each.id: self.labels[each.id].label if each.id in self.labels else each.label
             for layer in below
