@@ -6,6 +6,7 @@ READY  := $(VENV)/.ready
 SMALL  := $(VENV)/.ready-to-use
 DOCS   := $(VENV)/.ready-for-docs
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+NOTEBOOKS ?= cache
 WEB    := web/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
@@ -34,8 +35,8 @@ format: $(READY) ## Let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: web $(DOCS) ## The documentation site, into docs/_build/html; runs the tutorials
-	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+docs: web $(DOCS) ## The documentation site, into docs/_build/html; NOTEBOOKS=off runs no tutorial
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -b html -D nb_execution_mode=$(NOTEBOOKS) docs docs/_build/html
 
 web: $(READY) ## Build the front end if its sources have changed
 	$(BIN)/python hatch_build.py

@@ -9,7 +9,8 @@
     │   ├── TargetError        a target that names nothing, or names two things
     │   └── ImagesError        no folder, no readable picture, no picture of the target
     └── WorkError              the request was right and the work failed (exit code 1)
-        └── ResultError        a result on disk that is missing, damaged, foreign or hostile
+        └── ResultError        a result on disk that is damaged, foreign or hostile
+            └── MissingResult  a result that is not there: the request was wrong (exit code 2)
 
 A message is one or two lines: what is wrong, then what to do about it.
 """
@@ -54,6 +55,12 @@ class WorkError(NeurFlowError):
 
 class ResultError(WorkError):
     """A stored result that is missing, damaged, from another version, or not what it says."""
+
+
+class MissingResult(ResultError):
+    """A folder that holds no result."""
+
+    exit_code = 2
 
 
 def near(name: str, known: Iterable[str], count: int = 4) -> str:

@@ -62,7 +62,7 @@ def test_refusals(neurflow: Run, runs: tuple[Path, Path], tmp_path: Path) -> Non
     assert neurflow("compare", runs[0]).code == 2
     assert neurflow("compare", *runs, "--by", "hue").code == 2
     assert neurflow("compare", *runs, "--threshold", 2).code == 2
-    assert neurflow("compare", runs[0], tmp_path / "none").code == 1
+    assert neurflow("compare", runs[0], tmp_path / "none").code == 2
     tiny({"other": plain([0])}).save(tmp_path / "other")
     code, out, err = neurflow("compare", runs[0], tmp_path / "other")
     assert (code, out) == (2, "")

@@ -77,7 +77,7 @@ def test_a_folder_with_mistakes_and_an_audit(
 ) -> None:
     (labelled / "bee" / "broken.png").write_bytes(b"no picture")
     code, out, err = neurflow(
-        "debug", run, labelled, "--errors", "--keep", "block3/0", "--by", "0.5"
+        "debug", run, labelled, "--errors", "--keep", "block3/0", "--ablation", "0.5"
     )
     assert code == 0, err
     assert "Skipped bee/broken.png: not a picture, or damaged." in err
@@ -93,7 +93,7 @@ def test_a_folder_with_mistakes_and_an_audit(
     assert found["skipped"][0]["name"] == "bee/broken.png"
     first = found["groups"][0]
     said = neurflow("audit", run, labelled).out
-    assert f"neurflow debug {run} {labelled} --mask {first['id']} --by {first['by']}" in said
+    assert f"neurflow debug {run} {labelled} --mask {first['id']} --ablation {first['by']}" in said
     evidence = [group["evidence"] for group in found["groups"]]
     assert evidence == sorted(evidence, reverse=True)
     assert page.is_file()
@@ -104,7 +104,11 @@ def test_a_folder_with_mistakes_and_an_audit(
     [
         (("--mask", "block3/9"), 2, "no group 'block3/9'. Near names: block3/"),
         (("--mask", "block2/0", "--mask", "head/0"), 2, "head/0 is the target itself"),
-        (("--mask", "block2/0", "--by", "half"), 2, "--by 'half' is neither zero nor mean"),
+        (
+            ("--mask", "block2/0", "--ablation", "half"),
+            2,
+            "--ablation 'half' is neither zero nor mean",
+        ),
         (("--errors",), 2, "or the label of all: --label CLASS"),
         (("--model", "torchvision:resnet18", "--weights", "random"), 2, "found in another model"),
     ],

@@ -73,7 +73,7 @@ def test_stopped_half_way_the_same_command_goes_on(
     stop_at = "block2 → block1"
     stopped = neurflow(*request_line, "--out", tmp_path / "bee")
     assert stopped.code == 130
-    assert "same command again" in stopped.err
+    assert "Re-run the same command" in stopped.err
     assert neurflow("show", tmp_path / "bee").err.startswith("Error: The run in")
     done = {stage for stage in stages if "→" in stage}
     assert done == {"head → block3", "block3 → block2"}

@@ -25,7 +25,7 @@ def folder(shared: Circuit, tmp_path: Path) -> Path:
 
 
 def test_steps_forth_and_back(neurflow: Run, folder: Path) -> None:
-    assert neurflow("edit", folder).out == "Nothing was edited.\n"
+    assert neurflow("edit", folder).out == "There are no edits.\n"
     assert neurflow("edit", folder, "--merge", "block/0, block/1").out == (
         "1. block/0 and block/1 merged into block/2\n"
     )
@@ -36,7 +36,7 @@ def test_steps_forth_and_back(neurflow: Run, folder: Path) -> None:
     )
     out = neurflow("edit", folder, "--undo").out
     assert " ".join(out.split()).endswith(
-        "Taken back: block/2 split into block/3 (7.0) and block/4 (the others)"
+        "Undone: block/2 split into block/3 (7.0) and block/4 (the others)"
     )
     told = json.loads(neurflow("edit", folder, "--redo", "--json").out)
     assert [each["kind"] for each in told["done"]] == ["merge", "split"]

@@ -47,7 +47,7 @@ def test_all_protocols(neurflow: Run, run: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     code, out, err = neurflow(
         "evaluate", run, "all", *FAST, "--json",
-        "--report", page, "--csv", tmp_path / "csv",
+        "--out", page, "--csv", tmp_path / "csv",
     )  # fmt: skip
     assert code == 0, err
     found = json.loads(out)
@@ -102,7 +102,7 @@ def test_a_finished_table_is_found_again(neurflow: Run, run: Path) -> None:
 def test_a_model_is_discovered_first(neurflow: Run, small_model: str, pictures: Path) -> None:
     out = pictures.parent / "run"
     code, _, err = neurflow(
-        "evaluate", small_model, "crop-sizes", "--images", pictures, "--target", "bee", "--out", out,
+        "evaluate", small_model, "crop-sizes", "--images", pictures, "--target", "bee", "--run", out,
         "--json",
     )  # fmt: skip
     assert code in (0, 2)

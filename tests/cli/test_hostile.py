@@ -21,13 +21,20 @@ from neurflow.sweeping.plan import Plan, agree, job_of
 from tests.cli.conftest import Outcome
 
 Run = Callable[..., Outcome]
-RESULTS = {"RUN", "RUN_A", "RUN_B", "RUN|MODEL", "DIR"}
+RESULTS = {"RUN", "RUN_A", "RUN_B", "RUN|MODEL", "DIR", "DIR…"}
 """metavars of arguments and options that take a result, or a folder of results"""
 OTHERS = {
     "IMAGES": "pictures",
     "IMAGE…": "pictures",
     "PROTOCOL…": "crop-sizes",
     "MODEL": "file:x.py:f",
+    "GROUP": "block/0",
+    "GROUP…": "block/0",
+    "WORDS": "eyes",
+    "TEXT": "eyes",
+    "TARGET": "bee",
+    "TARGET…": "bee",
+    "TARGET:GROUP": "bee:block/0",
 }
 """metavar of another argument that is needed → what is given; "pictures" is a folder"""
 FILES = {"FOLDER", "FILE"}
@@ -59,18 +66,17 @@ def calls() -> dict[str, list[str]]:
         words, takes = list(path), False
         for each in arguments:
             if metavar(each) in RESULTS:
-                words.append("@sweep" if metavar(each) == "DIR" else "@run")
+                words.append("@sweep" if metavar(each).startswith("DIR") else "@run")
                 takes = True
             elif each.required:
                 words.append("@" + OTHERS[metavar(each)])
+        for each in options:
+            if each.required and takes:
+                words += [each.opts[-1], "@folder"]
         if takes:
             found[" ".join(path)] = words
         for each in options:
-            if metavar(each) in RESULTS and each.name != "out":
-                # in place of a model and pictures, as with sweep --status
-                more = words if takes else list(path)
-                found[f"{' '.join(path)} {each.opts[0]}"] = [*more, each.opts[0], "@sweep"]
-            elif takes and metavar(each).split("|")[0] in FILES and each.name != "weights":
+            if takes and metavar(each).split("|")[0] in FILES and each.name != "weights":
                 place = "@pictures" if metavar(each) == "FOLDER" else "@file"
                 found[f"{' '.join(path)} {each.opts[0]}"] = [*words, each.opts[0], place]
     return found
@@ -113,6 +119,7 @@ def places(hostile: Circuit, tmp_path: Path, pictures: Path) -> dict[str, str]:
         "@sweep": str(tmp_path / "sweep"),
         "@pictures": str(labelled.parent),
         "@file": str(tmp_path / "some.html"),
+        "@folder": str(tmp_path / "folder"),
     }
 
 
@@ -157,7 +164,7 @@ def test_the_commands_that_load_a_model_say_how_to_name_it(
         neurflow(command, places["@run"], places["@pictures"], *cure)
         assert marker.exists()
         marker.unlink()
-    label = ("label", places["@run"], "--concepts", places["@pictures"])
+    label = ("label", "check", places["@run"], places["@pictures"])
     assert neurflow(*label).code == 2 and not marker.exists()
     neurflow(*label, *cure)
     assert marker.exists()

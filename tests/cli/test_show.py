@@ -75,7 +75,7 @@ def test_json_holds_what_is_shown_and_nothing_else_is_on_stdout(
 
 def test_failures(neurflow: Run, run_folder: Path) -> None:
     code, out, err = neurflow("show", run_folder / "none", "--json")
-    assert (code, out) == (1, "")
+    assert code == 2 and json.loads(out)["error"]["kind"] == "MissingResult"
     assert "neurflow discover" in err
     (run_folder / "circuit.json").write_text("{")
     assert neurflow("show", run_folder).code == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 from collections.abc import Callable
 
 import pytest
@@ -11,16 +12,13 @@ import typer
 from rich.console import Console
 
 from neurflow.cli import _terminal
-from neurflow.cli._terminal import Bar, has_screen, plain, terminal
+from neurflow.cli._terminal import Bar, Manner, has_screen, plain, terminal
 from neurflow.errors import ModelError, NeurFlowError, ResultError, TargetError
 
 
-def fail(error: BaseException, *, debug: bool = False, resumable: bool = False) -> int:
+def fail(error: BaseException, *, resumable: bool = False, **manner: bool) -> int:
     """Exit code of a command that ends with ``error``."""
-    with (
-        pytest.raises(typer.Exit) as ended,
-        terminal(as_json=False, debug=debug, resumable=resumable),
-    ):
+    with pytest.raises(typer.Exit) as ended, terminal(Manner(**manner), resumable=resumable):
         raise error
     return ended.value.exit_code
 
@@ -48,9 +46,9 @@ def test_other_errors_have_no_traceback_unless_asked_for(
     quiet = capsys.readouterr().err
     assert quiet.startswith("Error: ZeroDivisionError: division by zero\n")
     assert len(quiet.splitlines()) == 2
-    assert fail(ZeroDivisionError("division by zero"), debug=True) == 1
+    assert fail(ZeroDivisionError("division by zero"), traceback=True) == 1
     assert "Traceback" in capsys.readouterr().err
-    assert fail(ModelError("no such model"), debug=True) == 2
+    assert fail(ModelError("no such model"), traceback=True) == 2
     assert "Traceback" in capsys.readouterr().err
 
 
@@ -64,14 +62,14 @@ def test_other_errors_have_no_traceback_unless_asked_for(
 )
 def test_too_little_memory_has_a_cure(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
     assert fail(error) == 1
-    assert "--batch-size" in capsys.readouterr().err
+    assert "--memory" in capsys.readouterr().err
 
 
 def test_ctrl_c_tells_how_to_go_on_where_that_is_possible(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert fail(KeyboardInterrupt(), resumable=True) == 130
-    assert "same command again" in capsys.readouterr().err
+    assert "Re-run the same command" in capsys.readouterr().err
     assert fail(KeyboardInterrupt()) == 130
     assert capsys.readouterr().err == "Stopped.\n"
 
@@ -82,7 +80,7 @@ def test_names_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> 
     shown = capsys.readouterr().err
     assert "\x1b" not in shown
     assert shown.endswith("\nsecond line\n")
-    with terminal(as_json=False, debug=False) as ui:
+    with terminal() as ui:
         ui.note("[bold]\x1b[31mnot markup")
     assert capsys.readouterr().err == "[bold]\N{REPLACEMENT CHARACTER}[31mnot markup\n"
 
@@ -148,6 +146,55 @@ def test_short_work_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = drawn(long=True, monkeypatch=monkeypatch, is_tty=False)
     assert shown == "a note\n"
+
+
+def test_where_stderr_is_no_terminal_there_is_a_line_a_minute() -> None:
+    now, file = [0.0], io.StringIO()
+    bar = Bar(Console(file=file, force_terminal=False, width=80), clock=lambda: now[0])
+    bar.start("layer4 → layer3", 40)
+    for _ in range(20):
+        now[0] += 7
+        bar.advance()
+    bar.close()
+    assert file.getvalue().splitlines() == [
+        "layer4 → layer3: 9 of 40, 0.143/s, 217 s left",
+        "layer4 → layer3: 18 of 40, 0.143/s, 154 s left",
+    ]
+
+
+def test_quiet_says_nothing_and_verbose_says_how_long_stages_took() -> None:
+    def said(**manner: bool) -> str:
+        now, file = [0.0], io.StringIO()
+        bar = Bar(Console(file=file, force_terminal=False), clock=lambda: now[0], **manner)
+        bar.start("pooling", 2)
+        now[0] = 90.0
+        bar.advance(2)
+        bar.start("groups", 1)
+        bar.note("a note")
+        bar.close()
+        return file.getvalue()
+
+    assert said(quiet=True) == ""
+    assert "pooling: 2 steps in 90.0 s\n" in said(verbose=True)
+    assert "steps in" not in said()
+
+
+def test_as_json_a_failure_is_json_and_prints_go_to_stderr(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert fail(ModelError("no such model"), as_json=True) == 2
+    out, err = capsys.readouterr()
+    error = {"kind": "ModelError", "message": "no such model", "exit_code": 2}
+    assert json.loads(out) == {"error": error} and err == "Error: no such model\n"
+    with terminal(Manner(as_json=True)) as ui:
+        print("forward!")
+        ui.result({"a": 1})
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"a": 1} and err == "forward!\n"
+    with pytest.raises(typer.Exit), terminal(Manner(as_json=True)) as ui:
+        ui.result({"a": 1})
+        raise ResultError("half of it failed")
+    assert json.loads(capsys.readouterr().out) == {"a": 1}
 
 
 def test_patience_is_two_seconds() -> None:

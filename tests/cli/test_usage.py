@@ -18,13 +18,23 @@ COMMANDS = (
     "discover",
     "show",
     "report",
-    "label",
     "edit",
     "debug",
     "audit",
     "compare",
-    "sweep",
-    "atlas",
+    "evaluate",
+    "explore",
+    "doctor",
+    "sweep run",
+    "sweep status",
+    "sweep merge",
+    "atlas query",
+    "atlas map",
+    "label ask",
+    "label words",
+    "label set",
+    "label search",
+    "label check",
 )
 Run = Callable[..., Outcome]
 
@@ -32,16 +42,17 @@ Run = Callable[..., Outcome]
 def test_help_lists_the_commands(neurflow: Run) -> None:
     code, out, _ = neurflow("--help")
     assert code == 0
-    assert all(command in out for command in COMMANDS)
-    assert neurflow("--version").out == f"neurflow {package.__version__}\n"
+    assert all(command.split()[0] in out for command in COMMANDS)
+    for option in ("--version", "-V"):
+        assert neurflow(option).out == f"neurflow {package.__version__}\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_takes_json_and_debug(neurflow: Run, command: str) -> None:
-    code, out, _ = neurflow(command, "--help")
+def test_every_command_takes_json_and_traceback(neurflow: Run, command: str) -> None:
+    code, out, _ = neurflow(*command.split(), "--help")
     assert code == 0
     assert "--json" in out
-    assert "--debug" in out
+    assert all(option in out for option in ("--traceback", "--quiet", "--verbose"))
     assert max(map(len, out.splitlines())) <= 80
 
 
@@ -57,7 +68,15 @@ def test_every_command_takes_json_and_debug(neurflow: Run, command: str) -> None
         (("discover", "m", "x", "--target", "1", "--tau", "0"), "tau=0"),
         (("discover", "m", "x", "--target", "1", "--mean", "x"), "Write --mean 0.5 or --mean 0."),
         (("discover", "m", "x", "--target", "1"), "Write torchvision:NAME"),
-        (("layers", "torchvision:resnet19", "--json"), "Near names: resnet1"),
+        (("layers", "torchvision:resnet19"), "Near names: resnet1"),
+        (("layers", "resnet18"), "Did you mean torchvision:resnet18?"),
+        (("layers", "Torchvision:resnet18"), "Did you mean torchvision:resnet18?"),
+        (("layers", "model.onnx"), "Did you mean onnx:model.onnx?"),
+        (("layers", "net.py"), "Did you mean file:net.py:factory?"),
+        (("show", "nowhere"), "There is no result in nowhere."),
+        (("sweep", "status", "nowhere"), "There is no sweep in nowhere."),
+        (("atlas", "query", "nowhere"), "nowhere has no atlas yet."),
+        (("label", "set", "nowhere", "a/0", "x"), "There is no result in nowhere."),
     ],
 )
 def test_a_wrong_request_ends_in_2_and_two_lines(
@@ -72,7 +91,7 @@ def test_a_wrong_request_ends_in_2_and_two_lines(
 
 
 def test_every_hyperparameter_is_an_option(neurflow: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "300")
     shown = " ".join(neurflow("discover", "--help").out.split())
     for name, field in Config.model_fields.items():
         assert f"--{name.replace('_', '-')} " in shown
@@ -103,4 +122,5 @@ def test_lists_of_numbers_and_names() -> None:
     assert numbers("0.485,0.456,0.406", "--mean") == (0.485, 0.456, 0.406)
     assert numbers(None, "--mean") is None
     assert names("layer4.0, fc,") == ["layer4.0", "fc"]
+    assert names(["layer4.0, fc", "a"]) == ["layer4.0", "fc", "a"]
     assert names(None) is None

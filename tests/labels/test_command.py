@@ -47,7 +47,7 @@ def stored(run: Path) -> dict[str, str | None]:
 def test_labels_with_their_worth_and_a_second_run_that_sends_nothing(
     neurflow, run, server, options
 ):
-    code, out, err = neurflow("label", run, *options, "--json")
+    code, out, err = neurflow("label", "ask", run, *options, "--json")
     assert code == 0
     data = json.loads(out)
     assert [label["group"] for label in data["labels"]] == list(stored(run))
@@ -59,7 +59,7 @@ def test_labels_with_their_worth_and_a_second_run_that_sends_nothing(
     assert validation["beats_chance"] is False
     assert validation["constant"]["text"] == "taxi"
     assert f"Estimate: {MOST} requests" in err
-    code, out, err = neurflow("label", run, *options)
+    code, out, err = neurflow("label", "ask", run, *options)
     assert code == 0 and server.requests == needed(run)
     assert "Estimate: 0 requests" in err
     assert "does not beat chance" in out
@@ -70,7 +70,7 @@ def test_labels_with_their_worth_and_a_second_run_that_sends_nothing(
 
 def test_an_estimate_is_made_and_nothing_is_sent(neurflow, run, server, options):
     prices = ("--price-in", 2, "--price-out", 8)
-    code, out, _ = neurflow("label", run, *options, *prices, "--dry-run", "--json")
+    code, out, _ = neurflow("label", "ask", run, *options, *prices, "--dry-run", "--json")
     estimate = json.loads(out)
     assert (code, server.requests) == (0, 0)
     assert estimate["requests"] == MOST
@@ -78,21 +78,21 @@ def test_an_estimate_is_made_and_nothing_is_sent(neurflow, run, server, options)
     cost = (estimate["tokens_in"] * 2 + estimate["tokens_out"] * 8) / 1e6
     assert estimate["cost"] == pytest.approx(cost, rel=0.01)
     assert not any(stored(run).values())
-    neurflow("label", run, *options, "--layer", "early")
-    left = json.loads(neurflow("label", run, *options, "--dry-run", "--json").out)
+    neurflow("label", "ask", run, *options, "--layer", "early")
+    left = json.loads(neurflow("label", "ask", run, *options, "--dry-run", "--json").out)
     assert 3 * (GROUPS - 3) < left["requests"] < MOST
 
 
 def test_a_spent_budget_ends_in_1_with_what_there_is(neurflow, run, server, options):
-    code, out, err = neurflow("label", run, *options, "--max-requests", 8, "--json")
+    code, out, err = neurflow("label", "ask", run, *options, "--max-requests", 8, "--json")
     assert code == 1
     assert server.requests == json.loads(out)["used"]["requests"] == 8
     assert "The budget is spent: 8 of 8 requests" in err
     assert 1 <= sum(map(bool, stored(run).values())) < GROUPS
-    code, _, _ = neurflow("label", run, *options)
+    code, _, _ = neurflow("label", "ask", run, *options)
     assert code == 0
     assert server.requests == len(set(server.digests())) == needed(run)
-    code, out, err = neurflow("label", run, *options, "--budget", 1)
+    code, out, err = neurflow("label", "ask", run, *options, "--budget", 1)
     assert (code, out) == (2, "")
     assert "--price-in" in err
 
@@ -108,7 +108,7 @@ def test_a_killed_run_goes_on_and_asks_nothing_twice(run, server, options):
 
     server.rule = held
     command = [sys.executable, "-c", "from neurflow.cli import main; main()"]
-    command += ["label", *map(str, (run, *options)), "--workers", "2"]
+    command += ["label", "ask", *map(str, (run, *options)), "--workers", "2"]
     environment = {**os.environ, "NF_TEST_KEY": KEY}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     for _ in range(2):
@@ -127,7 +127,7 @@ def test_a_killed_run_goes_on_and_asks_nothing_twice(run, server, options):
 
 def test_failed_groups_are_named_and_the_others_are_kept(neurflow, run, server, options):
     server.label = lambda a: "no" if '"late"' in a.text.split("strongest")[0] else LABEL
-    code, out, err = neurflow("label", run, *options, "--no-validation", "--workers", 1)
+    code, out, err = neurflow("label", "ask", run, *options, "--no-validation", "--workers", 1)
     assert code == 1
     assert "late/0: tiny-vision gives no usable answer" in err
     assert "3 groups could not be labelled" in err
@@ -146,47 +146,47 @@ LABEL = {
 
 def test_by_hand(neurflow, run):
     code, out, _ = neurflow(
-        "label", run, "--set", "early/0", "black wheel", "--caption", "A wheel.", "--author", "ann"
+        "label", "set", run, "early/0", "black wheel", "--caption", "A wheel.", "--author", "ann"
     )
     assert (code, out) == (0, "early/0: black wheel (pinned)\n")
-    data = json.loads(neurflow("label", run, "--unpin", "early/0", "--json").out)
+    data = json.loads(neurflow("label", "unpin", run, "early/0", "--json").out)
     assert data["groups"][0]["evidence"]["pinned"] is False
     assert data["groups"][0]["evidence"]["author"] == "ann"
-    assert neurflow("label", run, "--find", "WHEEL").out == " +1.00  early/0  black wheel\n"
-    assert neurflow("label", run, "--reject", "early/0", "--author", "bob").out == (
+    assert neurflow("label", "search", run, "WHEEL").out == " +1.00  early/0  black wheel\n"
+    assert neurflow("label", "reject", run, "early/0", "--author", "bob").out == (
         "early/0: no label\n"
     )
     rejected = json.loads(neurflow("show", run, "--group", "early/0", "--json").out)["rejected"]
     assert [(r["label"], r["author"]) for r in rejected] == [("black wheel", "bob")]
-    assert "No label has these words" in neurflow("label", run, "--find", "wheel").out
+    assert "No label has these words" in neurflow("label", "search", run, "wheel").out
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ((), 2, "Who gives the labels?"),
-        (("--set", "early/9", "x"), 2, "no group 'early/9'. Near names: early/"),
-        (("--set", "early/0", " "), 2, "needs words"),
-        (("--pin", "early/0"), 2, "has no label"),
-        (("--set", "early/0", "x", "--reject", "early/0"), 2, "--set and --reject cannot go"),
-        (("--caption", "x"), 2, "--caption goes with --set"),
-        (("--chat-model", "m", "--clip", "c"), 2, "either --chat-model or --clip"),
-        (("--judge-model", "m"), 2, "--judge-model validates"),
-        (("--clip", "nowhere"), 2, "--vocabulary words.txt"),
-        (("--clip", "nowhere", "--vocabulary", "none.txt"), 2, "Cannot read the vocabulary"),
-        (("--chat-model", "m", "--group", "x/1"), 2, "no group 'x/1'"),
-        (("--chat-model", "m", "--layer", "earl"), 2, "Near names: early"),
+        (("ask",), 2, "Who gives the labels?"),
+        (("set", "early/9", "x"), 2, "no group 'early/9'. Near names: early/"),
+        (("set", "early/0", " "), 2, "needs words"),
+        (("pin", "early/0"), 2, "has no label"),
+        (("pin", "late/0,early/9"), 2, "no group 'early/9'. Near names: early/"),
+        (("ask", "--chat-model", "m", "--labeler", "c"), 2, "--chat-model and --labeler cannot go"),
+        (("ask", "--judge-model", "m"), 2, "Who gives the labels?"),
+        (("words", "--clip", "nowhere"), 2, "--vocabulary words.txt"),
+        (("words", "--clip", "a", "--vocabulary", "none.txt"), 2, "Cannot read the vocabulary"),
+        (("ask", "--chat-model", "m", "--group", "x/1"), 2, "no group 'x/1'"),
+        (("ask", "--chat-model", "m", "--layer", "earl"), 2, "Near names: early"),
         (
-            ("--chat-model", "m", "--base-url", "http://127.0.0.1:9/v1", "--retries", 0),
+            ("ask", "--chat-model", "m", "--base-url", "http://127.0.0.1:9/v1", "--retries", 0),
             1,
             "Cannot reach",
         ),
-        (("--chat-model", "m"), 2, "no key in the environment variable NOT_THERE"),
+        (("ask", "--chat-model", "m"), 2, "no key in the environment variable NOT_THERE"),
+        (("ask", "--labeler", "nobody"), 2, "There is no labeler 'nobody'"),
     ],
 )
 def test_wrong_requests(neurflow, run, arguments, code, words):
     key = ("--key-env", "NOT_THERE") if "--chat-model" in arguments else ()
-    found, out, err = neurflow("label", run, *arguments, *key)
+    found, out, err = neurflow("label", arguments[0], run, *arguments[1:], *key)
     assert (found, out) == (code, "")
     assert words in err.splitlines()[-1]
     assert "Traceback" not in err
@@ -194,8 +194,8 @@ def test_wrong_requests(neurflow, run, arguments, code, words):
 
 
 def test_no_result(neurflow, tmp_path):
-    code, _, err = neurflow("label", tmp_path / "none", "--set", "a/0", "x")
-    assert code == 1 and "neurflow discover" in err
+    code, _, err = neurflow("label", "set", tmp_path / "none", "a/0", "x")
+    assert code == 2 and "neurflow discover" in err
 
 
 def test_the_python_of_the_docs_runs_as_printed(planted, server, tmp_path, monkeypatch):

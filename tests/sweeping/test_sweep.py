@@ -18,10 +18,10 @@ from neurflow.atlas import Atlas
 from neurflow.atlas.files import contents, drop
 from neurflow.atlas.tables import up_to_date
 from neurflow.cli import main
-from neurflow.cli.sweep import targets_of
 from neurflow.errors import NeurFlowError, RequestError, WorkError
 from neurflow.study import activations
 from neurflow.sweeping import merge, status
+from neurflow.sweeping.api import targets_of
 from neurflow.sweeping.engines import Workers
 from neurflow.sweeping.ledger import lock_of
 from neurflow.sweeping.plan import PLAN, job_of, read_plan, shard_of
@@ -404,14 +404,14 @@ def test_a_worker_that_cannot_be_set_up_tells_why(sweep, tmp_path, load, picture
 
 def test_targets_are_a_file_or_a_list_however_long(tmp_path):
     many = [f"class number {i}" for i in range(400)]
-    assert targets_of(", ".join(many)) == many
+    assert targets_of([", ".join(many)]) == many
     (tmp_path / "many.txt").write_text("\n".join(["# all", *many]), encoding="utf-8-sig")
-    assert targets_of(str(tmp_path / "many.txt")) == many
+    assert targets_of([str(tmp_path / "many.txt")]) == many
     (tmp_path / "picture.png").write_bytes(b"\x89PNG")
     with pytest.raises(RequestError, match="one target a line"):
-        targets_of(str(tmp_path / "picture.png"))
+        targets_of([str(tmp_path / "picture.png")])
     with pytest.raises(RequestError, match="names no target"):
-        targets_of(" , ")
+        targets_of([" , "])
 
 
 def test_the_command_ends_with_one_if_a_target_failed(reference, pictures, tmp_path, capsys):

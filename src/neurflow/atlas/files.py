@@ -136,7 +136,8 @@ def pack(atlas: Path, *, progress: Progress | None = None) -> None:
             _write(packed_file(atlas, table), table, rows)
         except pa.ArrowInvalid as error:
             raise ResultError(
-                f"{atlas} is damaged: {error} Make it again: neurflow atlas {atlas.parent} --renew"
+                f"{atlas} is damaged: {error} Rebuild it: neurflow atlas query {atlas.parent} "
+                "--renew"
             ) from None
         progress.advance()
     write_atomically(atlas / PACKED, json.dumps(there.entered).encode())

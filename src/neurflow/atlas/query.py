@@ -23,7 +23,7 @@ import pandas as pd
 from neurflow.atlas.files import Contents, contents, new_file, packed_file
 from neurflow.atlas.schema import TABLES, VERSION
 from neurflow.atlas.tables import enter_newer, version_of
-from neurflow.errors import RequestError, ResultError
+from neurflow.errors import MissingResult, RequestError, ResultError
 from neurflow.runtime.extras import require
 from neurflow.runtime.progress import Progress, Silent
 
@@ -151,7 +151,7 @@ def _connect(
     except duckdb.Error as error:
         raise ResultError(
             f"{atlas} is damaged: {str(error).splitlines()[0]} "
-            f"Make it again: neurflow atlas {atlas.parent} --renew"
+            f"Make it again: neurflow atlas query {atlas.parent} --renew"
         ) from None
     connection.execute("SET lock_configuration = true")
     return connection
@@ -194,8 +194,8 @@ def _check(atlas: Path) -> None:
     if found == VERSION and contents(atlas).entered:
         return
     if found == VERSION or not atlas.is_dir():
-        raise ResultError(
-            f"{atlas.parent} has no atlas yet: it begins with the first circuit of neurflow sweep."
+        raise MissingResult(
+            f"{atlas.parent} has no atlas yet. It begins with the first circuit of neurflow sweep run."
         )
     raise ResultError(
         f"{atlas} is {'damaged' if found is None else f'of schema version {found}'}, and the "

@@ -36,7 +36,7 @@ from neurflow.atlas.files import contents, drop, pack, write_new
 from neurflow.atlas.schema import TABLES, VERSION, arrow_schema
 from neurflow.circuit.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.circuit.storage import load_circuit
-from neurflow.errors import ResultError
+from neurflow.errors import MissingResult, ResultError
 from neurflow.runtime.extras import require
 from neurflow.runtime.files import guard_disk, lock, read_json, subfolder, write_atomically
 from neurflow.runtime.progress import Progress, Silent
@@ -238,8 +238,8 @@ def renew(sweep: str | Path, *, whole: bool = False, progress: Progress | None =
     atlas = sweep / "atlas"
     folders = [file.parent for file in (sweep / "circuits").glob("*/circuit.json")]
     if not folders:
-        raise ResultError(
-            f"{sweep} holds no circuits to make an atlas of. Find some: neurflow sweep"
+        raise MissingResult(
+            f"{sweep} holds no circuits to make an atlas of. Find some: neurflow sweep run"
         )
     if not whole and _is_fresh(atlas, folders):
         return
@@ -273,11 +273,13 @@ def enter_newer(sweep: Path, atlas: Path, progress: Progress) -> frozenset[str]:
         return frozenset()
     progress.note(
         f"{len(newer)} of {len(folders)} circuits are newer than the atlas and are read one by one. "
-        f"Enter them for good: neurflow atlas {sweep} --renew"
+        f"Enter them for good: neurflow atlas query {sweep} --renew"
     )
     _enter(newer, atlas, progress)
     if not (there or contents(atlas).new):
-        raise ResultError(f"All circuits of {sweep} are damaged. Make them again: neurflow sweep")
+        raise ResultError(
+            f"All circuits of {sweep} are damaged. Find them again: neurflow sweep run"
+        )
     return frozenset(folder.name for folder in newer)
 
 

@@ -57,7 +57,7 @@ from neurflow.circuit.picture_files import (
     thumbnails_of,
 )
 from neurflow.circuit.robustness_file import RobustnessFile, robustness_of, with_robustness
-from neurflow.errors import NeurFlowError, RequestError, ResultError
+from neurflow.errors import MissingResult, NeurFlowError, RequestError, ResultError
 from neurflow.runtime.files import (
     MEBIBYTE,
     bound_json,
@@ -248,7 +248,7 @@ def load_circuit(path: str | Path) -> Circuit:
 def _unedited(folder: Path) -> Circuit:
     """The circuit as it was found."""
     if not (folder / INDEX).exists():
-        raise ResultError(_nothing_at(folder))
+        raise MissingResult(_nothing_at(folder))
     index = _read_index(folder)
     tensors = {
         kind: _read_tensors(folder / name, LARGEST_ARRAYS, getattr(index, kind))

@@ -1,14 +1,17 @@
-"""The command line: one file a command, and here what they share of beginning and end.
+"""The command line: one file per command; here they are put together, run, and ended.
 
-A command imports what it needs when it runs, so that help is quick. What it prints goes through
-``Terminal``; what goes wrong ends in an exit code, 1 if the work failed and 2 if the request was
-wrong.
+A command imports what it needs when it runs, so that help is quick. It reads its arguments, calls the
+``api`` of a use, and prints the result on its ``Terminal``. Failures end in an exit code: 1 if the work
+failed, 2 if the request was wrong.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -19,6 +22,7 @@ from neurflow.cli import (
     debug,
     demo,
     discover,
+    doctor,
     edit,
     evaluate,
     explore,
@@ -28,13 +32,16 @@ from neurflow.cli import (
     show,
     sweep,
 )
+from neurflow.cli._defaults import defaults
+from neurflow.cli._old_spellings import modern
+from neurflow.cli._terminal import failed
+from neurflow.errors import NeurFlowError
 
 app = typer.Typer(
     name="neurflow",
     help="See how a trained image classifier works inside, by circuits of neuron groups.",
     epilog="Start with: neurflow demo",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -51,7 +58,12 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+        False,
+        "-V",
+        "--version",
+        callback=_version,
+        is_eager=True,
+        help="Print the version and exit.",
     ),
 ) -> None:
     pass
@@ -63,30 +75,50 @@ app.command("discover")(discover.discover)
 app.command("show")(show.show)
 app.command("report")(report.report)
 app.command("explore")(explore.explore)
-app.command("label")(label.label)
+app.add_typer(label.app, name="label")
 app.command("edit")(edit.edit)
 app.command("debug")(debug.debug)
 app.command("audit")(audit.audit)
 app.command("compare")(compare.compare)
 app.command("evaluate")(evaluate.evaluate)
-app.command("sweep")(sweep.sweep)
-app.command("atlas")(atlas.atlas)
+app.add_typer(sweep.app, name="sweep")
+app.add_typer(atlas.app, name="atlas")
+app.command("doctor")(doctor.doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command line, by default this process's; ends in ``SystemExit``."""
+    """Run a command line, by default that of this process; always raises ``SystemExit``."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal without the letters of a name gets a stand-in, not a failure.
+        # Letters that the terminal cannot show are replaced; they are no reason to fail.
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
-    command = typer.main.get_command(app)
     given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in given
     try:
-        code = command.main(given, prog_name="neurflow", standalone_mode=False)
+        command = typer.main.get_command(app)
+        lines, note = modern(given)
+        if note and not {"-q", "--quiet"} & set(given):
+            typer.echo(note, err=True)
+        settings = defaults(command, Path.cwd(), os.environ)
+        for line in lines:
+            if code := _run(command, line, settings, as_json=as_json):
+                break
+    except NeurFlowError as error:
+        failed(str(error), error.exit_code, type(error).__name__, as_json=as_json)
+        code = error.exit_code
+    sys.exit(code)
+
+
+def _run(command: Any, line: Sequence[str], settings: dict[str, Any], *, as_json: bool) -> int:
+    """Run one command line; return its exit code."""
+    try:
+        code = command.main(
+            list(line), prog_name="neurflow", standalone_mode=False, default_map=settings
+        )
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "neurflow"
         # Without any argument the help is on the screen already, and the message is empty.
         if message := error.format_message():
-            typer.echo(f"Error: {message}\nSee: {path} --help", err=True)
+            failed(f"{message}\nSee: {path} --help", error.exit_code, "UsageError", as_json=as_json)
         code = error.exit_code
-    sys.exit(code or 0)
+    return int(code or 0)

@@ -1,4 +1,4 @@
-"""What debugging found, as words for a terminal of 80 columns."""
+"""The results of debugging and auditing in a terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from neurflow.debugging.result import (
 from neurflow.refs import Target
 
 PICTURES = 3
-"""pictures told one by one"""
+"""pictures that are shown one by one"""
 
 
 def report_text(report: DebugReport, top: int) -> Iterator[RenderableType]:
@@ -169,7 +169,7 @@ def _share(value: Interval) -> str:
 
 def _table(first: str, *columns: str, gap: int = 2) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0))
-    table.add_column(f"  {first}", no_wrap=True, overflow="ellipsis", min_width=14)
+    table.add_column(f"  {first}", overflow="fold", min_width=14)
     for column in columns:
         table.add_column(column, justify="left", overflow="fold")
     return table

@@ -1,4 +1,4 @@
-"""What an evaluation found, as words for a terminal."""
+"""An evaluation in the terminal."""
 
 from __future__ import annotations
 
@@ -6,49 +6,45 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import RenderableType
-from rich.table import Table as Grid
 from rich.text import Text
 
+from neurflow.cli._tables import fitted
 from neurflow.cli._terminal import plain
 from neurflow.evaluation.result import Evaluation, Figure, Table
 from neurflow.stats import Interval
 
 ROWS = 40
-"""of a table that are shown"""
-WORDY = ("method", "pair", "order", "scope")
-"""columns that may take several lines"""
+"""rows of a table that are shown"""
 
 
-def evaluation_text(found: Evaluation) -> Iterator[RenderableType]:
-    """All tables, then what is missing."""
+def evaluation_text(found: Evaluation, width: int) -> Iterator[RenderableType]:
+    """All tables, then the protocols that are missing."""
     pictures = f"{found.images} images of the circuit"
     if found.held_out:
         pictures += f", {found.held_out} held-out pictures"
     yield Text.assemble((plain(found.target.name), "bold"), f" by {plain(found.model.reference)}")
     yield Text(f"{pictures}; ± is half of a 95 % bootstrap interval\n")
     for table in found.tables:
-        yield from _table(table)
+        yield from _table(table, width)
     for protocol, reason in found.missing.items():
         yield Text.assemble((f"{protocol} is missing: ", "yellow"), plain(reason))
 
 
-def _table(table: Table[Any]) -> Iterator[RenderableType]:
+def _table(table: Table[Any], width: int) -> Iterator[RenderableType]:
     yield Text.assemble((table.title, "bold"), f"   {table.seconds:.0f} s")
     yield Text(table.question, style="dim")
-    grid = Grid(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in table.columns:
-        grid.add_column(name.replace("_", " "), no_wrap=name not in WORDY, overflow="fold")
-    for row in table.rows[:ROWS]:
-        grid.add_row(*(cell_text(cell) for cell in row.cells().values()))
-    yield grid
+    names = [name.replace("_", " ") for name in table.columns]
+    rows = [[cell_text(cell) for cell in row.cells().values()] for row in table.rows[:ROWS]]
+    if rows:
+        yield from fitted(names, rows, width)
     if len(table.rows) > ROWS:
-        yield Text(f"… and {len(table.rows) - ROWS} more rows (--json, --csv, --report)")
+        yield Text(f"… and {len(table.rows) - ROWS} more rows (--json, --csv, --out)")
     yield from (Text(f"Note: {plain(note)}", style="yellow") for note in table.notes)
     yield Text("")
 
 
 def cell_text(cell: Figure) -> str:
-    """A cell in few letters: ``0.52±.13``, with half the interval's width."""
+    """A short cell, such as ``0.52±.13``, with half the width of the interval."""
     if cell is None:
         return "–"
     if isinstance(cell, Interval):

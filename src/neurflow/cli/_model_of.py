@@ -1,4 +1,4 @@
-"""The options that name the model of a result anew."""
+"""The options that name the model of a result again."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ ModelAgain = Annotated[
     typer.Option(
         "--model",
         metavar="MODEL",
-        help="The model, where the result's own reference is not followed (file:, hf:, onnx:) or "
-        "does not lead to it any more.",
-        show_default="that of the result",
+        help="The model of the result, if its reference has changed or is not followed unasked "
+        "(file:, hf:, onnx:).",
+        show_default="as in the result",
         rich_help_panel="Model",
     ),
 ]
@@ -26,15 +26,15 @@ WeightsAgain = Annotated[
     typer.Option(
         "--weights",
         metavar="FILE|NAME",
-        help="Its weights.",
-        show_default="those of the result",
+        help="Weights of the model.",
+        show_default="as in the result",
         rich_help_panel="Model",
     ),
 ]
 
 
 def naming(circuit: Circuit) -> str:
-    """What a command on this result needs so that its model is found: an option, or nothing."""
+    """Return the option that a command on this result needs to find its model, or nothing."""
     from neurflow.circuit.reload import must_be_named
 
     reference = circuit.model.reference

@@ -7,7 +7,7 @@ once, in ``neurflow.config``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,18 +17,24 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from neurflow.cli._command import Command, parameter, parameters_of, with_parameters
 from neurflow.config import QUICK_IMAGES, Config, Preset
 from neurflow.errors import RequestError
 
 if TYPE_CHECKING:
     from neurflow.model import Model
 
-Json = Annotated[
-    bool, typer.Option("--json", help="Print the result as JSON; all else goes to stderr.")
-]
-Debug = Annotated[bool, typer.Option("--debug", help="On failure, show where in the code.")]
 NoOpen = Annotated[bool, typer.Option("--no-open", help="Do not open the page in a browser.")]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a result, as given to --out.")]
+SweepFolder = Annotated[
+    Path, typer.Argument(metavar="DIR", help="Folder of a sweep, as given to --out.")
+]
+Page = Annotated[
+    Path | None,
+    typer.Option(
+        "-o", "--out", metavar="FILE", help="Write a page, one HTML file.", show_default=False
+    ),
+]
 
 ModelReference = Annotated[
     str,
@@ -42,7 +48,7 @@ Weights = Annotated[
     str,
     typer.Option(
         metavar="FILE|NAME",
-        help="A state dict or safetensors file, a name of the library's, or random.",
+        help="A state dict or safetensors file, the library's name for its weights, or random.",
         rich_help_panel=_MODEL,
     ),
 ]
@@ -50,34 +56,39 @@ Mean = Annotated[
     str | None,
     typer.Option(
         metavar="M[,M,M]",
-        help="Mean of the normalisation, one for all channels or one each.",
+        help="Mean for the normalisation: one number, or one for each channel.",
         rich_help_panel=_MODEL,
     ),
 ]
 Std = Annotated[
     str | None,
-    typer.Option(metavar="S[,S,S]", help="Standard deviation, likewise.", rich_help_panel=_MODEL),
+    typer.Option(
+        metavar="S[,S,S]", help="Standard deviation, in the same form.", rich_help_panel=_MODEL
+    ),
 ]
 Resize = Annotated[
     int | None,
     typer.Option(
         metavar="PIXELS",
         min=1,
-        help="Short side of an image before its centre is cut out.",
+        help="Length of the short side that images are resized to before the centre crop.",
         rich_help_panel=_MODEL,
     ),
 ]
 InputSize = Annotated[
     int | None,
     typer.Option(
-        metavar="PIXELS", min=1, help="Height and width of the input.", rich_help_panel=_MODEL
+        metavar="PIXELS",
+        min=1,
+        help="Height and width of the model's input.",
+        rich_help_panel=_MODEL,
     ),
 ]
 ClassNames = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Names of the classes in the order of the logits: one a line, JSON or CSV.",
+        help="Class names in the order of the logits: one per line, JSON or CSV.",
         rich_help_panel=_MODEL,
     ),
 ]
@@ -85,7 +96,7 @@ Output = Annotated[
     str | None,
     typer.Option(
         metavar="KIND",
-        help="What the outputs are, where it is not seen: logits, probabilities, sigmoid (several "
+        help="What the outputs are, if that is not detected: logits, probabilities, sigmoid (several "
         "labels) or log-probabilities.",
         rich_help_panel=_MODEL,
     ),
@@ -94,7 +105,7 @@ AllowChance = Annotated[
     bool,
     typer.Option(
         "--allow-chance",
-        help="Explain a network whose answer is not a function of the picture.",
+        help="Accept a network whose output is not a function of the picture alone.",
         rich_help_panel=_MODEL,
     ),
 ]
@@ -102,7 +113,7 @@ ClassesAsText = Annotated[
     bool,
     typer.Option(
         "--classes-as-text",
-        help="The class names are texts that pictures are compared with (hf: with a CLIP).",
+        help="Use the class names as the texts that a CLIP (hf:) compares pictures with.",
         rich_help_panel=_MODEL,
     ),
 ]
@@ -114,7 +125,7 @@ Device = Annotated[
 _STUDY: dict[str, tuple[Any, Any]] = {
     "layers": (
         Annotated[
-            str | None,
+            list[str] | None,
             typer.Option(
                 metavar="A,B,…",
                 help="Layers to study, input side first.",
@@ -127,7 +138,7 @@ _STUDY: dict[str, tuple[Any, Any]] = {
         Annotated[
             int | None,
             typer.Option(
-                min=1, help="Study at most so many images of a target, spread over the folders."
+                min=1, help="Largest number of images of a target, spread over the folders."
             ),
         ],
         None,
@@ -137,8 +148,8 @@ _STUDY: dict[str, tuple[Any, Any]] = {
             str,
             typer.Option(
                 metavar="SIZE",
-                help="What may be held at once above the model; batches follow from it. Workers of "
-                "one machine share it.",
+                help="Memory to use on top of the model, which sets the batch size. Workers on one "
+                "machine share it.",
             ),
         ],
         "2GB",
@@ -148,8 +159,8 @@ _STUDY: dict[str, tuple[Any, Any]] = {
             bool,
             typer.Option(
                 "--redo",
-                help="Replace what is in the folder if another request or an earlier version of the "
-                "method made it.",
+                help="Replace the content of the folder if it comes from another request or an earlier "
+                "version of the method.",
             ),
         ],
         False,
@@ -165,32 +176,32 @@ _STUDY: dict[str, tuple[Any, Any]] = {
     "classes_as_text": (ClassesAsText, False),
     "device": (Device, "cpu"),
 }
-"""what finding circuits takes beside the hyperparameters: option → type, default"""
+"""options for finding circuits other than the hyperparameters: name → (type, default)"""
 
 
 @dataclass(frozen=True)
 class Study:
-    """What a command was told of model and method.
+    """The model and the method that a command line asks for.
 
     Attributes:
         load: loads the model; can be pickled.
-        options: as ``discover`` and ``sweep`` take them.
+        options: keyword arguments of ``discover`` and ``sweep``.
     """
 
     load: Callable[[], Model]
     options: dict[str, Any]
 
 
-def with_study_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command what finding circuits takes, in place of its ``**values``: ``study_from``."""
-    more = [_parameter(name, kind, default) for name, (kind, default) in _STUDY.items()]
+def with_study_options(command: Command) -> Command:
+    """Give a command the options for finding circuits, in place of its ``**values``."""
+    more = parameters_of(_STUDY)
     preset = typer.Option(
-        help="What the options of the method start from: the best that was measured, the paper to the "
-        f"letter, or a quick look (at most {QUICK_IMAGES} images). Single options override it.",
+        help="Defaults for the method: the best that was measured (default), the paper to the letter, "
+        f"or a quick look (at most {QUICK_IMAGES} images). Single options override it.",
         rich_help_panel="Method",
     )
-    more.append(_parameter("preset", Annotated[Preset, preset], "default"))
-    return _with_options(Config.model_fields, "Method", command, more)
+    more.append(parameter("preset", Annotated[Preset, preset], "default"))
+    return with_parameters([*more, *_of_fields(Config.model_fields, "Method")])(command)
 
 
 def study_from(model: str, values: dict[str, Any]) -> Study:
@@ -218,7 +229,7 @@ def study_from(model: str, values: dict[str, Any]) -> Study:
     )
     few = QUICK_IMAGES if values.get("preset") == "quick" else None
     options = {
-        "layers": names(own["layers"]),
+        "layers": names(own["layers"]) or None,
         "max_images": own["max_images"] or few,
         "memory": own["memory"],
         "redo": own["redo"],
@@ -241,38 +252,21 @@ def numbers(text: str | None, option: str) -> float | tuple[float, ...] | None:
     return values[0] if len(values) == 1 else values
 
 
-def names(text: str | None) -> list[str] | None:
-    """``"a, b"`` → ``["a", "b"]``."""
-    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+def names(given: str | Iterable[str] | None) -> list[str] | None:
+    """Split lists at commas: ``"a, b"`` and ``["a,b"]`` and ``["a", "b"]`` → ``["a", "b"]``."""
+    if given is None:
+        return None
+    texts = [given] if isinstance(given, str) else given
+    return [part.strip() for text in texts for part in text.split(",") if part.strip()]
 
 
-def with_options_of(
-    form: type[BaseModel], panel: str
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_options_of(form: type[BaseModel], panel: str) -> Callable[[Command], Command]:
     """Give a command an option for each field of a model, in place of its ``**values``."""
-    return partial(_with_options, form.model_fields, panel)
+    return with_parameters(_of_fields(form.model_fields, panel))
 
 
-def _with_options(
-    fields: Mapping[str, FieldInfo],
-    panel: str,
-    command: Callable[..., None],
-    more: Sequence[inspect.Parameter] = (),
-) -> Callable[..., None]:
-    signature = inspect.signature(command, eval_str=True)
-    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    options = [
-        _parameter(name, _option(name, field, panel), None) for name, field in fields.items()
-    ]
-    parameters = [*own, *more, *options]
-    # typer reads both: the signature for order and defaults, the annotations for types.
-    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {p.name: p.annotation for p in parameters}
-    return command
-
-
-def _parameter(name: str, kind: Any, default: Any) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+def _of_fields(fields: Mapping[str, FieldInfo], panel: str) -> list[inspect.Parameter]:
+    return [parameter(name, _option(name, field, panel), None) for name, field in fields.items()]
 
 
 def config_from(values: dict[str, Any]) -> Config:
@@ -286,13 +280,16 @@ def config_from(values: dict[str, Any]) -> Config:
 
 
 def given_values(form: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given, lists as lists."""
-    given = {name: value for name, value in values.items() if value is not None}
-    for name, value in given.items():
-        kind = form.model_fields[name].annotation
-        if any(get_origin(each) is tuple for each in (kind, *get_args(kind))):
-            given[name] = names(value)
-    return given
+    """The options that were given, with lists split at commas."""
+    return {
+        name: names(value) if _is_list(form.model_fields[name].annotation) else value
+        for name, value in values.items()
+        if value is not None and value != []
+    }
+
+
+def _is_list(annotation: Any) -> bool:
+    return any(get_origin(each) is tuple for each in (annotation, *get_args(annotation)))
 
 
 def _option(name: str, field: FieldInfo, panel: str) -> Any:
@@ -306,7 +303,9 @@ def _option(name: str, field: FieldInfo, panel: str) -> Any:
 
 
 def _type(annotation: Any) -> Any:
-    """What the command line parses itself; all else is text that ``Config`` makes sense of."""
+    """What the parser checks; everything else is text that ``Config`` reads."""
+    if _is_list(annotation):
+        return list[str]
     if annotation is int or get_origin(annotation) is Literal:
         return annotation
     kinds = {get_args(kind)[0] if get_args(kind) else kind for kind in get_args(annotation)}

@@ -1,4 +1,4 @@
-"""A circuit as words: for a terminal of 80 columns, and as data for ``--json``.
+"""A circuit for a terminal of 80 columns, and as data for ``--json``.
 
 Both are bounded: ``top`` groups of a layer, ``top`` inputs of a group.
 """

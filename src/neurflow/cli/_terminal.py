@@ -1,6 +1,7 @@
-"""How a command talks: results on stdout, progress and notes on stderr, failures in two lines.
+"""How a command talks: the result on stdout, progress and notes on stderr, failures in two lines.
 
-``terminal`` is the one place that turns what went wrong into words and an exit code.
+``terminal`` is the one place that turns a failure into words, an exit code and, with ``--json``, a
+JSON object.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import os
 import sys
 import threading
 import time
-import traceback
+import traceback as tracebacks
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 import typer
 from rich.console import Console, RenderableType
@@ -33,18 +35,39 @@ from rich.text import Text
 from neurflow.errors import NeurFlowError
 
 PATIENCE = 2.0
-"""seconds of work before a progress bar is shown"""
+"""Seconds of work before a progress bar is shown."""
+SILENCE = 60.0
+"""Seconds between two progress lines where stderr is no terminal."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 
 def plain(text: str) -> str:
-    """Text without control characters: a result's names must not steer the terminal."""
+    """Return text without control characters: names in a result must not steer the terminal."""
     return "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
     )
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How a command talks; the options that every command has.
+
+    Attributes:
+        as_json: print the result, or the failure, as one JSON object on stdout.
+        traceback: on failure, show where in the code it happened.
+        quiet: print neither progress nor notes.
+        verbose: print a line when a stage of the work ends.
+    """
+
+    as_json: bool = False
+    traceback: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
 class _Rate(ProgressColumn):
-    """Steps a second."""
+    """Steps per second."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -52,14 +75,25 @@ class _Rate(ProgressColumn):
 
 
 class Bar:
-    """A progress bar on stderr, for work over ``PATIENCE`` seconds; nothing where no terminal is.
+    """Progress on stderr; a ``neurflow.runtime.progress.Progress``.
 
-    It is a ``neurflow.runtime.progress.Progress``. A stage's bar takes the place of the one before, and
-    nothing is left of it at the end.
+    On a terminal: a bar for work that takes longer than ``PATIENCE`` seconds. The bar of a stage
+    replaces that of the stage before, and disappears at the end. Elsewhere: a line every ``SILENCE``
+    seconds.
     """
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(
+        self,
+        console: Console,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._console, self._quiet, self._verbose = console, quiet, verbose
+        self._clock = clock
+        self._spoken = self._begun = clock()
+        self._stage, self._total, self._done = "", 0, 0
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -74,38 +108,67 @@ class Bar:
 
     def start(self, stage: str, total: int) -> None:
         """Begin a stage; the first one starts the clock."""
-        if self._console.is_terminal and self._timer.ident is None:
+        if self._console.is_terminal and not self._quiet and self._timer.ident is None:
             self._timer.start()
         for task in self._bar.task_ids:
             self._bar.remove_task(task)
         self._bar.add_task(plain(stage), total=total)
+        self._end_stage()
+        self._stage, self._total, self._done, self._begun = stage, total, 0, self._clock()
 
     def advance(self, count: int = 1) -> None:
-        """Count steps of the stage that was started last."""
+        """Count steps of the current stage."""
         for task in self._bar.task_ids:
             self._bar.advance(task, count)
+        self._done += count
+        now = self._clock()
+        if not self._console.is_terminal and now - self._spoken >= SILENCE:
+            self._spoken = now
+            self.note(self._progress(now - self._begun))
 
     def note(self, text: str) -> None:
         """Print a line above the bar."""
+        if self._quiet:
+            return
         lines = "\n".join(map(plain, text.splitlines()))
         self._console.print(lines, markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         """Take the bar off the screen."""
+        self._end_stage()
         if self._timer.ident is not None:
             self._timer.cancel()
             self._timer.join()
         if self._bar.live.is_started:
             self._bar.stop()
 
+    def _progress(self, seconds: float) -> str:
+        rate = self._done / seconds if seconds > 0 else 0
+        left = (self._total - self._done) / rate if rate else 0
+        return f"{self._stage}: {self._done} of {self._total}, {rate:.3g}/s, {left:.0f} s left"
+
+    def _end_stage(self) -> None:
+        if self._stage and self._verbose:
+            self.note(f"{self._stage}: {self._done} steps in {self._clock() - self._begun:.1f} s")
+        self._stage = ""
+
 
 class Terminal:
-    """Where a command's result, progress and notes go."""
+    """Where the result, the progress and the notes of a command go.
 
-    def __init__(self, as_json: bool) -> None:
-        self.as_json = as_json
-        self._out = Console(highlight=False)
-        self.progress = Bar(Console(stderr=True, highlight=False))
+    Args:
+        manner: the options that every command has.
+        out: stream of the result; default is stdout.
+    """
+
+    def __init__(self, manner: Manner | None = None, out: TextIO | None = None) -> None:
+        manner = manner or Manner()
+        self.as_json = manner.as_json
+        self.answered = False
+        """whether a result has been printed"""
+        self._out = Console(highlight=False, file=out)
+        console = Console(stderr=True, highlight=False)
+        self.progress = Bar(console, quiet=manner.quiet, verbose=manner.verbose)
         self._started = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -116,24 +179,30 @@ class Terminal:
 
     @property
     def seconds(self) -> float:
-        """Since the command began."""
+        """Seconds since the command began."""
         return time.monotonic() - self._started
 
+    @property
+    def width(self) -> int:
+        """Columns of the terminal that results are printed on."""
+        return self._out.width
+
     def note(self, text: str) -> None:
-        """A line for a person, on stderr."""
+        """Print a line for people, on stderr."""
         self.progress.note(text)
 
     def result(self, data: dict[str, Any], *shown: RenderableType) -> None:
-        """The result, on stdout: ``data`` as JSON where that was asked for, else what is shown."""
+        """Print the result on stdout: ``data`` with ``--json``, otherwise ``shown``."""
         self.progress.close()
+        self.answered = True
         if self.as_json:
-            typer.echo(json.dumps(data, indent=2))
+            typer.echo(json.dumps(data, indent=2), file=self._out.file)
         else:
             for part in shown:
                 self._out.print(part, soft_wrap=isinstance(part, Text), markup=False)
 
     def open_page(self, page: Path, wanted: bool) -> bool:
-        """Open a page in a browser, if it is wanted and a person sits before a screen."""
+        """Open a page in a browser if it is wanted and there is a screen; return whether it opened."""
         return (
             wanted
             and not self.as_json
@@ -143,49 +212,62 @@ class Terminal:
 
 
 def has_screen() -> bool:
-    """Whether this process can open a window."""
+    """Return whether this process can open a window."""
     if sys.platform in ("win32", "darwin"):
         return "SSH_CONNECTION" not in os.environ
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 @contextlib.contextmanager
-def terminal(as_json: bool, debug: bool, *, resumable: bool = False) -> Iterator[Terminal]:
-    """A ``Terminal`` for the time of a command; failures become a message and an exit code.
+def terminal(manner: Manner | None = None, *, resumable: bool = False) -> Iterator[Terminal]:
+    """Open a ``Terminal`` for a command; turn failures into a message and an exit code.
+
+    With ``--json`` nothing but the result reaches stdout: whatever a user's network prints goes to
+    stderr.
 
     Args:
-        as_json: print the result as JSON.
-        debug: show where in the code a failure came from.
-        resumable: the same command goes on where it was stopped.
+        manner: the options that every command has.
+        resumable: whether the same command resumes work that was interrupted.
     """
+    manner = manner or Manner()
+    out = sys.stdout
+    aside = contextlib.redirect_stdout(sys.stderr) if manner.as_json else contextlib.nullcontext()
     try:
-        with Terminal(as_json) as ui:
+        with aside, Terminal(manner, out) as ui:
             yield ui
     except (typer.Exit, typer.TyperException, BrokenPipeError):
         raise
     except KeyboardInterrupt:
-        cure = " Give the same command again to go on from here." if resumable else ""
-        _fail(f"Stopped.{cure}", 130, debug=False)
-    except NeurFlowError as error:
-        _fail(f"Error: {error}", error.exit_code, debug)
-    except Exception as error:  # the last resort: whatever it is, a person gets words and a way on
-        _fail(f"Error: {_words(error)}", 1, debug)
+        cure = " Re-run the same command to resume." if resumable else ""
+        typer.echo(f"Stopped.{cure}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    except Exception as error:
+        if manner.traceback:
+            tracebacks.print_exc()
+        ours = isinstance(error, NeurFlowError)
+        message = str(error) if ours else _words(error)
+        code = error.exit_code if isinstance(error, NeurFlowError) else 1
+        failed(message, code, type(error).__name__, as_json=manner.as_json and not ui.answered)
+        raise typer.Exit(code) from None
+
+
+def failed(message: str, code: int, kind: str, *, as_json: bool) -> None:
+    """Print a failure: words on stderr and, with ``as_json``, an object on stdout."""
+    lines = "\n".join(map(plain, f"Error: {message}".splitlines()))
+    typer.echo(lines, err=True)
+    if as_json:
+        error = {"kind": kind, "message": message, "exit_code": code}
+        typer.echo(json.dumps({"error": error}, indent=2))
 
 
 def _words(error: Exception) -> str:
+    """What to say of an error that is not of ``neurflow.errors``."""
     reason = (str(error).strip().splitlines() or [""])[0]
     short_of_memory = ("out of memory", "can't allocate memory", "cannot allocate memory")
     if isinstance(error, MemoryError) or any(sign in reason.lower() for sign in short_of_memory):
-        return "Not enough memory. Run fewer crops at once: --batch-size 16"
+        return "Not enough memory. Give a smaller budget, which makes batches smaller: --memory 1GB"
     return (
         f"{type(error).__name__}: {reason:.300}\n"
-        "That should not happen. The same command with --debug shows where; please report it."
+        "This is unexpected. Re-run the command with --traceback to see where it happened, and "
+        "please report it."
     )
-
-
-def _fail(message: str, code: int, debug: bool) -> None:
-    if debug:
-        traceback.print_exc()
-    lines = "\n".join(map(plain, message.splitlines()))
-    typer.echo(lines, err=True)
-    raise typer.Exit(code)

@@ -1,48 +1,31 @@
-"""``neurflow atlas``: questions over the circuits of a sweep."""
+"""``neurflow atlas``: questions about the circuits of a sweep."""
 
 from __future__ import annotations
 
-import json
-from base64 import b64encode
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from neurflow.cli._modes import Given
-from neurflow.cli._options import Debug, Json, NoOpen, names
-from neurflow.cli._terminal import Terminal, plain, terminal
-from neurflow.errors import RequestError
+from neurflow.cli._command import command
+from neurflow.cli._options import NoOpen, SweepFolder, names
+from neurflow.cli._tables import fitted
+from neurflow.cli._terminal import Terminal, plain
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from neurflow.atlas import Atlas
 
-    Question: TypeAlias = Callable[[Atlas], pd.DataFrame]
-
-TARGETS = "SELECT circuit, target, images, crops, neurons, groups, edges FROM targets ORDER BY ALL"
 SHOWN = 40
-"""rows that a terminal is given"""
+"""rows that are printed"""
 LONGEST = 8
-"""entries of a list that a terminal is given"""
+"""entries of a list that are printed"""
 
-
-MODES: dict[str, set[str]] = {
-    "sql": set(),
-    "shared": {"without", "by", "top"},
-    "like": {"by", "top"},
-    "serving": {"top"},
-    "nearest": {"top"},
-    "shortcuts": {"top"},
-    "changed": {"top"},
-    "pages": {"map_only"},
-}
-"""what can be asked, one at a time: parameter → those that belong to it"""
+app = typer.Typer(help="Ask questions about the circuits of a sweep.", no_args_is_help=True)
 
 
 class By(StrEnum):
@@ -52,135 +35,164 @@ class By(StrEnum):
     crops = "crops"
 
 
-def atlas(
-    context: typer.Context,
-    sweep: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep.")],
+ByOption = Annotated[
+    By,
+    typer.Option(
+        help="Compare groups by their neurons, or by how similar their crops are to the network."
+    ),
+]
+Top = Annotated[int, typer.Option(min=1, help="Largest number of rows.")]
+Renew = Annotated[bool, typer.Option("--renew", help="First rebuild all tables from the circuits.")]
+TargetName = Annotated[
+    str, typer.Argument(metavar="TARGET", help="A target, or the name of its circuit.")
+]
+
+
+@app.command("query")
+@command()
+def query(
+    ui: Terminal,
+    sweep: SweepFolder,
     sql: Annotated[
-        str | None, typer.Argument(metavar="[SELECT …]", help="A query over the tables.")
-    ] = None,
-    shared: Annotated[
         str | None,
-        typer.Option(metavar="A,B…", help="Groups that A has in common with each of the others."),
+        typer.Argument(metavar="[SELECT …]", help="One SELECT; without it the targets are listed."),
     ] = None,
-    without: Annotated[
-        str | None, typer.Option(metavar="C…", help="With --shared: and that these do not have.")
-    ] = None,
-    like: Annotated[
-        str | None,
-        typer.Option(metavar="A:GROUP", help="The groups of other targets most like one of A's."),
-    ] = None,
-    by: Annotated[
-        By,
-        typer.Option(
-            help="With --shared and --like: groups go by their neurons, or by what the network "
-            "makes of their crops."
-        ),
-    ] = By.neurons,
-    serving: Annotated[
-        bool, typer.Option("--serving", help="The neurons that serve most targets.")
-    ] = False,
-    nearest: Annotated[
-        str | None, typer.Option(metavar="A", help="The targets whose circuits are most like A's.")
-    ] = None,
-    shortcuts: Annotated[
-        bool,
-        typer.Option("--shortcuts", help="Groups whose crops keep to one place of their pictures."),
-    ] = False,
-    changed: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="What changed since another sweep of the same targets."),
-    ] = None,
-    pages: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", help="Write a map of the classes, and a page for each circuit."
-        ),
-    ] = None,
-    map_only: Annotated[
-        bool, typer.Option("--map-only", help="With --pages: without the circuits' pages.")
-    ] = False,
-    top: Annotated[int, typer.Option(min=1, help="Rows of an answer, at most.")] = 20,
-    renew: Annotated[
-        bool, typer.Option("--renew", help="First make all tables again from the circuits.")
-    ] = False,
-    no_open: NoOpen = False,
-    as_json: Json = False,
-    debug: Debug = False,
+    renew: Renew = False,
 ) -> None:
-    """Ask across the circuits of a sweep: in SQL, or one of the usual questions.
+    """Query the tables in SQL.
 
     Tables: targets, layers, neurons, semantic_groups, groups, neuron_edges, group_edges, group_crops,
-    group_vectors, thumbnails, labels, evidence. Without a question: the targets.
+    group_vectors, thumbnails, labels, evidence.
     """
-    with terminal(as_json, debug) as ui:
-        from neurflow import atlas as ask
+    from neurflow.atlas.api import TARGETS
 
-        questions: list[tuple[object, Question]] = [
-            (sql, lambda a: a.query(sql or "")),
-            (
-                shared,
-                lambda a: ask.shared_groups(
-                    a, names(shared) or [], names(without) or [], by=by.value
-                ).head(top),
-            ),
-            (like, lambda a: ask.like_group(a, *_group(like or ""), by=by.value, count=top)),
-            (serving, lambda a: ask.serving(a, top)),
-            (nearest, lambda a: ask.nearest(a, nearest or "", top)),
-            (shortcuts, lambda a: ask.shortcut_candidates(a, top)),
-            (changed, lambda a: ask.changed(ask.Atlas(changed or ""), a).head(top)),
-        ]
-        check_modes(Given(context))
-        chosen = [question for given, question in questions if given]
-        if renew:
-            ask.renew(sweep, whole=True, progress=ui.progress)
-        if pages:
-            _write_pages(ui, sweep, pages, circuits=not map_only, no_open=no_open)
-            return
-        question = chosen[0] if chosen else lambda a: a.query(TARGETS)
-        found = question(ask.Atlas(sweep, progress=ui.progress))
-        ui.result({"rows": _records(found)}, _table(found), *_more(found))
+    _answer(ui, sweep, renew, lambda atlas: atlas.query(sql or TARGETS))
 
 
-def check_modes(given: Given) -> None:
-    """``RequestError`` for options that cannot go together, or would do nothing."""
-    if mode := given.one_of(*MODES):
-        given.only(mode, {"sweep", "renew", *MODES[mode]})
-    given.need(["shared"], "without")
-    given.need(["shared", "like"], "by")
-    given.need([mode for mode in MODES if "top" in MODES[mode]], "top")
-    given.need(["pages"], "map_only")
+@app.command("shared")
+@command()
+def shared(
+    ui: Terminal,
+    sweep: SweepFolder,
+    targets: Annotated[list[str], typer.Argument(metavar="TARGET…", help="Two targets or more.")],
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TARGET,…", help="Targets that do not have the group."),
+    ] = None,
+    by: ByOption = By.neurons,
+    top: Top = 20,
+    renew: Renew = False,
+) -> None:
+    """List the groups that the first target shares with each of the others."""
+    from neurflow.atlas import shared_groups
+
+    ask, unlike = names(targets) or [], names(without) or []
+    _answer(ui, sweep, renew, lambda a: shared_groups(a, ask, unlike, by=by.value).head(top))
 
 
-def _write_pages(ui: Terminal, sweep: Path, folder: Path, *, circuits: bool, no_open: bool) -> None:
+@app.command("like")
+@command()
+def like(
+    ui: Terminal,
+    sweep: SweepFolder,
+    group: Annotated[
+        str,
+        typer.Argument(metavar="TARGET:GROUP", help="A group of a target, as beagle:layer4/1."),
+    ],
+    by: ByOption = By.neurons,
+    top: Top = 20,
+    renew: Renew = False,
+) -> None:
+    """List the groups of other targets that are most similar to a group."""
+    from neurflow.atlas import like_group
+    from neurflow.atlas.api import group_of
+
+    target, id = group_of(group)
+    _answer(ui, sweep, renew, lambda a: like_group(a, target, id, by=by.value, count=top))
+
+
+@app.command("serving")
+@command()
+def serving(ui: Terminal, sweep: SweepFolder, top: Top = 20, renew: Renew = False) -> None:
+    """List the neurons that serve most targets."""
+    from neurflow.atlas import serving as serve
+
+    _answer(ui, sweep, renew, lambda a: serve(a, top))
+
+
+@app.command("nearest")
+@command()
+def nearest(
+    ui: Terminal, sweep: SweepFolder, target: TargetName, top: Top = 20, renew: Renew = False
+) -> None:
+    """List the targets whose circuits are most similar to that of a target."""
+    from neurflow.atlas import nearest as near
+
+    _answer(ui, sweep, renew, lambda a: near(a, target, top))
+
+
+@app.command("shortcuts")
+@command()
+def shortcuts(ui: Terminal, sweep: SweepFolder, top: Top = 20, renew: Renew = False) -> None:
+    """List the groups whose crops lie in one place of their images, as watermarks do."""
+    from neurflow.atlas import shortcut_candidates
+
+    _answer(ui, sweep, renew, lambda a: shortcut_candidates(a, top))
+
+
+@app.command("changed")
+@command()
+def changed(
+    ui: Terminal,
+    sweep: SweepFolder,
+    before: Annotated[
+        Path, typer.Argument(metavar="DIR", help="An earlier sweep of the same targets.")
+    ],
+    top: Top = 20,
+    renew: Renew = False,
+) -> None:
+    """List the circuits that differ most from those of an earlier sweep."""
+    from neurflow.atlas import Atlas
+    from neurflow.atlas import changed as differ
+
+    _answer(ui, sweep, renew, lambda a: differ(Atlas(before), a).head(top))
+
+
+@app.command("map")
+@command()
+def map_(
+    ui: Terminal,
+    sweep: SweepFolder,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="FOLDER", help="Folder to write pages into.")
+    ],
+    map_only: Annotated[
+        bool, typer.Option("--map-only", help="Do not write the pages of the circuits.")
+    ] = False,
+    renew: Renew = False,
+    no_open: NoOpen = False,
+) -> None:
+    """Write a map of all targets as a page, and a page for each circuit."""
+    from neurflow.atlas.tables import renew as rebuild
     from neurflow.pages.atlas_page import write_atlas_pages
 
-    index = write_atlas_pages(sweep, folder, circuits=circuits, progress=ui.progress)
+    if renew:
+        rebuild(sweep, whole=True, progress=ui.progress)
+    index = write_atlas_pages(sweep, out, circuits=not map_only, progress=ui.progress)
     ui.result({"files": [str(index)]}, Text(f"Written: {index}"))
     ui.open_page(index, wanted=not no_open)
 
 
-def _group(text: str) -> tuple[str, str]:
-    """``"beagle:layer4.0/1"`` → target and group."""
-    target, found, group = text.rpartition(":")
-    if not found:
-        raise RequestError(f"--like {text!r} names no group. Write --like TARGET:LAYER/NUMBER.")
-    return target, group
+def _answer(
+    ui: Terminal, sweep: Path, renew: bool, question: Callable[[Atlas], pd.DataFrame]
+) -> None:
+    """Open the atlas, ask, print the rows."""
+    from neurflow.atlas.api import opened, records
 
-
-def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
-    """Rows for JSON; bytes in base64."""
-    text = frame.map(lambda each: b64encode(each).decode() if isinstance(each, bytearray) else each)
-    found: list[dict[str, object]] = json.loads(text.to_json(orient="records", date_format="iso"))
-    return found
-
-
-def _table(frame: pd.DataFrame) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in frame.columns:
-        table.add_column(str(column), overflow="fold")
-    for row in frame.head(SHOWN).itertuples(index=False):
-        table.add_row(*(Text(_cell(value)) for value in row))
-    return table
+    found = question(opened(sweep, renew=renew, progress=ui.progress))
+    rows = [[_cell(value) for value in row] for row in found.head(SHOWN).itertuples(index=False)]
+    shown = fitted([str(name) for name in found.columns], rows, ui.width) if rows else []
+    ui.result({"rows": records(found)}, *shown, *_more(found))
 
 
 def _cell(value: object) -> str:
@@ -196,7 +208,7 @@ def _cell(value: object) -> str:
 
 def _more(frame: pd.DataFrame) -> list[Text]:
     if not len(frame):
-        return [Text("Nothing.")]
+        return [Text("No rows.")]
     if len(frame) > SHOWN:
-        return [Text(f"… and {len(frame) - SHOWN:,} rows more: LIMIT and OFFSET, or --json")]
+        return [Text(f"… and {len(frame) - SHOWN:,} more rows: use LIMIT and OFFSET, or --json")]
     return []

@@ -1,4 +1,4 @@
-"""``neurflow debug``: why this answer, and what if that group were gone."""
+"""``neurflow debug``: why the model gives an answer, and what if a group were masked."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from neurflow.cli._command import command
 from neurflow.cli._model_of import ModelAgain, WeightsAgain
 from neurflow.cli._modes import Given
-from neurflow.cli._options import ClassNames, Debug, Device, Json, NoOpen, Run
-from neurflow.cli._terminal import terminal
+from neurflow.cli._options import ClassNames, Device, NoOpen, Page, Run, names
+from neurflow.cli._terminal import Terminal
 from neurflow.errors import RequestError
 
 if TYPE_CHECKING:
@@ -19,29 +20,27 @@ if TYPE_CHECKING:
 
 _WHAT_IF = "What if"
 
-Page = Annotated[
-    Path | None,
-    typer.Option(
-        "-o", "--out", metavar="FILE", help="Page to write, one HTML file.", show_default=False
-    ),
-]
 Plot = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Plain picture to write, for a slide.", show_default=False),
+    typer.Option(
+        metavar="FILE", help="Write a plot as an image file, for slides.", show_default=False
+    ),
 ]
 
 
+@command()
 def debug(
+    ui: Terminal,
     context: typer.Context,
     run: Run,
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE…", help="Pictures, or one folder of them.")
+        list[Path], typer.Argument(metavar="IMAGE…", help="Image files, or one folder.")
     ],
     mask: Annotated[
         list[str] | None,
         typer.Option(
             metavar="GROUP",
-            help="Change this group's neurons; more groups, of any layers, by repeating.",
+            help="Ablate the neurons of these groups, of any layers.",
             show_default=False,
             rich_help_panel=_WHAT_IF,
         ),
@@ -50,35 +49,41 @@ def debug(
         list[str] | None,
         typer.Option(
             metavar="GROUP",
-            help="Change all neurons of the group's layer but its own.",
+            help="Ablate all neurons of the layer except those of these groups.",
             show_default=False,
             rich_help_panel=_WHAT_IF,
         ),
     ] = None,
-    by: Annotated[
+    ablation: Annotated[
         str,
         typer.Option(
             metavar="zero|mean|FACTOR",
-            help="Set them to zero or to their mean, or scale them.",
+            help="Set the ablated neurons to zero, to their mean, or scale them by a factor.",
             rich_help_panel=_WHAT_IF,
         ),
     ] = "zero",
     random: Annotated[
         int,
         typer.Option(
-            min=0, help="Sets of random neurons to compare with.", rich_help_panel=_WHAT_IF
+            min=0,
+            help="Number of sets of random neurons to compare with.",
+            rich_help_panel=_WHAT_IF,
         ),
     ] = 20,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of these.", rich_help_panel=_WHAT_IF)] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed for choosing them.", rich_help_panel=_WHAT_IF)
+    ] = 0,
     errors: Annotated[
         bool,
-        typer.Option("--errors", help="Explain the class's mistakes among labelled pictures."),
+        typer.Option("--errors", help="Explain the mistakes on labelled images of the class."),
     ] = False,
     label: Annotated[
         str | None,
-        typer.Option(metavar="CLASS", help="True class of pictures that carry no label."),
+        typer.Option(
+            metavar="CLASS", help="True class of the images, if their folders do not say."
+        ),
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="List at most so many of everything.")] = 8,
+    top: Annotated[int, typer.Option(min=1, help="Largest number of entries in each list.")] = 8,
     out: Page = None,
     plot: Plot = None,
     model: ModelAgain = None,
@@ -86,53 +91,50 @@ def debug(
     class_names: ClassNames = None,
     device: Device = "cpu",
     no_open: NoOpen = False,
-    as_json: Json = False,
-    debug: Debug = False,
 ) -> None:
-    """Explain an answer: which groups fire, where, what is missing; what if one were gone."""
-    with terminal(as_json, debug) as ui:
-        Given(context).need(["mask", "keep"], "by", "random", "seed")
-        change = change_by(by)
+    """Explain an answer: which groups fire, where, and what changes if groups are masked."""
+    Given(context).need(["mask", "keep"], "ablation", "random", "seed")
+    change = ablation_of(ablation)
 
-        import neurflow
-        from neurflow.cli._debugging import report_text
+    import neurflow
+    from neurflow.cli._debugging import report_text
 
-        circuit = neurflow.load_circuit(run)
-        report = neurflow.debug(
-            circuit,
-            neurflow.reload_model(
-                circuit, model, weights=weights, class_names=class_names, device=device
-            ),
-            source_of(images),
-            mask=mask or (),
-            keep=keep or (),
-            ablation=change,
-            errors=errors,
-            label=label,
-            draws=random,
-            seed=seed,
-            progress=ui.progress,
-        )
-        written = []
-        if plot:
-            from neurflow.pages.plot import write_plot
+    circuit = neurflow.load_circuit(run)
+    report = neurflow.debug(
+        circuit,
+        neurflow.reload_model(
+            circuit, model, weights=weights, class_names=class_names, device=device
+        ),
+        source_of(images),
+        mask=names(mask) or (),
+        keep=names(keep) or (),
+        ablation=change,
+        errors=errors,
+        label=label,
+        draws=random,
+        seed=seed,
+        progress=ui.progress,
+    )
+    written = []
+    if plot:
+        from neurflow.pages.plot import write_plot
 
-            written.append(write_plot(circuit, report, plot))
-        if out:
-            from neurflow.pages.debug_page import write_debug_page
+        written.append(write_plot(circuit, report, plot))
+    if out:
+        from neurflow.pages.debug_page import write_debug_page
 
-            written.append(write_debug_page(circuit, report, out))
-        ui.result(
-            {"files": [str(path) for path in written], **report.model_dump(mode="json")},
-            *report_text(report, top),
-            *(Text(f"Written: {path}") for path in written),
-        )
-        if out:
-            ui.open_page(out, wanted=not no_open)
+        written.append(write_debug_page(circuit, report, out))
+    ui.result(
+        {"files": [str(path) for path in written], **report.model_dump(mode="json")},
+        *report_text(report, top),
+        *(Text(f"Written: {path}") for path in written),
+    )
+    if out:
+        ui.open_page(out, wanted=not no_open)
 
 
-def change_by(text: str) -> Ablation:
-    """``zero``, ``mean``, or the number that is meant; ``RequestError`` for other text."""
+def ablation_of(text: str) -> Ablation:
+    """Read an ablation: ``zero``, ``mean`` or a factor; ``RequestError`` for other text."""
     if text == "zero":
         return "zero"
     if text == "mean":
@@ -142,15 +144,17 @@ def change_by(text: str) -> Ablation:
     except ValueError:
         factor = float("nan")
     if not abs(factor) < float("inf"):
-        raise RequestError(f"--by {text!r} is neither zero nor mean nor a number. Write --by 0.5")
+        raise RequestError(
+            f"--ablation {text!r} is neither zero nor mean nor a number. Write --ablation 0.5"
+        )
     return factor
 
 
 def source_of(paths: list[Path]) -> Path | list[Path]:
-    """One path as it is, several as a list; ``RequestError`` if a folder is among several."""
+    """Return one path alone, several as a list; ``RequestError`` if one of several is a folder."""
     if len(paths) == 1:
         return paths[0]
     folders = [path for path in paths if path.is_dir()]
     if folders:
-        raise RequestError(f"Give either pictures or one folder; {folders[0]} is a folder.")
+        raise RequestError(f"Give either image files or one folder; {folders[0]} is a folder.")
     return paths

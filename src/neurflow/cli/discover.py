@@ -10,53 +10,57 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from neurflow.cli._command import command
 from neurflow.cli._model_of import naming
-from neurflow.cli._options import Debug, Json, ModelReference, study_from, with_study_options
-from neurflow.cli._terminal import terminal
+from neurflow.cli._options import ModelReference, study_from, with_study_options
+from neurflow.cli._terminal import Terminal
 
 
+@command(resumable=True)
 @with_study_options
 def discover(
+    ui: Terminal,
     model: ModelReference,
     images: Annotated[
-        Path, typer.Argument(metavar="IMAGES", help="A folder of pictures, or of class folders.")
+        Path, typer.Argument(metavar="IMAGES", help="A folder of images, or of class folders.")
     ],
     target: Annotated[
         str,
         typer.Option(
-            help="A class by name or number, LAYER/NEURON, or CLASS-CLASS: why this and not that."
+            help="A class by name or number, LAYER/NEURON, or CLASS-CLASS: why one and not the other."
         ),
     ],
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="Where the result goes.", show_default="runs/MODEL-TARGET"
+            "-o",
+            "--out",
+            metavar="FOLDER",
+            help="Folder of the result.",
+            show_default="runs/MODEL-TARGET",
         ),
     ] = None,
-    as_json: Json = False,
-    debug: Debug = False,
     **study: Any,
 ) -> None:
-    """Find the circuit of a target in a folder of pictures.
+    """Find the circuit of a target in a folder of images.
 
-    Stopped half-way, the same command goes on where it was.
+    Re-run the same command to resume after an interruption.
     """
-    with terminal(as_json, debug, resumable=True) as ui:
-        asked, folder = study_from(model, study), out or default_folder(model, target)
+    asked, folder = study_from(model, study), out or default_folder(model, target)
 
-        import neurflow
-        from neurflow.cli._summary import circuit_data, heading
+    import neurflow
+    from neurflow.cli._summary import circuit_data, heading
 
-        loaded = asked.load()
-        pictures = neurflow.load_images(images, loaded)
-        circuit = neurflow.discover(
-            loaded, pictures, target, out=folder, progress=ui.progress, **asked.options
-        )
-        for note in circuit.notes:
-            ui.note(note)
-        data = circuit_data(circuit, circuit.layers, top=5)
-        told = what_next(folder, ui.seconds, naming(circuit))
-        ui.result({"result": str(folder), **data}, heading(circuit), told)
+    loaded = asked.load()
+    pictures = neurflow.load_images(images, loaded)
+    circuit = neurflow.discover(
+        loaded, pictures, target, out=folder, progress=ui.progress, **asked.options
+    )
+    for note in circuit.notes:
+        ui.note(note)
+    data = circuit_data(circuit, circuit.layers, top=5)
+    told = what_next(folder, ui.seconds, naming(circuit))
+    ui.result({"result": str(folder), **data}, heading(circuit), told)
 
 
 def default_folder(model: str, target: str) -> Path:
@@ -66,7 +70,13 @@ def default_folder(model: str, target: str) -> Path:
 
 
 def what_next(folder: Path, seconds: float, named: str = "") -> Text:
-    """Where the result is, and what to type; ``named`` is how its model is named, where it must be."""
+    """Where the result is and what to type next.
+
+    Args:
+        folder: of the result.
+        seconds: that the work took.
+        named: option that names its model, where a command needs it.
+    """
     run = shlex.quote(str(folder))
     return Text(
         f"The result is in {folder} ({seconds:.0f} s).\n"

@@ -11,68 +11,69 @@ from rich.text import Text
 
 from neurflow.circuit.circuit import Circuit
 from neurflow.circuit.edits import Edits, Merge, Split, merge, redo, replay, split, undo
-from neurflow.cli._options import Debug, Json, Run
-from neurflow.cli._terminal import plain, terminal
+from neurflow.cli._command import command
+from neurflow.cli._options import Run, names
+from neurflow.cli._terminal import Terminal, plain
 from neurflow.errors import RequestError
 from neurflow.refs import Member
 
 Change = Callable[[Circuit, Edits], Edits]
 
 
+@command()
 def edit(
+    ui: Terminal,
     run: Run,
     merge_: Annotated[
-        str | None, typer.Option("--merge", metavar="G,G…", help="Make one group of these.")
+        list[str] | None,
+        typer.Option("--merge", metavar="GROUP,GROUP…", help="Merge these groups into one."),
     ] = None,
     split_: Annotated[
         str | None,
         typer.Option(
             "--split",
             metavar="G=N.M,N.M…",
-            help="Make two groups of one: these neurons' meanings, and the others.",
+            help="Split these members, neuron.meaning, off a group.",
         ),
     ] = None,
-    undo_: Annotated[bool, typer.Option("--undo", help="Take the last edit back.")] = False,
+    undo_: Annotated[bool, typer.Option("--undo", help="Undo the last edit.")] = False,
     redo_: Annotated[
-        bool, typer.Option("--redo", help="Do again what was taken back last.")
+        bool, typer.Option("--redo", help="Redo the edit that was undone last.")
     ] = False,
     import_: Annotated[
         Path | None,
-        typer.Option("--import", metavar="FILE", help="Make the edits of a file, in its order."),
+        typer.Option("--import", metavar="FILE", help="Apply the edits in a file."),
     ] = None,
     export: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the edits into a file.")
+        Path | None, typer.Option(metavar="FILE", help="Write all edits into a file.")
     ] = None,
-    as_json: Json = False,
-    debug: Debug = False,
 ) -> None:
-    """Merge groups that mean the same, and split one that means two things; both can be undone.
+    """Merge groups that mean the same, or split one that means two things.
 
-    Edits lie beside the result, which itself stays as it was found. Weights between groups follow
-    anew from the definition. Without an option: what was done. Names of members: neurflow show RUN
-    --group G.
+    Edits are stored beside the result, which itself never changes, and can be undone. The weights
+    between groups are recomputed. Without an option, all edits are listed. neurflow show RUN --group
+    GROUP lists the members of a group.
     """
-    with terminal(as_json, debug) as ui:
-        from neurflow.circuit.storage import change_edits, load_edits
-        from neurflow.runtime.files import write_atomically
+    from neurflow.circuit.storage import change_edits, load_edits
+    from neurflow.runtime.files import write_atomically
 
-        asked = [
-            *([_merging(merge_)] if merge_ else []),
-            *([_splitting(split_)] if split_ else []),
-            *([_back(undo)] if undo_ else []),
-            *([_back(redo)] if redo_ else []),
-            *([_importing(import_)] if import_ else []),
-        ]
-        if len(asked) > 1:
-            raise RequestError("Give one edit at a time: each is a step that can be taken back.")
-        edits = change_edits(run, asked[0]) if asked else load_edits(run)
-        if export is not None:
-            write_atomically(export, edits.model_dump_json(indent=1).encode())
-        ui.result(_data(edits), *_text(edits, undone=undo_))
+    asked = [
+        *([_merging(merge_)] if merge_ else []),
+        *([_splitting(split_)] if split_ else []),
+        *([_back(undo)] if undo_ else []),
+        *([_back(redo)] if redo_ else []),
+        *([_importing(import_)] if import_ else []),
+    ]
+    if len(asked) > 1:
+        raise RequestError("Give one edit at a time, so that each can be undone by itself.")
+    edits = change_edits(run, asked[0]) if asked else load_edits(run)
+    if export is not None:
+        write_atomically(export, edits.model_dump_json(indent=1).encode())
+    ui.result(_data(edits), *_text(edits, undone=undo_))
 
 
-def _merging(text: str) -> Change:
-    groups = [part.strip() for part in text.split(",")]
+def _merging(given: list[str]) -> Change:
+    groups = names(given) or []
     return lambda circuit, edits: merge(circuit, edits, groups)
 
 
@@ -105,11 +106,11 @@ def _data(edits: Edits) -> dict[str, Any]:
 
 def _text(edits: Edits, *, undone: bool) -> Iterator[Text]:
     if not edits.done:
-        yield Text("No edit stands." if edits.undone else "Nothing was edited.")
+        yield Text("All edits are undone." if edits.undone else "There are no edits.")
     for number, each in enumerate(edits.done, 1):
         yield Text(plain(f"{number}. {_words(each)}"))
     if undone:
-        yield Text(plain(f"Taken back: {_words(edits.undone[-1])}"))
+        yield Text(plain(f"Undone: {_words(edits.undone[-1])}"))
 
 
 def _words(edit: Merge | Split) -> str:

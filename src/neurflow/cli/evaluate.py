@@ -1,4 +1,4 @@
-"""``neurflow evaluate``: the published experiments on a circuit, and what a reviewer would add."""
+"""``neurflow evaluate``: the published experiments on a circuit, and further controls."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from neurflow.cli._command import command
 from neurflow.cli._model_of import ModelAgain, WeightsAgain
 from neurflow.cli._modes import Given
 from neurflow.cli._options import (
     ClassNames,
-    Debug,
     Device,
-    Json,
     NoOpen,
     given_values,
+    names,
     with_options_of,
 )
-from neurflow.cli._terminal import terminal
+from neurflow.cli._terminal import Terminal
 from neurflow.errors import RequestError
 from neurflow.evaluation.settings import QUICK, Settings
 from neurflow.runtime.extras import require
@@ -30,15 +30,17 @@ if TYPE_CHECKING:
     from neurflow.model import Model
 
 
+@command(resumable=True)
 @with_options_of(Settings, "Settings")
 def evaluate(
+    ui: Terminal,
     context: typer.Context,
     subject: Annotated[
         str,
         typer.Argument(
             metavar="RUN|MODEL",
-            help="Folder of a result; or a model, whose circuit is found first, as published "
-            "(--images, --target).",
+            help="Folder of a result; or a model, whose circuit is then found first with the published "
+            "settings (--images, --target).",
         ),
     ],
     protocols: Annotated[
@@ -54,7 +56,7 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="The pictures that the circuit was made from.",
+            help="The images that the circuit was found on.",
             show_default="where they were",
         ),
     ] = None,
@@ -62,103 +64,103 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Pictures that it was not made from; answers and overlaps are measured on them.",
+            help="Other images; predictions and overlaps are measured on them.",
             show_default=False,
         ),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Few neurons, sets and resamples: rough, in minutes.")
+        bool,
+        typer.Option("--quick", help="Rough figures in minutes: few neurons, sets and resamples."),
     ] = False,
-    page: Annotated[
+    out: Annotated[
         Path | None,
         typer.Option(
-            "--report",
+            "-o",
+            "--out",
             metavar="FILE",
-            help="One HTML page to write, with tables and plots.",
+            help="Write a page with tables and plots, one HTML file.",
             show_default=False,
         ),
     ] = None,
     csv: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Write each table as CSV.", show_default=False),
+        typer.Option(metavar="FOLDER", help="Write the tables as CSV files.", show_default=False),
     ] = None,
     plots: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Write each plot as PNG.", show_default=False),
+        typer.Option(metavar="FOLDER", help="Write the plots as PNG files.", show_default=False),
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="Of a model: what to explain.", show_default=False)
+        str | None, typer.Option(help="If a model is given: what to explain.", show_default=False)
     ] = None,
-    out: Annotated[
+    run: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Of a model: where its circuit goes.",
+            help="If a model is given: folder of its circuit.",
             show_default="runs/MODEL-TARGET",
         ),
     ] = None,
     memory: Annotated[
-        str, typer.Option(metavar="SIZE", help="What may be held at once above the model.")
+        str, typer.Option(metavar="SIZE", help="Memory to use on top of the model.")
     ] = "2GB",
     model: ModelAgain = None,
     weights: WeightsAgain = None,
     class_names: ClassNames = None,
     device: Device = "cpu",
     no_open: NoOpen = False,
-    as_json: Json = False,
-    debug: Debug = False,
     **settings: Any,
 ) -> None:
     """Measure a circuit by the published experiments, with intervals and controls.
 
-    Stopped half-way, the same command goes on where it was; finished tables are kept in the run.
+    Re-run the same command to resume: finished tables are kept in the folder of the result.
     """
-    with terminal(as_json, debug, resumable=True) as ui:
-        base = QUICK.model_dump() if quick else {}
-        chosen = Settings(**{**base, **given_values(Settings, settings)})
+    options: dict[str, Any] = {"class_names": class_names, "device": device}
+    base = QUICK.model_dump() if quick else {}
+    chosen = Settings(**{**base, **given_values(Settings, settings)})
 
-        import neurflow
-        from neurflow.circuit.storage import save_robustness
-        from neurflow.cli._evaluation import evaluation_text
-        from neurflow.cli._pictures_of import pictures_of, unseen_of
-        from neurflow.evaluation.evaluate import chosen_protocols
+    import neurflow
+    from neurflow.circuit.storage import save_robustness
+    from neurflow.cli._evaluation import evaluation_text
+    from neurflow.cli.discover import default_folder
+    from neurflow.evaluation.evaluate import chosen_protocols
+    from neurflow.evaluation.picture_source import pictures_of, unseen_of
 
-        names = chosen_protocols(protocols)
-        if page or plots:
-            require("plot")
-        run, given = Path(subject), Given(context)
-        if ":" in subject and not run.is_dir():
-            given.refuse("a result as the subject", "model")
-            run, circuit, loaded = _discovered(
-                ui, subject, target, images, out, weights, class_names, device
-            )
-        else:
-            given.refuse("a model as the subject", "target", "out")
-            circuit = neurflow.load_circuit(run)
-            loaded = neurflow.reload_model(
-                circuit, model, weights=weights, class_names=class_names, device=device
-            )
-        found = neurflow.evaluate(
-            circuit,
-            loaded,
-            pictures_of(run, images),
-            names,
-            held_out=unseen_of(run, held_out),
-            settings=chosen,
-            out=run,
-            memory=memory,
-            progress=ui.progress,
+    chosen_names = chosen_protocols(names(protocols) or [])
+    if out or plots:
+        require("plot")
+    folder, given = Path(subject), Given(context)
+    if ":" in subject and not folder.is_dir():
+        given.refuse("a result as the subject", "model")
+        folder = run or default_folder(subject, target or "")
+        circuit, loaded = _discovered(
+            ui, subject, target, images, folder, {"weights": weights or "DEFAULT", **options}
         )
-        if found.robustness.groups or found.robustness.edges:
-            save_robustness(run, found.robustness)
-        written = _written(found, page, csv, plots)
-        ui.result(
-            {"files": [str(path) for path in written], **found.model_dump(mode="json")},
-            *evaluation_text(found),
-            *(Text(f"Written: {path}") for path in written),
-        )
-        if page:
-            ui.open_page(page, wanted=not no_open)
+    else:
+        given.refuse("a model as the subject", "target", "run")
+        circuit = neurflow.load_circuit(folder)
+        loaded = neurflow.reload_model(circuit, model, weights=weights, **options)
+    found = neurflow.evaluate(
+        circuit,
+        loaded,
+        pictures_of(folder, images),
+        chosen_names,
+        held_out=unseen_of(folder, held_out),
+        settings=chosen,
+        out=folder,
+        memory=memory,
+        progress=ui.progress,
+    )
+    if found.robustness.groups or found.robustness.edges:
+        save_robustness(folder, found.robustness)
+    written = _written(found, out, csv, plots)
+    ui.result(
+        {"files": [str(path) for path in written], **found.model_dump(mode="json")},
+        *evaluation_text(found, ui.width),
+        *(Text(f"Written: {path}") for path in written),
+    )
+    if out:
+        ui.open_page(out, wanted=not no_open)
 
 
 def _discovered(
@@ -166,27 +168,21 @@ def _discovered(
     reference: str,
     target: str | None,
     images: Path | None,
-    out: Path | None,
-    weights: str | None,
-    class_names: Path | None,
-    device: str,
-) -> tuple[Path, Circuit, Model]:
-    """Folder and circuit of a model, found now or before, and the model."""
+    run: Path,
+    options: dict[str, Any],
+) -> tuple[Circuit, Model]:
+    """Find the circuit of a model, or load the one found before; return it with the model."""
     import neurflow
-    from neurflow.cli.discover import default_folder
 
     if images is None or target is None:
         raise RequestError(
-            f"{reference} is a model: its circuit is found first. "
-            "Say of what, in which pictures: --target CLASS --images FOLDER"
+            f"{reference} is a model, so its circuit must be found first. "
+            "Give a target and images: --target CLASS --images FOLDER"
         )
-    run = out or default_folder(reference, target)
-    model = neurflow.load_model(
-        reference, weights or "DEFAULT", class_names=class_names, device=device
-    )
+    model = neurflow.load_model(reference, **options)
     config = neurflow.Config.published()
     circuit = neurflow.discover(model, images, target, config=config, out=run, progress=ui.progress)
-    return run, circuit, model
+    return circuit, model
 
 
 def _written(found: Any, page: Path | None, csv: Path | None, plots: Path | None) -> list[Path]:

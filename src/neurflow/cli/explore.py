@@ -1,4 +1,4 @@
-"""``neurflow explore``: the circuit's page with the model behind it."""
+"""``neurflow explore``: the page of a circuit, connected to its model."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from neurflow.cli._command import command
 from neurflow.cli._model_of import ModelAgain, WeightsAgain
 from neurflow.cli._modes import Given
-from neurflow.cli._options import ClassNames, Debug, Device, Json, NoOpen, Run
-from neurflow.cli._terminal import has_screen, terminal
+from neurflow.cli._options import ClassNames, Device, NoOpen, Run
+from neurflow.cli._terminal import Terminal, has_screen
 
 if TYPE_CHECKING:
     from neurflow.circuit.circuit import Circuit
@@ -24,15 +25,17 @@ if TYPE_CHECKING:
 _SERVER = "Server"
 
 
+@command()
 def explore(
+    ui: Terminal,
     context: typer.Context,
     run: Run,
     images: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Pictures to try; in folders named after their classes they can be audited with.",
-            show_default="drawn ones for the demo, else none",
+            help="Images to try. Class folders make the audit possible.",
+            show_default="drawn ones for the demo, otherwise none",
         ),
     ] = None,
     port: Annotated[
@@ -49,7 +52,7 @@ def explore(
         str,
         typer.Option(
             metavar="ADDRESS",
-            help="Address to listen on. Beyond this machine a token is asked for.",
+            help="Address to listen on. Other machines need a token.",
             rich_help_panel=_SERVER,
         ),
     ] = "127.0.0.1",
@@ -58,9 +61,9 @@ def explore(
         typer.Option(
             metavar="TOKEN",
             envvar="NEURFLOW_TOKEN",
-            help="Ask for this token, letters and digits. Others on this machine can see it in a "
-            "command line: rather use the environment or --token-file.",
-            show_default="made up where others can reach the address",
+            help="Token that a browser must give: letters and digits. Other users of this machine can "
+            "see it on a command line, so use the environment or --token-file.",
+            show_default="random if other machines can reach the address",
             rich_help_panel=_SERVER,
         ),
     ] = None,
@@ -68,7 +71,7 @@ def explore(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Ask for the token in this file.",
+            help="File that has the token.",
             show_default=False,
             rich_help_panel=_SERVER,
         ),
@@ -78,70 +81,63 @@ def explore(
     class_names: ClassNames = None,
     device: Device = "cpu",
     no_open: NoOpen = False,
-    as_json: Json = False,
-    debug: Debug = False,
 ) -> None:
-    """Open a circuit live: drop a picture, mask groups, watch the prediction. Ctrl-C ends it.
+    """Explore a circuit live: drop an image, mask groups, watch the prediction.
 
-    The folder of a sweep opens as a map of its classes, which lead to their circuits.
+    The folder of a sweep opens as a map of its targets. Ctrl-C stops the server.
     """
-    with terminal(as_json, debug) as ui:
-        import webbrowser
+    import webbrowser
 
-        import neurflow
-        from neurflow.errors import ImagesError
-        from neurflow.server.gallery import Gallery
-        from neurflow.server.server import Server
-        from neurflow.server.session import Session
+    import neurflow
+    from neurflow.errors import ImagesError
+    from neurflow.server.gallery import Gallery
+    from neurflow.server.server import Server
+    from neurflow.server.session import Session
 
-        Given(context).one_of("token", "token_file")
-        if images and not images.is_dir():
-            raise ImagesError(f"There is no folder of images at {str(images)!r}.")
+    Given(context).one_of("token", "token_file")
+    if images and not images.is_dir():
+        raise ImagesError(f"There is no folder of images at {str(images)!r}.")
 
-        def load(circuit: Circuit) -> Model:
-            return neurflow.reload_model(
-                circuit, model, weights=weights, class_names=class_names, device=device
-            )
-
-        def samples(loaded: Model) -> Images | None:
-            return _samples(loaded, images)
-
-        served: Session | Gallery
-        if is_sweep(run):
-            unused = ("images", "model", "weights", "class_names", "device")
-            Given(context).refuse("a single result", *unused)
-            served, title = Gallery(run, ui.progress), f"the atlas of {run}"
-        else:
-            served = Session(run, load, samples, author=getpass.getuser())
-            title = served.circuit.target.name
-        asked = token if token_file is None else token_in(token_file)
-        server = Server(served, host=host, port=port, token=asked)
-        ui.result(
-            {
-                "url": server.url,
-                "url_elsewhere": server.url_elsewhere,
-                "token": server.token,
-            },
-            Text(f"{title}: {server.url}"),
-            *(
-                [Text(f"From other machines: {server.url_elsewhere}")]
-                if server.url_elsewhere
-                else []
-            ),
-            Text("Ctrl-C ends it."),
+    def load(circuit: Circuit) -> Model:
+        return neurflow.reload_model(
+            circuit, model, weights=weights, class_names=class_names, device=device
         )
-        if not no_open and not as_json and has_screen():
-            webbrowser.open(server.url)
-        server.serve()
+
+    def samples(loaded: Model) -> Images | None:
+        return _samples(loaded, images)
+
+    served: Session | Gallery
+    if is_sweep(run):
+        unused = ("images", "model", "weights", "class_names", "device")
+        Given(context).refuse("a single result", *unused)
+        served, title = Gallery(run, ui.progress), f"the atlas of {run}"
+    else:
+        served = Session(run, load, samples, author=getpass.getuser())
+        title = served.circuit.target.name
+    asked = token if token_file is None else token_in(token_file)
+    server = Server(served, host=host, port=port, token=asked)
+    ui.result(
+        {
+            "url": server.url,
+            "url_elsewhere": server.url_elsewhere,
+            "token": server.token,
+        },
+        Text(f"{title}: {server.url}"),
+        *([Text(f"From other machines: {server.url_elsewhere}")] if server.url_elsewhere else []),
+        Text("Ctrl-C stops the server."),
+    )
+    if not no_open and not ui.as_json and has_screen():
+        webbrowser.open(server.url)
+    server.serve()
     if not served.stop():
-        # PyTorch cannot be interrupted, and aborts if Python ends around it. All that was to be kept is
-        # written when it is asked for.
+        # PyTorch cannot be interrupted, and aborts if Python shuts down while it computes. Everything
+        # worth keeping has been written already.
         sys.stdout.flush()
         os._exit(0)
 
 
 def token_in(file: Path) -> str:
-    """The token in a file; ``RequestError`` if it cannot be read."""
+    """Read a token from a file; ``RequestError`` if that fails."""
     from neurflow.errors import RequestError
     from neurflow.runtime.files import read
 
@@ -152,12 +148,12 @@ def token_in(file: Path) -> str:
 
 
 def is_sweep(folder: Path) -> bool:
-    """Whether a folder is a sweep's rather than a run's."""
+    """Return whether a folder is that of a sweep rather than of a run."""
     return (folder / "atlas").is_dir() and not (folder / "circuit.json").exists()
 
 
 def _samples(model: Model, folder: Path | None) -> Images | None:
-    """The pictures to try: a folder's, or for the demo network freshly drawn ones."""
+    """Images to try: those of a folder, or freshly drawn ones for the demo network."""
     from neurflow.demo.network import REFERENCE
     from neurflow.demo.pictures import CLASSES, in_use
     from neurflow.pictures.images import load_images

@@ -1,243 +1,322 @@
-"""``neurflow label``: words for groups, by a model, a vocabulary or by hand, and their worth."""
+"""``neurflow label``: names for groups, from a model, a vocabulary or a person."""
 
 from __future__ import annotations
 
 import getpass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
+from neurflow.cli._command import command, parameters_of, with_parameters
+from neurflow.cli._label_options import SERVER, WORK, Asked, option
 from neurflow.cli._model_of import ModelAgain, WeightsAgain
 from neurflow.cli._modes import Given
-from neurflow.cli._options import Debug, Device, Json, Run
-from neurflow.cli._terminal import terminal
-from neurflow.errors import RequestError
+from neurflow.cli._options import Device, Run, names
+from neurflow.cli._terminal import Terminal, plain
+from neurflow.errors import RequestError, WorkError
 
-_MODEL, _CLIP, _HAND, _BUDGET = "By a model", "By a vocabulary", "By hand", "Cost"
+if TYPE_CHECKING:
+    from neurflow.circuit.circuit import NeuronGroup
+    from neurflow.labels import Budget, Outcome
+    from neurflow.labels.api import Change, Job
+    from neurflow.labels.budget import Usage
+
+FOUND = 20
+"""groups that a search lists"""
+
+app = typer.Typer(
+    help="Name the groups of a result, and test the names on crops that the labeler did not see.",
+    no_args_is_help=True,
+)
+
+Groups = Annotated[list[str], typer.Argument(metavar="GROUP…", help="Groups, such as layer4.1/3.")]
+Author = Annotated[str | None, option(metavar="NAME", help="Who says so.", shown="the login name")]
+Clip = Annotated[
+    str | None,
+    option(metavar="FOLDER|NAME", help="A CLIP-style model, from a folder or the hub."),
+]
+Template = Annotated[str, option(metavar="TEXT", help="Text that a word is put into.", shown=True)]
 
 
-def _option(*names: str, panel: str | None = None, **rest: Any) -> Any:
-    return typer.Option(
-        *names, rich_help_panel=panel, show_default=rest.pop("shown", False), **rest
-    )
-
-
-def label(
+@app.command("ask")
+@command(resumable=True)
+@with_parameters(parameters_of(SERVER | WORK))
+def ask(
+    ui: Terminal,
     context: typer.Context,
     run: Run,
     chat_model: Annotated[
         str | None,
-        _option(metavar="NAME", help="Model to ask, as its server calls it.", panel=_MODEL),
+        option(metavar="NAME", help="Model to ask, by the name that its server uses."),
     ] = None,
-    base_url: Annotated[
-        str | None,
-        _option(
-            metavar="URL",
-            help="Server that speaks OpenAI's protocol, e.g. http://localhost:11434/v1.",
-            panel=_MODEL,
-        ),
+    labeler: Annotated[
+        str | None, option(metavar="NAME", help="A labeler that a package has registered.")
     ] = None,
-    key_env: Annotated[
-        str | None,
-        _option(
-            metavar="NAME",
-            help="Environment variable that holds the key.",
-            panel=_MODEL,
-            shown="OPENAI_API_KEY; with --base-url none is sent",
-        ),
+    labeler_option: Annotated[
+        list[str] | None, option(metavar="KEY=VALUE", help="An option of that labeler.")
     ] = None,
-    key_file: Annotated[
-        Path | None,
-        _option(metavar="FILE", help="File that holds the key instead.", panel=_MODEL),
-    ] = None,
-    judge_model: Annotated[
-        str | None,
-        _option(metavar="NAME", help="Another model to validate the labels.", panel=_MODEL),
-    ] = None,
-    sheet: Annotated[
-        bool,
-        _option(
-            "--sheet",
-            help="Send one picture a request, for servers that take no more.",
-            panel=_MODEL,
-        ),
-    ] = False,
-    workers: Annotated[
-        int, _option(min=1, help="Requests under way at the same time.", panel=_MODEL, shown=True)
-    ] = 4,
-    rate: Annotated[
-        float | None, _option(min=0.01, help="Requests a minute, at most.", panel=_MODEL)
-    ] = None,
-    timeout: Annotated[
-        float, _option(min=0.1, help="Seconds for one request.", panel=_MODEL, shown=True)
-    ] = 120.0,
-    retries: Annotated[
-        int, _option(min=0, help="Times that a request is tried again.", panel=_MODEL, shown=True)
-    ] = 5,
-    answer_tokens: Annotated[
-        int, _option(min=50, help="Longest answer in tokens.", panel=_MODEL, shown=True)
-    ] = 2000,
-    budget: Annotated[
-        float | None,
-        _option(min=0, help="Money to spend at most; needs the prices.", panel=_BUDGET),
-    ] = None,
-    price_in: Annotated[
-        float, _option(min=0, help="Price of a million tokens sent.", panel=_BUDGET)
-    ] = 0.0,
-    price_out: Annotated[
-        float, _option(min=0, help="Price of a million tokens answered.", panel=_BUDGET)
-    ] = 0.0,
-    max_requests: Annotated[
-        int | None,
-        _option(min=0, help="Requests to send at most, retries included.", panel=_BUDGET),
-    ] = None,
-    max_tokens: Annotated[
-        float | None, _option(min=0, help="Tokens to use at most, in and out.", panel=_BUDGET)
-    ] = None,
-    dry_run: Annotated[
-        bool,
-        _option("--dry-run", help="Estimate what it would cost, and send nothing.", panel=_BUDGET),
-    ] = False,
-    clip: Annotated[
-        str | None,
-        _option(
-            metavar="FOLDER|NAME",
-            help="A CLIP-style model, from a folder or the hub: labels without asking anyone.",
-            panel=_CLIP,
-        ),
-    ] = None,
+    **values: Any,
+) -> None:
+    """Ask a chat model, or a labeler of your own, to name groups.
+
+    For example --chat-model gpt-4o, or --chat-model qwen2.5vl --base-url http://localhost:11434/v1.
+    Re-run the same command to resume: answers are kept, and nothing is asked twice.
+    """
+    from neurflow.circuit.storage import load_circuit
+    from neurflow.labels import labeler_named
+
+    asked, given = Asked(values), Given(context)
+    given.one_of("chat_model", "labeler")
+    given.need(["labeler"], "labeler_option")
+    if not chat_model and not labeler:
+        raise RequestError(
+            "Who gives the labels? A model: --chat-model gpt-4o. A labeler of your own: --labeler "
+            "NAME. Words of a list: neurflow label words. You: neurflow label set."
+        )
+    asked.check(given, "chat_model")
+    circuit, budget = load_circuit(run), asked.budget()
+    namer = (
+        asked.chat(chat_model, run, budget)
+        if chat_model
+        else labeler_named(labeler or "", _pairs(labeler_option or []))
+    )
+    _label(ui, asked.job(circuit, namer, asked.judge(run, budget)), run, budget, asked)
+
+
+@app.command("words")
+@command(resumable=True)
+@with_parameters(parameters_of(SERVER | WORK))
+def words(
+    ui: Terminal,
+    context: typer.Context,
+    run: Run,
+    clip: Clip = None,
     vocabulary: Annotated[
-        Path | None, _option(metavar="FILE", help="Its words, one a line.", panel=_CLIP)
+        Path | None, option(metavar="FILE", help="Words to choose from, one per line.")
     ] = None,
-    template: Annotated[
-        str, _option(metavar="TEXT", help="What a word is put into.", panel=_CLIP, shown=True)
-    ] = "a photo of {}",
-    find: Annotated[
-        str | None,
-        _option(
-            metavar="TEXT",
-            help="Search groups: in their labels, or with --clip by what their crops look like.",
-        ),
-    ] = None,
-    set_: Annotated[
-        tuple[str, str] | None,
-        _option(
-            "--set", metavar="GROUP WORDS", help="Name a group; the name is pinned.", panel=_HAND
-        ),
-    ] = None,
+    template: Template = "a photo of {}",
+    device: Device = "cpu",
+    **values: Any,
+) -> None:
+    """Choose names from a list of words, by a CLIP-style model; nothing is sent anywhere."""
+    from neurflow.circuit.storage import load_circuit
+    from neurflow.labels.api import words_labeler
+
+    asked = Asked(values)
+    asked.check(Given(context), "judge_model")
+    if clip is None or vocabulary is None:
+        raise RequestError("Give a model and words: --clip FOLDER --vocabulary words.txt")
+    circuit, budget = load_circuit(run), asked.budget()
+    namer = words_labeler(clip, vocabulary, template=template, device=device)
+    _label(ui, asked.job(circuit, namer, asked.judge(run, budget)), run, budget, asked)
+
+
+@app.command("set")
+@command()
+def set_(
+    ui: Terminal,
+    run: Run,
+    group: Annotated[str, typer.Argument(metavar="GROUP", help="A group, such as layer4.1/3.")],
+    words: Annotated[str, typer.Argument(metavar="WORDS", help="Its name.")],
     caption: Annotated[
-        str | None, _option(metavar="TEXT", help="A sentence to go with --set.", panel=_HAND)
+        str | None, option(metavar="TEXT", help="A sentence that describes the group.")
     ] = None,
-    pin: Annotated[
-        list[str] | None, _option(metavar="GROUP", help="Keep machines off its label.", panel=_HAND)
-    ] = None,
-    unpin: Annotated[
-        list[str] | None,
-        _option(metavar="GROUP", help="Let machines change it again.", panel=_HAND),
-    ] = None,
-    reject: Annotated[
-        list[str] | None,
-        _option(metavar="GROUP", help="Take its label away, never to be given again.", panel=_HAND),
-    ] = None,
-    author: Annotated[
-        str | None,
-        _option(metavar="NAME", help="Who says so.", shown="the login name", panel=_HAND),
-    ] = None,
-    group: Annotated[
-        list[str] | None, _option(metavar="GROUP", help="Label this group alone; may be repeated.")
-    ] = None,
-    layer: Annotated[
-        list[str] | None, _option(metavar="LAYER", help="Label the groups of this layer alone.")
-    ] = None,
-    shown: Annotated[
-        int, _option(min=1, help="Crops of a group that the labeler sees.", shown=True)
-    ] = 12,
-    held_out: Annotated[
-        int, _option(min=1, help="Crops kept from it, for the validation.", shown=True)
-    ] = 12,
-    no_validation: Annotated[
-        bool, _option("--no-validation", help="Do not validate the labels.")
-    ] = False,
-    no_constant: Annotated[
-        bool,
-        _option("--no-constant", help="Do not compare them with the target's name as a label."),
-    ] = False,
+    author: Author = None,
+) -> None:
+    """Name a group by hand; the name is pinned."""
+    from neurflow.labels import manual
+
+    who = author or getpass.getuser()
+    _change(ui, run, [group], lambda g: manual.set_label(g, words, caption, author=who))
+
+
+@app.command("pin")
+@command()
+def pin(ui: Terminal, run: Run, groups: Groups, author: Author = None) -> None:
+    """Keep machines from changing the labels of groups."""
+    from neurflow.labels import manual
+
+    who = author or getpass.getuser()
+    _change(ui, run, groups, lambda g: manual.pin(g, author=who))
+
+
+@app.command("unpin")
+@command()
+def unpin(ui: Terminal, run: Run, groups: Groups) -> None:
+    """Let machines change the labels of groups again."""
+    from neurflow.labels import manual
+
+    _change(ui, run, groups, manual.unpin)
+
+
+@app.command("reject")
+@command()
+def reject(ui: Terminal, run: Run, groups: Groups, author: Author = None) -> None:
+    """Remove the labels of groups; no machine will give them the same labels again."""
+    from neurflow.labels import manual
+
+    who = author or getpass.getuser()
+    _change(ui, run, groups, lambda g: manual.reject(g, author=who))
+
+
+@app.command("search")
+@command()
+def search(
+    ui: Terminal,
+    context: typer.Context,
+    run: Run,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="A word or several.")],
+    clip: Clip = None,
+    template: Template = "a photo of {}",
+    device: Device = "cpu",
+) -> None:
+    """Search groups by the words of their labels, or with --clip by their crops."""
+    from neurflow.circuit.storage import load_circuit
+    from neurflow.labels import find
+    from neurflow.labels.api import words_labeler
+
+    Given(context).need(["clip"], "template", "device")
+    circuit = load_circuit(run)
+    labeler = words_labeler(clip, None, template=template, device=device) if clip else None
+    matches = find(circuit, text, labeler)
+    lines = [
+        f"{match.score:+6.2f}  {plain(match.group)}  {plain(match.label or '')}".rstrip()
+        for match in matches[:FOUND]
+    ]
+    nothing = "No label has these words. With --clip FOLDER groups are searched by their crops."
+    data = {
+        "find": text,
+        "by": labeler.name if labeler else "labels",
+        "groups": [vars(match) for match in matches],
+    }
+    ui.result(data, Text("\n".join(lines) or nothing))
+
+
+@app.command("check")
+@command(resumable=True)
+def check(
+    ui: Terminal,
+    run: Run,
     concepts: Annotated[
-        Path | None,
-        _option(
-            metavar="FOLDER",
-            help="Check labels against pictures in folders named after concepts; needs the model.",
-        ),
-    ] = None,
+        Path,
+        typer.Argument(metavar="IMAGES", help="Pictures in folders named after concepts."),
+    ],
     model: ModelAgain = None,
     weights: WeightsAgain = None,
     device: Device = "cpu",
-    seed: Annotated[int, _option(min=0, help="Seed of the choice of crops.", shown=True)] = 0,
-    as_json: Json = False,
-    debug: Debug = False,
 ) -> None:
-    """Name the groups of a result, and test the names on crops that the labeler did not see.
+    """Check labels that name a concept: do the neurons respond to pictures of it?"""
+    from neurflow.circuit.reload import reload_model
+    from neurflow.circuit.storage import load_circuit
+    from neurflow.cli._labels import labels_data, labels_text
+    from neurflow.labels import summary
+    from neurflow.labels.api import check_run
 
-    A model: --chat-model gpt-4o, or --chat-model qwen2.5vl --base-url http://localhost:11434/v1.
-    Without one: --clip FOLDER --vocabulary words.txt. By hand: --set layer4/3 "round eyes".
+    circuit = load_circuit(run)
+    loaded = reload_model(circuit, model, weights=weights, device=device)
+    circuit, checked = check_run(run, loaded, concepts, ui.progress)
+    if not checked:
+        ui.note(f"No label names a concept of {concepts}, so nothing was checked.")
+    total = summary(circuit)
+    data = {"checked": sorted(checked), "labels": labels_data(circuit, None), "summary": total}
+    ui.result(data, *labels_text(circuit, None, total))
 
-    Stopped half-way, the same command goes on where it was.
-    """
-    with terminal(as_json, debug, resumable=True) as ui:
-        from neurflow.circuit.reload import reload_model
-        from neurflow.circuit.storage import load_circuit
-        from neurflow.cli import _labelling as work
-        from neurflow.labels import Budget, Prices, Settings
 
-        work.check_modes(Given(context))
-        circuit = load_circuit(run)
-        if set_ or pin or unpin or reject:
-            who = author or getpass.getuser()
-            changes = work.changes(set_, caption, pin or [], unpin or [], reject or [], who)
-            ui.result(*work.by_hand(run, changes))
-            return
-        words = work.Words(clip, vocabulary, template, device)
-        if find is not None:
-            ui.result(*work.found(circuit, find, words))
-            return
-        if not (chat_model or clip or judge_model or concepts):
-            raise RequestError(
-                "Who gives the labels? A model: --chat-model gpt-4o. A vocabulary: --clip FOLDER "
-                '--vocabulary words.txt. You: --set GROUP "words".'
-            )
-        spending = Budget(
-            max_requests, max_tokens, budget, Prices(input=price_in, output=price_out)
+def _pairs(given: Sequence[str]) -> dict[str, str]:
+    """``["key=value"]`` → ``{"key": "value"}``."""
+    pairs = dict(each.partition("=")[::2] for each in given)
+    if any("=" not in each for each in given):
+        raise RequestError(f"{given[0]!r} is no option. Write --labeler-option KEY=VALUE.")
+    return pairs
+
+
+def _label(ui: Terminal, job: Job, run: Path, budget: Budget, asked: Asked) -> None:
+    """Estimate, label, print, and fail if labels are missing."""
+    from neurflow.labels.api import estimate, label_run
+
+    used = estimate(job)
+    told = "Nothing is sent: the labeler runs here." if used is None else _cost(used, budget)
+    if asked.values["dry_run"]:
+        from neurflow.labels.budget import Usage
+
+        ui.result(_usage(used or Usage(), budget), Text(told))
+        return
+    ui.note(told)
+    outcome = label_run(job, run, ui.progress)
+    _show(ui, job, outcome, budget)
+    if outcome.stopped:
+        raise outcome.stopped
+    if outcome.failed:
+        raise WorkError(
+            f"{len(outcome.failed)} groups could not be labelled or validated. "
+            "Re-run the same command to try them again."
         )
-        settings = Settings(
-            shown=shown,
-            held_out=held_out,
-            validated=not no_validation,
-            constant=not no_constant,
-            seed=seed,
-            workers=workers,
-        )
-        endpoint = {
-            "base_url": base_url,
-            "key_env": key_env,
-            "key_file": key_file,
-            "budget": spending,
-            "timeout": timeout,
-            "retries": retries,
-            "rate": rate,
-            "answer_tokens": answer_tokens,
-        }
-        task = work.Task(run, circuit, work.chosen(circuit, group or [], layer or []), settings)
-        if chat_model or clip or judge_model:
-            pair = work.labelers(run, chat_model, judge_model, words, endpoint, sheet)
-            estimated = task.estimate(*pair, spending)
-            if dry_run:
-                ui.result(*estimated)
-                return
-            ui.note(estimated[1].plain)
-            task.label(*pair, ui.progress)
-        if concepts is not None and task.stopped is None:
-            loaded = reload_model(circuit, model, weights=weights, device=device)
-            task.check(concepts, loaded, ui)
-        ui.result(*task.result(spending))
-        task.fail_if_incomplete()
+
+
+def _show(ui: Terminal, job: Job, outcome: Outcome, budget: Budget) -> None:
+    from neurflow.cli._labels import labels_data, labels_text
+    from neurflow.labels import summary
+
+    circuit, groups = outcome.circuit, job.groups
+    total, used = summary(circuit, groups), budget.used
+    data = {
+        "labels": labels_data(circuit, groups),
+        "summary": total,
+        "failed": outcome.failed,
+        "used": _usage(used, budget),
+    }
+    shown = list(labels_text(circuit, groups, total))
+    if used.requests:
+        sent = f"{used.tokens_in:,.0f} tokens in, {used.tokens_out:,.0f} out."
+        shown.append(Text(f"Sent {used.requests:,} requests: {sent}"))
+    ui.result(data, *shown)
+
+
+def _cost(used: Usage, budget: Budget) -> str:
+    """An estimate in words."""
+    cost = _usage(used, budget)["cost"]
+    money = "; for the cost: --price-in --price-out" if cost is None else f", {cost:.2f} in money"
+    return (
+        f"Estimate: {used.requests:,} requests not answered yet, {used.tokens_in:,.0f} tokens "
+        f"in, {used.tokens_out:,.0f} out{money}."
+    )
+
+
+def _usage(used: Usage, budget: Budget) -> dict[str, Any]:
+    priced = budget.prices.input or budget.prices.output
+    return {
+        "requests": used.requests,
+        "tokens_in": round(used.tokens_in),
+        "tokens_out": round(used.tokens_out),
+        "cost": used.cost(budget.prices) if priced else None,
+    }
+
+
+def _change(ui: Terminal, run: Path, groups: Sequence[str], change: Change) -> None:
+    from neurflow.labels.api import change_run
+
+    changed = change_run(run, names(groups) or [], change)
+    ui.result(
+        {"groups": [_group_data(group) for group in changed]},
+        Text("\n".join(map(_group_line, changed))),
+    )
+
+
+def _group_data(group: NeuronGroup) -> dict[str, Any]:
+    from neurflow.circuit.evidence import evidence_data
+
+    return {
+        "group": group.id,
+        "label": group.label,
+        "caption": group.caption,
+        "evidence": evidence_data(group.evidence),
+        "rejected": [refused.label for refused in group.rejected],
+    }
+
+
+def _group_line(group: NeuronGroup) -> str:
+    pinned = " (pinned)" if group.evidence and group.evidence.pinned else ""
+    return f"{plain(group.id)}: {plain(group.label) if group.label else 'no label'}{pinned}"

@@ -1,4 +1,4 @@
-"""``neurflow layers``: what of a network can be studied."""
+"""``neurflow layers``: the layers of a network that can be studied."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from neurflow.cli._command import command
 from neurflow.cli._options import (
     AllowChance,
     ClassesAsText,
     ClassNames,
-    Debug,
     InputSize,
-    Json,
     ModelReference,
     Output,
     Weights,
 )
-from neurflow.cli._terminal import terminal
+from neurflow.cli._terminal import Terminal
 
 if TYPE_CHECKING:
     from neurflow.model.network.layers import LayerInfo
 
 
+@command()
 def layers(
+    ui: Terminal,
     model: ModelReference,
     weights: Weights = "random",
     input_size: InputSize = None,
@@ -34,36 +35,33 @@ def layers(
     output: Output = None,
     allow_chance: AllowChance = False,
     classes_as_text: ClassesAsText = False,
-    as_json: Json = False,
-    debug: Debug = False,
 ) -> None:
-    """List the outputs that can be studied, with shapes; * marks those studied by default."""
-    with terminal(as_json, debug) as ui:
-        from neurflow.model import load_model
+    """List the layers that can be studied, with shapes; * marks those studied by default."""
+    from neurflow.model import load_model
 
-        loaded = load_model(
-            model,
-            weights,
-            input_size=input_size,
-            class_names=class_names,
-            output=output,
-            allow_chance=allow_chance,
-            classes_as_text=classes_as_text,
-        )
-        found = loaded.layers()
-        proposed = ",".join(loaded.proposed_layers())
-        for note in loaded.notes:
-            ui.note(note)
-        ui.result(
-            {
-                "model": model,
-                "note": loaded.network.note,
-                "notes": list(loaded.notes),
-                "layers": [asdict(layer) for layer in found],
-            },
-            _table(found),
-            Text(f"\n* studied unless --layers says otherwise: --layers {proposed}"),
-        )
+    loaded = load_model(
+        model,
+        weights,
+        input_size=input_size,
+        class_names=class_names,
+        output=output,
+        allow_chance=allow_chance,
+        classes_as_text=classes_as_text,
+    )
+    found = loaded.layers()
+    proposed = ",".join(loaded.proposed_layers())
+    for note in loaded.notes:
+        ui.note(note)
+    ui.result(
+        {
+            "model": model,
+            "note": loaded.network.note,
+            "notes": list(loaded.notes),
+            "layers": [asdict(layer) for layer in found],
+        },
+        _table(found),
+        Text(f"\n* studied unless --layers says otherwise: --layers {proposed}"),
+    )
 
 
 def _table(found: Sequence[LayerInfo]) -> Table:

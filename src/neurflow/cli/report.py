@@ -8,11 +8,14 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from neurflow.cli._options import Debug, Json, NoOpen, Run
-from neurflow.cli._terminal import terminal
+from neurflow.cli._command import command
+from neurflow.cli._options import NoOpen, Run
+from neurflow.cli._terminal import Terminal
 
 
+@command()
 def report(
+    ui: Terminal,
     run: Run,
     out: Annotated[
         Path | None,
@@ -22,18 +25,15 @@ def report(
     ] = None,
     crops: Annotated[
         int,
-        typer.Option(min=1, max=16, help="Crops shown for a group; fewer make a smaller file."),
+        typer.Option(min=1, max=16, help="Crops shown for each group; fewer make a smaller file."),
     ] = 16,
     no_open: NoOpen = False,
-    as_json: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Write a circuit as one self-contained HTML file that opens from disk, offline."""
-    with terminal(as_json, debug) as ui:
-        from neurflow.circuit.storage import load_circuit
-        from neurflow.pages import write_report
+    from neurflow.circuit.storage import load_circuit
+    from neurflow.pages import write_report
 
-        page = write_report(load_circuit(run), out or run / "report.html", crops_per_group=crops)
-        size = page.stat().st_size
-        ui.result({"report": str(page), "bytes": size}, Text(f"{page} ({size / 2**20:.1f} MiB)"))
-        ui.open_page(page, wanted=not no_open)
+    page = write_report(load_circuit(run), out or run / "report.html", crops_per_group=crops)
+    size = page.stat().st_size
+    ui.result({"report": str(page), "bytes": size}, Text(f"{page} ({size / 2**20:.1f} MiB)"))
+    ui.open_page(page, wanted=not no_open)

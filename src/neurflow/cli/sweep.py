@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from neurflow.cli._command import command
 from neurflow.cli._modes import Given
-from neurflow.cli._options import Debug, Json, study_from, with_study_options
-from neurflow.cli._terminal import plain, terminal
-from neurflow.errors import RequestError, WorkError
+from neurflow.cli._options import ModelReference, SweepFolder, study_from, with_study_options
+from neurflow.cli._tables import fitted
+from neurflow.cli._terminal import Terminal
 
 if TYPE_CHECKING:
     from neurflow.sweeping import TargetState
+
+LISTED = 30
+"""targets that are listed"""
+_WORKERS = "Workers"
+
+app = typer.Typer(
+    help="Find the circuits of many targets, on one machine or several.", no_args_is_help=True
+)
 
 
 class Engine(StrEnum):
@@ -30,154 +36,143 @@ class Engine(StrEnum):
     ray = "ray"
 
 
-LISTED = 30
-"""targets that a summary names"""
-
-
+@app.command("run")
+@command(resumable=True)
 @with_study_options
-def sweep(
+def run(
+    ui: Terminal,
     context: typer.Context,
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="MODEL", help="torchvision:NAME, timm:NAME or file:module.py:factory."
-        ),
-    ] = None,
+    model: ModelReference,
     images: Annotated[
-        Path | None,
-        typer.Argument(metavar="IMAGES", help="A folder of pictures, or of class folders."),
-    ] = None,
+        Path, typer.Argument(metavar="IMAGES", help="A folder of images, or of class folders.")
+    ],
     targets: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
             metavar="all|FILE|A,B,…",
-            help="Every class that some picture is predicted as; a file, one a line; or a list.",
+            help="Every class that is predicted for an image; a file, one per line; or a list.",
+            show_default="all",
         ),
-    ] = "all",
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of the sweep.", show_default=False)
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--out", metavar="DIR", help="Folder of the sweep.", show_default="sweeps/MODEL"
+        ),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes on this machine.", rich_help_panel=_WORKERS)
+    ] = 1,
     engine: Annotated[
-        Engine, typer.Option(help="Where workers run: on this machine, or on a Ray cluster.")
+        Engine,
+        typer.Option(help="Run on this machine or on a Ray cluster.", rich_help_panel=_WORKERS),
     ] = Engine.local,
     address: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Of the Ray cluster: auto, or ray://HOST:10001."),
+        typer.Option(
+            metavar="ADDRESS",
+            help="Address of the Ray cluster: auto, or ray://HOST:10001.",
+            rich_help_panel=_WORKERS,
+        ),
     ] = None,
     cpus: Annotated[
-        float, typer.Option(min=0, help="Processors of a worker on Ray, as many threads.")
+        float,
+        typer.Option(min=0, help="Processors for each worker on Ray.", rich_help_panel=_WORKERS),
     ] = 1.0,
     gpus: Annotated[
-        float, typer.Option(min=0, help="GPUs of a worker on Ray; fractions share one.")
+        float,
+        typer.Option(
+            min=0, help="GPUs for each worker on Ray; may be a fraction.", rich_help_panel=_WORKERS
+        ),
     ] = 0.0,
     shard: Annotated[
         str | None,
         typer.Option(
-            metavar="I/N", help="Only every N-th target from the I-th on; others run elsewhere."
+            metavar="I/N",
+            help="Take only every N-th target, from the I-th on; other machines take the others.",
+            rich_help_panel=_WORKERS,
         ),
     ] = None,
-    status: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Tell how far the sweep in DIR is.")
-    ] = None,
-    merge: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="DIR", help="Copy what is finished in DIR into --out; repeatable."),
-    ] = None,
-    as_json: Json = False,
-    debug: Debug = False,
     **study: Any,
 ) -> None:
-    """Find the circuit of each of many targets; what is finished is never done again.
+    """Find the circuit of each of many targets.
 
-    Stopped or killed, the same command goes on where it was. Ends with 1 unless all targets are done.
+    Re-run the same command to resume: finished circuits are kept. The exit code is 1 unless all
+    targets are done.
     """
-    with terminal(as_json, debug, resumable=True) as ui:
-        from neurflow import sweeping
+    if engine is Engine.local:
+        Given(context).refuse("--engine ray", "address", "cpus", "gpus")
+    asked = study_from(model, study)
 
-        given = Given(context)
-        if mode := given.one_of("status", "merge"):
-            given.only(mode, {"out"} if mode == "merge" else ())
-        if engine is Engine.local:
-            given.refuse("--engine ray", "address", "cpus", "gpus")
-        if status is not None:
-            _show(ui, status, sweeping.status(status))
-            return
-        if out is None:
-            raise RequestError("Give a folder for the sweep: --out DIR.")
-        if merge:
-            states = sweeping.merge(out, merge)
-        elif model is None or images is None:
-            raise RequestError("Give a model and a folder of pictures: neurflow sweep MODEL IMAGES")
-        else:
-            asked = study_from(model, study)
-            states = sweeping.sweep(
-                asked.load,
-                images.absolute(),
-                targets_of(targets),
-                out,
-                workers=workers,
-                shard=shard,
-                engine=sweeping.OnRay(workers, address, cpus, gpus) if engine == "ray" else None,
-                progress=ui.progress,
-                **asked.options,
-            )
-        _show(ui, out, states)
-        _insist(states)
+    from neurflow import sweeping
+    from neurflow.sweeping.api import require_done, targets_of
 
-
-def _insist(states: Sequence[TargetState]) -> None:
-    """Raises ``WorkError`` unless all targets are done."""
-    open_states = [state for state in states if state.state != "done"]
-    if open_states:
-        first = max(open_states, key=lambda state: state.state == "failed")
-        raise WorkError(
-            f"{len(open_states)} of {len(states)} targets are not done ({_counts(open_states)}). "
-            f"The first, {first.target}: {first.problem or first.state}"
-        )
-
-
-def _counts(states: Sequence[TargetState]) -> str:
-    counts: Counter[str] = Counter(state.state for state in states)
-    order = ("done", "running", "failed", "waiting")
-    return ", ".join(f"{counts[name]} {name}" for name in order if counts[name])
-
-
-def targets_of(text: str) -> list[str] | Literal["all"]:
-    """``all``, the lines of a file, or a list with commas."""
-    if text.strip() == "all":
-        return "all"
-    if os.path.isfile(text):  # Path's own fails on a list that is longer than a name may be
-        try:
-            lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise RequestError(
-                f"--targets {text} cannot be read ({error}). Give a text file, one target a line."
-            ) from None
-        found = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    else:
-        found = [part.strip() for part in text.split(",") if part.strip()]
-    if not found:
-        raise RequestError(f"--targets {text!r} names no target.")
-    return found
-
-
-def _show(ui: Any, out: Path, states: Sequence[TargetState]) -> None:
-    ui.result(
-        {"sweep": str(out), "targets": [vars(state) for state in states]}, *_text(out, states)
+    folder = out or default_folder(model)
+    states = sweeping.sweep(
+        asked.load,
+        images.absolute(),
+        targets_of(targets or ["all"]),
+        folder,
+        workers=workers,
+        shard=shard,
+        engine=sweeping.OnRay(workers, address, cpus, gpus) if engine == "ray" else None,
+        progress=ui.progress,
+        **asked.options,
     )
+    _show(ui, folder, states)
+    require_done(states)
 
 
-def _text(out: Path, states: Sequence[TargetState]) -> Iterator[RenderableType]:
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    for column in range(3):
-        table.add_column("", overflow="fold", ratio=1 if column == 2 else None)
-    telling = sorted(states, key=lambda state: state.state == "done")[:LISTED]
-    for state in telling:
-        where = state.problem or (f"{out}/circuits/{state.name}" if state.state == "done" else "")
-        style = {"failed": "red", "running": "yellow"}.get(state.state, "")
-        table.add_row(Text(plain(state.target)), Text(state.state, style=style), Text(plain(where)))
-    yield table
-    if len(states) > len(telling):
-        yield Text(f"… and {len(states) - len(telling)} more, done")
-    yield Text(f"{len(states)} targets: {_counts(states) or 'none'}")
+@app.command("status")
+@command()
+def status(ui: Terminal, sweep: SweepFolder) -> None:
+    """Show how far a sweep is; safe to run while it is under way."""
+    from neurflow import sweeping
+
+    _show(ui, sweep, sweeping.status(sweep))
+
+
+@app.command("merge")
+@command()
+def merge(
+    ui: Terminal,
+    sweeps: Annotated[
+        list[Path], typer.Argument(metavar="DIR…", help="Folders of shards of one sweep.")
+    ],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="FOLDER", help="Folder to copy them into.")
+    ],
+) -> None:
+    """Copy finished circuits from several folders of one sweep into one."""
+    from neurflow import sweeping
+    from neurflow.sweeping.api import require_done
+
+    states = sweeping.merge(out, sweeps)
+    _show(ui, out, states)
+    require_done(states)
+
+
+def default_folder(model: str) -> Path:
+    """``sweeps/MODEL``, in letters that need no quoting."""
+    name = re.sub(r"[^\w.]+", "-", model.rpartition(":")[2]).strip("-.").lower()
+    return Path("sweeps") / (name or "sweep")
+
+
+def _show(ui: Terminal, out: Path, states: Sequence[TargetState]) -> None:
+    from neurflow.sweeping.api import counts
+
+    listed = sorted(states, key=lambda state: state.state == "done")[:LISTED]
+    styles = {"failed": "red", "running": "yellow"}
+    rows = [
+        (
+            state.target,
+            Text(state.state, style=styles.get(state.state, "")),
+            state.problem or (f"circuits/{state.name}" if state.state == "done" else ""),
+        )
+        for state in listed
+    ]
+    shown = fitted(("target", "state", "where, or why not"), rows, ui.width) if rows else []
+    if len(states) > len(listed):
+        shown.append(Text(f"… and {len(states) - len(listed)} more, done"))
+    shown.append(Text(f"{len(states)} targets in {out}: {counts(states) or 'none'}"))
+    ui.result({"sweep": str(out), "targets": [vars(state) for state in states]}, *shown)

@@ -21,6 +21,7 @@ from neurflow.labels.labelling import (
     label_groups,
 )
 from neurflow.labels.openai_client import OpenAIChat
+from neurflow.labels.registry import labeler_named, register, registered
 from neurflow.labels.rehearsal import rehearse
 from neurflow.labels.search import Match, find
 from neurflow.labels.summary import summary
@@ -48,8 +49,11 @@ __all__ = [
     "find",
     "label",
     "label_groups",
+    "labeler_named",
     "manual",
     "read_vocabulary",
+    "register",
+    "registered",
     "rehearse",
     "summary",
 ]

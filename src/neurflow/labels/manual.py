@@ -72,7 +72,7 @@ def _with_pin(group: NeuronGroup, mark: Mark | None) -> NeuronGroup:
 def _labelled(group: NeuronGroup) -> str:
     if group.label is None:
         raise RequestError(
-            f"Group {group.id} has no label. Give it one: neurflow label RUN --set {group.id} WORDS"
+            f"Group {group.id} has no label. Give it one: neurflow label set RUN {group.id} WORDS"
         )
     return clean(group.label, SHORT)
 

@@ -37,7 +37,9 @@ def find(circuit: Circuit, text: str, clip: ClipLabeler | None = None) -> list[M
         RequestError: no words.
     """
     if not text.strip():
-        raise RequestError("Search for what? Give a word or a few: --find wheel")
+        raise RequestError(
+            "There is nothing to search for. Give a word or several: neurflow label search RUN wheel"
+        )
     groups = [group for layer in circuit.layers for group in layer.groups]
     scores = [
         _by_looks(circuit, group, text, clip) if clip else _by_words(group, text.split())

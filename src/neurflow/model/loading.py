@@ -9,7 +9,9 @@ code, but for ``file:``, whose whole point is to run the user's own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -115,13 +117,48 @@ def _loaded(reference: str, request: Request) -> Loaded:
     kind, _, name = reference.partition(":")
     if kind not in LOADERS or not name:
         raise ModelError(
-            f"Unknown model reference {reference!r}. Write torchvision:NAME, timm:NAME, "
-            "hf:NAME_OR_FOLDER, onnx:FILE or file:module.py:factory."
+            f"Unknown model reference {reference!r}.{_suggestion(reference)} Write torchvision:NAME, "
+            "timm:NAME, hf:NAME_OR_FOLDER, onnx:FILE or file:module.py:factory."
         )
     if request.classes_as_text and kind != "hf":
         raise ModelError("Classes as text are for a CLIP of transformers: hf:NAME_OR_FOLDER.")
     load: Callable[[str, Request], Loaded] = import_module(f"neurflow.model.{LOADERS[kind]}").load
     return load(name, request)
+
+
+def _suggestion(reference: str) -> str:
+    """`` Did you mean torchvision:resnet18?`` for a reference without a kind, or nothing."""
+    kind, _, name = reference.partition(":")
+    path = Path(kind)
+    if kind.casefold() in LOADERS and name:
+        meant = f"{kind.casefold()}:{name}"
+    elif path.suffix == ".py":
+        meant = f"file:{kind}:{name or 'factory'}"
+    elif path.suffix == ".onnx":
+        meant = f"onnx:{kind}"
+    elif (path / "config.json").is_file():
+        meant = f"hf:{kind}"
+    elif not name and (found := _of_libraries(kind)):
+        meant = found
+    else:
+        return ""
+    return f" Did you mean {meant}?"
+
+
+def _of_libraries(name: str) -> str | None:
+    """The reference of a name that torchvision or timm knows, or of the name most like it."""
+    from torchvision.models import list_models
+
+    known = list_models()
+    if name in known:
+        return f"torchvision:{name}"
+    if find_spec("timm"):
+        from timm import is_model
+
+        if is_model(name):
+            return f"timm:{name}"
+    near = get_close_matches(name, known, n=1, cutoff=0.8)
+    return f"torchvision:{near[0]}" if near else None
 
 
 def _transform(

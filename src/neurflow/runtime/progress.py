@@ -1,4 +1,4 @@
-"""How long work tells that it goes on; the command line draws it, a library caller may ignore it."""
+"""How long work reports its progress; the command line draws it, callers from Python may ignore it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Listener of one piece of long work: stages in order, each with a number of steps."""
+    """Listener of one piece of long work, which has stages one after another."""
 
     def start(self, stage: str, total: int) -> None:
-        """A stage of ``total`` steps begins; the stage before it, if any, is over."""
+        """Begin a stage of ``total`` steps; the stage before it, if any, is over."""
 
     def advance(self, count: int = 1) -> None:
-        """``count`` more steps of the stage are done."""
+        """Count ``count`` more steps of the current stage as done."""
 
     def note(self, text: str) -> None:
-        """Something that the user should read, in one line."""
+        """Report something that the user should read, in one line."""
 
 
 class Silent:
-    """A listener that does nothing: the default."""
+    """A listener that does nothing; the default."""
 
     def start(self, stage: str, total: int) -> None: ...
 

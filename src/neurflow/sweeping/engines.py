@@ -12,6 +12,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -158,12 +159,19 @@ class Workers:
 
 def serve(setup: Setup, line: Connection) -> None:
     """A worker's life: say that it is ready, then a job in, an outcome out, until the line closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who was interrupted closes the line
-    try:
-        station = Station(setup)
-    except NeurFlowError as error:
-        line.send(error)
-        return
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # the parent is interrupted too, and closes the line
+    with contextlib.redirect_stdout(sys.stderr):  # stdout is for the result of the parent
+        try:
+            station = Station(setup)
+        except NeurFlowError as error:
+            line.send(error)
+            return
+        _work(station, line)
+
+
+def _work(station: Station, line: Connection) -> None:
     watch = _Watch(line)
     try:
         line.send(None)

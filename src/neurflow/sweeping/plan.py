@@ -25,7 +25,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from neurflow.config import Config
-from neurflow.errors import RequestError, ResultError
+from neurflow.errors import MissingResult, RequestError, ResultError
 from neurflow.model import Model
 from neurflow.refs import Target
 from neurflow.runtime.files import (
@@ -111,7 +111,9 @@ def read_plan(folder: Path) -> Plan:
     try:
         return Plan.model_validate(read_json(file, LARGEST, 8 * LARGEST))
     except FileNotFoundError:
-        raise ResultError(f"{folder} holds no sweep. Begin one with: neurflow sweep") from None
+        raise MissingResult(
+            f"There is no sweep in {folder}. Begin one: neurflow sweep run MODEL IMAGES --out {folder}"
+        ) from None
     except (ValidationError, ValueError) as error:
         raise ResultError(
             f"{file} is damaged: {str(error).splitlines()[0]}. Remove it, and give the command again; "

@@ -1,0 +1,106 @@
+"""What all commands have in common: ``--json``, ``--traceback``, ``-q``, ``-v``, and a ``Terminal``.
+
+A command is a function whose first parameter is its ``Terminal``; the decorator ``command`` adds the
+options to its signature and calls it with one.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from neurflow.cli._terminal import Manner, terminal
+
+_PANEL = "Output"
+OUTPUT: dict[str, Any] = {
+    "as_json": Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print the result as JSON on stdout; everything else goes to stderr.",
+            rich_help_panel=_PANEL,
+        ),
+    ],
+    "traceback": Annotated[
+        bool,
+        typer.Option(
+            "--traceback",
+            help="On failure, show where in the code it happened.",
+            rich_help_panel=_PANEL,
+        ),
+    ],
+    "quiet": Annotated[
+        bool,
+        typer.Option(
+            "-q", "--quiet", help="Print neither progress nor notes.", rich_help_panel=_PANEL
+        ),
+    ],
+    "verbose": Annotated[
+        bool,
+        typer.Option(
+            "-v",
+            "--verbose",
+            help="Print how long each stage of the work took.",
+            rich_help_panel=_PANEL,
+        ),
+    ],
+}
+"""option that every command has → its type; fields of ``Manner``"""
+
+Command = Callable[..., None]
+
+
+def command(*, resumable: bool = False) -> Callable[[Command], Command]:
+    """Make a command of a function whose first parameter is a ``Terminal``.
+
+    Args:
+        resumable: whether the same command resumes work that was interrupted.
+    """
+
+    def decorate(function: Command) -> Command:
+        @functools.wraps(function)
+        def run(**values: Any) -> None:
+            manner = Manner(**{name: values.pop(name) for name in OUTPUT})
+            with terminal(manner, resumable=resumable) as ui:
+                function(ui, **values)
+
+        own = _parameters(function)[1:]
+        _set_parameters(run, [*own, *(parameter(name, OUTPUT[name], False) for name in OUTPUT)])
+        return run
+
+    return decorate
+
+
+def with_parameters(more: Sequence[inspect.Parameter]) -> Callable[[Command], Command]:
+    """Give a function further parameters, in place of its ``**values``."""
+
+    def decorate(function: Command) -> Command:
+        own = [each for each in _parameters(function) if each.kind is not each.VAR_KEYWORD]
+        _set_parameters(function, [*own, *more])
+        return function
+
+    return decorate
+
+
+def parameters_of(options: Mapping[str, tuple[Any, Any]]) -> list[inspect.Parameter]:
+    """Parameters of options given as name → (type, default)."""
+    return [parameter(name, kind, default) for name, (kind, default) in options.items()]
+
+
+def parameter(name: str, kind: Any, default: Any) -> inspect.Parameter:
+    """One keyword parameter."""
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+
+
+def _parameters(function: Command) -> list[inspect.Parameter]:
+    return list(inspect.signature(function, eval_str=True).parameters.values())
+
+
+def _set_parameters(function: Command, parameters: Sequence[inspect.Parameter]) -> None:
+    # Typer reads the signature for order and defaults, and the annotations for types.
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    function.__annotations__ = {each.name: each.annotation for each in parameters}

@@ -1,0 +1,157 @@
+"""Defaults of options, from environment variables and a settings file.
+
+1. ``NEURFLOW_DISCOVER_TAU=8`` sets ``--tau`` of ``neurflow discover``, ``NEURFLOW_TAU=8`` of every
+   command that has it. Words of a variable's name are joined by underscores.
+2. The file is ``neurflow.toml``, or the table ``[tool.neurflow]`` of ``pyproject.toml``: the first one
+   found in this folder or a folder above it. ``tau = 8`` counts for every command that has the option,
+   ``[discover]`` (``[tool.neurflow.discover]``) for one.
+3. The command line counts before the environment, the environment before the file, and within each the
+   entry of one command before that of all.
+
+A file may come with a folder from a stranger. So it sets only what can neither run code nor write,
+send or reveal anything: ``SETTABLE``. The environment sets every option.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from neurflow.config import Config
+from neurflow.errors import RequestError, near
+from neurflow.evaluation.settings import Settings
+
+PREFIX = "NEURFLOW"
+FILES = ("neurflow.toml", "pyproject.toml")
+SETTABLE = frozenset(
+    [
+        *Config.model_fields,
+        *(Settings.model_fields.keys() - {"eyes"}),
+        *("allow_chance", "answer_tokens", "author", "budget", "chat_model", "crops"),
+        *("device", "draws", "input_size", "json", "max_images", "max_requests"),
+        *("max_tokens", "mean", "memory", "no_open", "output", "pictures", "preset", "price_in"),
+        *("price_out", "quick", "quiet", "random", "rate", "resize", "retries", "shown", "std"),
+        *("template", "threshold", "timeout", "top", "traceback", "verbose", "workers"),
+    ]
+)
+"""options that a settings file may set"""
+
+
+def defaults(root: Any, folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the ``default_map`` of a tree of commands.
+
+    Args:
+        root: the group of all commands.
+        folder: where to begin looking for a settings file.
+        environment: the environment variables.
+
+    Raises:
+        RequestError: the file cannot be read, or sets something that it cannot set.
+    """
+    file, settings = settings_of(folder)
+    _check(root, settings, file)
+    return _defaults(root, (), settings, environment)
+
+
+def settings_of(folder: Path) -> tuple[Path | None, dict[str, Any]]:
+    """Return the settings file that counts in a folder, and what it says."""
+    for place in (folder, *folder.parents):
+        for name in FILES:
+            file = place / name
+            if not file.is_file():
+                continue
+            try:
+                found = tomllib.loads(file.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                if name == "pyproject.toml":
+                    continue
+                raise RequestError(f"Cannot read the settings in {file}: {error}") from None
+            if name == "pyproject.toml":
+                found = found.get("tool", {}).get("neurflow")
+            if found is not None:
+                return file, found
+    return None, {}
+
+
+def variables(environment: Mapping[str, str]) -> list[str]:
+    """Names of the environment variables that set defaults; their values may be secret."""
+    return sorted(name for name in environment if name.startswith(f"{PREFIX}_"))
+
+
+def _defaults(
+    command: Any, path: tuple[str, ...], settings: Mapping[str, Any], environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """The defaults of a command, or those of a group's commands by name."""
+    if hasattr(command, "commands"):
+        return {
+            name: _defaults(each, (*path, name), settings, environment)
+            for name, each in command.commands.items()
+        }
+    options, found = _options(command), dict[str, Any]()
+    for table in _tables(settings, path):
+        found |= {name.replace("-", "_"): value for name, value in table.items()}
+    for depth in range(len(path) + 1):
+        prefix = "_".join((PREFIX, *path[:depth])).replace("-", "_")
+        for name in options:
+            if value := environment.get(f"{prefix}_{name}".upper()):
+                found[name] = value
+    return {
+        str(option.name): _value(option, found[name])
+        for name, option in options.items()
+        if name in found
+    }
+
+
+def _tables(settings: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Mapping[str, Any]]:
+    """The tables of a file that count for a command, from the general to the particular."""
+    yield settings
+    for name in path:
+        inner = settings.get(name)
+        if not isinstance(inner, Mapping):
+            return
+        settings = inner
+        yield settings
+
+
+def _value(option: Any, value: Any) -> Any:
+    """A value in the form that the parser takes for an option."""
+    text = ",".join(map(str, value)) if isinstance(value, list) else value
+    return [text] if getattr(option, "multiple", False) else text
+
+
+def _options(command: Any) -> dict[str, Any]:
+    """Name, as in ``max_images``, → option, for the options of a command."""
+    return {
+        max(each.opts, key=len).lstrip("-").replace("-", "_"): each
+        for each in command.params
+        if each.param_type_name == "option" and not each.is_eager
+    }
+
+
+def _leaves(command: Any) -> Iterator[Any]:
+    if not hasattr(command, "commands"):
+        yield command
+        return
+    for each in command.commands.values():
+        yield from _leaves(each)
+
+
+def _check(group: Any, settings: Mapping[str, Any], file: Path | None) -> None:
+    """``RequestError`` for entries that set nothing, or that a file cannot set."""
+    known = {name for leaf in _leaves(group) for name in _options(leaf)}
+    commands = getattr(group, "commands", {})
+    for key, value in settings.items():
+        name = key.replace("-", "_")
+        if isinstance(value, Mapping):
+            if key not in commands:
+                raise RequestError(f"{file} has a table {key!r}, which is no command.")
+            _check(commands[key], value, file)
+        elif name not in known:
+            raise RequestError(f"{file} sets {key!r}, which is no option.{near(name, known)}")
+        elif name not in SETTABLE:
+            raise RequestError(
+                f"{file} sets {key!r}, which a file cannot set. Give it on the command line, or as "
+                f"the environment variable {PREFIX}_{name.upper()}."
+            )

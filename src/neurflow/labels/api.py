@@ -1,0 +1,167 @@
+"""What the command line and other programs do with labels of a stored result, each as one call.
+
+* ``chat_labeler`` and ``words_labeler`` make the two kinds of labelers that come with the package.
+* ``estimate`` says what labelling would send; ``label_run`` labels and validates.
+* ``check_run`` checks labels on pictures of named concepts.
+* ``change_run`` carries out what a person sets, pins, unpins or rejects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neurflow.circuit.circuit import Circuit, NeuronGroup
+from neurflow.circuit.label_file import label_of, with_labels
+from neurflow.circuit.storage import LabelStore
+from neurflow.errors import RequestError
+from neurflow.labels.budget import Budget, Usage
+from neurflow.labels.cache import Cache
+from neurflow.labels.chat import ChatLabeler
+from neurflow.labels.labeler import Judge, Labeler
+from neurflow.labels.labelling import Outcome, Settings, label_groups
+from neurflow.labels.openai_client import OpenAIChat
+from neurflow.labels.rehearsal import rehearse
+from neurflow.labels.zero_shot import TEMPLATE, ClipLabeler, read_vocabulary
+from neurflow.runtime.progress import Progress
+
+if TYPE_CHECKING:
+    from neurflow.model import Model
+
+CACHE = "label-cache"
+"""folder of a run that keeps the answers of a chat model"""
+
+Change = Callable[[NeuronGroup], NeuronGroup]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to label, by whom.
+
+    Attributes:
+        circuit: the circuit as it is stored.
+        labeler: names the groups.
+        judge: validates the labels; None leaves that to the labeler, if it is a ``Judge`` too.
+        groups: ids; None for all.
+        settings: how many crops, and so on.
+    """
+
+    circuit: Circuit
+    labeler: Labeler
+    judge: Judge | None
+    groups: Collection[str] | None
+    settings: Settings
+
+
+def chat_labeler(
+    model: str, run: Path, budget: Budget, *, sheet: bool = False, **server: Any
+) -> ChatLabeler:
+    """Make a labeler that asks a chat model and keeps its answers beside the result.
+
+    Args:
+        model: as the server calls it.
+        run: folder of the result.
+        budget: what the requests are paid from.
+        sheet: send one picture per request.
+        server: further arguments of ``OpenAIChat``.
+    """
+    return ChatLabeler(OpenAIChat(model, budget=budget, **server), Cache(run / CACHE), sheet=sheet)
+
+
+def words_labeler(
+    model: str, vocabulary: Path | None, *, template: str = TEMPLATE, device: str = "cpu"
+) -> ClipLabeler:
+    """Make a labeler that chooses words of a vocabulary by a CLIP-style model.
+
+    Raises:
+        RequestError: the vocabulary or the model cannot be read.
+    """
+    words = read_vocabulary(vocabulary) if vocabulary else ()
+    return ClipLabeler(model, words, template=template, device=device)
+
+
+def chosen_groups(
+    circuit: Circuit, groups: Sequence[str], layers: Sequence[str]
+) -> list[str] | None:
+    """Return the ids of some groups and of all groups of some layers; None for all.
+
+    Raises:
+        RequestError: there is no such group.
+        LayerError: there is no such layer.
+    """
+    if not groups and not layers:
+        return None
+    return [circuit.group(id).id for id in groups] + [
+        group.id for name in layers for group in circuit.layer(name).groups
+    ]
+
+
+def estimate(job: Job) -> Usage | None:
+    """Estimate what ``label_run`` would use; None if nothing is sent to a chat model."""
+    if not any(isinstance(who, ChatLabeler) for who in (job.labeler, job.judge)):
+        return None
+    return rehearse(
+        job.circuit, job.labeler, judge=job.judge, groups=job.groups, settings=job.settings
+    )
+
+
+def label_run(job: Job, run: Path, progress: Progress | None = None) -> Outcome:
+    """Label and validate groups of a stored result; each label is stored at once.
+
+    Raises:
+        NeurFlowError: what ended the work, if no label was stored before.
+    """
+    outcome = label_groups(
+        job.circuit,
+        job.labeler,
+        judge=job.judge,
+        groups=job.groups,
+        settings=job.settings,
+        out=run,
+        progress=progress,
+    )
+    if outcome.stopped and outcome.circuit == job.circuit:
+        raise outcome.stopped
+    return outcome
+
+
+def check_run(
+    run: Path, model: Model, pictures: Any, progress: Progress | None = None
+) -> tuple[Circuit, frozenset[str]]:
+    """Check the labels of a stored result that name a concept of some pictures.
+
+    Args:
+        run: folder of the result.
+        model: the model of the result.
+        pictures: folder of folders, named after the concepts.
+        progress: listener for the progress of the forward pass.
+
+    Returns:
+        The circuit with its checks, and the ids of the groups that were checked.
+    """
+    from neurflow.labels.concepts import concept_checks, with_check
+
+    store = LabelStore(run)
+    circuit = store.circuit
+    checks, labels = concept_checks(circuit, model, pictures, progress=progress), {}
+    for id, check in checks.items():
+        before = circuit.group(id).label
+        group = store.update(id, lambda g, c=check, s=before: with_check(g, c, s))  # type: ignore[misc]
+        labels[id] = label_of(group)
+    return with_labels(circuit, labels), frozenset(checks)
+
+
+def change_run(run: Path, groups: Sequence[str], change: Change) -> list[NeuronGroup]:
+    """Change the labels of some groups of a stored result by hand; see ``labels.manual``.
+
+    Raises:
+        RequestError: there is no such group; then nothing is changed.
+    """
+    store = LabelStore(run)
+    if not groups:
+        raise RequestError("Name at least one group, such as layer4.1/3.")
+    for id in groups:
+        store.circuit.group(id)
+    return [store.update(id, change) for id in groups]

@@ -1,0 +1,98 @@
+"""Defaults from the environment and from a settings file, and what a file cannot set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from neurflow.cli import app
+from neurflow.cli._defaults import SETTABLE, _leaves, _options, defaults
+from neurflow.errors import RequestError
+from tests.cli.conftest import Outcome
+
+Run = Callable[..., Outcome]
+
+
+def found(folder: Path, **environment: str) -> dict[str, Any]:
+    return defaults(typer.main.get_command(app), folder, environment)
+
+
+def test_the_particular_counts_before_the_general_and_the_environment_before_the_file(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "neurflow.toml").write_text(
+        'device = "cuda"\ntau = 4\ngranularities = [1.0, 0.5]\n[discover]\ntau = 5\n'
+        "[label.ask]\nseed = 7\n"
+    )
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    made = found(inner, NEURFLOW_K="9", NEURFLOW_SWEEP_RUN_TAU="6", NEURFLOW_LABEL_ASK_LAYER="a,b")
+    assert made["discover"]["tau"] == 5 and made["sweep"]["run"]["tau"] == "6"
+    assert made["discover"]["device"] == made["explore"]["device"] == "cuda"
+    assert made["discover"]["k"] == "9" and made["discover"]["granularities"] == ["1.0,0.5"]
+    assert made["label"]["ask"] == {"seed": 7, "layer": ["a,b"]}
+    assert "tau" not in made["show"]
+
+
+def test_a_table_of_pyproject_counts_and_others_are_no_settings(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n')
+    assert found(tmp_path)["show"] == {}
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.neurflow]\ntop = 2\n[tool.neurflow.show]\ntop = 3"
+    )
+    made = found(tmp_path)
+    assert (made["show"]["top"], made["audit"]["top"]) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("taus_ = 3", "which is no option"),
+        ("[shwo]\ntop = 3", "which is no command"),
+        ("[show]\ntau = 3", "which is no option"),
+        ("top = ", "Cannot read the settings"),
+        ('model = "file:x.py:f"', "NEURFLOW_MODEL"),
+        ('base_url = "http://evil"', "NEURFLOW_BASE_URL"),
+        ('[label.ask]\nkey_file = "/etc/passwd"', "NEURFLOW_KEY_FILE"),
+        ('out = "x"', "NEURFLOW_OUT"),
+        ('eyes = "timm:x"', "NEURFLOW_EYES"),
+    ],
+)
+def test_what_a_file_cannot_set(neurflow: Run, tmp_path: Path, monkeypatch, text, words) -> None:
+    (tmp_path / "neurflow.toml").write_text(text)
+    with pytest.raises(RequestError, match=words):
+        found(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    code, out, err = neurflow("doctor", "--json")
+    assert code == 2 and words in err and json.loads(out)["error"]["exit_code"] == 2
+
+
+def test_a_file_sets_only_options_that_exist_and_nothing_that_is_a_path_or_an_address() -> None:
+    options = {}
+    for leaf in _leaves(typer.main.get_command(app)):
+        for name, option in _options(leaf).items():
+            options.setdefault(name, set()).add(str(option.metavar))
+    assert options.keys() >= SETTABLE
+    for name in SETTABLE:
+        words = {word for metavar in options[name] for word in metavar.split("|")}
+        assert not words & {"FILE", "FOLDER", "DIR", "URL", "ADDRESS", "MODEL", "TOKEN"}, name
+
+
+def test_a_default_is_no_request(
+    neurflow: Run, run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An option that would do nothing is refused on the command line alone."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "neurflow.toml").write_text("top = 1\njson = true\n")
+    shown = json.loads(neurflow("show", run_folder).out)
+    assert max(len(layer["largest"]) for layer in shown["layers"]) == 1
+    monkeypatch.setenv("NEURFLOW_SHOW_TOP", "2")
+    shown = json.loads(neurflow("show", run_folder).out)
+    assert max(len(layer["largest"]) for layer in shown["layers"]) == 2
+    shown = json.loads(neurflow("show", run_folder, "--top", 1).out)
+    assert max(len(layer["largest"]) for layer in shown["layers"]) == 1

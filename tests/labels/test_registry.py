@@ -1,0 +1,79 @@
+"""Labelers by name: by the decorator, by an entry point, from the command line."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
+
+import pytest
+
+from neurflow.circuit.circuit import Circuit
+from neurflow.circuit.storage import load_circuit
+from neurflow.errors import RequestError
+from neurflow.labels import LabelAnswer, registry
+from neurflow.labels.registry import labeler_named, register, registered
+
+MODULE = """
+from neurflow.labels import LabelAnswer
+
+
+class Counting:
+    source = "model"
+
+    def __init__(self, word="things"):
+        self.name, self.word = "counting", word
+
+    def label(self, request):
+        return LabelAnswer(label=f"{len(request.pictures)} {self.word}")
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package of a user's that has a labeler, and one that cannot be imported."""
+    (tmp_path / "my_labeler.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "my_labeler", raising=False)
+    found = EntryPoints(
+        EntryPoint(name, f"{module}:Counting", registry.GROUP)
+        for name, module in (("counting", "my_labeler"), ("broken", "not_there"))
+    )
+    monkeypatch.setattr(registry, "entry_points", lambda **of: found.select(**of))
+
+
+def test_an_entry_point_is_found_by_the_command_line(
+    neurflow, planted: Circuit, tmp_path: Path, installed: None
+) -> None:
+    planted.save(tmp_path / "run")
+    ask = ("label", "ask", tmp_path / "run", "--labeler", "counting", "--no-validation")
+    code, out, err = neurflow(*ask, "--labeler-option", "word=crops", "--shown", 5)
+    assert code == 0, err
+    assert "Nothing is sent" in err
+    group = load_circuit(tmp_path / "run").group("early/0")
+    assert group.label == "5 crops" and group.evidence.author == "counting"
+    assert "5 crops" in out
+    for option, words in (("colour=red", "does not take these options"), ("word", "KEY=VALUE")):
+        code, _, err = neurflow(*ask, "--labeler-option", option)
+        assert code == 2 and words in err
+    code, _, err = neurflow(*ask[:-2], "broken")
+    assert code == 2 and "cannot be imported" in err
+    code, _, err = neurflow(*ask[:-2], "countin")
+    assert code == 2 and "Near names: counting" in err
+
+
+def test_the_decorator_registers_once(monkeypatch: pytest.MonkeyPatch, installed: None) -> None:
+    monkeypatch.setattr(registry, "_REGISTERED", {})
+
+    @register("mine")
+    class Mine:
+        name, source = "mine", "model"
+
+        def label(self, request: object) -> LabelAnswer:
+            return LabelAnswer(label="x")
+
+    assert isinstance(labeler_named("mine"), Mine)
+    assert registered() == ("broken", "counting", "mine")
+    assert register("mine")(Mine) is Mine
+    with pytest.raises(RequestError, match="Another labeler"):
+        register("mine")(type("Other", (), {}))
