@@ -15,7 +15,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
 TEXTS = [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 
-FENCE = re.compile(r"^(\s*)(`{3,})(.*?)^\1\2[ \t]*$", re.M | re.S)
+FENCE = re.compile(r"^([ \t]*)(`{3,})(.*?)^\1\2[ \t]*$", re.M | re.S)
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]*)\)")
 HEADING = re.compile(r"^#{1,6} (.+)$", re.M)
 
