@@ -11,7 +11,7 @@ WEB    := web/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test pytest lint types format docs web web-types web-check zoo shortcuts fire demo-weights clean
+.PHONY: help demo test pytest lint types format docs web web-types web-check web-format web-dev zoo shortcuts fire demo-weights clean
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,21 +41,20 @@ docs: web $(DOCS) ## The documentation site, into docs/_build/html; NOTEBOOKS=of
 web: $(READY) ## Build the front end if its sources have changed
 	$(BIN)/python hatch_build.py
 
-web-types: $(READY) $(WEB) ## Write the front end's types anew from the Python ones
-	$(BIN)/python -m neurflow.pages.schema > web/src/schema.json
-	$(BIN)/python -m neurflow.pages.schema debug > web/src/debug/schema.json
-	$(BIN)/python -m neurflow.pages.schema comparison > web/src/comparison/schema.json
-	$(BIN)/python -m neurflow.pages.schema atlas > web/src/atlas/schema.json
-	$(BIN)/python -m neurflow.server.schema > web/src/live/schema.json
+web-types: $(READY) $(WEB) ## Generate the front end's types from the Python types
+	$(BIN)/python -m neurflow.pages.schema > web/src/shared/schema.json
 	npm --prefix web run types
-	npm --prefix web run types-debug
-	npm --prefix web run types-comparison
-	npm --prefix web run types-atlas
-	npm --prefix web run types-live
 
-web-check: $(WEB) ## Types and tests of the front end
+web-check: $(WEB) ## Lint, format check, types and tests of the front end
+	npm --prefix web run lint
 	npm --prefix web run check
 	npm --prefix web test
+
+web-format: $(WEB) ## Let Biome fix and format the front end
+	npm --prefix web run format
+
+web-dev: $(WEB) ## Serve the front end with hot reload, on top of a running neurflow explore
+	npm --prefix web run dev
 
 zoo: $(READY) ## Try every kind of classifier, and write docs/zoo.md (hours)
 	$(BIN)/python -m benchmarks.zoo

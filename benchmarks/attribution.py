@@ -1,7 +1,7 @@
-"""One neuron's integrated gradients: captum against ours, side by side.
+"""Integrated gradients of one neuron: captum's implementation and ours, side by side.
 
-For a block of each kind: the same crops, the same observed values, the same N = 50 points, and then
-auto steps at 1 %. Each is run several times in turn; medians of processor seconds are told.
+Both get the same crops, the same observed values and N = 50 points, for one block of each kind. Auto
+steps at 1 % follow. Each is run several times in turn; the table has medians of processor seconds.
 
     python -m benchmarks.attribution [--real FOLDER] [--only NAME] [--write]
 """
@@ -33,9 +33,9 @@ from neurflow.runtime.progress import Silent
 
 STEPS = 50
 LIMIT = 400
-"""points that stand for infinitely many"""
+"""number of points that stands for the limit"""
 AT_ONCE = 64
-"""samples that captum runs at once; more are slower here"""
+"""samples that captum runs at once; larger batches are slower here"""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ WEIGHTS = {
 
 
 class Observed:
-    """``FeatureMaps`` of a few crops that are all there."""
+    """Stands for ``FeatureMaps``, with all values of a few crops in memory."""
 
     def __init__(self, values: Mapping[Key, Tensor]) -> None:
         self.values = values
@@ -111,7 +111,7 @@ class Exemplars:
 
 
 def load(network: str, real: Path | None, device: str = "cpu") -> Model:
-    """With real weights where there are some, else random ones."""
+    """A model with real weights where the folder has them, else with random ones."""
     torch.manual_seed(0)
     name, options = WEIGHTS.get(network, ("", {}))
     weights = real / "weights" / name if real and name else "random"
@@ -128,7 +128,7 @@ def pixels(model: Model, count: int, real: Path | None) -> Tensor:
 
 
 def captum(segment: Segment, plain: nn.Module, neuron: int, values: Mapping[Key, Tensor]) -> Tensor:
-    """``[crop, lower neuron]`` by captum on the block as PyTorch has it."""
+    """Scores ``[crop, lower neuron]`` by captum, on the block in PyTorch's own layout."""
     x = next(iter(values.values())).contiguous()
     held = tuple(values[key].contiguous() for key in segment.held)
 
@@ -223,7 +223,7 @@ def main() -> None:
         "auto s",
         "ratio",
         "N",
-        "told",
+        "stated",
         "error",
     ]
     rows: list[list[object]] = []

@@ -2,8 +2,8 @@
 
     python -m benchmarks.batches [--networks resnet50,vit_b_32] [--write]
 
-Weights and pixels are random: they do not change how long it takes. Batches are tried in turn, several
-times; the least of each is told, in the processor's milliseconds.
+Weights and pixels are random, since the time does not depend on them. Batch sizes are tried in turn,
+several times. The table has the smallest time of each, in processor milliseconds per crop.
 """
 
 from __future__ import annotations

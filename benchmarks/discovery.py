@@ -1,9 +1,8 @@
-"""A whole circuit against one forward pass over the same crops.
+"""Time of a discovery, compared with one forward pass over the same crops.
 
-The floor is a forward pass: cutting the crops out and running the plain module on them, as many at
-once as is quickest. It is measured in the same process. Seconds are the processor's, of one thread
-unless ``--threads`` says otherwise: other work on the machine is not counted. With ``--device cuda``
-they are the clock's.
+The forward pass cuts out the crops and runs the plain module on them, in batches of the fastest size.
+It is measured in the same process. Times are processor seconds, of one thread unless ``--threads`` is
+given, so other work on the machine does not count. With ``--device cuda`` they are wall-clock seconds.
 
     python -m benchmarks.discovery --real FOLDER [--network resnet50] [--images 10] [--write]
 """
@@ -19,7 +18,7 @@ import torch
 from benchmarks.attribution import load
 from benchmarks.page import arguments, machine, publish, table
 from neurflow import Config, discover, load_images
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.model import Model
 from neurflow.pictures.crops import CropSet
 from neurflow.pictures.images import Images
@@ -38,7 +37,7 @@ LAYERS = {
 
 
 def clock(device: str) -> float:
-    """Seconds of the work alone: the processor's, or until a GPU has done all it was given."""
+    """Processor seconds; on a GPU, the wall-clock time after all submitted work is done."""
     if device == "cpu":
         return time.process_time()
     torch.cuda.synchronize(device)
@@ -53,7 +52,7 @@ class Stages:
         self._device, self._now, self._since = device, "start", clock(device)
 
     def start(self, stage: str, total: int) -> None:
-        """The stage before is over, the next begins."""
+        """End the stage before and begin the next."""
         print(f"{time.strftime('%H:%M')}  {stage}, {total}", flush=True)
         now = clock(self._device)
         self.seconds[self._now] = self.seconds.get(self._now, 0) + now - self._since
@@ -63,7 +62,7 @@ class Stages:
         """Nothing to do."""
 
     def note(self, text: str) -> None:
-        """Shown at once."""
+        """Print a note."""
         print(text)
 
 
@@ -126,7 +125,7 @@ def main() -> None:
     text = (
         f"{machine(options.device)} {options.network}, golden retriever, {len(circuit.images)} images, "
         f"{circuit.crop_count} crops, {targets} targets, steps {steps}, memory {options.memory}; "
-        f"worst score error told {max(errors):.2%}. One forward pass over the crops: {floor:.1f} s "
+        f"largest score error stated {max(errors):.2%}. One forward pass over the crops: {floor:.1f} s "
         f"(median of 3). {kind}.\n\n{table(['stage', 's', 'forward passes'], rows)}"
     )
     publish(f"discovery {options.network}", text, write=options.write)

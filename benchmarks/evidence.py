@@ -1,10 +1,10 @@
 """The evaluation on real networks and photographs: ``docs/results.md``.
 
-``python -m benchmarks.evidence CASE PROTOCOL…`` finds a case's circuit (once), measures it, and keeps
-the tables under ``--work``; ``--write`` makes the page of all tables kept so far. Settings are reduced
-so that a protocol takes minutes on one core; the page names them.
+``python -m benchmarks.evidence CASE PROTOCOL…`` discovers the circuit of a case (once), measures it,
+and stores the tables under ``--work``. ``--write`` makes the page from all stored tables. Settings are
+reduced so that a protocol takes minutes on one core; the page lists them.
 
-Needs the folder of real data (``NEURFLOW_REAL_DATA``): weights and pictures.
+``NEURFLOW_REAL_DATA`` must name the folder of real weights and pictures.
 """
 
 from __future__ import annotations

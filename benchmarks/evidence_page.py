@@ -1,4 +1,4 @@
-"""``docs/results.md`` from the tables that ``benchmarks.evidence`` kept."""
+"""Write ``docs/results.md`` from the tables that ``benchmarks.evidence`` stored."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from neurflow.evaluation.evaluate import PROTOCOLS
 
 HEAD = """# Results on real networks
 
-Made by `python -m benchmarks.evidence` (`--write`) from torchvision networks and ImageNet validation
-photographs; what each protocol measures is in [evaluation.md](evaluation.md). A circuit is made from
-the first 10 photographs that the network calls the class (590 crops); answers are counted on
-photographs of the class that the circuit was **not** made from. Figures are means with 95 % bootstrap
-intervals.
+`python -m benchmarks.evidence --write` makes the tables from torchvision networks and ImageNet
+validation photographs. [evaluation.md](evaluation.md) explains what each protocol measures. A circuit
+is made from the first 10 photographs that the network predicts as the class (590 crops). Answers are
+counted on photographs of the class that the circuit was **not** made from. Figures are means with 95 %
+bootstrap intervals.
 
-Every protocol ran with **fewer neurons, sets and crops than published**, on one core of a busy machine.
-What was reduced is said with each table; wide intervals come from there. What was not run is not told.
+Every protocol ran with **fewer neurons, sets and crops than published**. Each table says what was
+reduced.
 """
 MARK = "<!-- what follows is made by benchmarks.evidence --write -->"
 WORDS = {
@@ -38,14 +38,14 @@ COLUMNS = {
     "optimality": "layer tau neurons core random matched difference beaten beaten_matched",
     "fidelity": "layer scope mode tau kept before core random matched",
 }
-"""columns that are told; the others are the same in every row"""
+"""columns that are shown; the others are the same in every row"""
 COMPLETE = frozenset(["crop-sizes"])
 """protocols that have nothing to reduce"""
 LABELS = {"difference": "difference (99 %)"}
 
 
 def write(work: Path, document: Path) -> None:
-    """Write the tables kept under ``work`` into the page, below what a person wrote of them."""
+    """Write the tables stored under ``work`` into the page, below the text about them."""
     written = document.read_text(encoding="utf-8") if document.exists() else f"{HEAD}\n{MARK}"
     start, _, _ = written.partition(MARK)
     document.write_text(f"{start}{MARK}\n\n" + "\n".join(page(work)), encoding="utf-8")

@@ -22,7 +22,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.page import publish, table
-from neurflow.circuit.circuit import (
+from neurflow.circuit import (
     Circuit,
     CircuitLayer,
     GroupEdge,

@@ -21,7 +21,7 @@ from sklearn.metrics import adjusted_mutual_info_score
 
 from benchmarks.page import publish, table
 from neurflow import Config, discover, load_images
-from neurflow.circuit.circuit import Circuit, CircuitLayer
+from neurflow.circuit import Circuit, CircuitLayer
 from neurflow.demo.network import LAYERS, demo_model
 from neurflow.demo.pictures import CLASSES, Picture, picture
 from neurflow.refs import Crop

@@ -1,8 +1,9 @@
-"""The whole method against a plain textbook implementation, end to end, on a small case.
+"""The whole method compared with a plain textbook implementation, on a small case.
 
-The textbook way: for every pair of layers run the network on all crops again and keep the outputs by
-hooks, and for every target neuron take captum's ``IntegratedGradients`` (N = 50) of the block between
-the layers on its top crops. No grouping, no pictures: only what the core neurons need.
+The textbook implementation runs the network on all crops again for every pair of layers and stores
+the outputs by hooks. For every target neuron it applies captum's ``IntegratedGradients`` (N = 50) to
+the block between the layers, on the neuron's top crops. It computes only the core neurons: no groups,
+no thumbnails.
 
     python -m benchmarks.textbook --real FOLDER [--write]
 """

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from neurflow.circuit.circuit import (
+from neurflow.circuit import (
     Circuit,
     CircuitLayer,
     GroupEdge,

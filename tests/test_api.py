@@ -11,7 +11,7 @@ from torchvision import models
 from torchvision.models import WeightsEnum
 
 import neurflow
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from tests.networks import settle
 
 README = Path(__file__).parents[1] / "README.md"
@@ -28,6 +28,10 @@ def trained(monkeypatch):
     module.fc.weight.data[BEE, 185] = 10.0
     module.inception5b.branch1.bn.bias.data[185] = 5.0
     monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda *_, **__: module.state_dict())
+
+
+def test_every_public_name_is_there():
+    assert all(hasattr(neurflow, name) for name in neurflow.__all__)
 
 
 def test_the_readme_runs_as_printed(trained, tmp_path, monkeypatch):

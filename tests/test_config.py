@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.config import PRESETS, Config
 from neurflow.errors import RequestError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -89,7 +90,13 @@ def room(module: str) -> str | None:
     return next((name for name in names if name in FLOOR), None)
 
 
-def imports(source: str, modules: frozenset[str]) -> Iterator[tuple[int, str]]:
+@functools.cache
+def imports(source: str, modules: frozenset[str]) -> tuple[tuple[int, str], ...]:
+    """:func:`imported`, remembered: many tests read the same sources."""
+    return tuple(imported(source, modules))
+
+
+def imported(source: str, modules: frozenset[str]) -> Iterator[tuple[int, str]]:
     """(line, name) of everything a module imports, in functions and for type checking too.
 
     Names within the package are those of modules, without ``neurflow.``.
@@ -179,7 +186,7 @@ def test_the_whole_package_is_looked_at() -> None:
         ("circuit/storage.py", "from neurflow.method.discover import discover"),
         ("circuit/circuit.py", "import matplotlib.pyplot as plt"),
         ("circuit/circuit.py", "from neurflow.pages.page import render"),
-        ("config.py", "from neurflow.circuit.circuit import Circuit"),
+        ("config.py", "from neurflow.circuit import Circuit"),
         ("errors.py", "from neurflow.config import Config"),
         ("pages/page.py", "from neurflow.cli import main"),
         ("demo/network.py", "from neurflow.pictures import images"),

@@ -20,8 +20,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 import neurflow
+from neurflow.circuit import LabelStore, change_edits
 from neurflow.circuit.edits import Edits, merge
-from neurflow.circuit.storage import LabelStore, change_edits
 from neurflow.labels.manual import set_label
 
 CLASSES = ("ant", "bee", "fly", "wasp")

@@ -9,11 +9,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from neurflow.runtime import display
+
 if TYPE_CHECKING:
     from neurflow import planted
-    from neurflow.circuit.circuit import Circuit
+    from neurflow.circuit import Circuit, load_circuit, save_circuit
     from neurflow.circuit.reload import reload_model
-    from neurflow.circuit.storage import load_circuit, save_circuit
     from neurflow.comparison import Comparison, compare
     from neurflow.config import Config
     from neurflow.debugging.audit import audit
@@ -54,7 +55,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Circuit": "circuit.circuit",
+    "Circuit": "circuit",
     "Comparison": "comparison",
     "Config": "config",
     "Evaluation": "evaluation.result",
@@ -68,11 +69,11 @@ _HOMES = {
     "discover": "method.discover",
     "evaluate": "evaluation.evaluate",
     "label": "labels.labelling",
-    "load_circuit": "circuit.storage",
+    "load_circuit": "circuit",
     "load_images": "pictures.images",
     "load_model": "model",
     "reload_model": "circuit.reload",
-    "save_circuit": "circuit.storage",
+    "save_circuit": "circuit",
     "sweep": "sweeping.sweeps",
 }
 
@@ -87,3 +88,12 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
+
+
+def _circuit_page(circuit: Circuit) -> str:
+    from neurflow.pages.notebook import framed
+
+    return framed(circuit)
+
+
+display.register("Circuit", _circuit_page)

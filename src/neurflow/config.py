@@ -13,14 +13,15 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from neurflow.errors import RequestError
+from neurflow.refs import Frozen
 
 Fraction = Annotated[float, Gt(0), Le(1)]
 Positive = Annotated[int, Ge(1)]
 
-METHOD_VERSION = 2
+METHOD_VERSION = 3
 """of the method's results. Raise it when the same request gives another circuit than before: runs and
 sweeps of an earlier version are then refused instead of being resumed or taken for new ones."""
 
@@ -51,10 +52,8 @@ EARLIER: Mapping[str, Any] = {"meanings": "gaussian", "grouping": "silhouette"}
 """what a stored configuration was made with where it lacks a field that was added since"""
 
 
-class Config(BaseModel):
+class Config(Frozen):
     """Hyperparameters of one discovery; frozen. A value out of range raises ``RequestError``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     tau: Positive = Field(16, description="τ: core concept neurons kept for each neuron")
     k: Positive = Field(50, description="k: crops that make a neuron's concept V_a")
@@ -88,6 +87,20 @@ class Config(BaseModel):
         "reproducible",
         description="several meanings if a division recurs on other images, beats chance, or always",
     )
+    meaning_splits: Positive = Field(
+        20, description="splits of a neuron's images into halves that tell which meanings come back"
+    )
+    least_strength: Fraction = Field(
+        0.5, description="least prediction strength of a meaning on other images; 0 is chance"
+    )
+    least_gap: Fraction = Field(
+        0.32, description="least gap between two meanings: dip of their crops times √images"
+    )
+    common: Annotated[float, Ge(0), Le(1)] = Field(
+        0.5,
+        description="share of what all crops, or all pairs, have in common that is taken off before "
+        "they are compared",
+    )
     grouping: Literal["reproducible", "silhouette"] = Field(
         "reproducible",
         description="neuron groups by what fires together, as many as come back on halves of the "
@@ -98,8 +111,11 @@ class Config(BaseModel):
     )
     max_groups: Positive = Field(
         12,
-        description="largest number of neuron groups auto may choose; reproducible groups may be a "
-        "fifth of the (neuron, meaning) pairs where that is more",
+        description="largest number of neuron groups auto may choose; reproducible groups may be more "
+        "where there are pairs_per_group pairs for each",
+    )
+    pairs_per_group: Positive = Field(
+        5, description="(neuron, meaning) pairs for each group beyond max_groups"
     )
     group_splits: Positive = Field(
         10, description="splits of the images into halves that tell which groups come back"
@@ -107,6 +123,9 @@ class Config(BaseModel):
     least_agreement: Fraction = Field(
         0.1,
         description="kappa of two halves below which a layer counts as one group; noise has 0.05",
+    )
+    sure_agreement: Fraction = Field(
+        0.8, description="kappa from which more groups than a third of the pairs may be chosen"
     )
     silhouette_slack: Annotated[float, Ge(0), Le(1)] = Field(
         0.05,

@@ -211,3 +211,12 @@ def _converted(picture: Image.Image, mode: str) -> Image.Image:
         assert made is not None, "only a conversion in place gives None"
         picture = made
     return picture.copy() if picture.mode == mode else picture.convert(mode)
+
+
+def webp(picture: Image.Image, longest: int, quality: int) -> bytes:
+    """A picture as WebP, made smaller if a side is longer than ``longest`` pixels."""
+    picture = picture.copy()
+    picture.thumbnail((longest, longest))
+    data = io.BytesIO()
+    picture.save(data, "WEBP", quality=quality)
+    return data.getvalue()

@@ -5,9 +5,11 @@ This module imports nothing of the package, so that every other module may impor
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import CoreSchema, core_schema
 
 Index = Annotated[int, Field(ge=0)]
 
@@ -31,6 +33,42 @@ class Frozen(BaseModel):
         arbitrary_types_allowed=True,
         serialize_by_alias=True,  # a renamed field keeps its stored name
     )
+
+
+class GroupId(str):
+    """The id of a neuron group: its layer and its number in the layer, printed as ``LAYER/NUMBER``.
+
+    A string, so that it is stored, compared and looked up as one::
+
+        id = GroupId("layer4.1", 3)
+        id == "layer4.1/3"          # True
+        id.layer, id.number         # ("layer4.1", 3)
+    """
+
+    layer: str
+    number: int
+
+    def __new__(cls, layer: str, number: int) -> GroupId:
+        """Group ``number`` of ``layer``."""
+        id = super().__new__(cls, f"{layer}/{number}")
+        id.layer, id.number = layer, number
+        return id
+
+    def __getnewargs__(self) -> tuple[str, int]:  # type: ignore[override]
+        return self.layer, self.number
+
+    @classmethod
+    def parse(cls, text: str) -> GroupId:
+        """The id that prints as ``text``; ``ValueError`` if none does."""
+        found = re.fullmatch(r"(.+)/(0|[1-9][0-9]{0,8})", text, re.DOTALL)
+        if found is None:
+            raise ValueError(f"{text!r:.80} is no group: a group is named LAYER/NUMBER")
+        return cls(found[1], int(found[2]))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
+        text = core_schema.str_schema(max_length=300)
+        return core_schema.no_info_after_validator_function(cls.parse, text)
 
 
 class ImageRef(Frozen):

@@ -24,8 +24,8 @@ from neurflow.atlas.files import contents
 from neurflow.atlas.questions import FEWEST_PICTURES, SAME
 from neurflow.atlas.schema import TABLES, VERSION
 from neurflow.atlas.tables import SHOWN, keep_tables, up_to_date, write_tables
+from neurflow.circuit import LabelStore, save_robustness
 from neurflow.circuit.robustness_file import RobustnessFile
-from neurflow.circuit.storage import LabelStore, save_robustness
 from neurflow.cli import main
 from neurflow.errors import RequestError, ResultError
 from neurflow.labels.manual import set_label
@@ -256,7 +256,7 @@ def test_labels_arrive_with_their_evidence_and_an_entry_is_replaced(circuits, tm
     assert found[["circuit", "group", "label"]].values.tolist() == [["c-ant", id, "round eyes"]]
     (shown,) = like_group(atlas, "c-bee", id, by="crops", count=1).itertuples()
     known = atlas.query('SELECT label FROM labels WHERE circuit = ? AND "group" = ?', [*shown[2:4]])
-    assert len(known) == 0 or known.label[0] == shown.label
+    assert [shown.label] == (known.label.tolist() or [None])
 
 
 @pytest.fixture

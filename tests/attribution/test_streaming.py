@@ -114,26 +114,26 @@ def limit_of(segment, values, a, concept):
     return fine.scores.double().numpy()
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "googlenet"])
 @pytest.mark.parametrize("steps", ["auto", 6])
-def test_the_score_error_is_the_distance_from_the_limit(name, steps):
-    """Of the mean |T| that is given: hardly ever more than is told, and seldom far less."""
-    segment, values, concepts = setting(name)
-    found, _ = run(segment, values, concepts, steps=steps, tolerance=0.005)
-    told, true = [], []
-    for a, concept in concepts.items():
-        limit = np.abs(limit_of(segment, values, a, concept)).mean(0)
-        if not limit.any():  # a silent neuron
-            continue
-        true.append(np.abs(found[a].importance - limit).sum() / limit.sum())
-        told.append(found[a].score_error)
-    true, told = np.array(true), np.array(told)
+def test_the_score_error_is_the_distance_from_the_limit(steps):
+    """Of the mean |T|: hardly ever more than stated, and not far less."""
+    stated, true = [], []
+    for name in ("resnet18", "mobilenet_v2", "googlenet"):
+        segment, values, concepts = setting(name)
+        found, _ = run(segment, values, concepts, steps=steps, tolerance=0.005)
+        for a, concept in concepts.items():
+            limit = np.abs(limit_of(segment, values, a, concept)).mean(0)
+            if limit.any():  # it is not silent
+                true.append(np.abs(found[a].importance - limit).sum() / limit.sum())
+                stated.append(found[a].score_error)
+    true, stated = np.array(true), np.array(stated)
+    assert len(true) >= 18
     if steps == "auto":
-        assert (true <= 0.005).mean() >= 0.8  # three crops of six are looked at
-        assert (told <= 0.005).all()
-    assert (true <= told * 1.5 + 5e-4).mean() >= 0.8
-    assert true.mean() <= 1.25 * told.mean() + 1e-4
-    assert told.mean() <= 5 * true.mean() + 1e-3
+        assert (true <= 0.005).mean() >= 0.95
+        assert (stated <= 0.005).all()
+    assert (true <= stated + 2e-4).mean() >= 0.9  # three crops of six are looked at
+    assert true.mean() <= stated.mean() + 1e-4
+    assert stated.mean() <= 4 * true.mean() + 5e-4, (stated, true)
 
 
 def test_completeness_is_told_where_it_says_something():

@@ -7,9 +7,9 @@ from collections import defaultdict
 import pytest
 
 import neurflow
+from neurflow.circuit import LabelStore, change_edits, load_circuit, load_edits
 from neurflow.circuit import edits as by_hand
 from neurflow.circuit.edits import Edits, Merge, Split, apply, merge, redo, split, undo
-from neurflow.circuit.storage import LabelStore, change_edits, load_circuit, load_edits
 from neurflow.errors import NeurFlowError, RequestError, ResultError
 from neurflow.refs import Member
 from tests.method.test_discover import CONFIG, images, model, target

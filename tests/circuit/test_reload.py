@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit, load_circuit
 from neurflow.circuit.reload import facts_to_reload, reload_model
-from neurflow.circuit.storage import load_circuit
 from neurflow.errors import ModelError, NeurFlowError, RequestError, ResultError
 from neurflow.model import Model, load_model
 from neurflow.model.preprocessing import Preprocessing

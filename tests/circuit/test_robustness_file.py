@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit, load_circuit, save_circuit, save_robustness
 from neurflow.circuit.robustness_file import EdgeRobustness, RobustnessFile, robustness_of
-from neurflow.circuit.storage import load_circuit, save_circuit, save_robustness
 from neurflow.circuit.tables import to_frames, to_networkx
 from neurflow.errors import ResultError
 from neurflow.stats import Interval

@@ -19,15 +19,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
-from neurflow.circuit.circuit import (
+from neurflow.circuit import (
     Circuit,
     CircuitLayer,
     GroupEdge,
     Neuron,
     NeuronGroup,
     SemanticGroup,
+    load_circuit,
+    save_circuit,
 )
-from neurflow.circuit.storage import load_circuit, save_circuit
+from neurflow.circuit.interactions import Flow, edge
 from neurflow.config import Config
 from neurflow.errors import ResultError, WorkError
 from neurflow.refs import Crop, HeatMap, ImageRef, Member, ModelInfo, Target
@@ -107,9 +109,20 @@ def test_equal_circuits_give_equal_bytes(circuit: Circuit, run: Path, tmp_path: 
     assert first == second
 
 
-def test_a_circuit_that_contradicts_itself_is_not_written(circuit: Circuit, tmp_path: Path) -> None:
-    edge = GroupEdge(upper="head/0", lower="block/9", weight=1)
-    with pytest.raises(ResultError, match="block/9"):
+@pytest.mark.parametrize(
+    ("edge", "problem"),
+    [
+        (GroupEdge(upper="head/0", lower="block/9", weight=1), "block/9"),
+        (
+            GroupEdge(upper="head/0", lower="block/0", weight=1, positive=1, negative=-0.5),
+            "parts of the edge",
+        ),
+    ],
+)
+def test_a_circuit_that_contradicts_itself_is_not_written(
+    circuit: Circuit, tmp_path: Path, edge: GroupEdge, problem: str
+) -> None:
+    with pytest.raises(ResultError, match=problem):
         save_circuit(circuit.model_copy(update={"edges": (edge,)}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -225,7 +238,7 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         lambda c: group(c).update(usual={"means": [1.0], "crop_scores": [], "image_scores": []}),
         "is not told of all",
     ),
-    "group name": (lambda c: group(c).update(id="x/0"), "not named LAYER/NUMBER"),
+    "group name": (lambda c: group(c).update(id="x/0"), "is in layer"),
     "group twice": (lambda c: group(c).update(id="block/1"), "group 'block/1' is there 2 times"),
     "member of none": (lambda c: group(c)["members"].append([9, 0]), "of neuron 9"),
     "member twice": (lambda c: group(c)["members"].append([4, 1]), "is in 2 groups"),
@@ -466,7 +479,7 @@ def circuits(draw: st.DrawFn) -> Circuit:
         crop_count=draw(st.integers(0, 2**40)),
         layers=tuple(layers),
         edges=tuple(
-            GroupEdge(upper=g.id, lower=h.id, weight=draw(st.floats(-1, 1)))
+            edge(g.id, h.id, Flow(draw(st.floats(0, 1)), draw(st.floats(-1, 0))))
             for lower, upper in pairwise(layers)
             for g in upper.groups
             for h in lower.groups

@@ -6,7 +6,7 @@ import networkx as nx
 import pandas as pd
 import pytest
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.circuit.tables import LABEL_COLUMNS
 from tests.conftest import evidence, relabelled
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.circuit.reload import reload_model
 from neurflow.cli import main
 from neurflow.model import Model

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from neurflow.circuit.circuit import Circuit
-from neurflow.circuit.storage import load_circuit
+from neurflow.circuit import Circuit, load_circuit
 from tests.circuit.test_edits import shared
 from tests.cli.conftest import Outcome
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from neurflow.circuit.storage import load_circuit
+from neurflow import Config
+from neurflow.circuit import load_circuit
 from tests.cli.conftest import Outcome
 
 Run = Callable[..., Outcome]
@@ -99,15 +100,21 @@ def test_a_finished_table_is_found_again(neurflow: Run, run: Path) -> None:
     assert json.loads(other.out)["tables"][0]["seconds"] != first["tables"][0]["seconds"]
 
 
-def test_a_model_is_discovered_first(neurflow: Run, small_model: str, pictures: Path) -> None:
+def test_a_model_is_discovered_first(
+    neurflow: Run, small_model: str, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = pictures.parent / "run"
-    code, _, err = neurflow(
+    small = Config(
+        tau=4, k=5, steps=4, granularities=(1.0, 0.5), groups=2, concept_set="all"
+    )  # in place of the published 50 crops of 16 neurons
+    monkeypatch.setattr(Config, "published", lambda: small)
+    code, told, err = neurflow(
         "evaluate", small_model, "crop-sizes", "--images", pictures, "--target", "bee", "--run", out,
         "--json",
     )  # fmt: skip
-    assert code in (0, 2)
-    if code == 2:
-        assert "k=50" in err or "predicted" in err, err
+    assert code == 0, err
+    assert [table["protocol"] for table in json.loads(told)["tables"]] == ["crop-sizes"]
+    assert load_circuit(out).config == small
     code, _, err = neurflow("evaluate", small_model, "crop-sizes")
     assert code == 2
     assert "--target CLASS --images FOLDER" in err

@@ -11,7 +11,7 @@ import pytest
 import typer
 from PIL import Image
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.cli import app
 from neurflow.config import Config
 from neurflow.refs import Target

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from neurflow.circuit.circuit import (
+from neurflow.circuit import (
     Circuit,
     CircuitLayer,
     GroupEdge,

@@ -12,6 +12,7 @@ from neurflow.debugging.masking import Mask, Masker, mask_of, matched_neurons, m
 from neurflow.debugging.what_if import _effect
 from neurflow.errors import ImagesError, LayerError, ModelError, RequestError
 from neurflow.model.cut.hooked import HookedNetwork
+from neurflow.model.outputs import Outputs
 from neurflow.refs import Target
 from tests.debugging.conftest import labelled, pictures
 from tests.networks import Awkward, SmallNet, settle, tiny_vit
@@ -113,10 +114,7 @@ def test_groups_of_several_layers_go_together(model, circuit):
     image = pictures(1, seed=5)[0]
     groups = [circuit.layer(name).groups[0] for name in ("block3", "block1")]
     found = debug(circuit, model, image, mask=[g.id for g in groups], draws=3).what_if
-    changes = {
-        g.id.rpartition("/")[0]: (1, lambda n, part, g=g: part * (n not in g.neurons))
-        for g in groups
-    }
+    changes = {g.id.layer: (1, lambda n, part, g=g: part * (n not in g.neurons)) for g in groups}
     masked = masked_logits(model, image[None], changes)[0]
     assert found.effects[0].target_after == pytest.approx(
         float(masked[circuit.target.neuron]), rel=1e-4
@@ -146,7 +144,8 @@ def test_what_if_says_what_the_hook_says(model, circuit):
 
 def test_every_class_that_is_told_is_told_before_and_after():
     """Twelve classes: the target is first before and last after, and a class of neither is left out."""
-    model = SimpleNamespace(class_names=[f"c{i}" for i in range(12)])
+    names = [f"c{i}" for i in range(12)]
+    model = SimpleNamespace(class_names=names, probabilities=Outputs().probabilities)
     before = np.arange(12, 0, -1.0)  # best first: 0, 1, 2, 3, 4
     after = np.array([-9.0, 0, 0.5, 1, 2, 3, 4, 10, 11, 12, 13, 14])  # 11, 10, 9, 8, 7
     target = Target(layer="head", neuron=0, minus=5, name="c0-c5")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from neurflow import audit, debug
-from neurflow.circuit.circuit import GroupEdge
+from neurflow.circuit import GroupEdge
 from neurflow.circuit.scores import group_scores
 from neurflow.debugging.chain import chain, path_weights
 from neurflow.debugging.intervals import share

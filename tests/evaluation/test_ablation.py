@@ -17,6 +17,8 @@ from neurflow.evaluation.weights import (
 from tests.reference import evaluation as reference
 
 UPPER, LOWER = "block3", "block2"
+EACH = 10
+"""crops of an image"""
 SETS = [[0, 5], [1, 2, 7], []]
 
 
@@ -38,6 +40,13 @@ def changed(ablation, neurons, lower_means, donors):
     return change
 
 
+def left_of(lab, model, crops, a, change):
+    """The reference's overlap for a target, with the circuit's limit of crops of one image."""
+    most = lab.trial.per_image
+    assert most is not None and most < EACH
+    return reference.overlap_left(model, crops, LOWER, UPPER, a, change, 10, EACH, most)
+
+
 @pytest.mark.parametrize("ablation", ["zero", "mean", "resample"])
 def test_overlap_is_that_of_a_hook_on_the_whole_network(lab, model, circuit, crops, ablation):
     found = overlaps(lab, UPPER, SETS, ablation, "tried")
@@ -46,7 +55,7 @@ def test_overlap_is_that_of_a_hook_on_the_whole_network(lab, model, circuit, cro
     for i, neurons in enumerate(SETS):
         change = changed(ablation, neurons, means, donors)
         for j, a in enumerate(lab.sampled(UPPER)):
-            known = reference.overlap_left(model, crops, LOWER, UPPER, a, change, circuit.config.k)
+            known = left_of(lab, model, crops, a, change)
             assert found[i, j] == pytest.approx(known)
     assert (found[-1] == 1).all(), "nothing ablated, nothing changed"
     assert (found[:-1] < 1).any()
@@ -65,9 +74,7 @@ def test_optimality_against_hooks(lab, model, circuit, crops):
     left = []
     for a in lab.sampled(UPPER):
         core = circuit.layer(UPPER).neurons[a].core_neurons[:4]
-        left.append(
-            reference.overlap_left(model, crops, LOWER, UPPER, a, reference.zeroed(core), 10)
-        )
+        left.append(left_of(lab, model, crops, a, reference.zeroed(core)))
     assert row.core.value == pytest.approx(np.mean(left))
     assert row.core.low <= row.core.value <= row.core.high
     assert row.difference.value == pytest.approx(row.core.value - row.random.value)
@@ -99,10 +106,7 @@ def test_weights_are_pearsons_correlation(lab, model, crops):
     left = overlaps(lab, UPPER, sets, "zero", "sets of 3")
     known = []
     for i, a in enumerate(lab.sampled(UPPER)):
-        after = [
-            reference.overlap_left(model, crops, LOWER, UPPER, a, reference.zeroed(s), 10)
-            for s in sets
-        ]
+        after = [left_of(lab, model, crops, a, reference.zeroed(s)) for s in sets]
         assert left[:, i] == pytest.approx(after)
         known.append(reference.pearson([sum(importance[i][j] for j in s) for s in sets], after))
     row = next(r for r in fidelity_of_weights(lab).rows if (r.layer, r.m) == (UPPER, 3))
@@ -146,13 +150,10 @@ def test_sum_and_mean_of_the_same_sets(lab):
 def test_ig_against_weight_norm(lab, model, circuit, crops):
     table = ig_against_weight_norm(lab)
     row = next(r for r in table.rows if (r.layer, r.method, r.top) == (UPPER, "weight_norm", 2))
-    weight = model.module.block3[0].weight
+    weight = model.module.block3[0].weight.detach()
     norms = [float((weight[:, s] ** 2).sum()) for s in range(weight.shape[1])]
     first = sorted(range(len(norms)), key=lambda s: -norms[s])[:2]
-    left = [
-        reference.overlap_left(model, crops, LOWER, UPPER, a, reference.zeroed(first), 10)
-        for a in lab.sampled(UPPER)
-    ]
+    left = [left_of(lab, model, crops, a, reference.zeroed(first)) for a in lab.sampled(UPPER)]
     assert row.overlap.value == pytest.approx(np.mean(left))
 
 

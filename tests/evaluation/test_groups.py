@@ -38,7 +38,7 @@ def test_the_table_tells_of_every_layer_with_groups(lab_of, tmp_path, circuit):
     assert [row.layer for row in rows] == lab.names[:-1]
     for row, layer in zip(rows, circuit.layers, strict=False):
         assert row.groups == len(layer.groups) and row.pairs == len(layer.tree.members)
-        assert row.agreement is None or -1 <= row.agreement.value <= 1
+        assert row.groups > 1 and row.agreement is not None and row.agreement.value <= 1
         assert abs(row.purity) < 0.1 and abs(row.chance) < 0.1  # eyes that see nothing
         items = items_of(layer, lab.own.crops)
         members = {m: g for g, group in enumerate(layer.groups) for m in group.members}

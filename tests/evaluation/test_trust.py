@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 from neurflow import discover, load_images
-from neurflow.circuit.circuit import Neuron, SemanticGroup
+from neurflow.circuit import Neuron, SemanticGroup
 from neurflow.errors import RequestError
 from neurflow.evaluation.crop_sizes import available, crop_sizes
 from neurflow.evaluation.integration import errors, integration
@@ -108,8 +108,8 @@ def test_what_is_dealt_adds_up_to_the_edges(model, studied, circuit, sharing):
         given = contributions(known, upper, lower)
         weights = given @ memberships(known, lower).matrix()
         for edge in known.edges:
-            if edge.upper.rpartition("/")[0] == upper.name:
-                g, h = (int(id.rpartition("/")[2]) for id in (edge.upper, edge.lower))
+            if edge.upper.layer == upper.name:
+                g, h = edge.upper.number, edge.lower.number
                 assert weights[g, h] == pytest.approx(edge.weight, rel=1e-4, abs=1e-7)
 
 
@@ -131,11 +131,7 @@ def test_significance_of_every_edge(lab, circuit):
     ]
     assert all(0 < e.significance <= 1 for e in table.robustness.edges)
     for row in table.rows:
-        own = [
-            e.significance
-            for e in table.robustness.edges
-            if e.upper.rpartition("/")[0] == row.layer
-        ]
+        own = [e.significance for e in table.robustness.edges if e.upper.layer == row.layer]
         assert row.significant == pytest.approx(np.mean([p < 0.05 for p in own]))
         assert row.discovered <= row.significant
 

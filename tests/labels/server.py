@@ -1,8 +1,8 @@
 """A real HTTP server that speaks the chat-completions protocol, with a script of misbehaviour.
 
 It checks what a real service checks (path, key, shape of messages, pictures that decode as JPEG),
-answers label questions and judgements, and can first do what scripts say, one step a request: be
-silent, busy, broken, malformed, refusing, hostile.
+answers label questions, judgements and comparisons, and can first do what scripts say, one step a
+request: be silent, busy, broken, malformed, refusing, hostile.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Asked:
     """One request as the server understood it."""
 
     kind: str
-    """label or judgement"""
+    """label, judgement or comparison"""
     model: str
     text: str
     pictures: list[bytes]
@@ -65,6 +65,13 @@ def answer_judgement(asked: Asked) -> Any:
     return {"scores": [{"crop": i + 1, "score": (i % 3) / 2} for i in range(count)]}
 
 
+def answer_comparison(asked: Asked) -> Any:
+    count, texts = re.findall(r"Below are (\d+) crops.* and (\d+) whole numbers", asked.text)[0]
+    return {
+        "scores": [{"crop": i + 1, "scores": [5 * (i % 3)] * int(texts)} for i in range(int(count))]
+    }
+
+
 class ChatServer:
     """The server's address, what it was asked, and what it will do."""
 
@@ -77,6 +84,7 @@ class ChatServer:
         self.rule: Callable[[Asked], Step | None] = lambda asked: None
         self.label: Callable[[Asked], Any] = answer_label
         self.judgement: Callable[[Asked], Any] = answer_judgement
+        self.comparison: Callable[[Asked], Any] = answer_comparison
         self.usage: dict[str, int] | None = {
             "prompt_tokens": TOKENS_IN,
             "completion_tokens": TOKENS_OUT,
@@ -98,7 +106,7 @@ class ChatServer:
             return step
         with self.lock:
             self.asked.append(asked)
-        said = (self.label if asked.kind == "label" else self.judgement)(asked)
+        said = getattr(self, asked.kind)(asked)
         message = {
             "role": "assistant",
             "content": said if isinstance(said, str) else json.dumps(said),
@@ -134,6 +142,7 @@ def understood(payload: dict[str, Any]) -> Asked:
             Image.open(io.BytesIO(pictures[-1]), formats=["JPEG"]).load()
     words = "\n".join(text)
     kind = "judgement" if '"scores"' in words.rpartition("JSON schema")[2] else "label"
+    kind = "comparison" if "whole numbers from 0" in words else kind
     return Asked(kind, payload["model"], words, pictures, payload)
 
 

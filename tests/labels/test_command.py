@@ -13,20 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from neurflow.circuit.circuit import Circuit
-from neurflow.circuit.storage import load_circuit
+from neurflow.circuit import Circuit, load_circuit
 from tests.labels.server import KEY, ChatServer, Step
 
 GROUPS = 7
-MOST = 3 * GROUPS + 3 * 2 + 3 * 5 + 6
-"""requests where all labels differ: a group's is compared with those of its own and lower layers"""
-
-
-def needed(run: Path) -> int:
-    """Requests for the labels that a run got: the label, two judgements, and the other labels."""
-    layers = load_circuit(run).layers
-    found = [group.evidence.validation for layer in layers for group in layer.groups]
-    return 3 * GROUPS + sum(each.others.count for each in found if each.others)
+NEEDED = 3 * GROUPS
+"""requests: a label, a judgement, and a comparison with all other labels at once"""
 
 
 @pytest.fixture
@@ -51,16 +43,16 @@ def test_labels_with_their_worth_and_a_second_run_that_sends_nothing(
     assert code == 0
     data = json.loads(out)
     assert [label["group"] for label in data["labels"]] == list(stored(run))
-    assert data["used"]["requests"] == server.requests == needed(run)
+    assert data["used"]["requests"] == server.requests == NEEDED
     assert data["used"]["tokens_in"] == 900 * server.requests
     assert data["used"]["cost"] is None
     assert data["summary"]["validated"] == GROUPS
     validation = data["labels"][0]["evidence"]["validation"]
     assert validation["beats_chance"] is False
     assert validation["constant"]["text"] == "taxi"
-    assert f"Estimate: {MOST} requests" in err
+    assert f"Estimate: {NEEDED} requests" in err
     code, out, err = neurflow("label", "ask", run, *options)
-    assert code == 0 and server.requests == needed(run)
+    assert code == 0 and server.requests == NEEDED
     assert "Estimate: 0 requests" in err
     assert "does not beat chance" in out
     assert "7 of 7 groups labelled. Of 7 validated labels 0 beat chance" in out
@@ -73,14 +65,14 @@ def test_an_estimate_is_made_and_nothing_is_sent(neurflow, run, server, options)
     code, out, _ = neurflow("label", "ask", run, *options, *prices, "--dry-run", "--json")
     estimate = json.loads(out)
     assert (code, server.requests) == (0, 0)
-    assert estimate["requests"] == MOST
+    assert estimate["requests"] == NEEDED
     assert 900 * GROUPS < estimate["tokens_in"] < 100_000
     cost = (estimate["tokens_in"] * 2 + estimate["tokens_out"] * 8) / 1e6
     assert estimate["cost"] == pytest.approx(cost, rel=0.01)
     assert not any(stored(run).values())
     neurflow("label", "ask", run, *options, "--layer", "early")
     left = json.loads(neurflow("label", "ask", run, *options, "--dry-run", "--json").out)
-    assert 3 * (GROUPS - 3) < left["requests"] < MOST
+    assert left["requests"] == NEEDED - 3 * 3
 
 
 def test_a_spent_budget_ends_in_1_with_what_there_is(neurflow, run, server, options):
@@ -91,7 +83,7 @@ def test_a_spent_budget_ends_in_1_with_what_there_is(neurflow, run, server, opti
     assert 1 <= sum(map(bool, stored(run).values())) < GROUPS
     code, _, _ = neurflow("label", "ask", run, *options)
     assert code == 0
-    assert server.requests == len(set(server.digests())) == needed(run)
+    assert server.requests == len(set(server.digests())) == NEEDED
     code, out, err = neurflow("label", "ask", run, *options, "--budget", 1)
     assert (code, out) == (2, "")
     assert "--price-in" in err
@@ -207,6 +199,6 @@ def test_the_python_of_the_docs_runs_as_printed(planted, server, tmp_path, monke
     (code,) = re.findall(r"```python\n(.*?)```", docs, re.S)
     names: dict[str, object] = {}
     exec(code.replace("block4/1", "late/1"), names)
-    assert server.requests == needed(Path("runs/bee"))
+    assert server.requests == NEEDED
     assert names["group"].evidence.author == "gpt-4o"
     assert all(stored(Path("runs/bee")).values())

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 
 import neurflow
-from neurflow.circuit.circuit import CircuitLayer, Neuron, NeuronGroup, SemanticGroup
+from neurflow.circuit import CircuitLayer, Neuron, NeuronGroup, SemanticGroup
 from neurflow.errors import ImagesError, RequestError
 from neurflow.labels.concepts import (
     EPSILON,

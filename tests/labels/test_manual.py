@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import neurflow
-from neurflow.circuit.circuit import Circuit
-from neurflow.circuit.storage import SCHEMA_VERSION, LabelStore, load_circuit, save_circuit
+from neurflow.circuit import Circuit, LabelStore, load_circuit, save_circuit
+from neurflow.circuit.storage import SCHEMA_VERSION
 from neurflow.errors import RequestError, ResultError
 from neurflow.labels import LabelAnswer, LabelRequest, Settings, label_groups, manual
 

@@ -50,9 +50,8 @@ def labels(circuit):
 def test_groups_are_labelled_from_the_input_side_and_lower_labels_are_shown(planted, server, ask):
     circuit = neurflow.label(planted, ask())
     found = [g.evidence.validation for layer in circuit.layers for g in layer.groups]
-    rivals = sum(each.others.count for each in found if each.others)
-    assert rivals > 0
-    assert server.requests == len(set(server.digests())) == 3 * GROUPS + rivals
+    assert all(each.constant.text == "taxi" for each in found)
+    assert server.requests == len(set(server.digests())) == 3 * GROUPS
     assert all(labels(circuit).values())
     asked = [request for request in server.asked if request.kind == "label"]
     assert ["early" in a.text.split("strongest")[0] for a in asked] == [True] * 3 + [False] * 4
@@ -112,7 +111,7 @@ def test_a_bad_day_of_the_server_loses_nothing_and_asks_nothing_twice(
     assert all(labels(circuit).values())
     assert all(g.evidence.validation for layer in circuit.layers for g in layer.groups)
     assert len(server.asked) == len(set(server.digests())) == EACH * GROUPS
-    assert neurflow.label(planted, ask(), settings=QUICK) is not None
+    assert labels(neurflow.label(planted, ask(), settings=QUICK)) == labels(circuit)
     assert len(server.asked) == EACH * GROUPS
 
 
@@ -360,7 +359,7 @@ def test_a_failure_of_one_kind_only(planted, server, ask):
     """The judge fails and the label stays, unvalidated and marked so."""
     server.judgement = lambda asked: {"scores": [{"crop": 1, "score": 1}]}
     outcome = label_groups(planted, ask(), groups=["early/0"], settings=QUICK)
-    assert "scores are needed for crops 1 to 24" in outcome.failed["early/0"]
+    assert "scores are needed for crops 1 to 32" in outcome.failed["early/0"]
     group = outcome.circuit.group("early/0")
     assert group.label == "thing 12"
     assert group.evidence.doubt == "not validated"
@@ -372,7 +371,9 @@ def test_ctrl_c_lets_go_what_waits_for_a_busy_server_and_loses_nothing(
 ):
     busy = Step(429, {"error": {"message": "later"}}, {"Retry-After": "60"})
     some_let_go = threading.Event()  # who gets an answer only then must not begin to wait either
-    server.rule = lambda a: busy if server.requests > 2 else Step(hold=some_let_go.wait)
+    useless = completion({"role": "assistant", "content": "no JSON"})  # so that it is asked again
+    late = Step(body=useless, hold=some_let_go.wait)
+    server.rule = lambda a: busy if server.requests > 2 else late
     hold, wait = client.Pace.hold, client.Pace.wait
     first, let_go = threading.Lock(), []
 
@@ -394,7 +395,7 @@ def test_ctrl_c_lets_go_what_waits_for_a_busy_server_and_loses_nothing(
     with pytest.raises(KeyboardInterrupt):
         neurflow.label(planted, ask(), settings=QUICK)
     assert len(let_go) == 3, "one for each group of the layer"
-    assert len(server.asked) == 2
+    assert not server.asked
     server.rule = lambda a: None
     assert all(labels(neurflow.label(planted, ask(), settings=QUICK)).values())
     assert len(server.asked) == len(set(server.digests())) == EACH * GROUPS

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from neurflow.circuit.circuit import Circuit
-from neurflow.circuit.storage import load_circuit
+from neurflow.circuit import Circuit, load_circuit
 from neurflow.errors import RequestError
 from neurflow.labels import LabelAnswer, registry
 from neurflow.labels.registry import labeler_named, register, registered

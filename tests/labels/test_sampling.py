@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.labels.sampling import LARGEST, OVERLAP, contrast, overlap, sample
 from neurflow.refs import Crop
 

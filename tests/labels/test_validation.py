@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import io
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from sklearn.metrics import average_precision_score
 
 import neurflow
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
+from neurflow.circuit.evidence import Rivals
 from neurflow.demo.network import demo_model
 from neurflow.demo.pictures import picture
 from neurflow.errors import WorkError
-from neurflow.labels import JudgeRequest, LabelAnswer, LabelRequest, Settings, summary
+from neurflow.labels import (
+    JudgeRequest,
+    LabelAnswer,
+    LabelFailed,
+    LabelRequest,
+    Settings,
+    summary,
+)
 from neurflow.labels.sampling import LARGEST
-from neurflow.labels.validation import Trial, average_precision, chance, gain, wilson
+from neurflow.labels.validation import (
+    Trial,
+    average_precision,
+    by_accident,
+    chance,
+    gain,
+    wilson,
+)
 from neurflow.runtime.progress import Silent
 from neurflow.stats import Z
 from tests.labels.oracle import Oracle, Shuffled
@@ -222,3 +241,90 @@ def test_a_labeler_that_judges_nothing_labels_all_the_same_and_says_so(planted: 
     assert notes == ["mute judges no labels: none is validated. Give a judge."]
     judged = neurflow.label(planted, Mute(), judge=Fixed(0.5), groups=["late/0"])
     assert judged.group("late/0").evidence.validation.judge == "fixed"
+
+
+class AtOnce(Oracle):
+    """The oracle where a request costs something: other labels are compared by one request."""
+
+    def __init__(self, drawn, also: str | None = None, fails: bool = False) -> None:
+        super().__init__(drawn)
+        self.also, self.fails = also, fails
+        self.compared: list[list[str]] = []
+
+    def compare(self, labels, pictures):
+        self.compared.append(list(labels))
+        if self.fails:
+            raise LabelFailed("too many numbers")
+        seen = {label: self.seen(label, pictures) for label in labels}
+        if self.also in seen:  # another label fits like the group's own
+            seen[self.also] = self.seen("wheel", pictures)
+        return [seen[label].tolist() for label in labels]
+
+
+def test_a_judge_that_compares_at_once_is_asked_once_a_group(planted, drawn):
+    judge, plain = AtOnce(drawn), Oracle(drawn)
+    ids = ["early/0", "early/1"]
+    circuit = neurflow.label(planted, Oracle(drawn), judge=judge, groups=ids)
+    one_by_one = neurflow.label(planted, Oracle(drawn), judge=plain, groups=ids)
+    assert sorted(map(sorted, judge.compared)) == [["petal", "taxi", "wheel"]] * 2
+    for id in ids:
+        found, known = (c.group(id).evidence.validation for c in (circuit, one_by_one))
+        assert (found.auprc, found.others) == (known.auprc, known.others)
+        assert found.constant.auprc == known.constant.auprc
+
+
+def test_a_label_must_beat_the_others_where_they_are_compared(planted, drawn):
+    judge = AtOnce(drawn, also="taxi")
+    found = neurflow.label(planted, Oracle(drawn), judge=judge, groups=["early/0", "early/1"])
+    wheel = found.group("early/0").evidence.validation
+    assert wheel.beats_chance and wheel.constant.gain == pytest.approx((0, 0, 0))
+    judge = AtOnce(drawn, also="petal")
+    found = neurflow.label(planted, Oracle(drawn), judge=judge, groups=["early/0", "early/1"])
+    assert found.group("early/0").evidence.doubt == "does not beat other labels"
+
+
+def test_a_judge_that_cannot_compare_leaves_the_label_in_doubt(planted, drawn):
+    judge = AtOnce(drawn, fails=True)
+    found = neurflow.label(planted, Oracle(drawn), judge=judge, groups=["early/0"])
+    evidence = found.group("early/0").evidence
+    assert evidence.validation.auprc.value > 0.9
+    assert evidence.doubt == "not compared with other labels"
+
+
+class LooksAlike:
+    """A judge that understands nothing: similar pictures have similar scores, in a random direction."""
+
+    name, source = "looks alike", "model"
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def label(self, request: LabelRequest) -> LabelAnswer:
+        return LabelAnswer(label=f"thing {zlib.crc32(request.group.encode())}")
+
+    def judge(self, request: JudgeRequest) -> tuple[float, ...]:
+        rng = np.random.default_rng([self.seed, zlib.crc32(request.label.encode())])
+        small = [Image.open(io.BytesIO(p.data)).resize((4, 4)) for p in request.pictures]
+        looks = np.stack([np.asarray(each, dtype=float).ravel() for each in small])
+        likeness = (looks - looks.mean(0)) @ rng.normal(size=looks.shape[1])
+        return tuple((1 / (1 + np.exp(-likeness / likeness.std()))).tolist())
+
+
+def test_the_chance_of_a_blind_judge_by_hand():
+    """Two groups with one other label, one with three: 1/2, 1/2, 1/4."""
+    won, lost = (Rivals(count=1, as_good=n, best="a", auprc=0.5) for n in (0, 1))
+    third = Rivals(count=3, as_good=0, best="a", auprc=0.5)
+    assert by_accident([won, won, third]) == pytest.approx(1 / 16)
+    assert by_accident([won, lost, third]) == pytest.approx(1 / 16 + 2 * (1 / 4) * (1 / 4) + 3 / 16)
+    assert by_accident([lost]) == by_accident([]) == 1
+
+
+def test_a_judge_that_only_sees_what_looks_alike_lets_no_label_pass(planted):
+    """Some of its labels beat chance and the other labels, as often as a blind judge's would."""
+    notes: list[str] = []
+    listener = Silent()
+    listener.note = notes.append  # type: ignore[method-assign]
+    for seed in range(3):
+        labelled = neurflow.label(planted, LooksAlike(seed), progress=listener)
+        assert summary(labelled)["undoubted"] == 0
+    assert any("looks alike does not tell labels apart" in note for note in notes)

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from neurflow.config import Config
-from neurflow.method.concepts import concept, crops_limit
+from neurflow.method.concepts import company, concept, crops_limit
 from neurflow.method.meanings import dip, examine, reproducible_clusters
 from tests.reference import method
 
@@ -44,7 +44,9 @@ def mixture(rng, sizes, apart=14):
 @pytest.mark.parametrize("kind", SINGLE)
 def test_a_single_population_is_one_meaning_whatever_its_tail(kind):
     split = sum(
-        reproducible_clusters(SINGLE[kind](np.random.default_rng(seed)), APART, 5, seed=seed).any()
+        reproducible_clusters(
+            SINGLE[kind](np.random.default_rng(seed)), APART, Config(seed=seed)
+        ).any()
         for seed in range(10)
     )
     assert split <= 1
@@ -54,7 +56,7 @@ def test_a_single_population_is_one_meaning_whatever_its_tail(kind):
 def test_planted_meanings_are_found(sizes):
     for seed in range(4):
         points, truth = mixture(np.random.default_rng(seed), sizes)
-        found = reproducible_clusters(points, APART, 5, seed=seed)
+        found = reproducible_clusters(points, APART, Config(seed=seed))
         assert adjusted_rand_score(truth, found) > 0.9
 
 
@@ -65,8 +67,8 @@ def test_photographs_are_no_meanings():
         rng = np.random.default_rng(seed)
         images = np.sort(rng.integers(8, size=POINTS))
         points = rng.normal(size=(8, FEATURES))[images] + 0.1 * rng.normal(size=(POINTS, FEATURES))
-        split_by_crop += reproducible_clusters(points, APART, 5, seed=seed).any()
-        assert not reproducible_clusters(points, images, 5, seed=seed).any()
+        split_by_crop += reproducible_clusters(points, APART, Config(seed=seed)).any()
+        assert not reproducible_clusters(points, images, Config(seed=seed)).any()
     assert split_by_crop >= 3, "without their images the crops would be divided"
 
 
@@ -74,8 +76,8 @@ def test_a_meaning_rests_on_two_images():
     rng = np.random.default_rng(0)
     points, _ = mixture(rng, (40, 10), apart=30)
     one = np.where(APART < 40, APART, 40)  # the second meaning is one photograph
-    assert not reproducible_clusters(points, one, 5).any()
-    assert reproducible_clusters(points, APART, 5).any()
+    assert not reproducible_clusters(points, one, Config()).any()
+    assert reproducible_clusters(points, APART, Config()).any()
 
 
 def test_the_answer_does_not_hang_on_the_seed():
@@ -83,16 +85,18 @@ def test_the_answer_does_not_hang_on_the_seed():
     neurons = [mixture(rng, (25, 25), apart)[0] for apart in (0, 4, 12, 20)] + [factors(rng, 1)]
     same = 0
     for points in neurons:
-        same += len({reproducible_clusters(points, APART, 5, seed=s).max() for s in range(5)}) == 1
+        same += (
+            len({reproducible_clusters(points, APART, Config(seed=s)).max() for s in range(5)}) == 1
+        )
     assert same == len(neurons)
 
 
 def test_too_few_images_or_equal_points_are_one_meaning():
-    assert reproducible_clusters(np.ones((9, 3)), np.arange(9), 5).tolist() == [0] * 9
-    assert reproducible_clusters(np.eye(1), np.arange(1), 5).tolist() == [0]
+    assert reproducible_clusters(np.ones((9, 3)), np.arange(9), Config()).tolist() == [0] * 9
+    assert reproducible_clusters(np.eye(1), np.arange(1), Config()).tolist() == [0]
     points, _ = mixture(np.random.default_rng(0), (10, 10), apart=30)
-    assert not reproducible_clusters(points, np.arange(20) % 5, 5).any()
-    assert examine(points, np.arange(20) % 5, 5) == []
+    assert not reproducible_clusters(points, np.arange(20) % 5, Config()).any()
+    assert examine(points, np.arange(20) % 5, Config()) == []
 
 
 def test_dip_equals_its_definition():
@@ -112,6 +116,23 @@ def test_dip_of_two_heaps_and_of_a_line():
     assert dip(np.ones(5), np.ones(5)) == 0
 
 
+def test_meanings_are_told_apart_by_what_else_fires():
+    """Two kinds of crops that only the neuron's own layer tells apart, by direction."""
+    rng = np.random.default_rng(0)
+    kinds = np.abs(rng.normal(size=(2, FEATURES)))
+    truth = np.repeat([0, 1], 25)
+    own = kinds[truth] * rng.uniform(0.5, 5, (POINTS, 1)) + rng.normal(size=(POINTS, FEATURES))
+    around = company(own, np.zeros(FEATURES), Config())
+    crops, phi, previous = np.arange(POINTS), np.linspace(2, 1, POINTS), rng.random((POINTS, 9))
+    found = concept(crops, phi, previous, Config(), APART, around)
+    assert adjusted_rand_score(truth, found.meaning) > 0.9
+    np.testing.assert_allclose(found.vectors[0], previous[found.parts[0]].mean(0), rtol=1e-5)
+    assert len(concept(crops, phi, previous, Config(), APART).vectors) == 1
+    assert not reproducible_clusters(own, APART, Config()).any(), "lengths hide the kinds"
+    published = Config(meanings="gaussian")
+    assert len(concept(crops, phi, previous, published, APART, around).vectors) == 1
+
+
 @pytest.mark.parametrize(("rule", "meanings"), [("reproducible", 1), ("gaussian", 5)])
 def test_the_rule_is_an_option(rule, meanings):
     """Gaussian clouds take photographs for meanings; ``silhouette`` divides anything."""
@@ -126,8 +147,9 @@ def test_the_rule_is_an_option(rule, meanings):
     assert len(concept(crops, phi, one, Config(meanings="silhouette")).vectors) > 1
 
 
-def test_the_limit_of_crops_per_image_leaves_a_choice():
+def test_the_limit_of_crops_per_image_is_as_low_as_the_images_allow():
     assert crops_limit(Config(k=50), images=35) == 3
-    assert crops_limit(Config(k=50), images=10) == 10
+    assert crops_limit(Config(k=50), images=17) == 3
+    assert crops_limit(Config(k=50), images=12) == 5
     assert crops_limit(Config(k=50, crops_per_image=2), images=10) == 2
     assert crops_limit(Config.published(), images=35) is None

@@ -71,7 +71,7 @@ def test_probabilities_can_be_explained_themselves_and_are_never_squashed_again(
     for model in (asked, unseen):
         found, shares = values(model, images)
         np.testing.assert_array_equal(shares, found.numpy().astype(float))
-        assert model.info.options["output"] == "probabilities"
+        assert model.info.options.output == "probabilities"
         assert any("read as such" in note for note in model.notes)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurflow.attribution.streaming import Scores
-from neurflow.circuit.interactions import group_interactions
+from neurflow.circuit.interactions import Drive, edge, flows, group_interactions
 from neurflow.config import Config
 from neurflow.errors import RequestError, WorkError
 from neurflow.method.concepts import Concept, concept
@@ -178,6 +178,18 @@ def test_what_flows_into_a_pair_adds_up_to_its_weights(seed):
             pairs = drives(upper, lower, cores, previous)
             alone = group_interactions([[Member(a, i)]], lower_groups, pairs, config)
             assert sum(alone.values()) == pytest.approx(sum(cores[a].weights[i].values()))
+
+
+def test_parts_of_an_edge_keep_what_cancels_in_its_weight():
+    upper, lower = [[Member(0, 0), Member(1, 0)]], [[Member(0, 0), Member(1, 0)], [Member(2, 0)]]
+    pairs = {
+        Member(0, 0): Drive({0: 0.5, 1: -0.25, 2: 0.25}, {}),
+        Member(1, 0): Drive({0: -0.75, 2: 0.25}, {}),
+    }
+    found = flows(upper, lower, pairs, Config())
+    assert found == {(0, 0): (0.25, -0.5), (0, 1): (0.25, 0.0)}
+    assert edge("b/0", "a/0", found[0, 0]).weight == -0.25
+    assert group_interactions(upper, lower, pairs, Config()) == {(0, 0): -0.25, (0, 1): 0.25}
 
 
 @pytest.mark.parametrize("rule", ["reproducible", "silhouette"])

@@ -10,7 +10,7 @@ from PIL import Image
 from torchvision import models
 
 from neurflow import load_model
-from neurflow.errors import ModelError
+from neurflow.errors import ModelError, RequestError
 from neurflow.model import Preprocessing
 from neurflow.model.of_timm import preprocessing
 from neurflow.model.of_torchvision import _preset
@@ -208,12 +208,13 @@ def test_transformers_bring_processor_names_and_blocks(folder):
 
 def test_onnx_without_its_converter_names_the_cure(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx2torch", None)
-    with pytest.raises(ModelError, match=r"pip install 'neurflow\[onnx\]'"):
+    with pytest.raises(RequestError, match=r"pip install 'neurflow\[onnx\]'"):
         load_model("onnx:net.onnx")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.onnx")
+@pytest.mark.filterwarnings("ignore:You are using the legacy TorchScript:DeprecationWarning")
 def test_an_onnx_file_is_a_model(tmp_path):
-    pytest.importorskip("onnx2torch")
     module = models.resnet18(num_classes=3).eval()
     file = tmp_path / "net.onnx"
     torch.onnx.export(module, (torch.rand(1, 3, 64, 64),), file, dynamo=False,

@@ -7,7 +7,7 @@ import pytest
 from hatch_build import is_fresh
 from playwright.sync_api import expect, sync_playwright
 
-from neurflow.circuit.circuit import (
+from neurflow.circuit import (
     Circuit,
     CircuitLayer,
     GroupEdge,

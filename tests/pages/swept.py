@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from neurflow.atlas import renew
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from tests.comparison.tiny import plain, tiny
 from tests.pages.conftest import HOSTILE
 

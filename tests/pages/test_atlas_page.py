@@ -1,7 +1,6 @@
 """The page of a sweep: what it is told, and in a browser the map, search, classes, keyboard, back."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,14 +9,11 @@ from playwright.sync_api import expect
 from neurflow.atlas import Atlas, renew
 from neurflow.cli import main
 from neurflow.pages.atlas_page import write_atlas_pages
-from neurflow.pages.atlas_payload import DETAILS, AtlasPageData, Detail, atlas_payload
-from neurflow.pages.schema import schema
+from neurflow.pages.atlas_payload import DETAILS, Detail, atlas_payload
 from tests.comparison.tiny import QUARTER, tiny
 from tests.pages.browsing import patient
 from tests.pages.conftest import HOSTILE
 from tests.pages.swept import LOW, circuits, swept
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +28,6 @@ def data(sweep):
 
 def of(data, target):
     return next(each for each in data.classes if each.target == target)
-
-
-def test_the_front_ends_types_are_those_of_python():
-    shown = (ROOT / "web" / "src" / "atlas" / "schema.json").read_text()
-    assert shown == schema(AtlasPageData)
 
 
 def test_classes_are_as_in_their_circuits(data):

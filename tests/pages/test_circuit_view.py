@@ -9,7 +9,7 @@ from benchmarks.explorer import large
 from PIL import Image
 from playwright.sync_api import expect
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from tests.pages.browsing import in_sight, share
 from tests.pages.conftest import HOSTILE
 

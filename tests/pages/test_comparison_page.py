@@ -1,19 +1,14 @@
 """The page of two circuits in a browser: face to face, filtered, searched, by keyboard, inert."""
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import expect
 
 from neurflow import compare
 from neurflow.pages.comparison_page import write_comparison_page
-from neurflow.pages.comparison_payload import ComparisonPageData, comparison_payload
-from neurflow.pages.schema import schema
+from neurflow.pages.comparison_payload import comparison_payload
 from tests.comparison.tiny import plain, tiny
 from tests.pages.browsing import patient
 from tests.pages.conftest import HOSTILE
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -54,11 +49,6 @@ def open_page(browser, tmp_path):
     for context in contexts:
         context.close()
     assert trouble == []
-
-
-def test_the_front_ends_types_are_those_of_python():
-    shown = (ROOT / "web" / "src" / "comparison" / "schema.json").read_text()
-    assert shown == schema(ComparisonPageData)
 
 
 def test_what_differs_gives_the_names(a, b):

@@ -1,7 +1,6 @@
 """The debug page in a browser: what fires, what if, mistakes and the audit can be read and used."""
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -10,12 +9,9 @@ from neurflow.debugging.mistakes import find_mistakes
 from neurflow.debugging.pictures import true_class
 from neurflow.debugging.result import DebugReport
 from neurflow.pages.debug_page import write_audit_page, write_debug_page
-from neurflow.pages.debug_payload import DebugPageData
-from neurflow.pages.schema import schema
 from tests.debugging import conftest as nets
 from tests.pages.browsing import ARGUMENTS, patient
 
-ROOT = Path(__file__).parents[2]
 model, studied, common, circuit = nets.model, nets.studied, nets.common, nets.circuit
 
 
@@ -36,10 +32,6 @@ def page(chromium):
         yield page
         browser.close()
         assert complaints == []
-
-
-def test_the_front_ends_types_are_those_of_python():
-    assert (ROOT / "web" / "src" / "debug" / "schema.json").read_text() == schema(DebugPageData)
 
 
 @pytest.mark.browser

@@ -1,7 +1,8 @@
-"""Whatever is given as pictures, class files, folders and targets: only neurflow's errors come out.
+"""Pictures, class files, folders, targets, checkpoints and references of any content raise only
+neurflow's errors.
 
-``NEURFLOW_FUZZ=20000 pytest tests/pictures/test_inputs_fuzz.py`` tries so many of each, and other ones
-every time.
+``NEURFLOW_FUZZ=20000 pytest tests/pictures/test_inputs_fuzz.py`` tries that many of each, and other
+ones every time.
 """
 
 import io
@@ -16,9 +17,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from safetensors.torch import save as safetensors
+from torch import nn
 
 from neurflow.decoding import formats, in_mode, open_picture
 from neurflow.errors import NeurFlowError
+from neurflow.model import load_model
+from neurflow.model.checkpoints import load_weights
 from neurflow.model.class_files import read_class_names
 from neurflow.model.naming import ClassNames
 from neurflow.model.offering import TRIED
@@ -185,3 +190,129 @@ def test_folders_of_anything(files, links):
         for index in range(len(images) if images else 0):
             cured(images.read, index)
             images.refs[index].name.encode()
+
+
+def network():
+    return nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+
+
+def saved(value, **options):
+    file = io.BytesIO()
+    torch.save(value, file, **options)
+    return file.getvalue()
+
+
+@cache
+def checkpoints():
+    """Small files of weights of the kinds that people have."""
+    state = network().state_dict()
+    wrapped = {f"module.{name}": value for name, value in state.items()}
+    return (
+        saved(state),
+        saved(state, _use_new_zipfile_serialization=False),
+        saved({"epoch": 3, "state_dict": wrapped, "model_ema": state, "lr": np.float64(0.1)}),
+        saved(network()),  # a pickled module
+        safetensors(state),
+    )
+
+
+@FEW
+@given(
+    seed=st.deferred(lambda: st.sampled_from(checkpoints())),
+    edits=EDITS,
+    cut=st.integers(0, 6000),
+    ending=st.sampled_from([".pt", ".pth", ".bin", ".safetensors", ".onnx", ""]),
+)
+def test_damaged_checkpoints(seed, edits, cut, ending):
+    data = bytearray(seed)
+    for place, written in edits:
+        data[place : place + len(written)] = written
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, f"weights{ending}")
+        file.write_bytes(bytes(data[:cut]))
+        cured(load_weights, network(), file)
+
+
+NAMES = st.sampled_from(
+    [
+        "1.weight",
+        "1.bias",
+        "module.1.weight",
+        "module.1.bias",
+        "state_dict",
+        "model",
+        "ema",
+        "x",
+        "",
+    ]
+)
+CONTENTS = st.recursive(
+    st.none() | st.integers() | st.text(max_size=4) | TENSORS,
+    lambda inner: (
+        st.dictionaries(NAMES | st.integers(), inner, max_size=3) | st.lists(inner, max_size=2)
+    ),
+    max_leaves=8,
+)
+
+
+@FEW
+@given(content=CONTENTS)
+def test_checkpoints_of_anything(content):
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "weights.pt")
+        torch.save(content, file)
+        cured(load_weights, network(), file)
+
+
+MODULES = st.sampled_from(
+    [
+        "",
+        "import nothing_of_that_name",
+        "def make(:",
+        "def make(): raise SystemExit",
+        "def make(): return 3",
+        "def make(size): return size",
+        "def make(): 1 / 0",
+        "from torch import nn\nmake = nn.Sequential(nn.Flatten(), nn.LazyLinear(2))",
+        "from torch import nn\ndef make(): return nn.Conv2d(3, 2, 1)",
+        "from torch import nn\ndef make(): return nn.Sequential(nn.Conv2d(3, 2, 1), nn.Dropout())",
+        "make = 3",
+    ]
+)
+JSON = st.sampled_from(["", "{}", "[]", '{"model_type": "vit"}', '{"model_type": 3}', "\x00", "{"])
+
+
+@FEW
+@given(
+    kind=st.sampled_from(["torchvision", "timm", "hf", "onnx", "file", "", "x"]),
+    name=st.text(max_size=8)
+    | st.sampled_from(["FILE", "FOLDER", "FILE:make", "FILE:mak", "..", "/"]),
+    code=MODULES,
+    config=JSON,
+    data=st.binary(max_size=40),
+    options=st.fixed_dictionaries(
+        {},
+        optional={
+            "weights": st.sampled_from(["random", "nothing", "a/b.pt", None]),
+            "input_size": st.integers(-2, 8) | st.just((4, 4)),
+            "resize": st.integers(-2, 8),
+            "mean": st.floats() | st.lists(st.floats(), max_size=4),
+            "std": st.floats() | st.lists(st.floats(), max_size=4),
+            "class_names": st.lists(st.text(max_size=3), max_size=3),
+            "output": st.text(max_size=3) | st.sampled_from(["logits", "probabilities"]),
+            "allow_chance": st.booleans(),
+            "classes_as_text": st.booleans(),
+            "device": st.sampled_from(["cpu", "cuda:99", "nothing", ""]),
+        },
+    ),
+)
+def test_references_of_anything(kind, name, code, config, data, options):
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "net.py" if kind == "file" else "net.onnx")
+        file.write_bytes(code.encode() if kind == "file" else data)
+        Path(folder, "config.json").write_text(config)
+        for word, path in (("FILE", file), ("FOLDER", folder)):
+            name = name.replace(word, str(path))
+        if kind == "hf":  # a name that is no folder would be looked for on the network
+            name = folder
+        cured(lambda: load_model(f"{kind}:{name}", **options))

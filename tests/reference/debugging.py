@@ -33,7 +33,7 @@ def crop_of(image, box, size):
 
 def image_score(model, circuit, group, concept_images, image, epsilon=1e-6):
     """exp(mean_s log(max(φ_s, 0) / (|mean φ_s over the group's crops| + ε) + ε)) of the best crop."""
-    layer, size = group.id.rpartition("/")[0], tuple(model.input_size[1:])
+    layer, size = group.id.layer, tuple(model.input_size[1:])
     neurons = sorted({neuron for neuron, _ in group.members})
     own = [
         activation(model, layer, crop_of(concept_images[crop.image], crop.box, size))

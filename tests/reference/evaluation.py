@@ -42,17 +42,25 @@ def zeroed(neurons):
     return change
 
 
-def top(phi, neuron, k):
-    """The k crops with the largest φ, ties in their order."""
+def top(phi, neuron, k, each, most):
+    """The k crops with the largest φ, ties in their order.
+
+    ``each`` crops in turn are of one image, of which at most ``most`` are taken (None: any number).
+    """
     order = sorted(range(len(phi)), key=lambda crop: (-phi[crop][neuron], crop))
-    return set(order[:k])
+    taken = []
+    for crop in order:
+        same = [other for other in taken if other // each == crop // each]
+        if most is None or len(same) < most:
+            taken.append(crop)
+    return set(taken[:k])
 
 
-def overlap_left(model, crops, layer, upper, neuron, change, k):
+def overlap_left(model, crops, layer, upper, neuron, change, k, each, most):
     """|V_a ∩ V_a'| / k."""
-    before = top(phi_after(model, crops, layer, upper, lambda output: output), neuron, k)
-    after = top(phi_after(model, crops, layer, upper, change), neuron, k)
-    return len(before & after) / k
+    before = phi_after(model, crops, layer, upper, lambda output: output)
+    after = phi_after(model, crops, layer, upper, change)
+    return len(top(before, neuron, k, each, most) & top(after, neuron, k, each, most)) / k
 
 
 def pearson(x, y):

@@ -20,20 +20,29 @@ class Notes(Silent):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("2GB", 2**31), ("512 MiB", 2**29), ("1.5g", 3 * 2**29), (2**20, 2**20), ("1048576", 2**20)],
+    [
+        ("2GB", 2 * 10**9),
+        ("2GiB", 2**31),
+        ("512 MiB", 2**29),
+        ("1.5g", 15 * 10**8),
+        (2**20, 2**20),
+        ("1048576", 2**20),
+    ],
 )
 def test_amounts_are_read(text, expected):
     assert memory_bytes(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "many", "-1GB", "2 apples", "10", 0, "1e9x"])
+@pytest.mark.parametrize(
+    "text", ["", "many", "-1GB", "2 apples", "10", 0, "1e9x", "inf", "nanGB", "1" * 400 + "GB"]
+)
 def test_what_is_no_amount_is_refused_with_an_example(text):
     with pytest.raises(RequestError, match="2GB"):
         memory_bytes(text)
 
 
 def test_a_batch_takes_a_quarter_and_never_less_than_one_item():
-    budget = Budget("64MB", Silent())
+    budget = Budget("64MiB", Silent())
     assert budget.features == 2**25
     assert budget.batch(2**20).size == 16
     assert budget.batch(2**30).size == 1

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from neurflow.atlas.tables import keep_tables
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit, LabelStore, change_edits, save_robustness
 from neurflow.circuit.edits import Edits
 from neurflow.circuit.robustness_file import RobustnessFile
-from neurflow.circuit.storage import LabelStore, change_edits, save_robustness
 from neurflow.circuit.tables import to_graphml, write_records
 from neurflow.config import Config
 from neurflow.errors import NeurFlowError

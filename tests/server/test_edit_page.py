@@ -78,7 +78,7 @@ def test_groups_are_merged_split_and_brought_back(visit, serving, copies, tmp_pa
     for _ in range(2):
         history.get_by_role("button", name="Undo").click()
         expect(page.locator(".trouble")).to_have_count(0)
-    expect(history).to_contain_text("No edit stands.")
+    expect(history).to_contain_text("No edits.")
     expect(card(page, first)).to_be_visible()
     assert groups(run) == before
     history.get_by_role("button", name="Redo").click()

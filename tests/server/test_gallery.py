@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from starlette.exceptions import HTTPException
 from starlette.testclient import TestClient
 
-from neurflow.circuit.storage import LabelStore
+from neurflow.circuit import LabelStore
 from neurflow.cli.explore import is_sweep
 from neurflow.errors import ResultError
 from neurflow.labels.manual import set_label

@@ -125,14 +125,14 @@ def test_a_dropped_picture_and_a_mask_tell_what_the_command_tells(visit, url, ru
     mean = by_command(run, picture, "--mask", group, "--by", "mean", "--random", "0")
     value = mean["what_if"]["effects"][0]["target_after"]
     expect(after(page)).to_have_attribute("data-value", json.dumps(value))
-    page.get_by_role("button", name="undo all").click()
+    page.get_by_role("button", name="Unmask all").click()
     expect(after(page)).to_have_count(0)
 
 
 def test_two_pictures_stand_side_by_side(visit, url, tmp_path):
     page = visit(url)
     drop(page, picture_file(tmp_path))
-    page.get_by_label("A picture to try").select_option("2")
+    page.get_by_label("Sample picture").select_option("2")
     expect(page.get_by_role("region", name="Picture B")).to_contain_text("4.png")
     marks = set(page.locator(".lit-mark").all_inner_texts())
     assert marks and marks <= {"A", "B", "AB"}
@@ -166,7 +166,7 @@ def test_a_label_is_kept(visit, url, run):
     page = visit(url)
     page.locator('[data-group="block3/0"]').click()
     hostile = "<img src=x onerror=alert(1)>"
-    page.get_by_label("Label of the chosen group").fill(hostile)
+    page.get_by_label("Label of the selected group").fill(hostile)
     page.get_by_role("button", name="Save").click()
     card = page.locator('[data-group="block3/0"] .card-name')
     expect(card).to_have_text(hostile)

@@ -7,12 +7,9 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
 
 import neurflow
-from neurflow.pages.schema import schema
 from neurflow.server.app import create_app
-from neurflow.server.messages import Messages
 from neurflow.server.session import Session
 from tests.cli.conftest import model_of
-from tests.pages.test_payload import ROOT
 
 NAME = "testserver"
 """what schemathesis calls the server"""
@@ -53,8 +50,3 @@ def test_what_is_answered_is_what_is_described(described):
         holds()
         asked.append(operation.label)
     assert len(asked) == 12
-
-
-def test_the_front_ends_types_are_those_of_python():
-    """`make web-types` writes both files; `make web-check` compares the second."""
-    assert (ROOT / "web" / "src" / "live" / "schema.json").read_text() == schema(Messages)

@@ -232,7 +232,6 @@ def test_a_full_disk_fails_a_target_and_loses_nothing(sweep, alone, tmp_path, mo
 
     monkeypatch.setattr("os.replace", filling)
     found = sweep(ALL)
-    assert "failed" not in states(found).values() or "No space left" in str(found)
     assert set(states(found).values()) == {"done", "waiting"}, "why it failed cannot be kept either"
     kept = circuits(tmp_path / "out")
     assert kept and kept.items() <= alone.items()

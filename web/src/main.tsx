@@ -1,12 +1,16 @@
-import { render, type ComponentChildren } from "preact";
+/** Starts the page that the data are for. */
+
+import { type ComponentChildren, render } from "preact";
 import { useErrorBoundary } from "preact/hooks";
-import { App } from "./app";
 import { AtlasApp } from "./atlas/app";
-import { isServed, StaticClient, type AnyPage, type Client } from "./client";
+import { App } from "./circuit/app";
 import { ComparisonApp } from "./comparison/app";
 import { DebugApp } from "./debug/app";
+import { LiveApp } from "./live/app";
 import { LiveClient } from "./live/client";
-import "./style.css";
+import { type AnyPage, type Client, isServed, StaticClient } from "./shared/client";
+import "./shared/style.css";
+import "./circuit/circuit.css";
 import "./debug/debug.css";
 import "./live/live.css";
 import "./comparison/comparison.css";
@@ -15,23 +19,41 @@ import "./atlas/atlas.css";
 const root = document.getElementById("app")!;
 const client: Client = isServed() ? new LiveClient() : new StaticClient();
 
-const page = (data: AnyPage) => {
-  if (!("kind" in data)) return <App data={data} live={client.live} onChanged={show} />;
-  if (data.kind === "debug") return <DebugApp data={data} />;
-  return data.kind === "comparison" ? <ComparisonApp data={data} /> : <AtlasApp data={data} />;
-};
-/** What cannot be drawn is told: the page is never left empty. */
-function Told({ children }: { children: ComponentChildren }) {
+function page(data: AnyPage) {
+  switch (data.kind) {
+    case "debug":
+      return <DebugApp data={data} />;
+    case "comparison":
+      return <ComparisonApp data={data} />;
+    case "atlas":
+      return <AtlasApp data={data} />;
+    default:
+      return client.live ? <LiveApp data={data} calls={client.live} onChanged={show} /> : <App data={data} />;
+  }
+}
+
+/** Says why a page cannot be drawn, instead of leaving it empty. */
+function Guarded({ children }: { children: ComponentChildren }) {
   const [error] = useErrorBoundary() as [Error | undefined, () => void];
   if (!error) return <>{children}</>;
-  return <p class="failure">This page cannot be drawn: {error.message}. Open its address without what follows the #.</p>;
-}
-let asked = 0;
-const show = () => {
-  const number = ++asked; // after two edits in a row the answers may come in another order
-  return client.load().then(
-    (data) => number === asked && render(<Told>{page(data)}</Told>, root),
-    (error: Error) => number === asked && render(<p class="failure">{error.message}</p>, root),
+  return (
+    <p class="failure">This page cannot be drawn: {error.message}. Open its address without the part after the #.</p>
   );
-};
+}
+
+let requests = 0;
+
+/** Loads and draws the page; of two loads in a row only the later one is drawn. */
+function show(): Promise<void> {
+  const number = ++requests;
+  return client.load().then(
+    (data) => {
+      if (number === requests) render(<Guarded>{page(data)}</Guarded>, root);
+    },
+    (error: Error) => {
+      if (number === requests) render(<p class="failure">{error.message}</p>, root);
+    },
+  );
+}
+
 void show();

@@ -1,16 +1,29 @@
 import { describe, expect, it } from "vitest";
 import { find, names, pictureSide, spots } from "../src/atlas/find";
-import type { AtlasPageData, ClassData } from "../src/atlas/types";
+import type { AtlasPageData, ClassData } from "../src/shared/types";
 
 const one = (target: string, x = 0, y = 0, label: string | null = null): ClassData => ({
-  circuit: `fc-${target}`, target, images: 1, crops: 1, neurons: 1, groups: 1, edges: 1, x, y, own: null,
-  portrait: [], nearest: [], shared: [], shown: label ? { "low/0": { label, pictures: [] } } : {},
+  circuit: `fc-${target}`,
+  target,
+  images: 1,
+  crops: 1,
+  neurons: 1,
+  groups: 1,
+  edges: 1,
+  x,
+  y,
+  own: null,
+  portrait: [],
+  nearest: [],
+  shared: [],
+  shown: label ? { "low/0": { label, pictures: [] } } : {},
 });
 const data = { classes: [one("zebra"), one("ant", 0, 0, "six legs"), one("Bee")] } as AtlasPageData;
 const still = { k: 1, x: 0, y: 0 };
 
 describe("search", () => {
-  it("lists all by name", () => expect(find(data, " ").map((i) => data.classes[i]!.target)).toEqual(["ant", "Bee", "zebra"]));
+  it("lists all by name", () =>
+    expect(find(data, " ").map((i) => data.classes[i]!.target)).toEqual(["ant", "Bee", "zebra"]));
   it("finds by target, circuit and label", () => {
     expect(find(data, "be")).toEqual([2]);
     expect(find(data, "FC-Z")).toEqual([0]);
@@ -33,7 +46,8 @@ describe("the map", () => {
     expect(at.map(({ place }) => place)).toEqual([3]);
   });
   it("shows pictures where few are in view, so large that they do not touch", () => {
-    const row = (count: number, gap: number) => Array.from({ length: count }, (_, place) => ({ place, x: gap * place, y: 0 }));
+    const row = (count: number, gap: number) =>
+      Array.from({ length: count }, (_, place) => ({ place, x: gap * place, y: 0 }));
     expect(pictureSide(row(61, 100))).toBe(0);
     expect(pictureSide(row(10, 60))).toBe(45);
     expect(pictureSide(row(10, 500))).toBe(64);
@@ -45,12 +59,19 @@ describe("the map", () => {
 
 describe("names", () => {
   const near = [one("first"), one("second"), one("third")];
-  const at = [{ place: 0, x: 100, y: 100 }, { place: 1, x: 110, y: 101 }, { place: 2, x: 300, y: 100 }];
+  const at = [
+    { place: 0, x: 100, y: 100 },
+    { place: 1, x: 110, y: 101 },
+    { place: 2, x: 300, y: 100 },
+  ];
   const told = (...args: Parameters<typeof names>) => names(...args).map(({ text }) => text);
   it("never stand over one another", () => expect(told(at, near, [], 4)).toEqual(["first", "third"]));
   it("who comes first has the room", () => expect(told(at, near, [1], 4)).toEqual(["second", "third"]));
   it("never stand over another picture, but for the chosen one's", () => {
-    const below = [{ place: 0, x: 100, y: 100 }, { place: 1, x: 100, y: 145 }];
+    const below = [
+      { place: 0, x: 100, y: 100 },
+      { place: 1, x: 100, y: 145 },
+    ];
     expect(told(below, near, [], 20)).toEqual(["second"]);
     expect(told(below, near, [0], 20)).toEqual(["first", "second"]);
   });

@@ -1,31 +1,78 @@
 import { describe, expect, it } from "vitest";
-import { best, circuitOf, completeness, leaders, search, step, strongest } from "../src/circuit";
-import { percent, signed, spread } from "../src/format";
-import { crossings, order } from "../src/order";
-import { stations, strongestPath } from "../src/path";
-import { readName, readState, SHARE_AT_FIRST, writeState } from "../src/state";
-import type { EdgeData, GroupData, NeuronData, PageData } from "../src/types";
+import { best, circuitOf, leaders, scoreError, search, step, strongest } from "../src/circuit/circuit";
+import { crossings, order } from "../src/circuit/order";
+import { stations, strongestPath } from "../src/circuit/path";
+import { readState, SHARE_AT_FIRST, writeState } from "../src/circuit/state";
+import { readName } from "../src/shared/address";
+import { percent, signed, spread } from "../src/shared/format";
+import type { EdgeData, GroupData, NeuronData, PageData } from "../src/shared/types";
 
 const neuron = (index: number, error: number | null): NeuronData => ({
-  index, strongest: 2, weakest: 1, steps: null, completeness_error: error, histogram: null,
-  meanings: [{ group: "", size: 1, mean: 1.5, least: 1, crops: [], activations: [], weights: {} }],
+  index,
+  strongest: 2,
+  weakest: 1,
+  steps: null,
+  rule: null,
+  score_error: error,
+  completeness_error: null,
+  histogram: null,
+  meanings: [{ group: "", size: 1, mean: 1.5, least: 1, crops: [], activations: [], weights: {}, shares: {} }],
 });
 const group = (id: string, ...neurons: number[]): GroupData => ({
-  id, label: null, caption: null, evidence: null, members: neurons.map((a) => [a, 0]), crops: [], sights: [], stability: null,
+  id,
+  label: null,
+  caption: null,
+  evidence: null,
+  members: neurons.map((a) => [a, 0]),
+  crops: [],
+  sights: [],
+  stability: null,
+  returns: null,
+  measured: true,
 });
-const edge = (lower: string, upper: string, weight: number): EdgeData => ({ lower, upper, weight, significance: null, stability: null });
+const edge = (lower: string, upper: string, weight: number): EdgeData => ({
+  lower,
+  upper,
+  weight,
+  significance: null,
+  stability: null,
+});
 
 const data: PageData = {
-  target: "bee", model: "m", images: [], side: [8, 8], skipped: [], notes: [], crop_count: 0, tau: 1, k: 1, steps: 1,
-  shares: true, crops: [], pictures: [],
+  kind: "circuit",
+  aggregation: "mean",
+  sharing: "conserving",
+  target: "bee",
+  model: "m",
+  images: [],
+  side: [8, 8],
+  skipped: [],
+  notes: [],
+  crop_count: 0,
+  tau: 1,
+  k: 1,
+  steps: 1,
+  shares: true,
+  crops: [],
+  pictures: [],
   layers: [
-    { name: "a", groups: [group("a/0", 1), group("a/1", 2), group("a/2", 3)], neurons: {} },
-    { name: "b", groups: [group("b/0", 10), group("b/1", 11)], neurons: { 10: neuron(10, 0.1), 11: neuron(11, 0.3) } },
-    { name: "c", groups: [group("c/0", 7, 8, 9), group("c/1", 6)], neurons: {} },
+    { name: "a", note: null, tree: null, groups: [group("a/0", 1), group("a/1", 2), group("a/2", 3)], neurons: {} },
+    {
+      name: "b",
+      note: null,
+      tree: null,
+      groups: [group("b/0", 10), group("b/1", 11)],
+      neurons: { 10: neuron(10, 0.1), 11: neuron(11, 0.3) },
+    },
+    { name: "c", note: null, tree: null, groups: [group("c/0", 7, 8, 9), group("c/1", 6)], neurons: {} },
   ],
   edges: [
-    edge("a/0", "b/1", 1), edge("a/1", "b/0", -0.5), edge("a/2", "b/0", 0.25), edge("a/2", "b/1", 0.1),
-    edge("b/0", "c/0", 0.8), edge("b/1", "c/1", -0.4),
+    edge("a/0", "b/1", 1),
+    edge("a/1", "b/0", -0.5),
+    edge("a/2", "b/0", 0.25),
+    edge("a/2", "b/1", 0.1),
+    edge("b/0", "c/0", 0.8),
+    edge("b/1", "c/1", -0.4),
   ],
 };
 
@@ -74,18 +121,31 @@ describe("crossings", () => {
   const { groups } = circuitOf(data);
   it("weigh each pair of crossing edges by the product of its weights", () => {
     // of the edges a→b, 1.0 to b/1 from a/0 crosses -0.5 and 0.25 to b/0; b→c cross each other
-    const columns = [["a/0", "a/1", "a/2"], ["b/0", "b/1"], ["c/1", "c/0"]];
+    const columns = [
+      ["a/0", "a/1", "a/2"],
+      ["b/0", "b/1"],
+      ["c/1", "c/0"],
+    ];
     expect(crossings(columns, groups)).toBeCloseTo(1 * 0.5 + 1 * 0.25 + 0.8 * 0.4);
   });
   it("are as counted pair by pair, and fewer after ordering", () => {
     let seed = 7;
-    const random = () => (seed = (seed * 48271) % 2147483647) / 2147483647;
+    const random = () => {
+      seed = (seed * 48271) % 2147483647;
+      return seed / 2147483647;
+    };
     const names = ["a", "b", "c"];
     const layers = names.map((name) => ({
-      name, neurons: {}, groups: Array.from({ length: 9 }, (_, i) => group(`${name}/${i}`, i)),
+      name,
+      note: null,
+      tree: null,
+      neurons: {},
+      groups: Array.from({ length: 9 }, (_, i) => group(`${name}/${i}`, i)),
     }));
     const edges = ["ab", "bc"].flatMap(([lower, upper]) =>
-      Array.from({ length: 81 }, (_, n) => edge(`${lower}/${n % 9}`, `${upper}/${Math.floor(n / 9)}`, random() ** 4 - 0.1)),
+      Array.from({ length: 81 }, (_, n) =>
+        edge(`${lower}/${n % 9}`, `${upper}/${Math.floor(n / 9)}`, random() ** 4 - 0.1),
+      ),
     );
     const { groups } = circuitOf({ ...data, layers, edges });
     const given = layers.map((layer) => layer.groups.map(({ id }) => id));
@@ -147,14 +207,33 @@ describe("what people type and share", () => {
     expect(best(circuit, new Set())).toBeUndefined();
   });
   it("keeps the view in the address", () => {
-    const plain = { group: null, neuron: null, path: null, share: SHARE_AT_FIRST, query: "", at: null };
+    const plain = {
+      group: null,
+      neuron: null,
+      path: null,
+      share: SHARE_AT_FIRST,
+      query: "",
+      cuts: {},
+      masked: [],
+      at: null,
+    };
     expect(readState("")).toEqual(plain);
     expect(writeState(plain)).toBe("#");
-    const view = { group: "layer4.1/3", neuron: 12, path: "pixels" as const, share: 0.35, query: "ear & eye", at: { x: -40, y: 310, k: 0.75 } };
+    const view = {
+      group: "layer4.1/3",
+      neuron: 12,
+      path: "pixels" as const,
+      share: 0.35,
+      query: "ear & eye",
+      cuts: { "layer4.1": 9, "b=c": 2 },
+      masked: ["b/1", "a/3"],
+      at: { x: -40, y: 310, k: 0.75 },
+    };
     expect(readState(writeState(view))).toEqual(view);
   });
   it("takes nonsense in the address for nothing", () => {
     expect(readState("#path=up&share=much&at=1,2&neuron=x")).toEqual(readState(""));
+    expect(readState("#cut=&cut==3&cut=a=0&cut=a=1.5&cut=a")).toEqual(readState(""));
     expect(readState("#share=7&at=1,2,0")).toEqual({ ...readState(""), share: 1 });
   });
   it("takes an address that cannot be decoded for none", () => {
@@ -167,11 +246,16 @@ describe("what people type and share", () => {
     expect(readState("#at=0,0,1e-300").at).toEqual({ x: 0, y: 0, k: 0.08 });
   });
   it("reads numbers as people do", () => {
-    expect([signed(-0.254), signed(0.0312), percent(0.0042), percent(0.5)]).toEqual(["−0.25", "+0.031", "0.4\u00a0%", "50\u00a0%"]);
+    expect([signed(-0.254), signed(0.0312), percent(0.0042), percent(0.5)]).toEqual([
+      "−0.25",
+      "+0.031",
+      "0.4\u00a0%",
+      "50\u00a0%",
+    ]);
   });
-  it("tells mean and worst error of a layer", () => {
-    expect(completeness(data.layers[1]!)).toEqual({ mean: 0.2, worst: 0.3 });
-    expect(completeness(data.layers[0]!)).toBeNull();
+  it("gives mean and worst score error of a layer", () => {
+    expect(scoreError(data.layers[1]!)).toEqual({ mean: 0.2, worst: 0.3 });
+    expect(scoreError(data.layers[0]!)).toBeNull();
     expect(spread({ mean: 0.012, worst: 0.3 })).toBe("1.2\u00a0%, worst 30\u00a0%");
     expect(spread({ mean: 1e-9, worst: 2e-9 })).toBe("<\u00a00.001\u00a0%");
   });

@@ -1,37 +1,80 @@
 import { describe, expect, it } from "vitest";
 import { count, inputsOf, matches, select, titleOf } from "../src/comparison/find";
-import type { ComparedGroup, ComparisonPageData, GroupPair, LayerComparison } from "../src/comparison/types";
+import type { ComparedGroup, ComparisonPageData, GroupPair, LayerComparison } from "../src/shared/types";
 
 const group = (neurons: number[], label: string | null = null, inputs: [string, number][] = []): ComparedGroup => ({
-  label, caption: null, doubt: null, neurons, pictures: [], inputs: inputs.map(([lower, weight]) => ({ lower, weight })),
+  label,
+  caption: null,
+  doubt: null,
+  neurons,
+  pictures: [],
+  inputs: inputs.map(([lower, weight]) => ({ lower, weight })),
 });
 const pair = (a: string, b: string): GroupPair => ({
-  a, b, matched_by: "neurons", similarity: 0.5, chance: null, by_neurons: 0.5, by_crops: null, neurons: null,
+  a,
+  b,
+  matched_by: "neurons",
+  similarity: 0.5,
+  chance: null,
+  by_neurons: 0.5,
+  by_crops: null,
+  neurons: null,
 });
 const layer = (name: string, part: Partial<LayerComparison>): LayerComparison => ({
-  name, groups: [2, 2], shared: 0.5, pairs: [], only_a: [], only_b: [], similarity: null, edges: [], correlation: null, carried: [null, null], ...part,
+  name,
+  groups: [2, 2],
+  shared: 0.5,
+  pairs: [],
+  only_a: [],
+  only_b: [],
+  similarity: null,
+  edges: [],
+  correlation: null,
+  carried: [null, null],
+  ...part,
 });
 const alone = (id: string) => ({ id, nearest: "x/0", similarity: 0, chance: null });
 const top = pair("head/0", "head/0");
 const side = (name: string) => ({
   model: { reference: "m", digest: "0", input_size: [3, 8, 8] as [number, number, number] },
-  target: { layer: "head", neuron: 0, name }, images: 1, only: [],
+  target: { layer: "head", neuron: 0, name },
+  images: 1,
+  only: [],
 });
 const data: ComparisonPageData = {
+  kind: "comparison",
   a: {
-    name: "bee", crops: 1,
+    name: "bee",
+    crops: 1,
     groups: {
-      "head/0": group([0], null, [["low/0", 0.6], ["low/1", -0.3]]),
-      "low/0": group([1, 12], "yellow stripes"), "low/1": group([3]),
+      "head/0": group([0], null, [
+        ["low/0", 0.6],
+        ["low/1", -0.3],
+      ]),
+      "low/0": group([1, 12], "yellow stripes"),
+      "low/1": group([3]),
     },
   },
-  b: { name: "fly", crops: 1, groups: { "head/0": group([1], null, [["low/1", 0.9]]), "low/0": group([8]), "low/1": group([12]) } },
+  b: {
+    name: "fly",
+    crops: 1,
+    groups: { "head/0": group([1], null, [["low/1", 0.9]]), "low/0": group([8]), "low/1": group([12]) },
+  },
   comparison: {
-    a: side("bee"), b: side("fly"), by: "neurons", reason: "", threshold: 0.25, draws: 1, seed: 0, images: 0, notes: [],
+    a: side("bee"),
+    b: side("fly"),
+    by: "neurons",
+    reason: "",
+    threshold: 0.25,
+    draws: 1,
+    seed: 0,
+    images: 0,
+    notes: [],
     layers: [
       layer("low", { pairs: [pair("low/0", "low/1")], only_a: [alone("low/1")], only_b: [alone("low/0")] }),
       layer("head", {
-        pairs: [top], edges: [{ upper: ["head/0", "head/0"], lower: ["low/0", "low/1"], weight_a: 0.6, weight_b: 0.9, change: 0.3 }],
+        pairs: [top],
+        edges: [{ upper: ["head/0", "head/0"], lower: ["low/0", "low/1"], weight_a: 0.6, weight_b: 0.9, change: 0.3 }],
       }),
     ],
   },
@@ -40,9 +83,14 @@ const data: ComparisonPageData = {
 
 describe("what is shown", () => {
   const ids = (kind: "all" | "shared" | "a" | "b", query = "") =>
-    select(data, kind, query).flatMap(({ pairs, a, b }) => [...pairs.map((p) => p.a), ...a.map((g) => `A ${g.id}`), ...b.map((g) => `B ${g.id}`)]);
+    select(data, kind, query).flatMap(({ pairs, a, b }) => [
+      ...pairs.map((p) => p.a),
+      ...a.map((g) => `A ${g.id}`),
+      ...b.map((g) => `B ${g.id}`),
+    ]);
 
-  it("goes from the target down", () => expect(select(data, "all", "").map(({ layer }) => layer.name)).toEqual(["head", "low"]));
+  it("goes from the target down", () =>
+    expect(select(data, "all", "").map(({ layer }) => layer.name)).toEqual(["head", "low"]));
   it("is filtered", () => {
     expect(ids("shared")).toEqual(["head/0", "low/0"]);
     expect(ids("a")).toEqual(["A low/1"]);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import css from "../src/style.css?raw";
+import drawing from "../src/circuit/circuit.css?raw";
+import css from "../src/shared/style.css?raw";
 
 type Colour = [number, number, number];
 
@@ -20,7 +21,11 @@ const contrast = (a: Colour, b: Colour) => {
 const mixed = (over: Colour, under: Colour, opacity: number) =>
   over.map((v, i) => opacity * v + (1 - opacity) * under[i]!) as Colour;
 
-describe.each([["light", blocks[0]!], ["dark by preference", blocks[1]!], ["dark by choice", blocks[2]!]])("%s", (_, block) => {
+describe.each([
+  ["light", blocks[0]!],
+  ["dark by preference", blocks[1]!],
+  ["dark by choice", blocks[2]!],
+])("%s", (_, block) => {
   const found = colours(block);
   const of = (name: string) => found.get(name)!;
 
@@ -29,10 +34,11 @@ describe.each([["light", blocks[0]!], ["dark by preference", blocks[1]!], ["dark
   });
   it("notes can be read", () => expect(contrast(of("text"), of("note"))).toBeGreaterThanOrEqual(4.5));
   it.each(["for", "against"])("an edge %s can be told from the ground", (name) => {
-    const opacity = Number(/\.edge \{[^}]*opacity: ([\d.]+)/.exec(css)![1]);
+    const opacity = Number(/\.edge \{[^}]*opacity: ([\d.]+)/.exec(drawing)![1]);
     expect(contrast(mixed(of(name), of("back"), opacity), of("back"))).toBeGreaterThanOrEqual(3);
   });
   it("the frame of a field can be seen", () => {
-    for (const ground of ["back", "surface"]) expect(contrast(of("edge-of-field"), of(ground))).toBeGreaterThanOrEqual(3);
+    for (const ground of ["back", "surface"])
+      expect(contrast(of("edge-of-field"), of(ground))).toBeGreaterThanOrEqual(3);
   });
 });

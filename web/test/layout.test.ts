@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Circuit } from "../src/circuit";
-import { curve, firstView, HEAD, layout, revealing, thickness } from "../src/layout";
+import type { Circuit } from "../src/circuit/circuit";
+import { curve, firstView, HEAD, layout, revealing, thickness } from "../src/circuit/layout";
 
 const SCREEN = { width: 1280, height: 640 };
 
@@ -28,7 +28,9 @@ describe("a layout", () => {
   it("sets the target at the height of what matters to it", () => {
     const { places } = layout(columns([20, 20, 1], ["0/3", "1/5"]), SCREEN);
     expect(places.get("2/0")!.y).toBeCloseTo((places.get("0/3")!.y + places.get("1/5")!.y) / 2);
-    expect(layout(columns([3, 1]), SCREEN).places.get("1/0")!.y).toBeCloseTo(layout(columns([3, 1]), SCREEN).places.get("0/1")!.y);
+    expect(layout(columns([3, 1]), SCREEN).places.get("1/0")!.y).toBeCloseTo(
+      layout(columns([3, 1]), SCREEN).places.get("0/1")!.y,
+    );
   });
   it("puts more pictures on a card where columns are short", () => {
     expect(layout(columns([3, 1]), SCREEN).card.crops).toBeGreaterThan(layout(columns([20, 1]), SCREEN).card.crops);
@@ -46,14 +48,14 @@ describe("a layout", () => {
 describe("the first view", () => {
   it("shows all of a small circuit, in the middle", () => {
     const plan = { width: 800, height: 300, middle: 90 };
-    const { k, left, top } = firstView(plan, SCREEN);
+    const { k, x: left, y: top } = firstView(plan, SCREEN);
     expect(left + (plan.width * k) / 2).toBeCloseTo(SCREEN.width / 2);
     expect(top).toBeGreaterThan(HEAD);
     expect(top + plan.height * k).toBeLessThan(SCREEN.height);
   });
   it("stays readable for a large one, and keeps its right end, the target, in sight", () => {
     const plan = { width: 6000, height: 5000, middle: 1700 };
-    const { k, left, top } = firstView(plan, SCREEN);
+    const { k, x: left, y: top } = firstView(plan, SCREEN);
     expect(k).toBeGreaterThan(0.5);
     expect(left + plan.width * k).toBeLessThan(SCREEN.width);
     expect(left + plan.width * k).toBeGreaterThan(SCREEN.width - 50);
@@ -64,14 +66,17 @@ describe("the first view", () => {
 
 describe("revealing a card", () => {
   const card = { width: 100, height: 50 };
-  const view = { k: 1, left: 0, top: 0 };
+  const view = { k: 1, x: 0, y: 0 };
   it("moves nothing if it is in sight", () => {
     expect(revealing(view, { x: 300, y: 200 }, card, SCREEN)).toEqual(view);
   });
   it.each([
-    { x: -500, y: 200 }, { x: 3000, y: 200 }, { x: 300, y: -900 }, { x: 300, y: 4000 },
+    { x: -500, y: 200 },
+    { x: 3000, y: 200 },
+    { x: 300, y: -900 },
+    { x: 300, y: 4000 },
   ])("brings one at %j into sight", (place) => {
-    const { k, left, top } = revealing(view, place, card, SCREEN);
+    const { k, x: left, y: top } = revealing(view, place, card, SCREEN);
     expect(k).toBe(1);
     expect(left + place.x).toBeGreaterThanOrEqual(0);
     expect(left + place.x + card.width).toBeLessThanOrEqual(SCREEN.width);

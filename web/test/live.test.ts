@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { differing, firing, litOf } from "../src/live/lit";
-import type { GroupReading, LivePicture } from "../src/live/types";
+import type { GroupReading, LivePicture } from "../src/shared/types";
 
 const reading = (id: string, score: number, reach: number): GroupReading =>
   ({ id, score, threshold: 0.5, fires: score >= 0.5, reach, crops: [] }) as unknown as GroupReading;

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from neurflow.atlas.query import Atlas
+from neurflow.refs import GroupId
 
 By = Literal["neurons", "crops"]
 
@@ -78,7 +79,9 @@ def group_likeness(
     describe = _by_neurons if by == "neurons" else _by_crops
     wanted = None if others is None else [first, *others]
     found = [pd.DataFrame(columns=["layer", "group", "circuit", "match", "similarity"])]
-    for layer, groups, rows in describe(atlas, wanted, group and group.rpartition("/")[0]):
+    for layer, groups, rows in describe(
+        atlas, wanted, GroupId.parse(group).layer if group else None
+    ):
         own = (groups.circuit == first).to_numpy()
         asked = own if group is None else own & (groups.group == group).to_numpy()
         alike = _alike(rows[asked], rows, by)

@@ -34,8 +34,7 @@ import pandas as pd
 
 from neurflow.atlas.files import contents, drop, pack, write_new
 from neurflow.atlas.schema import TABLES, VERSION, arrow_schema
-from neurflow.circuit.circuit import Circuit, CircuitLayer, NeuronGroup
-from neurflow.circuit.storage import load_circuit
+from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup, load_circuit
 from neurflow.errors import MissingResult, ResultError
 from neurflow.runtime.extras import require
 from neurflow.runtime.files import guard_disk, lock, read_json, subfolder, write_atomically

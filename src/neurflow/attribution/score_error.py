@@ -1,9 +1,9 @@
-"""How far scores are from their limit, and the rule and number of points that a tolerance needs.
+"""Score error, and the choice of the rule and of N by it.
 
-1. The score error of a target is a ratio of sums over its crops. Some of them are looked at, and the
-   upper end of its interval over all is what counts.
-2. The error falls with a power of N. From one look follows the N that is needed. Where that is far
-   beyond what was looked at, it is looked at again there.
+1. The score error of a target is a ratio of sums over its crops. It is measured on a sample of them.
+   The upper confidence limit for all crops is what the tolerance applies to.
+2. The error falls with a power of 1/N. The N that is needed follows from one measurement. If it is at
+   least twice the N of the measurement, the error is measured again at the new N.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from math import isfinite, nan
 import numpy as np
 from scipy import stats
 
-from neurflow.circuit.circuit import RuleName
+from neurflow.circuit import RuleName
 
 Look = Callable[[Mapping[int, int], RuleName, float], dict[int, float]]
-"""(target → N, rule, order of its error) → target → score error"""
+"""measures (target → N, rule, order of its error) → target → score error"""
 AUTO_STEPS = (4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128, 192, 256)
-"""N that auto chooses from; the last is taken whatever its error"""
+"""values of N that auto chooses from; the last one is used even if its error is too large"""
 LOOKS: tuple[tuple[RuleName, int, float], ...] = (
     ("secants", 8, 1.7),
     ("midpoints", 8, 1.0),
     ("steep", 16, 3.0),
 )
-"""rules that auto chooses from, N of the look at each, and the order of its error in 1/N, as measured:
-that of secants would be 2 if no two slopes switched in one cell"""
+"""rules that auto chooses from, N of their first measurement, and the measured order of their error in
+1/N; the order of secants would be 2 if no two slopes switched in the same cell"""
 POOR = 0.1
-"""score error at the first look above which another rule is looked at"""
+"""score error of the first measurement above which the next rule is tried too"""
 CONFIDENCE = 0.975
-"""of the score error's upper end"""
+"""level of the upper confidence limit of the score error"""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a target is attributed: rule, N, and the score error that is expected of it."""
+    """How a target is attributed: rule, N, and the score error that is expected."""
 
     rule: RuleName | None
     steps: int
@@ -49,13 +49,16 @@ def chosen_plans(
     has_slopes: Callable[[int], bool],
     tolerance: float,
 ) -> dict[int, Plan]:
-    """Target → the rule that comes within the tolerance with the fewest points.
+    """Choose, for each target, the rule that meets the tolerance with the fewest points.
 
     Args:
-        targets: to be attributed.
-        look: measures the score error.
-        has_slopes: whether secants serve a target.
-        tolerance: score error aimed at.
+        targets: upper neurons.
+        look: measures the score error on a sample of crops.
+        has_slopes: tells whether the rule of secants is available for a target.
+        tolerance: largest score error that is accepted, relative.
+
+    Returns:
+        Target → plan. If no rule meets the tolerance, the plan has the largest N.
     """
     plans: dict[int, Plan] = {}
     poor = set(targets)
@@ -71,7 +74,7 @@ def chosen_plans(
                     poor.discard(a)
                 steps = max(least, enough(tried[a], error, tolerance, order))
                 found[a] = Plan(rule, steps, error * (tried[a] / steps) ** order)
-            # far beyond what was looked at, the order is no more than a guess
+            # far from the measurement, the order of the error is only a guess
             far = {a: found[a].steps for a, n in tried.items() if found[a].steps >= 2 * n}
             tried = {a: n for a, n in far.items() if isfinite(errors[a])}
         for a, plan in found.items():
@@ -81,7 +84,10 @@ def chosen_plans(
 
 
 def enough(steps: int, error: float, tolerance: float, order: float) -> int:
-    """N for an error within the tolerance where ``steps`` gave ``error``; the most if none is known."""
+    """Smallest N that should meet the tolerance if ``steps`` points have the given error.
+
+    The largest N where the error is not finite, or where no N is enough.
+    """
     if not isfinite(error):
         return AUTO_STEPS[-1]
     needed = steps * (error / tolerance) ** (1 / order)
@@ -89,11 +95,14 @@ def enough(steps: int, error: float, tolerance: float, order: float) -> int:
 
 
 def upper_end(sample: np.ndarray, population: int) -> float:
-    """One-sided upper confidence limit of ``Σ gap / Σ goal`` over a population.
+    """One-sided upper confidence limit of the ratio ``Σ gap / Σ goal`` over a population of crops.
 
     Args:
-        sample: ``[crop, 2]`` gap and goal of some.
-        population: how many there are.
+        sample: ``[crop, 2]`` gap and goal of the crops in the sample.
+        population: number of all crops. A sample of all of them has its ratio as the limit.
+
+    Returns:
+        The limit; NaN where the goals are 0 and the gaps are not.
     """
     gap, goal = sample.T
     if not goal.sum() > 0:

@@ -5,14 +5,13 @@
    (``features``).
 2. The scores of each pair are added up by target: |T| over ``V_a``, signed ``T`` over each ``V_a^i``,
    and the completeness gap. Nothing else is kept.
-3. The *score error* says how far a target's scores are from integrated gradients, the limit of large
-   N: ``Σ_v Σ_s |T_N − T| / Σ_v Σ_s |T|``. It is estimated on a few crops of each target from two
-   numbers of points, and what is told is the upper end of its one-sided 97.5 % interval over all of
-   ``V_a``. Where a rule does not complete by construction, the completeness gap of all crops bounds it
-   from below.
-4. With ``steps="auto"`` the same look tells the rule and N that each target needs: N grows until the
-   score error is within the tolerance, or is the most that is tried. With a given N it only tells.
-5. Scores that are not finite are an error: they pass no tolerance and are given to nobody.
+3. The *score error* is the distance of a target's scores from integrated gradients, the limit of large
+   N: ``Σ_v Σ_s |T_N − T| / Σ_v Σ_s |T|``. It is estimated on :data:`SAMPLE` crops of each target from
+   two values of N. The stored value is the one-sided upper 97.5 % confidence limit for all of ``V_a``.
+   If a rule does not complete by construction, it is at least the completeness gap of all crops.
+4. With ``steps="auto"`` the same estimate gives the rule and the N of each target: N grows until the
+   score error is within the tolerance or N is the largest one. With a given N it is only stored.
+5. Scores that are not finite raise ``WorkError``; they never count as within the tolerance.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from neurflow.attribution.integrated_gradients import (
     steep_gauss,
 )
 from neurflow.attribution.score_error import LOOKS, Plan, chosen_plans, enough, upper_end
-from neurflow.circuit.circuit import RuleName
+from neurflow.circuit import RuleName
 from neurflow.errors import WorkError
 from neurflow.model import Segment
 from neurflow.model.network.protocols import Key
@@ -51,9 +50,9 @@ RULES: dict[RuleName, Rule] = {
 }
 """by the name that a result has for them"""
 SAMPLE = 5
-"""crops of each target that are looked at"""
+"""largest number of crops of each target on which the score error is measured"""
 REFERENCE = 32
-"""least cells or points of secants that a given N is held against"""
+"""smallest number of cells of secants that scores of a given N are compared with"""
 
 
 class Exemplars(Protocol):
@@ -76,10 +75,11 @@ class Scores:
         importance: ``[lower neuron]`` mean of |T| over V_a.
         signed: ``[semantic group, lower neuron]`` mean of T over each V_a^i.
         completeness_error: summed gap over V_a, relative to the summed change of φ_a; None where
-            scores complete by construction, or need not.
+            scores complete by construction, and for methods that do not complete.
         steps: N.
-        rule: of the points, by its name in :data:`RULES`; None of other methods.
-        score_error: distance to the limit, relative; None of other methods.
+        rule: of the points, by its name in :data:`RULES`; None for other methods.
+        score_error: upper confidence limit of the relative distance from the limit; None for other
+            methods.
     """
 
     importance: np.ndarray
@@ -153,8 +153,8 @@ def attribute(
         tolerance: score error that auto steps aim at.
         minus: upper neuron whose activation is subtracted, for a difference.
         batch: pairs worked on at once.
-        progress: told of every pair.
-        method: another way to score the pairs of a batch, with a fixed number of ``steps``.
+        progress: is advanced for every pair.
+        method: another measure of the pairs of a batch, with a fixed number of ``steps``.
 
     Raises:
         WorkError: scores are not finite.
@@ -247,9 +247,9 @@ of ``φ_a``; linear in the target"""
 def _look(
     stream: Stream, concepts: Mapping[int, Exemplars], steps: Mapping[int, int], measure: Measure
 ) -> dict[int, float]:
-    """Target → score error with so many ``steps``: the upper end for ``V_a`` from some of its crops.
+    """Target → upper confidence limit of the score error over ``V_a``, from a sample of its crops.
 
-    ``measure`` finds scores and what they should be.
+    ``measure`` gives the scores and the scores they should be.
     """
     if not steps:
         return {}
@@ -327,7 +327,7 @@ def _refined(
     rule: RuleName,
     order: float,
 ) -> tuple[Tensor, Tensor]:
-    """Scores ``[pair, lower neuron]``, and about where they tend to (Richardson)."""
+    """Scores ``[pair, lower neuron]``, and an estimate of their limit (Richardson extrapolation)."""
     coarse, fine = (
         by_rule(segment, neurons, values, n, rule=RULES[rule])[0] for n in (steps // 2, steps)
     )

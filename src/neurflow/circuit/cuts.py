@@ -13,13 +13,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.circuit.interactions import exemplars, regrouped
 from neurflow.circuit.trees import branches, cut
+from neurflow.circuit.types import C, CircuitLayer, NeuronGroup
 from neurflow.errors import RequestError, ResultError
+from neurflow.refs import GroupId
 
 
-def recut(circuit: Circuit, groups: Mapping[str, int]) -> Circuit:
+def recut(circuit: C, groups: Mapping[str, int]) -> C:
     """The circuit with some layers cut into other numbers of groups.
 
     Args:
@@ -50,7 +51,7 @@ def _recut(layer: CircuitLayer, count: int) -> CircuitLayer:
     stands = {group.id: group for group in layer.groups}
     made = []
     for branch in sorted(cut(tree.merges, count), key=tree.numbers.__getitem__):
-        id = f"{layer.name}/{tree.numbers[branch]}"
+        id = GroupId(layer.name, tree.numbers[branch])
         members = tuple(tree.members[pair] for pair in np.flatnonzero(owns[branch]))
         fresh = NeuronGroup(id=id, members=members, crops=exemplars(members, layer.neurons))
         made.append(stands.get(id, fresh))

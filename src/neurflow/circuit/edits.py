@@ -16,25 +16,19 @@ import hashlib
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.circuit.interactions import exemplars, regrouped
+from neurflow.circuit.types import C, CircuitData, CircuitLayer, NeuronGroup
 from neurflow.errors import RequestError
-from neurflow.refs import Member
+from neurflow.refs import Frozen, GroupId, Member
 
 SCHEMA_VERSION = 1
 MOST = 1000
 """edits in a file, and those taken back"""
 
-GroupId = Annotated[str, Field(min_length=3, max_length=300, pattern=r"/[0-9]{1,9}$")]
 
-
-class _Edit(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Merge(_Edit):
+class Merge(Frozen):
     """Groups of one layer that become one."""
 
     kind: Literal["merge"] = "merge"
@@ -42,7 +36,7 @@ class Merge(_Edit):
     into: GroupId
 
 
-class Split(_Edit):
+class Split(Frozen):
     """A group that becomes two: the members named, and the others."""
 
     kind: Literal["split"] = "split"
@@ -54,7 +48,7 @@ class Split(_Edit):
 Edit = Annotated[Merge | Split, Field(discriminator="kind")]
 
 
-class Edits(_Edit):
+class Edits(Frozen):
     """The contents of ``edits-DIGEST.json``: what was done, and what of it was taken back."""
 
     format: Literal["neurflow edits"] = "neurflow edits"
@@ -73,15 +67,15 @@ def file_name(index: bytes) -> str:
     return f"edits-{hashlib.sha256(index).hexdigest()[:16]}.json"
 
 
-def merge(circuit: Circuit, edits: Edits, groups: Sequence[str]) -> Edits:
+def merge(circuit: CircuitData, edits: Edits, groups: Sequence[str]) -> Edits:
     """Merge groups of a circuit as it is after ``edits``.
 
     Raises:
         RequestError: fewer than two groups, one that is not there, or groups of two layers.
     """
     now = apply(circuit, edits)
-    chosen = tuple(dict.fromkeys(groups))
-    layers = {now.group(id).id.rpartition("/")[0] for id in chosen}
+    chosen = tuple(dict.fromkeys(now.group(id).id for id in groups))
+    layers = {id.layer for id in chosen}
     if len(chosen) < 2:
         raise RequestError("It takes two groups to merge: give another one.")
     if len(layers) > 1:
@@ -92,7 +86,7 @@ def merge(circuit: Circuit, edits: Edits, groups: Sequence[str]) -> Edits:
     return _with(circuit, edits, Merge(groups=chosen, into=into))
 
 
-def split(circuit: Circuit, edits: Edits, group: str, members: Sequence[Member]) -> Edits:
+def split(circuit: CircuitData, edits: Edits, group: str, members: Sequence[Member]) -> Edits:
     """Split the members named from the others of a group.
 
     Raises:
@@ -107,8 +101,8 @@ def split(circuit: Circuit, edits: Edits, group: str, members: Sequence[Member])
         raise RequestError(
             f"A split names some of the {len(found.members)} members of {group}, and leaves some."
         )
-    first, second = _numbers(circuit, edits, group.rpartition("/")[0], 2)
-    return _with(circuit, edits, Split(group=group, members=named, into=(first, second)))
+    first, second = _numbers(circuit, edits, found.id.layer, 2)
+    return _with(circuit, edits, Split(group=found.id, members=named, into=(first, second)))
 
 
 def undo(edits: Edits) -> Edits:
@@ -127,7 +121,7 @@ def redo(edits: Edits) -> Edits:
     return edits.model_copy(update={"done": (*edits.done, last), "undone": tuple(rest)})
 
 
-def replay(circuit: Circuit, edits: Edits, wanted: Edits) -> Edits:
+def replay(circuit: CircuitData, edits: Edits, wanted: Edits) -> Edits:
     """Make the edits of another file of this circuit, where none stand yet.
 
     Raises:
@@ -142,7 +136,7 @@ def replay(circuit: Circuit, edits: Edits, wanted: Edits) -> Edits:
     return wanted
 
 
-def apply(circuit: Circuit, edits: Edits) -> Circuit:
+def apply(circuit: C, edits: Edits) -> C:
     """The circuit with its groups as edited.
 
     Raises:
@@ -153,14 +147,14 @@ def apply(circuit: Circuit, edits: Edits) -> Circuit:
         return circuit
     layers = {layer.name: layer for layer in circuit.layers}
     for edit in edits.done:
-        name, _, _ = (edit.groups[0] if isinstance(edit, Merge) else edit.group).rpartition("/")
+        name = (edit.groups[0] if isinstance(edit, Merge) else edit.group).layer
         if name not in layers:
             raise RequestError(f"An edit names layer {name!r}, which the circuit does not have.")
         layers[name] = _edited(layers[name], edit)
     return regrouped(circuit, [layers[layer.name] for layer in circuit.layers])
 
 
-def _with(circuit: Circuit, edits: Edits, edit: Merge | Split) -> Edits:
+def _with(circuit: CircuitData, edits: Edits, edit: Merge | Split) -> Edits:
     if len(edits.done) == MOST:
         raise RequestError(f"A circuit holds at most {MOST} edits.")
     changed = edits.model_copy(update={"done": (*edits.done, edit), "undone": ()})
@@ -168,15 +162,15 @@ def _with(circuit: Circuit, edits: Edits, edit: Merge | Split) -> Edits:
     return changed
 
 
-def _numbers(circuit: Circuit, edits: Edits, layer: str, count: int) -> list[str]:
+def _numbers(circuit: CircuitData, edits: Edits, layer: str, count: int) -> list[GroupId]:
     """Ids that no group of the layer has or had."""
     found = circuit.layer(layer)
     used = [group.id for group in found.groups]
-    used += [f"{layer}/{number}" for number in (found.tree.numbers if found.tree else ())]
     for edit in (*edits.done, *edits.undone):
         used += [edit.into] if isinstance(edit, Merge) else edit.into
-    numbers = [int(id.rpartition("/")[2]) for id in used if id.rpartition("/")[0] == layer]
-    return [f"{layer}/{max(numbers) + 1 + i}" for i in range(count)]
+    numbers = [id.number for id in used if id.layer == layer]
+    numbers += found.tree.numbers if found.tree else ()
+    return [GroupId(layer, max(numbers) + 1 + i) for i in range(count)]
 
 
 def _edited(layer: CircuitLayer, edit: Merge | Split) -> CircuitLayer:
@@ -188,7 +182,7 @@ def _edited(layer: CircuitLayer, edit: Merge | Split) -> CircuitLayer:
         if id not in groups:
             raise RequestError(f"An edit names group {id!r}, which is not there.")
     for id in made:
-        if id in groups or id.rpartition("/")[0] != layer.name or made.count(id) > 1:
+        if id in groups or id.layer != layer.name or made.count(id) > 1:
             raise RequestError(f"An edit cannot call a group {id!r}.")
     members = [member for id in dict.fromkeys(taken) for member in groups[id].members]
     parts = [members]

@@ -21,14 +21,13 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     AwareDatetime,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     field_validator,
     model_validator,
 )
 
+from neurflow.refs import Frozen
 from neurflow.stats import Interval, Share
 
 SHORT, LONG = 80, 400
@@ -60,10 +59,6 @@ Named = Annotated[str, _cleaned(SHORT), Field(min_length=1)]
 Count = Annotated[int, Field(ge=0)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
 class WordScore(NamedTuple):
     """A word of the vocabulary and its contrast, in standard deviations; see ``labels.zero_shot``."""
 
@@ -86,7 +81,7 @@ def _without(*names: str) -> Any:
     return drop
 
 
-class Constant(_Frozen):
+class Constant(Frozen):
     """What the same judge does on the same crops with a text that is the same for every group."""
 
     text: Short
@@ -97,7 +92,7 @@ class Constant(_Frozen):
     _earlier = model_validator(mode="before")(_without("accuracy"))
 
 
-class Rivals(_Frozen):
+class Rivals(Frozen):
     """What the same judge does on the same crops with other texts."""
 
     count: Annotated[int, Field(ge=1)]
@@ -109,7 +104,7 @@ class Rivals(_Frozen):
     """of that one"""
 
 
-class Validation(_Frozen):
+class Validation(Frozen):
     """How well a judge who reads the label alone finds the group's unseen crops among others.
 
     Each crop counts for as many as it was drawn from, so that the group has the share that it has
@@ -178,7 +173,7 @@ class Validation(_Frozen):
         return None if self.beats_others else "does not beat other labels"
 
 
-class ConceptCheck(_Frozen):
+class ConceptCheck(Frozen):
     """Do the group's neurons answer to pictures of what the label names (CoSy)?"""
 
     concept: Named
@@ -194,7 +189,7 @@ class ConceptCheck(_Frozen):
     """the concept in first place"""
 
 
-class Mark(_Frozen):
+class Mark(Frozen):
     """A person's say, and when."""
 
     author: Named
@@ -207,7 +202,7 @@ class Rejected(Mark):
     label: Named
 
 
-class Evidence(_Frozen):
+class Evidence(Frozen):
     """Where a label comes from and what speaks for it."""
 
     source: Literal["model", "words", "person"]

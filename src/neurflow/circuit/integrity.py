@@ -11,7 +11,8 @@ mentions exists in another.
    of l_0 itself); neurons that weights mention are below that number and are in the circuit.
 5. Absolute weights of a (neuron, semantic group) sum to 1, or there are none.
 6. Each (neuron, semantic group) is a member of exactly one group of its layer.
-7. An edge joins groups of adjacent layers, and no two edges join the same pair.
+7. An edge joins groups of adjacent layers, no two edges join the same pair, and the positive and the
+   negative part of an edge sum to its weight.
 8. Pictures are of images of the circuit, heat maps of its groups on images that have a picture.
 9. A layer's tree joins all its pairs into one, and a group with a branch's number is that branch.
 10. What is usual for a group is told of each of its neurons, of its crops and of the images.
@@ -21,23 +22,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator
+from math import isclose
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer, Neuron, NeuronGroup
 from neurflow.circuit.trees import branches
+from neurflow.circuit.types import CircuitData, CircuitLayer, Neuron, NeuronGroup
 from neurflow.errors import ResultError
-from neurflow.refs import Crop
+from neurflow.refs import Crop, GroupId
 
 WEIGHT_TOLERANCE = 1e-4
 """how far absolute weights may be from adding up to 1"""
 
 
-def check(circuit: Circuit) -> None:
+def check(circuit: CircuitData) -> None:
     """Raise ``ResultError`` naming the first rule that the circuit breaks."""
     for problem in _problems(circuit):
         raise ResultError(f"The circuit contradicts itself: {problem}.")
 
 
-def _problems(circuit: Circuit) -> Iterator[str]:
+def _problems(circuit: CircuitData) -> Iterator[str]:
     """Every broken rule, in the order of the module's list within each layer."""
     layers = circuit.layers
     if not layers:
@@ -94,7 +96,7 @@ def _crops(crops: Iterable[Crop], where: str, images: int) -> Iterator[str]:
             yield f"{where} shows an empty crop"
 
 
-def _surroundings(circuit: Circuit) -> Iterator[str]:
+def _surroundings(circuit: CircuitData) -> Iterator[str]:
     """Pictures and heat maps are of what the circuit has."""
     groups = {group.id for layer in circuit.layers for group in layer.groups}
     for image in circuit.pictures:
@@ -159,7 +161,7 @@ def _tree(layer: CircuitLayer) -> Iterator[str]:
         yield f"branches of layer {layer.name!r} share a number"
     else:
         owns = branches(tree.merges)
-        branch_of = {f"{layer.name}/{number}": owns[b] for b, number in enumerate(tree.numbers)}
+        branch_of = {GroupId(layer.name, number): owns[b] for b, number in enumerate(tree.numbers)}
         for group in layer.groups:
             own = branch_of.get(group.id)
             if own is not None and {tree.members[p] for p in own.nonzero()[0]} != {*group.members}:
@@ -167,9 +169,8 @@ def _tree(layer: CircuitLayer) -> Iterator[str]:
 
 
 def _group(group: NeuronGroup, layer: str, images: int) -> Iterator[str]:
-    owner, _, number = group.id.rpartition("/")
-    if owner != layer or not number.isdecimal():
-        yield f"group {group.id!r} of layer {layer!r} is not named LAYER/NUMBER"
+    if group.id.layer != layer:
+        yield f"group {group.id!r} is in layer {layer!r}"
     if not group.members:
         yield f"group {group.id!r} is empty"
     yield from _crops(group.crops, f"group {group.id!r}", images)
@@ -179,7 +180,7 @@ def _group(group: NeuronGroup, layer: str, images: int) -> Iterator[str]:
             yield f"what is usual for group {group.id!r} is not told of all its neurons and crops"
 
 
-def _edges(circuit: Circuit) -> Iterator[str]:
+def _edges(circuit: CircuitData) -> Iterator[str]:
     level = {group.id: i for i, layer in enumerate(circuit.layers) for group in layer.groups}
     yield from _twice("edge", ((edge.lower, edge.upper) for edge in circuit.edges))
     for edge in circuit.edges:
@@ -188,6 +189,9 @@ def _edges(circuit: Circuit) -> Iterator[str]:
             yield f"an edge names group {unknown[0]!r}, which is not there"
         elif level[edge.upper] != level[edge.lower] + 1:
             yield f"the edge from {edge.lower!r} to {edge.upper!r} does not join adjacent layers"
+        parts = [part for part in (edge.positive, edge.negative) if part is not None]
+        if parts and not (len(parts) == 2 and isclose(sum(parts), edge.weight, abs_tol=1e-9)):
+            yield f"the parts of the edge from {edge.lower!r} to {edge.upper!r} are not its weight"
 
 
 def _twice(kind: str, names: Iterable[Hashable]) -> Iterator[str]:

@@ -1,26 +1,27 @@
-"""What follows from which pairs are grouped: how groups act on groups, and a group's crops.
+"""Interactions between groups, and the crops of a group: everything that follows from a grouping.
 
-``W(G, H)``: over the pairs ``(a, i)`` of ``G`` and the neurons ``s`` of ``H`` in the layer below, the
-sum (or mean over the pairs) of ``w(a, s, V_a^i)``.
+``W(G, H)`` is the sum (or mean over the pairs) of ``w(a, s, V_a^i)`` over the pairs ``(a, i)`` of
+``G`` and the neurons ``s`` of ``H`` in the layer below. Weights of opposite signs cancel in it, so the
+sums of the positive and of the negative weights are kept as well.
 
-*conserving*: a lower neuron's weight is split among its meanings by how much each has to do with the
-crops of ``V_a^i``, so that what flows into a pair adds up to 1 in absolute value;
-*published*: every group that holds the neuron gets the whole weight, once.
+*conserving*: the weight of a lower neuron is split among its meanings by the share of the crops of
+``V_a^i`` that is nearest to each, so the absolute weights into a pair still sum to 1;
+*published*: every group that contains the neuron gets the whole weight, once.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer, GroupEdge, Neuron
+from neurflow.circuit.types import C, CircuitData, CircuitLayer, GroupEdge, Neuron
 from neurflow.config import Config
 from neurflow.errors import ResultError
-from neurflow.refs import Crop, Member
+from neurflow.refs import Crop, GroupId, Member
 
 Groups = Sequence[Sequence[Member]]
 """members of each group of a layer, the largest group first"""
@@ -41,29 +42,41 @@ class Driven(Protocol):
 
 
 class Drive(NamedTuple):
-    """What drives a pair, by itself."""
+    """A plain ``Driven``."""
 
     weights: Mapping[int, float]
     shares: Mapping[int, tuple[float, ...]]
 
 
-def group_interactions(
+class Flow(NamedTuple):
+    """An interaction, by the sign of the weights that it sums."""
+
+    positive: float
+    negative: float
+
+    @property
+    def weight(self) -> float:
+        """``W(G, H)``."""
+        return self.positive + self.negative
+
+
+def flows(
     upper: Groups, lower: Groups, pairs: Mapping[Member, Driven], config: Config
-) -> dict[tuple[int, int], float]:
-    """``W(G, H)`` for every pair of groups with any weight between them.
+) -> dict[tuple[int, int], Flow]:
+    """Positive and negative part of ``W(G, H)`` for all groups with any weight between them.
 
     Args:
         upper: groups of the upper layer.
-        lower: groups of the layer below; all of them.
+        lower: all groups of the layer below.
         pairs: what drives each member of the upper groups.
         config: sharing and aggregation.
 
     Returns:
-        (number of G, number of H) → signed weight.
+        (number of G, number of H) → flow.
     """
     group_of = {member: number for number, group in enumerate(lower) for member in group}
     meanings = Counter(s for s, _ in group_of)
-    total: dict[tuple[int, int], float] = defaultdict(float)
+    total: dict[tuple[int, int], Flow] = defaultdict(lambda: Flow(0.0, 0.0))
     for number, group in enumerate(upper):
         scale = 1 / len(group) if config.aggregation == "mean" else 1.0
         for member in group:
@@ -76,12 +89,32 @@ def group_interactions(
                     of_groups = {group_of[Member(s, j)]: 1.0 for j in range(meanings[s])}
                 for below, share in of_groups.items():
                     if share:
-                        total[number, below] += scale * weight * share
+                        plus, minus = total[number, below]
+                        part = scale * weight * share
+                        total[number, below] = Flow(plus + max(part, 0.0), minus + min(part, 0.0))
     return dict(total)
 
 
+def group_interactions(
+    upper: Groups, lower: Groups, pairs: Mapping[Member, Driven], config: Config
+) -> dict[tuple[int, int], float]:
+    """``W(G, H)`` by (number of G, number of H); arguments as of ``flows``."""
+    return {ends: flow.weight for ends, flow in flows(upper, lower, pairs, config).items()}
+
+
+def edge(upper: GroupId, lower: GroupId, flow: Flow) -> GroupEdge:
+    """The edge between two groups, given by their ids."""
+    return GroupEdge(
+        upper=upper,
+        lower=lower,
+        weight=flow.weight,
+        positive=flow.positive,
+        negative=flow.negative,
+    )
+
+
 def exemplars(members: Sequence[Member], neurons: Mapping[int, Neuron]) -> tuple[Crop, ...]:
-    """A group's crops: those most members share first, then the strongest for their neuron."""
+    """A group's crops: first those that most members share, then the strongest for their neuron."""
     shared: Counter[Crop] = Counter()
     strength: dict[Crop, float] = {}
     for a, i in members:
@@ -95,14 +128,14 @@ def exemplars(members: Sequence[Member], neurons: Mapping[int, Neuron]) -> tuple
     return tuple(order[:GROUP_CROPS])
 
 
-def regrouped(circuit: Circuit, layers: Sequence[CircuitLayer]) -> Circuit:
-    """The circuit with its layers grouped otherwise, and the weights between groups that follow.
+def regrouped(circuit: C, layers: Sequence[CircuitLayer]) -> C:
+    """The circuit with other groups in its layers, and the interactions that follow from them.
 
-    What is known of groups that stand as they were, edges between them included, stays.
+    Groups that do not change keep all that is known of them, and the edges between them.
 
     Args:
-        circuit: as it was.
-        layers: its layers, with other groups.
+        circuit: before the change.
+        layers: its layers with their new groups.
 
     Raises:
         ResultError: the circuit does not say how weights are shared among meanings.
@@ -120,13 +153,13 @@ def regrouped(circuit: Circuit, layers: Sequence[CircuitLayer]) -> Circuit:
 
 
 def _edges(
-    circuit: Circuit, layers: Sequence[CircuitLayer], stands: set[str]
+    circuit: CircuitData, layers: Sequence[CircuitLayer], stands: Collection[GroupId]
 ) -> Sequence[GroupEdge]:
-    """Edges between groups that stand as they are, and anew those of the others."""
-    edges = [edge for edge in circuit.edges if edge.upper in stands and edge.lower in stands]
+    """Keep edges between unchanged groups, and compute all others."""
+    edges = [known for known in circuit.edges if known.upper in stands and known.lower in stands]
     for lower, upper in pairwise(layers):
         ids = [[group.id for group in layer.groups] for layer in (upper, lower)]
-        if stands.issuperset(ids[0] + ids[1]):
+        if all(id in stands for id in ids[0] + ids[1]):
             continue
         pairs = {
             Member(a, i): part
@@ -135,16 +168,16 @@ def _edges(
         }
         refuse_without_shares(upper, lower.neurons)
         above, below = ([group.members for group in layer.groups] for layer in (upper, lower))
-        found = group_interactions(above, below, pairs, circuit.config)
-        for (g, h), weight in sorted(found.items()):
+        found = flows(above, below, pairs, circuit.config)
+        for (g, h), flow in sorted(found.items()):
             ends = ids[0][g], ids[1][h]
-            if not stands.issuperset(ends):
-                edges.append(GroupEdge(upper=ends[0], lower=ends[1], weight=weight))
+            if not all(id in stands for id in ends):
+                edges.append(edge(*ends, flow))
     return edges
 
 
 def refuse_without_shares(upper: CircuitLayer, lower: Mapping[int, Neuron]) -> None:
-    """Raise ``ResultError`` if a result does not say how weights are shared among meanings."""
+    """Raise ``ResultError`` if the result lacks the shares of weights among meanings."""
     for neuron in upper.neurons.values():
         for part in neuron.semantic_groups:
             for s in part.weights:

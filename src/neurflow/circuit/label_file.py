@@ -19,19 +19,20 @@ import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.circuit.evidence import Evidence, Named, Rejected, Sentence
+from neurflow.circuit.types import C, CircuitData, CircuitLayer, NeuronGroup
+from neurflow.refs import Frozen
 
 SCHEMA_VERSION = 2
 """2: labels are held against others, by AUPRC alone. Files of version 1 are read without the rest"""
 
 
-class GroupLabel(BaseModel):
+class GroupLabel(Frozen):
     """What a group is called, and the evidence."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
+    model_config = ConfigDict(from_attributes=True)
 
     label: Named | None = None
     caption: Sentence | None = None
@@ -39,10 +40,8 @@ class GroupLabel(BaseModel):
     rejected: Annotated[tuple[Rejected, ...], Field(max_length=64)] = ()
 
 
-class LabelFile(BaseModel):
+class LabelFile(Frozen):
     """The contents of ``labels-DIGEST.json``."""
-
-    model_config = ConfigDict(extra="forbid")
 
     format: Literal["neurflow labels"] = "neurflow labels"
     schema_version: int = SCHEMA_VERSION
@@ -63,7 +62,7 @@ def label_of(group: NeuronGroup) -> GroupLabel:
     return GroupLabel.model_validate(group)
 
 
-def labels_of(circuit: Circuit) -> dict[str, GroupLabel]:
+def labels_of(circuit: CircuitData) -> dict[str, GroupLabel]:
     """The groups that have more of a label than words; those ``circuit.json`` holds itself."""
     return {
         group.id: label_of(group)
@@ -78,7 +77,7 @@ def with_label(group: NeuronGroup, label: GroupLabel) -> NeuronGroup:
     return group.model_copy(update=dict(label))
 
 
-def with_labels(circuit: Circuit, labels: Mapping[str, GroupLabel]) -> Circuit:
+def with_labels(circuit: C, labels: Mapping[str, GroupLabel]) -> C:
     """The circuit with the labels of some of its groups replaced; others keep theirs."""
 
     def labelled(layer: CircuitLayer) -> CircuitLayer:

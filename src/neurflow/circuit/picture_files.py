@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit.types import CircuitData
 from neurflow.refs import Crop, HeatMap
 
 LARGEST_PICTURE = 2**20
@@ -26,7 +26,7 @@ MOST_PLACES = 64
 """of a heat map along each side"""
 
 
-def thumbnail_tensors(circuit: Circuit) -> dict[str, np.ndarray]:
+def thumbnail_tensors(circuit: CircuitData) -> dict[str, np.ndarray]:
     """The thumbnails' bytes by crop."""
     return {
         f"{crop.image}:{','.join(map(str, crop.box))}": np.frombuffer(data, np.uint8)
@@ -47,7 +47,7 @@ def thumbnails_of(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return {"thumbnails": found}
 
 
-def surroundings_tensors(circuit: Circuit) -> dict[str, np.ndarray]:
+def surroundings_tensors(circuit: CircuitData) -> dict[str, np.ndarray]:
     """The pictures of images and the groups' heat maps on them."""
     return {
         **{str(image): np.frombuffer(data, np.uint8) for image, data in circuit.pictures.items()},

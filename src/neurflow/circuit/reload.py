@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit.types import CircuitData
 from neurflow.errors import RequestError, ResultError
 from neurflow.model import Model, load_model
 from neurflow.model.preprocessing import Preprocessing
@@ -41,7 +41,7 @@ def facts_to_reload(model: Model) -> dict[str, Any]:
 
 
 def reload_model(
-    circuit: Circuit,
+    circuit: CircuitData,
     model: str | None = None,
     *,
     weights: str | Path | None = None,
@@ -108,7 +108,7 @@ def _not_followed(reference: str) -> RequestError:
     )
 
 
-def _stored_weights(circuit: Circuit) -> str | None:
+def _stored_weights(circuit: CircuitData) -> str | None:
     """The result's weights: a name, or a plain file.
 
     Raises:
@@ -125,7 +125,7 @@ def _stored_weights(circuit: Circuit) -> str | None:
     return known
 
 
-def _stored_preprocessing(circuit: Circuit) -> Preprocessing:
+def _stored_preprocessing(circuit: CircuitData) -> Preprocessing:
     stored = circuit.preprocessing or {}
     known = {field.name for field in fields(Preprocessing)}
     try:

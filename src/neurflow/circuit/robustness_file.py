@@ -16,9 +16,10 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer
+from neurflow.circuit.types import C, CircuitData, CircuitLayer, GroupEdge
+from neurflow.refs import Frozen, GroupId
 from neurflow.stats import Interval, Share
 
 SCHEMA_VERSION = 1
@@ -26,25 +27,21 @@ FIELDS = ("significance", "stability")
 """of an edge"""
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class EdgeRobustness(_Data):
+class EdgeRobustness(Frozen):
     """What is known of one edge."""
 
-    upper: str
-    lower: str
+    upper: GroupId
+    lower: GroupId
     significance: Annotated[float, Field(gt=0, le=1)] | None = None
     stability: Share | None = None
 
 
-class RobustnessFile(_Data):
+class RobustnessFile(Frozen):
     """The contents of ``robustness-DIGEST.json``."""
 
     format: Literal["neurflow robustness"] = "neurflow robustness"
     schema_version: int = SCHEMA_VERSION
-    groups: dict[str, Interval] = Field(default_factory=dict)
+    groups: dict[GroupId, Interval] = Field(default_factory=dict)
     edges: tuple[EdgeRobustness, ...] = ()
 
     def encoded(self) -> bytes:
@@ -57,7 +54,7 @@ def file_name(index: bytes) -> str:
     return f"robustness-{hashlib.sha256(index).hexdigest()[:16]}.json"
 
 
-def robustness_of(circuit: Circuit) -> RobustnessFile:
+def robustness_of(circuit: CircuitData) -> RobustnessFile:
     """What a circuit says of its groups and edges; empty where nothing was measured."""
     return RobustnessFile(
         groups={
@@ -78,11 +75,11 @@ def robustness_of(circuit: Circuit) -> RobustnessFile:
     )
 
 
-def with_robustness(circuit: Circuit, found: RobustnessFile) -> Circuit:
+def with_robustness(circuit: C, found: RobustnessFile) -> C:
     """The circuit with what was measured; what was not measured stays as it is."""
     edges = {(edge.upper, edge.lower): edge for edge in found.edges}
 
-    def told(layer: CircuitLayer) -> CircuitLayer:
+    def trusted(layer: CircuitLayer) -> CircuitLayer:
         groups = tuple(
             group.model_copy(update={"stability": found.groups[group.id]})
             if group.id in found.groups
@@ -91,16 +88,14 @@ def with_robustness(circuit: Circuit, found: RobustnessFile) -> Circuit:
         )
         return layer.model_copy(update={"groups": groups})
 
-    def of_edge(upper: str, lower: str) -> dict[str, float]:
-        edge = edges.get((upper, lower))
-        values = {name: getattr(edge, name, None) for name in FIELDS}
+    def measured(edge: GroupEdge) -> dict[str, float]:
+        known = edges.get((edge.upper, edge.lower))
+        values = {name: getattr(known, name, None) for name in FIELDS}
         return {name: value for name, value in values.items() if value is not None}
 
     return circuit.model_copy(
         update={
-            "layers": tuple(map(told, circuit.layers)),
-            "edges": tuple(
-                edge.model_copy(update=of_edge(edge.upper, edge.lower)) for edge in circuit.edges
-            ),
+            "layers": tuple(map(trusted, circuit.layers)),
+            "edges": tuple(edge.model_copy(update=measured(edge)) for edge in circuit.edges),
         }
     )

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from neurflow.circuit.circuit import Calibration
+from neurflow.circuit.types import Calibration
 
 EPSILON = 1e-6
 """ε: keeps the logarithm of a silent neuron finite"""

@@ -9,12 +9,14 @@ from typing import Any
 import networkx as nx
 import pandas as pd
 
-from neurflow.circuit.circuit import Circuit, NeuronGroup
 from neurflow.circuit.evidence import Evidence
 from neurflow.circuit.robustness_file import FIELDS
+from neurflow.circuit.types import CircuitData, NeuronGroup
 from neurflow.refs import Member
 from neurflow.runtime.files import subfolder, write_atomically
 
+EDGE_COLUMNS = ("positive", "negative", *FIELDS)
+"""of edges, beside their weight"""
 LABEL_COLUMNS = (
     "label_source",
     "label_author",
@@ -41,12 +43,13 @@ def write_records(records: Iterable[Mapping[str, Any]], path: Path) -> Path:
     return path
 
 
-def to_networkx(circuit: Circuit) -> nx.DiGraph:
+def to_networkx(circuit: CircuitData) -> nx.DiGraph:
     """Concept circuit as a directed graph, edges from lower group to upper group.
 
     Nodes are group ids with ``layer``, ``size`` (members), ``label``, ``caption``, and what is known of
-    ``LABEL_COLUMNS``; edges carry the signed ``weight`` W(G, H). Where ``evaluate`` has measured them,
-    nodes have ``stability``, and edges ``significance`` and ``stability``.
+    ``LABEL_COLUMNS``; edges carry the signed ``weight`` W(G, H) and its ``positive`` and
+    ``negative`` part. Where ``evaluate`` has measured them, nodes have ``stability``, and edges
+    ``significance`` and ``stability``.
     """
     graph = nx.DiGraph(target=circuit.target.name)
     for layer in circuit.layers:
@@ -62,12 +65,13 @@ def to_networkx(circuit: Circuit) -> nx.DiGraph:
             if group.stability is not None:
                 graph.nodes[group.id]["stability"] = group.stability.value
     for edge in circuit.edges:
-        measured = {name: getattr(edge, name) for name in FIELDS if getattr(edge, name) is not None}
+        known = {name: getattr(edge, name) for name in EDGE_COLUMNS}
+        measured = {name: value for name, value in known.items() if value is not None}
         graph.add_edge(edge.lower, edge.upper, weight=edge.weight, **measured)
     return graph
 
 
-def to_graphml(circuit: Circuit, path: str | Path) -> Path:
+def to_graphml(circuit: CircuitData, path: str | Path) -> Path:
     """Write the concept circuit as GraphML, which Gephi, yEd and Cytoscape read.
 
     Attributes as of ``to_networkx``; GraphML knows no "none", so what a group lacks is left out.
@@ -113,7 +117,7 @@ def _evidence(group: NeuronGroup) -> dict[str, Any]:
     return dict(zip(LABEL_COLUMNS, values, strict=True))
 
 
-def to_frames(circuit: Circuit) -> dict[str, pd.DataFrame]:
+def to_frames(circuit: CircuitData) -> dict[str, pd.DataFrame]:
     """Tables ``neurons, semantic_groups, groups, neuron_edges, group_edges``.
 
     ``neuron_edges`` has a row for each (neuron, semantic group, core neuron) with the signed
@@ -197,9 +201,14 @@ def to_frames(circuit: Circuit) -> dict[str, pd.DataFrame]:
         ),
         "group_edges": pd.DataFrame(
             [
-                (edge.upper, edge.lower, edge.weight, *(getattr(edge, name) for name in FIELDS))
+                (
+                    edge.upper,
+                    edge.lower,
+                    edge.weight,
+                    *(getattr(edge, name) for name in EDGE_COLUMNS),
+                )
                 for edge in circuit.edges
             ],
-            columns=["upper", "lower", "weight", *FIELDS],
+            columns=["upper", "lower", "weight", *EDGE_COLUMNS],
         ),
     }

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.cli._terminal import plain
 from neurflow.comparison.result import (
     Comparison,
@@ -18,6 +18,7 @@ from neurflow.comparison.result import (
     Side,
     Unmatched,
 )
+from neurflow.refs import GroupId
 from neurflow.stats import Interval
 
 
@@ -145,12 +146,12 @@ def _edges(edges: Sequence[EdgePair]) -> Table:
     return table
 
 
-def _ends(ids: tuple[str, str]) -> str:
+def _ends(ids: tuple[GroupId, GroupId]) -> str:
     return plain(f"{ids[0]} / {_number(ids[1])}")
 
 
-def _number(id: str) -> str:
-    return plain(id.rpartition("/")[2])
+def _number(id: GroupId) -> str:
+    return str(id.number)
 
 
 def _chance(value: Interval | None) -> str:

@@ -45,7 +45,7 @@ def _picture(picture: PictureReport, target: Target, top: int) -> Iterator[Rende
     yield Text(f"  says {_answers(picture.top[:3])}; {plain(target.name)} {picture.target:.2f}")
     for title, found in (("fires", picture.firing), ("missing", picture.missing)):
         # the target's own groups are the target: nothing that explains it
-        below = [g for g in found if g.id.rpartition("/")[0] != target.layer]
+        below = [g for g in found if g.id.layer != target.layer]
         if below:
             yield _readings(title, below[:top])
     yield Text("")

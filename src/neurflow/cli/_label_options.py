@@ -12,7 +12,7 @@ from neurflow.cli._modes import Given
 from neurflow.cli._options import names
 
 if TYPE_CHECKING:
-    from neurflow.circuit.circuit import Circuit
+    from neurflow.circuit import Circuit
     from neurflow.labels import Budget, ChatLabeler, Judge, Labeler
     from neurflow.labels.api import Job
 

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from neurflow.circuit.circuit import Circuit, NeuronGroup
+from neurflow.circuit import Circuit, NeuronGroup
 from neurflow.circuit.evidence import Evidence, Validation, evidence_data
 from neurflow.cli._terminal import plain
 from neurflow.stats import Interval

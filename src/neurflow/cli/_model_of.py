@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from neurflow.circuit.circuit import Circuit
+    from neurflow.circuit import Circuit
 
 ModelAgain = Annotated[
     str | None,

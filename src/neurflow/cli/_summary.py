@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer, GroupEdge, NeuronGroup
+from neurflow.circuit import Circuit, CircuitLayer, GroupEdge, NeuronGroup
 from neurflow.circuit.evidence import evidence_data
 from neurflow.cli._labels import evidence_lines, label_words
 from neurflow.cli._terminal import plain
@@ -74,7 +74,7 @@ def _brief(circuit: Circuit, group: NeuronGroup, top: int) -> dict[str, Any]:
 
 
 def _layer_of(circuit: Circuit, group: NeuronGroup) -> CircuitLayer:
-    return circuit.layer(group.id.rpartition("/")[0])
+    return circuit.layer(group.id.layer)
 
 
 def circuit_text(
@@ -176,7 +176,7 @@ Strongest = list[tuple[int, float]]
 
 def _members(circuit: Circuit, group: NeuronGroup, top: int) -> list[tuple[int, int, Strongest]]:
     """(neuron, semantic group, its strongest core neurons with weights) of the first members."""
-    layer = circuit.layer(group.id.rpartition("/")[0])
+    layer = circuit.layer(group.id.layer)
     found = []
     for a, i in group.members[:top]:
         weights = layer.neurons[a].semantic_groups[i].weights

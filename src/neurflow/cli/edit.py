@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.circuit.edits import Edits, Merge, Split, merge, redo, replay, split, undo
 from neurflow.cli._command import command
 from neurflow.cli._options import Run, names
@@ -54,7 +54,7 @@ def edit(
     between groups are recomputed. Without an option, all edits are listed. neurflow show RUN --group
     GROUP lists the members of a group.
     """
-    from neurflow.circuit.storage import change_edits, load_edits
+    from neurflow.circuit import change_edits, load_edits
     from neurflow.runtime.files import write_atomically
 
     asked = [
@@ -94,7 +94,7 @@ def _back(step: Callable[[Edits], Edits]) -> Change:
 
 
 def _importing(file: Path) -> Change:
-    from neurflow.circuit.storage import read_edits
+    from neurflow.circuit import read_edits
 
     found = read_edits(file)
     return lambda circuit, edits: replay(circuit, edits, found)

@@ -25,7 +25,7 @@ from neurflow.evaluation.settings import QUICK, Settings
 from neurflow.runtime.extras import require
 
 if TYPE_CHECKING:
-    from neurflow.circuit.circuit import Circuit
+    from neurflow.circuit import Circuit
     from neurflow.cli._terminal import Terminal
     from neurflow.model import Model
 
@@ -120,7 +120,7 @@ def evaluate(
     chosen = Settings(**{**base, **given_values(Settings, settings)})
 
     import neurflow
-    from neurflow.circuit.storage import save_robustness
+    from neurflow.circuit import save_robustness
     from neurflow.cli._evaluation import evaluation_text
     from neurflow.cli.discover import default_folder
     from neurflow.evaluation.evaluate import chosen_protocols

@@ -18,7 +18,7 @@ from neurflow.cli._options import ClassNames, Device, NoOpen, Run
 from neurflow.cli._terminal import Terminal, has_screen
 
 if TYPE_CHECKING:
-    from neurflow.circuit.circuit import Circuit
+    from neurflow.circuit import Circuit
     from neurflow.model import Model
     from neurflow.pictures.images import Images
 

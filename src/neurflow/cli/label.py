@@ -19,7 +19,7 @@ from neurflow.cli._terminal import Terminal, plain
 from neurflow.errors import RequestError, WorkError
 
 if TYPE_CHECKING:
-    from neurflow.circuit.circuit import NeuronGroup
+    from neurflow.circuit import NeuronGroup
     from neurflow.labels import Budget, Outcome
     from neurflow.labels.api import Change, Job
     from neurflow.labels.budget import Usage
@@ -65,7 +65,7 @@ def ask(
     For example --chat-model gpt-4o, or --chat-model qwen2.5vl --base-url http://localhost:11434/v1.
     Re-run the same command to resume: answers are kept, and nothing is asked twice.
     """
-    from neurflow.circuit.storage import load_circuit
+    from neurflow.circuit import load_circuit
     from neurflow.labels import labeler_named
 
     asked, given = Asked(values), Given(context)
@@ -102,7 +102,7 @@ def words(
     **values: Any,
 ) -> None:
     """Choose names from a list of words, by a CLIP-style model; nothing is sent anywhere."""
-    from neurflow.circuit.storage import load_circuit
+    from neurflow.circuit import load_circuit
     from neurflow.labels.api import words_labeler
 
     asked = Asked(values)
@@ -174,7 +174,7 @@ def search(
     device: Device = "cpu",
 ) -> None:
     """Search groups by the words of their labels, or with --clip by their crops."""
-    from neurflow.circuit.storage import load_circuit
+    from neurflow.circuit import load_circuit
     from neurflow.labels import find
     from neurflow.labels.api import words_labeler
 
@@ -209,8 +209,8 @@ def check(
     device: Device = "cpu",
 ) -> None:
     """Check labels that name a concept: do the neurons respond to pictures of it?"""
+    from neurflow.circuit import load_circuit
     from neurflow.circuit.reload import reload_model
-    from neurflow.circuit.storage import load_circuit
     from neurflow.cli._labels import labels_data, labels_text
     from neurflow.labels import summary
     from neurflow.labels.api import check_run

@@ -30,7 +30,7 @@ def report(
     no_open: NoOpen = False,
 ) -> None:
     """Write a circuit as one self-contained HTML file that opens from disk, offline."""
-    from neurflow.circuit.storage import load_circuit
+    from neurflow.circuit import load_circuit
     from neurflow.pages import write_report
 
     page = write_report(load_circuit(run), out or run / "report.html", crops_per_group=crops)

@@ -30,7 +30,7 @@ def show(
     top: Annotated[int, typer.Option(min=1, help="Largest number of entries in each list.")] = 5,
 ) -> None:
     """Show a circuit in the terminal: the groups of each layer and what drives them."""
-    from neurflow.circuit.storage import load_circuit
+    from neurflow.circuit import load_circuit
     from neurflow.cli._summary import circuit_data, circuit_text, group_data, group_text
 
     if layer and group:

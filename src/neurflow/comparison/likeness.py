@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer
+from neurflow.circuit import Circuit, CircuitLayer
 from neurflow.refs import Crop
 from neurflow.stats import Interval
 

@@ -15,7 +15,7 @@ that it was. Across other networks a channel's number means nothing: there group
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 from scipy.stats import spearmanr
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer, NeuronGroup
+from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.comparison.likeness import (
     Vectors,
     best_pairs,
@@ -43,6 +43,7 @@ from neurflow.comparison.result import (
     Unmatched,
 )
 from neurflow.errors import RequestError
+from neurflow.refs import GroupId
 from neurflow.runtime.progress import Progress, Silent
 from neurflow.stats import Interval
 
@@ -222,7 +223,7 @@ def _layer(
     name: str,
     matched: _Matched,
     below: str | None,
-    counterparts: Mapping[str, str],
+    counterparts: Mapping[GroupId, GroupId],
 ) -> LayerComparison:
     pairs, only_a, only_b = matched
     edges: tuple[EdgePair, ...] = ()
@@ -247,19 +248,19 @@ def _layer(
     )
 
 
-_Edges = Mapping[tuple[str, str], float]
+_Edges = Mapping[tuple[GroupId, GroupId], float]
 """ids of the upper and the lower group → W(G, H)"""
 
 
 def _edges_into(circuit: Circuit, layer: str) -> _Edges:
     return {
-        (edge.upper, edge.lower): edge.weight
-        for edge in circuit.edges
-        if edge.upper.rpartition("/")[0] == layer
+        (edge.upper, edge.lower): edge.weight for edge in circuit.edges if edge.upper.layer == layer
     }
 
 
-def _edge_pairs(a: _Edges, b: _Edges, counterparts: Mapping[str, str]) -> tuple[EdgePair, ...]:
+def _edge_pairs(
+    a: _Edges, b: _Edges, counterparts: Mapping[GroupId, GroupId]
+) -> tuple[EdgePair, ...]:
     back = {other: own for own, other in counterparts.items()}
     ends = {(u, v) for u, v in a if u in counterparts and v in counterparts}
     ends |= {(back[u], back[v]) for u, v in b if u in back and v in back}
@@ -278,7 +279,7 @@ def _edge_pairs(a: _Edges, b: _Edges, counterparts: Mapping[str, str]) -> tuple[
     return tuple(sorted(found, key=lambda edge: -abs(edge.change)))
 
 
-def _carried(edges: _Edges, matched: set[str]) -> float | None:
+def _carried(edges: _Edges, matched: Collection[GroupId]) -> float | None:
     total = sum(map(abs, edges.values()))
     between = sum(abs(w) for (u, v), w in edges.items() if u in matched and v in matched)
     return min(between / total, 1.0) if total else None

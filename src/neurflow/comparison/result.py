@@ -14,19 +14,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from neurflow.refs import ModelInfo, Target
+from neurflow.refs import Frozen, GroupId, ModelInfo, Target
 from neurflow.stats import Interval, Share
 
 Basis = Literal["neurons", "crops"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Side(_Frozen):
+class Side(Frozen):
     """One of the two circuits."""
 
     model: ModelInfo
@@ -36,7 +32,7 @@ class Side(_Frozen):
     """layers that the other circuit does not have, input side first"""
 
 
-class NeuronOverlap(_Frozen):
+class NeuronOverlap(Frozen):
     """The neurons of two groups."""
 
     common: tuple[int, ...]
@@ -44,11 +40,11 @@ class NeuronOverlap(_Frozen):
     only_b: tuple[int, ...]
 
 
-class GroupPair(_Frozen):
+class GroupPair(Frozen):
     """A group of A and the group of B that it is matched with."""
 
-    a: str
-    b: str
+    a: GroupId
+    b: GroupId
     matched_by: Literal["neurons", "crops", "target"]
     """``target``: each is all that there is of its circuit's target"""
     similarity: Share
@@ -68,23 +64,23 @@ class GroupPair(_Frozen):
         return None if self.chance is None else self.similarity > self.chance.high
 
 
-class Unmatched(_Frozen):
+class Unmatched(Frozen):
     """A group without a counterpart."""
 
-    id: str
-    nearest: str
+    id: GroupId
+    nearest: GroupId
     """group of the other circuit that is most like it, matched with another or under the threshold"""
     similarity: Share
     """to the nearest"""
     chance: Interval | None
 
 
-class EdgePair(_Frozen):
+class EdgePair(Frozen):
     """W(G, H) between groups that both circuits have."""
 
-    upper: tuple[str, str]
+    upper: tuple[GroupId, GroupId]
     """ids in A and in B"""
-    lower: tuple[str, str]
+    lower: tuple[GroupId, GroupId]
     weight_a: float | None
     """None: no edge, so the edge is new in B"""
     weight_b: float | None
@@ -93,7 +89,7 @@ class EdgePair(_Frozen):
     """weight in B minus weight in A; a missing edge counts as 0, which is its weight"""
 
 
-class LayerComparison(_Frozen):
+class LayerComparison(Frozen):
     """One layer that both circuits have."""
 
     name: str
@@ -116,7 +112,7 @@ class LayerComparison(_Frozen):
     None without edges to compare"""
 
 
-class Comparison(_Frozen):
+class Comparison(Frozen):
     """What two circuits share and what only one of them has."""
 
     a: Side
@@ -134,7 +130,7 @@ class Comparison(_Frozen):
     notes: tuple[str, ...] = ()
 
     @property
-    def counterparts(self) -> dict[str, str]:
+    def counterparts(self) -> dict[GroupId, GroupId]:
         """Id of each matched group of A → id in B."""
         return {pair.a: pair.b for layer in self.layers for pair in layer.pairs}
 

@@ -16,14 +16,14 @@ A ranking, not a verdict.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer
+from neurflow.circuit import Circuit, CircuitLayer
 from neurflow.debugging import signals
 from neurflow.debugging.chain import path_weights
 from neurflow.debugging.explain import same_model
@@ -35,7 +35,7 @@ from neurflow.errors import ImagesError, RequestError
 from neurflow.method.surroundings import heat_of, spatial_map
 from neurflow.model import Model
 from neurflow.pictures.images import Images, load_images
-from neurflow.refs import SkippedImage
+from neurflow.refs import GroupId, SkippedImage
 from neurflow.runtime.progress import Progress, Silent
 
 CELLS = 14
@@ -163,7 +163,9 @@ class _LayerAudit:
         """``[picture, class]`` as they are."""
         return np.concatenate(self._before)
 
-    def audited(self, before: signals.Answers, carried: dict[str, float]) -> Iterator[Audited]:
+    def audited(
+        self, before: signals.Answers, carried: Mapping[GroupId, float]
+    ) -> Iterator[Audited]:
         """Each group with its signals, those of the way of masking with more evidence."""
         heat = np.concatenate(self._heat)[before.called]  # [picture, group, cell]
         after = [np.concatenate(parts) for parts in zip(*self._after, strict=True)]

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
+from neurflow.refs import GroupId
 
 
-def path_weights(circuit: Circuit) -> dict[str, float]:
+def path_weights(circuit: Circuit) -> dict[GroupId, float]:
     """Signed weight of each group along all paths to the target, summed over the paths."""
     top = circuit.layers[-1].groups
     members = sum(len(group.members) for group in top)
@@ -25,9 +26,9 @@ def path_weights(circuit: Circuit) -> dict[str, float]:
     return found
 
 
-def chain(circuit: Circuit, id: str, firing: Collection[str]) -> tuple[str, ...]:
+def chain(circuit: Circuit, id: str, firing: Collection[str]) -> tuple[GroupId, ...]:
     """The groups below ``id`` that it is reached by, the nearest first."""
-    found: list[str] = []
+    found: list[GroupId] = []
     while True:
         below = [e for e in circuit.inputs(id) if e.weight > 0 and e.lower in firing]
         if not below:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.debugging.masking import Ablation
 from neurflow.debugging.mistakes import find_mistakes
 from neurflow.debugging.pictures import as_source, labelled

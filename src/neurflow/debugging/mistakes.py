@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.debugging.intervals import share, standardised_difference
 from neurflow.debugging.pictures import true_class
 from neurflow.debugging.result import GroupContrast, Mistake, Mistakes, PictureReport

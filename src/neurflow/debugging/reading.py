@@ -12,23 +12,23 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from neurflow.circuit.circuit import Calibration, Circuit, CircuitLayer, NeuronGroup
+from neurflow.circuit import Calibration, Circuit, CircuitLayer, NeuronGroup
 from neurflow.circuit.scores import EPSILON, group_scores
 from neurflow.debugging.chain import chain, path_weights
 from neurflow.debugging.pictures import BATCH
 from neurflow.debugging.result import GroupReading, PictureReport, Prediction, ScoredBox
+from neurflow.decoding import webp
 from neurflow.errors import ResultError
 from neurflow.method.surroundings import heat_of, spatial_map
 from neurflow.model import Model
 from neurflow.pictures.crops import Box, crop_boxes, crop_pixels
-from neurflow.refs import Target
+from neurflow.refs import GroupId, Target
 
 FIRING = 0.75
 """share of a group's own crops that reach the score from which on it fires"""
@@ -129,7 +129,7 @@ class Reader:
                 for layer in circuit.layers
                 for group in layer.measured
             ),
-            picture=_webp(self.model, pixels),
+            picture=webp(self.model.picture(pixels), PICTURE, quality=85),
         )
 
     def target_value(self, observed: Observed, pixels: torch.Tensor) -> float:
@@ -150,7 +150,7 @@ class Reader:
         group: NeuronGroup,
         scores: np.ndarray,
         observed: Observed,
-        firing: set[str],
+        firing: set[GroupId],
     ) -> GroupReading:
         calibration, limit = calibration_of(group), self._thresholds[group.id]
         over_images = np.array(calibration.image_scores)
@@ -244,11 +244,3 @@ def predictions(
         for c in best_classes(logits, len(logits))
         if c in wanted
     )
-
-
-def _webp(model: Model, pixels: torch.Tensor) -> bytes:
-    picture = model.picture(pixels)
-    picture.thumbnail((PICTURE, PICTURE))
-    data = io.BytesIO()
-    picture.save(data, "WEBP", quality=85)
-    return data.getvalue()

@@ -22,7 +22,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AliasChoices, Field
 
-from neurflow.refs import Frozen, ModelInfo, SkippedImage, Target
+from neurflow.refs import Frozen, GroupId, ModelInfo, SkippedImage, Target
 from neurflow.runtime.renaming import FormerName
 
 Filler = Literal["zero", "mean"]
@@ -63,7 +63,7 @@ class ScoredBox(NamedTuple):
 class GroupReading(Frozen):
     """What a group does on one picture."""
 
-    id: str
+    id: GroupId
     score: float
     """that of the best crop; about 1 is as on the group's own crops"""
     threshold: float
@@ -85,7 +85,7 @@ class GroupReading(Frozen):
     """its best crops, strongest first"""
     heat: tuple[tuple[float, ...], ...] = ()
     """rows of its neurons' mean feature map; 1 is the mean over its own crops. () without space"""
-    chain: tuple[str, ...] = ()
+    chain: tuple[GroupId, ...] = ()
     """the strongest lower group that also fires, that one's strongest, and so on down"""
     usual, reach = FormerName("frequency"), FormerName("path_weight")
 
@@ -207,7 +207,7 @@ class WhatIf(Frozen):
 class GroupContrast(Frozen):
     """How often a group fires on mistakes of one kind, next to the target's own images."""
 
-    id: str
+    id: GroupId
     path_weight: PathWeight
     on_mistakes: Interval
     """share, with Wilson's 95 % interval"""
@@ -277,7 +277,7 @@ class Signals(Frozen):
 class GroupAudit(Frozen):
     """One group's place in the ranking."""
 
-    id: str
+    id: GroupId
     rank: int
     """from 1, the most suspect"""
     evidence: float

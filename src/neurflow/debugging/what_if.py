@@ -14,7 +14,7 @@ from itertools import islice
 import numpy as np
 import torch
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.debugging.intervals import mean_spread, spread
 from neurflow.debugging.masking import Ablation, Mask, Masker, Neurons, mask_of, matched_sets
 from neurflow.debugging.pictures import BATCH, batches, readable, true_class

@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.config import METHOD_VERSION
 from neurflow.errors import NeurFlowError, RequestError, near
 from neurflow.evaluation.crop_sizes import crop_sizes

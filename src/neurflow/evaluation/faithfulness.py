@@ -1,13 +1,13 @@
-"""Faithfulness against circuit size: how much of the class is left when only the circuit is kept?
+"""Faithfulness by circuit size: how much of the class is left when only the circuit is kept?
 
-1. Order the neurons of each layer: by what they give the target through the circuit (``keeping``), the
-   others after them; by NeuronMCT, which is integrated gradients from the layer straight to the target;
-   by mean activation; at random. The first two by signed and by absolute values.
-2. Keep the first share ``p`` of each order at all layers at once, ablate the rest.
-3. Faithfulness ``f(p) = (logit(p) − logit(0)) / (logit(1) − logit(0))``, and two areas over ``p``, as
-   in MIB (Mueller et al. 2025): CPR under the curve, large where the class is kept or raised, which
-   signed orders aim at; CMD between the curve and 1, small where the answer stays as it is, which
-   absolute ones aim at.
+1. Order the neurons of each layer in several ways: by their contribution through the circuit
+   (``keeping``); by NeuronMCT, integrated gradients from the layer directly to the target; by mean
+   activation; at random. The first two use signed and absolute values.
+2. Keep the first share ``p`` of each order at all layers at the same time, and ablate the rest.
+3. Faithfulness is ``f(p) = (logit(p) − logit(0)) / (logit(1) − logit(0))``. Two areas over ``p``
+   summarise it, as in MIB (Mueller et al. 2025). CPR, the area under the curve, is large where the
+   class is kept or raised, which signed orders aim at. CMD, the area between the curve and 1, is small
+   where the output does not change, which absolute orders aim at.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class FaithfulnessRow(Row):
 
 
 def faithfulness(lab: Laboratory) -> Table[FaithfulnessRow]:
-    """Part of the class that is left when only the first neurons of an order are kept."""
+    """Measure how much of the class is left when only the first neurons of an order are kept."""
     subjects = Subjects(lab)
     rows, notes = [], list(subjects.notes)
     shares = sorted(set(lab.settings.sizes) | {1.0})
@@ -81,8 +81,8 @@ def faithfulness(lab: Laboratory) -> Table[FaithfulnessRow]:
         protocol="faithfulness",
         title="Faithfulness against circuit size",
         question="Part of the class's logit that is left when only the first neurons of each layer "
-        "are kept, by the circuit's order and by others. Signed orders are to keep most (area), "
-        "absolute ones to change least (distance).",
+        "are kept, by the circuit's order and by others. Signed orders aim at a large area (CPR), "
+        "absolute ones at a small distance (CMD).",
         chart=Chart(
             x="share",
             y=("faithfulness",),
@@ -99,7 +99,7 @@ def faithfulness(lab: Laboratory) -> Table[FaithfulnessRow]:
 
 
 def rankings(lab: Laboratory) -> dict[str, dict[str, list[int]]]:
-    """Order → layer below the target → its neurons, first the ones kept first."""
+    """Name of an order → layer below the target → its neurons, in that order."""
     rng = np.random.default_rng(lab.settings.seed)
     found: dict[str, dict[str, list[int]]] = defaultdict(dict)
     found["NeurFlow"] = orders_of_circuit(lab, signed=True)

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer
+from neurflow.circuit import Circuit, CircuitLayer
 from neurflow.errors import RequestError
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.rediscovery import concepts_on

@@ -1,8 +1,8 @@
 """Score error of integrated gradients: how far are the scores from their limit?
 
-``Σ_s |T_N − T| / Σ_s |T|`` of the mean |T| over some crops of ``V_a``, where ``T`` is the limit: as
-many as :data:`LIMIT` Gauss-Legendre points. For the rule and N that the circuit rests on, and for
-other numbers of Gauss-Legendre points. What the circuit itself tells of its neurons stands beside it.
+The error is ``Σ_s |T_N − T| / Σ_s |T|`` of the mean |T| over some crops of ``V_a``. The limit ``T`` is
+computed with :data:`LIMIT` Gauss-Legendre points. The error is measured for the rule and N that the
+circuit was made with, next to the error that the circuit states, and for other values of N.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from neurflow.attribution.streaming import RULES, attribute, by_rule
-from neurflow.circuit.circuit import RuleName
+from neurflow.circuit import RuleName
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.statistics import mean_interval
@@ -23,24 +23,26 @@ from neurflow.stats import Interval
 
 USED = "as used"
 LIMIT = 400
-"""points that stand for infinitely many"""
+"""number of Gauss-Legendre points that stands for the limit"""
 CROPS = 5
-"""crops of each neuron that are tried"""
+"""number of crops of each neuron on which the error is measured"""
 
 
 class IntegrationRow(Row):
     """One layer and number of points."""
 
     layer: str = Field(description="layer of the target neurons")
-    steps: str = Field(description="N; 'as used' is what the circuit rests on")
+    steps: str = Field(description="N; 'as used' is that of the circuit")
     neurons: int = Field(description="target neurons")
     error: Interval = Field(description="score error, relative")
     worst: float = Field(description="largest error of a neuron")
-    told: float | None = Field(description="largest error that the circuit tells of these neurons")
+    told: float | None = Field(
+        description="largest error that the circuit states for these neurons"
+    )
 
 
 def integration(lab: Laboratory) -> Table[IntegrationRow]:
-    """Score error of each layer's attributions, by number of points."""
+    """Measure the score error of each layer's attributions, by number of points."""
     rows = []
     for upper in lab.uppers:
         neurons = lab.circuit.layer(upper).neurons
@@ -68,15 +70,15 @@ def integration(lab: Laboratory) -> Table[IntegrationRow]:
     return Table(
         protocol="integration",
         title="Score error of integrated gradients",
-        question=f"How far scores are from those of {LIMIT} Gauss-Legendre points, relative to their "
-        "sum, with N such points and as the circuit used them. 0 is exact.",
+        question=f"Distance of the scores from those of {LIMIT} Gauss-Legendre points, relative to "
+        "their sum, for N such points and for the rule and N of the circuit. 0 is exact.",
         chart=Chart(x="layer", y=("error",), series=("steps",), y_label="score error"),
         rows=tuple(rows),
     )
 
 
 def errors(lab: Laboratory, upper: str, plan: Mapping[int, tuple[RuleName, int]]) -> list[float]:
-    """Score error of each target of a ``plan``: target → rule and N."""
+    """Score error of each target of a ``plan`` (target → rule and N), in its order."""
     limit = _importance(lab, upper, dict.fromkeys(plan, ("gauss", LIMIT)))
     found = _importance(lab, upper, plan)
     return [float(np.abs(found[a] - goal).sum() / (goal.sum() or 1.0)) for a, goal in limit.items()]

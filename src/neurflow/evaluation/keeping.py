@@ -1,15 +1,15 @@
-"""What a neuron gives the target when only the circuit's part above it is kept.
+"""Order of a layer's neurons by their contribution to the target through the kept part of the network.
 
-1. From the target down, layer by layer: integrated gradients of the target's activation with respect to
-   the layer, over the target's own ``V_a``, from zero, midpoints.
-2. Of each layer above only the first share of its order is kept, the others are zero: what a neuron
-   gives through what would not be there does not count. The mean over several shares.
-3. Order the layer by this: *signed*, the neurons first that raise the target most; *absolute*, those
-   first that change it most either way. The circuit's neurons come before the others; by the signed
-   order only those that raise the target, and those that lower it come last.
+1. Layers are ordered from the target down. The contribution of a neuron is its integrated gradients of
+   the target's activation over the target's own ``V_a``, with a zero baseline and midpoints.
+2. Of each layer above, only the first share of its order is kept and the other neurons are zeroed. So a
+   path through neurons that would be ablated contributes nothing. The mean over several shares is used.
+3. The *signed* order begins with the neurons that raise the target most, the *absolute* one with those
+   that change it most in either direction. The circuit's neurons come before all others, except that
+   the signed order puts those of them that lower the target last.
 
-The signed order asks for as much of the target as can be kept, the absolute one for as little change as
-can be had: what the areas CPR and CMD of MIB (Mueller et al. 2025) measure.
+The signed order aims at keeping as much of the target as possible, the absolute order at changing it as
+little as possible. The areas CPR and CMD of MIB (Mueller et al. 2025) measure these two.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from neurflow.evaluation.laboratory import Laboratory
 from neurflow.model import Layer
 
 STEPS = 16
-"""points of the integration"""
+"""number of points of the integration"""
 KEPT = (0.05, 0.1, 0.2, 0.5, 1.0)
-"""shares of the layers above that are kept"""
+"""shares of each layer above that are kept in turn"""
 BATCH = 16
 Order = Mapping[str, Sequence[int]]
-"""layer → all its neurons, those to be kept first"""
+"""layer → all its neurons, in the order in which they are kept"""
 
 
 def orders_of_circuit(lab: Laboratory, *, signed: bool) -> dict[str, list[int]]:
-    """Layer below the target → its neurons by what they give the target through the circuit."""
+    """Layer below the target → its neurons, ordered by their contribution through the circuit."""
     found: dict[str, list[int]] = {}
     for name in reversed(lab.names[:-1]):
         own = sorted(lab.circuit.layer(name).neurons)
@@ -43,13 +43,13 @@ def orders_of_circuit(lab: Laboratory, *, signed: bool) -> dict[str, list[int]]:
 
 
 def scores(lab: Laboratory, name: str, above: Order, *, signed: bool) -> np.ndarray:
-    """``[neuron]`` what a layer's neurons give the target, mean over the shares kept above.
+    """Contributions ``[neuron]`` of a layer to the target, mean over the shares kept above it.
 
     Args:
-        lab: gives the target and its crops.
+        lab: has the target and its crops.
         name: the layer.
-        above: orders of layers above it; without any, all of the network is there.
-        signed: means of signed values over the crops, or of absolute ones.
+        above: orders of layers above it; if empty, the whole network is kept.
+        signed: whether signed values are averaged over the crops, or absolute ones.
     """
 
     def compute() -> list[float]:
@@ -62,7 +62,10 @@ def scores(lab: Laboratory, name: str, above: Order, *, signed: bool) -> np.ndar
 
 
 def ordered(scores: np.ndarray, circuit: Sequence[int]) -> list[int]:
-    """Neurons by ``scores`` ``[neuron]``: the circuit's first, those of them that lower last."""
+    """Order neurons by ``scores`` ``[neuron]``.
+
+    The circuit's neurons come first, but last where their score is not positive.
+    """
     own = np.isin(np.arange(len(scores)), circuit)
     place = np.where(own, np.where(scores > 0, 0, 2), 1)
     found: list[int] = np.lexsort((-scores, place)).tolist()
@@ -75,12 +78,12 @@ def kept_at(orders: Order, share: float) -> dict[str, list[int]]:
 
 
 def through(lab: Laboratory, name: str, kept: Order) -> np.ndarray:
-    """``[crop, neuron]`` integrated gradients of the target with only some neurons above kept.
+    """Integrated gradients ``[crop, neuron]`` of the target, with only some neurons above kept.
 
     Args:
-        lab: gives the target and its crops.
+        lab: has the target and its crops.
         name: the layer of the neurons.
-        kept: layers above it → the neurons that are kept.
+        kept: layer above it → the neurons that are kept there.
     """
     model, target = lab.model, lab.circuit.target
     segment, layer = model.segment(name, target.layer), model.layer(name)
@@ -117,7 +120,7 @@ def _mean_gradient(value: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def _only(layer: Layer, neurons: Sequence[int]) -> Callable[[Tensor], Tensor]:
-    """A change that zeroes all neurons of a layer but some."""
+    """A function that zeroes all neurons of a layer but the given ones."""
     keep = torch.zeros(layer.neurons)
     keep[list(neurons)] = 1
     return partial(_scaled, keep=keep, axis=layer.axis)

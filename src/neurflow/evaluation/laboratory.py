@@ -21,7 +21,7 @@ import numpy as np
 
 from neurflow.attribution.methods import AttributionTask, score_neurons
 from neurflow.attribution.streaming import Scores
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.config import Config
 from neurflow.debugging.explain import same_model
 from neurflow.errors import RequestError

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 from sklearn.metrics import adjusted_mutual_info_score
 
-from neurflow.circuit.circuit import Neuron
+from neurflow.circuit import Neuron
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.statistics import mean_interval

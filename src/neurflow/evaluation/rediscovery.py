@@ -12,20 +12,20 @@ from itertools import pairwise
 
 import numpy as np
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.circuit.interactions import Groups, group_interactions
 from neurflow.config import Config
 from neurflow.errors import RequestError
 from neurflow.evaluation.laboratory import Bench
-from neurflow.method.concepts import Concept, concept, crops_limit
+from neurflow.method.concepts import Concept, company, concept, crops_limit
 from neurflow.method.core_neurons import Core, next_targets
 from neurflow.method.grouping.features import Seen
 from neurflow.method.groups import drives, neuron_groups
 from neurflow.pictures.crops import CropSet
-from neurflow.refs import Member
+from neurflow.refs import GroupId, Member
 from neurflow.study.activations import blocks, top_crops
 
-Edge = tuple[str, str]
+Edge = tuple[GroupId, GroupId]
 """ids of the upper and the lower group"""
 
 
@@ -41,7 +41,7 @@ class Found:
     """
 
     cores: Mapping[str, Mapping[int, Sequence[int]]]
-    groups: Mapping[str, Mapping[str, Sequence[Member]]]
+    groups: Mapping[str, Mapping[GroupId, Sequence[Member]]]
     meanings: Mapping[str, Mapping[int, Mapping[int, int]]]
     edges: Mapping[Edge, float]
 
@@ -115,7 +115,7 @@ def rediscover(bench: Bench, numbers: np.ndarray, config: Config) -> Found:
             for name in bench.names
         },
         groups={
-            name: {f"{name}/{number}": group for number, group in enumerate(found)}
+            name: {GroupId(name, number): group for number, group in enumerate(found)}
             for name, found in groups.items()
         },
         meanings={
@@ -142,8 +142,16 @@ def concepts_on(
         images=images + (images.max() + 1) * _occurrence(numbers),  # each copy is an image
         per_image=crops_limit(config, round(len(numbers) * len(bench.crops.chosen) / len(bench))),
     )
+    mean = phi.mean(axis=0, dtype=np.float64)
     return {
-        a: concept(numbers[row], active, bench.activations[previous], config, images[row])
+        a: concept(
+            numbers[row],
+            active,
+            bench.activations[previous],
+            config,
+            images[row],
+            company(phi[row], mean, config),
+        )
         for a, row, active in zip(neurons, chosen, values, strict=True)
     }
 
@@ -168,5 +176,7 @@ def _edges(
         previous = bench.activations[bench.names[max(position - 1, 0)]]
         pairs = drives(concepts[upper], concepts[lower], cores[upper], previous)
         weights = group_interactions(groups[upper], groups[lower], pairs, config)
-        found |= {(f"{upper}/{g}", f"{lower}/{h}"): weight for (g, h), weight in weights.items()}
+        found |= {
+            (GroupId(upper, g), GroupId(lower, h)): weight for (g, h), weight in weights.items()
+        }
     return found

@@ -17,22 +17,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
+from pydantic import Field, SerializeAsAny
 
 from neurflow.circuit.robustness_file import RobustnessFile
 from neurflow.evaluation.settings import Settings
-from neurflow.refs import ModelInfo, Target
+from neurflow.refs import Frozen, GroupId, ModelInfo, Target
 from neurflow.stats import Interval
 
 Figure = Interval | float | int | str | None
 """a cell: a figure with its interval, a number, or words"""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Row(_Frozen):
+class Row(Frozen):
     """One line of a table; the descriptions of its fields are the column heads' explanation."""
 
     def cells(self) -> dict[str, Figure]:
@@ -43,7 +39,7 @@ class Row(_Frozen):
 AnyRow = TypeVar("AnyRow", bound=Row)
 
 
-class Chart(_Frozen):
+class Chart(Frozen):
     """How a table is drawn: a panel for each value of some columns, a colour for each series."""
 
     x: str
@@ -64,7 +60,7 @@ class Chart(_Frozen):
     """a level worth a line"""
 
 
-class Table(_Frozen, Generic[AnyRow]):
+class Table(Frozen, Generic[AnyRow]):
     """What one protocol found."""
 
     protocol: str
@@ -102,7 +98,7 @@ def _flat(cells: dict[str, Figure]) -> Iterator[tuple[str, Any]]:
             yield name, cell
 
 
-class Evaluation(_Frozen):
+class Evaluation(Frozen):
     """The tables of one circuit."""
 
     model: ModelInfo
@@ -127,8 +123,8 @@ class Evaluation(_Frozen):
 
 def merged(found: Sequence[RobustnessFile]) -> RobustnessFile:
     """Figures of several measurements together."""
-    edges: dict[tuple[str, str], dict[str, Any]] = {}
-    groups: dict[str, Interval] = {}
+    edges: dict[tuple[GroupId, GroupId], dict[str, Any]] = {}
+    groups: dict[GroupId, Interval] = {}
     for part in found:
         groups |= part.groups
         for edge in part.edges:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from neurflow.errors import RequestError
+from neurflow.refs import Frozen
 
 Positive = Annotated[int, Ge(1)]
 Several = Annotated[tuple[Positive, ...], Field(min_length=1)]
@@ -15,10 +16,8 @@ Ablation = Literal["zero", "mean", "resample"]
 """what takes the place of an ablated neuron: nothing, its mean over D, or its values on another crop"""
 
 
-class Settings(BaseModel):
+class Settings(Frozen):
     """Settings of all protocols; frozen. A value out of range raises ``RequestError``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     neurons: Positive = Field(10, description="target neurons sampled of each layer")
     trial_images: Positive | None = Field(

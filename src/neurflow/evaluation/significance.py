@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 from scipy.stats import false_discovery_control
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer, SemanticGroup
+from neurflow.circuit import Circuit, CircuitLayer, SemanticGroup
 from neurflow.circuit.interactions import group_interactions, refuse_without_shares
 from neurflow.circuit.robustness_file import EdgeRobustness, RobustnessFile
 from neurflow.evaluation.laboratory import Laboratory

@@ -23,14 +23,14 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.circuit.robustness_file import EdgeRobustness, RobustnessFile
 from neurflow.errors import RequestError
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.rediscovery import Found, as_found, rediscover
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.statistics import correlation, jaccard, mean_interval
-from neurflow.refs import Member
+from neurflow.refs import GroupId, Member
 from neurflow.stats import Interval
 
 
@@ -140,7 +140,7 @@ def compare(one: Found, other: Found, names: Sequence[str]) -> dict[str, Any]:
     layers = {}
     for name in names:
         shared = [a for a in one.cores[name] if a in other.cores[name] and one.cores[name][a]]
-        weights = [w for (upper, _), w in edges.items() if upper.rpartition("/")[0] == name]
+        weights = [w for (upper, _), w in edges.items() if upper.layer == name]
         layers[name] = {
             "core": float(
                 np.mean([jaccard(one.cores[name][a], other.cores[name][a]) for a in shared])
@@ -161,8 +161,8 @@ def compare(one: Found, other: Found, names: Sequence[str]) -> dict[str, Any]:
 
 
 def match(
-    groups: Mapping[str, Iterable[Member]], others: Mapping[str, Iterable[Member]]
-) -> dict[str, tuple[str, float]]:
+    groups: Mapping[GroupId, Iterable[Member]], others: Mapping[GroupId, Iterable[Member]]
+) -> dict[GroupId, tuple[GroupId, float]]:
     """For each group the other one whose neurons are most like its own, and their Jaccard index."""
     candidates = {id: {a for a, _ in other} for id, other in others.items()}
     found = {}

@@ -1,6 +1,7 @@
 """Concept labelling: words for groups, and how far to trust them."""
 
 from neurflow.labels import manual
+from neurflow.labels.asking import Settings
 from neurflow.labels.budget import Budget, BudgetSpent, Prices
 from neurflow.labels.cache import Cache
 from neurflow.labels.chat import ChatLabeler
@@ -16,7 +17,6 @@ from neurflow.labels.labeler import (
 from neurflow.labels.labelling import (
     LabelsIncomplete,
     Outcome,
-    Settings,
     label,
     label_groups,
 )

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurflow.circuit.circuit import Circuit, NeuronGroup
+from neurflow.circuit import Circuit, LabelStore, NeuronGroup
 from neurflow.circuit.label_file import label_of, with_labels
-from neurflow.circuit.storage import LabelStore
 from neurflow.errors import RequestError
 from neurflow.labels.budget import Budget, Usage
 from neurflow.labels.cache import Cache
@@ -93,9 +92,8 @@ def chosen_groups(
     """
     if not groups and not layers:
         return None
-    return [circuit.group(id).id for id in groups] + [
-        group.id for name in layers for group in circuit.layer(name).groups
-    ]
+    found: list[str] = [circuit.group(id).id for id in groups]
+    return found + [group.id for name in layers for group in circuit.layer(name).groups]
 
 
 def estimate(job: Job) -> Usage | None:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Annotated, Protocol, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -24,9 +24,16 @@ from neurflow.labels.labeler import (
     LabelAnswer,
     LabelFailed,
     LabelRequest,
+    Picture,
     digest,
 )
-from neurflow.labels.prompt import Question, judge_question, label_question
+from neurflow.labels.prompt import (
+    BEST,
+    Question,
+    compare_question,
+    judge_question,
+    label_question,
+)
 
 REPAIRS = 2
 """times that a model is shown its malformed answer"""
@@ -89,6 +96,13 @@ class ChatLabeler:
         question = judge_question(request, sheet=self.sheet)
         return self._ask(question, lambda text: _read_scores(text, len(request.pictures)))
 
+    def compare(
+        self, labels: Sequence[str], pictures: Sequence[Picture]
+    ) -> tuple[tuple[float, ...], ...]:
+        """How well each picture fits each label, by one request; see ``Comparer``."""
+        question = compare_question(labels, pictures, sheet=self.sheet)
+        return self._ask(question, lambda text: _read_table(text, len(labels), len(pictures)))
+
     def stop(self) -> None:
         """End all waiting; see ``Labeler``."""
         self.chat.stop()
@@ -142,6 +156,15 @@ class _Scores(BaseModel):
     scores: list[_Score] = Field(max_length=1000)
 
 
+class _Row(BaseModel):
+    crop: int
+    scores: list[Annotated[int, Field(ge=0, le=BEST)]] = Field(max_length=1000)
+
+
+class _Table(BaseModel):
+    scores: list[_Row] = Field(max_length=1000)
+
+
 def _read_label(text: str) -> LabelAnswer:
     return _parsed(LabelAnswer, text)
 
@@ -151,6 +174,16 @@ def _read_scores(text: str, count: int) -> tuple[float, ...]:
     if set(found) != set(range(1, count + 1)):
         raise ValueError(f"scores are needed for crops 1 to {count}, each once")
     return tuple(found[number] for number in range(1, count + 1))
+
+
+def _read_table(text: str, labels: int, count: int) -> tuple[tuple[float, ...], ...]:
+    """``[label][crop]``"""
+    rows = {row.crop: row.scores for row in _parsed(_Table, text).scores}
+    if set(rows) != set(range(1, count + 1)) or {len(row) for row in rows.values()} != {labels}:
+        raise ValueError(f"{labels} scores are needed for crops 1 to {count}, each crop once")
+    return tuple(
+        tuple(rows[number][i] / BEST for number in range(1, count + 1)) for i in range(labels)
+    )
 
 
 Model = TypeVar("Model", bound=BaseModel)

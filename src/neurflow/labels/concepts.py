@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer, NeuronGroup
+from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.circuit.evidence import ConceptCheck
 from neurflow.errors import ImagesError, RequestError
 from neurflow.labels.validation import average_precision, wilson
@@ -72,7 +72,7 @@ def concept_checks(
     layers = [layer for layer in circuit.layers if layer.groups]
     crops = CropSet(images, readable, model.input_size[1:], (1.0,))
     per_image = len(crops.boxes)
-    found = {}
+    found: dict[str, ConceptCheck] = {}
     with tempfile.TemporaryDirectory(prefix="neurflow-") as folder:
         activations = collect(
             model,

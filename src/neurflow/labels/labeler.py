@@ -116,6 +116,16 @@ class Judge(Protocol):
 
 
 @runtime_checkable
+class Comparer(Protocol):
+    """A judge that scores crops by several labels at once, where every request costs something."""
+
+    def compare(
+        self, labels: Sequence[str], pictures: Sequence[Picture]
+    ) -> Sequence[Sequence[float]]:
+        """How well each picture fits each label: ``[label][picture]``, 0 to 1."""
+
+
+@runtime_checkable
 class Controls(Protocol):
     """A judge of a vocabulary that can tell which texts without meaning it prefers.
 

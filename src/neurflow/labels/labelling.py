@@ -1,20 +1,23 @@
-"""Concept labelling: words for groups, and how far to trust them. The whole of it on one screen.
+"""Concept labelling: words for groups, and tests of these words.
 
-Layer by layer from the input side, so that a group is shown with the labels of those that feed it:
+Groups are labelled layer by layer, from the input side, so that a group is shown together with the
+labels of the groups below it:
 
-1. choose the crops that the labeler sees and those that are kept from it (``sampling``);
-2. ask the labeler, unless a person has named the group; keep the answer at once;
-3. when all groups of the layer have labels, let a judge find each one's unseen crops among others by
-   its label alone, and by the labels of other groups (``validation``); keep that too.
+1. Choose the crops that the labeler sees and those that are held out (``sampling``).
+2. Ask the labeler, unless a person has named the group, and store the answer at once.
+3. When all groups of the layer have labels, a judge scores the held-out crops of each group, mixed with
+   others, by the label alone and by other labels (``validation``). Store the result at once.
+4. Test the judge: if it does not prefer the groups' own labels more often than a blind judge would, no
+   label passes.
 
-Groups of one layer are asked about at the same time. One that fails is noted and passed over; what
-makes going on pointless (a spent budget, a refused key) ends the work with all that was kept.
+Groups of one layer are processed at the same time. A group that fails is reported and skipped. An
+error that would make all further requests fail (a spent budget, a refused key) ends the work, and all
+labels so far are kept.
 """
 
 from __future__ import annotations
 
 import threading
-import zlib
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -23,76 +26,37 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 
-import numpy as np
-
-from neurflow.circuit.circuit import Circuit, NeuronGroup
+from neurflow.circuit import Circuit, LabelStore, NeuronGroup
 from neurflow.circuit.evidence import Evidence, Validation
 from neurflow.circuit.label_file import GroupLabel, label_of, with_label, with_labels
-from neurflow.circuit.storage import LabelStore
 from neurflow.errors import NeurFlowError, RequestError, WorkError
+from neurflow.labels.asking import Asking
+from neurflow.labels.asking import Settings as Settings
 from neurflow.labels.labeler import (
-    Controls,
     Judge,
     LabelAnswer,
     Labeler,
     LabelFailed,
-    LabelRequest,
-    LowerGroup,
 )
-from neurflow.labels.sampling import Sample, contrast, picture, sample
-from neurflow.labels.validation import Claim, validate
+from neurflow.labels.sampling import Sample
+from neurflow.labels.validation import by_accident, validate
 from neurflow.runtime.progress import Progress, Silent
 
-SHOWN = HELD_OUT = 12
-"""crops of a group for the labeler, and for the judge"""
-LOWER, LOWER_SHOWN = 4, 4
-"""lower groups shown with a group, and crops of each"""
-OTHERS = 96
-"""crops of other groups that zero-shot labels are a contrast to"""
-RIVALS = 8
-"""labels of other groups that a judge tries on a group's crops"""
-WORDS = 200
-"""words of a vocabulary that are tried likewise"""
+LEAST_JUDGED = 6
+"""number of compared groups from which on the judge itself is tested"""
+ACCIDENT = 0.05
+"""probability above which a judge's preferences may be accidental"""
 PATIENCE = 5
-"""groups that may fail in a row before the rest is given up"""
+"""number of failed groups in a row that ends the work"""
 LET_GO = 0.1
-"""seconds after which, once the work is over, those who wait for a server are let go again"""
+"""seconds between two calls of ``stop`` once the work is over"""
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How groups are labelled.
-
-    Attributes:
-        shown: crops of a group that the labeler sees, at most.
-        held_out: crops that are kept from it for the validation, at most.
-        validated: whether labels are validated.
-        constant: whether each is compared with the target's name as a label.
-        rivals: labels of other groups that each is compared with, at most.
-        seed: of the choice of crops and of the intervals.
-        workers: groups asked about at the same time.
-    """
-
-    shown: int = SHOWN
-    held_out: int = HELD_OUT
-    validated: bool = True
-    constant: bool = True
-    rivals: int = RIVALS
-    seed: int = 0
-    workers: int = 4
-
-    def __post_init__(self) -> None:
-        if min(self.shown, self.workers) < 1 or min(self.held_out, self.rivals, self.seed) < 0:
-            raise RequestError(
-                "shown and workers are 1 or more; held_out, rivals and seed 0 or more."
-            )
-
-
 @dataclass
 class Outcome:
-    """What came of labelling: the circuit with labels, the groups that failed, and why it ended."""
+    """Result of labelling: the circuit with labels, the groups that failed, and why it ended."""
 
     circuit: Circuit
     failed: dict[str, str] = field(default_factory=dict)
@@ -122,20 +86,20 @@ def label(
     """Label a circuit's groups and validate the labels; METHOD section "Concept labelling".
 
     Args:
-        circuit: what to label; it needs its thumbnails, and neither model nor pictures.
+        circuit: a result with thumbnails; neither the model nor the pictures are needed.
         labeler: names groups, e.g. ``ChatLabeler(OpenAIChat("gpt-4o"))``.
-        judge: validates labels; default is the labeler, if it judges too.
-        groups: ids; default is all.
-        settings: how many crops, and so on.
-        out: folder that the circuit is stored in; labels are kept there one by one.
-        progress: told what is being done.
+        judge: validates labels; default is the labeler, if it is a judge too.
+        groups: ids of groups; default is all.
+        settings: numbers of crops, workers and so on.
+        out: folder in which the circuit is stored; labels are stored there one by one.
+        progress: receives stages, steps and notes.
 
     Returns:
-        The circuit with labels, captions and evidence. Groups that failed stay as they were.
+        The circuit with labels, captions and evidence. Groups that failed are unchanged.
 
     Raises:
-        RequestError: a group that is not there, or a request that cannot be carried out.
-        LabelsIncomplete: the work ended early; the error holds the circuit as far as it came.
+        RequestError: there is no such group, or the request cannot be carried out.
+        LabelsIncomplete: the work ended early; its ``circuit`` has the labels so far.
     """
     outcome = label_groups(
         circuit,
@@ -163,7 +127,7 @@ def label_groups(
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
-    """``label``, which tells what failed instead of raising."""
+    """Like ``label``, but return what failed instead of raising."""
     settings, progress = settings or Settings(), progress or Silent()
     wanted = {circuit.group(id).id for id in groups} if groups is not None else None
     if judge is None and isinstance(labeler, Judge):
@@ -190,6 +154,8 @@ def label_groups(
                 work.end()
                 deque(work.as_completed(begun), maxlen=0)
                 raise
+    if problem := work.test_judge():
+        progress.note(problem)
     return Outcome(with_labels(circuit, work.labels), work.failed, work.stopped)
 
 
@@ -198,7 +164,7 @@ Keeper = Callable[[str, Change], NeuronGroup]
 
 
 def _keeper(circuit: Circuit, out: str | Path | None) -> Keeper:
-    """Changes a group's label where it is kept: in the folder, or in memory."""
+    """A function that changes a group's label where it is stored: in the folder, or in memory."""
     if out is not None:
         store = LabelStore(out)
         if {g.id: g.crops for layer in store.circuit.layers for g in layer.groups} != {
@@ -229,13 +195,14 @@ class _Work:
         self.circuit, self.labeler, self.judge = circuit, labeler, judge
         self.settings, self.keep = settings, keep
         self.labels: dict[str, GroupLabel] = {}
+        self.asking = Asking(circuit, settings, self.labels)
         self.failed: dict[str, str] = {}
         self.stopped: NeurFlowError | None = None
         self._over = threading.Event()
         self._in_a_row = 0
 
     def one(self, step: Callable[[str], None], id: str) -> str | None:
-        """Label or validate a group; returns what a person should read of a failure."""
+        """Label or validate a group; return a message if it fails."""
         if self._over.is_set() or id in self.failed:
             return None
         try:
@@ -252,7 +219,7 @@ class _Work:
         return None
 
     def as_completed(self, begun: Iterable[Future[T]]) -> Iterator[Future[T]]:
-        """Futures as they end. Once the work is over, whoever comes to wait later is let go too."""
+        """Yield futures as they finish. Once the work is over, end all waiting, also later waiting."""
         left = set(begun)
         while left:
             patience = LET_GO if self._over.is_set() else None
@@ -262,7 +229,7 @@ class _Work:
                 self._let_go()
 
     def end(self, error: NeurFlowError | None = None) -> None:
-        """Begin no further group, and let nobody wait for a server's leave."""
+        """Begin no further group, and end all waiting for a server."""
         self.stopped = self.stopped or error
         self._over.set()
         self._let_go()
@@ -273,91 +240,55 @@ class _Work:
                 stop()
 
     def name(self, id: str) -> None:
-        """Label a group, unless a person has."""
+        """Label a group, unless a person has done so."""
         group = self.keep(id, lambda stored: stored)
         self.labels[id] = label_of(group)
         if not by_hand(group):
-            chosen = self._chosen(group)
+            chosen = self.asking.chosen(group)
             if not chosen.shown:
                 raise LabelFailed("the result has no pictures of its crops")
-            self._named(id, self.labeler.label(self._request(group, chosen)), chosen)
+            self._named(id, self.labeler.label(self.asking.request(group, chosen)), chosen)
 
     def test(self, id: str) -> None:
         """Validate a group's label, if it has one and there is a judge."""
         group = with_label(self.circuit.group(id), self.labels[id])
         if not (self.judge and self.settings.validated and group.label and group.evidence):
             return
-        chosen = self._chosen(group)
-        claim = Claim(
-            label=group.label,
-            caption=group.caption,
-            constant=self.circuit.target.name if self.settings.constant else None,
-            others=self._others(group, self.judge),
-            nonsense=self._nonsense(group, chosen, self.judge),
-        )
+        chosen = self.asking.chosen(group)
+        own: object = self.labeler
+        claim = self.asking.claim(group, chosen, self.judge, chooses=self.judge is own)
         found = validate(self.circuit, chosen, claim, self.judge, seed=self.settings.seed)
         if found is not None:
             self._keep(id, lambda stored: with_validation(stored, group, found))
 
-    def _chosen(self, group: NeuronGroup) -> Sample:
-        settings = self.settings
-        return sample(self.circuit, group, settings.shown, settings.held_out, settings.seed)
+    def test_judge(self) -> str | None:
+        """Leave all labels in doubt if the judge does not prefer the groups' own labels.
 
-    def _others(self, group: NeuronGroup, judge: Judge) -> tuple[str, ...]:
-        """Labels of other groups that are known by now, and words of the judge's vocabulary."""
-        known = {
-            each.id: self.labels[each.id].label if each.id in self.labels else each.label
-            for layer in self.circuit.layers
-            for each in layer.groups
+        Returns:
+            A note, if labels lose their validation.
+        """
+        found = {
+            id: label.evidence.validation
+            for id, label in self.labels.items()
+            if label.evidence and label.evidence.validation
         }
-        rng = np.random.default_rng([self.settings.seed, zlib.crc32(group.id.encode())])
-        vocabulary = judge.vocabulary if isinstance(judge, Controls) else ()
-        found: dict[str, str] = {}
-        for texts, count in ((known.values(), self.settings.rivals), (vocabulary, WORDS)):
-            new = {text.casefold(): text for text in texts if text}
-            new.pop((group.label or "").casefold(), None)
-            names = sorted(new.keys() - found.keys())
-            found |= {name: new[name] for name in rng.permutation(names)[:count].tolist()}
-        return tuple(found.values())
-
-    def _nonsense(self, group: NeuronGroup, chosen: Sample, judge: Judge) -> tuple[str, ...]:
-        """Texts without meaning, chosen by the judge in the way that the label was chosen."""
-        if not isinstance(judge, Controls):
-            return ()
-        own: object = self.labeler
-        choice = len(judge.vocabulary) if judge is own else 1
-        return tuple(judge.controls(self._request(group, chosen), max(choice, 1)))
-
-    def _request(self, group: NeuronGroup, chosen: Sample) -> LabelRequest:
-        circuit, settings = self.circuit, self.settings
-        others = contrast(circuit, group, chosen, OTHERS, settings.seed)
-        return LabelRequest(
-            group=group.id,
-            layer=group.id.rpartition("/")[0],
-            pictures=tuple(picture(circuit, group.crops[i]) for i in chosen.shown),
-            lower=tuple(
-                self._lower(edge.lower, edge.weight) for edge in circuit.inputs(group.id)[:LOWER]
-            ),
-            others=tuple(picture(circuit, crop) for crop in others),
-            rejected=tuple(refused.label for refused in group.rejected),
-        )
-
-    def _lower(self, id: str, weight: float) -> LowerGroup:
-        group = self.circuit.group(id)
-        if id in self.labels:
-            group = with_label(group, self.labels[id])
-        settings = self.settings
-        chosen = sample(self.circuit, group, LOWER_SHOWN, settings.held_out, settings.seed)
-        return LowerGroup(
-            id=id,
-            weight=weight,
-            label=group.label,
-            doubt=group.evidence.doubt if group.evidence else None,
-            pictures=tuple(picture(self.circuit, group.crops[i]) for i in chosen.shown),
+        others = [each.others for each in found.values() if each.others]
+        passed = [id for id, each in found.items() if each.doubt is None]
+        chance = by_accident(others)
+        if self.judge is None or not self.settings.validated or not passed:
+            return None
+        if len(others) < LEAST_JUDGED or chance <= ACCIDENT:
+            return None
+        for id in passed:
+            self._keep(id, without_validation)
+        return (
+            f"{self.judge.name} does not tell labels apart: it prefers the groups' own labels as often "
+            f"as a blind judge would (p = {chance:.2f}). The {len(passed)} labels that passed are left "
+            "unvalidated; use another judge."
         )
 
     def _named(self, id: str, answer: LabelAnswer, chosen: Sample) -> NeuronGroup:
-        """Keep an answer, unless a person has had a say in the meantime."""
+        """Store an answer, unless a person has labelled or pinned the group in the meantime."""
         evidence = Evidence(
             source=cast(Literal["model", "words"], self.labeler.source),
             author=self.labeler.name,
@@ -400,14 +331,23 @@ class _Work:
 
 
 def by_hand(group: NeuronGroup) -> bool:
-    """Whether a machine must leave the label as it is: it is pinned, as what a person sets is."""
+    """Whether the label is pinned, as labels set by a person are; no model may change it."""
     if group.evidence is None:
-        return group.label is not None  # written into the circuit by a program of somebody's
+        return group.label is not None  # written into the circuit by a program
     return group.evidence.pinned
 
 
+def without_validation(stored: NeuronGroup) -> NeuronGroup:
+    """The stored group without a validation of its label."""
+    if stored.evidence is None:
+        return stored
+    return stored.model_copy(
+        update={"evidence": stored.evidence.model_copy(update={"validation": None})}
+    )
+
+
 def with_validation(stored: NeuronGroup, judged: NeuronGroup, found: Validation) -> NeuronGroup:
-    """The stored group with its label validated, if it still is the label that was judged."""
+    """The stored group with a validation, if its label is still the one that was judged."""
     if (stored.label, stored.caption) != (judged.label, judged.caption) or not stored.evidence:
         return stored
     return stored.model_copy(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from neurflow.circuit.circuit import NeuronGroup
+from neurflow.circuit import NeuronGroup
 from neurflow.circuit.evidence import LONG, SHORT, Evidence, Mark, Rejected, clean
 from neurflow.errors import RequestError
 

@@ -1,4 +1,4 @@
-"""The two questions put to a multimodal model, and the schemas of their answers.
+"""The three questions put to a multimodal model, and the schemas of their answers.
 
 What a model or a person wrote before (labels of lower groups, refused labels) enters as quoted JSON
 and is called data; whatever it says, the answer is read by the same schema and becomes nothing but
@@ -53,6 +53,14 @@ JUDGE = (
     "group and some not, taken from pictures of the same kind. For each crop give its number and a "
     "score from 0 to 1: how well the description fits what is seen. From 0.5 on it counts as fitting."
 )
+COMPARE = (
+    "Below are {count} crops in random order, taken from pictures of the same kind. For each crop give "
+    "its number and {texts} whole numbers from 0 to {best}, one for each of these descriptions in "
+    "their order: how well the description fits what is seen. Judge each description by itself; "
+    "several may fit a crop, or none. Descriptions: {labels}"
+)
+BEST = 10
+"""largest score of a comparison: short numbers keep the answer short"""
 
 LABEL_SCHEMA = {
     "type": "object",
@@ -83,13 +91,33 @@ JUDGE_SCHEMA = {
     "additionalProperties": False,
 }
 
+COMPARE_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "scores": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "crop": {"type": "integer"},
+                    "scores": {"type": "array", "items": {"type": "integer"}},
+                },
+                "required": ["crop", "scores"],
+                "additionalProperties": False,
+            },
+        }
+    },
+    "required": ["scores"],
+    "additionalProperties": False,
+}
+
 
 @dataclass(frozen=True)
 class Question:
     """One request to a chat model: text and JPEG pictures in order, and what answers look like."""
 
     name: str
-    """of the schema: ``label`` or ``judgement``"""
+    """of the schema: ``label``, ``judgement`` or ``comparison``"""
     parts: tuple[str | bytes, ...]
     schema: dict[str, Any]
     answer: str
@@ -141,6 +169,19 @@ def judge_question(request: JudgeRequest, *, sheet: bool) -> Question:
     scores = [{"crop": i + 1, "score": 0.5} for i in range(len(request.pictures))]
     answer = json.dumps({"scores": scores})
     return Question("judgement", _one_sheet(parts, sheet), JUDGE_SCHEMA, answer)
+
+
+def compare_question(
+    labels: Sequence[str], pictures: Sequence[Picture], *, sheet: bool
+) -> Question:
+    """How well each crop fits each of several labels."""
+    text = COMPARE.format(
+        count=len(pictures), texts=len(labels), best=BEST, labels=json.dumps(list(labels))
+    )
+    parts: list[str | bytes] = [text, *_pictures(pictures, sheet)]
+    scores = [{"crop": i + 1, "scores": [5] * len(labels)} for i in range(len(pictures))]
+    answer = json.dumps({"scores": scores})
+    return Question("comparison", _one_sheet(parts, sheet), COMPARE_SCHEMA, answer)
 
 
 def _pictures(pictures: Sequence[Picture], sheet: bool) -> list[str | bytes]:

@@ -10,11 +10,12 @@ import json
 import threading
 from collections.abc import Collection
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
+from neurflow.labels.asking import Settings
 from neurflow.labels.budget import PICTURE_TOKENS, Usage, estimate
 from neurflow.labels.chat import ChatLabeler, Reply
 from neurflow.labels.labeler import Judge, Labeler
-from neurflow.labels.labelling import Settings, label_groups
+from neurflow.labels.labelling import label_groups
 from neurflow.labels.prompt import Question
 
 

@@ -1,14 +1,14 @@
-"""Which crops a labeler sees, and which are kept from it for the validation.
+"""Choice of the crops that a labeler sees, and of those kept for the validation.
 
-1. A group's crops are dealt out by image, the strongest first, so that what validates a label comes
-   from other images than what it was made from; a group of one image is dealt out by crop.
-2. ``shown`` and ``held_out`` are the strongest of each side that overlap little among themselves.
-3. The others are no crop of any member's V_a^i, and overlap none as far as there are enough such:
-   ``hard`` ones are exemplars of the other groups of the layer, ``random`` ones any further exemplars.
-   About half of each fill the sample up to ``LARGEST``.
-4. How many exemplars there are of each kind says for how many a crop of the sample stands.
+1. A group's crops are divided by image, the strongest first, so that a label is validated on other
+   images than it was made from. If all crops come from one image, they are divided by crop.
+2. ``shown`` and ``held_out`` are the strongest crops of each part that overlap little among themselves.
+3. The other crops belong to no member's V_a^i, and as far as possible overlap no such crop. ``hard``
+   ones are exemplars of the other groups of the layer, ``random`` ones are any further exemplars. About
+   half of each fill the sample up to ``LARGEST``.
+4. The numbers of exemplars of each kind say how many exemplars a crop of the sample stands for.
 
-Everything works on what the result stores: crops that have a thumbnail.
+Only stored data are used: crops that have a thumbnail.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neurflow.circuit.circuit import Circuit, NeuronGroup
+from neurflow.circuit import Circuit, NeuronGroup
 from neurflow.labels.labeler import Picture
 from neurflow.refs import Crop
 
@@ -28,33 +28,33 @@ if TYPE_CHECKING:
     from neurflow.pictures.crops import Box
 
 LARGEST = 32
-"""crops that a judge looks at at once"""
+"""number of crops that a judge sees at once"""
 OVERLAP = 1 / 3
-"""intersection over union from which two crops show much the same; neighbours of one size have it"""
+"""intersection over union from which two crops count as the same; neighbours of one size have it"""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The crops of one group's labelling."""
+    """The crops used to label one group."""
 
     shown: tuple[int, ...]
-    """positions in the group's crops"""
+    """positions in the group's crops; the labeler sees these"""
     held_out: tuple[Crop, ...]
     random: tuple[Crop, ...]
     hard: tuple[Crop, ...]
     population: tuple[int, int, int] = (1, 1, 1)
-    """exemplars of the circuit that held-out, random and hard crops stand for"""
+    """numbers of exemplars that held-out, random and hard crops stand for"""
 
 
 def sample(circuit: Circuit, group: NeuronGroup, shown: int, held_out: int, seed: int) -> Sample:
     """Choose the crops for one group; equal arguments give equal crops.
 
     Args:
-        circuit: the result, with thumbnails.
-        group: of it.
-        shown: at most so many crops for the labeler.
-        held_out: at most so many for the validation; others fill the sample up to ``LARGEST``.
-        seed: of the choice of the others; every group draws numbers of its own.
+        circuit: a result with thumbnails.
+        group: one of its groups.
+        shown: largest number of crops for the labeler.
+        held_out: largest number for the validation; other crops fill the sample up to ``LARGEST``.
+        seed: of the choice of the other crops; every group draws its own numbers.
     """
     pictured = [crop for crop in group.crops if crop in circuit.thumbnails]
     to_show, to_hold = _dealt(pictured)
@@ -75,7 +75,7 @@ def sample(circuit: Circuit, group: NeuronGroup, shown: int, held_out: int, seed
 def contrast(
     circuit: Circuit, group: NeuronGroup, chosen: Sample, count: int, seed: int
 ) -> tuple[Crop, ...]:
-    """Crops that are not the group's and that its validation does not use."""
+    """Up to ``count`` crops that are not the group's and not used in its validation."""
     rng = np.random.default_rng([seed, 1, zlib.crc32(group.id.encode())])
     used = {*chosen.random, *chosen.hard}
     order = (crop for crop in _strangers(circuit, group, rng) if crop not in used)
@@ -83,7 +83,7 @@ def contrast(
 
 
 def picture(circuit: Circuit, crop: Crop) -> Picture:
-    """A crop with a thumbnail, to be looked at."""
+    """The thumbnail of a crop, with its place in the image."""
     left, _, right, _ = crop.box
     return Picture(circuit.thumbnails[crop], right - left, crop.image, crop.box)
 
@@ -99,7 +99,7 @@ def overlap(one: Box, other: Box) -> float:
 
 
 def _dealt(crops: Sequence[Crop]) -> tuple[list[Crop], list[Crop]]:
-    """Crops of some images, and of the others: the next image goes where there are fewer."""
+    """Two lists of crops without a common image; each image goes to the shorter list."""
     images = list(dict.fromkeys(crop.image for crop in crops))
     if len(images) == 1:
         return list(crops[::2]), list(crops[1::2])
@@ -111,7 +111,7 @@ def _dealt(crops: Sequence[Crop]) -> tuple[list[Crop], list[Crop]]:
 
 
 def _apart(crops: Iterable[Crop], count: int) -> list[Crop]:
-    """The first crops, leaving out those that show much the same as one before."""
+    """The first ``count`` crops that are not the same as an earlier one."""
     kept: list[Crop] = []
     for crop in crops:
         if len(kept) == count:
@@ -128,11 +128,12 @@ def _same(one: Crop, other: Crop) -> bool:
 def _others(
     circuit: Circuit, group: NeuronGroup, count: int, rng: np.random.Generator
 ) -> tuple[list[Crop], list[Crop], tuple[int, int]]:
-    """(hard, random): ``count`` crops in all that are not the group's, half of each if possible.
+    """``count`` hard and random crops, half of each if possible.
 
-    With the numbers of exemplars that they were chosen from, random ones first.
+    Returns:
+        The hard ones, the random ones, and the numbers of random and of hard exemplars.
     """
-    layer = circuit.layer(group.id.rpartition("/")[0])
+    layer = circuit.layer(group.id.layer)
     order = _strangers(circuit, group, rng)
     exemplars = {crop for other in layer.groups if other.id != group.id for crop in other.crops}
     siblings = [crop for crop in order if crop in exemplars]
@@ -144,8 +145,8 @@ def _others(
 
 
 def _strangers(circuit: Circuit, group: NeuronGroup, rng: np.random.Generator) -> list[Crop]:
-    """Exemplars that are no crop of any member, in random order; those that overlap one last."""
-    layer = circuit.layer(group.id.rpartition("/")[0])
+    """Exemplars of no member in random order; those that overlap a member's crop come last."""
+    layer = circuit.layer(group.id.layer)
     own = set(group.crops)
     for a, i in group.members:
         neuron = layer.neurons[a]

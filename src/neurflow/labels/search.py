@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from neurflow.circuit.circuit import Circuit, NeuronGroup
+from neurflow.circuit import Circuit, NeuronGroup
 from neurflow.errors import RequestError
 from neurflow.labels.sampling import Sample, contrast, picture
 from neurflow.labels.zero_shot import ClipLabeler

@@ -1,56 +1,61 @@
-"""Does a label tell the group's crops from others? A judge who reads the text alone finds out.
+"""Does a label tell the group's crops from others? A judge who reads only the text finds out.
 
 1. Crops of the group that the labeler did not see are mixed with others, about half of them hard
    (``sampling``), in random order. The judge scores each crop by the label.
-2. The figure is the AUPRC, the average precision of the scores. A crop counts for as many as it was
-   drawn from, so that the group has the share that it has among the circuit's exemplars: in a sample
-   made half of its own crops, a label that fits many others would pass. Accuracy and AUC are not
-   used: neither notices labels that are missing or too many (Oikarinen, Yan and Weng, 2025).
-3. The interval is Wilson's, of as many of the group's crops as a plain sample would hold that tells as
-   much: at eight crops all found it is 0.68 to 1, where a bootstrap would say 1 to 1 (Boyd, Eng and
-   Page, 2013, use the binomial interval too).
-4. Chance is what the same scores reach when they are dealt out at random; a label beats it if its
-   AUPRC lies above the upper end of that range.
-5. Crops of a group look alike, and a judge who understands nothing may still score alike what looks
-   alike. So the same judge scores the same crops by *other labels*, those of other groups and the
-   words of the vocabulary: at most one in twenty may do as well. A judge that can tell which texts
-   without meaning it prefers (``Controls``) is held against these, too.
-6. A constant text, the target's name, tells what the label adds. The interval of the gain is a
-   bootstrap over crops, paired.
+2. The figure is the AUPRC, the average precision of the scores. A crop counts for as many exemplars as
+   it was drawn from, so the group has the share that it has among all exemplars. In a sample of which
+   half are the group's crops, a label that fits many others too would pass. Accuracy and AUC are not
+   used: they hardly fall when labels are missing or superfluous (Oikarinen, Yan and Weng, 2025).
+3. The interval is Wilson's, with as many of the group's crops as an unweighted sample of the same
+   information would hold. If all of eight crops are found it is 0.68 to 1, where a bootstrap gives 1 to
+   1 (Boyd, Eng and Page, 2013, use the binomial interval too).
+4. Chance is what the same scores reach when they are dealt to the crops at random. A label beats chance
+   if its AUPRC lies above the upper end of that range.
+5. Crops of a group look alike, and a judge who understands nothing may still give similar scores to
+   similar crops. So the same judge scores the same crops by *other labels*, those of other groups and
+   the words of its vocabulary; at most one in twenty may do as well. A judge that can name the
+   meaningless texts it prefers (``Controls``) must not find one that does as well. A judge that pays
+   for each request scores all these texts at once (``Comparer``), and the label must beat them with
+   both of its scores: the one given alone and the one given among the others.
+6. Among eight other labels a judge who understands nothing still prefers the right one in one group of
+   nine. So its preferences are counted over all groups (``by_accident``): no label passes by a judge
+   whose count a blind one would reach too.
+7. A constant text, the name of the target, shows what the label adds. The interval of the gain is a
+   paired bootstrap over crops.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.circuit.evidence import Constant, Rivals, Validation
 from neurflow.errors import WorkError
-from neurflow.labels.labeler import Judge, JudgeRequest
+from neurflow.labels.labeler import Comparer, Judge, JudgeRequest, LabelFailed
 from neurflow.labels.sampling import Sample, picture
 from neurflow.refs import Crop
 from neurflow.stats import CONFIDENCE, Interval, wilson_bounds
 
 PICKED = 0.5
-"""score from which on a crop is picked: the published accuracy"""
+"""scores from here on mean that a crop is picked, as for the published accuracy"""
 REPEATS = 1000
-"""of shuffling and of the bootstrap"""
+"""number of shuffles, and of bootstrap samples"""
 TAIL = 100 * (1 - CONFIDENCE) / 2
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What is said of a group, and what it is held against.
+    """A label, and the texts that it is compared with.
 
     Attributes:
-        label: the words, and all that the judge is told but the caption.
-        caption: the sentence, if there is one.
-        constant: a text that is the same for every group; None leaves that comparison out.
+        label: a few words. The judge is given these and the caption, and nothing else.
+        caption: one sentence, if there is one.
+        constant: a text that is the same for every group; None omits that comparison.
         others: labels that are not the group's.
         nonsense: texts without meaning.
     """
@@ -64,11 +69,11 @@ class Claim:
 
 @dataclass(frozen=True)
 class Trial:
-    """The crops that a label is tried on, by kind, and what each counts.
+    """The crops that a label is tested on, by kind, with their weights.
 
     Attributes:
         kinds: numbers of held-out, random and hard crops.
-        population: numbers of exemplars that they stand for.
+        population: numbers of exemplars that each kind stands for.
     """
 
     kinds: tuple[int, int, int]
@@ -76,12 +81,12 @@ class Trial:
 
     @property
     def truth(self) -> np.ndarray:
-        """``[crop]`` whether it is the group's."""
+        """``[crop]`` True for the group's own."""
         return np.repeat([True, False, False], self.kinds)
 
     @property
     def weights(self) -> np.ndarray:
-        """``[crop]`` how many exemplars it stands for."""
+        """``[crop]`` number of exemplars that each stands for."""
         _, random, hard = self.kinds
         stands = list(self.population)
         if not random or not hard:  # the kind that is there stands for both
@@ -91,52 +96,61 @@ class Trial:
 
     @property
     def share(self) -> float:
-        """Of the group's crops among the exemplars."""
+        """Share of the group's crops among the exemplars."""
         return self.population[0] / sum(self.population)
 
     @property
     def worth(self) -> float:
-        """Crops of the group in a plain sample that tells as much (Kish's effective size)."""
+        """Kish's effective size: the group's crops in an unweighted sample that is as informative."""
         return max(self.share * self.weights.sum() ** 2 / (self.weights**2).sum(), 1.0)
 
 
 def validate(
     circuit: Circuit, sample: Sample, claim: Claim, judge: Judge, *, seed: int
 ) -> Validation | None:
-    """Validate one label; None where the group has no crops to spare.
+    """Validate one label.
 
     Args:
-        circuit: gives the pictures.
+        circuit: has the pictures of the crops.
         sample: the group's crops.
-        claim: the label, and what it is held against.
-        judge: scores crops.
-        seed: of the order of crops and of the intervals.
+        claim: the label, and the texts it is compared with.
+        judge: scores the crops.
+        seed: of the order of the crops and of the intervals.
+
+    Returns:
+        The figures; None where no crop of the group is left for the judge.
+
+    Raises:
+        WorkError: the judge gives something other than one score from 0 to 1 for each crop.
     """
     if not sample.held_out or not (sample.random or sample.hard):
         return None
     trial = Trial((len(sample.held_out), len(sample.random), len(sample.hard)), sample.population)
     crops = list(chain(sample.held_out, sample.random, sample.hard))
-    # The order must not tell; every group has its own, and any judge of the group the same.
+    # The order must not give the group away: it differs between groups and is the same for all judges.
     rng = np.random.default_rng([seed, zlib.crc32(repr(crops).encode())])
-    scores = _scorer(circuit, crops, rng.permutation(len(crops)), judge)
-    given = scores(claim.label, claim.caption)
+    panel = _Panel(circuit, crops, rng.permutation(len(crops)), judge)
+    given = panel.scores(claim.label, claim.caption)
     auprc = _auprc(trial, given)
-    own, random, hard = np.split(given >= PICKED, np.cumsum(trial.kinds)[:2])
+    compared = {claim.label: given} | panel.compared(claim, rng)
+    own = compared[claim.label]
+    to_beat = min(auprc.value, _auprc(trial, own).value)
     against = None
-    if claim.constant is not None:
-        plain = scores(claim.constant, None)
+    if claim.constant is not None and claim.constant in compared:
+        plain = compared[claim.constant]
         against = Constant(
-            text=claim.constant, auprc=_auprc(trial, plain), gain=gain(trial, given, plain, rng)
+            text=claim.constant, auprc=_auprc(trial, plain), gain=gain(trial, own, plain, rng)
         )
 
     def rivals(texts: Sequence[str]) -> Rivals | None:
-        found = {text: _auprc(trial, scores(text, None)).value for text in texts}
+        found = {text: _auprc(trial, compared[text]).value for text in texts if text in compared}
         if not found:
             return None
         best = max(found, key=found.__getitem__)
-        as_good = sum(value >= auprc.value for value in found.values())
+        as_good = sum(value >= to_beat for value in found.values())
         return Rivals(count=len(found), as_good=as_good, best=best, auprc=found[best])
 
+    hits, random, hard = np.split(given >= PICKED, np.cumsum(trial.kinds)[:2])
     return Validation(
         judge=judge.name,
         held_out=len(sample.held_out),
@@ -145,7 +159,7 @@ def validate(
         share=trial.share,
         auprc=auprc,
         chance=chance(trial, given, rng),
-        found=float(own.mean()),
+        found=float(hits.mean()),
         random_rejected=float(1 - random.mean()) if len(random) else None,
         hard_rejected=float(1 - hard.mean()) if len(hard) else None,
         constant=against,
@@ -154,24 +168,54 @@ def validate(
     )
 
 
-def _scorer(
-    circuit: Circuit, crops: Sequence[Crop], order: np.ndarray, judge: Judge
-) -> Callable[[str, str | None], np.ndarray]:
-    """Asks the judge for the scores ``[crop]`` by a text; the crops are shown in ``order``."""
-    pictures = tuple(picture(circuit, crops[i]) for i in order)
+class _Panel:
+    """A judge and the crops of one trial, which are shown in random order.
 
-    def scores(text: str, sentence: str | None) -> np.ndarray:
-        answered = np.asarray(judge.judge(JudgeRequest(text, sentence, pictures)), dtype=float)
-        if answered.shape != order.shape or not ((answered >= 0) & (answered <= 1)).all():
+    Args:
+        circuit: has the pictures of the crops.
+        crops: in the order of the trial.
+        order: ``[crop]`` in which they are shown.
+        judge: scores them.
+    """
+
+    def __init__(
+        self, circuit: Circuit, crops: Sequence[Crop], order: np.ndarray, judge: Judge
+    ) -> None:
+        self._judge, self._order = judge, order
+        self._pictures = tuple(picture(circuit, crops[i]) for i in order)
+
+    def scores(self, text: str, sentence: str | None = None) -> np.ndarray:
+        """Scores ``[crop]`` by one text."""
+        return self._restored(self._judge.judge(JudgeRequest(text, sentence, self._pictures)))
+
+    def compared(self, claim: Claim, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Text → scores ``[crop]``, for all texts that the label is compared with.
+
+        A judge that can score several texts by one request gets all of them at once, the label among
+        them, in random order. If it fails at that, nothing is compared, and the label is doubted.
+        """
+        plain = () if claim.constant is None else (claim.constant,)
+        texts = list(dict.fromkeys((*plain, *claim.others, *claim.nonsense)))
+        if not texts or not isinstance(self._judge, Comparer):
+            return {text: self.scores(text) for text in texts}
+        mixed = rng.permutation(list(dict.fromkeys((claim.label, *texts)))).tolist()
+        try:
+            rows = self._judge.compare(mixed, self._pictures)
+        except LabelFailed:
+            return {}
+        return {text: self._restored(row) for text, row in zip(mixed, rows, strict=True)}
+
+    def _restored(self, answered: Sequence[float]) -> np.ndarray:
+        """Scores in the order of the trial."""
+        found = np.asarray(answered, dtype=float)
+        if found.shape != self._order.shape or not ((found >= 0) & (found <= 1)).all():
             raise WorkError(
-                f"{judge.name} must judge {len(order)} crops by numbers from 0 to 1; it gives "
-                f"{len(answered)} numbers from {answered.min():g} to {answered.max():g}."
+                f"{self._judge.name} must judge {len(self._order)} crops by numbers from 0 to 1; it "
+                f"gives {len(found)} numbers from {found.min():g} to {found.max():g}."
             )
-        restored = np.empty(len(order))
-        restored[order] = answered
+        restored = np.empty(len(self._order))
+        restored[self._order] = found
         return restored
-
-    return scores
 
 
 def _auprc(trial: Trial, scores: np.ndarray) -> Interval:
@@ -185,12 +229,12 @@ def average_precision(
 
     Args:
         truth: ``[..., crop]`` bool, at least one True.
-        scores: ``[..., crop]``; crops of equal score enter together, so equal scores give the share
-            of True, and no order among them matters.
-        weights: ``[..., crop]`` how much each crop counts.
+        scores: ``[..., crop]``. Crops of equal score enter together, so their order does not matter,
+            and equal scores everywhere give the share of True.
+        weights: ``[..., crop]`` weight of each crop.
 
     Returns:
-        ``[...]``
+        ``[...]``, from 0 to 1.
     """
     weights = np.asarray(weights, dtype=np.float64)
     truth, scores, weights = np.broadcast_arrays(truth, scores, weights)
@@ -208,12 +252,12 @@ def average_precision(
 
 
 def wilson(share: float, n: float) -> Interval:
-    """Wilson's 95 % interval of a share of ``n``, which stays within 0 to 1 and is never empty."""
+    """Wilson's 95 % interval of a share of ``n``. It lies within 0 to 1 and is never empty."""
     return Interval(share, *wilson_bounds(share, n))
 
 
 def chance(trial: Trial, scores: np.ndarray, rng: np.random.Generator) -> Interval:
-    """AUPRC of the same scores dealt out at random: mean and central 95 %."""
+    """AUPRC of the same scores dealt to the crops at random: mean and central 95 %."""
     dealt = rng.permuted(np.tile(scores, (REPEATS, 1)), axis=1)
     found = average_precision(trial.truth, dealt, trial.weights)
     low, high = np.percentile(found, [TAIL, 100 - TAIL])
@@ -221,7 +265,7 @@ def chance(trial: Trial, scores: np.ndarray, rng: np.random.Generator) -> Interv
 
 
 def gain(trial: Trial, scores: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> Interval:
-    """AUPRC of ``scores`` less that of ``other``; the bootstrap draws each kind of crop by itself."""
+    """AUPRC of ``scores`` minus that of ``other``; the bootstrap draws each kind of crop separately."""
     truth, weights = trial.truth, trial.weights
 
     def difference(rows: np.ndarray) -> np.ndarray:
@@ -235,13 +279,27 @@ def gain(trial: Trial, scores: np.ndarray, other: np.ndarray, rng: np.random.Gen
     drawn = difference(
         np.concatenate([rng.choice(kind, (REPEATS, len(kind))) for kind in kinds if len(kind)], 1)
     )
-    # Crops drawn twice raise the precision: the interval is put back by what that does on average.
+    # Crops drawn twice raise the precision. The interval is shifted back by the mean effect.
     low, high = np.percentile(drawn, [TAIL, 100 - TAIL]) + (value - drawn.mean())
     return Interval(value, float(low), float(high))
 
 
+def by_accident(found: Sequence[Rivals]) -> float:
+    """Probability that a judge who understands nothing prefers the groups' own labels as often.
+
+    Such a judge prefers each of the ``count + 1`` texts that it compares for a group equally often. The
+    number of groups whose own label beats all others then has a Poisson binomial distribution.
+    """
+    chances = [1 / (each.count + 1) for each in found]
+    wins = sum(each.as_good == 0 for each in found)
+    distribution = np.ones(1)
+    for chance in chances:
+        distribution = np.convolve(distribution, (1 - chance, chance))
+    return float(distribution[wins:].sum())
+
+
 def mean(values: Sequence[float], seed: int) -> Interval | None:
-    """Mean over groups with a bootstrap over them; None of nothing."""
+    """Mean of values with a bootstrap interval; None where there are none."""
     if not values:
         return None
     rng = np.random.default_rng(seed)

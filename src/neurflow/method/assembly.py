@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from PIL import Image
 
-from neurflow.circuit.circuit import (
+from neurflow.circuit import (
     CircuitLayer,
     GroupEdge,
     Histogram,
@@ -16,16 +14,17 @@ from neurflow.circuit.circuit import (
     NeuronGroup,
     SemanticGroup,
 )
-from neurflow.circuit.interactions import Drive, exemplars, group_interactions
+from neurflow.circuit.interactions import Drive, edge, exemplars, flows
 from neurflow.circuit.scores import calibrate
 from neurflow.config import Config
+from neurflow.decoding import webp
 from neurflow.method.concepts import Concept
 from neurflow.method.core_neurons import Core
 from neurflow.method.grouping.features import Seen
 from neurflow.method.groups import drives, neuron_groups
 from neurflow.model import Model
 from neurflow.pictures.crops import CropSet
-from neurflow.refs import Crop, Member
+from neurflow.refs import Crop, GroupId, Member
 from neurflow.study.activations import Activations, blocks
 
 PICTURED = 16
@@ -61,10 +60,10 @@ def assemble(
         if position:
             lower, previous = layers[position - 1], layers[max(position - 2, 0)]
             pairs = drives(concepts[name], concepts[lower], cores[name], activations[previous])
-            found = group_interactions(groups[name], groups[lower], pairs, config)
+            found = flows(groups[name], groups[lower], pairs, config)
             edges += [
-                GroupEdge(upper=f"{name}/{g}", lower=f"{lower}/{h}", weight=weight)
-                for (g, h), weight in sorted(found.items())
+                edge(GroupId(name, g), GroupId(lower, h), flow)
+                for (g, h), flow in sorted(found.items())
             ]
         subtracted = minus if name == layers[-1] else None
         phi = np.concatenate(list(blocks(activations[name], list(concepts[name]), subtracted)))
@@ -84,7 +83,7 @@ def assemble(
                 name=name,
                 neurons=neurons,
                 groups=tuple(
-                    _group(f"{name}/{i}", members, neurons, activations, subtracted)
+                    _group(GroupId(name, i), members, neurons, activations, subtracted)
                     for i, members in enumerate(groups[name])
                 ),
                 tree=grouped[name].tree,
@@ -133,14 +132,14 @@ def _histogram(phi: np.ndarray) -> Histogram:
 
 
 def _group(
-    id: str,
+    id: GroupId,
     members: Sequence[Member],
     neurons: Mapping[int, Neuron],
     activations: Activations,
     minus: int | None,
 ) -> NeuronGroup:
     group = NeuronGroup(id=id, members=tuple(members), crops=exemplars(members, neurons))
-    array, crops = activations[id.rpartition("/")[0]], activations.crops
+    array, crops = activations[id.layer], activations.crops
     phi = np.concatenate(list(blocks(array, group.neurons, minus)))
     own = [crops.number(crop) for crop in group.crops]
     return group.model_copy(update={"calibration": calibrate(phi, own, len(crops.boxes))})
@@ -155,11 +154,7 @@ def thumbnails(model: Model, crops: CropSet, layers: Sequence[CircuitLayer]) -> 
         for neuron in layer.neurons.values():
             for part in neuron.semantic_groups:
                 wanted.update(neuron.crops[position] for position in part.crops[: PICTURED // 4])
-    return {crop: _webp(model.picture(crops.pixels_of(crop))) for crop in sorted(wanted)}
-
-
-def _webp(picture: Image.Image) -> bytes:
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    data = io.BytesIO()
-    picture.save(data, "WEBP", quality=80)
-    return data.getvalue()
+    return {
+        crop: webp(model.picture(crops.pixels_of(crop)), THUMBNAIL, quality=80)
+        for crop in sorted(wanted)
+    }

@@ -44,7 +44,7 @@ def ward_clusters(
     Returns:
         ``[point]`` cluster numbers.
     """
-    points = _compact(np.asarray(points, dtype=np.float64))
+    points = compact(np.asarray(points, dtype=np.float64))
     if count is not None:
         return by_size(_cut(points, min(count, len(points))))
     best, labels = best_cut(points, largest, slack)
@@ -115,11 +115,16 @@ def silhouette(distances: np.ndarray, labels: np.ndarray) -> float:
     return float(scores.mean())
 
 
-def _compact(points: np.ndarray) -> np.ndarray:
+def compact(points: np.ndarray) -> np.ndarray:
     """The points in their principal axes: the same distances in at most ``len(points)`` features."""
     centred = points - points.mean(axis=0)
     left, scales, _ = np.linalg.svd(centred, full_matrices=False)
     return np.asarray(left * scales)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Scale the rows of ``[vector, feature]`` to unit length; rows of zeros stay."""
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
 
 
 def _cut(points: np.ndarray, count: int) -> np.ndarray:

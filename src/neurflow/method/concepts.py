@@ -1,11 +1,13 @@
 """Neuron concepts and their meanings.
 
 1. ``V_a``: the ``k`` crops of ``D`` with the largest activation ``φ_a`` (``activations.top_crops``), at
-   most a few of one image: overlapping crops are near-duplicates.
-2. ``V_a^i``: Ward clusters of those crops by their pooled activations **at the previous layer**;
-   at ``l_0``, which has none below it among the studied ones, at ``l_0`` itself. Whether there are
-   several is decided by other images (``meanings``), or as ``Config.meanings`` says.
-3. The concept vector of ``V_a^i``: the mean of those activations over its crops.
+   most a few of one image, because overlapping crops are near-duplicates.
+2. ``V_a^i``: Ward clusters of these crops. By default (``Config.meanings="reproducible"``) crops are
+   compared by what else fires on them (``company``), and are divided only if the division comes back on
+   other images (``meanings``). The published rules compare the pooled activations **at the previous
+   layer**; at ``l_0``, which has none below it among the studied layers, those of ``l_0`` itself.
+3. The concept vector of ``V_a^i``: the mean of the pooled activations at the previous layer over its
+   crops.
 """
 
 from __future__ import annotations
@@ -16,12 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurflow.config import Config
-from neurflow.method.clustering import ward_clusters
+from neurflow.method.clustering import unit, ward_clusters
 from neurflow.method.meanings import reproducible_clusters
 from neurflow.study.activations import Activations, blocks, top_crops
 
 PER_IMAGE = 3
-"""crops of one image in ``V_a`` at most, where there are images enough"""
+"""most crops of one image in ``V_a`` where there are enough images"""
 
 
 @dataclass(frozen=True)
@@ -60,33 +62,55 @@ def find_concepts(
     Args:
         activations: φ of the studied layers on all crops.
         layer: where the neurons are.
-        previous: the layer whose activations tell meanings apart; ``layer`` itself at l_0.
+        previous: the layer in which concept vectors live; ``layer`` itself at l_0.
         neurons: their indices.
         config: k, largest number of semantic groups, crops per image, seed.
         minus: class whose activation is subtracted, for a difference.
     """
     neurons = sorted(set(neurons))
     images = activations.crops.image_of(np.arange(len(activations.crops)))
-    numbers, phi = top_crops(
-        blocks(activations[layer], neurons, minus),
+    phi, mean = activations[layer], activations[layer].mean(axis=0, dtype=np.float64)
+    numbers, values = top_crops(
+        blocks(phi, neurons, minus),
         config.k,
         images=images,
         per_image=crops_limit(config, len(activations.crops.chosen)),
     )
     return {
-        neuron: concept(crops, values, activations[previous], config, images[crops])
-        for neuron, crops, values in zip(neurons, numbers, phi, strict=True)
+        neuron: concept(
+            crops,
+            active,
+            activations[previous],
+            config,
+            images[crops],
+            company(phi[crops], mean, config),
+        )
+        for neuron, crops, active in zip(neurons, numbers, values, strict=True)
     }
 
 
 def crops_limit(config: Config, images: int) -> int | None:
-    """How many crops of one image ``V_a`` may hold, with so many images in D; None: any number.
+    """Most crops of one image that ``V_a`` may hold, given the number of images in D; None: no limit.
 
-    "auto" leaves a choice where images are few: at least twice ``k`` crops may compete.
+    "auto" is ``PER_IMAGE``, or as many as fill ``V_a`` where there are too few images.
     """
     if config.crops_per_image != "auto":
         return config.crops_per_image
-    return max(PER_IMAGE, -(-2 * config.k // images))
+    return max(PER_IMAGE, -(-config.k // images))
+
+
+def company(phi: np.ndarray, mean: np.ndarray, config: Config) -> np.ndarray:
+    """What else fires on a neuron's crops: the direction of the activations of its own layer.
+
+    Args:
+        phi: ``[crop, neuron]`` pooled activations of the whole layer on the neuron's crops.
+        mean: ``[neuron]`` mean over all crops of D.
+        config: the share ``common`` of the mean that is taken off.
+
+    Returns:
+        ``[crop, neuron]`` of unit length.
+    """
+    return unit(np.asarray(phi, dtype=np.float64) - config.common * mean)
 
 
 def concept(
@@ -95,25 +119,29 @@ def concept(
     previous: np.ndarray,
     config: Config,
     images: np.ndarray | None = None,
+    around: np.ndarray | None = None,
 ) -> Concept:
-    """One neuron's crops split into meanings.
+    """Split one neuron's crops into meanings.
 
     Args:
         crops: ``[k]`` crop numbers, strongest first.
         phi: ``[k]`` activations.
-        previous: ``[crop, neuron]`` activations that tell meanings apart, of all crops.
-        config: how they are told apart.
+        previous: ``[crop, neuron]`` activations of all crops, in which concept vectors live.
+        config: the rule that tells meanings apart.
         images: ``[k]`` image of each of ``crops``; by default, each has its own.
+        around: ``[k, feature]`` by which reproducible meanings are told apart; by default ``previous``.
     """
     points = np.asarray(previous[crops], dtype=np.float64)
-    meaning = divide(points, np.arange(len(crops)) if images is None else images, config)
+    images = np.arange(len(crops)) if images is None else images
+    compared = around if config.meanings == "reproducible" and around is not None else points
+    meaning = divide(compared, images, config)
     vectors = [points[meaning == i].mean(axis=0) for i in range(meaning.max() + 1)]
     return Concept(crops, phi, meaning, np.array(vectors, dtype=np.float32))
 
 
 def divide(points: np.ndarray, images: np.ndarray, config: Config) -> np.ndarray:
     """``[crop]`` meanings of crops ``points`` ``[crop, feature]`` of ``images`` ``[crop]``."""
-    largest = config.max_semantic_groups
     if config.meanings == "reproducible":
-        return reproducible_clusters(points, images, largest, seed=config.seed)
-    return ward_clusters(points, largest, seed=config.seed, null=config.meanings == "gaussian")
+        return reproducible_clusters(points, images, config)
+    gaussian = config.meanings == "gaussian"
+    return ward_clusters(points, config.max_semantic_groups, seed=config.seed, null=gaussian)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurflow.attribution.streaming import Scores
-from neurflow.circuit.circuit import RuleName
+from neurflow.circuit import RuleName
 from neurflow.errors import WorkError
 
 

@@ -18,9 +18,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from neurflow.circuit.circuit import Circuit, CircuitLayer
+from neurflow.circuit import Circuit, CircuitLayer, load_circuit, save_circuit
 from neurflow.circuit.reload import facts_to_reload
-from neurflow.circuit.storage import load_circuit, save_circuit
 from neurflow.config import METHOD_VERSION, PRESETS, Config
 from neurflow.errors import LayerError, RequestError
 from neurflow.method.assembly import assemble, thumbnails

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurflow.circuit.circuit import GroupTree
+from neurflow.circuit import GroupTree
 from neurflow.circuit.interactions import Drive
 from neurflow.circuit.trees import Merges, branches, cut, joined, numbered
 from neurflow.config import Config

@@ -1,19 +1,23 @@
-"""One meaning or several: crops are divided only if the division comes back on other images.
+"""One meaning or several: divide a neuron's crops only if the division comes back on other images.
 
 1. *The whole:* Ward's tree over the crops ``V_a`` is cut into 2, 3, … parts.
-2. *The halves:* the images are dealt into two halves, many times. The crops of one half are clustered
-   by themselves, and each crop of the other half goes to the nearest of the centroids.
-3. *Strength* of a part, over pairs of one crop from each half: how often the two fall together if both
-   are in the part, less how often they do if one of them is. It is 1 if the part comes back every time,
-   and 0 by chance. This is prediction strength (Tibshirani & Walther 2005), corrected for chance.
-4. *Gap* between two parts: a long or skewed cloud can be cut at the same place again and again,
-   although nothing parts its ends. So each crop gets a place on the line between the two centroids,
-   from those halves that it is not in. Hartigan's dip (1985) of the places tells them from one heap.
-5. The finest cut counts of which every part is strong, rests on two images and has a gap to every other
-   part. If there is none, the neuron has one meaning.
+2. *The halves:* the images are split into two halves, many times. The crops of one half are clustered
+   alone. Each crop of the other half is assigned to the nearest centroid by linear discriminant
+   analysis: distances are taken in the metric of the scatter within the half's clusters, shrunk
+   towards a sphere.
+3. *Strength* of a part, over pairs of one crop from each half: how often the two are assigned together
+   if both are in the part, less how often they are if only one of them is. It is 1 for a part that
+   always comes back and 0 by chance. This is prediction strength (Tibshirani & Walther 2005),
+   corrected for chance.
+4. *Gap* between two parts: a long or skewed cloud can be cut at the same place again and again although
+   it is one population. So each crop gets a place on the line between the two centroids, measured in
+   the halves that do not contain the crop. Hartigan's dip (1985) of these places, times the square root
+   of the number of images, tells two heaps from one.
+5. The finest cut is taken in which every part is strong, rests on two images, and has a gap to every
+   other part. If there is none, the neuron has one meaning.
 
-Crops of one image are no evidence for each other: a pair is always of two images, and all crops of an
-image together count as one observation in the dip. No distribution is assumed.
+Crops of one image are not independent evidence: pairs are always of two images, and all crops of an
+image count as one observation in the dip. No distribution is assumed.
 """
 
 from __future__ import annotations
@@ -27,26 +31,25 @@ import numpy as np
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import pdist, squareform
 
-from neurflow.method.clustering import by_size, tree_cuts
+from neurflow.config import Config
+from neurflow.method.clustering import by_size, compact, tree_cuts
 
-SPLITS = 20
-"""times that the images are dealt into halves"""
-STRENGTH = 0.6
-"""of every part, at least"""
-GAP = 0.34
-"""dip between any two parts times √(images), at least; 9 of 10 flat clouds of 25 images have less"""
+SHRINKAGE = 0.3
+"""share of the sphere in a half's metric; the rest is the scatter within its clusters"""
+TINY = 1e-9
+"""least level of the scatter, as a share of the points' mean square"""
 IMAGES = 2
-"""that a meaning rests on"""
+"""least number of images in a meaning"""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A division of a neuron's crops, and what other images say of it.
+    """A division of a neuron's crops, judged on other images.
 
     Attributes:
         parts: ``[crop]`` number of each crop's part.
         strength: ``[part]``, 0 by chance, 1 at most.
-        gap: the smallest between two parts; 0 where a part is too weak to ask.
+        gap: the smallest between two parts; 0 where a part is too weak.
     """
 
     parts: np.ndarray
@@ -54,65 +57,67 @@ class Cut:
     gap: float
 
 
-def reproducible_clusters(
-    points: np.ndarray, images: np.ndarray, largest: int, *, seed: int = 0
-) -> np.ndarray:
+def reproducible_clusters(points: np.ndarray, images: np.ndarray, config: Config) -> np.ndarray:
     """Divide a neuron's crops into meanings numbered 0, 1, …, the largest first.
 
     Args:
         points: ``[crop, feature]``.
         images: ``[crop]`` image of each crop.
-        largest: largest number of meanings.
-        seed: of the halves.
+        config: largest number of meanings, number of splits, thresholds, seed.
 
     Returns:
         ``[crop]`` meanings; all 0 where there is one, and always where there are fewer than six images.
     """
-    for cut in reversed(examine(points, images, largest, seed=seed)):
-        if cut.strength.min() >= STRENGTH and cut.gap >= GAP:
+    for cut in reversed(examine(points, images, config)):
+        if cut.strength.min() >= config.least_strength and cut.gap >= config.least_gap:
             return by_size(cut.parts)
     return np.zeros(len(points), dtype=np.int64)
 
 
-def examine(points: np.ndarray, images: np.ndarray, largest: int, *, seed: int = 0) -> list[Cut]:
-    """The cuts into 2, 3, … ``largest`` parts, as far as the images allow; see above."""
+def examine(points: np.ndarray, images: np.ndarray, config: Config) -> list[Cut]:
+    """The cuts into 2, 3, … parts, as far as the images allow, each with its strength and gap.
+
+    The gap is only measured where ``least_strength`` is reached.
+    """
     points = np.asarray(points, dtype=np.float64)
     images = np.unique(images, return_inverse=True)[1]
-    largest = min(largest, (images.max() + 1) // 2 - 1)
+    largest = min(config.max_semantic_groups, (images.max() + 1) // 2 - 1)
     condensed = pdist(points)
     alike = condensed.max(initial=0.0) <= 1e-12 * max(np.abs(points).max(initial=0.0), 1e-300)
     if largest < 2 or alike:
         return []
     distances = squareform(condensed)
-    inside = deal(images, seed)
+    inside = deal(images, config)
     whole = tree_cuts(linkage(condensed, "ward"), largest)
     halves = [
         tree_cuts(linkage(squareform(distances[np.ix_(half, half)], checks=False), "ward"), largest)
         for half in inside
     ]
-    squared = distances**2
+    axes = compact(points)
     return [
-        _examined(parts, images, _Halves.of(squared, inside, [cuts[i] for cuts in halves]))
+        _examined(parts, images, _Halves.of(axes, inside, [cuts[i] for cuts in halves]), config)
         for i, parts in enumerate(whole)
     ]
 
 
-def deal(images: np.ndarray, seed: int) -> np.ndarray:
-    """``[half, crop]`` whether a crop's image is in the half: each deal gives two halves."""
-    generator, count = np.random.default_rng(seed), images.max() + 1
-    first = np.array([generator.permutation(count) < count // 2 for _ in range(SPLITS)])
+def deal(images: np.ndarray, config: Config) -> np.ndarray:
+    """``[half, crop]`` whether a crop's image is in the half; each split gives two halves."""
+    generator, count = np.random.default_rng(config.seed), images.max() + 1
+    splits = range(config.meaning_splits)
+    first = np.array([generator.permutation(count) < count // 2 for _ in splits])
     return np.concatenate([first, ~first])[:, images]
 
 
 @dataclass(frozen=True)
 class _Halves:
-    """One number of parts: the clusters of each half, and where all crops are with respect to them.
+    """The clusters of each half for one number of parts, and the place of every crop among them.
 
     Attributes:
         inside: ``[half, crop]`` whether the half has the crop.
         member: ``[half, crop, cluster]`` 1 where the half's crop is in the cluster.
-        distance: ``[half, crop, cluster]`` squared, from the crop to the centroid.
-        apart: ``[half, cluster, cluster]`` squared distance of centroids.
+        distance: ``[half, crop, cluster]`` squared distance from the crop to the centroid in the half's
+            own metric, up to a constant of the crop.
+        apart: ``[half, cluster, cluster]`` squared distance of the centroids in that metric.
     """
 
     inside: np.ndarray
@@ -121,35 +126,41 @@ class _Halves:
     apart: np.ndarray
 
     @classmethod
-    def of(cls, squared: np.ndarray, inside: np.ndarray, cuts: Sequence[np.ndarray]) -> Self:
-        """From squared distances ``[crop, crop]`` and the clusters of each half's crops."""
+    def of(cls, points: np.ndarray, inside: np.ndarray, cuts: Sequence[np.ndarray]) -> Self:
+        """From points ``[crop, axis]`` and the clusters of each half's crops."""
         member = np.zeros((*inside.shape, len(np.unique(cuts[0]))))
         for own, half, cut in zip(member, inside, cuts, strict=True):
             own[half] = _one_hot(cut)
-        mean = member / member.sum(axis=1, keepdims=True)
-        mixed = squared @ mean
-        cross = np.einsum("hac,had->hcd", mean, mixed)
-        scatter = np.einsum("hcc->hc", cross) / 2
-        apart = cross - scatter[:, :, None] - scatter[:, None, :]
-        return cls(inside, member, mixed - scatter[:, None, :], apart)
+        centroids = np.swapaxes(member / member.sum(axis=1, keepdims=True), 1, 2) @ points
+        rest = (points - member @ centroids) * inside[:, :, None]
+        scatter = np.swapaxes(rest, 1, 2) @ rest / inside.sum(axis=1)[:, None, None]
+        level = np.trace(scatter, axis1=1, axis2=2) / points.shape[1]
+        level = np.maximum(level, TINY * (points**2).mean())[:, None, None]
+        metric = (1 - SHRINKAGE) * scatter + SHRINKAGE * level * np.eye(points.shape[1])
+        directions = np.linalg.solve(metric, np.swapaxes(centroids, 1, 2))
+        cross = centroids @ directions
+        norm = np.einsum("hcc->hc", cross)
+        distance = norm[:, None, :] - 2 * points @ directions
+        apart = norm[:, :, None] + norm[:, None, :] - 2 * cross
+        return cls(inside, member, distance, apart)
 
     def only(self, halves: np.ndarray) -> Self:
-        """Some of the halves."""
+        """Keep some of the halves."""
         return type(self)(*(values[halves] for values in vars(self).values()))
 
 
-def _examined(parts: np.ndarray, images: np.ndarray, halves: _Halves) -> Cut:
+def _examined(parts: np.ndarray, images: np.ndarray, halves: _Halves, config: Config) -> Cut:
     own = _one_hot(parts)
     parts = own.argmax(axis=1)
     overlap = np.einsum("hac,ap->hcp", halves.member, own)
-    told = (overlap.sum(axis=1) > 0).all(axis=1)  # a half says nothing of a part that it lacks
+    told = (overlap.sum(axis=1) > 0).all(axis=1)  # a half without a part cannot judge it
     resting = [len(np.unique(images[parts == part])) for part in range(own.shape[1])]
     if not told.any() or min(resting) < IMAGES:
         return Cut(parts, np.zeros(own.shape[1]), 0.0)
     halves, counterpart = halves.only(told), overlap[told].argmax(axis=1)
     strength = _strength(own, halves)
     gap = 0.0
-    if strength.min() >= STRENGTH:
+    if strength.min() >= config.least_strength:
         gap = min(
             _gap(np.isin(parts, pair), images, halves, *counterpart[:, pair].T)
             for pair in combinations(range(own.shape[1]), 2)
@@ -158,7 +169,7 @@ def _examined(parts: np.ndarray, images: np.ndarray, halves: _Halves) -> Cut:
 
 
 def _strength(own: np.ndarray, halves: _Halves) -> np.ndarray:
-    """``[part]`` from parts ``own`` ``[crop, part]``, over pairs of one crop from each half."""
+    """``[part]`` strength of the parts ``own`` ``[crop, part]``."""
     outside = ~halves.inside
     nearest = np.eye(own.shape[1])[halves.distance.argmin(axis=2)] * outside[:, :, None]
     together = np.tensordot(nearest, halves.member, axes=((0, 2), (0, 2)))
@@ -174,14 +185,14 @@ def _strength(own: np.ndarray, halves: _Halves) -> np.ndarray:
 def _gap(
     chosen: np.ndarray, images: np.ndarray, halves: _Halves, one: np.ndarray, other: np.ndarray
 ) -> float:
-    """Between two parts.
+    """Measure the gap between two parts.
 
     Args:
-        chosen: ``[crop]`` those of the two parts.
-        images: ``[crop]``.
-        halves: that tell them apart.
+        chosen: ``[crop]`` whether the crop is in one of the two parts.
+        images: ``[crop]`` image of each crop.
+        halves: the halves that contain both parts.
         one: ``[half]`` cluster that stands for the first part.
-        other: ``[half]`` and for the second.
+        other: ``[half]`` cluster that stands for the second part.
     """
     rows = np.flatnonzero(one != other)
     one, other = one[rows], other[rows]
@@ -197,11 +208,11 @@ def _gap(
 
 
 def dip(places: np.ndarray, weights: np.ndarray) -> float:
-    """Hartigan's dip: how far weighted places on a line are from any single heap; 0 to 1/4.
+    """Hartigan's dip: how far weighted places on a line are from any unimodal distribution; 0 to 1/4.
 
-    A heap's distribution is convex up to its mode and concave behind it. For each mode: half of the
-    larger distance from the convex minorant before it and the concave majorant behind it. The least
-    counts.
+    A unimodal distribution function is convex up to its mode and concave above it. For each possible
+    mode, take the larger of the distances from the convex minorant below and from the concave majorant
+    above, and halve it. The dip is the least of these.
     """
     order = np.argsort(places, kind="stable")
     places, weights = places[order], weights[order] / weights.sum()
@@ -216,7 +227,7 @@ def dip(places: np.ndarray, weights: np.ndarray) -> float:
 
 
 def _above_minorant(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """``[point]`` largest height of the points so far above their greatest convex minorant."""
+    """``[point]`` largest height of this and all earlier points above their convex minorant."""
     corners, heights, found = [0], [0.0], np.zeros(len(x))
 
     def slope(a: int, b: int) -> float:
@@ -235,5 +246,5 @@ def _above_minorant(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _one_hot(labels: np.ndarray) -> np.ndarray:
-    """``[point, cluster]`` of cluster numbers ``[point]``, whatever these are."""
+    """``[point, cluster]`` from any cluster numbers ``[point]``."""
     return np.asarray(labels[:, None] == np.unique(labels), dtype=float)

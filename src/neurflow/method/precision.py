@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from neurflow.circuit.circuit import CircuitLayer
+from neurflow.circuit import CircuitLayer
 from neurflow.config import Config
 from neurflow.model import Model
 from neurflow.pictures.crops import CropSet

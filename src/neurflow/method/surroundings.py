@@ -8,17 +8,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from PIL import Image
 from torch.nn.functional import adaptive_avg_pool2d
 
-from neurflow.circuit.circuit import CircuitLayer, NeuronGroup
+from neurflow.circuit import CircuitLayer, NeuronGroup
 from neurflow.circuit.scores import EPSILON
+from neurflow.decoding import webp
 from neurflow.model import Layer, Model
 from neurflow.pictures.crops import CropSet
 from neurflow.refs import HeatMap
@@ -68,7 +67,7 @@ def surroundings(
         with torch.inference_mode():
             outputs = observe(model.feed(pixels))
         for image, own in zip(images.tolist(), pixels, strict=True):
-            result.pictures[image] = _webp(model.picture(own))
+            result.pictures[image] = webp(model.picture(own), PICTURE, quality=75)
         for layer, circuit_layer, output in zip(found, layers, outputs, strict=True):
             for image, values in zip(images.tolist(), output.float().cpu().numpy(), strict=True):
                 maps = spatial_map(values, layer)
@@ -122,10 +121,3 @@ def coarse(heat: np.ndarray) -> HeatMap:
     values = np.round(np.clip(pooled / HOTTEST, 0, 1) * 255).astype(np.uint8)
     height, width = values.shape
     return HeatMap(height, width, values.tobytes())
-
-
-def _webp(picture: Image.Image) -> bytes:
-    picture.thumbnail((PICTURE, PICTURE))
-    data = io.BytesIO()
-    picture.save(data, "WEBP", quality=75)
-    return data.getvalue()

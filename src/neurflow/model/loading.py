@@ -8,9 +8,8 @@ code, but for ``file:``, whose whole point is to run the user's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,17 +21,16 @@ from neurflow.model.checkpoints import load_weights
 from neurflow.model.class_files import read_class_names
 from neurflow.model.model import Model
 from neurflow.model.preprocessing import Preprocessing
-from neurflow.model.source import DEFAULT, RANDOM, Loaded, Request
+from neurflow.model.source import (
+    DEFAULT,
+    LOADERS,
+    RANDOM,
+    REFERENCES,
+    Loaded,
+    Request,
+    loader,
+)
 from neurflow.model.trial import plain_module
-
-LOADERS = {
-    "torchvision": "of_torchvision",
-    "timm": "of_timm",
-    "hf": "of_transformers",
-    "onnx": "of_onnx",
-    "file": "of_file",
-}
-"""kind of reference → module of this package with its ``load``"""
 
 
 def load_model(
@@ -115,14 +113,15 @@ def load_model(
 def _loaded(reference: str, request: Request) -> Loaded:
     """What the reference's loader makes."""
     kind, _, name = reference.partition(":")
-    if kind not in LOADERS or not name:
+    load = loader(kind) if name else None
+    if load is None:
+        added = "".join(f", {kind}:NAME" for kind in REFERENCES)
         raise ModelError(
             f"Unknown model reference {reference!r}.{_suggestion(reference)} Write torchvision:NAME, "
-            "timm:NAME, hf:NAME_OR_FOLDER, onnx:FILE or file:module.py:factory."
+            f"timm:NAME{added}, hf:NAME_OR_FOLDER, onnx:FILE or file:module.py:factory."
         )
     if request.classes_as_text and kind != "hf":
         raise ModelError("Classes as text are for a CLIP of transformers: hf:NAME_OR_FOLDER.")
-    load: Callable[[str, Request], Loaded] = import_module(f"neurflow.model.{LOADERS[kind]}").load
     return load(name, request)
 
 
@@ -130,7 +129,7 @@ def _suggestion(reference: str) -> str:
     """`` Did you mean torchvision:resnet18?`` for a reference without a kind, or nothing."""
     kind, _, name = reference.partition(":")
     path = Path(kind)
-    if kind.casefold() in LOADERS and name:
+    if kind.casefold() in (*LOADERS, *REFERENCES) and name:
         meant = f"{kind.casefold()}:{name}"
     elif path.suffix == ".py":
         meant = f"file:{kind}:{name or 'factory'}"

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
+from scipy.special import expit, softmax
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
@@ -77,9 +78,8 @@ class Outputs:
         if self.kind == "log-probabilities":
             return np.exp(values)
         if self.kind == "sigmoid" or self.single:
-            return np.asarray(0.5 * (1 + np.tanh(values / 2)))
-        shifted = np.exp(values - values.max(axis=-1, keepdims=True))
-        return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+            return np.asarray(expit(values))
+        return np.asarray(softmax(values, axis=-1))
 
     def reader(self, module: nn.Module) -> nn.Module:
         """The module with the same parts and names whose forward returns ``[batch, class]``."""

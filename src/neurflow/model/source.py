@@ -1,15 +1,26 @@
-"""What the loaders of the sources of networks (``of_…``) are asked, and what they answer."""
+"""Kinds of model reference: what a loader is asked and answers, and how users add their own kinds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
-from neurflow.errors import ModelError
+from neurflow.errors import ModelError, RequestError
 from neurflow.model.preprocessing import Transform
+from neurflow.runtime.registry import Registry
 
 RANDOM, DEFAULT = "random", "DEFAULT"
+LOADERS = {
+    "torchvision": "of_torchvision",
+    "timm": "of_timm",
+    "hf": "of_transformers",
+    "onnx": "of_onnx",
+    "file": "of_file",
+}
+"""kind of reference → module of this package with its ``load``"""
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,52 @@ class Loaded:
     names: Sequence[str] | None = None
     notes: tuple[str, ...] = ()
     sized: bool = False
+
+
+Load = Callable[[str, Request], Loaded]
+REFERENCES: Registry[Load] = Registry("kind of model reference", "neurflow.models")
+"""kinds of reference that users have added"""
+
+
+def model_reference(kind: str) -> Callable[[Load], Load]:
+    """Decorate a function that loads networks, so that ``load_model`` takes ``KIND:NAME``.
+
+    The function gets NAME and a ``Request``, and returns a ``Loaded``. It raises ``ModelError`` if it
+    cannot load the network::
+
+        @model_reference("mine")
+        def load(name: str, request: Request) -> Loaded:
+            return Loaded(networks[name](), Preprocessing(resize=64, crop=(64, 64)))
+
+    A package registers its kinds by entry points of the group ``neurflow.models``: the name is the
+    kind, the value is the module with the decorated function.
+
+    Raises:
+        RequestError: the kind is built in, or registered by another function.
+    """
+    if kind in LOADERS or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", kind):
+        raise RequestError(
+            f"{kind!r} cannot be registered as a kind of model reference: "
+            + ("it is built in." if kind in LOADERS else "write letters and digits.")
+        )
+
+    def registered(load: Load) -> Load:
+        REFERENCES.add(kind, load, load)
+        return load
+
+    return registered
+
+
+def loader(kind: str) -> Load | None:
+    """The function that loads networks of a kind; None if the kind is unknown.
+
+    Raises:
+        RequestError: the module that registers the kind cannot be imported.
+    """
+    if kind in LOADERS:
+        built_in: Load = import_module(f"neurflow.model.{LOADERS[kind]}").load
+        return built_in
+    return REFERENCES.named(kind) if kind in list(REFERENCES) else None
 
 
 def imagenet_names() -> Sequence[str]:

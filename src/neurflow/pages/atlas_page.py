@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from neurflow.atlas.query import Atlas
-from neurflow.circuit.storage import load_circuit
+from neurflow.circuit import load_circuit
 from neurflow.errors import ResultError
 from neurflow.pages.atlas_payload import Links, atlas_payload
 from neurflow.pages.page import with_data, write_page, write_report

@@ -47,7 +47,9 @@ DETAILS = ((20, Detail(3, 5, 6)), (100, Detail(2, 3, 3)), (math.inf, Detail(1, 2
 
 
 class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", allow_inf_nan=False, json_schema_serialization_defaults_required=True
+    )
 
 
 class ShownGroup(_Data):

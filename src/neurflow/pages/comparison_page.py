@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.comparison.result import Comparison
 from neurflow.pages.comparison_payload import comparison_payload
 from neurflow.pages.page import with_data, write_page

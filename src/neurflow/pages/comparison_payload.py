@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from neurflow.circuit.circuit import Circuit, GroupEdge
+from neurflow.circuit import Circuit, GroupEdge
 from neurflow.comparison.result import Comparison
 
 SHOWN = 8
@@ -17,7 +17,9 @@ INPUTS = 5
 
 
 class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", allow_inf_nan=False, json_schema_serialization_defaults_required=True
+    )
 
 
 class InputData(_Data):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.debugging.result import AuditReport, DebugReport
 from neurflow.pages.debug_payload import audit_payload, debug_payload
 from neurflow.pages.page import with_data, write_page

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.errors import WorkError
 from neurflow.pages.page import render
 

@@ -6,7 +6,7 @@ import html
 from importlib import resources
 from pathlib import Path
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.errors import WorkError
 from neurflow.pages.payload import CROPS_PER_GROUP, CROPS_PER_MEANING, payload
 from neurflow.pages.policy import with_policy

@@ -1,39 +1,50 @@
-"""What the page is told about a circuit: the contract between Python and the front end.
+"""The data of a circuit's page: the contract between Python and the front end.
 
-Crops and pictures stand once in a table and are referred to by position; what a page cannot show
-(concept vectors, crops beyond the exemplars) stays behind, and numbers keep six digits: of the page
-of a large network, floats at full length would be a third. ``web/src/types.ts`` is generated from these
-types.
+1. Crops and pictures are listed once and referred to by position.
+2. What a page cannot show, such as concept vectors, is left out. Numbers keep six digits; at full
+   length they would take a third of a large page.
+3. Each layer's clustering tree comes along, with crops for every branch. The page computes other
+   cuts from it, with the weights that each pair keeps (``web/src/circuit/cuts.ts``).
+
+``web/src/shared/types.ts`` is generated from these types (``pages.schema``).
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from neurflow.circuit.circuit import (
+from neurflow.circuit import (
     Circuit,
     CircuitLayer,
+    GroupTree,
     Histogram,
     Neuron,
     NeuronGroup,
     SemanticGroup,
 )
 from neurflow.circuit.evidence import ConceptCheck, Evidence, Validation
+from neurflow.circuit.interactions import exemplars
+from neurflow.circuit.trees import branches
 from neurflow.pictures.crops import Box
 from neurflow.refs import Crop, HeatMap, Member
 from neurflow.stats import Interval
 
 CROPS_PER_GROUP = 16
 CROPS_PER_MEANING = 4
+CROPS_PER_BRANCH = 8
+"""crops listed for a branch of the tree that is not a group of the stored cut"""
 
 
 class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", allow_inf_nan=False, json_schema_serialization_defaults_required=True
+    )
 
 
 class CropData(_Data):
@@ -82,6 +93,8 @@ class MeaningData(_Data):
     """of the neuron, on each of ``crops``"""
     weights: dict[int, float]
     """core neuron of the layer below → signed weight"""
+    shares: dict[int, list[float]]
+    """core neuron with several meanings → share of its weight that goes to each of them"""
 
 
 class NeuronData(_Data):
@@ -133,7 +146,28 @@ class GroupData(_Data):
     sights: list[SightData]
     """images that its first crops come from, whole"""
     stability: Interval | None
-    """Jaccard with the most similar group when the circuit is found on resampled images"""
+    """Jaccard index with the most similar group when the circuit is found on resampled images"""
+    returns: float | None
+    """how far the group comes back on halves of the images: 1 always, 0 no more than by chance"""
+    measured: bool
+    """whether its usual scores are known, so that pictures can be read by it"""
+
+
+class TreeData(_Data):
+    """How the pairs of a layer join; see ``GroupTree``."""
+
+    members: list[tuple[int, int]]
+    """(neuron, meaning) of each pair"""
+    merges: list[tuple[int, int]]
+    """the two branches that each merge joins"""
+    numbers: list[int]
+    """of each branch, as in the id of its group"""
+    returns: list[float | None]
+    """how far each branch comes back"""
+    agreement: list[float]
+    """kappa of halves of the images, of the cut into 1, 2, … groups, as far as it was measured"""
+    crops: list[list[int]]
+    """exemplars of the branch that each merge makes; empty where it is a group of the stored cut"""
 
 
 class LayerData(_Data):
@@ -142,6 +176,10 @@ class LayerData(_Data):
     name: str
     groups: list[GroupData]
     neurons: dict[int, NeuronData]
+    note: str | None
+    """what a reader should know of the groups"""
+    tree: TreeData | None
+    """None where the result does not keep it, and where groups were edited by hand"""
 
 
 class EdgeData(_Data):
@@ -157,8 +195,9 @@ class EdgeData(_Data):
 
 
 class PageData(_Data):
-    """Everything the page shows."""
+    """Everything the page of a circuit shows."""
 
+    kind: Literal["circuit"] = "circuit"
     target: str
     model: str
     images: list[str]
@@ -173,6 +212,10 @@ class PageData(_Data):
     steps: int | Literal["auto"]
     shares: bool
     """whether edges are shares of what drives the upper group: means, and no weight counted twice"""
+    aggregation: Literal["sum", "mean"]
+    """over the pairs of the upper group"""
+    sharing: Literal["conserving", "published"]
+    """how a core neuron's weight goes to the groups that hold its meanings"""
     layers: list[LayerData]
     edges: list[EdgeData]
     crops: list[CropData]
@@ -216,6 +259,23 @@ class _Crops:
         self.pictures.append(f"data:image/webp;base64,{base64.b64encode(picture).decode()}")
         return len(self.pictures) - 1
 
+    def exemplars(self, crops: Sequence[Crop], count: int) -> list[int]:
+        """Positions of a group's crops: one of each image first, then the second of each, …
+
+        Crops without a picture come last.
+        """
+        seen: Counter[int] = Counter()
+        turns = []
+        for crop in crops:
+            turns.append((crop not in self._thumbnails, seen[crop.image]))
+            seen[crop.image] += 1
+        order = sorted(range(len(crops)), key=turns.__getitem__)
+        return self.numbers(crops[i] for i in order[:count])
+
+    def known(self, crops: Iterable[Crop]) -> list[Crop]:
+        """Those of the crops that are in the table with a picture."""
+        return [crop for crop in crops if crop in self._numbers and crop in self._thumbnails]
+
     def numbers(self, crops: Iterable[Crop]) -> list[int]:
         """Positions of crops in the table, added where they are new."""
         return [self._number(crop) for crop in crops]
@@ -249,6 +309,8 @@ def payload(
         k=circuit.config.k,
         steps=circuit.config.steps,
         shares=(circuit.config.aggregation, circuit.config.sharing) == ("mean", "conserving"),
+        aggregation=circuit.config.aggregation,
+        sharing=circuit.config.sharing,
         layers=[
             _layer(layer, crops, crops_per_group, crops_per_meaning) for layer in circuit.layers
         ],
@@ -282,25 +344,70 @@ def _layer(
     layer: CircuitLayer, crops: _Crops, crops_per_group: int, crops_per_meaning: int
 ) -> LayerData:
     group_of = {member: group.id for group in layer.groups for member in group.members}
+    groups = [_group(layer, group, crops, crops_per_group) for group in layer.groups]
+    neurons = {
+        a: _neuron(neuron, group_of, crops, crops_per_meaning)
+        for a, neuron in layer.neurons.items()
+    }
     return LayerData(
         name=layer.name,
-        groups=[
-            GroupData(
-                id=group.id,
-                label=group.label,
-                caption=group.caption,
-                evidence=_evidence(group.evidence),
-                members=[(m.neuron, m.semantic_group) for m in group.members],
-                crops=crops.numbers(group.crops[:crops_per_group]),
-                sights=crops.sights(group, crops_per_group),
-                stability=group.stability,
-            )
-            for group in layer.groups
-        ],
-        neurons={
-            a: _neuron(neuron, group_of, crops, crops_per_meaning)
-            for a, neuron in layer.neurons.items()
-        },
+        groups=groups,
+        neurons=neurons,
+        note=layer.note,
+        tree=_tree(layer, crops),
+    )
+
+
+def _group(layer: CircuitLayer, group: NeuronGroup, crops: _Crops, count: int) -> GroupData:
+    returns = layer.returns(group)
+    return GroupData(
+        id=group.id,
+        label=group.label,
+        caption=group.caption,
+        evidence=_evidence(group.evidence),
+        members=[(m.neuron, m.semantic_group) for m in group.members],
+        crops=crops.exemplars(group.crops, count),
+        sights=crops.sights(group, count),
+        stability=group.stability,
+        returns=None if returns is None else round(returns, 3),
+        measured=group.usual is not None,
+    )
+
+
+def _tree(layer: CircuitLayer, crops: _Crops) -> TreeData | None:
+    """The layer's tree; None where the groups are no cut of it. Crops are those the page has anyway."""
+    tree = layer.tree
+    if tree is None or not _is_cut(layer, tree):
+        return None
+    pairs = len(tree.members)
+    owns = branches(tree.merges)[pairs:]
+    stored = {frozenset(group.members) for group in layer.groups}
+
+    def listed(members: Sequence[Member]) -> list[int]:
+        if frozenset(members) in stored:
+            return []
+        return crops.exemplars(crops.known(exemplars(members, layer.neurons)), CROPS_PER_BRANCH)
+
+    return TreeData(
+        members=[(m.neuron, m.semantic_group) for m in tree.members],
+        merges=list(tree.merges),
+        numbers=list(tree.numbers),
+        returns=[None if value is None else round(value, 2) for value in tree.returns],
+        agreement=[round(value, 2) for value in tree.agreement],
+        crops=[listed([tree.members[p] for p in own.nonzero()[0]]) for own in owns],
+    )
+
+
+def _is_cut(layer: CircuitLayer, tree: GroupTree) -> bool:
+    """Whether every group is a branch of the tree: groups edited by hand are none."""
+    owns = branches(tree.merges)
+    known = {
+        number: frozenset(tree.members[p] for p in own.nonzero()[0])
+        for number, own in zip(tree.numbers, owns, strict=True)
+    }
+    return all(
+        known.get(int(group.id.rpartition("/")[2])) == frozenset(group.members)
+        for group in layer.groups
     )
 
 
@@ -323,7 +430,7 @@ def _evidence(evidence: Evidence | None) -> EvidenceData | None:
 
 
 def _neuron(
-    neuron: Neuron, group_of: dict[Member, str], crops: _Crops, crops_per_meaning: int
+    neuron: Neuron, group_of: Mapping[Member, str], crops: _Crops, crops_per_meaning: int
 ) -> NeuronData:
     return NeuronData(
         index=neuron.index,
@@ -360,4 +467,5 @@ def _meaning(
         crops=crops.numbers(neuron.crops[p] for p in shown),
         activations=[_short(neuron.activations[p]) for p in shown],
         weights={s: _short(weight) for s, weight in part.weights.items()},
+        shares={s: [_short(share) for share in found] for s, found in part.shares.items()},
     )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit
 from neurflow.debugging.result import DebugReport, GroupReading, PictureReport, WhatIf
 from neurflow.errors import WorkError
 from neurflow.refs import Target

@@ -1,13 +1,14 @@
-"""``python -m neurflow.pages.schema``: the JSON schemas that the front end's types are made from.
+"""``python -m neurflow.pages.schema``: the JSON schema that the front end's types are made from.
 
-Without an argument that of a circuit's page, with ``debug`` that of a debug page, with
-``comparison`` that of the page of two circuits, with ``atlas`` that of a sweep's map.
+One schema covers all pages and what the live page sends and receives, so that the front end has one
+type for each Python type. ``make web-types`` writes it to ``web/src/shared/schema.json`` and generates
+``types.ts`` from it.
 """
 
 from __future__ import annotations
 
 import json
-import sys
+import re
 from typing import Any
 
 from pydantic import BaseModel
@@ -15,16 +16,38 @@ from pydantic import BaseModel
 from neurflow.pages.atlas_payload import AtlasPageData
 from neurflow.pages.comparison_payload import ComparisonPageData
 from neurflow.pages.debug_payload import DebugPageData
+from neurflow.pages.messages import Messages
 from neurflow.pages.payload import PageData
 
 
-def schema(data: type[BaseModel] = PageData) -> str:
-    """JSON schema of what a page is told, as text."""
-    return json.dumps(_plain(data.model_json_schema(mode="serialization")), indent=2) + "\n"
+class FrontEnd(BaseModel):
+    """Everything that the front end reads and sends: the root of the schema."""
+
+    circuit: PageData
+    debug: DebugPageData
+    comparison: ComparisonPageData
+    atlas: AtlasPageData
+    live: Messages
+
+
+def schema() -> str:
+    """Return the JSON schema of all pages as text."""
+    found = _plain(FrontEnd.model_json_schema(mode="serialization"))
+    text = json.dumps(found, indent=2) + "\n"
+    # pydantic names two classes of one name by their modules: neurflow__stats__Interval
+    return re.sub(r"neurflow__(\w+?)__(?:\w+__)?(\w+)", _short_name, text)
+
+
+def _short_name(found: re.Match[str]) -> str:
+    package, name = found.groups()
+    return f"{package.title()}{name}"
 
 
 def _plain(part: Any) -> Any:
-    """Without titles, which would become a named type each; tuples as older drafts write them."""
+    """Drop titles, each of which would become a type; write tuples as older drafts do.
+
+    Titles of objects with properties are kept: they name the interfaces.
+    """
     if isinstance(part, list):
         return [_plain(item) for item in part]
     if not isinstance(part, dict):
@@ -33,14 +56,9 @@ def _plain(part: Any) -> Any:
     return {
         names.get(key, key): _plain(value)
         for key, value in part.items()
-        if not (key == "title" and isinstance(value, str) and part.get("type") != "object")
+        if not (key == "title" and isinstance(value, str) and "properties" not in part)
     }
 
 
 if __name__ == "__main__":
-    pages: dict[str, type[BaseModel]] = {
-        "debug": DebugPageData,
-        "comparison": ComparisonPageData,
-        "atlas": AtlasPageData,
-    }
-    print(schema(pages.get("".join(sys.argv[1:]), PageData)), end="")
+    print(schema(), end="")

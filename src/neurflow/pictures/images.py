@@ -24,15 +24,23 @@ from PIL import Image
 from torch import Tensor
 
 from neurflow.decoding import UnreadableImage, open_picture
-from neurflow.errors import ImagesError
+from neurflow.errors import ImagesError, NeurFlowError
 from neurflow.model import Model
 from neurflow.model.naming import ClassNames
 from neurflow.pictures import items
 from neurflow.pictures.folders import find_pictures, labels_of, name_of
 from neurflow.refs import ImageRef
 from neurflow.runtime.progress import Progress
+from neurflow.runtime.registry import Registry
 
-__all__ = ["Images", "UnreadableImage", "load_images", "open_picture", "spread"]
+__all__ = [
+    "Images",
+    "UnreadableImage",
+    "load_images",
+    "open_picture",
+    "picture_source",
+    "spread",
+]
 
 _LISTED = 5
 """labels listed in a note"""
@@ -66,6 +74,51 @@ class Images:
         return self
 
 
+Source = Callable[[Any, Model], Any]
+SOURCES: Registry[Source] = Registry("kind of picture source", "neurflow.pictures")
+"""kinds of source that users have added"""
+
+
+def picture_source(name: str) -> Callable[[Source], Source]:
+    """Decorate a function that makes pictures of a kind of source, so that ``load_images`` takes it.
+
+    The function gets the source and the model. It returns None if the source is of another kind, and
+    otherwise an ``Images`` or anything else that ``load_images`` takes, such as a data set::
+
+        @picture_source("clips")
+        def frames(source: Any, model: Model) -> Any:
+            return Frames(source) if str(source).endswith(".mp4") else None
+
+    It is asked before the kinds of source that are built in. A package registers its kinds by entry
+    points of the group ``neurflow.pictures``: the value is the module with the decorated function.
+
+    Raises:
+        RequestError: another function is registered under this name.
+    """
+
+    def registered(source: Source) -> Source:
+        SOURCES.add(name, source, source)
+        return source
+
+    return registered
+
+
+def _from_registered(source: Any, model: Model) -> Any:
+    """What the first registered function that knows the source makes of it, or the source itself."""
+    for name in SOURCES:
+        try:
+            made = SOURCES.named(name)(source, model)
+        except NeurFlowError:
+            raise
+        except Exception as error:  # the function is the user's code and may raise anything
+            raise ImagesError(
+                f"The picture source {name!r} fails: {type(error).__name__}: {error}"
+            ) from error
+        if made is not None:
+            return made
+    return source
+
+
 def load_images(source: Any, model: Model) -> Images:
     """Make a source of images readable as inputs of ``model``.
 
@@ -85,6 +138,9 @@ def load_images(source: Any, model: Model) -> Images:
     Raises:
         ImagesError: nothing there, or nothing that can be read.
     """
+    if isinstance(source, Images):
+        return source
+    source = _from_registered(source, model)
     if isinstance(source, Images):
         return source
     if isinstance(source, str | Path):

@@ -7,12 +7,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import numpy as np
 import torch
+from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from neurflow.errors import RequestError, WorkError
 from neurflow.runtime.progress import Progress
@@ -23,22 +23,27 @@ BATCH = 64
 """items of a batch at most"""
 IMAGES = 8
 """images run at once at most, on a processor: the values of more no longer fit its cache"""
-UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+LEAST = 10**6
+"""smallest budget in bytes"""
+_SIZE = TypeAdapter(ByteSize)
 
 Result = TypeVar("Result")
 
 
 def memory_bytes(text: str | int) -> int:
-    """Bytes in ``"2GB"``, ``"512 MiB"`` or a plain number; units are powers of 1024.
+    """Number of bytes in ``"2GB"`` (2 × 10⁹), ``"2GiB"`` (2 × 2³⁰) or a plain number.
 
     Raises:
-        RequestError: not an amount, or less than a mebibyte.
+        RequestError: not an amount of memory, or less than a megabyte.
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?\s*", str(text), re.IGNORECASE)
-    amount = int(float(found[1]) * UNITS[found[2].upper()]) if found else 0
-    if amount < UNITS["M"]:
+    try:
+        amount = int(_SIZE.validate_python(text))
+    except ValidationError:
+        amount = 0
+    if amount < LEAST:
         raise RequestError(
-            f"memory={text!r} is no amount of memory. Write 2GB, 512MB or a number of bytes."
+            f"memory={text!r} is not an amount of memory of at least 1MB. "
+            "Write 2GB, 512MiB or a number of bytes."
         )
     return amount
 

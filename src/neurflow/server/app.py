@@ -22,11 +22,7 @@ from starlette.types import ASGIApp
 from neurflow.circuit.edits import Edits
 from neurflow.debugging.result import WhatIf
 from neurflow.errors import NeurFlowError, RequestError, WorkError
-from neurflow.pages.page import bundle
-from neurflow.pages.payload import PageData
-from neurflow.pages.policy import META, policy
-from neurflow.server.guard import Guard
-from neurflow.server.messages import (
+from neurflow.pages.messages import (
     AuditState,
     EditRequest,
     LabelReply,
@@ -38,6 +34,10 @@ from neurflow.server.messages import (
     Sample,
     Status,
 )
+from neurflow.pages.page import bundle
+from neurflow.pages.payload import PageData
+from neurflow.pages.policy import META, policy
+from neurflow.server.guard import Guard
 from neurflow.server.session import ModelMissing, NotFound, Session
 from neurflow.server.worker import Cancelled, Watched, Worker
 

@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse
 from starlette.types import ASGIApp
 
 from neurflow.atlas.query import Atlas
-from neurflow.circuit.storage import load_circuit
+from neurflow.circuit import load_circuit
 from neurflow.comparison.matching import compare
 from neurflow.pages.atlas_page import render_atlas
 from neurflow.pages.comparison_page import render_comparison

@@ -21,9 +21,8 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
-from neurflow.circuit.circuit import Circuit
+from neurflow.circuit import Circuit, LabelStore, change_edits, load_circuit, load_edits
 from neurflow.circuit.edits import Edits, merge, redo, split, undo
-from neurflow.circuit.storage import LabelStore, change_edits, load_circuit, load_edits
 from neurflow.debugging.audit import audit
 from neurflow.debugging.explain import same_model
 from neurflow.debugging.reading import Reader
@@ -33,11 +32,7 @@ from neurflow.errors import ImagesError, NeurFlowError, RequestError, WorkError
 from neurflow.labels.manual import reject, set_label
 from neurflow.model import Model
 from neurflow.pages.debug_payload import shown_picture
-from neurflow.pages.payload import payload
-from neurflow.pictures.images import Images, load_images
-from neurflow.refs import ImageRef
-from neurflow.server.kept import Kept
-from neurflow.server.messages import (
+from neurflow.pages.messages import (
     AuditState,
     EditRequest,
     LabelReply,
@@ -50,6 +45,10 @@ from neurflow.server.messages import (
     SplitRequest,
     Status,
 )
+from neurflow.pages.payload import payload
+from neurflow.pictures.images import Images, load_images
+from neurflow.refs import ImageRef
+from neurflow.server.kept import Kept
 from neurflow.server.uploads import picture_from
 from neurflow.server.worker import Polite, Watched, Worker
 
@@ -157,15 +156,16 @@ class Session:
         model, _ = self._ready()
         held = [self._held(number) for number in request.pictures]
         images = Images(tuple(ref for ref, _ in held), lambda i: held[i][1], digest="")
+        circuit = self.circuit.cut(request.cuts) if request.cuts else self.circuit
         try:
-            change = change_of(self.circuit, request.groups, ablation=request.by)
+            change = change_of(circuit, request.groups, ablation=request.by)
         except RequestError as error:
-            if self._known.issuperset(request.groups):
+            if _ids(circuit).issuperset(request.groups):
                 raise
             raise NotFound(str(error)) from None
         return what_if(
             model,
-            self.circuit,
+            circuit,
             images,
             change,
             draws=request.draws,
@@ -192,7 +192,7 @@ class Session:
 
     def label(self, id: str, request: LabelRequest) -> LabelReply:
         """Name a group by hand, or take its label away; kept beside the circuit at once."""
-        if id not in self._known:
+        if id not in _ids(self.circuit):
             raise NotFound(f"The circuit has no group {id!r}.")
         if request.label is None:
             change = partial(reject, author=self.author)
@@ -265,10 +265,6 @@ class Session:
         self._pictures.move_to_end(number)
         return self._pictures[number]
 
-    @property
-    def _known(self) -> set[str]:
-        return {group.id for layer in self.circuit.layers for group in layer.groups}
-
     def _run_audit(self) -> None:
         def tell(stage: str, done: int, total: int) -> None:
             self._audit = _audit_state("running", stage, done, total)
@@ -279,6 +275,10 @@ class Session:
             self._audit = _audit_state("done", report=report)
         except Exception as error:  # nobody waits here: the page asks how far it is
             self._audit = _audit_state("failed", str(error) or type(error).__name__)
+
+
+def _ids(circuit: Circuit) -> set[str]:
+    return {group.id for layer in circuit.layers for group in layer.groups}
 
 
 def _audit_state(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from neurflow.atlas.tables import renew
-from neurflow.circuit.storage import load_circuit
+from neurflow.circuit import load_circuit
 from neurflow.runtime.files import guard_disk, refuse_link, subfolder
 from neurflow.sweeping.ledger import (
     TargetState,

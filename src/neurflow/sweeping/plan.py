@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from neurflow.config import Config
 from neurflow.errors import MissingResult, RequestError, ResultError
 from neurflow.model import Model
-from neurflow.refs import Target
+from neurflow.refs import Frozen, Target
 from neurflow.runtime.files import (
     MEBIBYTE,
     guard_disk,
@@ -45,19 +45,15 @@ LARGEST = 64 * MEBIBYTE
 """bytes of a plan"""
 
 
-class Job(BaseModel):
+class Job(Frozen):
     """One target, and the name of its folder."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(pattern=r"^[\w.-]{1,120}$")]
     target: Target
 
 
-class Plan(BaseModel):
+class Plan(Frozen):
     """What all circuits of a folder have in common, and which there are to be."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["neurflow sweep"] = "neurflow sweep"
     schema_version: Literal[1] = 1

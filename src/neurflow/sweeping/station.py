@@ -18,7 +18,7 @@ import torch
 from filelock import Timeout
 
 from neurflow.atlas.tables import keep_tables, up_to_date
-from neurflow.circuit.storage import load_circuit
+from neurflow.circuit import load_circuit
 from neurflow.errors import NeurFlowError, WorkError
 from neurflow.method.discover import discover
 from neurflow.model import Model

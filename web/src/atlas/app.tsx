@@ -1,13 +1,16 @@
 /** A sweep: a map of its classes by the likeness of their circuits, a search, and what each is made of. */
 
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { percent, plural } from "../format";
-import { ThemeButton } from "../header";
-import { readName } from "../state";
+import { readName } from "../shared/address";
+import { percent, plural } from "../shared/format";
+import { useKeys } from "../shared/keys";
+import { Pane } from "../shared/pane";
+import { SearchField } from "../shared/search";
+import { ThemeButton } from "../shared/theme";
+import type { AtlasPageData } from "../shared/types";
 import { find, nameOf } from "./find";
 import { ClassMap } from "./map";
 import { Face, Panel } from "./panel";
-import type { AtlasPageData } from "./types";
 
 const SHORTCUTS = "shortcuts";
 
@@ -35,12 +38,8 @@ export function AtlasApp({ data }: { data: AtlasPageData }) {
   const listed = useMemo(() => find(data, query), [data, query]);
   const found = useMemo(() => (query.trim() ? new Set(listed) : null), [listed, query]);
   const choose = (place: number | null) => go(place === null ? "" : data.classes[place]!.circuit);
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      if (event.key === "Escape" && !event.defaultPrevented) choose(null);
-    };
-    addEventListener("keydown", onKey);
-    return () => removeEventListener("keydown", onKey);
+  useKeys((event) => {
+    if (event.key === "Escape" && !event.defaultPrevented) choose(null);
   });
   return (
     <div class={`page atlas${chosen === null ? "" : " with-panel"}`}>
@@ -57,30 +56,20 @@ export function AtlasApp({ data }: { data: AtlasPageData }) {
         </div>
         <div class="controls">
           <div class="choices" role="group" aria-label="View">
-            <button aria-pressed={!shortcuts} onClick={() => go("")}>Map</button>
+            <button aria-pressed={!shortcuts} onClick={() => go("")}>
+              Map
+            </button>
             <button aria-pressed={shortcuts} onClick={() => go(SHORTCUTS)} disabled={!data.shortcuts.length}>
               Shortcut candidates <small>{data.shortcuts.length}</small>
             </button>
           </div>
-          <label>
-            <span>
-              Find <small role="status">{found ? plural(found.size, "circuit") : ""}</small>
-            </span>
-            <input
-              type="search"
-              value={query}
-              placeholder="class, group's label"
-              aria-label="Find"
-              onInput={(event) => setQuery(event.currentTarget.value)}
-              onKeyDown={(event) => {
-                if (event.key === "Enter" && listed.length) choose(listed[0]!);
-                if (event.key === "Escape" && query) {
-                  event.preventDefault();
-                  setQuery("");
-                }
-              }}
-            />
-          </label>
+          <SearchField
+            query={query}
+            found={found ? plural(found.size, "circuit") : ""}
+            placeholder="class, label of a group"
+            onQuery={setQuery}
+            onEnter={() => listed.length && choose(listed[0]!)}
+          />
           <ThemeButton />
         </div>
       </header>
@@ -105,7 +94,11 @@ export function AtlasApp({ data }: { data: AtlasPageData }) {
             <ClassMap data={data} chosen={chosen} found={found} onChoose={choose} />
           </div>
         )}
-        {chosen !== null && <Panel data={data} place={chosen} onChoose={choose} />}
+        {chosen !== null && (
+          <Pane name="Details" side="right" width={400}>
+            <Panel data={data} place={chosen} onChoose={choose} />
+          </Pane>
+        )}
       </main>
     </div>
   );
@@ -115,8 +108,9 @@ function Shortcuts({ data, onChoose }: { data: AtlasPageData; onChoose: (place: 
   return (
     <section class="shortcuts">
       <p class="quiet">
-        Groups whose crops keep to one place of their pictures, which objects seldom do: a watermark, a border, a stamp would. Spread is that of the
-        crops, 1 being usual in their layer; the least comes first. It is a hint: <code>neurflow audit</code> asks the model.
+        Groups whose crops keep to one place of their pictures, which objects seldom do: a watermark, a border, a stamp
+        would. Spread is that of the crops, 1 being usual in their layer; the least comes first. It is a hint:{" "}
+        <code>neurflow audit</code> asks the model.
       </p>
       <table>
         <thead>
@@ -142,7 +136,9 @@ function Shortcuts({ data, onChoose }: { data: AtlasPageData; onChoose: (place: 
                 </td>
                 <th scope="row">{nameOf(one, group)}</th>
                 <td>
-                  <button class="link" onClick={() => onChoose(circuit)}>{one.target}</button>
+                  <button class="link" onClick={() => onChoose(circuit)}>
+                    {one.target}
+                  </button>
                 </td>
                 <td class="number">{spread.toFixed(2)}</td>
                 <td class="number">{weight.toFixed(2)}</td>

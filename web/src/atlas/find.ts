@@ -1,12 +1,15 @@
 /** What of an atlas is found, and where things stand on the map: no pictures, no page. */
 
-import type { AtlasPageData, ClassData } from "./types";
+import type { View } from "../shared/camera";
+import type { AtlasPageData, ClassData } from "../shared/types";
 
 /** Positions of the classes that are found, by name: of the target, its circuit, or a group's label. */
 export function find(data: AtlasPageData, query: string): number[] {
   const wanted = query.trim().toLowerCase();
   const hit = ({ target, circuit, shown }: ClassData) =>
-    [target, circuit, ...Object.values(shown).map(({ label }) => label)].some((text) => text?.toLowerCase().includes(wanted));
+    [target, circuit, ...Object.values(shown).map(({ label }) => label)].some((text) =>
+      text?.toLowerCase().includes(wanted),
+    );
   return data.classes
     .map((_, place) => place)
     .filter((place) => !wanted || hit(data.classes[place]!))
@@ -15,12 +18,6 @@ export function find(data: AtlasPageData, query: string): number[] {
 
 /** What a group is called: its label, else its place. */
 export const nameOf = (one: ClassData, group: string): string => one.shown[group]?.label ?? group;
-
-export interface View {
-  k: number;
-  x: number;
-  y: number;
-}
 
 export interface Spot {
   place: number;
@@ -54,7 +51,9 @@ const LARGEST = 64;
 /** Side of a picture on the map, so that most do not touch; 0 where there is no room for any. */
 export function pictureSide(found: Spot[]): number {
   if (found.length > FEW) return 0;
-  const gaps = found.map((a) => Math.min(...found.filter((b) => b !== a).map((b) => Math.max(Math.abs(a.x - b.x), Math.abs(a.y - b.y)))));
+  const gaps = found.map((a) =>
+    Math.min(...found.filter((b) => b !== a).map((b) => Math.max(Math.abs(a.x - b.x), Math.abs(a.y - b.y)))),
+  );
   const usual = gaps.sort((a, b) => a - b)[Math.floor(gaps.length / 4)] ?? LARGEST;
   return Math.round(Math.min(Math.max(0.75 * usual, SMALLEST), LARGEST));
 }
@@ -75,8 +74,13 @@ const LONGEST = 24;
  */
 export function names(found: Spot[], classes: ClassData[], first: number[], half: number, most = 80): Name[] {
   const rank = new Map(first.map((place, at) => [place, at]));
-  const order = [...found].sort((a, b) => (rank.get(a.place) ?? Infinity) - (rank.get(b.place) ?? Infinity) || a.place - b.place);
-  const taken: Box[] = half > LINE / 2 ? found.map(({ place, x, y }) => ({ place, left: x - half, top: y - half, right: x + half, bottom: y + half })) : [];
+  const order = [...found].sort(
+    (a, b) => (rank.get(a.place) ?? Infinity) - (rank.get(b.place) ?? Infinity) || a.place - b.place,
+  );
+  const taken: Box[] =
+    half > LINE / 2
+      ? found.map(({ place, x, y }) => ({ place, left: x - half, top: y - half, right: x + half, bottom: y + half }))
+      : [];
   const placed: Name[] = [];
   for (const { place, x, y } of order) {
     const name = classes[place]!.target;

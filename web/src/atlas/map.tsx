@@ -1,10 +1,10 @@
 /** The map: classes as points, pictures when few are in view, lines from the chosen one to those like it. */
 
-import { select } from "d3-selection";
-import { zoom, zoomIdentity, type ZoomBehavior } from "d3-zoom";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { names, pictureSide, spots, type View } from "./find";
-import type { AtlasPageData } from "./types";
+import { useMemo, useRef, useState } from "preact/hooks";
+import { useZoom, type View } from "../shared/camera";
+import type { AtlasPageData } from "../shared/types";
+import { ZoomButtons } from "../shared/zoom_buttons";
+import { names, pictureSide, spots } from "./find";
 
 interface MapProps {
   data: AtlasPageData;
@@ -16,6 +16,7 @@ interface MapProps {
 
 const DOT = 4.5;
 const STEP = 1.4;
+const SCALES: [number, number] = [0.6, 40];
 /** A chosen class is linked to so many. */
 const LINKED = 5;
 
@@ -25,7 +26,7 @@ export function ClassMap({ data, chosen, found, onChoose }: MapProps) {
   const [size, setSize] = useState({ width: 800, height: 600 });
   const [view, setView] = useState<View>({ k: 1, x: 0, y: 0 });
   const [hovered, setHovered] = useState<number | null>(null);
-  const camera = useCamera(frame, setSize, setView);
+  const camera = useZoom(frame, SCALES, { onMove: setView, onSize: setSize });
 
   const seen = spots(classes, size.width, size.height, view);
   const at = new Map(seen.map((spot) => [spot.place, spot]));
@@ -40,11 +41,28 @@ export function ClassMap({ data, chosen, found, onChoose }: MapProps) {
 
   return (
     <div class="class-map">
-      <svg ref={frame} role="img" aria-label={`Map of ${classes.length} classes; the list has them all`} onClick={() => onChoose(null)}>
+      <svg
+        ref={frame}
+        role="img"
+        aria-label={`Map of ${classes.length} classes; the list has them all`}
+        onClick={() => onChoose(null)}
+      >
         {from &&
           near.map(([place, likeness]) => {
             const to = at.get(place);
-            return to && <line key={place} class="likeness" x1={from.x} y1={from.y} x2={to.x} y2={to.y} stroke-width={1 + 7 * likeness} />;
+            return (
+              to && (
+                <line
+                  key={place}
+                  class="likeness"
+                  x1={from.x}
+                  y1={from.y}
+                  x2={to.x}
+                  y2={to.y}
+                  stroke-width={1 + 7 * likeness}
+                />
+              )
+            );
           })}
         {raised.map(({ place, x, y }) => {
           const picture = side ? faceOf(data, place) : undefined;
@@ -64,7 +82,14 @@ export function ClassMap({ data, chosen, found, onChoose }: MapProps) {
               <title>{classes[place]!.target}</title>
               {picture ? (
                 <>
-                  <image href={picture} x={-half} y={-half} width={side} height={side} preserveAspectRatio="xMidYMid slice" />
+                  <image
+                    href={picture}
+                    x={-half}
+                    y={-half}
+                    width={side}
+                    height={side}
+                    preserveAspectRatio="xMidYMid slice"
+                  />
                   <rect x={-half} y={-half} width={side} height={side} rx={4} />
                 </>
               ) : (
@@ -79,11 +104,7 @@ export function ClassMap({ data, chosen, found, onChoose }: MapProps) {
           </text>
         ))}
       </svg>
-      <div class="zoom">
-        <button aria-label="Zoom in" onClick={() => camera.by(STEP)}>+</button>
-        <button aria-label="Zoom out" onClick={() => camera.by(1 / STEP)}>−</button>
-        <button aria-label="Fit the whole map" onClick={camera.fit}>⤢</button>
-      </div>
+      <ZoomButtons what="map" step={STEP} zoomBy={camera.zoomBy} fit={() => camera.show({ k: 1, x: 0, y: 0 })} />
     </div>
   );
 }
@@ -92,26 +113,8 @@ export function ClassMap({ data, chosen, found, onChoose }: MapProps) {
 export function faceOf({ classes, pictures }: AtlasPageData, place: number): string | undefined {
   const { own, portrait, shown } = classes[place]!;
   const groups = [own, ...portrait.map(([group]) => group)];
-  const first = groups.map((group) => (group ? shown[group]?.pictures[0] : undefined)).find((picture) => picture !== undefined);
+  const first = groups
+    .map((group) => (group ? shown[group]?.pictures[0] : undefined))
+    .find((picture) => picture !== undefined);
   return first === undefined ? undefined : pictures[first];
-}
-
-function useCamera(
-  frame: { current: SVGSVGElement | null },
-  onSize: (size: { width: number; height: number }) => void,
-  onView: (view: View) => void,
-) {
-  const behaviour = useMemo<ZoomBehavior<SVGSVGElement, unknown>>(() => zoom<SVGSVGElement, unknown>().scaleExtent([0.6, 40]), []);
-  useEffect(() => {
-    const box = frame.current!;
-    behaviour.on("zoom", ({ transform: { k, x, y } }) => onView({ k, x, y }));
-    select(box).call(behaviour).on("dblclick.zoom", null);
-    const observer = new ResizeObserver(() => onSize({ width: box.clientWidth, height: box.clientHeight }));
-    observer.observe(box);
-    return () => observer.disconnect();
-  }, [behaviour]);
-  return {
-    by: (factor: number) => select(frame.current!).call(behaviour.scaleBy, factor),
-    fit: () => select(frame.current!).call(behaviour.transform, zoomIdentity),
-  };
 }

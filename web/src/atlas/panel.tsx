@@ -1,11 +1,11 @@
 /** A chosen class: what it is made of, which classes are like it, and what it shares with one of them. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { plural } from "../format";
-import { Bar, Listing } from "../listing";
+import { plural } from "../shared/format";
+import { Bar, Listing } from "../shared/listing";
+import type { AtlasPageData, ClassData, SharedGroups } from "../shared/types";
 import { nameOf } from "./find";
 import { faceOf } from "./map";
-import type { AtlasPageData, ClassData, SharedGroups } from "./types";
 
 interface PanelProps {
   data: AtlasPageData;
@@ -45,7 +45,9 @@ export function Panel({ data, place, onChoose }: PanelProps) {
               <li key={group}>
                 <div class="group-row">
                   <Strip data={data} one={one} group={group} />
-                  <span class="edge-name" title={group}>{nameOf(one, group)}</span>
+                  <span class="edge-name" title={group}>
+                    {nameOf(one, group)}
+                  </span>
                   <Bar weight={weight} largest={1} />
                 </div>
               </li>
@@ -102,7 +104,11 @@ function Strip({ data, one, group, large }: { data: AtlasPageData; one: ClassDat
 
 export function Face({ data, place }: { data: AtlasPageData; place: number }) {
   const source = faceOf(data, place);
-  return <span class="strip">{source ? <img class="crop" src={source} alt="" decoding="async" loading="lazy" /> : <span class="crop empty" />}</span>;
+  return (
+    <span class="strip">
+      {source ? <img class="crop" src={source} alt="" decoding="async" loading="lazy" /> : <span class="crop empty" />}
+    </span>
+  );
 }
 
 /** A likeness from 0 to 1. */
@@ -121,9 +127,7 @@ const MEASURES: [SharedGroups["by"], string, string][] = [
 ];
 
 function Shared({ data, one }: { data: AtlasPageData; one: ClassData }) {
-  const others = [...new Set(one.shared.map(({ other }) => other))].sort(
-    (a, b) => rank(one, a) - rank(one, b),
-  );
+  const others = [...new Set(one.shared.map(({ other }) => other))].sort((a, b) => rank(one, a) - rank(one, b));
   const [other, setOther] = useState(others[0] ?? one.nearest[0]?.[0] ?? null);
   const [wish, setWish] = useState<SharedGroups["by"]>("crops");
   if (other === null) return null;
@@ -146,7 +150,13 @@ function Shared({ data, one }: { data: AtlasPageData; one: ClassData }) {
       </h3>
       <div class="choices" role="group" aria-label="What makes groups the same">
         {MEASURES.map(([measure, text, why]) => (
-          <button key={measure} aria-pressed={by === measure} disabled={!of(measure).length} title={why} onClick={() => setWish(measure)}>
+          <button
+            key={measure}
+            aria-pressed={by === measure}
+            disabled={!of(measure).length}
+            title={why}
+            onClick={() => setWish(measure)}
+          >
             {text} <small>{of(measure).length}</small>
           </button>
         ))}
@@ -172,7 +182,9 @@ function Shared({ data, one }: { data: AtlasPageData; one: ClassData }) {
       </ul>
       {data.links === "served" && (
         <p class="lead">
-          <a href={`compare/${encodeURIComponent(one.circuit)}/${encodeURIComponent(theirs.circuit)}.html`}>Both circuits side by side</a>
+          <a href={`compare/${encodeURIComponent(one.circuit)}/${encodeURIComponent(theirs.circuit)}.html`}>
+            Both circuits side by side
+          </a>
         </p>
       )}
     </section>

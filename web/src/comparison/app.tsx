@@ -1,13 +1,14 @@
 /** Two circuits side by side: what they share, what only one of them has, how edges change. */
 
 import { useEffect, useState } from "preact/hooks";
-import { plural } from "../format";
-import { ThemeButton } from "../header";
-import { count, select, type Kind, type SideName } from "./find";
+import { plural } from "../shared/format";
+import { SearchField } from "../shared/search";
+import { ThemeButton } from "../shared/theme";
+import type { ComparisonPageData } from "../shared/types";
+import { count, type Kind, type SideName, select } from "./find";
 import { anchor, Letter } from "./group";
 import { LayerSection } from "./layer";
 import { Overview } from "./overview";
-import type { ComparisonPageData } from "./types";
 
 const KINDS: [Kind, string][] = [
   ["all", "All"],
@@ -57,16 +58,12 @@ export function ComparisonApp({ data }: { data: ComparisonPageData }) {
             </button>
           ))}
         </div>
-        <label>
-          Find <small role="status">{query ? `${found} found` : ""}</small>
-          <input
-            type="search"
-            value={query}
-            placeholder="group, label, neuron"
-            onInput={(event) => find(event.currentTarget.value)}
-            onKeyDown={(event) => event.key === "Escape" && find("")}
-          />
-        </label>
+        <SearchField
+          query={query}
+          found={query ? `${found} found` : ""}
+          placeholder="group, label, neuron"
+          onQuery={find}
+        />
       </div>
       {shown.map((one) => (
         <LayerSection
@@ -92,15 +89,19 @@ function Head({ data }: { data: ComparisonPageData }) {
           <em>{data.a.name}</em> next to <em>{data.b.name}</em>
         </h1>
         <p class="quiet">
-          Groups go by {by === "neurons" ? "their neurons" : `their crops on ${plural(images, "picture")} that both circuits studied`}: {reason}.
-          Shared are pairs with a similarity of {threshold} or more; shaded is chance: the best match among {plural(draws, "random deal")} into
-          groups of the same sizes, 5th to 95th percentile.
+          Groups go by{" "}
+          {by === "neurons"
+            ? "their neurons"
+            : `their crops on ${plural(images, "picture")} that both circuits studied`}
+          : {reason}. Shared are pairs with a similarity of {threshold} or more; shaded is chance: the best match among{" "}
+          {plural(draws, "random deal")} into groups of the same sizes, 5th to 95th percentile.
         </p>
         <p class="quiet sides">
           {(["a", "b"] as const).map((side) => (
             <span key={side}>
-              <Letter side={side} /> {data.comparison[side].target.name} by {data.comparison[side].model.reference}, weights{" "}
-              {data.comparison[side].model.digest.slice(0, 8)}, {plural(data.comparison[side].images, "picture")}
+              <Letter side={side} /> {data.comparison[side].target.name} by {data.comparison[side].model.reference},
+              weights {data.comparison[side].model.digest.slice(0, 8)},{" "}
+              {plural(data.comparison[side].images, "picture")}
             </span>
           ))}
         </p>

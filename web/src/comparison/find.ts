@@ -1,6 +1,6 @@
 /** What of a comparison is shown, and what drives a pair of groups: no pictures, no page. */
 
-import type { ComparedGroup, ComparisonPageData, GroupPair, LayerComparison, Unmatched } from "./types";
+import type { ComparedGroup, ComparisonPageData, GroupPair, LayerComparison, Unmatched } from "../shared/types";
 
 export type Kind = "all" | "shared" | "a" | "b";
 export type SideName = "a" | "b";

@@ -1,8 +1,8 @@
 /** A group of one of the circuits: its crops, its name, its neurons. */
 
-import { plural } from "../format";
-import { titleOf, type SideName } from "./find";
-import type { ComparisonPageData } from "./types";
+import { plural } from "../shared/format";
+import type { ComparisonPageData } from "../shared/types";
+import { type SideName, titleOf } from "./find";
 
 interface GroupProps {
   data: ComparisonPageData;
@@ -24,7 +24,10 @@ export function GroupCard({ data, side, id }: GroupProps) {
       </div>
       <p class="compared-name">
         <Letter side={side} />
-        <b class={group?.doubt ? "doubtful" : ""} title={[id, group?.doubt, group?.caption].filter(Boolean).join(" · ")}>
+        <b
+          class={group?.doubt ? "doubtful" : ""}
+          title={[id, group?.doubt, group?.caption].filter(Boolean).join(" · ")}
+        >
           {title}
         </b>
       </p>
@@ -42,7 +45,11 @@ export function GroupLink({ data, side, id, onGo }: GroupProps & { onGo: (side: 
   const first = group?.pictures[0];
   return (
     <button class="group-link" onClick={() => onGo(side, id)} title={`Go to ${id}`}>
-      {first === undefined ? <span class="crop empty" aria-hidden="true" /> : <img class="crop" src={data.pictures[first]} alt="" />}
+      {first === undefined ? (
+        <span class="crop empty" aria-hidden="true" />
+      ) : (
+        <img class="crop" src={data.pictures[first]} alt="" />
+      )}
       <Letter side={side} />
       <span>{titleOf(data, side, id)}</span>
     </button>

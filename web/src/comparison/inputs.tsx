@@ -1,10 +1,10 @@
 /** What drives a pair of groups: each input's weight in A and in B, and the change. */
 
 import { useState } from "preact/hooks";
-import { signed } from "../format";
+import { signed } from "../shared/format";
+import type { ComparisonPageData, GroupPair, LayerComparison } from "../shared/types";
 import { inputsOf, type SideName } from "./find";
 import { GroupLink } from "./group";
-import type { ComparisonPageData, GroupPair, LayerComparison } from "./types";
 
 const AT_FIRST = 3;
 

@@ -1,10 +1,10 @@
 /** One layer: shared groups face to face, then what only one of the circuits has. */
 
+import type { ComparisonPageData, Unmatched } from "../shared/types";
 import type { ShownLayer, SideName } from "./find";
 import { GroupCard, GroupLink } from "./group";
 import { Inputs } from "./inputs";
 import { Match, Similarity } from "./match";
-import type { ComparisonPageData, Unmatched } from "./types";
 
 /** pairs, and groups of one side, that are shown before more are asked for: a page of thousands would crawl */
 const AT_FIRST = 12;

@@ -1,7 +1,7 @@
 /** How alike two groups are, next to chance. */
 
-import { plural } from "../format";
-import type { GroupPair, Interval } from "./types";
+import { plural } from "../shared/format";
+import type { GroupPair, StatsInterval } from "../shared/types";
 
 export function Match({ pair }: { pair: GroupPair }) {
   const { neurons, by_neurons, by_crops, matched_by } = pair;
@@ -18,8 +18,14 @@ export function Match({ pair }: { pair: GroupPair }) {
         </p>
       )}
       {neurons && matched_by !== "target" && (
-        <p class="quiet" title={list("In both", neurons.common) + list("only in A", neurons.only_a) + list("only in B", neurons.only_b)}>
-          {plural(neurons.common.length, "common neuron")}, {neurons.only_a.length} only in A, {neurons.only_b.length} only in B
+        <p
+          class="quiet"
+          title={
+            list("In both", neurons.common) + list("only in A", neurons.only_a) + list("only in B", neurons.only_b)
+          }
+        >
+          {plural(neurons.common.length, "common neuron")}, {neurons.only_a.length} only in A, {neurons.only_b.length}{" "}
+          only in B
         </p>
       )}
     </div>
@@ -29,13 +35,17 @@ export function Match({ pair }: { pair: GroupPair }) {
 const list = (what: string, neurons: number[]): string => (neurons.length ? `${what}: ${neurons.join(", ")}. ` : "");
 
 /** A similarity from 0 to 1 on the range of chance. */
-export function Similarity({ value, chance }: { value: number; chance: Interval | null }) {
-  const said = chance ? `chance ${chance[0].toFixed(2)}, up to ${chance[2].toFixed(2)}` : "chance is not known: one group to match with";
+export function Similarity({ value, chance }: { value: number; chance: StatsInterval | null }) {
+  const said = chance
+    ? `chance ${chance[0].toFixed(2)}, up to ${chance[2].toFixed(2)}`
+    : "chance is not known: one group to match with";
   return (
     <div class="similarity" role="img" aria-label={`similarity ${value.toFixed(2)}, ${said}`} title={said}>
       <b class="number">{value.toFixed(2)}</b>
       <span class="track">
-        {chance && <span class="chance" style={{ left: `${chance[1] * 100}%`, width: `${(chance[2] - chance[1]) * 100}%` }} />}
+        {chance && (
+          <span class="chance" style={{ left: `${chance[1] * 100}%`, width: `${(chance[2] - chance[1]) * 100}%` }} />
+        )}
         <span class="dot" style={{ left: `${value * 100}%` }} />
       </span>
     </div>

@@ -1,7 +1,7 @@
 /** All layers at a glance: what is shared, how alike it is, and how much of the weight it carries. */
 
-import { percent, signed } from "../format";
-import type { ComparisonPageData, LayerComparison } from "./types";
+import { percent, signed } from "../shared/format";
+import type { ComparisonPageData, LayerComparison } from "../shared/types";
 
 export function Overview({ data, onGo }: { data: ComparisonPageData; onGo: (layer: string) => void }) {
   return (
@@ -11,10 +11,15 @@ export function Overview({ data, onGo }: { data: ComparisonPageData; onGo: (laye
           <tr>
             <th>layer</th>
             <th>
-              groups: <span class="swatch only-a" /> only A <span class="swatch both" /> shared <span class="swatch only-b" /> only B
+              groups: <span class="swatch only-a" /> only A <span class="swatch both" /> shared{" "}
+              <span class="swatch only-b" /> only B
             </th>
-            <th title="mean over shared groups; in brackets for random groups of the same sizes">similarity (chance)</th>
-            <th title="share of the weight into the layer that runs between shared groups">weight between shared, A / B</th>
+            <th title="mean over shared groups; in brackets for random groups of the same sizes">
+              similarity (chance)
+            </th>
+            <th title="share of the weight into the layer that runs between shared groups">
+              weight between shared, A / B
+            </th>
             <th title="Spearman's rank correlation of the weights of these edges in A and in B">rank correlation</th>
           </tr>
         </thead>
@@ -30,7 +35,9 @@ export function Overview({ data, onGo }: { data: ComparisonPageData; onGo: (laye
                 <Split layer={layer} />
               </td>
               <td class="number">{alike(layer)}</td>
-              <td class="number">{layer.carried.every((share) => share === null) ? "–" : layer.carried.map(share).join(" / ")}</td>
+              <td class="number">
+                {layer.carried.every((share) => share === null) ? "–" : layer.carried.map(share).join(" / ")}
+              </td>
               <td class="number">{layer.correlation === null ? "–" : signed(layer.correlation)}</td>
             </tr>
           ))}
@@ -66,12 +73,14 @@ function Split({ layer }: { layer: LayerComparison }) {
   ] as const;
   return (
     <span class="split" role="img" aria-label={parts.map(([, number, what]) => `${number} ${what}`).join(", ")}>
-      {parts.filter(([, number]) => number).map(([kind, number]) => (
-        <span key={kind} class="split-part" style={{ flexGrow: number }}>
-          <span class="number">{number}</span>
-          <span class={`swatch ${kind}`} />
-        </span>
-      ))}
+      {parts
+        .filter(([, number]) => number)
+        .map(([kind, number]) => (
+          <span key={kind} class="split-part" style={{ flexGrow: number }}>
+            <span class="number">{number}</span>
+            <span class={`swatch ${kind}`} />
+          </span>
+        ))}
     </span>
   );
 }

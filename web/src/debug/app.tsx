@@ -1,12 +1,13 @@
 /** The debug page: why these answers, what if a group were gone, a class's mistakes, an audit. */
 
 import { useState } from "preact/hooks";
-import { plural } from "../format";
-import { ThemeButton } from "../header";
+import { plural } from "../shared/format";
+import { same } from "../shared/labels";
+import { ThemeButton } from "../shared/theme";
+import type { DebugPageData, PictureReport } from "../shared/types";
 import { AuditTable } from "./audit";
 import { MistakesView } from "./mistakes";
 import { PictureView } from "./picture";
-import type { DebugPageData, PictureReport } from "./types";
 import { WhatIfView } from "./what_if";
 
 export function DebugApp({ data }: { data: DebugPageData }) {
@@ -38,7 +39,9 @@ export function DebugApp({ data }: { data: DebugPageData }) {
               Debugging <em>{data.target}</em>
             </h1>
           )}
-          <p class="quiet">{data.model}, {audit ? plural(audit.pictures, "picture") : plural(pictures.length, "picture")}</p>
+          <p class="quiet">
+            {data.model}, {audit ? plural(audit.pictures, "picture") : plural(pictures.length, "picture")}
+          </p>
         </div>
         <ThemeButton />
       </header>
@@ -48,7 +51,9 @@ export function DebugApp({ data }: { data: DebugPageData }) {
         </p>
       ))}
       {audit && <AuditTable data={data} audit={audit} />}
-      {report?.mistakes && <MistakesView data={data} mistakes={report.mistakes} called={called} onCalled={pick} onOpen={open} />}
+      {report?.mistakes && (
+        <MistakesView data={data} mistakes={report.mistakes} called={called} onCalled={pick} onOpen={open} />
+      )}
       {picture && (
         <section id="why">
           {pictures.length > 1 && (
@@ -74,9 +79,3 @@ export function DebugApp({ data }: { data: DebugPageData }) {
 /** Whether a picture is called so, and is labelled something else. */
 const isMissed = ({ label, top }: PictureReport, name: string): boolean =>
   label != null && top[0]!.name === name && !same(label, name);
-
-/** Whether a label means a class: it may carry a number of its own, as in n02099601_golden_retriever. */
-export function same(label: string, name: string): boolean {
-  const plain = (text: string) => text.toLowerCase().replaceAll("_", " ");
-  return plain(label) === plain(name) || plain(label).endsWith(` ${plain(name)}`);
-}

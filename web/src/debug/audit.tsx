@@ -1,11 +1,13 @@
 /** Groups by the evidence that they are a shortcut, each signal with its interval. */
 
-import { GroupTitle, Whisker } from "./group";
-import type { AuditReport, DebugPageData } from "./types";
+import type { AuditReport, DebugPageData } from "../shared/types";
+import { Whisker } from "../shared/whisker";
+import { GroupTitle } from "./group_title";
 
 const LISTED = 20;
 const SIGNALS = {
-  mends: "answers that become right when the group is masked less those that become wrong, over the pictures of the class or taken for it",
+  mends:
+    "answers that become right when the group is masked less those that become wrong, over the pictures of the class or taken for it",
   raises: "probability of the class that the group adds on pictures of other classes",
   fixes: "share of the false positives that are no longer called the class",
   costs: "share of the right answers that become wrong",
@@ -18,8 +20,9 @@ export function AuditTable({ data, audit }: { data: DebugPageData; audit: AuditR
   return (
     <section>
       <p class="lead">
-        {audit.of_class} pictures of {data.target}, {audit.pictures - audit.of_class} of other classes, {audit.false_positives} of
-        these taken for it. A ranking, not a verdict: look at the crops, then mask a group to check.
+        {audit.of_class} pictures of {data.target}, {audit.pictures - audit.of_class} of other classes,{" "}
+        {audit.false_positives} of these taken for it. A ranking, not a verdict: look at the crops, then mask a group to
+        check.
       </p>
       <table class="audit">
         <thead>

@@ -1,8 +1,9 @@
 /** The mistakes of a class: what the missed lack, what the taken have, and each of them. */
 
-import { plural, signed } from "../format";
-import { GroupTitle, Whisker } from "./group";
-import type { DebugPageData, GroupContrast, Mistake, Mistakes } from "./types";
+import { plural, signed } from "../shared/format";
+import type { DebugPageData, GroupContrast, Mistake, Mistakes } from "../shared/types";
+import { Whisker } from "../shared/whisker";
+import { GroupTitle } from "./group_title";
 import { Thumb } from "./what_if";
 
 const LISTED = 8;
@@ -39,8 +40,20 @@ export function MistakesView({ data, mistakes, called, onCalled, onOpen }: Props
           ))}
         </p>
       )}
-      <Contrasts data={data} title="Missed pictures, next to those recognised" here="on missed" there="on recognised" all={mistakes.why_missed} />
-      <Contrasts data={data} title={`Taken for ${data.target}, next to other pictures`} here="on taken" there="on others" all={mistakes.why_taken} />
+      <Contrasts
+        data={data}
+        title="Missed pictures, next to those recognised"
+        here="on missed"
+        there="on recognised"
+        all={mistakes.why_missed}
+      />
+      <Contrasts
+        data={data}
+        title={`Taken for ${data.target}, next to other pictures`}
+        here="on taken"
+        there="on others"
+        all={mistakes.why_taken}
+      />
       <List data={data} title="Missed" all={missed} onOpen={onOpen} />
       <List data={data} title="Taken for it" all={taken} onOpen={onOpen} />
     </section>
@@ -94,12 +107,25 @@ function Contrasts({ data, title, here, there, all }: ContrastProps) {
   );
 }
 
-function List({ data, title, all, onOpen }: { data: DebugPageData; title: string; all: Mistake[]; onOpen: (name: string) => void }) {
+function List({
+  data,
+  title,
+  all,
+  onOpen,
+}: {
+  data: DebugPageData;
+  title: string;
+  all: Mistake[];
+  onOpen: (name: string) => void;
+}) {
   if (!all.length) return null;
   return (
     <details class="mistakes" open={all.length <= LISTED}>
       <summary>
-        {title} <small>{plural(all.length, "picture")}, each with the groups most unlike {data.target}</small>
+        {title}{" "}
+        <small>
+          {plural(all.length, "picture")}, each with the groups most unlike {data.target}
+        </small>
       </summary>
       <ul>
         {all.map((mistake) => (
@@ -110,7 +136,11 @@ function List({ data, title, all, onOpen }: { data: DebugPageData; title: string
             </button>
             <span class="unlike">
               {mistake.groups.slice(0, 3).map((group) => (
-                <span key={group.id} class={group.unlike < 0 ? "under" : "over"} title={`${group.unlike.toFixed(1)} standard deviations from usual`}>
+                <span
+                  key={group.id}
+                  class={group.unlike < 0 ? "under" : "over"}
+                  title={`${group.unlike.toFixed(1)} standard deviations from usual`}
+                >
                   <small>{group.unlike < 0 ? "less" : "more"}</small>
                   <GroupTitle data={data} id={group.id} count={2} />
                 </span>

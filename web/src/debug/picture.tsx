@@ -1,15 +1,14 @@
 /** Why the model answers so on one picture: what fires, where, and what is missing. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
-import { signed } from "../format";
-import { same } from "./app";
-import { GroupTitle } from "./group";
-import type { DebugPageData, GroupReading, ShownPicture } from "./types";
+import { useState } from "preact/hooks";
+import { Drawn } from "../shared/drawn";
+import { signed } from "../shared/format";
+import { same } from "../shared/labels";
+import type { DebugPageData, GroupReading, ShownPicture } from "../shared/types";
+import { GroupTitle } from "./group_title";
 
 const LISTED = 8;
 const SCALE = 2;
-/** a heat of so much, and more, is drawn fully: a map's peak is well above its mean */
-const HOTTEST = 3;
 
 export function PictureView({ data, shown }: { data: DebugPageData; shown: ShownPicture }) {
   const { report } = shown;
@@ -42,7 +41,9 @@ export function PictureView({ data, shown }: { data: DebugPageData; shown: Shown
           {report.top.map(({ name, probability, logit }, i) => (
             <li key={name} title={`logit ${logit.toFixed(2)}`}>
               <span class={i === 0 && wrong ? "against" : ""}>{name}</span>
-              <span class="share"><span style={{ width: `${probability * 100}%` }} /></span>
+              <span class="share">
+                <span style={{ width: `${probability * 100}%` }} />
+              </span>
               <span class="number">{(probability * 100).toFixed(probability < 0.0995 ? 1 : 0)} %</span>
             </li>
           ))}
@@ -50,7 +51,10 @@ export function PictureView({ data, shown }: { data: DebugPageData; shown: Shown
       </div>
       <div>
         <h3>
-          What fires <small>{firing.length} of {report.groups.length} groups, those that carry most to {data.target} first</small>
+          What fires{" "}
+          <small>
+            {firing.length} of {report.groups.length} groups, those that carry most to {data.target} first
+          </small>
         </h3>
         <Readings data={data} all={firing} selected={selected} onSelect={select} />
         <h3>
@@ -64,44 +68,6 @@ export function PictureView({ data, shown }: { data: DebugPageData; shown: Shown
       </div>
     </div>
   );
-}
-
-/** The picture with a group's heat and its best crops. */
-export function Drawn({ shown, reading }: { shown: ShownPicture; reading: GroupReading | undefined }) {
-  const [width, height] = shown.size;
-  const canvas = useRef<HTMLCanvasElement>(null);
-  const heat = reading?.heat ?? [];
-  useEffect(() => {
-    if (canvas.current && heat.length) paint(canvas.current, heat);
-  }, [reading]);
-  return (
-    <div class="drawn" style={{ aspectRatio: `${width} / ${height}` }}>
-      <img src={shown.picture} alt={`The picture ${shown.report.name}`} />
-      {heat.length > 0 && <canvas ref={canvas} width={heat[0]!.length} height={heat.length} aria-hidden="true" />}
-      <svg viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
-        {reading?.crops.map(([[left, top, right, bottom]], i) => (
-          <rect
-            key={i}
-            class={`box box-${i}`}
-            x={left}
-            y={top}
-            width={right - left}
-            height={bottom - top}
-            vector-effect="non-scaling-stroke"
-          />
-        ))}
-      </svg>
-    </div>
-  );
-}
-
-function paint(canvas: HTMLCanvasElement, heat: number[][]) {
-  const context = canvas.getContext("2d")!;
-  const image = context.createImageData(heat[0]!.length, heat.length);
-  heat.flat().forEach((value, i) => {
-    image.data.set([255, 90, 0, Math.min(value / HOTTEST, 1) ** 1.5 * 200], i * 4);
-  });
-  context.putImageData(image, 0, 0);
 }
 
 interface ReadingsProps {
@@ -134,7 +100,10 @@ function Readings({ data, all, selected, onSelect }: ReadingsProps) {
               <span class="number" title="share of the class's pictures on which it fires">
                 {Math.round(group.usual * 100)} %
               </span>
-              <span class={`number ${group.reach < 0 ? "against" : "for"}`} title="weight along all paths to the target">
+              <span
+                class={`number ${group.reach < 0 ? "against" : "for"}`}
+                title="weight along all paths to the target"
+              >
                 {signed(group.reach)}
               </span>
             </button>
@@ -162,7 +131,15 @@ function Meter({ reading }: { reading: GroupReading }) {
 }
 
 /** How the group is reached: the strongest lower group that also fires, and so on. */
-function Chain({ data, reading, onSelect }: { data: DebugPageData; reading: GroupReading; onSelect: (id: string) => void }) {
+function Chain({
+  data,
+  reading,
+  onSelect,
+}: {
+  data: DebugPageData;
+  reading: GroupReading;
+  onSelect: (id: string) => void;
+}) {
   if (!reading.chain?.length) return null;
   return (
     <div class="chain">

@@ -1,8 +1,8 @@
 /** What if a group were gone: before and after, next to random neurons. */
 
-import { percent, plural, signed } from "../format";
-import { GroupTitle } from "./group";
-import type { DebugPageData, Effect, Interval, Prediction, WhatIf } from "./types";
+import { percent, plural, signed } from "../shared/format";
+import type { DebugPageData, Effect, Interval, Prediction, WhatIf } from "../shared/types";
+import { GroupTitle } from "./group_title";
 
 const LISTED = 12;
 
@@ -14,24 +14,25 @@ interface Props {
 
 export function WhatIfView({ data, whatIf, onOpen }: Props) {
   const { change, overall, effects, crops } = whatIf;
-  const how = change.by === "zero" ? "set to zero" : change.by === "mean" ? "set to their mean" : `scaled by ${change.by}`;
+  const how =
+    change.by === "zero" ? "set to zero" : change.by === "mean" ? "set to their mean" : `scaled by ${change.by}`;
   const falls = [...effects].sort((a, b) => fall(a) - fall(b));
   const one = effects.length === 1 ? effects[0] : undefined;
   return (
     <section>
-      <h2>
-        What if {change.keep ? "nothing but this were left" : "this were gone"}?
-      </h2>
+      <h2>What if {change.keep ? "nothing but this were left" : "this were gone"}?</h2>
       <div class="changed">
         {change.groups.map((id) => (
           <GroupTitle key={id} data={data} id={id} count={6} />
         ))}
         <p class="quiet">
           {Object.entries(change.neurons)
-            .map(([layer, neurons]) => `${change.keep ? "all other neurons" : plural(neurons.length, "neuron")} of ${layer}`)
+            .map(
+              ([layer, neurons]) =>
+                `${change.keep ? "all other neurons" : plural(neurons.length, "neuron")} of ${layer}`,
+            )
             .join(", ")}{" "}
-          {how}, next to{" "}
-          {plural(whatIf.draws, "set")} of as many random neurons
+          {how}, next to {plural(whatIf.draws, "set")} of as many random neurons
           {whatIf.matched != null && <> with {Math.round(whatIf.matched * 100)} % of their activation</>}.
         </p>
       </div>
@@ -60,7 +61,9 @@ export function WhatIfView({ data, whatIf, onOpen }: Props) {
                     </button>
                   </td>
                   <td>{effect.before[0]!.name}</td>
-                  <td class={effect.before[0]!.index === effect.after[0]!.index ? "" : "flipped"}>{effect.after[0]!.name}</td>
+                  <td class={effect.before[0]!.index === effect.after[0]!.index ? "" : "flipped"}>
+                    {effect.after[0]!.name}
+                  </td>
                   <td class="number">{signed(fall(effect))}</td>
                   <td class="number quiet">{span(effect.random)}</td>
                 </tr>
@@ -69,9 +72,7 @@ export function WhatIfView({ data, whatIf, onOpen }: Props) {
           </table>
         </>
       )}
-      <h3>
-        Crops on which {data.target} falls most
-      </h3>
+      <h3>Crops on which {data.target} falls most</h3>
       <div class="crop-effects">
         {crops.map(({ name, box, before, after }) => (
           <figure key={`${name}${box}`}>
@@ -122,7 +123,7 @@ function BeforeAfter({ effect, target }: { effect: Effect; target: string }) {
   return (
     <>
       <p>
-        {target} {effect.target_before.toFixed(2)} → <b>{effect.target_after.toFixed(2)}</b> ({signed(fall(effect))};
+        {target} {effect.target_before.toFixed(2)} → <b>{effect.target_after.toFixed(2)}</b> ({signed(fall(effect))},
         random neurons {span(effect.random)})
       </p>
       <table class="before-after">
@@ -174,7 +175,9 @@ function Share({ of }: { of: Prediction | undefined }) {
   if (!of) return <span class="quiet">not among the best</span>;
   return (
     <span class="answer" title={`logit ${of.logit.toFixed(2)}`}>
-      <span class="share"><span style={{ width: `${of.probability * 100}%` }} /></span>
+      <span class="share">
+        <span style={{ width: `${of.probability * 100}%` }} />
+      </span>
       <span class="number">{percent(of.probability)}</span>
     </span>
   );
@@ -186,12 +189,25 @@ export function Thumb({ data, name }: { data: DebugPageData; name: string }) {
 }
 
 /** A crop, cut out of its picture. */
-function Cut({ data, name, box: [left, top, right, bottom] }: { data: DebugPageData; name: string; box: [number, number, number, number] }) {
+function Cut({
+  data,
+  name,
+  box: [left, top, right, bottom],
+}: {
+  data: DebugPageData;
+  name: string;
+  box: [number, number, number, number];
+}) {
   const found = data.pictures.find(({ report }) => report.name === name);
   if (!found) return null;
   const [width, height] = found.size;
   return (
-    <svg class="cut" viewBox={`${left} ${top} ${right - left} ${bottom - top}`} role="img" aria-label={`crop of ${name}`}>
+    <svg
+      class="cut"
+      viewBox={`${left} ${top} ${right - left} ${bottom - top}`}
+      role="img"
+      aria-label={`crop of ${name}`}
+    >
       <title>{`${name}, ${right - left} px square at ${left}, ${top}`}</title>
       <image href={found.picture} x="0" y="0" width={width} height={height} preserveAspectRatio="none" />
     </svg>

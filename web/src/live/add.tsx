@@ -1,23 +1,27 @@
-/** Where a picture comes in: dropped, chosen, pasted, or one of those that the server was given. */
+/** Where a picture comes in: chosen, or one of the samples of the server. Dropping and pasting work anywhere. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { LETTERS } from "./lit";
-import type { Live } from "./state";
+import { type Live, MOST_PICTURES } from "./state";
 
-export function Add({ live, place }: { live: Live; place: number }) {
-  const { status, samples, calls, show, busy } = live;
+export function Add({ live }: { live: Live }) {
+  const { status, samples, busy, pictures } = live;
   const input = useRef<HTMLInputElement>(null);
-  const take = (files: FileList | null | undefined) => {
-    const file = files?.[0];
-    if (file) show(calls.upload(file), place);
-  };
-  const over = useDrop(take);
-  const another = place === 1;
-  const ready = status?.state === "ready";
+  const over = useDrop(live.take);
+  const place = pictures.length;
+  if (place >= MOST_PICTURES) {
+    if (!over) return null;
+    return <p class="drop over flat">Drop to replace picture {LETTERS[MOST_PICTURES - 1]}</p>;
+  }
+  const another = place > 0;
   return (
     <div class={`add${another ? " second" : ""}`}>
-      <button class={`drop${over ? " over" : ""}${another ? " flat" : ""}`} disabled={!ready} onClick={() => input.current?.click()}>
-        {busy ? "Reading …" : another ? `+ ${LETTERS[1]}, to compare` : <><b>Drop a picture here</b><small>or choose or paste one</small></>}
+      <button
+        class={`drop${over ? " over" : ""}${another ? " flat" : ""}`}
+        disabled={status?.state !== "ready"}
+        onClick={() => input.current?.click()}
+      >
+        <DropText busy={busy} another={another} />
       </button>
       <input
         ref={input}
@@ -26,12 +30,24 @@ export function Add({ live, place }: { live: Live; place: number }) {
         hidden
         aria-label={another ? "Second picture" : "Picture"}
         onChange={(event) => {
-          take(event.currentTarget.files);
+          const file = event.currentTarget.files?.[0];
+          if (file) live.take(file);
           event.currentTarget.value = "";
         }}
       />
       {samples.length > 0 && <Samples live={live} place={place} />}
     </div>
+  );
+}
+
+function DropText({ busy, another }: { busy: boolean; another: boolean }) {
+  if (busy) return <>Reading …</>;
+  if (another) return <>+ {LETTERS[1]}, to compare</>;
+  return (
+    <>
+      <b>Drop a picture here</b>
+      <small>or click to choose one, or paste one</small>
+    </>
   );
 }
 
@@ -41,41 +57,47 @@ function Samples({ live: { samples, calls, show }, place }: { live: Live; place:
   return (
     <div class="samples">
       <select
-        aria-label="A picture to try"
+        aria-label="Sample picture"
         value=""
         onChange={(event) => {
           if (event.currentTarget.value) pick(Number(event.currentTarget.value));
           event.currentTarget.value = "";
         }}
       >
-        <option value="">try one of {samples.length} …</option>
+        <option value="">{samples.length} samples …</option>
         {labels.map((label) => (
           <optgroup key={label} label={label}>
-            {samples.filter((each) => (each.label ?? "pictures") === label).map(({ number, name }) => (
-              <option key={number} value={number}>{name}</option>
-            ))}
+            {samples
+              .filter((each) => (each.label ?? "pictures") === label)
+              .map(({ number, name }) => (
+                <option key={number} value={number}>
+                  {name}
+                </option>
+              ))}
           </optgroup>
         ))}
       </select>
-      <button onClick={() => pick(samples[Math.floor(Math.random() * samples.length)]!.number)}>any</button>
+      <button onClick={() => pick(samples[Math.floor(Math.random() * samples.length)]!.number)}>random</button>
     </div>
   );
 }
 
-/** Files dropped or pasted anywhere on the page; whether one is being dragged over it. */
-function useDrop(take: (files: FileList | null | undefined) => void): boolean {
+/** Takes files that are dropped or pasted anywhere on the page; returns whether one is being dragged over it. */
+function useDrop(take: (file: File) => void): boolean {
   const [over, setOver] = useState(false);
   const latest = useRef(take);
   latest.current = take;
   useEffect(() => {
     const drag = (event: DragEvent) => {
       if (!event.dataTransfer?.types.includes("Files")) return;
-      event.preventDefault();
+      event.preventDefault(); // the browser would leave the page and open the file
       setOver(event.type === "dragover");
-      if (event.type === "drop") latest.current(event.dataTransfer.files);
+      const file = event.type === "drop" && event.dataTransfer.files[0];
+      if (file) latest.current(file);
     };
     const paste = (event: ClipboardEvent) => {
-      if (event.clipboardData?.files.length) latest.current(event.clipboardData.files);
+      const file = event.clipboardData?.files[0];
+      if (file) latest.current(file);
     };
     const kinds = ["dragover", "dragleave", "drop"] as const;
     for (const kind of kinds) addEventListener(kind, drag);

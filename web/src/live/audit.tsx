@@ -1,11 +1,11 @@
 /** The shortcut audit as a list to walk through: look at a group's crops, mask it, go on to the next. */
 
 import { useEffect, useState } from "preact/hooks";
-import type { Circuit } from "../circuit";
-import { Whisker } from "../debug/group";
+import type { Circuit } from "../circuit/circuit";
+import type { AuditReport, AuditState, GroupAudit } from "../shared/types";
+import { Whisker } from "../shared/whisker";
 import { Known, MaskSwitch } from "./firing";
 import type { Live } from "./state";
-import type { AuditReport, AuditState, GroupAudit } from "./types";
 
 const LISTED = 12;
 const LOOK_AGAIN = 600;
@@ -23,23 +23,27 @@ export function AuditWalk({ live, circuit, selected, onSelect }: WalkProps) {
   if (!live.samples.length)
     return (
       <p class="quiet lead">
-        An audit ranks groups by the evidence that they are a shortcut. It needs labelled pictures that the model was not
-        trained on: start with <code>neurflow explore RUN --images FOLDER</code>, a folder of class folders.
+        An audit ranks groups by the evidence that they are a shortcut. It needs labelled pictures that the model was
+        not trained on: start with <code>neurflow explore RUN --images FOLDER</code>, a folder of class folders.
       </p>
     );
-  if (state?.report) return <Walk report={state.report} live={live} circuit={circuit} selected={selected} onSelect={onSelect} />;
+  if (state?.report)
+    return <Walk report={state.report} live={live} circuit={circuit} selected={selected} onSelect={onSelect} />;
   return (
     <div class="lead">
       <p>
-        Which groups look like shortcuts for <b>{target}</b>? Every group is masked on {live.samples.length} pictures of all
-        classes; one that raises {target} where it should not, and is not missed where it is masked, comes first.
+        Which groups look like shortcuts for <b>{target}</b>? Every group is masked on {live.samples.length} pictures of
+        all classes; one that raises {target} where it should not, and is not missed where it is masked, comes first.
       </p>
       {state?.state === "running" ? (
         <p role="status">
-          <progress max={state.total || undefined} value={state.total ? state.done : undefined} /> {state.message || "beginning"}
+          <progress max={state.total || undefined} value={state.total ? state.done : undefined} />{" "}
+          {state.message || "beginning"}
         </p>
       ) : (
-        <button class="go" disabled={live.status?.state !== "ready"} onClick={begin}>Audit {target}</button>
+        <button class="go" disabled={live.status?.state !== "ready"} onClick={begin}>
+          Audit {target}
+        </button>
       )}
       {state?.state === "failed" && <p class="against">{state.message}</p>}
     </div>
@@ -59,22 +63,49 @@ function Walk({ report, live, circuit, selected, onSelect }: WalkProps & { repor
         {report.of_class} pictures of {circuit.data.target}, {report.pictures - report.of_class} of other classes,{" "}
         {report.false_positives} of these taken for it. A ranking, not a verdict: look at the crops, then mask.
       </p>
-      {(report.notes ?? []).map((note) => <p class="trouble" key={note}>{note}</p>)}
+      {(report.notes ?? []).map((note) => (
+        <p class="trouble" key={note}>
+          {note}
+        </p>
+      ))}
       <div class="steps">
-        <button onClick={() => go(at - 1)} disabled={at <= 0}>← before</button>
+        <button onClick={() => go(at - 1)} disabled={at <= 0}>
+          ← before
+        </button>
         <span class="quiet">{at < 0 ? "walk through them" : `${at + 1} of ${groups.length}`}</span>
-        <button onClick={() => go(at + 1)} disabled={at >= groups.length - 1}>{at < 0 ? "begin →" : "next →"}</button>
+        <button onClick={() => go(at + 1)} disabled={at >= groups.length - 1}>
+          {at < 0 ? "begin →" : "next →"}
+        </button>
       </div>
       <ol class="walk">
         {groups.map((each) => (
-          <Step key={each.id} found={each} live={live} circuit={circuit} chosen={each.id === selected} onSelect={onSelect} />
+          <Step
+            key={each.id}
+            found={each}
+            live={live}
+            circuit={circuit}
+            chosen={each.id === selected}
+            onSelect={onSelect}
+          />
         ))}
       </ol>
     </div>
   );
 }
 
-function Step({ found, live, circuit, chosen, onSelect }: { found: GroupAudit; live: Live; circuit: Circuit; chosen: boolean; onSelect: (id: string) => void }) {
+function Step({
+  found,
+  live,
+  circuit,
+  chosen,
+  onSelect,
+}: {
+  found: GroupAudit;
+  live: Live;
+  circuit: Circuit;
+  chosen: boolean;
+  onSelect: (id: string) => void;
+}) {
   const { id, rank, evidence, signals } = found;
   return (
     <li class={chosen ? "chosen" : ""}>
@@ -82,7 +113,9 @@ function Step({ found, live, circuit, chosen, onSelect }: { found: GroupAudit; l
         <button class="firing-name" aria-pressed={chosen} onClick={() => onSelect(id)} title={id}>
           <span class="number">{rank}</span>
           <Known circuit={circuit} id={id} count={4} />
-          <b class="number" title="weighted sum of the signals">{evidence.toFixed(2)}</b>
+          <b class="number" title="weighted sum of the signals">
+            {evidence.toFixed(2)}
+          </b>
         </button>
         <MaskSwitch live={live} id={id} name={circuit.groups.get(id)?.label ?? id} />
       </div>
@@ -91,17 +124,31 @@ function Step({ found, live, circuit, chosen, onSelect }: { found: GroupAudit; l
           <dt>masked by</dt>
           <dd>{found.by === "zero" ? "zero" : "their mean"}</dd>
           <dt title="probability of the class that it adds on pictures of other classes">raises others</dt>
-          <dd><Whisker value={signals.raises} from={-0.25} to={0.5} /></dd>
-          <dt title="right answers won by masking it less those lost, over pictures of the class or taken for it">mends</dt>
-          <dd><Whisker value={signals.mends} from={-1} to={1} /></dd>
+          <dd>
+            <Whisker value={signals.raises} from={-0.25} to={0.5} />
+          </dd>
+          <dt title="right answers won by masking it less those lost, over pictures of the class or taken for it">
+            mends
+          </dt>
+          <dd>
+            <Whisker value={signals.mends} from={-1} to={1} />
+          </dd>
           <dt title="share of the false positives that masking it turns">fixes</dt>
-          <dd><Whisker value={signals.fixes} /></dd>
+          <dd>
+            <Whisker value={signals.fixes} />
+          </dd>
           <dt title="share of right answers that masking it spoils">costs</dt>
-          <dd><Whisker value={signals.cost} kind="against" /></dd>
+          <dd>
+            <Whisker value={signals.cost} kind="against" />
+          </dd>
           <dt title="how alike its heat maps are from picture to picture">fixed place</dt>
-          <dd><Whisker value={signals.fixed} from={-0.25} to={1} /></dd>
+          <dd>
+            <Whisker value={signals.fixed} from={-0.25} to={1} />
+          </dd>
           <dt title="how far its heat lies from what else speaks for the class">apart</dt>
-          <dd><Whisker value={signals.apart} /></dd>
+          <dd>
+            <Whisker value={signals.apart} />
+          </dd>
         </dl>
       )}
     </li>

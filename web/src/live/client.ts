@@ -1,7 +1,18 @@
 /** The client of a page that `neurflow explore` serves: asks the server it came from. */
 
-import type { AnyPage, Client, LiveCalls } from "../client";
-import type { AuditState, Edits, LabelReply, LivePicture, MaskRequest, Messages, Problem, Sample, Status, WhatIf } from "./types";
+import type { AnyPage, Client, LiveCalls } from "../shared/client";
+import type {
+  AuditState,
+  Edits,
+  LabelReply,
+  LivePicture,
+  MaskRequest,
+  Messages,
+  Problem,
+  Sample,
+  Status,
+  WhatIf,
+} from "../shared/types";
 
 export class LiveClient implements Client, LiveCalls {
   readonly live: LiveCalls = this;

@@ -1,67 +1,67 @@
-/** Beside the circuit: the pictures that are tried, and the audit to walk through. */
+/** The panel beside the circuit: the pictures that are tried, what fires on them, edits, and the audit. */
 
 import { useState } from "preact/hooks";
-import type { Circuit } from "../circuit";
+import type { Circuit } from "../circuit/circuit";
+import { Add } from "./add";
 import { AuditWalk } from "./audit";
 import { EditHistory, useEdits } from "./edits";
 import { FiringList } from "./firing";
 import { PictureCard } from "./picture";
-import { Add } from "./add";
-import { GroupTools } from "./tools";
 import type { Live } from "./state";
+import { GroupTools } from "./tools";
 
 interface DockProps {
   live: Live;
   circuit: Circuit;
   selected: string | null;
   onSelect: (id: string | null) => void;
-  /** labels or groups were changed */
+  /** labels or groups have changed */
   onChanged: () => void;
 }
 
 export function Dock({ live, circuit, selected, onSelect, onChanged }: DockProps) {
   const [tab, setTab] = useState<"fires" | "audit">("fires");
   const [open, setOpen] = useState(true);
-  const { status, pictures, error } = live;
-  const editing = useEdits(live, (look) => {
+  const editing = useEdits(live, (id) => {
     onChanged();
-    onSelect(look);
+    onSelect(id);
   });
   const turn = (to: typeof tab) => {
     setTab(to);
     setOpen(true);
   };
   return (
-    <aside class={`dock${open ? "" : " shut"}`} aria-label="Try it live">
-      <div class="tried-zone">
-        {status?.state === "loading" && <p class="quiet" role="status">Loading the model … the circuit can be looked at meanwhile.</p>}
-        {status?.message && <p class="trouble" role="alert">{status.message}</p>}
-        {status?.state === "ready" && !status.maskable && (
-          <p class="quiet">Masking tells its effect on classes, and this circuit is of a neuron: groups cannot be switched off.</p>
-        )}
-        <div class={`pictures${pictures.length > 1 ? " two" : ""}`}>
-          {pictures.map((picture, i) => (
-            <PictureCard key={picture.number} live={live} place={i} selected={selected} target={circuit.data.target} />
-          ))}
-        </div>
-        {pictures.length < 2 && status?.state !== "failed" && <Add key={pictures.length} live={live} place={pictures.length} />}
-        {error && (
-          <p class="trouble" role="alert">
-            {error} <button class="link" onClick={() => live.fail(null)}>dismiss</button>
-          </p>
-        )}
-        <Masked live={live} />
-      </div>
+    <aside class={`dock${open ? "" : " shut"}`} aria-label="Pictures and masks">
+      <Tried live={live} circuit={circuit} selected={selected} />
       <nav class="tabs">
-        <button aria-pressed={open && tab === "fires"} onClick={() => turn("fires")}>What fires</button>
-        <button aria-pressed={open && tab === "audit"} onClick={() => turn("audit")}>Shortcuts</button>
-        <button class="shutter" onClick={() => setOpen(!open)} aria-expanded={open} aria-label={open ? "Hide" : "Show"} title={open ? "Hide" : "Show"}>
+        <button aria-pressed={open && tab === "fires"} onClick={() => turn("fires")}>
+          What fires
+        </button>
+        <button aria-pressed={open && tab === "audit"} onClick={() => turn("audit")}>
+          Shortcuts
+        </button>
+        <button
+          class="shutter"
+          onClick={() => setOpen(!open)}
+          aria-expanded={open}
+          aria-label={open ? "Hide" : "Show"}
+          title={open ? "Hide" : "Show"}
+        >
           {open ? "−" : "+"}
         </button>
       </nav>
       <div class="dock-body">
         <EditHistory editing={editing} />
-        {selected && <GroupTools key={selected} live={live} circuit={circuit} id={selected} editing={editing} onChanged={onChanged} />}
+        {selected && (
+          <GroupTools
+            key={selected}
+            live={live}
+            circuit={circuit}
+            id={selected}
+            editing={editing}
+            onChanged={onChanged}
+          />
+        )}
         {tab === "fires" ? (
           <FiringList live={live} circuit={circuit} selected={selected} onSelect={onSelect} />
         ) : (
@@ -69,6 +69,44 @@ export function Dock({ live, circuit, selected, onSelect, onChanged }: DockProps
         )}
       </div>
     </aside>
+  );
+}
+
+function Tried({ live, circuit, selected }: { live: Live; circuit: Circuit; selected: string | null }) {
+  const { status, pictures, error } = live;
+  return (
+    <div class="tried-zone">
+      {status?.state === "loading" && (
+        <p class="quiet" role="status">
+          Loading the model … You can explore the circuit meanwhile.
+        </p>
+      )}
+      {status?.message && (
+        <p class="trouble" role="alert">
+          {status.message}
+        </p>
+      )}
+      {status?.state === "ready" && !status.maskable && (
+        <p class="quiet">
+          Groups cannot be masked here: a mask shows its effect on classes, and the target of this circuit is a neuron.
+        </p>
+      )}
+      <div class={`pictures${pictures.length > 1 ? " two" : ""}`}>
+        {pictures.map((picture, i) => (
+          <PictureCard key={picture.number} live={live} place={i} selected={selected} circuit={circuit} />
+        ))}
+      </div>
+      {status?.state !== "failed" && <Add key={pictures.length} live={live} />}
+      {error && (
+        <p class="trouble" role="alert">
+          {error}{" "}
+          <button class="link" onClick={() => live.fail(null)}>
+            Dismiss
+          </button>
+        </p>
+      )}
+      <Masked live={live} />
+    </div>
   );
 }
 
@@ -84,10 +122,14 @@ function Masked({ live }: { live: Live }) {
         set to{" "}
         <select value={by} onChange={(event) => setBy(event.currentTarget.value as "zero" | "mean")}>
           <option value="zero">zero</option>
-          <option value="mean" disabled={!status?.means}>mean</option>
+          <option value="mean" disabled={!status?.means}>
+            mean
+          </option>
         </select>
       </label>
-      <button class="link" onClick={unmask}>undo all</button>
+      <button class="link" onClick={unmask}>
+        Unmask all
+      </button>
     </div>
   );
 }

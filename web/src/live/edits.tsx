@@ -1,13 +1,13 @@
-/** Groups by hand: merged with another of their layer, split in two, taken back, downloaded. */
+/** Edits by hand: groups are merged and split, and edits undone, redone and saved. */
 
 import { useEffect, useState } from "preact/hooks";
-import { neuronOf, type Circuit, type Group } from "../circuit";
-import { CropPicture } from "../crop";
-import { download } from "../export";
-import { plural } from "../format";
-import { Listing } from "../listing";
+import { type Circuit, type Group, neuronOf } from "../circuit/circuit";
+import { CropStrip } from "../circuit/crop";
+import { download } from "../shared/download";
+import { plural } from "../shared/format";
+import { Listing } from "../shared/listing";
+import type { Edits, Member, Merge, Messages, Split } from "../shared/types";
 import type { Live } from "./state";
-import type { Edits, Member, Merge, Messages, Split } from "./types";
 
 export type EditRequest = Messages["edit"];
 
@@ -20,7 +20,7 @@ export interface Editing {
 const MEMBERS_LISTED = 8;
 const CROPS_SHOWN = 4;
 
-/** Asks for the edits, and makes them; `onEdited` hears which group to look at next. */
+/** Loads the edits and makes new ones; `onEdited` is called with the group to select next. */
 export function useEdits(live: Live, onEdited: (look: string) => void): Editing {
   const { calls, fail } = live;
   const [edits, setEdits] = useState<Edits | null>(null);
@@ -52,7 +52,7 @@ const madeBy = (edit: Merge | Split): string[] => ("groups" in edit ? [edit.into
 const inWords = (edit: Merge | Split): string =>
   "groups" in edit ? `merged ${edit.groups.join(" and ")}` : `split ${edit.group}`;
 
-/** What was done by hand, and the way back. */
+/** The edits so far, with undo and redo. */
 export function EditHistory({ editing: { edits, busy, edit } }: { editing: Editing }) {
   const done = edits?.done ?? [];
   const undone = edits?.undone ?? [];
@@ -62,11 +62,19 @@ export function EditHistory({ editing: { edits, busy, edit } }: { editing: Editi
   const save = () => download(new Blob([JSON.stringify(edits, null, 1)], { type: "application/json" }), "edits.json");
   return (
     <div class="history" role="group" aria-label="Edits by hand">
-      <span role="status">{last ? `${plural(done.length, "edit")} by hand; last: ${inWords(last)}.` : "No edit stands."}</span>
+      <span role="status">
+        {last ? `${plural(done.length, "edit")} by hand; last: ${inWords(last)}.` : "No edits."}
+      </span>
       <span class="history-buttons">
-        <button disabled={busy || !last} onClick={() => edit({ kind: "undo" })}>Undo</button>
-        <button disabled={busy || !next} title={next && inWords(next)} onClick={() => edit({ kind: "redo" })}>Redo</button>
-        <button onClick={save} title="as a file, for neurflow edit RUN --import">Save</button>
+        <button disabled={busy || !last} onClick={() => edit({ kind: "undo" })}>
+          Undo
+        </button>
+        <button disabled={busy || !next} title={next && inWords(next)} onClick={() => edit({ kind: "redo" })}>
+          Redo
+        </button>
+        <button onClick={save} title="Save as a file for neurflow edit RUN --import">
+          Save
+        </button>
       </span>
     </div>
   );
@@ -90,7 +98,7 @@ export function Regroup(props: RegroupProps) {
   );
 }
 
-/** Those that share most neurons come first: they are the likeliest to mean the same. */
+/** Groups that share most neurons come first: they are most likely to mean the same. */
 function MergeWith({ circuit, group, editing }: RegroupProps) {
   const [chosen, choose] = useState("");
   const neurons = new Set(group.members.map(([a]) => a));
@@ -107,9 +115,9 @@ function MergeWith({ circuit, group, editing }: RegroupProps) {
       }}
     >
       <label>
-        One group with{" "}
+        Merge with{" "}
         <select aria-label="Group to merge with" value={chosen} onChange={(event) => choose(event.currentTarget.value)}>
-          <option value="">another of its layer …</option>
+          <option value="">a group of its layer …</option>
           {others.map(({ other, shared }) => (
             <option key={other.id} value={other.id}>
               {other.label ? `${other.label} (${other.id})` : other.id}, {plural(shared, "neuron")} shared
@@ -117,8 +125,10 @@ function MergeWith({ circuit, group, editing }: RegroupProps) {
           ))}
         </select>
       </label>
-      {other && <Strip circuit={circuit} crops={other.crops} />}
-      <button type="submit" disabled={!other || editing.busy}>Merge</button>
+      {other && <CropStrip data={circuit.data} crops={other.crops} count={CROPS_SHOWN} />}
+      <button type="submit" disabled={!other || editing.busy}>
+        Merge
+      </button>
     </form>
   );
 }
@@ -136,7 +146,7 @@ function SplitOff({ circuit, group, editing }: RegroupProps) {
         if (some) editing.edit({ kind: "split", group: group.id, members: named as [Member, ...Member[]] });
       }}
     >
-      <p>Tick what goes into a group of its own:</p>
+      <p>Tick the members that form a new group:</p>
       <Listing class="ticks" count={MEMBERS_LISTED} all={group.members}>
         {([a, i]) => {
           const meanings = neuronOf(circuit, group.layer, a)!.meanings;
@@ -145,8 +155,16 @@ function SplitOff({ circuit, group, editing }: RegroupProps) {
             <li key={key}>
               <label>
                 <input type="checkbox" checked={ticked.has(key)} onChange={() => turn(key)} />
-                <span>neuron {a}{meanings.length > 1 && <small> {i + 1} of {meanings.length}</small>}</span>
-                <Strip circuit={circuit} crops={meanings[i]!.crops} />
+                <span>
+                  neuron {a}
+                  {meanings.length > 1 && (
+                    <small>
+                      {" "}
+                      {i + 1} of {meanings.length}
+                    </small>
+                  )}
+                </span>
+                <CropStrip data={circuit.data} crops={meanings[i]!.crops} count={CROPS_SHOWN} />
               </label>
             </li>
           );
@@ -156,15 +174,5 @@ function SplitOff({ circuit, group, editing }: RegroupProps) {
         {some ? `Split ${named.length} from ${group.members.length - named.length}` : "Split"}
       </button>
     </form>
-  );
-}
-
-function Strip({ circuit, crops }: { circuit: Circuit; crops: number[] }) {
-  return (
-    <span class="strip">
-      {crops.slice(0, CROPS_SHOWN).map((crop) => (
-        <CropPicture key={crop} data={circuit.data} crop={crop} />
-      ))}
-    </span>
   );
 }

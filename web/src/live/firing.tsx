@@ -1,13 +1,14 @@
 /** The groups that fire, each with a switch that masks it. */
 
-import { useState } from "preact/hooks";
-import type { Circuit } from "../circuit";
-import { CropPicture } from "../crop";
-import { plural, signed } from "../format";
+import type { Circuit } from "../circuit/circuit";
+import { CropStrip } from "../circuit/crop";
+import { plural, signed } from "../shared/format";
+import { Listing } from "../shared/listing";
 import { differing, firing, LETTERS, type Row } from "./lit";
 import type { Live } from "./state";
 
 const LISTED = 12;
+/** Score at the end of a meter. */
 const SCALE = 2;
 
 interface FiringProps {
@@ -18,18 +19,19 @@ interface FiringProps {
 }
 
 export function FiringList({ live, circuit, selected, onSelect }: FiringProps) {
-  const [open, setOpen] = useState(false);
   const { pictures } = live;
   if (!pictures.length)
     return (
       <p class="quiet">
-        With a picture, its groups light up in the circuit. Choose one to see where it fires; switch one off to see what the
-        network says without it.
+        Add a picture to see which groups fire on it. Select a group to see where it fires; mask a group to see what the
+        network answers without it.
       </p>
     );
   const two = pictures.length > 1;
-  const rows = two ? differing(firing(pictures)) : firing(pictures);
+  const all = firing(pictures).filter(({ id }) => circuit.groups.has(id));
+  const rows = two ? differing(all) : all;
   const apart = rows.filter((row) => !row.readings.every(({ fires }) => fires)).length;
+  const unread = [...circuit.groups.values()].filter(({ measured }) => !measured).length;
   return (
     <section>
       <h3>
@@ -37,16 +39,27 @@ export function FiringList({ live, circuit, selected, onSelect }: FiringProps) {
         <small>
           {two
             ? `${plural(apart, "group")} on one picture only, ${rows.length - apart} on both`
-            : `${plural(rows.length, "group")}, those that carry most to ${circuit.data.target} first`}
+            : `${plural(rows.length, "group")}, by weight into ${circuit.data.target}`}
         </small>
       </h3>
-      <ul class="firing">
-        {(open ? rows : rows.slice(0, LISTED)).map((row) => (
-          <FiringRow key={row.id} row={row} live={live} circuit={circuit} selected={row.id === selected} onSelect={onSelect} two={two} />
-        ))}
-      </ul>
-      {rows.length > LISTED && (
-        <button class="more" onClick={() => setOpen(!open)}>{open ? "Show fewer" : `Show all ${rows.length}`}</button>
+      <Listing class="firing" count={LISTED} all={rows}>
+        {(row) => (
+          <FiringRow
+            key={row.id}
+            row={row}
+            live={live}
+            circuit={circuit}
+            selected={row.id === selected}
+            onSelect={onSelect}
+            two={two}
+          />
+        )}
+      </Listing>
+      {unread > 0 && (
+        <p class="quiet">
+          {plural(unread, "group")} shown here {unread === 1 ? "is" : "are"} not among the stored groups. When such a
+          group fires was not measured; it can be masked.
+        </p>
       )}
     </section>
   );
@@ -62,21 +75,31 @@ interface RowProps {
 }
 
 function FiringRow({ row: { id, readings }, live, circuit, selected, two, onSelect }: RowProps) {
-  const reach = readings[0]!.reach;
+  const weight = readings[0]!.reach;
   return (
     <li class={selected ? "chosen" : ""}>
       <button class="firing-name" aria-pressed={selected} onClick={() => onSelect(id)} title={id}>
         <Known circuit={circuit} id={id} count={2} />
         <span class="meters">
           {readings.map((reading, i) => (
-            <span class="meter" key={i} title={`score ${reading.score.toFixed(2)}, fires from ${reading.threshold.toFixed(2)}`}>
-              <span class={reading.fires ? "on" : "off"} style={{ width: `${Math.min(reading.score / SCALE, 1) * 100}%` }} />
+            <span
+              class="meter"
+              key={i}
+              title={`score ${reading.score.toFixed(2)}, fires from ${reading.threshold.toFixed(2)}`}
+            >
+              <span
+                class={reading.fires ? "on" : "off"}
+                style={{ width: `${Math.min(reading.score / SCALE, 1) * 100}%` }}
+              />
               <span class="tick" style={{ left: `${Math.min(reading.threshold / SCALE, 1) * 100}%` }} />
             </span>
           ))}
         </span>
-        <span class={`number ${reach < 0 ? "against" : "for"}`} title="weight along all paths to the target">
-          {two ? readings.map(({ fires }, i) => (fires ? LETTERS[i] : "·")).join(" ") : signed(reach)}
+        <span
+          class={`number ${weight < 0 ? "against" : "for"}`}
+          title={two ? "pictures on which it fires" : "weight along all paths to the target"}
+        >
+          {two ? readings.map(({ fires }, i) => (fires ? LETTERS[i] : "·")).join(" ") : signed(weight)}
         </span>
       </button>
       <MaskSwitch live={live} id={id} name={circuit.groups.get(id)?.label ?? id} />
@@ -84,17 +107,13 @@ function FiringRow({ row: { id, readings }, live, circuit, selected, two, onSele
   );
 }
 
-/** A group's first crops and what it is called. */
+/** A group's first crops and its name. */
 export function Known({ circuit, id, count = 3 }: { circuit: Circuit; id: string; count?: number }) {
   const group = circuit.groups.get(id);
   if (!group) return <span>{id}</span>;
   return (
     <span class="group-title">
-      <span class="strip" aria-hidden="true">
-        {group.crops.slice(0, count).map((crop) => (
-          <CropPicture key={crop} data={circuit.data} crop={crop} />
-        ))}
-      </span>
+      <CropStrip data={circuit.data} crops={group.crops} count={count} />
       <span class="group-name">{group.label ?? id}</span>
     </span>
   );
@@ -108,7 +127,7 @@ export function MaskSwitch({ live, id, name }: { live: Live; id: string; name: s
       role="switch"
       aria-checked={!off}
       aria-label={`${name} is ${off ? "masked" : "active"}`}
-      title={off ? "masked: bring it back" : "mask it: set its neurons to zero"}
+      title={off ? "Masked. Click to unmask." : "Mask: set its neurons to zero"}
       disabled={!live.status?.maskable}
       onClick={() => live.toggle(id)}
     >

@@ -1,24 +1,17 @@
-/** What a picture lights up in the circuit. */
+/** How the pictures that are tried mark the cards of the circuit. */
 
-import type { GroupReading, LivePicture } from "./types";
+import type { Mark } from "../circuit/card";
+import type { GroupReading, LivePicture } from "../shared/types";
 
-/** How a group's card is to look. */
-export interface Lit {
-  /** of the pictures, by letter, those on which it fires: "", "A", "B" or "AB" */
-  fires: string;
-  /** 0 to 1: the best score next to the group's own crops */
-  strength: number;
-  masked: boolean;
-}
-
-/** A score of so much, and more, is lit fully: 1 is as on the group's own crops. */
+/** From this score on a card is lit fully; 1 is the score on the group's own crops. */
 const BRIGHTEST = 1.5;
 
 export const LETTERS = ["A", "B"] as const;
 
-export function litOf(pictures: LivePicture[], masked: ReadonlySet<string>): Map<string, Lit> | null {
+/** Returns the mark of each group that is masked or read; null if there is nothing to mark. */
+export function litOf(pictures: LivePicture[], masked: ReadonlySet<string>): Map<string, Mark> | null {
   if (!pictures.length && !masked.size) return null;
-  const found = new Map<string, Lit>();
+  const found = new Map<string, Mark>();
   for (const id of masked) found.set(id, { fires: "", strength: 0, masked: true });
   pictures.forEach(({ shown }, i) => {
     for (const { id, fires, score } of shown.report.groups) {
@@ -35,11 +28,11 @@ export function litOf(pictures: LivePicture[], masked: ReadonlySet<string>): Map
 
 export interface Row {
   id: string;
-  /** of each picture */
+  /** one for each picture */
   readings: GroupReading[];
 }
 
-/** Groups that fire on a picture or another, those that carry most to the target first. */
+/** Groups that fire on at least one picture, those with most weight into the target first. */
 export function firing(pictures: LivePicture[]): Row[] {
   const [first] = pictures;
   if (!first) return [];
@@ -51,7 +44,7 @@ export function firing(pictures: LivePicture[]): Row[] {
     .sort((a, b) => Math.abs(b.readings[0]!.reach) - Math.abs(a.readings[0]!.reach));
 }
 
-/** Of two pictures, what only one of them shows first, and of that what carries most. */
+/** The same with groups that fire on only one of the pictures first. */
 export function differing(rows: Row[]): Row[] {
   const shared = (row: Row) => Number(row.readings.every((reading) => reading.fires));
   return [...rows].sort((a, b) => shared(a) - shared(b));

@@ -1,11 +1,12 @@
-/** One picture: where the chosen group fires, what the network answers, and what masking makes of it. */
+/** One picture: where the selected group fires, what the network answers, and how a mask changes that. */
 
-import { same } from "../debug/app";
-import { Drawn } from "../debug/picture";
-import { signed } from "../format";
+import type { Circuit } from "../circuit/circuit";
+import { Drawn } from "../shared/drawn";
+import { signed } from "../shared/format";
+import { same } from "../shared/labels";
+import type { Effect, GroupReading, Prediction } from "../shared/types";
 import { LETTERS } from "./lit";
 import type { Live } from "./state";
-import type { Effect, GroupReading, Prediction } from "./types";
 
 const SHOWN = 4;
 
@@ -13,10 +14,10 @@ interface PictureProps {
   live: Live;
   place: number;
   selected: string | null;
-  target: string;
+  circuit: Circuit;
 }
 
-export function PictureCard({ live, place, selected, target }: PictureProps) {
+export function PictureCard({ live, place, selected, circuit }: PictureProps) {
   const { pictures, whatIf, remove, busy } = live;
   const { report } = pictures[place]!.shown;
   const effect = whatIf?.effects[place];
@@ -27,9 +28,13 @@ export function PictureCard({ live, place, selected, target }: PictureProps) {
     <section class="tried" aria-label={`Picture ${LETTERS[place]}`}>
       <div class="tried-head">
         {pictures.length > 1 && <span class="letter">{LETTERS[place]}</span>}
-        <span class="tried-name" title={report.name}>{report.name.slice(report.name.lastIndexOf("/") + 1)}</span>
+        <span class="tried-name" title={report.name}>
+          {report.name.slice(report.name.lastIndexOf("/") + 1)}
+        </span>
         {report.label && <small title="true class">{report.label}</small>}
-        <button class="link" onClick={() => remove(place)} aria-label={`Remove ${report.name}`}>✕</button>
+        <button class="link" onClick={() => remove(place)} aria-label={`Remove ${report.name}`}>
+          ✕
+        </button>
       </div>
       <div class="tried-body">
         <Drawn shown={pictures[place]!.shown} reading={reading} />
@@ -38,11 +43,11 @@ export function PictureCard({ live, place, selected, target }: PictureProps) {
             <b class={report.label && !same(report.label, now.name) ? "against" : ""}>{now.name}</b>{" "}
             {(now.probability * 100).toFixed(1)} %
           </p>
-          <p class="quiet">{effect ? was(top, now) : about(reading)}</p>
+          <p class="quiet">{effect ? was(top, now) : about(reading, selected)}</p>
           <Answers before={effect?.before ?? report.top} after={effect?.after} />
         </div>
       </div>
-      <TargetLine target={target} value={report.target} effect={effect} busy={busy} place={place} />
+      <TargetLine target={circuit.data.target} value={report.target} effect={effect} busy={busy} place={place} />
     </section>
   );
 }
@@ -50,14 +55,27 @@ export function PictureCard({ live, place, selected, target }: PictureProps) {
 const was = (top: Prediction, now: Prediction): string =>
   `was ${now.index === top.index ? "" : `${top.name} `}${(top.probability * 100).toFixed(1)} %`;
 
-function about(reading: GroupReading | undefined): string {
-  if (!reading) return "choose a group to see where";
-  const { fires, score, threshold } = reading;
-  return fires ? `it fires: ${score.toFixed(2)}` : `it is silent: ${score.toFixed(2)} of ${threshold.toFixed(2)}`;
+function about(reading: GroupReading | undefined, selected: string | null): string {
+  if (!reading)
+    return selected ? "When this group fires was not measured." : "Select a group to see where it responds.";
+  const share = `${Math.round(reading.score * 100)} % of its typical strength`;
+  return reading.fires ? `Active: ${share}` : `Silent: ${share}`;
 }
 
-/** The target's activation, before and after, on a line with what random neurons do to it. */
-function TargetLine({ target, value, effect, busy, place }: { target: string; value: number; effect: Effect | undefined; busy: boolean; place: number }) {
+/** The target's activation before and after a mask, next to the effect of random neurons. */
+function TargetLine({
+  target,
+  value,
+  effect,
+  busy,
+  place,
+}: {
+  target: string;
+  value: number;
+  effect: Effect | undefined;
+  busy: boolean;
+  place: number;
+}) {
   if (!effect)
     return (
       <p class="quiet">
@@ -71,25 +89,35 @@ function TargetLine({ target, value, effect, busy, place }: { target: string; va
   return (
     <div class="target-line">
       <p>
-        {target} logit {effect.target_before.toFixed(2)} → <b data-testid={`after-${place}`} data-value={effect.target_after}>{effect.target_after.toFixed(2)}</b>{" "}
+        {target} logit {effect.target_before.toFixed(2)} →{" "}
+        <b data-testid={`after-${place}`} data-value={effect.target_after}>
+          {effect.target_after.toFixed(2)}
+        </b>{" "}
         <span class={change < 0 ? "against" : "for"}>({signed(change)})</span>
       </p>
       <div class="shift" aria-hidden="true">
-        {random && <span class="random-band" style={{ left: at(random.low), right: `calc(100% - ${at(random.high)})` }} />}
+        {random && (
+          <span class="random-band" style={{ left: at(random.low), right: `calc(100% - ${at(random.high)})` }} />
+        )}
         <span class="origin" style={{ left: at(0) }} />
-        <span class={`arrow ${change < 0 ? "against" : "for"}`} style={{ left: at(Math.min(change, 0)), right: `calc(100% - ${at(Math.max(change, 0))})` }} />
+        <span
+          class={`arrow ${change < 0 ? "against" : "for"}`}
+          style={{ left: at(Math.min(change, 0)), right: `calc(100% - ${at(Math.max(change, 0))})` }}
+        />
         <span class={`point ${change < 0 ? "against" : "for"}`} style={{ left: at(change) }} />
       </div>
       <p class="quiet" data-testid={`random-${place}`}>
         {random
           ? `random neurons: ${signed(random.low)} … ${signed(random.high)}`
-          : busy ? "drawing random neurons to compare with …" : "no other neurons to compare with"}
+          : busy
+            ? "measuring random neurons to compare with …"
+            : "no other neurons to compare with"}
       </p>
     </div>
   );
 }
 
-/** The classes that matter before or after; a tick marks where a bar was. */
+/** The most probable classes; a tick marks the probability before the mask. */
 function Answers({ before, after }: { before: Prediction[]; after: Prediction[] | undefined }) {
   const then = new Map(before.map((each) => [each.index, each]));
   const now = after ?? before;
@@ -98,7 +126,10 @@ function Answers({ before, after }: { before: Prediction[]; after: Prediction[] 
       {now.slice(0, SHOWN).map(({ index, name, probability, logit }) => {
         const was = then.get(index);
         return (
-          <li key={index} title={after && was ? `logit ${was.logit.toFixed(2)} → ${logit.toFixed(2)}` : `logit ${logit.toFixed(2)}`}>
+          <li
+            key={index}
+            title={after && was ? `logit ${was.logit.toFixed(2)} → ${logit.toFixed(2)}` : `logit ${logit.toFixed(2)}`}
+          >
             <span class="tried-name">{name}</span>
             <span class="number">{percentOf(probability)}</span>
             <span class="number quiet logit">{logit.toFixed(1)}</span>

@@ -1,10 +1,14 @@
-/** What is being tried: pictures, masked groups, and what the server says to them. */
+/** What is being tried: pictures, masked groups, and the server's answers to them. */
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Circuit } from "../circuit";
-import type { LiveCalls } from "../client";
-import { litOf, type Lit } from "./lit";
-import type { LivePicture, MaskRequest, Sample, Status, WhatIf } from "./types";
+import type { Mark } from "../circuit/card";
+import type { Circuit } from "../circuit/circuit";
+import type { Cuts } from "../circuit/cuts";
+import type { Explorer } from "../circuit/explorer";
+import type { LiveCalls } from "../shared/client";
+import { useKeys } from "../shared/keys";
+import type { LivePicture, MaskRequest, Sample, Status, WhatIf } from "../shared/types";
+import { litOf } from "./lit";
 
 export type By = NonNullable<MaskRequest["by"]>;
 
@@ -18,9 +22,11 @@ export interface Live {
   whatIf: WhatIf | null;
   busy: boolean;
   error: string | null;
-  lit: Map<string, Lit> | null;
-  /** shows a picture in place of the one there, or beside the first */
+  lit: Map<string, Mark> | null;
+  /** shows a picture at a place, instead of the one that is there */
   show(picture: Promise<LivePicture>, place: number): void;
+  /** reads a file into the free place, or instead of the last picture */
+  take(file: File): void;
   remove(place: number): void;
   toggle(id: string): void;
   unmask(): void;
@@ -28,30 +34,32 @@ export interface Live {
   fail(message: string | null): void;
 }
 
+/** How long to wait before the status is asked for again, in milliseconds. */
 const LOOK_AGAIN = 700;
+/** Sets of random neurons that a mask is compared with. */
 const DRAWS = 20;
+export const MOST_PICTURES = 2;
 
-export function useLive(calls: LiveCalls | null, circuit: Circuit): Live | null {
+export function useLive(calls: LiveCalls, { circuit, state, change }: Explorer): Live {
   const [status, setStatus] = useState<Status | null>(null);
   const [samples, setSamples] = useState<Sample[]>([]);
   const [pictures, setPictures] = useState<LivePicture[]>([]);
-  const [masked, setMasked] = useState<ReadonlySet<string>>(new Set());
   const [by, setBy] = useState<By>("zero");
   const [reading, setReading] = useState(0);
   const [error, fail] = useState<string | null>(null);
-  const [whatIf, masking] = useMask(calls, pictures, masked, by, fail);
+  const masked = useMemo(
+    () => new Set(state.masked.filter((id) => isMaskable(circuit, id))),
+    [circuit, state.masked.join("\n")],
+  );
+  const [whatIf, masking] = useMask(calls, { pictures, masked, by, cuts: state.cuts }, fail);
   const lit = useMemo(() => litOf(pictures, masked), [pictures, masked]);
-
-  useEffect(() => {
-    if (calls) return untilReady(calls, setStatus, setSamples, fail);
-  }, [calls]);
-
-  useGroups(circuit, () => {
-    setMasked((all) => new Set([...all].filter((id) => circuit.groups.has(id))));
-    Promise.all(pictures.map(({ number }) => calls!.picture(number))).then(setPictures, (problem: Error) => fail(problem.message));
+  useEffect(() => untilReady(calls, setStatus, setSamples, fail), [calls]);
+  useStoredGroups(circuit, () => {
+    Promise.all(pictures.map(({ number }) => calls.picture(number))).then(setPictures, (problem: Error) =>
+      fail(problem.message),
+    );
   });
 
-  if (!calls) return null;
   const show = (picture: Promise<LivePicture>, place: number) => {
     setReading((count) => count + 1);
     fail(null);
@@ -63,20 +71,36 @@ export function useLive(calls: LiveCalls | null, circuit: Circuit): Live | null 
       .finally(() => setReading((count) => count - 1));
   };
   return {
-    calls, status, samples, pictures, masked, by, whatIf, error, lit, show, setBy, fail,
+    calls,
+    status,
+    samples,
+    pictures,
+    masked,
+    by,
+    whatIf,
+    error,
+    lit,
+    show,
+    setBy,
+    fail,
     busy: reading > 0 || masking,
+    take: (file) => show(calls.upload(file), Math.min(pictures.length, MOST_PICTURES - 1)),
     remove: (place) => setPictures((all) => all.filter((_, i) => i !== place)),
     toggle: (id) => {
       fail(null);
-      setMasked((all) => new Set(all.has(id) ? [...all].filter((other) => other !== id) : [...all, id]));
+      change({ masked: masked.has(id) ? [...masked].filter((other) => other !== id) : [...masked, id] });
     },
-    unmask: () => setMasked(new Set()),
+    unmask: () => change({ masked: [] }),
   };
 }
 
-/** Hears of it when the circuit has other groups than before. */
-function useGroups(circuit: Circuit, onOthers: () => void): void {
-  const ids = useMemo(() => [...circuit.groups.keys()].join(" "), [circuit]);
+/** The target itself cannot be masked. */
+const isMaskable = ({ groups, columns }: Circuit, id: string): boolean =>
+  (groups.get(id)?.layer ?? Infinity) < columns.length - 1;
+
+/** Calls `onOthers` when groups were edited: pictures are read by the groups that are stored. */
+function useStoredGroups({ stored }: Circuit, onOthers: () => void): void {
+  const ids = [...stored].join(" ");
   const before = useRef(ids);
   useEffect(() => {
     if (before.current !== ids) onOthers();
@@ -84,12 +108,17 @@ function useGroups(circuit: Circuit, onOthers: () => void): void {
   }, [ids]);
 }
 
-/** The change first, which takes one pass; then the random neurons that it is held against. */
+interface Masking {
+  pictures: LivePicture[];
+  masked: ReadonlySet<string>;
+  by: By;
+  cuts: Cuts;
+}
+
+/** Asks for the effect of the mask first, which takes one pass, then for that of random neurons to compare with. */
 function useMask(
-  calls: LiveCalls | null,
-  pictures: LivePicture[],
-  masked: ReadonlySet<string>,
-  by: By,
+  calls: LiveCalls,
+  { pictures, masked, by, cuts }: Masking,
   fail: (message: string) => void,
 ): [WhatIf | null, boolean] {
   const [whatIf, setWhatIf] = useState<WhatIf | null>(null);
@@ -97,16 +126,18 @@ function useMask(
   const latest = useRef<AbortController | null>(null);
   useEffect(() => {
     latest.current?.abort();
-    if (!calls || !pictures.length || !masked.size) {
+    if (!pictures.length || !masked.size) {
       setWhatIf(null);
       setBusy(false);
       return;
     }
-    const running = (latest.current = new AbortController());
+    const running = new AbortController();
+    latest.current = running;
     const request = {
       pictures: pictures.map(({ number }) => number) as MaskRequest["pictures"],
       groups: [...masked] as MaskRequest["groups"],
       by,
+      cuts,
     };
     const ask = (draws: number) => calls.mask({ ...request, draws }, running.signal).then(setWhatIf);
     setBusy(true);
@@ -120,11 +151,11 @@ function useMask(
         fail(problem.message);
       });
     return () => running.abort();
-  }, [calls, pictures, masked, by]);
+  }, [calls, pictures, masked, by]); // a change of the cuts changes the masked groups, or nothing
   return [whatIf, busy];
 }
 
-/** Asks until the model is there, then for the pictures to try; returns how to stop asking. */
+/** Polls the status until the model is loaded, then asks for the samples; returns a function that stops it. */
 function untilReady(
   calls: LiveCalls,
   onStatus: (status: Status) => void,
@@ -151,18 +182,9 @@ function untilReady(
   };
 }
 
-/** M masks the chosen group, and brings it back. */
-export function useMaskKey(live: Live | null, selected: string | null): void {
-  const latest = useRef({ live, selected });
-  latest.current = { live, selected };
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      const typing = (event.target as HTMLElement).matches?.("input, select, textarea");
-      if (event.key.toLowerCase() !== "m" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
-      const { live, selected } = latest.current;
-      if (live?.status?.maskable && selected) live.toggle(selected);
-    };
-    addEventListener("keydown", onKey);
-    return () => removeEventListener("keydown", onKey);
-  }, []);
+/** M masks the selected group, and unmasks it. */
+export function useMaskKey(live: Live, selected: string | null): void {
+  useKeys((event) => {
+    if (event.key.toLowerCase() === "m" && live.status?.maskable && selected) live.toggle(selected);
+  });
 }

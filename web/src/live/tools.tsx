@@ -1,9 +1,9 @@
-/** What can be done with the chosen group: mask it, name it, merge or split it. */
+/** What can be done with the selected group: mask it, name it, merge or split it. */
 
 import { useState } from "preact/hooks";
-import type { Circuit } from "../circuit";
-import { headingOf } from "../format";
-import { Regroup, type Editing } from "./edits";
+import type { Circuit } from "../circuit/circuit";
+import { headingOf } from "../circuit/names";
+import { type Editing, Regroup } from "./edits";
 import { MaskSwitch } from "./firing";
 import type { Live } from "./state";
 
@@ -17,13 +17,44 @@ interface ToolsProps {
 
 export function GroupTools({ live, circuit, id, editing, onChanged }: ToolsProps) {
   const group = circuit.groups.get(id);
-  const [words, setWords] = useState(group?.label ?? "");
-  const [saved, setSaved] = useState(false);
   if (!group) return null;
   const isTarget = group.layer === circuit.data.layers.length - 1;
-  const read = live.pictures.some(({ shown }) => shown.report.groups.some((reading) => reading.id === id));
-  const save = (label: string | null) =>
-    live.calls.label(id, label).then(
+  const stored = circuit.stored.has(id);
+  return (
+    <section class="tools" aria-label="Selected group">
+      <div class="tools-head">
+        <b>{headingOf(group, circuit.data)}</b> <small>{id}</small>
+        {!isTarget && <MaskSwitch live={live} id={id} name={group.label ?? id} />}
+      </div>
+      {stored && <Naming live={live} id={id} label={group.label} onChanged={onChanged} />}
+      {stored && !isTarget && <Regroup circuit={circuit} group={group} editing={editing} />}
+      {!stored && (
+        <p class="quiet">
+          This group belongs to another cut than the stored one. It can be masked; names and edits are kept for stored
+          groups only.
+        </p>
+      )}
+      {stored && !isTarget && !group.measured && live.pictures.length > 0 && (
+        <p class="quiet">
+          This group was made by hand. When it fires was not measured, so pictures do not mark it; it can be masked.
+        </p>
+      )}
+    </section>
+  );
+}
+
+interface NamingProps {
+  live: Live;
+  id: string;
+  label: string | null;
+  onChanged: () => void;
+}
+
+function Naming({ live, id, label, onChanged }: NamingProps) {
+  const [words, setWords] = useState(label ?? "");
+  const [saved, setSaved] = useState(false);
+  const save = (text: string | null) =>
+    live.calls.label(id, text).then(
       (named) => {
         setWords(named.label ?? "");
         setSaved(true);
@@ -32,11 +63,7 @@ export function GroupTools({ live, circuit, id, editing, onChanged }: ToolsProps
       (problem: Error) => live.fail(problem.message),
     );
   return (
-    <section class="tools" aria-label="The chosen group">
-      <div class="tools-head">
-        <b>{headingOf(group, circuit.data)}</b> <small>{id}</small>
-        {!isTarget && <MaskSwitch live={live} id={id} name={group.label ?? id} />}
-      </div>
+    <>
       <form
         class="naming"
         onSubmit={(event) => {
@@ -45,23 +72,29 @@ export function GroupTools({ live, circuit, id, editing, onChanged }: ToolsProps
         }}
       >
         <input
-          aria-label="Label of the chosen group"
+          aria-label="Label of the selected group"
           value={words}
           maxLength={80}
-          placeholder="name it by what its crops share"
+          placeholder="Name this group …"
           onInput={(event) => {
             setWords(event.currentTarget.value);
             setSaved(false);
           }}
         />
-        <button type="submit" disabled={!words.trim() || words.trim() === (group.label ?? "")}>Save</button>
-        {group.label && <button type="button" onClick={() => void save(null)}>Clear</button>}
+        <button type="submit" disabled={!words.trim() || words.trim() === (label ?? "")}>
+          Save
+        </button>
+        {label && (
+          <button type="button" onClick={() => void save(null)}>
+            Clear
+          </button>
+        )}
       </form>
-      {!isTarget && <Regroup circuit={circuit} group={group} editing={editing} />}
-      {!isTarget && live.pictures.length > 0 && !read && (
-        <p class="quiet">Made by hand: when it fires was not measured, so pictures do not light it up. It can be masked.</p>
+      {saved && (
+        <p class="quiet" role="status">
+          Saved beside the circuit.
+        </p>
       )}
-      {saved && <p class="quiet" role="status">Kept beside the circuit.</p>}
-    </section>
+    </>
   );
 }

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neurflow.method.clustering import unit
 from neurflow.method.concepts import Concept
 from neurflow.refs import Member
 
@@ -71,13 +72,8 @@ class Pairs:
         owns = self.owns[:, chosen].astype(np.float64)
         sizes = owns.sum(1, keepdims=True)
         there = sizes[:, 0] > 0
-        means = _unit(owns @ self.standard[chosen] / np.maximum(sizes, 1))
-        return _unit(np.where(there[:, None], means - COMMON * means[there].mean(0), 0.0))
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows brought to unit length; zeros stay."""
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), TINY))
+        means = unit(owns @ self.standard[chosen] / np.maximum(sizes, 1))
+        return unit(np.where(there[:, None], means - COMMON * means[there].mean(0), 0.0))
 
 
 def pairs_of(concepts: Mapping[int, Concept], seen: Seen) -> Pairs:

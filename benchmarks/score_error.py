@@ -1,0 +1,211 @@
+"""True score error of auto steps: how far are a target's scores from integrated gradients?
+
+For a sample of target neurons of each network, drawn at random from those that fire, the scores with
+auto steps at a tolerance of 1 % are compared with those of 400 Gauss-Legendre points on all crops of
+``V_a``. The error is ``Σ_s |T_N − T| / Σ_s |T|`` of the mean |T|. The table also gives the processor
+time of the choice of N, relative to that of the attribution itself.
+
+    python -m benchmarks.score_error --real FOLDER [--only NETWORK] [--save FILE] [--write]
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.attribution import Exemplars, Observed, load
+from benchmarks.page import arguments, machine, publish, table
+from neurflow import Model, load_images
+from neurflow.attribution.streaming import RULES, attribute, by_rule
+from neurflow.pictures.crops import CropSet
+from neurflow.runtime.memory import Batch
+from neurflow.runtime.progress import Silent
+
+LIMIT = 400
+"""Gauss-Legendre points of the limit"""
+TOLERANCE = 0.01
+K = 50
+CLASSES = ("n02099601_golden_retriever", "n03445777_golf_ball")
+SAMPLES = {
+    "resnet18": (
+        9,
+        [
+            ("layer2.1", "layer3.0"),
+            ("layer3.0", "layer3.1"),
+            ("layer3.1", "layer4.0"),
+            ("layer4.0", "layer4.1"),
+        ],
+    ),
+    "googlenet": (
+        8,
+        [
+            ("inception3b", "inception4a"),
+            ("inception4c", "inception4d"),
+            ("inception4d", "inception4e"),
+            ("inception5a", "inception5b"),
+        ],
+    ),
+    "mobilenet_v2": (
+        6,
+        [
+            ("features.10", "features.11"),
+            ("features.12", "features.13"),
+            ("features.13", "features.14"),
+        ],
+    ),
+    "resnet50": (2, [("layer3.4", "layer3.5"), ("layer3.5", "layer4.0"), ("layer4.1", "layer4.2")]),
+}
+"""network → targets of each pair of layers, and the pairs"""
+
+
+class Clock(Silent):
+    """Processor seconds of the choice of N, and of the rest."""
+
+    def __init__(self) -> None:
+        self.seconds = {True: 0.0, False: 0.0}
+        self._choosing, self._since = True, time.process_time()
+
+    def start(self, stage: str, total: int) -> None:
+        """The stage before is over."""
+        self.stop()
+        self._choosing = stage.endswith("choosing N")
+
+    def stop(self) -> None:
+        """Count the time up to now."""
+        now = time.process_time()
+        self.seconds[self._choosing] += now - self._since
+        self._since = now
+
+
+def crops_of(model: Model, real: Path, images: int) -> torch.Tensor:
+    """Crops of a few pictures of two classes."""
+    folder = real / "images" / "imagenet20"
+    found = []
+    for name in CLASSES:
+        pictures = load_images(folder / name, model)
+        crops = CropSet(pictures, list(range(images)), model.input_size[1:], (1.0, 0.5, 0.25))
+        found.append(crops.pixels(np.arange(59 * images)))
+    return torch.cat(found)
+
+
+def observed(
+    model: Model, lower: str, upper: str, pixels: torch.Tensor
+) -> tuple[Observed, np.ndarray]:
+    """What the segment needs, and φ ``[crop, upper neuron]``."""
+    segment = model.segment(lower, upper)
+    keys = list(segment.observed)
+    observe = model.outputs([*keys, model.node(upper)])
+    parts, phi = [], []
+    with torch.inference_mode():
+        for batch in pixels.split(8):
+            *seen, out = observe(model.feed(batch))
+            parts.append([value.clone() for value in seen])
+            phi.append(segment.upper.pool(out))
+    values = {key: torch.cat([part[i] for part in parts]) for i, key in enumerate(keys)}
+    return Observed(values), torch.cat(phi).numpy()
+
+
+def measure(
+    model: Model, network: str, pair: tuple[str, str], count: int, pixels: torch.Tensor
+) -> list[dict[str, Any]]:
+    """One record for each target of a pair of layers."""
+    lower, upper = pair
+    segment = model.segment(lower, upper)
+    features, phi = observed(model, lower, upper, pixels)
+    firing = np.flatnonzero(phi.max(0) > 0)
+    chosen = np.sort(np.random.default_rng(0).choice(firing, count, replace=False)).tolist()
+    concepts = {
+        a: Exemplars(np.argsort(-phi[:, a], kind="stable")[:K], np.zeros(K, dtype=int))
+        for a in chosen
+    }
+    run = partial(attribute, segment, 0, concepts, features, tolerance=TOLERANCE)
+    run = partial(run, batch=Batch(64, Silent()))
+    for a in chosen:  # graphs are made at first use
+        segment.specialised(a)
+    clock = Clock()
+    found = run(steps="auto", progress=clock)
+    clock.stop()
+    gauss = partial(by_rule, rule=RULES["gauss"])
+    limits = run(steps=LIMIT, method=gauss, progress=Silent())
+    records = []
+    for a, scores in found.items():
+        goal = limits[a].importance
+        records.append(
+            {
+                "network": network,
+                "pair": f"{lower} → {upper}",
+                "neuron": a,
+                "rule": scores.rule,
+                "steps": scores.steps,
+                "told": scores.score_error,
+                "true": float(np.abs(scores.importance - goal).sum() / goal.sum()),
+                "choosing": clock.seconds[True] / count,
+                "attributing": clock.seconds[False] / count,
+            }
+        )
+    return records
+
+
+def row(name: str, records: list[dict[str, Any]]) -> list[object]:
+    """A row of the table."""
+    true, told = (np.array([r[key] for r in records]) for key in ("true", "told"))
+    choosing, attributing = (sum(r[key] for r in records) for key in ("choosing", "attributing"))
+    steps = [r["steps"] for r in records]
+    return [
+        name,
+        len(records),
+        f"{(true <= TOLERANCE).mean():.1%}",
+        f"{true.mean():.2%}",
+        f"{true.max():.2%}",
+        f"{told.mean():.2%}",
+        f"{told.max():.2%}",
+        f"{(true <= told).mean():.0%}",
+        f"{np.median(steps):.0f} ({min(steps)}–{max(steps)})",
+        f"{choosing / attributing:.0%}",
+    ]
+
+
+def main() -> None:
+    """Measure all networks."""
+    parser = arguments(__doc__)
+    parser.add_argument("--only", default="", help="networks whose name contains this")
+    parser.add_argument("--images", type=int, default=2, help="pictures of each class")
+    parser.add_argument("--save", type=Path, help="file that records are added to, one JSON a line")
+    options = parser.parse_args()
+    if options.real is None:
+        parser.error("--real FOLDER is needed: errors depend on trained weights and pictures")
+    torch.set_num_threads(options.threads)
+    records: list[dict[str, Any]] = []
+    for network, (count, pairs) in SAMPLES.items():
+        if options.only not in network:
+            continue
+        model = load(network, options.real)
+        pixels = crops_of(model, options.real, options.images)
+        for pair in pairs:
+            fresh = measure(model, network, pair, count, pixels)
+            print(*row(f"{network} {pair}", fresh), flush=True)
+            records += fresh
+            if options.save:
+                with options.save.open("a", encoding="utf-8") as file:
+                    file.writelines(json.dumps(record) + "\n" for record in fresh)
+    head = ["network", "targets", f"within {TOLERANCE:.0%}", "error, mean", "worst"]
+    head += ["stated, mean", "largest", "error ≤ stated", "N (range)", "choice of N"]
+    rows = [
+        row(name, [r for r in records if r["network"] == name])
+        for name in SAMPLES
+        if any(r["network"] == name for r in records)
+    ]
+    text = (
+        f"{machine()} k = {K}, {LIMIT} Gauss-Legendre points as the limit.\n\n{table(head, rows)}"
+    )
+    publish("score error", text, write=options.write)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Reading the files of a result without trusting them.
+
+Sizes are bounded before a file is read, and the memory that JSON would take before it is parsed.
+Links are refused. Whatever is wrong becomes a ``ResultError`` that names the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load as unpack
+
+from neurflow.errors import ResultError
+from neurflow.runtime.files import MEBIBYTE, json_value, read
+
+INDEX = "circuit.json"
+LARGEST_JSON = 128 * MEBIBYTE
+LARGEST_ARRAYS = 2048 * MEBIBYTE
+LARGEST_BESIDE = 64 * MEBIBYTE
+MEMORY_OF_BESIDE = 512 * MEBIBYTE
+
+F = TypeVar("F", bound=BaseModel)
+
+
+def read_index(folder: Path) -> bytes:
+    """The bytes of ``circuit.json``."""
+    return read_bytes(folder / INDEX, LARGEST_JSON)
+
+
+def read_bytes(file: Path, limit: int) -> bytes:
+    """A plain file's bytes, if it is no link and no larger than ``limit``."""
+    try:
+        return read(file, limit)
+    except OSError as error:
+        raise damaged(file, error.strerror or type(error).__name__) from None
+    except ValueError as error:
+        raise damaged(file, str(error)) from None
+
+
+def read_tensors(file: Path, limit: int, digest: str) -> dict[str, np.ndarray]:
+    """The tensors of a safetensors file whose SHA-256 must be ``digest``."""
+    data = read_bytes(file, limit)
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise damaged(file, "it does not have the digest noted in circuit.json")
+    try:
+        return unpack(data)
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise damaged(file, f"not safetensors: {error}") from None
+
+
+def read_beside(file: Path, kind: type[F]) -> F:
+    """A file that may lie beside ``circuit.json``; an empty one of its kind if it does not."""
+    if not file.exists() and not file.is_symlink():
+        return kind()
+    try:
+        return kind.model_validate(json_value(read_bytes(file, LARGEST_BESIDE), MEMORY_OF_BESIDE))
+    except ValidationError as error:
+        raise damaged(file, first_problem(error)) from None
+    except ValueError as error:
+        raise damaged(file, str(error)) from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first problem that pydantic found, in a few words."""
+    problem = error.errors(include_url=False, include_context=False)[0]
+    where = ".".join(map(str, problem["loc"])) or "the whole"
+    return f"{where:.80}: {problem['msg']:.120}"
+
+
+def damaged(file: Path, problem: str) -> ResultError:
+    """The error for a file that cannot be used."""
+    return ResultError(
+        f"{file} is damaged or no result of neurflow: {problem}.\n"
+        "Copy the folder again from where it was made, or make it again with neurflow discover."
+    )

@@ -1,0 +1,77 @@
+"""Things that users add by name: by a decorator in a module of theirs, or by an entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar
+
+from neurflow.errors import RequestError, near
+
+Item = TypeVar("Item")
+
+
+class Registry(Mapping[str, Item], Generic[Item]):
+    """Items by name, those of this package first.
+
+    An unknown name is looked up among the entry points of ``group``. An entry point is named after the
+    item and refers to the module that registers it; only that module is imported.
+
+    Args:
+        what: what an item is called in messages.
+        group: of entry points.
+    """
+
+    def __init__(self, what: str, group: str) -> None:
+        self.what, self.group = what, group
+        self._items: dict[str, Item] = {}
+        self._homes: dict[str, tuple[str, str]] = {}
+
+    def add(self, name: str, item: Item, function: Callable[..., Any]) -> None:
+        """Register an item that ``function`` implements; running its module again replaces it.
+
+        Raises:
+            RequestError: another function has registered this name.
+        """
+        home = function.__module__, function.__qualname__
+        if self._homes.get(name, home) != home:
+            raise RequestError(
+                f"Another {self.what} is registered as {name!r}. Choose another name."
+            )
+        self._items[name], self._homes[name] = item, home
+
+    def named(self, name: str) -> Item:
+        """The item of a name.
+
+        Raises:
+            RequestError: there is none, or the module that registers it cannot be imported.
+        """
+        if name not in self._items:
+            self._import(name)
+        if name not in self._items:
+            raise RequestError(
+                f"There is no {self.what} {name!r}.{near(name, self)} Known: {', '.join(self)}."
+            )
+        return self._items[name]
+
+    def _import(self, name: str) -> None:
+        for point in entry_points(group=self.group, name=name):
+            try:
+                point.load()
+            except Exception as error:  # whatever a foreign package raises on import
+                raise RequestError(
+                    f"The {self.what} {name!r} is registered by {point.value}, and importing that "
+                    f"fails: {error}. Install its package anew."
+                ) from error
+
+    def __getitem__(self, name: str) -> Item:
+        try:
+            return self.named(name)
+        except RequestError as error:
+            raise KeyError(name) from error
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys([*self._items, *sorted(entry_points(group=self.group).names)]))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))

@@ -1,0 +1,85 @@
+/**
+ * The edges of a large circuit, painted on one canvas: thousands of elements would be slow to move.
+ *
+ * The canvas covers the window (what is in view and some more), so that it is painted again only when
+ * the window changes; until then it moves with the drawing.
+ */
+
+import { useLayoutEffect, useRef } from "preact/hooks";
+import { box } from "../shared/box";
+import { useTheme } from "../shared/theme";
+import type { EdgeData } from "../shared/types";
+import { ends, type Layout, thickness } from "./layout";
+import { passes, type Window } from "./window";
+
+interface CanvasProps {
+  plan: Layout;
+  shown: EdgeData[];
+  largest: number;
+  drawn: Window | null;
+}
+
+/** Browsers give up on larger canvases. */
+const LARGEST_SIDE = 4096;
+/** Widths told apart, so that edges alike are one stroke. */
+const WIDTHS = 6;
+
+export function Canvas({ plan, shown, largest, drawn }: CanvasProps) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const theme = useTheme();
+  useLayoutEffect(() => {
+    if (drawn) paint(canvas.current!, plan, shown, largest, drawn);
+  }, [plan, shown, largest, drawn, theme]);
+  if (!drawn) return null;
+  const [width, height] = [drawn.right - drawn.left, drawn.bottom - drawn.top];
+  return (
+    <canvas
+      class="edges all"
+      ref={canvas}
+      aria-hidden="true"
+      data-edges={shown.length}
+      style={box({ left: drawn.left, top: drawn.top, width, height })}
+    />
+  );
+}
+
+function paint(canvas: HTMLCanvasElement, plan: Layout, shown: EdgeData[], largest: number, drawn: Window): void {
+  const [width, height] = [drawn.right - drawn.left, drawn.bottom - drawn.top];
+  const scale = Math.min(drawn.k * devicePixelRatio, LARGEST_SIDE / Math.max(width, height));
+  canvas.width = Math.round(width * scale);
+  canvas.height = Math.round(height * scale);
+  const brush = canvas.getContext("2d")!;
+  brush.setTransform(scale, 0, 0, scale, -drawn.left * scale, -drawn.top * scale);
+  brush.globalAlpha = 0.75;
+  const colours = getComputedStyle(canvas);
+  for (const { path, width: line, against } of strokes(shown, plan, largest, drawn)) {
+    brush.strokeStyle = colours.getPropertyValue(against ? "--against" : "--for");
+    brush.lineWidth = line;
+    brush.setLineDash(against ? [7, 5] : []);
+    brush.stroke(path);
+  }
+}
+
+/** What is in the window, one path for each sign and width, thin ones first. */
+function strokes(edges: EdgeData[], plan: Layout, largest: number, drawn: Window) {
+  const found = new Map<number, Path2D>();
+  for (const { lower, upper, weight } of edges) {
+    const [from, to] = [plan.places.get(lower)!, plan.places.get(upper)!];
+    if (!passes(drawn, from, to, plan.card)) continue;
+    const width = Math.ceil((WIDTHS * Math.abs(weight)) / Math.max(largest, 1e-9));
+    const key = 2 * width + Number(weight < 0);
+    if (!found.has(key)) found.set(key, new Path2D());
+    const [x0, y0, x1, y1] = ends(from, to, plan.card);
+    const middle = (x0 + x1) / 2;
+    const path = found.get(key)!;
+    path.moveTo(x0, y0);
+    path.bezierCurveTo(middle, y0, middle, y1, x1, y1);
+  }
+  return [...found]
+    .sort(([a], [b]) => a - b)
+    .map(([key, path]) => ({
+      path,
+      width: thickness(((key >> 1) / WIDTHS) * largest, largest),
+      against: key % 2 === 1,
+    }));
+}

@@ -1,0 +1,143 @@
+/** A group's card: its crops, its name, its size, and its weight into the target. */
+
+import { Component } from "preact";
+import { box } from "../shared/box";
+import { plural, signed } from "../shared/format";
+import type { Circuit, Group } from "./circuit";
+import { CropPicture, fewPhotographs } from "./crop";
+import { SHAKY } from "./cuts";
+import { doubtful, doubtOf } from "./label";
+import type { Place, Card as Shape } from "./layout";
+import { titleOf } from "./names";
+
+/** How a card is marked by what stands beside the circuit, such as pictures that are tried. */
+export interface Mark {
+  /** on which pictures the group fires: "", "A", "B" or "AB" */
+  fires: string;
+  /** 0 to 1: the best score relative to the group's own crops */
+  strength: number;
+  masked: boolean;
+}
+
+interface CardProps {
+  group: Group;
+  circuit: Circuit;
+  shape: Shape;
+  place: Place;
+  selected: boolean;
+  /** above the veil */
+  raised: boolean;
+  /** a plain box: its contents would be specks */
+  bare: boolean;
+  mark: Mark | undefined;
+  onSelect: (id: string) => void;
+  onHover: (id: string | null) => void;
+  /** the keyboard has reached the card */
+  onReach: (id: string) => void;
+}
+
+/** Draws itself again only if a prop has changed: hovering changes few cards of many. */
+export class Card extends Component<CardProps> {
+  override shouldComponentUpdate(next: CardProps): boolean {
+    return (Object.keys(next) as (keyof CardProps)[]).some((name) => next[name] !== this.props[name]);
+  }
+
+  override render(props: CardProps) {
+    return <Face {...props} />;
+  }
+}
+
+function Face({ group, circuit, shape, place, selected, raised, bare, mark, onSelect, onHover, onReach }: CardProps) {
+  const { data } = circuit;
+  const name = titleOf(group, data);
+  const weight = data.shares ? `, ${signed(group.reach)} along all paths to ${data.target}` : "";
+  const doubts = [fewPhotographs(group, data), shaky(group)].filter((each) => each !== null);
+  const about = `${group.id}: ${plural(group.members.length, "member")}${weight}${doubtOf(group)}${doubts.map((each) => `, ${each.text}`).join("")}`;
+  return (
+    <button
+      class={`card${selected ? " selected" : ""}${raised ? " raised" : ""}${markClass(mark)}`}
+      style={{
+        ...box({ left: place.x, top: place.y, width: shape.width, height: shape.height }),
+        "--lit": `${mark?.strength ?? 0}`,
+      }}
+      data-group={group.id}
+      aria-pressed={selected}
+      aria-label={`Group ${name}, ${about}${markWords(mark)}`}
+      title={group.label ? `${group.label}\n${about}` : about}
+      onClick={(event) => {
+        event.stopPropagation();
+        onSelect(group.id);
+      }}
+      onMouseEnter={() => onHover(group.id)}
+      onMouseLeave={() => onHover(null)}
+      onFocus={(event) => {
+        onHover(group.id);
+        if (event.currentTarget.matches(":focus-visible")) onReach(group.id);
+      }}
+      onBlur={() => onHover(null)}
+    >
+      {!bare && <Content group={group} circuit={circuit} crops={shape.crops} name={name} />}
+      {!bare && doubts.length > 0 && (
+        <span class="badges" aria-hidden="true">
+          {doubts.map(({ short }) => (
+            <span key={short}>{short}</span>
+          ))}
+        </span>
+      )}
+      {mark && (mark.masked || mark.fires) && (
+        <span class="lit-mark" aria-hidden="true">
+          {mark.masked ? "masked" : mark.fires}
+        </span>
+      )}
+    </button>
+  );
+}
+
+/** What is said of a group that does not come back on other pictures. */
+export const shaky = ({ returns }: { returns: number | null }): { short: string; text: string } | null =>
+  returns !== null && returns < SHAKY ? { short: "not stable", text: "does not come back on other pictures" } : null;
+
+interface ContentProps {
+  group: Group;
+  circuit: Circuit;
+  /** pictures in the mosaic */
+  crops: number;
+  name: string;
+}
+
+function Content({ group, circuit: { data }, crops, name }: ContentProps) {
+  return (
+    <>
+      <span class="mosaic" aria-hidden="true">
+        {group.crops.slice(0, crops).map((crop) => (
+          <CropPicture key={crop} data={data} crop={crop} />
+        ))}
+      </span>
+      <span class={`card-name${doubtful(group) ? " doubtful" : ""}`}>{name}</span>
+      <span class="card-size">{group.members.length}</span>
+      {data.shares && <WeightBar value={group.reach} />}
+    </>
+  );
+}
+
+const markClass = (mark: Mark | undefined): string => {
+  if (!mark) return "";
+  if (mark.masked) return " masked";
+  return mark.fires ? " lit" : " unlit";
+};
+const markWords = (mark: Mark | undefined): string => {
+  if (!mark) return "";
+  if (mark.masked) return ", masked";
+  return mark.fires ? `, fires on ${mark.fires}` : ", silent here";
+};
+
+/** A bar from the middle: to the right for the target, to the left against it. */
+function WeightBar({ value }: { value: number }) {
+  const length = Math.min(Math.abs(value), 1) * 50;
+  const left = value < 0 ? 50 - length : 50;
+  return (
+    <span class="reach" aria-hidden="true">
+      <span class={value < 0 ? "against" : "for"} style={{ left: `${left}%`, width: `${length}%` }} />
+    </span>
+  );
+}

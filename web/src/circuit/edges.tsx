@@ -1,0 +1,58 @@
+/** Signed edges as curves: width by weight, colour and dashes by sign. */
+
+import { useMemo } from "preact/hooks";
+import { percent, signed } from "../shared/format";
+import type { EdgeData } from "../shared/types";
+import { Canvas } from "./canvas";
+import type { Circuit } from "./circuit";
+import { curve, type Layout, largestOf, thickness } from "./layout";
+import { isLarge, type Window } from "./window";
+
+interface EdgesProps {
+  circuit: Circuit;
+  plan: Layout;
+  shown: EdgeData[];
+  /** edges that stand out, whatever the threshold */
+  raised: EdgeData[];
+  /** what of the drawing is drawn; null: all */
+  drawn: Window | null;
+}
+
+/** All edges that carry the chosen share of the weight, and above the veil those that stand out. */
+export function Edges({ circuit, plan, shown, raised, drawn }: EdgesProps) {
+  const largest = useMemo(() => largestOf(circuit.data.edges), [circuit]);
+  const draw = (edge: EdgeData) => (
+    <path
+      key={`${edge.lower}>${edge.upper}`}
+      class={`edge ${edge.weight < 0 ? "against" : "for"}`}
+      d={curve(plan.places.get(edge.lower)!, plan.places.get(edge.upper)!, plan.card)}
+      stroke-width={thickness(edge.weight, largest)}
+      data-weight={edge.weight}
+    >
+      <title>{about(edge)}</title>
+    </path>
+  );
+  // drawn once for a threshold: hovering touches only the few edges on top; weakest first, below
+  const all = useMemo(() => (isLarge(plan) ? null : [...shown].reverse().map(draw)), [shown, plan]);
+  return (
+    <>
+      {all ? (
+        <svg class="edges all" width={plan.width} height={plan.height} aria-hidden="true">
+          {all}
+        </svg>
+      ) : (
+        <Canvas plan={plan} shown={shown} largest={largest} drawn={drawn} />
+      )}
+      <svg class="edges own" width={plan.width} height={plan.height} aria-hidden="true">
+        {[...raised].reverse().map(draw)}
+      </svg>
+    </>
+  );
+}
+
+/** What is known of an edge, in a line. */
+export function about(edge: EdgeData): string {
+  const tested = edge.significance === null ? "" : `, p = ${edge.significance.toPrecision(2)}`;
+  const found = edge.stability === null ? "" : `, found in ${percent(edge.stability)} of resamples`;
+  return `${edge.lower} → ${edge.upper}: ${signed(edge.weight)}${tested}${found}`;
+}

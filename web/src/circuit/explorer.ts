@@ -1,0 +1,124 @@
+/** What the reader has chosen, and the circuit as it is shown: cuts, selection, path, history. */
+
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { PageData } from "../shared/types";
+import { type Circuit, circuitOf, type Group } from "./circuit";
+import { recut, validCuts } from "./cuts";
+import { type Path, stations, strongestPath } from "./path";
+import { type PageState, readState, writeState } from "./state";
+
+export interface Explorer {
+  circuit: Circuit;
+  state: PageState;
+  change(part: Partial<PageState>): void;
+  group: Group | undefined;
+  path: Path | null;
+  select(id: string | null, neuron?: number | null): void;
+  /** shows a layer in another number of groups; null: as it is stored */
+  cut(layer: string, count: number | null): void;
+}
+
+export function useExplorer(data: PageData): Explorer {
+  const [state, change] = usePageState();
+  const cuts = useMemo(() => validCuts(data, state.cuts), [data, JSON.stringify(state.cuts)]);
+  const circuit = useMemo(() => circuitOf(recut(data, cuts), data), [data, cuts]);
+  const group = state.group ? circuit.groups.get(state.group) : undefined;
+  const path = useMemo(
+    () => (group && state.path ? strongestPath(circuit, group.id, state.path) : null),
+    [circuit, group, state.path],
+  );
+  const select = (id: string | null, neuron: number | null = null) => {
+    // a reader who follows a path stays on it
+    const stays = id !== null && group && path && stations(path, group.id).includes(id);
+    change({ group: id, neuron, path: stays ? state.path : null });
+  };
+  const cut = (layer: string, count: number | null) => {
+    const { [layer]: _, ...others } = cuts;
+    const next = validCuts(data, count === null ? others : { ...others, [layer]: count });
+    const after = circuitOf(recut(data, next), data);
+    change({ cuts: next, ...following(circuit, after, state) });
+  };
+  return { circuit, state, change, group, path, select, cut };
+}
+
+/** Selection and masks carried over to another cut. */
+export function following(
+  before: Circuit,
+  after: Circuit,
+  { group, masked }: PageState,
+): Pick<PageState, "group" | "masked"> {
+  const selected = group ? before.groups.get(group) : undefined;
+  const member = String(selected?.members[0]);
+  const layer = after.data.layers[selected?.layer ?? -1];
+  const next = layer?.groups.find(({ members }) => members.some((each) => String(each) === member));
+  const off = new Set(
+    masked.flatMap((id) => {
+      const found = before.groups.get(id);
+      return (found?.members ?? []).map((each) => `${found!.layer}:${each}`);
+    }),
+  );
+  const still = [...after.groups.values()].filter(({ layer, members }) =>
+    members.every((each) => off.has(`${layer}:${each}`)),
+  );
+  return { group: next?.id ?? null, masked: still.map(({ id }) => id) };
+}
+
+/** Whether a change is a step that the browser's Back button takes back. */
+const isStep = (part: Partial<PageState>) => ["group", "neuron", "path", "cuts"].some((name) => name in part);
+
+function usePageState(): [PageState, (part: Partial<PageState>) => void] {
+  const [state, setState] = useState(() => readState(location.hash));
+  const latest = useRef(state);
+  latest.current = state;
+  const address = useMemo(addressWriter, []);
+  useEffect(() => {
+    const follow = () => {
+      address.forget();
+      setState(readState(location.hash));
+    };
+    addEventListener("popstate", follow);
+    addEventListener("hashchange", follow);
+    return () => {
+      removeEventListener("popstate", follow);
+      removeEventListener("hashchange", follow);
+    };
+  }, []);
+  const change = (part: Partial<PageState>) => {
+    latest.current = { ...latest.current, ...part };
+    setState(latest.current);
+    address.keep(latest.current, isStep(part));
+  };
+  return [state, change];
+}
+
+/** Keeps the state in the address, a few times a second at most: browsers refuse more. */
+function addressWriter() {
+  const PAUSE = 300;
+  let waiting: ReturnType<typeof setTimeout> | undefined;
+  let last = -PAUSE;
+  let pushes = false;
+  const write = (state: PageState) => {
+    last = performance.now();
+    const text = writeState(state);
+    try {
+      if (pushes && text !== (location.hash || "#")) history.pushState(null, "", text);
+      else history.replaceState(null, "", text);
+    } catch {
+      // a notebook's frame has no address to keep it in
+    }
+    pushes = false;
+  };
+  return {
+    keep(state: PageState, step: boolean) {
+      clearTimeout(waiting);
+      pushes ||= step;
+      const since = performance.now() - last;
+      if (since >= PAUSE) write(state);
+      else waiting = setTimeout(() => write(state), PAUSE - since);
+    },
+    forget() {
+      clearTimeout(waiting);
+      pushes = false;
+    },
+  };
+}

@@ -1,0 +1,85 @@
+/** The head of a column: the layer, how exact its scores are, and the number of its groups. */
+
+import { useState } from "preact/hooks";
+import { plural, spread } from "../shared/format";
+import type { LayerData } from "../shared/types";
+import { scoreError } from "./circuit";
+import { mostGroups, SHAKY } from "./cuts";
+import type { Layout } from "./layout";
+
+interface HeadProps {
+  layer: LayerData;
+  plan: Layout;
+  number: number;
+  onCut: (layer: string, count: number | null) => void;
+}
+
+export function Head({ layer, plan, number, onCut }: HeadProps) {
+  const error = scoreError(layer);
+  const middle = plan.columns[number]! + plan.card.width / 2;
+  const pitch = plan.card.width + plan.gap;
+  const most = mostGroups(layer);
+  const stored = layer.groups.length;
+  const [draft, setDraft] = useState<number | null>(null); // while the slider is dragged
+  const count = draft ?? stored;
+  return (
+    <div
+      class="column-head"
+      style={{
+        left: `calc(var(--x) * 1px + var(--k) * ${middle - pitch / 2}px)`,
+        width: `calc(var(--k) * ${pitch}px)`,
+      }}
+    >
+      <b title={layer.name}>{layer.name}</b>
+      <span>
+        {plural(Object.keys(layer.neurons).length, "neuron")}, <Count layer={layer} count={count} />
+      </span>
+      {error && (
+        <span title="Score error: estimated distance of a neuron's scores from its integrated gradients, relative to their sum. Mean and worst of the layer's neurons.">
+          score error {spread(error)}
+        </span>
+      )}
+      {most > 1 && (
+        <label class="cut">
+          <input
+            type="range"
+            min="1"
+            max={most}
+            value={count}
+            aria-label={`Groups of ${layer.name}`}
+            aria-valuetext={plural(count, "group")}
+            title="Fewer or more groups; double-click for the stored ones"
+            onInput={(event) => setDraft(Number(event.currentTarget.value))}
+            onChange={(event) => {
+              setDraft(null);
+              onCut(layer.name, Number(event.currentTarget.value));
+            }}
+            onDblClick={() => onCut(layer.name, null)}
+            onClick={(event) => event.stopPropagation()}
+            onPointerDown={(event) => event.stopPropagation()}
+            onMouseDown={(event) => event.stopPropagation()}
+            onTouchStart={(event) => event.stopPropagation()}
+          />
+        </label>
+      )}
+    </div>
+  );
+}
+
+/** The number of groups of a cut, marked where they do not come back on other pictures. */
+function Count({ layer, count }: { layer: LayerData; count: number }) {
+  const groups = plural(count, "group");
+  const agreement = layer.tree?.agreement[count - 1];
+  if (layer.note && count === layer.groups.length) return <Unstable about={layer.note}>{groups}</Unstable>;
+  if (count < 2 || agreement === undefined) return <>{groups}</>;
+  const about = `Agreement of groups found on two halves of the pictures: ${agreement.toFixed(2)} (1: the same groups, 0: no more than by chance)`;
+  return agreement < SHAKY ? <Unstable about={about}>{groups}</Unstable> : <i title={about}>{groups}</i>;
+}
+
+function Unstable({ about, children }: { about: string; children: string }) {
+  return (
+    <em class="against" title={about}>
+      {children}, not stable
+    </em>
+  );
+}

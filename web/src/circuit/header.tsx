@@ -1,0 +1,71 @@
+/** The header: what the circuit explains, how many edges are shown, search, theme. */
+
+import { percent, plural } from "../shared/format";
+import { SearchField } from "../shared/search";
+import { ThemeButton } from "../shared/theme";
+import type { PageData } from "../shared/types";
+
+interface HeaderProps {
+  data: PageData;
+  share: number;
+  carried: number;
+  edgesShown: number;
+  onShare: (share: number) => void;
+  query: string;
+  /** number of groups that match the query; null without a query */
+  found: number | null;
+  onQuery: (query: string) => void;
+  onEnter: () => void;
+}
+
+export function Header(props: HeaderProps) {
+  const { data } = props;
+  return (
+    <header>
+      <div class="about">
+        <h1>
+          Why <em>{data.target}</em>?
+        </h1>
+        <p class="quiet">
+          Groups of neurons that drive {data.target} in {data.model}, found on {plural(data.crop_count, "crop")} of{" "}
+          {plural(data.images.length, "picture")}; τ = {data.tau} core neurons, k = {data.k} crops a neuron
+          {data.steps === "auto" ? "" : `, N = ${data.steps} integration steps`}.
+        </p>
+      </div>
+      <div class="controls">
+        <Threshold {...props} />
+        <SearchField
+          query={props.query}
+          found={props.found === null ? "" : plural(props.found, "group")}
+          placeholder="group, label, neuron"
+          onQuery={props.onQuery}
+          onEnter={props.onEnter}
+        />
+        <ThemeButton />
+      </div>
+    </header>
+  );
+}
+
+function Threshold({ data, share, carried, edgesShown, onShare }: HeaderProps) {
+  return (
+    <label>
+      <span>
+        Strongest edges, <b data-testid="carried">{percent(carried)}</b> of the weight
+        <small data-testid="edge-count">
+          {" "}
+          {edgesShown} of {data.edges.length}
+        </small>
+      </span>
+      <input
+        type="range"
+        min="0"
+        max="100"
+        value={Math.round(share * 100)}
+        aria-label="Share of the weight shown"
+        aria-valuetext={`${percent(carried)} of the weight, ${edgesShown} of ${data.edges.length} edges`}
+        onInput={(event) => onShare(Number(event.currentTarget.value) / 100)}
+      />
+    </label>
+  );
+}

@@ -1,0 +1,105 @@
+/** The legend of the drawing, and the notes of the result. */
+
+import type { ComponentChildren } from "preact";
+import { useDismissed } from "../shared/dismiss";
+import { plural } from "../shared/format";
+import type { PageData } from "../shared/types";
+
+export function Legend({ data }: { data: PageData }) {
+  const help = useDismissed();
+  const labelled = data.layers.some((layer) => layer.groups.some((group) => group.evidence));
+  return (
+    <footer>
+      <span class="key">
+        <Sample kind="for" /> excites
+      </span>
+      <span class="key">
+        <Sample kind="against" /> inhibits
+      </span>
+      <span class="key wide">thicker: more weight</span>
+      <span class="key wide">each card: a group of neurons that respond to the same thing</span>
+      <details class="help" ref={help}>
+        <summary>How to read this</summary>
+        <dl>
+          <Entry term="Columns">Layers of the network, from the input on the left to the target on the right.</Entry>
+          <Entry term="Card">
+            A group of neurons that share a meaning. The pictures are crops that excite the group most, of different
+            photographs first. The number counts its members: a member is one meaning of one neuron.
+          </Entry>
+          {labelled && (
+            <Entry term="Label">
+              What the crops of a group are said to share. Select the card to see who gave the label, and how well it
+              tells crops of the group from others. A question mark means that the label does not beat chance, or that
+              other labels do as well.
+            </Entry>
+          )}
+          {data.shares && (
+            <Entry term="Bar on a card">
+              The group's weight into the target: edge weights multiplied along each path and added up over all paths.
+              It points to the right for the target, to the left against it. To see what the network does without the
+              group, mask it.
+            </Entry>
+          )}
+          <Entry term="Edge">
+            How strongly the left group drives the right one, by integrated gradients.{" "}
+            {data.shares
+              ? "Weights are shares: the absolute weights into a group add up to at most 1."
+              : "Weights can be compared within this circuit only: with its settings they are not shares and may add up to more than 1."}
+          </Entry>
+          <Entry term="Sign">A solid line excites, a dashed line inhibits.</Entry>
+          <Entry term="Edges shown">
+            The strongest edges, until they account for the chosen share of all absolute weight.
+          </Entry>
+          <Entry term="Score error">
+            How far a neuron's scores are estimated to be from its integrated gradients. Smaller is better.
+          </Entry>
+          {data.layers.some(({ tree }) => tree) && (
+            <Entry term="Slider of a layer">
+              Divides the layer into fewer or more groups. “Not stable” means that these groups are not found again on
+              other pictures; the same holds for a card with this badge. A double-click restores the stored groups.
+            </Entry>
+          )}
+          <Entry term="Keys">
+            Tab and Enter select a card. ← and → follow its strongest edge, ↑ and ↓ walk the column, Escape deselects. +
+            and − zoom, 0 shows everything, Shift with an arrow pans. In the live explorer M masks the selected group.
+          </Entry>
+        </dl>
+      </details>
+    </footer>
+  );
+}
+
+function Sample({ kind }: { kind: "for" | "against" }) {
+  return (
+    <svg width="34" height="10" aria-hidden="true">
+      <line class={`edge ${kind}`} x1="0" y1="5" x2="34" y2="5" stroke-width="4" />
+    </svg>
+  );
+}
+
+function Entry({ term, children }: { term: string; children: ComponentChildren }) {
+  return (
+    <>
+      <dt>{term}</dt>
+      <dd>{children}</dd>
+    </>
+  );
+}
+
+/** Notes of the discovery, and pictures that could not be read: one line until opened. */
+export function Notes({ data }: { data: PageData }) {
+  const notes = [...data.notes, ...data.skipped.map(([name, reason]) => `Not read: ${name} (${reason})`)];
+  if (!notes.length) return null;
+  return (
+    <details class="notes">
+      <summary>
+        <b>{plural(notes.length, "note")}</b> <span>{notes[0]}</span>
+      </summary>
+      <ul>
+        {notes.map((note) => (
+          <li key={note}>{note}</li>
+        ))}
+      </ul>
+    </details>
+  );
+}

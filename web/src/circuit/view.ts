@@ -1,0 +1,133 @@
+/** The camera of the drawing: moved by hand, and by itself so that the selected card stays in sight. */
+
+import type { RefObject } from "preact";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { type Size, useZoom, type View } from "../shared/camera";
+import { firstView, type Layout, type Place, revealing } from "./layout";
+import { type Place as At, SCALES } from "./state";
+import { isLarge, serves, sharp, type Window, windowOf } from "./window";
+
+export interface Camera {
+  frame: RefObject<HTMLDivElement | null>;
+  drawing: RefObject<HTMLDivElement | null>;
+  heads: RefObject<HTMLDivElement | null>;
+  fit(): void;
+  zoomBy(factor: number): void;
+  /** Pans by shares of the view. */
+  panBy(across: number, down: number): void;
+  reveal(id: string): void;
+  /** Puts a point of the drawing into the middle. */
+  go(place: Place): void;
+  /** The part of the drawing that is in view. */
+  part(): Window;
+  /** the frame on the minimap around that part */
+  inView: RefObject<SVGRectElement | null>;
+  /** the part of the drawing that has to be drawn; null: all of it */
+  drawn: Window | null;
+}
+
+/**
+ * @param at where to begin; null: with what matters most
+ * @param onRest called with the view once it has come to rest
+ */
+export function useCamera(
+  plan: Layout,
+  selected: string | null,
+  at: At | null,
+  onRest: (at: At | null) => void,
+): Camera {
+  const frame = useRef<HTMLDivElement>(null);
+  const drawing = useRef<HTMLDivElement>(null);
+  const heads = useRef<HTMLDivElement>(null);
+  const inView = useRef<SVGRectElement>(null);
+  const moved = useRef(at !== null); // by hand: a change of size must not undo it
+  const size = useRef<string | null>(null);
+  const near = useRef<Window | null>(null);
+  const [drawn, setDrawn] = useState<Window | null>(null);
+
+  const follow = (view: View, settled: boolean) => {
+    if (!isLarge(plan)) return;
+    const screen = zoom.size();
+    if (near.current && serves(near.current, windowOf(view, screen, 0)) && (!settled || sharp(near.current, view)))
+      return;
+    near.current = windowOf(view, screen);
+    setDrawn(near.current);
+  };
+  const lift = (moving: boolean) => drawing.current!.classList.toggle("moving", moving);
+  const zoom = useZoom(frame, SCALES, {
+    // as a layer of its own the drawing is not painted again while it moves; kept on, it would be blurred
+    onStart: () => lift(true),
+    onMove: (view, byHand) => {
+      moved.current ||= byHand;
+      drawing.current!.style.transform = `translate(${view.x}px,${view.y}px) scale(${view.k})`;
+      heads.current!.style.setProperty("--x", String(view.x));
+      heads.current!.style.setProperty("--k", String(view.k));
+      frameOnMap(inView.current, windowOf(view, zoom.size(), 0));
+      follow(view, !byHand);
+    },
+    onEnd: (view) => {
+      lift(false);
+      follow(view, true);
+      const { width, height } = zoom.size();
+      const centre = { x: (width / 2 - view.x) / view.k, y: (height / 2 - view.y) / view.k, k: view.k };
+      onRest(moved.current ? centre : null);
+    },
+    onSize: ({ width, height }) => {
+      const changed = size.current !== null && size.current !== `${width} ${height}`;
+      size.current = `${width} ${height}`;
+      if (changed) settle();
+    },
+  });
+
+  const reveal = (id: string) => {
+    const place = plan.places.get(id);
+    if (!place || !frame.current) return;
+    const now = zoom.view();
+    const next = revealing(now, place, plan.card, zoom.size());
+    if (next.x !== now.x || next.y !== now.y) zoom.show(next);
+  };
+  const settle = () => {
+    if (!moved.current) zoom.show(firstView(plan, zoom.size()));
+    if (selected) reveal(selected);
+  };
+  const begun = useRef(false);
+  useEffect(() => {
+    near.current = null;
+    if (at && !begun.current) zoom.show(around(at, zoom.size()));
+    else settle();
+    begun.current = true;
+    follow(zoom.view(), true); // a new plan is drawn even where the view stays
+  }, [plan]);
+  const shown = useRef(at ? selected : null); // a view from the address is kept, whatever it shows
+  useEffect(() => {
+    if (selected && selected !== shown.current) reveal(selected);
+    shown.current = selected;
+  }, [plan, selected]);
+
+  const latest = useRef({ reveal, plan });
+  latest.current = { reveal, plan };
+  const moves = useMemo(() => {
+    const byHand = (move: () => void) => {
+      moved.current = true;
+      move();
+    };
+    return {
+      fit: () => byHand(() => zoom.show(firstView(latest.current.plan, zoom.size(), 0.08))),
+      zoomBy: (factor: number) => byHand(() => zoom.zoomBy(factor)),
+      panBy: (across: number, down: number) =>
+        byHand(() => zoom.panBy(-across * zoom.size().width, -down * zoom.size().height)),
+      go: ({ x, y }: Place) => byHand(() => zoom.centre(x, y)),
+      part: () => windowOf(zoom.view(), zoom.size(), 0),
+      reveal: (id: string) => latest.current.reveal(id),
+    };
+  }, [zoom]);
+  return { frame, drawing, heads, inView, drawn: isLarge(plan) ? drawn : null, ...moves };
+}
+
+/** The view with a point of the drawing in the middle. */
+const around = ({ x, y, k }: At, { width, height }: Size): View => ({ k, x: width / 2 - k * x, y: height / 2 - k * y });
+
+function frameOnMap(frame: SVGRectElement | null, { left, top, right, bottom }: Window): void {
+  const corners = { x: left, y: top, width: right - left, height: bottom - top };
+  for (const [name, value] of Object.entries(corners)) frame?.setAttribute(name, String(value));
+}

@@ -1,0 +1,30 @@
+/** The live page: the circuit with a dock beside it, for pictures, masks, edits and the audit. */
+
+import { CircuitPage } from "../circuit/app";
+import { useExplorer } from "../circuit/explorer";
+import type { LiveCalls } from "../shared/client";
+import { Pane } from "../shared/pane";
+import type { PageData } from "../shared/types";
+import { Dock } from "./dock";
+import { useLive, useMaskKey } from "./state";
+
+interface LiveAppProps {
+  data: PageData;
+  calls: LiveCalls;
+  /** what is stored has changed and must be loaded again */
+  onChanged: () => void;
+}
+
+export function LiveApp({ data, calls, onChanged }: LiveAppProps) {
+  const explorer = useExplorer(data);
+  const { circuit, group, select } = explorer;
+  const live = useLive(calls, explorer);
+  useMaskKey(live, group?.id ?? null);
+  return (
+    <CircuitPage explorer={explorer} marks={live.lit}>
+      <Pane name="Pictures" side="left" width={340}>
+        <Dock live={live} circuit={circuit} selected={group?.id ?? null} onSelect={select} onChanged={onChanged} />
+      </Pane>
+    </CircuitPage>
+  );
+}

@@ -1,0 +1,850 @@
+// Generated from the Python types: make web-types
+
+/**
+ * @minItems 3
+ * @maxItems 3
+ */
+export type StatsInterval = [number, number, number];
+/**
+ * @minItems 2
+ * @maxItems 2
+ */
+export type ScoredBox = [[number, number, number, number], number];
+/**
+ * @minItems 2
+ * @maxItems 2
+ */
+export type Member = [number, number];
+
+/**
+ * Everything that the front end reads and sends: the root of the schema.
+ */
+export interface FrontEnd {
+  circuit: PageData;
+  debug: DebugPageData;
+  comparison: ComparisonPageData;
+  atlas: AtlasPageData;
+  live: Messages;
+}
+/**
+ * Everything the page of a circuit shows.
+ */
+export interface PageData {
+  kind: "circuit";
+  target: string;
+  model: string;
+  images: string[];
+  /**
+   * @minItems 2
+   * @maxItems 2
+   */
+  side: [number, number];
+  skipped: [string, string][];
+  notes: string[];
+  crop_count: number;
+  tau: number;
+  k: number;
+  steps: number | "auto";
+  shares: boolean;
+  aggregation: "sum" | "mean";
+  sharing: "conserving" | "published";
+  layers: LayerData[];
+  edges: EdgeData[];
+  crops: CropData[];
+  pictures: string[];
+}
+/**
+ * A layer with its groups and neurons.
+ */
+export interface LayerData {
+  name: string;
+  groups: GroupData[];
+  neurons: {
+    [k: string]: NeuronData;
+  };
+  note: string | null;
+  tree: TreeData | null;
+}
+/**
+ * A neuron group.
+ */
+export interface GroupData {
+  id: string;
+  label: string | null;
+  caption: string | null;
+  evidence: EvidenceData | null;
+  members: [number, number][];
+  crops: number[];
+  sights: SightData[];
+  stability: StatsInterval | null;
+  returns: number | null;
+  measured: boolean;
+}
+/**
+ * What stands behind a group's label.
+ */
+export interface EvidenceData {
+  source: string;
+  author: string;
+  time: string;
+  pinned: boolean;
+  confidence: number | null;
+  features: string[];
+  combination: string | null;
+  words: [string, number][];
+  validation: Validation | null;
+  concept: ConceptCheck | null;
+  doubt: string | null;
+}
+/**
+ * How well a judge who reads the label alone finds the group's unseen crops among others.
+ *
+ * Each crop counts for as many as it was drawn from, so that the group has the share that it has
+ * among the circuit's exemplars.
+ */
+export interface Validation {
+  judge: string;
+  held_out: number;
+  random: number;
+  hard: number;
+  share?: number | null;
+  auprc: StatsInterval;
+  chance: StatsInterval;
+  found: number;
+  random_rejected: number | null;
+  hard_rejected: number | null;
+  constant?: Constant | null;
+  others?: Rivals | null;
+  nonsense?: Rivals | null;
+}
+/**
+ * What the same judge does on the same crops with a text that is the same for every group.
+ */
+export interface Constant {
+  text: string;
+  auprc: StatsInterval;
+  gain: StatsInterval;
+}
+/**
+ * What the same judge does on the same crops with other texts.
+ */
+export interface Rivals {
+  count: number;
+  as_good: number;
+  best: string;
+  auprc: number;
+}
+/**
+ * Do the group's neurons answer to pictures of what the label names (CoSy)?
+ */
+export interface ConceptCheck {
+  concept: string;
+  auprc: StatsInterval;
+  share: number;
+  rank: number;
+  concepts: number;
+  best: string;
+}
+/**
+ * An image that a group is shown on.
+ */
+export interface SightData {
+  image: number;
+  picture: number;
+  boxes: [number, number, number, number][];
+  heat: [number, number, string] | null;
+}
+/**
+ * A neuron with its meanings.
+ */
+export interface NeuronData {
+  index: number;
+  strongest: number;
+  weakest: number;
+  meanings: MeaningData[];
+  steps: number | null;
+  rule: string | null;
+  score_error: number | null;
+  completeness_error: number | null;
+  histogram: HistogramData | null;
+}
+/**
+ * A semantic group of a neuron.
+ */
+export interface MeaningData {
+  group: string;
+  size: number;
+  mean: number;
+  least: number;
+  crops: number[];
+  activations: number[];
+  weights: {
+    [k: string]: number;
+  };
+  shares: {
+    [k: string]: number[];
+  };
+}
+/**
+ * How often a neuron's activations on the concept set's crops lie where.
+ */
+export interface HistogramData {
+  low: number;
+  high: number;
+  counts: number[];
+}
+/**
+ * How the pairs of a layer join; see ``GroupTree``.
+ */
+export interface TreeData {
+  members: [number, number][];
+  merges: [number, number][];
+  numbers: number[];
+  returns: (number | null)[];
+  agreement: number[];
+  crops: number[][];
+}
+/**
+ * W(G, H).
+ */
+export interface EdgeData {
+  upper: string;
+  lower: string;
+  weight: number;
+  significance: number | null;
+  stability: number | null;
+}
+/**
+ * A crop, with its picture if it is an exemplar.
+ */
+export interface CropData {
+  image: number;
+  /**
+   * @minItems 4
+   * @maxItems 4
+   */
+  box: [number, number, number, number];
+  picture: number | null;
+}
+/**
+ * Everything a debug page shows.
+ */
+export interface DebugPageData {
+  kind: "debug";
+  target: string;
+  model: string;
+  groups: {
+    [k: string]: ExemplarData;
+  };
+  pictures: ShownPicture[];
+  report: DebugReport | null;
+  audit: AuditReport | null;
+}
+/**
+ * A group of the circuit, as it is known by.
+ */
+export interface ExemplarData {
+  id: string;
+  layer: string;
+  label: string | null;
+  neurons: number;
+  pictures: string[];
+}
+/**
+ * A picture with why the model answers so.
+ */
+export interface ShownPicture {
+  picture: string;
+  /**
+   * @minItems 2
+   * @maxItems 2
+   */
+  size: [number, number];
+  report: PictureReport;
+}
+/**
+ * Why the model answers as it does on one picture.
+ */
+export interface PictureReport {
+  name: string;
+  label?: string | null;
+  top: Prediction[];
+  target: number;
+  groups: GroupReading[];
+}
+/**
+ * One class in an answer.
+ */
+export interface Prediction {
+  index: number;
+  name: string;
+  logit: number;
+  probability: number;
+}
+/**
+ * What a group does on one picture.
+ */
+export interface GroupReading {
+  id: string;
+  score: number;
+  threshold: number;
+  fires: boolean;
+  usual: number;
+  percentile: number;
+  unlike: number;
+  reach: number;
+  missing: boolean;
+  crops: ScoredBox[];
+  heat?: number[][];
+  chain?: string[];
+}
+/**
+ * Why these answers, and what if.
+ */
+export interface DebugReport {
+  model: ModelInfo;
+  target: Target;
+  pictures: PictureReport[];
+  what_if?: WhatIf | null;
+  mistakes?: Mistakes | null;
+  skipped?: SkippedImage[];
+  notes?: string[];
+}
+/**
+ * What was explained: enough to load the same model again and to notice another one.
+ */
+export interface ModelInfo {
+  reference: string;
+  weights?: string | null;
+  digest: string;
+  /**
+   * @minItems 3
+   * @maxItems 3
+   */
+  input_size: [number, number, number];
+  options?: LoadOptions;
+}
+/**
+ * Options of ``load_model`` that a model was loaded with: plain data, no path and no code.
+ */
+export interface LoadOptions {
+  mean?: number | number[] | null;
+  std?: number | number[] | null;
+  resize?: number | null;
+  input_size?: number | [number, number] | null;
+  output?: string | null;
+  allow_chance?: boolean | null;
+  classes_as_text?: boolean | null;
+}
+/**
+ * What the circuit explains: a class, a neuron, or the difference of two classes.
+ */
+export interface Target {
+  layer: string;
+  neuron: number;
+  minus?: number | null;
+  name: string;
+}
+/**
+ * What if these neurons were gone: the pictures before and after.
+ */
+export interface WhatIf {
+  change: Change;
+  effects: Effect[];
+  crops: CropEffect[];
+  overall: Overall | null;
+  draws: number;
+  matched: number | null;
+  seed: number;
+}
+/**
+ * What is done to the network.
+ */
+export interface Change {
+  groups: string[];
+  neurons: {
+    [k: string]: number[];
+  };
+  keep: boolean;
+  by: ("zero" | "mean") | number;
+}
+/**
+ * One picture before and after the change.
+ */
+export interface Effect {
+  name: string;
+  label?: string | null;
+  before: Prediction[];
+  after: Prediction[];
+  target_before: number;
+  target_after: number;
+  random?: Interval | null;
+}
+/**
+ * A value that is not known exactly, or the spread of several.
+ */
+export interface Interval {
+  value: number;
+  low: number;
+  high: number;
+}
+/**
+ * One crop before and after: where the target falls most, the group matters most.
+ */
+export interface CropEffect {
+  name: string;
+  /**
+   * @minItems 4
+   * @maxItems 4
+   */
+  box: [number, number, number, number];
+  before: number;
+  after: number;
+}
+/**
+ * The change over a set of pictures.
+ */
+export interface Overall {
+  pictures: number;
+  labelled: number;
+  accuracy_before: number | null;
+  accuracy_after: number | null;
+  accuracy_random: Interval | null;
+  change: number;
+  change_random: Interval | null;
+  flips: string[];
+}
+/**
+ * The errors of one class.
+ */
+export interface Mistakes {
+  right: number;
+  missed: Mistake[];
+  taken: Mistake[];
+  missed_for: {
+    [k: string]: number;
+  };
+  why_missed: GroupContrast[];
+  why_taken: GroupContrast[];
+}
+/**
+ * A picture that is missed or taken for the target, and the groups that are unlike the target.
+ */
+export interface Mistake {
+  name: string;
+  label: string;
+  predicted: string;
+  groups: GroupReading[];
+}
+/**
+ * How often a group fires on mistakes of one kind, next to the target's own images.
+ */
+export interface GroupContrast {
+  id: string;
+  reach: number;
+  on_mistakes: Interval;
+  on_others: Interval;
+  evidence: number;
+}
+/**
+ * An image that could not be read, and why.
+ */
+export interface SkippedImage {
+  name: string;
+  reason: string;
+}
+/**
+ * Groups by the evidence that they are a shortcut: a ranking, not a verdict.
+ */
+export interface AuditReport {
+  model: ModelInfo;
+  target: Target;
+  pictures: number;
+  of_class: number;
+  false_positives: number;
+  groups: GroupAudit[];
+  skipped?: SkippedImage[];
+  notes?: string[];
+}
+/**
+ * One group's place in the ranking.
+ */
+export interface GroupAudit {
+  id: string;
+  rank: number;
+  evidence: number;
+  by: "zero" | "mean";
+  signals: Signals;
+}
+/**
+ * Evidence that a group is a shortcut, each with a 95 % interval; None where it has no measure.
+ */
+export interface Signals {
+  raises: Interval;
+  mends: Interval;
+  fixes: Interval | null;
+  cost: Interval | null;
+  fixed: Interval | null;
+  apart: Interval | null;
+}
+/**
+ * Everything the page of two circuits shows.
+ */
+export interface ComparisonPageData {
+  kind: "comparison";
+  a: ComparedSide;
+  b: ComparedSide;
+  comparison: Comparison;
+  pictures: string[];
+}
+/**
+ * One of the circuits.
+ */
+export interface ComparedSide {
+  name: string;
+  crops: number;
+  groups: {
+    [k: string]: ComparedGroup;
+  };
+}
+/**
+ * A group of one of the circuits, as it is known by.
+ */
+export interface ComparedGroup {
+  label: string | null;
+  caption: string | null;
+  doubt: string | null;
+  neurons: number[];
+  pictures: number[];
+  inputs: InputData[];
+}
+/**
+ * What drives a group that has no counterpart.
+ */
+export interface InputData {
+  lower: string;
+  weight: number;
+}
+/**
+ * What two circuits share and what only one of them has.
+ */
+export interface Comparison {
+  a: Side;
+  b: Side;
+  by: "neurons" | "crops";
+  reason: string;
+  threshold: number;
+  draws: number;
+  seed: number;
+  images: number;
+  layers: LayerComparison[];
+  notes?: string[];
+}
+/**
+ * One of the two circuits.
+ */
+export interface Side {
+  model: ModelInfo;
+  target: Target;
+  images: number;
+  only: string[];
+}
+/**
+ * One layer that both circuits have.
+ */
+export interface LayerComparison {
+  name: string;
+  /**
+   * @minItems 2
+   * @maxItems 2
+   */
+  groups: [number, number];
+  shared: number;
+  pairs: GroupPair[];
+  only_a: Unmatched[];
+  only_b: Unmatched[];
+  similarity: number | null;
+  edges: EdgePair[];
+  correlation: number | null;
+  /**
+   * @minItems 2
+   * @maxItems 2
+   */
+  carried: [number | null, number | null];
+}
+/**
+ * A group of A and the group of B that it is matched with.
+ */
+export interface GroupPair {
+  a: string;
+  b: string;
+  matched_by: "neurons" | "crops" | "target";
+  similarity: number;
+  chance: StatsInterval | null;
+  by_neurons: number | null;
+  by_crops: number | null;
+  neurons: NeuronOverlap | null;
+}
+/**
+ * The neurons of two groups.
+ */
+export interface NeuronOverlap {
+  common: number[];
+  only_a: number[];
+  only_b: number[];
+}
+/**
+ * A group without a counterpart.
+ */
+export interface Unmatched {
+  id: string;
+  nearest: string;
+  similarity: number;
+  chance: StatsInterval | null;
+}
+/**
+ * W(G, H) between groups that both circuits have.
+ */
+export interface EdgePair {
+  /**
+   * @minItems 2
+   * @maxItems 2
+   */
+  upper: [string, string];
+  /**
+   * @minItems 2
+   * @maxItems 2
+   */
+  lower: [string, string];
+  weight_a: number | null;
+  weight_b: number | null;
+  change: number;
+}
+/**
+ * Everything the page shows.
+ */
+export interface AtlasPageData {
+  kind: "atlas";
+  model: string;
+  sweep: string;
+  links: "files" | "served" | "none";
+  classes: ClassData[];
+  kept: number | null;
+  neighbours: number;
+  same: {
+    [k: string]: number;
+  };
+  shortcuts: ShortcutData[];
+  pictures: string[];
+}
+/**
+ * A class: a target with its circuit.
+ */
+export interface ClassData {
+  circuit: string;
+  target: string;
+  images: number;
+  crops: number;
+  neurons: number;
+  groups: number;
+  edges: number;
+  x: number;
+  y: number;
+  own: string | null;
+  portrait: [string, number][];
+  nearest: [number, number][];
+  shared: SharedGroups[];
+  shown: {
+    [k: string]: ShownGroup;
+  };
+}
+/**
+ * A group, and the one of another class that is most like it.
+ */
+export interface SharedGroups {
+  other: number;
+  by: "neurons" | "crops";
+  layer: string;
+  group: string;
+  match: string;
+  similarity: number;
+}
+/**
+ * A group that the page names somewhere.
+ */
+export interface ShownGroup {
+  label: string | null;
+  pictures: number[];
+}
+/**
+ * A group whose crops keep to one place of their pictures.
+ */
+export interface ShortcutData {
+  circuit: number;
+  group: string;
+  spread: number;
+  weight: number;
+  pictures: number;
+}
+/**
+ * All of them: the root that the front end's types are generated from.
+ */
+export interface Messages {
+  problem: Problem;
+  status: Status;
+  sample: Sample;
+  picture: LivePicture;
+  mask: MaskRequest;
+  what_if: WhatIf;
+  audit: AuditState;
+  name: LabelRequest;
+  named: LabelReply;
+  edit: MergeRequest | SplitRequest | BackRequest;
+  edits: Edits;
+}
+/**
+ * Why a request was refused or failed, for a person to read.
+ */
+export interface Problem {
+  error: string;
+}
+/**
+ * Whether the model is there.
+ */
+export interface Status {
+  state: "loading" | "ready" | "failed";
+  message: string;
+  maskable: boolean;
+  means: boolean;
+}
+/**
+ * A picture that the server was given to try.
+ */
+export interface Sample {
+  number: number;
+  name: string;
+  label: string | null;
+}
+/**
+ * A picture that the server holds, with why the model answers so.
+ */
+export interface LivePicture {
+  number: number;
+  shown: ShownPicture;
+}
+/**
+ * What if these groups were gone.
+ */
+export interface MaskRequest {
+  /**
+   * @minItems 1
+   * @maxItems 4
+   */
+  pictures: [number] | [number, number] | [number, number, number] | [number, number, number, number];
+  /**
+   * @minItems 1
+   * @maxItems 1000
+   */
+  groups: [string, ...string[]];
+  by?: "zero" | "mean";
+  draws?: number;
+  seed?: number;
+}
+/**
+ * How far the audit is.
+ */
+export interface AuditState {
+  state: "not started" | "running" | "done" | "failed";
+  message: string;
+  done: number;
+  total: number;
+  report: AuditReport | null;
+}
+/**
+ * What a person calls a group; null takes the label away.
+ */
+export interface LabelRequest {
+  label: string | null;
+  caption?: string | null;
+}
+/**
+ * What a group is called now.
+ */
+export interface LabelReply {
+  id: string;
+  label: string | null;
+  caption: string | null;
+}
+/**
+ * Make one group of these.
+ */
+export interface MergeRequest {
+  kind: "merge";
+  /**
+   * @minItems 2
+   * @maxItems 1000
+   */
+  groups: [string, string, ...string[]];
+}
+/**
+ * Make two groups of one: these members, and the others.
+ */
+export interface SplitRequest {
+  kind: "split";
+  group: string;
+  /**
+   * @minItems 1
+   * @maxItems 100000
+   */
+  members: [Member, ...Member[]];
+}
+/**
+ * Take the last edit back, or do again what was taken back last.
+ */
+export interface BackRequest {
+  kind: "undo" | "redo";
+}
+/**
+ * The contents of ``edits-DIGEST.json``: what was done, and what of it was taken back.
+ */
+export interface Edits {
+  format?: "neurflow edits";
+  schema_version?: 1;
+  /**
+   * @maxItems 1000
+   */
+  done?: (Merge | Split)[];
+  /**
+   * @maxItems 1000
+   */
+  undone?: (Merge | Split)[];
+}
+/**
+ * Groups of one layer that become one.
+ */
+export interface Merge {
+  kind?: "merge";
+  /**
+   * @minItems 2
+   * @maxItems 1000
+   */
+  groups: [string, string, ...string[]];
+  into: string;
+}
+/**
+ * A group that becomes two: the members named, and the others.
+ */
+export interface Split {
+  kind?: "split";
+  group: string;
+  /**
+   * @minItems 1
+   * @maxItems 100000
+   */
+  members: [Member, ...Member[]];
+  /**
+   * @minItems 2
+   * @maxItems 2
+   */
+  into: [string, string];
+}
