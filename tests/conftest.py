@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+from jaxtyping import install_import_hook
+
+# Shapes in annotations are checked in tests alone. The hook comes before these modules are imported,
+# and leaves out those whose annotations name protocols, which cannot be checked.
+CHECKED = (
+    "neurflow.circuit.scores",
+    "neurflow.model.cut.exported",
+    "neurflow.model.cut.segment",
+    "neurflow.model.fast.one_row",
+    "neurflow.model.fast.slopes",
+    "neurflow.model.fast.specialise",
+)
+install_import_hook(CHECKED, "beartype.beartype")
+
 import os
 import shutil
 import signal

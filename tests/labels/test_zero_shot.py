@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
+from transformers import CLIPConfig, CLIPModel, CLIPProcessor
 
 import neurflow
 from neurflow.errors import RequestError
@@ -24,6 +24,7 @@ from neurflow.labels import (
 )
 from neurflow.labels.labeler import Picture
 from neurflow.labels.zero_shot import contrast, nonsense
+from tests.clip import save_tiny_clip
 
 WORDS = ("wheel", "petal", "cap", "stamp")
 
@@ -32,32 +33,7 @@ WORDS = ("wheel", "petal", "cap", "stamp")
 def tiny_clip(tmp_path_factory) -> Path:
     """A CLIP of two layers of 16 features and seeded weights, with a tokenizer of letters."""
     folder = tmp_path_factory.mktemp("tiny-clip")
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    ends = ("<|startoftext|>", "<|endoftext|>")
-    tokens = [*letters, *(f"{letter}</w>" for letter in letters), *ends]
-    vocabulary = {token: i for i, token in enumerate(tokens)}
-    start, end = (vocabulary[token] for token in ends)
-    small = {
-        "hidden_size": 16,
-        "intermediate_size": 32,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-    }
-    text = {
-        **small,
-        "vocab_size": len(tokens),
-        "max_position_embeddings": 32,
-        "bos_token_id": start,
-        "eos_token_id": end,
-        "pad_token_id": end,
-    }
-    vision = {**small, "image_size": 32, "patch_size": 8}
-    torch.manual_seed(0)
-    model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=8))
-    model.save_pretrained(folder)
-    pixels = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
-    tokenizer = CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=32)
-    CLIPProcessor(image_processor=pixels, tokenizer=tokenizer).save_pretrained(folder)
+    save_tiny_clip(folder)
     return folder
 
 

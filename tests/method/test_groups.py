@@ -75,14 +75,14 @@ def test_a_scale_of_a_channel_changes_nothing() -> None:
 
 def test_vectors_of_some_images_rest_on_their_crops() -> None:
     concepts, seen = layer(3, 0.5)
-    pairs = pairs_of(concepts, seen)
+    pairs = pairs_of(concepts, seen, 0.5)
     chosen = np.arange(10)
     kept = {
         a: Concept(c.crops[inside], c.phi[inside], c.meaning[inside], c.vectors)
         for a, c in concepts.items()
         if (inside := np.isin(seen.images[c.crops], chosen)).any()
     }
-    expected = pairs_of(kept, seen).vectors()
+    expected = pairs_of(kept, seen, 0.5).vectors()
     there = [a in kept for a in concepts]
     np.testing.assert_allclose(pairs.vectors(chosen)[there], expected, atol=1e-12)
 

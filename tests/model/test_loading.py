@@ -169,3 +169,21 @@ def test_a_transform_that_fails_or_makes_no_image_is_refused():
         Model(SmallNet(), transform=lambda _: 1 / 0).input_size  # noqa: B018
     with pytest.raises(ModelError, match=r"must return a tensor \[channel, height, width\]"):
         Model(SmallNet(), transform=lambda _: [1]).input_size  # noqa: B018
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (
+            "nn.Sequential(nn.Flatten(), nn.LazyLinear(2))",
+            "does not exist before the first forward",
+        ),
+        ("torch.jit.trace(nn.Conv2d(3, 2, 1), torch.rand(1, 3, 4, 4))", "TorchScript"),
+    ],
+)
+def test_networks_that_are_not_open_are_refused_when_they_are_loaded(tmp_path, code, said):
+    file = tmp_path / "net.py"
+    file.write_text(f"import torch\nfrom torch import nn\ndef make(): return {code}\n")
+    with pytest.raises(ModelError, match=said):
+        load_model(f"file:{file}:make")

@@ -14,6 +14,7 @@ from neurflow.errors import ModelError, RequestError
 from neurflow.model import Preprocessing
 from neurflow.model.of_timm import preprocessing
 from neurflow.model.of_torchvision import _preset
+from tests.clip import save_tiny_clip
 
 NETWORK = (
     "from torch import nn\n"
@@ -204,6 +205,26 @@ def test_transformers_bring_processor_names_and_blocks(folder):
         load_model(f"hf:{folder}", mean=0.5)
     with pytest.raises(ModelError, match="Give the name of an image classifier"):
         load_model(f"hf:{folder.parent}")
+
+
+def test_a_clip_with_texts_as_classes_is_a_classifier(tmp_path):
+    import transformers
+
+    save_tiny_clip(tmp_path)
+    names, picture = ("wheel", "a red cap"), odd_picture()
+    model = load_model(f"hf:{tmp_path}", class_names=names, classes_as_text=True)
+    clip = transformers.CLIPModel.from_pretrained(tmp_path).eval()
+    processor = transformers.CLIPProcessor.from_pretrained(tmp_path)
+    texts = ["a photo of a wheel", "a red cap"]  # a single word is put into a sentence
+    inputs = processor(images=picture, text=texts, return_tensors="pt", padding=True)
+    with torch.no_grad():
+        expected = clip(**inputs).logits_per_image
+        found = model.module(model.transform(picture)[None])
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    assert model.class_names == names
+    assert model.network.note is None  # it is cut in the exported graph, not by hooks
+    with pytest.raises(ModelError, match="need the texts"):
+        load_model(f"hf:{tmp_path}", classes_as_text=True)
 
 
 def test_onnx_without_its_converter_names_the_cure(monkeypatch):

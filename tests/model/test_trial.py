@@ -78,7 +78,7 @@ def test_kinds_that_cannot_be_opened_are_named_with_what_to_give():
         (wrapped, "TorchScript .layer '0'"),
         (whole, "Quantised .head.weight is torch.int8"),
         (inside, "made inside torch.inference_mode"),
-        (nn.LazyLinear(3), "not made yet"),
+        (nn.LazyLinear(3), "does not exist before"),
         (SmallNet().to("meta"), "meta device"),
     ):
         with pytest.raises(ModelError, match=message):

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 
 from neurflow.circuit.types import Calibration
 
@@ -21,7 +22,9 @@ EPSILON = 1e-6
 """ε: keeps the logarithm of a silent neuron finite"""
 
 
-def group_scores(phi: np.ndarray, means: np.ndarray) -> np.ndarray:
+def group_scores(
+    phi: Float[np.ndarray, "crop neuron"], means: Float[np.ndarray, " neuron"]
+) -> Float[np.ndarray, " crop"]:
     """Score of a group on crops (METHOD: image debugging).
 
     Args:
@@ -35,7 +38,9 @@ def group_scores(phi: np.ndarray, means: np.ndarray) -> np.ndarray:
     return np.exp(np.log(excited + EPSILON).mean(axis=1))
 
 
-def calibrate(phi: np.ndarray, own: Sequence[int] | np.ndarray, per_image: int) -> Calibration:
+def calibrate(
+    phi: Float[np.ndarray, "crop neuron"], own: Sequence[int] | np.ndarray, per_image: int
+) -> Calibration:
     """What a group does on the concept set.
 
     Args:

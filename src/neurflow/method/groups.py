@@ -1,14 +1,14 @@
 """Neuron groups of a layer, and what drives their members.
 
-1. The (neuron, semantic group) pairs of a layer are joined into a tree by what else fires where they
-   fire (``grouping.features``), and cut where the most comes back on halves of the images
-   (``grouping.reproducibility``), or into as many groups as are given. One neuron can be in several.
+1. The (neuron, semantic group) pairs of a layer are joined into a tree by what else fires on their
+   crops (``grouping.features``). The tree is cut where most comes back on halves of the images
+   (``grouping.reproducibility``), or into a given number of groups. One neuron can be in several.
 2. The published rule (``grouping="silhouette"``) is Ward's clustering of the concept vectors, with the
-   number of groups by silhouette. Over hundreds of pairs the silhouette is nearly flat, and its very
-   maximum is often at two; so the most groups within ``silhouette_slack`` of it are taken.
-3. What drives a pair: its weights, and how a lower neuron's weight is shared among its meanings, by the
-   share of the crops of ``V_a^i`` that fall nearest to each meaning's concept vector.
-   ``interactions`` makes ``W(G, H)`` of it.
+   number of groups by silhouette. Over hundreds of pairs the silhouette is nearly flat, and its maximum
+   is often at two groups; so the finest cut within ``silhouette_slack`` of the maximum is taken.
+3. What drives a pair: its weights, and how the weight of a lower neuron is shared among its meanings,
+   by the share of the crops of ``V_a^i`` that is nearest to each meaning's concept vector.
+   ``interactions`` computes ``W(G, H)`` from it.
 """
 
 from __future__ import annotations
@@ -29,18 +29,15 @@ from neurflow.method.grouping.features import Seen, pairs_of
 from neurflow.method.grouping.reproducibility import Return, returns
 from neurflow.refs import Member
 
-SHARE = 5
-"""auto makes at most one group of so many pairs, where ``max_groups`` are fewer"""
-
 
 @dataclass(frozen=True)
 class Grouping:
-    """A layer's groups, and the tree that they are a cut of.
+    """A layer's groups, and the tree of which they are a cut.
 
     Attributes:
-        groups: members of each, the largest first; number i is that of the tree's branch i.
-        tree: of all the layer's pairs.
-        note: what a person should know of the groups; None if nothing.
+        groups: members of each group, the largest first; group i is the tree's branch number i.
+        tree: the tree of all pairs of the layer.
+        note: a warning about the groups for the reader; None if there is none.
     """
 
     groups: list[list[Member]]
@@ -52,30 +49,30 @@ def neuron_groups(concepts: Mapping[int, Concept], seen: Seen, config: Config) -
     """Divide a layer's (neuron, semantic group) pairs into groups.
 
     Args:
-        concepts: of its neurons.
-        seen: the layer on the crops of D.
-        config: the rule, the number of groups, seed.
+        concepts: concepts of the layer's neurons.
+        seen: the layer's activations on the crops of D.
+        config: the rule, the number of groups, thresholds, seed.
     """
     if config.grouping == "silhouette":
         return _by_silhouette(concepts, config)
-    pairs = pairs_of(concepts, seen)
+    pairs = pairs_of(concepts, seen, config.common)
     merges, heights = joined(pairs.vectors())
     count = len(pairs.members)
-    largest = max(min(count // 2, max(count // SHARE, config.max_groups)), 1)
+    largest = max(min(count // 2, max(count // config.pairs_per_group, config.max_groups)), 1)
     given = None if config.groups == "auto" else min(config.groups, count)
     found = returns(pairs, merges, max(largest, given or 1), config.group_splits, config.seed)
-    chosen = given or found.best(config.least_agreement)
+    chosen = given or found.best(config.least_agreement, config.sure_agreement)
     note = None
     if count > 1 and given is None and chosen == 1:
         note = (
-            "No division of this layer comes back on halves of the images (kappa "
-            f"{found.cuts.max(initial=0):.2f} at best): it is one group."
+            "No division of this layer comes back on halves of the images (best kappa "
+            f"{found.cuts.max(initial=0):.2f}), so the layer is one group."
         )
     return _grouping(pairs.members, merges, heights, chosen, found, note)
 
 
 def _by_silhouette(concepts: Mapping[int, Concept], config: Config) -> Grouping:
-    """The published rule."""
+    """Group by the published rule."""
     members = [Member(a, i) for a, concept in concepts.items() for i in range(len(concept.vectors))]
     vectors = np.concatenate([concept.vectors for concept in concepts.values()])
     labels = ward_clusters(
@@ -98,7 +95,7 @@ def _grouping(
     found: Return | None = None,
     note: str | None = None,
 ) -> Grouping:
-    """The cut of a tree into ``count`` groups."""
+    """Cut a tree into ``count`` groups."""
     numbers, owns = numbered(merges, count), branches(merges)
     back = np.full(len(owns), np.nan) if found is None else found.branches
     tree = GroupTree(
@@ -118,14 +115,14 @@ def _grouping(
 
 
 def meaning_shares(points: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Share of crops nearest to each meaning.
+    """Share of the crops that is nearest to each meaning.
 
     Args:
         points: ``[crop, feature]`` pooled activations of the crops.
         vectors: ``[meaning, feature]`` concept vectors of one lower neuron.
 
     Returns:
-        ``[meaning]``, adding up to 1; a crop as near to two counts for the first.
+        ``[meaning]``, sums to 1; a crop at equal distance from two counts for the first.
     """
     distances = np.linalg.norm(points[:, None, :] - vectors[None], axis=2)
     return np.bincount(distances.argmin(1), minlength=len(vectors)) / len(points)

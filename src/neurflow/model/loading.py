@@ -30,7 +30,7 @@ from neurflow.model.source import (
     Request,
     loader,
 )
-from neurflow.model.trial import plain_module
+from neurflow.model.trial import plain_module, refuse_closed
 
 
 def load_model(
@@ -82,6 +82,7 @@ def load_model(
     loaded = _loaded(reference, request)
     made = loaded.module
     module = plain_module(made.module if isinstance(made, Model) else made)
+    refuse_closed(module)
     notes = (*loaded.notes, *(load_weights(module, path) if path else ()))
     given = {"mean": mean, "std": std, "resize": resize, "input_size": input_size}
     given = {key: value for key, value in given.items() if value is not None}

@@ -67,19 +67,32 @@ def plain_module(module: nn.Module) -> nn.Module:
             return module
 
 
+def refuse_closed(module: nn.Module) -> None:
+    """Raise ``ModelError`` for TorchScript, and for parameters that do not exist yet."""
+    for name, part in module.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            where = f"layer {name!r}" if name else "the network"
+            raise ModelError(
+                f"TorchScript ({where} is a {type(part).__name__}): its layers cannot be opened. "
+                "Give the nn.Module that it was scripted or traced from."
+            )
+    for name, value in [*module.named_parameters(), *module.named_buffers()]:
+        if is_lazy(value):
+            raise ModelError(
+                f"{name} does not exist before the first forward pass. "
+                "Run the network once on a batch of images."
+            )
+
+
 def refuse_kinds(module: nn.Module) -> None:
-    """Raise ``ModelError`` for a module that cannot be explained whatever it is fed."""
+    """Raise ``ModelError`` for a module that cannot be explained, whatever its inputs are."""
+    refuse_closed(module)
     if torch.is_inference_mode_enabled():
         raise ModelError(
             "Gradients are needed, and torch.inference_mode() is on. Call neurflow outside of it."
         )
     for name, part in module.named_modules():
         what, where = type(part).__name__, f"layer {name!r}" if name else "the network"
-        if isinstance(part, torch.jit.ScriptModule):
-            raise ModelError(
-                f"TorchScript ({where} is a {what}): its layers cannot be opened. "
-                "Give the nn.Module that it was scripted or traced from."
-            )
         if "quantized" in type(part).__module__ or "bitsandbytes" in type(part).__module__:
             raise ModelError(_quantised(f"{where} is a {what}"))
     for name, value in [*module.named_parameters(), *module.named_buffers()]:
@@ -87,8 +100,6 @@ def refuse_kinds(module: nn.Module) -> None:
 
 
 def _refuse_value(name: str, value: Tensor, parameter: bool) -> None:
-    if is_lazy(value):
-        raise ModelError(f"{name} is not made yet. Run the network once on a batch of images.")
     if value.is_meta:
         raise ModelError(f"{name} is on the meta device and holds no values. Load its weights.")
     if value.is_quantized or (parameter and not value.is_floating_point()):

@@ -1,12 +1,14 @@
-"""What a (neuron, semantic group) pair is grouped by.
+"""Features by which (neuron, semantic group) pairs are grouped.
 
-1. The activations of the pair's own layer are standardised, channel by channel, over all crops of D:
-   a channel that is strong everywhere says nothing.
-2. The pair's vector is the mean of these over its crops: what else fires where the pair fires.
-3. Half of what all pairs have in common, their mean, is taken off. With all of it left, one large group
-   gathers what fires on the class as a whole; without any, weak differences decide and return less.
+1. The activations of the pair's own layer are standardised channel by channel over all crops of D, so
+   that channels that are strong everywhere do not dominate.
+2. The vector of a pair is the mean of these over its crops: what else fires where the pair fires.
+3. Half of the mean of all pairs is subtracted (``Config.common``). If it is left in, one large group
+   gathers everything that fires on the class as a whole; if all of it is subtracted, weak differences
+   decide and the groups come back less often.
 
-A pair's vector on some of the images is that over its crops from these images; it needs no other pass.
+The vector of a pair on some of the images is the mean over its crops from these images, so it needs no
+further pass through the network.
 """
 
 from __future__ import annotations
@@ -20,11 +22,9 @@ from neurflow.method.clustering import unit
 from neurflow.method.concepts import Concept
 from neurflow.refs import Member
 
-COMMON = 0.5
-"""share of the pairs' mean that is taken off"""
 TINY = 1e-12
 BLOCK = 8192
-"""crops standardised together"""
+"""crops that are standardised at a time"""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Seen:
 
     Attributes:
         phi: ``[crop, neuron]`` pooled activations of the whole layer.
-        images: ``[crop]`` image that each crop is of.
-        used: numbers of the crops that are studied; None of all.
+        images: ``[crop]`` image of each crop.
+        used: numbers of the crops that are studied; None for all.
     """
 
     phi: np.ndarray
@@ -44,19 +44,21 @@ class Seen:
 
 @dataclass(frozen=True)
 class Pairs:
-    """The (neuron, semantic group) pairs of a layer, with all that grouping asks of them.
+    """The (neuron, semantic group) pairs of a layer, with all that grouping needs.
 
     Attributes:
         members: the pairs, neuron by neuron.
-        standard: ``[crop, channel]`` standardised activations of the crops that are a pair's.
+        standard: ``[crop, channel]`` standardised activations on the crops of all pairs.
         images: ``[crop]`` image of each of them.
-        owns: ``[pair, crop]`` whether the crop is the pair's.
+        owns: ``[pair, crop]`` whether the crop belongs to the pair.
+        common: share of the mean of all pairs that is subtracted from their vectors.
     """
 
     members: tuple[Member, ...]
     standard: np.ndarray
     images: np.ndarray
     owns: np.ndarray
+    common: float
 
     @property
     def neurons(self) -> np.ndarray:
@@ -64,20 +66,20 @@ class Pairs:
         return np.array([member.neuron for member in self.members])
 
     def vectors(self, images: np.ndarray | None = None) -> np.ndarray:
-        """``[pair, channel]`` of unit length, over the crops of some images.
+        """Unit vectors ``[pair, channel]`` over the crops of some images, by default of all.
 
-        A pair without a crop in them is zero.
+        The vector of a pair without a crop in these images is zero.
         """
         chosen = slice(None) if images is None else np.isin(self.images, images)
         owns = self.owns[:, chosen].astype(np.float64)
         sizes = owns.sum(1, keepdims=True)
         there = sizes[:, 0] > 0
         means = unit(owns @ self.standard[chosen] / np.maximum(sizes, 1))
-        return unit(np.where(there[:, None], means - COMMON * means[there].mean(0), 0.0))
+        return unit(np.where(there[:, None], means - self.common * means[there].mean(0), 0.0))
 
 
-def pairs_of(concepts: Mapping[int, Concept], seen: Seen) -> Pairs:
-    """The pairs of a layer's concepts."""
+def pairs_of(concepts: Mapping[int, Concept], seen: Seen, common: float) -> Pairs:
+    """Collect the pairs of a layer's concepts; ``common`` as in ``Pairs``."""
     crops = np.unique(np.concatenate([concept.crops for concept in concepts.values()]))
     mean, spread = _moments(seen.phi if seen.used is None else seen.phi[seen.used])
     members, owns = [], []
@@ -86,11 +88,11 @@ def pairs_of(concepts: Mapping[int, Concept], seen: Seen) -> Pairs:
             members.append(Member(a, i))
             owns.append(np.isin(crops, concept.crops[part]))
     standard = (np.asarray(seen.phi[crops], dtype=np.float64) - mean) / spread
-    return Pairs(tuple(members), standard, seen.images[crops], np.array(owns))
+    return Pairs(tuple(members), standard, seen.images[crops], np.array(owns), common)
 
 
 def _moments(phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``[neuron]`` mean and spread over all crops; a channel that never changes has spread 1."""
+    """``[neuron]`` mean and standard deviation over all crops; that of a constant channel is 1."""
     blocks = [phi[start : start + BLOCK] for start in range(0, len(phi), BLOCK)]
     mean = sum(block.sum(0, dtype=np.float64) for block in blocks) / len(phi)
     square = sum(((block - mean) ** 2).sum(0, dtype=np.float64) for block in blocks) / len(phi)

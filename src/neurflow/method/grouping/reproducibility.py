@@ -1,16 +1,17 @@
-"""Which branches of a layer's tree return on other images, and into how many groups it is cut.
+"""Which branches of a layer's tree come back on other images, and how many groups the layer has.
 
-1. The images are split at random into disjoint halves, several times; the pairs' vectors over the
-   crops of each half give a tree of their own. That takes no further pass through the network.
-2. A *branch* returns as far as the most similar branch of a half's tree resembles it: Jaccard of their
-   pairs, corrected for chance by the same tree with its pairs dealt anew; mean over all halves.
+1. The images are split at random into two halves, several times. The vectors of the pairs over the
+   crops of each half give a tree of their own. This takes no further pass through the network.
+2. A *branch* comes back as far as the most similar branch of a half's tree resembles it: the Jaccard
+   index of their pairs, corrected for chance by the same tree with its pairs permuted; mean over all
+   halves.
 3. A *cut* into c groups comes back as far as the two halves of a split agree on which pairs of
    different neurons belong together: Cohen's kappa, mean over the splits.
-4. The layer is cut where the most comes back: kappa times the entropy of the groups' sizes, so that of
-   two cuts that return alike the one that tells more apart is taken, and a single pair split from the
-   rest says little. Cuts of a kappa below ``least`` do not count, nor do cuts into more groups than a
-   third of the pairs whose kappa is below ``SURE``: groups of one or two are what chance makes. Where
-   no cut is left, the layer is one group.
+4. The layer is cut where kappa times the entropy of the group sizes is largest. Of two cuts with equal
+   kappa, the one that distinguishes more is taken, and splitting off a single pair counts for little.
+   Cuts with a kappa below ``least_agreement`` do not count. Nor do cuts into more groups than a third
+   of the pairs with a kappa below ``sure_agreement``, because chance makes groups of one or two pairs.
+   If no cut is left, the layer is one group.
 """
 
 from __future__ import annotations
@@ -22,42 +23,44 @@ import numpy as np
 from neurflow.circuit.trees import Merges, branches, joined, labels
 from neurflow.method.grouping.features import Pairs
 
-SURE = 0.8
-"""kappa of a cut that may have more groups than a third of the pairs"""
-
 
 @dataclass(frozen=True)
 class Return:
-    """How a layer's tree returns on halves of the images.
+    """How a layer's tree comes back on halves of the images.
 
     Attributes:
-        branches: ``[branch]`` 1 where a branch returns on every half, 0 where no more than by chance;
-            NaN of a pair by itself and of the whole layer, which are in every tree.
-        cuts: ``[count]`` kappa of the cut into 1, 2, … groups; one group says nothing and has 0.
-        entropies: ``[count]`` of the sizes of these groups, in pairs.
+        branches: ``[branch]`` 1 for a branch that comes back on every half, 0 for chance; NaN for
+            single pairs and for the whole layer, which are in every tree.
+        cuts: ``[count]`` kappa of the cut into 1, 2, … groups; 0 for one group.
+        entropies: ``[count]`` entropy of the sizes of these groups, in pairs.
     """
 
     branches: np.ndarray
     cuts: np.ndarray
     entropies: np.ndarray
 
-    def best(self, least: float) -> int:
-        """The number of groups to cut into; 1 where nothing comes back."""
+    def best(self, least: float, sure: float) -> int:
+        """Number of groups to cut into; 1 if nothing comes back.
+
+        Args:
+            least: smallest kappa of a cut that counts.
+            sure: the same for cuts into more groups than a third of the pairs.
+        """
         pairs = (len(self.branches) + 1) // 2
         small = np.arange(1, len(self.cuts) + 1) > pairs / 3
-        counts = self.cuts >= np.where(small, SURE, least)
+        counts = self.cuts >= np.where(small, sure, least)
         return int(np.where(counts, self.cuts * self.entropies, 0.0).argmax()) + 1
 
 
 def returns(pairs: Pairs, merges: Merges, largest: int, splits: int, seed: int) -> Return:
-    """How the branches and cuts of a tree return.
+    """Measure how far the branches and cuts of a tree come back.
 
     Args:
-        pairs: of the layer.
+        pairs: the pairs of the layer.
         merges: the tree over all images.
-        largest: number of groups tried.
-        splits: into halves; nothing returns where there are fewer than two images.
-        seed: of the splits.
+        largest: largest number of groups to try.
+        splits: number of splits into halves. With fewer than two images, nothing comes back.
+        seed: seed of the splits.
     """
     rng = np.random.default_rng(seed)
     images = np.unique(pairs.images)
@@ -84,13 +87,13 @@ def returns(pairs: Pairs, merges: Merges, largest: int, splits: int, seed: int) 
 
 
 def _entropy(groups: np.ndarray) -> float:
-    """Of the sizes of the groups ``[pair]``."""
+    """Entropy of the group sizes, from the group of each pair ``[pair]``."""
     shares = np.bincount(groups) / len(groups)
     return float(-(shares * np.log(np.maximum(shares, 1e-300))).sum())
 
 
 def _nearest(own: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """``[branch]`` Jaccard of each branch of ``own`` with the most similar one of ``other``."""
+    """``[branch]`` Jaccard index of each branch of ``own`` and the most similar one of ``other``."""
     both = own.astype(np.float32) @ other.T.astype(np.float32)
     sizes = own.sum(1)[:, None] + other.sum(1)[None]
     return np.asarray((both / (sizes - both)).max(1), dtype=np.float64)

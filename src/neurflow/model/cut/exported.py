@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, fx, nn
 
 from neurflow.model.cut.segment import GraphSegment
@@ -48,7 +49,7 @@ class ExportedNetwork:
         )
         self._compare(example)
 
-    def _compare(self, example: Tensor) -> None:
+    def _compare(self, example: Float[Tensor, "batch channel height width"]) -> None:
         """The graph must give the module's own logits, on any images and at another batch size."""
         draw = torch.rand((3, *example.shape[1:]), generator=torch.Generator().manual_seed(0))
         images = draw.to(example)
@@ -102,7 +103,7 @@ def why_not(error: Exception) -> str:
     return next(iter(text.splitlines()), "") or type(error).__name__
 
 
-def first_logits(output: object) -> Tensor:
+def first_logits(output: object) -> Float[Tensor, "batch class"]:
     """The first two-dimensional tensor of what a module returned, in tuples and mappings too."""
     queue = [output]
     while queue:

@@ -20,6 +20,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from neurflow.errors import LayerError, ModelError
@@ -206,8 +207,11 @@ class HookedSegment:
         return {self.lower.name: (0, 1), IMAGES: (0, 1)}
 
     def run(
-        self, x: Tensor, bypass: Sequence[Tensor] = (), changes: Changes | None = None
-    ) -> Tensor:
+        self,
+        x: Float[Tensor, "rows ..."],
+        bypass: Sequence[Tensor] = (),
+        changes: Changes | None = None,
+    ) -> Float[Tensor, "upper_rows ..."]:
         """Needs the images as the bypass."""
         for name in changes or ():
             after = self.network.precedes(self.lower.name, name)
@@ -237,15 +241,25 @@ class HookedNeuron:
         return np.ones(self.segment.upper.neurons, dtype=bool)
 
     def path(
-        self, neurons: Tensor, x: Tensor, bypass: Sequence[Tensor], trunk: Sequence[Tensor] = ()
+        self,
+        neurons: Int[Tensor, " batch"],
+        x: Float[Tensor, "rows ..."],
+        bypass: Sequence[Tensor],
+        trunk: Sequence[Tensor] = (),
     ) -> Path:
         """``x`` is the frontier; neurons and images are fixed."""
         return Path(
             [torch.zeros_like(x)], [x], [neurons, *bypass], back=lambda gradients: gradients[0]
         )
 
-    def tail(self, batch: int, x: Tensor, neurons: Tensor, images: Tensor) -> tuple[Tensor]:
-        """``φ_a`` ``[batch]``."""
+    def tail(
+        self,
+        batch: int,
+        x: Float[Tensor, "rows ..."],
+        neurons: Int[Tensor, " batch"],
+        images: Float[Tensor, "batch channel height width"],
+    ) -> tuple[Float[Tensor, " batch"]]:
+        """``φ_a`` of each sample."""
         phi = self.segment.upper.pool(self.segment.run(x, [images]))
         return (phi.gather(1, neurons[:, None])[:, 0],)
 

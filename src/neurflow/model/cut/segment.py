@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from torch import Tensor, fx
 
 from neurflow.errors import LayerError
@@ -151,8 +152,11 @@ class GraphSegment:
         return self._specialised[-1]
 
     def run(
-        self, x: Tensor, bypass: Sequence[Tensor] = (), changes: Changes | None = None
-    ) -> Tensor:
+        self,
+        x: Float[Tensor, "rows ..."],
+        bypass: Sequence[Tensor] = (),
+        changes: Changes | None = None,
+    ) -> Float[Tensor, "upper_rows ..."]:
         """Upper layer's output ``[batch, …]`` for the lower layer's output ``x`` ``[batch, …]``."""
         module = _Changed(self.module, self._copies(changes)).run if changes else self.module
         result: Tensor = module(x, len(x), *bypass)

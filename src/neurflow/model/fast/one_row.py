@@ -16,16 +16,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, fx
 
 from neurflow.model.fast.channels import Channels, Selection, rank
 from neurflow.model.network.graph import arguments, aten
 
 
-def row_products(places: Tensor, rows: Tensor) -> Tensor:
-    """``[batch, place, row]``: each sample's places ``[.., place, input]`` times its own rows.
+def row_products(
+    places: Float[Tensor, "batch place input"], rows: Float[Tensor, "batch row input"]
+) -> Float[Tensor, "batch place row"]:
+    """The places of each sample times the sample's own rows.
 
-    Rows come as ``[batch, row, input]``, which matrix kernels take much faster than the transpose.
+    Rows come with the input axis last, which matrix kernels take much faster than the transpose.
     """
     result: Tensor = _RowProducts.apply(places, rows)
     return result

@@ -15,6 +15,7 @@ from math import inf
 from typing import Protocol
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 SHORT = 1e-2
@@ -45,8 +46,10 @@ class Domain:
     least: float = -inf
     pole: bool = False
 
-    def holds(self, low: Tensor, high: Tensor) -> Tensor:
-        """Whether the whole cell from ``low`` to ``high`` lies inside."""
+    def holds(
+        self, low: Float[Tensor, "*cell"], high: Float[Tensor, "*cell"]
+    ) -> Bool[Tensor, "*cell"]:
+        """Whether the whole cell from ``low`` to ``high`` lies inside the domain."""
         inside = torch.minimum(low, high) >= self.least
         return inside & (low.sign() * high.sign() > 0) if self.pole else inside
 
@@ -55,15 +58,21 @@ REALS, NOT_NEGATIVE = Domain(), Domain(0.0)
 POSITIVE, NOT_ZERO = Domain(0.0, pole=True), Domain(pole=True)
 
 
-def derivative(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
-    """``f'`` of an element-wise function, as autograd has it."""
+def derivative(
+    function: Callable[[Tensor], Tensor], at: Float[Tensor, "*cell"]
+) -> Float[Tensor, "*cell"]:
+    """The derivative of an element-wise function by autograd."""
     at = at.detach().requires_grad_()
     with torch.enable_grad():
         value = function(at)
     return torch.autograd.grad(value, at, torch.ones_like(value))[0]
 
 
-def gate_slope(function: Callable[[Tensor], Tensor], low: Tensor, high: Tensor) -> Tensor:
+def gate_slope(
+    function: Callable[[Tensor], Tensor],
+    low: Float[Tensor, "*cell"],
+    high: Float[Tensor, "*cell"],
+) -> Float[Tensor, "*cell"]:
     """``(f(high) − f(low)) / (high − low)`` of a function that is flat or the identity everywhere.
 
     The share of the way on which the gate is open, without rounding: where both ends are in the open,
@@ -78,11 +87,11 @@ def gate_slope(function: Callable[[Tensor], Tensor], low: Tensor, high: Tensor) 
 
 def secant_slope(
     function: Callable[[Tensor], Tensor],
-    low: Tensor,
-    high: Tensor,
+    low: Float[Tensor, "*cell"],
+    high: Float[Tensor, "*cell"],
     scale: float = 1.0,
     domain: Domain = REALS,
-) -> Tensor:
+) -> Float[Tensor, "*cell"]:
     """``(f(high) − f(low)) / (high − low)`` of an element-wise function, also where they are close.
 
     There it is the derivative in the middle. NaN where the cell leaves the function's domain.

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, fx
 
 from neurflow.model.fast.affine import affine_nodes
@@ -90,9 +91,13 @@ class Specialised:
         self._jacobians: dict[tuple[object, ...], tuple[Tensor, tuple[Tensor, ...]]] = {}
 
     def path(
-        self, neurons: Tensor, x: Tensor, bypass: Sequence[Tensor], trunk: Sequence[Tensor] = ()
+        self,
+        neurons: Int[Tensor, " batch"],
+        x: Float[Tensor, "rows ..."],
+        bypass: Sequence[Tensor],
+        trunk: Sequence[Tensor] = (),
     ) -> Path:
-        """The straight line's image at the frontier."""
+        """The straight line from 0 to ``x`` as it looks at the frontier."""
         with torch.no_grad():
             trunk = trunk or self._run_trunk(x, len(x), *bypass)
             zero = torch.zeros_like(x)
