@@ -4,12 +4,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SMALL  := $(VENV)/.ready-to-use
+DOCS   := $(VENV)/.ready-for-docs
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+NOTEBOOKS ?= cache
 WEB    := web/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test pytest lint types format web web-types web-check web-format web-dev zoo shortcuts fire demo-weights clean
+.PHONY: help demo test pytest lint types format docs web web-types web-check web-format web-dev zoo shortcuts fire demo-weights clean
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +34,9 @@ types: $(READY) ## Mypy, strict
 format: $(READY) ## Let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: web $(DOCS) ## The documentation site, into docs/_build/html; NOTEBOOKS=off runs no tutorial
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -b html -D nb_execution_mode=$(NOTEBOOKS) docs docs/_build/html
 
 web: $(READY) ## Build the front end if its sources have changed
 	$(BIN)/python hatch_build.py
@@ -64,7 +69,7 @@ demo-weights: $(READY) ## Train the demo network again and check that it learns 
 	$(BIN)/python -m neurflow.demo.train --check
 
 clean: ## Remove everything that was made here
-	rm -rf $(VENV) build dist web/node_modules src/neurflow/pages/static neurflow-demo
+	rm -rf $(VENV) build dist docs/_build web/node_modules src/neurflow/pages/static neurflow-demo
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -76,6 +81,10 @@ $(SMALL): pyproject.toml constraints.txt
 
 $(READY): $(SMALL)
 	$(PIP) -e '.[dev]'
+	@touch $@
+
+$(DOCS): $(READY)
+	$(PIP) -e '.[docs]'
 	@touch $@
 
 $(WEB): web/package-lock.json

@@ -119,7 +119,7 @@ def text_of(rows: Sequence[dict[str, Any]]) -> str:
     head = ["layer (targets)"]
     return (
         f"**Overlap of the top 50**\n\n{table([*head, *RULES, 'random'], overlaps)}\n\n"
-        f"**Time a target; of the other rules, relative**\n\n{table([*head, *RULES], times)}"
+        f"**Time per target; other rules relative to it**\n\n{table([*head, *RULES], times)}"
     )
 
 

@@ -194,7 +194,9 @@ def _heading() -> list[str]:
     return [
         "# The zoo",
         "",
-        "Written by `make zoo`; what is done stands in `benchmarks/zoo.py`. Random weights, float32,",
+        "We run neurflow on classifier architectures of three libraries and check that networks are cut",
+        "exactly. `make zoo` writes this page; `benchmarks/zoo.py` has the checks. Random weights,",
+        "float32,",
         f"one thread, inputs as small as the architecture takes. {versions}.",
     ]
 
@@ -218,7 +220,7 @@ def _counts(rows: Rows) -> list[str]:
         *lines,
         "",
         f"Bounds: hook, segment and captum differences below {TOLERANCE:g}; completeness of a logit",
-        f"below {COMPLETENESS:.0%}. For a neuron of the last block it is told and not bounded:",
+        f"below {COMPLETENESS:.0%}. For a neuron of the last block it is reported without a bound:",
         f"{short} of {len(told)} miss {COMPLETENESS:.0%} with 64 points.",
     ]
 
@@ -228,15 +230,15 @@ def _oddities(rows: Rows) -> list[str]:
     if not odd:
         return []
     listed = [f"- `{key}`: {_reason(row)}" for key, row in odd.items()]
-    return ["## What did not go the straight way", "", *listed]
+    return ["## Failures and exceptions", "", *listed]
 
 
 def _table(rows: Rows) -> list[str]:
     lines = [
         "## All",
         "",
-        "Hook, segment, captum: largest relative differences. Logit, block: error of completeness, and",
-        "the number of points (at most 512 and 64). Seconds on a busy machine, export included.",
+        "Hook, segment, captum: largest relative difference. Logit, block: completeness error and",
+        "number of points (at most 512 and 64). Seconds include the export, on a busy machine.",
         "",
         "| model | cut | layers | proposed | hook | segment | captum | logit | block | s |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",

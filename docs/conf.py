@@ -37,9 +37,12 @@ html_theme_options = {
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "attrs_inline"]
 myst_heading_anchors = 4
 
+suppress_warnings = ["myst-nb.lexer"]  # of notebooks that are not run: their language is unknown
+
 # Notebooks run at build, and a cell that fails, fails the build. Their results are cached by content.
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
+nb_execution_in_temp = True
 nb_execution_timeout = 300
 nb_execution_show_tb = True
 nb_merge_streams = True

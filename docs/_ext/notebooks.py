@@ -13,17 +13,17 @@ from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_note
 from sphinx.application import Sphinx
 
 
-def notebooks(app: Sphinx) -> list[str]:
-    """Return the names of the pages that are notebooks."""
-    names = sorted(app.env.found_docs)
-    return [name for name in names if is_myst_markdown_notebook(app.env.doc2path(name))]
+def source(app: Sphinx, name: str) -> str | None:
+    """Return the text of a page that is a notebook; None for any other page."""
+    text = Path(app.env.doc2path(name)).read_text(encoding="utf-8")
+    return text if is_myst_markdown_notebook(text) else None
 
 
 def add_download(app: Sphinx, doctree: nodes.document) -> None:
     """Put a link to the notebook below the title."""
     name = app.env.docname
     title = next(doctree.findall(nodes.title), None)
-    if title is not None and is_myst_markdown_notebook(app.env.doc2path(name)):
+    if title is not None and source(app, name):
         file = f"{Path(name).name}.ipynb"
         link = f'<p class="notebook"><a href="{file}" download>Download as a notebook</a></p>'
         title.parent.insert(1, nodes.raw("", link, format="html"))
@@ -32,9 +32,10 @@ def add_download(app: Sphinx, doctree: nodes.document) -> None:
 def write_notebooks(app: Sphinx, failure: Exception | None) -> None:
     """Write the notebooks beside their pages."""
     if failure is None and app.builder.format == "html":
-        for name in notebooks(app):
-            text = Path(app.env.doc2path(name)).read_text(encoding="utf-8")
-            nbformat.write(read_myst_markdown_notebook(text), Path(app.outdir) / f"{name}.ipynb")
+        for name in app.env.found_docs:
+            if text := source(app, name):
+                notebook = read_myst_markdown_notebook(text)
+                nbformat.write(notebook, Path(app.outdir) / f"{name}.ipynb")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
