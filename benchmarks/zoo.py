@@ -194,8 +194,8 @@ def _heading() -> list[str]:
     return [
         "# The zoo",
         "",
-        "We run neurflow on classifier architectures of three libraries and check that networks are cut",
-        "exactly. `make zoo` writes this page; `benchmarks/zoo.py` has the checks. Random weights,",
+        "We run neurflow on classifier architectures of three libraries and check that networks are",
+        "cut exactly. `make zoo` writes this page; `benchmarks/zoo.py` has the checks. Random weights,",
         "float32,",
         f"one thread, inputs as small as the architecture takes. {versions}.",
     ]
