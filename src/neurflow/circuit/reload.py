@@ -1,8 +1,8 @@
 """Load the model of a result again, as the result describes it.
 
-1. **Where it comes from.** A result may come from anyone, so its reference is followed only if it names
-   a classifier of a library (``torchvision:NAME``, ``timm:NAME``) or the demo's network. Any other would
-   run code, open a file or download something; the caller must pass it explicitly.
+1. **Where it comes from.** A result may come from anyone, so its reference is followed only if it is
+   that of a library's classifier (``torchvision:NAME``, ``timm:NAME``) or of the demo's network. Others
+   would run code, open a file or download something; the caller must pass them explicitly.
 2. **Weights.** A file that the result names is read if it is a plain file on this machine. State
    dicts and safetensors cannot run code, and the parameters are compared with those of the result.
 3. **The rest** is plain data of the result: class names, preprocessing, options of ``load_model``.

@@ -254,7 +254,7 @@ def _edited(folder: Path, circuit: C) -> C:
 def _nothing_at(folder: Path) -> str:
     if (folder / "work").is_dir():
         return (
-            f"The run in {folder} is not finished. Give the same discover command again to go on."
+            f"The run in {folder} is not finished. Re-run the same discover command to resume it."
         )
     if folder.is_file():
         return f"{folder} is a file, and a result is a folder. Give the folder given to --out."

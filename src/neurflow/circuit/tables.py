@@ -47,8 +47,9 @@ def to_networkx(circuit: CircuitData) -> nx.DiGraph:
     """Concept circuit as a directed graph, edges from lower group to upper group.
 
     Nodes are group ids with ``layer``, ``size`` (members), ``label``, ``caption``, and the known values
-    of ``LABEL_COLUMNS``. Edges carry the signed ``weight`` W(G, H). Where ``evaluate`` has measured
-    them, nodes have ``stability``, and edges ``significance`` and ``stability``.
+    of ``LABEL_COLUMNS``. Edges carry the signed ``weight`` W(G, H) and its ``positive`` and
+    ``negative`` part. Where ``evaluate`` has measured them, nodes have ``stability``, and edges
+    ``significance`` and ``stability``.
     """
     graph = nx.DiGraph(target=circuit.target.name)
     for layer in circuit.layers:

@@ -137,8 +137,8 @@ def refuse_link(place: Path) -> None:
     """``WorkError`` if a path inside a result is a link."""
     if place.is_symlink():
         raise WorkError(
-            f"{place} is a link, and what lies behind it is not touched. "
-            "Remove the link; the same command then goes on."
+            f"{place} is a link, and neurflow does not follow links here. "
+            "Remove the link and re-run the same command to resume."
         )
 
 
@@ -231,5 +231,5 @@ def guard_disk(path: Path) -> Iterator[None]:
         free = shutil.disk_usage(there).free // MEBIBYTE
         raise WorkError(
             f"Cannot write {path}: {error.strerror or error} ({free} MiB free). "
-            "Make room or choose another folder; the same command then goes on."
+            "Free some space or choose another folder, and re-run the same command to resume."
         ) from None

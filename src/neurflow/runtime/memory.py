@@ -110,11 +110,11 @@ class Batch:
         if tried == 1:
             raise WorkError(
                 f"There is not enough memory for a single crop: {problem} "
-                "Free some, or use a smaller model or another device; the same command then goes on."
+                "Free some, or use a smaller model or another device, and re-run the same command to resume."
             )
         self.size = tried // 2
         self._progress.note(
-            f"Out of memory with {tried} at once; going on with {self.size}. "
+            f"Out of memory with {tried} at once; continuing with {self.size}. "
             "A smaller --memory avoids this."
         )
         if torch.cuda.is_available():
