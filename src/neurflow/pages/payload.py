@@ -408,10 +408,7 @@ def _is_cut(layer: CircuitLayer, tree: GroupTree) -> bool:
         number: frozenset(tree.members[p] for p in own.nonzero()[0])
         for number, own in zip(tree.numbers, owns, strict=True)
     }
-    return all(
-        known.get(int(group.id.rpartition("/")[2])) == frozenset(group.members)
-        for group in layer.groups
-    )
+    return all(known.get(group.id.number) == frozenset(group.members) for group in layer.groups)
 
 
 def _evidence(evidence: Evidence | None) -> EvidenceData | None:

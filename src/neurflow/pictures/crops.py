@@ -99,7 +99,7 @@ class CropSet:
         except UnreadableImage as error:
             raise WorkError(
                 f"{self.images.refs[index].name} could be read before and cannot be now: {error}. "
-                "Put it back; the same command then goes on."
+                "Put it back and re-run the same command to resume."
             ) from None
 
     def crop(self, number: int) -> Crop:
