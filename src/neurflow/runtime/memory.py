@@ -110,7 +110,8 @@ class Batch:
         if tried == 1:
             raise WorkError(
                 f"There is not enough memory for a single crop: {problem} "
-                "Free some, or use a smaller model or another device, and re-run the same command to resume."
+                "Free some, or use a smaller model or another device, and re-run the same command "
+                "to resume."
             )
         self.size = tried // 2
         self._progress.note(
