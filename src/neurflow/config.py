@@ -104,8 +104,8 @@ class Config(Frozen):
     )
     grouping: Literal["reproducible", "silhouette"] = Field(
         "reproducible",
-        description="neuron groups by what fires together, as many as come back on halves of the "
-        "images (reproducible), or by concept vectors and silhouette (published)",
+        description="neuron groups by what fires together, cut where they come back on halves of "
+        "the images, or by concept vectors (published)",
     )
     groups: Positive | Literal["auto"] = Field(
         "auto", description="neuron groups of a layer; auto chooses by the rule of grouping"
