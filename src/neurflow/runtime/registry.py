@@ -72,7 +72,7 @@ class Registry(Mapping[str, Item], Generic[Item]):
 
     def __contains__(self, name: object) -> bool:
         """Whether there is an item of this name; nothing is imported."""
-        return name in iter(self)
+        return any(name == known for known in self)
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys([*self._items, *sorted(entry_points(group=self.group).names)]))
