@@ -78,6 +78,11 @@ def discover(
     Raises:
         RequestError: anything in the request that cannot be carried out; nothing was started.
         WorkError: the work failed; what was finished is kept in ``out``.
+
+    Example::
+
+        circuit = neurflow.discover(model, "photos/", target="bee", out="runs/bee")
+        circuit = neurflow.discover(model, images, "bee", config=neurflow.Config(tau=8, k=20))
     """
     config, progress, shared = config or Config(), progress or Silent(), shared or Shared()
     budget = Budget(memory, progress)
