@@ -1,5 +1,7 @@
 """The documentation without building it: contents, links, and every command line that it shows."""
 
+import ast
+import inspect
 import re
 import shlex
 from collections import Counter
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
+import neurflow
 from neurflow.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -99,3 +102,21 @@ def test_command_lines_parse(path):
 def test_a_wrong_command_line_is_noticed():
     with pytest.raises(typer.TyperException, match="No such option"):
         parse(["discover", "torchvision:resnet18", "photos/", "--tagret", "bee"])
+
+
+EXAMPLES = ["audit", "compare", "debug", "discover", "evaluate", "label", "load_circuit"]
+EXAMPLES += ["load_images", "load_model", "sweep"]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_in_docstrings_call_what_there_is(name):
+    _, found, code = inspect.getdoc(getattr(neurflow, name)).partition("Example::\n")
+    assert found
+    calls = [
+        node for node in ast.walk(ast.parse(inspect.cleandoc(code))) if isinstance(node, ast.Call)
+    ]
+    ours = [call for call in calls if ast.unparse(call.func) == f"neurflow.{name}"]
+    assert ours
+    for call in ours:
+        keywords = {keyword.arg: None for keyword in call.keywords}
+        inspect.signature(getattr(neurflow, name)).bind(*call.args, **keywords)

@@ -69,6 +69,11 @@ def load_circuit(path: str | Path) -> Circuit:
     Raises:
         ResultError: there is no result, or one that is damaged, foreign, hostile, or of another
             schema version.
+
+    Example::
+
+        circuit = neurflow.load_circuit("runs/bee")
+        circuit.group("layer4.1/3").members
     """
     return storage.load(path, Circuit)
 

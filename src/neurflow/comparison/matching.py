@@ -84,6 +84,11 @@ def compare(
     Raises:
         RequestError: no layer in common, by crops without a picture in common, by neurons with layers
             of different widths, or a threshold or number of draws that makes no sense.
+
+    Example::
+
+        comparison = neurflow.compare(bee, hoverfly)
+        comparison = neurflow.compare(before, after, by="crops")
     """
     if not 0 <= threshold <= 1:
         raise RequestError(f"A threshold is a similarity between 0 and 1, not {threshold}.")

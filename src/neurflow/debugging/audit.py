@@ -65,6 +65,11 @@ def audit(
         ResultError: a circuit made before it was kept what is usual for its groups.
         RequestError: a target that is no class.
         ImagesError: no labelled pictures of the class, or none of other classes.
+
+    Example::
+
+        report = neurflow.audit(circuit, model, "held-out/")
+        report.groups[0].id, report.groups[0].evidence
     """
     same_model(circuit, model)
     refuse_without_calibration(circuit)

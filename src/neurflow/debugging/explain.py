@@ -61,6 +61,12 @@ def debug(
         RequestError: a group that does not exist, or one that is the target itself.
         ModelError: another model.
         ImagesError: no image can be read.
+
+    Example::
+
+        report = neurflow.debug(circuit, model, "odd.jpg", mask=["layer4.1/3"])
+        report.pictures[0].firing
+        report.what_if.effects[0].after
     """
     if mask and keep:
         raise RequestError("Groups are either masked or kept, not both at once.")

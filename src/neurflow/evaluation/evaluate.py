@@ -101,6 +101,11 @@ def evaluate(
 
     Raises:
         RequestError: there is no such protocol, or the one asked for cannot be served.
+
+    Example::
+
+        found = neurflow.evaluate(circuit, model, "photos/", ["optimality", "fidelity"])
+        found.table("optimality").rows
     """
     names = chosen_protocols(protocol)
     settings, progress = settings or Settings(), progress or Silent()

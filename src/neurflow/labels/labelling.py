@@ -100,6 +100,11 @@ def label(
     Raises:
         RequestError: there is no such group, or the request cannot be carried out.
         LabelsIncomplete: the work ended early; its ``circuit`` has the labels so far.
+
+    Example::
+
+        labeler = ChatLabeler(OpenAIChat("gpt-4o"))
+        circuit = neurflow.label(circuit, labeler, out="runs/bee")
     """
     outcome = label_groups(
         circuit,

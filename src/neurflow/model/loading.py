@@ -69,6 +69,11 @@ def load_model(
     Raises:
         ModelError: unknown reference, weights that do not fit, are damaged or not finite, or options
             that would not count.
+
+    Example::
+
+        model = neurflow.load_model("torchvision:resnet18")
+        model = neurflow.load_model("timm:resnet50", "flowers.safetensors", class_names="names.txt")
     """
     names, path = _class_names(class_names), _weights_file(weights)
     size = (input_size, input_size) if isinstance(input_size, int) else input_size

@@ -1,7 +1,7 @@
 """Requests of the live page and the server's answers: the contract between both.
 
-The front end's types are generated from these types (``pages.schema``), and OpenAPI describes them at
-``/api/openapi.json``. Answers contain the results of ``neurflow.debug`` and ``neurflow.audit`` unchanged.
+The front end's types are generated from these types (``pages.schema``), and OpenAPI describes them
+at ``/api/openapi.json``. Answers contain the results of ``neurflow.debug`` and ``neurflow.audit``.
 """
 
 from __future__ import annotations

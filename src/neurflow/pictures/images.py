@@ -137,6 +137,11 @@ def load_images(source: Any, model: Model) -> Images:
 
     Raises:
         ImagesError: nothing there, or nothing that can be read.
+
+    Example::
+
+        images = neurflow.load_images("photos/", model)
+        images = neurflow.load_images([(picture, "bee") for picture in pictures], model)
     """
     if isinstance(source, Images):
         return source

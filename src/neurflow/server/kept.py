@@ -31,7 +31,7 @@ class Kept:
         self._answers: OrderedDict[tuple[str, ...], tuple[Stamp, bytes]] = OrderedDict()
 
     def get(self, key: tuple[str, ...], files: Iterable[Path], make: Callable[[], bytes]) -> bytes:
-        """Return the answer for ``key``; call ``make`` if it is not cached or ``files`` have changed."""
+        """Return the answer for ``key``; call ``make`` if it is not cached or ``files`` changed."""
         stamp = _stamp(files)  # before ``make``: a file that changes meanwhile counts as changed
         if key in self._answers:
             kept, answer = self._answers[key]

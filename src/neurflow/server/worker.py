@@ -29,7 +29,11 @@ class Worker:
         self._thread.start()
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Queue ``work``. The future can be cancelled until the work begins; raises ``Cancelled`` once stopped."""
+        """Queue ``work``; the future can be cancelled until it begins.
+
+        Raises:
+            Cancelled: the worker has stopped.
+        """
         if self._stopped.is_set():
             raise Cancelled
         future: Future[T] = Future()
@@ -46,7 +50,11 @@ class Worker:
         return future
 
     def give_way(self) -> None:
-        """Run the jobs submitted meanwhile, from inside a job; raises ``Cancelled`` if the worker stops."""
+        """Run the jobs submitted meanwhile, from inside a job.
+
+        Raises:
+            Cancelled: the worker stops.
+        """
         while True:
             if self._stopped.is_set():
                 raise Cancelled

@@ -80,6 +80,11 @@ def sweep(
         RequestError: anything in the request that cannot be carried out, or the folder belongs to
             another sweep.
         WorkError: no worker can be set up. What goes wrong with a target fails that target only.
+
+    Example::
+
+        load = functools.partial(neurflow.load_model, "torchvision:resnet18")
+        states = neurflow.sweep(load, "photos/", "all", "sweeps/resnet18", workers=4)
     """
     require("atlas")
     config, progress, out = config or Config(), progress or Silent(), Path(out)

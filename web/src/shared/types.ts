@@ -118,7 +118,7 @@ export interface Validation {
   nonsense?: Rivals | null;
 }
 /**
- * What the same judge does on the same crops with a text that is the same for every group.
+ * The same judge's result on the same crops with one text that is used for every group.
  */
 export interface Constant {
   text: string;
@@ -126,7 +126,7 @@ export interface Constant {
   gain: StatsInterval;
 }
 /**
- * What the same judge does on the same crops with other texts.
+ * The same judge's results on the same crops with other texts.
  */
 export interface Rivals {
   count: number;
