@@ -14,7 +14,7 @@ from neurflow.circuit import Circuit
 from neurflow.errors import RequestError
 from neurflow.runtime.extras import EXTRAS, require
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def by_sweep(_: Circuit, folder: Path) -> object:
