@@ -48,7 +48,7 @@ def test_a_registered_source_is_read(archive, tmp_path):
     model = model_of("cat", "dog")
     with pytest.raises(ImagesError):
         load_images(archive, model).read(0)
-    exec(example("Picture sources"), {})
+    exec(example("A picture source"), {})
     found = load_images(archive, model)
     assert [ref.label for ref in found.refs] == ["dog"]
     assert found.read(0).shape == model.input_size
@@ -68,7 +68,7 @@ def test_a_source_that_fails_is_named():
 def test_a_registered_reference_is_loaded():
     with pytest.raises(ModelError, match="Unknown model reference"):
         load_model("zoo:small")
-    exec(example("Kinds of model reference"), {"__name__": "zoo"})
+    exec(example("A kind of model reference"), {"__name__": "zoo"})
     assert load_model("zoo:small", class_names=["a", "b"]).class_names == ("a", "b")
     with pytest.raises(ModelError, match="no network 'huge'"):
         load_model("zoo:huge")
@@ -80,7 +80,7 @@ def test_built_in_kinds_cannot_be_taken():
 
 
 def test_entry_points_are_imported_when_they_are_needed(archive, tmp_path, monkeypatch):
-    (tmp_path / "zipped_pictures.py").write_text(example("Picture sources"))
+    (tmp_path / "zipped_pictures.py").write_text(example("A picture source"))
     monkeypatch.syspath_prepend(tmp_path)
     points = [EntryPoint("zip", "zipped_pictures", "neurflow.pictures")]
 

@@ -14,7 +14,7 @@ from neurflow.circuit import Circuit
 from neurflow.errors import RequestError
 from neurflow.runtime.extras import EXTRAS, require
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def by_sweep(_: Circuit, folder: Path) -> object:
@@ -116,7 +116,7 @@ def test_what_is_missing_is_told_with_its_cure(
 def test_extras_are_those_of_the_distribution() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = declared["optional-dependencies"]
-    assert set(extras) == {*EXTRAS, "all", "dev"} and set(NEEDS) == set(EXTRAS)
+    assert set(extras) == {*EXTRAS, "all", "dev", "docs"} and set(NEEDS) == set(EXTRAS)
     assert extras["all"] == [f"neurflow[{','.join(EXTRAS)}]"]
     needed = " ".join(declared["dependencies"])
     assert not any(f"{module}>" in needed for modules in EXTRAS.values() for module in modules)
