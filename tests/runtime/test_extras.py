@@ -83,11 +83,25 @@ def by_ray(_: Circuit, __: Path) -> object:
     return next(iter(OnRay(1).run(None, [])))  # type: ignore[arg-type]
 
 
+def by_transformers(_: Circuit, folder: Path) -> object:
+    from neurflow.model import load_model
+
+    return load_model(f"hf:{folder}")
+
+
+def by_onnx(_: Circuit, folder: Path) -> object:
+    from neurflow.model import load_model
+
+    return load_model(f"onnx:{folder / 'net.onnx'}")
+
+
 NEEDS: dict[str, list[Callable[[Circuit, Path], object]]] = {
     "plot": [by_plots, by_plot],
     "timm": [by_model],
     "openai": [by_chat],
     "clip": [by_clip],
+    "hf": [by_transformers],
+    "onnx": [by_onnx],
     "methods": [by_captum, by_knockoffs],
     "atlas": [by_sweep, by_map, by_question],
     "ray": [by_ray],
