@@ -130,7 +130,7 @@ def pixels(model: Model, count: int, real: Path | None) -> Tensor:
 def captum(segment: Segment, plain: nn.Module, neuron: int, values: Mapping[Key, Tensor]) -> Tensor:
     """Scores ``[crop, lower neuron]`` by captum, on the block in PyTorch's own layout."""
     x = next(iter(values.values())).contiguous()
-    held = tuple(values[key].contiguous() for key in segment.held)
+    held = tuple(values[key].contiguous() for key in segment.bypass)
 
     def phi(z: Tensor, *others: Tensor) -> Tensor:
         return segment.upper.pool(plain(z, len(z), *others))[:, neuron]
@@ -169,7 +169,7 @@ def measure(block: Block, model: Model, images: Tensor, repeats: int) -> list[ob
     x, count = next(iter(values.values())), len(images)
     trunk = segment.specialised(neuron).trunk
     kept = [values[key] for key in trunk] if values.keys() >= set(trunk) else []
-    held = [values[key] for key in segment.held]
+    held = [values[key] for key in segment.bypass]
     ours = partial(integrated_gradients, segment, neuron, x, held, steps=STEPS, trunk=kept)
     concept = {neuron: Exemplars(np.arange(count), np.zeros(count, dtype=int))}
     auto = partial(attribute, segment, 0, concept, Observed(values), steps="auto", tolerance=0.01)

@@ -31,7 +31,7 @@ from neurflow.planted.scoring import adjusted_rand
 from neurflow.runtime.memory import MEMORY, Budget
 from neurflow.runtime.progress import Silent
 from neurflow.runtime.workspace import Workspace
-from neurflow.study.activations import collect, concept_images, top_crops
+from neurflow.study.activations import ModelOnImages, collect, concept_images, top_crops
 
 PAGE = Path(__file__).parents[1] / "docs" / "meanings.md"
 POINTS, FEATURES, FOUND = 50, 512, 0.8
@@ -148,7 +148,7 @@ def _of_class(
 ) -> list[list[object]]:
     batch, silent = model.batch(Budget(MEMORY, Silent())), Silent()
     goal = model.target(name)
-    chosen = concept_images(model, images, goal, Config(), batch=batch, progress=silent).chosen
+    chosen = concept_images(ModelOnImages(model, images, batch, silent), goal, Config()).chosen
     crops = CropSet(images, chosen, model.input_size[1:], Config().granularities)
     phi = collect(model, crops, LAYERS, Workspace(cache), batch=batch, progress=silent)
     image = crops.image_of(np.arange(len(crops)))

@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.page import publish, table
 from neurflow import planted
-from neurflow.attribution.methods import METHODS
+from neurflow.attribution import METHODS
 
 PAGE = Path(__file__).parents[1] / "docs" / "planted.md"
 KINDS: dict[str, dict[str, Any]] = {

@@ -17,8 +17,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +27,16 @@ from benchmarks.attribution import load
 from benchmarks.page import arguments, publish, table
 from benchmarks.planted_circuits import interval
 from neurflow import Config, load_images
-from neurflow.attribution.streaming import attribute
+from neurflow.attribution import AttributionTask
 from neurflow.method.concepts import find_concepts
-from neurflow.method.core_neurons import Core
-from neurflow.method.selection import select_cores
+from neurflow.method.core_neurons import Core, select_cores
 from neurflow.model import Model
 from neurflow.pictures.crops import CropSet
 from neurflow.runtime.memory import Budget
 from neurflow.runtime.progress import Silent
 from neurflow.runtime.workspace import Workspace, open_workspace
-from neurflow.study.activations import collect, concept_images
-from neurflow.study.features import FeatureMaps
+from neurflow.study.activations import ModelOnImages, concept_images
+from neurflow.study.study import Study, segments_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "selection.md"
 LAYERS = {
@@ -63,48 +60,42 @@ class Bench:
     def __init__(self, model: Model, folder: Path, layers: Sequence[str], work: Workspace) -> None:
         self.config, budget = Config.published(), Budget(MEMORY, Silent())
         images, goal = load_images(folder, model), model.target(TARGET)
-        self.batch = model.batch(budget)
-        quiet = {"batch": self.batch, "progress": Silent()}
-        found = concept_images(model, images, goal, self.config, max_images=IMAGES, **quiet)
+        looked = ModelOnImages(model, images, model.batch(budget), Silent())
+        found = concept_images(looked, goal, self.config, max_images=IMAGES)
         crops = CropSet(images, found.chosen, model.input_size[1:], self.config.granularities)
         self.goal = goal.neuron
-        self.segments = [model.segment(*pair) for pair in reversed(list(pairwise(layers)))]
-        self.features = FeatureMaps(
-            model, crops, self.segments, folder=work.folder, room=budget.total, batch=self.batch
-        )
-        self.activations = collect(model, crops, layers, work, features=self.features, **quiet)
+        self.study = Study(model, goal, segments_of(model, layers), crops, work, budget, Silent())
+        self.pairs = list(self.study.pairs())
 
     def cores(self, place: int, targets: Sequence[int]) -> dict[str, tuple[dict[int, Core], float]]:
         """Rule → (core neurons of each target, seconds a target)."""
-        segment = self.segments[place]
-        upper, config = segment.upper.name, self.config
-        concepts = find_concepts(self.activations, upper, segment.lower.name, targets, config)
-        score = partial(attribute, segment, place, features=self.features, batch=self.batch)
-        score = partial(score, tolerance=config.tolerance, progress=Silent())
-        phi, found = self.activations[upper], {}
+        pair, found = self.pairs[place], {}
+        concepts = find_concepts(self.study, pair.upper, targets, self.config)
+        task = AttributionTask(self.study, pair, concepts, self.config)
         for rule in RULES:
             start = time.perf_counter()
-            cores = select_cores(rule, score, concepts, phi, config.tau, steps=config.steps)
+            cores = select_cores(task, rule)
             found[rule] = cores, (time.perf_counter() - start) / len(targets)
         return found
 
     def overlap(self, place: int, target: int, chosen: Sequence[int]) -> float:
         """Share of the target's top-k crops that stay so when ``chosen`` are zeroed."""
-        segment, k = self.segments[place], self.config.k
-        phi = np.asarray(self.activations[segment.upper.name][:, target])
+        pair, k = self.pairs[place], self.config.k
+        segment = pair.segment
+        phi = np.asarray(self.study.activations[pair.upper][:, target])
 
         def work(part: np.ndarray) -> np.ndarray:
-            values = self.features.take(place, part)
-            x, held = next(iter(values.values())).clone(), [values[key] for key in segment.held]
+            observed = pair.maps.take(part)
+            x = observed.x.clone()
             x.index_fill_(segment.lower.axis, torch.tensor(chosen, device=x.device), 0)
             fast, neurons = segment.specialised(target), torch.full((len(part),), target)
             with torch.no_grad():
-                path = fast.path(neurons, x, held)
+                path = fast.path(neurons, x, observed.bypass)
                 return fast.tail(len(part), *path.end, *path.fixed)[0].cpu().numpy()
 
         after = np.empty(len(phi))
-        for block in self.features.blocks(place, np.arange(len(phi))):
-            for part, values in self.batch.map(work, block):
+        for block in pair.maps.blocks(np.arange(len(phi))):
+            for part, values in self.study.batch.map(work, block):
                 after[part] = values
         before, now = (np.argsort(-values, kind="stable")[:k] for values in (phi, after))
         return len(np.intersect1d(before, now)) / k
@@ -152,7 +143,7 @@ def main() -> None:
             load(options.network, options.real), options.real / "images/imagenet20", layers, work
         )
         targets = [bench.goal]
-        for place, segment in enumerate(bench.segments):
+        for place, segment in enumerate(bench.study.segments):
             upper = segment.upper.name
             cores = bench.cores(place, targets)
             for a in targets if upper in wanted else ():

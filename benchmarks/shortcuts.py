@@ -103,7 +103,7 @@ def holding(model: neurflow.Model, circuit: neurflow.Circuit, this: Planted) -> 
     found = {}
     for layer in circuit.layers[:-1]:
         segment = model.segment(layer.name, output)
-        observe = model.outputs([*map(model.node, [layer.name, output]), *segment.held])
+        observe = model.outputs([*map(model.node, [layer.name, output]), *segment.bypass])
         x0, logits0, *_ = observe(this.inputs(clean[others]))
         x1, logits1, *held = observe(this.inputs(marked[others]))
         without, effect = _chance(logits0, this.target), _chance(logits1, this.target)
@@ -197,7 +197,7 @@ def important(
 ) -> list[int]:
     """NeuronMCT: the neurons with the largest mean integrated gradients to the target's logit."""
     (layer,) = masker.layers
-    keys = [model.node(layer.name), *masker.segment.held]
+    keys = [model.node(layer.name), *masker.segment.bypass]
     with torch.no_grad():
         top, *held = model.outputs(keys)(x)
     total = torch.zeros_like(top)

@@ -96,7 +96,7 @@ def observe(
     """(segment, lower output, held values, upper output) as the network computes them."""
     segment = model.segment(lower, upper)
     with torch.no_grad():
-        x, y, *held = model.outputs([model.node(lower), model.node(upper), *segment.held])(images)
+        x, y, *held = model.outputs([model.node(lower), model.node(upper), *segment.bypass])(images)
     return segment, x, list(held), y
 
 
@@ -137,7 +137,7 @@ def captum(segment: Segment, neuron: int, x: Tensor, held: list[Tensor]) -> floa
     def phi(z: Tensor) -> Tensor:
         times = [
             torch.cat([value] * (len(z) // len(x)), axis)
-            for value, key in zip(held, segment.held, strict=True)
+            for value, key in zip(held, segment.bypass, strict=True)
             for axis in segment.observed[key][:1]
         ]
         return segment.upper.pool(segment.run(z, times))[:, neuron]
@@ -194,8 +194,8 @@ def _heading() -> list[str]:
     return [
         "# The zoo",
         "",
-        "We run neurflow on classifier architectures of three libraries and check that networks are cut",
-        "exactly. `make zoo` writes this page; `benchmarks/zoo.py` has the checks. Random weights,",
+        "We run neurflow on classifier architectures of three libraries and check that networks are",
+        "cut exactly. `make zoo` writes this page; `benchmarks/zoo.py` has the checks. Random weights,",
         "float32,",
         f"one thread, inputs as small as the architecture takes. {versions}.",
     ]

@@ -6,17 +6,17 @@ import pytest
 import torch
 
 from neurflow import discover, load_images, load_model
-from neurflow.attribution.streaming import attribute
+from neurflow.attribution import AttributionTask
 from neurflow.config import Config
 from neurflow.debugging.masking import Masker, mask_of
 from neurflow.method.concepts import find_concepts
-from neurflow.method.core_neurons import select_core
+from neurflow.method.core_neurons import select_cores
 from neurflow.pictures.crops import CropSet
-from neurflow.runtime.memory import Batch
+from neurflow.refs import Target
+from neurflow.runtime.memory import Budget
 from neurflow.runtime.progress import Silent
 from neurflow.runtime.workspace import Workspace
-from neurflow.study.activations import collect
-from neurflow.study.features import FeatureMaps
+from neurflow.study.study import Study, segments_of
 from tests.reference.debugging import masked_logits
 
 pytestmark = pytest.mark.real
@@ -57,26 +57,22 @@ def test_neurons_of_the_last_block_have_the_published_core_neurons(
     crops = CropSet(
         images, [names.index(n) for n in expected["images"]], (224, 224), (1.0, 0.5, 0.25)
     )
-    silent = Silent()
-    batch, segment = Batch(64, silent), model.segment("layer4.0", "layer4.1")
-    features = FeatureMaps(model, crops, [segment], folder=tmp_path, room=2**30, batch=batch)
-    activations = collect(
+    study = Study(
         model,
+        Target(layer="layer4.1", neuron=0, name="layer4.1/0"),
+        segments_of(model, ["layer4.0", "layer4.1"]),
         crops,
-        ["layer4.0", "layer4.1"],
         Workspace(tmp_path),
-        features=features,
-        batch=batch,
-        progress=silent,
+        Budget("2GB", Silent()),
+        Silent(),
     )
     published = dict(list(expected["core"]["layer4.1"].items())[:3])
     config = Config.published()
-    concepts = find_concepts(activations, "layer4.1", "layer4.0", map(int, published), config)
-    scores = attribute(
-        segment, 0, concepts, features, steps=50, tolerance=0.01, batch=batch, progress=silent
-    )
+    concepts = find_concepts(study, "layer4.1", map(int, published), config)
+    task = AttributionTask(study, study.pair("layer4.1"), concepts, config)
+    found = select_cores(task, "published", dict.fromkeys(concepts, 16))
     for neuron, core in published.items():
-        assert sorted(select_core(scores[int(neuron)], 16).importance) == core
+        assert sorted(found[int(neuron)].importance) == core
 
 
 def test_masking_through_the_cut_equals_a_hook(model, folder):

@@ -18,9 +18,7 @@ def test_a_group_id_is_a_string_with_parts():
         assert (copy.layer, copy.number) == ("blocks/0", 12)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "late", "late/", "/1", "late/01", "late/-1", "late/²", "late/1\n"]
-)
+@pytest.mark.parametrize("text", ["", "late", "late/", "late/01", "late/-1", "late/²", "late/1\n"])
 def test_other_texts_are_no_group_id(text):
     with pytest.raises(ValueError, match="LAYER/NUMBER"):
         TypeAdapter(GroupId).validate_python(text)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from neurflow.runtime import display
 
 if TYPE_CHECKING:
-    from neurflow import planted
+    from neurflow import attribution, planted
     from neurflow.circuit import Circuit, load_circuit, save_circuit
     from neurflow.circuit.reload import reload_model
     from neurflow.comparison import Comparison, compare
@@ -39,6 +39,7 @@ __all__ = [
     "Model",
     "NeurFlowError",
     "Settings",
+    "attribution",
     "audit",
     "compare",
     "debug",
@@ -79,8 +80,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "planted":
-        return import_module("neurflow.planted")
+    if name in ("attribution", "planted"):
+        return import_module(f"neurflow.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'neurflow' has no attribute {name!r}")
     return getattr(import_module(f"neurflow.{_HOMES[name]}"), name)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, StringConstraints, ValidationError, field_validator
 
 from neurflow.errors import RequestError
 from neurflow.refs import Frozen
@@ -62,9 +62,10 @@ class Config(Frozen):
         description="N: points of the integrated-gradients path; auto takes as many as each neuron "
         "needs to come within the tolerance; published: 50",
     )
-    selection: Literal["published", "signed", "contrast", "stepwise"] = Field(
+    selection: Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]{0,63}$")] = Field(
         "published",
-        description="core neurons by mean absolute score (published), mean score, contrast, or steps",
+        description="core neurons by mean absolute score (published), mean score (signed), contrast, "
+        "steps (stepwise), or a rule of yours",
     )
     tolerance: Fraction = Field(0.01, description="error of the scores that auto steps aim at")
     granularities: tuple[Fraction, ...] = Field(
@@ -103,8 +104,8 @@ class Config(Frozen):
     )
     grouping: Literal["reproducible", "silhouette"] = Field(
         "reproducible",
-        description="neuron groups by what fires together, as many as come back on halves of the "
-        "images (reproducible), or by concept vectors and silhouette (published)",
+        description="neuron groups by what fires together, cut where they come back on halves of "
+        "the images, or by concept vectors (published)",
     )
     groups: Positive | Literal["auto"] = Field(
         "auto", description="neuron groups of a layer; auto chooses by the rule of grouping"

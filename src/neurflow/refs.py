@@ -60,7 +60,7 @@ class GroupId(str):
     @classmethod
     def parse(cls, text: str) -> GroupId:
         """The id that prints as ``text``; ``ValueError`` if none does."""
-        found = re.fullmatch(r"(.+)/(0|[1-9][0-9]{0,8})", text, re.DOTALL)
+        found = re.fullmatch(r"(.*)/(0|[1-9][0-9]{0,8})", text, re.DOTALL)
         if found is None:
             raise ValueError(f"{text!r:.80} is no group: a group is named LAYER/NUMBER")
         return cls(found[1], int(found[2]))

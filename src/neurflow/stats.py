@@ -1,11 +1,16 @@
-"""Figures with their intervals, and the statistics that several uses of a circuit report."""
+"""Figures with their intervals, and statistics that several uses of a circuit report."""
 
 from __future__ import annotations
 
-from math import sqrt
+import warnings
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from math import comb, sqrt
 from typing import Annotated, NamedTuple
 
+import numpy as np
 from pydantic import Field
+from scipy import stats
 
 CONFIDENCE = 0.95
 """of every interval"""
@@ -33,3 +38,54 @@ def wilson_bounds(share: float, n: float) -> tuple[float, float]:
     half = Z / shrink * sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
     # rounding must not put the share outside
     return (max(centre - half, 0.0) if share else 0.0), (centre + half if share < 1 else 1.0)
+
+
+def adjusted_rand(one: Iterable[Hashable], other: Iterable[Hashable]) -> float:
+    """Adjusted Rand index (Hubert & Arabie 1985) of two labellings; 1 where both are trivial."""
+    labels, others = list(one), list(other)
+
+    def pairs(counts: Iterable[int]) -> int:
+        return sum(comb(count, 2) for count in counts)
+
+    both = pairs(Counter(zip(labels, others, strict=True)).values())
+    a, b = pairs(Counter(labels).values()), pairs(Counter(others).values())
+    total = comb(len(labels), 2)
+    expected = a * b / total if total else 0.0
+    largest = (a + b) / 2
+    return 1.0 if largest == expected else (both - expected) / (largest - expected)
+
+
+def bootstrap_mean(
+    values: np.ndarray | Sequence[float], resamples: int, seed: int, level: float = CONFIDENCE
+) -> Interval:
+    """Mean with its percentile-bootstrap interval over the values; of one value, that value."""
+    values = np.asarray(values, dtype=np.float64)
+    mean = float(values.mean())
+    if len(values) < 2 or np.ptp(values) == 0:
+        return Interval(mean, mean, mean)
+    found = stats.bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=resamples,
+        confidence_level=level,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Interval(mean, float(found.low), float(found.high))
+
+
+def correlation(x: np.ndarray, y: np.ndarray, rank: bool = False) -> float | None:
+    """Pearson's (or Spearman's) correlation of two ``[sample]``; None where one is flat."""
+    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.ConstantInputWarning)
+        warnings.simplefilter("ignore", stats.NearConstantInputWarning)
+        found = (stats.spearmanr if rank else stats.pearsonr)(x, y).statistic
+    return float(found) if np.isfinite(found) else None
+
+
+def jaccard(one: Sequence[int] | set[int], other: Sequence[int] | set[int]) -> float:
+    """``|A ∩ B| / |A ∪ B|``; 1 of two empty sets."""
+    a, b = set(one), set(other)
+    return len(a & b) / len(a | b) if a | b else 1.0

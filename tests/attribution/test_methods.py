@@ -1,61 +1,39 @@
 """Other ways to score lower neurons: each against its slow definition, all through one call."""
 
-from functools import partial
+import sys
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import neurflow
 from neurflow import Config, Model
+from neurflow.attribution import METHODS, AttributionTask, score_neurons
 from neurflow.attribution.backpropagated import measure_of, with_modules
 from neurflow.attribution.by_statistics import Knockoffs, weight_norms
-from neurflow.attribution.methods import METHODS, UNSIGNED, AttributionTask, score_neurons
 from neurflow.errors import RequestError
 from neurflow.method.concepts import find_concepts
-from neurflow.method.core_neurons import select_core
-from neurflow.pictures.crops import CropSet
-from neurflow.pictures.images import load_images
-from neurflow.runtime.memory import Batch
-from neurflow.runtime.progress import Silent
-from neurflow.runtime.workspace import open_workspace
-from neurflow.study.activations import collect
-from neurflow.study.features import FeatureMaps
+from neurflow.method.core_neurons import core_neurons, make_core
+from neurflow.study.features import Observed
 from tests.networks import SmallNet, TwoLayer, settle
 from tests.reference import methods as slow
 from tests.reference.method import integrated_gradients
+from tests.studies import inputs, study_of
 
 LAYERS = ["block2", "block3", "head"]
 
 
 @pytest.fixture(scope="module")
-def task():
+def task(tmp_path_factory):
     """Eight targets of block3 on the crops of six pictures."""
     torch.manual_seed(0)
-    pictures = torch.rand(6, 3, 32, 32)
     model = Model(settle(SmallNet()), transform=lambda _: torch.zeros(3, 32, 32))
     config = Config(k=12, tau=4, steps=8, granularities=(1.0, 0.5))
-    crops = CropSet(load_images(pictures, model), tuple(range(6)), (32, 32), config.granularities)
-    segments = [model.segment("block3", "head"), model.segment("block2", "block3")]
-    batch = Batch(16, Silent())
-    with open_workspace(None, {}) as work:
-        features = FeatureMaps(model, crops, segments, folder=work.folder, room=2**24, batch=batch)
-        activations = collect(
-            model, crops, LAYERS, work, features=features, batch=batch, progress=Silent()
-        )
-        concepts = find_concepts(activations, "block3", "block2", range(0, 16, 2), config)
-        yield AttributionTask(
-            model,
-            activations,
-            model.target(1),
-            segments[1],
-            1,
-            concepts,
-            features,
-            config,
-            batch,
-            Silent(),
-        )
+    images = inputs(torch.rand(6, 3, 32, 32))
+    study = study_of(model, images, LAYERS, config, tmp_path_factory.mktemp("study"), target=1)
+    concepts = find_concepts(study, "block3", range(0, 16, 2), config)
+    return AttributionTask(study, study.pair("block3"), concepts, config)
 
 
 def maps(task, layer, numbers):
@@ -109,7 +87,7 @@ def test_smoothgrad_is_the_mean_gradient_under_noise_in_a_crops_own_range(task):
     a = 4
     concept = task.concepts[a]
     x = maps(task, "block2", concept.crops[:3])
-    values = {key: x for key in task.segment.observed}
+    values = Observed.of(task.segment, {key: x for key in task.segment.observed})
     measure = measure_of("smoothgrad", seed=1)
     found, _ = measure(task.segment, torch.full((3,), a), values, 3000)
     expected = slow.smoothgrad(task.model.module.block3, x, a, 3000)
@@ -120,7 +98,7 @@ def test_smoothgrad_is_the_mean_gradient_under_noise_in_a_crops_own_range(task):
 def test_gradient_shap_nears_integrated_gradients(task):
     a = 4
     x = maps(task, "block2", task.concepts[a].crops[:3])
-    values = {key: x for key in task.segment.observed}
+    values = Observed.of(task.segment, {key: x for key in task.segment.observed})
     measure = measure_of("gradient_shap", seed=1)
     found, change = measure(task.segment, torch.full((3,), a), values, 3000)
     block = task.model.module.block3
@@ -168,7 +146,7 @@ def test_weight_norm_sees_through_pooling_groups_and_flattening():
     expected = [w[:3, 0], w[:3, 1], w[3:, 0], w[3:, 1]]
     np.testing.assert_allclose(paired, [float(v.norm()) for v in expected], rtol=1e-5)
     head = weight_norms(model.segment("paired", "head"))
-    expected = [float(module.head.weight[:, 4 * s : 4 * s + 4].detach().norm()) for s in range(6)]
+    expected = [float(module.head.weight.detach()[:, 4 * s : 4 * s + 4].norm()) for s in range(6)]
     np.testing.assert_allclose(head, expected, rtol=1e-5)
 
 
@@ -213,12 +191,12 @@ def test_every_method_gives_scores_to_select_from(task, method):
     for a, scores in found.items():
         assert scores.importance.shape == (12,)
         assert scores.signed.shape == (len(task.concepts[a].vectors), 12)
-        core = select_core(scores, 4)
+        core = make_core(scores, core_neurons(scores.importance, 4))
         sizes.append(len(core.importance))
         assert sizes[-1] == min(4, int((scores.importance > 0).sum()))  # no dead neuron is core
         for weights in core.weights:
             assert sum(map(abs, weights.values())) == pytest.approx(1 if core.importance else 0)
-        if method in UNSIGNED - {"knockoff"}:
+        if not METHODS[method].signed and method != "knockoff":
             assert (scores.signed >= 0).all()
     assert sizes.count(4) >= 4  # of eight, some of which never fire
 
@@ -228,7 +206,7 @@ def test_by_hand_on_two_layers():
     model = Model(TwoLayer(), transform=lambda _: torch.zeros(2, 1, 1))
     segment = model.segment("act", "head")
     h = torch.tensor([3.0, 2.0, 2.0]).view(1, 3, 1, 1)
-    run = partial(dict.fromkeys, segment.observed)
+    observed = Observed.of(segment, dict.fromkeys(segment.observed, h))
     for method, expected in {
         "gradient": [1.0, -1.0, 0.5],
         "input_x_gradient": [3.0, -2.0, 1.0],
@@ -236,7 +214,7 @@ def test_by_hand_on_two_layers():
         "guided_backprop": [1.0, -1.0, 0.5],
         "deeplift": [3.0, -2.0, 1.0],
     }.items():
-        found, change = measure_of(method)(segment, torch.tensor([0]), run(h), 4)
+        found, change = measure_of(method)(segment, torch.tensor([0]), observed, 4)
         torch.testing.assert_close(found, torch.tensor([expected]))
         torch.testing.assert_close(change, torch.tensor([2.0]))
 
@@ -267,3 +245,58 @@ def test_deeplift_refuses_what_captum_has_no_rule_for():
     with pytest.raises(RequestError, match=r"deeplift has no rule for aten\.mul"):
         with_modules(segment, "deeplift")
     assert with_modules(segment, "guided_backprop")
+
+
+def test_a_method_of_ones_own_is_scored_like_the_others(task):
+    """The example of ``register``."""
+
+    @neurflow.attribution.register("correlation")
+    def correlation(task):
+        lower = task.activations[task.pair.lower]
+        upper = task.activations[task.pair.upper]
+
+        def scores(a):
+            with np.errstate(invalid="ignore"):  # a dead neuron has no correlation
+                found = np.corrcoef(lower.T, upper[:, a])[-1, :-1]
+            return np.nan_to_num(found)
+
+        return neurflow.attribution.same_for_all_meanings(task, scores)
+
+    assert METHODS["correlation"].signed and "correlation" in METHODS
+    found = score_neurons("correlation", task)
+    lower, upper = (np.asarray(task.activations[name]) for name in ("block2", "block3"))
+    expected = np.corrcoef(lower[:, 5], upper[:, 2])[0, 1]
+    assert found[2].signed[0, 5] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_name_is_registered_once_but_its_module_may_run_again():
+    def again(scale):
+        def scores(task):
+            return scale
+
+        return scores
+
+    with pytest.raises(RequestError, match="Another attribution method is registered as 'random'"):
+        neurflow.attribution.register("random")(again(1))
+    for scale in (1, 2):
+        neurflow.attribution.register("scaled")(again(scale))
+    assert score_neurons("scaled", None) == 2
+
+
+def test_an_entry_point_registers_a_method(tmp_path, monkeypatch):
+    """A package that only names its module is found, and imported when its method is asked for."""
+    info = tmp_path / "plugin-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(
+        "[neurflow.attribution]\nsevens = plugged_in\nlost = plugged_out\n"
+    )
+    (tmp_path / "plugged_in.py").write_text(
+        "import neurflow\n\n\n@neurflow.attribution.register('sevens')\n"
+        "def sevens(task):\n    return 7\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "sevens" in METHODS and "plugged_in" not in sys.modules
+    assert score_neurons("sevens", None) == 7
+    with pytest.raises(RequestError, match="'lost' is registered by plugged_out, and importing"):
+        score_neurons("lost", None)

@@ -16,8 +16,10 @@ from neurflow.attribution.streaming import RULES, attribute
 from neurflow.errors import WorkError
 from neurflow.runtime.memory import Batch
 from neurflow.runtime.progress import Silent
+from neurflow.study.features import Observed
 from tests.model.test_graph import model_of
 from tests.networks import FAMILIES, settle
+from tests.studies import task_on
 
 
 @dataclass(frozen=True)
@@ -27,18 +29,19 @@ class Concept:
 
 
 class Held:
-    """Stands for ``FeatureMaps``, in blocks of four crops; counts what is asked for."""
+    """Stands for ``SegmentMaps``, in blocks of four crops; counts what is asked for."""
 
-    def __init__(self, values):
-        self.values, self.taken = values, Counter()
+    def __init__(self, segment, values):
+        self.segment, self.values, self.taken = segment, values, Counter()
 
-    def blocks(self, place, needed):
+    def blocks(self, needed):
         for start in range(0, len(needed), 4):
             yield needed[start : start + 4]
 
-    def take(self, place, numbers):
+    def take(self, numbers):
         self.taken.update(numbers.tolist())
-        return {key: value[torch.from_numpy(numbers)] for key, value in self.values.items()}
+        rows = torch.from_numpy(numbers)
+        return Observed.of(self.segment, {key: v[rows] for key, v in self.values.items()})
 
 
 @cache
@@ -60,9 +63,9 @@ def setting(name, count=9):
 
 
 def run(segment, values, concepts, **options):
-    features = Held(values)
-    options = {"steps": 6, "tolerance": 0.01, "batch": Batch(5, Silent())} | options
-    return attribute(segment, 0, concepts, features, progress=Silent(), **options), features
+    maps = Held(segment, values)
+    task = task_on(segment, maps, concepts, Batch(5, Silent()), **{"steps": 6} | options)
+    return attribute(task), maps
 
 
 @pytest.mark.parametrize("name", ["resnet18", "googlenet", "mobilenet_v2", "vit"])

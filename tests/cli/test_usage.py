@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -45,6 +47,14 @@ def test_help_lists_the_commands(neurflow: Run) -> None:
     assert all(command.split()[0] in out for command in COMMANDS)
     for option in ("--version", "-V"):
         assert neurflow(option).out == f"neurflow {package.__version__}\n"
+
+
+def test_help_imports_no_torch() -> None:
+    code = (
+        "import sys\nfrom neurflow.cli import main\ntry:\n    main(['--help'])\n"
+        "except SystemExit:\n    sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -22,9 +22,10 @@ from neurflow.evaluation.significance import (
     p_values,
     significance,
 )
-from neurflow.evaluation.stability import adjusted_rand, compare, match, stability
-from neurflow.evaluation.statistics import jaccard, mean_interval
+from neurflow.evaluation.stability import compare, match, stability
+from neurflow.evaluation.statistics import mean_interval
 from neurflow.refs import Crop
+from neurflow.stats import adjusted_rand, jaccard
 from tests.evaluation.conftest import CONFIG, SMALL
 from tests.reference import evaluation as reference
 from tests.reference.method import integrated_gradients

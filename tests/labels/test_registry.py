@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
@@ -76,3 +77,21 @@ def test_the_decorator_registers_once(monkeypatch: pytest.MonkeyPatch, installed
     assert register("mine")(Mine) is Mine
     with pytest.raises(RequestError, match="Another labeler"):
         register("mine")(type("Other", (), {}))
+
+
+def test_the_example_of_the_docs_runs_as_printed(
+    planted: Circuit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_REGISTERED", {})
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "my_labeler", raising=False)
+    monkeypatch.chdir(tmp_path)
+    planted.save("runs/bee")
+    docs = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
+    section = docs[docs.index("## A labeler") :]
+    module, use = re.findall(r"```python\n(.*?)```", section, re.S)[:2]
+    (tmp_path / "my_labeler.py").write_text(module)
+    names: dict[str, object] = {}
+    exec(use, names)
+    groups = [group for layer in load_circuit("runs/bee").layers for group in layer.groups]
+    assert {group.label for group in groups} <= {"red", "green", "blue"}

@@ -324,7 +324,7 @@ def test_a_judge_that_only_sees_what_looks_alike_lets_no_label_pass(planted):
     notes: list[str] = []
     listener = Silent()
     listener.note = notes.append  # type: ignore[method-assign]
-    for seed in range(3):
+    for seed in (3, 4, 7):  # six of 21 labels would pass
         labelled = neurflow.label(planted, LooksAlike(seed), progress=listener)
         assert summary(labelled)["undoubted"] == 0
-    assert any("looks alike does not tell labels apart" in note for note in notes)
+    assert sum("looks alike does not tell labels apart" in note for note in notes) == 3

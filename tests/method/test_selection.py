@@ -1,15 +1,17 @@
 """The rules that say which neurons are core, against slow definitions and what ablation shows."""
 
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from neurflow import planted
-from neurflow.attribution.streaming import Scores, attribute
-from neurflow.method.core_neurons import make_core
-from neurflow.method.selection import POINTS, contrast_crops, select_cores
+from neurflow.attribution import Scores, attribute
+from neurflow.errors import RequestError
+from neurflow.method import core_neurons
+from neurflow.method.core_neurons import make_core, select_cores
+from neurflow.method.core_rules import POINTS, Contrast, contrast_crops
 from tests.reference import selection as slow
 
 
@@ -19,35 +21,42 @@ def study():
         yield found
 
 
-def score_of(question):
-    score = partial(attribute, question.segment, question.place, features=question.features)
-    return partial(
-        score, tolerance=question.config.tolerance, batch=question.batch, progress=question.progress
-    )
+def select(task, rule, tau, seed=0):
+    config = task.config.model_copy(update={"steps": 16, "seed": seed})
+    taus = tau if isinstance(tau, dict) else dict.fromkeys(task.concepts, tau)
+    return select_cores(replace(task, config=config), rule, taus)
 
 
-def select(question, rule, tau, seed=0):
-    phi = question.activations[question.segment.upper.name]
-    score = score_of(question)
-    return select_cores(rule, score, question.concepts, phi, tau, steps=16, seed=seed)
+@pytest.fixture
+def asked(monkeypatch):
+    """Calls of ``attribute``: (N, pairs, whether by another measure)."""
+    calls = []
+
+    def counting(task, *, steps=None, measure=None):
+        pairs = sum(len(concept.crops) for concept in task.concepts.values())
+        calls.append((steps or task.config.steps, pairs, measure is not None))
+        return attribute(task, steps=steps, measure=measure)
+
+    monkeypatch.setattr("neurflow.method.core_neurons.attribute", counting)
+    return calls
 
 
 @pytest.fixture(scope="module")
 def parts(study):
-    """The question about the parts: units that a colour, a pattern and a veto act on."""
-    return study.questions[-1]
+    """The task on the parts: units that a colour, a pattern and a veto act on."""
+    return study.tasks[-1]
 
 
-def x_of(question, crops):
+def x_of(task, crops):
     """Detectors' output on crops."""
-    keys = [question.model.node(question.segment.lower.name)]
+    keys = [task.model.node(task.segment.lower.name)]
     with torch.no_grad():
-        pixels = torch.cat([question.activations.crops.pixels([n]) for n in crops])
-        return question.model.outputs(keys)(pixels)[0]
+        pixels = torch.cat([task.activations.crops.pixels([n]) for n in crops])
+        return task.model.outputs(keys)(pixels)[0]
 
 
-def block_of(question):
-    return getattr(question.model.module, question.segment.upper.name)
+def block_of(task):
+    return getattr(task.model.module, task.segment.upper.name)
 
 
 @pytest.mark.parametrize("rule", ["published", "signed", "contrast", "stepwise"])
@@ -101,46 +110,56 @@ def test_contrast_crops_are_others_near_and_far(parts):
     assert any((found[a] != other[a]).any() for a in found)
 
 
-def test_where_every_crop_is_the_concepts_own_contrast_is_signed(parts):
-    concepts = {a: parts.concepts[a] for a in list(parts.concepts)[:2]}
-    calls = []
-
-    def score(asked, *, steps, method=None):
-        calls.append(steps)
-        rows = np.arange(12.0) - 6
-        return {
-            a: Scores(np.abs(rows), np.tile(rows, (c.meaning.max() + 1, 1)), 0.0, 1)
-            for a, c in asked.items()
-        }
-
-    crops = len(next(iter(concepts.values())).crops)
-    whole = {a: type(c)(np.arange(crops), c.phi, c.meaning, c.vectors) for a, c in concepts.items()}
-    phi = np.random.default_rng(0).random((crops, 200))
-    found = select_cores("contrast", score, whole, phi, 3, steps=16)
-    assert calls == [16]
-    assert all(set(core.importance) == {11, 10, 9} for core in found.values())
+def test_where_every_crop_is_the_concepts_own_contrast_is_signed(parts, asked):
+    crops = np.arange(len(parts.activations["parts"]))
+    whole = {a: Contrast(crops, np.zeros(len(crops), dtype=int)) for a in list(parts.concepts)[:2]}
+    task = replace(parts, concepts=whole)
+    contrast = select(task, "contrast", 3)
+    assert asked == [(16, 2 * len(crops), False)]
+    signed = select(task, "signed", 3)
+    assert {a: list(c.importance) for a, c in contrast.items()} == {
+        a: list(c.importance) for a, c in signed.items()
+    }
 
 
-def test_each_rule_asks_for_no_more_than_it_needs(parts):
-    asked = []
-
-    def score(concepts, *, steps, method=None):
-        asked.append((steps, sum(len(c.crops) for c in concepts.values()), method is not None))
-        return score_of(parts)(concepts, steps=steps, method=method)
-
-    phi = parts.activations["parts"]
+def test_each_rule_asks_for_no_more_than_it_needs(parts, asked):
     pairs = sum(len(c.crops) for c in parts.concepts.values())
     for rule, calls in {"published": 1, "signed": 1, "contrast": 2, "stepwise": 4}.items():
         asked.clear()
-        select_cores(rule, score, parts.concepts, phi, 6, steps=16)
+        select(parts, rule, 6)
         assert len(asked) == calls
         assert asked[0] == (16, pairs, False)
         assert all(points == POINTS and count <= pairs for points, count, _ in asked[1:])
-        assert [zeroed for *_, zeroed in asked[2:]] == [True] * (calls - 2)
+        assert [other for *_, other in asked[1:]] == [True] * (calls - 1)
+
+
+def test_a_rule_of_ones_own(parts):
+    """The example of ``register``."""
+
+    @core_neurons.register("net")
+    def net(choice):
+        return {a: choice.largest(a, np.abs(choice.signed(a))) for a in choice.concepts}
+
+    found, scores = select(parts, "net", 3), attribute(parts, steps=16)
+    for a, core in found.items():
+        sizes = np.bincount(parts.concepts[a].meaning)
+        mean = np.abs(np.average(scores[a].signed, axis=0, weights=sizes))
+        assert set(core.importance) == set(np.argsort(-mean, kind="stable")[:3].tolist())
+    with pytest.raises(RequestError, match=r"no core-neuron rule 'nett'\. Near names: net"):
+        select(parts, "nett", 3)
+
+
+def test_a_rule_may_not_choose_more_than_tau(parts):
+    @core_neurons.register("greedy")
+    def greedy(choice):
+        return {a: np.arange(5) for a in choice.concepts}
+
+    with pytest.raises(RequestError, match="'greedy' must choose 4 neurons or fewer"):
+        select(parts, "greedy", 4)
 
 
 def test_more_core_neurons_than_there_are_gives_all_that_act(parts):
-    score = score_of(parts)(parts.concepts, steps=16)
+    score = attribute(parts, steps=16)
     for rule in ("published", "stepwise"):
         for a, core in select(parts, rule, 500).items():
             acting = set(np.flatnonzero(score[a].importance).tolist())

@@ -212,7 +212,7 @@ def test_classes_are_found_and_the_way_back_is_kept(open_page):
     box.fill("legs")
     expect(page.locator("nav li")).to_have_count(5)  # by the label of a group
     box.fill("no such class")
-    expect(page.get_by_text("No circuit is found.")).to_be_visible()
+    expect(page.get_by_text("No circuit matches.")).to_be_visible()
 
 
 @pytest.mark.browser

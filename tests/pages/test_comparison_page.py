@@ -71,7 +71,7 @@ def test_a_picture_stands_once(a):
 @pytest.mark.browser
 def test_groups_stand_face_to_face(open_page, a, b):
     page = open_page(a, b)
-    assert page.locator("h1").inner_text() == "bee next to fly"
+    assert page.locator("h1").inner_text() == "bee vs fly"
     low = page.locator(".layer", has_text="low")
     first = low.locator(".pairs > li").first
     left, match, right = (
@@ -127,7 +127,7 @@ def test_groups_are_filtered_and_found(open_page, a, b):
     box.fill("9")
     expect(page.locator(".pairs > li")).to_have_count(1)
     box.fill("no such thing")
-    expect(page.get_by_text("No group is found.")).to_be_visible()
+    expect(page.get_by_text("No group matches.")).to_be_visible()
     box.press("Escape")
     expect(page.locator(".compared")).to_have_count(8)
 

@@ -18,7 +18,7 @@ from neurflow.pictures.images import spread
 from neurflow.refs import ImageRef
 from neurflow.runtime.memory import Batch
 from neurflow.runtime.progress import Silent
-from neurflow.study.activations import concept_images, predict
+from neurflow.study.activations import ModelOnImages, concept_images, predict
 from tests.model.test_naming import model_of
 
 
@@ -132,11 +132,12 @@ def test_max_images_are_the_same_whether_predictions_are_shared_or_not(tmp_path)
     model = model_of("x", "y")
     images, quiet = load_images(tmp_path, model), Silent()
     batch, config = Batch(4, quiet), Config(seed=3)
-    shared = predict(model, images, batch=batch, progress=quiet)
+    looked = ModelOnImages(model, images, batch, quiet)
+    shared = predict(looked)
     (called,) = set(shared.classes.values())  # all pictures are alike
-    choose = partial(concept_images, model, images, model.target(called), config, batch=batch)
-    alone = choose(max_images=6, progress=quiet)
-    assert alone == choose(max_images=6, predictions=shared, progress=quiet)
+    choose = partial(concept_images, looked, model.target(called), config)
+    alone = choose(max_images=6)
+    assert alone == choose(max_images=6, predictions=shared)
     assert alone.chosen == tuple(sorted(alone.chosen))
     assert {images.refs[i].label for i in alone.chosen} == {"a", "b", "c"}
     assert alone.chosen != tuple(range(6))

@@ -12,8 +12,9 @@ from neurflow.errors import RequestError
 from neurflow.planted.network import colour_direction, pattern_template
 from neurflow.planted.pictures import Scene, render
 from neurflow.planted.plan import COLOURS, PATTERNS
-from neurflow.planted.scoring import adjusted_rand, weight_scores
+from neurflow.planted.scoring import weight_scores
 from neurflow.planted.truth import TrueNeuron
+from neurflow.stats import adjusted_rand
 
 
 @pytest.fixture(scope="module")

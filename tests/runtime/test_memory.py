@@ -79,7 +79,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_nothing_is_lost(error):
     assert work.calls[:4] == [16, 8, 4, 2]
     assert batch.size == 2  # what did not fit once is not tried again
     assert len(listener.notes) == 3
-    assert "Out of memory with 16 at once; going on with 8" in listener.notes[0]
+    assert "Out of memory with 16 at once; continuing with 8" in listener.notes[0]
 
 
 def test_a_single_item_that_does_not_fit_ends_the_work():

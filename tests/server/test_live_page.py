@@ -155,7 +155,7 @@ def test_the_audit_is_walked_through(visit, url, run, labelled):
     circuit = neurflow.load_circuit(run)
     ranked = [g.id for g in neurflow.audit(circuit, model_of(circuit), labelled).groups]
     expect(page.locator(".walk li").first).to_be_visible()
-    page.get_by_role("button", name="begin").click()
+    page.get_by_role("button", name="start").click()
     for id in ranked[:2]:
         expect(page.locator(".card.selected")).to_have_attribute("data-group", id)
         expect(page.locator(".signals")).to_contain_text("raises others")
@@ -183,7 +183,7 @@ def test_what_goes_wrong_is_said(visit, url, tmp_path):
     page = visit(url)
     expect(page.locator(".drop")).to_be_enabled()
     page.get_by_label("Picture", exact=True).set_input_files(text)
-    expect(page.get_by_role("alert")).to_contain_text("Not a picture, or damaged.")
+    expect(page.get_by_role("alert")).to_contain_text("not a picture, or damaged")
 
 
 def test_a_model_that_is_missing_leaves_the_circuit_to_look_at(visit, serving, run):

@@ -13,11 +13,12 @@ from neurflow.pictures.crops import CropSet
 from neurflow.runtime.memory import Batch
 from neurflow.runtime.progress import Silent
 from neurflow.runtime.workspace import Workspace
-from neurflow.study.activations import collect
+from neurflow.study.activations import StreamingPass
 from neurflow.study.features import FeatureMaps
 from tests.method.test_discover import picture
 from tests.model.test_graph import model_of
 from tests.networks import FAMILIES, settle
+from tests.studies import inputs
 
 ROOMS = {"in memory": 2**30, "on disk": 2**10, "in blocks": 2**10}
 
@@ -45,13 +46,17 @@ def counted(monkeypatch):
 def prepare(model, tmp_path, room, monkeypatch, scratch):
     monkeypatch.setattr("neurflow.study.features.SCRATCH", scratch)
     size = model.input_size[1:]
-    images = load_images(torch.randn(3, 3, *size), model)
+    images = inputs(torch.randn(3, 3, *size))
     crops = CropSet(images, range(3), size, (1.0, 0.5))
     names = model.proposed_layers()[-4:]
     segments = [model.segment(*pair) for pair in reversed(list(itertools.pairwise(names)))]
     batch = Batch(4, Silent())
     features = FeatureMaps(model, crops, segments, folder=tmp_path, room=room, batch=batch)
     return crops, names, segments, features, batch
+
+
+def run_over(model, crops, names, work, batch, **options):
+    return StreamingPass(model, crops, names, batch, Silent(), **options).run(work)
 
 
 @pytest.mark.parametrize("network", ["resnet18", "densenet", "vit"])
@@ -65,17 +70,18 @@ def test_values_are_those_of_the_network_wherever_they_are_kept(
         model, tmp_path, ROOMS[place], monkeypatch, scratch
     )
     assert features.keeps_all == (place != "in blocks")
-    collect(
-        model, crops, names, Workspace(tmp_path), features=features, batch=batch, progress=Silent()
-    )
+    run_over(model, crops, names, Workspace(tmp_path), batch, features=features)
     needed = np.array([0, 3, 4, 11, 17, 25, 29])
-    for number, segment in enumerate(segments):
-        seen = []
-        for block in features.blocks(number, needed):
+    for segment in segments:
+        seen, maps = [], features.of(segment)
+        for block in maps.blocks(needed):
             seen += block.tolist()
             order = np.concatenate([block[::-1], block[:1]])  # any order, with repeats
-            found = features.take(number, order)
+            observed = maps.take(order)
+            found = observed.kept
             assert list(found) == list(segment.observed)
+            assert observed.x is next(iter(found.values()))
+            assert len(observed.bypass) == len(segment.bypass)
             with torch.no_grad():
                 expected = model.outputs(list(found))(crops_in_order(model, crops, order))
             for value, wanted in zip(found.values(), expected, strict=True):
@@ -92,11 +98,9 @@ def test_no_crop_is_run_again_where_all_are_kept(tmp_path, monkeypatch, counted)
     model = small_model()
     crops, names, segments, features, batch = prepare(model, tmp_path, 2**30, monkeypatch, 0)
     before = counted[0]
-    collect(
-        model, crops, names, Workspace(tmp_path), features=features, batch=batch, progress=Silent()
-    )
-    for number in range(len(segments)):
-        list(features.blocks(number, np.arange(len(crops))))
+    run_over(model, crops, names, Workspace(tmp_path), batch, features=features)
+    for segment in segments:
+        list(features.of(segment).blocks(np.arange(len(crops))))
     assert counted[0] - before == len(crops)
 
 
@@ -108,24 +112,25 @@ def test_a_crop_is_run_once_more_where_only_some_are_kept(tmp_path, monkeypatch,
     crops, _, segments, features, _ = prepare(model, tmp_path, room, monkeypatch, 0)
     assert not features.keeps_all
     before, needed = counted[0], np.arange(0, len(crops), 2)
-    for number in range(len(segments)):
-        list(features.blocks(number, needed))
+    for segment in segments:
+        list(features.of(segment).blocks(needed))
     assert counted[0] - before == len(needed)
 
 
 def test_a_pass_in_bfloat16_leaves_the_maps_exact(tmp_path, monkeypatch):
     model = small_model()
-    crops, names, _, features, batch = prepare(model, tmp_path, 2**30, monkeypatch, 0)
-    run = partial(collect, model, crops, names, batch=batch, progress=Silent())
-    exact = run(Workspace(tmp_path / "exact"))
-    rough = run(Workspace(tmp_path / "rough"), features=features, precision="bfloat16")
+    crops, names, segments, features, batch = prepare(model, tmp_path, 2**30, monkeypatch, 0)
+    run = partial(run_over, model, crops, names)
+    exact = run(Workspace(tmp_path / "exact"), batch)
+    rough = run(Workspace(tmp_path / "rough"), batch, features=features, precision="bfloat16")
     for name in names:
         scale = np.abs(exact[name]).max()
         off = np.abs(exact[name] - rough[name]).max()
         assert 0 < off < 0.05 * scale
     needed = np.arange(len(crops))
-    for _ in features.blocks(0, needed):
-        found = features.take(0, needed[:3])
+    maps = features.of(segments[0])
+    for _ in maps.blocks(needed):
+        found = maps.take(needed[:3]).kept
     with torch.no_grad():
         expected = model.outputs(list(found))(crops_in_order(model, crops, needed[:3]))
     for value, wanted in zip(found.values(), expected, strict=True):

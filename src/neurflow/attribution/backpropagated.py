@@ -1,8 +1,8 @@
 """Other scores of a lower neuron by (target, crop) pair, as captum computes them.
 
-Each is a :data:`~neurflow.attribution.streaming.Measure`, so that ``streaming.attribute`` streams it
-like integrated gradients. Scores are signed and summed over space; ``x`` is the lower layer's output,
-and what goes round it is held.
+Each is a :data:`~neurflow.attribution.streaming.Measure`, so that ``streaming.attribute`` streams
+it like integrated gradients. Scores are signed and summed over space; ``x`` is the lower layer's
+output. Values that bypass it are fixed as observed.
 
 ========================  =====================================================================
 ``gradient``              ``∂φ_a/∂x`` at the crop (Simonyan et al. 2013, without its absolute value)
@@ -18,14 +18,14 @@ and what goes round it is held.
 ``ablation``              ``φ_a(x) − φ_a(x with s zeroed)``, for every ``s``: exact, and slow
 ========================  =====================================================================
 
-Guided backprop and DeepLIFT change how single non-linear modules pass gradients back; a cut graph has
-none, so :func:`with_modules` gives it some.
+Guided backprop and DeepLIFT change the backward pass of single non-linear modules. A cut graph has no
+modules, so :func:`with_modules` adds them.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -38,8 +38,9 @@ from neurflow.model.cut.segment import GraphSegment
 from neurflow.model.fast.affine import affine_nodes
 from neurflow.model.fast.ops import is_affine, is_elementwise
 from neurflow.model.network.graph import arguments, aten, is_tensor
-from neurflow.model.network.protocols import Key, Segment
+from neurflow.model.network.protocols import Segment
 from neurflow.runtime.extras import require
+from neurflow.study.features import Observed
 
 NOISE = 0.15
 """standard deviation of SmoothGrad's noise, as a share of a crop's range of ``x``"""
@@ -54,11 +55,11 @@ MODULES: dict[Any, Callable[..., nn.Module]] = {
     aten.leaky_relu.default: lambda slope=0.01: nn.LeakyReLU(slope),
     aten.max_pool2d.default: lambda *how: nn.MaxPool2d(how[0], *how[1:]),
 }
-"""operations that captum knows as modules"""
+"""operations that captum knows as modules → the module"""
 
 
 class PairsModule(nn.Module):
-    """``φ_a`` ``[pair]`` of a batch of pairs, in the form that captum asks for.
+    """``φ_a`` ``[pair]`` of a batch of pairs, as the forward function that captum expects.
 
     Args:
         segment: from the lower layer to the upper one.
@@ -71,12 +72,11 @@ class PairsModule(nn.Module):
         self._segment = segment
         self._axes = [segment.observed[key] for key in segment.bypass]
 
-    def others(self, values: Mapping[Key, Tensor]) -> list[Tensor]:
-        """The bypass values with a pair a row: captum repeats and joins along the first axis."""
-        bypass = [values[key] for key in self._segment.bypass]
+    def others(self, observed: Observed) -> list[Tensor]:
+        """The bypass with one row a pair: captum repeats and joins along the first axis."""
         return [
             torch.unflatten(value, axis, (-1, rows)).movedim(axis, 0)
-            for value, (axis, rows) in zip(bypass, self._axes, strict=True)
+            for value, (axis, rows) in zip(observed.bypass, self._axes, strict=True)
         ]
 
     def forward(self, x: Tensor, neurons: Tensor, *others: Tensor) -> Tensor:
@@ -90,11 +90,12 @@ class PairsModule(nn.Module):
 
 
 def with_modules(segment: Segment, method: str) -> nn.Module:
-    """The segment with a module of its own at each non-linear operation; an affine one has none.
+    """The segment with a module for each non-linear operation.
 
     Raises:
-        RequestError: the network is not cut as a graph, or has others there: for DeepLIFT any that
-            is not affine in what varies, for guided backprop any function of one number.
+        RequestError: the network is not cut as a graph, or has operations that the method has no rule
+            for: with DeepLIFT any other that is not affine in what varies, with guided backprop any
+            other function of one number.
     """
     where = f"between {segment.lower.name!r} and {segment.upper.name!r}"
     if not isinstance(segment, GraphSegment):
@@ -187,11 +188,11 @@ BACKPROPAGATED: dict[str, Explain] = {
     "deeplift": _deeplift,
 }
 BY_MODULE = frozenset(["guided_backprop", "deeplift"])
-"""methods that act on modules"""
+"""methods that change the backward pass of modules"""
 
 
 def measure_of(method: str, seed: int = 0) -> Measure:
-    """A method of :data:`BACKPROPAGATED` as a measure of pairs; N is its number of samples."""
+    """A method of :data:`BACKPROPAGATED` as a measure; N is its number of samples."""
     explain = BACKPROPAGATED[method]
 
     modules: dict[int, PairsModule] = {}
@@ -203,10 +204,10 @@ def measure_of(method: str, seed: int = 0) -> Measure:
         return modules[id(segment)]
 
     def measure(
-        segment: Segment, neurons: Tensor, values: Mapping[Key, Tensor], steps: int
+        segment: Segment, neurons: Tensor, observed: Observed, steps: int
     ) -> tuple[Tensor, Tensor]:
-        module, x = module_of(segment), next(iter(values.values()))
-        others = (neurons.to(x.device), *module.others(values))
+        module, x = module_of(segment), observed.x
+        others = (neurons.to(x.device), *module.others(observed))
         with seeded(seed), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*hooks", category=UserWarning)
             found = explain(module, x.detach().clone().requires_grad_(), others, steps)
@@ -216,11 +217,11 @@ def measure_of(method: str, seed: int = 0) -> Measure:
 
 
 def ablation(
-    segment: Segment, neurons: Tensor, values: Mapping[Key, Tensor], steps: int
+    segment: Segment, neurons: Tensor, observed: Observed, steps: int
 ) -> tuple[Tensor, Tensor]:
-    """A measure: how much ``φ_a`` falls when a lower neuron alone is zeroed; N is not used."""
-    module, x = PairsModule(segment), next(iter(values.values()))
-    others = (neurons.to(x.device), *module.others(values))
+    """A measure: how much ``φ_a`` falls when one lower neuron is zeroed; N is not used."""
+    module, x = PairsModule(segment), observed.x
+    others = (neurons.to(x.device), *module.others(observed))
     scores = torch.zeros(len(x), segment.lower.neurons, dtype=x.dtype, device=x.device)
     with torch.no_grad():
         whole = module(x, *others)

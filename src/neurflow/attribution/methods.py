@@ -1,20 +1,18 @@
-"""Every way to score the lower neurons of a target, by one call.
+"""The attribution methods of this package.
 
-``score_neurons(method, task)`` gives the same ``Scores`` that discovery selects from, whatever the
-method, so that methods can be held against each other by what they select:
+All of them return the same ``Scores``, from which discovery selects, so that they can be compared
+by the neurons that they select:
 
-* by pair: ``integrated_gradients`` (the paper's), and those of ``backpropagated``;
+* by pair: ``integrated_gradients`` (the paper's), those of ``backpropagated``, and ``ablation``;
 * by statistics: those of ``by_statistics``;
 * ``neuron_mct``: integrated gradients of the *explained output*, not of the target neuron, with
-  respect to the lower layer, over the output's own top-k crops. Every target of a layer is given the
+  respect to the lower layer, over the output's own top-k crops. Every target of a layer gets the
   same neurons (Khakzar et al. 2021, in the form that the paper compares with).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -26,15 +24,10 @@ from neurflow.attribution.integrated_gradients import (
     graded_midpoints,
     integrated_gradients,
 )
-from neurflow.attribution.streaming import Exemplars, Measure, Scores, attribute
-from neurflow.config import Config
-from neurflow.errors import RequestError, near
-from neurflow.model import Model, Segment
-from neurflow.refs import Target
-from neurflow.runtime.memory import Batch
-from neurflow.runtime.progress import Progress
-from neurflow.study.activations import Activations, blocks, top_crops
-from neurflow.study.features import FeatureMaps
+from neurflow.attribution.registry import register
+from neurflow.attribution.streaming import Measure, attribute
+from neurflow.attribution.task import AttributionTask, Scores
+from neurflow.study.activations import blocks, top_crops
 
 SAMPLES = 25
 """draws of SmoothGrad and GradientSHAP, where N is not given"""
@@ -42,88 +35,30 @@ MCT_STEPS = 16
 """points of NeuronMCT's integration, where N is not given"""
 
 
-@dataclass(frozen=True)
-class AttributionTask:
-    """What a method is asked: which lower neurons matter to these targets?
-
-    Attributes:
-        model: the network.
-        activations: φ of the studied layers on all crops.
-        target: the output that is explained.
-        segment: from the lower layer to the targets' layer.
-        place: of the segment among those of ``features``.
-        concepts: target neuron → its crops by meaning.
-        features: gives the values that the segment needs.
-        config: N, tolerance, k and seed.
-        batch: pairs worked on at once.
-        progress: told of every pair.
-    """
-
-    model: Model
-    activations: Activations
-    target: Target
-    segment: Segment
-    place: int
-    concepts: Mapping[int, Exemplars]
-    features: FeatureMaps
-    config: Config
-    batch: Batch
-    progress: Progress
-
-    @property
-    def minus(self) -> int | None:
-        """Upper neuron that is subtracted: for a difference, at the explained layer only."""
-        return self.target.minus if self.segment.upper.name == self.target.layer else None
+register("integrated_gradients")(attribute)
 
 
-Method = Callable[[AttributionTask], dict[int, Scores]]
-"""target neuron → scores of all lower neurons"""
+def _by_pair(task: AttributionTask, measure: Measure) -> dict[int, Scores]:
+    steps = task.config.steps
+    return attribute(task, steps=SAMPLES if steps == "auto" else steps, measure=measure)
 
 
-def score_neurons(method: str, task: AttributionTask) -> dict[int, Scores]:
-    """Scores of all lower neurons for each target of a question.
-
-    Args:
-        method: a name of :data:`METHODS`.
-        task: what is asked.
-
-    Returns:
-        target neuron → ``importance`` ``[lower neuron]``, by which core neurons are chosen, and
-        ``signed`` ``[semantic group, lower neuron]``, from which weights are made; the same for
-        methods in :data:`UNSIGNED`. ``completeness_error`` is None where a method has none.
-
-    Raises:
-        RequestError: there is no such method, a package it needs is missing, or it cannot be used on
-            the segment.
-    """
-    if method not in METHODS:
-        raise RequestError(
-            f"There is no method {method!r}.{near(method, METHODS)} Known: {', '.join(METHODS)}."
-        )
-    return METHODS[method](task)
+def _register_backpropagated(name: str) -> None:
+    @register(name)
+    def score(task: AttributionTask) -> dict[int, Scores]:
+        return _by_pair(task, measure_of(name, task.config.seed))
 
 
-def _by_pair(task: AttributionTask, measure: Measure | None) -> dict[int, Scores]:
-    config = task.config
-    samples = SAMPLES if config.steps == "auto" else config.steps
-    return attribute(
-        task.segment,
-        task.place,
-        task.concepts,
-        task.features,
-        steps=config.steps if measure is None else samples,
-        tolerance=config.tolerance,
-        minus=task.minus,
-        batch=task.batch,
-        progress=task.progress,
-        method=measure,
-    )
+for _name in BACKPROPAGATED:
+    _register_backpropagated(_name)
 
 
-def _backpropagated(name: str, task: AttributionTask) -> dict[int, Scores]:
-    return _by_pair(task, measure_of(name, task.config.seed))
+@register("ablation")
+def _ablation(task: AttributionTask) -> dict[int, Scores]:
+    return _by_pair(task, ablation)
 
 
+@register("activation", signed=False)
 def _activation(task: AttributionTask) -> dict[int, Scores]:
     phi = task.activations[task.segment.lower.name]
     found = {}
@@ -131,20 +66,23 @@ def _activation(task: AttributionTask) -> dict[int, Scores]:
         own = np.asarray(phi[concept.crops], dtype=np.float64)
         meanings = range(int(concept.meaning.max()) + 1)
         signed = np.array([own[concept.meaning == i].mean(0) for i in meanings])
-        found[a] = Scores(np.abs(own).mean(0), signed, None, 0)
+        found[a] = Scores(np.abs(own).mean(0), signed)
     return found
 
 
+@register("weight_norm", signed=False)
 def _weight_norm(task: AttributionTask) -> dict[int, Scores]:
     norms = weight_norms(task.segment)
-    return _same(task, lambda _: norms)
+    return same_for_all_meanings(task, lambda _: norms)
 
 
+@register("random", signed=False)
 def _random(task: AttributionTask) -> dict[int, Scores]:
     neurons, seed = task.segment.lower.neurons, task.config.seed
-    return _same(task, lambda a: random_scores(neurons, seed, a))
+    return same_for_all_meanings(task, lambda a: random_scores(neurons, seed, a))
 
 
+@register("knockoff", signed=False)
 def _knockoff(task: AttributionTask) -> dict[int, Scores]:
     activations, upper = task.activations, task.segment.upper.name
     lower = np.asarray(activations[task.segment.lower.name], dtype=np.float64)
@@ -155,9 +93,10 @@ def _knockoff(task: AttributionTask) -> dict[int, Scores]:
         phi = np.concatenate(list(blocks(activations[upper], [a], task.minus)))[:, 0]
         found[a] = knockoffs.importance(phi.astype(np.float64))
         task.progress.advance()
-    return _same(task, found.__getitem__)
+    return same_for_all_meanings(task, found.__getitem__)
 
 
+@register("neuron_mct")
 def _neuron_mct(task: AttributionTask) -> dict[int, Scores]:
     model, target, config = task.model, task.target, task.config
     lower = task.segment.lower
@@ -186,36 +125,25 @@ def _neuron_mct(task: AttributionTask) -> dict[int, Scores]:
         parts.append(scores)
         task.progress.advance(len(part))
     scores = np.concatenate(parts)
-    return _same(task, lambda _: np.abs(scores).mean(0), lambda _: scores.mean(0))
+    return same_for_all_meanings(task, lambda _: np.abs(scores).mean(0), lambda _: scores.mean(0))
 
 
-def _same(
+def same_for_all_meanings(
     task: AttributionTask,
     importance: Callable[[int], np.ndarray],
     signed: Callable[[int], np.ndarray] | None = None,
 ) -> dict[int, Scores]:
-    """Scores that are the same for all meanings of a target."""
+    """Scores that are the same for all meanings of a target.
+
+    Args:
+        task: the targets.
+        importance: target neuron → ``[lower neuron]``.
+        signed: the same with signs; ``importance`` by default.
+    """
     return {
         a: Scores(
             importance(a),
             np.tile((signed or importance)(a), (int(concept.meaning.max()) + 1, 1)),
-            None,
-            0,
         )
         for a, concept in task.concepts.items()
     }
-
-
-METHODS: dict[str, Method] = {
-    "integrated_gradients": partial(_by_pair, measure=None),
-    **{name: partial(_backpropagated, name) for name in BACKPROPAGATED},
-    "ablation": partial(_by_pair, measure=ablation),
-    "activation": _activation,
-    "weight_norm": _weight_norm,
-    "neuron_mct": _neuron_mct,
-    "knockoff": _knockoff,
-    "random": _random,
-}
-"""by name"""
-UNSIGNED = frozenset(["activation", "weight_norm", "knockoff", "random"])
-"""methods whose scores do not say which way a neuron acts"""

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import torch
@@ -34,13 +34,11 @@ from neurflow.attribution.integrated_gradients import (
     steep_gauss,
 )
 from neurflow.attribution.score_error import LOOKS, Plan, chosen_plans, enough, upper_end
+from neurflow.attribution.task import AttributionTask, Exemplars, Scores
 from neurflow.circuit import RuleName
 from neurflow.errors import WorkError
 from neurflow.model import Segment
-from neurflow.model.network.protocols import Key
-from neurflow.runtime.memory import Batch
-from neurflow.runtime.progress import Progress
-from neurflow.study.features import FeatureMaps
+from neurflow.study.features import Observed
 
 RULES: dict[RuleName, Rule] = {
     "gauss": gauss_legendre,
@@ -48,46 +46,14 @@ RULES: dict[RuleName, Rule] = {
     "midpoints": graded_midpoints,
     "steep": steep_gauss,
 }
-"""by the name that a result has for them"""
+"""integration rules, by their names in results"""
 SAMPLE = 5
 """largest number of crops of each target on which the score error is measured"""
 REFERENCE = 32
 """smallest number of cells of secants that scores of a given N are compared with"""
-
-
-class Exemplars(Protocol):
-    """The crops V_a of one target neuron, by meaning."""
-
-    @property
-    def crops(self) -> np.ndarray:
-        """``[k]`` crop numbers."""
-
-    @property
-    def meaning(self) -> np.ndarray:
-        """``[k]`` semantic group of each crop."""
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What attribution says about one target neuron.
-
-    Attributes:
-        importance: ``[lower neuron]`` mean of |T| over V_a.
-        signed: ``[semantic group, lower neuron]`` mean of T over each V_a^i.
-        completeness_error: summed gap over V_a, relative to the summed change of φ_a; None where
-            scores complete by construction, and for methods that do not complete.
-        steps: N.
-        rule: of the points, by its name in :data:`RULES`; None for other methods.
-        score_error: upper confidence limit of the relative distance from the limit; None for other
-            methods.
-    """
-
-    importance: np.ndarray
-    signed: np.ndarray
-    completeness_error: float | None
-    steps: int
-    rule: RuleName | None = None
-    score_error: float | None = None
+Measure = Callable[[Segment, Tensor, Observed, int], tuple[Tensor, Tensor]]
+"""(segment, target neuron of each pair, observed values, N) → scores ``[pair, lower neuron]`` and
+change of ``φ_a`` ``[pair]``; linear in the target"""
 
 
 @dataclass(frozen=True)
@@ -130,84 +96,70 @@ def _every(concept: Exemplars, most: int | None) -> int:
 
 
 def attribute(
-    segment: Segment,
-    place: int,
-    concepts: Mapping[int, Exemplars],
-    features: FeatureMaps,
+    task: AttributionTask,
     *,
-    steps: int | Literal["auto"],
-    tolerance: float,
-    minus: int | None = None,
-    batch: Batch,
-    progress: Progress,
-    method: Measure | None = None,
+    steps: int | Literal["auto"] | None = None,
+    measure: Measure | None = None,
 ) -> dict[int, Scores]:
-    """Scores of all lower neurons for each upper neuron in ``concepts``.
+    """Scores of all lower neurons for each target of a task, by integrated gradients.
 
     Args:
-        segment: from the lower layer to the upper one.
-        place: of the segment among those of ``features``.
-        concepts: target neuron → its crops.
-        features: gives the values that the segment needs.
-        steps: N, or "auto".
-        tolerance: score error that auto steps aim at.
-        minus: upper neuron whose activation is subtracted, for a difference.
-        batch: pairs worked on at once.
-        progress: is advanced for every pair.
-        method: another measure of the pairs of a batch, with a fixed number of ``steps``.
+        task: the targets and their crops.
+        steps: N, or "auto"; that of the task's config by default.
+        measure: another way to score the pairs of a batch, with a fixed number of ``steps``.
 
     Raises:
         WorkError: scores are not finite.
     """
-    stage = f"{segment.upper.name} → {segment.lower.name}"
-    stream = partial(_stream, segment, place, features, minus, batch)
-    auto = steps == "auto"
-    if method is not None:
-        plans = dict.fromkeys(concepts, Plan(None, int(steps)))
+    steps = task.config.steps if steps is None else steps
+    tolerance = task.config.tolerance
+    if measure is not None:
+        plans = dict.fromkeys(task.concepts, Plan(None, int(steps)))
     else:
-        progress.start(f"{stage}, {'choosing N' if auto else 'score error'}", len(concepts))
-        look = partial(_look, stream, concepts)
-        if steps == "auto":
-
-            def refined(tried: Mapping[int, int], rule: RuleName, order: float) -> dict[int, float]:
-                return look(tried, partial(_refined, rule=rule, order=order))
-
-            def has_slopes(a: int) -> bool:
-                return segment.specialised(a).secants is not None
-
-            plans = chosen_plans(concepts, refined, has_slopes, tolerance)
-        else:
-            errors = look(dict.fromkeys(concepts, steps), _against_many)
-            plans = {a: Plan("gauss", steps, errors[a]) for a in concepts}
-        progress.advance(len(concepts))
+        plans = _plans(task, steps)
     found: dict[int, Scores] = {}
     while plans:
         for rule in {plan.rule for plan in plans.values()}:
             own = {a: plan for a, plan in plans.items() if plan.rule == rule}
-            measure = method or partial(by_rule, rule=RULES[rule or "gauss"])
-            found |= _run(segment, concepts, own, stream, measure, progress)
-        plans = _more(plans, found, tolerance) if auto and method is None else {}
-    _refuse_what_is_not_finite(segment, found)
-    return {a: found[a] for a in concepts}
+            found |= _run(task, own, measure or partial(by_rule, rule=RULES[rule or "gauss"]))
+        again = steps == "auto" and measure is None
+        plans = _more(plans, found, tolerance) if again else {}
+    _refuse_what_is_not_finite(task.segment, found)
+    return {a: found[a] for a in task.concepts}
 
 
-def _run(
-    segment: Segment,
-    concepts: Mapping[int, Exemplars],
-    plans: Mapping[int, Plan],
-    stream: Stream,
-    measure: Measure,
-    progress: Progress,
-) -> dict[int, Scores]:
+def _plans(task: AttributionTask, steps: int | Literal["auto"]) -> dict[int, Plan]:
+    """Target → rule and N, with the score error that is expected of them."""
+    segment, auto = task.segment, steps == "auto"
+    stage = f"{segment.upper.name} → {segment.lower.name}"
+    task.progress.start(f"{stage}, {'choosing N' if auto else 'score error'}", len(task.concepts))
+    if steps == "auto":
+
+        def refined(tried: Mapping[int, int], rule: RuleName, order: float) -> dict[int, float]:
+            return _look(task, tried, partial(_refined, rule=rule, order=order))
+
+        def has_slopes(a: int) -> bool:
+            return segment.specialised(a).secants is not None
+
+        plans = chosen_plans(task.concepts, refined, has_slopes, task.config.tolerance)
+    else:
+        errors = _look(task, dict.fromkeys(task.concepts, steps), _against_many)
+        plans = {a: Plan("gauss", steps, errors[a]) for a in task.concepts}
+    task.progress.advance(len(task.concepts))
+    return plans
+
+
+def _run(task: AttributionTask, plans: Mapping[int, Plan], measure: Measure) -> dict[int, Scores]:
     """Scores of the planned targets, all of one rule."""
+    segment, concepts = task.segment, task.concepts
     pairs = Pairs.of(concepts, {a: plan.steps for a, plan in plans.items()})
-    progress.start(f"{segment.upper.name} → {segment.lower.name}", len(pairs.crop))
+    task.progress.start(f"{segment.upper.name} → {segment.lower.name}", len(pairs.crop))
     sums = {a: _Sums(concepts[a], segment.lower.neurons) for a in plans}
-    for part, (scores, change) in stream(pairs, measure):
+    for part, (scores, change) in _stream(task, pairs, measure):
         for a in np.unique(part.neuron).tolist():
             own = part.neuron == a
             sums[a].add(part.meaning[own], scores[own], change[own])
-        progress.advance(len(part.crop))
+        task.progress.advance(len(part.crop))
     return {a: total.scores(plans[a]) for a, total in sums.items()}
 
 
@@ -237,16 +189,7 @@ def _refuse_what_is_not_finite(segment: Segment, found: Mapping[int, Scores]) ->
             )
 
 
-Stream = Callable[..., Iterator[tuple["Pairs", tuple[np.ndarray, np.ndarray]]]]
-"""(pairs, measure) → parts of the pairs, and what is found of them"""
-Measure = Callable[..., tuple[Tensor, Tensor]]
-"""(segment, target neurons, observed values, N) → what is found of the pairs of a batch, and the change
-of ``φ_a``; linear in the target"""
-
-
-def _look(
-    stream: Stream, concepts: Mapping[int, Exemplars], steps: Mapping[int, int], measure: Measure
-) -> dict[int, float]:
+def _look(task: AttributionTask, steps: Mapping[int, int], measure: Measure) -> dict[int, float]:
     """Target → upper confidence limit of the score error over ``V_a``, from a sample of its crops.
 
     ``measure`` gives the scores and the scores they should be.
@@ -254,38 +197,33 @@ def _look(
     if not steps:
         return {}
     gaps: dict[int, list[tuple[float, float]]] = {a: [] for a in steps}
-    for part, (found, goal) in stream(Pairs.of(concepts, steps, SAMPLE), measure):
+    for part, (found, goal) in _stream(task, Pairs.of(task.concepts, steps, SAMPLE), measure):
         both = zip(np.abs(found - goal).sum(1), np.abs(goal).sum(1), strict=True)
         for a, pair in zip(part.neuron.tolist(), both, strict=True):
             gaps[a].append(pair)
-    return {a: upper_end(np.array(gaps[a]), len(concepts[a].crops)) for a in steps}
+    return {a: upper_end(np.array(gaps[a]), len(task.concepts[a].crops)) for a in steps}
 
 
 def _stream(
-    segment: Segment,
-    place: int,
-    features: FeatureMaps,
-    minus: int | None,
-    batch: Batch,
-    pairs: Pairs,
-    measure: Measure,
+    task: AttributionTask, pairs: Pairs, measure: Measure
 ) -> Iterator[tuple[Pairs, tuple[np.ndarray, np.ndarray]]]:
-    """(pairs, what ``measure`` finds of them), a batch at a time."""
+    """(pairs, what ``measure`` finds for them), a batch at a time."""
+    segment, maps, minus = task.segment, task.pair.maps, task.minus
 
     def work(part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         neurons = torch.from_numpy(pairs.neuron[part])
-        values = features.take(place, pairs.crop[part])
+        observed = maps.take(pairs.crop[part])
         steps = int(pairs.steps[part[0]])
-        found = measure(segment, neurons, values, steps)
+        found = measure(segment, neurons, observed, steps)
         if minus is not None:
-            other = measure(segment, torch.full_like(neurons, minus), values, steps)
+            other = measure(segment, torch.full_like(neurons, minus), observed, steps)
             found = found[0] - other[0], found[1] - other[1]
         return found[0].double().cpu().numpy(), found[1].double().cpu().numpy()
 
-    for block in features.blocks(place, np.unique(pairs.crop)):
+    for block in maps.blocks(np.unique(pairs.crop)):
         inside = np.flatnonzero(np.isin(pairs.crop, block))
         for alike in _alike(segment, pairs[inside]):
-            for part, found in batch.map(work, inside[alike]):
+            for part, found in task.batch.map(work, inside[alike]):
                 yield pairs[part], found
 
 
@@ -300,20 +238,12 @@ def _alike(segment: Segment, pairs: Pairs) -> Iterator[np.ndarray]:
         waiting &= ~alike
 
 
-def _arguments(
-    segment: Segment, neurons: Tensor, values: Mapping[Key, Tensor]
-) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """(x, bypass, trunk) from what was observed; the trunk is empty where it is not kept."""
-    trunk = segment.specialised(int(neurons[0])).trunk
-    kept = [values[key] for key in trunk] if values.keys() >= set(trunk) else []
-    return next(iter(values.values())), [values[key] for key in segment.bypass], kept
-
-
 def by_rule(
-    segment: Segment, neurons: Tensor, values: Mapping[Key, Tensor], steps: int, *, rule: Rule
+    segment: Segment, neurons: Tensor, observed: Observed, steps: int, *, rule: Rule
 ) -> tuple[Tensor, Tensor]:
     """A measure: integrated gradients by a rule."""
-    x, bypass, trunk = _arguments(segment, neurons, values)
+    trunk = observed.trunk(segment.specialised(int(neurons[0])).trunk)
+    x, bypass = observed.x, observed.bypass
     found = integrated_gradients(segment, neurons, x, bypass, steps=steps, trunk=trunk, rule=rule)
     return found.scores, found.change
 
@@ -321,7 +251,7 @@ def by_rule(
 def _refined(
     segment: Segment,
     neurons: Tensor,
-    values: Mapping[Key, Tensor],
+    observed: Observed,
     steps: int,
     *,
     rule: RuleName,
@@ -329,22 +259,22 @@ def _refined(
 ) -> tuple[Tensor, Tensor]:
     """Scores ``[pair, lower neuron]``, and an estimate of their limit (Richardson extrapolation)."""
     coarse, fine = (
-        by_rule(segment, neurons, values, n, rule=RULES[rule])[0] for n in (steps // 2, steps)
+        by_rule(segment, neurons, observed, n, rule=RULES[rule])[0] for n in (steps // 2, steps)
     )
     return fine, fine + (fine - coarse) / (2**order - 1)
 
 
 def _against_many(
-    segment: Segment, neurons: Tensor, values: Mapping[Key, Tensor], steps: int
+    segment: Segment, neurons: Tensor, observed: Observed, steps: int
 ) -> tuple[Tensor, Tensor]:
     """Scores at Gauss-Legendre points, and those of a much finer rule."""
-    found = by_rule(segment, neurons, values, steps, rule=gauss_legendre)[0]
+    found = by_rule(segment, neurons, observed, steps, rule=gauss_legendre)[0]
     if segment.specialised(int(neurons[0])).secants:
         cells = max(REFERENCE, steps // 2)
-        goal = by_rule(segment, neurons, values, cells, rule=secants)[0]
+        goal = by_rule(segment, neurons, observed, cells, rule=secants)[0]
         if goal.isfinite().all():
             return found, goal
-    return found, by_rule(segment, neurons, values, 2 * steps, rule=gauss_legendre)[0]
+    return found, by_rule(segment, neurons, observed, 2 * steps, rule=gauss_legendre)[0]
 
 
 class _Sums:

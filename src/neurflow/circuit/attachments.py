@@ -32,10 +32,10 @@ LOCK = ".labels.lock"
 def save_robustness(folder: str | Path, measured: RobustnessFile) -> Circuit:
     """Keep what was measured of a stored circuit; returns the circuit with it.
 
-    What an earlier measurement found and this one did not ask stays.
+    Figures of earlier measurements stay unless they were measured again.
 
     Raises:
-        ResultError: there is no result, or a damaged one.
+        ResultError: the result is missing or damaged.
         WorkError: the folder cannot be written.
     """
     folder = Path(folder)
@@ -55,7 +55,7 @@ def _changing(folder: Path) -> Iterator[None]:
 
 
 def read_edits(file: str | Path) -> Edits:
-    """The edits in a file that was exported; ``RequestError`` if there is none, or a bad one."""
+    """The edits in a file that was exported; ``RequestError`` if it is missing or damaged."""
     file = Path(file)
     if not file.exists():
         raise RequestError(f"There is no file {file}.")
@@ -68,11 +68,13 @@ def read_edits(file: str | Path) -> Edits:
 
 
 def change_edits(path: str | Path, change: Callable[[Circuit, Edits], Edits]) -> Edits:
-    """Change the edits of a stored circuit; ``change`` sees it as it was found, and its edits.
+    """Change the edits of a stored circuit.
+
+    ``change`` gets the circuit as discovery found it, and its edits.
 
     Raises:
-        ResultError: there is no result, or a damaged one.
-        RequestError: whatever ``change`` refuses.
+        ResultError: the result is missing or damaged.
+        RequestError: ``change`` refuses the edit.
         WorkError: the folder cannot be written.
     """
     folder = Path(path)
@@ -83,19 +85,19 @@ def change_edits(path: str | Path, change: Callable[[Circuit, Edits], Edits]) ->
 
 
 class LabelStore:
-    """The labels of the circuit stored in a folder, changed one at a time, whoever else writes.
+    """The labels of the circuit stored in a folder, changed one at a time even if others write too.
 
     Raises:
-        ResultError: there is no result, or a damaged one.
+        ResultError: the result is missing or damaged.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.circuit = load_circuit(folder)
-        """as it was when the store was opened"""
+        """the circuit when the store was opened"""
         self._folder, self._file = Path(folder), label_path(Path(folder))
 
     def update(self, id: str, change: Callable[[NeuronGroup], NeuronGroup]) -> NeuronGroup:
-        """Change the label of one group; ``change`` sees the group as it is stored now.
+        """Change the label of one group; ``change`` gets the group as it is stored now.
 
         Raises:
             RequestError: the circuit has no such group.

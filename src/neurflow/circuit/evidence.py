@@ -1,7 +1,7 @@
-"""What stands behind a group's label: who gave it, on what, and how it fared on unseen crops.
+"""The evidence for a group's label: who gave it, from which crops, and how it did on unseen crops.
 
-A label is a claim. Its evidence goes wherever it goes, and a reader sees at once whether the words
-tell the group's crops from others::
+The evidence is stored with the label, so that readers see whether the words distinguish the group's
+crops from others::
 
     Evidence
     ├── who and when: source, author, time, pin
@@ -10,8 +10,8 @@ tell the group's crops from others::
     ├── validation: Validation     on crops that it did not see, next to chance and other labels
     └── concept: ConceptCheck      on pictures of named concepts (CoSy)
 
-All text may come from a model that looked at a hostile picture, or from a stranger's file: it is
-cleaned and cut to size as it enters.
+Text may come from a model that was shown a hostile picture, or from an untrusted file. It is cleaned
+and shortened when it is read.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _without(*names: str) -> Any:
 
 
 class Constant(Frozen):
-    """What the same judge does on the same crops with a text that is the same for every group."""
+    """The same judge's result on the same crops with one text that is used for every group."""
 
     text: Short
     auprc: Interval
@@ -93,7 +93,7 @@ class Constant(Frozen):
 
 
 class Rivals(Frozen):
-    """What the same judge does on the same crops with other texts."""
+    """The same judge's results on the same crops with other texts."""
 
     count: Annotated[int, Field(ge=1)]
     as_good: Count
@@ -119,11 +119,11 @@ class Validation(Frozen):
     hard: Count
     """exemplars of the other groups of the layer"""
     share: Share | None = None
-    """of the group's crops among the exemplars; None in results of before, where it was a half"""
+    """of the group's crops among the exemplars; None in results of earlier versions"""
     auprc: Interval
-    """area under the precision-recall curve (average precision) of the judge's scores"""
+    """average precision (area under the precision-recall curve) of the judge's scores"""
     chance: Interval
-    """AUPRC when the same scores are dealt out at random: mean and 95 % range"""
+    """AUPRC of the same scores in random order: mean and 95 % range"""
     found: Share
     """share of the group's crops that were picked: the published accuracy"""
     random_rejected: Share | None
@@ -133,7 +133,7 @@ class Validation(Frozen):
     others: Rivals | None = None
     """labels of other groups and words of the vocabulary; None if there were none to compare with"""
     nonsense: Rivals | None = None
-    """texts without meaning that the judge itself prefers; None for judges that have none"""
+    """meaningless texts that the judge prefers; None for judges without such texts"""
 
     _earlier = model_validator(mode="before")(_without("accuracy"))
 
@@ -144,14 +144,14 @@ class Validation(Frozen):
 
     @property
     def beats_others(self) -> bool | None:
-        """Whether hardly any other label fits the crops as well; None if none was tried."""
+        """Whether hardly any other label fits the crops as well; None if no other was tried."""
         if self.others is None:
             return None
         return self.others.as_good <= TOLERATED * self.others.count
 
     @property
     def beats_nonsense(self) -> bool | None:
-        """Whether no text without meaning fits as well; None if none was tried."""
+        """Whether every meaningless text fits worse; None if none was tried."""
         return None if self.nonsense is None else self.nonsense.as_good == 0
 
     @property
@@ -163,7 +163,7 @@ class Validation(Frozen):
 
     @property
     def doubt(self) -> str | None:
-        """Why the label should not be believed, in a few words; None if it may be."""
+        """Why the label should not be trusted, in a few words; None if there is no reason."""
         if not self.beats_chance:
             return "does not beat chance"
         if self.beats_nonsense is False:
@@ -183,27 +183,27 @@ class ConceptCheck(Frozen):
     share: Share
     """of the concept's pictures among all: the AUPRC of a group that says nothing"""
     rank: Count
-    """place of the concept among all, from 1, by how far its AUPRC lies above its share"""
+    """rank of the concept among all, from 1, by the margin of its AUPRC over its share"""
     concepts: Count
     best: Named
     """the concept in first place"""
 
 
 class Mark(Frozen):
-    """A person's say, and when."""
+    """Who decided something, and when."""
 
     author: Named
     time: AwareDatetime
 
 
 class Rejected(Mark):
-    """A label that a person refused; no machine may propose it again."""
+    """A label that a person rejected; labelers must not propose it again."""
 
     label: Named
 
 
 class Evidence(Frozen):
-    """Where a label comes from and what speaks for it."""
+    """Where a label comes from and what supports it."""
 
     source: Literal["model", "words", "person"]
     """a language model, the nearest words of a vocabulary, or a person"""
@@ -211,9 +211,9 @@ class Evidence(Frozen):
     """name of the model or of the person"""
     time: AwareDatetime
     pin: Mark | None = None
-    """who said that no machine may change the label"""
+    """who forbade labelers to change the label; None if they may"""
     confidence: Share | None = None
-    """the labeler's own, which is no evidence; what it is worth, the validation tells"""
+    """stated by the labeler; it is not evidence, see ``validation``"""
     features: Annotated[tuple[Short, ...], Field(max_length=8)] = ()
     combination: Sentence | None = None
     """how the groups below combine into this one"""
@@ -225,7 +225,7 @@ class Evidence(Frozen):
 
     @property
     def pinned(self) -> bool:
-        """Whether no machine may change the label."""
+        """Whether labelers must not change the label."""
         return self.pin is not None
 
     @property
@@ -235,13 +235,13 @@ class Evidence(Frozen):
 
     @property
     def doubt(self) -> str | None:
-        """Why the label should not be believed as it stands, in a few words; None if it may be."""
+        """Why the label should not be trusted, in a few words; None if there is no reason."""
         return "not validated" if self.validation is None else self.validation.doubt
 
     @field_validator("concept", mode="before")
     @classmethod
     def _of_before(cls, value: Any) -> Any:
-        """A check by AUC, which earlier versions made, is no check."""
+        """Drop checks by AUC, which earlier versions made."""
         return None if isinstance(value, dict) and "auc" in value else value
 
 

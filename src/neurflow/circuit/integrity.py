@@ -1,8 +1,8 @@
-"""What must hold within one circuit, beyond the types of its fields.
+"""Rules for the content of a circuit, beyond the types of its fields.
 
-Discovery makes circuits that hold to these rules; a file may come from anyone. With ``check``
-passed, readers need no defences of their own: every name, index and crop that one part of a circuit
-mentions exists in another.
+Circuits from discovery follow these rules, but a file may come from anyone. After ``check``, readers
+need no checks of their own: every name, index and crop that one part of a circuit refers to exists in
+another part.
 
 1. Layers, neurons and groups have names of their own; the last layer holds the target.
 2. A crop lies in an image of the circuit.
@@ -15,7 +15,7 @@ mentions exists in another.
    negative part of an edge sum to its weight.
 8. Pictures are of images of the circuit, heat maps of its groups on images that have a picture.
 9. A layer's tree joins all its pairs into one, and a group with a branch's number is that branch.
-10. What is usual for a group is told of each of its neurons, of its crops and of the images.
+10. A group's calibration covers each of its neurons, its crops and the images.
 """
 
 from __future__ import annotations
@@ -154,8 +154,8 @@ def _tree(layer: CircuitLayer) -> Iterator[str]:
             yield f"the tree of layer {layer.name!r} joins what is not there"
             return
         free = free - {a, b} | {count + i}
-    told = {len(tree.numbers), len(tree.returns)}
-    if len(tree.merges) != count - 1 or len(tree.heights) != count - 1 or told != {2 * count - 1}:
+    sizes = {len(tree.numbers), len(tree.returns)}
+    if len(tree.merges) != count - 1 or len(tree.heights) != count - 1 or sizes != {2 * count - 1}:
         yield f"the tree of layer {layer.name!r} is not told of all its branches"
     elif sorted(tree.numbers) != list(range(2 * count - 1)):
         yield f"branches of layer {layer.name!r} share a number"
@@ -175,8 +175,8 @@ def _group(group: NeuronGroup, layer: str, images: int) -> Iterator[str]:
         yield f"group {group.id!r} is empty"
     yield from _crops(group.crops, f"group {group.id!r}", images)
     if calibration := group.calibration:
-        told = len(calibration.means), len(calibration.crop_scores), len(calibration.image_scores)
-        if told != (len(group.neurons), len(group.crops), images):
+        sizes = len(calibration.means), len(calibration.crop_scores), len(calibration.image_scores)
+        if sizes != (len(group.neurons), len(group.crops), images):
             yield f"what is usual for group {group.id!r} is not told of all its neurons and crops"
 
 

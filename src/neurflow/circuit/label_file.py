@@ -1,4 +1,4 @@
-"""The labels of a stored circuit, as they lie in a file of their own beside it.
+"""The labels of a stored circuit, in a file of their own beside it.
 
 ::
 
@@ -7,10 +7,10 @@
     ├── …
     └── labels-DIGEST.json      DIGEST of circuit.json: whose groups these are labels of
 
-Labels come one at a time, from machines that may be killed and from people, while the circuit stays
-as it is. So the file holds labels alone and is small; ``storage.LabelStore`` reads it under a lock,
-changes one group and replaces it in one step: nothing is lost when two write at once. Its name says
-which circuit it belongs to, so a circuit saved anew cannot inherit labels of another.
+Labels arrive one at a time, from programs that may be interrupted and from people, while the circuit
+itself does not change. So the file is small and contains only labels. ``attachments.LabelStore`` reads
+it under a lock, changes one group and replaces the file in one step, so nothing is lost if two write at
+once. Its name identifies the circuit, so a new circuit cannot inherit the labels of another.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from neurflow.circuit.types import C, CircuitData, CircuitLayer, NeuronGroup
 from neurflow.refs import Frozen
 
 SCHEMA_VERSION = 2
-"""2: labels are held against others, by AUPRC alone. Files of version 1 are read without the rest"""
+"""2: labels are compared with others, by AUPRC. Other figures in files of version 1 are ignored"""
 
 
 class GroupLabel(Frozen):
-    """What a group is called, and the evidence."""
+    """The label of a group and its evidence."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -63,7 +63,7 @@ def label_of(group: NeuronGroup) -> GroupLabel:
 
 
 def labels_of(circuit: CircuitData) -> dict[str, GroupLabel]:
-    """The groups that have more of a label than words; those ``circuit.json`` holds itself."""
+    """Labels of the groups with evidence or rejected labels; ``circuit.json`` has the words alone."""
     return {
         group.id: label_of(group)
         for layer in circuit.layers
@@ -73,7 +73,7 @@ def labels_of(circuit: CircuitData) -> dict[str, GroupLabel]:
 
 
 def with_label(group: NeuronGroup, label: GroupLabel) -> NeuronGroup:
-    """The group under another label."""
+    """The group with another label."""
     return group.model_copy(update=dict(label))
 
 

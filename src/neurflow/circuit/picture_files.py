@@ -1,8 +1,8 @@
-"""Pictures and heat maps of a stored circuit as tensors: what is written, and what is believed.
+"""Pictures and heat maps of a stored circuit as tensors, and their checks.
 
-An entry's name says what it is of: ``IMAGE:LEFT,TOP,RIGHT,BOTTOM`` a crop's thumbnail, ``IMAGE`` a
-picture of an image, ``IMAGE@GROUP`` a group's heat map on it. Bytes that are no small WebP picture are
-refused by their header, before anything decodes them.
+The name of an entry identifies it: ``IMAGE:LEFT,TOP,RIGHT,BOTTOM`` a crop's thumbnail, ``IMAGE`` a
+picture of an image, ``IMAGE@GROUP`` a group's heat map on it. Only small
+WebP pictures are accepted; this is checked in their header, before anything decodes them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def thumbnail_tensors(circuit: CircuitData) -> dict[str, np.ndarray]:
 
 
 def thumbnails_of(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """``thumbnails`` of a circuit; ``ValueError`` says what is none."""
+    """``thumbnails`` of a circuit; ``ValueError`` for an entry that is not a thumbnail."""
     found: dict[Crop, bytes] = {}
     for key, tensor in tensors.items():
         if not re.fullmatch(r"[0-9]{1,9}:[0-9]{1,9}(,[0-9]{1,9}){3}", key):
@@ -61,7 +61,7 @@ def surroundings_tensors(circuit: CircuitData) -> dict[str, np.ndarray]:
 
 
 def surroundings_of(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """``pictures`` and ``heat`` of a circuit; ``ValueError`` says what is neither."""
+    """``pictures`` and ``heat`` of a circuit; ``ValueError`` for an entry that is neither."""
     pictures: dict[int, bytes] = {}
     heat: dict[tuple[str, int], HeatMap] = {}
     for key, tensor in tensors.items():
@@ -90,7 +90,7 @@ def _picture(tensor: np.ndarray, what: str) -> bytes:
 
 
 def _is_small_webp(data: bytes) -> bool:
-    """Whether the bytes are one WebP picture of bounded size; reads its header alone."""
+    """Whether the bytes are one WebP picture of bounded size. Reads only the header."""
     if len(data) > LARGEST_PICTURE:
         return False
     try:

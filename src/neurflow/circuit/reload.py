@@ -1,10 +1,10 @@
-"""The model of a result, loaded again by what the result says of it.
+"""Load the model of a result again, as the result describes it.
 
-1. **Where it comes from.** A result may be a stranger's, so its reference is followed by itself only
-   if it names a classifier of a library (``torchvision:NAME``, ``timm:NAME``) or the demo's network.
-   Any other would run code, open a file or fetch something; the caller has to name it in the call.
-2. **Weights.** A file that the result names is read if it is a plain one on this machine: state dicts
-   and safetensors run nothing, and the parameters are compared with those of the result.
+1. **Where it comes from.** A result may come from anyone, so its reference is followed only if it is
+   that of a library's classifier (``torchvision:NAME``, ``timm:NAME``) or of the demo's network. Others
+   would run code, open a file or download something; the caller must pass them explicitly.
+2. **Weights.** A file that the result names is read if it is a plain file on this machine. State
+   dicts and safetensors cannot run code, and the parameters are compared with those of the result.
 3. **The rest** is plain data of the result: class names, preprocessing, options of ``load_model``.
 """
 
@@ -26,13 +26,13 @@ from neurflow.model.preprocessing import Preprocessing
 from neurflow.model.source import DEFAULT
 
 LIBRARIES = re.compile(r"(torchvision|timm):[A-Za-z0-9_.-]{1,200}")
-"""references that a result may be followed by: names in a library's own list"""
+"""references in a result that are followed: names in a library's own list"""
 BUILT_IN = {"the demo network": ("neurflow.demo.network", "demo_model")}
-"""reference of a network that comes along → module and function"""
+"""reference of a network in this package → module and function"""
 
 
 def facts_to_reload(model: Model) -> dict[str, Any]:
-    """What a result keeps of its model beside ``Model.info``: fields of ``Circuit``."""
+    """Fields of ``Circuit`` that describe the model, besides ``Model.info``."""
     names, transform = model.class_names, model.transform
     return {
         "class_names": () if names == tuple(map(str, range(len(names)))) else names,
@@ -48,18 +48,18 @@ def reload_model(
     class_names: str | Path | Sequence[str] | None = None,
     device: str = "cpu",
 ) -> Model:
-    """Load the model of a result, by what the result says of it unless told otherwise.
+    """Load the model of a result, as the result describes it unless arguments say otherwise.
 
     Args:
         circuit: the result.
-        model: reference, as for ``load_model``. It must be given where following that of the result
-            would run code, open a file or fetch something.
-        weights: as for ``load_model``; default is those of the result.
-        class_names: as for ``load_model``; default is those of the result.
+        model: reference, as for ``load_model``. Required if the result's own reference would run code,
+            open a file or download something.
+        weights: as for ``load_model``; default: those of the result.
+        class_names: as for ``load_model``; default: those of the result.
         device: a torch device.
 
     Raises:
-        RequestError: the result does not name its model, or not in a way that is followed unasked.
+        RequestError: the result does not name its model, or its reference must be passed explicitly.
         ModelError: it cannot be loaded.
         ResultError: the result's preprocessing is damaged.
     """
@@ -86,12 +86,12 @@ def reload_model(
 
 
 def must_be_named(reference: str) -> bool:
-    """Whether a result's reference is followed only if the caller names it."""
+    """Whether a result's reference is followed only if the caller passes it."""
     return reference not in BUILT_IN and not LIBRARIES.fullmatch(reference)
 
 
 def _alike(reference: str, other: str) -> bool:
-    """Whether two references name the same, in whatever folder a file of it lies."""
+    """Whether two references name the same network, regardless of the folder of a file."""
     (kind, _, name), (other_kind, _, other_name) = reference.partition(":"), other.partition(":")
     return (kind, PurePath(name).name) == (other_kind, PurePath(other_name).name)
 
@@ -112,7 +112,7 @@ def _stored_weights(circuit: CircuitData) -> str | None:
     """The result's weights: a name, or a plain file.
 
     Raises:
-        RequestError: they were in a file that is not there, or that is none.
+        RequestError: they were in a file that does not exist here.
     """
     known = circuit.model.weights
     if known is None or (re.fullmatch(r"[\w.-]+", known) and not Path(known).exists()):

@@ -1,4 +1,4 @@
-"""How far groups and edges of a stored circuit can be trusted, in a file of its own beside it.
+"""Stability and significance of a stored circuit's groups and edges, in a file beside it.
 
 ::
 
@@ -7,8 +7,7 @@
     ├── …
     └── robustness-DIGEST.json      DIGEST of circuit.json: whose groups and edges these figures are of
 
-``neurflow evaluate`` measures them long after discovery, the circuit stays as it is, and results of
-before load as they are.
+``neurflow evaluate`` measures them after discovery, and ``circuit.json`` does not change.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ FIELDS = ("significance", "stability")
 
 
 class EdgeRobustness(Frozen):
-    """What is known of one edge."""
+    """Significance and stability of one edge."""
 
     upper: GroupId
     lower: GroupId
@@ -55,7 +54,7 @@ def file_name(index: bytes) -> str:
 
 
 def robustness_of(circuit: CircuitData) -> RobustnessFile:
-    """What a circuit says of its groups and edges; empty where nothing was measured."""
+    """The figures of a circuit's groups and edges; empty if nothing was measured."""
     return RobustnessFile(
         groups={
             group.id: group.stability
@@ -76,7 +75,7 @@ def robustness_of(circuit: CircuitData) -> RobustnessFile:
 
 
 def with_robustness(circuit: C, found: RobustnessFile) -> C:
-    """The circuit with what was measured; what was not measured stays as it is."""
+    """The circuit with new figures; figures that were not measured again stay."""
     edges = {(edge.upper, edge.lower): edge for edge in found.edges}
 
     def trusted(layer: CircuitLayer) -> CircuitLayer:

@@ -11,15 +11,15 @@
     ├── robustness-DIGEST.json           stability and significance, if measured (``robustness_file``)
     └── edits-DIGEST.json                groups merged and split by hand, if any were (``edits``)
 
-Saving is atomic. Arrays, thumbnails and labels are written under names made of contents, beside
-those of an earlier result; then ``circuit.json`` is replaced in one step, and with it what the
-folder means; then what it no longer names is removed. A kill leaves the old result or the new one.
-Other files of the folder (``work/``, ``report.html``) are let alone.
+Saving is atomic. Arrays, thumbnails and labels are written under names derived from their contents,
+beside those of an earlier result. Then ``circuit.json`` is replaced in one step, and files that it no
+longer names are removed. An interrupted save leaves either the old result or the new one.
+Other files of the folder (``work/``, ``report.html``) are left alone.
 
-Loading executes nothing and believes nothing: sizes are bounded before a file is read, and the memory
-that JSON would take before it is parsed (1 GiB, some 16,000 neurons of 50 crops each); names are
-derived and never read, links are refused, digests, types, finite numbers and every cross-reference
-are checked (``integrity``).
+Loading runs no code and trusts no file. Sizes are bounded before a file is read, and the memory that
+JSON would take is bounded before it is parsed (1 GiB, some 16,000 neurons of 50 crops each). File
+names are derived from digests, links are refused, and digests, types, finite numbers and all
+cross-references are checked (``integrity``).
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ SCHEMA_VERSION = 3
 READS = (1, 2, SCHEMA_VERSION)
 """schema versions that can be read; 1 lacks trees, 2 lacks the signed parts of edges"""
 MEMORY_OF_JSON = 1024 * MEBIBYTE
-"""that the values of ``circuit.json`` may take"""
+"""bytes that the values of ``circuit.json`` may take"""
 KINDS = ("arrays", "thumbnails", "surroundings")
 EVIDENCE: Any = {
     "layers": {"__all__": {"groups": {"__all__": {"evidence", "rejected", "stability"}}}},
     "edges": {"__all__": {"significance", "stability"}},
 }
-"""what of a circuit goes into the files beside ``circuit.json``"""
+"""parts of a circuit that are stored in the files beside ``circuit.json``"""
 
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
@@ -95,7 +95,7 @@ class _Index(BaseModel):
     arrays: Digest
     thumbnails: Digest
     surroundings: Digest | None = None
-    """None in results of before they were kept"""
+    """None in results of earlier versions"""
     circuit: dict[str, Any]
 
     @property
@@ -185,7 +185,7 @@ def _refuse_too_large(index: bytes) -> None:
 
 
 def _remove_others(folder: Path, names: Collection[str]) -> None:
-    """Remove files of results before this one, and what a kill left behind."""
+    """Remove files of earlier results, and partial files of interrupted saves."""
     for pattern in (
         "arrays-*.safetensors",
         "thumbnails-*.safetensors",
@@ -254,7 +254,7 @@ def _edited(folder: Path, circuit: C) -> C:
 def _nothing_at(folder: Path) -> str:
     if (folder / "work").is_dir():
         return (
-            f"The run in {folder} is not finished. Give the same discover command again to go on."
+            f"The run in {folder} is not finished. Re-run the same discover command to resume it."
         )
     if folder.is_file():
         return f"{folder} is a file, and a result is a folder. Give the folder given to --out."

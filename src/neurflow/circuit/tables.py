@@ -29,7 +29,7 @@ LABEL_COLUMNS = (
     "label_beats_others",
     "label_concept_auprc",
 )
-"""what is told of a label's evidence; figures without their intervals, chance as an AUPRC"""
+"""columns about a label's evidence; figures without their intervals, chance as an AUPRC"""
 
 
 def write_records(records: Iterable[Mapping[str, Any]], path: Path) -> Path:
@@ -46,8 +46,8 @@ def write_records(records: Iterable[Mapping[str, Any]], path: Path) -> Path:
 def to_networkx(circuit: CircuitData) -> nx.DiGraph:
     """Concept circuit as a directed graph, edges from lower group to upper group.
 
-    Nodes are group ids with ``layer``, ``size`` (members), ``label``, ``caption``, and what is known of
-    ``LABEL_COLUMNS``; edges carry the signed ``weight`` W(G, H) and its ``positive`` and
+    Nodes are group ids with ``layer``, ``size`` (members), ``label``, ``caption``, and the known values
+    of ``LABEL_COLUMNS``. Edges carry the signed ``weight`` W(G, H) and its ``positive`` and
     ``negative`` part. Where ``evaluate`` has measured them, nodes have ``stability``, and edges
     ``significance`` and ``stability``.
     """
@@ -74,7 +74,7 @@ def to_networkx(circuit: CircuitData) -> nx.DiGraph:
 def to_graphml(circuit: CircuitData, path: str | Path) -> Path:
     """Write the concept circuit as GraphML, which Gephi, yEd and Cytoscape read.
 
-    Attributes as of ``to_networkx``; GraphML knows no "none", so what a group lacks is left out.
+    Attributes as in ``to_networkx``. GraphML has no null, so missing values are left out.
 
     Raises:
         WorkError: the file cannot be written.
@@ -92,14 +92,14 @@ def to_graphml(circuit: CircuitData, path: str | Path) -> Path:
 
 
 def _xml(text: str) -> str:
-    """Text without what XML cannot hold, escaped or not."""
+    """Text with the characters that XML forbids replaced."""
     return "".join(
         letter if letter.isprintable() or letter in "\t\n" else "\ufffd" for letter in text
     )
 
 
 def _evidence(group: NeuronGroup) -> dict[str, Any]:
-    """What is known of ``LABEL_COLUMNS``; None for the rest."""
+    """Values of ``LABEL_COLUMNS``; None where they are unknown."""
     evidence: Evidence | None = group.evidence
     found = evidence.validation if evidence else None
     values = (

@@ -102,7 +102,7 @@ class SemanticGroup(Frozen):
     """core neuron s with several meanings → share of these crops that are nearest to each
 
     How the weight of s is split among the groups that hold its meanings; adds up to 1. Missing in
-    results of before it was kept.
+    results of earlier versions.
     """
     concept_vector: Vector
     """``[neuron of the previous layer]`` mean pooled activation over the crops (at l_0: of l_0)"""
@@ -125,13 +125,13 @@ RuleName = Literal["gauss", "secants", "midpoints", "steep"]
 
 
 class Histogram(Frozen):
-    """How often a neuron's activations on the concept set's crops lie where."""
+    """Histogram of a neuron's activations on the crops of the concept set."""
 
     low: float
     high: float
     """ends of the first and the last bin"""
     counts: Annotated[tuple[Index, ...], Field(min_length=1, max_length=256)]
-    """crops in each of as many bins of one width"""
+    """number of crops in each bin; all bins have the same width"""
 
 
 class Neuron(Frozen):
@@ -157,7 +157,7 @@ class Neuron(Frozen):
     """|Σ_s IG_s − (φ_a(x) − φ_a(0))| summed over V_a, relative to the summed |φ_a(x) − φ_a(0)|; None
     where the rule completes by construction"""
     histogram: Histogram | None = None
-    """of φ_a over all crops of the concept set; None in results of before it was kept"""
+    """of φ_a over all crops of the concept set; None in results of earlier versions"""
 
     @property
     def core_neurons(self) -> tuple[int, ...]:
@@ -189,9 +189,9 @@ class NeuronGroup(Frozen):
     caption: str | None = None
     """the same in a sentence"""
     evidence: Evidence | None = None
-    """who gave the label and how far to trust it"""
+    """who gave the label, and how it was validated"""
     rejected: tuple[Rejected, ...] = ()
-    """labels that a person refused"""
+    """labels that a person rejected"""
     calibration: Calibration | None = Field(
         default=None,
         validation_alias=AliasChoices("calibration", "usual"),
@@ -222,7 +222,7 @@ class GroupTree(Frozen):
     heights: tuple[float, ...]
     """distance of the two, of each merge; ascending"""
     numbers: tuple[Index, ...]
-    """of each of the 2n − 1 branches, in the id of its group, ``LAYER/NUMBER``, whatever the cut"""
+    """number of each of the 2n − 1 branches in the id of its group; the same in every cut"""
     returns: tuple[float | None, ...]
     """how far each branch comes back on halves of the images: 1 always, 0 no more than by chance
 
@@ -241,9 +241,9 @@ class CircuitLayer(Frozen):
     neurons: dict[Index, Neuron]
     groups: tuple[NeuronGroup, ...]
     tree: GroupTree | None = None
-    """None in results of before it was kept"""
+    """None in results of earlier versions"""
     note: str | None = None
-    """what a person should know of the groups"""
+    """a remark on the groups for the reader"""
     means: tuple[float, ...] = ()
     """mean φ of every neuron of the layer over all crops of the concept set; () where not kept"""
 
@@ -303,7 +303,7 @@ class CircuitData(Frozen):
     """input side first; the last holds the target"""
     edges: tuple[GroupEdge, ...]
     notes: tuple[str, ...] = ()
-    """what the user should know: fallbacks taken, crops too few, …"""
+    """remarks for the user: fallbacks, too few crops, …"""
     thumbnails: Mapping[Crop, bytes] = Field(default_factory=dict, exclude=True, repr=False)
     """WebP pictures of the exemplars; crops that are nobody's exemplar have none"""
     pictures: Mapping[int, bytes] = Field(default_factory=dict, exclude=True, repr=False)
@@ -322,7 +322,7 @@ class CircuitData(Frozen):
         return copy
 
     def layer(self, name: str) -> CircuitLayer:
-        """The layer called ``name``; ``LayerError`` with near names if there is none."""
+        """The layer called ``name``; ``LayerError`` with similar names if there is none."""
         for layer in self.layers:
             if layer.name == name:
                 return layer
@@ -330,7 +330,7 @@ class CircuitData(Frozen):
         raise LayerError(f"The circuit has no layer {name!r}.{near(name, names)}")
 
     def group(self, id: str) -> NeuronGroup:
-        """The group called ``LAYER/NUMBER``; ``RequestError`` with near names if there is none."""
+        """The group called ``LAYER/NUMBER``; ``RequestError`` with similar names if there is none."""
         try:
             return self._groups[id]
         except KeyError:

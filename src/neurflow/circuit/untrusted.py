@@ -1,7 +1,7 @@
 """Reading the files of a result without trusting them.
 
 Sizes are bounded before a file is read, and the memory that JSON would take before it is parsed.
-Links are refused. Whatever is wrong becomes a ``ResultError`` that names the file.
+Links are refused. Every problem becomes a ``ResultError`` that names the file.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def read_index(folder: Path) -> bytes:
 
 
 def read_bytes(file: Path, limit: int) -> bytes:
-    """A plain file's bytes, if it is no link and no larger than ``limit``."""
+    """The bytes of a plain file of at most ``limit`` bytes; links are refused."""
     try:
         return read(file, limit)
     except OSError as error:
@@ -54,7 +54,7 @@ def read_tensors(file: Path, limit: int, digest: str) -> dict[str, np.ndarray]:
 
 
 def read_beside(file: Path, kind: type[F]) -> F:
-    """A file that may lie beside ``circuit.json``; an empty one of its kind if it does not."""
+    """The content of a file beside ``circuit.json``; an empty ``kind`` if there is no file."""
     if not file.exists() and not file.is_symlink():
         return kind()
     try:

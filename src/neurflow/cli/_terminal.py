@@ -92,7 +92,8 @@ class Bar:
     ) -> None:
         self._console, self._quiet, self._verbose = console, quiet, verbose
         self._clock = clock
-        self._spoken = self._begun = clock()
+        self._spoken: float | None = None
+        self._begun = clock()
         self._stage, self._total, self._done = "", 0, 0
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
@@ -115,6 +116,7 @@ class Bar:
         self._bar.add_task(plain(stage), total=total)
         self._end_stage()
         self._stage, self._total, self._done, self._begun = stage, total, 0, self._clock()
+        self._spoken = self._begun if self._spoken is None else self._spoken
 
     def advance(self, count: int = 1) -> None:
         """Count steps of the current stage."""
@@ -122,7 +124,8 @@ class Bar:
             self._bar.advance(task, count)
         self._done += count
         now = self._clock()
-        if not self._console.is_terminal and now - self._spoken >= SILENCE:
+        silent = 0 if self._spoken is None else now - self._spoken
+        if not self._console.is_terminal and silent >= SILENCE:
             self._spoken = now
             self.note(self._progress(now - self._begun))
 

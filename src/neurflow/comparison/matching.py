@@ -79,7 +79,7 @@ def compare(
         threshold: least similarity of a pair, in [0, 1].
         draws: random deals behind ``chance``.
         seed: of the deals.
-        progress: told what is being done.
+        progress: shows the progress of the work.
 
     Raises:
         RequestError: no layer in common, by crops without a picture in common, by neurons with layers

@@ -23,7 +23,6 @@ from neurflow.debugging.masking import Mask
 from neurflow.evaluation.laboratory import Bench, Laboratory
 from neurflow.evaluation.settings import Ablation
 from neurflow.model import Layer
-from neurflow.runtime.progress import Progress
 
 CHUNK = 16
 """sets tried between two looks at the crops: as much work as a kill can lose"""
@@ -78,37 +77,35 @@ def ablated_phi(
     ablation: Ablation,
     *,
     seed: int,
-    progress: Progress,
 ) -> np.ndarray:
     """φ of some neurons on all of D, with each set of neurons of the layer below ablated.
 
     Returns:
         ``[set, crop, neuron]``
     """
-    place, segment, lower = bench.place(upper), bench.segment(upper), bench.segment(upper).lower
-    minus = bench.minus(upper)
-    source, *_ = segment.observed
+    pair, minus = bench.pair(upper), bench.minus(upper)
+    segment, maps, lower = pair.segment, pair.maps, pair.segment.lower
     means = {lower.name: bench.means(lower.name).tolist()}
     phi = np.empty((len(sets), len(bench), len(neurons)), dtype=np.float32)
-    batch = bench.budget.batch(bench.features.bytes_of(place) * 4)
-    for block in bench.features.blocks(place, np.arange(len(bench))):
+    batch = bench.budget.batch(maps.bytes_each * 4)
+    for block in maps.blocks(np.arange(len(bench))):
         others = block[elsewhere(len(block), seed)]
 
         def work(rows: np.ndarray, block: np.ndarray = block, others: np.ndarray = others) -> None:
-            values = bench.features.take(place, block[rows])
-            x, bypass = values[source], [values[key] for key in segment.bypass]
+            observed = maps.take(block[rows])
             donors = {}
             if ablation == "resample":
-                donors = {lower.name: bench.features.take(place, others[rows])[source]}
+                donors = {lower.name: maps.take(others[rows]).x}
             with torch.inference_mode():
                 for number, members in enumerate(sets):
-                    changed = mask({lower.name: members}, ablation, means, donors).apply(x, lower)
-                    found = segment.upper.pool(segment.run(changed, bypass))
+                    change = mask({lower.name: members}, ablation, means, donors)
+                    changed = change.apply(observed.x, lower)
+                    found = segment.upper.pool(segment.run(changed, observed.bypass))
                     chosen = found[:, list(neurons)] - (0 if minus is None else found[:, [minus]])
                     phi[number, block[rows]] = chosen.float().cpu().numpy()
 
         for rows, _ in batch.map(work, np.arange(len(block))):
-            progress.advance(len(rows) * len(sets))
+            bench.progress.advance(len(rows) * len(sets))
     return phi
 
 
@@ -145,7 +142,6 @@ def overlaps(lab: Laboratory, upper: str, sets: Sets, ablation: Ablation, name: 
                 chunk,
                 ablation,
                 seed=lab.settings.seed,
-                progress=lab.progress,
             )
             return [
                 [overlap(*pair) for pair in zip(before, after, strict=True)]

@@ -24,10 +24,9 @@ from pydantic import Field
 from neurflow.circuit import Circuit, CircuitLayer
 from neurflow.errors import RequestError
 from neurflow.evaluation.laboratory import Laboratory
-from neurflow.evaluation.rediscovery import concepts_on
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.statistics import mean_interval
-from neurflow.method.concepts import Concept
+from neurflow.method.concepts import Concept, find_concepts
 from neurflow.method.grouping.features import Seen
 from neurflow.method.grouping.reproducibility import agreement
 from neurflow.method.groups import neuron_groups
@@ -206,7 +205,7 @@ def _on(
     bench, config, name = lab.own, lab.circuit.config, lab.names[place]
     numbers = np.concatenate([bench.crops.of_image(i) for i in images.tolist()])
     neurons = set(lab.circuit.layers[place].neurons)
-    concepts = concepts_on(bench, numbers, name, _below(lab.names, place), neurons, config)
+    concepts = find_concepts(bench, name, neurons, config, numbers)
     of = bench.crops.image_of(np.arange(len(bench.crops)))
     found = neuron_groups(concepts, Seen(bench.activations[name], of, numbers), config)
     return concepts, {m: g for g, group in enumerate(found.groups) for m in group}

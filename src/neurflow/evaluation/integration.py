@@ -95,22 +95,11 @@ def _importance(
         def compute(rule: RuleName = rule, steps: int = steps) -> dict[str, list[float]]:
             own = [a for a, used in plan.items() if used == (rule, steps)]
             task = bench.task(
-                bench.place(upper),
+                upper,
                 _some(bench.concepts(upper, own, lab.circuit.config.k)),
                 lab.circuit.config,
             )
-            scores = attribute(
-                task.segment,
-                task.place,
-                task.concepts,
-                task.features,
-                steps=steps,
-                tolerance=1.0,
-                minus=task.minus,
-                batch=task.batch,
-                progress=task.progress,
-                method=partial(by_rule, rule=RULES[rule]),
-            )
+            scores = attribute(task, steps=steps, measure=partial(by_rule, rule=RULES[rule]))
             return {str(a): each.importance.tolist() for a, each in scores.items()}
 
         kept = lab.kept(f"integration {upper} {rule} {steps} {sorted(plan)}", compute)

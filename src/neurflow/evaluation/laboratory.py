@@ -1,108 +1,75 @@
-"""What protocols share: a circuit's network on its pictures again, made piece by piece when asked for.
+"""What protocols share: a circuit's network on its pictures again, each part made at first use.
 
-1. ``Bench``: a concept set D with φ of all layers, the segments between them, feature maps.
-2. ``Laboratory``: the bench of the circuit's own images, that of the images ablation is tried on (all,
-   fewer, or held-out ones), scores of lower neurons, and what was computed before a kill.
+1. ``Bench``: a study of a concept set D: φ of all layers, the segments between them, feature maps.
+2. ``Laboratory``: the bench of the circuit's own images, and that of the images on which ablation is
+   tried (all, fewer, or held-out ones); scores of lower neurons; results of an interrupted run.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from itertools import pairwise
-from pathlib import Path
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from neurflow.attribution.methods import AttributionTask, score_neurons
-from neurflow.attribution.streaming import Scores
+from neurflow.attribution import AttributionTask, score_neurons
 from neurflow.circuit import Circuit
 from neurflow.config import Config
 from neurflow.debugging.explain import same_model
 from neurflow.errors import RequestError
 from neurflow.evaluation.settings import Settings
 from neurflow.method.concepts import Concept, crops_limit
-from neurflow.method.core_neurons import Core
-from neurflow.method.discover import PAIR
-from neurflow.method.selection import cores_of
+from neurflow.method.core_neurons import select_cores
 from neurflow.model import Model, Segment
 from neurflow.pictures.crops import CropSet
 from neurflow.pictures.images import Images
 from neurflow.runtime.memory import Budget
 from neurflow.runtime.progress import Progress
 from neurflow.runtime.workspace import Workspace
-from neurflow.study.activations import blocks, collect, concept_images, top_crops
-from neurflow.study.features import FeatureMaps
+from neurflow.study.activations import ModelOnImages, blocks, concept_images, top_crops
+from neurflow.study.study import Study, segments_of
 
 SAME = 1e-3
 """relative difference of activations below which pictures are taken for those of the circuit"""
 
 
-class Bench:
-    """A concept set D, run through the network once.
+@dataclass(frozen=True)
+class Bench(Study):
+    """A study of a circuit's layers, with what protocols measure on it.
 
-    Args:
-        model: the network.
-        crops: of D.
-        circuit: gives the studied layers, the target, and how many crops an image may have in a V_a.
-        work: keeps what was computed.
-        budget: of memory.
-        progress: told of the pass.
+    Attributes:
+        per_image: how many crops an image may have in a V_a; None: any number.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        crops: CropSet,
-        circuit: Circuit,
-        work: Workspace,
-        budget: Budget,
-        progress: Progress,
-    ) -> None:
-        self.model, self.crops, self.target = model, crops, circuit.target
-        self.names = names = [layer.name for layer in circuit.layers]
-        self.per_image = crops_limit(circuit.config, len(crops.chosen))
-        self.work, self.budget, self.progress = work, budget, progress
-        below = reversed(list(pairwise(names)))
-        self.segments = [model.segment(lower, upper) for lower, upper in below]
-        batch = model.batch(budget)
-        self.features = FeatureMaps(
-            model, crops, self.segments, folder=work.folder, room=budget.features, batch=batch
-        )
-        self.activations = collect(
-            model, crops, names, work, features=self.features, batch=batch, progress=progress
+    per_image: int | None = None
+
+    @classmethod
+    def of(cls, lab: Laboratory, crops: CropSet, name: str) -> Bench:
+        """The study of a laboratory's circuit on some crops; ``name`` is that of its workspace."""
+        return cls(
+            model=lab.model,
+            target=lab.circuit.target,
+            segments=segments_of(lab.model, lab.names),
+            crops=crops,
+            work=Workspace(lab.work.folder / name),
+            budget=lab.budget,
+            progress=lab.progress,
+            per_image=crops_limit(lab.circuit.config, len(crops.chosen)),
         )
 
     def __len__(self) -> int:
         return len(self.crops)
 
-    def place(self, upper: str) -> int:
-        """Of the segment that ends at a layer."""
-        return [segment.upper.name for segment in self.segments].index(upper)
-
     def segment(self, upper: str) -> Segment:
         """The segment that ends at a layer."""
-        return self.segments[self.place(upper)]
-
-    def minus(self, layer: str) -> int | None:
-        """The class that is subtracted at this layer."""
-        return self.target.minus if layer == self.target.layer else None
-
-    def phi(self, layer: str, neurons: Sequence[int]) -> np.ndarray:
-        """``[crop, neuron]`` φ on D."""
-        return np.concatenate(list(blocks(self.activations[layer], neurons, self.minus(layer))))
-
-    def means(self, layer: str) -> np.ndarray:
-        """``[neuron]`` mean φ over D."""
-        return np.asarray(self.activations[layer].mean(axis=0, dtype=np.float64))
+        return self.pair(upper).segment
 
     def top(self, layer: str, neurons: Sequence[int], k: int) -> tuple[np.ndarray, np.ndarray]:
-        """V_a of some neurons: (crop numbers, activations) ``[neuron, k]``.
+        """V_a of some neurons: (crop numbers, activations), each ``[neuron, k]``.
 
         Raises:
             RequestError: D has fewer crops than k.
@@ -124,8 +91,7 @@ class Bench:
                 f"k={k} is more than the {self.capacity} crops of {len(self.crops.chosen)} images"
                 f"{limit}. Give more images, or a circuit of smaller k."
             )
-        images = self.crops.image_of(np.arange(len(self)))
-        return top_crops(phi, k, images=images, per_image=self.per_image)
+        return top_crops(phi, k, images=self.image_of, per_image=self.per_image)
 
     @property
     def capacity(self) -> int:
@@ -143,55 +109,17 @@ class Bench:
             for a, crops, values in zip(neurons, numbers, phi, strict=True)
         }
 
-    def scores(
-        self, method: str, upper: str, concepts: Mapping[int, Concept], config: Config
-    ) -> dict[int, Scores]:
-        """Scores of all neurons of the layer below, for each target neuron."""
-        return score_neurons(method, self.task(self.place(upper), concepts, config))
-
-    def cores(self, upper: str, concepts: Mapping[int, Concept], config: Config) -> dict[int, Core]:
-        """Core neurons and weights of each target neuron, as discovery takes them."""
-        place = self.place(upper)
-        batch = self.budget.batch(PAIR * self.features.bytes_of(place))
-        find = partial(cores_of, self.segments[place], place, concepts)
-        find = partial(find, self.activations, self.features, config, minus=self.minus(upper))
-        return find(batch=batch, progress=self.progress)
+    def task(self, upper: str, concepts: Mapping[int, Concept], config: Config) -> AttributionTask:
+        """The attribution of some neurons of a layer to the layer below."""
+        return AttributionTask(self, self.pair(upper), concepts, config)
 
     def scores_of_target(self, method: str, lower: str, config: Config) -> np.ndarray:
         """``[neuron]`` importance of a layer's neurons for the explained output itself."""
         target = self.target.neuron
         concepts = self.concepts(self.target.layer, [target], config.k)
-        task = self.task(0, concepts, config)
-        if lower == task.segment.lower.name:
+        with self.between(lower, self.target.layer) as pair:
+            task = AttributionTask(self, pair, concepts, config)
             return score_neurons(method, task)[target].importance
-        segment = self.model.segment(lower, self.target.layer)
-        with tempfile.TemporaryDirectory(dir=self.work.folder) as folder:
-            maps = FeatureMaps(
-                self.model,
-                self.crops,
-                [segment],
-                folder=Path(folder),
-                room=self.budget.features,
-                batch=self.model.batch(self.budget),
-            )
-            batch = self.budget.batch(PAIR * maps.bytes_of(0))
-            task = replace(task, segment=segment, features=maps, batch=batch)
-            return score_neurons(method, task)[target].importance
-
-    def task(self, place: int, concepts: Mapping[int, Concept], config: Config) -> AttributionTask:
-        """What an attribution method is asked at a segment."""
-        return AttributionTask(
-            model=self.model,
-            activations=self.activations,
-            target=self.target,
-            segment=self.segments[place],
-            place=place,
-            concepts=concepts,
-            features=self.features,
-            config=config,
-            batch=self.budget.batch(PAIR * self.features.bytes_of(place)),
-            progress=self.progress,
-        )
 
 
 @dataclass
@@ -305,22 +233,19 @@ class Laboratory:
         """
         if self.held_out is None:
             return self.scoring
+        batch = self.model.batch(self.budget)
         found = concept_images(
-            self.model,
-            self.held_out,
+            ModelOnImages(self.model, self.held_out, batch, self.progress),
             self.circuit.target,
             self.circuit.config,
             max_images=self.settings.trial_images,
-            batch=self.model.batch(self.budget),
-            progress=self.progress,
         )
         return self._bench(self.held_out, found.chosen, "held-out")
 
     def _bench(self, images: Images, chosen: Sequence[int], name: str) -> Bench:
-        config = self.circuit.config
-        crops = CropSet(images, chosen, self.model.input_size[1:], config.granularities)
-        work = Workspace(self.work.folder / name)
-        return Bench(self.model, crops, self.circuit, work, self.budget, self.progress)
+        granularities = self.circuit.config.granularities
+        crops = CropSet(images, chosen, self.model.input_size[1:], granularities)
+        return Bench.of(self, crops, name)
 
     def means(self, layer: str) -> np.ndarray:
         """``[neuron]`` mean φ over the concept set, from the circuit or measured again."""
@@ -344,7 +269,7 @@ class Laboratory:
 
         def compute() -> list[list[float]]:
             concepts = self.scoring.concepts(upper, neurons, k or config.k)
-            scores = self.scoring.scores(method, upper, concepts, config)
+            scores = score_neurons(method, self.scoring.task(upper, concepts, config))
             return [scores[a].importance.tolist() for a in neurons]
 
         return np.array(self.kept(f"importance {upper} {method} {k}", compute))
@@ -387,7 +312,7 @@ class Laboratory:
 
         def compute() -> list[list[int]]:
             concepts = self.scoring.concepts(upper, neurons, k)
-            cores = self.scoring.cores(upper, concepts, config)
+            cores = select_cores(self.scoring.task(upper, concepts, config))
             return [list(cores[a].importance) for a in neurons]
 
         found = self.kept(f"cores {upper} {list(neurons)} {tau} {k}", compute)

@@ -14,10 +14,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
-from math import comb
 from typing import Any
 
 import numpy as np
@@ -29,9 +28,9 @@ from neurflow.errors import RequestError
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.rediscovery import Found, as_found, rediscover
 from neurflow.evaluation.result import Chart, Row, Table
-from neurflow.evaluation.statistics import correlation, jaccard, mean_interval
+from neurflow.evaluation.statistics import mean_interval
 from neurflow.refs import GroupId, Member
-from neurflow.stats import Interval
+from neurflow.stats import Interval, adjusted_rand, correlation, jaccard
 
 
 class StabilityRow(Row):
@@ -188,20 +187,6 @@ def groups_agreement(one: Found, other: Found, layer: str) -> float | None:
                 first.append(group[Member(a, i)])
                 second.append(counterpart[Member(a, j)])
     return adjusted_rand(first, second) if len(first) > 1 else None
-
-
-def adjusted_rand(one: Sequence[Hashable], other: Sequence[Hashable]) -> float:
-    """Adjusted Rand index (Hubert & Arabie 1985) of two labellings; 1 where both are trivial."""
-
-    def pairs(counts: Iterable[int]) -> int:
-        return sum(comb(count, 2) for count in counts)
-
-    both = pairs(Counter(zip(one, other, strict=True)).values())
-    a, b = pairs(Counter(one).values()), pairs(Counter(other).values())
-    total = comb(len(one), 2)
-    expected = a * b / total if total else 0.0
-    largest = (a + b) / 2
-    return 1.0 if largest == expected else (both - expected) / (largest - expected)
 
 
 def robustness(circuit: Circuit, comparisons: Sequence[Mapping[str, Any]]) -> RobustnessFile:

@@ -16,12 +16,13 @@ from time import perf_counter
 import numpy as np
 from pydantic import Field
 
+from neurflow.attribution import score_neurons
 from neurflow.errors import RequestError
 from neurflow.evaluation.ablation import overlaps, random_sets
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
-from neurflow.evaluation.statistics import correlation, mean_interval
-from neurflow.stats import Interval
+from neurflow.evaluation.statistics import mean_interval
+from neurflow.stats import Interval, correlation
 
 SIGN = "Important sets lower the overlap, so a good score is strongly negative."
 IG = "integrated_gradients"
@@ -199,9 +200,9 @@ def timed_importance(lab: Laboratory, upper: str, method: str) -> tuple[np.ndarr
 
     def compute() -> dict[str, object]:
         first = {neurons[0]: concepts[neurons[0]]}
-        bench.scores(method, upper, first, config)
+        score_neurons(method, bench.task(upper, first, config))
         start = perf_counter()
-        scores = bench.scores(method, upper, concepts, config)
+        scores = score_neurons(method, bench.task(upper, concepts, config))
         seconds = (perf_counter() - start) / len(neurons)
         return {"seconds": seconds, "scores": [scores[a].importance.tolist() for a in neurons]}
 

@@ -113,10 +113,15 @@ class Asking:
         )
 
     def _others(self, group: NeuronGroup, judge: Judge) -> tuple[str, ...]:
-        """Labels of other groups that are known by now, and words of the judge's vocabulary."""
+        """Labels of other groups, of the group's own layer and below, and words of the vocabulary.
+
+        Upper layers have no labels yet, and a second run must compare the same ones.
+        """
+        names = [layer.name for layer in self.circuit.layers]
+        below = self.circuit.layers[: names.index(group.id.layer) + 1]
         known = {
             each.id: self.labels[each.id].label if each.id in self.labels else each.label
-            for layer in self.circuit.layers
+            for layer in below
             for each in layer.groups
         }
         rng = np.random.default_rng([self.settings.seed, zlib.crc32(group.id.encode())])
@@ -125,8 +130,8 @@ class Asking:
         for texts, count in ((known.values(), self.settings.rivals), (vocabulary, WORDS)):
             new = {text.casefold(): text for text in texts if text}
             new.pop((group.label or "").casefold(), None)
-            names = sorted(new.keys() - found.keys())
-            found |= {name: new[name] for name in rng.permutation(names)[:count].tolist()}
+            fresh = sorted(new.keys() - found.keys())
+            found |= {name: new[name] for name in rng.permutation(fresh)[:count].tolist()}
         return tuple(found.values())
 
     def _lower(self, id: str, weight: float) -> LowerGroup:

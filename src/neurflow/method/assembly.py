@@ -1,4 +1,4 @@
-"""From what the stages found to the frozen ``Circuit``, with pictures of the exemplars."""
+"""From findings to the frozen layers and edges of a ``Circuit``, with pictures of the exemplars."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from neurflow.circuit import (
     NeuronGroup,
     SemanticGroup,
 )
-from neurflow.circuit.interactions import Drive, edge, exemplars, flows
+from neurflow.circuit.interactions import Drive, edge, exemplars
 from neurflow.circuit.scores import calibrate
-from neurflow.config import Config
 from neurflow.decoding import webp
 from neurflow.method.concepts import Concept
 from neurflow.method.core_neurons import Core
-from neurflow.method.grouping.features import Seen
-from neurflow.method.groups import drives, neuron_groups
+from neurflow.method.find import Findings
 from neurflow.model import Model
 from neurflow.pictures.crops import CropSet
 from neurflow.refs import Crop, GroupId, Member
-from neurflow.study.activations import Activations, blocks
+from neurflow.study.activations import blocks
+from neurflow.study.study import Study
 
 PICTURED = 16
 """crops of a group that get a thumbnail; of a semantic group a quarter of it"""
@@ -36,62 +35,40 @@ THUMBNAIL = 112
 
 
 def assemble(
-    activations: Activations,
-    layers: Sequence[str],
-    concepts: Mapping[str, Mapping[int, Concept]],
-    cores: Mapping[str, Mapping[int, Core]],
-    config: Config,
-    *,
-    minus: int | None = None,
+    study: Study, found: Findings
 ) -> tuple[tuple[CircuitLayer, ...], tuple[GroupEdge, ...]]:
-    """Group each layer's neurons, weigh the groups' interactions, and freeze both.
+    """The layers and the edges between groups, frozen."""
+    layers = tuple(_layer(study, found, name) for name in study.layers)
+    return layers, tuple(edge(upper, lower, flow) for (upper, lower), flow in found.edges.items())
 
-    ``minus`` is the class that a difference subtracts, in the last layer.
-    """
-    images = activations.crops.image_of(np.arange(len(activations.crops)))
-    grouped = {
-        name: neuron_groups(concepts[name], Seen(activations[name], images), config)
-        for name in layers
-    }
-    groups = {name: found.groups for name, found in grouped.items()}
-    pairs: dict[Member, Drive] = {}
-    frozen, edges = [], []
-    for position, name in enumerate(layers):
-        if position:
-            lower, previous = layers[position - 1], layers[max(position - 2, 0)]
-            pairs = drives(concepts[name], concepts[lower], cores[name], activations[previous])
-            found = flows(groups[name], groups[lower], pairs, config)
-            edges += [
-                edge(GroupId(name, g), GroupId(lower, h), flow)
-                for (g, h), flow in sorted(found.items())
-            ]
-        subtracted = minus if name == layers[-1] else None
-        phi = np.concatenate(list(blocks(activations[name], list(concepts[name]), subtracted)))
-        neurons = {
-            a: _neuron(
-                a,
-                concept,
-                cores.get(name, {}).get(a),
-                [pairs.get(Member(a, i)) for i in range(len(concept.parts))],
-                activations.crops,
-                _histogram(values),
-            )
-            for (a, concept), values in zip(concepts[name].items(), phi.T, strict=True)
-        }
-        frozen.append(
-            CircuitLayer(
-                name=name,
-                neurons=neurons,
-                groups=tuple(
-                    _group(GroupId(name, i), members, neurons, activations, subtracted)
-                    for i, members in enumerate(groups[name])
-                ),
-                tree=grouped[name].tree,
-                note=grouped[name].note,
-                means=tuple(activations[name].mean(axis=0, dtype=np.float64).tolist()),
-            )
+
+def _layer(study: Study, found: Findings, name: str) -> CircuitLayer:
+    concepts, grouping, minus = found.concepts[name], found.groupings[name], study.minus(name)
+    array = study.activations[name]
+    phi = np.concatenate(list(blocks(array, list(concepts), minus)))
+    drives, cores = found.drives.get(name, {}), found.cores.get(name, {})
+    neurons = {
+        a: _neuron(
+            a,
+            concept,
+            cores.get(a),
+            [drives.get(Member(a, i)) for i in range(len(concept.parts))],
+            study.crops,
+            _histogram(values),
         )
-    return tuple(frozen), tuple(edges)
+        for (a, concept), values in zip(concepts.items(), phi.T, strict=True)
+    }
+    return CircuitLayer(
+        name=name,
+        neurons=neurons,
+        groups=tuple(
+            _group(GroupId(name, i), members, neurons, study)
+            for i, members in enumerate(grouping.groups)
+        ),
+        tree=grouping.tree,
+        note=grouping.note,
+        means=tuple(study.means(name).tolist()),
+    )
 
 
 def _neuron(
@@ -132,17 +109,13 @@ def _histogram(phi: np.ndarray) -> Histogram:
 
 
 def _group(
-    id: GroupId,
-    members: Sequence[Member],
-    neurons: Mapping[int, Neuron],
-    activations: Activations,
-    minus: int | None,
+    id: GroupId, members: Sequence[Member], neurons: Mapping[int, Neuron], study: Study
 ) -> NeuronGroup:
     group = NeuronGroup(id=id, members=tuple(members), crops=exemplars(members, neurons))
-    array, crops = activations[id.layer], activations.crops
-    phi = np.concatenate(list(blocks(array, group.neurons, minus)))
-    own = [crops.number(crop) for crop in group.crops]
-    return group.model_copy(update={"calibration": calibrate(phi, own, len(crops.boxes))})
+    phi = study.phi(id.layer, group.neurons)
+    own = [study.crops.number(crop) for crop in group.crops]
+    measured = calibrate(phi, own, len(study.crops.boxes))
+    return group.model_copy(update={"calibration": measured})
 
 
 def thumbnails(model: Model, crops: CropSet, layers: Sequence[CircuitLayer]) -> dict[Crop, bytes]:

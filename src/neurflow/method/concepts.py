@@ -20,7 +20,8 @@ import numpy as np
 from neurflow.config import Config
 from neurflow.method.clustering import unit, ward_clusters
 from neurflow.method.meanings import reproducible_clusters
-from neurflow.study.activations import Activations, blocks, top_crops
+from neurflow.study.activations import blocks, top_crops
+from neurflow.study.study import Study
 
 PER_IMAGE = 3
 """most crops of one image in ``V_a`` where there are enough images"""
@@ -49,44 +50,48 @@ class Concept:
 
 
 def find_concepts(
-    activations: Activations,
+    study: Study,
     layer: str,
-    previous: str,
     neurons: Iterable[int],
     config: Config,
-    *,
-    minus: int | None = None,
+    rows: np.ndarray | None = None,
 ) -> dict[int, Concept]:
     """Concepts of some neurons of a layer.
 
     Args:
-        activations: φ of the studied layers on all crops.
+        study: the network on the crops of D.
         layer: where the neurons are.
-        previous: the layer in which concept vectors live; ``layer`` itself at l_0.
         neurons: their indices.
         config: k, largest number of semantic groups, crops per image, seed.
-        minus: class whose activation is subtracted, for a difference.
+        rows: ``[crop]`` numbers of the crops to choose from, repeats allowed; all by default.
     """
     neurons = sorted(set(neurons))
-    images = activations.crops.image_of(np.arange(len(activations.crops)))
-    phi, mean = activations[layer], activations[layer].mean(axis=0, dtype=np.float64)
-    numbers, values = top_crops(
-        blocks(phi, neurons, minus),
+    phi, numbers = study.activations[layer], np.arange(len(study.crops))
+    if rows is not None:
+        phi, numbers = np.asarray(phi)[rows], rows
+    images = study.crops.image_of(numbers)
+    chosen, values = top_crops(
+        blocks(phi, neurons, study.minus(layer)),
         config.k,
-        images=images,
-        per_image=crops_limit(config, len(activations.crops.chosen)),
+        images=images + (images.max() + 1) * _occurrence(numbers),  # each copy counts as an image
+        per_image=crops_limit(config, round(len(numbers) / len(study.crops.boxes))),
     )
+    previous = study.activations[study.below(layer)]
+    mean = phi.mean(axis=0, dtype=np.float64)
     return {
-        neuron: concept(
-            crops,
-            active,
-            activations[previous],
-            config,
-            images[crops],
-            company(phi[crops], mean, config),
+        a: concept(
+            numbers[row], active, previous, config, images[row], company(phi[row], mean, config)
         )
-        for neuron, crops, active in zip(neurons, numbers, values, strict=True)
+        for a, row, active in zip(neurons, chosen, values, strict=True)
     }
+
+
+def _occurrence(numbers: np.ndarray) -> np.ndarray:
+    """How often each of ``numbers`` occurs before: 0, 0, 1 for 4, 7, 4."""
+    order = np.argsort(numbers, kind="stable")
+    found = np.empty(len(numbers), dtype=np.int64)
+    found[order] = np.arange(len(numbers)) - np.searchsorted(numbers[order], numbers[order])
+    return found
 
 
 def crops_limit(config: Config, images: int) -> int | None:

@@ -1,32 +1,30 @@
 """The whole method on one screen: from a target and a folder of pictures to its concept circuit.
 
-1. choose the images of the concept set D;
-2. pool the activations of every layer on every crop of them, in one pass;
-3. from the target down, layer by layer: find each target neuron's concept V_a and its meanings, score
-   the neurons below, keep the core neurons S_a with their weights; they are the next targets;
-4. at l_0, which has no layer below, find the concepts;
-5. group the neurons of each layer and weigh how groups act on groups.
+1. Choose the images of the concept set D (``study.activations``).
+2. Look at the data once: pool the activations of every layer on every crop of D (``study.study``).
+3. Find the circuit (``find``): from the target down, concepts, meanings, core neurons and weights; then
+   the neuron groups, and how they act on each other.
+4. Freeze it, with pictures of its exemplars, and save it.
 
-Every step keeps its result in the run's workspace; a killed run goes on behind the last one kept.
+Every step keeps its result in the run's workspace; the same request continues behind the last one kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from itertools import pairwise
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from neurflow.circuit import Circuit, CircuitLayer, load_circuit, save_circuit
+from neurflow.circuit import Circuit, load_circuit, save_circuit
 from neurflow.circuit.reload import facts_to_reload
-from neurflow.config import METHOD_VERSION, PRESETS, Config
+from neurflow.config import METHOD_VERSION, Config
 from neurflow.errors import LayerError, RequestError
 from neurflow.method.assembly import assemble, thumbnails
-from neurflow.method.concepts import PER_IMAGE, crops_limit, find_concepts
-from neurflow.method.core_neurons import Core, next_targets
+from neurflow.method.concepts import crops_limit
+from neurflow.method.core_neurons import RULES, Core
+from neurflow.method.find import Findings, find
+from neurflow.method.notes import far_off, notes
 from neurflow.method.precision import low_precision
-from neurflow.method.selection import cores_of
 from neurflow.method.surroundings import surroundings
 from neurflow.model import Model
 from neurflow.pictures.crops import CropSet
@@ -35,14 +33,12 @@ from neurflow.refs import SkippedImage, Target
 from neurflow.runtime.memory import MEMORY, Budget
 from neurflow.runtime.progress import Progress, Silent
 from neurflow.runtime.workspace import Workspace, open_workspace
-from neurflow.study.activations import ConceptImages, collect, concept_images
-from neurflow.study.features import FeatureMaps
+from neurflow.study.activations import ConceptImages, ModelOnImages, concept_images
 from neurflow.study.shared import Shared
+from neurflow.study.study import Study, segments_of
 
 SOURCE = "source"
-"""where the pictures lie, noted in the run's workspace for those who need them again"""
-PAIR = 16
-"""times what a segment needs of a crop that attributing a (target, crop) pair holds at once"""
+"""name in the run's workspace under which the folder of the pictures is noted"""
 
 
 def discover(
@@ -68,16 +64,16 @@ def discover(
         layers: names, input side first, the target's layer last (added if it is left out); default
             is ``model.proposed_layers()``.
         config: hyperparameters.
-        out: folder for the result; work in progress is kept there and resumed from there.
-        max_images: use at most so many images of the concept set, spread over the folders.
-        memory: what may be held at once above the loaded model: bytes, or text such as "512MB".
-        shared: what other targets of this model on these images leave and take.
-        redo: replace what ``out`` holds if it is of another request or an earlier version.
-        progress: told what is being done.
+        out: folder for the result; work in progress is kept there, and the same request resumes it.
+        max_images: largest number of images of the concept set, spread over the folders.
+        memory: memory to use above the loaded model: bytes, or text such as "512MB".
+        shared: results that targets of this model on these images have in common.
+        redo: replace the contents of ``out`` if they are of another request or an earlier version.
+        progress: receives the progress.
 
     Raises:
-        RequestError: anything in the request that cannot be carried out; nothing was started.
-        WorkError: the work failed; what was finished is kept in ``out``.
+        RequestError: the request cannot be carried out; nothing was started.
+        WorkError: the work failed; finished steps are kept in ``out``.
 
     Example::
 
@@ -85,12 +81,13 @@ def discover(
         circuit = neurflow.discover(model, images, "bee", config=neurflow.Config(tau=8, k=20))
     """
     config, progress, shared = config or Config(), progress or Silent(), shared or Shared()
+    RULES.named(config.selection)  # an unknown rule is an error before the work begins
     budget = Budget(memory, progress)
     images = load_images(images, model)
     goal = model.target(target)
-    names = study_layers(model, goal, layers)
-    segments = [model.segment(lower, upper) for lower, upper in reversed(list(pairwise(names)))]
-    request = _request(model, images, goal, names, config, max_images)
+    layers = study_layers(model, goal, layers)
+    segments = segments_of(model, layers)
+    request = _request(model, images, goal, layers, config, max_images)
     folder = Path(out) if out is not None else None
     with open_workspace(folder, request, redo=redo) as work:
         if images.root:
@@ -99,61 +96,51 @@ def discover(
             progress.note(f"{folder} holds this circuit already: nothing to do.")
             return load_circuit(folder)
 
-        batch = model.batch(budget)
-        choose = partial(concept_images, model, images, goal, config, max_images=max_images)
-        choose = partial(choose, predictions=shared.predictions, batch=batch, progress=progress)
-        found = _images(choose, work, progress)
-        crops = _crops(model, images, found, config)
-        room = partial(FeatureMaps, folder=work.folder, room=budget.features, batch=batch)
-        seen = model.info.digest, images.digest, config.granularities, config.precision
-        cache = shared.cache(*seen)
-        features = shared.features(
-            (*seen, found.chosen, names), lambda: room(model, crops, segments)
-        )
-        passing = partial(collect, precision=config.precision, batch=batch, progress=progress)
-        activations = passing(model, crops, names, work, features=features, cache=cache)
-        concepts, cores, targets, minus = {}, {}, {goal.neuron}, goal.minus
-        for place, segment in enumerate(segments):
-            lower, upper = segment.lower.name, segment.upper.name
-            concepts[upper] = find_concepts(activations, upper, lower, targets, config, minus=minus)
-            pairs = budget.batch(PAIR * features.bytes_of(place))
-            find = partial(cores_of, segment, place, concepts[upper], activations, features, config)
-            find = partial(find, minus=minus, batch=pairs, progress=progress)
-            cores[upper] = _cores(find, f"core-{upper}", work)
-            targets, minus = next_targets(cores[upper], upper, lower), None
-        first = names[0]
-        concepts[first] = find_concepts(activations, first, first, targets, config, minus=minus)
-
-        progress.start("groups", 1)
-        circuit_layers, edges = assemble(
-            activations, names, concepts, cores, config, minus=goal.minus
-        )
-        circuit = Circuit(
-            model=model.info,
-            **facts_to_reload(model),
-            target=goal,
-            config=config,
-            images=tuple(images.refs[i] for i in found.chosen),
-            skipped=found.skipped,
-            crop_count=len(crops),
-            layers=circuit_layers,
-            edges=edges,
-            notes=(
-                *images.notes,
-                *_notes(model, names, config, found, cores),
-                *_far_off(circuit_layers, config),
-                *low_precision(model, crops, circuit_layers, config),
+        looked = ModelOnImages(model, images, model.batch(budget), progress)
+        chosen = _images(
+            lambda: concept_images(
+                looked, goal, config, max_images=max_images, predictions=shared.predictions
             ),
-            thumbnails=thumbnails(model, crops, circuit_layers),
+            work,
+            progress,
         )
-        progress.advance()
-        shown = surroundings(model, crops, circuit_layers, batch=batch, progress=progress)
-        circuit = circuit.model_copy(update=vars(shown))
+        crops = _crops(model, images, chosen, config)
+        study = Study(
+            model, goal, segments, crops, work, budget, progress, config.precision, shared
+        )
+        found = find(study, config, recall=lambda layer, select: _cores(select, layer, work))
+        circuit = _circuit(study, found, chosen, config)
         if folder:
             save_circuit(circuit, folder)
-            work.write("finished", True)  # first: a kill from here on costs nothing
+            work.write("finished", True)  # first: after this line nothing can be lost
             work.clear(keep=("request", "finished", SOURCE))
     return circuit
+
+
+def _circuit(study: Study, found: Findings, chosen: ConceptImages, config: Config) -> Circuit:
+    """The frozen circuit, with its pictures and notes."""
+    model, crops = study.model, study.crops
+    layers, edges = assemble(study, found)
+    circuit = Circuit(
+        model=model.info,
+        **facts_to_reload(model),
+        target=study.target,
+        config=config,
+        images=tuple(crops.images.refs[i] for i in chosen.chosen),
+        skipped=chosen.skipped,
+        crop_count=len(crops),
+        layers=layers,
+        edges=edges,
+        notes=(
+            *crops.images.notes,
+            *notes(study, found, config),
+            *far_off(layers, config),
+            *low_precision(model, crops, layers, config),
+        ),
+        thumbnails=thumbnails(model, crops, layers),
+    )
+    shown = surroundings(model, crops, layers, batch=study.batch, progress=study.progress)
+    return circuit.model_copy(update=vars(shown))
 
 
 def study_layers(model: Model, target: Target, layers: Sequence[str] | None) -> list[str]:
@@ -210,8 +197,9 @@ def _crops(model: Model, images: Images, found: ConceptImages, config: Config) -
     return crops
 
 
-def _cores(select: Callable[[], dict[int, Core]], name: str, work: Workspace) -> dict[int, Core]:
+def _cores(select: Callable[[], dict[int, Core]], layer: str, work: Workspace) -> dict[int, Core]:
     """Core neurons of a layer's targets, from the workspace if they were found before."""
+    name = f"core-{layer}"
     kept = work.read(name)
     if kept is None:
         cores = select()
@@ -248,55 +236,3 @@ def _request(
         "config": config.model_dump(mode="json"),
         "max_images": max_images,
     }
-
-
-def _far_off(layers: Sequence[CircuitLayer], config: Config) -> list[str]:
-    """A note on neurons whose scores did not come within the tolerance."""
-    errors = [n.score_error or 0.0 for layer in layers for n in layer.neurons.values()]
-    far = [error for error in errors if error > config.tolerance]
-    if not far:
-        return []
-    return [
-        f"The scores of {len(far)} of {len(errors)} neurons may be off by more than the tolerance of "
-        f"{config.tolerance:.2%}: by up to {max(far):.2%}. "
-        + ("Put more layers in between." if config.steps == "auto" else "Use --steps auto.")
-    ]
-
-
-def _notes(
-    model: Model,
-    layers: Sequence[str],
-    config: Config,
-    found: ConceptImages,
-    cores: Mapping[str, Mapping[int, Core]],
-) -> tuple[str, ...]:
-    notes = list(model.notes)
-    small = [name for name in layers[:-1] if model.layer(name).neurons <= config.tau]
-    if small:
-        notes.append(
-            f"τ={config.tau} is no smaller than the number of neurons of {', '.join(small)}: "
-            "all that act are core."
-        )
-    for lower, upper in reversed(list(pairwise(layers))):
-        wanted = min(config.tau, model.layer(lower).neurons)
-        short = sum(len(core.importance) < wanted for core in cores[upper].values())
-        if short:
-            notes.append(
-                f"{short} of {len(cores[upper])} neurons of {upper} have fewer than {wanted} core "
-                f"neurons: the others in {lower} have importance 0 for them and are left out."
-            )
-    if all(getattr(config, field) == value for field, value in PRESETS["quick"].items()):
-        sizes = ", ".join(f"{size:g}" for size in config.granularities)
-        notes.append(
-            f"A quick look: τ={config.tau}, k={config.k} and crops of {sizes} of an image only. "
-            "Without --preset quick more is found."
-        )
-    count, limit = len(found.chosen), crops_limit(config, len(found.chosen))
-    if count < 5:
-        notes.append(f"Only {count} images: concepts rest on few pictures.")
-    if config.crops_per_image == "auto" and limit != PER_IMAGE:
-        notes.append(
-            f"A concept may hold {limit} crops of one image instead of {PER_IMAGE}, "
-            f"since there are only {count} images."
-        )
-    return tuple(notes)

@@ -1,13 +1,14 @@
-"""Weights from a file into a network, whatever wrapped them when they were saved.
+"""Load weights from a file into a network, including files that wrap a state dict.
 
-1. A file is told by its first bytes (``recognise``): what is no file of tensors is named, with what to
-   do instead. PyTorch's own is read with ``weights_only=True``, so nothing in it can run.
-2. The state dict is the mapping of tensors in it that fits best, however deep (``state_dict``,
-   ``model_state_dict``, ``ema``, …). An average of the weights goes before the weights themselves, as
-   it is what such training reports.
+1. The first bytes tell the kind of a file (``recognise``). A file without tensors is refused, with a
+   message that says what to do instead. PyTorch's own files are read with ``weights_only=True``, so
+   they cannot run code.
+2. Of the mappings of tensors in the file, at any depth (``state_dict``, ``model_state_dict``, ``ema``,
+   …), the one that fits best is used. Averaged weights are preferred to the weights themselves,
+   because such training reports the accuracy of the average.
 3. A prefix that wrappers put before the names (``module.``, ``model.``, ``_orig_mod.``, …) is taken
    off, or put on, where the network's names ask for it.
-4. All must fit: no name missing, none left over, all shapes equal. What was done is told in a line.
+4. Everything must fit: no missing or unexpected names, and equal shapes. A note says what was done.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 1. The file's folder comes first in ``sys.path``, and the module stands in ``sys.modules``: imports
    beside it and dataclasses work.
-2. What it prints goes to stderr; what fails in it is told as its own, with its line.
+2. What it prints goes to stderr; its errors are reported as errors of that file, with the line.
 3. The factory takes no arguments and returns an ``nn.Module`` or a ``Model``.
 """
 

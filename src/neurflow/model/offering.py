@@ -1,4 +1,4 @@
-"""In which form a transform takes pictures, found by trying.
+"""Find the form in which a transform takes pictures, by trying.
 
 1. ``Preprocessing`` says it by its number of channels.
 2. Other transforms are tried on a plain picture in the modes of ``TRIED``, in this order. The first
@@ -30,7 +30,7 @@ CONTRAST = 1 / 64
 
 @dataclass(frozen=True)
 class Offer:
-    """What a transform is given, and what it makes of it.
+    """The form of a transform's input, and the shape of its output.
 
     Attributes:
         mode: Pillow's mode of the pictures; None if the transform takes tensors
@@ -96,7 +96,7 @@ def _made(transform: Transform, mode: str | None, level: float, channels: int = 
 
 
 def _first_channels(module: nn.Module) -> int:
-    """Channels that the first convolution takes; 0 where there is none."""
+    """Input channels of the first convolution; 0 without one."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.LazyConv2d):
             return part.in_channels

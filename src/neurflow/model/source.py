@@ -121,7 +121,7 @@ def imagenet_names() -> Sequence[str]:
 
 
 def no_download(name: str, error: Exception) -> ModelError:
-    """Weights that cannot be had."""
+    """The error for weights that cannot be downloaded."""
     reason = str(error).strip().splitlines()
     return ModelError(
         f"The weights of {name} could not be fetched ({reason[0] if reason else 'no reason given'}). "

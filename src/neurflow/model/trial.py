@@ -155,7 +155,7 @@ def look(
 
 
 def _guarded(module: nn.Module) -> Any:
-    """The module's call, its failures told as its own."""
+    """Call the module; its failures are reported as errors of the network."""
 
     def run(images: Tensor) -> Any:
         try:

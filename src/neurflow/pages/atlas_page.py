@@ -1,4 +1,4 @@
-"""A sweep as pages: a map of its classes, and beside it a page for each circuit."""
+"""The pages of a sweep: a map of its classes, and a page for each circuit."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def write_atlas_pages(
 ) -> Path:
     """Write ``index.html``, a map of a sweep's classes, and ``circuits/NAME.html`` for each.
 
-    Pages that are newer than their circuit are left as they are, so that what was stopped goes on. A
-    damaged circuit is told of and has no page.
+    Pages that are newer than their circuit are kept, so re-run the same call to resume. A damaged
+    circuit is reported and gets no page.
 
     Args:
         sweep: folder of a sweep.
-        folder: for the pages, made if it is not there; any server of files can show it.
-        circuits: also write the circuits' pages; else the map tells the commands to type.
-        progress: told of pages as they are written.
+        folder: folder for the pages, created if missing; any file server can show it.
+        circuits: also write the circuits' pages; otherwise the map shows the commands to type.
+        progress: reports the pages as they are written.
 
     Returns:
         Path of the map.

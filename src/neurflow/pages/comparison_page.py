@@ -1,4 +1,4 @@
-"""Two circuits side by side, as a page: the same front end as a circuit's, told other data."""
+"""The page that compares two circuits: the front end with the data of a comparison."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def write_comparison_page(
     """Write a comparison as one self-contained HTML file.
 
     Args:
-        a: as given to ``compare``.
-        b: likewise.
+        a: first circuit that was given to ``compare``.
+        b: second one.
         comparison: what ``compare`` returned.
         path: of the file; replaced atomically.
-        names: what tells the circuits apart if they are of one target in one network.
+        names: names of the circuits, used if both are of one target in one network.
 
     Raises:
         WorkError: the front end was not built, or the file cannot be written.

@@ -1,4 +1,4 @@
-"""What the page of two circuits is told: the comparison as it is, with the groups of both beside it."""
+"""The data of a comparison page: the comparison, and the groups of both circuits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from neurflow.comparison.result import Comparison
 SHOWN = 8
 """crops shown for a group"""
 INPUTS = 5
-"""strongest edges told of a group that only one circuit has"""
+"""strongest edges listed for a group that only one circuit has"""
 
 
 class _Data(BaseModel):
@@ -23,19 +23,19 @@ class _Data(BaseModel):
 
 
 class InputData(_Data):
-    """What drives a group that has no counterpart."""
+    """An input of a group without a counterpart."""
 
     lower: str
     weight: float
 
 
 class ComparedGroup(_Data):
-    """A group of one of the circuits, as it is known by."""
+    """A group of one of the circuits."""
 
     label: str | None
     caption: str | None
     doubt: str | None
-    """why the label should not be believed, where it failed its test"""
+    """why the label should not be believed, if it failed its validation"""
     neurons: list[int]
     pictures: list[int]
     """of its first crops: positions in ``ComparisonPageData.pictures``"""
@@ -47,7 +47,7 @@ class ComparedSide(_Data):
     """One of the circuits."""
 
     name: str
-    """what tells it from the other in a few words"""
+    """a short name that tells it from the other circuit"""
     crops: int
     groups: dict[str, ComparedGroup]
 
@@ -66,7 +66,7 @@ class ComparisonPageData(_Data):
 def comparison_payload(
     a: Circuit, b: Circuit, comparison: Comparison, names: tuple[str, str]
 ) -> ComparisonPageData:
-    """The page's data; ``names`` tell circuits of one target in one network apart."""
+    """Return the page's data; ``names`` tell apart two circuits of one target in one network."""
     places: dict[bytes, int] = {}
     first, second = _names(a, b, names)
     return ComparisonPageData(
@@ -78,7 +78,7 @@ def comparison_payload(
 
 
 def _names(a: Circuit, b: Circuit, given: tuple[str, str]) -> tuple[str, str]:
-    """The first of target and model that differs; else the names given."""
+    """Return the targets if they differ, else the models if they differ, else the names given."""
     if a.target.name != b.target.name:
         return a.target.name, b.target.name
     if a.model.reference != b.model.reference:

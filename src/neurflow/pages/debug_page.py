@@ -1,4 +1,4 @@
-"""What debugging found, as a page: the same front end as a circuit's, told other data."""
+"""The pages of a debug report and of an audit: the front end with their data."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a debug page is told: the report as it is, with pictures and the groups' exemplars beside it.
+"""The data of a debug page: the report, its pictures, and the groups' exemplars.
 
-Of what debugging found only the groups of the target's own layer stay behind: they are the target.
+Groups of the target's own layer are left out, since they are the target itself.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class _Data(BaseModel):
 
 
 class ExemplarData(_Data):
-    """A group of the circuit, as it is known by."""
+    """A group of the circuit: its name and its first crops."""
 
     id: str
     layer: str
@@ -36,12 +36,12 @@ class ExemplarData(_Data):
 
 
 class ShownPicture(_Data):
-    """A picture with why the model answers so."""
+    """A picture with the report on it."""
 
     picture: str
     """data URI"""
     size: tuple[int, int]
-    """width and height of the network's input: what boxes refer to"""
+    """width and height of the network's input, in which boxes are measured"""
     report: PictureReport
 
 
@@ -59,7 +59,7 @@ class DebugPageData(_Data):
 
 
 def debug_payload(circuit: Circuit, report: DebugReport) -> DebugPageData:
-    """The data of a report's page."""
+    """Return the data of a report's page."""
     return DebugPageData(
         target=circuit.target.name,
         model=circuit.model.reference,
@@ -71,7 +71,7 @@ def debug_payload(circuit: Circuit, report: DebugReport) -> DebugPageData:
 
 
 def audit_payload(circuit: Circuit, report: AuditReport) -> DebugPageData:
-    """The data of an audit's page."""
+    """Return the data of an audit's page."""
     return DebugPageData(
         target=circuit.target.name,
         model=circuit.model.reference,
@@ -83,7 +83,7 @@ def audit_payload(circuit: Circuit, report: AuditReport) -> DebugPageData:
 
 
 def shown_picture(circuit: Circuit, picture: PictureReport) -> ShownPicture:
-    """A picture's report as it is shown."""
+    """Return a picture with its report, without the groups of the target's layer."""
     _, height, width = circuit.model.input_size
     own = {group.id for group in circuit.layers[-1].groups}
     below = tuple(group for group in picture.groups if group.id not in own)

@@ -1,8 +1,7 @@
-"""What the page asks the server, and what it is answered: the contract, in types.
+"""Requests of the live page and the server's answers: the contract between both.
 
-``web/src/live/types.ts`` is generated from these (``python -m neurflow.server.schema``); OpenAPI
-tells them at ``/api/openapi.json``. Answers hold what ``neurflow.debug`` and ``neurflow.audit`` return,
-as it is.
+The front end's types are generated from these types (``pages.schema``), and OpenAPI describes them at
+``/api/openapi.json``. Answers contain the results of ``neurflow.debug`` and ``neurflow.audit`` unchanged.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from neurflow.pages.debug_payload import ShownPicture
 from neurflow.refs import Member
 
 MOST_PICTURES = 4
-"""masked at once"""
+"""pictures that one request may mask"""
 MOST_DRAWS = 100
 
 Number = Annotated[int, Field(ge=0, lt=2**31)]
@@ -32,13 +31,13 @@ class _Message(BaseModel):
 
 
 class Problem(_Message):
-    """Why a request was refused or failed, for a person to read."""
+    """Why a request was refused or failed, in words for a person."""
 
     error: str
 
 
 class Sample(_Message):
-    """A picture that the server was given to try."""
+    """A picture that the server offers to try."""
 
     number: int
     name: str
@@ -46,33 +45,33 @@ class Sample(_Message):
 
 
 class Status(_Message):
-    """Whether the model is there."""
+    """Whether the model is loaded."""
 
     state: Literal["loading", "ready", "failed"]
     message: str
-    """why it failed, or why there are no samples; empty otherwise"""
+    """why loading failed, or why there are no samples; empty otherwise"""
     maskable: bool
-    """whether masking can be told by: the target is a class"""
+    """whether groups can be masked: the target is a class"""
     means: bool
     """whether neurons can be set to their means"""
 
 
 class LivePicture(_Message):
-    """A picture that the server holds, with why the model answers so."""
+    """A picture that the server keeps, with the report on it."""
 
     number: int
-    """by which it is asked for again"""
+    """number to ask for it again"""
     shown: ShownPicture
 
 
 class MaskRequest(_Message):
-    """What if these groups were gone."""
+    """Mask these groups."""
 
     pictures: Annotated[list[Number], Field(min_length=1, max_length=MOST_PICTURES)]
     groups: Annotated[list[GroupId], Field(min_length=1, max_length=1000)]
     by: Literal["zero", "mean"] = "zero"
     draws: Annotated[int, Field(ge=0, le=MOST_DRAWS)] = 20
-    """sets of random neurons to compare with; 0 is quickest"""
+    """sets of random neurons to compare with; 0 is fastest"""
     seed: Number = 0
     cuts: Annotated[dict[LayerName, Annotated[int, Field(ge=1)]], Field(max_length=1000)] = Field(
         default_factory=dict
@@ -81,25 +80,25 @@ class MaskRequest(_Message):
 
 
 class AuditState(_Message):
-    """How far the audit is."""
+    """The state of the audit."""
 
     state: Phase
     message: str
-    """what is being done, or why it failed"""
+    """the current stage, or why the audit failed"""
     done: int
     total: int
     report: AuditReport | None
 
 
 class LabelRequest(_Message):
-    """What a person calls a group; null takes the label away."""
+    """A label given by a person; null removes it."""
 
     label: Annotated[str, Field(min_length=1, max_length=SHORT)] | None
     caption: Annotated[str, Field(max_length=LONG)] | None = None
 
 
 class LabelReply(_Message):
-    """What a group is called now."""
+    """The label of a group after a request."""
 
     id: str
     label: str | None
@@ -107,14 +106,14 @@ class LabelReply(_Message):
 
 
 class MergeRequest(_Message):
-    """Make one group of these."""
+    """Merge these groups into one."""
 
     kind: Literal["merge"]
     groups: Annotated[list[GroupId], Field(min_length=2, max_length=1000)]
 
 
 class SplitRequest(_Message):
-    """Make two groups of one: these members, and the others."""
+    """Split a group in two: these members, and the others."""
 
     kind: Literal["split"]
     group: GroupId
@@ -122,7 +121,7 @@ class SplitRequest(_Message):
 
 
 class BackRequest(_Message):
-    """Take the last edit back, or do again what was taken back last."""
+    """Undo the last edit, or redo the last one undone."""
 
     kind: Literal["undo", "redo"]
 
@@ -131,7 +130,7 @@ EditRequest = Annotated[MergeRequest | SplitRequest | BackRequest, Field(discrim
 
 
 class Messages(_Message):
-    """All of them: the root that the front end's types are generated from."""
+    """All messages: the root that the front end's types are generated from."""
 
     problem: Problem
     status: Status

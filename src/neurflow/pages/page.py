@@ -13,19 +13,19 @@ from neurflow.pages.policy import with_policy
 from neurflow.runtime.files import tidy, write_atomically
 
 DATA = '<script type="application/json" id="data"></script>'
-"""the place in the bundle where the data go"""
+"""placeholder of the data in the bundle"""
 TITLE = "<title>neurflow</title>"
 
 
 def write_report(
     circuit: Circuit, path: str | Path, *, crops_per_group: int = CROPS_PER_GROUP
 ) -> Path:
-    """Write the circuit's page; it needs no server, no network and no other file.
+    """Write the circuit's page as one file that opens offline.
 
     Args:
-        circuit: what to show.
-        path: of the HTML file; replaced atomically.
-        crops_per_group: crops shown for a group; fewer make a smaller file.
+        circuit: circuit to show.
+        path: path of the HTML file; replaced atomically.
+        crops_per_group: crops shown for a group; fewer crops make a smaller file.
 
     Raises:
         WorkError: the front end was not built, or the file cannot be written.
@@ -34,7 +34,7 @@ def write_report(
 
 
 def write_page(page: str, path: str | Path) -> Path:
-    """Write a page's text; ``WorkError`` if the file cannot be written."""
+    """Write a page's text; raise ``WorkError`` if the file cannot be written."""
     path = Path(path)
     if not path.parent.is_dir():
         raise WorkError(f"There is no folder {str(path.parent)!r} to write the report into.")
@@ -44,14 +44,14 @@ def write_page(page: str, path: str | Path) -> Path:
 
 
 def render(circuit: Circuit, *, crops_per_group: int = CROPS_PER_GROUP) -> str:
-    """The page as text."""
+    """Return the page as text."""
     few = min(crops_per_group, CROPS_PER_MEANING)
     data = payload(circuit, crops_per_group=crops_per_group, crops_per_meaning=few)
     return with_data(data.model_dump_json(), circuit.target.name)
 
 
 def bundle() -> str:
-    """The front end, without data; ``WorkError`` if it was not built."""
+    """Return the front end without data; raise ``WorkError`` if it was not built."""
     file = resources.files("neurflow").joinpath("pages", "static", "index.html")
     try:
         return file.read_text(encoding="utf-8")
@@ -62,12 +62,12 @@ def bundle() -> str:
 
 
 def with_data(data: str, title: str) -> str:
-    """The front end with data (JSON) inside, and with a title."""
+    """Return the front end with data (JSON) and a title."""
     page = with_policy(bundle())
     # a label may contain "</script>"; in JSON a "<" can be written so that no parser of HTML sees it
     data = data.replace("<", "\\u003c")
     title = f"<title>{html.escape(title)} · neurflow</title>"
     start, found, rest = page.partition(DATA)
     if not found:
-        raise WorkError("The front end is of another version. In a clone run: make web.")
+        raise WorkError("The front end was built by another version. In a clone run: make web.")
     return start.replace(TITLE, title) + DATA.replace("></", f">{data}</") + rest

@@ -48,7 +48,7 @@ class _Data(BaseModel):
 
 
 class CropData(_Data):
-    """A crop, with its picture if it is an exemplar."""
+    """A crop, with its picture if there is one."""
 
     image: int
     box: tuple[int, int, int, int]
@@ -57,19 +57,19 @@ class CropData(_Data):
 
 
 class SightData(_Data):
-    """An image that a group is shown on."""
+    """An image with the group's crops on it."""
 
     image: int
     picture: int
     """position in ``PageData.pictures``"""
     boxes: list[tuple[int, int, int, int]]
-    """the group's first crops of it"""
+    """the group's crops in it"""
     heat: tuple[int, int, str] | None
-    """height, width, and bytes in base64: where the group fires; None without space"""
+    """height, width and base64 bytes of the group's heat map; None for layers without space"""
 
 
 class HistogramData(_Data):
-    """How often a neuron's activations on the concept set's crops lie where."""
+    """Histogram of a neuron's activations on the concept set's crops."""
 
     low: float
     high: float
@@ -114,7 +114,7 @@ class NeuronData(_Data):
 
 
 class EvidenceData(_Data):
-    """What stands behind a group's label."""
+    """The evidence for a group's label."""
 
     source: str
     """model, words or person"""
@@ -144,7 +144,7 @@ class GroupData(_Data):
     """(neuron, meaning)"""
     crops: list[int]
     sights: list[SightData]
-    """images that its first crops come from, whole"""
+    """whole images that its first crops come from"""
     stability: Interval | None
     """Jaccard index with the most similar group when the circuit is found on resampled images"""
     returns: float | None
@@ -189,9 +189,9 @@ class EdgeData(_Data):
     lower: str
     weight: float
     significance: float | None
-    """p-value, where it was tested"""
+    """p-value; None if it was not tested"""
     stability: float | None
-    """share of resamples of the images in which it is found again, where that was tried"""
+    """share of resamples of the images in which it is found again; None if not measured"""
 
 
 class PageData(_Data):
@@ -202,7 +202,7 @@ class PageData(_Data):
     model: str
     images: list[str]
     side: tuple[int, int]
-    """height and width of an image as the model sees it: what boxes are measured in"""
+    """height and width of the network's input, in which boxes are measured"""
     skipped: list[tuple[str, str]]
     """(name, reason)"""
     notes: list[str]
@@ -224,7 +224,7 @@ class PageData(_Data):
 
 
 class _Crops:
-    """Collects crops and pictures, each once."""
+    """Tables of crops and pictures, each listed once."""
 
     def __init__(self, circuit: Circuit) -> None:
         self._thumbnails, self._pictures = circuit.thumbnails, circuit.pictures
@@ -235,7 +235,7 @@ class _Crops:
         self.pictures: list[str] = []
 
     def sights(self, group: NeuronGroup, count: int) -> list[SightData]:
-        """The images of a group's first crops, with a picture where there is one."""
+        """Return the images of a group's first crops that have a picture."""
         boxes: dict[int, list[Box]] = {}
         for crop in group.crops[:count]:
             boxes.setdefault(crop.image, []).append(crop.box)
@@ -260,7 +260,7 @@ class _Crops:
         return len(self.pictures) - 1
 
     def exemplars(self, crops: Sequence[Crop], count: int) -> list[int]:
-        """Positions of a group's crops: one of each image first, then the second of each, …
+        """Return positions of a group's crops: one of each image first, then a second of each, …
 
         Crops without a picture come last.
         """
@@ -273,11 +273,11 @@ class _Crops:
         return self.numbers(crops[i] for i in order[:count])
 
     def known(self, crops: Iterable[Crop]) -> list[Crop]:
-        """Those of the crops that are in the table with a picture."""
+        """Return the crops that are in the table with a picture."""
         return [crop for crop in crops if crop in self._numbers and crop in self._thumbnails]
 
     def numbers(self, crops: Iterable[Crop]) -> list[int]:
-        """Positions of crops in the table, added where they are new."""
+        """Return positions of crops in the table; add those that are new."""
         return [self._number(crop) for crop in crops]
 
     def _number(self, crop: Crop) -> int:
@@ -295,7 +295,7 @@ def payload(
     crops_per_group: int = CROPS_PER_GROUP,
     crops_per_meaning: int = CROPS_PER_MEANING,
 ) -> PageData:
-    """The page's data; the numbers of crops shown for a group and for a meaning bound its size."""
+    """Return the page's data; the numbers of crops for a group and for a meaning bound its size."""
     crops = _Crops(circuit)
     return PageData(
         target=circuit.target.name,
@@ -336,7 +336,7 @@ def _heat(found: HeatMap | None) -> tuple[int, int, str] | None:
 
 
 def _short(value: float) -> float:
-    """Six significant digits: more than is shown, less than half as long."""
+    """Round to six significant digits: more than is shown, and half as long as full precision."""
     return float(f"{value:.6g}")
 
 
@@ -375,7 +375,10 @@ def _group(layer: CircuitLayer, group: NeuronGroup, crops: _Crops, count: int) -
 
 
 def _tree(layer: CircuitLayer, crops: _Crops) -> TreeData | None:
-    """The layer's tree; None where the groups are no cut of it. Crops are those the page has anyway."""
+    """Return the layer's tree, or None if its groups are not a cut of it.
+
+    Crops of the branches are chosen among those that the page shows anyway.
+    """
     tree = layer.tree
     if tree is None or not _is_cut(layer, tree):
         return None
@@ -399,16 +402,13 @@ def _tree(layer: CircuitLayer, crops: _Crops) -> TreeData | None:
 
 
 def _is_cut(layer: CircuitLayer, tree: GroupTree) -> bool:
-    """Whether every group is a branch of the tree: groups edited by hand are none."""
+    """Whether every group is a branch of the tree; groups edited by hand are not."""
     owns = branches(tree.merges)
     known = {
         number: frozenset(tree.members[p] for p in own.nonzero()[0])
         for number, own in zip(tree.numbers, owns, strict=True)
     }
-    return all(
-        known.get(int(group.id.rpartition("/")[2])) == frozenset(group.members)
-        for group in layer.groups
-    )
+    return all(known.get(group.id.number) == frozenset(group.members) for group in layer.groups)
 
 
 def _evidence(evidence: Evidence | None) -> EvidenceData | None:

@@ -1,4 +1,4 @@
-"""What a page may load and run: nothing but what is in it, told to the browser by hashes."""
+"""Content security policies: a page may load and run only what it contains, by hash."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 PLACE = '<meta http-equiv="Content-Security-Policy" content="" />'
-"""where a page's policy goes"""
+"""placeholder of a page's policy"""
 META = re.compile(r'<meta\s+http-equiv="Content-Security-Policy"\s+content="[^"]*"\s*/?>', re.S)
 _SCRIPT = re.compile(r"<script(?![^>]*application/json)[^>]*>(.+?)</script>", re.S)
 _ATTRIBUTE = re.compile(r'(<[^<>]*?\s)style="([^"]*)"')
@@ -17,11 +17,11 @@ _STYLE = re.compile(r"<style[^>]*>(.+?)</style>", re.S)
 
 
 def policy(page: str, *, connect: bool = False) -> str:
-    """A content security policy under which the page's own scripts and styles run, and no others.
+    """Return a content security policy that allows only the page's own scripts and styles.
 
     Args:
         page: HTML.
-        connect: whether it may ask the server that it came from.
+        connect: whether the page may send requests to its server.
     """
     parts = {
         "default-src": "'none'",

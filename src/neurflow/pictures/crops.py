@@ -85,7 +85,8 @@ class CropSet:
         granularities: Sequence[float],
     ) -> None:
         self.images, self.chosen, self.size = images, tuple(chosen), size
-        self.boxes = crop_boxes(*size, granularities)
+        self.granularities = tuple(granularities)
+        self.boxes = crop_boxes(*size, self.granularities)
         self._read = lru_cache(maxsize=4)(self._read_again)
 
     def __len__(self) -> int:
@@ -98,7 +99,7 @@ class CropSet:
         except UnreadableImage as error:
             raise WorkError(
                 f"{self.images.refs[index].name} could be read before and cannot be now: {error}. "
-                "Put it back; the same command then goes on."
+                "Put it back and re-run the same command to resume."
             ) from None
 
     def crop(self, number: int) -> Crop:

@@ -42,7 +42,7 @@ class Found:
     left_out: Counter[str]
 
     def note(self) -> str | None:
-        """A line on the files that were passed over; None if there are none."""
+        """A note on the files that were left out; None if there are none."""
         count = self.left_out.total()
         if not count:
             return None
@@ -66,7 +66,7 @@ def find_pictures(folder: Path) -> Found:
 
 
 def name_of(path: str | os.PathLike[str]) -> str:
-    """A path as a text that can be stored and printed, whatever its bytes are."""
+    """A path as text that can be stored and printed, with escapes for bytes that are not UTF-8."""
     text = path if isinstance(path, str) else Path(path).as_posix()
     return os.fsencode(text).decode("utf-8", errors="backslashreplace")
 

@@ -160,7 +160,7 @@ def load_images(source: Any, model: Model) -> Images:
 
 
 def _refuse_others(source: Any) -> None:
-    """Refuse what is no sequence of images."""
+    """Refuse anything that is not a sequence of images."""
     if isinstance(source, Tensor | np.ndarray) and source.ndim != 4:
         raise ImagesError(
             "A tensor or array of images has axes [image, channel, height, width] or "
@@ -247,9 +247,9 @@ def _from_paths(
 
 
 def _from_memory(source: Any, model: Model) -> Images:
-    """Images of a data set, tensor or list, looked at once for labels; names are made up.
+    """Images of a data set, tensor or list. Names are made up; labels are read once, here.
 
-    An item that cannot be had (a data set reads its own files) is unreadable, not the end.
+    An item that raises (a data set reads its own files) counts as unreadable.
     """
     width = len(str(len(source) - 1))
     digest = hashlib.sha256()
@@ -293,7 +293,7 @@ def _label_notes(labels: Iterable[str | None], names: ClassNames) -> list[str]:
 
 
 def _label_note(what: str, odd: list[tuple[str, int]]) -> list[str]:
-    """A line on labels that cannot be used, those of most pictures first; [] if there are none."""
+    """A note on labels that cannot be used, the most frequent first; [] if there are none."""
     if not odd:
         return []
     most = sorted(odd, key=lambda each: -each[1])[:_LISTED]

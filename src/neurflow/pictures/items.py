@@ -1,4 +1,4 @@
-"""Items of a source in memory: a picture and its label, however they are put.
+"""Items of a source in memory: a picture and its label, in any of the usual forms.
 
 An item is a picture, a pair of picture and label, or a dict with both (as Hugging Face's data sets
 give). A picture is
@@ -236,7 +236,7 @@ class Labels:
         return self._model.names
 
     def text(self, label: Any, index: int) -> str | None:
-        """The label of item ``index`` as text; None for what is no single class."""
+        """The label of item ``index`` as text; None if it is not a single class."""
         number = _one_number(label)
         if number is None:
             return str(label) if isinstance(label, str | np.str_) else None

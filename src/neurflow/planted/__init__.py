@@ -1,7 +1,7 @@
 """Planted circuits: networks whose true circuit is known by construction, to score methods on."""
 
 from neurflow.planted.plan import TRAITS
-from neurflow.planted.scoring import GroupScore, NeuronScore, Study, precision_recall, study
+from neurflow.planted.scoring import GroupScore, NeuronScore, PlantedStudy, precision_recall, study
 from neurflow.planted.truth import Planted, TrueNeuron, build
 
 __all__ = [
@@ -9,7 +9,7 @@ __all__ = [
     "GroupScore",
     "NeuronScore",
     "Planted",
-    "Study",
+    "PlantedStudy",
     "TrueNeuron",
     "build",
     "precision_recall",

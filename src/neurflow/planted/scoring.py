@@ -17,13 +17,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from scipy.stats import spearmanr
 
-from neurflow.attribution.methods import UNSIGNED, AttributionTask, score_neurons
-from neurflow.attribution.streaming import Scores
+from neurflow.attribution import METHODS, AttributionTask, Scores, score_neurons
 from neurflow.config import Config
 from neurflow.method.concepts import Concept, find_concepts
 from neurflow.method.core_neurons import core_neurons
@@ -34,16 +32,18 @@ from neurflow.pictures.images import load_images
 from neurflow.planted.plan import GENERIC
 from neurflow.planted.truth import Planted, TrueNeuron
 from neurflow.refs import Member
-from neurflow.runtime.memory import Batch
+from neurflow.runtime.memory import Budget
 from neurflow.runtime.progress import Progress, Silent
+from neurflow.runtime.renaming import FormerName
 from neurflow.runtime.workspace import open_workspace
-from neurflow.study.activations import Activations, collect
-from neurflow.study.features import FeatureMaps
+from neurflow.stats import adjusted_rand
+from neurflow.study.activations import Activations
+from neurflow.study.study import Study, segments_of
 
 K = 12
 """crops of a concept, fewer than a planted concept has pictures"""
-MEMORY = 2**28
-"""bytes for feature maps; those of planted networks are small"""
+MEMORY = "512MB"
+"""planted networks are small"""
 
 
 @dataclass(frozen=True)
@@ -84,38 +84,45 @@ class GroupScore:
 
 
 @dataclass(frozen=True)
-class Study:
+class PlantedStudy:
     """A planted network with everything that scoring needs.
 
     Attributes:
         planted: the network and its truth.
         config: k, N, seed.
-        activations: φ of all layers on all crops.
+        study: the network on its pictures.
         concepts: layer → neuron of the circuit → its concept.
         tasks: one for each layer that has one below it, from the top down.
     """
 
     planted: Planted
     config: Config
-    activations: Activations
+    study: Study
     concepts: Mapping[str, Mapping[int, Concept]]
     tasks: Sequence[AttributionTask]
 
+    questions = FormerName("tasks")
+
+    @property
+    def activations(self) -> Activations:
+        """φ of all layers on all crops."""
+        return self.study.activations
+
     def scores(self, method: str) -> list[NeuronScore]:
-        """A method of ``attribution.methods`` on every neuron of the circuit."""
+        """Score an attribution method on every neuron of the circuit."""
         return [
             score
             for task in self.tasks
             for score in self.judge(
-                task, score_neurons(method, task), signed=method not in UNSIGNED
+                task, score_neurons(method, task), signed=METHODS[method].signed
             )
         ]
 
     def judge(
         self, task: AttributionTask, found: Mapping[int, Scores], *, signed: bool = True
     ) -> Iterator[NeuronScore]:
-        """What was found for the targets of a question, against the truth."""
-        layer = task.segment.upper.name
+        """Scores of the targets of a task, compared with the truth."""
+        layer = task.pair.upper
         for a, scores in found.items():
             truth = self.planted.circuit[layer][a]
             chosen = core_neurons(scores.importance, len(truth.core))
@@ -149,8 +156,7 @@ class Study:
             for a, c in concepts.items()
         }
         poly = [semantic[a] for a in specific if len(circuit[a].concepts) > 1]
-        crops = self.activations.crops
-        seen = Seen(self.activations[layer], crops.image_of(np.arange(len(crops))))
+        seen = Seen(self.activations[layer], self.study.image_of)
         groups = neuron_groups(concepts, seen, self.config).groups
         found = {member: number for number, group in enumerate(groups) for member in group}
         true = {
@@ -170,49 +176,38 @@ class Study:
 @contextmanager
 def study(
     planted: Planted, config: Config | None = None, progress: Progress | None = None
-) -> Iterator[Study]:
+) -> Iterator[PlantedStudy]:
     """Run a planted network over its pictures and find the concepts of its circuit's neurons.
 
     Args:
         planted: the network.
-        config: default is ``Config(k=12, granularities=(1,))``: a planted concept is known by picture.
-        progress: told what is being done.
+        config: default is ``Config(k=12, granularities=(1,))``: a concept is known by picture.
+        progress: receives the progress.
     """
     config = config or Config(k=K, granularities=(1.0,))
     progress = progress or Silent()
-    model, layers = planted.model, planted.layers
+    model = planted.model
     images = load_images(planted.images, model)
     size = model.input_size[1:]
     crops = CropSet(images, tuple(range(len(images))), size, config.granularities)
-    target, batch = model.target(planted.target), Batch(64, progress)
-    pairs = list(reversed(list(pairwise(layers))))
-    segments = [model.segment(lower, upper) for lower, upper in pairs]
     with open_workspace(None, {}) as work:
-        features = FeatureMaps(model, crops, segments, folder=work.folder, room=MEMORY, batch=batch)
-        activations = collect(
-            model, crops, layers, work, features=features, batch=batch, progress=progress
+        looked = Study(
+            model,
+            model.target(planted.target),
+            segments_of(model, planted.layers),
+            crops,
+            work,
+            Budget(MEMORY, progress),
+            progress,
         )
-        below = {upper: lower for lower, upper in pairwise(layers)}
         concepts = {
-            layer: find_concepts(activations, layer, below.get(layer, layer), neurons, config)
+            layer: find_concepts(looked, layer, neurons, config)
             for layer, neurons in planted.circuit.items()
         }
         tasks = [
-            AttributionTask(
-                model,
-                activations,
-                target,
-                segment,
-                place,
-                concepts[segment.upper.name],
-                features,
-                config,
-                batch,
-                progress,
-            )
-            for place, segment in enumerate(segments)
+            AttributionTask(looked, pair, concepts[pair.upper], config) for pair in looked.pairs()
         ]
-        yield Study(planted, config, activations, concepts, tasks)
+        yield PlantedStudy(planted, config, looked, concepts, tasks)
 
 
 def weight_scores(
@@ -239,21 +234,3 @@ def precision_recall(true: set[int], found: set[int]) -> tuple[float, float]:
     """(share of the found that are true, share of the true found); 1 for none of none."""
     right = len(true & found)
     return right / len(found) if found else 1.0, right / len(true) if true else 1.0
-
-
-def adjusted_rand(first: Sequence[int] | np.ndarray, second: Sequence[int] | np.ndarray) -> float:
-    """Adjusted Rand index (Hubert & Arabie 1985) of two divisions; 1 if both are the same.
-
-    From the contingency table: pairs together in both, less what chance would give, relative to the
-    most there can be.
-    """
-    table = np.zeros((np.max(first) + 1, np.max(second) + 1))
-    np.add.at(table, (np.asarray(first), np.asarray(second)), 1)
-
-    def pairs(counts: np.ndarray) -> float:
-        return float((counts * (counts - 1) / 2).sum())
-
-    both, rows, columns = pairs(table), pairs(table.sum(1)), pairs(table.sum(0))
-    expected = rows * columns / pairs(table.sum(keepdims=True)) if table.sum() > 1 else 0.0
-    largest = (rows + columns) / 2
-    return 1.0 if largest == expected else (both - expected) / (largest - expected)

@@ -1,11 +1,11 @@
-"""How files are written and read, so that neither a kill nor a stranger's folder does harm.
+"""Write and read files safely, in spite of interrupted programs and untrusted folders.
 
 1. **Writing** (``replacing``): a new file beside the old one, under a name that cannot be foreseen,
    made exclusively; filled and synced; then moved to its place in one step. A link in that place is
    replaced, never followed.
-2. **What a kill leaves** is that new file. Its writer holds a lock on it, so ``tidy`` removes only
-   those that nobody writes any more.
-3. **Folders** (``subfolder``) and **locks** (``lock``) of a result are its own: a link is refused.
+2. **An interrupted program** leaves that new file behind. Its writer holds a lock on it, so ``tidy``
+   removes only files that nobody writes any more.
+3. **Folders** (``subfolder``) and **locks** (``lock``) of a result must not be links.
 4. **Reading** (``read``, ``read_json``): plain files alone. Size, depth and the memory that the
    values of a JSON file would take are bounded before it is parsed.
 """
@@ -45,7 +45,7 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 def write_atomically(file: Path, data: bytes) -> None:
-    """Write a file so that a kill leaves either the old one or the new one.
+    """Write a file so that an interruption leaves either the old one or the new one.
 
     Raises:
         WorkError: it cannot be written.
@@ -74,7 +74,7 @@ def replacing(file: Path) -> Iterator[BinaryIO]:
 
 
 def create(file: Path) -> BinaryIO:
-    """A file that was not there, open for reading and writing; ``FileExistsError`` if it was.
+    """Create a file and open it for reading and writing; ``FileExistsError`` if it exists.
 
     Its writer holds a lock on it while it is open.
     """
@@ -84,7 +84,7 @@ def create(file: Path) -> BinaryIO:
 
 
 def tidy(folder: Path, name: str = "") -> None:
-    """Remove what killed writers left in a folder, of all files or of the one called ``name``."""
+    """Remove partial files of interrupted writers from a folder, of all files or only of ``name``."""
     left = re.compile(rf"\.{re.escape(name) or '.+'}\.[0-9a-f]{{16}}{re.escape(PARTIAL)}")
     for partial in [file for file in folder.iterdir() if left.fullmatch(file.name)]:
         with contextlib.suppress(OSError):  # it is held, a link, or gone
@@ -134,11 +134,11 @@ def subfolder(root: Path, *names: str) -> Path:
 
 
 def refuse_link(place: Path) -> None:
-    """``WorkError`` if a place of a result's own is a link."""
+    """``WorkError`` if a path inside a result is a link."""
     if place.is_symlink():
         raise WorkError(
-            f"{place} is a link, and what lies behind it is not touched. "
-            "Remove the link; the same command then goes on."
+            f"{place} is a link, and neurflow does not follow links here. "
+            "Remove the link and re-run the same command to resume."
         )
 
 
@@ -178,13 +178,13 @@ def read_json(file: Path, most: int = SMALL, memory: int = SMALL, *, finite: boo
 
     Raises:
         OSError: it is not there, or cannot be read.
-        ValueError: it is no plain file, too large, or no JSON.
+        ValueError: it is not a plain file, too large, or not JSON.
     """
     return json_value(read(file, most), memory, finite=finite)
 
 
 def json_value(data: bytes, memory: int, *, finite: bool = True) -> Any:
-    """The value of a JSON text; ``ValueError`` if it is none, or its values would take too much."""
+    """The value of a JSON text; ``ValueError`` if it is not JSON or would take too much memory."""
     bound_json(data, memory)
     try:
         return from_json(data, allow_inf_nan=False) if finite else json.loads(data)
@@ -212,9 +212,9 @@ def _no_signs() -> bytes:
 
 
 def reserve(handle: BinaryIO, size: int) -> None:
-    """Make a file so large, and take its room on the disk at once.
+    """Set the size of a file and allocate its disk space at once.
 
-    Who fills it through a map of memory is killed by the system where there turns out to be none.
+    A program that fills a memory-mapped file is killed by the system if the disk is full.
     """
     handle.truncate(size)
     if size and hasattr(os, "posix_fallocate"):
@@ -223,7 +223,7 @@ def reserve(handle: BinaryIO, size: int) -> None:
 
 @contextlib.contextmanager
 def guard_disk(path: Path) -> Iterator[None]:
-    """Turn a full disk or a folder without write permission into an error with a cure."""
+    """Turn a full disk or a missing permission into an error that says what to do."""
     try:
         yield
     except OSError as error:
@@ -231,5 +231,5 @@ def guard_disk(path: Path) -> Iterator[None]:
         free = shutil.disk_usage(there).free // MEBIBYTE
         raise WorkError(
             f"Cannot write {path}: {error.strerror or error} ({free} MiB free). "
-            "Make room or choose another folder; the same command then goes on."
+            "Free some space or choose another folder, and re-run the same command to resume."
         ) from None

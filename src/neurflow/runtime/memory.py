@@ -1,8 +1,8 @@
-"""How much memory the work may take above the loaded model, and what happens when it was too much.
+"""The memory budget above the loaded model, and smaller batches when memory runs out.
 
 1. A budget in bytes (``--memory``) bounds what is held at once; batch sizes follow from it.
-2. Sizes are estimates. When the system or the device has no more, a batch is halved and tried again,
-   and the user is told; only a single item that does not fit ends the work.
+2. Sizes are estimates. If the system or the device runs out of memory, a batch is halved and tried
+   again, with a note. The work fails only if a single item does not fit.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ def memory_bytes(text: str | int) -> int:
 
 
 class Budget:
-    """What may be held at once above the loaded model.
+    """Memory that may be used at once above the loaded model.
 
     Half of it is for feature maps; a batch takes a quarter at most.
 
     Args:
         memory: bytes, or text such as "2GB".
-        progress: told when it does not hold.
+        progress: gets a note when a batch is halved.
     """
 
     def __init__(self, memory: str | int, progress: Progress) -> None:
@@ -67,16 +67,16 @@ class Budget:
         return self.total // 2
 
     def batch(self, bytes_each: int, at_most: int = BATCH) -> Batch:
-        """A batch of items that take so much each."""
+        """A batch of items that take ``bytes_each`` each."""
         return Batch(min(at_most, self.total // 4 // bytes_each), self._progress)
 
 
 class Batch:
-    """How many items are worked on at once.
+    """Number of items that are processed at once.
 
     Args:
         size: at most; at least 1.
-        progress: told when it was too many.
+        progress: gets a note when the batch is halved.
     """
 
     def __init__(self, size: int, progress: Progress) -> None:
@@ -110,11 +110,12 @@ class Batch:
         if tried == 1:
             raise WorkError(
                 f"There is not enough memory for a single crop: {problem} "
-                "Free some, or use a smaller model or another device; the same command then goes on."
+                "Free some, or use a smaller model or another device, and re-run the same command "
+                "to resume."
             )
         self.size = tried // 2
         self._progress.note(
-            f"Out of memory with {tried} at once; going on with {self.size}. "
+            f"Out of memory with {tried} at once; continuing with {self.size}. "
             "A smaller --memory avoids this."
         )
         if torch.cuda.is_available():

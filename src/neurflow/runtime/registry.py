@@ -70,6 +70,10 @@ class Registry(Mapping[str, Item], Generic[Item]):
         except RequestError as error:
             raise KeyError(name) from error
 
+    def __contains__(self, name: object) -> bool:
+        """Whether there is an item of this name; nothing is imported."""
+        return any(name == known for known in self)
+
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys([*self._items, *sorted(entry_points(group=self.group).names)]))
 

@@ -1,8 +1,8 @@
-"""The routes: each hands what it was asked to the session, and what comes back to the page.
+"""The routes of the live explorer: each passes its request to the session and returns the answer.
 
-What computes is queued in the session's worker. While it waits the client is watched: when it has
-gone, what has not begun is dropped and what has begun ends at its next step. The circuit's own data
-are made by a second worker: the circuit is there while the model loads.
+Computations are queued in the session's worker. If the client disconnects, a queued computation is
+dropped and a running one ends at its next step. A second worker makes the circuit's own data, so that
+the circuit is available while the model loads.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ from neurflow.server.session import ModelMissing, NotFound, Session
 from neurflow.server.worker import Cancelled, Watched, Worker
 
 PATIENCE = 0.2
-"""seconds between looks whether the client is still there"""
+"""seconds between checks whether the client is still connected"""
 GONE = 499
-"""status of what nobody waits for; nobody reads it"""
+"""status of a request whose client has disconnected"""
 
 T = TypeVar("T")
 Held = Annotated[Number, Path(description="Number of a picture.")]
@@ -52,17 +52,17 @@ Group = Annotated[str, Path(min_length=1, max_length=500, description="LAYER/NUM
 
 
 def refusals(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """The problems a route may answer with, for OpenAPI."""
+    """Return the problems that a route may answer with, for OpenAPI."""
     return {code: {"model": Problem} for code in (*codes, 403, 413, 421)}
 
 
 def create_app(session: Session, *, host: str = "127.0.0.1", token: str | None = None) -> ASGIApp:
-    """The server of one session.
+    """Create the server of one session.
 
     Args:
         session: started and stopped with the server.
-        host: that it is bound to: which names it may be called by.
-        token: that is asked for; needed wherever others can reach the host.
+        host: host that the server is bound to; it decides by which names the server may be called.
+        token: token that clients need; required if others can reach the host.
 
     Raises:
         WorkError: the front end was not built.
@@ -78,11 +78,11 @@ def create_app(session: Session, *, host: str = "127.0.0.1", token: str | None =
     app = FastAPI(
         title="neurflow explore",
         lifespan=lifespan,
-        # their pages load scripts from elsewhere
+        # these pages load scripts from a CDN
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
-        # an icon, an address with a slash too many: not there is not there
+        # unknown paths are not found, even with a slash too many
         redirect_slashes=False,
     )
     answer_problems(app)
@@ -97,13 +97,13 @@ def _add_routes(app: FastAPI, session: Session, page: str) -> None:
 
     @app.get("/api/circuit", responses=refusals(500, 503), response_model=PageData)
     async def circuit(request: Request) -> Response:
-        """The circuit, as a report's page holds it, with the labels that are stored now."""
+        """The circuit as in a report, with the labels that are stored now."""
         data = await computed(session.files, request, lambda _: session.page_data())
         return Response(data, media_type="application/json")
 
     @app.get("/api/status", responses=refusals())
     async def status() -> Status:
-        """Whether the model is there."""
+        """Whether the model is loaded."""
         return session.status()
 
     @app.get("/api/samples", responses=refusals(503))
@@ -142,39 +142,39 @@ def _add_routes(app: FastAPI, session: Session, page: str) -> None:
 
     @app.post("/api/mask", responses=refusals(400, 404, 422, 503))
     async def mask(request: Request, asked: MaskRequest) -> WhatIf:
-        """Pictures before and after groups are masked: what `neurflow debug --mask` tells."""
+        """The effect of masking groups on pictures, as `neurflow debug --mask` reports it."""
         return await computed(
             session.worker, request, lambda progress: session.mask(asked, progress)
         )
 
     @app.get("/api/audit", responses=refusals())
     async def audit() -> AuditState:
-        """How far the audit is."""
+        """The state of the audit."""
         return session.audit()
 
     @app.post("/api/audit", responses=refusals(400, 503))
     async def start_audit(request: Request) -> AuditState:
-        """Audit with the pictures to try, unless that was begun already."""
+        """Start the audit over the samples, unless it has started already."""
         return await computed(session.worker, request, lambda _: session.start_audit())
 
     @app.put("/api/groups/{id:path}/label", responses=refusals(400, 404, 422, 500))
     async def label(id: Group, asked: LabelRequest) -> LabelReply:
-        """Name a group by hand, or take its label away."""
+        """Name a group by hand, or remove its label."""
         return await run_in_threadpool(session.label, id, asked)
 
     @app.get("/api/edits", responses=refusals(500))
     async def edits() -> Edits:
-        """What was merged and split by hand."""
+        """The groups merged and split by hand."""
         return await run_in_threadpool(session.edits)
 
     @app.post("/api/edits", responses=refusals(400, 404, 422, 500, 503))
     async def edit(request: Request, asked: Annotated[EditRequest, Body()]) -> Edits:
-        """Merge or split groups, or take that back."""
+        """Merge or split groups, undo or redo."""
         return await computed(session.worker, request, lambda _: session.edit(asked))
 
 
 async def computed(worker: Worker, request: Request, work: Callable[[Watched], T]) -> T:
-    """The result of ``work``, in the worker; given up when the client has gone."""
+    """Run ``work`` in the worker and return its result; give up when the client disconnects."""
     watched = Watched()
     future = worker.submit(lambda: work(watched))
     waiting = asyncio.wrap_future(future)
@@ -189,7 +189,7 @@ async def computed(worker: Worker, request: Request, work: Callable[[Watched], T
 
 
 def answer_problems(app: FastAPI) -> None:
-    """Every failure becomes a ``Problem``."""
+    """Turn every failure into a ``Problem``."""
 
     @app.exception_handler(NeurFlowError)
     async def known(_: Request, error: NeurFlowError) -> Response:
@@ -213,7 +213,7 @@ def answer_problems(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unforeseen(_: Request, error: Exception) -> Response:
         return _problem(
-            500, f"That should not happen: {type(error).__name__}. The terminal says more."
+            500, f"Unexpected error: {type(error).__name__}. The terminal shows details."
         )
 
 

@@ -1,8 +1,7 @@
-"""A sweep, served: the map of its classes, and what a class leads to, made when it is asked for.
+"""The server of a sweep: a map of its classes, their circuits and comparisons, made on request.
 
-No model is needed: circuits and comparisons are pages that hold their data. The gallery's worker makes
-one page at a time, and the latest are kept. Names are looked up among those of the sweep, never joined
-into paths.
+No model is needed, since the pages contain their data. The gallery's worker makes one page at a time,
+and the latest pages are cached. Names are looked up among those of the sweep, never joined into paths.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ Name = Annotated[str, Part(min_length=1, max_length=200)]
 
 
 class Gallery:
-    """The pages of a sweep. Once it is served, pages are made in its ``worker`` alone.
+    """The pages of a sweep. Once it is served, only its ``worker`` makes pages.
 
     Args:
-        sweep: its folder.
-        progress: told while the first map is made.
+        sweep: folder of the sweep.
+        progress: reports the making of the first map.
 
     Raises:
         ResultError: there is no atlas.
@@ -52,11 +51,11 @@ class Gallery:
         self.index(progress)
 
     def stop(self) -> bool:
-        """Make no more pages; whether what was being made has ended."""
+        """Stop; return whether the page in progress has ended."""
         return self.worker.stop()
 
     def index(self, progress: Progress | None = None) -> bytes:
-        """The map; made again when circuits were found, labelled or edited since."""
+        """Return the map, made again if circuits were found, labelled or edited since."""
 
         def make() -> bytes:
             with contextlib.closing(Atlas(self._sweep, progress=progress)) as atlas:
@@ -65,14 +64,14 @@ class Gallery:
         return self._kept.get((), (self._sweep / "circuits").glob("*/*.json"), make)
 
     def circuit(self, name: str) -> bytes:
-        """The page of a circuit; ``NotFound`` if there is none of that name."""
+        """Return the page of a circuit; raise ``NotFound`` if there is none of that name."""
         folder = self._folder(name)
         return self._kept.get(
             (name,), folder.glob("*.json"), lambda: render(load_circuit(folder)).encode()
         )
 
     def comparison(self, a: str, b: str) -> bytes:
-        """Two circuits side by side; ``NotFound`` if one is not there."""
+        """Return the comparison of two circuits; raise ``NotFound`` if one does not exist."""
         folders = self._folder(a), self._folder(b)
 
         def make() -> bytes:
@@ -94,7 +93,7 @@ class Gallery:
 def create_gallery(
     gallery: Gallery, *, host: str = "127.0.0.1", token: str | None = None
 ) -> ASGIApp:
-    """The server of a sweep's pages, guarded as that of a circuit."""
+    """Create the server of a sweep's pages, with the same guard as that of a circuit."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -126,5 +125,5 @@ def create_gallery(
     async def comparison(request: Request, a: Name, b: Name) -> HTMLResponse:
         return await page(request, lambda: gallery.comparison(a, b))
 
-    # even the map costs something where circuits have changed: other pages may open nothing
+    # making the map may be costly, so other pages may not open any path
     return Guard(app, host, token, policy(bundle(), connect=True))

@@ -1,23 +1,22 @@
-"""Who may ask: the checks that stand before every request, and the headers on every answer.
+"""Access control: the checks before every request, and the headers of every answer.
 
 The server can read pictures and change labels, and any page that a browser has open can send it
 requests. The checks, in this order:
 
-1. *Host*: the name asked for must be one of the server's own. A foreign name that was made to resolve
-   to this machine (DNS rebinding) is refused.
+1. *Host*: the requested name must be one of the server's own. A foreign name that resolves to this
+   machine (DNS rebinding) is refused.
 2. *Origin*: a request must come from the server's own page, or from no page at all (an address that
-   was typed, a command line). Reading is no exception: most answers are computed. Only paths that cost
-   nothing, such as the live explorer's empty page, may be opened by a link of another page.
-3. *Token*, where there is one: in a cookie, as ``Authorization: Bearer``, or once as ``?token=``, which
-   is answered by the cookie and by the address without it. Compared in constant time.
-4. *Size*: a body longer than the limit is refused before it is read, or as soon as it grows longer.
+   was typed, a command line). This applies to reading too, since most answers are computed. Only paths
+   that cost nothing, such as the live explorer's empty page, may be opened by a link of another page.
+3. *Token*, if there is one: in a cookie, as ``Authorization: Bearer``, or once as ``?token=``. The
+   last is answered with the cookie and a redirect without the token. Compared in constant time.
+4. *Size*: a body over the limit is refused before it is read, or as soon as it exceeds the limit.
 
-Browsers tell the origin of a reading request by ``Sec-Fetch-Site``, which they send to this machine and
-over HTTPS. A server on another address has a token, and the cookie does not come with requests of other
-sites.
+Browsers state the origin of a reading request in ``Sec-Fetch-Site``, which they send to this machine
+and over HTTPS. A server on another address has a token, and browsers do not send the cookie with
+requests of other sites.
 
-A plain ASGI middleware: it sees the request before any route does, and a client that leaves is still
-noticed by the routes.
+This is a plain ASGI middleware, so the routes still notice a client that disconnects.
 """
 
 from __future__ import annotations
@@ -56,10 +55,10 @@ def is_loopback(host: str) -> bool:
 
 
 def own_names(host: str) -> Callable[[str], bool]:
-    """Which names a server bound to ``host`` may be called by.
+    """Return a predicate for the names by which a server bound to ``host`` may be called.
 
-    On loopback the usual three. Elsewhere also the machine's name and any plain address: rebinding
-    needs a name of the attacker's.
+    On loopback these are the usual three. Elsewhere also the machine's name and any plain address,
+    because rebinding needs a name that the attacker owns.
     """
     own, bound = LOOPBACK | {host.lower()}, _address(host)
 
@@ -85,11 +84,11 @@ class Guard:
     """The middleware.
 
     Args:
-        app: what is guarded.
-        host: that the server is bound to.
-        token: that is asked for; None for none.
-        policy: the content security policy of every answer.
-        open_paths: what other pages may link to, as reading it computes nothing.
+        app: application to guard.
+        host: host that the server is bound to.
+        token: token that clients need, or None.
+        policy: content security policy of every answer.
+        open_paths: paths that other pages may link to, as answering them computes nothing.
     """
 
     def __init__(
@@ -104,7 +103,7 @@ class Guard:
         self._known = own_names(host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it."""
+        """Pass a request on, or refuse it."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
@@ -136,7 +135,7 @@ class Guard:
         await self.app(scope, _bounded(receive), answer)
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
-        """Status and reason where host, origin or size are wrong."""
+        """Return status and reason if host, origin or size are wrong."""
         host = headers.get("host", "")
         if not self._known(_name(host)):
             return 421, "This server is not known by that name. Use the address that it printed."
@@ -148,7 +147,7 @@ class Guard:
             )
         length = headers.get("content-length", "0")
         if not length.isdecimal():
-            return 400, "The length of the request is no number."
+            return 400, "The length of the request is not a number."
         return (413, TOO_LARGE) if int(length) > MOST_BYTES else None
 
     def _is_token(self, given: str) -> bool:
@@ -166,7 +165,7 @@ class Guard:
 
 
 def _is_foreign(headers: Headers, host: str) -> bool:
-    """Whether a page of another server made the browser ask."""
+    """Whether the request comes from a page of another server."""
     origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
     return site not in ("same-origin", "none") or (
         origin is not None and _netloc(origin) != host.lower()
@@ -181,7 +180,7 @@ def _netloc(origin: str) -> str:
 
 
 def _name(host: str) -> str:
-    """The name in a Host header, without port and brackets; empty if it is none."""
+    """Return the name in a Host header without port and brackets; empty if it is invalid."""
     if set(host) & set("@/?#\\"):
         return ""
     try:
@@ -191,7 +190,7 @@ def _name(host: str) -> str:
 
 
 def _port(headers: Headers) -> str:
-    """Cookies do not tell ports apart, so the cookie's name does."""
+    """Return the port, for the name of the cookie: browsers send cookies to all ports of a host."""
     _, _, port = headers.get("host", "").rpartition("]")[2].partition(":")
     return port if port.isdecimal() else "80"
 
@@ -205,7 +204,7 @@ def _without_token(scope: Scope) -> str:
 
 
 def _bounded(receive: Receive) -> Receive:
-    """``receive`` that refuses a body which grows over the limit."""
+    """Wrap ``receive`` to refuse a body that exceeds the limit."""
     seen = 0
 
     async def received() -> Message:

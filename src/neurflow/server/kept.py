@@ -1,11 +1,11 @@
-"""Answers that are kept: each as long as the files that it was made of stay as they are.
+"""A cache of answers; each is valid until one of the files it was made from changes.
 
-1. The stamp of an answer is the name, size and time of change of each of its files.
-2. An answer whose stamp still holds is given again; any other is made anew.
-3. All answers together take no more than a fixed number of bytes: the ones that were not asked for the
-   longest go first, and an answer that is larger than the bound is not kept.
+1. The stamp of an answer is the name, size and modification time of each of its files.
+2. An answer with an unchanged stamp is returned from the cache; any other is computed again.
+3. The cache has a bound in bytes. The least recently used answers are dropped first, and an answer
+   larger than the bound is not cached.
 
-Not for several threads at once: a ``Worker`` asks.
+Not thread-safe: only a ``Worker`` uses it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Stamp = tuple[tuple[str, int, int], ...]
 
 
 class Kept:
-    """A bounded store of answers.
+    """A bounded cache of answers.
 
     Args:
-        most_bytes: of all answers together.
+        most_bytes: bound on the size of all answers together.
     """
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
@@ -31,8 +31,8 @@ class Kept:
         self._answers: OrderedDict[tuple[str, ...], tuple[Stamp, bytes]] = OrderedDict()
 
     def get(self, key: tuple[str, ...], files: Iterable[Path], make: Callable[[], bytes]) -> bytes:
-        """The answer for ``key``, made by ``make`` unless it is kept and ``files`` are unchanged."""
-        stamp = _stamp(files)  # before making: a file that changes meanwhile counts as changed
+        """Return the answer for ``key``; call ``make`` if it is not cached or ``files`` have changed."""
+        stamp = _stamp(files)  # before ``make``: a file that changes meanwhile counts as changed
         if key in self._answers:
             kept, answer = self._answers[key]
             if kept == stamp:

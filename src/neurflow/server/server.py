@@ -1,4 +1,4 @@
-"""Listening: a socket on a free port, uvicorn on it, an end without a traceback."""
+"""Listen on a free port, serve with uvicorn, and end without a traceback."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from neurflow.server.guard import is_loopback
 from neurflow.server.session import Session
 
 PORT = 8750
-"""the first that is tried where none is asked for"""
+"""first port tried when none is given"""
 TRIED = 20
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Server:
-    """A server, bound and not yet serving.
+    """A server that is bound to a port and not yet serving.
 
     Args:
         served: a circuit's session, or the gallery of a sweep.
-        host: to listen on, an address or a name; beyond loopback there is always a token.
-        port: 0 for any free one, None for the first free one from ``PORT`` on.
-        token: to be asked for; made up where one is needed and none is given.
+        host: address or name to listen on; beyond loopback a token is always required.
+        port: 0 for any free port, None for the first free one from ``PORT`` on.
+        token: that clients need; generated if one is needed and none is given.
 
     Raises:
-        RequestError: the host or port cannot be had, or the token is too short to protect anything.
+        RequestError: the host or port is not available, or the token is too short.
         WorkError: the front end was not built.
     """
 
@@ -70,7 +70,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where to open it on this machine, with the token if there is one."""
+        """Address on this machine, with the token if there is one."""
         address = _address(self._socket)
         if not address.is_unspecified:
             return self._url(address)
@@ -78,7 +78,7 @@ class Server:
 
     @property
     def url_elsewhere(self) -> str | None:
-        """Where other machines open it; None where they cannot, or where no network is found."""
+        """Address for other machines; None if they cannot reach it, or if no network is found."""
         address = _address(self._socket)
         if address.is_loopback:
             return None
@@ -91,16 +91,16 @@ class Server:
         return f"http://{name}:{self._socket.getsockname()[1]}/{query}"
 
     def serve(self) -> None:
-        """Serve until it is stopped, by Ctrl-C or :meth:`stop`."""
+        """Serve until Ctrl-C or :meth:`stop`."""
         try:
             self._server.run(sockets=[self._socket])
         except KeyboardInterrupt:
-            pass  # the way to end it
+            pass  # the usual way to end the server
         finally:
             self._socket.close()
 
     def stop(self) -> None:
-        """End serving, from another thread."""
+        """Stop serving; may be called from another thread."""
         self._server.should_exit = True
 
 
@@ -109,7 +109,7 @@ def _address(bound: socket.socket) -> Address:
 
 
 def _outward(family: int) -> Address | None:
-    """This machine's address towards others. Nothing is sent: a datagram socket only takes a route."""
+    """Return this machine's address as others see it. Connecting a datagram socket sends nothing."""
     with socket.socket(family, socket.SOCK_DGRAM) as asking:
         try:
             asking.connect(("2001:db8::1" if family == socket.AF_INET6 else "192.0.2.1", 9))

@@ -1,14 +1,15 @@
-"""What a live explorer holds: a stored circuit, its model, and the pictures that are looked at.
+"""The session of a live explorer: a stored circuit, its model, and the pictures that are tried.
 
-1. The model loads in the background; the circuit can be looked at meanwhile.
-2. A picture that is dropped, or one of the samples, is read by ``neurflow.debugging``'s ``Reader``; its
-   pixels are kept, so that masking needs no second upload. The oldest are forgotten.
-3. A mask is ``what_if``: what ``neurflow debug --mask`` runs, without its check on all crops.
-4. The audit runs over the samples while masks and pictures get their turn between its steps.
-5. Groups merged or split by hand are stored beside the circuit; pictures are read by them from then on.
+1. The model loads in the background; the circuit can be explored meanwhile.
+2. An uploaded picture, or one of the samples, is read by ``neurflow.debugging``'s ``Reader``. Its
+   pixels are kept, so that masking needs no second upload; the least recently used are dropped.
+3. A mask runs ``what_if``, as ``neurflow debug --mask`` does, without the check on all crops. The
+   groups may belong to another cut of the layers' trees than the stored one.
+4. The audit runs over the samples, and lets masks and pictures run between its steps.
+5. Groups merged or split by hand are stored beside the circuit. From then on pictures are read by them.
 
-Methods that compute run in the ``worker``; they are never called from two threads at once. The data of
-the page are made in a second worker, ``files``, which does not wait for the model.
+Methods that compute run in the ``worker``, so no two of them run at once. A second worker, ``files``,
+makes the data of the page and does not wait for the model.
 """
 
 from __future__ import annotations
@@ -53,28 +54,29 @@ from neurflow.server.uploads import picture_from
 from neurflow.server.worker import Polite, Watched, Worker
 
 HELD = 32
-"""pictures kept for masking"""
+"""pictures kept in memory for masking"""
 
 
 class NotFound(RequestError):
-    """A picture or group that is not there."""
+    """There is no such picture or group."""
 
 
 class ModelMissing(WorkError):
-    """The model could not be loaded: the circuit can be looked at, and nothing computed."""
+    """The model is not loaded: the circuit can be explored, but nothing can be computed."""
 
 
 class Session:
-    """One stored circuit, live.
+    """A stored circuit with its model.
 
     Args:
-        folder: of the result.
-        load_model: loads its model; called in the worker's thread.
-        load_samples: labelled pictures to try and to audit with; likewise. Returns None for none.
-        author: who gives labels.
+        folder: folder of the result.
+        load_model: function that loads the circuit's model; called in the worker's thread.
+        load_samples: function that loads labelled pictures to try and to audit with, or returns None;
+            called in the worker's thread.
+        author: name under which labels are stored.
 
     Raises:
-        ResultError: there is no result, or a damaged one.
+        ResultError: there is no result, or it is damaged.
     """
 
     def __init__(
@@ -103,12 +105,12 @@ class Session:
         self.worker.submit(self._load)
 
     def stop(self) -> bool:
-        """Compute nothing more; whether what was being computed has ended."""
+        """Stop both workers; return whether the running computation has ended."""
         self.files.stop(0)
         return self.worker.stop()
 
     def page_data(self) -> bytes:
-        """The ``PageData`` of the circuit as it is stored now, as JSON: labels may come from elsewhere.
+        """Return the ``PageData`` of the circuit as JSON, with the labels that are stored now.
 
         Runs in ``files``.
         """
@@ -119,7 +121,7 @@ class Session:
         )
 
     def status(self) -> Status:
-        """Whether the model is there."""
+        """Return whether the model is loaded."""
         model = self._model
         return Status(
             state="failed" if self._failure else "ready" if self._reader else "loading",
@@ -129,30 +131,30 @@ class Session:
         )
 
     def samples(self) -> list[Sample]:
-        """The pictures to try."""
+        """Return the pictures to try."""
         self._ready()
         refs = self._samples.refs if self._samples else ()
         return [Sample(number=i, name=ref.name, label=ref.label) for i, ref in enumerate(refs)]
 
     def add_upload(self, name: str, data: bytes) -> LivePicture:
-        """Read an uploaded picture; ``ImagesError`` where it is none, or too large."""
+        """Read an uploaded picture; raise ``ImagesError`` if it is no picture or too large."""
         model, _ = self._ready()
         picture: Image.Image = picture_from(data)
         return self._add(ImageRef(name=name), load_images([picture], model).read(0))
 
     def add_sample(self, number: int) -> LivePicture:
-        """Read one of the samples; ``NotFound`` where there is none of that number."""
+        """Read one of the samples; raise ``NotFound`` if there is no sample of that number."""
         self._ready()
         if self._samples is None or number >= len(self._samples):
             raise NotFound(f"There is no sample {number}.")
         return self._add(self._samples.refs[number], self._samples.read(number))
 
     def picture(self, number: int) -> LivePicture:
-        """Read a held picture again."""
+        """Read a kept picture again."""
         return self._add(*self._held(number), number)
 
     def mask(self, request: MaskRequest, progress: Watched) -> WhatIf:
-        """Held pictures before and after groups are masked."""
+        """Return the effect of masking groups on kept pictures."""
         model, _ = self._ready()
         held = [self._held(number) for number in request.pictures]
         images = Images(tuple(ref for ref, _ in held), lambda i: held[i][1], digest="")
@@ -175,7 +177,7 @@ class Session:
         )
 
     def start_audit(self) -> AuditState:
-        """Audit with the samples, unless that was begun already; ``ImagesError`` without samples."""
+        """Start the audit unless it has started already; raise ``ImagesError`` without samples."""
         self._ready()
         if self._samples is None:
             raise ImagesError(
@@ -187,11 +189,11 @@ class Session:
         return self._audit
 
     def audit(self) -> AuditState:
-        """How far the audit is."""
+        """Return the state of the audit."""
         return self._audit
 
     def label(self, id: str, request: LabelRequest) -> LabelReply:
-        """Name a group by hand, or take its label away; kept beside the circuit at once."""
+        """Name a group by hand, or remove its label, and store that beside the circuit."""
         if id not in _ids(self.circuit):
             raise NotFound(f"The circuit has no group {id!r}.")
         if request.label is None:
@@ -204,11 +206,11 @@ class Session:
         return LabelReply(id=id, label=group.label, caption=group.caption)
 
     def edits(self) -> Edits:
-        """What was merged and split by hand."""
+        """Return the groups merged and split by hand."""
         return load_edits(self.folder)
 
     def edit(self, request: EditRequest) -> Edits:
-        """Merge or split groups, or take that back; kept beside the circuit at once."""
+        """Merge or split groups, undo or redo, and store that beside the circuit."""
 
         def change(circuit: Circuit, edits: Edits) -> Edits:
             match request:
@@ -231,18 +233,16 @@ class Session:
             same_model(self.circuit, model)
             reader = Reader(model, self.circuit)
             self._model, self._reader = model, reader
-        except Exception as error:  # the page says why; the circuit can still be looked at
+        except Exception as error:  # the page shows the reason; the circuit can still be explored
             self._failure = str(error) or type(error).__name__
             return
         try:
             self._samples = self._load_samples(model)
-        except (
-            NeurFlowError
-        ) as error:  # nor do samples that are missing keep pictures from being tried
+        except NeurFlowError as error:  # pictures can be tried without samples
             self._trouble = str(error)
 
     def _ready(self) -> tuple[Model, Reader]:
-        """Inside the worker loading is over."""
+        """Return model and reader; raise ``ModelMissing`` without them. Jobs run after loading."""
         if self._model is None or self._reader is None:
             raise ModelMissing(self._failure or "The model is still loading.")
         return self._model, self._reader
@@ -261,7 +261,7 @@ class Session:
     def _held(self, number: int) -> tuple[ImageRef, Tensor]:
         self._ready()
         if number not in self._pictures:
-            raise NotFound(f"Picture {number} is not held here, or not any more. Drop it again.")
+            raise NotFound(f"Picture {number} is not kept here any more. Drop it again.")
         self._pictures.move_to_end(number)
         return self._pictures[number]
 
@@ -273,7 +273,7 @@ class Session:
             model, _ = self._ready()
             report = audit(self.circuit, model, self._samples, progress=Polite(self.worker, tell))
             self._audit = _audit_state("done", report=report)
-        except Exception as error:  # nobody waits here: the page asks how far it is
+        except Exception as error:  # no caller waits for it: the page polls the state
             self._audit = _audit_state("failed", str(error) or type(error).__name__)
 
 

@@ -1,4 +1,4 @@
-"""A picture from outside: bounded in bytes here, and in memory by the decoder."""
+"""Uploaded pictures: this module bounds their bytes, the decoder their pixels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOST_BYTES = 20 * 2**20
 
 
 def picture_from(data: bytes) -> Image.Image:
-    """Decode an uploaded picture, upright, in its own mode.
+    """Decode an uploaded picture upright, in its own colour mode.
 
     Raises:
         ImagesError: too many bytes, too large, of another format, or damaged.

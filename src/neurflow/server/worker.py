@@ -1,7 +1,7 @@
-"""One computation at a time, in a thread of its own, in the order they were asked for.
+"""A worker thread that runs one computation at a time, in the order of the requests.
 
-A model uses all cores and much memory; two answers at once would each take twice as long. Long work
-(an audit) may ``give_way`` between its steps to what has been asked for meanwhile.
+A model uses all cores and much memory, so two computations at once would each take twice as long.
+Between its steps, long work such as an audit may ``give_way`` to what was submitted meanwhile.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ T = TypeVar("T")
 
 
 class Cancelled(Exception):
-    """Nobody waits for the result any more."""
+    """The result is no longer needed."""
 
 
 class Worker:
-    """A thread that works off what is submitted."""
+    """A thread with a queue of jobs."""
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -29,7 +29,7 @@ class Worker:
         self._thread.start()
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Queue ``work``; until it begins, the future can be cancelled. ``Cancelled`` once stopped."""
+        """Queue ``work``. The future can be cancelled until the work begins; raises ``Cancelled`` once stopped."""
         if self._stopped.is_set():
             raise Cancelled
         future: Future[T] = Future()
@@ -39,14 +39,14 @@ class Worker:
                 return
             try:
                 future.set_result(work())
-            except BaseException as error:  # whoever waits for the result is told
+            except BaseException as error:  # the waiting caller gets it
                 future.set_exception(error)
 
         self._jobs.put(job)
         return future
 
     def give_way(self) -> None:
-        """From inside a job: do what was submitted meanwhile; ``Cancelled`` if the worker stops."""
+        """Run the jobs submitted meanwhile, from inside a job; raises ``Cancelled`` if the worker stops."""
         while True:
             if self._stopped.is_set():
                 raise Cancelled
@@ -57,7 +57,7 @@ class Worker:
             job()
 
     def stop(self, patience: float = 2.0) -> bool:
-        """Do nothing more; whether what was running has ended within ``patience`` seconds."""
+        """Stop; return whether the running job has ended within ``patience`` seconds."""
         self._stopped.set()
         self._jobs.put(lambda: None)
         self._thread.join(patience)
@@ -69,26 +69,26 @@ class Worker:
 
 
 class Watched:
-    """A ``Progress`` that ends the work, with ``Cancelled``, when nobody waits for it any more."""
+    """A ``Progress`` that ends the work with ``Cancelled`` once its client has gone."""
 
     def __init__(self) -> None:
         self.gone = threading.Event()
 
     def start(self, stage: str, total: int) -> None:
-        """A stage begins."""
+        """Begin a stage."""
         self.advance()
 
     def advance(self, count: int = 1) -> None:
-        """A step is done: the moment to stop."""
+        """Count a step; this is where work is cancelled."""
         if self.gone.is_set():
             raise Cancelled
 
     def note(self, text: str) -> None:
-        """Nothing to be told: what is skipped is in the result."""
+        """Ignore the note: the result lists what was skipped."""
 
 
 class Polite:
-    """The ``Progress`` of long work: counts its steps for whoever asks, and gives way between them."""
+    """The ``Progress`` of long work: reports its steps, and gives way between them."""
 
     def __init__(self, worker: Worker, tell: Callable[[str, int, int], Any]) -> None:
         self._worker, self._tell = worker, tell

@@ -1,17 +1,16 @@
 """One streaming pass: which images are studied, and φ of every layer on every crop of them.
 
-1. ``concept_images`` chooses the images of the concept set ``D``, in their order; those the model
-   predicts as the target, as a rule. Images that cannot be read are skipped and named.
-2. ``collect`` makes the crops of one image at a time, runs the network once up to the last studied
-   layer, and writes the pooled activations of all layers to files; feature maps that attribution will
-   ask for are kept where there is room. Memory does not grow with the number of images; a run that
-   was killed goes on behind the last finished image.
+1. ``concept_images`` chooses the images of the concept set ``D``: by default, those that the model
+   predicts as the target. Images that cannot be read are skipped and named.
+2. ``StreamingPass`` makes the crops of one image at a time, runs the network once up to the last
+   studied layer, and writes the pooled activations of all layers to files. It stores the feature
+   maps that attribution will need where there is room. Memory does not grow with the number of
+   images. A run that is started again continues behind the last finished image.
 3. ``top_crops`` finds each neuron's ``k`` strongest crops, block by block.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ from neurflow.study.features import FeatureMaps
 from neurflow.study.shared import ActivationCache, Predictions
 
 BLOCK = 8192
-"""crops looked at together by ``top_crops``"""
+"""crops that ``top_crops`` compares at a time"""
 
 
 @dataclass(frozen=True)
@@ -47,37 +46,83 @@ class ConceptImages:
     skipped: tuple[SkippedImage, ...]
 
 
-def predict(model: Model, images: Images, *, batch: Batch, progress: Progress) -> Predictions:
-    """What the model calls every image."""
+@dataclass(frozen=True)
+class ModelOnImages:
+    """A model that is run on whole images.
+
+    Attributes:
+        model: the classifier.
+        images: the collection.
+        batch: images to run at once.
+        progress: receives the progress.
+    """
+
+    model: Model
+    images: Images
+    batch: Batch
+    progress: Progress
+
+    def readable(
+        self, indices: Sequence[int], size: int, unread: dict[int, str]
+    ) -> Iterator[tuple[list[int], Tensor]]:
+        """Batches of (positions, pixels); the reasons why images cannot be read go to ``unread``."""
+        batch: list[int] = []
+        pixels: list[Tensor] = []
+        for index in indices:
+            try:
+                pixels.append(self.images.read(index))
+                batch.append(index)
+            except UnreadableImage as error:
+                unread[index] = str(error)
+            self.progress.advance()
+            if len(batch) == size:
+                yield batch, torch.stack(pixels)
+                batch, pixels = [], []
+        if batch:
+            yield batch, torch.stack(pixels)
+
+    def classes(self, pixels: Tensor) -> list[int]:
+        """Predicted class of each image of a batch."""
+        rows = np.arange(len(pixels))
+        return [c for _, part in self.batch.map(partial(self._argmax, pixels), rows) for c in part]
+
+    def _argmax(self, pixels: Tensor, rows: np.ndarray) -> list[int]:
+        model = self.model
+        logits = model.outputs([model.node(model.network.output_name)])
+        with torch.inference_mode():
+            outputs = logits(model.feed(pixels[torch.from_numpy(rows)]))[0]
+        return outputs.flatten(1).argmax(1).tolist()
+
+
+def predict(looked: ModelOnImages) -> Predictions:
+    """Predict the class of every image."""
     classes: dict[int, int] = {}
     unread: dict[int, str] = {}
-    progress.start("predicting", len(images))
-    for indices, pixels in _readable(images, range(len(images)), batch.size, unread, progress):
-        classes.update(zip(indices, _predictions(model, pixels, batch), strict=True))
+    everything = range(len(looked.images))
+    looked.progress.start("predicting", len(everything))
+    for indices, pixels in looked.readable(everything, looked.batch.size, unread):
+        classes.update(zip(indices, looked.classes(pixels), strict=True))
     return Predictions(classes, unread)
 
 
 def concept_images(
-    model: Model,
-    images: Images,
+    looked: ModelOnImages,
     target: Target,
     config: Config,
     *,
     max_images: int | None = None,
     predictions: Predictions | None = None,
-    batch: Batch,
-    progress: Progress,
 ) -> ConceptImages:
     """Choose the images of ``D``: those that belong to the target, or ``max_images`` of them.
 
-    Fewer than there are, they are spread over the folders and drawn by the seed.
-
-    A target inside the network has no predictions of its own, and takes all images. Where
-    ``predictions`` are given, no image is read.
+    Where there are more than ``max_images``, they are drawn by the seed and spread over the
+    folders. A target inside the network has no predictions of its own and takes all images. With
+    ``predictions``, no image is read.
 
     Raises:
         ImagesError: no image can be read, or none belongs to the target.
     """
+    model, images = looked.model, looked.images
     classes = {c for c in (target.neuron, target.minus) if c is not None}
     is_class = target.layer == model.network.output_name
     rule = config.concept_set if is_class else "all"
@@ -90,16 +135,13 @@ def concept_images(
         chosen = [i for i in order if predictions.classes.get(i) in classes]
         unread, seen = dict(predictions.unread), Counter(predictions.classes.values())
     else:
-        progress.start("choosing images", len(images))
-        candidates = [
-            i
-            for i in order
-            if rule != "labelled" or model.names.label(images.refs[i].label) in classes
-        ]
-        size = min(batch.size, limit)
-        for indices, pixels in _readable(images, candidates, size, unread, progress):
+        looked.progress.start("choosing images", len(images))
+        candidates = order
+        if rule == "labelled":
+            candidates = [i for i in order if model.names.label(images.refs[i].label) in classes]
+        for indices, pixels in looked.readable(candidates, min(looked.batch.size, limit), unread):
             if rule == "predicted":
-                predicted = _predictions(model, pixels, batch)
+                predicted = looked.classes(pixels)
                 seen.update(predicted)
                 chosen += [i for i, c in zip(indices, predicted, strict=True) if c in classes]
             else:
@@ -108,56 +150,21 @@ def concept_images(
                 break
     skipped = {i: SkippedImage(name=images.refs[i].name, reason=why) for i, why in unread.items()}
     if not chosen:
-        raise ImagesError(_why_none(model, images, target, rule, list(skipped.values()), seen))
-    if len(chosen) >= limit:  # what comes behind the last one was not asked for
+        raise ImagesError(_why_none(looked, target, rule, list(skipped.values()), seen))
+    if len(chosen) >= limit:  # images behind the last one were not needed
         asked = set(order[: order.index(chosen[limit - 1])])
         skipped = {i: image for i, image in skipped.items() if i in asked}
     return ConceptImages(tuple(sorted(chosen[:limit])), tuple(skipped[i] for i in sorted(skipped)))
 
 
-def _predictions(model: Model, pixels: Tensor, batch: Batch) -> list[int]:
-    rows = np.arange(len(pixels))
-    return [c for _, part in batch.map(partial(_classes, model, pixels), rows) for c in part]
-
-
-def _classes(model: Model, pixels: Tensor, rows: np.ndarray) -> list[int]:
-    logits = model.outputs([model.node(model.network.output_name)])
-    with torch.inference_mode():
-        return logits(model.feed(pixels[torch.from_numpy(rows)]))[0].flatten(1).argmax(1).tolist()
-
-
-def _readable(
-    images: Images,
-    indices: Sequence[int],
-    batch_size: int,
-    unread: dict[int, str],
-    progress: Progress,
-) -> Iterator[tuple[list[int], Tensor]]:
-    """Batches of (positions, pixels); what cannot be read goes to ``unread``."""
-    batch: list[int] = []
-    pixels: list[Tensor] = []
-    for index in indices:
-        try:
-            pixels.append(images.read(index))
-            batch.append(index)
-        except UnreadableImage as error:
-            unread[index] = str(error)
-        progress.advance()
-        if len(batch) == batch_size:
-            yield batch, torch.stack(pixels)
-            batch, pixels = [], []
-    if batch:
-        yield batch, torch.stack(pixels)
-
-
 def _why_none(
-    model: Model,
-    images: Images,
+    looked: ModelOnImages,
     target: Target,
     rule: str,
     skipped: Sequence[SkippedImage],
     seen: Counter[int],
 ) -> str:
+    model, images = looked.model, looked.images
     if len(skipped) == len(images):
         first = skipped[0]
         return f"None of the {len(images)} images can be read. The first, {first.name}: {first.reason}."
@@ -197,90 +204,117 @@ class Activations:
         return self._open[layer]
 
 
+@dataclass(frozen=True)
+class StreamingPass:
+    """The pass over all crops that pools the activations of all layers.
+
+    Attributes:
+        model: the network.
+        crops: the concept set D.
+        layers: names of the studied layers.
+        batch: crops to run at once.
+        progress: receives the progress.
+        precision: of the forward pass.
+        features: receive the maps of every crop that is run, if they have room for all and the pass has
+            the precision that attribution needs.
+        cache: images that it holds are not run.
+    """
+
+    model: Model
+    crops: CropSet
+    layers: Sequence[str]
+    batch: Batch
+    progress: Progress
+    precision: Literal["float32", "bfloat16"] = "float32"
+    features: FeatureMaps | None = None
+    cache: ActivationCache | None = None
+
+    @cached_property
+    def _studied(self) -> list[Layer]:
+        return [self.model.layer(name) for name in self.layers]
+
+    @cached_property
+    def _kept(self) -> FeatureMaps | None:
+        """The feature maps, if this pass fills them."""
+        wanted = self.features is not None and self.features.wanting
+        return self.features if wanted and self.precision == "float32" else None
+
+    def run(self, workspace: Workspace) -> Activations:
+        """φ of all layers on all crops; continues behind the last image in ``workspace``."""
+        files = {
+            layer.name: workspace.array(f"activations-{i}", (len(self.crops), layer.neurons))
+            for i, layer in enumerate(self._studied)
+        }
+        done = int(workspace.read("collected", 0))
+        self.progress.start("activations", len(self.crops.chosen))
+        self.progress.advance(done)
+        arrays = {name: np.load(file, mmap_mode="r+") for name, file in files.items()}
+        for image in range(done, len(self.crops.chosen)):
+            phi = self._cached(image)
+            for layer, values in zip(self._studied, phi, strict=True):
+                arrays[layer.name][self.crops.of_image(image)] = values
+            workspace.write("collected", image + 1)
+            self.progress.advance()
+        for array in arrays.values():
+            array.flush()
+        return Activations(self.crops, files)
+
+    def _cached(self, image: int) -> list[np.ndarray]:
+        """``[crop, neuron]`` φ of each layer on one image, from the cache if it is there."""
+        if self.cache is None:
+            return self._pooled(image)
+        position, count = self.crops.chosen[image], len(self.crops.boxes)
+        with self.cache.turn(position):
+            shapes = {layer.name: (count, layer.neurons) for layer in self._studied}
+            phi = self.cache.read(position, shapes)
+            if phi is None:
+                phi = self._pooled(image)
+                self.cache.keep(position, self.layers, phi)
+        return phi
+
+    def _pooled(self, image: int) -> list[np.ndarray]:
+        """``[crop, neuron]`` φ of each layer on the crops of one image of D."""
+        kept = self._kept
+        forward = self.model.outputs(
+            [*map(self.model.node, self.layers), *(kept.keys if kept else ())]
+        )
+
+        def run(numbers: np.ndarray) -> tuple[Tensor, ...]:
+            pixels = self.model.feed(self.crops.pixels(numbers))
+            half = self.precision == "bfloat16"
+            with (
+                torch.inference_mode(),
+                torch.autocast(pixels.device.type, torch.bfloat16, enabled=half),
+            ):
+                return forward(pixels)
+
+        found: list[list[np.ndarray]] = [[] for _ in self.layers]
+        for part, outputs in self.batch.map(run, self.crops.of_image(image)):
+            for rows, layer, output in zip(found, self._studied, outputs, strict=False):
+                phi = layer.pool(output).float().cpu().numpy()
+                if not np.isfinite(phi).all():
+                    raise RequestError(
+                        f"Layer {layer.name!r} gives values that are not finite on "
+                        f"{self.crops.name_of(image)}. "
+                        "Check the preprocessing (--mean, --std) and the precision of the model."
+                    )
+                rows.append(phi)
+            if kept:
+                kept.add(part, outputs[len(self.layers) :])
+        return [np.concatenate(rows) for rows in found]
+
+
 def collect(
     model: Model,
     crops: CropSet,
     layers: Sequence[str],
     workspace: Workspace,
     *,
-    features: FeatureMaps | None = None,
-    cache: ActivationCache | None = None,
-    precision: Literal["float32", "bfloat16"] = "float32",
     batch: Batch,
     progress: Progress,
 ) -> Activations:
-    """The streaming pass over all crops; goes on behind what ``workspace`` already holds.
-
-    ``features`` are given what they keep of every crop that is run, if they have room for all and the
-    pass has the precision that attribution needs. Images that ``cache`` holds are not run.
-    """
-    studied = [model.layer(name) for name in layers]
-    files = {
-        layer.name: workspace.array(f"activations-{i}", (len(crops), layer.neurons))
-        for i, layer in enumerate(studied)
-    }
-    done = int(workspace.read("collected", 0))
-    progress.start("activations", len(crops.chosen))
-    progress.advance(done)
-    kept = features if features and features.wanting and precision == "float32" else None
-    pooled = partial(_pooled, model, crops, studied, kept=kept, precision=precision, batch=batch)
-    arrays = {name: np.load(file, mmap_mode="r+") for name, file in files.items()}
-    for image in range(done, len(crops.chosen)):
-        rows = crops.of_image(image)
-        shapes = {layer.name: (len(rows), layer.neurons) for layer in studied}
-        position = crops.chosen[image]
-        with cache.turn(position) if cache else contextlib.nullcontext():
-            phi = cache.read(position, shapes) if cache else None
-            if phi is None:
-                phi = pooled(image)
-                if cache:
-                    cache.keep(position, layers, phi)
-        for layer, values in zip(studied, phi, strict=True):
-            arrays[layer.name][rows] = values
-        workspace.write("collected", image + 1)
-        progress.advance()
-    for array in arrays.values():
-        array.flush()
-    return Activations(crops, files)
-
-
-def _pooled(
-    model: Model,
-    crops: CropSet,
-    layers: Sequence[Layer],
-    image: int,
-    *,
-    kept: FeatureMaps | None,
-    precision: Literal["float32", "bfloat16"],
-    batch: Batch,
-) -> list[np.ndarray]:
-    """``[crop, neuron]`` φ of some layers on the crops of one image of D."""
-    names = [layer.name for layer in layers]
-    forward = model.outputs([*map(model.node, names), *(kept.keys if kept else ())])
-
-    def run(numbers: np.ndarray) -> tuple[Tensor, ...]:
-        pixels = model.feed(crops.pixels(numbers))
-        half = precision == "bfloat16"
-        with (
-            torch.inference_mode(),
-            torch.autocast(pixels.device.type, torch.bfloat16, enabled=half),
-        ):
-            return forward(pixels)
-
-    found: list[list[np.ndarray]] = [[] for _ in layers]
-    for part, outputs in batch.map(run, crops.of_image(image)):
-        for rows, layer, output in zip(found, layers, outputs, strict=False):
-            phi = layer.pool(output).float().cpu().numpy()
-            if not np.isfinite(phi).all():
-                raise RequestError(
-                    f"Layer {layer.name!r} gives values that are not finite on "
-                    f"{crops.name_of(image)}. "
-                    "Check the preprocessing (--mean, --std) and the precision of the model."
-                )
-            rows.append(phi)
-        if kept:
-            kept.add(part, outputs[len(layers) :])
-    return [np.concatenate(rows) for rows in found]
+    """The streaming pass by itself, without feature maps or a cache."""
+    return StreamingPass(model, crops, layers, batch, progress).run(workspace)
 
 
 def top_crops(

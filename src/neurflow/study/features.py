@@ -1,14 +1,13 @@
 """Feature maps of crops: computed at most once more after the streaming pass, within a budget.
 
 Attribution needs, for every crop that is in some target's ``V_a``, the values at a segment's lower
-layer and some others (what goes round it, what its trunk makes of it). All layers' values come from
-one forward pass, so:
+layer, those that bypass it, and those of its trunk. One forward pass gives the values of all layers:
 
-1. where the maps of all crops fit into the budget, the streaming pass leaves them here, and no crop
-   is ever run again; they stay in memory, or else in files beside the other intermediate results;
-2. where they do not, a crop is run when it is first needed, and what lower segments will ask for is
-   kept with it, as long as there is room;
-3. where not even the crops of one segment fit, they come in blocks, and a crop is run again for each
+1. Where the maps of all crops fit into the budget, the streaming pass stores them, and no crop is run
+   again. They stay in memory, or else in files beside the other intermediate results.
+2. Where they do not fit, a crop is run when it is first needed. The values that lower segments will
+   need are stored with it as long as there is room.
+3. Where not even the crops of one segment fit, they come in blocks, and a crop is run again for each
    segment that needs it.
 """
 
@@ -75,6 +74,59 @@ class _Form:
         return split.flatten(self.axis, self.axis + 1)
 
 
+@dataclass(frozen=True)
+class Observed:
+    """What a segment is given of some crops.
+
+    Attributes:
+        x: ``[crop, …]`` output of the lower layer.
+        bypass: values that go round the lower layer, in the order of ``segment.bypass``.
+        kept: these and the values of trunks that were worth keeping, by key.
+    """
+
+    x: Tensor
+    bypass: tuple[Tensor, ...]
+    kept: Mapping[Key, Tensor]
+
+    @classmethod
+    def of(cls, segment: Segment, kept: Mapping[Key, Tensor]) -> Observed:
+        """From the values of ``segment.observed``, whose first key is that of the lower layer."""
+        lower, *_ = segment.observed
+        return cls(kept[lower], tuple(kept[key] for key in segment.bypass), kept)
+
+    def trunk(self, keys: Sequence[Key]) -> list[Tensor]:
+        """Values of a specialised segment's trunk; empty unless all of them were kept."""
+        return [self.kept[key] for key in keys] if self.kept.keys() >= set(keys) else []
+
+
+class SegmentMaps:
+    """The feature maps that one segment needs.
+
+    Args:
+        maps: of all segments.
+        place: of the segment among them.
+    """
+
+    def __init__(self, maps: FeatureMaps, place: int) -> None:
+        self._maps, self._place = maps, place
+
+    @property
+    def bytes_each(self) -> int:
+        """Bytes that the segment needs of one crop."""
+        return self._maps.bytes_of(self._place)
+
+    def blocks(self, needed: np.ndarray) -> Iterator[np.ndarray]:
+        """The crops ``needed`` ``[crop]``, ascending, in blocks.
+
+        :meth:`take` serves the crops of a block until the next iteration.
+        """
+        return self._maps.blocks(self._place, needed)
+
+    def take(self, numbers: np.ndarray) -> Observed:
+        """What the segment needs of some crops of the block, in any order, with repeats."""
+        return self._maps.take(self._place, numbers)
+
+
 class FeatureMaps:
     """Values of the network on crops, by key.
 
@@ -102,6 +154,7 @@ class FeatureMaps:
     ) -> None:
         self._model, self._crops, self._batch = model, crops, batch
         self._folder = folder
+        self._segments = tuple(segments)
         self._wanted = [tuple(segment.observed) for segment in segments]
         self._survey({k: a for s in segments for k, a in s.observed.items()})
         disk = min(SCRATCH, shutil.disk_usage(folder).free // 2) if self._device == "cpu" else 0
@@ -130,9 +183,14 @@ class FeatureMaps:
         """Bytes of some values of one crop."""
         return sum(self._forms[key].values * self._forms[key].dtype.itemsize for key in keys)
 
-    def bytes_of(self, segment: int) -> int:
-        """Bytes of what a segment needs of one crop."""
-        return self._bytes(self._wanted[segment])
+    def of(self, segment: Segment) -> SegmentMaps:
+        """The maps that one of the segments needs."""
+        ends = [(each.lower.name, each.upper.name) for each in self._segments]
+        return SegmentMaps(self, ends.index((segment.lower.name, segment.upper.name)))
+
+    def bytes_of(self, place: int) -> int:
+        """Bytes of what the segment at a place needs of one crop."""
+        return self._bytes(self._wanted[place])
 
     @property
     def wanting(self) -> bool:
@@ -166,14 +224,9 @@ class FeatureMaps:
             rows[first : self._used] = self._forms[key].rows(value)
         self._slot[numbers] = np.arange(first, self._used)
 
-    def blocks(self, segment: int, needed: np.ndarray) -> Iterator[np.ndarray]:
-        """The crops that a segment needs, in blocks; each is there until the next one is asked for.
-
-        Args:
-            segment: its place in the order given.
-            needed: ``[crop]`` numbers, ascending.
-        """
-        self._make_room(segment, needed)
+    def blocks(self, place: int, needed: np.ndarray) -> Iterator[np.ndarray]:
+        """The crops that the segment at a place needs, in blocks; valid until the next iteration."""
+        self._make_room(place, needed)
         for start in range(0, len(needed), self._slots):
             block = needed[start : start + self._slots]
             missing = block[self._slot[block] < 0]
@@ -195,25 +248,26 @@ class FeatureMaps:
             return [missing]
         return [self._crops.of_image(i) for i in np.unique(self._crops.image_of(missing)).tolist()]
 
-    def _make_room(self, segment: int, needed: np.ndarray) -> None:
-        """Keep this segment's values, and those of the ones below as long as there is room."""
-        own = self._wanted[segment]
+    def _make_room(self, place: int, needed: np.ndarray) -> None:
+        """Keep this segment's values, and those of the segments below as long as there is room."""
+        own = self._wanted[place]
         missing = np.count_nonzero(self._slot[needed] < 0)
         if set(own) <= self._kept.keys() and missing <= self._slots - self._used:
             return
-        keys = tuple(dict.fromkeys(key for wanted in self._wanted[segment:] for key in wanted))
+        keys = tuple(dict.fromkeys(key for wanted in self._wanted[place:] for key in wanted))
         if len(needed) * self._bytes(keys) > self._room:
             keys = own
         slots = max(1, self._room // self._bytes(keys))
         self._allocate(keys, min(slots, len(self._crops)))
 
-    def take(self, segment: int, numbers: np.ndarray) -> dict[Key, Tensor]:
-        """What a segment needs of some crops of the block, in any order, with repeats."""
+    def take(self, place: int, numbers: np.ndarray) -> Observed:
+        """What the segment at a place needs of some crops of the block."""
         slots = torch.from_numpy(self._slot[numbers]).to(self._device)
-        return {
+        kept = {
             key: self._forms[key].value(self._kept[key].index_select(0, slots))
-            for key in self._wanted[segment]
+            for key in self._wanted[place]
         }
+        return Observed.of(self._segments[place], kept)
 
 
 def _form(value: Tensor, axis: int, per_sample: int) -> _Form:

@@ -26,7 +26,7 @@ from neurflow.pictures.images import Images, load_images
 from neurflow.runtime.files import MEBIBYTE, lock, read_json, subfolder, write_atomically
 from neurflow.runtime.memory import Budget
 from neurflow.runtime.progress import Progress, Silent
-from neurflow.study.activations import predict
+from neurflow.study.activations import ModelOnImages, predict
 from neurflow.study.shared import Predictions, Shared
 from neurflow.sweeping.ledger import circuit_folder, failure_file, is_done, lock_of
 from neurflow.sweeping.plan import LOCK, Job, Plan, Setup, read_plan
@@ -140,7 +140,7 @@ def shared_predictions(
         found = _read_predictions(file, len(images))
         if found is None:
             batch = model.batch(Budget(setup.memory, progress))
-            found = predict(model, images, batch=batch, progress=progress)
+            found = predict(ModelOnImages(model, images, batch, progress))
             write_atomically(file, json.dumps(vars(found)).encode())
     return found
 

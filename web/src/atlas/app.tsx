@@ -1,4 +1,4 @@
-/** A sweep: a map of its classes by the likeness of their circuits, a search, and what each is made of. */
+/** The page of a sweep: a map of its classes by the similarity of their circuits, a search, and details. */
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { readName } from "../shared/address";
@@ -14,7 +14,7 @@ import { Face, Panel } from "./panel";
 
 const SHORTCUTS = "shortcuts";
 
-/** What the address names: a class, or the list of shortcut candidates. */
+/** The part of the page that the address names: a class, or the list of shortcut candidates. */
 function useAddress(data: AtlasPageData) {
   const read = () => readName(location.hash);
   const [hash, setHash] = useState(read);
@@ -49,9 +49,9 @@ export function AtlasApp({ data }: { data: AtlasPageData }) {
             <em>{plural(data.classes.length, "circuit")}</em> of {data.model}
           </h1>
           <p class="quiet">
-            Near each other: circuits that use the same core neurons.{" "}
+            Circuits that use the same core neurons are near each other.{" "}
             {data.kept !== null &&
-              `Of a circuit's ${data.neighbours} most alike, ${percent(data.kept)} are among its ${data.neighbours} nearest on the map; how far apart distant ones lie says little.`}
+              `${percent(data.kept)} of a circuit's ${data.neighbours} most similar circuits are among its ${data.neighbours} nearest on the map. Distances between distant circuits mean little.`}
           </p>
         </div>
         <div class="controls">
@@ -89,7 +89,7 @@ export function AtlasApp({ data }: { data: AtlasPageData }) {
                   </li>
                 ))}
               </ul>
-              {listed.length === 0 && <p class="quiet">No circuit is found.</p>}
+              {listed.length === 0 && <p class="quiet">No circuit matches.</p>}
             </nav>
             <ClassMap data={data} chosen={chosen} found={found} onChoose={choose} />
           </div>
@@ -108,9 +108,9 @@ function Shortcuts({ data, onChoose }: { data: AtlasPageData; onChoose: (place: 
   return (
     <section class="shortcuts">
       <p class="quiet">
-        Groups whose crops keep to one place of their pictures, which objects seldom do: a watermark, a border, a stamp
-        would. Spread is that of the crops, 1 being usual in their layer; the least comes first. It is a hint:{" "}
-        <code>neurflow audit</code> asks the model.
+        Groups whose crops all lie at the same place of their pictures, as those of a watermark, a border or a stamp
+        would; objects seldom do. Spread is relative to the layer, where 1 is typical; the smallest comes first. This is
+        only a hint: <code>neurflow audit</code> tests the model.
       </p>
       <table>
         <thead>
@@ -119,7 +119,7 @@ function Shortcuts({ data, onChoose }: { data: AtlasPageData; onChoose: (place: 
             <th>group</th>
             <th>of</th>
             <th>spread</th>
-            <th title="sum of the absolute weights by which it acts on groups above">acts upwards by</th>
+            <th title="sum of the absolute weights by which it acts on groups above">weight upwards</th>
           </tr>
         </thead>
         <tbody>

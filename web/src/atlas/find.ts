@@ -1,9 +1,9 @@
-/** What of an atlas is found, and where things stand on the map: no pictures, no page. */
+/** The search of an atlas, and the places of points and names on its map. */
 
 import type { View } from "../shared/camera";
 import type { AtlasPageData, ClassData } from "../shared/types";
 
-/** Positions of the classes that are found, by name: of the target, its circuit, or a group's label. */
+/** Returns positions of the classes that match by the name of the target, the circuit, or a group's label. */
 export function find(data: AtlasPageData, query: string): number[] {
   const wanted = query.trim().toLowerCase();
   const hit = ({ target, circuit, shown }: ClassData) =>
@@ -16,7 +16,7 @@ export function find(data: AtlasPageData, query: string): number[] {
     .sort((a, b) => data.classes[a]!.target.localeCompare(data.classes[b]!.target, "en", { numeric: true }));
 }
 
-/** What a group is called: its label, else its place. */
+/** Returns the name of a group: its label, or its id. */
 export const nameOf = (one: ClassData, group: string): string => one.shown[group]?.label ?? group;
 
 export interface Spot {
@@ -25,11 +25,11 @@ export interface Spot {
   y: number;
 }
 
-/** What is kept free around the outermost points: pixels, and a share of the side where that is less. */
+/** Free space around the outermost points: in pixels, or as a share of the side if that is less. */
 const MARGIN = 70;
 const MARGIN_SHARE = 0.14;
 
-/** Where classes stand on a screen of this size; those out of sight are left out. */
+/** Returns the places of the classes on a screen of this size, without those out of sight. */
 export function spots(classes: ClassData[], width: number, height: number, view: View): Spot[] {
   const room = (side: number) => side / 2 - Math.min(MARGIN, MARGIN_SHARE * side);
   const scale = Math.min(room(width), room(height));
@@ -43,12 +43,12 @@ export function spots(classes: ClassData[], width: number, height: number, view:
     .filter(({ x, y }) => x > -MARGIN && x < width + MARGIN && y > -MARGIN && y < height + MARGIN);
 }
 
-/** Of more classes in view, pictures would lie on each other. */
+/** With more classes in view, pictures would overlap. */
 const FEW = 60;
 const SMALLEST = 26;
 const LARGEST = 64;
 
-/** Side of a picture on the map, so that most do not touch; 0 where there is no room for any. */
+/** Returns the side of a picture on the map for which most do not touch; 0 if there is no room for pictures. */
 export function pictureSide(found: Spot[]): number {
   if (found.length > FEW) return 0;
   const gaps = found.map((a) =>
@@ -67,7 +67,7 @@ const LINE = 15;
 const LONGEST = 24;
 
 /**
- * Names under their points, over no other name and no other picture; who comes first has the room.
+ * Returns names under their points that overlap no other name and no other picture; earlier ones win.
  *
  * @param first places that are named before others
  * @param half half the side of a picture, or the radius of a dot

@@ -1,4 +1,4 @@
-/** The map: classes as points, pictures when few are in view, lines from the chosen one to those like it. */
+/** The map: classes as points, or as pictures where few are in view; lines join the selected class to similar ones. */
 
 import { useMemo, useRef, useState } from "preact/hooks";
 import { useZoom, type View } from "../shared/camera";
@@ -9,7 +9,7 @@ import { names, pictureSide, spots } from "./find";
 interface MapProps {
   data: AtlasPageData;
   chosen: number | null;
-  /** classes that are found; null: nobody searches */
+  /** classes that match the query; null without a query */
   found: Set<number> | null;
   onChoose: (place: number | null) => void;
 }
@@ -17,7 +17,7 @@ interface MapProps {
 const DOT = 4.5;
 const STEP = 1.4;
 const SCALES: [number, number] = [0.6, 40];
-/** A chosen class is linked to so many. */
+/** Number of similar classes that a selected class is joined to. */
 const LINKED = 5;
 
 export function ClassMap({ data, chosen, found, onChoose }: MapProps) {
@@ -109,7 +109,7 @@ export function ClassMap({ data, chosen, found, onChoose }: MapProps) {
   );
 }
 
-/** The crop that the target answers to most. */
+/** Returns the crop with the largest activation of the target. */
 export function faceOf({ classes, pictures }: AtlasPageData, place: number): string | undefined {
   const { own, portrait, shown } = classes[place]!;
   const groups = [own, ...portrait.map(([group]) => group)];

@@ -1,4 +1,4 @@
-/** A chosen class: what it is made of, which classes are like it, and what it shares with one of them. */
+/** Details of a class: its groups, similar classes, and the groups that it shares with one of them. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { plural } from "../shared/format";
@@ -33,13 +33,13 @@ export function Panel({ data, place, onChoose }: PanelProps) {
       <Lead data={data} one={one} />
       {one.own && (
         <section>
-          <h3>Answers most to</h3>
+          <h3>Strongest crops</h3>
           <Strip data={data} one={one} group={one.own} large />
         </section>
       )}
       {one.portrait.length > 0 && (
         <section>
-          <h3>Driven most by</h3>
+          <h3>Strongest groups</h3>
           <ul class="edge-list" data-list="portrait">
             {one.portrait.map(([group, weight]) => (
               <li key={group}>
@@ -57,9 +57,9 @@ export function Panel({ data, place, onChoose }: PanelProps) {
       )}
       <section>
         <h3>
-          Circuits most alike <small>share of core neurons in common</small>
+          Most similar circuits <small>share of common core neurons</small>
         </h3>
-        {one.nearest.length === 0 && <p class="quiet">No other circuit has a layer in common with it.</p>}
+        {one.nearest.length === 0 && <p class="quiet">No other circuit has a layer in common with this one.</p>}
         <Listing all={one.nearest} count={5} class="nearest-list" name="nearest">
           {([other, likeness]) => (
             <li key={other}>
@@ -77,7 +77,7 @@ export function Panel({ data, place, onChoose }: PanelProps) {
   );
 }
 
-/** From a class to its circuit. */
+/** The way to the circuit of a class. */
 function Lead({ data, one }: { data: AtlasPageData; one: ClassData }) {
   if (data.links === "none")
     return (
@@ -111,7 +111,7 @@ export function Face({ data, place }: { data: AtlasPageData; place: number }) {
   );
 }
 
-/** A likeness from 0 to 1. */
+/** A similarity from 0 to 1. */
 function Share({ value }: { value: number }) {
   return (
     <span class="bar">
@@ -123,7 +123,7 @@ function Share({ value }: { value: number }) {
 
 const MEASURES: [SharedGroups["by"], string, string][] = [
   ["neurons", "by neurons", "the same neurons"],
-  ["crops", "by crops", "crops that look alike to the layer below"],
+  ["crops", "by crops", "crops that are similar for the layer below"],
 ];
 
 function Shared({ data, one }: { data: AtlasPageData; one: ClassData }) {
@@ -161,7 +161,7 @@ function Shared({ data, one }: { data: AtlasPageData; one: ClassData }) {
           </button>
         ))}
       </div>
-      {!of(by).length && <p class="quiet">None: no two of their groups are alike enough to be called the same.</p>}
+      {!of(by).length && <p class="quiet">None: no two groups of these circuits are similar enough.</p>}
       <ul class="shared-groups" data-list="shared">
         {of(by).map(({ group, match, layer, similarity }) => (
           <li key={group}>

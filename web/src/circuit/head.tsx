@@ -34,11 +34,6 @@ export function Head({ layer, plan, number, onCut }: HeadProps) {
       <span>
         {plural(Object.keys(layer.neurons).length, "neuron")}, <Count layer={layer} count={count} />
       </span>
-      {error && (
-        <span title="Score error: estimated distance of a neuron's scores from its integrated gradients, relative to their sum. Mean and worst of the layer's neurons.">
-          score error {spread(error)}
-        </span>
-      )}
       {most > 1 && (
         <label class="cut">
           <input
@@ -61,6 +56,11 @@ export function Head({ layer, plan, number, onCut }: HeadProps) {
             onTouchStart={(event) => event.stopPropagation()}
           />
         </label>
+      )}
+      {error && (
+        <span title="Score error: estimated distance of a neuron's scores from its integrated gradients, relative to their sum. Mean and worst of the layer's neurons.">
+          score error {spread(error)}
+        </span>
       )}
     </div>
   );

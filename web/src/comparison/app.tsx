@@ -1,4 +1,4 @@
-/** Two circuits side by side: what they share, what only one of them has, how edges change. */
+/** Two circuits compared: the groups they share, the groups of one alone, and how edges change. */
 
 import { useEffect, useState } from "preact/hooks";
 import { plural } from "../shared/format";
@@ -27,7 +27,7 @@ export function ComparisonApp({ data }: { data: ComparisonPageData }) {
   const counts = count(data);
   const open = (layer: string) => showWhole(new Set([...whole, layer]));
   const go = (id: string) => {
-    choose("all"); // what is gone to may be filtered away
+    choose("all"); // the destination may be filtered out
     find("");
     setGoal(id);
   };
@@ -75,7 +75,7 @@ export function ComparisonApp({ data }: { data: ComparisonPageData }) {
           onGo={goToGroup}
         />
       ))}
-      {found === 0 && <p class="nothing quiet">{query ? "No group is found." : "There is none."}</p>}
+      {found === 0 && <p class="nothing quiet">{query ? "No group matches." : "There are no such groups."}</p>}
     </div>
   );
 }
@@ -86,20 +86,20 @@ function Head({ data }: { data: ComparisonPageData }) {
     <header>
       <div class="about">
         <h1>
-          <em>{data.a.name}</em> next to <em>{data.b.name}</em>
+          <em>{data.a.name}</em> vs <em>{data.b.name}</em>
         </h1>
         <p class="quiet">
-          Groups go by{" "}
+          Groups are matched by{" "}
           {by === "neurons"
             ? "their neurons"
             : `their crops on ${plural(images, "picture")} that both circuits studied`}
-          : {reason}. Shared are pairs with a similarity of {threshold} or more; shaded is chance: the best match among{" "}
-          {plural(draws, "random deal")} into groups of the same sizes, 5th to 95th percentile.
+          : {reason}. Shared groups have a similarity of at least {threshold}. Shaded: the similarity by chance, which
+          is that of the best match with {plural(draws, "random grouping")} of the same sizes, 5th to 95th percentile.
         </p>
         <p class="quiet sides">
           {(["a", "b"] as const).map((side) => (
             <span key={side}>
-              <Letter side={side} /> {data.comparison[side].target.name} by {data.comparison[side].model.reference},
+              <Letter side={side} /> {data.comparison[side].target.name} in {data.comparison[side].model.reference},
               weights {data.comparison[side].model.digest.slice(0, 8)},{" "}
               {plural(data.comparison[side].images, "picture")}
             </span>

@@ -1,11 +1,11 @@
-/** What of a comparison is shown, and what drives a pair of groups: no pictures, no page. */
+/** The part of a comparison that is shown, and the inputs of a pair of groups. */
 
 import type { ComparedGroup, ComparisonPageData, GroupPair, LayerComparison, Unmatched } from "../shared/types";
 
 export type Kind = "all" | "shared" | "a" | "b";
 export type SideName = "a" | "b";
 
-/** What a group is called: its label, the target if it is all of it, or its number in its layer. */
+/** Returns the name of a group: its label, the target for the target's only group, or its number. */
 export function titleOf(data: ComparisonPageData, side: SideName, id: string): string {
   const [layer, number] = [id.slice(0, id.lastIndexOf("/")), id.slice(id.lastIndexOf("/") + 1)];
   const { target } = data.comparison[side];
@@ -20,7 +20,7 @@ export interface ShownLayer {
   b: Unmatched[];
 }
 
-/** Layers from the target down with what passes filter and search; those without any are left out. */
+/** Returns the layers from the target down with the groups that pass filter and search; empty layers are left out. */
 export function select(data: ComparisonPageData, kind: Kind, query: string): ShownLayer[] {
   const hit = (side: SideName, id: string) => matches(id, data[side].groups[id], query);
   return data.comparison.layers
@@ -34,7 +34,7 @@ export function select(data: ComparisonPageData, kind: Kind, query: string): Sho
     .filter(({ pairs, a, b }) => pairs.length + a.length + b.length > 0);
 }
 
-/** By id, label and caption; a bare number finds the groups with that neuron. */
+/** Matches id, label and caption; a number matches the groups with that neuron. */
 export function matches(id: string, group: ComparedGroup | undefined, query: string): boolean {
   const wanted = query.trim().toLowerCase();
   if (!wanted) return true;
@@ -48,7 +48,7 @@ export const count = (data: ComparisonPageData): Record<Kind, number> => {
   return { all: shared + a + b, shared, a, b };
 };
 
-/** One group of the layer below, or two that are matched, and how much it drives. */
+/** A group of the layer below, or a matched pair of groups, with its weights. */
 export interface Input {
   a: string | null;
   b: string | null;
@@ -57,7 +57,7 @@ export interface Input {
   weightB: number | null;
 }
 
-/** What drives a pair: shared groups with both weights, and what only one circuit has; strongest first. */
+/** Returns the inputs of a pair, strongest first: shared groups with both weights, and groups of one circuit alone. */
 export function inputsOf(data: ComparisonPageData, layer: LayerComparison, pair: GroupPair): Input[] {
   const matched = layer.edges
     .filter(({ upper }) => upper[0] === pair.a)

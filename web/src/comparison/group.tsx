@@ -1,4 +1,4 @@
-/** A group of one of the circuits: its crops, its name, its neurons. */
+/** A group of one circuit: its crops, its name, its number of neurons. */
 
 import { plural } from "../shared/format";
 import type { ComparisonPageData } from "../shared/types";
@@ -39,7 +39,7 @@ export function GroupCard({ data, side, id }: GroupProps) {
   );
 }
 
-/** One crop and the name, to follow. */
+/** A link to a group: one crop and the name. */
 export function GroupLink({ data, side, id, onGo }: GroupProps & { onGo: (side: SideName, id: string) => void }) {
   const group = data[side].groups[id];
   const first = group?.pictures[0];

@@ -1,4 +1,4 @@
-/** What drives a pair of groups: each input's weight in A and in B, and the change. */
+/** The inputs of a pair of groups: the weight of each in A and in B, and the change. */
 
 import { useState } from "preact/hooks";
 import { signed } from "../shared/format";
@@ -53,7 +53,7 @@ export function Inputs({ data, layer, pair, onGo }: InputsProps) {
   );
 }
 
-/** There is no such group, so no edge. */
+/** The circuit has no such group. */
 const Absent = () => <span class="quiet">absent</span>;
 
 function Weight({ value }: { value: number | null }) {

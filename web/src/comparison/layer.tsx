@@ -1,4 +1,4 @@
-/** One layer: shared groups face to face, then what only one of the circuits has. */
+/** One layer: shared groups face to face, then the groups of one circuit alone. */
 
 import type { ComparisonPageData, Unmatched } from "../shared/types";
 import type { ShownLayer, SideName } from "./find";
@@ -6,7 +6,7 @@ import { GroupCard, GroupLink } from "./group";
 import { Inputs } from "./inputs";
 import { Match, Similarity } from "./match";
 
-/** pairs, and groups of one side, that are shown before more are asked for: a page of thousands would crawl */
+/** pairs and groups shown at first: thousands would make the page slow */
 const AT_FIRST = 12;
 
 interface LayerProps {

@@ -1,4 +1,4 @@
-/** How alike two groups are, next to chance. */
+/** The similarity of two groups, compared with chance. */
 
 import { plural } from "../shared/format";
 import type { GroupPair, StatsInterval } from "../shared/types";
@@ -34,11 +34,11 @@ export function Match({ pair }: { pair: GroupPair }) {
 
 const list = (what: string, neurons: number[]): string => (neurons.length ? `${what}: ${neurons.join(", ")}. ` : "");
 
-/** A similarity from 0 to 1 on the range of chance. */
+/** A similarity from 0 to 1, drawn over the range of chance. */
 export function Similarity({ value, chance }: { value: number; chance: StatsInterval | null }) {
   const said = chance
     ? `chance ${chance[0].toFixed(2)}, up to ${chance[2].toFixed(2)}`
-    : "chance is not known: one group to match with";
+    : "chance is unknown: there is only one group to match with";
   return (
     <div class="similarity" role="img" aria-label={`similarity ${value.toFixed(2)}, ${said}`} title={said}>
       <b class="number">{value.toFixed(2)}</b>

@@ -1,4 +1,4 @@
-/** All layers at a glance: what is shared, how alike it is, and how much of the weight it carries. */
+/** All layers in a table: shared groups, their similarity, and their share of the weight. */
 
 import { percent, signed } from "../shared/format";
 import type { ComparisonPageData, LayerComparison } from "../shared/types";
@@ -14,7 +14,7 @@ export function Overview({ data, onGo }: { data: ComparisonPageData; onGo: (laye
               groups: <span class="swatch only-a" /> only A <span class="swatch both" /> shared{" "}
               <span class="swatch only-b" /> only B
             </th>
-            <th title="mean over shared groups; in brackets for random groups of the same sizes">
+            <th title="mean over shared groups; in brackets that of random groups of the same sizes">
               similarity (chance)
             </th>
             <th title="share of the weight into the layer that runs between shared groups">
@@ -46,7 +46,7 @@ export function Overview({ data, onGo }: { data: ComparisonPageData; onGo: (laye
       {(["a", "b"] as const).map((side) =>
         data.comparison[side].only.length ? (
           <p class="quiet" key={side}>
-            Layers of {side.toUpperCase()} alone: {data.comparison[side].only.join(", ")}
+            Layers that only {side.toUpperCase()} has: {data.comparison[side].only.join(", ")}
           </p>
         ) : null,
       )}

@@ -1,4 +1,4 @@
-/** The debug page: why these answers, what if a group were gone, a class's mistakes, an audit. */
+/** The debug page: explanations of pictures, masks, the mistakes of a class, and an audit. */
 
 import { useState } from "preact/hooks";
 import { plural } from "../shared/format";
@@ -76,6 +76,6 @@ export function DebugApp({ data }: { data: DebugPageData }) {
   );
 }
 
-/** Whether a picture is called so, and is labelled something else. */
+/** Whether a picture is classified as `name` and labelled otherwise. */
 const isMissed = ({ label, top }: PictureReport, name: string): boolean =>
   label != null && top[0]!.name === name && !same(label, name);

@@ -1,4 +1,4 @@
-/** Groups by the evidence that they are a shortcut, each signal with its interval. */
+/** Groups ranked by the evidence that they are a shortcut, each signal with its interval. */
 
 import type { AuditReport, DebugPageData } from "../shared/types";
 import { Whisker } from "../shared/whisker";
@@ -7,13 +7,13 @@ import { GroupTitle } from "./group_title";
 const LISTED = 20;
 const SIGNALS = {
   mends:
-    "answers that become right when the group is masked less those that become wrong, over the pictures of the class or taken for it",
+    "right answers won by masking the group minus those lost, over the pictures of the class and those mistaken for it",
   raises: "probability of the class that the group adds on pictures of other classes",
-  fixes: "share of the false positives that are no longer called the class",
+  fixes: "share of the false positives that are no longer classified as the class",
   costs: "share of the right answers that become wrong",
-  "fixed place": "how alike its heat maps are from picture to picture, as correlation",
-  apart: "how far its heat lies from what else speaks for the class: 0 same place, 1 opposite",
-  "masked by": "what its neurons are set to: zero or their mean over the concept set, whichever shows more evidence",
+  "fixed place": "correlation of its heat maps between pictures: does it always respond to the same place?",
+  apart: "distance of its heat from that of the other groups for the class: 0 the same place, 1 opposite",
+  "masked by": "what its neurons are set to: zero, or their mean over the concept set, whichever gives more evidence",
 };
 
 export function AuditTable({ data, audit }: { data: DebugPageData; audit: AuditReport }) {
@@ -21,8 +21,8 @@ export function AuditTable({ data, audit }: { data: DebugPageData; audit: AuditR
     <section>
       <p class="lead">
         {audit.of_class} pictures of {data.target}, {audit.pictures - audit.of_class} of other classes,{" "}
-        {audit.false_positives} of these taken for it. A ranking, not a verdict: look at the crops, then mask a group to
-        check.
+        {audit.false_positives} of which are mistaken for it. This is a ranking, not a verdict: look at the crops, then
+        mask a group to check.
       </p>
       <table class="audit">
         <thead>

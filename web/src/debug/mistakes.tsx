@@ -1,4 +1,4 @@
-/** The mistakes of a class: what the missed lack, what the taken have, and each of them. */
+/** The mistakes of a class: which groups tell them from the right answers, and each mistake. */
 
 import { plural, signed } from "../shared/format";
 import type { DebugPageData, GroupContrast, Mistake, Mistakes } from "../shared/types";
@@ -11,7 +11,7 @@ const LISTED = 8;
 interface Props {
   data: DebugPageData;
   mistakes: Mistakes;
-  /** what the missed pictures shown below are called; null shows all pictures */
+  /** show only missed pictures that are classified as this; null shows all pictures */
   called: string | null;
   onCalled: (name: string | null) => void;
   onOpen: (name: string) => void;
@@ -22,11 +22,12 @@ export function MistakesView({ data, mistakes, called, onCalled, onOpen }: Props
   return (
     <section>
       <h2>
-        {data.target}: {mistakes.right} recognised, {missed.length} missed, {plural(taken.length, "other")} taken for it
+        {data.target}: {mistakes.right} recognised, {missed.length} missed, {plural(taken.length, "other")} mistaken for
+        it
       </h2>
       {missed.length > 0 && (
         <p class="called">
-          The missed are called{" "}
+          The missed pictures are classified as{" "}
           {Object.entries(counts).map(([name, count]) => (
             <button
               class="chip"
@@ -42,20 +43,20 @@ export function MistakesView({ data, mistakes, called, onCalled, onOpen }: Props
       )}
       <Contrasts
         data={data}
-        title="Missed pictures, next to those recognised"
+        title="Missed pictures compared with recognised ones"
         here="on missed"
         there="on recognised"
         all={mistakes.why_missed}
       />
       <Contrasts
         data={data}
-        title={`Taken for ${data.target}, next to other pictures`}
-        here="on taken"
+        title={`Pictures mistaken for ${data.target} compared with others`}
+        here="on mistaken"
         there="on others"
         all={mistakes.why_taken}
       />
       <List data={data} title="Missed" all={missed} onOpen={onOpen} />
-      <List data={data} title="Taken for it" all={taken} onOpen={onOpen} />
+      <List data={data} title="Mistaken for it" all={taken} onOpen={onOpen} />
     </section>
   );
 }
@@ -73,7 +74,7 @@ function Contrasts({ data, title, here, there, all }: ContrastProps) {
   return (
     <>
       <h3>
-        {title} <small>how often a group fires, with 95 % intervals; z is the difference over its standard error</small>
+        {title} <small>how often a group fires, with 95 % intervals; z: difference divided by its standard error</small>
       </h3>
       <table>
         <thead>
@@ -81,7 +82,7 @@ function Contrasts({ data, title, here, there, all }: ContrastProps) {
             <th>group</th>
             <th>{here}</th>
             <th>{there}</th>
-            <th title="weight along all paths to the target">reach</th>
+            <th title="weight along all paths to the target">weight</th>
             <th title="difference over its standard error">z</th>
           </tr>
         </thead>
@@ -124,7 +125,7 @@ function List({
       <summary>
         {title}{" "}
         <small>
-          {plural(all.length, "picture")}, each with the groups most unlike {data.target}
+          {plural(all.length, "picture")}, each with the groups that deviate most from {data.target}
         </small>
       </summary>
       <ul>
@@ -139,7 +140,7 @@ function List({
                 <span
                   key={group.id}
                   class={group.unlike < 0 ? "under" : "over"}
-                  title={`${group.unlike.toFixed(1)} standard deviations from usual`}
+                  title={`${group.unlike.toFixed(1)} standard deviations from the typical score`}
                 >
                   <small>{group.unlike < 0 ? "less" : "more"}</small>
                   <GroupTitle data={data} id={group.id} count={2} />

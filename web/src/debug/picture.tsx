@@ -1,4 +1,4 @@
-/** Why the model answers so on one picture: what fires, where, and what is missing. */
+/** The explanation of one picture: which groups fire, where, and which are missing. */
 
 import { useState } from "preact/hooks";
 import { Drawn } from "../shared/drawn";
@@ -29,11 +29,11 @@ export function PictureView({ data, shown }: { data: DebugPageData; shown: Shown
         <p class="quiet caption">
           {reading ? (
             <>
-              <b>{data.groups[reading.id]?.label ?? reading.id}</b>: its best crops, and the heat of its neurons
-              {reading.heat?.length ? "" : " (no space at this layer)"}.
+              <b>{data.groups[reading.id]?.label ?? reading.id}</b>: its best crops and the heat of its neurons
+              {reading.heat?.length ? "" : " (this layer has no spatial map)"}.
             </>
           ) : (
-            "Choose a group to see where it fires."
+            "Select a group to see where it responds."
           )}
         </p>
         {reading && <Chain data={data} reading={reading} onSelect={select} />}
@@ -53,17 +53,17 @@ export function PictureView({ data, shown }: { data: DebugPageData; shown: Shown
         <h3>
           What fires{" "}
           <small>
-            {firing.length} of {report.groups.length} groups, those that carry most to {data.target} first
+            {firing.length} of {report.groups.length} groups, by weight into {data.target}
           </small>
         </h3>
         <Readings data={data} all={firing} selected={selected} onSelect={select} />
         <h3>
-          What is missing <small>usual for {data.target}, and silent here</small>
+          What is missing <small>groups that usually fire on {data.target} and are silent here</small>
         </h3>
         {missing.length ? (
           <Readings data={data} all={missing} selected={selected} onSelect={select} />
         ) : (
-          <p class="quiet">Nothing that pictures of {data.target} usually have.</p>
+          <p class="quiet">None: every group that usually fires on {data.target} fires here.</p>
         )}
       </div>
     </div>
@@ -83,9 +83,9 @@ function Readings({ data, all, selected, onSelect }: ReadingsProps) {
     <>
       <p class="columns" aria-hidden="true">
         <span>group</span>
-        <span>score, and from where it fires</span>
+        <span>score; the tick: threshold</span>
         <span>in class</span>
-        <span>carries</span>
+        <span>weight</span>
       </p>
       <ul class="readings">
         {(open ? all : all.slice(0, LISTED)).map((group) => (
@@ -93,7 +93,7 @@ function Readings({ data, all, selected, onSelect }: ReadingsProps) {
             <button
               aria-pressed={group.id === selected}
               onClick={() => onSelect(group.id)}
-              title={`score ${group.score.toFixed(2)}, fires from ${group.threshold.toFixed(2)}; ${group.unlike.toFixed(1)} standard deviations from usual`}
+              title={`score ${group.score.toFixed(2)}, fires from ${group.threshold.toFixed(2)}; ${group.unlike.toFixed(1)} standard deviations from the typical score`}
             >
               <GroupTitle data={data} id={group.id} />
               <Meter reading={group} />
@@ -119,7 +119,7 @@ function Readings({ data, all, selected, onSelect }: ReadingsProps) {
   );
 }
 
-/** The score, and the score from which on it fires. */
+/** The score, with a tick at the threshold from which the group fires. */
 function Meter({ reading }: { reading: GroupReading }) {
   const at = (value: number) => `${Math.min(value / SCALE, 1) * 100}%`;
   return (
@@ -130,7 +130,7 @@ function Meter({ reading }: { reading: GroupReading }) {
   );
 }
 
-/** How the group is reached: the strongest lower group that also fires, and so on. */
+/** The chain of inputs: the strongest lower group that also fires, and so on down. */
 function Chain({
   data,
   reading,
@@ -143,7 +143,7 @@ function Chain({
   if (!reading.chain?.length) return null;
   return (
     <div class="chain">
-      <h3>Reached by</h3>
+      <h3>Driven by</h3>
       <div>
         {reading.chain.map((id) => (
           <button key={id} onClick={() => onSelect(id)}>

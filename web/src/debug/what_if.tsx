@@ -1,4 +1,4 @@
-/** What if a group were gone: before and after, next to random neurons. */
+/** The effect of masking groups, compared with that of random neurons. */
 
 import { percent, plural, signed } from "../shared/format";
 import type { DebugPageData, Effect, Interval, Prediction, WhatIf } from "../shared/types";
@@ -20,7 +20,7 @@ export function WhatIfView({ data, whatIf, onOpen }: Props) {
   const one = effects.length === 1 ? effects[0] : undefined;
   return (
     <section>
-      <h2>What if {change.keep ? "nothing but this were left" : "this were gone"}?</h2>
+      <h2>{change.keep ? "With only these groups" : "Without these groups"}</h2>
       <div class="changed">
         {change.groups.map((id) => (
           <GroupTitle key={id} data={data} id={id} count={6} />
@@ -32,7 +32,7 @@ export function WhatIfView({ data, whatIf, onOpen }: Props) {
                 `${change.keep ? "all other neurons" : plural(neurons.length, "neuron")} of ${layer}`,
             )
             .join(", ")}{" "}
-          {how}, next to {plural(whatIf.draws, "set")} of as many random neurons
+          {how}, compared with {plural(whatIf.draws, "set")} of as many random neurons
           {whatIf.matched != null && <> with {Math.round(whatIf.matched * 100)} % of their activation</>}.
         </p>
       </div>
@@ -160,7 +160,7 @@ interface Pair {
   after: Prediction | undefined;
 }
 
-/** The classes among the best before or after, the likeliest first. */
+/** The classes among the top ones before or after, the most probable first. */
 function union({ before, after }: Effect): Pair[] {
   const names = [...new Set([...before, ...after].map(({ name }) => name))];
   const of = (top: Prediction[], name: string) => top.find((found) => found.name === name);
@@ -170,9 +170,9 @@ function union({ before, after }: Effect): Pair[] {
     .sort((a, b) => best(b) - best(a));
 }
 
-/** A probability, as a bar and in figures; nothing is known of a class that is not among the best. */
+/** A probability as a bar and a figure; unknown for a class that is not among the top ones. */
 function Share({ of }: { of: Prediction | undefined }) {
-  if (!of) return <span class="quiet">not among the best</span>;
+  if (!of) return <span class="quiet">not in the top classes</span>;
   return (
     <span class="answer" title={`logit ${of.logit.toFixed(2)}`}>
       <span class="share">

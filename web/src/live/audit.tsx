@@ -1,4 +1,4 @@
-/** The shortcut audit as a list to walk through: look at a group's crops, mask it, go on to the next. */
+/** The shortcut audit as a list: select a group, look at its crops, mask it, go to the next. */
 
 import { useEffect, useState } from "preact/hooks";
 import type { Circuit } from "../circuit/circuit";
@@ -24,7 +24,7 @@ export function AuditWalk({ live, circuit, selected, onSelect }: WalkProps) {
     return (
       <p class="quiet lead">
         An audit ranks groups by the evidence that they are a shortcut. It needs labelled pictures that the model was
-        not trained on: start with <code>neurflow explore RUN --images FOLDER</code>, a folder of class folders.
+        not trained on. Start with <code>neurflow explore RUN --images FOLDER</code>, a folder of class folders.
       </p>
     );
   if (state?.report)
@@ -32,13 +32,14 @@ export function AuditWalk({ live, circuit, selected, onSelect }: WalkProps) {
   return (
     <div class="lead">
       <p>
-        Which groups look like shortcuts for <b>{target}</b>? Every group is masked on {live.samples.length} pictures of
-        all classes; one that raises {target} where it should not, and is not missed where it is masked, comes first.
+        Which groups look like shortcuts for <b>{target}</b>? The audit masks every group on {live.samples.length}{" "}
+        pictures of all classes. Groups that raise {target} on other classes, and that {target} does not need, come
+        first.
       </p>
       {state?.state === "running" ? (
         <p role="status">
           <progress max={state.total || undefined} value={state.total ? state.done : undefined} />{" "}
-          {state.message || "beginning"}
+          {state.message || "starting"}
         </p>
       ) : (
         <button class="go" disabled={live.status?.state !== "ready"} onClick={begin}>
@@ -61,7 +62,8 @@ function Walk({ report, live, circuit, selected, onSelect }: WalkProps & { repor
     <div>
       <p class="quiet lead">
         {report.of_class} pictures of {circuit.data.target}, {report.pictures - report.of_class} of other classes,{" "}
-        {report.false_positives} of these taken for it. A ranking, not a verdict: look at the crops, then mask.
+        {report.false_positives} of which are mistaken for it. This is a ranking, not a verdict: look at the crops, then
+        mask the group.
       </p>
       {(report.notes ?? []).map((note) => (
         <p class="trouble" key={note}>
@@ -70,11 +72,11 @@ function Walk({ report, live, circuit, selected, onSelect }: WalkProps & { repor
       ))}
       <div class="steps">
         <button onClick={() => go(at - 1)} disabled={at <= 0}>
-          ← before
+          ← previous
         </button>
-        <span class="quiet">{at < 0 ? "walk through them" : `${at + 1} of ${groups.length}`}</span>
+        <span class="quiet">{at < 0 ? "Go through the groups" : `${at + 1} of ${groups.length}`}</span>
         <button onClick={() => go(at + 1)} disabled={at >= groups.length - 1}>
-          {at < 0 ? "begin →" : "next →"}
+          {at < 0 ? "start →" : "next →"}
         </button>
       </div>
       <ol class="walk">
@@ -123,29 +125,29 @@ function Step({
         <dl class="signals">
           <dt>masked by</dt>
           <dd>{found.by === "zero" ? "zero" : "their mean"}</dd>
-          <dt title="probability of the class that it adds on pictures of other classes">raises others</dt>
+          <dt title="probability of the class that the group adds on pictures of other classes">raises others</dt>
           <dd>
             <Whisker value={signals.raises} from={-0.25} to={0.5} />
           </dd>
-          <dt title="right answers won by masking it less those lost, over pictures of the class or taken for it">
+          <dt title="right answers won by masking it minus those lost, over pictures of the class and those mistaken for it">
             mends
           </dt>
           <dd>
             <Whisker value={signals.mends} from={-1} to={1} />
           </dd>
-          <dt title="share of the false positives that masking it turns">fixes</dt>
+          <dt title="share of the false positives that masking it corrects">fixes</dt>
           <dd>
             <Whisker value={signals.fixes} />
           </dd>
-          <dt title="share of right answers that masking it spoils">costs</dt>
+          <dt title="share of right answers that masking it breaks">costs</dt>
           <dd>
             <Whisker value={signals.cost} kind="against" />
           </dd>
-          <dt title="how alike its heat maps are from picture to picture">fixed place</dt>
+          <dt title="correlation of its heat maps between pictures">fixed place</dt>
           <dd>
             <Whisker value={signals.fixed} from={-0.25} to={1} />
           </dd>
-          <dt title="how far its heat lies from what else speaks for the class">apart</dt>
+          <dt title="distance of its heat from that of the other groups for the class">apart</dt>
           <dd>
             <Whisker value={signals.apart} />
           </dd>
@@ -155,7 +157,7 @@ function Step({
   );
 }
 
-/** How far the audit is, asked for while it runs; and how to begin it. */
+/** The state of the audit, polled while it runs, and a function that starts it. */
 function useAudit({ calls, fail }: Live): [AuditState | null, () => void] {
   const [state, setState] = useState<AuditState | null>(null);
   const problem = (error: Error) => fail(error.message);

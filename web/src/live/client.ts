@@ -1,4 +1,4 @@
-/** The client of a page that `neurflow explore` serves: asks the server it came from. */
+/** The client of a page that is served by `neurflow explore`. */
 
 import type { AnyPage, Client, LiveCalls } from "../shared/client";
 import type {
@@ -59,7 +59,7 @@ const json = (body: unknown): RequestInit => ({
   headers: { "content-type": "application/json" },
 });
 
-/** An answer, or an error whose message a person can read. */
+/** Returns the answer, or throws an error with a message for people. */
 async function ask<T>(path: string, request?: RequestInit): Promise<T> {
   const answer = await fetch(path, request).catch((error: Error) => {
     if (error.name === "AbortError") throw error;

@@ -31,7 +31,7 @@ export function FiringList({ live, circuit, selected, onSelect }: FiringProps) {
   const all = firing(pictures).filter(({ id }) => circuit.groups.has(id));
   const rows = two ? differing(all) : all;
   const apart = rows.filter((row) => !row.readings.every(({ fires }) => fires)).length;
-  const unread = [...circuit.groups.values()].filter(({ measured }) => !measured).length;
+  const unread = [...circuit.groups.values()].filter(({ id }) => !circuit.stored.has(id)).length;
   return (
     <section>
       <h3>
@@ -57,8 +57,8 @@ export function FiringList({ live, circuit, selected, onSelect }: FiringProps) {
       </Listing>
       {unread > 0 && (
         <p class="quiet">
-          {plural(unread, "group")} shown here {unread === 1 ? "is" : "are"} not among the stored groups. When such a
-          group fires was not measured; it can be masked.
+          {plural(unread, "group")} shown here {unread === 1 ? "belongs" : "belong"} to another cut than the stored one.
+          When such a group fires was not measured; it can be masked.
         </p>
       )}
     </section>

@@ -1,4 +1,4 @@
-/** Where the page gets its data: from inside itself, or from the server that it came from. */
+/** Where a page gets its data: from the page itself, or from its server. */
 
 import type {
   AtlasPageData,
@@ -20,17 +20,17 @@ export type AnyPage = PageData | DebugPageData | ComparisonPageData | AtlasPageD
 
 export interface Client {
   load(): Promise<AnyPage>;
-  /** what only a page with the model behind it can do */
+  /** calls that need the model; null for a static page */
   live: LiveCalls | null;
 }
 
-/** Each may fail with an error whose message is for people. */
+/** Each call may fail with an error whose message is for people. */
 export interface LiveCalls {
   status(): Promise<Status>;
   samples(): Promise<Sample[]>;
   sample(number: number): Promise<LivePicture>;
   upload(file: File): Promise<LivePicture>;
-  /** one that was read before */
+  /** a picture that was read before */
   picture(number: number): Promise<LivePicture>;
   mask(request: MaskRequest, signal: AbortSignal): Promise<WhatIf>;
   audit(start: boolean): Promise<AuditState>;
@@ -41,16 +41,16 @@ export interface LiveCalls {
 
 const inside = () => document.getElementById("data")?.textContent ?? "";
 
-/** Reads the data that `neurflow report` put into the page. */
+/** Reads the data inside a page made by `neurflow report`. */
 export class StaticClient implements Client {
   readonly live = null;
 
   async load(): Promise<AnyPage> {
     const text = inside();
-    if (!text) throw new Error("This page holds no circuit. Make one with: neurflow report RUN");
+    if (!text) throw new Error("This page contains no data. Make a page with: neurflow report RUN");
     return JSON.parse(text) as AnyPage;
   }
 }
 
-/** Whether the page came empty from a server, which then answers for it. */
+/** Whether the page came without data from a server. */
 export const isServed = (): boolean => !inside() && /^https?:$/.test(location.protocol);

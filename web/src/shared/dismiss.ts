@@ -1,4 +1,4 @@
-/** What opens over the page closes with Escape, and when one goes on elsewhere. */
+/** Menus that open over the page close with Escape, and on a press elsewhere. */
 
 import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
@@ -12,7 +12,7 @@ export function useDismissed(): RefObject<HTMLDetailsElement | null> {
     };
     const onKey = (event: KeyboardEvent) => {
       if (event.key !== "Escape" || !opened.current?.open) return;
-      // Escape lets go of one thing at a time
+      // one Escape closes one thing
       event.stopPropagation();
       close();
     };

@@ -1,4 +1,4 @@
-/** Numbers and names as people read them. */
+/** Numbers and counts in words. */
 
 export const signed = (value: number): string =>
   `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(Math.abs(value) < 0.0995 ? 3 : 2)}`;
@@ -12,7 +12,7 @@ export const percent = (share: number): string => {
 export const plural = (count: number, word: string): string =>
   `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 
-/** Mean and worst of an error, once where they read the same. */
+/** Mean and worst of an error; only once if both read the same. */
 export const spread = ({ mean, worst }: { mean: number; worst: number }): string => {
   const [usual, most] = [percent(mean), percent(worst)];
   return usual === most ? usual : `${usual}, worst ${most}`;

@@ -1,4 +1,4 @@
-/** Lists that begin short, and bars for signed weights. */
+/** Lists that can be expanded, and bars for signed weights. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
@@ -6,10 +6,10 @@ import { signed } from "./format";
 
 interface ListingProps<Item> {
   all: Item[];
-  /** how many are listed before one asks for all */
+  /** number of items listed at first */
   count: number;
   class: string;
-  /** to tell lists of one kind apart */
+  /** tells lists of one kind apart */
   name?: string;
   children: (item: Item) => VNode;
 }

@@ -81,7 +81,7 @@ export interface GroupData {
   measured: boolean;
 }
 /**
- * What stands behind a group's label.
+ * The evidence for a group's label.
  */
 export interface EvidenceData {
   source: string;
@@ -146,7 +146,7 @@ export interface ConceptCheck {
   best: string;
 }
 /**
- * An image that a group is shown on.
+ * An image with the group's crops on it.
  */
 export interface SightData {
   image: number;
@@ -186,7 +186,7 @@ export interface MeaningData {
   };
 }
 /**
- * How often a neuron's activations on the concept set's crops lie where.
+ * Histogram of a neuron's activations on the concept set's crops.
  */
 export interface HistogramData {
   low: number;
@@ -215,7 +215,7 @@ export interface EdgeData {
   stability: number | null;
 }
 /**
- * A crop, with its picture if it is an exemplar.
+ * A crop, with its picture if there is one.
  */
 export interface CropData {
   image: number;
@@ -241,7 +241,7 @@ export interface DebugPageData {
   audit: AuditReport | null;
 }
 /**
- * A group of the circuit, as it is known by.
+ * A group of the circuit: its name and its first crops.
  */
 export interface ExemplarData {
   id: string;
@@ -251,7 +251,7 @@ export interface ExemplarData {
   pictures: string[];
 }
 /**
- * A picture with why the model answers so.
+ * A picture with the report on it.
  */
 export interface ShownPicture {
   picture: string;
@@ -508,7 +508,7 @@ export interface ComparedSide {
   };
 }
 /**
- * A group of one of the circuits, as it is known by.
+ * A group of one of the circuits.
  */
 export interface ComparedGroup {
   label: string | null;
@@ -519,7 +519,7 @@ export interface ComparedGroup {
   inputs: InputData[];
 }
 /**
- * What drives a group that has no counterpart.
+ * An input of a group without a counterpart.
  */
 export interface InputData {
   lower: string;
@@ -687,7 +687,7 @@ export interface ShortcutData {
   pictures: number;
 }
 /**
- * All of them: the root that the front end's types are generated from.
+ * All messages: the root that the front end's types are generated from.
  */
 export interface Messages {
   problem: Problem;
@@ -703,13 +703,13 @@ export interface Messages {
   edits: Edits;
 }
 /**
- * Why a request was refused or failed, for a person to read.
+ * Why a request was refused or failed, in words for a person.
  */
 export interface Problem {
   error: string;
 }
 /**
- * Whether the model is there.
+ * Whether the model is loaded.
  */
 export interface Status {
   state: "loading" | "ready" | "failed";
@@ -718,7 +718,7 @@ export interface Status {
   means: boolean;
 }
 /**
- * A picture that the server was given to try.
+ * A picture that the server offers to try.
  */
 export interface Sample {
   number: number;
@@ -726,14 +726,14 @@ export interface Sample {
   label: string | null;
 }
 /**
- * A picture that the server holds, with why the model answers so.
+ * A picture that the server keeps, with the report on it.
  */
 export interface LivePicture {
   number: number;
   shown: ShownPicture;
 }
 /**
- * What if these groups were gone.
+ * Mask these groups.
  */
 export interface MaskRequest {
   /**
@@ -749,9 +749,12 @@ export interface MaskRequest {
   by?: "zero" | "mean";
   draws?: number;
   seed?: number;
+  cuts?: {
+    [k: string]: number;
+  };
 }
 /**
- * How far the audit is.
+ * The state of the audit.
  */
 export interface AuditState {
   state: "not started" | "running" | "done" | "failed";
@@ -761,14 +764,14 @@ export interface AuditState {
   report: AuditReport | null;
 }
 /**
- * What a person calls a group; null takes the label away.
+ * A label given by a person; null removes it.
  */
 export interface LabelRequest {
   label: string | null;
   caption?: string | null;
 }
 /**
- * What a group is called now.
+ * The label of a group after a request.
  */
 export interface LabelReply {
   id: string;
@@ -776,7 +779,7 @@ export interface LabelReply {
   caption: string | null;
 }
 /**
- * Make one group of these.
+ * Merge these groups into one.
  */
 export interface MergeRequest {
   kind: "merge";
@@ -787,7 +790,7 @@ export interface MergeRequest {
   groups: [string, string, ...string[]];
 }
 /**
- * Make two groups of one: these members, and the others.
+ * Split a group in two: these members, and the others.
  */
 export interface SplitRequest {
   kind: "split";
@@ -799,7 +802,7 @@ export interface SplitRequest {
   members: [Member, ...Member[]];
 }
 /**
- * Take the last edit back, or do again what was taken back last.
+ * Undo the last edit, or redo the last one undone.
  */
 export interface BackRequest {
   kind: "undo" | "redo";

@@ -1,0 +1,197 @@
+"""The rules of this package that say which lower neurons are core.
+
+``S_a`` is *the* ``τ`` *neurons whose ablation changes* ``V_a`` *most*. Four rules stand in for
+ablation:
+
+* ``published``: the largest mean of ``|T|`` over ``V_a``. It also takes neurons that inhibit ``a``,
+  whose ablation raises ``a`` on the very crops that it is to lose.
+* ``signed``: the largest mean of ``T`` over ``V_a``.
+* ``contrast``: the largest mean of ``T`` over ``V_a`` minus its mean over other crops. A neuron
+  that drives ``a`` equally everywhere does not decide which crops are on top; one that inhibits it
+  elsewhere does.
+* ``stepwise``: contrast, a share of ``τ`` at a time. The neurons chosen so far are zeroed and the
+  others scored again: substitutes show up, and neurons that acted only through chosen ones no
+  longer count.
+
+1. *Contrast crops:* half of them evenly from ranks ``k + 1 … 4 k`` of ``φ_a``, which would move up,
+   half at random from all others.
+2. ``T`` on them uses few points: it only ranks neurons, and no weight is made from it. Further
+   steps use part of the crops.
+3. Dead neurons are never core: those of importance 0 that the rule's own score is also 0 for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neurflow.attribution.integrated_gradients import (
+    gauss_legendre,
+    graded_midpoints,
+    integrated_gradients,
+)
+from neurflow.attribution.streaming import Measure, by_rule
+from neurflow.attribution.task import Exemplars
+from neurflow.method.core_neurons import Choice, core_neurons, register
+from neurflow.model import Segment
+from neurflow.study.activations import blocks, top_crops
+from neurflow.study.features import Observed
+
+POINTS = 8
+"""points of ``T`` where it only ranks neurons"""
+NEAR = 4
+"""contrast crops come from ranks up to this multiple of k"""
+STEPS = 3
+"""parts in which ``stepwise`` chooses its neurons"""
+EVERY = 2
+"""further steps use one of this many crops"""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Exemplars in two parts: meaning 0 are crops of ``V_a``, meaning 1 others."""
+
+    crops: np.ndarray
+    meaning: np.ndarray
+
+    @classmethod
+    def of(cls, own: np.ndarray, others: np.ndarray) -> Contrast:
+        """From the crops of each part."""
+        return cls(np.concatenate([own, others]), np.repeat([0, 1], [len(own), len(others)]))
+
+
+@register("published")
+def published(choice: Choice) -> dict[int, np.ndarray]:
+    """The largest mean of |T|."""
+    return {a: choice.largest(a, scores.importance) for a, scores in choice.scores.items()}
+
+
+@register("signed")
+def signed(choice: Choice) -> dict[int, np.ndarray]:
+    """The largest mean of T."""
+    return {a: choice.largest(a, choice.signed(a)) for a in choice.scores}
+
+
+@register("contrast")
+def contrast(choice: Choice) -> dict[int, np.ndarray]:
+    """The largest mean of T minus that over other crops."""
+    drive = _contrasted(choice, _others(choice))
+    return {a: choice.largest(a, drive[a]) for a in choice.scores}
+
+
+@register("stepwise")
+def stepwise(choice: Choice) -> dict[int, np.ndarray]:
+    """Contrast, a share of τ at a time, with the neurons chosen so far zeroed."""
+    others = _others(choice)
+    drive = _contrasted(choice, others)
+    chosen = {a: core_neurons(drive[a], _share(tau)) for a, tau in choice.taus.items()}
+    for _ in range(STEPS - 1):
+        chosen = _longer(choice, others, chosen, drive)
+    return {a: choice.living(a, chosen[a], drive[a]) for a in choice.scores}
+
+
+def _share(tau: int) -> int:
+    """Neurons that one step chooses."""
+    return -(-tau // STEPS)
+
+
+def _others(choice: Choice) -> dict[int, np.ndarray]:
+    config = choice.task.config
+    return contrast_crops(choice.concepts, choice.phi, minus=choice.task.minus, seed=config.seed)
+
+
+def _contrasted(choice: Choice, others: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+    """Target → mean of T over V_a minus that over other crops; the first where there are no others."""
+    own = {a: choice.signed(a) for a in choice.scores}
+    if not any(map(len, others.values())):
+        return own
+    elsewhere = {a: Contrast.of(crops, crops[:0]) for a, crops in others.items()}
+    scores = choice.score(elsewhere, partial(by_rule, rule=gauss_legendre), POINTS)
+    return {a: own[a] - scores[a].signed[0] for a in own}
+
+
+def _longer(
+    choice: Choice,
+    others: Mapping[int, np.ndarray],
+    chosen: Mapping[int, np.ndarray],
+    before: Mapping[int, np.ndarray],
+) -> dict[int, np.ndarray]:
+    """The chosen neurons and one step more, by contrast with the chosen ones zeroed.
+
+    A target that is now silent on its own crops gives no scores; those from ``before`` are used.
+    """
+    crops = {
+        a: Contrast.of(concept.crops[::EVERY], others[a][::EVERY])
+        for a, concept in choice.concepts.items()
+        if len(chosen[a]) < choice.taus[a]
+    }
+    if not crops:
+        return dict(chosen)
+    longer = dict(chosen)
+    for a, scores in choice.score(crops, _without(chosen), POINTS).items():
+        own, *other = scores.signed
+        drive = own - sum(other) if own.any() else before[a]
+        order = np.argsort(-drive, kind="stable")
+        order = order[~np.isin(order, chosen[a])]
+        count = min(_share(choice.taus[a]), choice.taus[a] - len(chosen[a]))
+        longer[a] = np.concatenate([chosen[a], order[:count]])
+    return longer
+
+
+def contrast_crops(
+    concepts: Mapping[int, Exemplars],
+    phi: np.ndarray,
+    *,
+    minus: int | None = None,
+    seed: int = 0,
+) -> dict[int, np.ndarray]:
+    """Crops outside ``V_a``, half as many as in it: evenly from the next ranks, and at random.
+
+    Args:
+        concepts: target neuron → its crops.
+        phi: ``[crop, neuron]`` φ of the targets' layer.
+        minus: neuron whose activation is subtracted.
+        seed: of the random crops.
+    """
+    neurons = list(concepts)
+    k = max(len(concept.crops) for concept in concepts.values())
+    ranked, _ = top_crops(blocks(phi, neurons, minus), min(NEAR * k, len(phi)))
+    found = {}
+    for a, ranks in zip(neurons, ranked, strict=True):
+        own = concepts[a].crops
+        near = ranks[~np.isin(ranks, own)]
+        near = near[:: max(1, len(near) // max(1, len(own) // 4))][: max(1, len(own) // 4)]
+        rest = np.setdiff1d(np.arange(len(phi)), np.concatenate([own, near]))
+        drawn = np.random.default_rng([seed, a]).permutation(rest)[: max(1, len(own) // 4)]
+        found[a] = np.concatenate([near, drawn])
+    return found
+
+
+def _without(chosen: Mapping[int, np.ndarray]) -> Measure:
+    """Integrated gradients where the chosen neurons of each target are zeroed."""
+
+    def measure(
+        segment: Segment, neurons: Tensor, observed: Observed, steps: int
+    ) -> tuple[Tensor, Tensor]:
+        x = observed.x
+        keep = torch.ones(len(x), segment.lower.neurons, dtype=x.dtype, device=x.device)
+        for row, a in enumerate(neurons.tolist()):
+            keep[row, torch.from_numpy(chosen[a])] = 0
+        shape = [1] * x.ndim
+        shape[0], shape[segment.lower.axis] = keep.shape
+        found = integrated_gradients(
+            segment,
+            neurons,
+            x * keep.view(shape),
+            observed.bypass,
+            steps=steps,
+            rule=graded_midpoints,
+        )
+        return found.scores, found.change
+
+    return measure

@@ -1,0 +1,115 @@
+"""The pipeline, once: from a study to everything that its circuit is made of.
+
+1. From the target down, for each pair of layers: find each target neuron's concept V_a and its
+   meanings; score the neurons of the lower layer; keep the core neurons S_a with their weights. The
+   core neurons are the targets of the next pair.
+2. At l_0, which has no layer below, find the concepts.
+3. Group the neurons of each layer, and weigh how groups act on groups.
+
+With ``rows``, the same on a resample of the crops; the network is not run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+
+from neurflow.attribution.task import AttributionTask
+from neurflow.circuit.interactions import Drive, Flow, flows
+from neurflow.config import Config
+from neurflow.errors import RequestError
+from neurflow.method.concepts import Concept, find_concepts
+from neurflow.method.core_neurons import Core, next_targets, select_cores
+from neurflow.method.grouping.features import Seen
+from neurflow.method.groups import Grouping, drives, neuron_groups
+from neurflow.refs import GroupId, Member
+from neurflow.study.study import Study
+
+Recall = Callable[[str, Callable[[], dict[int, Core]]], dict[int, Core]]
+"""(layer, what finds the core neurons of its targets) → these, possibly from an earlier run"""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found.
+
+    Attributes:
+        concepts: layer → neuron → V_a with its meanings.
+        cores: layer → neuron → S_a with its weights; not of l_0.
+        groupings: layer → its neuron groups.
+        drives: (neuron, semantic group) of each layer but l_0 → its weights and how they are shared.
+        edges: (upper group, lower group) → the positive and the negative part of W(G, H).
+    """
+
+    concepts: Mapping[str, Mapping[int, Concept]]
+    cores: Mapping[str, Mapping[int, Core]]
+    groupings: Mapping[str, Grouping]
+    drives: Mapping[str, Mapping[Member, Drive]]
+    edges: Mapping[tuple[GroupId, GroupId], Flow]
+
+
+def find(
+    study: Study, config: Config, rows: np.ndarray | None = None, *, recall: Recall | None = None
+) -> Findings:
+    """Find the circuit of a study's target.
+
+    Args:
+        study: the network on the crops of D.
+        config: hyperparameters.
+        rows: ``[crop]`` numbers of the crops to use, repeats allowed; all by default.
+        recall: gives core neurons of an earlier run, or computes them and stores them.
+
+    Raises:
+        RequestError: there are fewer crops than k.
+        WorkError: nothing in a layer acts on the targets above it.
+    """
+    if rows is not None and len(rows) < config.k:
+        raise RequestError(
+            f"k={config.k} is more than the {len(rows)} crops of a part of the images. "
+            "Give more images, or a circuit of smaller k."
+        )
+    concepts: dict[str, dict[int, Concept]] = {}
+    cores: dict[str, dict[int, Core]] = {}
+    targets = {study.target.neuron}
+    for pair in study.pairs():
+        concepts[pair.upper] = find_concepts(study, pair.upper, targets, config, rows)
+        task = AttributionTask(study, pair, concepts[pair.upper], config)
+        select = partial(select_cores, task)
+        cores[pair.upper] = recall(pair.upper, select) if recall else select()
+        targets = next_targets(cores[pair.upper], pair.upper, pair.lower)
+    first = study.layers[0]
+    concepts[first] = find_concepts(study, first, targets, config, rows)
+
+    study.progress.start("groups", 1)
+    groupings = {
+        layer: _grouped(study, layer, concepts[layer], config, rows) for layer in study.layers
+    }
+    driven = {
+        upper: drives(
+            concepts[upper], concepts[lower], cores[upper], study.activations[study.below(lower)]
+        )
+        for lower, upper in pairwise(study.layers)
+    }
+    edges = {
+        (GroupId(upper, g), GroupId(lower, h)): flow
+        for lower, upper in pairwise(study.layers)
+        for (g, h), flow in sorted(
+            flows(groupings[upper].groups, groupings[lower].groups, driven[upper], config).items()
+        )
+    }
+    study.progress.advance()
+    return Findings(concepts, cores, groupings, driven, edges)
+
+
+def _grouped(
+    study: Study,
+    layer: str,
+    concepts: Mapping[int, Concept],
+    config: Config,
+    rows: np.ndarray | None,
+) -> Grouping:
+    return neuron_groups(concepts, Seen(study.activations[layer], study.image_of, rows), config)

@@ -1,0 +1,61 @@
+"""What a person should know of a circuit before relying on it, as one-line notes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from neurflow.circuit import CircuitLayer
+from neurflow.config import PRESETS, Config
+from neurflow.method.concepts import PER_IMAGE, crops_limit
+from neurflow.method.find import Findings
+from neurflow.study.study import Study
+
+
+def notes(study: Study, found: Findings, config: Config) -> tuple[str, ...]:
+    """Notes on a request, and on how far the data could serve it."""
+    model, layers, cores = study.model, study.layers, found.cores
+    notes = list(model.notes)
+    small = [name for name in layers[:-1] if model.layer(name).neurons <= config.tau]
+    if small:
+        notes.append(
+            f"τ={config.tau} is no smaller than the number of neurons of {', '.join(small)}: "
+            "all that act are core."
+        )
+    for lower, upper in reversed(list(pairwise(layers))):
+        wanted = min(config.tau, model.layer(lower).neurons)
+        short = sum(len(core.importance) < wanted for core in cores[upper].values())
+        if short:
+            notes.append(
+                f"{short} of {len(cores[upper])} neurons of {upper} have fewer than {wanted} core "
+                f"neurons: the others in {lower} have importance 0 for them and are left out."
+            )
+    if all(getattr(config, field) == value for field, value in PRESETS["quick"].items()):
+        sizes = ", ".join(f"{size:g}" for size in config.granularities)
+        notes.append(
+            f"A quick look: τ={config.tau}, k={config.k} and crops of {sizes} of an image only. "
+            "Without --preset quick more is found."
+        )
+    count = len(study.crops.chosen)
+    limit = crops_limit(config, count)
+    if count < 5:
+        notes.append(f"Only {count} images: concepts rest on few pictures.")
+    if config.crops_per_image == "auto" and limit != PER_IMAGE:
+        notes.append(
+            f"A concept may hold {limit} crops of one image instead of {PER_IMAGE}, "
+            f"since there are only {count} images."
+        )
+    return tuple(notes)
+
+
+def far_off(layers: Sequence[CircuitLayer], config: Config) -> list[str]:
+    """A note on neurons whose scores did not come within the tolerance."""
+    errors = [n.score_error or 0.0 for layer in layers for n in layer.neurons.values()]
+    far = [error for error in errors if error > config.tolerance]
+    if not far:
+        return []
+    return [
+        f"The scores of {len(far)} of {len(errors)} neurons may be off by more than the tolerance of "
+        f"{config.tolerance:.2%}: by up to {max(far):.2%}. "
+        + ("Put more layers in between." if config.steps == "auto" else "Use --steps auto.")
+    ]

@@ -1,0 +1,36 @@
+"""Studies of small networks, for tests."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from neurflow import Config
+from neurflow.attribution import AttributionTask
+from neurflow.pictures.crops import CropSet
+from neurflow.pictures.images import Images
+from neurflow.refs import ImageRef
+from neurflow.runtime.memory import Budget
+from neurflow.runtime.progress import Silent
+from neurflow.runtime.workspace import Workspace
+from neurflow.study.study import LayerPair, Study, segments_of
+
+
+def inputs(pixels):
+    """A source of inputs ``[image, channel, height, width]``, which no transform changes."""
+    refs = tuple(ImageRef(name=f"{number}") for number in range(len(pixels)))
+    return Images(refs, lambda number: pixels[number], digest="")
+
+
+def study_of(model, images, layers, config, folder, target=0):
+    """A study of all crops of ``images``."""
+    chosen, size = tuple(range(len(images))), model.input_size[1:]
+    crops = CropSet(images, chosen, size, config.granularities)
+    segments = segments_of(model, layers)
+    budget = Budget("64MB", Silent())
+    return Study(model, model.target(target), segments, crops, Workspace(folder), budget, Silent())
+
+
+def task_on(segment, maps, concepts, batch, minus=None, **config):
+    """An attribution task whose values come from ``maps`` instead of a network."""
+    study = SimpleNamespace(progress=Silent(), minus=lambda layer: minus)
+    return AttributionTask(study, LayerPair(segment, maps, batch), concepts, Config(**config))
