@@ -120,3 +120,8 @@ def test_examples_in_docstrings_call_what_there_is(name):
     for call in ours:
         keywords = {keyword.arg: None for keyword in call.keywords}
         inspect.signature(getattr(neurflow, name)).bind(*call.args, **keywords)
+
+
+def test_every_public_name_is_in_the_reference():
+    text = (DOCS / "reference" / "api.md").read_text(encoding="utf-8")
+    assert [name for name in neurflow.__all__ if f"neurflow.{name}" not in text] == []

@@ -75,11 +75,10 @@ def discover(
         RequestError: the request cannot be carried out; nothing was started.
         WorkError: the work failed; finished steps are kept in ``out``.
 
-    Example:
-        ::
+    Example::
 
-            model = neurflow.load_model("torchvision:googlenet", weights="DEFAULT")
-            circuit = neurflow.discover(model, "photos/", "bee", out="runs/bee")
+        circuit = neurflow.discover(model, "photos/", target="bee", out="runs/bee")
+        circuit = neurflow.discover(model, images, "bee", config=neurflow.Config(tau=8, k=20))
     """
     config, progress, shared = config or Config(), progress or Silent(), shared or Shared()
     RULES.named(config.selection)  # an unknown rule is an error before the work begins
