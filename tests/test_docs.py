@@ -1,6 +1,7 @@
 """The documentation without building it: contents, links, and every command line that it shows."""
 
 import ast
+import importlib
 import inspect
 import re
 import shlex
@@ -125,3 +126,23 @@ def test_examples_in_docstrings_call_what_there_is(name):
 def test_every_public_name_is_in_the_reference():
     text = (DOCS / "reference" / "api.md").read_text(encoding="utf-8")
     assert [name for name in neurflow.__all__ if f"neurflow.{name}" not in text] == []
+
+
+def imports(path: Path) -> list[tuple[str, str]]:
+    """Module and name of everything that the cells of a tutorial import from the package."""
+    found = []
+    for _, _, block in FENCE.findall(path.read_text(encoding="utf-8")):
+        if block.startswith("{code-cell}"):
+            lines = [line for line in block.splitlines()[1:] if not line.startswith(":")]
+            tree = ast.parse("\n".join(lines))
+            nodes = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+            found += [(node.module or "", name.name) for node in nodes for name in node.names]
+    return [(module, name) for module, name in found if module.startswith("neurflow")]
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "tutorials").glob("*.md")), ids=name)
+def test_tutorials_import_what_there_is(path):
+    for module, imported in imports(path):
+        assert hasattr(importlib.import_module(module), imported), (
+            f"from {module} import {imported}"
+        )
