@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
+from benchmarks.evidence_page import write
 from neurflow import Settings, discover, evaluate, load_circuit, load_model
 from neurflow.evaluation.evaluate import PROTOCOLS
 
@@ -138,9 +139,7 @@ def main() -> None:
             sys.exit("Give --data, or set NEURFLOW_REAL_DATA.")
         measure(given.case, given.protocols or list(PROTOCOLS), Path(given.data), given.work)
     if given.write:
-        from benchmarks.evidence_page import write
-
-        write(given.work, DOCUMENT)
+        write(given.work, DOCUMENT, CASES)
 
 
 if __name__ == "__main__":

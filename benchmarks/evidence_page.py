@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from benchmarks.evidence import CASES
 from neurflow import Settings
 from neurflow.evaluation.evaluate import PROTOCOLS
 
@@ -44,18 +43,30 @@ COMPLETE = frozenset(["crop-sizes"])
 LABELS = {"difference": "difference (99 %)"}
 
 
-def write(work: Path, document: Path) -> None:
+class Case(Protocol):
+    """A network and a class: what the page names."""
+
+    @property
+    def network(self) -> str:
+        """As torchvision calls it."""
+
+    @property
+    def target(self) -> str:
+        """The class."""
+
+
+def write(work: Path, document: Path, cases: Mapping[str, Case]) -> None:
     """Write the tables stored under ``work`` into the page, below the text about them."""
     written = document.read_text(encoding="utf-8") if document.exists() else f"{HEAD}\n{MARK}"
     start, _, _ = written.partition(MARK)
-    document.write_text(f"{start}{MARK}\n\n" + "\n".join(page(work)), encoding="utf-8")
+    document.write_text(f"{start}{MARK}\n\n" + "\n".join(page(work, cases)), encoding="utf-8")
 
 
-def page(work: Path) -> Iterator[str]:
-    """Lines of the page."""
+def page(work: Path, cases: Mapping[str, Case]) -> Iterator[str]:
+    """Lines of the page, for the cases by name."""
     found = {
         name: {file.stem: json.loads(file.read_text()) for file in tables(work / name)}
-        for name in CASES
+        for name in cases
     }
     for protocol in (name for name in PROTOCOLS if any(name in kept for kept in found.values())):
         yield f"## {protocol.replace('-', ' ').capitalize()}\n"
@@ -63,7 +74,7 @@ def page(work: Path) -> Iterator[str]:
         for name, kept in found.items():
             if protocol in kept:
                 (table,) = kept[protocol]["tables"]
-                case = CASES[name]
+                case = cases[name]
                 yield f"**{case.network}, {case.target}**\n"
                 if protocol not in COMPLETE:
                     reduced = "; ".join(_reduced(kept[protocol]["settings"]))
