@@ -1,6 +1,7 @@
 """Real networks on real pictures: what the published code finds is found."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -38,10 +39,9 @@ def folder(real_data):
 
 
 def test_the_class_has_the_published_core_neurons(model, folder, expected):
-    circuit = discover(
-        model, folder, "golden retriever", ["layer4.1", "fc"], Config.published(), max_images=10
-    )
-    assert [image.name for image in circuit.images] == expected["images"]
+    pictures = [folder / name for name in expected["images"]]
+    circuit = discover(model, pictures, "golden retriever", ["layer4.1", "fc"], Config.published())
+    assert [Path(image.name).name for image in circuit.images] == expected["images"]
     assert circuit.crop_count == expected["n_crops"]
     neuron = circuit.layers[-1].neurons[207]
     assert sorted(neuron.core_neurons) == expected["core"]["fc"]["207"]
