@@ -11,6 +11,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 
 project = "neurflow"
+html_show_copyright = False
 author = "The neurflow developers"
 release = version = neurflow.__version__
 
