@@ -73,13 +73,13 @@ def test_circuits_are_those_of_single_runs_and_nothing_is_done_twice(
 
 def test_one_look_serves_all_classes(sweep, load, pictures, tmp_path, monkeypatch):
     config = CONFIG.model_copy(update={"concept_set": "predicted"})
-    looked, real = [], activations._predictions
+    looked, real = [], activations.ModelOnImages.classes
 
-    def counted(model, pixels, batch):
+    def counted(self, pixels):
         looked.append(len(pixels))
-        return real(model, pixels, batch)
+        return real(self, pixels)
 
-    monkeypatch.setattr(activations, "_predictions", counted)
+    monkeypatch.setattr(activations.ModelOnImages, "classes", counted)
     found = sweep("all", config=config)
     assert sum(looked) == len(list(pictures.iterdir())), "each picture once, for all classes"
     model = load()
@@ -106,13 +106,13 @@ class Forwards:
     """Counts the crops that are pooled."""
 
     def __init__(self, monkeypatch):
-        self.images, real = 0, activations._pooled
+        self.images, real = 0, activations.StreamingPass._pooled
 
         def counted(*given, **options):
             self.images += 1
             return real(*given, **options)
 
-        monkeypatch.setattr(activations, "_pooled", counted)
+        monkeypatch.setattr(activations.StreamingPass, "_pooled", counted)
 
 
 def test_targets_of_the_same_pictures_pool_them_once(sweep, alone, pictures, tmp_path, monkeypatch):
