@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 from neurflow import Config
 from neurflow.attribution import AttributionTask
+from neurflow.method.core_neurons import Choice, make_core
 from neurflow.pictures.crops import CropSet
 from neurflow.pictures.images import Images
 from neurflow.refs import ImageRef
@@ -34,3 +35,9 @@ def task_on(segment, maps, concepts, batch, minus=None, **config):
     """An attribution task whose values come from ``maps`` instead of a network."""
     study = SimpleNamespace(progress=Silent(), minus=lambda layer: minus)
     return AttributionTask(study, LayerPair(segment, maps, batch), concepts, Config(**config))
+
+
+def select_core(scores, tau):
+    """S_a and its weights by the published rule, of one target."""
+    choice = Choice(task=None, scores={0: scores}, taus={0: tau})
+    return make_core(scores, choice.largest(0, scores.importance))

@@ -14,12 +14,11 @@ from neurflow.attribution.backpropagated import measure_of, with_modules
 from neurflow.attribution.by_statistics import Knockoffs, weight_norms
 from neurflow.errors import RequestError
 from neurflow.method.concepts import find_concepts
-from neurflow.method.core_neurons import core_neurons, make_core
 from neurflow.study.features import Observed
 from tests.networks import SmallNet, TwoLayer, settle
 from tests.reference import methods as slow
 from tests.reference.method import integrated_gradients
-from tests.studies import inputs, study_of
+from tests.studies import inputs, select_core, study_of
 
 LAYERS = ["block2", "block3", "head"]
 
@@ -191,7 +190,7 @@ def test_every_method_gives_scores_to_select_from(task, method):
     for a, scores in found.items():
         assert scores.importance.shape == (12,)
         assert scores.signed.shape == (len(task.concepts[a].vectors), 12)
-        core = make_core(scores, core_neurons(scores.importance, 4))
+        core = select_core(scores, 4)
         sizes.append(len(core.importance))
         assert sizes[-1] == min(4, int((scores.importance > 0).sum()))  # no dead neuron is core
         for weights in core.weights:

@@ -15,13 +15,13 @@ from neurflow.method.core_neurons import (
     core_neurons,
     interaction_weights,
     next_targets,
-    select_core,
 )
 from neurflow.method.grouping.features import Seen
 from neurflow.method.groups import drives, meaning_shares, neuron_groups
 from neurflow.refs import Member
 from neurflow.study.activations import top_crops
 from tests.reference import method
+from tests.studies import select_core
 
 seeds = st.integers(0, 10_000)
 

@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import expect
 
-from neurflow.circuit.circuit import GroupTree, NeuronGroup
+from neurflow.circuit import GroupTree, NeuronGroup
 from neurflow.circuit.interactions import exemplars, regrouped
 from neurflow.circuit.trees import cut, numbered
 from neurflow.pages.payload import payload

@@ -54,8 +54,8 @@ def test_the_circuit_comes_with_the_labels_that_are_stored_now(client, run):
 def test_a_picture_and_a_mask_are_those_of_debug(client, run, tmp_path):
     circuit = neurflow.load_circuit(run)
     groups = [layer.groups[0].id for layer in circuit.layers[:2]]  # of two layers at once
+    shown = uploaded(client)  # first: two threads must not export networks at the same time
     told = neurflow.debug(circuit, model_of(circuit), picture_file(tmp_path), mask=groups)
-    shown = uploaded(client)
     report = shown["shown"]["report"]
     (picture,) = told.pictures
     below = [reading for reading in picture.groups if not reading.id.startswith("head")]
@@ -111,7 +111,7 @@ def test_the_oldest_pictures_are_forgotten_and_none_is_written(client, run, monk
     [
         ({"groups": ["block3/77"]}, 404, "no group 'block3/77'"),
         ({"groups": ["head/0"]}, 400, "is the target itself"),
-        ({"groups": ["block3/0"], "pictures": [99]}, 404, "not held"),
+        ({"groups": ["block3/0"], "pictures": [99]}, 404, "not kept here"),
         ({"groups": ["block3/0"], "draws": 101}, 422, "draws"),
         ({"groups": []}, 422, "groups"),
         ({"groups": ["block3/0"], "hidden": 1}, 422, "hidden"),

@@ -190,7 +190,7 @@ def test_a_sweep_that_is_stopped_leaves_no_worker_and_goes_on(
     gate.mkdir()
     options = [f"--{name}={value}" for name, value in OPTIONS.items()]
     start = "from neurflow.cli import main; main()"
-    command = [sys.executable, "-c", start, "sweep", reference, pictures, "--out", out]
+    command = [sys.executable, "-c", start, "sweep", "run", reference, pictures, "--out", out]
     running = subprocess.Popen(
         [*map(str, command), "--targets", ",".join(ALL), "--workers", "2", *options],
         cwd=ROOT,
@@ -407,7 +407,7 @@ def test_targets_are_a_file_or_a_list_however_long(tmp_path):
     (tmp_path / "many.txt").write_text("\n".join(["# all", *many]), encoding="utf-8-sig")
     assert targets_of([str(tmp_path / "many.txt")]) == many
     (tmp_path / "picture.png").write_bytes(b"\x89PNG")
-    with pytest.raises(RequestError, match="one target a line"):
+    with pytest.raises(RequestError, match="one target per line"):
         targets_of([str(tmp_path / "picture.png")])
     with pytest.raises(RequestError, match="names no target"):
         targets_of([" , "])
@@ -422,17 +422,16 @@ def test_the_command_ends_with_one_if_a_target_failed(reference, pictures, tmp_p
 
     out, options = tmp_path / "out", [f"--{name}={value}" for name, value in OPTIONS.items()]
     (tmp_path / "targets.txt").write_text("ant\n# a remark\n\nblock2/3\n")
-    command = ["sweep", reference, pictures, "--out", out, *options]
+    command = ["sweep", "run", reference, pictures, "--out", out, *options]
     code, told, _ = run(*command, "--targets", tmp_path / "targets.txt", "--json")
     assert code == 0
     assert [each["state"] for each in json.loads(told)["targets"]] == ["done", "done"]
-    code, told, _ = run("sweep", "--status", out)
-    assert code == 0 and "2 targets: 2 done" in told
+    code, told, _ = run("sweep", "status", out)
+    assert code == 0 and "2 done" in told
     labelled = [*command[:-1], "--concept-set=labelled"]
-    labelled[4] = tmp_path / "labelled"
+    labelled[5] = tmp_path / "labelled"
     code, told, err = run(*labelled, "--targets", "ant")
     assert code == 1 and "1 of 1 targets are not done (1 failed)" in err and "1 failed" in told
-    code, told, err = run("sweep", "--merge", tmp_path / "labelled", "--out", tmp_path / "merged")
+    code, told, err = run("sweep", "merge", tmp_path / "labelled", "--out", tmp_path / "merged")
     assert code == 1 and "No image is labelled" in err and "1 failed" in told
-    assert run("sweep", reference, pictures)[0] == 2
-    assert run("sweep", "--status", tmp_path / "nothing")[0] == 1
+        assert run("sweep", "status", tmp_path / "nothing")[0] == 2

@@ -370,7 +370,7 @@ def _group(layer: CircuitLayer, group: NeuronGroup, crops: _Crops, count: int) -
         sights=crops.sights(group, count),
         stability=group.stability,
         returns=None if returns is None else round(returns, 3),
-        measured=group.usual is not None,
+        measured=group.calibration is not None,
     )
 
 
