@@ -434,4 +434,4 @@ def test_the_command_ends_with_one_if_a_target_failed(reference, pictures, tmp_p
     assert code == 1 and "1 of 1 targets are not done (1 failed)" in err and "1 failed" in told
     code, told, err = run("sweep", "merge", tmp_path / "labelled", "--out", tmp_path / "merged")
     assert code == 1 and "No image is labelled" in err and "1 failed" in told
-        assert run("sweep", "status", tmp_path / "nothing")[0] == 2
+    assert run("sweep", "status", tmp_path / "nothing")[0] == 2
