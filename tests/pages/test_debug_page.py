@@ -95,4 +95,4 @@ def test_an_audit_can_be_read(page, model, circuit, studied, tmp_path):
     rows = page.locator(".audit tbody tr")
     assert rows.count() == len(report.groups)
     assert report.groups[0].id in rows.first.inner_text()
-    assert re.search("A ranking, not a verdict", page.locator(".lead").inner_text())
+    assert re.search("a ranking, not a verdict", page.locator(".lead").inner_text())
