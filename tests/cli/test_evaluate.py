@@ -14,6 +14,7 @@ from PIL import Image
 
 from neurflow import Config
 from neurflow.circuit import load_circuit
+from neurflow.evaluation.evaluate import PROTOCOLS
 from tests.cli.conftest import Outcome
 
 Run = Callable[..., Outcome]
@@ -54,14 +55,14 @@ def test_all_protocols(neurflow: Run, run: Path, tmp_path: Path) -> None:
     found = json.loads(out)
     assert found["missing"] == {}
     names = {table["protocol"] for table in found["tables"]}
-    assert len(names) == 14
+    assert names == set(PROTOCOLS)
     for table in found["tables"]:
         with (tmp_path / "csv" / f"{table['protocol']}.csv").open() as file:
             rows = list(csv.DictReader(file))
         assert len(rows) == len(table["rows"]) > 0
     text = page.read_text()
     assert all(f"<section id='{name}'>" in text for name in names)
-    assert text.count("<svg") == 14 and "currentColor" in text and "#123456" not in text
+    assert text.count("<svg") == len(names) and "currentColor" in text and "#123456" not in text
     assert "http" not in text.replace("http://www.w3.org", "").replace(
         "http://purl.org", ""
     ).replace("http://creativecommons.org", "").replace("https://matplotlib.org", ""), (

@@ -54,7 +54,7 @@ def test_the_demo_draws_pictures_to_try(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("nowhere",), 1, "There is no result in nowhere"),
+        (("nowhere",), 2, "There is no result in nowhere"),
         (("--images", "nowhere"), 2, "There is no folder of images at 'nowhere'"),
         (("--token", "ab-c"), 2, "8 letters and digits or more"),
         (("--token-file", "nowhere"), 2, "The token in nowhere cannot be read"),

@@ -62,7 +62,7 @@ def test_fewer_crops_make_a_smaller_page(neurflow: Run, run_folder: Path, tmp_pa
 
 
 def test_no_result_no_page(neurflow: Run, tmp_path: Path, opened: list[str]) -> None:
-    assert neurflow("report", tmp_path / "none", "-o", tmp_path / "x.html").code == 1
+    assert neurflow("report", tmp_path / "none", "-o", tmp_path / "x.html").code == 2
     assert not (tmp_path / "x.html").exists()
     assert opened == []
 

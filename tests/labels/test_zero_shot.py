@@ -152,7 +152,7 @@ def test_text_search_in_labels(circuit):
     assert [m.group for m in find(circuit, "Yellow STRIPE")] == ["block/0"]
     assert [m.score for m in find(circuit, "yellow wheel")] == [0.5]
     assert find(circuit, "wheel") == []
-    with pytest.raises(RequestError, match="--find"):
+    with pytest.raises(RequestError, match="nothing to search for"):
         find(circuit, "  ")
 
 

@@ -88,6 +88,21 @@ def test_the_head_says_what_does_not_come_back(show, tree):
     expect(head).to_contain_text("3 groups, not stable")
 
 
+@pytest.mark.parametrize("count", [3, 4])
+def test_a_card_says_that_its_group_does_not_come_back(show, tree, count):
+    page = show(tree)
+    page.get_by_label("Groups of early").fill(str(count))
+    cards = page.locator('[data-group^="early/"]')
+    expect(cards).to_have_count(count)
+    layer = tree.cut({"early": count}).layer("early")
+    returns = {group.id: layer.returns(group) for group in layer.groups}
+    expected = {id for id, value in returns.items() if value is not None and value < 0.2}
+    assert len(expected) == (1 if count == 4 else 0)
+    marked = cards.filter(has=page.locator(".badges", has_text="not stable"))
+    shown = marked.evaluate_all("all => all.map(card => card.dataset.group)")
+    assert set(shown) == expected
+
+
 def test_the_tree_is_small_and_follows_edits(tree):
     data = payload(tree)
     assert data.layers[0].tree is not None

@@ -196,6 +196,6 @@ def test_a_class_leads_to_its_circuit_and_to_two_side_by_side(browser, serving, 
     page.go_back()
     page.get_by_label("Groups shared with").select_option(label="fly")
     page.get_by_role("link", name="side by side").click()
-    expect(page.locator("h1")).to_have_text("wasp next to fly")
+    expect(page.locator("h1")).to_have_text("wasp vs fly")
     assert trouble == []
     page.close()

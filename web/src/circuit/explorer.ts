@@ -91,14 +91,18 @@ function usePageState(): [PageState, (part: Partial<PageState>) => void] {
   return [state, change];
 }
 
-/** Keeps the state in the address, a few times a second at most: browsers refuse more. */
+/**
+ * Keeps the state in the address. Browsers refuse more than a few changes a second, so only the first ones of a
+ * rush are written at once; the last one follows when the rush is over.
+ */
 function addressWriter() {
   const PAUSE = 300;
+  const AT_ONCE = 5;
   let waiting: ReturnType<typeof setTimeout> | undefined;
-  let last = -PAUSE;
+  let rush: number[] = [];
   let pushes = false;
   const write = (state: PageState) => {
-    last = performance.now();
+    rush.push(performance.now());
     const text = writeState(state);
     try {
       if (pushes && text !== (location.hash || "#")) history.pushState(null, "", text);
@@ -112,9 +116,10 @@ function addressWriter() {
     keep(state: PageState, step: boolean) {
       clearTimeout(waiting);
       pushes ||= step;
-      const since = performance.now() - last;
-      if (since >= PAUSE) write(state);
-      else waiting = setTimeout(() => write(state), PAUSE - since);
+      const now = performance.now();
+      rush = rush.filter((time) => now - time < PAUSE * AT_ONCE);
+      if (rush.length < AT_ONCE) write(state);
+      else waiting = setTimeout(() => write(state), PAUSE);
     },
     forget() {
       clearTimeout(waiting);
