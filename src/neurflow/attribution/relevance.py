@@ -139,7 +139,8 @@ def with_rules(segment: Segment) -> nn.Module:
     """The segment with a rule at each operation.
 
     Raises:
-        RequestError: an optional package is missing, the network is not cut as a graph, or an operation has no rule.
+        RequestError: an optional package is missing, the network is not cut as a graph, or an
+            operation has no rule.
     """
     require("methods")
     if not isinstance(segment, GraphSegment):
