@@ -1,4 +1,4 @@
-"""The networks and pictures that benchmarks measure: real ones where given, else random ones."""
+"""The networks and pictures that benchmarks measure: real where given, else random."""
 
 from __future__ import annotations
 
