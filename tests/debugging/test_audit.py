@@ -10,6 +10,7 @@ from neurflow.debugging.audit import weigh
 from neurflow.debugging.result import Signals
 from neurflow.debugging.signals import Answers, apart, fixed, mends, raises
 from neurflow.errors import ImagesError, ModelError, RequestError
+from neurflow.runtime.progress import Silent
 from neurflow.stats import Interval
 from tests.debugging.conftest import labelled
 
@@ -116,6 +117,23 @@ def test_without_false_positives_the_audit_says_so(planted):
     assert report.false_positives == 0
     assert all(group.signals.fixes is None for group in report.groups)
     assert "cannot be measured" in report.notes[0]
+
+
+def test_what_is_left_out_is_told_once(planted):
+    model, circuit, data = planted
+    strange = [(data[0][0], "blue")] * 5 + [(data[0][0], None)] * 2
+    said = []
+
+    class Telling(Silent):
+        def note(self, text):
+            said.append(text)
+
+    report = audit(circuit, model, [*data, *strange], progress=Telling())
+    assert said == [
+        "5 images count as unlabelled, for the label fits no class of the model: blue (5).",
+        "Without a label, and left out: 2 of 55 pictures.",
+    ]
+    assert len(report.skipped) == 7
 
 
 def test_likeness_is_the_mean_correlation_of_all_pairs():

@@ -1,7 +1,8 @@
 """The mistakes of a class, and the groups that fire unlike its usual pattern.
 
 1. *Missed* are pictures of the class that the model calls something else, *taken* those of other
-   classes that it calls the class. Against a difference ``A-B``: pictures of A called B, and of B
+   classes that it calls the class; a network of several labels calls a picture all those of more than
+   0.5. Against a difference ``A-B``: pictures of A called B, and of B
    called A.
 2. A mistake is explained by the groups that are unlike the target's images there, ranked by how far
    (``unlike``) times how much they carry to the target (``path_weight``).
@@ -18,6 +19,7 @@ from math import sqrt
 
 from neurflow.circuit import Circuit
 from neurflow.debugging.pictures import true_class
+from neurflow.debugging.reading import said
 from neurflow.debugging.result import GroupContrast, Mistake, Mistakes, PictureReport
 from neurflow.errors import ImagesError, RequestError
 from neurflow.model import Model
@@ -35,7 +37,7 @@ def find_mistakes(model: Model, circuit: Circuit, pictures: Sequence[PictureRepo
         ImagesError: no picture is labelled with a class of the model.
     """
     target = circuit.target
-    if target.layer != model.network.output_name:
+    if target.layer != model.network.output_name or model.outputs_are.kind == "values":
         raise RequestError(f"Mistakes are of a class, and the target is {target.name!r}.")
     truth = {picture.name: true_class(picture.label, model) for picture in pictures}
     known = [picture for picture in pictures if truth[picture.name] is not None]
@@ -48,10 +50,15 @@ def find_mistakes(model: Model, circuit: Circuit, pictures: Sequence[PictureRepo
     below = {group.id for layer in circuit.layers[:-1] for group in layer.groups}
     of_class = [p for p in known if truth[p.name] == own]
     others = [p for p in known if truth[p.name] != own and rival in (None, truth[p.name])]
-    right = [p for p in of_class if p.top[0].index == own]
-    missed = [p for p in of_class if p.top[0].index != own and rival in (None, p.top[0].index)]
-    taken = [p for p in others if p.top[0].index == own]
-    rejected = [p for p in others if p.top[0].index != own]
+    called = {id(p): said(model, p.top) for p in known}
+    right = [p for p in of_class if own in called[id(p)]]
+    missed = [
+        p
+        for p in of_class
+        if own not in called[id(p)] and (rival is None or rival in called[id(p)])
+    ]
+    taken = [p for p in others if own in called[id(p)]]
+    rejected = [p for p in others if own not in called[id(p)]]
     return Mistakes(
         right=len(right),
         missed=tuple(_mistake(picture, below) for picture in missed),

@@ -43,7 +43,13 @@ class Prediction(Frozen):
     index: int
     name: str
     logit: float
-    probability: float
+    probability: float | None
+    """None of a quantity, which is no class"""
+
+    @property
+    def said(self) -> str:
+        """Its probability in percent; of a quantity the value."""
+        return f"{self.logit:.4g}" if self.probability is None else f"{self.probability:.0%}"
 
 
 class ScoredBox(NamedTuple):

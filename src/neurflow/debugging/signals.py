@@ -18,8 +18,7 @@ Where it looks, on the pictures that the network calls the class:
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -37,18 +36,18 @@ class Answers:
         logits: ``[picture, class]``.
         labels: ``[picture]`` true classes.
         target: the class that is audited.
-        probabilities: of logits ``[picture, class]``, as the model reads them.
+        outputs: how the model's outputs are read.
     """
 
     logits: np.ndarray
     labels: np.ndarray
     target: int
-    probabilities: Callable[[np.ndarray], np.ndarray] = Outputs().probabilities
+    outputs: Outputs = field(default_factory=Outputs)
 
     @cached_property
     def said(self) -> np.ndarray:
-        """``[picture]`` first class."""
-        return np.asarray(self.logits.argmax(1))
+        """``[picture, class]`` whether it is called that."""
+        return self.outputs.classes(self.logits)
 
     @property
     def own(self) -> np.ndarray:
@@ -58,12 +57,12 @@ class Answers:
     @property
     def called(self) -> np.ndarray:
         """``[picture]`` whether it is called the class."""
-        return self.said == self.target
+        return np.asarray(self.said[:, self.target])
 
     @property
     def right(self) -> np.ndarray:
-        """``[picture]`` whether the answer is right."""
-        return self.said == self.labels
+        """``[picture]`` whether it is called what it is."""
+        return np.asarray(self.said[np.arange(len(self.labels)), self.labels])
 
     @property
     def false_positives(self) -> np.ndarray:
@@ -77,7 +76,7 @@ class Answers:
 
 def raises(before: Answers, after: Answers) -> Interval:
     """Probability of the class that a group adds on pictures of other classes."""
-    of_class = [each.probabilities(each.logits)[:, each.target] for each in (before, after)]
+    of_class = [each.outputs.probabilities(each.logits)[:, each.target] for each in (before, after)]
     return normal_mean((of_class[0] - of_class[1])[~before.own], -1.0, 1.0)
 
 

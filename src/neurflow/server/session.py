@@ -238,6 +238,7 @@ class Session:
             return
         try:
             self._samples = self._load_samples(model)
+            self._trouble = " ".join(self._samples.notes) if self._samples else ""
         except NeurFlowError as error:  # pictures can be tried without samples
             self._trouble = str(error)
 

@@ -9,6 +9,12 @@ export const percent = (share: number): string => {
   return `${value >= 10 || value === 0 ? Math.round(value) : value.toFixed(value < 0.1 ? 3 : 1)} %`;
 };
 
+/** What an answer says of a class: its probability by `inPercent`; of a quantity, which has none, its value. */
+export const answer = (
+  { logit, probability }: { logit: number; probability: number | null },
+  inPercent: (share: number) => string = percent,
+): string => (probability === null ? String(Number(logit.toPrecision(4))) : inPercent(probability));
+
 export const plural = (count: number, word: string): string =>
   `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 

@@ -279,7 +279,7 @@ export interface Prediction {
   index: number;
   name: string;
   logit: number;
-  probability: number;
+  probability: number | null;
 }
 /**
  * What a group does on one picture.
