@@ -1,7 +1,8 @@
 /** Details of the selected group, or of one of its neurons. */
 
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { percent, plural, signed } from "../shared/format";
+import { percent, plural } from "../shared/format";
 import { Bar, Listing } from "../shared/listing";
 import type { EdgeData, MeaningData, NeuronData } from "../shared/types";
 import { shaky } from "./card";
@@ -33,7 +34,13 @@ interface RouteProps {
 const EDGES_LISTED = 8;
 const MEMBERS_LISTED = 20;
 
-export function Panel({ neuron, path, onPath, ...props }: GroupProps & RouteProps & { neuron: number | null }) {
+interface PanelProps extends GroupProps, RouteProps {
+  neuron: number | null;
+  /** what can be done with the group */
+  tools?: ComponentChildren;
+}
+
+export function Panel({ neuron, path, onPath, tools, ...props }: PanelProps) {
   const { circuit, group, onSelect } = props;
   const found = neuron === null ? undefined : neuronOf(circuit, group.layer, neuron);
   const panel = useRef<HTMLElement>(null);
@@ -51,13 +58,13 @@ export function Panel({ neuron, path, onPath, ...props }: GroupProps & RouteProp
       {found ? (
         <NeuronView key={view} neuron={found} {...props} />
       ) : (
-        <GroupView key={view} path={path} onPath={onPath} {...props} />
+        <GroupView key={view} path={path} onPath={onPath} tools={tools} {...props} />
       )}
     </aside>
   );
 }
 
-function GroupView({ circuit, group, path, onPath, onSelect }: GroupProps & RouteProps) {
+function GroupView({ circuit, group, path, onPath, onSelect, tools }: Omit<PanelProps, "neuron">) {
   const { data } = circuit;
   return (
     <>
@@ -65,6 +72,7 @@ function GroupView({ circuit, group, path, onPath, onSelect }: GroupProps & Rout
         <span class={doubtful(group) ? "doubtful" : ""}>{headingOf(group, data)}</span> <small>{group.id}</small>
       </h2>
       {group.caption && <p>{group.caption}</p>}
+      {tools}
       <Facts circuit={circuit} group={group} />
       <Crops circuit={circuit} group={group} />
       <LabelSection group={group} />
@@ -93,13 +101,14 @@ function Facts({ circuit: { data }, group }: { circuit: Circuit; group: Group })
       <p class="quiet">
         {patterns === neurons
           ? plural(neurons, "neuron")
-          : `${plural(neurons, "neuron")}, ${patterns} of their meanings`}
+          : `${plural(neurons, "neuron")}, ${patterns} of their patterns`}
         .
         {data.shares && (
           <>
             {" "}
-            Weight along all paths to {data.target}:{" "}
-            <b class={group.reach < 0 ? "against" : "for"}>{signed(group.reach)}</b>.
+            {group.reach < 0 ? "Holds back: " : "Accounts for "}
+            <b class={group.reach < 0 ? "against" : "for"}>{percent(Math.abs(group.reach))}</b> of the weight{" "}
+            {group.reach < 0 ? "against" : "into"} {data.target}.
           </>
         )}
         {group.returns !== null && (
@@ -203,7 +212,7 @@ function EdgeList({ title, circuit, edges, end, onSelect }: EdgeListProps) {
                   {headingOf(other, circuit.data)}
                   {significant(edge) && <b title="p < 0.05"> *</b>}
                 </span>
-                <Bar weight={edge.weight} largest={largest} />
+                <Bar weight={edge.weight} largest={largest} share={circuit.data.shares} />
               </button>
             </li>
           );

@@ -43,7 +43,15 @@ export function PictureCard({ live, place, selected, circuit }: PictureProps) {
             <b class={report.label && !same(report.label, now.name) ? "against" : ""}>{now.name}</b>{" "}
             {(now.probability * 100).toFixed(1)} %
           </p>
-          <p class="quiet">{effect ? was(top, now) : about(reading, selected)}</p>
+          <p class="quiet">
+            {live.unanswered
+              ? live.error
+                ? "The answer is without the mask: the masked one has not come."
+                : "Waiting for the answer with the mask …"
+              : effect
+                ? was(top, now)
+                : about(reading, selected)}
+          </p>
           <Answers before={effect?.before ?? report.top} after={effect?.after} />
         </div>
       </div>
@@ -63,7 +71,7 @@ function about(reading: GroupReading | undefined, selected: string | null): stri
 }
 
 /** The target's activation before and after a mask, next to the effect of random neurons. */
-function TargetLine({
+export function TargetLine({
   target,
   value,
   effect,
@@ -118,7 +126,7 @@ function TargetLine({
 }
 
 /** The most probable classes; a tick marks the probability before the mask. */
-function Answers({ before, after }: { before: Prediction[]; after: Prediction[] | undefined }) {
+export function Answers({ before, after }: { before: Prediction[]; after: Prediction[] | undefined }) {
   const then = new Map(before.map((each) => [each.index, each]));
   const now = after ?? before;
   return (

@@ -9,6 +9,22 @@ export const percent = (share: number): string => {
   return `${value >= 10 || value === 0 ? Math.round(value) : value.toFixed(value < 0.1 ? 3 : 1)} %`;
 };
 
+/** A share with its sign: `+52 %`, `−3.1 %`. */
+export const signedPercent = (share: number): string => {
+  const value = Math.abs(share * 100);
+  const digits = value >= 9.95 || value < 0.05 ? 0 : 1;
+  return `${share < 0 ? "−" : "+"}${value.toFixed(digits)} %`;
+};
+
+/** Shares below this are faint: they say little. */
+export const FAINT = 0.05;
+
+/** A name cut in the middle, where names of one kind differ least. */
+export const middle = (text: string, most: number): string =>
+  text.length <= most
+    ? text
+    : `${text.slice(0, Math.ceil((most - 1) / 2)).trimEnd()}…${text.slice(text.length - Math.floor((most - 1) / 2)).trimStart()}`;
+
 export const plural = (count: number, word: string): string =>
   `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 
