@@ -69,7 +69,7 @@ export function CircuitPage({ explorer, marks = null, children, why }: CircuitPa
             onQuery={(query) => change({ query })}
             onResult={go}
           />
-          <Notes data={data} />
+          {!view && <Notes data={data} />}
           <Views view={view} live={why !== undefined} pins={state.pins.length} onView={(view) => change({ view })}>
             {!view && <Brief circuit={circuit} selected={group?.id ?? null} onSelect={select} />}
           </Views>

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { percent, plural } from "../shared/format";
+import { digits, fixed, percent, plural } from "../shared/format";
 import { Bar, Listing } from "../shared/listing";
 import type { EdgeData, MeaningData, NeuronData } from "../shared/types";
 import { shaky } from "./card";
@@ -114,14 +114,14 @@ function Facts({ circuit: { data }, group }: { circuit: Circuit; group: Group })
         {group.returns !== null && (
           <span title="How well the group is found again on halves of the pictures: 1 always, 0 no more than by chance">
             {" "}
-            Comes back on other pictures: <b>{group.returns.toFixed(2)}</b> of 1.
+            Comes back on other pictures: <b>{fixed(group.returns, 2)}</b> of 1.
           </span>
         )}
         {group.stability && (
           <>
             {" "}
             When the circuit is found on resampled pictures, the most similar group has a Jaccard index of{" "}
-            <b>{group.stability[0].toFixed(2)}</b> [{group.stability[1].toFixed(2)}, {group.stability[2].toFixed(2)}].
+            <b>{fixed(group.stability[0], 2)}</b> [{fixed(group.stability[1], 2)}, {fixed(group.stability[2], 2)}].
           </>
         )}
       </p>
@@ -171,7 +171,7 @@ function MemberRow({ circuit, group, member: [a, i], onSelect }: GroupProps & { 
           )}
         </span>
         {neuron.histogram ? <Histogram of={neuron.histogram} mark={[meaning.least, strongestOf(meaning)]} /> : <span />}
-        <span class="activation">{strongestOf(meaning).toPrecision(3)}</span>
+        <span class="activation">{digits(strongestOf(meaning), 3)}</span>
         <span class="strip">
           {meaning.crops.map((crop, n) => (
             <CropPicture key={crop} data={circuit.data} crop={crop} activation={meaning.activations[n]!} />
@@ -235,8 +235,8 @@ function NeuronView({ circuit, group, neuron, onSelect }: GroupProps & { neuron:
         Neuron {neuron.index} <small>{circuit.data.layers[group.layer]!.name}</small>
       </h2>
       <p class="quiet">
-        Activation on its {plural(crops, "strongest crop")}: {neuron.strongest.toPrecision(3)} down to{" "}
-        {neuron.weakest.toPrecision(3)}.
+        Activation on its {plural(crops, "strongest crop")}: {digits(neuron.strongest, 3)} down to{" "}
+        {digits(neuron.weakest, 3)}.
         {neuron.score_error !== null && (
           <>
             {" "}
@@ -256,7 +256,7 @@ function NeuronView({ circuit, group, neuron, onSelect }: GroupProps & { neuron:
           <h3>
             {neuron.meanings.length > 1 ? `Meaning ${i + 1}` : "One meaning"}{" "}
             <small>
-              {plural(meaning.size, "crop")}, mean activation {meaning.mean.toPrecision(3)}, in{" "}
+              {plural(meaning.size, "crop")}, mean activation {digits(meaning.mean, 3)}, in{" "}
             </small>
             <button class="link" onClick={() => onSelect(meaning.group)}>
               {meaning.group}

@@ -1,6 +1,6 @@
 /** The rows of the tables of a circuit, from the target down. */
 
-import { percent, signed, signedPercent } from "../shared/format";
+import { digits, percent, signed, signedPercent } from "../shared/format";
 import type { Circuit } from "./circuit";
 
 export type Row = Record<string, string | number | null>;
@@ -16,7 +16,7 @@ export interface Column {
 }
 
 const whole = (value: number) => value.toLocaleString("en");
-const short = (value: number) => value.toPrecision(3);
+const short = (value: number) => digits(value, 3);
 
 export function rowsOf(circuit: Circuit, kind: Kind): { columns: Column[]; rows: Row[] } {
   if (kind === "groups") return { columns: groupColumns(circuit), rows: groups(circuit) };

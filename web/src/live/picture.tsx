@@ -2,7 +2,7 @@
 
 import type { Circuit } from "../circuit/circuit";
 import { Drawn } from "../shared/drawn";
-import { signed } from "../shared/format";
+import { fixed, signed } from "../shared/format";
 import { same } from "../shared/labels";
 import type { Effect, GroupReading, Prediction } from "../shared/types";
 import { LETTERS } from "./lit";
@@ -87,7 +87,7 @@ export function TargetLine({
   if (!effect)
     return (
       <p class="quiet">
-        {target} logit <b class="number">{value.toFixed(2)}</b>
+        {target} logit <b class="number">{fixed(value, 2)}</b>
       </p>
     );
   const change = effect.target_after - effect.target_before;
@@ -97,9 +97,9 @@ export function TargetLine({
   return (
     <div class="target-line">
       <p>
-        {target} logit {effect.target_before.toFixed(2)} →{" "}
+        {target} logit {fixed(effect.target_before, 2)} →{" "}
         <b data-testid={`after-${place}`} data-value={effect.target_after}>
-          {effect.target_after.toFixed(2)}
+          {fixed(effect.target_after, 2)}
         </b>{" "}
         <span class={change < 0 ? "against" : "for"}>({signed(change)})</span>
       </p>
@@ -136,11 +136,11 @@ export function Answers({ before, after }: { before: Prediction[]; after: Predic
         return (
           <li
             key={index}
-            title={after && was ? `logit ${was.logit.toFixed(2)} → ${logit.toFixed(2)}` : `logit ${logit.toFixed(2)}`}
+            title={after && was ? `logit ${fixed(was.logit, 2)} → ${fixed(logit, 2)}` : `logit ${fixed(logit, 2)}`}
           >
             <span class="tried-name">{name}</span>
             <span class="number">{percentOf(probability)}</span>
-            <span class="number quiet logit">{logit.toFixed(1)}</span>
+            <span class="number quiet logit">{fixed(logit, 1)}</span>
             <span class="share">
               <span style={{ width: `${probability * 100}%` }} />
               {after && was && <i style={{ left: `${was.probability * 100}%` }} />}

@@ -62,11 +62,12 @@ function Because({ why, readings, circuit }: Omit<SentenceProps, "onRival"> & { 
     <>
       {speakFor.length ? listed(speakFor) : "no group speaks for it more than random neurons do"}
       {speakAgainst.length > 0 && <>; against it {listed(speakAgainst)}</>}
-      {missing.map(({ id }) => (
-        <span key={id}>
-          ; {name(id)}, usual for {circuit.data.target}, is missing
-        </span>
-      ))}
+      {missing.length > 0 && (
+        <>
+          ; {missing.map(({ id }) => name(id)).join(" and ")}, usual for {circuit.data.target},{" "}
+          {missing.length > 1 ? "are" : "is"} missing
+        </>
+      )}
       .
     </>
   );

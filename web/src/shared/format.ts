@@ -1,5 +1,10 @@
 /** Numbers and counts in words. */
 
+/** With the minus sign of typography. */
+const minus = (text: string): string => text.replace(/^-/, "−");
+export const fixed = (value: number, places: number): string => minus(value.toFixed(places));
+export const digits = (value: number, count: number): string => minus(value.toPrecision(count));
+
 export const signed = (value: number): string =>
   `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(Math.abs(value) < 0.0995 ? 3 : 2)}`;
 
