@@ -261,7 +261,8 @@ def test_the_effect_of_each_group_is_that_of_masking_it_alone(client, run, tmp_p
         ends = told["answer"]["index"], told["rival"]["index"]
         leads = [logits[ends[0]] - logits[ends[1]] for logits in (before, after)]
         assert found["effect"] == pytest.approx(leads[0] - leads[1], abs=1e-4)
-        assert found["random"]["low"] <= found["random"]["value"] <= found["random"]["high"]
+        value, low, high = found["random"]
+        assert low <= value <= high
     alone = client.post("/api/effects", json={**asked, "rival": "none", "draws": 0}).json()
     assert alone["rival"] is None and alone["value"] == told["answer"]["logit"]
     assert [each["random"] for each in alone["effects"]] == [None, None]

@@ -157,7 +157,9 @@ class FeatureMaps:
         self._segments = tuple(segments)
         self._wanted = [tuple(segment.observed) for segment in segments]
         self._survey({k: a for s in segments for k, a in s.observed.items()})
-        disk = min(SCRATCH, shutil.disk_usage(folder).free // 2) if self._device == "cpu" else 0
+        disk = (
+            min(SCRATCH, shutil.disk_usage(folder).free // 2) if self._device.type == "cpu" else 0
+        )
         self._memory, self._room = room, max(room, disk)
         self._kept: dict[Key, Tensor] = {}
         self._slot = np.full(len(crops), -1)
@@ -169,7 +171,7 @@ class FeatureMaps:
     def _survey(self, axes: Mapping[Key, tuple[int, int]]) -> None:
         """The form of every value, from a look at one crop."""
         values = self._run(tuple(axes), np.array([0]))
-        self._device = values[0].device.type
+        self._device = values[0].device
         self._forms = {
             key: _form(value, *place)
             for (key, place), value in zip(axes.items(), values, strict=True)

@@ -54,7 +54,7 @@ export function EffectList({ why, ...props }: ListProps) {
 }
 
 const reach = (effect: number, random: GroupEffect["random"]): number =>
-  Math.max(Math.abs(effect), Math.abs(random?.low ?? 0), Math.abs(random?.high ?? 0));
+  Math.max(Math.abs(effect), Math.abs(random?.[1] ?? 0), Math.abs(random?.[2] ?? 0));
 
 interface RowProps extends Omit<ListProps, "why"> {
   found: GroupEffect;
@@ -77,7 +77,7 @@ function EffectRow({ found, largest, live, circuit, readings, selected, lit, onH
       <button
         class="effect-name"
         aria-pressed={chosen}
-        title={random ? `${id}; random neurons: ${signed(random.low)} to ${signed(random.high)}` : id}
+        title={random ? `${id}; random neurons: ${signed(random[1])} to ${signed(random[2])}` : id}
         onClick={() => onSelect(chosen ? null : id)}
         onFocus={() => onHover(id)}
         onBlur={() => onHover(null)}
@@ -88,7 +88,7 @@ function EffectRow({ found, largest, live, circuit, readings, selected, lit, onH
           {random && (
             <span
               class="random-band"
-              style={{ left: at(random.low), width: `${(50 * (random.high - random.low)) / largest}%` }}
+              style={{ left: at(random[1]), width: `${(50 * (random[2] - random[1])) / largest}%` }}
             />
           )}
           <span class="origin" style={{ left: "50%" }} />

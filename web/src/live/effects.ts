@@ -83,7 +83,7 @@ const rivalOf = (text: string | null): EffectsRequest["rival"] => {
 
 /** Whether a group does more than random neurons do; null while that is not known. */
 export function standsOut({ effect, random }: GroupEffect): boolean | null {
-  return random ? effect > random.high || effect < random.low : null;
+  return random ? effect > random[2] || effect < random[1] : null;
 }
 
 const NAMED = 3;
