@@ -156,6 +156,16 @@ class Effect(Frozen):
         return self.target_after - self.target_before
 
 
+class GroupEffect(Frozen):
+    """What one group does for the answer on one picture."""
+
+    id: GroupId
+    effect: float
+    """what is explained, with the group less without it: positive speaks for the answer"""
+    random: Interval | None = None
+    """the same for random neurons of matched activation: mean and 5th to 95th percentile"""
+
+
 class CropEffect(Frozen):
     """One crop before and after: where the target falls most, the group matters most."""
 

@@ -83,11 +83,7 @@ def what_if(
     ``crops``: whether the published check is done too; it takes longer than all else.
     """
     target = circuit.target
-    if target.layer != model.network.output_name:
-        raise RequestError(
-            f"The target {target.name!r} is inside the network: masking shows its effect on classes. "
-            "Discover the circuit of a class."
-        )
+    refuse_target_inside(model, circuit)
     masker = Masker(model, list(change.neurons))
     means = {name: circuit.layer(name).means for name in change.neurons}
     build = partial(mask_of, masker.layers, ablation=change.ablation, keep=change.keep, means=means)
@@ -116,6 +112,16 @@ def what_if(
         matched=_matched(phi, change.neurons, sets),
         seed=seed,
     )
+
+
+def refuse_target_inside(model: Model, circuit: Circuit) -> None:
+    """Raise ``RequestError`` for the circuit of a neuron: masking shows its effect on classes."""
+    target = circuit.target
+    if target.layer != model.network.output_name:
+        raise RequestError(
+            f"The target {target.name!r} is inside the network: masking shows its effect on classes. "
+            "Discover the circuit of a class."
+        )
 
 
 def _mean_phi(masker: Masker, images: Images, progress: Progress) -> dict[str, np.ndarray]:

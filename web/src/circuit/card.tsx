@@ -62,7 +62,6 @@ function Face({ group, circuit, shape, place, selected, raised, bare, mark, onSe
       }}
       data-group={group.id}
       aria-pressed={selected}
-      aria-label={`Group ${name}, ${about}${markWords(mark)}`}
       title={group.label ? `${group.label}\n${about}` : about}
       onClick={(event) => {
         event.stopPropagation();
@@ -76,6 +75,7 @@ function Face({ group, circuit, shape, place, selected, raised, bare, mark, onSe
       }}
       onBlur={() => onHover(null)}
     >
+      <span class="unseen">{`Group ${name}, ${about}${markWords(mark)}`}</span>
       {!bare && <Content group={group} circuit={circuit} crops={shape.crops} name={name} />}
       {!bare && doubts.length > 0 && (
         <span class="badges" aria-hidden="true">
@@ -113,8 +113,12 @@ function Content({ group, circuit: { data }, crops, name }: ContentProps) {
           <CropPicture key={crop} data={data} crop={crop} />
         ))}
       </span>
-      <span class={`card-name${doubtful(group) ? " doubtful" : ""}`}>{name}</span>
-      <span class="card-size">{group.members.length}</span>
+      <span class={`card-name${doubtful(group) ? " doubtful" : ""}`} aria-hidden="true">
+        {name}
+      </span>
+      <span class="card-size" aria-hidden="true">
+        {group.members.length}
+      </span>
       {data.shares && <WeightBar value={group.reach} />}
     </>
   );

@@ -688,6 +688,9 @@ export interface Messages {
   picture: LivePicture;
   mask: MaskRequest;
   what_if: WhatIf;
+  why: EffectsRequest;
+  effects: Effects;
+  neuron_maps: NeuronMaps;
   audit: AuditState;
   name: LabelRequest;
   named: LabelReply;
@@ -738,12 +741,65 @@ export interface MaskRequest {
    * @maxItems 1000
    */
   groups: [string, ...string[]];
-  by?: "zero" | "mean";
+  by?: ("zero" | "mean") | number;
   draws?: number;
   seed?: number;
   cuts?: {
     [k: string]: number;
   };
+}
+/**
+ * Mask each of these groups by itself, on one picture.
+ */
+export interface EffectsRequest {
+  picture: number;
+  /**
+   * @minItems 1
+   * @maxItems 1000
+   */
+  groups: [string, ...string[]];
+  rival?: number | ("nearest" | "none");
+  by?: ("zero" | "mean") | number;
+  draws?: number;
+  seed?: number;
+  cuts?: {
+    [k: string]: number;
+  };
+}
+/**
+ * The effect of each group on the answer's logit, or on its lead over the rival.
+ */
+export interface Effects {
+  answer: Prediction;
+  rival: Prediction | null;
+  value: number;
+  classes: Prediction[];
+  effects: GroupEffect[];
+}
+/**
+ * What one group does for the answer on one picture.
+ */
+export interface GroupEffect {
+  id: string;
+  effect: number;
+  random?: Interval | null;
+}
+/**
+ * Where each neuron of a layer responds on a picture.
+ */
+export interface NeuronMaps {
+  layer: string;
+  height: number;
+  width: number;
+  neurons: NeuronMap[];
+}
+/**
+ * Where a neuron responds on a picture.
+ */
+export interface NeuronMap {
+  neuron: number;
+  strength: number;
+  heat: string;
 }
 /**
  * The state of the audit.
