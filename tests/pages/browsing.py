@@ -58,5 +58,5 @@ def violations(page):
     page.evaluate(AXE.read_text())
     return page.evaluate(
         """async () => (await axe.run(document)).violations.flatMap(({ id, nodes }) =>
-            nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 150)} ${failureSummary}`))"""
+            nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 99)} ${failureSummary}`))"""
     )

@@ -36,6 +36,7 @@ from neurflow.method.surroundings import heat_of, spatial_map
 from neurflow.model import Model
 from neurflow.pictures.images import Images, load_images
 from neurflow.refs import GroupId, SkippedImage
+from neurflow.runtime.float32 import full_float32
 from neurflow.runtime.progress import Progress, Silent
 
 CELLS = 14
@@ -44,6 +45,7 @@ WEIGHTS = {"raises": 1.0, "mends": 1.0, "fixed": 0.1, "apart": 0.1}
 """how signals count in the ranking"""
 
 
+@full_float32()
 def audit(
     circuit: Circuit,
     model: Model,
