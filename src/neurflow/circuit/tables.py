@@ -154,6 +154,7 @@ def to_frames(circuit: CircuitData) -> dict[str, pd.DataFrame]:
                     neuron.steps,
                     neuron.rule,
                     neuron.score_error,
+                    neuron.cancellation,
                     neuron.completeness_error,
                 )
             )
@@ -179,6 +180,7 @@ def to_frames(circuit: CircuitData) -> dict[str, pd.DataFrame]:
                 "steps",
                 "rule",
                 "score_error",
+                "cancellation",
                 "completeness_error",
             ],
         ),
