@@ -96,12 +96,12 @@ def _sinh_gauss(steps: int, early: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sinh(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points next to 0: Gauss-Legendre in ``t`` with ``α = c sinh(t arsinh(1/c))``, c = 0.001."""
+    """Gauss-Legendre points substituted by a hyperbolic sine, for change next to 0: c = 0.001."""
     return _sinh_gauss(steps, ABRUPT)
 
 
 def bend(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """The same with c = 0.3."""
+    """The same for change that is spread more evenly: c = 0.3."""
     return _sinh_gauss(steps, EARLY)
 
 
