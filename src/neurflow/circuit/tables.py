@@ -148,6 +148,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "steps",
         "rule",
         "score_error",
+        "cancellation",
         "completeness_error",
     ),
     "semantic_groups": (*_MEANING, "crops", "group"),
@@ -181,6 +182,7 @@ def _neurons(circuit: CircuitData) -> Iterator[Record]:
                 neuron.steps,
                 neuron.rule,
                 neuron.score_error,
+                neuron.cancellation,
                 neuron.completeness_error,
             )
 

@@ -97,6 +97,7 @@ def _neuron(
         steps=core.steps if core else None,
         rule=core.rule if core else None,
         score_error=core.score_error if core else None,
+        cancellation=core.cancellation if core else None,
         completeness_error=core.completeness_error if core else None,
         histogram=histogram,
     )

@@ -214,6 +214,7 @@ def _cores(select: Callable[[], dict[int, Core]], layer: str, work: Workspace) -
             core["steps"],
             core["rule"],
             core["score_error"],
+            core.get("cancellation"),
         )
         for a, core in kept.items()
     }

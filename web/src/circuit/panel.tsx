@@ -241,7 +241,8 @@ function NeuronView({ circuit, group, neuron, onSelect }: GroupProps & { neuron:
           <>
             {" "}
             Integrated gradients with {neuron.steps} steps ({neuron.rule}), score error{" "}
-            <b>{percent(neuron.score_error)}</b>.
+            <b>{percent(neuron.score_error)}</b>
+            {neuron.cancellation !== null && `, cancelling ${neuron.cancellation.toPrecision(2)}-fold`}.
           </>
         )}
         {neuron.completeness_error !== null && (

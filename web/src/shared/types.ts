@@ -165,6 +165,7 @@ export interface NeuronData {
   steps: number | null;
   rule: string | null;
   score_error: number | null;
+  cancellation: number | null;
   completeness_error: number | null;
   histogram: HistogramData | null;
 }

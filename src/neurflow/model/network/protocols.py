@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from neurflow.errors import LayerError
@@ -32,12 +33,17 @@ def not_between(name: str, lower: Layer, upper: Layer) -> LayerError:
     )
 
 
+def like(x: Tensor, baseline: Tensor) -> Tensor:
+    """A baseline ``[1, …]`` as a tensor of the shape and memory layout of ``x`` ``[batch, …]``."""
+    return torch.zeros_like(x).add_(baseline)
+
+
 @dataclass(frozen=True)
 class Path:
-    """The line from 0 to ``x``, as it looks at the frontier of a segment: straight there too.
+    """The line from the baseline to ``x`` at the frontier of a segment: straight there too.
 
     Attributes:
-        start, end: the frontier's values at 0 and at ``x``.
+        start, end: the frontier's values at the baseline and at ``x``.
         fixed: other values that the tail needs, the same all along the line.
         back: gradients at the frontier → the gradient at ``x``.
     """
@@ -85,9 +91,17 @@ class NeuronSegment(Protocol):
         """The tail with slopes of secants for derivatives, if it has them: (points, …) as ``tail``."""
 
     def path(
-        self, neurons: Tensor, x: Tensor, bypass: Sequence[Tensor], trunk: Sequence[Tensor] = ()
+        self,
+        neurons: Tensor,
+        x: Tensor,
+        bypass: Sequence[Tensor],
+        trunk: Sequence[Tensor] = (),
+        baseline: Tensor | None = None,
     ) -> Path:
-        """The line from 0 to ``x`` ``[batch, …]`` for the ``neurons`` ``[batch]`` of the samples."""
+        """The line from ``baseline`` ``[1, …]`` to ``x`` ``[batch, …]``, for each sample's neuron.
+
+        The baseline is broadcast to ``x``; None is 0. ``neurons`` is ``[batch]``.
+        """
 
 
 class Segment(Protocol):
@@ -112,6 +126,10 @@ class Segment(Protocol):
         The lower layer's output comes first, then the bypass values, then trunks that are worth keeping
         (:attr:`NeuronSegment.trunk`).
         """
+
+    @property
+    def normalises(self) -> bool:
+        """Whether a layer norm or attention lies between the picture and the upper layer."""
 
     def run(
         self, x: Tensor, bypass: Sequence[Tensor] = (), changes: Changes | None = None
