@@ -26,6 +26,12 @@ def patient(context):
     return context
 
 
+def figure(text):
+    """A number as the page writes it: `−0.25`, `+52 %`."""
+    plain = text.replace("\u2212", "-").replace("\u00a0", " ")
+    return float(plain.removesuffix(" %")) / (100 if plain.endswith("%") else 1)
+
+
 def share(page, percent):
     page.get_by_label("Share of the weight shown").evaluate(
         """(input, value) => {
@@ -58,5 +64,5 @@ def violations(page):
     page.evaluate(AXE.read_text())
     return page.evaluate(
         """async () => (await axe.run(document)).violations.flatMap(({ id, nodes }) =>
-            nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 99)} ${failureSummary}`))"""
+            nodes.map((node) => `${id}: ${node.html.slice(0, 150)} ${node.failureSummary}`))"""
     )

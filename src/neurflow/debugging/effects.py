@@ -19,7 +19,6 @@ from torch import Tensor
 
 from neurflow.circuit import Circuit
 from neurflow.circuit.scores import EPSILON
-from neurflow.debugging.intervals import spread
 from neurflow.debugging.masking import Ablation, Masker, mask_of, matched_sets
 from neurflow.debugging.reading import target_values
 from neurflow.debugging.result import GroupEffect
@@ -27,6 +26,7 @@ from neurflow.debugging.what_if import change_of
 from neurflow.method.surroundings import spatial_map
 from neurflow.model import Model
 from neurflow.refs import Target
+from neurflow.stats import spread
 
 
 def group_effects(

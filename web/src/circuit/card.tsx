@@ -25,6 +25,8 @@ interface CardProps {
   shape: Shape;
   place: Place;
   selected: boolean;
+  /** the one card that Tab leads to */
+  entry: boolean;
   /** above the veil */
   raised: boolean;
   /** a plain box: its contents would be specks */
@@ -47,7 +49,20 @@ export class Card extends Component<CardProps> {
   }
 }
 
-function Face({ group, circuit, shape, place, selected, raised, bare, mark, onSelect, onHover, onReach }: CardProps) {
+function Face({
+  group,
+  circuit,
+  shape,
+  place,
+  selected,
+  entry,
+  raised,
+  bare,
+  mark,
+  onSelect,
+  onHover,
+  onReach,
+}: CardProps) {
   const { data } = circuit;
   const name = titleOf(group, data);
   const weight = data.shares ? `, ${signed(group.reach)} along all paths to ${data.target}` : "";
@@ -61,6 +76,7 @@ function Face({ group, circuit, shape, place, selected, raised, bare, mark, onSe
         "--lit": `${mark?.strength ?? 0}`,
       }}
       data-group={group.id}
+      tabIndex={entry ? 0 : -1}
       aria-pressed={selected}
       title={group.label ? `${group.label}\n${about}` : about}
       onClick={(event) => {

@@ -85,6 +85,8 @@ export function useLive(calls: LiveCalls, { circuit, state, change }: Explorer):
     for (const [place, key] of state.pictures.slice(0, MOST_PICTURES).entries()) show(key, place);
   }, [status]);
   useStoredGroups(circuit, () => {
+    // groups that are gone are not masked again when an undo brings them back
+    if (masked.size < state.masked.length) change({ masked: [...masked] });
     Promise.all(pictures.map(({ number }) => calls.picture(number))).then(keep, (problem: Error) =>
       fail(problem.message),
     );
