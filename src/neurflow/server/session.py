@@ -28,7 +28,7 @@ from neurflow.debugging.audit import audit
 from neurflow.debugging.explain import same_model
 from neurflow.debugging.reading import Reader
 from neurflow.debugging.result import AuditReport, WhatIf
-from neurflow.debugging.what_if import change_of, what_if
+from neurflow.debugging.what_if import Controls, change_of, what_if
 from neurflow.errors import ImagesError, NeurFlowError, RequestError, WorkError
 from neurflow.labels.manual import reject, set_label
 from neurflow.model import Model
@@ -165,16 +165,8 @@ class Session:
             if _ids(circuit).issuperset(request.groups):
                 raise
             raise NotFound(str(error)) from None
-        return what_if(
-            model,
-            circuit,
-            images,
-            change,
-            draws=request.draws,
-            seed=request.seed,
-            progress=progress,
-            crops=False,
-        )
+        controls = Controls(request.draws, request.seed, crops=False)
+        return what_if(model, circuit, images, change, controls, progress)
 
     def start_audit(self) -> AuditState:
         """Start the audit unless it has started already; raise ``ImagesError`` without samples."""
