@@ -95,6 +95,7 @@ class Scores:
         steps: N; 0 of methods without points.
         rule: name of the integration rule; None of other methods.
         score_error: distance to the limit of large N, relative; None of other methods.
+        each: ``[crop of V_a, lower neuron]`` T of each crop, float32; None where it was not kept.
     """
 
     importance: np.ndarray
@@ -103,3 +104,4 @@ class Scores:
     steps: int = 0
     rule: RuleName | None = None
     score_error: float | None = None
+    each: np.ndarray | None = None

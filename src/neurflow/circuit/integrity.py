@@ -9,10 +9,11 @@ another part.
 3. The semantic groups of a neuron partition its crops.
 4. All concept vectors of a layer have one length: the number of neurons of the layer below (at l_0,
    of l_0 itself); neurons that weights mention are below that number and are in the circuit.
-5. Absolute weights of a (neuron, semantic group) sum to 1, or there are none.
+5. Absolute weights of a (neuron, semantic group) sum to 1, or there are none; attributions, if kept,
+   are of each of its crops and core neurons.
 6. Each (neuron, semantic group) is a member of exactly one group of its layer.
-7. An edge joins groups of adjacent layers, no two edges join the same pair, and the positive and the
-   negative part of an edge sum to its weight.
+7. An edge joins groups of adjacent layers, no two edges join the same pair, the positive and the
+   negative part of an edge sum to its weight, and its interval has both ends in order.
 8. Pictures are of images of the circuit, heat maps of its groups on images that have a picture.
 9. A layer's tree joins all its pairs into one, and a group with a branch's number is that branch.
 10. A group's calibration covers each of its neurons, its crops and the images.
@@ -81,6 +82,10 @@ def _neuron(neuron: Neuron, where: str, below: Collection[int]) -> Iterator[str]
         total = sum(map(abs, part.weights.values()))
         if part.weights and abs(total - 1) > WEIGHT_TOLERANCE:
             yield f"absolute weights of {where} add up to {total:.6g} and not to 1"
+        if (kept := part.attributions) is not None and kept.size != len(part.crops) * len(
+            part.weights
+        ):
+            yield f"attributions of {where} are not those of its crops and core neurons"
         for s, shares in part.shares.items():
             if s not in part.weights or min(shares, default=-1) < 0 or abs(sum(shares) - 1) > 1e-4:
                 yield f"the shares of neuron {s}'s meanings in {where} are none"
@@ -192,6 +197,9 @@ def _edges(circuit: CircuitData) -> Iterator[str]:
         parts = [part for part in (edge.positive, edge.negative) if part is not None]
         if parts and not (len(parts) == 2 and isclose(sum(parts), edge.weight, abs_tol=1e-9)):
             yield f"the parts of the edge from {edge.lower!r} to {edge.upper!r} are not its weight"
+        spread = [end for end in (edge.low, edge.high) if end is not None]
+        if spread and not (len(spread) == 2 and spread[0] <= spread[1]):
+            yield f"the edge from {edge.lower!r} to {edge.upper!r} has no proper interval"
 
 
 def _twice(kind: str, names: Iterable[Hashable]) -> Iterator[str]:

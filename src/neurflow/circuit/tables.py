@@ -15,7 +15,7 @@ from neurflow.circuit.types import CircuitData, NeuronGroup
 from neurflow.refs import Member
 from neurflow.runtime.files import subfolder, write_atomically
 
-EDGE_COLUMNS = ("positive", "negative", *FIELDS)
+EDGE_COLUMNS = ("positive", "negative", "low", "high", *FIELDS)
 """of edges, beside their weight"""
 LABEL_COLUMNS = (
     "label_source",
@@ -47,9 +47,9 @@ def to_networkx(circuit: CircuitData) -> nx.DiGraph:
     """Concept circuit as a directed graph, edges from lower group to upper group.
 
     Nodes are group ids with ``layer``, ``size`` (members), ``label``, ``caption``, and the known values
-    of ``LABEL_COLUMNS``. Edges carry the signed ``weight`` W(G, H) and its ``positive`` and
-    ``negative`` part. Where ``evaluate`` has measured them, nodes have ``stability``, and edges
-    ``significance`` and ``stability``.
+    of ``LABEL_COLUMNS``. Edges carry the signed ``weight`` W(G, H), its ``positive`` and ``negative``
+    part, and the ends ``low`` and ``high`` of its 95 % interval. Where ``evaluate`` has measured them,
+    nodes have ``stability``, and edges ``significance`` and ``stability``.
     """
     graph = nx.DiGraph(target=circuit.target.name)
     for layer in circuit.layers:

@@ -2,7 +2,7 @@
 
 import type { Size } from "../shared/camera";
 import type { EdgeData } from "../shared/types";
-import type { Circuit, Group } from "./circuit";
+import { type Circuit, type Group, unsure } from "./circuit";
 import { curve, type Layout, largestOf, thickness } from "./layout";
 import { titleOf } from "./names";
 
@@ -83,11 +83,12 @@ export async function toPng(scene: Scene): Promise<Blob> {
   );
 }
 
-function edgeOf({ lower, upper, weight }: EdgeData, { circuit, plan }: Scene): string {
+function edgeOf(edge: EdgeData, { circuit, plan }: Scene): string {
+  const { lower, upper, weight } = edge;
   const path = curve(plan.places.get(lower)!, plan.places.get(upper)!, plan.card);
   const sign = weight < 0 ? `stroke="${INK.against}" stroke-dasharray="7 5"` : `stroke="${INK.for}"`;
   const width = thickness(weight, largestOf(circuit.data.edges)).toFixed(2);
-  return `<path d="${path}" fill="none" ${sign} stroke-width="${width}" stroke-opacity="0.75"/>`;
+  return `<path d="${path}" fill="none" ${sign} stroke-width="${width}" stroke-opacity="${unsure(edge) ? 0.3 : 0.75}"/>`;
 }
 
 function cardOf(group: Group, { circuit, plan }: Scene, pictures: Map<number, string>): string {

@@ -211,6 +211,10 @@ export interface EdgeData {
   upper: string;
   lower: string;
   weight: number;
+  positive: number | null;
+  negative: number | null;
+  low: number | null;
+  high: number | null;
   significance: number | null;
   stability: number | null;
 }
