@@ -6,9 +6,9 @@ import { digits, fixed, percent, plural } from "../shared/format";
 import { Bar, Listing } from "../shared/listing";
 import type { EdgeData, MeaningData, NeuronData } from "../shared/types";
 import { shaky } from "./card";
-import { type Circuit, type Group, neuronOf } from "./circuit";
+import { type Circuit, type Group, neuronOf, unsure } from "./circuit";
 import { CropPicture, CropStrip, fewPhotographs } from "./crop";
-import { about } from "./edges";
+import { about, parts } from "./edges";
 import { Histogram } from "./histogram";
 import { doubtful, LabelSection } from "./label";
 import { Lightbox } from "./lightbox";
@@ -211,6 +211,8 @@ function EdgeList({ title, circuit, edges, end, onSelect }: EdgeListProps) {
                 <span class={`edge-name${doubtful(other) ? " doubtful" : ""}`}>
                   {headingOf(other, circuit.data)}
                   {significant(edge) && <b title="p < 0.05"> *</b>}
+                  {unsure(edge) && <small> sign not certain</small>}
+                  {parts(edge) && <small class="parts">{parts(edge)}</small>}
                 </span>
                 <Bar weight={edge.weight} largest={largest} share={circuit.data.shares} />
               </button>
