@@ -5,7 +5,7 @@ import { useDismissed } from "../shared/dismiss";
 import { plural } from "../shared/format";
 import type { PageData } from "../shared/types";
 
-export function Legend({ data }: { data: PageData }) {
+export function Legend({ data, onGuide }: { data: PageData; onGuide: () => void }) {
   const help = useDismissed();
   const labelled = data.layers.some((layer) => layer.groups.some((group) => group.evidence));
   return (
@@ -18,6 +18,9 @@ export function Legend({ data }: { data: PageData }) {
       </span>
       <span class="key wide">thicker: more weight</span>
       <span class="key wide">each card: a group of neurons that respond to the same thing</span>
+      <button class="link guide-again" onClick={onGuide}>
+        Guide
+      </button>
       <details class="help" ref={help}>
         <summary>How to read this</summary>
         <dl>
