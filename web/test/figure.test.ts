@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { circuitOf } from "../src/circuit/circuit";
 import { chosen, laidOut, SIZES, shareShown, type Tile } from "../src/circuit/figure";
 import { rowsOf, sorted, toCsv } from "../src/circuit/rows";
-import { middle, signedPercent } from "../src/shared/format";
+import { signedPercent } from "../src/shared/format";
 import type { EdgeData, GroupData, PageData } from "../src/shared/types";
 
 const group = (id: string): GroupData => ({
@@ -126,9 +126,5 @@ describe("words", () => {
       "+0\u00a0%",
       "+100\u00a0%",
     ]);
-  });
-  it("long names lose their middle", () => {
-    expect(middle("golden retriever's wet nose", 11)).toMatch(/^gold.*…nose$/);
-    expect(middle("short", 11)).toBe("short");
   });
 });

@@ -50,7 +50,7 @@ export function CircuitPage({ explorer, marks = null, children, why }: CircuitPa
   const go = ({ group, neuron }: Result) => {
     if (group) change({ group, neuron: neuron ?? null, path: null, ...(view === "figure" ? { view: null } : {}) });
   };
-  const frame = { explorer, shown, found: results && groupsIn(results), marks };
+  const frame = { live: why !== undefined, explorer, shown, found: results && groupsIn(results), marks };
   return (
     <div
       class={`page${group && !view ? " with-panel" : ""}${children && !view ? " with-dock" : ""}${EMBEDDED ? " embed" : ""}`}
@@ -92,13 +92,14 @@ export function CircuitPage({ explorer, marks = null, children, why }: CircuitPa
 }
 
 interface DrawingProps extends Pick<CircuitPageProps, "explorer"> {
+  live: boolean;
   shown: EdgeData[];
   found: Set<string> | null;
   marks: Map<string, Mark> | null;
 }
 
 /** The circuit, and the details of what is selected. */
-function Drawing({ explorer, shown, found, marks }: DrawingProps) {
+function Drawing({ live, explorer, shown, found, marks }: DrawingProps) {
   const { circuit, state, change, group, path, select, cut } = explorer;
   return (
     <>
@@ -123,7 +124,14 @@ function Drawing({ explorer, shown, found, marks }: DrawingProps) {
             path={path}
             onPath={(path) => change({ path })}
             onSelect={select}
-            tools={<Collect explorer={explorer} group={group} />}
+            tools={
+              <Collect
+                key={group.id}
+                explorer={explorer}
+                group={group}
+                naming={!live || !circuit.stored.has(group.id)}
+              />
+            }
           />
         </Pane>
       )}
