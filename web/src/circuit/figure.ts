@@ -8,6 +8,7 @@
  *    Wide figures run from left to right, narrow ones from the top down.
  */
 
+import { plural } from "../shared/format";
 import type { EdgeData } from "../shared/types";
 import { type Circuit, type Group, leaders } from "./circuit";
 import { titleOf } from "./names";
@@ -219,7 +220,7 @@ export function figureCaption(circuit: Circuit, drawn: Drawn): string {
   const significant = tested.filter(({ significance }) => significance! < 0.05).length;
   const skips = drawn.edges.some((edge) => !circuit.groups.get(edge.upper)!.inputs.includes(edge));
   const parts = [
-    `Groups of neurons in ${data.model}, found on ${data.crop_count} crops of ${data.images.length} photographs; each crop is of another photograph.`,
+    `Groups of neurons in ${data.model}, found on ${plural(data.crop_count, "crop")} of ${plural(data.images.length, "photograph")}; the crops of a group come from different ones.`,
     data.shares ? `Under a name: its weight along all paths to ${data.target}.` : "",
     share === null
       ? ""

@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { digits, fixed, percent, plural } from "../shared/format";
 import { Bar, Listing } from "../shared/listing";
+import { Middle } from "../shared/middle";
 import type { EdgeData, MeaningData, NeuronData } from "../shared/types";
 import { shaky } from "./card";
 import { type Circuit, type Group, neuronOf, unsure } from "./circuit";
@@ -209,7 +210,7 @@ function EdgeList({ title, circuit, edges, end, onSelect }: EdgeListProps) {
               <button onClick={() => onSelect(other.id)} title={about(edge)}>
                 <CropStrip data={circuit.data} crops={other.crops} count={3} />
                 <span class={`edge-name${doubtful(other) ? " doubtful" : ""}`}>
-                  {headingOf(other, circuit.data)}
+                  <Middle text={headingOf(other, circuit.data)} />
                   {significant(edge) && <b title="p < 0.05"> *</b>}
                   {unsure(edge) && <small> sign not certain</small>}
                   {parts(edge) && <small class="parts">{parts(edge)}</small>}
