@@ -33,10 +33,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neurflow.model.fast.crop_gradient import Cells, CropGradient
+from neurflow.model.fast.crop_gradient import modes as modes_of
+from neurflow.model.fast.crop_tail import CropTail
 from neurflow.model.network.protocols import NeuronSegment, Path, Segment
 
 Rule = Callable[[int], tuple[np.ndarray, np.ndarray]]
 """N → (points α, weights w) ``[step]`` on [0, 1]; the weights sum to 1"""
+SHARED = 64
+"""cells up to which a path is taken as a whole, and what pairs of a crop share is computed once"""
 CHUNK_ELEMENTS = 1_250_000
 """frontier values handled at once: small enough to stay in a processor's cache"""
 
@@ -95,6 +100,8 @@ def integrated_gradients(
     steps: int = 50,
     trunk: Sequence[Tensor] = (),
     rule: Rule = gauss_legendre,
+    crops: Tensor | None = None,
+    modes: int | None = None,
 ) -> Attribution:
     """T(a, s, v) for each crop ``v`` of a batch.
 
@@ -107,13 +114,33 @@ def integrated_gradients(
         steps: N, points on the path.
         trunk: observed values of the specialised segment's ``trunk``, to save their computation.
         rule: N → points and weights.
+        crops: ``[pair]`` numbers that tell which samples are of one crop, and have the same values;
+            these lie side by side. By default each is a crop of its own. Secants share the work on a crop.
+        modes: with secants, how many polynomials along the path gradients are projected on
+            (``model.fast.crop_tail``); None to keep every cell.
     """
     neurons = torch.as_tensor(neuron, device=x.device).expand(len(x))
     fast = segment.specialised(int(neurons[0]))
     path = fast.path(neurons, x, bypass, trunk)
-    at_frontier = _mean_gradient(fast, path, len(x), rule, steps)
+    if rule is secants and fast.crop_tail is not None and steps <= SHARED:
+        crops = torch.arange(len(x)) if crops is None else crops
+        at_frontier = _shared_gradient(fast.crop_tail, path, crops, steps, modes)
+    else:
+        at_frontier = _mean_gradient(fast, path, len(x), rule, steps)
     scores = segment.lower.total(x * path.back(at_frontier))
     return Attribution(scores, _change(fast, path, len(x)))
+
+
+def _shared_gradient(
+    tail: CropTail, path: Path, crops: Tensor, steps: int, count: int | None
+) -> list[Tensor]:
+    """As :func:`_mean_gradient` by secants, with what pairs of one crop share computed once."""
+    points, lengths = secants(steps)
+    wide = torch.from_numpy(lengths[:-1]).to(path.end[0])
+    few = count is not None and count < steps and tail.elementwise
+    kept = modes_of(wide, count) if few and count else None
+    cells = Cells(points.tolist(), wide, kept)
+    return CropGradient(tail, path, crops, cells, CHUNK_ELEMENTS).run()
 
 
 def _change(fast: NeuronSegment, path: Path, batch: int) -> Tensor:
