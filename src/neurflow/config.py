@@ -21,9 +21,12 @@ from neurflow.refs import Frozen
 Fraction = Annotated[float, Gt(0), Le(1)]
 Positive = Annotated[int, Ge(1)]
 
-METHOD_VERSION = 3
+METHOD_VERSION = 4
 """of the method's results. Raise it when the same request gives another circuit than before: runs and
 sweeps of an earlier version are then refused instead of being resumed or taken for new ones."""
+
+BaselineName = Literal["auto", "zero", "mean"]
+"""where the path of integrated gradients begins (``attribution.baselines``)"""
 
 Preset = Literal["default", "published", "quick"]
 PRESETS: Mapping[Preset, Mapping[str, Any]] = {
@@ -32,6 +35,7 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = {
         "tau": 16,
         "k": 50,
         "steps": 50,
+        "baseline": "zero",
         "selection": "published",
         "granularities": (1.0, 0.5, 0.25),
         "crops_per_image": None,
@@ -48,7 +52,7 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = {
 """preset → the fields that it sets; all others have their defaults"""
 QUICK_IMAGES = 20
 """images that a quick look studies at most, unless told otherwise"""
-EARLIER: Mapping[str, Any] = {"meanings": "gaussian", "grouping": "silhouette"}
+EARLIER: Mapping[str, Any] = {"meanings": "gaussian", "grouping": "silhouette", "baseline": "zero"}
 """what a stored configuration was made with where it lacks a field that was added since"""
 
 
@@ -61,6 +65,11 @@ class Config(Frozen):
         "auto",
         description="N: points of the integrated-gradients path; auto takes as many as each neuron "
         "needs to come within the tolerance; published: 50",
+    )
+    baseline: BaselineName = Field(
+        "auto",
+        description="where the path of attribution begins: zero (published), mean of each neuron over "
+        "D, or auto: mean in networks with layer norms or attention",
     )
     selection: Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]{0,63}$")] = Field(
         "published",

@@ -74,7 +74,7 @@ def case(request):
 
 def shared(case, **options):
     segment, pairs, x, held = case
-    assert segment.specialised(int(pairs[0])).crop_tail is not None
+    assert segment.specialised(int(pairs[0])).together is not None
     return integrated_gradients(
         segment, pairs, x, held, steps=CELLS, rule=secants, crops=CROPS, **options
     )
@@ -90,7 +90,7 @@ def test_shared_work_gives_what_the_tail_of_each_pair_gives(case, monkeypatch):
     found = shared(case)
     segment, pairs, x, held = case
     fast = segment.specialised(int(pairs[0]))
-    monkeypatch.setattr(fast, "crop_tail", None)
+    monkeypatch.setattr(fast, "together", None)
     plain = integrated_gradients(segment, pairs, x, held, steps=CELLS, rule=secants)
     close(found.scores, plain.scores)
     close(found.scores.sum(1), found.change)

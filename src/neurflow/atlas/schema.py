@@ -42,6 +42,7 @@ TABLES: dict[str, dict[str, str]] = {
         "steps": "int64",
         "rule": "string",
         "score_error": "double",
+        "cancellation": "double",
         "completeness_error": "double",
     },
     "semantic_groups": {

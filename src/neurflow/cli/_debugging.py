@@ -14,13 +14,13 @@ from neurflow.debugging.result import (
     DebugReport,
     GroupContrast,
     GroupReading,
-    Interval,
     Mistakes,
     PictureReport,
     Prediction,
     WhatIf,
 )
 from neurflow.refs import Target
+from neurflow.stats import Interval
 
 PICTURES = 3
 """pictures that are shown one by one"""
@@ -52,7 +52,7 @@ def _picture(picture: PictureReport, target: Target, top: int) -> Iterator[Rende
 
 
 def _answers(top: Sequence[Prediction]) -> str:
-    return ", ".join(f"{plain(p.name)} {p.probability:.0%}" for p in top)
+    return ", ".join(f"{plain(p.name)} {p.said}" for p in top)
 
 
 def _readings(title: str, readings: Sequence[GroupReading]) -> Table:

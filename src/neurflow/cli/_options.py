@@ -97,7 +97,7 @@ Output = Annotated[
     typer.Option(
         metavar="KIND",
         help="What the outputs are, if that is not detected: logits, probabilities, sigmoid (several "
-        "labels) or log-probabilities.",
+        "labels), log-probabilities, or values (a regression).",
         rich_help_panel=_MODEL,
     ),
 ]

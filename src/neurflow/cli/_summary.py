@@ -53,6 +53,7 @@ def circuit_data(circuit: Circuit, layers: Sequence[CircuitLayer], top: int) -> 
                 "neurons": len(layer.neurons),
                 "groups": len(layer.groups),
                 "score_error": layer.score_error,
+                "cancellation": layer.cancellation,
                 "note": layer.note,
                 "largest": [_brief(circuit, group, top) for group in layer.groups[:top]],
             }
@@ -88,6 +89,7 @@ def circuit_text(
             (plain(layer.name), "bold"),
             f"   {_count(len(layer.neurons), 'neuron')} in {_count(len(layer.groups), 'group')}",
             "" if layer.score_error is None else f", scores within {layer.score_error:.1%}",
+            "" if layer.cancellation is None else f", cancelling {layer.cancellation:.3g}-fold",
         )
         shown += [title, _groups(circuit, layer.groups[:top], top)]
         if (rest := len(layer.groups) - top) > 0:

@@ -36,6 +36,7 @@ from neurflow.method.surroundings import heat_of, spatial_map
 from neurflow.model import Model
 from neurflow.pictures.images import Images, load_images
 from neurflow.refs import GroupId, SkippedImage
+from neurflow.runtime.float32 import full_float32
 from neurflow.runtime.progress import Progress, Silent
 
 CELLS = 14
@@ -44,6 +45,7 @@ WEIGHTS = {"raises": 1.0, "mends": 1.0, "fixed": 0.1, "apart": 0.1}
 """how signals count in the ranking"""
 
 
+@full_float32()
 def audit(
     circuit: Circuit,
     model: Model,
@@ -74,11 +76,14 @@ def audit(
     same_model(circuit, model)
     refuse_without_calibration(circuit)
     target = circuit.target
-    if target.layer != model.network.output_name:
+    if target.layer != model.network.output_name or model.outputs_are.kind == "values":
         raise RequestError(f"An audit is of a class, and the target is {target.name!r}.")
     progress = progress or Silent()
     source = load_images(as_source(images), model).tell(progress)
     known, skipped = _known(model, source)
+    unknown = len(skipped)
+    if known and (bare := sum(not ref.label for ref in source.refs)):
+        progress.note(f"Without a label, and left out: {bare} of {len(source)} pictures.")
     _refuse_one_sided(list(known.values()), target.neuron, target.name, skipped)
     layers = [_LayerAudit(model, circuit, layer) for layer in circuit.layers[:-1]]
     labels: list[int] = []
@@ -88,12 +93,13 @@ def audit(
         for layer in layers:
             layer.run(pixels)
             progress.advance(len(positions))
-    for image in skipped[:3]:
+    unread = skipped[unknown:]  # labels that fit no class were told with the pictures
+    for image in unread[:3]:
         progress.note(f"Skipped {image.name}: {image.reason}.")
-    if len(skipped) > 3:
-        progress.note(f"Skipped {len(skipped)} pictures in all; the result names them.")
+    if len(unread) > 3:
+        progress.note(f"Skipped {len(unread)} pictures in all; the result names them.")
     _refuse_one_sided(labels, target.neuron, target.name, skipped)
-    before = signals.Answers(layers[0].logits, np.array(labels), target.neuron, model.probabilities)
+    before = signals.Answers(layers[0].logits, np.array(labels), target.neuron, model.outputs_are)
     carried = path_weights(circuit)
     found = [each for layer in layers for each in layer.audited(before, carried)]
     found.sort(key=lambda each: -each.evidence)

@@ -23,10 +23,12 @@ from neurflow.errors import ImagesError, ModelError, RequestError
 from neurflow.model import Model
 from neurflow.pictures.images import UnreadableImage, load_images
 from neurflow.refs import SkippedImage
+from neurflow.runtime.float32 import full_float32
 from neurflow.runtime.progress import Progress, Silent
 from neurflow.runtime.renaming import former_keywords
 
 
+@full_float32()
 @former_keywords(by="ablation")
 def debug(
     circuit: Circuit,

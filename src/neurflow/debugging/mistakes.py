@@ -1,7 +1,8 @@
 """The mistakes of a class, and the groups that fire unlike its usual pattern.
 
 1. *Missed* are pictures of the class that the model calls something else, *taken* those of other
-   classes that it calls the class. Against a difference ``A-B``: pictures of A called B, and of B
+   classes that it calls the class; a network of several labels calls a picture all those of more than
+   0.5. Against a difference ``A-B``: pictures of A called B, and of B
    called A.
 2. A mistake is explained by the groups that are unlike the target's images there, ranked by how far
    (``unlike``) times how much they carry to the target (``path_weight``).
@@ -14,13 +15,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from math import sqrt
 
 from neurflow.circuit import Circuit
-from neurflow.debugging.intervals import share, standardised_difference
 from neurflow.debugging.pictures import true_class
+from neurflow.debugging.reading import said
 from neurflow.debugging.result import GroupContrast, Mistake, Mistakes, PictureReport
 from neurflow.errors import ImagesError, RequestError
 from neurflow.model import Model
+from neurflow.stats import Interval, wilson
 
 LISTED = 8
 """groups told of a mistake"""
@@ -34,7 +37,7 @@ def find_mistakes(model: Model, circuit: Circuit, pictures: Sequence[PictureRepo
         ImagesError: no picture is labelled with a class of the model.
     """
     target = circuit.target
-    if target.layer != model.network.output_name:
+    if target.layer != model.network.output_name or model.outputs_are.kind == "values":
         raise RequestError(f"Mistakes are of a class, and the target is {target.name!r}.")
     truth = {picture.name: true_class(picture.label, model) for picture in pictures}
     known = [picture for picture in pictures if truth[picture.name] is not None]
@@ -47,10 +50,15 @@ def find_mistakes(model: Model, circuit: Circuit, pictures: Sequence[PictureRepo
     below = {group.id for layer in circuit.layers[:-1] for group in layer.groups}
     of_class = [p for p in known if truth[p.name] == own]
     others = [p for p in known if truth[p.name] != own and rival in (None, truth[p.name])]
-    right = [p for p in of_class if p.top[0].index == own]
-    missed = [p for p in of_class if p.top[0].index != own and rival in (None, p.top[0].index)]
-    taken = [p for p in others if p.top[0].index == own]
-    rejected = [p for p in others if p.top[0].index != own]
+    called = {id(p): said(model, p.top) for p in known}
+    right = [p for p in of_class if own in called[id(p)]]
+    missed = [
+        p
+        for p in of_class
+        if own not in called[id(p)] and (rival is None or rival in called[id(p)])
+    ]
+    taken = [p for p in others if own in called[id(p)]]
+    rejected = [p for p in others if own not in called[id(p)]]
     return Mistakes(
         right=len(right),
         missed=tuple(_mistake(picture, below) for picture in missed),
@@ -85,7 +93,7 @@ def _contrasts(
         if reading.id not in below:
             continue
         here, there = (
-            share(sum(p.groups[position].fires for p in kind), len(kind))
+            wilson(sum(p.groups[position].fires for p in kind) / len(kind), len(kind))
             for kind in (mistakes, others)
         )
         found.append(
@@ -98,3 +106,17 @@ def _contrasts(
             )
         )
     return tuple(sorted(found, key=lambda contrast: -abs(contrast.evidence)))
+
+
+def standardised_difference(a: Interval, of_a: int, b: Interval, of_b: int) -> float:
+    """Difference of two shares in standard errors under one common share; 0 if there is no error.
+
+    Args:
+        a: share of ``of_a`` pictures.
+        of_a: their number.
+        b: share of ``of_b`` others.
+        of_b: their number.
+    """
+    pooled = (a.value * of_a + b.value * of_b) / (of_a + of_b)
+    error = sqrt(pooled * (1 - pooled) * (1 / of_a + 1 / of_b))
+    return (a.value - b.value) / error if error > 0 else 0.0

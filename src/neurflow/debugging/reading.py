@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,11 +23,11 @@ from neurflow.circuit.scores import EPSILON, group_scores
 from neurflow.debugging.chain import chain, path_weights
 from neurflow.debugging.pictures import BATCH
 from neurflow.debugging.result import GroupReading, PictureReport, Prediction, ScoredBox
-from neurflow.decoding import webp
 from neurflow.errors import ResultError
 from neurflow.method.surroundings import heat_of, spatial_map
 from neurflow.model import Model
 from neurflow.pictures.crops import Box, crop_boxes, crop_pixels
+from neurflow.pictures.decoding import webp
 from neurflow.refs import GroupId, Target
 
 FIRING = 0.75
@@ -108,6 +108,10 @@ class Reader:
         """Everything about one picture."""
         observed = self.observe(pixels)
         circuit, target = self.circuit, self.circuit.target
+        told = None
+        if self.model.outputs_are.several:  # the class may be far from the best, and yet be said
+            told = [*best_classes(observed.logits), target.neuron]
+            told += [target.minus] if target.minus is not None else []
         scores = {
             group.id: group_scores(
                 group_phi(
@@ -122,7 +126,7 @@ class Reader:
         return PictureReport(
             name=name,
             label=label,
-            top=predictions(self.model, observed.logits),
+            top=predictions(self.model, observed.logits, told),
             target=self.target_value(observed, pixels),
             groups=tuple(
                 self._reading(layer, group, scores[group.id], observed, firing)
@@ -228,6 +232,13 @@ def best_classes(logits: np.ndarray, count: int = TOP) -> list[int]:
     return np.argsort(-logits, kind="stable")[:count].tolist()
 
 
+def said(model: Model, top: Sequence[Prediction]) -> frozenset[int]:
+    """The classes that a picture is called, of those that are told of it, best first."""
+    if model.outputs_are.several:
+        return frozenset(each.index for each in top if (each.probability or 0) > 0.5)
+    return frozenset({top[0].index})
+
+
 def predictions(
     model: Model, logits: np.ndarray, classes: Collection[int] | None = None
 ) -> tuple[Prediction, ...]:
@@ -239,7 +250,7 @@ def predictions(
             index=c,
             name=model.class_names[c],
             logit=float(logits[c]),
-            probability=float(shares[c]),
+            probability=None if np.isnan(shares[c]) else float(shares[c]),
         )
         for c in best_classes(logits, len(logits))
         if c in wanted

@@ -24,6 +24,7 @@ from pydantic import AliasChoices, Field
 
 from neurflow.refs import Frozen, GroupId, ModelInfo, SkippedImage, Target
 from neurflow.runtime.renaming import FormerName
+from neurflow.stats import Interval
 
 Filler = Literal["zero", "mean"]
 """what masked neurons are set to: zero, or their mean over the concept set's crops"""
@@ -42,15 +43,13 @@ class Prediction(Frozen):
     index: int
     name: str
     logit: float
-    probability: float
+    probability: float | None
+    """None of a quantity, which is no class"""
 
-
-class Interval(Frozen):
-    """A value that is not known exactly, or the spread of several."""
-
-    value: float
-    low: float
-    high: float
+    @property
+    def said(self) -> str:
+        """Its probability in percent; of a quantity the value."""
+        return f"{self.logit:.4g}" if self.probability is None else f"{self.probability:.0%}"
 
 
 class ScoredBox(NamedTuple):
@@ -155,6 +154,16 @@ class Effect(Frozen):
     def change(self) -> float:
         """Of the target's activation; negative is a fall."""
         return self.target_after - self.target_before
+
+
+class GroupEffect(Frozen):
+    """What one group does for the answer on one picture."""
+
+    id: GroupId
+    effect: float
+    """what is explained, with the group less without it: positive speaks for the answer"""
+    random: Interval | None = None
+    """the same for random neurons of matched activation: mean and 5th to 95th percentile"""
 
 
 class CropEffect(Frozen):

@@ -18,16 +18,14 @@ Where it looks, on the pictures that the network calls the class:
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from neurflow.circuit.scores import EPSILON
-from neurflow.debugging.intervals import around, mean, share
-from neurflow.debugging.result import Interval
 from neurflow.model.outputs import Outputs
+from neurflow.stats import Interval, from_error, normal_mean, wilson
 
 
 @dataclass(frozen=True)
@@ -38,18 +36,18 @@ class Answers:
         logits: ``[picture, class]``.
         labels: ``[picture]`` true classes.
         target: the class that is audited.
-        probabilities: of logits ``[picture, class]``, as the model reads them.
+        outputs: how the model's outputs are read.
     """
 
     logits: np.ndarray
     labels: np.ndarray
     target: int
-    probabilities: Callable[[np.ndarray], np.ndarray] = Outputs().probabilities
+    outputs: Outputs = field(default_factory=Outputs)
 
     @cached_property
     def said(self) -> np.ndarray:
-        """``[picture]`` first class."""
-        return np.asarray(self.logits.argmax(1))
+        """``[picture, class]`` whether it is called that."""
+        return self.outputs.classes(self.logits)
 
     @property
     def own(self) -> np.ndarray:
@@ -59,12 +57,12 @@ class Answers:
     @property
     def called(self) -> np.ndarray:
         """``[picture]`` whether it is called the class."""
-        return self.said == self.target
+        return np.asarray(self.said[:, self.target])
 
     @property
     def right(self) -> np.ndarray:
-        """``[picture]`` whether the answer is right."""
-        return self.said == self.labels
+        """``[picture]`` whether it is called what it is."""
+        return np.asarray(self.said[np.arange(len(self.labels)), self.labels])
 
     @property
     def false_positives(self) -> np.ndarray:
@@ -78,15 +76,15 @@ class Answers:
 
 def raises(before: Answers, after: Answers) -> Interval:
     """Probability of the class that a group adds on pictures of other classes."""
-    of_class = [each.probabilities(each.logits)[:, each.target] for each in (before, after)]
-    return mean((of_class[0] - of_class[1])[~before.own], -1.0, 1.0)
+    of_class = [each.outputs.probabilities(each.logits)[:, each.target] for each in (before, after)]
+    return normal_mean((of_class[0] - of_class[1])[~before.own], -1.0, 1.0)
 
 
 def mends(before: Answers, after: Answers) -> Interval:
     """Right answers won less right answers lost, over the pictures of the class or taken for it."""
-    change = mean(after.right.astype(float) - before.right, -1.0, 1.0)
+    change = normal_mean(after.right.astype(float) - before.right, -1.0, 1.0)
     scale = len(before.labels) / int((before.own | before.called).sum())
-    return Interval(value=change.value * scale, low=change.low * scale, high=change.high * scale)
+    return Interval(*(end * scale for end in change))
 
 
 def fixes(before: Answers, after: Answers) -> Interval | None:
@@ -100,7 +98,7 @@ def cost(before: Answers, after: Answers) -> Interval | None:
 
 
 def _share(hits: np.ndarray, among: np.ndarray) -> Interval | None:
-    return share(int(hits[among].sum()), int(among.sum())) if among.any() else None
+    return wilson(float(hits[among].mean()), int(among.sum())) if among.any() else None
 
 
 def fixed(maps: np.ndarray) -> Interval | None:
@@ -117,7 +115,7 @@ def fixed(maps: np.ndarray) -> Interval | None:
     # leaving picture i out takes away its pairs with all others, each counted twice
     left_out = (pairs - 2 * (unit @ total - 1)) / ((count - 1) * (count - 2))
     error = np.sqrt((count - 1) / count * ((left_out - left_out.mean()) ** 2).sum())
-    return around(float(pairs / (count * (count - 1))), float(error))
+    return from_error(float(pairs / (count * (count - 1))), float(error))
 
 
 def apart(maps: np.ndarray, others: np.ndarray) -> Interval | None:
@@ -131,7 +129,7 @@ def apart(maps: np.ndarray, others: np.ndarray) -> Interval | None:
     if not some.any():
         return None
     correlation = (centred[0] * centred[1]).sum(axis=1)[some] / lengths[some]
-    return mean((1 - correlation) / 2, 0.0, 1.0)
+    return normal_mean((1 - correlation) / 2, 0.0, 1.0)
 
 
 def _unit(maps: np.ndarray) -> np.ndarray:

@@ -15,10 +15,9 @@ import numpy as np
 import torch
 
 from neurflow.circuit import Circuit
-from neurflow.debugging.intervals import mean_spread, spread
 from neurflow.debugging.masking import Ablation, Mask, Masker, Neurons, mask_of, matched_sets
 from neurflow.debugging.pictures import BATCH, batches, readable, true_class
-from neurflow.debugging.reading import best_classes, predictions, target_values
+from neurflow.debugging.reading import best_classes, predictions, said, target_values
 from neurflow.debugging.result import (
     Change,
     CropEffect,
@@ -32,6 +31,7 @@ from neurflow.pictures.crops import crop_boxes, crop_pixels
 from neurflow.pictures.images import Images
 from neurflow.refs import Target
 from neurflow.runtime.progress import Progress
+from neurflow.stats import Interval, spread
 
 CROPS_SHOWN = 12
 CROPPED = 8
@@ -83,11 +83,7 @@ def what_if(
     ``crops``: whether the published check is done too; it takes longer than all else.
     """
     target = circuit.target
-    if target.layer != model.network.output_name:
-        raise RequestError(
-            f"The target {target.name!r} is inside the network: masking shows its effect on classes. "
-            "Discover the circuit of a class."
-        )
+    refuse_target_inside(model, circuit)
     masker = Masker(model, list(change.neurons))
     means = {name: circuit.layer(name).means for name in change.neurons}
     build = partial(mask_of, masker.layers, ablation=change.ablation, keep=change.keep, means=means)
@@ -97,23 +93,35 @@ def what_if(
     sets = matched_sets(phi, change.neurons, draws, seed)
     masks = [mask, *map(build, sets)]
     effects: list[Effect] = []
-    random_said: list[np.ndarray] = []
+    random_right: list[np.ndarray] = []
     for positions, pixels in batches(images, range(len(images))):
         before, after, _ = masker.run(pixels, masks)
         for place, index in enumerate(positions):
             ref, masked = images.refs[index], [logits[place] for logits in after]
             effects.append(_effect(model, target, ref.name, ref.label, before[place], masked))
-            random_said.append(np.array([logits.argmax() for logits in masked[1:]]))
+            truth = true_class(ref.label, model)
+            if truth is not None:
+                random_right.append(model.outputs_are.classes(np.array(masked))[1:, truth])
         progress.advance(len(positions))
     return WhatIf(
         change=change,
         effects=tuple(effects),
         crops=_crops(model, circuit, images, masker, mask) if crops else (),
-        overall=_overall(model, effects, random_said) if len(effects) > 1 else None,
+        overall=_overall(model, effects, random_right) if len(effects) > 1 else None,
         draws=len(sets),
         matched=_matched(phi, change.neurons, sets),
         seed=seed,
     )
+
+
+def refuse_target_inside(model: Model, circuit: Circuit) -> None:
+    """Raise ``RequestError`` for the circuit of a neuron: masking shows its effect on classes."""
+    target = circuit.target
+    if target.layer != model.network.output_name:
+        raise RequestError(
+            f"The target {target.name!r} is inside the network: masking shows its effect on classes. "
+            "Discover the circuit of a class."
+        )
 
 
 def _mean_phi(masker: Masker, images: Images, progress: Progress) -> dict[str, np.ndarray]:
@@ -152,6 +160,8 @@ def _effect(
     differences = values[1:] - values[0]
     own = {c for c in (target.neuron, target.minus) if c is not None}
     told = own.union(best_classes(before), best_classes(after[0]))
+    if label is not None and (truth := true_class(label, model)) is not None:
+        told |= {truth} if model.outputs_are.several else set()  # it may be far from the best
     return Effect(
         name=name,
         label=label,
@@ -163,25 +173,38 @@ def _effect(
     )
 
 
-def _overall(model: Model, effects: Sequence[Effect], random_said: Sequence[np.ndarray]) -> Overall:
+def _overall(
+    model: Model, effects: Sequence[Effect], random_right: Sequence[np.ndarray]
+) -> Overall:
     truth = [true_class(effect.label, model) for effect in effects]
     known = [i for i, label in enumerate(truth) if label is not None]
 
-    def accuracy(said: Sequence[int]) -> float | None:
-        return float(np.mean([said[i] == truth[i] for i in known])) if known else None
+    def accuracy(answers: Sequence[frozenset[int]]) -> float | None:
+        return float(np.mean([truth[i] in answers[i] for i in known])) if known else None
 
-    hits = np.array(random_said)
-    by_draw = [accuracy(column) for column in hits.T.tolist()] if known and hits.size else []
+    before, after = (
+        [said(model, top) for top in tops]
+        for tops in ([e.before for e in effects], [e.after for e in effects])
+    )
+    by_draw = np.array(random_right, dtype=float).mean(axis=0).tolist() if random_right else []
     return Overall(
         pictures=len(effects),
         labelled=len(known),
-        accuracy_before=accuracy([effect.before[0].index for effect in effects]),
-        accuracy_after=accuracy([effect.after[0].index for effect in effects]),
-        accuracy_random=spread([value for value in by_draw if value is not None]),
+        accuracy_before=accuracy(before),
+        accuracy_after=accuracy(after),
+        accuracy_random=spread(by_draw),
         change=float(np.mean([effect.change for effect in effects])),
         change_random=mean_spread([effect.random for effect in effects]),
-        flips=tuple(e.name for e in effects if e.before[0].index != e.after[0].index),
+        flips=tuple(
+            e.name for e, was, now in zip(effects, before, after, strict=True) if was != now
+        ),
     )
+
+
+def mean_spread(spreads: Sequence[Interval | None]) -> Interval | None:
+    """Mean of the values and of the ends of some spreads; None if there are none."""
+    known = [each for each in spreads if each is not None]
+    return Interval(*np.mean(known, axis=0).tolist()) if known else None
 
 
 def _crops(

@@ -43,6 +43,7 @@ from neurflow.evaluation.weights import attribution_methods, fidelity_of_weights
 from neurflow.model import Model
 from neurflow.pictures.images import Images, load_images
 from neurflow.runtime.files import subfolder
+from neurflow.runtime.float32 import full_float32
 from neurflow.runtime.memory import MEMORY, Budget
 from neurflow.runtime.progress import Progress, Silent
 from neurflow.runtime.workspace import Workspace
@@ -72,6 +73,7 @@ FOLDER = "evaluation"
 """in a run's folder"""
 
 
+@full_float32()
 def evaluate(
     circuit: Circuit,
     model: Model,

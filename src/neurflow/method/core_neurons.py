@@ -35,6 +35,7 @@ class Core:
         steps: N, points of the integration.
         rule: of the integration.
         score_error: estimated distance of the scores from integrated gradients, relative.
+        cancellation: summed |T| over the sum's absolute value; None where the sums are 0.
     """
 
     importance: Mapping[int, float]
@@ -43,6 +44,7 @@ class Core:
     steps: int
     rule: RuleName | None = None
     score_error: float | None = None
+    cancellation: float | None = None
 
 
 def core_neurons(importance: np.ndarray, tau: int) -> np.ndarray:
@@ -88,6 +90,7 @@ def make_core(scores: Scores, chosen: np.ndarray) -> Core:
         scores.steps,
         scores.rule,
         scores.score_error,
+        scores.cancellation,
     )
 
 

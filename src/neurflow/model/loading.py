@@ -61,7 +61,7 @@ def load_model(
             built for a size are built for this one.
         class_names: names in the order of the logits, or a file of them: one a line, JSON or CSV.
         output: what the outputs are, where it is not seen: ``logits``, ``probabilities``,
-            ``sigmoid`` (several labels) or ``log-probabilities``.
+            ``sigmoid`` (several labels), ``log-probabilities``, or ``values`` (quantities, no classes).
         allow_chance: explain a network whose answer is not a function of the picture.
         classes_as_text: the class names are texts, and pictures are compared with them (CLIP).
         device: a torch device.

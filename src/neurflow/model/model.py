@@ -49,7 +49,7 @@ class Model:
         channel_axes: layer → axis of its channels, counted with the batch as axis 0, where the one
             found is wrong. All other axes but the batch are space, and pooled over.
         output: what the outputs are, where it is not seen: ``logits``, ``probabilities``,
-            ``sigmoid`` (several labels) or ``log-probabilities``.
+            ``sigmoid`` (several labels), ``log-probabilities``, or ``values`` (quantities, no classes).
         allow_chance: explain a network whose answer is not a function of the picture.
         reference, weights, options: how ``load_model`` loads it again; kept in the result.
         notes: what the user should know of how it was loaded.
@@ -206,7 +206,8 @@ class Model:
         """The classes by name: what a target or a label means."""
         count, names = self.network.classes, self._class_names
         if names is None:
-            return ClassNames(map(str, range(count)))
+            unnamed = self.outputs_are.kind == "values" and count == 1
+            return ClassNames(["value"] if unnamed else map(str, range(count)))
         if self.outputs_are.single and len(names) == 1:
             names = (f"not {names[0]}", names[0])
         if len(names) != count:

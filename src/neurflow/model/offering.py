@@ -1,6 +1,6 @@
 """Find the form in which a transform takes pictures, by trying.
 
-1. ``Preprocessing`` says it by its number of channels.
+1. ``Preprocessing`` says it by its number of channels, and takes deep grey pictures as they are.
 2. Other transforms are tried on a plain picture in the modes of ``TRIED``, in this order. The first
    mode counts from which the transform makes as many channels as the network's first convolution
    takes, and from which it tells white from black: 8-bit values that are divided by 65535 do not.
@@ -16,9 +16,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from neurflow.decoding import in_mode
 from neurflow.errors import ModelError
 from neurflow.model.preprocessing import MODES, Preprocessing, Transform
+from neurflow.pictures.decoding import in_mode
 
 TRIED = ("RGB", "L", "RGBA", "LA", "I;16", "F")
 """Pillow's modes that a transform may want; the last two are deeper than 8 bits"""
@@ -36,10 +36,12 @@ class Offer:
         mode: Pillow's mode of the pictures; None if the transform takes tensors
             ``[channel, height, width]`` of values in 0…1.
         shape: channels, height and width of what it makes.
+        deep: whether grey pictures of more than 8 bits come in mode ``F`` instead, to keep their depth.
     """
 
     mode: str | None
     shape: tuple[int, int, int]
+    deep: bool = False
 
 
 def offer(transform: Transform, module: nn.Module, mode: str | None = None) -> Offer:
@@ -50,7 +52,7 @@ def offer(transform: Transform, module: nn.Module, mode: str | None = None) -> O
     """
     if isinstance(transform, Preprocessing):
         channels = len(transform.mean)
-        return Offer(MODES.get(channels), (channels, *transform.crop))
+        return Offer(MODES.get(channels), (channels, *transform.crop), deep=channels in (1, 3))
     if mode is not None:
         if mode not in TRIED:
             raise ModelError(f"There is no picture mode {mode!r}. It is one of {', '.join(TRIED)}.")

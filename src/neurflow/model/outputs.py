@@ -25,9 +25,10 @@ from torch.overrides import TorchFunctionMode
 from neurflow.errors import ModelError
 from neurflow.model.borrowed import borrowed
 
-Kind = Literal["logits", "sigmoid", "probabilities", "log-probabilities"]
+Kind = Literal["logits", "sigmoid", "probabilities", "log-probabilities", "values"]
 """``logits``: a softmax makes them probabilities, or a sigmoid a single one; ``sigmoid``: several
-labels, each by a sigmoid of its own; the others are probabilities already, or their logarithms"""
+labels, each by a sigmoid of its own; ``values``: quantities and no classes (a regression), without
+probabilities; the others are probabilities already, or their logarithms"""
 Place = tuple[str | int, ...]
 """where a tensor lies in what a module returns"""
 
@@ -62,6 +63,7 @@ class Outputs:
         before: the squash whose input they are; None if they are the output itself.
         single: whether they are two classes made of one output.
         doubtful: whether they could be probabilities as well.
+        several: whether each class is a label of its own, so that a picture may have several or none.
     """
 
     kind: Kind = "logits"
@@ -69,17 +71,39 @@ class Outputs:
     before: str | None = None
     single: bool = False
     doubtful: bool = False
+    several: bool = False
 
     def probabilities(self, values: np.ndarray) -> np.ndarray:
-        """Of outputs ``[…, class]``, each 0…1; where classes exclude each other they add up to 1."""
+        """Of outputs ``[…, class]``, each 0…1; where classes exclude each other they add up to 1.
+
+        Quantities have none: NaN.
+        """
         values = values.astype(np.float64)
         if self.kind == "probabilities":
             return values
         if self.kind == "log-probabilities":
             return np.exp(values)
+        if self.kind == "values":
+            return np.full_like(values, np.nan)
         if self.kind == "sigmoid" or self.single:
             return np.asarray(expit(values))
         return np.asarray(softmax(values, axis=-1))
+
+    def classes(self, values: np.ndarray) -> np.ndarray:
+        """Which classes pictures are called, from outputs ``[…, class]``.
+
+        Of several labels all whose probability is over 0.5, else the first of the largest output. Every
+        picture counts for every quantity.
+
+        Returns:
+            bool ``[…, class]``.
+        """
+        if self.kind == "values":
+            return np.ones(values.shape, dtype=bool)
+        if self.several:
+            return np.asarray(self.probabilities(values) > 0.5)
+        best = np.expand_dims(values.argmax(-1), -1)
+        return np.asarray(np.arange(values.shape[-1]) == best)
 
     def reader(self, module: nn.Module) -> nn.Module:
         """The module with the same parts and names whose forward returns ``[batch, class]``."""
@@ -110,7 +134,8 @@ class Outputs:
         if self.single:
             yield (
                 "The network has one output, which is two classes: the second from "
-                f"{'0.5' if self.kind == 'probabilities' else '0'} on, and the first below."
+                f"{'0.5' if self.kind == 'probabilities' else '0'} on, and the first below. "
+                "If it is a quantity (a regression), say so: --output values."
             )
         if self.before:
             yield (
@@ -122,10 +147,10 @@ class Outputs:
                 "Are the outputs probabilities? They lie in 0…1 on all that was tried, and are taken "
                 "for logits. Say what they are: --output probabilities or --output logits."
             )
-        if self.kind == "sigmoid":
+        if self.several:
             yield (
-                "Each class is a label with a probability of its own (sigmoid); "
-                "a picture counts for the one that is highest."
+                "Each class is a label with a probability of its own; "
+                "a picture counts for every one of more than 0.5."
             )
         if self.kind in ("probabilities", "log-probabilities"):
             yield (
@@ -237,21 +262,25 @@ def find_outputs(
         output = run(images)
     place, value = _chosen(list(tensors_in(output)), len(images), classes)
     squash = seen.squash_of(value)
+    if said == "values":
+        return Outputs("values", place), value
     single = as_table(value).shape[1] == 1
     if squash is None:
         kind = _by_values(value.detach(), said)
         doubtful = said is None and kind == "logits" and looks_like_labels(value.detach())
-        return Outputs(kind, place, None, single, doubtful), value
+        shares = kind == "probabilities" and not _adds_up(as_table(value.detach()))
+        several = not single and (kind == "sigmoid" or shares)
+        return Outputs(kind, place, None, single, doubtful, several), value
     if said in ("probabilities", "log-probabilities"):
         kept: Kind = "log-probabilities" if squash == "log-softmax" else "probabilities"
-        return Outputs(kept, place, None, single), value
+        return Outputs(kept, place, None, single, several=squash == "sigmoid" and not single), value
     if squash != "sigmoid" and (single or said == "sigmoid"):
         raise ModelError(
             f"The network ends in a {squash}, over which classes exclude each other; "
             "neither one output nor --output sigmoid goes with that. Take the layer away."
         )
     labels = squash == "sigmoid" and not single
-    return Outputs("sigmoid" if labels else "logits", place, squash, single), value
+    return Outputs("sigmoid" if labels else "logits", place, squash, single, several=labels), value
 
 
 def _chosen(
@@ -297,10 +326,10 @@ def _by_values(value: Tensor, said: Kind | None) -> Kind:
     Softmaxed ones add up to 1. Those of several labels cannot be told from small logits.
     """
     values = as_table(value).float()
-    rounding = 1e-2 if value.element_size() < 4 else 1e-4
+    rounding = _rounding(value)
     within = bool((values >= 0).all() and (values <= 1).all())
     columns = values.shape[1]
-    if columns > 1 and within and _all_near(values.sum(1), 1, rounding):
+    if columns > 1 and within and _adds_up(as_table(value)):
         if said in (None, "probabilities"):
             return "probabilities"
         raise ModelError(f"The outputs add up to 1 on every picture: they are no {said}.")
@@ -320,6 +349,15 @@ def _by_values(value: Tensor, said: Kind | None) -> Kind:
 def looks_like_labels(value: Tensor) -> bool:
     """Whether all values lie in 0…1 and differ, so that they could be probabilities of labels."""
     return bool(((value >= 0) & (value <= 1)).all()) and bool(value.max() > value.min())
+
+
+def _rounding(value: Tensor) -> float:
+    return 1e-2 if value.element_size() < 4 else 1e-4
+
+
+def _adds_up(value: Tensor) -> bool:
+    """Whether outputs ``[batch, class]`` add up to 1 on every picture."""
+    return _all_near(value.float().sum(1), 1, _rounding(value))
 
 
 def _all_near(values: Tensor, wanted: float, rounding: float) -> bool:

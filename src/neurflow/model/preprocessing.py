@@ -13,8 +13,8 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tvf
 
-from neurflow.decoding import in_mode
 from neurflow.errors import ModelError
+from neurflow.pictures.decoding import in_mode
 
 Transform = Callable[[Image.Image], Tensor]
 """a picture → the network's input ``[channel, height, width]``"""
@@ -52,12 +52,16 @@ class Preprocessing:
     def __call__(self, picture: Image.Image | Tensor) -> Tensor:
         """Normalised input ``[channel, height, width]``.
 
-        More channels than a picture has come as a tensor of that form, of values in 0…1.
+        More channels than a picture has come as a tensor of that form, of values in 0…1. Grey pictures
+        of mode ``F`` keep their depth.
         """
-        if isinstance(picture, Image.Image):
+        deep = isinstance(picture, Image.Image) and picture.mode == "F"
+        if isinstance(picture, Image.Image) and not deep:
             picture = in_mode(picture, MODES.get(len(self.mean), "RGB"))
         size = self._resized(*tvf.get_dimensions(picture)[1:])
         picture = tvf.resize(picture, size, InterpolationMode(self.interpolation))
+        if deep:
+            picture = tvf.to_tensor(picture).expand(len(self.mean), -1, -1)
         if self.fit == "border":
             picture = self._filled_up(picture)
         pixels = tvf.center_crop(picture, list(self.crop))

@@ -29,6 +29,7 @@ from neurflow.errors import ModelError
 from neurflow.model.borrowed import borrowed
 from neurflow.model.outputs import Kind, Outputs, as_table, find_outputs, tensor_at
 from neurflow.model.preprocessing import Preprocessing, Transform
+from neurflow.runtime.float32 import full_float32
 
 BATCH = 3
 DRAWS = 12
@@ -124,6 +125,7 @@ def _quantised(what: str) -> str:
     )
 
 
+@full_float32()
 def look(
     module: nn.Module, images: Tensor, *, said: Kind | None, classes: int | None, half: bool
 ) -> Trial:

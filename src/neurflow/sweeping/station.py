@@ -149,7 +149,7 @@ def _read_predictions(file: Path, images: int) -> Predictions | None:
     """What was found before; None if that is not there, or damaged."""
     try:
         kept = read_json(file, LARGEST, LARGEST, finite=False)
-        classes = {int(i): int(c) for i, c in kept["classes"].items()}
+        classes = {int(i): tuple(map(int, found)) for i, found in kept["classes"].items()}
         unread = {int(i): str(why) for i, why in kept["unread"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

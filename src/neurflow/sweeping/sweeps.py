@@ -108,7 +108,7 @@ def sweep(
     wanted: Sequence[Any] = targets
     if targets == "all" or config.concept_set == "predicted":
         seen = shared_predictions(setup, model, pictures, progress)
-        wanted = sorted(set(seen.classes.values())) if targets == "all" else targets
+        wanted = sorted(seen.counted()) if targets == "all" else targets
     goals = [model.target(target) for target in wanted]
     for goal in goals:
         study_layers(model, goal, layers)  # a layer that does not exist fails all at once

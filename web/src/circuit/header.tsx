@@ -1,9 +1,10 @@
 /** The header: what the circuit explains, how many edges are shown, search, theme. */
 
 import { percent, plural } from "../shared/format";
-import { SearchField } from "../shared/search";
 import { ThemeButton } from "../shared/theme";
 import type { PageData } from "../shared/types";
+import type { Result } from "./find";
+import { Finder } from "./finder";
 
 interface HeaderProps {
   data: PageData;
@@ -12,10 +13,10 @@ interface HeaderProps {
   edgesShown: number;
   onShare: (share: number) => void;
   query: string;
-  /** number of groups that match the query; null without a query */
-  found: number | null;
+  /** what matches the query; null without a query */
+  results: Result[] | null;
   onQuery: (query: string) => void;
-  onEnter: () => void;
+  onResult: (result: Result) => void;
 }
 
 export function Header(props: HeaderProps) {
@@ -34,13 +35,7 @@ export function Header(props: HeaderProps) {
       </div>
       <div class="controls">
         <Threshold {...props} />
-        <SearchField
-          query={props.query}
-          found={props.found === null ? "" : plural(props.found, "group")}
-          placeholder="group, label, neuron"
-          onQuery={props.onQuery}
-          onEnter={props.onEnter}
-        />
+        <Finder query={props.query} results={props.results} onQuery={props.onQuery} onResult={props.onResult} />
         <ThemeButton />
       </div>
     </header>
@@ -51,7 +46,7 @@ function Threshold({ data, share, carried, edgesShown, onShare }: HeaderProps) {
   return (
     <label>
       <span>
-        Strongest edges, <b data-testid="carried">{percent(carried)}</b> of the weight
+        Show the strongest edges (<b data-testid="carried">{percent(carried)}</b> of weight)
         <small data-testid="edge-count">
           {" "}
           {edgesShown} of {data.edges.length}

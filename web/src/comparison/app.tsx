@@ -44,38 +44,40 @@ export function ComparisonApp({ data }: { data: ComparisonPageData }) {
   return (
     <div class="comparison">
       <Head data={data} />
-      {(data.comparison.notes ?? []).map((note) => (
-        <p class="note" key={note}>
-          {note}
-        </p>
-      ))}
-      <Overview data={data} onGo={(layer) => go(`layer:${layer}`)} />
-      <div class="filters">
-        <div class="choices" role="group" aria-label="Groups shown">
-          {KINDS.map(([name, text]) => (
-            <button key={name} aria-pressed={kind === name} onClick={() => choose(name)}>
-              {text} <small>{counts[name]}</small>
-            </button>
-          ))}
+      <main class="plain">
+        {(data.comparison.notes ?? []).map((note) => (
+          <p class="note" key={note}>
+            {note}
+          </p>
+        ))}
+        <Overview data={data} onGo={(layer) => go(`layer:${layer}`)} />
+        <div class="filters">
+          <div class="choices" role="group" aria-label="Groups shown">
+            {KINDS.map(([name, text]) => (
+              <button key={name} aria-pressed={kind === name} onClick={() => choose(name)}>
+                {text} <small>{counts[name]}</small>
+              </button>
+            ))}
+          </div>
+          <SearchField
+            query={query}
+            found={query ? `${found} found` : ""}
+            placeholder="group, label, neuron"
+            onQuery={find}
+          />
         </div>
-        <SearchField
-          query={query}
-          found={query ? `${found} found` : ""}
-          placeholder="group, label, neuron"
-          onQuery={find}
-        />
-      </div>
-      {shown.map((one) => (
-        <LayerSection
-          key={one.layer.name}
-          data={data}
-          shown={one}
-          whole={whole.has(one.layer.name)}
-          onWhole={() => open(one.layer.name)}
-          onGo={goToGroup}
-        />
-      ))}
-      {found === 0 && <p class="nothing quiet">{query ? "No group matches." : "There are no such groups."}</p>}
+        {shown.map((one) => (
+          <LayerSection
+            key={one.layer.name}
+            data={data}
+            shown={one}
+            whole={whole.has(one.layer.name)}
+            onWhole={() => open(one.layer.name)}
+            onGo={goToGroup}
+          />
+        ))}
+        {found === 0 && <p class="nothing quiet">{query ? "No group matches." : "There are no such groups."}</p>}
+      </main>
     </div>
   );
 }

@@ -1,5 +1,6 @@
 /** Groups ranked by the evidence that they are a shortcut, each signal with its interval. */
 
+import { fixed } from "../shared/format";
 import type { AuditReport, DebugPageData } from "../shared/types";
 import { Whisker } from "../shared/whisker";
 import { GroupTitle } from "./group_title";
@@ -47,7 +48,7 @@ export function AuditTable({ data, audit }: { data: DebugPageData; audit: AuditR
                 <GroupTitle data={data} id={id} count={6} />
               </td>
               <td class="number">
-                <b>{evidence.toFixed(2)}</b>
+                <b>{fixed(evidence, 2)}</b>
               </td>
               <td>
                 <Whisker value={signals.mends} from={-0.5} to={1} />

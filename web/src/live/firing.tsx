@@ -2,7 +2,7 @@
 
 import type { Circuit } from "../circuit/circuit";
 import { CropStrip } from "../circuit/crop";
-import { plural, signed } from "../shared/format";
+import { fixed, plural, signed } from "../shared/format";
 import { Listing } from "../shared/listing";
 import { differing, firing, LETTERS, type Row } from "./lit";
 import type { Live } from "./state";
@@ -85,7 +85,7 @@ function FiringRow({ row: { id, readings }, live, circuit, selected, two, onSele
             <span
               class="meter"
               key={i}
-              title={`score ${reading.score.toFixed(2)}, fires from ${reading.threshold.toFixed(2)}`}
+              title={`score ${fixed(reading.score, 2)}, fires from ${fixed(reading.threshold, 2)}`}
             >
               <span
                 class={reading.fires ? "on" : "off"}

@@ -4,7 +4,7 @@
  * @minItems 3
  * @maxItems 3
  */
-export type StatsInterval = [number, number, number];
+export type Interval = [number, number, number];
 /**
  * @minItems 2
  * @maxItems 2
@@ -76,7 +76,7 @@ export interface GroupData {
   members: [number, number][];
   crops: number[];
   sights: SightData[];
-  stability: StatsInterval | null;
+  stability: Interval | null;
   returns: number | null;
   measured: boolean;
 }
@@ -108,8 +108,8 @@ export interface Validation {
   random: number;
   hard: number;
   share?: number | null;
-  auprc: StatsInterval;
-  chance: StatsInterval;
+  auprc: Interval;
+  chance: Interval;
   found: number;
   random_rejected: number | null;
   hard_rejected: number | null;
@@ -122,8 +122,8 @@ export interface Validation {
  */
 export interface Constant {
   text: string;
-  auprc: StatsInterval;
-  gain: StatsInterval;
+  auprc: Interval;
+  gain: Interval;
 }
 /**
  * The same judge's results on the same crops with other texts.
@@ -139,7 +139,7 @@ export interface Rivals {
  */
 export interface ConceptCheck {
   concept: string;
-  auprc: StatsInterval;
+  auprc: Interval;
   share: number;
   rank: number;
   concepts: number;
@@ -165,6 +165,7 @@ export interface NeuronData {
   steps: number | null;
   rule: string | null;
   score_error: number | null;
+  cancellation: number | null;
   completeness_error: number | null;
   histogram: HistogramData | null;
 }
@@ -279,7 +280,7 @@ export interface Prediction {
   index: number;
   name: string;
   logit: number;
-  probability: number;
+  probability: number | null;
 }
 /**
  * What a group does on one picture.
@@ -379,14 +380,6 @@ export interface Effect {
   target_before: number;
   target_after: number;
   random?: Interval | null;
-}
-/**
- * A value that is not known exactly, or the spread of several.
- */
-export interface Interval {
-  value: number;
-  low: number;
-  high: number;
 }
 /**
  * One crop before and after: where the target falls most, the group matters most.
@@ -580,7 +573,7 @@ export interface GroupPair {
   b: string;
   matched_by: "neurons" | "crops" | "target";
   similarity: number;
-  chance: StatsInterval | null;
+  chance: Interval | null;
   by_neurons: number | null;
   by_crops: number | null;
   neurons: NeuronOverlap | null;
@@ -600,7 +593,7 @@ export interface Unmatched {
   id: string;
   nearest: string;
   similarity: number;
-  chance: StatsInterval | null;
+  chance: Interval | null;
 }
 /**
  * W(G, H) between groups that both circuits have.
@@ -696,6 +689,9 @@ export interface Messages {
   picture: LivePicture;
   mask: MaskRequest;
   what_if: WhatIf;
+  why: EffectsRequest;
+  effects: Effects;
+  neuron_maps: NeuronMaps;
   audit: AuditState;
   name: LabelRequest;
   named: LabelReply;
@@ -746,12 +742,65 @@ export interface MaskRequest {
    * @maxItems 1000
    */
   groups: [string, ...string[]];
-  by?: "zero" | "mean";
+  by?: ("zero" | "mean") | number;
   draws?: number;
   seed?: number;
   cuts?: {
     [k: string]: number;
   };
+}
+/**
+ * Mask each of these groups by itself, on one picture.
+ */
+export interface EffectsRequest {
+  picture: number;
+  /**
+   * @minItems 1
+   * @maxItems 1000
+   */
+  groups: [string, ...string[]];
+  rival?: number | ("nearest" | "none");
+  by?: ("zero" | "mean") | number;
+  draws?: number;
+  seed?: number;
+  cuts?: {
+    [k: string]: number;
+  };
+}
+/**
+ * The effect of each group on the answer's logit, or on its lead over the rival.
+ */
+export interface Effects {
+  answer: Prediction;
+  rival: Prediction | null;
+  value: number;
+  classes: Prediction[];
+  effects: GroupEffect[];
+}
+/**
+ * What one group does for the answer on one picture.
+ */
+export interface GroupEffect {
+  id: string;
+  effect: number;
+  random?: Interval | null;
+}
+/**
+ * Where each neuron of a layer responds on a picture.
+ */
+export interface NeuronMaps {
+  layer: string;
+  height: number;
+  width: number;
+  neurons: NeuronMap[];
+}
+/**
+ * Where a neuron responds on a picture.
+ */
+export interface NeuronMap {
+  neuron: number;
+  strength: number;
+  heat: string;
 }
 /**
  * The state of the audit.

@@ -35,6 +35,31 @@ def modes(lengths: Float[Tensor, " cell"], count: int) -> Float[Tensor, "mode ce
     return torch.from_numpy((q * np.sign(np.diag(r))).T / weight).to(lengths)
 
 
+def together(
+    tail: CropTail,
+    path: Path,
+    crops: Int[Tensor, " pair"],
+    ends: tuple[np.ndarray, np.ndarray],
+    count: int | None,
+    room: int,
+) -> tuple[list[Tensor], Float[Tensor, " pair"]]:
+    """Mean gradients at the frontier for (target, crop) pairs, and the change of φ_a.
+
+    Args:
+        tail: divided.
+        path: the line of every pair.
+        crops: a number for each pair's crop; equal ones lie side by side.
+        ends: of the cells, and their lengths; 0 behind the last.
+        count: of modes; None for as many as cells.
+        room: numbers of a frontier's tensor to work on at once.
+    """
+    points, lengths = ends
+    wide = torch.from_numpy(lengths[:-1]).to(path.end[0])
+    few = count is not None and count < len(wide) and tail.elementwise
+    cells = Cells(points.tolist(), wide, modes(wide, count) if few and count else None)
+    return CropGradient(tail, path, crops, cells, room).run()
+
+
 @dataclass(frozen=True)
 class Cells:
     """The cells of a path.
@@ -134,8 +159,9 @@ class CropGradient:
         each = max(value[0].numel() for value in path.end[: len(tail.inputs)])
         self.at_once = max(1, room // (each * len(cells.lengths)))
 
-    def run(self) -> list[Tensor]:
-        """``Σ_n w_n ∂φ_a/∂frontier`` ``[pair, …]`` for each tensor of the frontier."""
+    def run(self) -> tuple[list[Tensor], Float[Tensor, " pair"]]:
+        """``Σ_n w_n ∂φ_a/∂frontier`` ``[pair, …]`` for each tensor of the frontier; the change of φ_a."""
+        change = self.path.end[0].new_empty(len(self.row))
         totals = [torch.zeros_like(value) for value in self.path.end]
         with torch.no_grad():
             for crops in self._crops():
@@ -146,7 +172,8 @@ class CropGradient:
                     batch = _Pairs(self, made, pairs, self.row[pairs] - crops.start)
                     for total, found in zip(totals, batch.gradients(), strict=True):
                         total[pairs] = found
-        return totals
+                    change[pairs] = batch.change
+        return totals, change
 
     def _crops(self) -> Iterator[slice]:
         """Crops whose pairs together are about a batch."""
@@ -220,6 +247,7 @@ class _Pairs:
         self.chosen, self.count, self.row = pairs, len(row), row
         self.fixed = [value[pairs] for value in self.path.fixed]
         self.parts: dict[fx.Node, Tensor] = {}
+        self.change = torch.empty(0)
 
     def gradients(self) -> list[Tensor]:
         """The sums of gradients at the frontier ``[pair, …]``."""
@@ -252,6 +280,8 @@ class _Pairs:
         ]
         with torch.enable_grad():
             phi = tail.head(len(points), len(points) * self.count, *leaves, *fixed)[0]
+        at_points = phi.detach().unflatten(0, (len(points), -1))
+        self.change = at_points[-1] - at_points[0]
         shares = torch.cat([self.cells.lengths, self.cells.lengths.new_zeros(1)])
         found = torch.autograd.grad(
             phi, leaves, shares.repeat_interleave(self.count), materialize_grads=True

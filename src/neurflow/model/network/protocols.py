@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from neurflow.errors import LayerError
@@ -32,12 +33,17 @@ def not_between(name: str, lower: Layer, upper: Layer) -> LayerError:
     )
 
 
+def like(x: Tensor, baseline: Tensor) -> Tensor:
+    """A baseline ``[1, …]`` as a tensor of the shape and memory layout of ``x`` ``[batch, …]``."""
+    return torch.zeros_like(x).add_(baseline)
+
+
 @dataclass(frozen=True)
 class Path:
-    """The line from 0 to ``x``, as it looks at the frontier of a segment: straight there too.
+    """The line from the baseline to ``x`` at the frontier of a segment: straight there too.
 
     Attributes:
-        start, end: the frontier's values at 0 and at ``x``.
+        start, end: the frontier's values at the baseline and at ``x``.
         fixed: other values that the tail needs, the same all along the line.
         back: gradients at the frontier → the gradient at ``x``.
     """
@@ -84,10 +90,26 @@ class NeuronSegment(Protocol):
     def secants(self) -> Callable[..., Any] | None:
         """The tail with slopes of secants for derivatives, if it has them: (points, …) as ``tail``."""
 
+    @property
+    def together(self) -> Callable[..., Any] | None:
+        """Mean gradients by secants of pairs that share crops, if pairs have work to share.
+
+        (path, crops ``[pair]``, ends and lengths of cells, number of modes, room) → gradients at the
+        frontier and the change of φ_a.
+        """
+
     def path(
-        self, neurons: Tensor, x: Tensor, bypass: Sequence[Tensor], trunk: Sequence[Tensor] = ()
+        self,
+        neurons: Tensor,
+        x: Tensor,
+        bypass: Sequence[Tensor],
+        trunk: Sequence[Tensor] = (),
+        baseline: Tensor | None = None,
     ) -> Path:
-        """The line from 0 to ``x`` ``[batch, …]`` for the ``neurons`` ``[batch]`` of the samples."""
+        """The line from ``baseline`` ``[1, …]`` to ``x`` ``[batch, …]``, for each sample's neuron.
+
+        The baseline is broadcast to ``x``; None is 0. ``neurons`` is ``[batch]``.
+        """
 
 
 class Segment(Protocol):
@@ -112,6 +134,10 @@ class Segment(Protocol):
         The lower layer's output comes first, then the bypass values, then trunks that are worth keeping
         (:attr:`NeuronSegment.trunk`).
         """
+
+    @property
+    def normalises(self) -> bool:
+        """Whether a layer norm or attention lies between the picture and the upper layer."""
 
     def run(
         self, x: Tensor, bypass: Sequence[Tensor] = (), changes: Changes | None = None

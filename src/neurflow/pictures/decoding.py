@@ -113,6 +113,11 @@ def upright(picture: Image.Image) -> Image.Image:
     return turned
 
 
+def is_deep(picture: Image.Image) -> bool:
+    """Whether a picture is grey with more than 8 bits."""
+    return picture.mode in DEEP or picture.mode.startswith("I;16")
+
+
 def in_mode(picture: Image.Image, mode: str) -> Image.Image:
     """A copy of a picture in one of Pillow's modes, scaled by its type.
 
@@ -126,7 +131,7 @@ def in_mode(picture: Image.Image, mode: str) -> Image.Image:
         return picture.copy()
     if mode not in DEEP:
         return _converted(_eight_bit(picture), mode)
-    if picture.mode not in DEEP and not picture.mode.startswith("I;16"):
+    if not is_deep(picture):
         picture = _converted(picture, "L")
     values = _unit(picture)
     return Image.fromarray(
@@ -160,7 +165,7 @@ def _is_twelve_bit(picture: Image.Image) -> bool:
 
 def _eight_bit(picture: Image.Image) -> Image.Image:
     """A grey picture of more than 8 bits as one of 8; others as they are."""
-    if picture.mode not in DEEP and not picture.mode.startswith("I;16"):
+    if not is_deep(picture):
         return picture
     values = np.asarray(picture)
     made = np.empty(values.shape, np.uint8)
