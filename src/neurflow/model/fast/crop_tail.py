@@ -22,15 +22,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, fx
+from torch import fx
 
 from neurflow.model.fast.one_row import row_products
 from neurflow.model.fast.ops import is_affine, with_slope
 from neurflow.model.fast.secants import secant_tail
 from neurflow.model.fast.slopes import Elementwise, Operation
 from neurflow.model.network.extract import extract
-from neurflow.model.network.graph import NetworkGraph, ancestors, arguments, aten, descendants, is_tensor
+from neurflow.model.network.graph import (
+    NetworkGraph,
+    ancestors,
+    arguments,
+    aten,
+    descendants,
+    is_tensor,
+)
 
 RESHAPES = {aten.flatten.using_ints, aten.transpose.int, aten.reshape.default, aten.clone.default}
 
