@@ -44,6 +44,8 @@ Rule = Callable[[int], tuple[np.ndarray, np.ndarray]]
 """N → (points α, weights w) ``[step]`` on [0, 1]; the weights sum to 1"""
 ABRUPT, EARLY = 1e-3, 0.3
 """share of a path on which most of the change is: behind a norm from zero, and from the mean"""
+SHARED = 64
+"""cells up to which a path is taken as a whole, and what pairs of a crop share is computed once"""
 CHUNK_ELEMENTS = 1_250_000
 """frontier values handled at once: small enough to stay in a processor's cache"""
 GPU_CHUNK_ELEMENTS = 40_000_000
@@ -137,6 +139,8 @@ def integrated_gradients(
     rule: Rule = gauss_legendre,
     baseline: Tensor | None = None,
     whole: bool = True,
+    crops: Tensor | None = None,
+    modes: int | None = None,
 ) -> Attribution:
     """T(a, s, v) for each crop ``v`` of a batch.
 
@@ -151,15 +155,29 @@ def integrated_gradients(
         rule: N → points and weights.
         baseline: ``[1, …]`` where the path begins, the same for all crops; None is zero.
         whole: whether to find the change of φ_a too; if not, it is NaN.
+        crops: ``[pair]`` numbers that tell which samples are of one crop, with the same values; these
+            lie side by side. By default each is a crop of its own. Rules of cells share the work on a crop.
+        modes: of rules of cells, how many polynomials along the path gradients are projected on
+            (``model.fast.crop_tail``); None to keep every cell.
     """
     neurons = torch.as_tensor(neuron, device=x.device).expand(len(x))
     fast = segment.specialised(int(neurons[0]))
     path = fast.path(neurons, x, bypass, trunk, baseline)
-    at_frontier = _mean_gradient(fast, path, len(x), rule, steps)
+    change = x.new_full((len(x),), torch.nan)
+    if rule in CELLS and fast.together is not None and steps <= SHARED:
+        crops = torch.arange(len(x)) if crops is None else crops
+        at_frontier, change = fast.together(path, crops, rule(steps), modes, _chunk(x))
+    else:
+        at_frontier = _mean_gradient(fast, path, len(x), rule, steps)
+        if whole:
+            change = _change(fast, path, len(x))
     way = x if baseline is None else x - baseline
-    scores = segment.lower.total(way * path.back(at_frontier))
-    change = _change(fast, path, len(x)) if whole else scores.new_full((len(x),), torch.nan)
-    return Attribution(scores, change)
+    return Attribution(segment.lower.total(way * path.back(at_frontier)), change)
+
+
+def _chunk(like: Tensor) -> int:
+    """Frontier values to handle at once."""
+    return GPU_CHUNK_ELEMENTS if like.is_cuda else CHUNK_ELEMENTS
 
 
 def _change(fast: NeuronSegment, path: Path, batch: int) -> Tensor:
@@ -180,8 +198,7 @@ def _mean_gradient(
         rule = graded_midpoints
     points, weights = rule(1 if fast.affine else steps)
     total = [torch.zeros_like(value) for value in path.end]
-    chunk = GPU_CHUNK_ELEMENTS if path.end[0].is_cuda else CHUNK_ELEMENTS
-    room = max(1, chunk * batch // max(1, sum(value.numel() for value in path.end)))
+    room = max(1, _chunk(path.end[0]) * batch // max(1, sum(value.numel() for value in path.end)))
     # cells share their ends, so as much of a line as there is room for is taken together
     crops = max(1, min(batch, room // len(points) if cellwise else room))
     for first in range(0, batch, crops):

@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -236,6 +236,7 @@ def _stream(
     def work(part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         neurons = torch.from_numpy(pairs.neuron[part])
         observed = maps.take(pairs.crop[part]).starting(task.baseline)
+        observed = replace(observed, crops=torch.from_numpy(pairs.crop[part]))
         steps = int(pairs.steps[part[0]])
         found = measure(segment, neurons, observed, steps)
         if minus is not None:
@@ -245,6 +246,7 @@ def _stream(
 
     for block in maps.blocks(np.unique(pairs.crop)):
         inside = np.flatnonzero(np.isin(pairs.crop, block))
+        inside = inside[np.argsort(pairs.crop[inside], kind="stable")]  # a crop's pairs share work
         for alike in _alike(segment, pairs[inside]):
             for part, found in task.batch.map(work, inside[alike]):
                 yield pairs[part], found
@@ -283,6 +285,7 @@ def by_rule(
         rule=rule,
         baseline=observed.baseline,
         whole=whole,
+        crops=observed.crops,
     )
     return found.scores, found.change
 

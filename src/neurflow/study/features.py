@@ -83,12 +83,14 @@ class Observed:
         bypass: values that go round the lower layer, in the order of ``segment.bypass``.
         kept: these and the values of trunks that were worth keeping, by key.
         baseline: ``[1, …]`` where the path to ``x`` begins; None is zero.
+        crops: ``[crop]`` their numbers, if work is to be shared by those that are the same.
     """
 
     x: Tensor
     bypass: tuple[Tensor, ...]
     kept: Mapping[Key, Tensor]
     baseline: Tensor | None = None
+    crops: Tensor | None = None
 
     @classmethod
     def of(cls, segment: Segment, kept: Mapping[Key, Tensor]) -> Observed:

@@ -242,6 +242,7 @@ class HookedNeuron:
     segment: HookedSegment
     trunk: tuple[Key, ...] = ()
     secants: Callable[..., Any] | None = None
+    together: Callable[..., Any] | None = None
     affine: bool = False
     frontier_axes: tuple[int, ...] = (0,)
     fixed_axes: tuple[int | None, ...] = (0, 0)

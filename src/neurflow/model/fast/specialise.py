@@ -21,6 +21,8 @@ from torch import Tensor, fx
 
 from neurflow.model.fast.affine import affine_nodes
 from neurflow.model.fast.channels import Channels, Selection, rank
+from neurflow.model.fast.crop_gradient import together
+from neurflow.model.fast.crop_tail import crop_tail
 from neurflow.model.fast.ops import OPS
 from neurflow.model.fast.secants import secant_tail
 from neurflow.model.network.extract import extract
@@ -85,6 +87,9 @@ class Specialised:
         self.tail = extract(network.root, [batch, *through, *own, *fixed], [output])
         axes = partial(_batch_axis, network)
         self.secants = secant_tail(self.tail, len(self.frontier_axes), axes)
+        axes_first = {*self.frontier_axes, *self.fixed_axes} == {0} and self.secants is not None
+        divided = crop_tail(network, self.tail, len(through), len(own)) if axes_first else None
+        self.together = partial(together, divided) if divided else None
         self._through = [0 if node is x else 1 + trunk.index(node) for node in through]
         self._owned = len(own)
         self._linear_trunk = not set(bypass) & set(ancestors(trunk))

@@ -90,6 +90,14 @@ class NeuronSegment(Protocol):
     def secants(self) -> Callable[..., Any] | None:
         """The tail with slopes of secants as derivatives, or None; its arguments are (points, …)."""
 
+    @property
+    def together(self) -> Callable[..., Any] | None:
+        """Mean gradients by secants of pairs that share crops, if pairs have work to share.
+
+        (path, crops ``[pair]``, ends and lengths of cells, number of modes, room) → gradients at the
+        frontier and the change of φ_a.
+        """
+
     def path(
         self,
         neurons: Tensor,
