@@ -42,7 +42,7 @@ from neurflow.model.network.protocols import NeuronSegment, Path, Segment
 
 Rule = Callable[[int], tuple[np.ndarray, np.ndarray]]
 """N → (points α, weights w) ``[step]`` on [0, 1]; the weights sum to 1"""
-ABRUPT, EARLY = 1e-3, 0.3
+ABRUPT, EARLY = 1e-3, 0.2
 """share of a path on which most of the change is: behind a norm from zero, and from the mean"""
 SHARED = 64
 """cells up to which a path is taken as a whole, and what pairs of a crop share is computed once"""
@@ -105,7 +105,7 @@ def sinh(steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bend(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """The same for change that is spread more evenly: c = 0.3."""
+    """The same for change that is spread more evenly: c = 0.2."""
     return _sinh_gauss(steps, EARLY)
 
 
