@@ -10,9 +10,10 @@ another part.
 4. All concept vectors of a layer have the same length: the number of neurons of the layer below (at
    l_0, of l_0 itself). Neurons that weights refer to are below that number and in the circuit.
 5. The absolute weights of a (neuron, semantic group) pair sum to 1, unless it has no weights.
+   Attributions, if kept, cover each of its crops and core neurons.
 6. Each (neuron, semantic group) is a member of exactly one group of its layer.
-7. An edge joins groups of adjacent layers, no two edges join the same pair, and the positive and
-   negative part of an edge sum to its weight.
+7. An edge joins groups of adjacent layers, no two edges join the same pair, the positive and negative
+   part of an edge sum to its weight, and the ends of its interval are in order.
 8. Pictures show images of the circuit; heat maps belong to its groups and to images with a picture.
 9. A layer's tree joins all its pairs, and a group with the number of a branch equals that branch.
 10. A group's calibration covers each of its neurons, its crops and the images.
@@ -81,6 +82,10 @@ def _neuron(neuron: Neuron, where: str, below: Collection[int]) -> Iterator[str]
         total = sum(map(abs, part.weights.values()))
         if part.weights and abs(total - 1) > WEIGHT_TOLERANCE:
             yield f"the absolute weights of {where} sum to {total:.6g}, not to 1"
+        if (kept := part.attributions) is not None and kept.size != len(part.crops) * len(
+            part.weights
+        ):
+            yield f"the attributions of {where} do not match its crops and core neurons"
         for s, shares in part.shares.items():
             if s not in part.weights or min(shares, default=-1) < 0 or abs(sum(shares) - 1) > 1e-4:
                 yield f"the shares of the meanings of neuron {s} in {where} are not shares"
@@ -192,6 +197,9 @@ def _edges(circuit: CircuitData) -> Iterator[str]:
         parts = [part for part in (edge.positive, edge.negative) if part is not None]
         if parts and not (len(parts) == 2 and isclose(sum(parts), edge.weight, abs_tol=1e-9)):
             yield f"the parts of edge {edge.lower!r} to {edge.upper!r} do not sum to its weight"
+        spread = [end for end in (edge.low, edge.high) if end is not None]
+        if spread and not (len(spread) == 2 and spread[0] <= spread[1]):
+            yield f"the interval of edge {edge.lower!r} to {edge.upper!r} is not an interval"
 
 
 def _twice(kind: str, names: Iterable[Hashable]) -> Iterator[str]:

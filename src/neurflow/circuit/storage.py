@@ -4,7 +4,7 @@
 
     runs/bee/
     ├── circuit.json                     schema version, digests of the next three, the circuit
-    ├── arrays-DIGEST.safetensors        concept vectors, those of one length as rows of one matrix
+    ├── arrays-DIGEST.safetensors        concept vectors and attributions of single crops
     ├── thumbnails-DIGEST.safetensors    WebP bytes, one entry per crop
     ├── surroundings-DIGEST.safetensors  whole pictures and heat maps, small (``picture_files``)
     ├── labels-DIGEST.json               labels with their evidence, if there are any (``label_file``)
@@ -70,9 +70,9 @@ from neurflow.runtime.files import (
     write_atomically,
 )
 
-SCHEMA_VERSION = 3
-READS = (1, 2, SCHEMA_VERSION)
-"""schema versions that can be read; 1 lacks trees, 2 lacks the signed parts of edges"""
+SCHEMA_VERSION = 4
+READS = (1, 2, 3, SCHEMA_VERSION)
+"""schema versions that can be read; 1 lacks trees, 2 the signed parts of edges, 3 their intervals"""
 MEMORY_OF_JSON = 1024 * MEBIBYTE
 """bytes that the values of ``circuit.json`` may take"""
 KINDS = ("arrays", "thumbnails", "surroundings")

@@ -16,7 +16,7 @@ from neurflow.circuit.types import CircuitData, CircuitLayer, NeuronGroup, Seman
 from neurflow.refs import Member
 from neurflow.runtime.files import subfolder, write_atomically
 
-EDGE_COLUMNS = ("positive", "negative", *FIELDS)
+EDGE_COLUMNS = ("positive", "negative", "low", "high", *FIELDS)
 """columns of edges besides their weight"""
 LABEL_COLUMNS = (
     "label_source",
@@ -48,9 +48,9 @@ def to_networkx(circuit: CircuitData) -> nx.DiGraph:
     """Return the concept circuit as a directed graph, with edges from lower to upper groups.
 
     Nodes are group ids with ``layer``, ``size`` (members), ``label``, ``caption``, and the known values
-    of ``LABEL_COLUMNS``. Edges carry the signed ``weight`` W(G, H) and its ``positive`` and
-    ``negative`` part. Where ``evaluate`` has measured them, nodes have ``stability``, and edges
-    ``significance`` and ``stability``.
+    of ``LABEL_COLUMNS``. Edges carry the signed ``weight`` W(G, H), its ``positive`` and ``negative``
+    part, and the ends ``low`` and ``high`` of its 95 % interval. Where ``evaluate`` has measured them,
+    nodes have ``stability``, and edges ``significance`` and ``stability``.
     """
     graph = nx.DiGraph(target=circuit.target.name)
     for layer in circuit.layers:

@@ -96,6 +96,10 @@ def circuit_text(
             shown.append(Text(f"  … and {_count(rest, 'smaller group')}", style="dim"))
         if layer.note:
             shown.append(Text(f"  {plain(layer.note)}", style="yellow"))
+    if any(edge.certain is False for edge in circuit.edges):
+        shown.append(
+            Text("\n? On other photographs this weight may have the other sign.", style="dim")
+        )
     shown += [Text(f"\nNote: {plain(note)}", style="yellow") for note in circuit.notes]
     return shown
 
@@ -132,12 +136,20 @@ def _short(id: str) -> str:
 
 
 def _weights(edges: Sequence[GroupEdge], upward: bool, known: bool = False) -> Text:
-    """Return edges in one line; with ``known``, their p-value and stability too."""
+    """Return edges in one line, with a question mark where the sign is not certain.
+
+    With ``known``, their p-value and stability too.
+    """
     parts = []
     for edge in edges:
         style = "green" if edge.weight >= 0 else "red"
-        number = Text(f"{edge.weight:+.2f}", style=style)
+        doubt = "?" if edge.certain is False else ""
+        number = Text(f"{edge.weight:+.2f}{doubt}", style=style)
         number.append(f" {_short(edge.upper if upward else edge.lower)}", style="default")
+        if known and edge.positive and edge.negative:
+            number.append(f" (for {edge.positive:.2f}, against {-edge.negative:.2f})", style="dim")
+        if known and edge.low is not None:
+            number.append(f" {edge.low:+.2f} to {edge.high:+.2f}", style="dim")
         if known and edge.significance is not None:
             number.append(f" p={edge.significance:.2g}", style="dim")
         if known and edge.stability is not None:
@@ -164,7 +176,7 @@ def group_data(circuit: Circuit, group: NeuronGroup, top: int) -> dict[str, Any]
         "measured": [
             edge.model_dump()
             for edge in (*circuit.inputs(group.id)[:top], *circuit.outputs(group.id)[:top])
-            if edge.significance is not None or edge.stability is not None
+            if any(known is not None for known in (edge.low, edge.significance, edge.stability))
         ],
         "crops": [
             {"image": circuit.images[crop.image].name, "box": list(crop.box)}
