@@ -38,11 +38,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neurflow.attribution.shared_points import gradients_at_points
 from neurflow.model.network.protocols import NeuronSegment, Path, Segment
 
 Rule = Callable[[int], tuple[np.ndarray, np.ndarray]]
 """N → (points α, weights w) ``[step]`` on [0, 1]; the weights sum to 1"""
-ABRUPT, EARLY = 1e-3, 0.3
+ABRUPT, EARLY = 1e-3, 0.2
 """share of a path on which most of the change is: behind a norm from zero, and from the mean"""
 SHARED = 64
 """cells up to which a path is taken as a whole, and what pairs of a crop share is computed once"""
@@ -105,7 +106,7 @@ def sinh(steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bend(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """The same for change that is spread more evenly: c = 0.3."""
+    """The same for change that is spread more evenly: c = 0.2."""
     return _sinh_gauss(steps, EARLY)
 
 
@@ -156,7 +157,7 @@ def integrated_gradients(
         baseline: ``[1, …]`` where the path begins, the same for all crops; None is zero.
         whole: whether to find the change of φ_a too; if not, it is NaN.
         crops: ``[pair]`` numbers that tell which samples are of one crop, with the same values; these
-            lie side by side. By default each is a crop of its own. Rules of cells share the work on a crop.
+            lie side by side, and share the work on it. By default each is a crop of its own.
         modes: of rules of cells, how many polynomials along the path gradients are projected on
             (``model.fast.crop_tail``); None to keep every cell.
     """
@@ -167,12 +168,28 @@ def integrated_gradients(
     if rule in CELLS and fast.together is not None and steps <= SHARED:
         crops = torch.arange(len(x)) if crops is None else crops
         at_frontier, change = fast.together(path, crops, rule(steps), modes, _chunk(x))
+    elif _shares(segment, fast, rule, steps, crops):
+        assert crops is not None
+        at_frontier, change = gradients_at_points(fast, path, crops, rule(steps))
     else:
         at_frontier = _mean_gradient(fast, path, len(x), rule, steps)
         if whole:
             change = _change(fast, path, len(x))
     way = x if baseline is None else x - baseline
     return Attribution(segment.lower.total(way * path.back(at_frontier)), change)
+
+
+def _shares(
+    segment: Segment, fast: NeuronSegment, rule: Rule, steps: int, crops: Tensor | None
+) -> bool:
+    """Whether to run once what pairs of one crop share at points, one crop after the other.
+
+    It pays where the crop part is large and several targets ask for a crop: in transformers.
+    """
+    if crops is None or rule in CELLS or steps > SHARED or not segment.normalises:
+        return False
+    alone = len(torch.unique_consecutive(crops)) == len(crops)
+    return fast.parted is not None and not fast.affine and not alone
 
 
 def _chunk(like: Tensor) -> int:

@@ -91,6 +91,10 @@ class NeuronSegment(Protocol):
         """The tail with slopes of secants as derivatives, or None; its arguments are (points, …)."""
 
     @property
+    def parted(self) -> Any:
+        """The tail in two parts (``fast.parted``), or None."""
+
+    @property
     def together(self) -> Callable[..., Any] | None:
         """Mean gradients by secants of pairs that share crops, if pairs have work to share.
 
