@@ -44,6 +44,8 @@ Rule = Callable[[int], tuple[np.ndarray, np.ndarray]]
 """N → (points α, weights w) ``[step]`` on [0, 1]; the weights sum to 1"""
 ABRUPT, EARLY = 1e-3, 0.3
 """share of a path on which most of the change is: behind a norm from zero, and from the mean"""
+MANY = 8
+"""cells from which on gradients are projected on fewer modes"""
 SHARED = 64
 """cells up to which a path is taken as a whole, and what pairs of a crop share is computed once"""
 CHUNK_ELEMENTS = 1_250_000
@@ -157,22 +159,38 @@ def integrated_gradients(
         whole: whether to find the change of φ_a too; if not, it is NaN.
         crops: ``[pair]`` numbers that tell which samples are of one crop, with the same values; these
             lie side by side. By default each is a crop of its own. Rules of cells share the work on a crop.
-        modes: of rules of cells, how many polynomials along the path gradients are projected on
-            (``model.fast.crop_tail``); None to keep every cell.
+        modes: with secants, how many polynomials along the path gradients are projected on
+            (``model.fast.crop_tail``). By default a quarter as many as cells, where there are enough.
     """
     neurons = torch.as_tensor(neuron, device=x.device).expand(len(x))
     fast = segment.specialised(int(neurons[0]))
     path = fast.path(neurons, x, bypass, trunk, baseline)
-    change = x.new_full((len(x),), torch.nan)
+    change, few = x.new_full((len(x),), torch.nan), False
     if rule in CELLS and fast.together is not None and steps <= SHARED:
         crops = torch.arange(len(x)) if crops is None else crops
-        at_frontier, change = fast.together(path, crops, rule(steps), modes, _chunk(x))
+        modes = default_modes(steps) if modes is None else modes
+        few = fast.projects and modes < steps
+        kept = modes if few else None
+        at_frontier, change = fast.together(path, crops, rule(steps), kept, _chunk(x))
     else:
         at_frontier = _mean_gradient(fast, path, len(x), rule, steps)
         if whole:
             change = _change(fast, path, len(x))
     way = x if baseline is None else x - baseline
-    return Attribution(segment.lower.total(way * path.back(at_frontier)), change)
+    scores = segment.lower.total(way * path.back(at_frontier))
+    return Attribution(_completed(scores, change) if few else scores, change)
+
+
+def default_modes(steps: int) -> int:
+    """How many modes are enough for ``steps`` cells: so many that neither's error prevails."""
+    return max(2, -(-steps // 4)) if steps >= MANY else steps
+
+
+def _completed(scores: Tensor, change: Tensor) -> Tensor:
+    """Scores that add up to the change: what the modes lose is given back in proportion to |T|."""
+    size = scores.abs()
+    missing = (change - scores.sum(1)) / size.sum(1).clamp_min(torch.finfo(size.dtype).tiny)
+    return scores + missing[:, None] * size
 
 
 def _chunk(like: Tensor) -> int:

@@ -43,12 +43,11 @@ class Look:
     steps: tuple[int, ...] = AUTO_STEPS
 
 
-USUAL = (
-    Look("secants", 8, 1.7, AUTO_STEPS[2:]),
-    Look("midpoints", 8, 1.0),
-    Look("steep", 16, 3.0),
-)
+OTHERS = (Look("midpoints", 8, 1.0), Look("steep", 16, 3.0))
+USUAL = (Look("secants", 8, 1.7, AUTO_STEPS[2:]), *OTHERS)
 """rules for paths from zero"""
+PROJECTED = (Look("secants", 16, 1.9, AUTO_STEPS[2:]), *OTHERS)
+"""the same where a cell more costs little, and only a mode more costs something"""
 BEHIND_NORMS = (
     Look("sinh", 6, 3.0, SMOOTH_STEPS),
     Look("graded", 8, 1.7, AUTO_STEPS[2:]),

@@ -22,17 +22,23 @@ from neurflow.model.fast.slopes import Elementwise
 from neurflow.model.network.protocols import Path
 
 
-def modes(lengths: Float[Tensor, " cell"], count: int) -> Float[Tensor, "mode cell"]:
-    """Polynomials in the number of the cell, up to the degree ``count − 1``.
+def principal(
+    slopes: Float[Tensor, "cell crop unit"], lengths: Float[Tensor, " cell"], count: int
+) -> Float[Tensor, "crop mode cell"]:
+    """Functions of the cell that say most about some slopes, for each crop.
 
-    They are orthonormal under the cells' lengths. The first one is 1.
+    They are orthonormal under the cells' lengths. The first is 1, the others are the principal
+    components of what the slopes are beyond their means.
     """
-    cells = len(lengths)
-    place = np.linspace(-1, 1, cells) if cells > 1 else np.zeros(1)
-    weight = np.sqrt(lengths.double().numpy())
-    powers = np.polynomial.legendre.legvander(place, min(count, cells) - 1) * weight[:, None]
-    q, r = np.linalg.qr(powers)
-    return torch.from_numpy((q * np.sign(np.diag(r))).T / weight).to(lengths)
+    scale = lengths.double().sqrt()
+    rows = slopes.movedim(1, 0)
+    products = (rows @ rows.transpose(1, 2)).double() * scale[:, None] * scale
+    first = scale / scale.norm()
+    beyond = torch.eye(len(scale), dtype=scale.dtype, device=scale.device) - torch.outer(first, first)
+    _, vectors = torch.linalg.eigh(beyond @ products @ beyond)
+    others = vectors[:, :, -count:].flip(2).transpose(1, 2)[:, : count - 1]
+    found = torch.cat([first.expand(len(others), 1, -1), others], 1)
+    return (found / scale).to(lengths)
 
 
 def together(
@@ -50,14 +56,12 @@ def together(
         path: the line of every pair.
         crops: a number for each pair's crop; equal ones lie side by side.
         ends: of the cells, and their lengths; 0 behind the last.
-        count: of modes; None for as many as cells.
+        count: of modes; None to keep every cell.
         room: numbers of a frontier's tensor to work on at once.
     """
     points, lengths = ends
     wide = torch.from_numpy(lengths[:-1]).to(path.end[0])
-    few = count is not None and count < len(wide) and tail.elementwise
-    cells = Cells(points.tolist(), wide, modes(wide, count) if few and count else None)
-    return CropGradient(tail, path, crops, cells, room).run()
+    return CropGradient(tail, path, crops, Cells(points.tolist(), wide, count), room).run()
 
 
 @dataclass(frozen=True)
@@ -66,54 +70,21 @@ class Cells:
 
     Attributes:
         points: their ends.
-        lengths: theirs; together at most 1.
-        modes: ``[mode, cell]`` functions of the cell that gradients are projected on; None to keep
-            every cell.
+        lengths: theirs.
+        count: how many modes gradients are projected on; None to keep every cell.
     """
 
     points: Sequence[float]
     lengths: Float[Tensor, " cell"]
-    modes: Float[Tensor, "mode cell"] | None = None
-
-    @property
-    def parts(self) -> int:
-        """How many numbers stand for a function of the cell."""
-        return len(self.lengths if self.modes is None else self.modes)
-
-    def project(self, gradient: Tensor) -> Tensor:
-        """``[cell, …]`` → ``[part, …]``; gradients contain the cells' lengths already."""
-        return gradient if self.modes is None else _contract(self.modes, gradient)
-
-    def factor(self, slope: Tensor, *, last: bool) -> Tensor:
-        """What a slope ``[cell, …]`` multiplies the parts of a gradient by.
-
-        ``[part, …]``, after which the parts are summed, if no other slope follows. ``[part, …]`` for
-        each part by itself without modes, ``[part, part, …]`` with them.
-        """
-        if self.modes is None:
-            return slope
-        weighted = self.modes * self.lengths
-        if last:
-            return _contract(weighted, slope)
-        return _contract((weighted[:, None] * self.modes).flatten(0, 1), slope).unflatten(
-            0, (self.parts, self.parts)
-        )
-
-    def total(self, gradient: Tensor) -> Tensor:
-        """The sum over the cells of a gradient ``[part, …]``."""
-        return gradient.sum(0) if self.modes is None else gradient[0]
+    count: int | None = None
 
 
-def _contract(matrix: Tensor, value: Tensor) -> Tensor:
-    """``matrix`` ``[a, b]`` times ``value`` ``[b, …]``, in the memory layout of ``value``."""
-    found = torch.empty_strided(
-        (len(matrix), *value.shape[1:]), value.stride(), dtype=value.dtype, device=value.device
-    )
-    for total, row in zip(found, matrix.tolist(), strict=True):
+def _contract(matrix: Tensor, value: Tensor, out: Tensor) -> None:
+    """``matrix`` ``[a, b]`` times ``value`` ``[b, …]``, whatever the memory layout of the latter."""
+    for total, row in zip(out, matrix.tolist(), strict=True):
         torch.mul(value[0], row[0], out=total)
         for part, weight in zip(value[1:], row[1:], strict=True):
             total.add_(part, alpha=weight)
-    return found
 
 
 @dataclass
@@ -125,7 +96,9 @@ class _Crops:
         values: ``[point · crop, …]`` of its nodes.
         sizes: of these, without the first axis.
         slopes: ``[cell, crop, …]`` of its element-wise operations.
-        factors: what they multiply the parts of a gradient by.
+        modes: ``[crop, mode, cell]`` functions that gradients are projected on; None to keep every cell.
+        factors: ``[part, crop, …]`` what the slopes multiply the parts of a gradient by, a part being a
+            cell or a mode; ``[part, part, crop, …]`` between modes.
         ends: inputs of its other operations, at the beginnings and at the ends of the cells.
     """
 
@@ -133,6 +106,7 @@ class _Crops:
     values: dict[fx.Node, Any] = field(default_factory=dict)
     sizes: dict[fx.Node, torch.Size] = field(default_factory=dict)
     slopes: dict[fx.Node, Tensor] = field(default_factory=dict)
+    modes: Tensor | None = None
     factors: dict[fx.Node, Tensor] = field(default_factory=dict)
     ends: dict[fx.Node, tuple[list[Tensor], list[Tensor]]] = field(default_factory=dict)
 
@@ -157,7 +131,8 @@ class CropGradient:
         )
         self.ends = counts.cumsum(0).tolist()
         each = max(value[0].numel() for value in path.end[: len(tail.inputs)])
-        self.at_once = max(1, room // (each * len(cells.lengths)))
+        taps = [path.fixed[j.rows].shape[1] for j in tail.joints if j.rows is not None]
+        self.at_once = max(1, room // (each * max([cells.count or len(cells.lengths), *taps])))
 
     def run(self) -> tuple[list[Tensor], Float[Tensor, " pair"]]:
         """``Σ_n w_n ∂φ_a/∂frontier`` ``[pair, …]`` for each tensor of the frontier; the change of φ_a."""
@@ -210,7 +185,39 @@ class CropGradient:
             else:
                 values[node] = call(node, values.__getitem__)
         made.sizes = {n: v.shape[1:] for n, v in values.items() if isinstance(v, Tensor)}
+        if self.cells.count is not None:
+            made.modes = self._modes(made, self.cells.count)
+        for node, slope in made.slopes.items():
+            last = tail.slopes[node][1][0] in tail.flat
+            made.factors[node] = self._factor(made, slope, last=last)
         return made
+
+    def _modes(self, made: _Crops, count: int) -> Tensor:
+        """Those of the slopes next to the frontier, each weighted by the way of its input."""
+        weighted = []
+        for node, slope in made.slopes.items():
+            source = self.tail.slopes[node][1][0]
+            if source in self.tail.flat:
+                value = made.values[source]
+                way = value[-made.count :] - value[: made.count]
+                weighted.append((slope * way).flatten(2))
+        return principal(torch.cat(weighted, 2), self.cells.lengths, count)
+
+    def _factor(self, made: _Crops, slope: Tensor, *, last: bool) -> Tensor:
+        if made.modes is None:
+            return slope
+        weights = made.modes * self.cells.lengths
+        if not last:
+            weights = (weights[:, :, None] * made.modes[:, None]).flatten(1, 2)
+        found = torch.empty_strided(
+            (weights.shape[1], *slope.shape[1:]),
+            slope.stride(),
+            dtype=slope.dtype,
+            device=slope.device,
+        )
+        for i, matrix in enumerate(weights):
+            _contract(matrix, slope[:, i], found[:, i])
+        return found if last else found.unflatten(0, (made.modes.shape[1], -1))
 
     def _slope(self, made: _Crops, node: fx.Node) -> None:
         operation, tensors = self.tail.slopes[node]
@@ -225,9 +232,7 @@ class CropGradient:
             for first in (0, made.count)
         ]
         if isinstance(operation, Elementwise):
-            slope = operation.slopes(*ends).unflatten(0, (-1, made.count))
-            last = tensors[0] in self.tail.flat
-            made.slopes[node], made.factors[node] = slope, self.cells.factor(slope, last=last)
+            made.slopes[node] = operation.slopes(*ends).unflatten(0, (-1, made.count))
         else:
             made.ends[node] = ends[0], ends[1]
 
@@ -315,20 +320,27 @@ class _Pairs:
         """Take the gradient at a joint to the value of the crop part that it reads."""
         flat = joint.value in self.tail.flat
         if joint.rows is None:
-            parts = gradient.sum(0) if flat else self.cells.project(gradient).flatten(0, 1)
-            self._add(joint.value, parts)
+            self._add(joint.value, gradient.sum(0) if flat else self._projected(gradient))
             return
         slope = joint.slope
         if slope is not None and slope in self.made.slopes:
             source = self.tail.slopes[slope][1][0]
             last = source in self.tail.flat
-            if last or self.cells.modes is not None:
+            if last or self.made.modes is not None:
                 self._enter_by_slope(joint, slope, source, gradient)
                 return
         rows = self.fixed[joint.rows]
-        parts = gradient.sum(0) if flat else self.cells.project(gradient).flatten(0, 1)
+        parts = gradient.sum(0) if flat else self._projected(gradient)
         repeats = len(parts) // self.count
         self._add(joint.value, torch.bmm(parts, rows.repeat(repeats, 1, 1)))
+
+    def _projected(self, gradient: Float[Tensor, "cell pair ..."]) -> Float[Tensor, "part_pair ..."]:
+        """The parts of a gradient, whose cells contain their lengths."""
+        if self.made.modes is None:
+            return gradient.flatten(0, 1)
+        each = gradient.flatten(2)
+        found = torch.einsum("amc,cax->max", self.made.modes[self.row], each)
+        return found.reshape(-1, *gradient.shape[2:])
 
     def _enter_by_slope(
         self, joint: Joint, slope: fx.Node, source: fx.Node, gradient: Tensor
@@ -338,18 +350,19 @@ class _Pairs:
         Rows do not depend on the cell, so they come after the sum.
         """
         assert joint.rows is not None
-        rows, cells = self.fixed[joint.rows], self.cells
-        wanted = None if source in self.tail.flat else cells.modes
+        rows, modes = self.fixed[joint.rows], self.made.modes
         factor = self._reshaped(joint, self.made.slopes[slope])
-        weights = gradient.new_ones(1, len(gradient)) if wanted is None else wanted
-        asked = torch.einsum("mc,capt->pamtc", weights, gradient)
-        parts, (places, count, modes, taps, _) = len(weights), asked.shape
+        if source in self.tail.flat or modes is None:
+            asked = gradient.permute(2, 1, 3, 0)[:, :, None]
+        else:
+            asked = torch.einsum("amc,capt->pamtc", modes[self.row], gradient)
+        places, count, parts, taps, _ = asked.shape
         if self.made.count == 1:  # one product a place: (pair, mode, tap) by cell by channel
             summed = asked.flatten(1, 3) @ factor[:, 0].transpose(0, 1)
         else:
             each = self._to_pairs(factor).permute(2, 1, 0, 3)
             summed = asked.flatten(2, 3) @ each
-        summed = summed.view(places, count, modes, taps, -1).permute(2, 1, 3, 0, 4)
+        summed = summed.view(places, count, parts, taps, -1).permute(2, 1, 3, 0, 4)
         found = summed.new_empty(parts, count, places, summed.shape[-1])
         torch.mul(summed[:, :, 0], rows[:, None, 0], out=found)
         for tap in range(1, taps):
@@ -376,7 +389,7 @@ class _Pairs:
         found = pull(node, parts, inputs, self._value(parts), self._size)
         for source, gradient in zip(inputs, found, strict=True):
             if source in self.tail.flat and node not in self.tail.flat:
-                gradient = self.cells.total(gradient.unflatten(0, (-1, self.count)))
+                gradient = self._total(gradient.unflatten(0, (-1, self.count)))
             self._add(source, gradient)
 
     def _through_slope(self, node: fx.Node, parts: Tensor) -> None:
@@ -392,7 +405,7 @@ class _Pairs:
             for one, other in zip(factor[1:], split[1:], strict=True):
                 total.addcmul_(one, other)
             self._add(source, total)
-        elif self.cells.modes is None:
+        elif self.made.modes is None:
             self._add(source, (self._to_pairs(factor) * split).flatten(0, 1))
         else:
             made = torch.zeros_like(split)
@@ -417,6 +430,10 @@ class _Pairs:
             if source in self.tail.flat:
                 gradient = gradient.unflatten(0, (-1, self.count)).sum(0)
             self._add(source, gradient)
+
+    def _total(self, gradient: Float[Tensor, "part pair ..."]) -> Float[Tensor, "pair ..."]:
+        """The sum over the cells; the first mode is 1."""
+        return gradient.sum(0) if self.made.modes is None else gradient[0]
 
     def _add(self, node: fx.Node, gradient: Tensor) -> None:
         before = self.parts.get(node)

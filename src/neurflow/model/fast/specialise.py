@@ -90,6 +90,7 @@ class Specialised:
         axes_first = {*self.frontier_axes, *self.fixed_axes} == {0} and self.secants is not None
         divided = crop_tail(network, self.tail, len(through), len(own)) if axes_first else None
         self.together = partial(together, divided) if divided else None
+        self.projects = divided is not None and divided.elementwise
         self._through = [0 if node is x else 1 + trunk.index(node) for node in through]
         self._owned = len(own)
         self._linear_trunk = not set(bypass) & set(ancestors(trunk))
