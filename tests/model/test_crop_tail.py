@@ -9,7 +9,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 from torchvision.ops import SqueezeExcitation
 
 from neurflow.attribution.integrated_gradients import integrated_gradients, secants
-from neurflow.model.fast.crop_gradient import principal
+from neurflow.model.fast.crops import principal
 from tests.model.test_graph import model_of
 from tests.networks import seeded, settle
 

@@ -44,7 +44,7 @@ Rule = Callable[[int], tuple[np.ndarray, np.ndarray]]
 """N → (points α, weights w) ``[step]`` on [0, 1]; the weights sum to 1"""
 ABRUPT, EARLY = 1e-3, 0.3
 """share of a path on which most of the change is: behind a norm from zero, and from the mean"""
-MANY = 8
+MANY = 6
 """cells from which on gradients are projected on fewer modes"""
 SHARED = 64
 """cells up to which a path is taken as a whole, and what pairs of a crop share is computed once"""
@@ -157,10 +157,10 @@ def integrated_gradients(
         rule: N → points and weights.
         baseline: ``[1, …]`` where the path begins, the same for all crops; None is zero.
         whole: whether to find the change of φ_a too; if not, it is NaN.
-        crops: ``[pair]`` numbers that tell which samples are of one crop, with the same values; these
-            lie side by side. By default each is a crop of its own. Rules of cells share the work on a crop.
+        crops: ``[crop]`` numbers by which rules of cells know samples of the same crop, which share
+            work; these lie side by side and have the same values. By default no two are the same.
         modes: with secants, how many polynomials along the path gradients are projected on
-            (``model.fast.crop_tail``). By default a quarter as many as cells, where there are enough.
+            (``model.fast.crop_tail``). By default a third as many as cells, where there are enough.
     """
     neurons = torch.as_tensor(neuron, device=x.device).expand(len(x))
     fast = segment.specialised(int(neurons[0]))
@@ -183,7 +183,7 @@ def integrated_gradients(
 
 def default_modes(steps: int) -> int:
     """How many modes are enough for ``steps`` cells: so many that neither's error prevails."""
-    return max(2, -(-steps // 4)) if steps >= MANY else steps
+    return -(-steps // 3) if steps >= MANY else steps
 
 
 def _completed(scores: Tensor, change: Tensor) -> Tensor:

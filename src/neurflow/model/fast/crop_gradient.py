@@ -1,13 +1,13 @@
 """Gradients at the frontier for many targets of the same crops (``crop_tail`` says how).
 
 Tensors of the crop part have the axes ``[cell or point, crop, …]``, those of the way back
-``[cell or mode, pair, …]``. Both lie behind each other in the first axis, as one batch.
+``[part, pair, …]``, a part being a cell or a mode. Both lie behind each other in the first axis, as one
+batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,29 +16,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, fx
 
 from neurflow.model.fast.crop_tail import CropTail, Joint
+from neurflow.model.fast.crops import Cells, Crops, run_crops
 from neurflow.model.fast.one_row import row_products
 from neurflow.model.fast.pullback import Values, call, pull, sources
-from neurflow.model.fast.slopes import Elementwise
 from neurflow.model.network.protocols import Path
-
-
-def principal(
-    slopes: Float[Tensor, "cell crop unit"], lengths: Float[Tensor, " cell"], count: int
-) -> Float[Tensor, "crop mode cell"]:
-    """Functions of the cell that say most about some slopes, for each crop.
-
-    They are orthonormal under the cells' lengths. The first is 1, the others are the principal
-    components of what the slopes are beyond their means.
-    """
-    scale = lengths.double().sqrt()
-    rows = slopes.movedim(1, 0)
-    products = (rows @ rows.transpose(1, 2)).double() * scale[:, None] * scale
-    first = scale / scale.norm()
-    beyond = torch.eye(len(scale), dtype=scale.dtype, device=scale.device) - torch.outer(first, first)
-    _, vectors = torch.linalg.eigh(beyond @ products @ beyond)
-    others = vectors[:, :, -count:].flip(2).transpose(1, 2)[:, : count - 1]
-    found = torch.cat([first.expand(len(others), 1, -1), others], 1)
-    return (found / scale).to(lengths)
 
 
 def together(
@@ -62,53 +43,6 @@ def together(
     points, lengths = ends
     wide = torch.from_numpy(lengths[:-1]).to(path.end[0])
     return CropGradient(tail, path, crops, Cells(points.tolist(), wide, count), room).run()
-
-
-@dataclass(frozen=True)
-class Cells:
-    """The cells of a path.
-
-    Attributes:
-        points: their ends.
-        lengths: theirs.
-        count: how many modes gradients are projected on; None to keep every cell.
-    """
-
-    points: Sequence[float]
-    lengths: Float[Tensor, " cell"]
-    count: int | None = None
-
-
-def _contract(matrix: Tensor, value: Tensor, out: Tensor) -> None:
-    """``matrix`` ``[a, b]`` times ``value`` ``[b, …]``, whatever the memory layout of the latter."""
-    for total, row in zip(out, matrix.tolist(), strict=True):
-        torch.mul(value[0], row[0], out=total)
-        for part, weight in zip(value[1:], row[1:], strict=True):
-            total.add_(part, alpha=weight)
-
-
-@dataclass
-class _Crops:
-    """The crop part on some crops.
-
-    Attributes:
-        count: how many.
-        values: ``[point · crop, …]`` of its nodes.
-        sizes: of these, without the first axis.
-        slopes: ``[cell, crop, …]`` of its element-wise operations.
-        modes: ``[crop, mode, cell]`` functions that gradients are projected on; None to keep every cell.
-        factors: ``[part, crop, …]`` what the slopes multiply the parts of a gradient by, a part being a
-            cell or a mode; ``[part, part, crop, …]`` between modes.
-        ends: inputs of its other operations, at the beginnings and at the ends of the cells.
-    """
-
-    count: int
-    values: dict[fx.Node, Any] = field(default_factory=dict)
-    sizes: dict[fx.Node, torch.Size] = field(default_factory=dict)
-    slopes: dict[fx.Node, Tensor] = field(default_factory=dict)
-    modes: Tensor | None = None
-    factors: dict[fx.Node, Tensor] = field(default_factory=dict)
-    ends: dict[fx.Node, tuple[list[Tensor], list[Tensor]]] = field(default_factory=dict)
 
 
 class CropGradient:
@@ -135,12 +69,15 @@ class CropGradient:
         self.at_once = max(1, room // (each * max([cells.count or len(cells.lengths), *taps])))
 
     def run(self) -> tuple[list[Tensor], Float[Tensor, " pair"]]:
-        """``Σ_n w_n ∂φ_a/∂frontier`` ``[pair, …]`` for each tensor of the frontier; the change of φ_a."""
+        """``Σ_n w_n ∂φ_a/∂frontier`` ``[pair, …]`` of the frontier's tensors, and the change of φ_a."""
         change = self.path.end[0].new_empty(len(self.row))
         totals = [torch.zeros_like(value) for value in self.path.end]
         with torch.no_grad():
             for crops in self._crops():
-                made = self._forward(crops)
+                firsts = [self._pairs(slice(i, i + 1))[0] for i in range(crops.start, crops.stop)]
+                inside = range(len(self.tail.inputs))
+                ends = ([e[i][firsts] for i in inside] for e in (self.path.start, self.path.end))
+                made = run_crops(self.tail, self.cells, *ends)
                 first, last = self._pairs(crops)
                 for start in range(first, last, self.at_once):
                     pairs = slice(start, min(start + self.at_once, last))
@@ -167,75 +104,6 @@ class CropGradient:
     def _pairs(self, crops: slice) -> tuple[int, int]:
         return self.ends[crops.start - 1] if crops.start else 0, self.ends[crops.stop - 1]
 
-    def _forward(self, crops: slice) -> _Crops:
-        """Run the crop part at all points, and keep the slopes over the cells."""
-        tail, points = self.tail, self.cells.points
-        firsts = [self._pairs(slice(i, i + 1))[0] for i in range(crops.start, crops.stop)]
-        made = _Crops(len(firsts))
-        values = made.values
-        values[tail.batch] = len(points) * made.count
-        for node, low, high in zip(tail.inputs, self.path.start, self.path.end, strict=False):
-            ends = low[firsts], high[firsts]
-            values[node] = torch.cat([torch.lerp(*ends, alpha) for alpha in points])
-        for node in tail.nodes:
-            if node.op == "get_attr":
-                values[node] = getattr(tail.tail, str(node.target))
-            elif node in tail.slopes:
-                self._slope(made, node)
-            else:
-                values[node] = call(node, values.__getitem__)
-        made.sizes = {n: v.shape[1:] for n, v in values.items() if isinstance(v, Tensor)}
-        if self.cells.count is not None:
-            made.modes = self._modes(made, self.cells.count)
-        for node, slope in made.slopes.items():
-            last = tail.slopes[node][1][0] in tail.flat
-            made.factors[node] = self._factor(made, slope, last=last)
-        return made
-
-    def _modes(self, made: _Crops, count: int) -> Tensor:
-        """Those of the slopes next to the frontier, each weighted by the way of its input."""
-        weighted = []
-        for node, slope in made.slopes.items():
-            source = self.tail.slopes[node][1][0]
-            if source in self.tail.flat:
-                value = made.values[source]
-                way = value[-made.count :] - value[: made.count]
-                weighted.append((slope * way).flatten(2))
-        return principal(torch.cat(weighted, 2), self.cells.lengths, count)
-
-    def _factor(self, made: _Crops, slope: Tensor, *, last: bool) -> Tensor:
-        if made.modes is None:
-            return slope
-        weights = made.modes * self.cells.lengths
-        if not last:
-            weights = (weights[:, :, None] * made.modes[:, None]).flatten(1, 2)
-        found = torch.empty_strided(
-            (weights.shape[1], *slope.shape[1:]),
-            slope.stride(),
-            dtype=slope.dtype,
-            device=slope.device,
-        )
-        for i, matrix in enumerate(weights):
-            _contract(matrix, slope[:, i], found[:, i])
-        return found if last else found.unflatten(0, (made.modes.shape[1], -1))
-
-    def _slope(self, made: _Crops, node: fx.Node) -> None:
-        operation, tensors = self.tail.slopes[node]
-        inputs = [made.values[tensor] for tensor in tensors]
-        made.values[node] = operation.value(*inputs)
-        moving = [tensor in self.tail.varying for tensor in tensors]
-        ends: list[list[Tensor]] = [
-            [
-                value[first : first + len(value) - made.count] if moves else value
-                for value, moves in zip(inputs, moving, strict=True)
-            ]
-            for first in (0, made.count)
-        ]
-        if isinstance(operation, Elementwise):
-            made.slopes[node] = operation.slopes(*ends).unflatten(0, (-1, made.count))
-        else:
-            made.ends[node] = ends[0], ends[1]
-
 
 class _Pairs:
     """One batch of pairs.
@@ -247,7 +115,7 @@ class _Pairs:
         row: ``[pair]`` the crop of each.
     """
 
-    def __init__(self, whole: CropGradient, made: _Crops, pairs: slice, row: Tensor) -> None:
+    def __init__(self, whole: CropGradient, made: Crops, pairs: slice, row: Tensor) -> None:
         self.tail, self.path, self.cells, self.made = whole.tail, whole.path, whole.cells, made
         self.chosen, self.count, self.row = pairs, len(row), row
         self.fixed = [value[pairs] for value in self.path.fixed]
@@ -334,7 +202,9 @@ class _Pairs:
         repeats = len(parts) // self.count
         self._add(joint.value, torch.bmm(parts, rows.repeat(repeats, 1, 1)))
 
-    def _projected(self, gradient: Float[Tensor, "cell pair ..."]) -> Float[Tensor, "part_pair ..."]:
+    def _projected(
+        self, gradient: Float[Tensor, "cell pair ..."]
+    ) -> Float[Tensor, "part_pair ..."]:
         """The parts of a gradient, whose cells contain their lengths."""
         if self.made.modes is None:
             return gradient.flatten(0, 1)
@@ -393,12 +263,11 @@ class _Pairs:
             self._add(source, gradient)
 
     def _through_slope(self, node: fx.Node, parts: Tensor) -> None:
-        operation, tensors = self.tail.slopes[node]
-        split = parts.unflatten(0, (-1, self.count))
         if node in self.made.ends:
             self._through_ends(node, parts)
             return
-        source, factor = tensors[0], self.made.factors[node]
+        split = parts.unflatten(0, (-1, self.count))
+        source, factor = self.tail.slopes[node][1][0], self.made.factors[node]
         if source in self.tail.flat:
             factor = self._to_pairs(factor)
             total = factor[0] * split[0]

@@ -22,15 +22,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, fx
+from torch import fx
 
 from neurflow.model.fast.one_row import row_products
 from neurflow.model.fast.ops import is_affine, with_slope
 from neurflow.model.fast.secants import secant_tail
 from neurflow.model.fast.slopes import Elementwise, Operation
 from neurflow.model.network.extract import extract
-from neurflow.model.network.graph import NetworkGraph, ancestors, arguments, aten, descendants, is_tensor
+from neurflow.model.network.graph import (
+    NetworkGraph,
+    ancestors,
+    arguments,
+    aten,
+    descendants,
+    is_tensor,
+)
 
 RESHAPES = {aten.flatten.using_ints, aten.transpose.int, aten.reshape.default, aten.clone.default}
 
@@ -81,9 +87,14 @@ class CropTail:
     needed: Sequence[bool]
 
     @property
-    def elementwise(self) -> bool:
-        """Whether all its slopes are those of element-wise operations."""
-        return all(isinstance(slope, Elementwise) for slope, _ in self.slopes.values())
+    def projects(self) -> bool:
+        """Whether few modes pay: between slopes of single units there are maps that mix channels.
+
+        What one unit's gradient is along the path few functions do not tell; of many units' sum they
+        tell most.
+        """
+        single = all(isinstance(slope, Elementwise) for slope, _ in self.slopes.values())
+        return single and any(node not in self.flat and _mixes(node) for node in self.varying)
 
     @property
     def batch(self) -> fx.Node:
@@ -128,6 +139,13 @@ def crop_tail(
         head=with_slopes,
         needed=[node.name in read for node in pairs[own:]],
     )
+
+
+def _mixes(node: fx.Node) -> bool:
+    """Whether a call sums over channels: a linear map, or a convolution that is not depthwise."""
+    if node.target is aten.linear.default:
+        return True
+    return node.target is aten.conv2d.default and arguments(node)[1].meta["val"].shape[1] > 1
 
 
 def _in_order(graph: fx.Graph, starts: Sequence[fx.Node]) -> list[fx.Node]:
