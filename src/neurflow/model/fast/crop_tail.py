@@ -94,7 +94,14 @@ class CropTail:
         tell most.
         """
         single = all(isinstance(slope, Elementwise) for slope, _ in self.slopes.values())
-        return single and any(node not in self.flat and _mixes(node) for node in self.varying)
+        return single and any(node not in self.flat and self._mixes(node) for node in self.varying)
+
+    def _mixes(self, node: fx.Node) -> bool:
+        """Whether a call sums over channels: a linear map, or a convolution that is not depthwise."""
+        if node.target is not aten.conv2d.default:
+            return node.target is aten.linear.default
+        weight = arguments(node)[1]
+        return weight.op != "get_attr" or getattr(self.tail, weight.target).shape[1] > 1
 
     @property
     def batch(self) -> fx.Node:
@@ -139,13 +146,6 @@ def crop_tail(
         head=with_slopes,
         needed=[node.name in read for node in pairs[own:]],
     )
-
-
-def _mixes(node: fx.Node) -> bool:
-    """Whether a call sums over channels: a linear map, or a convolution that is not depthwise."""
-    if node.target is aten.linear.default:
-        return True
-    return node.target is aten.conv2d.default and arguments(node)[1].meta["val"].shape[1] > 1
 
 
 def _in_order(graph: fx.Graph, starts: Sequence[fx.Node]) -> list[fx.Node]:
