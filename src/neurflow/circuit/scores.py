@@ -4,6 +4,8 @@
    ``exp(mean_s log(max(φ_s(v), 0) / (|mean of φ_s over the group's crops| + ε) + ε))``:
    the geometric mean of how far each neuron is excited, next to what the group's own crops do to it.
    About 1 is as on its own crops; one silent neuron pulls the score down, as a mean would not.
+   A neuron that is negative on the group's crops counts with the other sign: a difference of two
+   classes, on crops that speak for the second one.
 2. On an image it scores what its best crop scores.
 3. The concept set calibrates both: the scores on the group's own crops say from where on it *fires*,
    the scores on the set's images how *usual* that is for the target.
@@ -34,7 +36,8 @@ def group_scores(
     Returns:
         ``[crop]``, 0 and up; about 1 on the group's own crops.
     """
-    excited = np.maximum(np.asarray(phi, dtype=np.float64), 0) / (np.abs(means) + EPSILON)
+    same = np.asarray(phi, dtype=np.float64) * np.where(means < 0, -1, 1)
+    excited = np.maximum(same, 0) / (np.abs(means) + EPSILON)
     return np.exp(np.log(excited + EPSILON).mean(axis=1))
 
 
