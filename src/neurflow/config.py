@@ -116,7 +116,7 @@ class Config(Frozen):
         "where there are pairs_per_group pairs for each",
     )
     pairs_per_group: Positive = Field(
-        5, description="(neuron, meaning) pairs for each group beyond max_groups"
+        8, description="(neuron, meaning) pairs for each group beyond max_groups"
     )
     group_splits: Positive = Field(
         10, description="splits of the images into halves that tell which groups come back"
@@ -126,7 +126,7 @@ class Config(Frozen):
         description="kappa of two halves below which a layer counts as one group; noise has 0.05",
     )
     sure_agreement: Fraction = Field(
-        0.8, description="kappa from which more groups than a third of the pairs may be chosen"
+        0.8, description="kappa from which more groups than two fifths of the pairs may be chosen"
     )
     silhouette_slack: Annotated[float, Ge(0), Le(1)] = Field(
         0.05,
