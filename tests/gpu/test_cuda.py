@@ -82,6 +82,22 @@ def test_the_settings_of_pytorch_come_back(pictures):
         assert not torch.backends.cudnn.allow_tf32
 
 
+@pytest.mark.parametrize("family", ["resnet18", "densenet", "vit"])
+def test_the_graph_is_that_of_the_processor(family):
+    build, size = FAMILIES[family]
+    graphs, proposed = [], []
+    for device in ("cpu", DEVICE):
+        model = Model(
+            seeded(build).to(device), transform=Preprocessing(resize=None, crop=(size, size))
+        )
+        graphs.append([str(node.target) for node in model.network.graph.graph.nodes])
+        proposed.append(model.proposed_layers())
+        assert {value.device.type for value in model.network.graph.root.buffers()} == {
+            torch.device(device).type
+        }
+    assert graphs[0] == graphs[1] and proposed[0] == proposed[1]
+
+
 @pytest.mark.parametrize(
     "family", ["resnet18", "mobilenet_v2", "squeezenet1_0", "googlenet", "densenet", "vit"]
 )

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import shutil
 import struct
 import threading
 import zlib
@@ -220,6 +221,16 @@ def test_samples_that_are_missing_leave_the_rest(run, tmp_path):
         uploaded(client)
         status = client.get("/api/status").json()
         assert (status["state"], "There is no folder" in status["message"]) == ("ready", True)
+
+
+def test_what_was_passed_over_among_the_samples_is_told(run, labelled, tmp_path):
+    folder = shutil.copytree(labelled, tmp_path / "samples")
+    (folder / "bee" / "scan.dcm").write_bytes(b"DICM")
+    session = Session(run, model_of, lambda model: neurflow.load_images(folder, model))
+    with TestClient(create_app(session), base_url="http://localhost") as client:
+        assert client.get("/api/samples").status_code == 200
+        message = client.get("/api/status").json()["message"]
+    assert message == "1 file of other kinds was left out (.dcm 1)."
 
 
 def test_an_older_result_can_be_looked_at(run, tmp_path):

@@ -15,6 +15,7 @@ const neuron = (index: number, error: number | null): NeuronData => ({
   steps: null,
   rule: null,
   score_error: error,
+  cancellation: null,
   completeness_error: null,
   histogram: null,
   meanings: [{ group: "", size: 1, mean: 1.5, least: 1, crops: [], activations: [], weights: {}, shares: {} }],
@@ -35,6 +36,10 @@ const edge = (lower: string, upper: string, weight: number): EdgeData => ({
   lower,
   upper,
   weight,
+  positive: null,
+  negative: null,
+  low: null,
+  high: null,
   significance: null,
   stability: null,
 });

@@ -21,6 +21,10 @@ const edge = (lower: string, upper: string, weight: number): EdgeData => ({
   lower,
   upper,
   weight,
+  positive: null,
+  negative: null,
+  low: null,
+  high: null,
   significance: null,
   stability: null,
 });

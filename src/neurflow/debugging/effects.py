@@ -12,14 +12,13 @@ runs only the part from the layer to the logits.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 from torch import Tensor
 
 from neurflow.circuit import Circuit
 from neurflow.circuit.scores import EPSILON
-from neurflow.debugging.masking import Ablation, Masker, mask_of, matched_sets
+from neurflow.debugging.masking import Ablation, Masker, Neurons, mask_of, matched_sets
 from neurflow.debugging.reading import target_values
 from neurflow.debugging.result import GroupEffect
 from neurflow.debugging.what_if import change_of
@@ -59,12 +58,16 @@ def group_effects(
     for name in change_of(circuit, groups, ablation=ablation).neurons:
         masker = Masker(model, [name])
         layer, means = masker.layers[0], {name: circuit.layer(name).means}
-        build = partial(mask_of, masker.layers, ablation=ablation, means=means)
         _, _, observed = masker.run(pixels[None], [])
         phi = {name: layer.pool(observed[name])[0].double().cpu().numpy()}
         own = [circuit.group(id) for id in groups if circuit.group(id).id.layer == name]
         sets = {group.id: matched_sets(phi, {name: group.neurons}, draws, seed) for group in own}
-        masks = [build(neurons) for g in own for neurons in ({name: g.neurons}, *sets[g.id])]
+        masked: list[Neurons] = []
+        for group in own:
+            masked += [{name: group.neurons}, *sets[group.id]]
+        masks = [
+            mask_of(masker.layers, neurons, ablation=ablation, means=means) for neurons in masked
+        ]
         before, after, _ = masker.run(pixels[None], masks)
         values = target_values(np.concatenate([before, *after]), figure)
         effects = iter(values[0] - values[1:])

@@ -53,7 +53,7 @@ class Status(_Message):
 
     state: Literal["loading", "ready", "failed"]
     message: str
-    """why loading failed, or why there are no samples; empty otherwise"""
+    """why loading failed or why there are no samples; or what was passed over among them"""
     maskable: bool
     """whether groups can be masked: the target is a class"""
     means: bool

@@ -55,6 +55,9 @@ function addReach(layers: LayerData[], groups: Map<string, Group>): void {
     }
 }
 
+/** Whether an edge may have the other sign on other photographs. */
+export const unsure = ({ low, high }: EdgeData): boolean => low !== null && high !== null && low <= 0 && high >= 0;
+
 /** Returns the fewest edges that carry a share of all absolute weight, strongest first. */
 export function strongest(edges: EdgeData[], share: number): { shown: EdgeData[]; carried: number } {
   const total = edges.reduce((sum, edge) => sum + Math.abs(edge.weight), 0);

@@ -79,6 +79,8 @@ export function chosen(
   return { columns, edges };
 }
 
+const UNMEASURED = { positive: null, negative: null, low: null, high: null, significance: null, stability: null };
+
 /** The edges from some groups of one layer to a group above them: stored ones, or along all paths between. */
 function between(circuit: Circuit, lower: Group[], upper: Group): EdgeData[] {
   const direct = upper.layer - lower[0]!.layer === 1;
@@ -86,7 +88,7 @@ function between(circuit: Circuit, lower: Group[], upper: Group): EdgeData[] {
     const stored = upper.inputs.find((edge) => edge.lower === group.id);
     if (direct) return stored ? [stored] : [];
     const weight = alongAll(circuit, group, upper, new Map());
-    return weight ? [{ lower: group.id, upper: upper.id, weight, significance: null, stability: null }] : [];
+    return weight ? [{ ...UNMEASURED, lower: group.id, upper: upper.id, weight }] : [];
   });
 }
 

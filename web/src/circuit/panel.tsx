@@ -7,9 +7,9 @@ import { Bar, Listing } from "../shared/listing";
 import { Middle } from "../shared/middle";
 import type { EdgeData, MeaningData, NeuronData } from "../shared/types";
 import { shaky } from "./card";
-import { type Circuit, type Group, neuronOf } from "./circuit";
+import { type Circuit, type Group, neuronOf, unsure } from "./circuit";
 import { CropPicture, CropStrip, fewPhotographs } from "./crop";
-import { about } from "./edges";
+import { about, parts } from "./edges";
 import { Histogram } from "./histogram";
 import { doubtful, LabelSection } from "./label";
 import { Lightbox } from "./lightbox";
@@ -212,6 +212,8 @@ function EdgeList({ title, circuit, edges, end, onSelect }: EdgeListProps) {
                 <span class={`edge-name${doubtful(other) ? " doubtful" : ""}`}>
                   <Middle text={headingOf(other, circuit.data)} />
                   {significant(edge) && <b title="p < 0.05"> *</b>}
+                  {unsure(edge) && <small> sign not certain</small>}
+                  {parts(edge) && <small class="parts">{parts(edge)}</small>}
                 </span>
                 <Bar weight={edge.weight} largest={largest} share={circuit.data.shares} />
               </button>
@@ -242,7 +244,8 @@ function NeuronView({ circuit, group, neuron, onSelect }: GroupProps & { neuron:
           <>
             {" "}
             Integrated gradients with {neuron.steps} steps ({neuron.rule}), score error{" "}
-            <b>{percent(neuron.score_error)}</b>.
+            <b>{percent(neuron.score_error)}</b>
+            {neuron.cancellation !== null && `, cancelling ${neuron.cancellation.toPrecision(2)}-fold`}.
           </>
         )}
         {neuron.completeness_error !== null && (

@@ -1,6 +1,6 @@
 /** The effect of masking groups, compared with that of random neurons. */
 
-import { fixed, percent, plural, signed } from "../shared/format";
+import { answer, fixed, plural, signed } from "../shared/format";
 import type { DebugPageData, Effect, Interval, Prediction, WhatIf } from "../shared/types";
 import { GroupTitle } from "./group_title";
 
@@ -176,9 +176,9 @@ function Share({ of }: { of: Prediction | undefined }) {
   return (
     <span class="answer" title={`logit ${fixed(of.logit, 2)}`}>
       <span class="share">
-        <span style={{ width: `${of.probability * 100}%` }} />
+        <span style={{ width: `${(of.probability ?? 0) * 100}%` }} />
       </span>
-      <span class="number">{percent(of.probability)}</span>
+      <span class="number">{answer(of)}</span>
     </span>
   );
 }

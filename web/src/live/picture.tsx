@@ -2,7 +2,7 @@
 
 import type { Circuit } from "../circuit/circuit";
 import { Drawn } from "../shared/drawn";
-import { fixed, signed } from "../shared/format";
+import { answer, fixed, signed } from "../shared/format";
 import { same } from "../shared/labels";
 import type { Effect, GroupReading, Prediction } from "../shared/types";
 import { LETTERS } from "./lit";
@@ -41,7 +41,7 @@ export function PictureCard({ live, place, selected, circuit }: PictureProps) {
         <div aria-live="polite" data-testid={`answer-${place}`}>
           <p class="verdict-line">
             <b class={report.label && !same(report.label, now.name) ? "against" : ""}>{now.name}</b>{" "}
-            {(now.probability * 100).toFixed(1)} %
+            {answer(now, tenths)}
           </p>
           <p class="quiet">
             {live.unanswered
@@ -61,7 +61,9 @@ export function PictureCard({ live, place, selected, circuit }: PictureProps) {
 }
 
 const was = (top: Prediction, now: Prediction): string =>
-  `was ${now.index === top.index ? "" : `${top.name} `}${(top.probability * 100).toFixed(1)} %`;
+  `was ${now.index === top.index ? "" : `${top.name} `}${answer(top, tenths)}`;
+
+const tenths = (share: number): string => `${(share * 100).toFixed(1)} %`;
 
 function about(reading: GroupReading | undefined, selected: string | null): string {
   if (!reading)
@@ -138,11 +140,11 @@ export function Answers({ before, after }: { before: Prediction[]; after: Predic
             title={after && was ? `logit ${fixed(was.logit, 2)} → ${fixed(logit, 2)}` : `logit ${fixed(logit, 2)}`}
           >
             <span class="tried-name">{name}</span>
-            <span class="number">{percentOf(probability)}</span>
+            <span class="number">{answer({ logit, probability }, percentOf)}</span>
             <span class="number quiet logit">{fixed(logit, 1)}</span>
             <span class="share">
-              <span style={{ width: `${probability * 100}%` }} />
-              {after && was && <i style={{ left: `${was.probability * 100}%` }} />}
+              <span style={{ width: `${(probability ?? 0) * 100}%` }} />
+              {after && was && <i style={{ left: `${(was.probability ?? 0) * 100}%` }} />}
             </span>
           </li>
         );

@@ -2,7 +2,7 @@
 
 import type { Circuit } from "../circuit/circuit";
 import { headingOf } from "../circuit/names";
-import { signed } from "../shared/format";
+import { answer as said, signed } from "../shared/format";
 import type { GroupEffect, GroupReading } from "../shared/types";
 import { reasonsOf, type Why } from "./effects";
 
@@ -23,7 +23,7 @@ export function Sentence({ why, readings, circuit, onRival }: SentenceProps) {
   const { answer, rival, classes } = why;
   return (
     <p class="why-sentence">
-      Called <em>{answer.name}</em> ({answer.probability.toFixed(2)}) rather than{" "}
+      Called <em>{answer.name}</em> ({said(answer, hundredths)}) rather than{" "}
       <select
         aria-label="Rival class"
         value={rival ? String(rival.index) : "none"}
@@ -31,9 +31,9 @@ export function Sentence({ why, readings, circuit, onRival }: SentenceProps) {
       >
         {classes
           .filter(({ index }) => index !== answer.index)
-          .map(({ index, name, probability }) => (
-            <option key={index} value={String(index)}>
-              {name} ({probability.toFixed(2)})
+          .map((each) => (
+            <option key={each.index} value={String(each.index)}>
+              {each.name} ({said(each, hundredths)})
             </option>
           ))}
         <option value="none">anything else</option>
@@ -42,6 +42,8 @@ export function Sentence({ why, readings, circuit, onRival }: SentenceProps) {
     </p>
   );
 }
+
+const hundredths = (share: number): string => share.toFixed(2);
 
 function Because({ why, readings, circuit }: Omit<SentenceProps, "onRival"> & { why: Why }) {
   const { speakFor, speakAgainst, missing } = reasonsOf(why, readings, circuit.data.target);

@@ -14,6 +14,12 @@ export const percent = (share: number): string => {
   return `${value >= 10 || value === 0 ? Math.round(value) : value.toFixed(value < 0.1 ? 3 : 1)} %`;
 };
 
+/** What an answer says of a class: its probability by `inPercent`; of a quantity, which has none, its value. */
+export const answer = (
+  { logit, probability }: { logit: number; probability: number | null },
+  inPercent: (share: number) => string = percent,
+): string => (probability === null ? minus(String(Number(logit.toPrecision(4)))) : inPercent(probability));
+
 /** A share with its sign: `+52 %`, `−3.1 %`. */
 export const signedPercent = (share: number): string => {
   const value = Math.abs(share * 100);
