@@ -62,8 +62,8 @@ zoo: $(READY) ## Try every kind of classifier, and write docs/zoo.md (hours)
 shortcuts: $(READY) ## Plant shortcuts, audit for them, and write docs/shortcuts.md (half an hour)
 	$(BIN)/python -m benchmarks.shortcuts
 
-fire: $(READY) ## Kill work at random moments, and see that nothing is lost (hours)
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fire.kills
+fire: $(READY) ## Kills, disturbed disks, fuzz and load; writes nothing (hours; FIRE=--short: minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fire $(FIRE)
 
 demo-weights: $(READY) ## Train the demo network again and check that it learns the same
 	$(BIN)/python -m neurflow.demo.train --check

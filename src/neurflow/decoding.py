@@ -118,6 +118,15 @@ def is_deep(picture: Image.Image) -> bool:
     return picture.mode in DEEP or picture.mode.startswith("I;16")
 
 
+def deep_grey(picture: Image.Image) -> Image.Image:
+    """A grey picture of more than 8 bits as floating point (mode ``F``) in 0…1.
+
+    Raises:
+        UnreadableImage: values outside of what the type means.
+    """
+    return Image.fromarray(_unit(picture))
+
+
 def in_mode(picture: Image.Image, mode: str) -> Image.Image:
     """A copy of a picture in one of Pillow's modes, scaled by its type.
 

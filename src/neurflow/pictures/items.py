@@ -25,7 +25,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from neurflow.decoding import UnreadableImage, in_mode, is_deep, open_picture, upright
+from neurflow.decoding import (
+    UnreadableImage,
+    deep_grey,
+    in_mode,
+    is_deep,
+    open_picture,
+    upright,
+)
 from neurflow.model import Model
 from neurflow.model.naming import ClassNames
 from neurflow.model.offering import Offer
@@ -119,7 +126,9 @@ def picture_of(value: Any, offer: Offer) -> Image.Image | Tensor:
             f"the model takes {offer.shape[0]} channels, and a {value.mode} picture has fewer"
         )
     picture = upright(value)
-    return in_mode(picture, "F" if offer.deep and is_deep(picture) else offer.mode)
+    if offer.deep and is_deep(picture):
+        return deep_grey(picture)
+    return in_mode(picture, offer.mode)
 
 
 def _array_of(value: Sequence[Any]) -> np.ndarray:
