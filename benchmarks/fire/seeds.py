@@ -15,7 +15,7 @@ from PIL import Image
 import neurflow
 from benchmarks.fire import jobs
 from neurflow.circuit.robustness_file import EdgeRobustness, RobustnessFile, file_name
-from neurflow.decoding import formats, in_mode
+from neurflow.pictures.decoding import formats, in_mode
 from neurflow.stats import Interval
 
 Chance = random.Random

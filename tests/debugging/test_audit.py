@@ -7,10 +7,11 @@ from torch import nn
 
 from neurflow import Config, Model, audit, debug, discover, load_images
 from neurflow.debugging.audit import weigh
-from neurflow.debugging.result import Interval, Signals
+from neurflow.debugging.result import Signals
 from neurflow.debugging.signals import Answers, apart, fixed, mends, raises
 from neurflow.errors import ImagesError, ModelError, RequestError
 from neurflow.runtime.progress import Silent
+from neurflow.stats import Interval
 from tests.debugging.conftest import labelled
 
 
@@ -159,7 +160,7 @@ def test_likeness_is_the_mean_correlation_of_all_pairs():
 
 def test_evidence_by_hand():
     def value(x):
-        return Interval(value=x, low=x, high=x)
+        return Interval(x, x, x)
 
     signals = Signals(
         raises=value(0.1),
@@ -211,7 +212,7 @@ def test_what_cannot_be_audited_is_refused(planted, circuit):
     with pytest.raises(ModelError, match="found in another model"):
         audit(circuit, model, data)
     inside = found.model_copy(update={"target": model.target("mix/1")})
-    with pytest.raises(RequestError, match="An audit is of a class"):
+    with pytest.raises(RequestError, match="An audit needs a class"):
         audit(inside, model, data)
-    with pytest.raises(RequestError, match="Mistakes are of a class"):
+    with pytest.raises(RequestError, match="Mistakes need a class"):
         debug(inside, model, data[0][0], errors=True)

@@ -73,7 +73,7 @@ def test_probabilities_can_be_explained_themselves_and_are_never_squashed_again(
         found, shares = values(model, images)
         np.testing.assert_array_equal(shares, found.numpy().astype(float))
         assert model.info.options.output == "probabilities"
-        assert any("read as such" in note for note in model.notes)
+        assert any("The outputs are read as" in note for note in model.notes)
 
 
 @pytest.mark.parametrize(
@@ -173,9 +173,9 @@ def test_labels_and_logarithms_are_read_as_what_they_are_said_to_be():
     np.testing.assert_allclose(values(logs, images)[1].sum(1), 1, rtol=1e-5)
     hidden = Ends(lambda z: z.exp() / z.exp().sum(1, keepdim=True))
     for said in ("logits", "sigmoid"):
-        with pytest.raises(ModelError, match="add up to 1 on every picture: they are no"):
+        with pytest.raises(ModelError, match="sum to 1 for every picture, so they are not"):
             Model(hidden, transform=PLAIN, output=said).network  # noqa: B018
-    with pytest.raises(ModelError, match="leave 0…1"):
+    with pytest.raises(ModelError, match="not in 0…1"):
         Model(Ends(lambda z: 50 * z), transform=PLAIN, output="probabilities").network  # noqa: B018
 
 
@@ -184,7 +184,7 @@ def test_labels_and_logarithms_are_read_as_what_they_are_said_to_be():
 )
 def test_outputs_that_could_be_probabilities_are_asked_about(end):
     model = Model(Ends(end), transform=PLAIN)
-    assert any(note.startswith("Are the outputs probabilities?") for note in model.notes)
+    assert any("may be probabilities" in note for note in model.notes)
     assert not any("?" in n for n in Model(model.module, transform=PLAIN, output="logits").notes)
 
 

@@ -25,7 +25,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from neurflow.decoding import (
+from neurflow.model import Model
+from neurflow.model.naming import ClassNames
+from neurflow.model.offering import Offer
+from neurflow.model.preprocessing import MODES
+from neurflow.pictures.decoding import (
     UnreadableImage,
     deep_grey,
     in_mode,
@@ -33,10 +37,6 @@ from neurflow.decoding import (
     open_picture,
     upright,
 )
-from neurflow.model import Model
-from neurflow.model.naming import ClassNames
-from neurflow.model.offering import Offer
-from neurflow.model.preprocessing import MODES
 
 PICTURE_KEYS = ("pixel_values", "image", "img", "picture")
 LABEL_KEYS = ("label", "labels", "fine_label", "target")

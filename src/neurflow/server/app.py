@@ -25,10 +25,13 @@ from neurflow.errors import NeurFlowError, RequestError, WorkError
 from neurflow.pages.messages import (
     AuditState,
     EditRequest,
+    Effects,
+    EffectsRequest,
     LabelReply,
     LabelRequest,
     LivePicture,
     MaskRequest,
+    NeuronMaps,
     Number,
     Problem,
     Sample,
@@ -161,6 +164,18 @@ def _add_routes(app: FastAPI, session: Session, page: str) -> None:
         return await computed(
             session.worker, request, lambda progress: session.mask(asked, progress)
         )
+
+    @app.post("/api/effects", responses=refusals(400, 404, 422, 503))
+    async def effects(request: Request, asked: EffectsRequest) -> Effects:
+        """The effect of each group on the answer that a picture gets."""
+        return await computed(session.worker, request, lambda _: session.effects(asked))
+
+    @app.get("/api/pictures/{number}/neurons", responses=refusals(404, 422, 503))
+    async def neurons(
+        request: Request, number: Held, layer: Annotated[str, Query(min_length=1, max_length=500)]
+    ) -> NeuronMaps:
+        """Where each neuron of a layer responds on a picture."""
+        return await computed(session.worker, request, lambda _: session.neuron_maps(number, layer))
 
     @app.get("/api/audit", responses=refusals())
     async def audit() -> AuditState:

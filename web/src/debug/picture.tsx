@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { Drawn } from "../shared/drawn";
-import { answer, signed } from "../shared/format";
+import { answer, fixed, signed } from "../shared/format";
 import { same } from "../shared/labels";
 import type { DebugPageData, GroupReading, ShownPicture } from "../shared/types";
 import { GroupTitle } from "./group_title";
@@ -39,7 +39,7 @@ export function PictureView({ data, shown }: { data: DebugPageData; shown: Shown
         {reading && <Chain data={data} reading={reading} onSelect={select} />}
         <ol class="answers">
           {report.top.map(({ name, probability, logit }, i) => (
-            <li key={name} title={`logit ${logit.toFixed(2)}`}>
+            <li key={name} title={`logit ${fixed(logit, 2)}`}>
               <span class={i === 0 && wrong ? "against" : ""}>{name}</span>
               <span class="share">
                 <span style={{ width: `${(probability ?? 0) * 100}%` }} />
@@ -93,7 +93,7 @@ function Readings({ data, all, selected, onSelect }: ReadingsProps) {
             <button
               aria-pressed={group.id === selected}
               onClick={() => onSelect(group.id)}
-              title={`score ${group.score.toFixed(2)}, fires from ${group.threshold.toFixed(2)}; ${group.unlike.toFixed(1)} standard deviations from the typical score`}
+              title={`score ${fixed(group.score, 2)}, fires from ${fixed(group.threshold, 2)}; ${fixed(group.unlike, 1)} standard deviations from the typical score`}
             >
               <GroupTitle data={data} id={group.id} />
               <Meter reading={group} />
