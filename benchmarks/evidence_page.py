@@ -71,8 +71,8 @@ SUMMARIES = {
     ),
     "attribution": Summary(
         "The same correlation for other attribution methods, and seconds for one neuron. The paper "
-        "reports 3.1 s for integrated gradients, 28.7 for SmoothGrad, 0.2 for guided backprop, 33.4 for "
-        "GradientSHAP, 8.0 for the knockoff filter, 0.5 for LRP and 0.2 for the gradient.",
+        "reports 3.1 s for integrated gradients, 28.7 for SmoothGrad, 0.2 for guided backprop, 33.4 "
+        "for GradientSHAP, 8.0 for the knockoff filter, 0.5 for LRP and 0.2 for the gradient.",
         ("correlation", "seconds"),
         ("method",),
         {"m": [10]},
