@@ -27,8 +27,11 @@ from neurflow.method.core_neurons import Core, next_targets, select_cores
 from neurflow.method.grouping.features import Seen
 from neurflow.method.groups import Grouping, drives, neuron_groups
 from neurflow.refs import GroupId, Member
+from neurflow.runtime.journal import Journal
 from neurflow.study.study import Study
 
+Journals = Callable[[str], Journal]
+"""layer → keeps the sums of its targets while they are computed"""
 Recall = Callable[[str, Callable[[], dict[int, Core]]], dict[int, Core]]
 """(layer, what finds the core neurons of its targets) → these, possibly from an earlier run"""
 
@@ -53,7 +56,12 @@ class Findings:
 
 
 def find(
-    study: Study, config: Config, rows: np.ndarray | None = None, *, recall: Recall | None = None
+    study: Study,
+    config: Config,
+    rows: np.ndarray | None = None,
+    *,
+    recall: Recall | None = None,
+    journal: Journals = lambda layer: Journal(),
 ) -> Findings:
     """Find the circuit of a study's target.
 
@@ -62,6 +70,7 @@ def find(
         config: hyperparameters.
         rows: ``[crop]`` numbers of the crops to use, repeats allowed; all by default.
         recall: gives core neurons of an earlier run, or computes them and stores them.
+        journal: keeps the attributions of a layer while they are computed.
 
     Raises:
         RequestError: there are fewer crops than k.
@@ -77,9 +86,14 @@ def find(
     targets = {study.target.neuron}
     for pair in study.pairs():
         concepts[pair.upper] = find_concepts(study, pair.upper, targets, config, rows)
-        task = AttributionTask(study, pair, concepts[pair.upper], config)
+        kept = journal(pair.upper)
+        task = AttributionTask(study, pair, concepts[pair.upper], config, kept)
         select = partial(select_cores, task)
         cores[pair.upper] = recall(pair.upper, select) if recall else select()
+        if config.depth is None:
+            kept.remove()
+        else:
+            kept.write()  # a deeper look begins with these
         targets = next_targets(cores[pair.upper], pair.upper, pair.lower)
     first = study.layers[0]
     concepts[first] = find_concepts(study, first, targets, config, rows)

@@ -196,6 +196,11 @@ class Model:
         return self._parameter.dtype
 
     @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return self._parameter.device
+
+    @property
     def _parameter(self) -> Tensor:
         """Any of them."""
         tensors = self.module.state_dict().values()
@@ -283,7 +288,7 @@ class Model:
         On a processor these are few. So their number, and with it the last digits of all that is
         computed, is the same for all but very small budgets.
         """
-        on_processor = self._parameter.device.type == "cpu"
+        on_processor = self.device.type == "cpu"
         # running one takes about as much as three of the largest values on the way
         return budget.batch(3 * self.network.widest, IMAGES if on_processor else BATCH)
 
