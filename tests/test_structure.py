@@ -14,7 +14,7 @@ import neurflow
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "refs", "stats"),
-    ("decoding",),
+    ("pictures.decoding",),
     ("config",),
     ("runtime",),
     ("model.network",),

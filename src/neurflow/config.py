@@ -21,7 +21,7 @@ from neurflow.refs import Frozen
 Fraction = Annotated[float, Gt(0), Le(1)]
 Positive = Annotated[int, Ge(1)]
 
-METHOD_VERSION = 3
+METHOD_VERSION = 4
 """of the method's results. Raise it when the same request gives another circuit than before: runs and
 sweeps of an earlier version are then refused instead of being resumed or taken for new ones."""
 

@@ -7,9 +7,10 @@ from torch import nn
 
 from neurflow import Config, Model, audit, debug, discover, load_images
 from neurflow.debugging.audit import weigh
-from neurflow.debugging.result import Interval, Signals
+from neurflow.debugging.result import Signals
 from neurflow.debugging.signals import Answers, apart, fixed, mends, raises
 from neurflow.errors import ImagesError, ModelError, RequestError
+from neurflow.stats import Interval
 from tests.debugging.conftest import labelled
 
 
@@ -141,7 +142,7 @@ def test_likeness_is_the_mean_correlation_of_all_pairs():
 
 def test_evidence_by_hand():
     def value(x):
-        return Interval(value=x, low=x, high=x)
+        return Interval(x, x, x)
 
     signals = Signals(
         raises=value(0.1),

@@ -98,7 +98,7 @@ def test_the_group_of_a_colour_answers_to_its_pictures(folder):
 
     torch.manual_seed(0)
     model = neurflow.Model(Colours(), transform=Compose([Resize(16), ToTensor()]))
-    config = neurflow.Config(tau=3, k=6, concept_set="all", granularities=(1.0,), groups=3)
+    config = neurflow.Config(tau=3, k=6, concept_set="all", granularities=(1.0,))
     circuit = neurflow.discover(
         model, neurflow.load_images(folder, model), 0, layers=["seen"], config=config
     )

@@ -66,6 +66,20 @@ def test_noise_is_one_group_and_says_so(seed: int) -> None:
     assert "No division" in str(found.note)
 
 
+def test_pairs_that_are_unlike_are_not_one_group() -> None:
+    """Three channels that are never on together: no cut into two comes back."""
+    shown = np.repeat(np.arange(IMAGES) % 3, CROPS)
+    phi = np.eye(3)[shown] + 0.05 * np.random.default_rng(0).random((IMAGES * CROPS, 3))
+    concepts = {}
+    for a in range(3):
+        crops = np.argsort(-phi[:, a])[:20]
+        vectors = phi[crops].mean(0, keepdims=True)
+        concepts[a] = Concept(crops, phi[crops, a], np.zeros(20, dtype=np.int64), vectors)
+    found = neuron_groups(concepts, Seen(phi, np.repeat(np.arange(IMAGES), CROPS)), Config())
+    assert sorted(grouped(found.groups)) == [0, 1, 2]
+    assert found.note is None
+
+
 def test_a_scale_of_a_channel_changes_nothing() -> None:
     concepts, seen = layer(3, 0.5)
     scaled = Seen(seen.phi * np.geomspace(1e-3, 1e3, 24) + 7, seen.images)
@@ -117,10 +131,11 @@ def test_the_cut_that_was_taken_has_the_first_numbers_by_size() -> None:
     assert sizes == sorted(sizes, reverse=True)
 
 
-def test_a_single_image_is_one_group() -> None:
+def test_a_single_image_tells_only_what_is_unlike() -> None:
     concepts, seen = layer(3, 0.5)
     found = neuron_groups(concepts, Seen(seen.phi, np.zeros_like(seen.images)), Config())
-    assert len(found.groups) == 1
+    assert adjusted_rand_score(grouped(found.groups), np.arange(24) % 3) == 1
+    assert "only the groups that are unlike" in str(found.note)
 
 
 def test_every_cut_is_a_circuit_and_comes_back_from_disk(circuit: Circuit, tmp_path) -> None:

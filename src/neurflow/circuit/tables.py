@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 
 from neurflow.circuit.evidence import Evidence
 from neurflow.circuit.robustness_file import FIELDS
-from neurflow.circuit.types import CircuitData, NeuronGroup
+from neurflow.circuit.types import CircuitData, CircuitLayer, NeuronGroup, SemanticGroup
 from neurflow.refs import Member
 from neurflow.runtime.files import subfolder, write_atomically
 
@@ -123,15 +124,85 @@ def to_frames(circuit: CircuitData) -> dict[str, pd.DataFrame]:
     ``neuron_edges`` has a row for each (neuron, semantic group, core neuron) with the signed
     weight w(a, s, V_a^i); rows follow the circuit's order.
     """
-    neurons, semantic_groups, groups, neuron_edges = [], [], [], []
-    below = {
-        upper.name: lower.name
-        for lower, upper in zip(circuit.layers, circuit.layers[1:], strict=False)
+    rows = {
+        "neurons": _neurons,
+        "semantic_groups": _semantic_groups,
+        "groups": _groups,
+        "neuron_edges": _neuron_edges,
+        "group_edges": _group_edges,
     }
+    return {
+        name: pd.DataFrame(list(of(circuit)), columns=list(COLUMNS[name]))
+        for name, of in rows.items()
+    }
+
+
+_MEANING = ("layer", "neuron", "semantic_group")
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "neurons": (
+        "layer",
+        "neuron",
+        "largest_activation",
+        "smallest_activation",
+        "semantic_groups",
+        "steps",
+        "rule",
+        "score_error",
+        "completeness_error",
+    ),
+    "semantic_groups": (*_MEANING, "crops", "group"),
+    "groups": (
+        "group",
+        "layer",
+        "members",
+        "crops",
+        "label",
+        "caption",
+        *LABEL_COLUMNS,
+        "stability",
+    ),
+    "neuron_edges": (*_MEANING, "lower_layer", "lower_neuron", "weight"),
+    "group_edges": ("upper", "lower", "weight", *EDGE_COLUMNS),
+}
+"""table of ``to_frames`` → its columns"""
+
+Record = tuple[Any, ...]
+
+
+def _neurons(circuit: CircuitData) -> Iterator[Record]:
+    for layer in circuit.layers:
+        for neuron in layer.neurons.values():
+            yield (
+                layer.name,
+                neuron.index,
+                neuron.activations[0],
+                neuron.activations[-1],
+                len(neuron.semantic_groups),
+                neuron.steps,
+                neuron.rule,
+                neuron.score_error,
+                neuron.completeness_error,
+            )
+
+
+def _meanings(layer: CircuitLayer) -> Iterator[tuple[Member, SemanticGroup]]:
+    """The layer's (neuron, number of the semantic group) pairs with their semantic groups."""
+    for neuron in layer.neurons.values():
+        for number, part in enumerate(neuron.semantic_groups):
+            yield Member(neuron.index, number), part
+
+
+def _semantic_groups(circuit: CircuitData) -> Iterator[Record]:
     for layer in circuit.layers:
         group_of = {member: group.id for group in layer.groups for member in group.members}
-        groups += [
-            (
+        for member, part in _meanings(layer):
+            yield (layer.name, *member, len(part.crops), group_of[member])
+
+
+def _groups(circuit: CircuitData) -> Iterator[Record]:
+    for layer in circuit.layers:
+        for group in layer.groups:
+            yield (
                 group.id,
                 layer.name,
                 len(group.members),
@@ -141,74 +212,15 @@ def to_frames(circuit: CircuitData) -> dict[str, pd.DataFrame]:
                 *_evidence(group).values(),
                 group.stability.value if group.stability else None,
             )
-            for group in layer.groups
-        ]
-        for neuron in layer.neurons.values():
-            neurons.append(
-                (
-                    layer.name,
-                    neuron.index,
-                    neuron.activations[0],
-                    neuron.activations[-1],
-                    len(neuron.semantic_groups),
-                    neuron.steps,
-                    neuron.rule,
-                    neuron.score_error,
-                    neuron.completeness_error,
-                )
-            )
-            for number, part in enumerate(neuron.semantic_groups):
-                key = (layer.name, neuron.index, number)
-                semantic_groups.append(
-                    (*key, len(part.crops), group_of[Member(neuron.index, number)])
-                )
-                neuron_edges += [
-                    (*key, below[layer.name], lower, weight)
-                    for lower, weight in part.weights.items()
-                ]
-    pair = ["layer", "neuron", "semantic_group"]
-    return {
-        "neurons": pd.DataFrame(
-            neurons,
-            columns=[
-                "layer",
-                "neuron",
-                "largest_activation",
-                "smallest_activation",
-                "semantic_groups",
-                "steps",
-                "rule",
-                "score_error",
-                "completeness_error",
-            ],
-        ),
-        "semantic_groups": pd.DataFrame(semantic_groups, columns=[*pair, "crops", "group"]),
-        "groups": pd.DataFrame(
-            groups,
-            columns=[
-                "group",
-                "layer",
-                "members",
-                "crops",
-                "label",
-                "caption",
-                *LABEL_COLUMNS,
-                "stability",
-            ],
-        ),
-        "neuron_edges": pd.DataFrame(
-            neuron_edges, columns=[*pair, "lower_layer", "lower_neuron", "weight"]
-        ),
-        "group_edges": pd.DataFrame(
-            [
-                (
-                    edge.upper,
-                    edge.lower,
-                    edge.weight,
-                    *(getattr(edge, name) for name in EDGE_COLUMNS),
-                )
-                for edge in circuit.edges
-            ],
-            columns=["upper", "lower", "weight", *EDGE_COLUMNS],
-        ),
-    }
+
+
+def _neuron_edges(circuit: CircuitData) -> Iterator[Record]:
+    for lower, upper in pairwise(circuit.layers):
+        for member, part in _meanings(upper):
+            for neuron, weight in part.weights.items():
+                yield (upper.name, *member, lower.name, neuron, weight)
+
+
+def _group_edges(circuit: CircuitData) -> Iterator[Record]:
+    for edge in circuit.edges:
+        yield (edge.upper, edge.lower, edge.weight, *(getattr(edge, name) for name in EDGE_COLUMNS))

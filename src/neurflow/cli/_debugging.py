@@ -14,13 +14,13 @@ from neurflow.debugging.result import (
     DebugReport,
     GroupContrast,
     GroupReading,
-    Interval,
     Mistakes,
     PictureReport,
     Prediction,
     WhatIf,
 )
 from neurflow.refs import Target
+from neurflow.stats import Interval
 
 PICTURES = 3
 """pictures that are shown one by one"""

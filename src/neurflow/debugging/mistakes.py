@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from math import sqrt
 
 from neurflow.circuit import Circuit
-from neurflow.debugging.intervals import share, standardised_difference
 from neurflow.debugging.pictures import true_class
 from neurflow.debugging.result import GroupContrast, Mistake, Mistakes, PictureReport
 from neurflow.errors import ImagesError, RequestError
 from neurflow.model import Model
+from neurflow.stats import Interval, wilson
 
 LISTED = 8
 """groups told of a mistake"""
@@ -85,7 +86,7 @@ def _contrasts(
         if reading.id not in below:
             continue
         here, there = (
-            share(sum(p.groups[position].fires for p in kind), len(kind))
+            wilson(sum(p.groups[position].fires for p in kind) / len(kind), len(kind))
             for kind in (mistakes, others)
         )
         found.append(
@@ -98,3 +99,17 @@ def _contrasts(
             )
         )
     return tuple(sorted(found, key=lambda contrast: -abs(contrast.evidence)))
+
+
+def standardised_difference(a: Interval, of_a: int, b: Interval, of_b: int) -> float:
+    """Difference of two shares in standard errors under one common share; 0 if there is no error.
+
+    Args:
+        a: share of ``of_a`` pictures.
+        of_a: their number.
+        b: share of ``of_b`` others.
+        of_b: their number.
+    """
+    pooled = (a.value * of_a + b.value * of_b) / (of_a + of_b)
+    error = sqrt(pooled * (1 - pooled) * (1 / of_a + 1 / of_b))
+    return (a.value - b.value) / error if error > 0 else 0.0

@@ -23,11 +23,11 @@ from neurflow.circuit.scores import EPSILON, group_scores
 from neurflow.debugging.chain import chain, path_weights
 from neurflow.debugging.pictures import BATCH
 from neurflow.debugging.result import GroupReading, PictureReport, Prediction, ScoredBox
-from neurflow.decoding import webp
 from neurflow.errors import ResultError
 from neurflow.method.surroundings import heat_of, spatial_map
 from neurflow.model import Model
 from neurflow.pictures.crops import Box, crop_boxes, crop_pixels
+from neurflow.pictures.decoding import webp
 from neurflow.refs import GroupId, Target
 
 FIRING = 0.75

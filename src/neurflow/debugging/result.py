@@ -24,6 +24,7 @@ from pydantic import AliasChoices, Field
 
 from neurflow.refs import Frozen, GroupId, ModelInfo, SkippedImage, Target
 from neurflow.runtime.renaming import FormerName
+from neurflow.stats import Interval
 
 Filler = Literal["zero", "mean"]
 """what masked neurons are set to: zero, or their mean over the concept set's crops"""
@@ -43,14 +44,6 @@ class Prediction(Frozen):
     name: str
     logit: float
     probability: float
-
-
-class Interval(Frozen):
-    """A value that is not known exactly, or the spread of several."""
-
-    value: float
-    low: float
-    high: float
 
 
 class ScoredBox(NamedTuple):

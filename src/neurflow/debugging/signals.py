@@ -25,9 +25,8 @@ from functools import cached_property
 import numpy as np
 
 from neurflow.circuit.scores import EPSILON
-from neurflow.debugging.intervals import around, mean, share
-from neurflow.debugging.result import Interval
 from neurflow.model.outputs import Outputs
+from neurflow.stats import Interval, from_error, normal_mean, wilson
 
 
 @dataclass(frozen=True)
@@ -79,14 +78,14 @@ class Answers:
 def raises(before: Answers, after: Answers) -> Interval:
     """Probability of the class that a group adds on pictures of other classes."""
     of_class = [each.probabilities(each.logits)[:, each.target] for each in (before, after)]
-    return mean((of_class[0] - of_class[1])[~before.own], -1.0, 1.0)
+    return normal_mean((of_class[0] - of_class[1])[~before.own], -1.0, 1.0)
 
 
 def mends(before: Answers, after: Answers) -> Interval:
     """Right answers won less right answers lost, over the pictures of the class or taken for it."""
-    change = mean(after.right.astype(float) - before.right, -1.0, 1.0)
+    change = normal_mean(after.right.astype(float) - before.right, -1.0, 1.0)
     scale = len(before.labels) / int((before.own | before.called).sum())
-    return Interval(value=change.value * scale, low=change.low * scale, high=change.high * scale)
+    return Interval(*(end * scale for end in change))
 
 
 def fixes(before: Answers, after: Answers) -> Interval | None:
@@ -100,7 +99,7 @@ def cost(before: Answers, after: Answers) -> Interval | None:
 
 
 def _share(hits: np.ndarray, among: np.ndarray) -> Interval | None:
-    return share(int(hits[among].sum()), int(among.sum())) if among.any() else None
+    return wilson(float(hits[among].mean()), int(among.sum())) if among.any() else None
 
 
 def fixed(maps: np.ndarray) -> Interval | None:
@@ -117,7 +116,7 @@ def fixed(maps: np.ndarray) -> Interval | None:
     # leaving picture i out takes away its pairs with all others, each counted twice
     left_out = (pairs - 2 * (unit @ total - 1)) / ((count - 1) * (count - 2))
     error = np.sqrt((count - 1) / count * ((left_out - left_out.mean()) ** 2).sum())
-    return around(float(pairs / (count * (count - 1))), float(error))
+    return from_error(float(pairs / (count * (count - 1))), float(error))
 
 
 def apart(maps: np.ndarray, others: np.ndarray) -> Interval | None:
@@ -131,7 +130,7 @@ def apart(maps: np.ndarray, others: np.ndarray) -> Interval | None:
     if not some.any():
         return None
     correlation = (centred[0] * centred[1]).sum(axis=1)[some] / lengths[some]
-    return mean((1 - correlation) / 2, 0.0, 1.0)
+    return normal_mean((1 - correlation) / 2, 0.0, 1.0)
 
 
 def _unit(maps: np.ndarray) -> np.ndarray:

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from neurflow.circuit import Circuit
-from neurflow.debugging.intervals import mean_spread, spread
 from neurflow.debugging.masking import Ablation, Mask, Masker, Neurons, mask_of, matched_sets
 from neurflow.debugging.pictures import BATCH, batches, readable, true_class
 from neurflow.debugging.reading import best_classes, predictions, target_values
@@ -32,6 +31,7 @@ from neurflow.pictures.crops import crop_boxes, crop_pixels
 from neurflow.pictures.images import Images
 from neurflow.refs import Target
 from neurflow.runtime.progress import Progress
+from neurflow.stats import Interval, spread
 
 CROPS_SHOWN = 12
 CROPPED = 8
@@ -182,6 +182,12 @@ def _overall(model: Model, effects: Sequence[Effect], random_said: Sequence[np.n
         change_random=mean_spread([effect.random for effect in effects]),
         flips=tuple(e.name for e in effects if e.before[0].index != e.after[0].index),
     )
+
+
+def mean_spread(spreads: Sequence[Interval | None]) -> Interval | None:
+    """Mean of the values and of the ends of some spreads; None if there are none."""
+    known = [each for each in spreads if each is not None]
+    return Interval(*np.mean(known, axis=0).tolist()) if known else None
 
 
 def _crops(

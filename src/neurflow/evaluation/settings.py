@@ -47,6 +47,7 @@ class Settings(Frozen):
             "guided_backprop",
             "gradient_shap",
             "knockoff",
+            "lrp",
             "input_x_gradient",
             "gradient",
         ),

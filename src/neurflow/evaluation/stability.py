@@ -30,7 +30,7 @@ from neurflow.evaluation.rediscovery import Found, as_found, rediscover
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.statistics import mean_interval
 from neurflow.refs import GroupId, Member
-from neurflow.stats import Interval, adjusted_rand, correlation, jaccard
+from neurflow.stats import Interval, adjusted_rand, correlation, jaccard, spread
 
 
 class StabilityRow(Row):
@@ -191,15 +191,11 @@ def groups_agreement(one: Found, other: Found, layer: str) -> float | None:
 
 def robustness(circuit: Circuit, comparisons: Sequence[Mapping[str, Any]]) -> RobustnessFile:
     """Stability of each group and edge of the circuit over its resamples."""
-    groups = {}
-    for layer in circuit.layers:
-        for group in layer.groups:
-            values = [found["groups"][group.id] for found in comparisons]
-            low, high = np.quantile(values, [0.05, 0.95])
-            groups[group.id] = Interval(float(np.mean(values)), float(low), float(high))
+    ids = [group.id for layer in circuit.layers for group in layer.groups]
+    groups = {id: spread([found["groups"][id] for found in comparisons]) for id in ids}
     same = Counter((u, lo) for found in comparisons for u, lo, agrees in found["edges"] if agrees)
     return RobustnessFile(
-        groups=groups,
+        groups={id: found for id, found in groups.items() if found is not None},
         edges=tuple(
             EdgeRobustness(
                 upper=edge.upper,

@@ -118,8 +118,8 @@ def attribution_methods(lab: Laboratory) -> Table[MethodRow]:
         protocol="attribution",
         title="Attribution methods",
         question="The correlation of the fidelity of weights for each way to score lower neurons, and "
-        f"its run time. {SIGN} Input × gradient is what layer-wise relevance propagation (ε rule) "
-        "gives on a network of ReLUs without biases; gradient is saliency.",
+        f"its run time. {SIGN} LRP uses the ε rule; on a network of ReLUs without biases it equals "
+        "input × gradient. Gradient is saliency.",
         chart=Chart(
             x="m", y=("correlation",), series=("method",), panel=("layer",), y_label="correlation",
             line=True,

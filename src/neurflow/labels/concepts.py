@@ -27,13 +27,14 @@ import numpy as np
 from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.circuit.evidence import ConceptCheck
 from neurflow.errors import ImagesError, RequestError
-from neurflow.labels.validation import average_precision, wilson
+from neurflow.labels.validation import average_precision
 from neurflow.model import Model
 from neurflow.pictures.crops import CropSet
 from neurflow.pictures.images import Images, UnreadableImage, load_images
 from neurflow.runtime.memory import MEMORY, Budget
 from neurflow.runtime.progress import Progress, Silent
 from neurflow.runtime.workspace import Workspace
+from neurflow.stats import wilson
 from neurflow.study.activations import collect
 
 EPSILON = 1e-6

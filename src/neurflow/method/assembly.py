@@ -16,12 +16,12 @@ from neurflow.circuit import (
 )
 from neurflow.circuit.interactions import Drive, edge, exemplars
 from neurflow.circuit.scores import calibrate
-from neurflow.decoding import webp
 from neurflow.method.concepts import Concept
 from neurflow.method.core_neurons import Core
 from neurflow.method.find import Findings
 from neurflow.model import Model
 from neurflow.pictures.crops import CropSet
+from neurflow.pictures.decoding import webp
 from neurflow.refs import Crop, GroupId, Member
 from neurflow.study.activations import blocks
 from neurflow.study.study import Study

@@ -26,7 +26,7 @@ from neurflow.method.clustering import ward_clusters
 from neurflow.method.concepts import Concept
 from neurflow.method.core_neurons import Core
 from neurflow.method.grouping.features import Seen, pairs_of
-from neurflow.method.grouping.reproducibility import Return, returns
+from neurflow.method.grouping.reproducibility import Return, fewest_groups, returns
 from neurflow.refs import Member
 
 
@@ -61,13 +61,16 @@ def neuron_groups(concepts: Mapping[int, Concept], seen: Seen, config: Config) -
     largest = max(min(count // 2, max(count // config.pairs_per_group, config.max_groups)), 1)
     given = None if config.groups == "auto" else min(config.groups, count)
     found = returns(pairs, merges, max(largest, given or 1), config.group_splits, config.seed)
-    chosen = given or found.best(config.least_agreement, config.sure_agreement)
+    fewest = fewest_groups(heights)
+    best = given or found.best(config.least_agreement, config.sure_agreement, fewest)
     note = None
-    if count > 1 and given is None and chosen == 1:
+    if best is None and fewest < count:
+        what = "the layer is one group" if fewest == 1 else "it has only the groups that are unlike"
         note = (
             "No division of this layer comes back on halves of the images (best kappa "
-            f"{found.cuts.max(initial=0):.2f}), so the layer is one group."
+            f"{found.cuts.max(initial=0):.2f}), so {what}."
         )
+    chosen = best or fewest
     return _grouping(pairs.members, merges, heights, chosen, found, note)
 
 

@@ -16,9 +16,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from neurflow.decoding import in_mode
 from neurflow.errors import ModelError
 from neurflow.model.preprocessing import MODES, Preprocessing, Transform
+from neurflow.pictures.decoding import in_mode
 
 TRIED = ("RGB", "L", "RGBA", "LA", "I;16", "F")
 """Pillow's modes that a transform may want; the last two are deeper than 8 bits"""

@@ -13,8 +13,8 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tvf
 
-from neurflow.decoding import in_mode
 from neurflow.errors import ModelError
+from neurflow.pictures.decoding import in_mode
 
 Transform = Callable[[Image.Image], Tensor]
 """a picture → the network's input ``[channel, height, width]``"""

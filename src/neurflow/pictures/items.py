@@ -25,11 +25,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from neurflow.decoding import UnreadableImage, in_mode, open_picture, upright
 from neurflow.model import Model
 from neurflow.model.naming import ClassNames
 from neurflow.model.offering import Offer
 from neurflow.model.preprocessing import MODES
+from neurflow.pictures.decoding import UnreadableImage, in_mode, open_picture, upright
 
 PICTURE_KEYS = ("pixel_values", "image", "img", "picture")
 LABEL_KEYS = ("label", "labels", "fine_label", "target")

@@ -87,7 +87,7 @@ export function WhatIfView({ data, whatIf, onOpen }: Props) {
 
 const fall = (effect: Effect): number => effect.target_after - effect.target_before;
 const span = (value: Interval | null | undefined): string =>
-  value ? `${signed(value.low)} … ${signed(value.high)}` : "not drawn";
+  value ? `${signed(value[1])} … ${signed(value[2])}` : "not drawn";
 
 function Figures({ overall, target }: { overall: NonNullable<WhatIf["overall"]>; target: string }) {
   const { accuracy_before: before, accuracy_after: after, accuracy_random: random } = overall;
@@ -100,7 +100,7 @@ function Figures({ overall, target }: { overall: NonNullable<WhatIf["overall"]>;
           </b>
           <span>
             accuracy on {plural(overall.labelled, "picture")}
-            {random && `; random neurons ${(random.low * 100).toFixed(1)} to ${(random.high * 100).toFixed(1)} %`}
+            {random && `; random neurons ${(random[1] * 100).toFixed(1)} to ${(random[2] * 100).toFixed(1)} %`}
           </span>
         </li>
       )}

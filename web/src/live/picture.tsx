@@ -84,7 +84,8 @@ function TargetLine({
     );
   const change = effect.target_after - effect.target_before;
   const { random } = effect;
-  const reach = Math.max(Math.abs(change), Math.abs(random?.low ?? 0), Math.abs(random?.high ?? 0), 0.5) * 1.1;
+  const [, low, high] = random ?? [0, 0, 0];
+  const reach = Math.max(Math.abs(change), Math.abs(low), Math.abs(high), 0.5) * 1.1;
   const at = (x: number) => `${(((x + reach) / (2 * reach)) * 100).toFixed(1)}%`;
   return (
     <div class="target-line">
@@ -96,9 +97,7 @@ function TargetLine({
         <span class={change < 0 ? "against" : "for"}>({signed(change)})</span>
       </p>
       <div class="shift" aria-hidden="true">
-        {random && (
-          <span class="random-band" style={{ left: at(random.low), right: `calc(100% - ${at(random.high)})` }} />
-        )}
+        {random && <span class="random-band" style={{ left: at(low), right: `calc(100% - ${at(high)})` }} />}
         <span class="origin" style={{ left: at(0) }} />
         <span
           class={`arrow ${change < 0 ? "against" : "for"}`}
@@ -108,7 +107,7 @@ function TargetLine({
       </div>
       <p class="quiet" data-testid={`random-${place}`}>
         {random
-          ? `random neurons: ${signed(random.low)} … ${signed(random.high)}`
+          ? `random neurons: ${signed(low)} … ${signed(high)}`
           : busy
             ? "measuring random neurons to compare with …"
             : "no other neurons to compare with"}

@@ -4,7 +4,7 @@
  * @minItems 3
  * @maxItems 3
  */
-export type StatsInterval = [number, number, number];
+export type Interval = [number, number, number];
 /**
  * @minItems 2
  * @maxItems 2
@@ -76,7 +76,7 @@ export interface GroupData {
   members: [number, number][];
   crops: number[];
   sights: SightData[];
-  stability: StatsInterval | null;
+  stability: Interval | null;
   returns: number | null;
   measured: boolean;
 }
@@ -108,8 +108,8 @@ export interface Validation {
   random: number;
   hard: number;
   share?: number | null;
-  auprc: StatsInterval;
-  chance: StatsInterval;
+  auprc: Interval;
+  chance: Interval;
   found: number;
   random_rejected: number | null;
   hard_rejected: number | null;
@@ -122,8 +122,8 @@ export interface Validation {
  */
 export interface Constant {
   text: string;
-  auprc: StatsInterval;
-  gain: StatsInterval;
+  auprc: Interval;
+  gain: Interval;
 }
 /**
  * The same judge's results on the same crops with other texts.
@@ -139,7 +139,7 @@ export interface Rivals {
  */
 export interface ConceptCheck {
   concept: string;
-  auprc: StatsInterval;
+  auprc: Interval;
   share: number;
   rank: number;
   concepts: number;
@@ -381,14 +381,6 @@ export interface Effect {
   random?: Interval | null;
 }
 /**
- * A value that is not known exactly, or the spread of several.
- */
-export interface Interval {
-  value: number;
-  low: number;
-  high: number;
-}
-/**
  * One crop before and after: where the target falls most, the group matters most.
  */
 export interface CropEffect {
@@ -580,7 +572,7 @@ export interface GroupPair {
   b: string;
   matched_by: "neurons" | "crops" | "target";
   similarity: number;
-  chance: StatsInterval | null;
+  chance: Interval | null;
   by_neurons: number | null;
   by_crops: number | null;
   neurons: NeuronOverlap | null;
@@ -600,7 +592,7 @@ export interface Unmatched {
   id: string;
   nearest: string;
   similarity: number;
-  chance: StatsInterval | null;
+  chance: Interval | null;
 }
 /**
  * W(G, H) between groups that both circuits have.

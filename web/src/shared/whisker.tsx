@@ -12,15 +12,16 @@ interface WhiskerProps {
 export function Whisker({ value, from = 0, to = 1, kind = "for" }: WhiskerProps) {
   if (!value) return <span class="whisker-cell quiet">not measured</span>;
   const at = (x: number) => `${(Math.min(Math.max((x - from) / (to - from), 0), 1) * 100).toFixed(1)}%`;
-  const text = `${value.value.toFixed(2)}, from ${value.low.toFixed(2)} to ${value.high.toFixed(2)}`;
+  const [middle, low, high] = value;
+  const text = `${middle.toFixed(2)}, from ${low.toFixed(2)} to ${high.toFixed(2)}`;
   return (
     <span class="whisker-cell" title={text}>
       <span class={`whisker-line ${kind}`} role="img" aria-label={text}>
         {from < 0 && <span class="origin" style={{ left: at(0) }} />}
-        <span class="range" style={{ left: at(value.low), right: `calc(100% - ${at(value.high)})` }} />
-        <span class="point" style={{ left: at(value.value) }} />
+        <span class="range" style={{ left: at(low), right: `calc(100% - ${at(high)})` }} />
+        <span class="point" style={{ left: at(middle) }} />
       </span>
-      <span class="number">{value.value.toFixed(2)}</span>
+      <span class="number">{middle.toFixed(2)}</span>
     </span>
   );
 }

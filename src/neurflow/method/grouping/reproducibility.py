@@ -11,17 +11,23 @@
    kappa, the one that distinguishes more is taken, and splitting off a single pair counts for little.
    Cuts with a kappa below ``least_agreement`` do not count. Nor do cuts into more groups than a third
    of the pairs with a kappa below ``sure_agreement``, because chance makes groups of one or two pairs.
-   If no cut is left, the layer is one group.
+5. Branches that are unlike each other (``UNLIKE``) are never one group. So if no cut is left, the layer
+   is one group, or the few groups that are unlike; in a small layer, that can be every pair by itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from neurflow.circuit.trees import Merges, branches, joined, labels
 from neurflow.method.grouping.features import Pairs
+
+UNLIKE = 1.3
+"""mean squared distance of two branches that are not joined: a cosine of about −0.14; unrelated
+branches are at 1"""
 
 
 @dataclass(frozen=True)
@@ -39,17 +45,24 @@ class Return:
     cuts: np.ndarray
     entropies: np.ndarray
 
-    def best(self, least: float, sure: float) -> int:
-        """Number of groups to cut into; 1 if nothing comes back.
+    def best(self, least: float, sure: float, fewest: int = 1) -> int | None:
+        """Number of groups to cut into; None if nothing comes back.
 
         Args:
             least: smallest kappa of a cut that counts.
             sure: the same for cuts into more groups than a third of the pairs.
+            fewest: smallest number of groups.
         """
         pairs = (len(self.branches) + 1) // 2
-        small = np.arange(1, len(self.cuts) + 1) > pairs / 3
-        counts = self.cuts >= np.where(small, sure, least)
-        return int(np.where(counts, self.cuts * self.entropies, 0.0).argmax()) + 1
+        numbers = np.arange(1, len(self.cuts) + 1)
+        counts = (self.cuts >= np.where(numbers > pairs / 3, sure, least)) & (numbers >= fewest)
+        found = np.where(counts, self.cuts * self.entropies, 0.0)
+        return int(found.argmax()) + 1 if found.any() else None
+
+
+def fewest_groups(heights: Sequence[float]) -> int:
+    """Number of groups in which no two branches are unlike, from the height of each merge."""
+    return 1 + sum(height > UNLIKE for height in heights)
 
 
 def returns(pairs: Pairs, merges: Merges, largest: int, splits: int, seed: int) -> Return:
