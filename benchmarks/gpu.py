@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
 import os
 import platform
 import subprocess
@@ -47,6 +48,7 @@ from benchmarks.page import machine, table
 from neurflow import Circuit, Config, Images, Model, discover, load_images
 from neurflow.attribution import AttributionTask, attribute
 from neurflow.attribution import integrated_gradients as walking
+from neurflow.attribution.streaming import RULES, by_rule
 from neurflow.method.concepts import find_concepts
 from neurflow.pictures.crops import CropSet
 from neurflow.runtime.float32 import full_float32
@@ -151,7 +153,8 @@ def gpu_tests(bench: Bench) -> None:
     command += ["-p", "no:cacheprovider", "--import-mode=importlib", "-q", "-rs", "tests/gpu"]
     environment = {**os.environ, "NEURFLOW_TEST_DEVICE": bench.device}
     done = subprocess.run(command, env=environment, timeout=bench.limit(150), check=False)
-    print(f"tests: exit code {done.returncode}", flush=True)
+    if done.returncode:
+        raise RuntimeError(f"the tests ended with exit code {done.returncode}")
 
 
 def forward_passes(bench: Bench) -> None:
@@ -235,11 +238,12 @@ def _compared(bench: Bench, task: AttributionTask) -> list[object]:
     """Cells of a block's row."""
     first, *_ = task.concepts
     own = AttributionTask(task.study, task.pair, {first: task.concepts[first]}, task.config)
-    alone, found = bench.timed(lambda: attribute(own))
-    together, _ = bench.timed(lambda: attribute(task))
+    steps, gauss = task.config.steps, partial(by_rule, rule=RULES["gauss"])
+    alone, found = bench.timed(lambda: attribute(own, steps=steps, measure=gauss))
+    together, _ = bench.timed(lambda: attribute(task, steps=steps, measure=gauss))
     auto, chosen = bench.timed(lambda: attribute(task, steps="auto"))
     count = len(task.concepts)
-    steps = [scores.steps for scores in chosen.values()]
+    chosen_steps = [scores.steps for scores in chosen.values()]
     stated = max(scores.score_error or 0 for scores in chosen.values())
     try:
         theirs, expected = bench.timed(lambda: _captum(own, first))
@@ -257,7 +261,7 @@ def _compared(bench: Bench, task: AttributionTask) -> list[object]:
         times[4],
         f"{auto / count * 1000:.2f}",
         times[3],
-        f"{median(steps):.0f}",
+        f"{median(chosen_steps):.0f}",
         f"{stated:.2%}",
     ]
 
@@ -267,17 +271,20 @@ def _captum(task: AttributionTask, neuron: int) -> np.ndarray:
     from captum.attr import IntegratedGradients
 
     segment, numbers = task.segment, task.concepts[neuron].crops
+    plain = copy.deepcopy(segment.module)  # type: ignore[attr-defined]
+    for value in plain.buffers():
+        value.data = value.contiguous()  # PyTorch's own layout; ours is channels last
     for _ in task.pair.maps.blocks(np.unique(numbers)):
         observed = task.pair.maps.take(numbers)
 
     def phi(z: Tensor, *others: Tensor) -> Tensor:
-        return segment.upper.pool(segment.run(z, others))[:, neuron]
+        return segment.upper.pool(plain(z, len(z), *others))[:, neuron]
 
     found = IntegratedGradients(phi).attribute(
-        observed.x,
+        observed.x.contiguous(),
         n_steps=task.config.steps,
         internal_batch_size=max(CAPTUM_AT_ONCE, len(numbers)),
-        additional_forward_args=observed.bypass or None,
+        additional_forward_args=tuple(v.contiguous() for v in observed.bypass) or None,
     )
     return segment.lower.total(found).abs().double().mean(0).cpu().numpy()
 
@@ -411,6 +418,7 @@ def at_once(bench: Bench) -> None:
     """Milliseconds a pair of a bottleneck, by pairs and by frontier values at once."""
     pairs = (1, 2) if bench.smoke else (16, 64, 256, 768)
     values = (1_250_000, 10_000_000, 80_000_000, 640_000_000)
+    secants = partial(by_rule, rule=RULES["secants"])
     rows = []
     with task_on(bench, "resnet50", "layer3.4", "layer3.5", 2 if bench.smoke else TOGETHER) as task:
         count = sum(len(concept.crops) for concept in task.concepts.values())
@@ -420,7 +428,7 @@ def at_once(bench: Bench) -> None:
                 pair = LayerPair(task.segment, task.pair.maps, Batch(size, Silent()))
                 own = AttributionTask(task.study, pair, task.concepts, task.config)
                 with mock.patch.object(sys.modules[walking.__module__], "CHUNK_ELEMENTS", chunk):
-                    seconds, _ = bench.timed(partial(attribute, own, steps=8), 1)
+                    seconds, _ = bench.timed(partial(attribute, own, steps=8, measure=secants), 1)
                 cells.append(f"{seconds / count * 1000:.3f}")
             rows.append(cells)
             print(*cells, flush=True)

@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 
 def heading(title: str, columns: Sequence[str]) -> None:
     """Date, machine, and the head of a table whose first column is text."""
-    machine = f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
+    machine = (
+        f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
+    )
     print(f"\n{title}: {datetime.now(UTC):%Y-%m-%d %H:%M}, {machine}\n")
     print("| " + " | ".join(columns) + " |\n| --- |" + " ---: |" * (len(columns) - 1), flush=True)
 
