@@ -22,10 +22,7 @@ class _Enough(Exception):
     """Everything is imported."""
 
 
-with (
-    tempfile.TemporaryDirectory() as _folder,
-    mock.patch("torch.autograd.grad", side_effect=_Enough),
-):
+with tempfile.TemporaryDirectory() as _folder, mock.patch("torch.autograd.grad", side_effect=_Enough):
     try:
         discover(Path(_folder))
     except _Enough:

@@ -56,6 +56,9 @@ def test_it_is_written_once_a_minute_and_not_where_a_number_is_not_finite(tmp_pa
     clock.now = 2 * EVERY
     journal.tick()
     assert (tmp_path / "a.npz").exists()
+    Journal(tmp_path / "a.npz").write()  # by one that was not asked for anything
+    Journal(tmp_path / "a.npz").follow("x", again := sums())
+    assert again["done"].all()
     journal.remove()
     assert not list(tmp_path.iterdir())
 

@@ -12,6 +12,7 @@ Every step keeps its result in the run's workspace; the same request continues b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,25 +101,13 @@ def discover(
             return load_circuit(folder)
 
         looked = ModelOnImages(model, images, model.batch(budget), progress)
-        chosen = _images(
-            lambda: concept_images(
-                looked, goal, config, max_images=max_images, predictions=shared.predictions
-            ),
-            work,
-            progress,
-        )
+        given = {"max_images": max_images, "predictions": shared.predictions}
+        chosen = _images(partial(concept_images, looked, goal, config, **given), work, progress)
         crops = _crops(model, images, chosen, config)
         study = Study(
             model, goal, segments, crops, work, budget, progress, config.precision, shared
         )
-        _estimate(study, config, work)
-        found = find(
-            study,
-            config,
-            recall=lambda layer, select: _cores(select, layer, work),
-            journal=lambda layer: work.journal(f"scores-{layer}"),
-        )
-        circuit = _circuit(study, found, chosen, config)
+        circuit = _circuit(study, _findings(study, config), chosen, config)
         if folder:
             save_circuit(circuit, folder)
             work.write("finished", True)  # first: after this line nothing can be lost
@@ -126,10 +115,17 @@ def discover(
     return circuit
 
 
-def _estimate(study: Study, config: Config, work: Workspace) -> None:
-    """Tell how long the work will take, after the first pass and before the first layer."""
+def _findings(study: Study, config: Config) -> Findings:
+    """What is found, with what is in the workspace; the estimate comes after the first pass."""
+    work = study.work
     if study.activations and work.read(f"core-{study.target.layer}") is None:
         tell(study, config)
+    return find(
+        study,
+        config,
+        recall=lambda layer, select: _cores(select, layer, work),
+        journal=lambda layer: work.journal(f"scores-{layer}"),
+    )
 
 
 def _circuit(study: Study, found: Findings, chosen: ConceptImages, config: Config) -> Circuit:

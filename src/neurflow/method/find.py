@@ -81,6 +81,36 @@ def find(
             f"k={config.k} is more than the {len(rows)} crops of a part of the images. "
             "Give more images, or a circuit of smaller k."
         )
+    concepts, cores = _neurons(study, config, rows, recall, journal)
+    study.progress.start("groups", len(study.layers))
+    groupings = {}
+    for layer in study.layers:
+        groupings[layer] = _grouped(study, layer, concepts[layer], config, rows)
+        study.progress.advance()
+    driven = {
+        upper: drives(
+            concepts[upper], concepts[lower], cores[upper], study.activations[study.below(lower)]
+        )
+        for lower, upper in pairwise(study.layers)
+    }
+    edges = {
+        (GroupId(upper, g), GroupId(lower, h)): flow
+        for lower, upper in pairwise(study.layers)
+        for (g, h), flow in sorted(
+            flows(groupings[upper].groups, groupings[lower].groups, driven[upper], config).items()
+        )
+    }
+    return Findings(concepts, cores, groupings, driven, edges)
+
+
+def _neurons(
+    study: Study,
+    config: Config,
+    rows: np.ndarray | None,
+    recall: Recall | None,
+    journal: Journals,
+) -> tuple[dict[str, dict[int, Concept]], dict[str, dict[int, Core]]]:
+    """Layer → neuron → concept, and layer → neuron → core neurons, from the target down."""
     concepts: dict[str, dict[int, Concept]] = {}
     cores: dict[str, dict[int, Core]] = {}
     targets = {study.target.neuron}
@@ -97,26 +127,7 @@ def find(
         targets = next_targets(cores[pair.upper], pair.upper, pair.lower)
     first = study.layers[0]
     concepts[first] = find_concepts(study, first, targets, config, rows)
-
-    study.progress.start("groups", 1)
-    groupings = {
-        layer: _grouped(study, layer, concepts[layer], config, rows) for layer in study.layers
-    }
-    driven = {
-        upper: drives(
-            concepts[upper], concepts[lower], cores[upper], study.activations[study.below(lower)]
-        )
-        for lower, upper in pairwise(study.layers)
-    }
-    edges = {
-        (GroupId(upper, g), GroupId(lower, h)): flow
-        for lower, upper in pairwise(study.layers)
-        for (g, h), flow in sorted(
-            flows(groupings[upper].groups, groupings[lower].groups, driven[upper], config).items()
-        )
-    }
-    study.progress.advance()
-    return Findings(concepts, cores, groupings, driven, edges)
+    return concepts, cores
 
 
 def _grouped(

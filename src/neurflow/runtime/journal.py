@@ -66,8 +66,8 @@ class Journal:
             self.write()
 
     def write(self) -> None:
-        """Write now."""
-        if self._file is None:
+        """Write now, if anything is followed."""
+        if self._file is None or not self._followed:
             return
         begun = self._clock()
         if all(map(_finite, self._followed.values())):
