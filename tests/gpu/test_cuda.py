@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import cache
 
 import numpy as np
 import pytest
@@ -82,17 +83,22 @@ def test_the_settings_of_pytorch_come_back(pictures):
         assert not torch.backends.cudnn.allow_tf32
 
 
+@cache
+def of_family(family: str, device: str) -> Model:
+    build, size = FAMILIES[family]
+    transform = Preprocessing(resize=None, crop=(size, size))
+    return Model(settle(seeded(build)).to(device), transform=transform)
+
+
 @pytest.mark.parametrize(
     "family", ["resnet18", "mobilenet_v2", "squeezenet1_0", "googlenet", "densenet", "vit"]
 )
 @pytest.mark.parametrize("rule", ["gauss", "secants", "steep"])
 def test_attributions_are_those_of_the_processor(family, rule):
-    build, size = FAMILIES[family]
-    pixels = torch.randn(4, 3, size, size, generator=torch.Generator().manual_seed(0))
     scores = {}
     for device in ("cpu", DEVICE):
-        module = settle(seeded(build)).to(device)
-        model = Model(module, transform=Preprocessing(resize=None, crop=(size, size)))
+        model = of_family(family, device)
+        pixels = torch.randn(4, *model.input_size, generator=torch.Generator().manual_seed(0))
         lower, upper = model.proposed_layers()[-3:-1]
         segment = model.segment(lower, upper)
         with torch.inference_mode(), full_float32():
