@@ -427,7 +427,8 @@ def at_once(bench: Bench) -> None:
             for chunk in values[: 1 if bench.smoke else None]:
                 pair = LayerPair(task.segment, task.pair.maps, Batch(size, Silent()))
                 own = AttributionTask(task.study, pair, task.concepts, task.config)
-                with mock.patch.object(sys.modules[walking.__module__], "CHUNK_ELEMENTS", chunk):
+                module = sys.modules[walking.__module__]
+                with mock.patch.object(module, "GPU_CHUNK_ELEMENTS", chunk):
                     seconds, _ = bench.timed(partial(attribute, own, steps=8, measure=secants), 1)
                 cells.append(f"{seconds / count * 1000:.3f}")
             rows.append(cells)

@@ -6,6 +6,7 @@ Discovery runs until its first gradient: autograd has threads from then on, whic
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 from unittest import mock
@@ -22,8 +23,9 @@ class _Enough(Exception):
     """Everything is imported."""
 
 
-with tempfile.TemporaryDirectory() as _folder, mock.patch("torch.autograd.grad", side_effect=_Enough):
-    try:
-        discover(Path(_folder))
-    except _Enough:
-        pass
+with (
+    tempfile.TemporaryDirectory() as _folder,
+    mock.patch("torch.autograd.grad", side_effect=_Enough),
+    contextlib.suppress(_Enough),
+):
+    discover(Path(_folder))

@@ -90,6 +90,22 @@ def of_family(family: str, device: str) -> Model:
     return Model(settle(seeded(build)).to(device), transform=transform)
 
 
+@pytest.mark.parametrize("family", ["resnet18", "densenet", "vit"])
+def test_the_graph_is_that_of_the_processor(family):
+    build, size = FAMILIES[family]
+    graphs, proposed = [], []
+    for device in ("cpu", DEVICE):
+        model = Model(
+            seeded(build).to(device), transform=Preprocessing(resize=None, crop=(size, size))
+        )
+        graphs.append([str(node.target) for node in model.network.graph.graph.nodes])
+        proposed.append(model.proposed_layers())
+        assert {value.device.type for value in model.network.graph.root.buffers()} == {
+            torch.device(device).type
+        }
+    assert graphs[0] == graphs[1] and proposed[0] == proposed[1]
+
+
 @pytest.mark.parametrize(
     "family", ["resnet18", "mobilenet_v2", "squeezenet1_0", "googlenet", "densenet", "vit"]
 )

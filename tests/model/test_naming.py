@@ -166,14 +166,14 @@ def test_lines_that_only_look_like_a_table_are_names(tmp_path, lines):
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (b"", "holds no names"),
-        (b"\n \n", "holds no names"),
+        (b"", "has no names"),
+        (b"\n \n", "has no names"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "not a text file"),
-        (b'["a", "b"', "begins like JSON"),
+        (b'["a", "b"', "starts like JSON"),
         (b'{"0": "a", "2": "b"}', "1 is missing"),
-        (b'{"a": "b"}', "neither from index to name nor"),
+        (b'{"a": "b"}', "neither indices to names nor"),
         (b"[[[]]]", "a name is a text"),
-        (b"[" * 100_000 + b"]", "begins like JSON"),
+        (b"[" * 100_000 + b"]", "starts like JSON"),
         (codecs.BOM_UTF16_LE + b"a", "cannot be read"),
     ],
 )

@@ -119,8 +119,11 @@ def _neuron_mct(task: AttributionTask) -> dict[int, Scores]:
         with torch.inference_mode():
             observed = observe(model.feed(crops.pixels(part)))
         x, *bypass = (value.clone() for value in observed)
+        start = None if task.baseline is None else task.baseline.to(x)
         scores = [
-            integrated_gradients(goal, neuron, x, bypass, steps=steps, rule=rule).scores
+            integrated_gradients(
+                goal, neuron, x, bypass, steps=steps, rule=rule, baseline=start
+            ).scores
             for neuron in (target.neuron, target.minus)
             if neuron is not None
         ]

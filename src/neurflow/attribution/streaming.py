@@ -4,7 +4,8 @@
    different targets in a batch. What a crop needs is computed once and shared by its pairs
    (``features``).
 2. The scores of each pair are added up by target: |T| over ``V_a``, signed ``T`` over each ``V_a^i``,
-   and the completeness gap. Nothing else is kept. A journal writes the sums down once a minute.
+   and the completeness gap. The scores of each pair are kept only on request. A journal writes the
+   sums down once a minute.
 3. The *score error* is the distance of a target's scores from integrated gradients, the limit of large
    N: ``Σ_v Σ_s |T_N − T| / Σ_v Σ_s |T|``. It is estimated on :data:`SAMPLE` crops of each target from
    two values of N. The stored value is the one-sided upper 97.5 % confidence limit for all of ``V_a``.
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Literal
@@ -29,13 +30,25 @@ from torch import Tensor
 
 from neurflow.attribution.integrated_gradients import (
     Rule,
+    bend,
     gauss_legendre,
+    graded,
     graded_midpoints,
     integrated_gradients,
     secants,
+    sinh,
     steep_gauss,
 )
-from neurflow.attribution.score_error import LOOKS, Plan, chosen_plans, enough, upper_end
+from neurflow.attribution.score_error import (
+    BEHIND_NORMS,
+    FROM_MEAN,
+    USUAL,
+    Look,
+    Plan,
+    chosen_plans,
+    enough,
+    upper_end,
+)
 from neurflow.attribution.task import AttributionTask, Exemplars, Scores
 from neurflow.circuit import RuleName
 from neurflow.errors import WorkError
@@ -48,6 +61,9 @@ RULES: dict[RuleName, Rule] = {
     "secants": secants,
     "midpoints": graded_midpoints,
     "steep": steep_gauss,
+    "sinh": sinh,
+    "bend": bend,
+    "graded": graded,
 }
 """integration rules, by their names in results"""
 SAMPLE = 5
@@ -68,12 +84,14 @@ class Pairs:
         crop: number of a crop of ``V_a``.
         meaning: the semantic group it belongs to.
         steps: N for the target.
+        place: position of the crop in ``V_a``.
     """
 
     neuron: np.ndarray
     crop: np.ndarray
     meaning: np.ndarray
     steps: np.ndarray
+    place: np.ndarray
 
     @classmethod
     def of(
@@ -87,6 +105,7 @@ class Pairs:
             np.concatenate([concepts[a].crops[i] for a, i in zip(steps, chosen, strict=True)]),
             np.concatenate([concepts[a].meaning[i] for a, i in zip(steps, chosen, strict=True)]),
             np.repeat(list(steps.values()), counts),
+            np.concatenate(chosen),
         )
 
     def __getitem__(self, chosen: np.ndarray) -> Pairs:
@@ -116,6 +135,7 @@ def attribute(
     *,
     steps: int | Literal["auto"] | None = None,
     measure: Measure | None = None,
+    each: bool = False,
 ) -> dict[int, Scores]:
     """Scores of all lower neurons for each target of a task, by integrated gradients.
 
@@ -123,6 +143,7 @@ def attribute(
         task: the targets and their crops.
         steps: N, or "auto"; that of the task's config by default.
         measure: another way to score the pairs of a batch, with a fixed number of ``steps``.
+        each: keep the scores of each crop too.
 
     Raises:
         WorkError: scores are not finite.
@@ -137,7 +158,8 @@ def attribute(
     while plans:
         for rule in dict.fromkeys(plan.rule for plan in plans.values()):
             own = {a: plan for a, plan in plans.items() if plan.rule == rule}
-            found |= _run(task, own, measure or partial(by_rule, rule=RULES[rule or "gauss"]))
+            how = measure or partial(by_rule, rule=RULES[rule or "gauss"])
+            found |= _run(task, own, how, each)
         again = steps == "auto" and measure is None
         plans = _more(plans, found, tolerance) if again else {}
     _refuse_what_is_not_finite(task.segment, found)
@@ -148,7 +170,7 @@ def _plans(task: AttributionTask, steps: int | Literal["auto"]) -> dict[int, Pla
     """Target → rule and N, with the score error that is expected of them."""
     if steps != "auto":
         errors = _look(task, dict.fromkeys(task.concepts, steps), _against_many, None)
-        return {a: Plan("gauss", steps, errors[a]) for a in task.concepts}
+        return {a: Plan(None, steps, errors[a], "gauss") for a in task.concepts}
 
     def refined(tried: Mapping[int, int], rule: RuleName, order: float) -> dict[int, float]:
         return _look(task, tried, partial(_refined, rule=rule, order=order), rule)
@@ -156,7 +178,7 @@ def _plans(task: AttributionTask, steps: int | Literal["auto"]) -> dict[int, Pla
     def has_slopes(a: int) -> bool:
         return task.segment.specialised(a).secants is not None
 
-    return chosen_plans(task.concepts, refined, has_slopes, task.config.tolerance)
+    return chosen_plans(task.concepts, _looks(task), refined, has_slopes, task.config.tolerance)
 
 
 def _stage(task: AttributionTask) -> str:
@@ -164,20 +186,29 @@ def _stage(task: AttributionTask) -> str:
     return f"{task.segment.upper.name} → {task.segment.lower.name}"
 
 
-def _run(task: AttributionTask, plans: Mapping[int, Plan], measure: Measure) -> dict[int, Scores]:
-    """Scores of the planned targets, all of one rule."""
+def _looks(task: AttributionTask) -> tuple[Look, ...]:
+    """The rules that auto tries: those that suit where the path begins."""
+    if task.baseline is not None:
+        return FROM_MEAN
+    return BEHIND_NORMS if task.segment.normalises else USUAL
+
+
+def _run(
+    task: AttributionTask, plans: Mapping[int, Plan], measure: Measure, each: bool
+) -> dict[int, Scores]:
+    """Scores of the planned targets, all of one rule; with ``each``, those of each crop too."""
     segment, concepts = task.segment, task.concepts
     pairs = Pairs.of(concepts, {a: plan.steps for a, plan in plans.items()})
     task.progress.start(_stage(task), len(pairs.crop))
-    sums = {a: _Sums(concepts[a], segment.lower.neurons) for a in plans}
+    sums = {a: _Sums(concepts[a], segment.lower.neurons, each) for a in plans}
     rule = next(iter(plans.values())).rule  # that of all
-    running = {a: each.running() for a, each in sums.items()}
+    running = {a: one.running() for a, one in sums.items()}
     what = f"sums {rule}" if rule else None
     for positions, (scores, change) in _resumed(task, pairs, measure, what, running):
         part = pairs[positions]
         for a in np.unique(part.neuron).tolist():
             own = part.neuron == a
-            sums[a].add(part.meaning[own], scores[own], change[own])
+            sums[a].add(part[own], scores[own], change[own])
     return {a: total.scores(plans[a]) for a, total in sums.items()}
 
 
@@ -185,14 +216,13 @@ def _more(
     tried: Mapping[int, Plan], found: Mapping[int, Scores], tolerance: float
 ) -> dict[int, Plan]:
     """Target → the same rule with a larger N, for those whose score error is above the tolerance."""
-    orders: dict[RuleName | None, float] = {rule: order for rule, _, order in LOOKS}
     more = {}
     for a, plan in tried.items():
-        error, order = found[a].score_error, orders[plan.rule]
-        assert error is not None and plan.error is not None
-        steps = enough(plan.steps, error, tolerance, order)
+        error, look = found[a].score_error, plan.look
+        assert error is not None and plan.error is not None and look is not None
+        steps = enough(look, plan.steps, error, tolerance)
         if steps > plan.steps:
-            more[a] = Plan(plan.rule, steps, plan.error * (plan.steps / steps) ** order)
+            more[a] = Plan(look, steps, plan.error * (plan.steps / steps) ** look.order)
     return more
 
 
@@ -264,7 +294,8 @@ def _stream(
 
     def work(part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         neurons = torch.from_numpy(pairs.neuron[part])
-        observed = maps.take(pairs.crop[part])
+        observed = maps.take(pairs.crop[part]).starting(task.baseline)
+        observed = replace(observed, crops=torch.from_numpy(pairs.crop[part]))
         steps = int(pairs.steps[part[0]])
         found = measure(segment, neurons, observed, steps)
         if minus is not None:
@@ -276,6 +307,7 @@ def _stream(
         return
     for block in maps.blocks(np.unique(pairs.crop)):
         inside = np.flatnonzero(np.isin(pairs.crop, block))
+        inside = inside[np.argsort(pairs.crop[inside], kind="stable")]  # a crop's pairs share work
         for alike in _alike(segment, pairs[inside]):
             left = inside[alike]
             yield from task.batch.map(work, left[~done[left]])
@@ -293,12 +325,29 @@ def _alike(segment: Segment, pairs: Pairs) -> Iterator[np.ndarray]:
 
 
 def by_rule(
-    segment: Segment, neurons: Tensor, observed: Observed, steps: int, *, rule: Rule
+    segment: Segment,
+    neurons: Tensor,
+    observed: Observed,
+    steps: int,
+    *,
+    rule: Rule,
+    whole: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """A measure: integrated gradients by a rule."""
+    """A measure: integrated gradients by a rule; ``whole`` with the change of φ_a."""
     trunk = observed.trunk(segment.specialised(int(neurons[0])).trunk)
     x, bypass = observed.x, observed.bypass
-    found = integrated_gradients(segment, neurons, x, bypass, steps=steps, trunk=trunk, rule=rule)
+    found = integrated_gradients(
+        segment,
+        neurons,
+        x,
+        bypass,
+        steps=steps,
+        trunk=trunk,
+        rule=rule,
+        baseline=observed.baseline,
+        whole=whole,
+        crops=observed.crops,
+    )
     return found.scores, found.change
 
 
@@ -312,9 +361,8 @@ def _refined(
     order: float,
 ) -> tuple[Tensor, Tensor]:
     """Scores ``[pair, lower neuron]``, and an estimate of their limit (Richardson extrapolation)."""
-    coarse, fine = (
-        by_rule(segment, neurons, observed, n, rule=RULES[rule])[0] for n in (steps // 2, steps)
-    )
+    scores = partial(by_rule, segment, neurons, observed, rule=RULES[rule], whole=False)
+    coarse, fine = (scores(n)[0] for n in (steps // 2, steps))
     return fine, fine + (fine - coarse) / (2**order - 1)
 
 
@@ -322,27 +370,34 @@ def _against_many(
     segment: Segment, neurons: Tensor, observed: Observed, steps: int
 ) -> tuple[Tensor, Tensor]:
     """Scores at Gauss-Legendre points, and those of a much finer rule."""
-    found = by_rule(segment, neurons, observed, steps, rule=gauss_legendre)[0]
-    if segment.specialised(int(neurons[0])).secants:
-        cells = max(REFERENCE, steps // 2)
-        goal = by_rule(segment, neurons, observed, cells, rule=secants)[0]
+    scores = partial(by_rule, segment, neurons, observed, whole=False)
+    found = scores(steps, rule=gauss_legendre)[0]
+    from_zero = observed.baseline is None
+    if segment.normalises or segment.specialised(int(neurons[0])).secants:
+        finer = sinh if segment.normalises and from_zero else secants if from_zero else bend
+        goal = scores(max(REFERENCE, steps // 2), rule=finer)[0]
         if goal.isfinite().all():
             return found, goal
-    return found, by_rule(segment, neurons, observed, 2 * steps, rule=gauss_legendre)[0]
+    return found, scores(2 * steps, rule=gauss_legendre)[0]
 
 
 class _Sums:
     """Running sums over one target's crops; all of them are arrays that change in place."""
 
-    def __init__(self, concept: Exemplars, neurons: int) -> None:
+    def __init__(self, concept: Exemplars, neurons: int, each: bool) -> None:
         self.sizes = np.bincount(concept.meaning)
+        shape = (len(concept.meaning), neurons)
+        self.each = np.zeros(shape, dtype=np.float32) if each else None
         self.absolute = np.zeros(neurons)
         self.signed = np.zeros((len(self.sizes), neurons))
-        self.gap, self.change = np.zeros(1), np.zeros(1)
+        self.gap, self.change, self.net = np.zeros(1), np.zeros(1), np.zeros(1)
 
-    def add(self, meaning: np.ndarray, scores: np.ndarray, change: np.ndarray) -> None:
+    def add(self, pairs: Pairs, scores: np.ndarray, change: np.ndarray) -> None:
         self.absolute += np.abs(scores).sum(0)
-        np.add.at(self.signed, meaning, scores)
+        np.add.at(self.signed, pairs.meaning, scores)
+        self.net += np.abs(scores.sum(1)).sum()
+        if self.each is not None:
+            self.each[pairs.place] = scores
         self.gap += np.abs(scores.sum(1) - change).sum()
         self.change += np.abs(change).sum()
 
@@ -351,10 +406,11 @@ class _Sums:
         return {k: v for k, v in vars(self).items() if isinstance(v, np.ndarray) and k != "sizes"}
 
     def scores(self, plan: Plan) -> Scores:
-        total, gap, change = map(float, (self.absolute.sum(), self.gap[0], self.change[0]))
+        total, net = float(self.absolute.sum()), float(self.net[0])
+        gap, change = float(self.gap[0]), float(self.change[0])
         complete: float | None = gap / change if change > 0 else gap
         error = plan.error
-        if plan.rule == "secants":
+        if plan.rule in ("secants", "graded"):
             complete = None
         elif error is not None:
             error = max(gap / total if total > 0 else gap, error)
@@ -365,4 +421,6 @@ class _Sums:
             steps=plan.steps,
             rule=plan.rule,
             score_error=error,
+            cancellation=max(total / net, 1.0) if net > 0 else None,
+            each=self.each,
         )

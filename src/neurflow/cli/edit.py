@@ -1,4 +1,4 @@
-"""``neurflow edit``: groups merged and split by hand."""
+"""``neurflow edit``: merges and splits groups by hand."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def edit(
         typer.Option(
             "--split",
             metavar="G=N.M,N.M…",
-            help="Split these members, neuron.meaning, off a group.",
+            help="Split members of a group off; a member is neuron.meaning.",
         ),
     ] = None,
     undo_: Annotated[bool, typer.Option("--undo", help="Undo the last edit.")] = False,
@@ -50,11 +50,11 @@ def edit(
         Path | None, typer.Option(metavar="FILE", help="Write all edits into a file.")
     ] = None,
 ) -> None:
-    """Merge groups that mean the same, or split one that means two things.
+    """Merge groups with the same meaning, or split a group with two meanings.
 
-    Edits are stored beside the result, which itself never changes, and can be undone. The weights
-    between groups are recomputed. Without an option, all edits are listed. neurflow show RUN --group
-    GROUP lists the members of a group.
+    Edits are stored beside the result, which stays unchanged, and can be undone. The weights between
+    groups are recomputed. Without an option, all edits are listed. To list the members of a group,
+    use neurflow show RUN --group GROUP.
     """
     from neurflow.circuit import change_edits, load_edits
     from neurflow.circuit.edits import redo, undo
@@ -68,7 +68,7 @@ def edit(
         *([_importing(import_)] if import_ else []),
     ]
     if len(asked) > 1:
-        raise RequestError("Give one edit at a time, so that each can be undone by itself.")
+        raise RequestError("Give one edit at a time, so that each can be undone separately.")
     edits = change_edits(run, asked[0]) if asked else load_edits(run)
     if export is not None:
         write_atomically(export, edits.model_dump_json(indent=1).encode())
@@ -90,7 +90,7 @@ def _splitting(text: str) -> Change:
         members = [Member(*map(int, part.split("."))) for part in rest.split(",")]
     except (ValueError, TypeError):
         raise RequestError(
-            f"Cannot read --split {text!r}. Give group, =, and neuron.meaning of what to split off: "
+            f"Cannot read --split {text!r}. Give the group, =, and the members to split off, as in "
             "layer4/3=17.0,25.1"
         ) from None
     return lambda circuit, edits: split(circuit, edits, group.strip(), members)

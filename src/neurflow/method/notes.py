@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from neurflow.attribution.baselines import baseline_name
 from neurflow.circuit import CircuitLayer
 from neurflow.config import QUICK_IMAGES, Config
 from neurflow.method.concepts import PER_IMAGE, crops_limit
@@ -35,6 +36,12 @@ def notes(study: Study, found: Findings, config: Config) -> tuple[str, ...]:
             f"A quick look: τ={config.tau}, {config.depth} layers below the target's and "
             f"{len(study.crops.chosen)} images. The same command without --preset quick finds more. "
             f"It goes on from here if it studies the same images: --max-images {QUICK_IMAGES}."
+        )
+    means = [s.upper.name for s in study.segments if baseline_name(s, config.baseline) == "mean"]
+    if means:
+        notes.append(
+            f"Integrated gradients of {', '.join(means)} start from the mean of each neuron below "
+            "instead of zero (--baseline)."
         )
     count = len(study.crops.chosen)
     limit = crops_limit(config, count)

@@ -1,14 +1,14 @@
-"""The one decoder: pictures from files and uploads, upright, in bounded memory.
+"""Decodes all pictures, from files and uploads: upright, and in bounded memory.
 
-1. Only Pillow's own raster formats are ever opened (``FORMATS``). Those that start another program
-   (EPS), open files inside files (IPTC) or decode nothing by themselves are not among them.
-2. The header tells the size. A picture whose decoding would take more than ``MOST_MEMORY`` is refused
-   before any pixel of it is decoded; ``BYTES_PER_PIXEL`` was measured for each decoder.
-3. The first frame or page is decoded and turned as its EXIF orientation says.
-4. Whatever goes wrong inside a decoder is ``UnreadableImage``, with the reason.
+1. Only raster formats that Pillow itself decodes are opened (``FORMATS``). Formats that start another
+   program (EPS) or open files inside files (IPTC) are excluded.
+2. The size is read from the header. A picture whose decoding would take more than ``MOST_MEMORY`` is
+   refused before any pixel is decoded; ``BYTES_PER_PIXEL`` was measured for each decoder.
+3. The first frame or page is decoded, and turned according to its EXIF orientation.
+4. Every failure of a decoder becomes an ``UnreadableImage`` with the reason.
 
-``in_mode`` gives a picture the mode that a transform wants. Values are scaled by their type alone:
-8, 12 or 16 bits and integers to 65535, floating point to 1.
+``in_mode`` converts a picture to the mode that a transform needs. Values are scaled by their type only:
+8, 12 or 16 bits and integers up to 65535, floating point up to 1.
 """
 
 from __future__ import annotations
@@ -43,32 +43,32 @@ FORMATS = (
     ),
     *("PCD", "PCX", "PIXAR", "PSD", "QOI", "SGI", "SPIDER", "SUN", "XBM", "XPM", "XVTHUMB"),
 )
-"""what is opened, where the installed Pillow has it"""
+"""formats that are accepted, if the installed Pillow has them"""
 MOST_MEMORY = 2**30
-"""bytes that decoding one picture may take"""
+"""memory that decoding one picture may take"""
 BYTES_PER_PIXEL = {"JPEG2000": 28, "WEBP": 24, "FITS": 80}
-"""at the peak, where it is more than ``USUAL_BYTES``"""
+"""bytes per pixel at the peak, for formats that need more than ``USUAL_BYTES``"""
 USUAL_BYTES = 16
 DEEP = ("I;16", "I", "F")
 """modes of one channel with more than 8 bits"""
 _BLOCK = 2**20
-"""values converted at once"""
+"""number of values converted at once"""
 
 
 class UnreadableImage(ImagesError):
-    """An image that cannot be read; the message says why."""
+    """An image that cannot be read; the message gives the reason."""
 
 
 @cache
 def formats() -> tuple[str, ...]:
-    """The formats that are opened by the Pillow that is installed."""
+    """Return the accepted formats that the installed Pillow can open."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 @cache
 def suffixes() -> frozenset[str]:
-    """Endings of the files that are taken for pictures, in small letters."""
+    """Return the file name endings of pictures, in small letters."""
     known = formats()
     return frozenset(end for end, name in Image.registered_extensions().items() if name in known)
 
@@ -113,6 +113,11 @@ def upright(picture: Image.Image) -> Image.Image:
     return turned
 
 
+def is_deep(picture: Image.Image) -> bool:
+    """Whether a picture is grey with more than 8 bits."""
+    return picture.mode in DEEP or picture.mode.startswith("I;16")
+
+
 def in_mode(picture: Image.Image, mode: str) -> Image.Image:
     """A copy of a picture in one of Pillow's modes, scaled by its type.
 
@@ -126,7 +131,7 @@ def in_mode(picture: Image.Image, mode: str) -> Image.Image:
         return picture.copy()
     if mode not in DEEP:
         return _converted(_eight_bit(picture), mode)
-    if picture.mode not in DEEP and not picture.mode.startswith("I;16"):
+    if not is_deep(picture):
         picture = _converted(picture, "L")
     values = _unit(picture)
     return Image.fromarray(
@@ -160,7 +165,7 @@ def _is_twelve_bit(picture: Image.Image) -> bool:
 
 def _eight_bit(picture: Image.Image) -> Image.Image:
     """A grey picture of more than 8 bits as one of 8; others as they are."""
-    if picture.mode not in DEEP and not picture.mode.startswith("I;16"):
+    if not is_deep(picture):
         return picture
     values = np.asarray(picture)
     made = np.empty(values.shape, np.uint8)

@@ -29,7 +29,7 @@ from neurflow.model import Model
 from neurflow.model.naming import ClassNames
 from neurflow.model.offering import Offer
 from neurflow.model.preprocessing import MODES
-from neurflow.pictures.decoding import UnreadableImage, in_mode, open_picture, upright
+from neurflow.pictures.decoding import UnreadableImage, in_mode, is_deep, open_picture, upright
 
 PICTURE_KEYS = ("pixel_values", "image", "img", "picture")
 LABEL_KEYS = ("label", "labels", "fine_label", "target")
@@ -118,7 +118,8 @@ def picture_of(value: Any, offer: Offer) -> Image.Image | Tensor:
         raise UnreadableImage(
             f"the model takes {offer.shape[0]} channels, and a {value.mode} picture has fewer"
         )
-    return in_mode(upright(value), offer.mode)
+    picture = upright(value)
+    return in_mode(picture, "F" if offer.deep and is_deep(picture) else offer.mode)
 
 
 def _array_of(value: Sequence[Any]) -> np.ndarray:

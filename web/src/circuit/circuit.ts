@@ -55,6 +55,9 @@ function addReach(layers: LayerData[], groups: Map<string, Group>): void {
     }
 }
 
+/** Whether an edge may have the other sign on other photographs. */
+export const unsure = ({ low, high }: EdgeData): boolean => low !== null && high !== null && low <= 0 && high >= 0;
+
 /** Returns the fewest edges that carry a share of all absolute weight, strongest first. */
 export function strongest(edges: EdgeData[], share: number): { shown: EdgeData[]; carried: number } {
   const total = edges.reduce((sum, edge) => sum + Math.abs(edge.weight), 0);
@@ -66,20 +69,6 @@ export function strongest(edges: EdgeData[], share: number): { shown: EdgeData[]
     sum += Math.abs(edge.weight);
   }
   return { shown, carried: total ? sum / total : 1 };
-}
-
-/** Returns the groups that match a query by id, label, caption or neuron; null for an empty query. */
-export function search(circuit: Circuit, query: string): Set<string> | null {
-  const wanted = query.trim().toLowerCase();
-  if (!wanted) return null;
-  const found = new Set<string>();
-  for (const group of circuit.groups.values()) {
-    const features = group.evidence?.features.join(" ") ?? "";
-    const words = `${group.id} ${group.label ?? ""} ${group.caption ?? ""} ${features}`.toLowerCase();
-    const neuron = /^\d+$/.test(wanted) && group.members.some(([a]) => a === Number(wanted));
-    if (words.includes(wanted) || neuron) found.add(group.id);
-  }
-  return found;
 }
 
 /** Returns the group with the largest absolute weight into the target. */

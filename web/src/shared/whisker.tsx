@@ -1,5 +1,6 @@
 /** A value with its interval on a line from one end to the other. */
 
+import { fixed } from "./format";
 import type { Interval } from "./types";
 
 interface WhiskerProps {
@@ -13,7 +14,7 @@ export function Whisker({ value, from = 0, to = 1, kind = "for" }: WhiskerProps)
   if (!value) return <span class="whisker-cell quiet">not measured</span>;
   const at = (x: number) => `${(Math.min(Math.max((x - from) / (to - from), 0), 1) * 100).toFixed(1)}%`;
   const [middle, low, high] = value;
-  const text = `${middle.toFixed(2)}, from ${low.toFixed(2)} to ${high.toFixed(2)}`;
+  const text = `${fixed(middle, 2)}, from ${fixed(low, 2)} to ${fixed(high, 2)}`;
   return (
     <span class="whisker-cell" title={text}>
       <span class={`whisker-line ${kind}`} role="img" aria-label={text}>
@@ -21,7 +22,7 @@ export function Whisker({ value, from = 0, to = 1, kind = "for" }: WhiskerProps)
         <span class="range" style={{ left: at(low), right: `calc(100% - ${at(high)})` }} />
         <span class="point" style={{ left: at(middle) }} />
       </span>
-      <span class="number">{middle.toFixed(2)}</span>
+      <span class="number">{fixed(middle, 2)}</span>
     </span>
   );
 }
