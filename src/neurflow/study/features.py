@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -140,6 +141,7 @@ class _OnDisk:
         with guard_disk(file):
             file.unlink(missing_ok=True)  # of a run that was killed
             self._file = create(file)
+            weakref.finalize(self, self._file.close)
             reserve(self._file, slots * self._bytes)
         with contextlib.suppress(PermissionError):  # where a file in use cannot be removed
             file.unlink()
