@@ -73,6 +73,13 @@ BLOCKS = (
     ),
 )
 """kind, network, lower and upper layer"""
+WHOLE = {
+    "resnet50": (10, 150),
+    "resnet18": (35, 60),
+    "mobilenet_v2": (10, 60),
+    "vit_b_32": (8, 60),
+}
+"""network of a whole discovery → pictures, and seconds that it may take"""
 STEPS = 50
 TOGETHER = 32
 """target neurons attributed together, as discovery does it"""
@@ -291,18 +298,19 @@ def _captum(task: AttributionTask, neuron: int) -> np.ndarray:
 
 def discoveries(bench: Bench) -> None:
     """Whole discoveries: published layers and configuration, auto steps."""
-    for network, count, seconds in (
-        ("resnet50", 10, 150),
-        ("resnet18", 35, 60),
-        ("mobilenet_v2", 10, 60),
-        ("vit_b_32", 8, 60),
-    ):
+    for network in WHOLE:
         with _told(f"discovery {network}"):
-            _discovery(bench, network, count, bench.limit(seconds), f"{bench.memory()}")
+            whole(bench, network)
     with _told("discovery resnet18, default memory"):
         _discovery(bench, "resnet18", 35, bench.limit(60), "2GB")
     with _told("discovery of a real ViT"):
         _real_vit(bench, bench.limit(60))
+
+
+def whole(bench: Bench, network: str) -> None:
+    """The discovery of one network."""
+    count, seconds = WHOLE[network]
+    _discovery(bench, network, count, bench.limit(seconds), f"{bench.memory()}")
 
 
 def _discovery(bench: Bench, network: str, count: int, limit: float, memory: str) -> None:
@@ -475,7 +483,11 @@ def main() -> None:
     parser.add_argument("--real", type=Path, default=Path(given) if given else None)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--minutes", type=float, default=9.5)
-    parser.add_argument("--only", default="", help="parts, with commas: " + ", ".join(PARTS))
+    parser.add_argument(
+        "--only",
+        default="",
+        help=f"parts, with commas: {', '.join(PARTS)}; or of the discoveries {', '.join(WHOLE)}",
+    )
     parser.add_argument(
         "--smoke", action="store_true", help="on a processor, as little as possible"
     )
@@ -487,7 +499,7 @@ def main() -> None:
     print(f"{machine(device)} Python {platform.python_version()}, real data: {options.real}")
     for name in options.only.split(",") if options.only else PARTS:
         with _told(name):
-            PARTS[name](bench)
+            PARTS[name](bench) if name in PARTS else whole(bench, name)
     print("failed: " + (", ".join(SEEN.failed) or "nothing"))
     sys.exit(bool(SEEN.failed))
 

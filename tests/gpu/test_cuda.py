@@ -68,7 +68,7 @@ def assert_alike(found, expected):
                 neuron.importance, rel=1e-2, abs=1e-5
             )
             assert mine.neurons[a].activations == pytest.approx(neuron.activations, rel=1e-3)
-            assert mine.neurons[a].steps == neuron.steps
+            assert mine.neurons[a].rule == neuron.rule
 
 
 def test_the_circuit_is_that_of_the_processor(pictures, expected):
