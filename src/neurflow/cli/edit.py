@@ -122,9 +122,7 @@ def _text(edits: Edits, *, undone: bool) -> Iterator[Text]:
 
 
 def _words(edit: Merge | Split) -> str:
-    from neurflow.circuit.edits import Merge
-
-    if isinstance(edit, Merge):
+    if edit.kind == "merge":
         return f"{' and '.join(edit.groups)} merged into {edit.into}"
     members = ", ".join(f"{a}.{i}" for a, i in edit.members)
     return f"{edit.group} split into {edit.into[0]} ({members}) and {edit.into[1]} (the others)"
