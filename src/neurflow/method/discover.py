@@ -103,8 +103,8 @@ def discover(
             return load_circuit(folder)
 
         looked = ModelOnImages(model, images, model.batch(budget), progress)
-        given = {"max_images": max_images, "predictions": shared.predictions}
-        chosen = _images(partial(concept_images, looked, goal, config, **given), work, progress)
+        choose = partial(concept_images, looked, goal, config, max_images=max_images)
+        chosen = _images(partial(choose, predictions=shared.predictions), work, progress)
         crops = _crops(model, images, chosen, config)
         study = Study(
             model, goal, segments, crops, work, budget, progress, config.precision, shared

@@ -148,7 +148,7 @@ class _OnDisk:
 
     def write(self, first: int, rows: Tensor) -> None:
         self._file.seek(first * self._bytes)
-        self._file.write(_as_bytes(rows.contiguous()))
+        self._file.write(_as_bytes(rows.contiguous()).data)
 
     def read(self, slots: np.ndarray) -> Tensor:
         rows = torch.empty((len(slots), self._form.values), dtype=self._form.dtype)
