@@ -32,7 +32,9 @@ def load(network: str, real: Path | None, device: str = "cpu") -> Model:
     given = options if there else {}
     model = load_model(f"torchvision:{network}", weights, device=device, **given)
     for part in model.module.modules():
-        if isinstance(part, nn.Linear) and not part.weight.any():  # a new head of zeros tells nothing
+        if (
+            isinstance(part, nn.Linear) and not part.weight.any()
+        ):  # a new head of zeros tells nothing
             nn.init.normal_(part.weight, std=0.02)
     return model
 
