@@ -59,8 +59,8 @@ class Case:
 
 
 CASES = (
-    Case("resnet18", "2GB", 20),
-    Case("resnet18", "512MB", 20),
+    Case("resnet18", "2GB", 16),
+    Case("resnet18", "512MB", 8),
     Case("resnet50", "2GB", 10),
     Case("resnet50", "512MB", 10),
     Case("mobilenet_v2", "1GB", 10),

@@ -120,7 +120,9 @@ def discover(
 def _findings(study: Study, config: Config) -> Findings:
     """What is found, with what is in the workspace; the estimate comes after the first pass."""
     work = study.work
-    if study.activations and work.read(f"core-{study.target.layer}") is None:
+    begun = work.read(f"core-{study.target.layer}") is not None
+    alone = study.shared.folder is None  # a sweep has other means to tell
+    if study.activations and alone and not begun:
         tell(study, config)
     return find(
         study,
