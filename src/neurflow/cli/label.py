@@ -78,7 +78,8 @@ def ask(
     if not chat_model and not labeler:
         raise RequestError(
             "Give a labeler: --chat-model gpt-4o for a chat model, or --labeler NAME for one of your "
-            "own. neurflow label words takes labels from a list, neurflow label set from you."
+            "own. To choose from a list of words, use neurflow label words; to write a label yourself, "
+            "neurflow label set."
         )
     asked.check(given, "chat_model")
 
