@@ -230,7 +230,7 @@ def _pairs(given: Sequence[str]) -> dict[str, str]:
     """``["key=value"]`` → ``{"key": "value"}``."""
     pairs = dict(each.partition("=")[::2] for each in given)
     if any("=" not in each for each in given):
-        raise RequestError(f"{given[0]!r} is no option. Write --labeler-option KEY=VALUE.")
+        raise RequestError(f"{given[0]!r} is not an option. Write --labeler-option KEY=VALUE.")
     return pairs
 
 
