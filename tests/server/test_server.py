@@ -218,7 +218,10 @@ def test_samples_that_are_missing_leave_the_rest(run, tmp_path):
     with TestClient(create_app(session), base_url="http://localhost") as client:
         uploaded(client)
         status = client.get("/api/status").json()
-        assert (status["state"], "There is no folder" in status["message"]) == ("ready", True)
+        assert (status["state"], "There is no image or folder" in status["message"]) == (
+            "ready",
+            True,
+        )
 
 
 def test_an_older_result_can_be_looked_at(run, tmp_path):
