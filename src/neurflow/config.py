@@ -128,7 +128,7 @@ class Config(Frozen):
         "groups if each has pairs_per_group pairs",
     )
     pairs_per_group: Positive = Field(
-        5, description="(neuron, meaning) pairs required for each group beyond max_groups"
+        8, description="(neuron, meaning) pairs required for each group beyond max_groups"
     )
     group_splits: Positive = Field(
         10, description="number of random halves of the images to test which groups recur"
@@ -138,7 +138,7 @@ class Config(Frozen):
         description="kappa of two halves below which a layer is a single group; noise has 0.05",
     )
     sure_agreement: Fraction = Field(
-        0.8, description="kappa from which more groups than a third of the pairs may be chosen"
+        0.8, description="kappa from which more groups than two fifths of the pairs may be chosen"
     )
     silhouette_slack: Annotated[float, Ge(0), Le(1)] = Field(
         0.05,

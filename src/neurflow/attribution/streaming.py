@@ -39,6 +39,7 @@ from neurflow.attribution.integrated_gradients import (
 from neurflow.attribution.score_error import (
     BEHIND_NORMS,
     FROM_MEAN,
+    PROJECTED,
     USUAL,
     Look,
     Plan,
@@ -94,7 +95,7 @@ class Pairs:
         cls, concepts: Mapping[int, Exemplars], steps: Mapping[int, int], most: int | None = None
     ) -> Pairs:
         """Pairs of the targets that ``steps`` are given for, with ``most`` crops of each."""
-        chosen = [np.arange(len(concepts[a].crops))[:: _every(concepts[a], most)] for a in steps]
+        chosen = [_drawn(concepts[a].crops, most) for a in steps]
         counts = list(map(len, chosen))
         return cls(
             np.repeat(list(steps), counts),
@@ -108,9 +109,16 @@ class Pairs:
         return Pairs(*(values[chosen] for values in vars(self).values()))
 
 
-def _every(concept: Exemplars, most: int | None) -> int:
-    """Of how many crops one is taken, so that there are no more than ``most``."""
-    return -(-len(concept.crops) // most) if most else 1
+def _drawn(crops: np.ndarray, most: int | None) -> np.ndarray:
+    """Positions of ``most`` crops, drawn at random.
+
+    All crops of D are in one random order, and the first ones of it are taken. So every target's
+    crops are a random sample, and different targets mostly draw the same ones, which share work.
+    """
+    if most is None or len(crops) <= most:
+        return np.arange(len(crops))
+    order = np.random.default_rng(SAMPLE).random(int(crops.max()) + 1)[crops]
+    return np.sort(np.argsort(order, kind="stable")[:most])
 
 
 def attribute(
@@ -176,7 +184,10 @@ def _looks(task: AttributionTask) -> tuple[Look, ...]:
     """The rules that auto tries: those that suit where the path begins."""
     if task.baseline is not None:
         return FROM_MEAN
-    return BEHIND_NORMS if task.segment.normalises else USUAL
+    if task.segment.normalises:
+        return BEHIND_NORMS
+    projects = (task.segment.specialised(a).projects for a in task.concepts)
+    return PROJECTED if any(projects) else USUAL
 
 
 def _run(

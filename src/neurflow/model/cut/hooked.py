@@ -244,6 +244,7 @@ class HookedNeuron:
     secants: Callable[..., Any] | None = None
     together: Callable[..., Any] | None = None
     parted: Any = None
+    projects: bool = False
     affine: bool = False
     frontier_axes: tuple[int, ...] = (0,)
     fixed_axes: tuple[int | None, ...] = (0, 0)

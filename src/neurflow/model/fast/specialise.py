@@ -92,6 +92,7 @@ class Specialised:
         divided = crop_tail(network, self.tail, len(through), len(own)) if axes_first else None
         self.together = partial(together, divided) if divided else None
         self._shared = len(through)
+        self.projects = divided is not None and divided.projects
         self._through = [0 if node is x else 1 + trunk.index(node) for node in through]
         self._owned = len(own)
         self._linear_trunk = not set(bypass) & set(ancestors(trunk))
@@ -113,7 +114,7 @@ class Specialised:
         """The straight line from the baseline to ``x`` as it looks at the frontier."""
         with torch.no_grad():
             trunk = trunk or self._run_trunk(x, len(x), *bypass)
-            start = torch.zeros_like(x) if baseline is None else like(x, baseline)
+            start = x.new_zeros(()).expand_as(x) if baseline is None else like(x, baseline)
             if self._linear_trunk and baseline is None:
                 trunk_at_start = [value.detach() for value in self._jacobian(x, bypass)[1]]
             else:

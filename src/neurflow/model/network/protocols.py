@@ -102,6 +102,10 @@ class NeuronSegment(Protocol):
         frontier and the change of φ_a.
         """
 
+    @property
+    def projects(self) -> bool:
+        """Whether :attr:`together` can do with fewer modes than cells."""
+
     def path(
         self,
         neurons: Tensor,
