@@ -11,7 +11,7 @@ from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 
 from neurflow import Config
 from neurflow.attribution import AttributionTask, attribute, integrated_gradients
-from neurflow.attribution.baselines import baseline_name, everywhere
+from neurflow.attribution.baselines import baseline_name
 from neurflow.attribution.integrated_gradients import bend, graded, sinh
 from neurflow.method.concepts import find_concepts
 from tests.attribution.test_integrated_gradients import observed, phi
@@ -48,7 +48,7 @@ def blocks_of(name):
 def test_scores_from_a_mean_are_those_of_captum(name):
     for segment, x, bypass in blocks_of(name):
         neuron = segment.upper.neurons // 2
-        start = everywhere(segment.lower, segment.lower.pool(x).mean(0).numpy()).to(x)
+        start = x.mean(0, keepdim=True)
         oracle = IntegratedGradients(lambda z, s=segment, h=bypass, n=neuron: phi(s, z, h, n))
         expected = oracle.attribute(x, baselines=start.expand_as(x[:1]), n_steps=12)
         expected = segment.lower.total(expected)
@@ -65,7 +65,7 @@ def test_scores_from_a_mean_are_those_of_captum(name):
 def test_few_points_and_cells_come_near_the_limit_behind_norms(name):
     """From zero and from the mean; cells complete at any N."""
     segment, x, bypass = list(blocks_of(name))[-2]
-    means = everywhere(segment.lower, segment.lower.pool(x).mean(0).numpy()).to(x)
+    means = x.mean(0, keepdim=True)
     for start, points in ((None, sinh), (means, bend)):
 
         def scores(steps, rule, start=start):
@@ -112,7 +112,7 @@ def test_the_published_path_begins_at_zero():
 
 
 @pytest.mark.parametrize("steps", [8, "auto"])
-def test_a_task_begins_at_the_means_of_its_crops(tmp_path, steps):
+def test_a_task_begins_at_the_mean_over_all_crops(tmp_path, steps):
     model = network("vit")
     images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     config = Config(k=6, steps=steps, granularities=(1.0, 0.5), tolerance=0.01)
@@ -121,11 +121,12 @@ def test_a_task_begins_at_the_means_of_its_crops(tmp_path, steps):
     pair = study.pair(layers[1])
     concepts = find_concepts(study, layers[1], [2], config)
     found = attribute(AttributionTask(study, pair, concepts, config))[2]
-    means = study.means(layers[0])
     numbers = concepts[2].crops
     with torch.no_grad():
         x, *bypass = model.outputs(list(pair.segment.observed))(study.crops.pixels(numbers))
-    start = everywhere(pair.segment.lower, means).to(x)
+    with torch.no_grad():
+        everything = study.crops.pixels(np.arange(len(study.crops)))
+        start = model.outputs([model.node(layers[0])])(everything)[0].mean(0, keepdim=True)
     goal = integrated_gradients(pair.segment, 2, x, bypass, steps=64, baseline=start).scores.numpy()
     off = np.abs(found.importance - np.abs(goal).mean(0)).sum() / np.abs(goal).mean(0).sum()
     assert off < 0.01 and found.score_error < 0.02

@@ -251,10 +251,11 @@ def _stream(
 ) -> Iterator[tuple[Pairs, tuple[np.ndarray, np.ndarray]]]:
     """(pairs, what ``measure`` finds for them), a batch at a time."""
     segment, maps, minus = task.segment, task.pair.maps, task.minus
+    baseline = task.baseline  # before the blocks, as it asks for crops of its own
 
     def work(part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         neurons = torch.from_numpy(pairs.neuron[part])
-        observed = maps.take(pairs.crop[part]).starting(task.baseline)
+        observed = maps.take(pairs.crop[part]).starting(baseline)
         observed = replace(observed, crops=torch.from_numpy(pairs.crop[part]))
         steps = int(pairs.steps[part[0]])
         found = measure(segment, neurons, observed, steps)
