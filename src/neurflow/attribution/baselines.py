@@ -5,8 +5,8 @@
 ``mean``
     The layer's mean output over D, position by position. Where a layer norm or attention follows,
     zero is not neutral: the values are signed, share a large offset on all pictures, and a norm
-    enlarges whatever is close to zero. Scores from zero explain that offset, and cancel many times over. Scores
-    from the mean explain how the crops of ``V_a`` differ from the others.
+    enlarges whatever is close to zero. Scores from zero explain that offset, and cancel many times
+    over. Scores from the mean explain how the crops of ``V_a`` differ from the others.
 ``auto``
     ``mean`` if a layer norm, an RMS norm or attention lies anywhere between the picture and the
     upper layer, ``zero`` otherwise.
