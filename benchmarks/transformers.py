@@ -29,7 +29,7 @@ from benchmarks.attribution import in_default_layout, load, pixels
 from benchmarks.page import arguments, machine, publish, table
 from neurflow import Model, load_images
 from neurflow.attribution import integrated_gradients
-from neurflow.attribution.integrated_gradients import bend, sinh
+from neurflow.attribution.integrated_gradients import Attribution, Rule, bend, sinh
 from neurflow.attribution.score_error import SMOOTH_STEPS
 from neurflow.pictures.crops import CropSet
 
@@ -49,6 +49,7 @@ NEURON = 100
 AVERAGED = 8
 """crops that the mean is taken over at least"""
 Rows = list[list[object]]
+Ours = Callable[..., Attribution]
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def rows_of(model: Model, name: str, ends: tuple[str, str], images: Tensor, coun
     for baseline, start, rule in (("zero", None, sinh), ("mean", mean, bend)):
         ours = partial(integrated_gradients, segment, NEURON, x, bypass, baseline=start)
 
-        def scores(steps: int, ours: partial = ours, rule: Callable = rule) -> Tensor:
+        def scores(steps: int, ours: Ours = ours, rule: Rule = rule) -> Tensor:
             return ours(steps=steps, rule=rule).scores
 
         def captum(steps: int, start: Tensor | None = start) -> Tensor:

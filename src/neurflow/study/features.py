@@ -286,11 +286,11 @@ class FeatureMaps:
         if place not in self._means:
             count = min(AVERAGED, len(self._crops))
             numbers = np.linspace(0, len(self._crops) - 1, count).round().astype(np.int64)
-            total = 0.0
+            total = torch.zeros((), dtype=torch.float64)
             for block in self.blocks(place, numbers):
                 for part in np.array_split(block, -(-len(block) // 16)):
-                    total = total + self.take(place, part).x.sum(0, keepdim=True).double()
-            self._means[place] = torch.as_tensor(total) / count
+                    total = total + self.take(place, part).x.double().sum(0, keepdim=True).cpu()
+            self._means[place] = total / count
         return self._means[place]
 
     def take(self, place: int, numbers: np.ndarray) -> Observed:
