@@ -2,8 +2,8 @@
 
 The limit ``T`` has many points of a rule that converges exponentially. Both sides take the smallest of
 a list of N with ``Σ |T_N − T| / Σ |T|`` of at most 1 %: captum's Gauss-Legendre points as they are,
-ours graded towards the beginning of the path. Times are processor seconds of one call at this N, on
-the same crops; ours with the check of completeness.
+ours graded towards the beginning of paths from zero. Times are processor seconds of one call at this
+N, on the same crops; ours with the check of completeness.
 
     python -m benchmarks.transformers [--real FOLDER] [--only NAME] [--crops 2] [--write]
 
@@ -29,7 +29,7 @@ from benchmarks.attribution import in_default_layout, load, pixels
 from benchmarks.page import arguments, machine, publish, table
 from neurflow import Model, load_images
 from neurflow.attribution import integrated_gradients
-from neurflow.attribution.integrated_gradients import Attribution, Rule, bend, sinh
+from neurflow.attribution.integrated_gradients import Attribution, Rule, gauss_legendre, sinh
 from neurflow.attribution.score_error import SMOOTH_STEPS
 from neurflow.pictures.crops import CropSet
 
@@ -104,7 +104,7 @@ def rows_of(model: Model, name: str, ends: tuple[str, str], images: Tensor, coun
         return segment.upper.pool(plain(z, len(z), *held))[:, NEURON]
 
     rows: Rows = []
-    for baseline, start, rule in (("zero", None, sinh), ("mean", mean, bend)):
+    for baseline, start, rule in (("zero", None, sinh), ("mean", mean, gauss_legendre)):
         ours = partial(integrated_gradients, segment, NEURON, x, bypass, baseline=start)
 
         def scores(steps: int, ours: Ours = ours, rule: Rule = rule) -> Tensor:

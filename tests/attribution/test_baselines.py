@@ -12,7 +12,7 @@ from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 from neurflow import Config
 from neurflow.attribution import AttributionTask, attribute, integrated_gradients
 from neurflow.attribution.baselines import baseline_name
-from neurflow.attribution.integrated_gradients import bend, graded, sinh
+from neurflow.attribution.integrated_gradients import gauss_legendre, graded, sinh
 from neurflow.method.concepts import find_concepts
 from tests.attribution.test_integrated_gradients import observed, phi
 from tests.model.test_graph import model_of
@@ -66,7 +66,7 @@ def test_few_points_and_cells_come_near_the_limit_behind_norms(name):
     """From zero and from the mean; cells complete at any N."""
     segment, x, bypass = list(blocks_of(name))[-2]
     means = x.mean(0, keepdim=True)
-    for start, points in ((None, sinh), (means, bend)):
+    for start, points in ((None, sinh), (means, gauss_legendre)):
 
         def scores(steps, rule, start=start):
             return integrated_gradients(
@@ -86,7 +86,9 @@ def test_pairs_of_one_crop_share_work_and_get_what_each_gets_alone(name):
     crops = torch.tensor([0, 0, 0, 1, 2, 2])
     pairs = torch.tensor([0, 3, 5, 1, 3, 4])
     held = [value[crops] for value in bypass]
-    run = partial(integrated_gradients, segment, pairs, x[crops], held, steps=5, rule=bend)
+    run = partial(
+        integrated_gradients, segment, pairs, x[crops], held, steps=5, rule=gauss_legendre
+    )
     together, alone = run(crops=crops), run()
     scale = alone.scores.abs().max()
     torch.testing.assert_close(together.scores, alone.scores, rtol=1e-4, atol=1e-5 * float(scale))
@@ -132,4 +134,4 @@ def test_a_task_begins_at_the_mean_over_all_crops(tmp_path, steps):
     assert off < 0.01 and found.score_error < 0.02
     net = np.abs(goal.sum(1)).sum()
     assert found.cancellation == pytest.approx(np.abs(goal).sum() / net, rel=0.02)
-    assert found.rule == ("bend" if steps == "auto" else "gauss")
+    assert found.rule == "gauss"

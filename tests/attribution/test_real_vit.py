@@ -7,7 +7,7 @@ from captum.attr import IntegratedGradients
 
 from neurflow import Model, load_images
 from neurflow.attribution import integrated_gradients
-from neurflow.attribution.integrated_gradients import bend, sinh
+from neurflow.attribution.integrated_gradients import gauss_legendre, sinh
 from neurflow.debugging.masking import Mask
 from neurflow.evaluation.ablation import random_sets
 from neurflow.pictures.crops import CropSet
@@ -65,7 +65,7 @@ def test_a_class_is_within_a_hundredth_of_captum_with_many_points(model, seen, s
         GOLDEN_RETRIEVER,
         x,
         steps=8,
-        rule=sinh if start == "zero" else bend,
+        rule=sinh if start == "zero" else gauss_legendre,
         baseline=baseline,
     )
     assert error(found.scores, segment.lower.total(oracle)) < 0.01
@@ -76,7 +76,7 @@ def test_a_block_is_within_a_hundredth_of_its_limit_with_few_points(model, seen,
     segment = model.segment("blocks.10", "blocks.11")
     x = seen["blocks.10"][:1]
     baseline = None if start == "zero" else mean_of(segment, seen)
-    rule = sinh if start == "zero" else bend
+    rule = sinh if start == "zero" else gauss_legendre
     few, many = (
         integrated_gradients(segment, 200, x, steps=n, rule=rule, baseline=baseline).scores
         for n in (8, 40)
@@ -89,7 +89,7 @@ def test_from_the_mean_scores_cancel_less_and_core_neurons_matter_most(model, se
     segment = model.segment("blocks.11", "head")
     x, mean = seen["blocks.11"], mean_of(segment, seen)
     scores, cancellation = {}, {}
-    for start, baseline, rule in (("zero", None, sinh), ("mean", mean, bend)):
+    for start, baseline, rule in (("zero", None, sinh), ("mean", mean, gauss_legendre)):
         found = integrated_gradients(
             segment, GOLDEN_RETRIEVER, x, steps=8, rule=rule, baseline=baseline
         ).scores

@@ -27,7 +27,6 @@ from torch import Tensor
 
 from neurflow.attribution.integrated_gradients import (
     Rule,
-    bend,
     gauss_legendre,
     graded,
     graded_midpoints,
@@ -59,7 +58,6 @@ RULES: dict[RuleName, Rule] = {
     "midpoints": graded_midpoints,
     "steep": steep_gauss,
     "sinh": sinh,
-    "bend": bend,
     "graded": graded,
 }
 """integration rules, by their names in results"""
@@ -333,7 +331,9 @@ def _against_many(
     found = scores(steps, rule=gauss_legendre)[0]
     from_zero = observed.baseline is None
     if segment.normalises or segment.specialised(int(neurons[0])).secants:
-        finer = sinh if segment.normalises and from_zero else secants if from_zero else bend
+        finer = (
+            sinh if segment.normalises and from_zero else secants if from_zero else gauss_legendre
+        )
         goal = scores(max(REFERENCE, steps // 2), rule=finer)[0]
         if goal.isfinite().all():
             return found, goal

@@ -139,7 +139,7 @@ def _equal(one: np.ndarray | None, other: np.ndarray | None) -> bool:
     return one is other or (one is not None and other is not None and np.array_equal(one, other))
 
 
-RuleName = Literal["gauss", "secants", "midpoints", "steep", "sinh", "bend", "graded"]
+RuleName = Literal["gauss", "secants", "midpoints", "steep", "sinh", "graded"]
 """how the points of an integration lie (``attribution.integrated_gradients``)"""
 
 
