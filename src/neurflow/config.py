@@ -68,8 +68,8 @@ class Config(Frozen):
     )
     baseline: BaselineName = Field(
         "auto",
-        description="where the path of attribution begins: zero (published), mean of each neuron over "
-        "D, or auto: mean in networks with layer norms or attention",
+        description="where the path of attribution begins: zero (published), the layer's mean over D, "
+        "or auto: mean in networks with layer norms or attention",
     )
     selection: Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]{0,63}$")] = Field(
         "published",

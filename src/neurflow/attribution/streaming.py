@@ -30,7 +30,6 @@ from torch import Tensor
 
 from neurflow.attribution.integrated_gradients import (
     Rule,
-    bend,
     gauss_legendre,
     graded,
     graded_midpoints,
@@ -63,7 +62,6 @@ RULES: dict[RuleName, Rule] = {
     "midpoints": graded_midpoints,
     "steep": steep_gauss,
     "sinh": sinh,
-    "bend": bend,
     "graded": graded,
 }
 """integration rules, by their names in results"""
@@ -302,10 +300,11 @@ def _stream(
 ) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
     """(positions of pairs, what ``measure`` finds for them), a batch at a time, without those done."""
     segment, maps, minus = task.segment, task.pair.maps, task.minus
+    baseline = task.baseline  # before the blocks, as it asks for crops of its own
 
     def work(part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         neurons = torch.from_numpy(pairs.neuron[part])
-        observed = maps.take(pairs.crop[part]).starting(task.baseline)
+        observed = maps.take(pairs.crop[part]).starting(baseline)
         observed = replace(observed, crops=torch.from_numpy(pairs.crop[part]))
         steps = int(pairs.steps[part[0]])
         found = measure(segment, neurons, observed, steps)
@@ -385,7 +384,9 @@ def _against_many(
     found = scores(steps, rule=gauss_legendre)[0]
     from_zero = observed.baseline is None
     if segment.normalises or segment.specialised(int(neurons[0])).secants:
-        finer = sinh if segment.normalises and from_zero else secants if from_zero else bend
+        finer = (
+            sinh if segment.normalises and from_zero else secants if from_zero else gauss_legendre
+        )
         goal = scores(max(REFERENCE, steps // 2), rule=finer)[0]
         if goal.isfinite().all():
             return found, goal

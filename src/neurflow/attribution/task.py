@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
-from neurflow.attribution.baselines import baseline_name, everywhere
+from neurflow.attribution.baselines import baseline_name
 from neurflow.circuit import RuleName
 from neurflow.config import Config
 from neurflow.model import Model, Segment
@@ -82,8 +82,7 @@ class AttributionTask:
         """``[1, …]`` where the path to the lower layer's output begins; None is zero."""
         if baseline_name(self.segment, self.config.baseline) == "zero":
             return None
-        lower = self.segment.lower
-        return everywhere(lower, self.study.means(lower.name))
+        return self.pair.maps.mean()
 
     @property
     def progress(self) -> Progress:

@@ -40,8 +40,8 @@ def notes(study: Study, found: Findings, config: Config) -> tuple[str, ...]:
     means = [s.upper.name for s in study.segments if baseline_name(s, config.baseline) == "mean"]
     if means:
         notes.append(
-            f"Integrated gradients of {', '.join(means)} start from the mean of each neuron below "
-            "instead of zero (--baseline)."
+            f"Integrated gradients of {', '.join(means)} start from the mean output of the layer "
+            "below instead of zero (--baseline)."
         )
     count = len(study.crops.chosen)
     limit = crops_limit(config, count)

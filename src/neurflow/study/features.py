@@ -33,6 +33,8 @@ from neurflow.pictures.crops import CropSet
 from neurflow.runtime.files import create, guard_disk, reserve
 from neurflow.runtime.memory import Batch
 
+AVERAGED = 128
+"""crops that a mean is taken over at most"""
 SCRATCH = 8 * 2**30
 """bytes of files at most; half of what is free on the disk where that is less"""
 
@@ -190,6 +192,14 @@ class SegmentMaps:
         """What the segment needs of some crops of the block, in any order, with repeats."""
         return self._maps.take(self._place, numbers)
 
+    def mean(self) -> Tensor:
+        """``[1, …]`` mean output of the lower layer over D, position by position.
+
+        Of a larger D, over :data:`AVERAGED` crops spread over it. Crops of an earlier block are no
+        longer served.
+        """
+        return self._maps.mean(self._place)
+
 
 class FeatureMaps:
     """Values of the network on crops, by key.
@@ -226,6 +236,7 @@ class FeatureMaps:
         )
         self._memory, self._room = room, max(room, disk)
         self._kept: dict[Key, _Store] = {}
+        self._means: dict[int, Tensor] = {}
         self._slot = np.full(len(crops), -1)
         self._slots = self._used = 0
         self.keeps_all = len(crops) * self._bytes(self._forms) <= self._room
@@ -333,6 +344,18 @@ class FeatureMaps:
             keys = own
         slots = max(1, self._room // self._bytes(keys))
         self._allocate(keys, min(slots, len(self._crops)))
+
+    def mean(self, place: int) -> Tensor:
+        """``[1, …]`` mean output over D of the lower layer of the segment at a place."""
+        if place not in self._means:
+            count = min(AVERAGED, len(self._crops))
+            numbers = np.linspace(0, len(self._crops) - 1, count).round().astype(np.int64)
+            total = torch.zeros((), dtype=torch.float64)
+            for block in self.blocks(place, numbers):
+                for part in np.array_split(block, -(-len(block) // 16)):
+                    total = total + self.take(place, part).x.double().sum(0, keepdim=True).cpu()
+            self._means[place] = total / count
+        return self._means[place]
 
     def take(self, place: int, numbers: np.ndarray) -> Observed:
         """What the segment at a place needs of some crops of the block."""
