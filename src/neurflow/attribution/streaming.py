@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -259,8 +260,20 @@ def _stream(
         inside = np.flatnonzero(np.isin(pairs.crop, block))
         inside = inside[np.argsort(pairs.crop[inside], kind="stable")]  # a crop's pairs share work
         for alike in _alike(segment, pairs[inside]):
-            for part, found in task.batch.map(work, inside[alike]):
-                yield pairs[part], found
+            for together in _by_crop(pairs.crop, inside[alike], task.batch.size):
+                for part, found in task.batch.map(work, together):
+                    yield pairs[part], found
+
+
+def _by_crop(crop: np.ndarray, positions: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Positions in parts of about ``size`` that divide no crop's pairs without need."""
+    first = np.flatnonzero(np.diff(crop[positions], prepend=-1))
+    start = 0
+    for low, high in pairwise([*first.tolist(), len(positions)]):
+        if high - start > size and low > start:
+            yield positions[start:low]
+            start = low
+    yield positions[start:]
 
 
 def _alike(segment: Segment, pairs: Pairs) -> Iterator[np.ndarray]:
