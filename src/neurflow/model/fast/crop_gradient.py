@@ -8,41 +8,56 @@ batch.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, fx
 
 from neurflow.model.fast.crop_tail import CropTail, Joint
-from neurflow.model.fast.crops import Cells, Crops, run_crops
+from neurflow.model.fast.crops import Crops, run_crops
 from neurflow.model.fast.one_row import row_products
 from neurflow.model.fast.pullback import Values, call, pull, sources
-from neurflow.model.network.protocols import Path
+from neurflow.model.network.protocols import Cells, Path
+
+HELD = 4
+"""chunks of frontier values that the crop part of one crop may take"""
 
 
 def together(
     tail: CropTail,
     path: Path,
     crops: Int[Tensor, " pair"],
-    ends: tuple[np.ndarray, np.ndarray],
-    count: int | None,
+    cells: Cells,
     room: int,
 ) -> tuple[list[Tensor], Float[Tensor, " pair"]]:
-    """Mean gradients at the frontier for (target, crop) pairs, and the change of φ_a.
+    """Mean gradients at the frontier for (target, crop) pairs, and the change of φ_a over the cells.
 
     Args:
         tail: divided.
         path: the line of every pair.
         crops: a number for each pair's crop; equal ones lie side by side.
-        ends: of the cells, and their lengths; 0 behind the last.
-        count: of modes; None to keep every cell.
+        cells: of the path.
         room: numbers of a frontier's tensor to work on at once.
     """
-    points, lengths = ends
-    wide = torch.from_numpy(lengths[:-1]).to(path.end[0])
-    return CropGradient(tail, path, crops, Cells(points.tolist(), wide, count), room).run()
+    each = max(value[0].numel() for value in path.end[: len(tail.inputs)])
+    most = max(1, HELD * room // each - 1)
+    if len(cells.weights) <= most:
+        return CropGradient(tail, path, crops, cells, room).run()
+    found = [CropGradient(tail, path, crops, part, room).run() for part in _split(cells, most)]
+    totals, changes = zip(*found, strict=True)
+    return [sum(parts[1:], parts[0]) for parts in zip(*totals, strict=True)], sum(
+        changes[1:], changes[0]
+    )
+
+
+def _split(cells: Cells, most: int) -> Iterator[Cells]:
+    """The cells in runs, each of which keeps all of its own."""
+    for first in range(0, len(cells.weights), most):
+        weights = cells.weights[first : first + most]
+        last = first + len(weights) + cells.long
+        yield Cells(cells.points[first:last], weights)
 
 
 class CropGradient:
@@ -66,7 +81,7 @@ class CropGradient:
         self.ends = counts.cumsum(0).tolist()
         each = max(value[0].numel() for value in path.end[: len(tail.inputs)])
         taps = [path.fixed[j.rows].shape[1] for j in tail.joints if j.rows is not None]
-        self.at_once = max(1, room // (each * max([cells.count or len(cells.lengths), *taps])))
+        self.at_once = max(1, room // (each * max([cells.count or len(cells.weights), *taps])))
 
     def run(self) -> tuple[list[Tensor], Float[Tensor, " pair"]]:
         """``Σ_n w_n ∂φ_a/∂frontier`` ``[pair, …]`` of the frontier's tensors, and the change of φ_a."""
@@ -151,16 +166,18 @@ class _Pairs:
             value.repeat(len(points), *[1] * (value.ndim - 1)) if needed else value
             for value, needed in zip(self.fixed, tail.needed, strict=True)
         ]
+        head = partial(tail.head, len(points)) if self.cells.long else tail.head_at_points
         with torch.enable_grad():
-            phi = tail.head(len(points), len(points) * self.count, *leaves, *fixed)[0]
+            phi = head(len(points) * self.count, *leaves, *fixed)[0]
         at_points = phi.detach().unflatten(0, (len(points), -1))
         self.change = at_points[-1] - at_points[0]
-        shares = torch.cat([self.cells.lengths, self.cells.lengths.new_zeros(1)])
+        weights = self.cells.weights
+        shares = torch.cat([weights, weights.new_zeros(len(points) - len(weights))])
         found = torch.autograd.grad(
             phi, leaves, shares.repeat_interleave(self.count), materialize_grads=True
         )
-        # behind the last point no cell begins
-        found = [gradient[: -self.count] for gradient in found]
+        # behind the last end no cell begins
+        found = [gradient[: len(weights) * self.count] for gradient in found]
         return found[: len(tail.joints)], found[len(tail.joints) :]
 
     def _read(self, joint: Joint) -> Tensor:
