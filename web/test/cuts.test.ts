@@ -125,8 +125,28 @@ const data: PageData = {
     },
   ],
   edges: [
-    { upper: "top/0", lower: "low/0", weight: 0.15, significance: 0.01, stability: null },
-    { upper: "top/0", lower: "low/1", weight: 0.45, significance: null, stability: null },
+    {
+      upper: "top/0",
+      lower: "low/0",
+      weight: 0.15,
+      positive: 0.45,
+      negative: -0.3,
+      low: 0.1,
+      high: 0.2,
+      significance: 0.01,
+      stability: null,
+    },
+    {
+      upper: "top/0",
+      lower: "low/1",
+      weight: 0.45,
+      positive: 0.45,
+      negative: 0,
+      low: null,
+      high: null,
+      significance: null,
+      stability: null,
+    },
   ],
 };
 const ids = (shown: PageData) => shown.layers[0]!.groups.map(({ id }) => id);

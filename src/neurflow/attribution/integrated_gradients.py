@@ -38,11 +38,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neurflow.attribution.shared_points import gradients_at_points
 from neurflow.model.network.protocols import Cells, NeuronSegment, Path, Segment
 
 Rule = Callable[[int], tuple[np.ndarray, np.ndarray]]
 """N → (points α, weights w) ``[step]`` on [0, 1]; the weights sum to 1"""
-ABRUPT, EARLY = 1e-3, 0.3
+ABRUPT, EARLY = 1e-3, 0.2
 """share of a path on which most of the change is: behind a norm from zero, and from the mean"""
 MANY = 6
 """cells from which on a third as many modes are kept: neither's error prevails"""
@@ -107,7 +108,7 @@ def sinh(steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bend(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """The same for change that is spread more evenly: c = 0.3."""
+    """The same for change that is spread more evenly: c = 0.2."""
     return _sinh_gauss(steps, EARLY)
 
 
@@ -157,29 +158,39 @@ def integrated_gradients(
         rule: N → points and weights.
         baseline: ``[1, …]`` where the path begins, the same for all crops; None is zero.
         whole: whether to find the change of φ_a too; if not, it is NaN.
-        crops: ``[crop]`` numbers by which rules of cells know samples of the same crop, which share
-            work; these lie side by side and have the same values. By default no two are the same.
+        crops: ``[crop]`` numbers that tell which samples are of one crop, with the same values; these
+            lie side by side, and share the work on it. By default each is a crop of its own.
         modes: of rules of cells, how many functions along the path gradients are projected on where
             that pays (``model.fast.crop_tail``). By default a third as many as cells.
     """
     neurons = torch.as_tensor(neuron, device=x.device).expand(len(x))
     fast = segment.specialised(int(neurons[0]))
     path = fast.path(neurons, x, bypass, trunk, baseline)
-    way = x if baseline is None else x - baseline
-    if fast.together is None or steps > SHARED:
-        at_frontier, change = _mean_gradient(fast, path, len(x), rule, steps), None
-        scores = segment.lower.total(way * path.back(at_frontier))
-    else:
+    change: Tensor | None = None
+    few = False
+    if _shares(segment, fast, rule, steps, crops):
+        assert crops is not None
+        at_frontier, change = gradients_at_points(fast, path, crops, rule(steps))
+    elif fast.together is not None and steps <= SHARED and _kind_shares(segment, rule):
         cells = _cells(rule, steps, modes if fast.projects and rule in CELLS else steps, x)
         numbers = torch.arange(len(x)) if crops is None else crops
         at_frontier, moved = fast.together(path, numbers, cells, _chunk(x))
-        scores = segment.lower.total(way * path.back(at_frontier))
-        change = moved if cells.long else None
-        if cells.count is not None:
-            scores = _completed(scores, moved)
+        change, few = moved if cells.long else None, cells.count is not None
+    else:
+        at_frontier = _mean_gradient(fast, path, len(x), rule, steps)
     if change is None:
-        change = _change(fast, path, len(x)) if whole else torch.full_like(scores[:, 0], torch.nan)
-    return Attribution(scores, change)
+        change = _change(fast, path, len(x)) if whole else x.new_full((len(x),), torch.nan)
+    way = x if baseline is None else x - baseline
+    scores = segment.lower.total(way * path.back(at_frontier))
+    return Attribution(_completed(scores, change) if few else scores, change)
+
+
+def _kind_shares(segment: Segment, rule: Rule) -> bool:
+    """Whether slopes or derivatives of single operations are the better way to share work.
+
+    At points behind norms it is a graph of autograd's (:func:`_shares`).
+    """
+    return rule in CELLS or not segment.normalises
 
 
 def _cells(rule: Rule, steps: int, modes: int | None, like: Tensor) -> Cells:
@@ -195,6 +206,19 @@ def _completed(scores: Tensor, change: Tensor) -> Tensor:
     size = scores.abs()
     missing = (change - scores.sum(1)) / size.sum(1).clamp_min(torch.finfo(size.dtype).tiny)
     return scores + missing[:, None] * size
+
+
+def _shares(
+    segment: Segment, fast: NeuronSegment, rule: Rule, steps: int, crops: Tensor | None
+) -> bool:
+    """Whether to run once what pairs of one crop share at points, one crop after the other.
+
+    It pays where the crop part is large and several targets ask for a crop: in transformers.
+    """
+    if crops is None or rule in CELLS or steps > SHARED or not segment.normalises:
+        return False
+    alone = len(torch.unique_consecutive(crops)) == len(crops)
+    return fast.parted is not None and not fast.affine and not alone
 
 
 def _chunk(like: Tensor) -> int:

@@ -4,7 +4,7 @@
    different targets in a batch. What a crop needs is computed once and shared by its pairs
    (``features``).
 2. The scores of each pair are added up by target: |T| over ``V_a``, signed ``T`` over each ``V_a^i``,
-   and the completeness gap. Nothing else is kept.
+   and the completeness gap. The scores of each pair are kept only on request.
 3. The *score error* is the distance of a target's scores from integrated gradients, the limit of large
    N: ``Σ_v Σ_s |T_N − T| / Σ_v Σ_s |T|``. It is estimated on :data:`SAMPLE` crops of each target from
    two values of N. The stored value is the one-sided upper 97.5 % confidence limit for all of ``V_a``.
@@ -82,12 +82,14 @@ class Pairs:
         crop: number of a crop of ``V_a``.
         meaning: the semantic group it belongs to.
         steps: N for the target.
+        place: position of the crop in ``V_a``.
     """
 
     neuron: np.ndarray
     crop: np.ndarray
     meaning: np.ndarray
     steps: np.ndarray
+    place: np.ndarray
 
     @classmethod
     def of(
@@ -101,6 +103,7 @@ class Pairs:
             np.concatenate([concepts[a].crops[i] for a, i in zip(steps, chosen, strict=True)]),
             np.concatenate([concepts[a].meaning[i] for a, i in zip(steps, chosen, strict=True)]),
             np.repeat(list(steps.values()), counts),
+            np.concatenate(chosen),
         )
 
     def __getitem__(self, chosen: np.ndarray) -> Pairs:
@@ -124,6 +127,7 @@ def attribute(
     *,
     steps: int | Literal["auto"] | None = None,
     measure: Measure | None = None,
+    each: bool = False,
 ) -> dict[int, Scores]:
     """Scores of all lower neurons for each target of a task, by integrated gradients.
 
@@ -131,6 +135,7 @@ def attribute(
         task: the targets and their crops.
         steps: N, or "auto"; that of the task's config by default.
         measure: another way to score the pairs of a batch, with a fixed number of ``steps``.
+        each: keep the scores of each crop too.
 
     Raises:
         WorkError: scores are not finite.
@@ -145,7 +150,8 @@ def attribute(
     while plans:
         for rule in {plan.rule for plan in plans.values()}:
             own = {a: plan for a, plan in plans.items() if plan.rule == rule}
-            found |= _run(task, own, measure or partial(by_rule, rule=RULES[rule or "gauss"]))
+            how = measure or partial(by_rule, rule=RULES[rule or "gauss"])
+            found |= _run(task, own, how, each)
         again = steps == "auto" and measure is None
         plans = _more(plans, found, tolerance) if again else {}
     _refuse_what_is_not_finite(task.segment, found)
@@ -185,16 +191,18 @@ def _looks(task: AttributionTask) -> tuple[Look, ...]:
     return PROJECTED if any(projects) else USUAL
 
 
-def _run(task: AttributionTask, plans: Mapping[int, Plan], measure: Measure) -> dict[int, Scores]:
-    """Scores of the planned targets, all of one rule."""
+def _run(
+    task: AttributionTask, plans: Mapping[int, Plan], measure: Measure, each: bool
+) -> dict[int, Scores]:
+    """Scores of the planned targets, all of one rule; with ``each``, those of each crop too."""
     segment, concepts = task.segment, task.concepts
     pairs = Pairs.of(concepts, {a: plan.steps for a, plan in plans.items()})
     task.progress.start(f"{segment.upper.name} → {segment.lower.name}", len(pairs.crop))
-    sums = {a: _Sums(concepts[a], segment.lower.neurons) for a in plans}
+    sums = {a: _Sums(concepts[a], segment.lower.neurons, each) for a in plans}
     for part, (scores, change) in _stream(task, pairs, measure):
         for a in np.unique(part.neuron).tolist():
             own = part.neuron == a
-            sums[a].add(part.meaning[own], scores[own], change[own])
+            sums[a].add(part[own], scores[own], change[own])
         task.progress.advance(len(part.crop))
     return {a: total.scores(plans[a]) for a, total in sums.items()}
 
@@ -347,16 +355,20 @@ def _against_many(
 class _Sums:
     """Running sums over one target's crops."""
 
-    def __init__(self, concept: Exemplars, neurons: int) -> None:
+    def __init__(self, concept: Exemplars, neurons: int, each: bool) -> None:
         self.sizes = np.bincount(concept.meaning)
+        shape = (len(concept.meaning), neurons)
+        self.each = np.zeros(shape, dtype=np.float32) if each else None
         self.absolute = np.zeros(neurons)
         self.signed = np.zeros((len(self.sizes), neurons))
         self.gap = self.change = self.net = 0.0
 
-    def add(self, meaning: np.ndarray, scores: np.ndarray, change: np.ndarray) -> None:
+    def add(self, pairs: Pairs, scores: np.ndarray, change: np.ndarray) -> None:
         self.absolute += np.abs(scores).sum(0)
-        np.add.at(self.signed, meaning, scores)
+        np.add.at(self.signed, pairs.meaning, scores)
         self.net += float(np.abs(scores.sum(1)).sum())
+        if self.each is not None:
+            self.each[pairs.place] = scores
         self.gap += float(np.abs(scores.sum(1) - change).sum())
         self.change += float(np.abs(change).sum())
 
@@ -376,4 +388,5 @@ class _Sums:
             rule=plan.rule,
             score_error=error,
             cancellation=max(total / self.net, 1.0) if self.net > 0 else None,
+            each=self.each,
         )

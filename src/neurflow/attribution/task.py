@@ -107,6 +107,7 @@ class Scores:
         rule: name of the integration rule; None of other methods.
         score_error: distance to the limit of large N, relative; None of other methods.
         cancellation: ``Σ_v Σ_s |T| / Σ_v |Σ_s T|``, at least 1; None where nothing changes in sum.
+        each: ``[crop of V_a, lower neuron]`` T of each crop, float32; None where it was not kept.
     """
 
     importance: np.ndarray
@@ -116,3 +117,4 @@ class Scores:
     rule: RuleName | None = None
     score_error: float | None = None
     cancellation: float | None = None
+    each: np.ndarray | None = None

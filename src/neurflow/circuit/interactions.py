@@ -2,11 +2,9 @@
 
 ``W(G, H)`` is the sum (or mean over the pairs) of ``w(a, s, V_a^i)`` over the pairs ``(a, i)`` of
 ``G`` and the neurons ``s`` of ``H`` in the layer below. Weights of opposite signs cancel in it, so the
-sums of the positive and of the negative weights are kept as well.
-
-*conserving*: the weight of a lower neuron is split among its meanings by the share of the crops of
-``V_a^i`` that is nearest to each, so the absolute weights into a pair still sum to 1;
-*published*: every group that contains the neuron gets the whole weight, once.
+sums of the positive and of the negative weights are kept as well. How the weight of a lower neuron
+reaches the groups that hold its meanings is in ``routes``, how certain ``W(G, H)`` is in
+``uncertainty``.
 """
 
 from __future__ import annotations
@@ -16,9 +14,9 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
-import numpy as np
-
+from neurflow.circuit.routes import routes
 from neurflow.circuit.types import C, CircuitData, CircuitLayer, GroupEdge, Neuron
+from neurflow.circuit.uncertainty import intervals
 from neurflow.config import Config
 from neurflow.errors import ResultError
 from neurflow.refs import Crop, GroupId, Member
@@ -75,19 +73,13 @@ def flows(
         (number of G, number of H) → flow.
     """
     group_of = {member: number for number, group in enumerate(lower) for member in group}
-    meanings = Counter(s for s, _ in group_of)
     total: dict[tuple[int, int], Flow] = defaultdict(lambda: Flow(0.0, 0.0))
     for number, group in enumerate(upper):
         scale = 1 / len(group) if config.aggregation == "mean" else 1.0
         for member in group:
             pair = pairs[member]
             for s, weight in pair.weights.items():
-                of_groups: dict[int, float] = defaultdict(float)
-                for j, share in enumerate(pair.shares.get(s, (1.0,))):
-                    of_groups[group_of[Member(s, j)]] += share
-                if config.sharing == "published":
-                    of_groups = {group_of[Member(s, j)]: 1.0 for j in range(meanings[s])}
-                for below, share in of_groups.items():
+                for below, share in routes(s, pair.shares, group_of, config).items():
                     if share:
                         plus, minus = total[number, below]
                         part = scale * weight * share
@@ -102,14 +94,19 @@ def group_interactions(
     return {ends: flow.weight for ends, flow in flows(upper, lower, pairs, config).items()}
 
 
-def edge(upper: GroupId, lower: GroupId, flow: Flow) -> GroupEdge:
-    """The edge between two groups, given by their ids."""
+def edge(
+    upper: GroupId, lower: GroupId, flow: Flow, spread: tuple[float, float] | None = None
+) -> GroupEdge:
+    """The edge between two groups, given by their ids; ``spread`` has the ends of its interval."""
+    low, high = spread or (None, None)
     return GroupEdge(
         upper=upper,
         lower=lower,
         weight=flow.weight,
         positive=flow.positive,
         negative=flow.negative,
+        low=low,
+        high=high,
     )
 
 
@@ -119,11 +116,11 @@ def exemplars(members: Sequence[Member], neurons: Mapping[int, Neuron]) -> tuple
     strength: dict[Crop, float] = {}
     for a, i in members:
         neuron = neurons[a]
-        peak = abs(neuron.activations[0]) or 1.0
+        peak = max(map(abs, neuron.activations)) or 1.0
         for position in neuron.semantic_groups[i].crops:
             crop = neuron.crops[position]
             shared[crop] += 1
-            strength[crop] = max(strength.get(crop, -np.inf), neuron.activations[position] / peak)
+            strength[crop] = max(strength.get(crop, 0.0), abs(neuron.activations[position]) / peak)
     order = sorted(shared, key=lambda crop: (-shared[crop], -strength[crop], crop))
     return tuple(order[:GROUP_CROPS])
 
@@ -169,10 +166,11 @@ def _edges(
         refuse_without_shares(upper, lower.neurons)
         above, below = ([group.members for group in layer.groups] for layer in (upper, lower))
         found = flows(above, below, pairs, circuit.config)
+        spreads = intervals(upper, lower, circuit.config)
         for (g, h), flow in sorted(found.items()):
             ends = ids[0][g], ids[1][h]
             if not all(id in stands for id in ends):
-                edges.append(edge(*ends, flow))
+                edges.append(edge(*ends, flow, spreads.get(ends)))
     return edges
 
 

@@ -1,4 +1,4 @@
-"""A circuit for other tools: a networkx graph, GraphML, and pandas tables."""
+"""A circuit in the formats of other tools: a networkx graph, GraphML, and pandas tables."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from neurflow.circuit.types import CircuitData, CircuitLayer, NeuronGroup, Seman
 from neurflow.refs import Member
 from neurflow.runtime.files import subfolder, write_atomically
 
-EDGE_COLUMNS = ("positive", "negative", *FIELDS)
-"""of edges, beside their weight"""
+EDGE_COLUMNS = ("positive", "negative", "low", "high", *FIELDS)
+"""columns of edges besides their weight"""
 LABEL_COLUMNS = (
     "label_source",
     "label_author",
@@ -30,11 +30,11 @@ LABEL_COLUMNS = (
     "label_beats_others",
     "label_concept_auprc",
 )
-"""columns about a label's evidence; figures without their intervals, chance as an AUPRC"""
+"""columns on the evidence of a label; figures without intervals, chance as an AUPRC"""
 
 
 def write_records(records: Iterable[Mapping[str, Any]], path: Path) -> Path:
-    """Write flat records as CSV; folders are made.
+    """Write flat records as CSV, creating folders as needed.
 
     Raises:
         WorkError: the file cannot be written.
@@ -45,12 +45,12 @@ def write_records(records: Iterable[Mapping[str, Any]], path: Path) -> Path:
 
 
 def to_networkx(circuit: CircuitData) -> nx.DiGraph:
-    """Concept circuit as a directed graph, edges from lower group to upper group.
+    """Return the concept circuit as a directed graph, with edges from lower to upper groups.
 
     Nodes are group ids with ``layer``, ``size`` (members), ``label``, ``caption``, and the known values
-    of ``LABEL_COLUMNS``. Edges carry the signed ``weight`` W(G, H) and its ``positive`` and
-    ``negative`` part. Where ``evaluate`` has measured them, nodes have ``stability``, and edges
-    ``significance`` and ``stability``.
+    of ``LABEL_COLUMNS``. Edges carry the signed ``weight`` W(G, H), its ``positive`` and ``negative``
+    part, and the ends ``low`` and ``high`` of its 95 % interval. Where ``evaluate`` has measured them,
+    nodes have ``stability``, and edges ``significance`` and ``stability``.
     """
     graph = nx.DiGraph(target=circuit.target.name)
     for layer in circuit.layers:
@@ -93,14 +93,14 @@ def to_graphml(circuit: CircuitData, path: str | Path) -> Path:
 
 
 def _xml(text: str) -> str:
-    """Text with the characters that XML forbids replaced."""
+    """Return text in which characters that XML forbids are replaced."""
     return "".join(
         letter if letter.isprintable() or letter in "\t\n" else "\ufffd" for letter in text
     )
 
 
 def _evidence(group: NeuronGroup) -> dict[str, Any]:
-    """Values of ``LABEL_COLUMNS``; None where they are unknown."""
+    """Return the values of ``LABEL_COLUMNS``; None for unknown values."""
     evidence: Evidence | None = group.evidence
     found = evidence.validation if evidence else None
     values = (
@@ -119,7 +119,7 @@ def _evidence(group: NeuronGroup) -> dict[str, Any]:
 
 
 def to_frames(circuit: CircuitData) -> dict[str, pd.DataFrame]:
-    """Tables ``neurons, semantic_groups, groups, neuron_edges, group_edges``.
+    """Return the tables ``neurons, semantic_groups, groups, neuron_edges, group_edges``.
 
     ``neuron_edges`` has a row for each (neuron, semantic group, core neuron) with the signed
     weight w(a, s, V_a^i); rows follow the circuit's order.
@@ -188,7 +188,7 @@ def _neurons(circuit: CircuitData) -> Iterator[Record]:
 
 
 def _meanings(layer: CircuitLayer) -> Iterator[tuple[Member, SemanticGroup]]:
-    """The layer's (neuron, number of the semantic group) pairs with their semantic groups."""
+    """Yield the members (neuron, semantic group) of a layer with their semantic groups."""
     for neuron in layer.neurons.values():
         for number, part in enumerate(neuron.semantic_groups):
             yield Member(neuron.index, number), part

@@ -50,8 +50,10 @@ from neurflow.runtime.renaming import FormerName
 from neurflow.stats import Interval, Share
 
 
-def _pack(array: np.ndarray, info: SerializationInfo) -> Any:
+def _pack(array: np.ndarray | None, info: SerializationInfo) -> Any:
     """Hand an array to the store in the context, and leave its address in the JSON."""
+    if array is None:
+        return None
     store = (info.context or {}).get("arrays")
     return array.tolist() if store is None else store.put(array)
 
@@ -73,6 +75,13 @@ Vector = Annotated[
     WithJsonSchema({"type": "array", "items": {"type": "number"}}),
 ]
 """A frozen one-dimensional float32 array; in storage it lives in the array file, not in JSON."""
+MaybeVector = Annotated[
+    np.ndarray | None,
+    PlainValidator(lambda value, info: None if value is None else _unpack(value, info)),
+    PlainSerializer(_pack),
+    WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "null"}]}),
+]
+"""A ``Vector``, or None."""
 
 
 Plain = (
@@ -105,6 +114,11 @@ class SemanticGroup(Frozen):
     How the weight of s is split among the groups that hold its meanings; adds up to 1. Missing in
     results of earlier versions.
     """
+    attributions: MaybeVector = None
+    """T(a, s, v) of each crop and core neuron, in the order of ``crops`` and ``weights``, crop by crop
+
+    None where nothing acts on the neuron, and in results of earlier versions.
+    """
     concept_vector: Vector
     """``[neuron of the previous layer]`` mean pooled activation over the crops (at l_0: of l_0)"""
 
@@ -116,9 +130,14 @@ class SemanticGroup(Frozen):
             and self.weights == other.weights
             and self.shares == other.shares
             and np.array_equal(self.concept_vector, other.concept_vector)
+            and _equal(self.attributions, other.attributions)
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _equal(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    return one is other or (one is not None and other is not None and np.array_equal(one, other))
 
 
 RuleName = Literal["gauss", "secants", "midpoints", "steep", "sinh", "bend", "graded"]
@@ -142,7 +161,8 @@ class Neuron(Frozen):
     crops: tuple[Crop, ...]
     """V_a: the k crops with the largest activation, strongest first"""
     activations: tuple[float, ...]
-    """φ_a of each crop, descending"""
+    """φ_a of each crop, descending; of a difference of classes, those for the second one follow, the
+    most negative first"""
     semantic_groups: tuple[SemanticGroup, ...]
     """largest first; every crop belongs to exactly one"""
     importance: dict[Index, float] = Field(default_factory=dict)
@@ -288,10 +308,21 @@ class GroupEdge(Frozen):
     positive: Annotated[float, Field(ge=0)] | None = None
     negative: Annotated[float, Field(le=0)] | None = None
     """its part that drives and its part that holds back; None in results that did not keep them"""
+    low: float | None = None
+    high: float | None = None
+    """ends of the 95 % interval of the weight on resamples of the photographs (``uncertainty``); None
+    where fewer than three photographs are behind it, and in results of earlier versions"""
     significance: Annotated[float, Field(gt=0, le=1)] | None = None
     """p-value: how often |W| is as large when the lower layer's pairs are dealt to groups at random"""
     stability: Share | None = None
     """share of resamples of the images in which the edge is found again with the same sign"""
+
+    @property
+    def certain(self) -> bool | None:
+        """Whether all of the interval has one sign; None without an interval."""
+        if self.low is None or self.high is None:
+            return None
+        return self.low > 0 or self.high < 0
 
 
 class CircuitData(Frozen):

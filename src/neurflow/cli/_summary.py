@@ -1,6 +1,6 @@
-"""A circuit for a terminal of 80 columns, and as data for ``--json``.
+"""A circuit as text for a terminal of 80 columns, and as data for ``--json``.
 
-Both are bounded: ``top`` groups of a layer, ``top`` inputs of a group.
+Both forms are limited to the first ``top`` groups of a layer and the first ``top`` inputs of a group.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from neurflow.refs import Crop
 
 WIDEST_ID = 20
 SHAKY = 0.2
-"""a group that comes back less on halves of the images is pointed out"""
+"""groups that come back less than this on halves of the images are highlighted"""
 
 
 def counts(circuit: Circuit) -> str:
-    """How large the circuit is, in one line."""
+    """Return the size of a circuit in one line."""
     neurons = sum(len(layer.neurons) for layer in circuit.layers)
     groups = sum(len(layer.groups) for layer in circuit.layers)
     return ", ".join(
@@ -39,7 +39,7 @@ def counts(circuit: Circuit) -> str:
 
 
 def circuit_data(circuit: Circuit, layers: Sequence[CircuitLayer], top: int) -> dict[str, Any]:
-    """What ``circuit_text`` shows, as data."""
+    """Return the content of ``circuit_text`` as data."""
     return {
         "target": circuit.target.model_dump(),
         "model": circuit.model.model_dump(mode="json"),
@@ -81,7 +81,7 @@ def _layer_of(circuit: Circuit, group: NeuronGroup) -> CircuitLayer:
 def circuit_text(
     circuit: Circuit, layers: Sequence[CircuitLayer], top: int
 ) -> list[RenderableType]:
-    """The circuit from its target down: groups, and what drives each most."""
+    """Return the circuit as text, from its target down: its groups and their strongest inputs."""
     shown: list[RenderableType] = [heading(circuit)]
     for layer in reversed(layers):
         title = Text.assemble(
@@ -96,12 +96,16 @@ def circuit_text(
             shown.append(Text(f"  … and {_count(rest, 'smaller group')}", style="dim"))
         if layer.note:
             shown.append(Text(f"  {plain(layer.note)}", style="yellow"))
+    if any(edge.certain is False for edge in circuit.edges):
+        shown.append(
+            Text("\n? On other photographs this weight may have the other sign.", style="dim")
+        )
     shown += [Text(f"\nNote: {plain(note)}", style="yellow") for note in circuit.notes]
     return shown
 
 
 def heading(circuit: Circuit) -> Text:
-    """What was explained, and by how much."""
+    """Return the target, the model and the size of a circuit."""
     return Text.assemble(
         (plain(circuit.target.name), "bold"),
         f" by {plain(circuit.model.reference)}\n{counts(circuit)}",
@@ -127,17 +131,25 @@ def _groups(circuit: Circuit, groups: Iterable[NeuronGroup], top: int) -> Table:
 
 
 def _short(id: str) -> str:
-    """A group's id, of a long one its end; the layer's heading has the name in full."""
+    """Return a group's id; of a long id only the end, since the heading has the layer's full name."""
     return plain(id if len(id) <= WIDEST_ID else f"…{id[1 - WIDEST_ID :]}")
 
 
 def _weights(edges: Sequence[GroupEdge], upward: bool, known: bool = False) -> Text:
-    """Edges in one line; with ``known``, what was measured of them too."""
+    """Return edges in one line, with a question mark where the sign is not certain.
+
+    With ``known``, their p-value and stability too.
+    """
     parts = []
     for edge in edges:
         style = "green" if edge.weight >= 0 else "red"
-        number = Text(f"{edge.weight:+.2f}", style=style)
+        doubt = "?" if edge.certain is False else ""
+        number = Text(f"{edge.weight:+.2f}{doubt}", style=style)
         number.append(f" {_short(edge.upper if upward else edge.lower)}", style="default")
+        if known and edge.positive and edge.negative:
+            number.append(f" (for {edge.positive:.2f}, against {-edge.negative:.2f})", style="dim")
+        if known and edge.low is not None:
+            number.append(f" {edge.low:+.2f} to {edge.high:+.2f}", style="dim")
         if known and edge.significance is not None:
             number.append(f" p={edge.significance:.2g}", style="dim")
         if known and edge.stability is not None:
@@ -147,7 +159,7 @@ def _weights(edges: Sequence[GroupEdge], upward: bool, known: bool = False) -> T
 
 
 def group_data(circuit: Circuit, group: NeuronGroup, top: int) -> dict[str, Any]:
-    """What ``group_text`` shows, as data."""
+    """Return the content of ``group_text`` as data."""
     return {
         "id": group.id,
         "label": group.label,
@@ -164,7 +176,7 @@ def group_data(circuit: Circuit, group: NeuronGroup, top: int) -> dict[str, Any]
         "measured": [
             edge.model_dump()
             for edge in (*circuit.inputs(group.id)[:top], *circuit.outputs(group.id)[:top])
-            if edge.significance is not None or edge.stability is not None
+            if any(known is not None for known in (edge.low, edge.significance, edge.stability))
         ],
         "crops": [
             {"image": circuit.images[crop.image].name, "box": list(crop.box)}
@@ -177,7 +189,7 @@ Strongest = list[tuple[int, float]]
 
 
 def _members(circuit: Circuit, group: NeuronGroup, top: int) -> list[tuple[int, int, Strongest]]:
-    """(neuron, semantic group, its strongest core neurons with weights) of the first members."""
+    """Return (neuron, semantic group, its strongest core neurons with weights) of the first members."""
     layer = circuit.layer(group.id.layer)
     found = []
     for a, i in group.members[:top]:
@@ -188,7 +200,7 @@ def _members(circuit: Circuit, group: NeuronGroup, top: int) -> list[tuple[int, 
 
 
 def group_text(circuit: Circuit, group: NeuronGroup, top: int) -> RenderableType:
-    """One group: its members with the neurons that drive them, inputs, outputs, crops."""
+    """Return one group as text: its members with their core neurons, its inputs, outputs and crops."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold", ratio=1)

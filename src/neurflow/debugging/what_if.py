@@ -1,13 +1,14 @@
-"""What if a group were gone: the same pictures, with its neurons masked in the real network.
+"""The effect of masking groups: the same pictures, with their neurons masked in the real network.
 
-1. Mask the groups' neurons at their layer (``masking``), over one picture or many.
-2. Mask as many random neurons of matched activation, ``draws`` times: what any such set would do.
-3. The published check: mask on all crops, and show those whose target falls most.
+1. Mask the groups' neurons at their layer (``masking``), on one picture or many.
+2. For comparison, mask as many random neurons of similar activation, ``draws`` times.
+3. The published check: mask on all crops, and list those on which the target falls most.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
@@ -34,20 +35,36 @@ from neurflow.runtime.progress import Progress
 from neurflow.stats import Interval, spread
 
 CROPS_SHOWN = 12
+"""largest number of crops that are listed"""
 CROPPED = 8
-"""crops are checked on at most so many pictures"""
+"""largest number of pictures whose crops are checked"""
+
+
+@dataclass(frozen=True)
+class Controls:
+    """How a change is tried.
+
+    Attributes:
+        draws: number of sets of random neurons to compare with.
+        seed: of these sets.
+        crops: whether the published check on all crops is done; it takes longer than everything else.
+    """
+
+    draws: int = 20
+    seed: int = 0
+    crops: bool = True
 
 
 def change_of(
     circuit: Circuit, groups: Sequence[str], *, keep: bool = False, ablation: Ablation = "zero"
 ) -> Change:
-    """What masking (or keeping alone) some groups means in neurons.
+    """Translate the masking of some groups, or of all others with ``keep``, into neurons.
 
     Raises:
-        RequestError: a group that does not exist, or the target's own.
+        RequestError: there is no such group or ablation, or a group is the target's own.
     """
     if isinstance(ablation, str) and ablation not in ("zero", "mean"):
-        raise RequestError(f"Neurons are changed by zero, mean or a factor, not by {ablation!r}.")
+        raise RequestError(f"An ablation is zero, mean or a factor, not {ablation!r}.")
     wanted = {circuit.group(id).id for id in groups}
     neurons: dict[str, tuple[int, ...]] = {}
     for layer in circuit.layers:
@@ -72,15 +89,13 @@ def what_if(
     circuit: Circuit,
     images: Images,
     change: Change,
-    *,
-    draws: int,
-    seed: int,
+    controls: Controls,
     progress: Progress,
-    crops: bool = True,
 ) -> WhatIf:
-    """The pictures before and after a change; those that cannot be read are left out.
+    """Compare pictures before and after a change; unreadable pictures are left out.
 
-    ``crops``: whether the published check is done too; it takes longer than all else.
+    Raises:
+        RequestError: the target is not a class.
     """
     target = circuit.target
     refuse_target_inside(model, circuit)
@@ -90,7 +105,7 @@ def what_if(
     mask = build(change.neurons)
     progress.start("masking", 2 * len(images))
     phi = _mean_phi(masker, images, progress)
-    sets = matched_sets(phi, change.neurons, draws, seed)
+    sets = matched_sets(phi, change.neurons, controls.draws, controls.seed)
     masks = [mask, *map(build, sets)]
     effects: list[Effect] = []
     random_right: list[np.ndarray] = []
@@ -106,11 +121,11 @@ def what_if(
     return WhatIf(
         change=change,
         effects=tuple(effects),
-        crops=_crops(model, circuit, images, masker, mask) if crops else (),
+        crops=_crops(model, circuit, images, masker, mask) if controls.crops else (),
         overall=_overall(model, effects, random_right) if len(effects) > 1 else None,
         draws=len(sets),
         matched=_matched(phi, change.neurons, sets),
-        seed=seed,
+        seed=controls.seed,
     )
 
 
@@ -125,7 +140,7 @@ def refuse_target_inside(model: Model, circuit: Circuit) -> None:
 
 
 def _mean_phi(masker: Masker, images: Images, progress: Progress) -> dict[str, np.ndarray]:
-    """Layer → ``[neuron]`` mean activation over pictures: what random neurons are matched by."""
+    """Layer → ``[neuron]`` mean activation over the pictures, by which random neurons are matched."""
     total = {layer.name: np.zeros(layer.neurons) for layer in masker.layers}
     count = 0
     for positions, pixels in batches(images, range(len(images))):
@@ -140,7 +155,7 @@ def _mean_phi(masker: Masker, images: Images, progress: Progress) -> dict[str, n
 def _matched(
     phi: Mapping[str, np.ndarray], neurons: Neurons, sets: Sequence[Neurons]
 ) -> float | None:
-    """Mean activation of the random neurons over that of the groups', mean over layers."""
+    """Mean activation of the random neurons relative to that of the groups', averaged over layers."""
     own = {name: float(phi[name][list(chosen)].mean()) for name, chosen in neurons.items()}
     if not sets or not all(own.values()):
         return None
@@ -159,14 +174,14 @@ def _effect(
     values = target_values(np.stack([before, *after]), target)
     differences = values[1:] - values[0]
     own = {c for c in (target.neuron, target.minus) if c is not None}
-    told = own.union(best_classes(before), best_classes(after[0]))
+    shown = own.union(best_classes(before), best_classes(after[0]))
     if label is not None and (truth := true_class(label, model)) is not None:
-        told |= {truth} if model.outputs_are.several else set()  # it may be far from the best
+        shown |= {truth} if model.outputs_are.several else set()  # it may be far from the best
     return Effect(
         name=name,
         label=label,
-        before=predictions(model, before, told),
-        after=predictions(model, after[0], told),
+        before=predictions(model, before, shown),
+        after=predictions(model, after[0], shown),
         target_before=float(values[0]),
         target_after=float(values[1]),
         random=spread(differences[1:]),
@@ -210,7 +225,7 @@ def mean_spread(spreads: Sequence[Interval | None]) -> Interval | None:
 def _crops(
     model: Model, circuit: Circuit, images: Images, masker: Masker, mask: Mask
 ) -> tuple[CropEffect, ...]:
-    """The published check: the crops whose target falls most under the mask."""
+    """The published check: the crops on which the target falls most under the mask."""
     size = model.input_size[1:]
     boxes = crop_boxes(*size, circuit.config.granularities)
     found = []

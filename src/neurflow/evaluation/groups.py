@@ -10,6 +10,9 @@
    in different groups. For comparison: every (neuron, meaning) pair by itself, and items dealt anew.
 4. *Largest:* share of the items, and of the absolute weight that flows in from above, in one group.
 5. *Photographs:* images behind a group, median.
+6. *Edges:* rank correlation of the weights into the layer above on two resamples of the photographs,
+   the groups, core neurons and crops being given (``circuit.uncertainty``); mean over pairs of
+   resamples. *Unsure:* share of these edges whose 95 % interval holds both signs.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import numpy as np
 from pydantic import Field
 
 from neurflow.circuit import Circuit, CircuitLayer
+from neurflow.circuit.uncertainty import resampled
 from neurflow.errors import RequestError
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
@@ -35,7 +39,7 @@ from neurflow.pictures.crops import CropSet
 from neurflow.pictures.images import load_images
 from neurflow.refs import Member
 from neurflow.runtime.workspace import Workspace
-from neurflow.stats import Interval
+from neurflow.stats import Interval, correlation
 from neurflow.study.activations import collect
 
 DEALS = 10
@@ -57,6 +61,11 @@ class GroupsRow(Row):
         description="largest share of the weight from above in one group; None in the last layer"
     )
     photographs: float = Field(description="images behind a group, median")
+    edges: float | None = Field(
+        description="rank correlation of the weights to the layer above on two resamples of the "
+        "photographs; None where the circuit does not keep attributions of single crops"
+    )
+    unsure: float | None = Field(description="share of these weights whose sign is not certain")
     purity: float | None = Field(
         description="cosine within less between groups by independent eyes; None without them"
     )
@@ -124,6 +133,8 @@ def _row(lab: Laboratory, place: int, eyes: np.ndarray | None) -> GroupsRow:
         largest=float(np.bincount(label).max() / len(label)),
         weight=largest_weight(lab.circuit, layer),
         photographs=float(np.median(seen)),
+        edges=edge_correlation(lab.circuit, place),
+        unsure=_unsure(lab.circuit, layer),
         purity=purity(eyes, items, label) if measured else None,
         alone=purity(eyes, items, alone) if measured else None,
         chance=float(np.mean([purity(eyes, items, rng.permutation(label)) for _ in range(DEALS)]))
@@ -147,6 +158,36 @@ def largest_weight(circuit: Circuit, layer: CircuitLayer) -> float | None:
             flow[edge.lower] += abs(edge.weight)
     total = sum(flow.values())
     return max(flow.values()) / total if total else None
+
+
+def edge_correlation(circuit: Circuit, place: int) -> float | None:
+    """Mean rank correlation of the weights from a layer into the next one on two resamples.
+
+    Over the edges of the circuit; None with fewer than three, or where nothing tells.
+
+    Args:
+        circuit: with attributions of single crops.
+        place: position of the lower layer.
+    """
+    lower, upper = circuit.layers[place : place + 2]
+    drawn = resampled(upper, lower, circuit.config, 2 * DEALS)
+    if drawn is None:
+        return None
+    row = {group.id: g for g, group in enumerate(upper.groups)}
+    column = {group.id: h for h, group in enumerate(lower.groups)}
+    ends = [(row[e.upper], column[e.lower]) for e in circuit.edges if e.lower in column]
+    weights = drawn[:, [g for g, _ in ends], [h for _, h in ends]]
+    pairs = zip(weights[::2], weights[1::2], strict=True)
+    found = [correlation(one, other, rank=True) for one, other in pairs]
+    known = [value for value in found if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _unsure(circuit: Circuit, layer: CircuitLayer) -> float | None:
+    """Share of the edges to the layer above whose sign is not certain."""
+    ids = {group.id for group in layer.groups}
+    known = [e.certain for e in circuit.edges if e.lower in ids and e.certain is not None]
+    return 1 - sum(known) / len(known) if known else None
 
 
 def purity(eyes: np.ndarray | None, items: Items, label: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Does a label tell the group's crops from others? A judge who reads only the text finds out.
+"""Tests whether a label distinguishes the group's crops from others, by a judge who reads only it.
 
 1. Crops of the group that the labeler did not see are mixed with others, about half of them hard
    (``sampling``), in random order. The judge scores each crop by the label.

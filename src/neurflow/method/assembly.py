@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from neurflow.circuit import (
 )
 from neurflow.circuit.interactions import Drive, edge, exemplars
 from neurflow.circuit.scores import calibrate
+from neurflow.circuit.uncertainty import intervals
+from neurflow.config import Config
 from neurflow.method.concepts import Concept
 from neurflow.method.core_neurons import Core
 from neurflow.method.find import Findings
@@ -35,11 +38,17 @@ THUMBNAIL = 112
 
 
 def assemble(
-    study: Study, found: Findings
+    study: Study, found: Findings, config: Config
 ) -> tuple[tuple[CircuitLayer, ...], tuple[GroupEdge, ...]]:
     """The layers and the edges between groups, frozen."""
     layers = tuple(_layer(study, found, name) for name in study.layers)
-    return layers, tuple(edge(upper, lower, flow) for (upper, lower), flow in found.edges.items())
+    spreads = {
+        ends: spread
+        for lower, upper in pairwise(layers)
+        for ends, spread in intervals(upper, lower, config).items()
+    }
+    edges = tuple(edge(*ends, flow, spreads.get(ends)) for ends, flow in found.edges.items())
+    return layers, edges
 
 
 def _layer(study: Study, found: Findings, name: str) -> CircuitLayer:
@@ -84,6 +93,7 @@ def _neuron(
             crops=tuple(positions.tolist()),
             weights=dict(drive.weights) if drive else {},
             shares=dict(drive.shares) if drive else {},
+            attributions=_attributions(core, drive, positions),
             concept_vector=vector,
         )
         for positions, drive, vector in zip(concept.parts, driven, concept.vectors, strict=True)
@@ -101,6 +111,17 @@ def _neuron(
         completeness_error=core.completeness_error if core else None,
         histogram=histogram,
     )
+
+
+def _attributions(
+    core: Core | None, drive: Drive | None, positions: np.ndarray
+) -> np.ndarray | None:
+    """T of a meaning's crops, crop by crop; None where nothing acts on the neuron."""
+    if core is None or core.each is None or drive is None or not drive.weights:
+        return None
+    order = {s: i for i, s in enumerate(core.importance)}
+    chosen = np.array([order[s] for s in drive.weights])
+    return core.each[np.ix_(positions, chosen)].ravel()
 
 
 def _histogram(phi: np.ndarray) -> Histogram:

@@ -36,6 +36,8 @@ class Core:
         rule: of the integration.
         score_error: estimated distance of the scores from integrated gradients, relative.
         cancellation: summed |T| over the sum's absolute value; None where the sums are 0.
+        each: ``[crop of V_a, core neuron]`` T of each crop, core neurons in the order of importance;
+            None where it was not kept.
     """
 
     importance: Mapping[int, float]
@@ -45,6 +47,7 @@ class Core:
     rule: RuleName | None = None
     score_error: float | None = None
     cancellation: float | None = None
+    each: np.ndarray | None = None
 
 
 def core_neurons(importance: np.ndarray, tau: int) -> np.ndarray:
@@ -91,6 +94,7 @@ def make_core(scores: Scores, chosen: np.ndarray) -> Core:
         scores.rule,
         scores.score_error,
         scores.cancellation,
+        None if scores.each is None else scores.each[:, chosen],
     )
 
 
@@ -193,7 +197,7 @@ def select_cores(
         RequestError: there is no such rule, or it chooses more neurons than it may.
     """
     chooses = RULES.named(rule or task.config.selection)
-    scores = attribute(task)
+    scores = attribute(task, each=True)
     choice = Choice(task, scores, taus or dict.fromkeys(task.concepts, task.config.tau))
     chosen = chooses(choice)
     for a in task.concepts:

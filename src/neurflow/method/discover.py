@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from neurflow.circuit import Circuit, load_circuit, save_circuit
 from neurflow.circuit.reload import facts_to_reload
 from neurflow.config import METHOD_VERSION, Config
@@ -121,7 +123,7 @@ def discover(
 def _circuit(study: Study, found: Findings, chosen: ConceptImages, config: Config) -> Circuit:
     """The frozen circuit, with its pictures and notes."""
     model, crops = study.model, study.crops
-    layers, edges = assemble(study, found)
+    layers, edges = assemble(study, found, config)
     circuit = Circuit(
         model=model.info,
         **facts_to_reload(model),
@@ -204,7 +206,7 @@ def _cores(select: Callable[[], dict[int, Core]], layer: str, work: Workspace) -
     kept = work.read(name)
     if kept is None:
         cores = select()
-        work.write(name, {a: vars(core) for a, core in cores.items()})
+        work.write(name, {a: _plain(core) for a, core in cores.items()})
         return cores
     return {
         int(a): Core(
@@ -215,9 +217,15 @@ def _cores(select: Callable[[], dict[int, Core]], layer: str, work: Workspace) -
             core["rule"],
             core["score_error"],
             core.get("cancellation"),
+            None if core["each"] is None else np.array(core["each"], dtype=np.float32),
         )
         for a, core in kept.items()
     }
+
+
+def _plain(core: Core) -> dict[str, Any]:
+    """Core neurons as the workspace keeps them."""
+    return {**vars(core), "each": None if core.each is None else core.each.tolist()}
 
 
 def _request(

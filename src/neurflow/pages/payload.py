@@ -190,6 +190,12 @@ class EdgeData(_Data):
     upper: str
     lower: str
     weight: float
+    positive: float | None
+    negative: float | None
+    """parts that drive and that hold back; None in results that did not keep them"""
+    low: float | None
+    high: float | None
+    """ends of the weight's 95 % interval; None if it is not known"""
     significance: float | None
     """p-value; None if it was not tested"""
     stability: float | None
@@ -321,8 +327,12 @@ def payload(
                 upper=edge.upper,
                 lower=edge.lower,
                 weight=_short(edge.weight),
-                significance=None if edge.significance is None else _short(edge.significance),
-                stability=None if edge.stability is None else _short(edge.stability),
+                positive=_maybe(edge.positive),
+                negative=_maybe(edge.negative),
+                low=_maybe(edge.low),
+                high=_maybe(edge.high),
+                significance=_maybe(edge.significance),
+                stability=_maybe(edge.stability),
             )
             for edge in circuit.edges
         ],
@@ -340,6 +350,10 @@ def _heat(found: HeatMap | None) -> tuple[int, int, str] | None:
 def _short(value: float) -> float:
     """Round to six significant digits: more than is shown, and half as long as full precision."""
     return float(f"{value:.6g}")
+
+
+def _maybe(value: float | None) -> float | None:
+    return None if value is None else _short(value)
 
 
 def _layer(

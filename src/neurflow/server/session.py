@@ -30,7 +30,7 @@ from neurflow.debugging.audit import audit
 from neurflow.debugging.explain import same_model
 from neurflow.debugging.reading import Reader
 from neurflow.debugging.result import AuditReport, Change, WhatIf
-from neurflow.debugging.what_if import change_of, what_if
+from neurflow.debugging.what_if import Controls, change_of, what_if
 from neurflow.errors import ImagesError, NeurFlowError, RequestError, WorkError
 from neurflow.labels.manual import reject, set_label
 from neurflow.model import Model
@@ -165,16 +165,8 @@ class Session:
         held = [self._held(number) for number in request.pictures]
         images = Images(tuple(ref for ref, _ in held), lambda i: held[i][1], digest="")
         circuit, change = self._asked(request)
-        return what_if(
-            model,
-            circuit,
-            images,
-            change,
-            draws=request.draws,
-            seed=request.seed,
-            progress=progress,
-            crops=False,
-        )
+        controls = Controls(request.draws, request.seed, crops=False)
+        return what_if(model, circuit, images, change, controls, progress)
 
     def effects(self, request: EffectsRequest) -> Effects:
         """Return the effect of each group on the answer that a kept picture gets."""

@@ -1,7 +1,7 @@
 /** The page of a circuit: header, notes, graph, details, legend. */
 
 import type { ComponentChildren } from "preact";
-import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useKeys } from "../shared/keys";
 import { Pane } from "../shared/pane";
 import type { EdgeData, PageData } from "../shared/types";
@@ -13,6 +13,7 @@ import { type Explorer, useExplorer } from "./explorer";
 import { FigureView } from "./figure_view";
 import { find, groupsIn, type Result } from "./find";
 import { Graph } from "./graph";
+import { Guide, wasLeft } from "./guide";
 import { Header } from "./header";
 import { Legend, Notes } from "./legend";
 import { Panel } from "./panel";
@@ -43,12 +44,13 @@ export function CircuitPage({ explorer, marks = null, children, why }: CircuitPa
   const { shown, carried } = useMemo(() => strongest(data.edges, state.share), [data, state.share]);
   const results = useMemo(() => find(circuit, state.query), [circuit, state.query]);
   const view = state.view === "why" && why === undefined ? null : state.view;
+  const [guided, guide] = useState(() => !EMBEDDED && !wasLeft() && !location.hash);
   useSelectionKeys(explorer);
 
   const go = ({ group, neuron }: Result) => {
     if (group) change({ group, neuron: neuron ?? null, path: null, ...(view === "figure" ? { view: null } : {}) });
   };
-  const frame = { explorer, shown, found: results && groupsIn(results), marks };
+  const frame = { live: why !== undefined, explorer, shown, found: results && groupsIn(results), marks };
   return (
     <div
       class={`page${group && !view ? " with-panel" : ""}${children && !view ? " with-dock" : ""}${EMBEDDED ? " embed" : ""}`}
@@ -60,6 +62,7 @@ export function CircuitPage({ explorer, marks = null, children, why }: CircuitPa
           </button>
           <Header
             data={data}
+            drawn={!view}
             share={state.share}
             carried={carried}
             edgesShown={shown.length}
@@ -70,6 +73,7 @@ export function CircuitPage({ explorer, marks = null, children, why }: CircuitPa
             onResult={go}
           />
           {!view && <Notes data={data} />}
+          {guided && <Guide target={data.target} live={why !== undefined} onLeave={() => guide(false)} />}
           <Views view={view} live={why !== undefined} pins={state.pins.length} onView={(view) => change({ view })}>
             {!view && <Brief circuit={circuit} selected={group?.id ?? null} onSelect={select} />}
           </Views>
@@ -82,19 +86,20 @@ export function CircuitPage({ explorer, marks = null, children, why }: CircuitPa
         {!view && children}
         {!view && <Drawing {...frame} />}
       </main>
-      {!EMBEDDED && <Legend data={data} />}
+      {!EMBEDDED && <Legend data={data} onGuide={() => guide(true)} />}
     </div>
   );
 }
 
 interface DrawingProps extends Pick<CircuitPageProps, "explorer"> {
+  live: boolean;
   shown: EdgeData[];
   found: Set<string> | null;
   marks: Map<string, Mark> | null;
 }
 
 /** The circuit, and the details of what is selected. */
-function Drawing({ explorer, shown, found, marks }: DrawingProps) {
+function Drawing({ live, explorer, shown, found, marks }: DrawingProps) {
   const { circuit, state, change, group, path, select, cut } = explorer;
   return (
     <>
@@ -119,7 +124,14 @@ function Drawing({ explorer, shown, found, marks }: DrawingProps) {
             path={path}
             onPath={(path) => change({ path })}
             onSelect={select}
-            tools={<Collect explorer={explorer} group={group} />}
+            tools={
+              <Collect
+                key={group.id}
+                explorer={explorer}
+                group={group}
+                naming={!live || !circuit.stored.has(group.id)}
+              />
+            }
           />
         </Pane>
       )}

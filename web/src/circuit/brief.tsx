@@ -1,6 +1,7 @@
 /** The circuit in one line: the group with most weight into the target, of each layer. */
 
-import { FAINT, middle, signedPercent } from "../shared/format";
+import { FAINT, signedPercent } from "../shared/format";
+import { Middle } from "../shared/middle";
 import { type Circuit, leaders } from "./circuit";
 import { CropStrip } from "./crop";
 import { headingOf } from "./names";
@@ -12,7 +13,6 @@ interface BriefProps {
 }
 
 const CROPS_SHOWN = 2;
-const MOST_LETTERS = 24;
 
 export function Brief({ circuit, selected, onSelect }: BriefProps) {
   const { data } = circuit;
@@ -31,7 +31,9 @@ export function Brief({ circuit, selected, onSelect }: BriefProps) {
               onClick={() => onSelect(group.id)}
             >
               <CropStrip data={data} crops={group.crops} count={CROPS_SHOWN} />
-              <span class="brief-name">{middle(group.label ? headingOf(group, data) : group.id, MOST_LETTERS)}</span>
+              <span class="brief-name">
+                <Middle text={group.label ? headingOf(group, data) : group.id} />
+              </span>
               <b class={group.reach < 0 ? "against" : "for"}>{signedPercent(group.reach)}</b>
             </button>
           </li>

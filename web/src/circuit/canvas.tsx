@@ -9,6 +9,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { box } from "../shared/box";
 import { useTheme } from "../shared/theme";
 import type { EdgeData } from "../shared/types";
+import { unsure } from "./circuit";
 import { ends, type Layout, thickness } from "./layout";
 import { passes, type Window } from "./window";
 
@@ -50,9 +51,9 @@ function paint(canvas: HTMLCanvasElement, plan: Layout, shown: EdgeData[], large
   canvas.height = Math.round(height * scale);
   const brush = canvas.getContext("2d")!;
   brush.setTransform(scale, 0, 0, scale, -drawn.left * scale, -drawn.top * scale);
-  brush.globalAlpha = 0.75;
   const colours = getComputedStyle(canvas);
-  for (const { path, width: line, against } of strokes(shown, plan, largest, drawn)) {
+  for (const { path, width: line, against, faded } of strokes(shown, plan, largest, drawn)) {
+    brush.globalAlpha = faded ? 0.3 : 0.75;
     brush.strokeStyle = colours.getPropertyValue(against ? "--against" : "--for");
     brush.lineWidth = line;
     brush.setLineDash(against ? [7, 5] : []);
@@ -60,14 +61,15 @@ function paint(canvas: HTMLCanvasElement, plan: Layout, shown: EdgeData[], large
   }
 }
 
-/** What is in the window, one path for each sign and width, thin ones first. */
+/** What is in the window, one path for each kind and width, thin ones first. */
 function strokes(edges: EdgeData[], plan: Layout, largest: number, drawn: Window) {
   const found = new Map<number, Path2D>();
-  for (const { lower, upper, weight } of edges) {
+  for (const edge of edges) {
+    const { lower, upper, weight } = edge;
     const [from, to] = [plan.places.get(lower)!, plan.places.get(upper)!];
     if (!passes(drawn, from, to, plan.card)) continue;
     const width = Math.ceil((WIDTHS * Math.abs(weight)) / Math.max(largest, 1e-9));
-    const key = 2 * width + Number(weight < 0);
+    const key = 4 * width + 2 * Number(unsure(edge)) + Number(weight < 0);
     if (!found.has(key)) found.set(key, new Path2D());
     const [x0, y0, x1, y1] = ends(from, to, plan.card);
     const middle = (x0 + x1) / 2;
@@ -79,7 +81,8 @@ function strokes(edges: EdgeData[], plan: Layout, largest: number, drawn: Window
     .sort(([a], [b]) => a - b)
     .map(([key, path]) => ({
       path,
-      width: thickness(((key >> 1) / WIDTHS) * largest, largest),
+      width: thickness(((key >> 2) / WIDTHS) * largest, largest),
       against: key % 2 === 1,
+      faded: (key & 2) === 2,
     }));
 }

@@ -3,6 +3,7 @@
 import { Component } from "preact";
 import { box } from "../shared/box";
 import { plural, signed } from "../shared/format";
+import { Middle } from "../shared/middle";
 import type { Circuit, Group } from "./circuit";
 import { CropPicture, fewPhotographs } from "./crop";
 import { SHAKY } from "./cuts";
@@ -130,7 +131,7 @@ function Content({ group, circuit: { data }, crops, name }: ContentProps) {
         ))}
       </span>
       <span class={`card-name${doubtful(group) ? " doubtful" : ""}`} aria-hidden="true">
-        {name}
+        <Middle text={name} />
       </span>
       <span class="card-size" aria-hidden="true">
         {group.members.length}

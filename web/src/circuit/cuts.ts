@@ -151,21 +151,30 @@ function interactions(upper: LayerData, lower: LayerData, { aggregation, sharing
   );
   return upper.groups.flatMap(({ id, members }) => {
     const scale = aggregation === "mean" ? 1 / members.length : 1;
-    const total = new Map<string, number>();
+    const total = new Map<string, { positive: number; negative: number }>();
     for (const [a, i] of members) {
       const meaning = upper.neurons[a]!.meanings[i]!;
       for (const [s, weight] of Object.entries(meaning.weights))
         for (const [below, share] of sharesOf(s, meaning, lower, groupOf, sharing))
-          total.set(below, (total.get(below) ?? 0) + scale * weight * share);
+          add(total, below, scale * weight * share);
     }
-    return [...total].map(([below, weight]) => ({
+    return [...total].map(([below, { positive, negative }]) => ({
       upper: id,
       lower: below,
-      weight,
+      weight: positive + negative,
+      positive,
+      negative,
+      low: null,
+      high: null,
       significance: null,
       stability: null,
     }));
   });
+}
+
+function add(total: Map<string, { positive: number; negative: number }>, id: string, weight: number): void {
+  const { positive, negative } = total.get(id) ?? { positive: 0, negative: 0 };
+  total.set(id, { positive: positive + Math.max(weight, 0), negative: negative + Math.min(weight, 0) });
 }
 
 /** The groups that hold the meanings of a core neuron, each with its share of the neuron's weight. */

@@ -1,10 +1,10 @@
-/** Signed edges as curves: width by weight, colour and dashes by sign. */
+/** Signed edges as curves: width by weight, colour and dashes by sign, faded where the sign is unsure. */
 
 import { useMemo } from "preact/hooks";
 import { percent, signed } from "../shared/format";
 import type { EdgeData } from "../shared/types";
 import { Canvas } from "./canvas";
-import type { Circuit } from "./circuit";
+import { type Circuit, parts, unsure } from "./circuit";
 import { curve, type Layout, largestOf, thickness } from "./layout";
 import { isLarge, type Window } from "./window";
 
@@ -24,7 +24,7 @@ export function Edges({ circuit, plan, shown, raised, drawn }: EdgesProps) {
   const draw = (edge: EdgeData) => (
     <path
       key={`${edge.lower}>${edge.upper}`}
-      class={`edge ${edge.weight < 0 ? "against" : "for"}`}
+      class={`edge ${edge.weight < 0 ? "against" : "for"}${unsure(edge) ? " unsure" : ""}`}
       d={curve(plan.places.get(edge.lower)!, plan.places.get(edge.upper)!, plan.card)}
       stroke-width={thickness(edge.weight, largest)}
       data-weight={edge.weight}
@@ -52,7 +52,9 @@ export function Edges({ circuit, plan, shown, raised, drawn }: EdgesProps) {
 
 /** What is known of an edge, in a line. */
 export function about(edge: EdgeData): string {
+  const split = parts(edge) === null ? "" : ` (${parts(edge)})`;
+  const range = edge.low === null ? "" : `, 95 % from ${signed(edge.low)} to ${signed(edge.high!)}`;
   const tested = edge.significance === null ? "" : `, p = ${edge.significance.toPrecision(2)}`;
   const found = edge.stability === null ? "" : `, found in ${percent(edge.stability)} of resamples`;
-  return `${edge.lower} → ${edge.upper}: ${signed(edge.weight)}${tested}${found}`;
+  return `${edge.lower} → ${edge.upper}: ${signed(edge.weight)}${split}${range}${tested}${found}`;
 }

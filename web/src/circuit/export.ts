@@ -1,7 +1,7 @@
 /** The circuit as a picture for a paper: an SVG of its own on white, and a PNG made from it. */
 
 import type { EdgeData } from "../shared/types";
-import type { Circuit, Group } from "./circuit";
+import { type Circuit, type Group, unsure } from "./circuit";
 import { FONT, fitted, INK as INKS, loaded, painted, pngOf, safe } from "./ink";
 import { curve, type Layout, largestOf, thickness } from "./layout";
 import { titleOf } from "./names";
@@ -70,11 +70,12 @@ export async function toSvg(scene: Scene): Promise<string> {
 /** The same as PNG, as sharp as the browser can make it. */
 export const toPng = async (scene: Scene): Promise<Blob> => pngOf(await toSvg(scene), SHARPNESS);
 
-function edgeOf({ lower, upper, weight }: EdgeData, { circuit, plan }: Scene): string {
+function edgeOf(edge: EdgeData, { circuit, plan }: Scene): string {
+  const { lower, upper, weight } = edge;
   const path = curve(plan.places.get(lower)!, plan.places.get(upper)!, plan.card);
   const sign = weight < 0 ? `stroke="${INK.against}" stroke-dasharray="7 5"` : `stroke="${INK.for}"`;
   const width = thickness(weight, largestOf(circuit.data.edges)).toFixed(2);
-  return `<path d="${path}" fill="none" ${sign} stroke-width="${width}" stroke-opacity="0.75"/>`;
+  return `<path d="${path}" fill="none" ${sign} stroke-width="${width}" stroke-opacity="${unsure(edge) ? 0.3 : 0.75}"/>`;
 }
 
 function cardOf(group: Group, { circuit, plan }: Scene, pictures: Map<number, string>): string {

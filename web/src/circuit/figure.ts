@@ -8,6 +8,7 @@
  *    Wide figures run from left to right, narrow ones from the top down.
  */
 
+import { plural } from "../shared/format";
 import type { EdgeData } from "../shared/types";
 import { type Circuit, type Group, leaders } from "./circuit";
 import { titleOf } from "./names";
@@ -78,6 +79,8 @@ export function chosen(
   return { columns, edges };
 }
 
+const UNMEASURED = { positive: null, negative: null, low: null, high: null, significance: null, stability: null };
+
 /** The edges from some groups of one layer to a group above them: stored ones, or along all paths between. */
 function between(circuit: Circuit, lower: Group[], upper: Group): EdgeData[] {
   const direct = upper.layer - lower[0]!.layer === 1;
@@ -85,7 +88,7 @@ function between(circuit: Circuit, lower: Group[], upper: Group): EdgeData[] {
     const stored = upper.inputs.find((edge) => edge.lower === group.id);
     if (direct) return stored ? [stored] : [];
     const weight = alongAll(circuit, group, upper, new Map());
-    return weight ? [{ lower: group.id, upper: upper.id, weight, significance: null, stability: null }] : [];
+    return weight ? [{ ...UNMEASURED, lower: group.id, upper: upper.id, weight }] : [];
   });
 }
 
@@ -217,7 +220,7 @@ export function figureCaption(circuit: Circuit, drawn: Drawn): string {
   const significant = tested.filter(({ significance }) => significance! < 0.05).length;
   const skips = drawn.edges.some((edge) => !circuit.groups.get(edge.upper)!.inputs.includes(edge));
   const parts = [
-    `Groups of neurons in ${data.model}, found on ${data.crop_count} crops of ${data.images.length} photographs; each crop is of another photograph.`,
+    `Groups of neurons in ${data.model}, found on ${plural(data.crop_count, "crop")} of ${plural(data.images.length, "photograph")}; the crops of a group come from different ones.`,
     data.shares ? `Under a name: its weight along all paths to ${data.target}.` : "",
     share === null
       ? ""

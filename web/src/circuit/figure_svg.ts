@@ -116,17 +116,26 @@ function line(edge: EdgeData, plan: Plan, ink: Ink, largest: number, text: numbe
   return `<path d="M${x0.toFixed(1)},${y0.toFixed(1)}${path}" fill="none" ${sign} stroke-width="${width.toFixed(2)}" stroke-opacity="${faint}"/>`;
 }
 
-function weightOf(edge: EdgeData, { circuit, plan, look }: Figure, ink: Ink): string {
-  const [x0, y0, x1, y1] = endsOf(edge, plan);
+function weightOf(edge: EdgeData, { circuit, drawn, plan, look }: Figure, ink: Ink): string {
+  const ends = endsOf(edge, plan);
   const { text } = SIZES[plan.size];
   const words = circuit.data.shares ? signedPercent(edge.weight) : signed(edge.weight);
   const halo = look === "transparent" ? "" : ` stroke="${ink.back}" stroke-width="${0.3 * text}" paint-order="stroke"`;
   const fill = edge.weight < 0 ? ink.against : ink.for;
-  // text is as wide as a tile's gap: several edges into one tile are told apart by their height
-  const [x, y] = [(x0 + x1) / 2, (y0 + y1) / 2 + (plan.across ? -0.45 : 0.3) * text];
-  const anchor = plan.across ? "middle" : "start";
-  const at = plan.across ? x : x + 0.5 * text;
-  return `<text x="${at.toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${anchor}" font-size="${(0.85 * text).toFixed(1)}" font-weight="bold" fill="${fill}"${halo}>${words}</text>`;
+  // curves that cross meet in the middle: there each weight stands nearer to the lower end
+  const count = (end: "lower" | "upper") => drawn.edges.filter((other) => other[end] === edge[end]).length;
+  const [x, y] = pointOf(ends, plan.across, count("lower") > 1 && count("upper") > 1 ? 0.3 : 0.5);
+  const [at, line] = plan.across ? [x, y - 0.45 * text] : [x + 0.5 * text, y + 0.3 * text];
+  return `<text x="${at.toFixed(1)}" y="${line.toFixed(1)}" text-anchor="${plan.across ? "middle" : "start"}" font-size="${(0.85 * text).toFixed(1)}" font-weight="bold" fill="${fill}"${halo}>${words}</text>`;
+}
+
+/** A point of an edge's curve, from 0 at its lower end to 1. */
+function pointOf([x0, y0, x1, y1]: [number, number, number, number], across: boolean, t: number): [number, number] {
+  const [begin, end] = [(1 - t) ** 3, t ** 3];
+  const [first, second] = [3 * (1 - t) ** 2 * t, 3 * (1 - t) * t ** 2];
+  const turned = (a: number, b: number) => (begin + first) * a + (second + end) * b;
+  const straight = (a: number, b: number) => begin * a + ((first + second) * (a + b)) / 2 + end * b;
+  return across ? [straight(x0, x1), turned(y0, y1)] : [turned(x0, x1), straight(y0, y1)];
 }
 
 /** The crops of a plan as JPEG, which is small and which every program reads. */

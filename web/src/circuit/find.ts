@@ -1,5 +1,6 @@
 /** Find: what a query may mean, as a list of results that say what they are. */
 
+import { plural } from "../shared/format";
 import type { Circuit } from "./circuit";
 import { headingOf } from "./names";
 
@@ -65,7 +66,7 @@ function layersOf({ data, columns }: Circuit, wanted: string): Result[] {
           {
             kind: "layer",
             title: name,
-            about: `${columns[i]!.length} groups`,
+            about: plural(columns[i]!.length, "group"),
             group: columns[i]![0]!,
             groups: columns[i]!,
           },

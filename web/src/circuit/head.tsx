@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { fixed, plural, spread } from "../shared/format";
+import { Middle } from "../shared/middle";
 import type { LayerData } from "../shared/types";
 import { scoreError } from "./circuit";
 import { mostGroups, SHAKY } from "./cuts";
@@ -30,7 +31,9 @@ export function Head({ layer, plan, number, onCut }: HeadProps) {
         width: `calc(var(--k) * ${pitch}px)`,
       }}
     >
-      <b title={layer.name}>{layer.name}</b>
+      <b title={layer.name}>
+        <Middle text={layer.name} />
+      </b>
       <span>
         {plural(Object.keys(layer.neurons).length, "neuron")}, <Count layer={layer} count={count} />
       </span>

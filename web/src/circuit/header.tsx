@@ -1,5 +1,6 @@
 /** The header: what the circuit explains, how many edges are shown, search, theme. */
 
+import { Doors } from "../shared/doors";
 import { percent, plural } from "../shared/format";
 import { ThemeButton } from "../shared/theme";
 import type { PageData } from "../shared/types";
@@ -8,6 +9,8 @@ import { Finder } from "./finder";
 
 interface HeaderProps {
   data: PageData;
+  /** whether the circuit itself is shown, with its edges */
+  drawn: boolean;
   share: number;
   carried: number;
   edgesShown: number;
@@ -27,14 +30,15 @@ export function Header(props: HeaderProps) {
         <h1>
           Why <em>{data.target}</em>?
         </h1>
-        <p class="quiet">
+        <Doors />
+        <p class="quiet" hidden={!props.drawn}>
           Groups of neurons that drive {data.target} in {data.model}, found on {plural(data.crop_count, "crop")} of{" "}
           {plural(data.images.length, "picture")}; τ = {data.tau} core neurons, k = {data.k} crops a neuron
           {data.steps === "auto" ? "" : `, N = ${data.steps} integration steps`}.
         </p>
       </div>
       <div class="controls">
-        <Threshold {...props} />
+        {props.drawn && <Threshold {...props} />}
         <Finder query={props.query} results={props.results} onQuery={props.onQuery} onResult={props.onResult} />
         <ThemeButton />
       </div>

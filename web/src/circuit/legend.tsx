@@ -4,8 +4,9 @@ import type { ComponentChildren } from "preact";
 import { useDismissed } from "../shared/dismiss";
 import { plural } from "../shared/format";
 import type { PageData } from "../shared/types";
+import { unsure } from "./circuit";
 
-export function Legend({ data }: { data: PageData }) {
+export function Legend({ data, onGuide }: { data: PageData; onGuide: () => void }) {
   const help = useDismissed();
   const labelled = data.layers.some((layer) => layer.groups.some((group) => group.evidence));
   return (
@@ -17,7 +18,11 @@ export function Legend({ data }: { data: PageData }) {
         <Sample kind="against" /> inhibits
       </span>
       <span class="key wide">thicker: more weight</span>
+      {data.edges.some(unsure) && <span class="key wide">faded: the sign is not certain</span>}
       <span class="key wide">each card: a group of neurons that respond to the same thing</span>
+      <button class="link guide-again" onClick={onGuide}>
+        Guide
+      </button>
       <details class="help" ref={help}>
         <summary>How to read this</summary>
         <dl>
@@ -46,7 +51,14 @@ export function Legend({ data }: { data: PageData }) {
               ? "Weights are shares: the absolute weights into a group add up to at most 1."
               : "Weights can be compared within this circuit only: with its settings they are not shares and may add up to more than 1."}
           </Entry>
-          <Entry term="Sign">A solid line excites, a dashed line inhibits.</Entry>
+          <Entry term="Sign">
+            A solid line excites, a dashed line inhibits. A faded line may do either on other photographs: the 95 %
+            interval of its weight holds both signs.
+          </Entry>
+          <Entry term="For and against">
+            Weights of both signs cancel in an edge. Where they do, the lists of a card name what drives and what holds
+            back.
+          </Entry>
           <Entry term="Edges shown">
             The strongest edges, until they account for the chosen share of all absolute weight.
           </Entry>

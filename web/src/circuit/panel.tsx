@@ -4,9 +4,10 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { digits, fixed, percent, plural } from "../shared/format";
 import { Bar, Listing } from "../shared/listing";
+import { Middle } from "../shared/middle";
 import type { EdgeData, MeaningData, NeuronData } from "../shared/types";
 import { shaky } from "./card";
-import { type Circuit, type Group, neuronOf } from "./circuit";
+import { type Circuit, type Group, neuronOf, parts, unsure } from "./circuit";
 import { CropPicture, CropStrip, fewPhotographs } from "./crop";
 import { about } from "./edges";
 import { Histogram } from "./histogram";
@@ -209,8 +210,10 @@ function EdgeList({ title, circuit, edges, end, onSelect }: EdgeListProps) {
               <button onClick={() => onSelect(other.id)} title={about(edge)}>
                 <CropStrip data={circuit.data} crops={other.crops} count={3} />
                 <span class={`edge-name${doubtful(other) ? " doubtful" : ""}`}>
-                  {headingOf(other, circuit.data)}
+                  <Middle text={headingOf(other, circuit.data)} />
                   {significant(edge) && <b title="p < 0.05"> *</b>}
+                  {unsure(edge) && <small> sign not certain</small>}
+                  {parts(edge) && <small class="parts">{parts(edge)}</small>}
                 </span>
                 <Bar weight={edge.weight} largest={largest} share={circuit.data.shares} />
               </button>

@@ -1,6 +1,7 @@
 /** Two circuits compared: the groups they share, the groups of one alone, and how edges change. */
 
 import { useEffect, useState } from "preact/hooks";
+import { Doors } from "../shared/doors";
 import { plural } from "../shared/format";
 import { SearchField } from "../shared/search";
 import { ThemeButton } from "../shared/theme";
@@ -90,6 +91,7 @@ function Head({ data }: { data: ComparisonPageData }) {
         <h1>
           <em>{data.a.name}</em> vs <em>{data.b.name}</em>
         </h1>
+        <Doors />
         <p class="quiet">
           Groups are matched by{" "}
           {by === "neurons"

@@ -4,6 +4,7 @@ import type { Circuit } from "../circuit/circuit";
 import { CropStrip } from "../circuit/crop";
 import { fixed, plural, signed } from "../shared/format";
 import { Listing } from "../shared/listing";
+import { Middle } from "../shared/middle";
 import { differing, firing, LETTERS, type Row } from "./lit";
 import type { Live } from "./state";
 
@@ -114,7 +115,9 @@ export function Known({ circuit, id, count = 3 }: { circuit: Circuit; id: string
   return (
     <span class="group-title">
       <CropStrip data={circuit.data} crops={group.crops} count={count} />
-      <span class="group-name">{group.label ?? id}</span>
+      <span class="group-name">
+        <Middle text={group.label ?? id} />
+      </span>
     </span>
   );
 }

@@ -30,12 +30,6 @@ export const signedPercent = (share: number): string => {
 /** Shares below this are faint: they say little. */
 export const FAINT = 0.05;
 
-/** A name cut in the middle, where names of one kind differ least. */
-export const middle = (text: string, most: number): string =>
-  text.length <= most
-    ? text
-    : `${text.slice(0, Math.ceil((most - 1) / 2)).trimEnd()}…${text.slice(text.length - Math.floor((most - 1) / 2)).trimStart()}`;
-
 export const plural = (count: number, word: string): string =>
   `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 

@@ -97,10 +97,10 @@ export interface EvidenceData {
   doubt: string | null;
 }
 /**
- * How well a judge who reads the label alone finds the group's unseen crops among others.
+ * How well a judge who reads only the label finds the group's unseen crops among others.
  *
- * Each crop counts for as many as it was drawn from, so that the group has the share that it has
- * among the circuit's exemplars.
+ * Crops are weighted by how many they were drawn from, so that the group's share equals its share
+ * among the exemplars of the circuit.
  */
 export interface Validation {
   judge: string;
@@ -118,7 +118,7 @@ export interface Validation {
   nonsense?: Rivals | null;
 }
 /**
- * The same judge's result on the same crops with one text that is used for every group.
+ * The result of the same judge on the same crops with one text that is used for every group.
  */
 export interface Constant {
   text: string;
@@ -126,7 +126,7 @@ export interface Constant {
   gain: Interval;
 }
 /**
- * The same judge's results on the same crops with other texts.
+ * The results of the same judge on the same crops with other texts.
  */
 export interface Rivals {
   count: number;
@@ -135,7 +135,7 @@ export interface Rivals {
   auprc: number;
 }
 /**
- * Do the group's neurons answer to pictures of what the label names (CoSy)?
+ * Whether the group's neurons respond to pictures of the concept that the label names (CoSy).
  */
 export interface ConceptCheck {
   concept: string;
@@ -212,6 +212,10 @@ export interface EdgeData {
   upper: string;
   lower: string;
   weight: number;
+  positive: number | null;
+  negative: number | null;
+  low: number | null;
+  high: number | null;
   significance: number | null;
   stability: number | null;
 }
@@ -264,7 +268,7 @@ export interface ShownPicture {
   report: PictureReport;
 }
 /**
- * Why the model answers as it does on one picture.
+ * The explanation of one picture's prediction.
  */
 export interface PictureReport {
   name: string;
@@ -274,7 +278,7 @@ export interface PictureReport {
   groups: GroupReading[];
 }
 /**
- * One class in an answer.
+ * A class with its logit and probability.
  */
 export interface Prediction {
   index: number;
@@ -283,7 +287,7 @@ export interface Prediction {
   probability: number | null;
 }
 /**
- * What a group does on one picture.
+ * A group's reading on one picture.
  */
 export interface GroupReading {
   id: string;
@@ -300,7 +304,7 @@ export interface GroupReading {
   chain?: string[];
 }
 /**
- * Why these answers, and what if.
+ * The result of ``neurflow.debug``.
  */
 export interface DebugReport {
   model: ModelInfo;
@@ -312,7 +316,7 @@ export interface DebugReport {
   notes?: string[];
 }
 /**
- * What was explained: enough to load the same model again and to notice another one.
+ * Description of a model that allows to load it again and to recognise a different one.
  */
 export interface ModelInfo {
   reference: string;
@@ -338,7 +342,7 @@ export interface LoadOptions {
   classes_as_text?: boolean | null;
 }
 /**
- * What the circuit explains: a class, a neuron, or the difference of two classes.
+ * The target of a circuit: a class, a neuron, or the difference of two classes.
  */
 export interface Target {
   layer: string;
@@ -347,7 +351,7 @@ export interface Target {
   name: string;
 }
 /**
- * What if these neurons were gone: the pictures before and after.
+ * The effect of a change: the pictures before and after.
  */
 export interface WhatIf {
   change: Change;
@@ -359,7 +363,7 @@ export interface WhatIf {
   seed: number;
 }
 /**
- * What is done to the network.
+ * A change of the network.
  */
 export interface Change {
   groups: string[];
@@ -382,7 +386,7 @@ export interface Effect {
   random?: Interval | null;
 }
 /**
- * One crop before and after: where the target falls most, the group matters most.
+ * One crop before and after the change.
  */
 export interface CropEffect {
   name: string;
@@ -408,7 +412,7 @@ export interface Overall {
   flips: string[];
 }
 /**
- * The errors of one class.
+ * The mistakes of one class.
  */
 export interface Mistakes {
   right: number;
@@ -421,7 +425,7 @@ export interface Mistakes {
   why_taken: GroupContrast[];
 }
 /**
- * A picture that is missed or taken for the target, and the groups that are unlike the target.
+ * A false negative or false positive, and its most unusual groups.
  */
 export interface Mistake {
   name: string;
@@ -430,7 +434,7 @@ export interface Mistake {
   groups: GroupReading[];
 }
 /**
- * How often a group fires on mistakes of one kind, next to the target's own images.
+ * How often a group fires on mistakes of one kind and on correctly classified pictures.
  */
 export interface GroupContrast {
   id: string;
@@ -440,14 +444,14 @@ export interface GroupContrast {
   evidence: number;
 }
 /**
- * An image that could not be read, and why.
+ * An image that could not be used, with the reason.
  */
 export interface SkippedImage {
   name: string;
   reason: string;
 }
 /**
- * Groups by the evidence that they are a shortcut: a ranking, not a verdict.
+ * The result of ``neurflow.audit``: groups ranked by the evidence that they are shortcuts.
  */
 export interface AuditReport {
   model: ModelInfo;
@@ -460,7 +464,7 @@ export interface AuditReport {
   notes?: string[];
 }
 /**
- * One group's place in the ranking.
+ * One group of the ranking.
  */
 export interface GroupAudit {
   id: string;
@@ -470,7 +474,7 @@ export interface GroupAudit {
   signals: Signals;
 }
 /**
- * Evidence that a group is a shortcut, each with a 95 % interval; None where it has no measure.
+ * Evidence that a group is a shortcut, with 95 % intervals; None for what cannot be measured.
  */
 export interface Signals {
   raises: Interval;
@@ -519,7 +523,7 @@ export interface InputData {
   weight: number;
 }
 /**
- * What two circuits share and what only one of them has.
+ * The result of ``neurflow.compare``.
  */
 export interface Comparison {
   a: Side;
@@ -596,7 +600,7 @@ export interface Unmatched {
   chance: Interval | null;
 }
 /**
- * W(G, H) between groups that both circuits have.
+ * W(G, H) between matched groups, in both circuits.
  */
 export interface EdgePair {
   /**
@@ -857,7 +861,7 @@ export interface BackRequest {
   kind: "undo" | "redo";
 }
 /**
- * The contents of ``edits-DIGEST.json``: what was done, and what of it was taken back.
+ * The contents of ``edits-DIGEST.json``: the edits in force, and those that were undone.
  */
 export interface Edits {
   format?: "neurflow edits";
@@ -872,7 +876,7 @@ export interface Edits {
   undone?: (Merge | Split)[];
 }
 /**
- * Groups of one layer that become one.
+ * Several groups of one layer become one.
  */
 export interface Merge {
   kind?: "merge";
@@ -884,7 +888,7 @@ export interface Merge {
   into: string;
 }
 /**
- * A group that becomes two: the members named, and the others.
+ * A group becomes two: the named members, and the others.
  */
 export interface Split {
   kind?: "split";

@@ -243,6 +243,7 @@ class HookedNeuron:
     trunk: tuple[Key, ...] = ()
     secants: Callable[..., Any] | None = None
     together: None = None
+    parted: Any = None
     projects: bool = False
     affine: bool = False
     frontier_axes: tuple[int, ...] = (0,)
