@@ -91,7 +91,8 @@ def _keep_slope(tail: CropTail, cells: Cells, made: Crops, node: fx.Node) -> Non
         for first in (0, made.count if cells.long else 0)
     )
     if isinstance(operation, Elementwise):
-        made.slopes[node] = operation.slopes(low, high).unflatten(0, (-1, made.count))
+        slope = operation.slopes(low, high) if cells.long else operation.derivatives(low)
+        made.slopes[node] = torch.unflatten(slope, 0, (-1, made.count))
     else:
         made.ends[node] = low, high
 
@@ -122,7 +123,7 @@ def _factor(modes: Tensor | None, lengths: Tensor, slope: Tensor, *, last: bool)
     )
     for i, matrix in enumerate(weights):
         _contract(matrix, slope[:, i], found[:, i])
-    return found if last else found.unflatten(0, (modes.shape[1], -1))
+    return found if last else torch.unflatten(found, 0, (modes.shape[1], -1))
 
 
 def principal(

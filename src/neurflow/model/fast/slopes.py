@@ -139,6 +139,11 @@ class Elementwise:
         z, *fixed = low
         return self.slope(lambda value: self.function(value, *fixed), z, high[0])
 
+    def derivatives(self, at: Sequence[Tensor]) -> Tensor:
+        """The same for cells of no length."""
+        z, *fixed = at
+        return derivative(lambda value: self.function(value, *fixed), z)
+
 
 @dataclass(frozen=True)
 class Product:
