@@ -80,9 +80,7 @@ def gate_slope(
     """
     slope = function(high).sub_(function(low)).div_(high - low)
     still = low == high
-    if still.any():
-        slope[still] = derivative(function, low[still])
-    return slope
+    return torch.where(still, derivative(function, low), slope) if still.any() else slope
 
 
 def secant_slope(
