@@ -34,7 +34,7 @@ def pull(
     given: Any = fx.map_arg(node.args, lambda n: None if n in inputs else values(n))
     if len(inputs) == 1 and node.args[0] is inputs[0] and not node.kwargs:
         if node.target is aten.conv2d.default:
-            return [_convolution(gradient, (len(gradient), *sizes(inputs[0])), *given[1:])]
+            return [_convolution(gradient, (len(gradient), *sizes(inputs[0])), given[1:])]
         if node.target is aten.linear.default:
             return [gradient @ given[1]]
     at = {n: gradient.new_zeros(()).expand(len(gradient), *sizes(n)) for n in inputs}
@@ -64,19 +64,12 @@ def sources(node: fx.Node) -> list[fx.Node]:
     return node.all_input_nodes
 
 
-def _convolution(
-    gradient: Tensor,
-    size: Sequence[int],
-    weight: Tensor,
-    bias: object = None,
-    stride: Sequence[int] = (1,),
-    padding: Sequence[int] = (0,),
-    dilation: Sequence[int] = (1,),
-    groups: int = 1,
-) -> Tensor:
-    steps, edges, gaps = (
-        list(v) * 2 if len(v) == 1 else list(v) for v in (stride, padding, dilation)
-    )
+def _convolution(gradient: Tensor, size: Sequence[int], given: Sequence[Any]) -> Tensor:
+    """The transpose of a convolution whose further arguments, from the weight on, are given."""
+    weight, _, *window = (*given, None)[: max(len(given), 2)]
+    window = [*window, *([1], [0], [1], 1)[len(window) :]]
+    steps, edges, gaps = (list(v) * 2 if len(v) == 1 else list(v) for v in window[:3])
+    groups = window[3]
     reach = [gap * (k - 1) for gap, k in zip(gaps, weight.shape[2:], strict=True)]
     if groups == len(weight) and weight.shape[1] == 1 and all(map(operator.le, edges, reach)):
         return _depthwise(gradient, size, weight, (steps, edges, gaps))
