@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,7 +89,7 @@ BLOCKS = [
         range(100, 101),
     ),
 ]
-WEIGHTS = {
+WEIGHTS: dict[str, tuple[str, dict[str, Any]]] = {
     "resnet18": ("resnet18.pth", {}),
     "resnet50": ("resnet50.pth", {}),
     "mobilenet_v2": ("mobilenet_v2.safetensors", {"mean": 0.5, "std": 0.5}),
@@ -225,16 +226,16 @@ def measure(block: Block, model: Model, images: Tensor, repeats: int) -> list[ob
         float(np.abs(importance - goal).sum() / goal.sum())
         for importance in (expected.abs().mean(0).double().numpy(), chosen.importance)
     ]
-    seconds = {name: median(values) for name, values in times.items()}
-    seconds["together"] /= len(neurons)
+    each = {name: median(values) for name, values in times.items()}
+    each["together"] /= len(neurons)
     return [
         f"{block.kind}: {block.network} {block.lower} → {block.upper}",
-        f"{seconds['captum']:.2f}",
+        f"{each['captum']:.2f}",
         f"{errors[0]:.2%}",
         *(
             cell
             for name in ("ours", "alone", "together")
-            for cell in (f"{seconds[name]:.3f}", f"{seconds['captum'] / seconds[name]:.1f}×")
+            for cell in (f"{each[name]:.3f}", f"{each['captum'] / each[name]:.1f}×")
         ),
         f"{float(difference):.0e}",
         chosen.steps,

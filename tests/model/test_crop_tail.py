@@ -1,5 +1,7 @@
 """What pairs of one crop share: the same scores as each pair alone, and as plain autograd."""
 
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -8,7 +10,11 @@ from torchvision.models.mobilenetv2 import InvertedResidual
 from torchvision.models.resnet import BasicBlock, Bottleneck
 from torchvision.ops import SqueezeExcitation
 
-from neurflow.attribution.integrated_gradients import integrated_gradients, secants
+from neurflow.attribution.integrated_gradients import (
+    gauss_legendre,
+    integrated_gradients,
+    secants,
+)
 from neurflow.model.fast.crops import principal
 from tests.model.test_graph import model_of
 from tests.networks import seeded, settle
@@ -72,11 +78,11 @@ def case(request):
     return segment, pairs, x[CROPS], [value[CROPS] for value in held]
 
 
-def shared(case, **options):
+def shared(case, rule=secants, **options):
     segment, pairs, x, held = case
     assert segment.specialised(int(pairs[0])).together is not None
     return integrated_gradients(
-        segment, pairs, x, held, steps=CELLS, rule=secants, crops=CROPS, **options
+        segment, pairs, x, held, steps=CELLS, rule=rule, crops=CROPS, **options
     )
 
 
@@ -86,13 +92,25 @@ def close(found, expected, tolerance=1e-5):
     assert (found - expected).abs().max() < tolerance * scale
 
 
-def test_shared_work_gives_what_the_tail_of_each_pair_gives(case, monkeypatch):
-    found = shared(case, modes=CELLS)
+@pytest.mark.parametrize("rule", [secants, gauss_legendre])
+@pytest.mark.parametrize("room", [1, 10**6])
+def test_shared_work_gives_what_the_tail_of_each_pair_gives(case, rule, room, monkeypatch):
+    """Whether the path is taken as a whole or in parts."""
+    module = sys.modules["neurflow.attribution.integrated_gradients"]
+    monkeypatch.setattr(module, "CHUNK_ELEMENTS", room)
+    found = shared(case, rule, modes=CELLS)
     segment, pairs, x, held = case
     fast = segment.specialised(int(pairs[0]))
     monkeypatch.setattr(fast, "together", None)
-    plain = integrated_gradients(segment, pairs, x, held, steps=CELLS, rule=secants)
+    plain = integrated_gradients(segment, pairs, x, held, steps=CELLS, rule=rule)
     close(found.scores, plain.scores)
+    close(found.change, plain.change)
+    if rule is secants:
+        close(found.scores.sum(1), found.change)
+
+
+def test_few_modes_complete_too(case):
+    found = shared(case, modes=2)
     close(found.scores.sum(1), found.change)
 
 

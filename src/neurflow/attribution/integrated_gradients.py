@@ -39,14 +39,14 @@ import torch
 from torch import Tensor
 
 from neurflow.attribution.shared_points import gradients_at_points
-from neurflow.model.network.protocols import NeuronSegment, Path, Segment
+from neurflow.model.network.protocols import Cells, NeuronSegment, Path, Segment
 
 Rule = Callable[[int], tuple[np.ndarray, np.ndarray]]
 """N → (points α, weights w) ``[step]`` on [0, 1]; the weights sum to 1"""
 ABRUPT = 1e-3
 """share of a path from zero on which most of the change is behind a norm"""
 MANY = 6
-"""cells from which on gradients are projected on fewer modes"""
+"""cells from which on a third as many modes are kept: neither's error prevails"""
 SHARED = 64
 """cells up to which a path is taken as a whole, and what pairs of a crop share is computed once"""
 CHUNK_ELEMENTS = 1_250_000
@@ -149,36 +149,47 @@ def integrated_gradients(
         rule: N → points and weights.
         baseline: ``[1, …]`` where the path begins, the same for all crops; None is zero.
         whole: whether to find the change of φ_a too; if not, it is NaN.
-        crops: ``[pair]`` numbers that tell which samples are of one crop, with the same values; these
+        crops: ``[crop]`` numbers that tell which samples are of one crop, with the same values; these
             lie side by side, and share the work on it. By default each is a crop of its own.
-        modes: of rules of cells, how many polynomials along the path gradients are projected on
-            (``model.fast.crop_tail``). By default a third as many as cells, where there are enough.
+        modes: of rules of cells, how many functions along the path gradients are projected on where
+            that pays (``model.fast.crop_tail``). By default a third as many as cells.
     """
     neurons = torch.as_tensor(neuron, device=x.device).expand(len(x))
     fast = segment.specialised(int(neurons[0]))
     path = fast.path(neurons, x, bypass, trunk, baseline)
-    change, few = x.new_full((len(x),), torch.nan), False
-    if rule in CELLS and fast.together is not None and steps <= SHARED:
-        crops = torch.arange(len(x)) if crops is None else crops
-        modes = default_modes(steps) if modes is None else modes
-        few = fast.projects and modes < steps
-        kept = modes if few else None
-        at_frontier, change = fast.together(path, crops, rule(steps), kept, _chunk(x))
-    elif _shares(segment, fast, rule, steps, crops):
+    change: Tensor | None = None
+    few = False
+    if _shares(segment, fast, rule, steps, crops):
         assert crops is not None
         at_frontier, change = gradients_at_points(fast, path, crops, rule(steps))
+    elif fast.together is not None and steps <= SHARED and _kind_shares(segment, rule):
+        cells = _cells(rule, steps, modes if fast.projects and rule in CELLS else steps, x)
+        numbers = torch.arange(len(x)) if crops is None else crops
+        at_frontier, moved = fast.together(path, numbers, cells, _chunk(x))
+        change, few = moved if cells.long else None, cells.count is not None
     else:
         at_frontier = _mean_gradient(fast, path, len(x), rule, steps)
-        if whole:
-            change = _change(fast, path, len(x))
+    if change is None:
+        change = _change(fast, path, len(x)) if whole else x.new_full((len(x),), torch.nan)
     way = x if baseline is None else x - baseline
     scores = segment.lower.total(way * path.back(at_frontier))
     return Attribution(_completed(scores, change) if few else scores, change)
 
 
-def default_modes(steps: int) -> int:
-    """How many modes are enough for ``steps`` cells: so many that neither's error prevails."""
-    return -(-steps // 3) if steps >= MANY else steps
+def _kind_shares(segment: Segment, rule: Rule) -> bool:
+    """Whether slopes or derivatives of single operations are the better way to share work.
+
+    At points behind norms it is a graph of autograd's (:func:`_shares`).
+    """
+    return rule in CELLS or not segment.normalises
+
+
+def _cells(rule: Rule, steps: int, modes: int | None, like: Tensor) -> Cells:
+    points, weights = rule(steps)
+    made = torch.from_numpy(weights[:-1] if rule in CELLS else weights).to(like)
+    if modes is None:
+        modes = -(-steps // 3) if steps >= MANY else steps
+    return Cells(points.tolist(), made, modes if modes < steps else None)
 
 
 def _completed(scores: Tensor, change: Tensor) -> Tensor:

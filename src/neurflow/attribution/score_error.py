@@ -21,8 +21,9 @@ Measurement = Callable[[Mapping[int, int], RuleName, float], dict[int, float]]
 """measures (target → N, rule, order of its error) → target → score error"""
 AUTO_STEPS = (4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128, 192, 256)
 """values of N that auto chooses from; the last one is used even if its error is too large"""
-PROJECTED_STEPS = (6, 9, 12, 15, 18, 24, 30, 36, 48, *AUTO_STEPS[13:])
-"""the same where gradients are projected on a third as many modes as cells"""
+PROJECTED_STEPS = (6, 9, 12, 15, 21, 30, 45, *AUTO_STEPS[13:])
+"""the same where gradients are projected on a third as many modes as cells; fewer values, since targets
+share the work on a crop only with those of the same N"""
 SMOOTH_STEPS = (3, 4, 5, 6, 7, *AUTO_STEPS[2:])
 """the same for smooth segments, where a point more can be enough"""
 
@@ -48,7 +49,7 @@ class Look:
 OTHERS = (Look("midpoints", 8, 1.0), Look("steep", 16, 3.0))
 USUAL = (Look("secants", 8, 1.7, AUTO_STEPS[2:]), *OTHERS)
 """rules for paths from zero"""
-PROJECTED = (Look("secants", 12, 1.9, PROJECTED_STEPS), *OTHERS)
+PROJECTED = (Look("secants", 12, 2.2, PROJECTED_STEPS), *OTHERS)
 """the same where a cell costs little, and a mode much"""
 BEHIND_NORMS = (
     Look("sinh", 6, 3.0, SMOOTH_STEPS),

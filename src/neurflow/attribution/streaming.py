@@ -320,7 +320,21 @@ def _stream(
         inside = inside[np.argsort(pairs.crop[inside], kind="stable")]  # a crop's pairs share work
         for alike in _alike(segment, pairs[inside]):
             left = inside[alike]
-            yield from task.batch.map(work, left[~done[left]])
+            left = left[~done[left]]
+            for together in _by_crop(pairs.crop, left, task.batch.size):
+                yield from task.batch.map(work, together)
+
+
+def _by_crop(crop: np.ndarray, positions: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Positions in parts of about ``size`` that divide no crop's pairs without need."""
+    first = np.flatnonzero(np.diff(crop[positions], prepend=-1))
+    start = 0
+    for low, high in pairwise([*first.tolist(), len(positions)]):
+        if high - start > size and low > start:
+            yield positions[start:low]
+            start = low
+    if start < len(positions):
+        yield positions[start:]
 
 
 def _alike(segment: Segment, pairs: Pairs) -> Iterator[np.ndarray]:

@@ -242,7 +242,7 @@ class HookedNeuron:
     segment: HookedSegment
     trunk: tuple[Key, ...] = ()
     secants: Callable[..., Any] | None = None
-    together: Callable[..., Any] | None = None
+    together: None = None
     parted: Any = None
     projects: bool = False
     affine: bool = False

@@ -7,42 +7,57 @@ batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, fx
 
 from neurflow.model.fast.crop_tail import CropTail, Joint
-from neurflow.model.fast.crops import Cells, Crops, run_crops
+from neurflow.model.fast.crops import Crops, run_crops
 from neurflow.model.fast.one_row import row_products
 from neurflow.model.fast.pullback import Values, call, pull, sources
-from neurflow.model.network.protocols import Path
+from neurflow.model.network.protocols import Cells, Path
+
+HELD = 4
+"""chunks of frontier values that the crop part of one crop may take"""
 
 
 def together(
     tail: CropTail,
     path: Path,
     crops: Int[Tensor, " pair"],
-    ends: tuple[np.ndarray, np.ndarray],
-    count: int | None,
+    cells: Cells,
     room: int,
 ) -> tuple[list[Tensor], Float[Tensor, " pair"]]:
-    """Mean gradients at the frontier for (target, crop) pairs, and the change of φ_a.
+    """Mean gradients at the frontier for (target, crop) pairs, and the change of φ_a over the cells.
 
     Args:
         tail: divided.
         path: the line of every pair.
         crops: a number for each pair's crop; equal ones lie side by side.
-        ends: of the cells, and their lengths; 0 behind the last.
-        count: of modes; None to keep every cell.
+        cells: of the path.
         room: numbers of a frontier's tensor to work on at once.
     """
-    points, lengths = ends
-    wide = torch.from_numpy(lengths[:-1]).to(path.end[0])
-    return CropGradient(tail, path, crops, Cells(points.tolist(), wide, count), room).run()
+    each = max(value[0].numel() for value in path.end[: len(tail.inputs)])
+    most = max(1, HELD * room // each - 1)
+    if len(cells.weights) <= most:
+        return CropGradient(tail, path, crops, cells, room).run()
+    found = [CropGradient(tail, path, crops, part, room).run() for part in _split(cells, most)]
+    totals, changes = zip(*found, strict=True)
+    return [sum(parts[1:], parts[0]) for parts in zip(*totals, strict=True)], sum(
+        changes[1:], changes[0]
+    )
+
+
+def _split(cells: Cells, most: int) -> Iterator[Cells]:
+    """The cells in runs, each of which keeps all of its own."""
+    for first in range(0, len(cells.weights), most):
+        weights = cells.weights[first : first + most]
+        last = first + len(weights) + cells.long
+        yield Cells(cells.points[first:last], weights)
 
 
 class CropGradient:
@@ -66,7 +81,7 @@ class CropGradient:
         self.ends = counts.cumsum(0).tolist()
         each = max(value[0].numel() for value in path.end[: len(tail.inputs)])
         taps = [path.fixed[j.rows].shape[1] for j in tail.joints if j.rows is not None]
-        self.at_once = max(1, room // (each * max([cells.count or len(cells.lengths), *taps])))
+        self.at_once = max(1, room // (each * max([cells.count or len(cells.weights), *taps])))
 
     def run(self) -> tuple[list[Tensor], Float[Tensor, " pair"]]:
         """``Σ_n w_n ∂φ_a/∂frontier`` ``[pair, …]`` of the frontier's tensors, and the change of φ_a."""
@@ -126,7 +141,7 @@ class _Pairs:
         """The sums of gradients at the frontier ``[pair, …]``."""
         joints, own = self._head()
         for joint, gradient in zip(self.tail.joints, joints, strict=True):
-            self._enter(joint, gradient.unflatten(0, (-1, self.count)))
+            self._enter(joint, torch.unflatten(gradient, 0, (-1, self.count)))
         for node in reversed(self.tail.varying):
             if node.op != "placeholder" and node in self.parts:
                 self._back(node, self.parts.pop(node))
@@ -135,7 +150,7 @@ class _Pairs:
             self.parts.get(node, ends[i].new_zeros(())).expand(self.count, *ends[i].shape[1:])
             for i, node in enumerate(self.tail.inputs)
         ]
-        return [*through, *(g.unflatten(0, (-1, self.count)).sum(0) for g in own)]
+        return [*through, *(torch.unflatten(g, 0, (-1, self.count)).sum(0) for g in own)]
 
     def _head(self) -> tuple[list[Tensor], list[Tensor]]:
         """Gradients ``[cell · pair, …]`` at the joints and at the frontier's tensors of the pairs."""
@@ -151,27 +166,29 @@ class _Pairs:
             value.repeat(len(points), *[1] * (value.ndim - 1)) if needed else value
             for value, needed in zip(self.fixed, tail.needed, strict=True)
         ]
+        head = partial(tail.head, len(points)) if self.cells.long else tail.head_at_points
         with torch.enable_grad():
-            phi = tail.head(len(points), len(points) * self.count, *leaves, *fixed)[0]
-        at_points = phi.detach().unflatten(0, (len(points), -1))
+            phi = head(len(points) * self.count, *leaves, *fixed)[0]
+        at_points = torch.unflatten(phi.detach(), 0, (len(points), -1))
         self.change = at_points[-1] - at_points[0]
-        shares = torch.cat([self.cells.lengths, self.cells.lengths.new_zeros(1)])
+        weights = self.cells.weights
+        shares = torch.cat([weights, weights.new_zeros(len(points) - len(weights))])
         found = torch.autograd.grad(
             phi, leaves, shares.repeat_interleave(self.count), materialize_grads=True
         )
-        # behind the last point no cell begins
-        found = [gradient[: -self.count] for gradient in found]
-        return found[: len(tail.joints)], found[len(tail.joints) :]
+        # behind the last end no cell begins
+        kept = [gradient[: len(weights) * self.count] for gradient in found]
+        return kept[: len(tail.joints)], kept[len(tail.joints) :]
 
     def _read(self, joint: Joint) -> Tensor:
         """What the head reads at a joint, ``[point · pair, …]``."""
         value = self.made.values[joint.value]
         if joint.rows is None:
-            return self._to_pairs(value.unflatten(0, (-1, self.made.count))).flatten(0, 1)
+            return self._to_pairs(torch.unflatten(value, 0, (-1, self.made.count))).flatten(0, 1)
         rows = self.fixed[joint.rows]
         points = len(self.cells.points)
         if self.made.count > 1:
-            each = self._to_pairs(value.unflatten(0, (points, -1))).flatten(0, 1)
+            each = self._to_pairs(torch.unflatten(value, 0, (points, -1))).flatten(0, 1)
             return row_products(each, rows.repeat(points, 1, 1))
         products = value @ rows.flatten(0, 1).T  # all pairs' rows in one product
         places, taps = products.shape[1], rows.shape[1]
@@ -246,9 +263,9 @@ class _Pairs:
         """A slope ``[cell, crop, …]`` in the shape of the joint's value."""
         value = slope.flatten(0, 1)
         for node in joint.reshapes:
-            previous, values = node.all_input_nodes[0], self._value(value)
-            value = call(node, lambda n, v=value, p=previous, f=values: v if n is p else f(n))
-        return value.unflatten(0, (-1, self.made.count))
+            values = {node.all_input_nodes[0]: value}
+            value = call(node, partial(_either, values, self._value(value)))
+        return torch.unflatten(value, 0, (-1, self.made.count))
 
     def _back(self, node: fx.Node, parts: Tensor) -> None:
         """Take the parts of a gradient through one call."""
@@ -259,14 +276,14 @@ class _Pairs:
         found = pull(node, parts, inputs, self._value(parts), self._size)
         for source, gradient in zip(inputs, found, strict=True):
             if source in self.tail.flat and node not in self.tail.flat:
-                gradient = self._total(gradient.unflatten(0, (-1, self.count)))
+                gradient = self._total(torch.unflatten(gradient, 0, (-1, self.count)))
             self._add(source, gradient)
 
     def _through_slope(self, node: fx.Node, parts: Tensor) -> None:
         if node in self.made.ends:
             self._through_ends(node, parts)
             return
-        split = parts.unflatten(0, (-1, self.count))
+        split = torch.unflatten(parts, 0, (-1, self.count))
         source, factor = self.tail.slopes[node][1][0], self.made.factors[node]
         if source in self.tail.flat:
             factor = self._to_pairs(factor)
@@ -290,14 +307,14 @@ class _Pairs:
         def each(tensor: fx.Node, value: Tensor) -> Tensor:
             if tensor not in self.tail.varying:
                 return value
-            return self._to_pairs(value.unflatten(0, (-1, self.made.count))).flatten(0, 1)
+            return self._to_pairs(torch.unflatten(value, 0, (-1, self.made.count))).flatten(0, 1)
 
         low, high = (list(map(each, tensors, ends)) for ends in self.made.ends[node])
         for source, gradient in zip(tensors, operation.pull(parts, low, high), strict=True):
             if gradient is None or source not in self.tail.varying:
                 continue
             if source in self.tail.flat:
-                gradient = gradient.unflatten(0, (-1, self.count)).sum(0)
+                gradient = torch.unflatten(gradient, 0, (-1, self.count)).sum(0)
             self._add(source, gradient)
 
     def _total(self, gradient: Float[Tensor, "part pair ..."]) -> Float[Tensor, "pair ..."]:
@@ -323,3 +340,7 @@ class _Pairs:
 
     def _size(self, node: fx.Node) -> torch.Size:
         return self.made.sizes[node]
+
+
+def _either(first: Mapping[fx.Node, Tensor], others: Values, node: fx.Node) -> Any:
+    return first[node] if node in first else others(node)

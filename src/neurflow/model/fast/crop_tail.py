@@ -73,6 +73,7 @@ class CropTail:
         slopes: its calls that are not affine → the operation with its slope, and what it reads.
         joints: where the head reads it.
         head: ``(points, batch, *joints, *own, *fixed)`` → ``(φ_a [batch],)``, with slopes of secants.
+        head_at_points: ``(batch, *joints, *own, *fixed)`` → the same, with derivatives.
         needed: which of the fixed tensors the head reads.
     """
 
@@ -84,6 +85,7 @@ class CropTail:
     slopes: Mapping[fx.Node, tuple[Operation, list[fx.Node]]]
     joints: Sequence[Joint]
     head: fx.GraphModule
+    head_at_points: fx.GraphModule
     needed: Sequence[bool]
 
     @property
@@ -144,6 +146,7 @@ def crop_tail(
         slopes=slopes,
         joints=joints,
         head=with_slopes,
+        head_at_points=head,
         needed=[node.name in read for node in pairs[own:]],
     )
 

@@ -17,21 +17,7 @@ from torch import Tensor, fx
 from neurflow.model.fast.crop_tail import CropTail
 from neurflow.model.fast.pullback import call
 from neurflow.model.fast.slopes import Elementwise
-
-
-@dataclass(frozen=True)
-class Cells:
-    """The cells of a path.
-
-    Attributes:
-        points: their ends.
-        lengths: theirs.
-        count: how many modes gradients are projected on; None to keep every cell.
-    """
-
-    points: Sequence[float]
-    lengths: Float[Tensor, " cell"]
-    count: int | None = None
+from neurflow.model.network.protocols import Cells
 
 
 @dataclass
@@ -79,32 +65,34 @@ def run_crops(
         if node.op == "get_attr":
             values[node] = getattr(tail.tail, str(node.target))
         elif node in tail.slopes:
-            _keep_slope(tail, made, node)
+            _keep_slope(tail, cells, made, node)
         else:
             values[node] = call(node, values.__getitem__)
     made.sizes = {n: v.shape[1:] for n, v in values.items() if isinstance(v, Tensor)}
     if cells.count is not None:
-        made.modes = principal(_next_to_frontier(tail, made), cells.lengths, cells.count)
+        made.modes = principal(_next_to_frontier(tail, made), cells.weights, cells.count)
     for node, slope in made.slopes.items():
         last = tail.slopes[node][1][0] in tail.flat
-        made.factors[node] = _factor(made.modes, cells.lengths, slope, last=last)
+        made.factors[node] = _factor(made.modes, cells.weights, slope, last=last)
     return made
 
 
-def _keep_slope(tail: CropTail, made: Crops, node: fx.Node) -> None:
+def _keep_slope(tail: CropTail, cells: Cells, made: Crops, node: fx.Node) -> None:
     operation, tensors = tail.slopes[node]
     inputs = [made.values[tensor] for tensor in tensors]
     made.values[node] = operation.value(*inputs)
     moving = [tensor in tail.varying for tensor in tensors]
+    size = len(cells.weights) * made.count
     low, high = (
         [
-            value[first : first + len(value) - made.count] if moves else value
+            value[first : first + size] if moves else value
             for value, moves in zip(inputs, moving, strict=True)
         ]
-        for first in (0, made.count)
+        for first in (0, made.count if cells.long else 0)
     )
     if isinstance(operation, Elementwise):
-        made.slopes[node] = operation.slopes(low, high).unflatten(0, (-1, made.count))
+        slope = operation.slopes(low, high) if cells.long else operation.derivatives(low)
+        made.slopes[node] = torch.unflatten(slope, 0, (-1, made.count))
     else:
         made.ends[node] = low, high
 
@@ -135,7 +123,7 @@ def _factor(modes: Tensor | None, lengths: Tensor, slope: Tensor, *, last: bool)
     )
     for i, matrix in enumerate(weights):
         _contract(matrix, slope[:, i], found[:, i])
-    return found if last else found.unflatten(0, (modes.shape[1], -1))
+    return found if last else torch.unflatten(found, 0, (modes.shape[1], -1))
 
 
 def principal(

@@ -80,9 +80,7 @@ def gate_slope(
     """
     slope = function(high).sub_(function(low)).div_(high - low)
     still = low == high
-    if still.any():
-        slope[still] = derivative(function, low[still])
-    return slope
+    return torch.where(still, derivative(function, low), slope) if still.any() else slope
 
 
 def secant_slope(
@@ -138,6 +136,11 @@ class Elementwise:
         """What a gradient is multiplied by in each cell."""
         z, *fixed = low
         return self.slope(lambda value: self.function(value, *fixed), z, high[0])
+
+    def derivatives(self, at: Sequence[Tensor]) -> Tensor:
+        """The same for cells of no length."""
+        z, *fixed = at
+        return derivative(lambda value: self.function(value, *fixed), z)
 
 
 @dataclass(frozen=True)

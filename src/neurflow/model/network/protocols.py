@@ -55,6 +55,26 @@ class Path:
     back: Callable[[Sequence[Tensor]], Tensor]
 
 
+@dataclass(frozen=True)
+class Cells:
+    """The cells of a path, or points on it, which are cells of no length.
+
+    Attributes:
+        points: ends of the cells; the points.
+        weights: ``[cell]`` their lengths; of points, their weights.
+        count: how many modes gradients are projected on; None to keep every cell.
+    """
+
+    points: Sequence[float]
+    weights: Tensor
+    count: int | None = None
+
+    @property
+    def long(self) -> bool:
+        """Whether they are cells: slopes are then those of secants, not derivatives."""
+        return len(self.points) > len(self.weights)
+
+
 class NeuronSegment(Protocol):
     """A segment reduced to one upper neuron per sample, split where it stops being affine in its input.
 
@@ -95,11 +115,11 @@ class NeuronSegment(Protocol):
         """The tail in two parts (``fast.parted``), or None."""
 
     @property
-    def together(self) -> Callable[..., Any] | None:
-        """Mean gradients by secants of pairs that share crops, if pairs have work to share.
+    def together(self) -> Callable[[Path, Tensor, Cells, int], tuple[list[Tensor], Tensor]] | None:
+        """Mean gradients of samples that share crops; None if there is no work to share.
 
-        (path, crops ``[pair]``, ends and lengths of cells, number of modes, room) → gradients at the
-        frontier and the change of φ_a.
+        (path, numbers of the samples' crops ``[batch]``, cells, room in numbers) → gradients at the
+        frontier, and the change of ``φ_a`` ``[batch]`` over the cells.
         """
 
     @property
