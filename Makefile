@@ -11,7 +11,7 @@ WEB    := web/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test pytest lint types format docs web web-types web-check web-format web-dev zoo shortcuts fire demo-weights clean
+.PHONY: help demo test pytest lint types format docs web web-types web-check web-format web-dev zoo shortcuts fire gpu demo-weights clean
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,8 +62,12 @@ zoo: $(READY) ## Try every kind of classifier, and write docs/zoo.md (hours)
 shortcuts: $(READY) ## Plant shortcuts, audit for them, and write docs/shortcuts.md (half an hour)
 	$(BIN)/python -m benchmarks.shortcuts
 
-fire: $(READY) ## Kill work at random moments, and see that nothing is lost (hours)
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fire.kills
+fire: $(READY) ## Kills, disturbed disks, fuzz and load; writes nothing (hours; FIRE=--short: minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fire $(FIRE)
+
+# GPU_PYTHON=python3 takes a Python that has everything already; nothing is installed then.
+gpu: $(if $(GPU_PYTHON),,$(READY)) ## The GPU tests and benchmarks (ten minutes); GPU_PYTHON=python3 installs nothing
+	PYTHONPATH=src:.:$(PYTHONPATH) $(or $(GPU_PYTHON),$(BIN)/python) -m benchmarks.gpu $(GPU_ARGS)
 
 demo-weights: $(READY) ## Train the demo network again and check that it learns the same
 	$(BIN)/python -m neurflow.demo.train --check

@@ -10,18 +10,18 @@ given, so other work on the machine does not count. With ``--device cuda`` they 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
 from statistics import median
 
 import numpy as np
 import torch
 
-from benchmarks.attribution import load
+from benchmarks.networks import TARGET, load, pictures
 from benchmarks.page import arguments, machine, publish, table
-from neurflow import Config, discover, load_images
-from neurflow.circuit import Circuit
-from neurflow.model import Model
+from neurflow import Circuit, Config, Images, Model, discover
 from neurflow.pictures.crops import CropSet
-from neurflow.pictures.images import Images
 from neurflow.runtime.memory import MEMORY, Budget
 from neurflow.runtime.progress import Silent
 
@@ -33,7 +33,14 @@ LAYERS = {
         *(f"layer4.{i}" for i in range(3)),
         "fc",
     ],
+    "mobilenet_v2": [*(f"features.{i}" for i in range(11, 19)), "classifier.1"],
+    "vit_b_32": [*(f"encoder.layers.encoder_layer_{i}" for i in (9, 10, 11)), "heads.head"],
 }
+"""network → the layers that are studied"""
+
+
+class TooLong(Exception):
+    """A discovery passed its time limit."""
 
 
 def clock(device: str) -> float:
@@ -45,35 +52,75 @@ def clock(device: str) -> float:
 
 
 class Stages:
-    """Seconds of each stage."""
+    """Seconds of each stage.
 
-    def __init__(self, device: str) -> None:
+    Args:
+        device: that the work runs on.
+        limit: wall-clock seconds after which the work is given up.
+    """
+
+    def __init__(self, device: str, limit: float = inf) -> None:
         self.seconds: dict[str, float] = {}
+        self.done = self.total = 0
         self._device, self._now, self._since = device, "start", clock(device)
+        self._end = time.monotonic() + limit
 
     def start(self, stage: str, total: int) -> None:
         """End the stage before and begin the next."""
-        print(f"{time.strftime('%H:%M')}  {stage}, {total}", flush=True)
+        print(f"{time.strftime('%H:%M:%S')}  {stage}, {total}", flush=True)
+        self.stop()
+        self._now, self.done, self.total = stage.split(",")[0], 0, total
+
+    def stop(self) -> None:
+        """Count the time up to now."""
         now = clock(self._device)
         self.seconds[self._now] = self.seconds.get(self._now, 0) + now - self._since
-        self._now, self._since = stage.split(",")[0], now
+        self._since = now
 
     def advance(self, count: int = 1) -> None:
-        """Nothing to do."""
+        """Give up if the time is over."""
+        self.done += count
+        if time.monotonic() > self._end:
+            self.stop()
+            raise TooLong(f"given up at {self._now}, {self.done} of {self.total}")
 
     def note(self, text: str) -> None:
         """Print a note."""
-        print(text)
+        print(text, flush=True)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A discovery that is measured.
+
+    Attributes:
+        model: the network.
+        pictures: to study.
+        target: class name or number.
+        layers: studied layers.
+        config: hyperparameters.
+        images: at most so many pictures.
+        memory: budget.
+        device: that the model is on.
+    """
+
+    model: Model
+    pictures: Images
+    target: str | int
+    layers: Sequence[str]
+    config: Config
+    images: int | None
+    memory: str
+    device: str
 
 
 def forward(model: Model, images: Images, circuit: Circuit, device: str) -> float:
     """Seconds of one plain forward pass over the circuit's crops."""
-    wanted = [image.name for image in circuit.images]
+    wanted = {image.name for image in circuit.images}
     chosen = [i for i, ref in enumerate(images.refs) if ref.name in wanted]
     crops = CropSet(images, chosen, model.input_size[1:], circuit.config.granularities)
-    batch = model.batch(
-        Budget(MEMORY, Silent())
-    )  # as many at once as discovery takes: the quickest
+    # as many at once as discovery takes: the quickest
+    batch = model.batch(Budget(MEMORY, Silent()))
 
     def run(numbers: np.ndarray) -> None:
         model.module(model.feed(crops.pixels(numbers)))
@@ -86,12 +133,61 @@ def forward(model: Model, images: Images, circuit: Circuit, device: str) -> floa
     return clock(device) - start
 
 
+def measure(asked: Request, limit: float = inf) -> str:
+    """A paragraph and a table: seconds of each stage, and over a forward pass.
+
+    Raises:
+        TooLong: the discovery took longer than the limit; the table so far is printed.
+    """
+    device = asked.device
+    stages = Stages(device, limit)
+    start = clock(device)
+    try:
+        circuit = discover(
+            asked.model,
+            asked.pictures,
+            asked.target,
+            asked.layers,
+            asked.config,
+            max_images=asked.images,
+            memory=asked.memory,
+            progress=stages,
+        )
+    except TooLong:
+        rows = [[name, f"{s:.1f}"] for name, s in stages.seconds.items()]
+        print(table(["stage", "s"], rows), flush=True)
+        raise
+    seconds = clock(device) - start
+    stages.stop()
+    floor = median(forward(asked.model, asked.pictures, circuit, device) for _ in range(3))
+    rows = [[name, f"{s:.1f}", f"{s / floor:.2f}×"] for name, s in stages.seconds.items()]
+    rows.append(["**whole discovery**", f"{seconds:.1f}", f"**{seconds / floor:.2f}×**"])
+    kind = "Processor seconds" if device == "cpu" else "Seconds"
+    return (
+        f"{machine(device)} {asked.model.info.reference}, {circuit.target.name}, "
+        f"{_size(circuit)}, steps {asked.config.steps}, memory {asked.memory}; largest score error "
+        f"stated {_worst(circuit):.2%}. One forward pass over the crops: {floor:.1f} s (median of 3). "
+        f"{kind}.\n\n{table(['stage', 's', 'forward passes'], rows)}"
+    )
+
+
+def _size(circuit: Circuit) -> str:
+    targets = sum(len(layer.neurons) for layer in circuit.layers[1:])
+    return f"{len(circuit.images)} images, {circuit.crop_count} crops, {targets} targets"
+
+
+def _worst(circuit: Circuit) -> float:
+    """The largest score error that is stated."""
+    return max(n.score_error or 0 for layer in circuit.layers for n in layer.neurons.values())
+
+
 def main() -> None:
     """Discover and compare."""
     parser = arguments(__doc__)
     parser.add_argument("--network", choices=LAYERS, default="resnet18")
     parser.add_argument("--images", type=int, help="at most so many; default all correct ones")
     parser.add_argument("--steps", default="auto")
+    parser.add_argument("--preset", default="published")
     parser.add_argument("--memory", default="2GB")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
@@ -99,36 +195,18 @@ def main() -> None:
         parser.error("--real FOLDER is needed: the ratio depends on trained weights and pictures")
     torch.set_num_threads(options.threads)
     model = load(options.network, options.real, options.device)
-    folder = options.real / "images" / "imagenet20" / "n02099601_golden_retriever"
-    images = load_images(folder, model)
     steps = options.steps if options.steps == "auto" else int(options.steps)
-    stages = Stages(options.device)
-    start = clock(options.device)
-    circuit = discover(
+    asked = Request(
         model,
-        images,
-        "golden retriever",
+        pictures(model, options.real, 0),
+        TARGET,
         LAYERS[options.network],
-        Config.published(steps=steps),
-        max_images=options.images,
-        memory=options.memory,
-        progress=stages,
+        Config.preset(options.preset, steps=steps),
+        options.images,
+        options.memory,
+        options.device,
     )
-    seconds = clock(options.device) - start
-    stages.start("", 0)
-    floor = median(forward(model, images, circuit, options.device) for _ in range(3))
-    targets = sum(len(layer.neurons) for layer in circuit.layers[1:])
-    errors = [n.score_error or 0 for layer in circuit.layers for n in layer.neurons.values()]
-    rows = [[name, f"{s:.1f}", f"{s / floor:.2f}×"] for name, s in stages.seconds.items()]
-    rows.append(["**whole discovery**", f"{seconds:.1f}", f"**{seconds / floor:.2f}×**"])
-    kind = "Processor seconds" if options.device == "cpu" else "Seconds"
-    text = (
-        f"{machine(options.device)} {options.network}, golden retriever, {len(circuit.images)} images, "
-        f"{circuit.crop_count} crops, {targets} targets, steps {steps}, memory {options.memory}; "
-        f"largest score error stated {max(errors):.2%}. One forward pass over the crops: {floor:.1f} s "
-        f"(median of 3). {kind}.\n\n{table(['stage', 's', 'forward passes'], rows)}"
-    )
-    publish(f"discovery {options.network}", text, write=options.write)
+    publish(f"discovery {options.network}", measure(asked), write=options.write)
 
 
 if __name__ == "__main__":

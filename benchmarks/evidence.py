@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.evidence CASE PROTOCOL…`` discovers the circuit of a case (once), measures it,
 and stores the tables under ``--work``. ``--write`` makes the page from all stored tables. Settings are
-reduced so that a protocol takes minutes on one core; the page lists them.
+reduced so that a protocol takes minutes on one core; the page lists them. Tables that are stored are
+not measured again.
 
 ``NEURFLOW_REAL_DATA`` must name the folder of real weights and pictures.
 """
@@ -26,6 +27,13 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "results.md"
 STUDIED = 10
 """pictures that a circuit is made from; the others of the class are held out"""
 RESNET = ("layer2.1", "layer3.0", "layer3.1", "layer4.0", "layer4.1", "fc")
+RESNET50 = (
+    "layer2.3",
+    *(f"layer3.{i}" for i in range(6)),
+    *(f"layer4.{i}" for i in range(3)),
+    "fc",
+)
+"""the published layers"""
 MOBILENET = (*(f"features.{i}" for i in range(14, 19)), "classifier.1")
 
 
@@ -40,25 +48,30 @@ class Case(NamedTuple):
     options: dict[str, Any] = {}  # noqa: RUF012 -- never changed
 
 
-def _resnet(folder: str, target: str) -> Case:
+def _resnet18(folder: str, target: str) -> Case:
     return Case("resnet18", "resnet18.pth", folder, target, RESNET)
 
 
-HALF = {"mean": 0.5, "std": 0.5}
+def _resnet50(folder: str, target: str) -> Case:
+    return Case("resnet50", "resnet50.pth", folder, target, RESNET50)
+
+
+def _mobilenet(folder: str, target: str) -> Case:
+    options = {"mean": 0.5, "std": 0.5}
+    return Case("mobilenet_v2", "mobilenet_v2.safetensors", folder, target, MOBILENET, options)
+
+
 CASES = {
-    "golden": _resnet("n02099601_golden_retriever", "golden retriever"),
-    "tench": _resnet("n01440764_tench", "tench"),
-    "truck": _resnet("n03417042_garbage_truck", "garbage truck"),
-    "ball": _resnet("n03445777_golf_ball", "golf ball"),
-    "parachute": _resnet("n03888257_parachute", "parachute"),
-    "mobilenet": Case(
-        "mobilenet_v2",
-        "mobilenet_v2.safetensors",
-        "n02111889_samoyed",
-        "Samoyed",
-        MOBILENET,
-        HALF,
-    ),
+    "golden": _resnet18("n02099601_golden_retriever", "golden retriever"),
+    "tench": _resnet18("n01440764_tench", "tench"),
+    "truck": _resnet18("n03417042_garbage_truck", "garbage truck"),
+    "ball": _resnet18("n03445777_golf_ball", "golf ball"),
+    "parachute": _resnet18("n03888257_parachute", "parachute"),
+    "golden50": _resnet50("n02099601_golden_retriever", "golden retriever"),
+    "truck50": _resnet50("n03417042_garbage_truck", "garbage truck"),
+    "mobilenet": _mobilenet("n02111889_samoyed", "Samoyed"),
+    "goldenmobile": _mobilenet("n02099601_golden_retriever", "golden retriever"),
+    "truckmobile": _mobilenet("n03417042_garbage_truck", "garbage truck"),
 }
 SETTINGS = {
     "optimality": Settings(
@@ -87,11 +100,14 @@ def settings_of(protocol: str) -> Settings:
     return SETTINGS.get(SHARED.get(protocol, protocol), REST)
 
 
-def measure(name: str, protocols: list[str], data: Path, work: Path) -> None:
+def measure(name: str, protocols: list[str], data: Path, work: Path, device: str) -> None:
     """Find a case's circuit, if it is not there, and measure it by some protocols."""
     case = CASES[name]
     model = load_model(
-        f"torchvision:{case.network}", data / "weights" / case.weights, **case.options
+        f"torchvision:{case.network}",
+        data / "weights" / case.weights,
+        device=device,
+        **case.options,
     )
     pictures = data / "images" / "imagenet20" / case.folder
     run = work / name
@@ -110,6 +126,8 @@ def measure(name: str, protocols: list[str], data: Path, work: Path) -> None:
         if file.name not in used
     ]
     for protocol in protocols:
+        if (run / f"{protocol}.json").exists():
+            continue
         start = time.perf_counter()
         answers = protocol in ("fidelity", "completeness", "faithfulness")
         found = evaluate(
@@ -132,12 +150,14 @@ def main() -> None:
     parser.add_argument("protocols", nargs="*")
     parser.add_argument("--data", type=Path, default=os.environ.get("NEURFLOW_REAL_DATA"))
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     if given.case:
         if given.data is None:
             sys.exit("Give --data, or set NEURFLOW_REAL_DATA.")
-        measure(given.case, given.protocols or list(PROTOCOLS), Path(given.data), given.work)
+        protocols = given.protocols or list(PROTOCOLS)
+        measure(given.case, protocols, Path(given.data), given.work, given.device)
     if given.write:
         write(given.work, DOCUMENT, CASES)
 

@@ -1,46 +1,129 @@
-"""Write ``docs/results.md`` from the tables that ``benchmarks.evidence`` stored."""
+"""Write ``docs/results.md`` from the tables that ``benchmarks.evidence`` stored.
+
+Each protocol has one chart, one summary with a row for each case, and all rows as a CSV file beside the
+page. Figures of the summary are means over the layers of a case, with the smallest and the largest.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+import pandas as pd
 
 from neurflow import Settings
 from neurflow.evaluation.evaluate import PROTOCOLS
 
-HEAD = """# Results on real networks
-
-`python -m benchmarks.evidence --write` makes the tables from torchvision networks and ImageNet
-validation photographs. [evaluation.md](evaluation.md) explains what each protocol measures. A circuit
-is made from the first 10 photographs that the network predicts as the class (590 crops). Answers are
-counted on photographs of the class that the circuit was **not** made from. Figures are means with 95 %
-bootstrap intervals.
-
-Every protocol ran with **fewer neurons, sets and crops than published**. Each table says what was
-reduced.
-"""
 MARK = "<!-- what follows is made by benchmarks.evidence --write -->"
-WORDS = {
-    "optimality": "Overlap of top-50 crops left after zeroing a neuron's 16 core neurons; "
-    "lower is better.",
-    "fidelity": "Accuracy on the class with neurons zeroed (*masking*: low is good) or all others "
-    "zeroed (*retaining*: high is good), on held-out photographs.",
-    "weights": "Correlation of summed importance with the overlap left; −1 is best.",
-    "attribution": "The same for other attribution methods.",
-    "stability": "Agreement with circuits of resampled images.",
-    "significance": "Edges heavier than when the lower layer's pairs are dealt to groups at random.",
-    "crop-sizes": "Share of each crop size among the exemplars.",
+FOLDER = "results"
+"""of the CSV files and charts, beside the page"""
+INK = "#7a7f87"
+"""a grey that can be read on white and on black"""
+SAME = 1e-9
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a protocol is summarised.
+
+    Attributes:
+        words: what is measured, and which direction is good.
+        values: columns whose mean over layers is shown.
+        by: columns that tell rows of one layer apart.
+        where: values of other columns; rows with others are left out of summary and chart.
+    """
+
+    words: str
+    values: tuple[str, ...]
+    by: tuple[str, ...] = ()
+    where: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+
+SUMMARIES = {
+    "optimality": Summary(
+        "Overlap of top-k crops that is left after zeroing a neuron's τ core neurons; lower is better. "
+        "`beaten` is the share of random sets that leave less.",
+        ("core", "random", "matched", "beaten"),
+        ("tau",),
+    ),
+    "fidelity": Summary(
+        "Accuracy on the class, on held-out photographs, with the core neurons of one layer zeroed "
+        "(*masking*: low is good), or all its others (*retaining*: high is good).",
+        ("kept", "before", "core", "random", "matched"),
+        ("mode", "tau"),
+        {"scope": ["single"]},
+    ),
+    "completeness": Summary(
+        "The same accuracy for neurons chosen by NeurFlow and by other methods.",
+        ("accuracy",),
+        ("mode", "method"),
+        {"scope": ["single"], "tau": [16]},
+    ),
+    "overlap": Summary("F1 of the neurons that two methods choose.", ("f1", "chance"), ("pair",)),
+    "weights": Summary(
+        "Correlation of the summed importance of m random neurons with the overlap that is left; "
+        "−1 is best.",
+        ("correlation",),
+        ("m",),
+    ),
+    "attribution": Summary(
+        "The same correlation for other attribution methods, and processor seconds for one neuron.",
+        ("correlation", "seconds"),
+        ("method",),
+        {"m": [10]},
+    ),
+    "sum-mean": Summary(
+        "The same correlation for sets of random sizes; −1 is best.",
+        ("correlation",),
+        ("importance",),
+    ),
+    "norm": Summary(
+        "Overlap that is left after zeroing the first 16 neurons by integrated gradients and by weight "
+        "norm; lower is better.",
+        ("overlap",),
+        ("method",),
+        {"top": [16]},
+    ),
+    "k": Summary("Core neurons that are the same as at k = 50.", ("same",), ("k",)),
+    "crop-sizes": Summary(
+        "Share of each crop size among the exemplars, and among all crops.",
+        ("share", "available"),
+        ("granularity",),
+    ),
+    "meanings": Summary(
+        "Share of neurons with several meanings, mean number of meanings, and share of a meaning's "
+        "crops that come from one photograph.",
+        ("several", "meanings", "one_image"),
+    ),
+    "groups": Summary(
+        "Agreement of groups found on disjoint halves of the photographs (`dealt`: chance), and share "
+        "of the largest group.",
+        ("pairs", "groups", "agreement", "dealt", "largest"),
+    ),
+    "integration": Summary(
+        "Score error against 400 points, and the error that the circuit states.",
+        ("error", "worst", "told"),
+        ("steps",),
+    ),
+    "faithfulness": Summary(
+        "Areas under the curves when only a share of every layer is kept: CPR, large is good, and CMD, "
+        "small is good.",
+        ("area", "distance"),
+        ("order", "ablation"),
+    ),
+    "stability": Summary(
+        "Agreement with circuits of resampled photographs.",
+        ("core", "neurons", "groups", "edges"),
+        ("images",),
+    ),
+    "significance": Summary(
+        "Share of edges that are heavier than chance, and the weight they carry.",
+        ("significant", "discovered", "weight"),
+    ),
 }
-COLUMNS = {
-    "optimality": "layer tau neurons core random matched difference beaten beaten_matched",
-    "fidelity": "layer scope mode tau kept before core random matched",
-}
-"""columns that are shown; the others are the same in every row"""
-COMPLETE = frozenset(["crop-sizes"])
-"""protocols that have nothing to reduce"""
-LABELS = {"difference": "difference (99 %)"}
 
 
 class Case(Protocol):
@@ -56,45 +139,130 @@ class Case(Protocol):
 
 
 def write(work: Path, document: Path, cases: Mapping[str, Case]) -> None:
-    """Write the tables stored under ``work`` into the page, below the text about them."""
-    written = document.read_text(encoding="utf-8") if document.exists() else f"{HEAD}\n{MARK}"
-    start, _, _ = written.partition(MARK)
-    document.write_text(f"{start}{MARK}\n\n" + "\n".join(page(work, cases)), encoding="utf-8")
+    """Write the page below its text, with charts and CSV files, from the tables under ``work``."""
+    start, _, _ = document.read_text(encoding="utf-8").partition(MARK)
+    folder = document.parent / FOLDER
+    folder.mkdir(exist_ok=True)
+    parts = [
+        text
+        for protocol in PROTOCOLS
+        for text in _section(protocol, records(work, protocol, cases), folder)
+    ]
+    document.write_text(f"{start}{MARK}\n\n" + "\n".join(parts), encoding="utf-8")
 
 
-def page(work: Path, cases: Mapping[str, Case]) -> Iterator[str]:
-    """Lines of the page, for the cases by name."""
-    found = {
-        name: {file.stem: json.loads(file.read_text()) for file in tables(work / name)}
-        for name in cases
-    }
-    for protocol in (name for name in PROTOCOLS if any(name in kept for kept in found.values())):
-        yield f"## {protocol.replace('-', ' ').capitalize()}\n"
-        yield f"{WORDS.get(protocol, '')}\n"
-        for name, kept in found.items():
-            if protocol in kept:
-                (table,) = kept[protocol]["tables"]
-                case = cases[name]
-                yield f"**{case.network}, {case.target}**\n"
-                if protocol not in COMPLETE:
-                    reduced = "; ".join(_reduced(kept[protocol]["settings"]))
-                    yield f"{table['seconds']:.0f} s. Reduced: {reduced}.\n"
-                yield from _table(protocol, table["rows"])
-                yield from (f"\n{note}" for note in table["notes"])
-                yield ""
+def records(work: Path, protocol: str, cases: Mapping[str, Case]) -> list[dict[str, Any]]:
+    """What is stored of a protocol: a record for each case that was measured."""
+    found = []
+    for name, case in cases.items():
+        file = work / name / f"{protocol}.json"
+        if file.exists():
+            stored = json.loads(file.read_text(encoding="utf-8"))
+            (table,) = stored["tables"]
+            about = {"network": case.network, "target": case.target}
+            found.append({"about": about, "table": table, "settings": stored["settings"]})
+    return found
 
 
-def tables(folder: Path) -> list[Path]:
-    """Files of a case's tables, in the order of the protocols."""
-    return [file for name in PROTOCOLS if (file := folder / f"{name}.json").exists()]
+def _section(protocol: str, found: list[dict[str, Any]], folder: Path) -> Iterator[str]:
+    if not found:
+        return
+    rows = pd.concat(
+        pd.json_normalize([record["about"] | row for row in record["table"]["rows"]])
+        for record in found
+    )
+    summary = SUMMARIES[protocol]
+    shown = summarised(rows, summary)
+    _flat(rows).to_csv(folder / f"{protocol}.csv", index=False, float_format="%.4g")
+    chart(shown, summary, folder / f"{protocol}.svg")
+    yield f"## {found[0]['table']['title']}\n"
+    yield f"{summary.words} Raw rows: [{protocol}.csv]({FOLDER}/{protocol}.csv).\n"
+    yield f"![{found[0]['table']['title']}]({FOLDER}/{protocol}.svg)\n"
+    yield from _markdown(shown, summary)
+    reduced = {"; ".join(_reduced(record["settings"])) for record in found} - {""}
+    if reduced and protocol != "crop-sizes":
+        yield "\nSettings other than the published ones: " + " | ".join(sorted(reduced)) + ".\n"
+    yield ""
 
 
-def _table(protocol: str, rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    columns = COLUMNS[protocol].split() if protocol in COLUMNS else list(rows[0])
-    yield "| " + " | ".join(LABELS.get(c, c.replace("_", " ")) for c in columns) + " |"
-    yield "| " + " | ".join("---" for _ in columns) + " |"
-    for row in rows:
-        yield "| " + " | ".join(_cell(row[c]) for c in columns) + " |"
+def summarised(rows: pd.DataFrame, summary: Summary) -> pd.DataFrame:
+    """Mean, smallest and largest of each value over the layers of a case.
+
+    Returns:
+        One row for each case and combination of ``summary.by``; columns ``(value, statistic)``.
+    """
+    for column, allowed in summary.where.items():
+        rows = rows[rows[column].isin(allowed)]
+    keys = ["network", "target", *summary.by]
+    middle = rows[list(summary.values)].map(lambda v: v[0] if isinstance(v, list) else v)
+    numbers = middle.apply(pd.to_numeric, errors="coerce")
+    return (
+        pd.concat([rows[keys], numbers], axis=1)
+        .groupby(keys, sort=False)
+        .agg(["mean", "min", "max"])
+    )
+
+
+def chart(shown: pd.DataFrame, summary: Summary, path: Path) -> None:
+    """One panel for each value; a dot and its range over layers for each row of the summary."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": path.stem, "font.size": 9}):
+        names = [", ".join(map(str, key)) for key in shown.index]
+        figure = Figure((2.6 + 2.3 * len(summary.values), 0.8 + 0.19 * len(names)))
+        panels = figure.subplots(1, len(summary.values), sharey=True, squeeze=False)[0]
+        for panel, value in zip(panels, summary.values, strict=True):
+            part = shown[value]
+            places = range(len(names))
+            panel.hlines(places, part["min"], part["max"], color=INK, linewidth=1.5, alpha=0.6)
+            panel.plot(part["mean"], places, "o", color="#2f7fd6", markersize=4)
+            panel.set_title(value.replace("_", " "), color=INK, fontsize=9)
+            panel.tick_params(colors=INK, length=2)
+            panel.grid(axis="x", color=INK, alpha=0.25, linewidth=0.5)
+            for side in panel.spines.values():
+                side.set_visible(False)
+        panels[0].set_yticks(range(len(names)), names)
+        panels[0].invert_yaxis()
+        figure.savefig(
+            path, transparent=True, bbox_inches="tight", metadata={"Date": None, "Creator": None}
+        )
+
+
+def _markdown(shown: pd.DataFrame, summary: Summary) -> Iterator[str]:
+    heads = ["network", "class", *summary.by, *summary.values]
+    yield "| " + " | ".join(head.replace("_", " ") for head in heads) + " |"
+    yield "| " + " | ".join("---" for _ in heads) + " |"
+    for key, row in shown.iterrows():
+        cells = [str(part) for part in (key if isinstance(key, tuple) else (key,))]
+        cells += [_cell(*row[value]) for value in summary.values]
+        yield "| " + " | ".join(cells) + " |"
+
+
+def _cell(mean: float, least: float, most: float) -> str:
+    if pd.isna(mean):
+        return "–"
+    text = f"{mean:.3g}" if abs(mean) >= 1 else f"{mean:.2f}"
+    if abs(mean) < 0.01 and mean:
+        text = f"{mean:.1e}"
+    if most - least < SAME:
+        return text
+    return f"{text} ({least:.2g} … {most:.2g})"
+
+
+def _flat(rows: pd.DataFrame) -> pd.DataFrame:
+    """Intervals as three columns."""
+    flat = {}
+    for name in rows:
+        intervals = rows[name].map(lambda value: isinstance(value, list))
+        if not intervals.any():
+            flat[name] = rows[name]
+            continue
+        for place, end in enumerate(("", " low", " high")):
+            flat[f"{name}{end}"] = rows[name].map(
+                lambda value, place=place: value[place] if isinstance(value, list) else value
+            )
+    return pd.DataFrame(flat)
 
 
 def _reduced(used: dict[str, Any]) -> Iterator[str]:
@@ -103,15 +271,6 @@ def _reduced(used: dict[str, Any]) -> Iterator[str]:
     for name, value in used.items():
         if value != published[name]:
             yield f"{name} = {_text(value)}"
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, list):
-        middle, low, high = (f"{number:.2f}" for number in value)
-        return middle if low == high else f"{middle} ({low} … {high})"
-    if value is None:
-        return "–"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _text(value: Any) -> str:

@@ -33,9 +33,17 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 def machine(device: str = "cpu") -> str:
     """Where and with what it was measured."""
     packages = ("torch", "torchvision", "captum")
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
+    versions = ", ".join(filter(None, map(_version, packages)))
     place = torch.cuda.get_device_name(device) if device.startswith("cuda") else _processor()
     return f"{date.today()}: {place}, {torch.get_num_threads()} threads, {versions}."
+
+
+def _version(name: str) -> str:
+    """Name and version of a package; empty if it is not installed."""
+    try:
+        return f"{name} {importlib.metadata.version(name)}"
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def _processor() -> str:

@@ -11,6 +11,7 @@ time of the choice of N, relative to that of the attribution itself.
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -19,13 +20,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.attribution import Exemplars, Observed, load
+from benchmarks.attribution import Exemplars, load
 from benchmarks.page import arguments, machine, publish, table
-from neurflow import Model, load_images
+from neurflow import Config, Model, load_images
+from neurflow.attribution import AttributionTask
 from neurflow.attribution.streaming import RULES, attribute, by_rule
 from neurflow.pictures.crops import CropSet
-from neurflow.runtime.memory import Batch
+from neurflow.runtime.memory import Budget
 from neurflow.runtime.progress import Silent
+from neurflow.runtime.workspace import Workspace
+from neurflow.study.study import Study, segments_of
 
 LIMIT = 400
 """Gauss-Legendre points of the limit"""
@@ -68,6 +72,10 @@ class Clock(Silent):
     """Processor seconds of the choice of N, and of the rest."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was counted."""
         self.seconds = {True: 0.0, False: 0.0}
         self._choosing, self._since = True, time.process_time()
 
@@ -83,70 +91,58 @@ class Clock(Silent):
         self._since = now
 
 
-def crops_of(model: Model, real: Path, images: int) -> torch.Tensor:
+def crops_of(model: Model, real: Path, images: int) -> CropSet:
     """Crops of a few pictures of two classes."""
     folder = real / "images" / "imagenet20"
-    found = []
-    for name in CLASSES:
-        pictures = load_images(folder / name, model)
-        crops = CropSet(pictures, list(range(images)), model.input_size[1:], (1.0, 0.5, 0.25))
-        found.append(crops.pixels(np.arange(59 * images)))
-    return torch.cat(found)
-
-
-def observed(
-    model: Model, lower: str, upper: str, pixels: torch.Tensor
-) -> tuple[Observed, np.ndarray]:
-    """What the segment needs, and φ ``[crop, upper neuron]``."""
-    segment = model.segment(lower, upper)
-    keys = list(segment.observed)
-    observe = model.outputs([*keys, model.node(upper)])
-    parts, phi = [], []
-    with torch.inference_mode():
-        for batch in pixels.split(8):
-            *seen, out = observe(model.feed(batch))
-            parts.append([value.clone() for value in seen])
-            phi.append(segment.upper.pool(out))
-    values = {key: torch.cat([part[i] for part in parts]) for i, key in enumerate(keys)}
-    return Observed(values), torch.cat(phi).numpy()
+    files = [file for name in CLASSES for file in sorted((folder / name).iterdir())[:images]]
+    pictures = load_images(files, model)
+    return CropSet(pictures, tuple(range(len(files))), model.input_size[1:], (1.0, 0.5, 0.25))
 
 
 def measure(
-    model: Model, network: str, pair: tuple[str, str], count: int, pixels: torch.Tensor
+    model: Model, network: str, pair: tuple[str, str], count: int, crops: CropSet
 ) -> list[dict[str, Any]]:
     """One record for each target of a pair of layers."""
-    lower, upper = pair
-    segment = model.segment(lower, upper)
-    features, phi = observed(model, lower, upper, pixels)
-    firing = np.flatnonzero(phi.max(0) > 0)
-    chosen = np.sort(np.random.default_rng(0).choice(firing, count, replace=False)).tolist()
-    concepts = {
-        a: Exemplars(np.argsort(-phi[:, a], kind="stable")[:K], np.zeros(K, dtype=int))
-        for a in chosen
-    }
-    run = partial(attribute, segment, 0, concepts, features, tolerance=TOLERANCE)
-    run = partial(run, batch=Batch(64, Silent()))
-    for a in chosen:  # graphs are made at first use
-        segment.specialised(a)
     clock = Clock()
-    found = run(steps="auto", progress=clock)
-    clock.stop()
-    gauss = partial(by_rule, rule=RULES["gauss"])
-    limits = run(steps=LIMIT, method=gauss, progress=Silent())
+    with tempfile.TemporaryDirectory() as folder:
+        study = Study(
+            model,
+            model.target(0),
+            segments_of(model, pair),
+            crops,
+            Workspace(Path(folder)),
+            Budget("2GB", Silent()),
+            clock,
+        )
+        phi = np.asarray(study.activations[pair[1]])
+        firing = np.flatnonzero(phi.max(0) > 0)
+        chosen = np.sort(np.random.default_rng(0).choice(firing, count, replace=False)).tolist()
+        concepts = {
+            a: Exemplars(np.argsort(-phi[:, a], kind="stable")[:K], np.zeros(K, dtype=int))
+            for a in chosen
+        }
+        task = AttributionTask(study, study.pair(pair[1]), concepts, Config(tolerance=TOLERANCE))
+        for a in chosen:  # graphs are made at first use
+            task.segment.specialised(a)
+        clock.reset()
+        found = attribute(task)
+        clock.stop()
+        seconds = dict(clock.seconds)
+        limits = attribute(task, steps=LIMIT, measure=partial(by_rule, rule=RULES["gauss"]))
     records = []
     for a, scores in found.items():
         goal = limits[a].importance
         records.append(
             {
                 "network": network,
-                "pair": f"{lower} → {upper}",
+                "pair": " → ".join(pair),
                 "neuron": a,
                 "rule": scores.rule,
                 "steps": scores.steps,
                 "told": scores.score_error,
                 "true": float(np.abs(scores.importance - goal).sum() / goal.sum()),
-                "choosing": clock.seconds[True] / count,
-                "attributing": clock.seconds[False] / count,
+                "choosing": seconds[True] / count,
+                "attributing": seconds[False] / count,
             }
         )
     return records
@@ -176,6 +172,8 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--only", default="", help="networks whose name contains this")
     parser.add_argument("--images", type=int, default=2, help="pictures of each class")
+    parser.add_argument("--targets", type=int, help="targets of each pair of layers")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--save", type=Path, help="file that records are added to, one JSON a line")
     options = parser.parse_args()
     if options.real is None:
@@ -185,10 +183,10 @@ def main() -> None:
     for network, (count, pairs) in SAMPLES.items():
         if options.only not in network:
             continue
-        model = load(network, options.real)
-        pixels = crops_of(model, options.real, options.images)
+        model = load(network, options.real, options.device)
+        crops = crops_of(model, options.real, options.images)
         for pair in pairs:
-            fresh = measure(model, network, pair, count, pixels)
+            fresh = measure(model, network, pair, options.targets or count, crops)
             print(*row(f"{network} {pair}", fresh), flush=True)
             records += fresh
             if options.save:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import SimpleNamespace
 
-from neurflow import Config
+import torch
+
+from neurflow import Config, Model
 from neurflow.attribution import AttributionTask
 from neurflow.method.core_neurons import Choice, make_core
 from neurflow.pictures.crops import CropSet
@@ -14,6 +17,14 @@ from neurflow.runtime.memory import Budget
 from neurflow.runtime.progress import Silent
 from neurflow.runtime.workspace import Workspace
 from neurflow.study.study import LayerPair, Study, segments_of
+from tests.networks import FAMILIES, seeded, settle
+
+
+@cache
+def family(name):
+    """A model of one of ``FAMILIES``: exported once a process, for tests that only read it."""
+    build, size = FAMILIES[name]
+    return Model(settle(seeded(build)), transform=lambda _: torch.zeros(3, size, size))
 
 
 def inputs(pixels):

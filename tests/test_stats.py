@@ -3,7 +3,7 @@
 import pytest
 from scipy.stats import binomtest
 
-from neurflow.stats import wilson_bounds
+from neurflow.stats import wilson
 
 
 @pytest.mark.parametrize(
@@ -11,4 +11,4 @@ from neurflow.stats import wilson_bounds
 )
 def test_wilson_is_that_of_scipy(hits, n):
     expected = binomtest(hits, n).proportion_ci(0.95, method="wilson")
-    assert wilson_bounds(hits / n, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert wilson(hits / n, n) == pytest.approx((hits / n, expected.low, expected.high), abs=1e-12)

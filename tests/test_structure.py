@@ -1,4 +1,4 @@
-"""Imports run downwards and without circles; what computes knows nothing of pages and terminals."""
+"""Imports run downwards and without circles, and files and functions stay short."""
 
 from __future__ import annotations
 
@@ -12,9 +12,29 @@ import pytest
 
 import neurflow
 
+LONGEST_FILE = 400
+"""lines"""
+LONGEST_BODY = 60
+"""lines of a function without its signature and docstring: a command may have many options, each with a
+help text"""
+MOST_PARAMETERS = 6
+"""of a function, without ``self`` and ``cls``; public functions and commands may have more"""
+LONG_FILES = {
+    "pages/payload.py": "the data of the largest page: types and what fills them",
+}
+LONG_BODIES = {
+    "server/app.py:_add_routes": "a list of routes, each a short function that needs the session",
+}
+MANY_PARAMETERS = {
+    "attribution/integrated_gradients.py:integrated_gradients": "the method as a pure function",
+    "labels/openai_client.py:__init__": "OpenAIChat, which users construct",
+    "model/fast/neuron_graph.py:_scaled": "the operands of one formula",
+    "model/model.py:__init__": "Model, which users construct",
+}
+"""exceptions, with the reason"""
+
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "refs", "stats"),
-    ("decoding",),
     ("config",),
     ("runtime",),
     ("model.network",),
@@ -34,7 +54,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("server",),
     ("cli",),
 )
-"""from the ground up: a package imports from its own floor (itself alone) and from those below it"""
+"""packages from the ground up: each may import its own modules and packages of lower floors"""
 
 OUTWARD = frozenset(
     [
@@ -63,7 +83,7 @@ OUTWARD = frozenset(
         "webbrowser",
     ]
 )
-"""HTTP, HTML, terminals and plots: only for ``pages`` and what stands above it"""
+"""packages for HTTP, HTML, terminals and plots, which only ``pages`` and higher packages may import"""
 
 PACKAGE = Path(neurflow.__file__).parent
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
@@ -157,6 +177,59 @@ def circles(files: Mapping[str, str]) -> list[list[str]]:
         if name in modules and name != dotted(path)
     )
     return [sorted(part) for part in nx.strongly_connected_components(graph) if len(part) > 1]
+
+
+def functions(source: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """All functions and methods of a module."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function from its first statement to its last."""
+    first = function.body[ast.get_docstring(function) is not None and len(function.body) > 1]
+    return (function.end_lineno or 0) - first.lineno + 1
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Number of a function's parameters, without ``self`` and ``cls``."""
+    given = function.args
+    names = [each.arg for each in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+    return len([name for name in names if name not in ("self", "cls")])
+
+
+def too_large(files: Mapping[str, str]) -> list[str]:
+    """One line for each file, function body and signature that is too long."""
+    found = []
+    for path, source in sorted(files.items()):
+        if source.count("\n") > LONGEST_FILE and path not in LONG_FILES:
+            found.append(f"{path} has {source.count(chr(10))} lines")
+        for each in functions(source):
+            name = f"{path}:{each.name}"
+            if body_lines(each) > LONGEST_BODY and name not in LONG_BODIES:
+                found.append(f"{name} has {body_lines(each)} lines")
+            allowed = each.name in neurflow.__all__ or path.startswith("cli/")
+            if parameters(each) > MOST_PARAMETERS and not allowed and name not in MANY_PARAMETERS:
+                found.append(f"{name} has {parameters(each)} parameters")
+    return found
+
+
+def test_files_and_functions_are_short() -> None:
+    assert too_large(sources()) == []
+
+
+@pytest.mark.parametrize(
+    ("planted", "problem"),
+    [
+        ("\n" * 401, "errors.py has"),
+        ("def f():\n" + "    x = 1\n" * 61, "errors.py:f has 61 lines"),
+        ("def f(a, b, c, *, d, e, f, g): ...\n", "errors.py:f has 7 parameters"),
+    ],
+)
+def test_what_is_too_large_is_found(planted: str, problem: str) -> None:
+    (found,) = too_large({"errors.py": sources()["errors.py"] + planted})
+    assert found.startswith(problem)
 
 
 def test_imports_run_downwards() -> None:

@@ -13,6 +13,7 @@ const withoutPolicy: Plugin = {
 };
 
 export default defineConfig({
+  resolve: { alias: { "d3-transition": "/src/shared/no_transitions.ts" } },
   plugins: [viteSingleFile({ removeViteModuleLoader: true }), withoutPolicy],
   server: {
     proxy: {

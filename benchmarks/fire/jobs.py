@@ -1,16 +1,15 @@
 """The work that is done under fire: each a function of a folder, on a small network and drawn noise.
 
-    python -m benchmarks.fire.jobs JOB FOLDER
-
-A job resumes in its folder, and its result is the same however often it was stopped before. ``kept``
-gives the bytes of a result by name; a part that is finished never changes.
+A job goes on in its folder where it was stopped, and its result is the same however often that was.
+``prepare`` makes what a job begins with. ``kept`` gives what is finished, part by part: a part that is
+there once never changes.
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
-import sys
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,12 +19,18 @@ from PIL import Image
 from torch import Tensor, nn
 
 import neurflow
-from neurflow.circuit import LabelStore, change_edits
-from neurflow.circuit.edits import Edits, merge
+from neurflow.atlas import Atlas
+from neurflow.atlas.files import contents
+from neurflow.atlas.schema import TABLES
+from neurflow.atlas.tables import keep_tables, renew, up_to_date
+from neurflow.circuit import LabelStore, change_edits, load_edits
+from neurflow.circuit.edits import Edits, apply, merge, split
 from neurflow.labels.manual import set_label
 
 CLASSES = ("ant", "bee", "fly", "wasp")
-MERGES = 3
+EDITS = 8
+CIRCUITS = 4
+"""of the atlas that is packed"""
 CONFIG = neurflow.Config(tau=4, k=6, steps=4, granularities=(1.0, 0.5), groups=3, concept_set="all")
 
 
@@ -44,7 +49,7 @@ def model() -> neurflow.Model:
 
 
 def _pixels(picture: Image.Image) -> Tensor:
-    small = np.asarray(picture.resize((32, 32)), dtype=np.float32)
+    small = np.asarray(picture.convert("RGB").resize((32, 32)), dtype=np.float32)
     return torch.from_numpy(small.transpose(2, 0, 1) / 255)
 
 
@@ -59,17 +64,13 @@ def discover(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """The circuits of all classes, and their atlas."""
-    here = functools.partial(neurflow.sweep, model(), pictures(), list(CLASSES), folder)
-    here(config=CONFIG)
+    """The circuits of two classes, and their atlas."""
+    neurflow.sweep(model(), pictures(), list(CLASSES[:2]), folder, config=CONFIG)
 
 
 def label(folder: Path) -> None:
     """A label for each group, by hand."""
-    run = folder / "circuits" / "bee"
-    if not (run / "circuit.json").exists():
-        discover(folder)
-    store = LabelStore(run)
+    store = LabelStore(folder / "circuits" / "bee")
     for layer in store.circuit.layers:
         for group in layer.groups:
             change = functools.partial(set_label, label=f"thing {group.id}", author="fire")
@@ -77,18 +78,32 @@ def label(folder: Path) -> None:
 
 
 def edit(folder: Path) -> None:
-    """Groups of one layer merged by hand, two by two, each merge an edit that is stored at once."""
-    run = folder / "circuits" / "bee"
-    if not (run / "circuit.json").exists():
-        discover(folder)
+    """Groups merged or split by hand, each edit stored at once."""
+    for step in range(EDITS):
+        change_edits(folder / "circuits" / "bee", functools.partial(_edited, step))
 
-    def merged(step: int, circuit: neurflow.Circuit, edits: Edits) -> Edits:
-        groups = [group.id for group in circuit.layers[-2].groups]
-        done = len(edits.done) > step
-        return edits if done else merge(circuit, edits, groups[2 * step : 2 * step + 2])
 
-    for step in range(MERGES):
-        change_edits(run, functools.partial(merged, step))
+def _edited(step: int, circuit: neurflow.Circuit, edits: Edits) -> Edits:
+    """The edits with one more, unless the step was done before: two groups merged, or one split."""
+    if len(edits.done) > step:
+        return edits
+    for layer in apply(circuit, edits).layers:
+        large = next((group for group in layer.groups if len(group.members) > 1), None)
+        if step % 2 == 0 and large:
+            return split(circuit, edits, large.id, large.members[:1])
+        if step % 2 and len(layer.groups) > 1:
+            return merge(circuit, edits, [group.id for group in layer.groups[:2]])
+    raise AssertionError("there is nothing to edit")
+
+
+def pack(folder: Path) -> None:
+    """Circuits entered in an atlas one by one, and packed in between."""
+    for place in sorted((folder / "circuits").iterdir()):
+        if place.name not in up_to_date(folder / "atlas"):
+            keep_tables(folder / "atlas", place.name, neurflow.load_circuit(place))
+        if int(place.name[-1]) % 2 == 0:
+            renew(folder)
+    renew(folder)
 
 
 JOBS: dict[str, Callable[[Path], None]] = {
@@ -96,23 +111,45 @@ JOBS: dict[str, Callable[[Path], None]] = {
     "label": label,
     "edit": edit,
     "sweep": sweep,
+    "pack": pack,
 }
 
 
-def kept(folder: Path) -> dict[str, bytes]:
-    """What is finished in a folder: each circuit with its arrays, labels and edits.
+def prepare(job: str, folder: Path) -> None:
+    """Make what a job begins with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if job in ("label", "edit", "pack"):
+        discover(folder)
+    if job == "pack":
+        found = folder / "circuits" / "bee"
+        for number in range(CIRCUITS):
+            circuit = neurflow.load_circuit(found)
+            circuit.save(folder / "circuits" / f"bee{number}")
+        shutil.rmtree(found)
 
-    Labels tell when they were given, so that of them only the words count.
-    """
+
+def kept(folder: Path) -> dict[str, bytes]:
+    """What is finished in a folder: circuits, labels, edits, and what an atlas has of each circuit."""
     found: dict[str, bytes] = {}
     for file in sorted(folder.glob("circuits/*/circuit.json")):
         name = file.parent.name
-        found[name] = file.read_bytes()
+        found[f"circuit {name}"] = file.read_bytes()
         circuit = neurflow.load_circuit(file.parent)
-        words = [(g.id, g.label) for layer in circuit.layers for g in layer.groups]
-        found[f"{name}: words and groups"] = repr(words).encode()
+        groups = [group for layer in circuit.layers for group in layer.groups]
+        found |= {f"label {name} {g.id}": g.label.encode() for g in groups if g.label}
+        done = load_edits(file.parent).done
+        found |= {f"edit {name} {i}": repr(each).encode() for i, each in enumerate(done)}
+    found |= {f"atlas {name}": b"" for name in contents(folder / "atlas").entered}
     return found
 
 
-if __name__ == "__main__":
-    JOBS[sys.argv[1]](Path(sys.argv[2]))
+def result(folder: Path) -> dict[str, bytes]:
+    """What a job that has ended has made; labels tell when they were given, and of them only the words
+    count.
+    """
+    made = kept(folder)
+    if (folder / "atlas").is_dir():
+        atlas = Atlas(folder)
+        rows = {table: atlas.query(f"SELECT * FROM {table} ORDER BY ALL") for table in TABLES}
+        made |= {f"table {name}": repr(rows[name].to_dict("list")).encode() for name in rows}
+    return made

@@ -1,4 +1,4 @@
-"""neurflow: see how a trained image classifier works inside, by circuits of neuron groups.
+"""neurflow explains trained image classifiers by circuits of neuron groups.
 
 Names are loaded when they are first used, so that importing the package (and asking the command line
 for help) costs next to nothing.

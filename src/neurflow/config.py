@@ -1,10 +1,10 @@
-"""Every hyperparameter of the method, once, with the paper's symbol.
+"""All hyperparameters of the method, with the paper's symbols.
 
-What only changes speed or memory (device, batch size, workers) is not here: two runs with equal
-``Config``, model, target and images give the same circuit.
+Settings that only affect speed or memory (device, batch size, workers) are not here: two runs with the
+same ``Config``, model, target and images give the same circuit.
 
-``Config()`` holds the best values that were measured. ``Config.published()`` is the paper to the
-letter, ``Config.quick()`` a first look; :data:`PRESETS` says what each of them changes.
+``Config()`` has the best values that were measured. ``Config.published()`` follows the paper exactly,
+and ``Config.quick()`` is for a first look; :data:`PRESETS` lists what each of them changes.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ Fraction = Annotated[float, Gt(0), Le(1)]
 Positive = Annotated[int, Ge(1)]
 
 METHOD_VERSION = 4
-"""of the method's results. Raise it when the same request gives another circuit than before: runs and
-sweeps of an earlier version are then refused instead of being resumed or taken for new ones."""
+"""version of the method. Raise it when the same request gives a different circuit than before, so that
+runs and sweeps of an earlier version are refused instead of resumed or reused."""
+
+BaselineName = Literal["auto", "zero", "mean"]
+"""where the path of integrated gradients begins (``attribution.baselines``)"""
 
 Preset = Literal["default", "published", "quick"]
 PRESETS: Mapping[Preset, Mapping[str, Any]] = {
@@ -32,6 +35,7 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = {
         "tau": 16,
         "k": 50,
         "steps": 50,
+        "baseline": "zero",
         "selection": "published",
         "granularities": (1.0, 0.5, 0.25),
         "crops_per_image": None,
@@ -47,49 +51,56 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = {
 }
 """preset → the fields that it sets; all others have their defaults"""
 QUICK_IMAGES = 20
-"""images that a quick look studies at most, unless told otherwise"""
-EARLIER: Mapping[str, Any] = {"meanings": "gaussian", "grouping": "silhouette"}
-"""what a stored configuration was made with where it lacks a field that was added since"""
+"""default for the largest number of images in a quick look"""
+EARLIER: Mapping[str, Any] = {"meanings": "gaussian", "grouping": "silhouette", "baseline": "zero"}
+"""values of fields that configurations stored by earlier versions lack"""
 
 
 class Config(Frozen):
     """Hyperparameters of one discovery; frozen. A value out of range raises ``RequestError``."""
 
-    tau: Positive = Field(16, description="τ: core concept neurons kept for each neuron")
-    k: Positive = Field(50, description="k: crops that make a neuron's concept V_a")
+    tau: Positive = Field(16, description="τ, number of core concept neurons of each neuron")
+    k: Positive = Field(50, description="k, number of crops in a neuron's concept V_a")
     steps: Positive | Literal["auto"] = Field(
         "auto",
-        description="N: points of the integrated-gradients path; auto takes as many as each neuron "
-        "needs to come within the tolerance; published: 50",
+        description="N, number of points of integrated gradients; auto takes as many as each neuron "
+        "needs for the tolerance; published: 50",
+    )
+    baseline: BaselineName = Field(
+        "auto",
+        description="where the path of attribution begins: zero (published), mean of each neuron over "
+        "D, or auto: mean in networks with layer norms or attention",
     )
     selection: Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]{0,63}$")] = Field(
         "published",
         description="core neurons by mean absolute score (published), mean score (signed), contrast, "
-        "steps (stepwise), or a rule of yours",
+        "steps (stepwise), or your own rule",
     )
-    tolerance: Fraction = Field(0.01, description="error of the scores that auto steps aim at")
+    tolerance: Fraction = Field(0.01, description="largest error of the scores with auto steps")
     granularities: tuple[Fraction, ...] = Field(
         (1.0, 0.5, 0.25), min_length=1, description="crop sizes, as shares of the image side"
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
-        description="of the pass that finds the top crops; attribution is exact either way",
+        description="precision of the pass that finds the top crops; attribution is exact either way",
     )
     crops_per_image: Positive | Literal["auto"] | None = Field(
         "auto",
-        description="most crops of one image in a top-k; auto: 3, more if images are few; none: any",
+        description="largest number of crops of one image in a top-k; auto: 3, or more if there are "
+        "few images; none: no limit",
     )
     concept_set: Literal["predicted", "labelled", "all"] = Field(
         "predicted",
-        description="D: images the model predicts as the target, that are labelled so, or all",
+        description="D, the images that are predicted as the target, that are labelled as it, or all",
     )
     max_semantic_groups: Positive = Field(5, description="largest number of meanings of a neuron")
     meanings: Literal["reproducible", "gaussian", "silhouette"] = Field(
         "reproducible",
-        description="several meanings if a division recurs on other images, beats chance, or always",
+        description="divide a neuron into several meanings if the division recurs on other images, if "
+        "it beats chance, or always",
     )
     meaning_splits: Positive = Field(
-        20, description="splits of a neuron's images into halves that tell which meanings come back"
+        20, description="number of random halves of a neuron's images to test which meanings recur"
     )
     least_strength: Fraction = Field(
         0.5, description="least prediction strength of a meaning on other images; 0 is chance"
@@ -99,57 +110,61 @@ class Config(Frozen):
     )
     common: Annotated[float, Ge(0), Le(1)] = Field(
         0.5,
-        description="share of what all crops, or all pairs, have in common that is taken off before "
-        "they are compared",
+        description="share of the common mean that is subtracted from crops and from pairs before they "
+        "are compared",
     )
     grouping: Literal["reproducible", "silhouette"] = Field(
         "reproducible",
-        description="neuron groups by what fires together, cut where they come back on halves of "
-        "the images, or by concept vectors (published)",
+        description="neuron groups by co-activation, cut where they recur on halves of the images, or "
+        "by concept vectors (published)",
     )
     groups: Positive | Literal["auto"] = Field(
-        "auto", description="neuron groups of a layer; auto chooses by the rule of grouping"
+        "auto",
+        description="number of neuron groups of a layer; auto chooses by the rule of grouping",
     )
     max_groups: Positive = Field(
         12,
-        description="largest number of neuron groups auto may choose; reproducible groups may be more "
-        "where there are pairs_per_group pairs for each",
+        description="largest number of neuron groups that auto chooses; there may be more reproducible "
+        "groups if each has pairs_per_group pairs",
     )
     pairs_per_group: Positive = Field(
-        8, description="(neuron, meaning) pairs for each group beyond max_groups"
+        8, description="(neuron, meaning) pairs required for each group beyond max_groups"
     )
     group_splits: Positive = Field(
-        10, description="splits of the images into halves that tell which groups come back"
+        10, description="number of random halves of the images to test which groups recur"
     )
     least_agreement: Fraction = Field(
         0.1,
-        description="kappa of two halves below which a layer counts as one group; noise has 0.05",
+        description="kappa of two halves below which a layer is a single group; noise has 0.05",
     )
     sure_agreement: Fraction = Field(
         0.8, description="kappa from which more groups than two fifths of the pairs may be chosen"
     )
     silhouette_slack: Annotated[float, Ge(0), Le(1)] = Field(
         0.05,
-        description="auto takes the most groups whose silhouette is so near the best; published: 0",
+        description="auto takes the largest number of groups whose silhouette is this close to the "
+        "best; published: 0",
     )
     sharing: Literal["conserving", "published"] = Field(
         "conserving",
-        description="weight of a lower neuron: split among its meanings, or whole to each group",
+        description="divide the weight of a lower neuron among its meanings, or give all of it to each "
+        "group",
     )
     aggregation: Literal["mean", "sum"] = Field(
-        "mean", description="W(G, H): mean over the pairs of G, a share, or their sum (published)"
+        "mean",
+        description="W(G, H) as mean over the pairs of G, which is a share, or sum (published)",
     )
     seed: int = Field(0, ge=0, description="seed of everything random")
 
     @field_validator("crops_per_image", mode="before")
     @classmethod
     def _no_limit(cls, value: object) -> object:
-        """The command line says ``none``."""
+        """Accept the command line's ``none``."""
         return None if value == "none" else value
 
     @classmethod
     def published(cls, **values: object) -> Self:
-        """The paper's set-up: for every comparison with published results. ``values`` override it."""
+        """The setup of the paper, for comparisons with published results. ``values`` override it."""
         return cls.preset("published", **values)
 
     @classmethod
@@ -170,7 +185,7 @@ class Config(Frozen):
 
     @classmethod
     def stored(cls, value: object) -> object:
-        """A stored configuration, completed by what was the rule before a field was added."""
+        """A stored configuration, completed with the values of ``EARLIER``."""
         return {**EARLIER, **value} if isinstance(value, dict) else value
 
     def __init__(self, **values: object) -> None:

@@ -1,18 +1,19 @@
-"""Every failure that a user can cause or cure, as one small family.
+"""Errors that users can cause or fix.
 
 ::
 
-    NeurFlowError              catch this to catch them all
-    ├── RequestError           the request was wrong: nothing was started (exit code 2)
-    │   ├── ModelError         a model that cannot be loaded, or weights that do not fit or hold NaN
-    │   ├── LayerError         a layer that does not exist, does not run, or stands in the wrong order
-    │   ├── TargetError        a target that names nothing, or names two things
-    │   └── ImagesError        no folder, no readable picture, no picture of the target
-    └── WorkError              the request was right and the work failed (exit code 1)
-        └── ResultError        a result on disk that is damaged, foreign or hostile
-            └── MissingResult  a result that is not there: the request was wrong (exit code 2)
+    NeurFlowError              base of all errors
+    ├── RequestError           the request is invalid, and no work was started (exit code 2)
+    │   ├── ModelError         the model cannot be loaded, or its weights do not fit or have NaN
+    │   ├── LayerError         a layer does not exist, does not run, or is in the wrong order
+    │   ├── TargetError        the target is unknown or ambiguous
+    │   └── ImagesError        there is no folder, no readable picture, or none of the target
+    │       └── UnreadableImage   one picture cannot be read
+    └── WorkError              the request was valid, and the work failed (exit code 1)
+        └── ResultError        a stored result is damaged, foreign or hostile
+            └── MissingResult  there is no result in a folder (exit code 2)
 
-A message is one or two lines: what is wrong, then what to do about it.
+A message has one or two sentences: the problem, then the cure.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from collections.abc import Iterable
 
 
 class NeurFlowError(Exception):
-    """Base of all errors raised on purpose by neurflow."""
+    """Base of all errors that neurflow raises deliberately."""
 
     exit_code = 1
 
 
 class RequestError(NeurFlowError):
-    """The request cannot be carried out as it was put."""
+    """The request is invalid."""
 
     exit_code = 2
 
@@ -38,33 +39,37 @@ class ModelError(RequestError):
 
 
 class LayerError(RequestError):
-    """A layer that does not exist, does not run in ``forward`` or stands in the wrong order."""
+    """A layer does not exist, does not run in ``forward``, or is in the wrong order."""
 
 
 class TargetError(RequestError):
-    """A target that names no class and no neuron, or more than one."""
+    """A target matches no class or neuron, or several."""
 
 
 class ImagesError(RequestError):
-    """A source of images without any image that can be studied."""
+    """A source has no images that can be studied."""
+
+
+class UnreadableImage(ImagesError):
+    """An image cannot be read; the message gives the reason."""
 
 
 class WorkError(NeurFlowError):
-    """The request was right, and the work failed on the way."""
+    """The request was valid, and the work failed."""
 
 
 class ResultError(WorkError):
-    """A stored result that is missing, damaged, from another version, or not what it says."""
+    """A stored result is missing, damaged, inconsistent, or from another version."""
 
 
 class MissingResult(ResultError):
-    """A folder that holds no result."""
+    """A folder has no result."""
 
     exit_code = 2
 
 
 def near(name: str, known: Iterable[str], count: int = 4) -> str:
-    """`` Near names: a, b.`` for the known names most like ``name``, or nothing if none is."""
+    """Return `` Near names: a, b.`` with the most similar known names, or an empty string."""
     known = list(known)
     folded = {candidate.casefold(): candidate for candidate in reversed(known)}
     found = difflib.get_close_matches(name.casefold(), folded, n=count, cutoff=0.5)

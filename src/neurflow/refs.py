@@ -1,6 +1,6 @@
-"""The small types that everything else refers to: pictures, crops, targets, and the model.
+"""Small types that all other modules use: pictures, crops, targets, models and ids of groups.
 
-This module imports nothing of the package, so that every other module may import it.
+This module does not import other modules of the package, so that every module can import it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Frozen(BaseModel):
 class GroupId(str):
     """The id of a neuron group: its layer and its number in the layer, printed as ``LAYER/NUMBER``.
 
-    A string, so that it is stored, compared and looked up as one::
+    It is a string, and is stored, compared and looked up as one::
 
         id = GroupId("layer4.1", 3)
         id == "layer4.1/3"          # True
@@ -59,7 +59,7 @@ class GroupId(str):
 
     @classmethod
     def parse(cls, text: str) -> GroupId:
-        """The id that prints as ``text``; ``ValueError`` if none does."""
+        """Parse ``LAYER/NUMBER``; ``ValueError`` for other text."""
         found = re.fullmatch(r"(.*)/(0|[1-9][0-9]{0,8})", text, re.DOTALL)
         if found is None:
             raise ValueError(f"{text!r:.80} is no group: a group is named LAYER/NUMBER")
@@ -77,11 +77,11 @@ class ImageRef(Frozen):
     name: str
     """path relative to the folder studied, or a made-up name for images from memory"""
     label: str | None = None
-    """true class, where the source knows it"""
+    """true class, if the source has it"""
 
 
 class SkippedImage(Frozen):
-    """An image that could not be read, and why."""
+    """An image that could not be used, with the reason."""
 
     name: str
     reason: str
@@ -100,12 +100,12 @@ class LoadOptions(Frozen):
     classes_as_text: bool | None = None
 
     def given(self) -> dict[str, Any]:
-        """Those that were given, as keyword arguments."""
+        """The options that were given, as keyword arguments."""
         return self.model_dump(exclude_none=True)
 
 
 class ModelInfo(Frozen):
-    """What was explained: enough to load the same model again and to notice another one."""
+    """Description of a model that allows to load it again and to recognise a different one."""
 
     reference: str
     """as given to ``load_model``, or the class name of a module from memory"""
@@ -119,7 +119,7 @@ class ModelInfo(Frozen):
 
 
 class Target(Frozen):
-    """What the circuit explains: a class, a neuron, or the difference of two classes."""
+    """The target of a circuit: a class, a neuron, or the difference of two classes."""
 
     layer: str
     neuron: Index
@@ -129,7 +129,7 @@ class Target(Frozen):
 
 
 class HeatMap(NamedTuple):
-    """Where a group fires on a picture, coarsely: rows of bytes, 255 the hottest (``surroundings``)."""
+    """A coarse heat map of a group on a picture: rows of bytes, where 255 is the maximum."""
 
     height: int
     width: int

@@ -1,4 +1,8 @@
-"""Figures with their intervals, and statistics that several uses of a circuit report."""
+"""Intervals, and the statistics that several uses of a circuit report.
+
+``scipy.stats`` is slow to import, and reading a circuit does not need it. So it is imported where it is
+used.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +14,14 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 from pydantic import Field
-from scipy import stats
 
 CONFIDENCE = 0.95
-"""of every interval"""
-
-
+"""level of the intervals, unless a function says otherwise"""
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Interval(NamedTuple):
-    """A figure with its 95 % interval."""
+    """A value with the ends of an interval around it: a 95 % interval, or a range of percentiles."""
 
     value: float
     low: float
@@ -28,20 +29,47 @@ class Interval(NamedTuple):
 
 
 Z = 1.959963984540054
-"""of a 95 % interval"""
+"""half-width of a 95 % interval, in standard errors"""
 
 
-def wilson_bounds(share: float, n: float) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share of ``n``, which stays within 0 to 1 and is never empty."""
+def wilson(share: float, n: float) -> Interval:
+    """A share of ``n`` with Wilson's interval, which stays within 0 to 1 and is never empty.
+
+    ``n`` may be an effective sample size, which is not a whole number.
+    """
     shrink = 1 + Z**2 / n
     centre = (share + Z**2 / (2 * n)) / shrink
     half = Z / shrink * sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    # rounding must not put the share outside
-    return (max(centre - half, 0.0) if share else 0.0), (centre + half if share < 1 else 1.0)
+    # rounding must not put the share outside its interval
+    low, high = (max(centre - half, 0.0) if share else 0.0), (centre + half if share < 1 else 1.0)
+    return Interval(share, low, high)
+
+
+def from_error(value: float, error: float) -> Interval:
+    """A value with the 95 % interval that its standard error gives."""
+    return Interval(value, value - Z * error, value + Z * error)
+
+
+def normal_mean(values: np.ndarray, least: float, most: float) -> Interval:
+    """Mean of ``[sample]`` values with the 95 % interval that their standard error gives.
+
+    A single value has no standard error, so its interval is the full range, ``least`` to ``most``.
+    """
+    if len(values) == 1:
+        return Interval(float(values[0]), least, most)
+    return from_error(float(values.mean()), float(values.std(ddof=1)) / np.sqrt(len(values)))
+
+
+def spread(values: np.ndarray | Sequence[float]) -> Interval | None:
+    """Mean of some values with their 5th and 95th percentile; None if there are no values."""
+    if len(values) == 0:
+        return None
+    low, high = np.quantile(values, [0.05, 0.95])
+    return Interval(float(np.mean(values)), float(low), float(high))
 
 
 def adjusted_rand(one: Iterable[Hashable], other: Iterable[Hashable]) -> float:
-    """Adjusted Rand index (Hubert & Arabie 1985) of two labellings; 1 where both are trivial."""
+    """Adjusted Rand index (Hubert & Arabie 1985) of two labellings; 1 if both are trivial."""
     labels, others = list(one), list(other)
 
     def pairs(counts: Iterable[int]) -> int:
@@ -58,11 +86,13 @@ def adjusted_rand(one: Iterable[Hashable], other: Iterable[Hashable]) -> float:
 def bootstrap_mean(
     values: np.ndarray | Sequence[float], resamples: int, seed: int, level: float = CONFIDENCE
 ) -> Interval:
-    """Mean with its percentile-bootstrap interval over the values; of one value, that value."""
+    """Mean with its percentile-bootstrap interval; a single value is its own interval."""
     values = np.asarray(values, dtype=np.float64)
     mean = float(values.mean())
     if len(values) < 2 or np.ptp(values) == 0:
         return Interval(mean, mean, mean)
+    from scipy import stats
+
     found = stats.bootstrap(
         (values,),
         np.mean,
@@ -75,9 +105,11 @@ def bootstrap_mean(
 
 
 def correlation(x: np.ndarray, y: np.ndarray, rank: bool = False) -> float | None:
-    """Pearson's (or Spearman's) correlation of two ``[sample]``; None where one is flat."""
+    """Pearson's or Spearman's correlation of two ``[sample]`` arrays; None if one is constant."""
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
+    from scipy import stats
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.ConstantInputWarning)
         warnings.simplefilter("ignore", stats.NearConstantInputWarning)
@@ -86,6 +118,6 @@ def correlation(x: np.ndarray, y: np.ndarray, rank: bool = False) -> float | Non
 
 
 def jaccard(one: Sequence[int] | set[int], other: Sequence[int] | set[int]) -> float:
-    """``|A ∩ B| / |A ∪ B|``; 1 of two empty sets."""
+    """Jaccard index ``|A ∩ B| / |A ∪ B|`` of two sets; 1 if both are empty."""
     a, b = set(one), set(other)
     return len(a & b) / len(a | b) if a | b else 1.0

@@ -17,6 +17,7 @@ from neurflow.attribution.integrated_gradients import (
 from tests.model.test_graph import model_of
 from tests.networks import FAMILIES, Awkward, TwoLayer, settle
 from tests.reference import method
+from tests.studies import family
 
 STEPS = 12
 
@@ -38,9 +39,8 @@ def phi(segment, x, bypass, neuron):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_equals_captum_on_every_family(name):
-    build, size = FAMILIES[name]
-    model = model_of(settle(build()), size)
-    images = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(2))
+    model = family(name)
+    images = torch.randn(3, *model.input_size, generator=torch.Generator().manual_seed(2))
     layers = model.proposed_layers()
     for lower, upper in itertools.pairwise(layers):
         segment = model.segment(lower, upper)
@@ -84,11 +84,10 @@ def test_a_linear_head_has_a_closed_form():
 
 @pytest.mark.parametrize("name", ["resnet18", "vit"])
 def test_more_points_close_the_completeness_gap(name):
-    build, size = FAMILIES[name]
-    model = model_of(settle(build()), size)
+    model = family(name)
     layers = model.proposed_layers()
     segment = model.segment(layers[-3], layers[-2])
-    x, bypass = observed(model, segment, torch.randn(3, 3, size, size))
+    x, bypass = observed(model, segment, torch.randn(3, *model.input_size))
     gaps = [float(integrated_gradients(segment, 0, x, bypass, steps=n).gap.sum()) for n in (2, 64)]
     assert gaps[1] < gaps[0] / 3
 

@@ -12,6 +12,7 @@ from neurflow import Config, Model
 from neurflow.attribution import METHODS, AttributionTask, score_neurons
 from neurflow.attribution.backpropagated import measure_of, with_modules
 from neurflow.attribution.by_statistics import Knockoffs, weight_norms
+from neurflow.attribution.relevance import Relevance, with_rules
 from neurflow.errors import RequestError
 from neurflow.method.concepts import find_concepts
 from neurflow.study.features import Observed
@@ -55,7 +56,7 @@ def assert_scores(task, found, a, expected):
 
 
 @pytest.mark.parametrize(
-    "method", ["gradient", "input_x_gradient", "guided_backprop", "deeplift", "ablation"]
+    "method", ["gradient", "input_x_gradient", "guided_backprop", "deeplift", "lrp", "ablation"]
 )
 def test_a_method_equals_its_slow_definition(task, method):
     found = score_neurons(method, task)
@@ -244,6 +245,38 @@ def test_deeplift_refuses_what_captum_has_no_rule_for():
     with pytest.raises(RequestError, match=r"deeplift has no rule for aten\.mul"):
         with_modules(segment, "deeplift")
     assert with_modules(segment, "guided_backprop")
+
+
+class Joined(nn.Module):
+    """A residual block without biases behind a stem, with pooling and one value that is scaled."""
+
+    def __init__(self, gate=False):
+        super().__init__()
+        self.stem, self.lower = nn.Conv2d(3, 6, 1), nn.Conv2d(6, 6, 3, padding=1, bias=False)
+        self.upper, self.head = nn.Conv2d(6, 5, 1, bias=False), nn.Linear(5, 2)
+        self.gate = gate
+
+    def forward(self, x):
+        y = torch.relu(self.stem(x))
+        z = torch.relu(y + self.lower(y))
+        z = torch.max_pool2d(torch.cat([z[:, :2] * 2, z[:, 2:]], 1), 2)
+        return self.head(self.upper(z * torch.sigmoid(z) if self.gate else z).mean((2, 3)))
+
+
+def test_lrp_without_biases_is_input_times_gradient():
+    torch.manual_seed(0)
+    model = Model(Joined().eval(), transform=lambda _: torch.zeros(3, 8, 8))
+    segment = model.segment("stem", "upper")
+    x = torch.randn(4, 6, 8, 8)
+    observed = Observed.of(segment, dict.fromkeys(segment.observed, x))
+    neurons = torch.tensor([0, 1, 2, 4])
+    found, change = Relevance()(segment, neurons, observed, 1)
+    expected, same = measure_of("input_x_gradient")(segment, neurons, observed, 1)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(change, same)
+    gated = Model(Joined(gate=True).eval(), transform=lambda _: torch.zeros(3, 8, 8))
+    with pytest.raises(RequestError, match=r"lrp has no rule for aten\.mul"):
+        with_rules(gated.segment("stem", "upper"))
 
 
 def test_a_method_of_ones_own_is_scored_like_the_others(task):

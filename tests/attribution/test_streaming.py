@@ -11,15 +11,15 @@ from torch import nn
 
 from neurflow.attribution import integrated_gradients
 from neurflow.attribution.integrated_gradients import graded_midpoints, secants, steep_gauss
-from neurflow.attribution.score_error import AUTO_STEPS, upper_end
+from neurflow.attribution.score_error import AUTO_STEPS, PROJECTED_STEPS, upper_end
 from neurflow.attribution.streaming import RULES, attribute
 from neurflow.errors import WorkError
 from neurflow.runtime.memory import Batch
 from neurflow.runtime.progress import Silent
 from neurflow.study.features import Observed
 from tests.model.test_graph import model_of
-from tests.networks import FAMILIES, settle
-from tests.studies import task_on
+from tests.networks import settle
+from tests.studies import family, task_on
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,11 @@ class Held:
 
 @cache
 def setting(name, count=9):
-    build, size = FAMILIES[name]
-    model = model_of(settle(build()), size)
+    model = family(name)
     layers = model.proposed_layers()
     segment = model.segment(layers[-3], layers[-2])
     keys = list(segment.observed)
-    images = torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(3))
+    images = torch.randn(count, *model.input_size, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
         values = dict(zip(keys, model.outputs(keys)(images), strict=True))
     generator = np.random.default_rng(0)
@@ -102,7 +101,7 @@ def test_auto_steps_reach_the_tolerance_with_few_points(name):
     found, _ = run(segment, values, concepts, steps="auto", tolerance=0.02)
     assert list(found) == list(concepts)
     for scores in found.values():
-        assert scores.steps in AUTO_STEPS
+        assert scores.steps in {*AUTO_STEPS, *PROJECTED_STEPS}
         assert 0 <= scores.score_error <= 0.02
     strict, _ = run(segment, values, concepts, steps="auto", tolerance=1e-4)
     assert sum(s.steps for s in strict.values()) > sum(s.steps for s in found.values())
@@ -231,11 +230,10 @@ def test_scores_that_are_not_finite_are_refused(steps):
 
 
 def test_an_affine_segment_needs_no_points():
-    build, size = FAMILIES["resnet18"]
-    model = model_of(settle(build()), size)
+    model = family("resnet18")
     segment = model.segment("layer4.1", "fc")
     with torch.no_grad():
-        (x,) = model.outputs(list(segment.observed)[:1])(torch.randn(3, 3, size, size))
+        (x,) = model.outputs(list(segment.observed)[:1])(torch.randn(3, *model.input_size))
     assert segment.specialised(1).affine
     one, many = (integrated_gradients(segment, 1, x, steps=n) for n in (1, 40))
     torch.testing.assert_close(one.scores, many.scores)

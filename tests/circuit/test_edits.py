@@ -161,7 +161,7 @@ def test_undo_and_redo_go_back_and_forth(shared):
     assert apply(shared, undo(back)) is shared
     with pytest.raises(RequestError, match="nothing to undo"):
         undo(NONE)
-    with pytest.raises(RequestError, match="nothing to do again"):
+    with pytest.raises(RequestError, match="nothing to redo"):
         redo(second)
     assert split(shared, back, "block/2", [Member(7, 0)]).undone == (), "another way was taken"
 
@@ -175,8 +175,8 @@ def test_numbers_are_not_used_again(shared):
 @pytest.mark.parametrize(
     "change, words",
     [
-        (lambda c: merge(c, NONE, ["block/0"]), "takes two groups"),
-        (lambda c: merge(c, NONE, ["block/0", "block/0"]), "takes two groups"),
+        (lambda c: merge(c, NONE, ["block/0"]), "needs two groups"),
+        (lambda c: merge(c, NONE, ["block/0", "block/0"]), "needs two groups"),
         (lambda c: merge(c, NONE, ["block/0", "head/0"]), "one layer"),
         (lambda c: merge(c, NONE, ["block/0", "block/9"]), "block/9"),
         (lambda c: split(c, NONE, "block/0", []), "some of the 2 members"),

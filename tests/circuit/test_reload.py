@@ -1,4 +1,4 @@
-"""The model of a result, loaded again: with its class names and preprocessing, and never unasked."""
+"""Loading the model of a result: class names, preprocessing, and references that need consent."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def test_layers_at_a_glance(neurflow: Run, runs: tuple[Path, Path]) -> None:
     code, out, err = neurflow("compare", *runs)
     assert (code, err) == (0, "")
     assert "A  bee by Tiny" in out and "B  fly by Tiny" in out
-    assert "Groups go by their neurons" in out
+    assert "Groups are compared by neurons" in out
     (low,) = [line for line in out.splitlines() if line.startswith("low ")]
     assert low.split()[1:5] == ["1", "1", "1", "1.00"]
     (change,) = [line for line in out.splitlines() if line.startswith("head/0 / 0")]

@@ -107,9 +107,9 @@ def test_a_folder_with_mistakes_and_an_audit(
         (
             ("--mask", "block2/0", "--ablation", "half"),
             2,
-            "--ablation 'half' is neither zero nor mean",
+            "--ablation 'half' is neither zero, mean nor a number",
         ),
-        (("--errors",), 2, "or the label of all: --label CLASS"),
+        (("--errors",), 2, "or one label for all pictures: --label CLASS"),
         (("--model", "torchvision:resnet18", "--weights", "random"), 2, "found in another model"),
     ],
 )

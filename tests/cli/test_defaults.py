@@ -52,9 +52,9 @@ def test_a_table_of_pyproject_counts_and_others_are_no_settings(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("taus_ = 3", "which is no option"),
-        ("[shwo]\ntop = 3", "which is no command"),
-        ("[show]\ntau = 3", "which is no option"),
+        ("taus_ = 3", "which is not an option"),
+        ("[shwo]\ntop = 3", "which is not a command"),
+        ("[show]\ntau = 3", "which is not an option"),
         ("top = ", "Cannot read the settings"),
         ('model = "file:x.py:f"', "NEURFLOW_MODEL"),
         ('base_url = "http://evil"', "NEURFLOW_BASE_URL"),

@@ -54,7 +54,7 @@ def test_edits_are_carried_to_another_copy(
     assert ours.model_dump() == theirs.model_dump()
     again = neurflow("edit", folder, "--import", file)
     assert again.code == 2
-    assert "Take them back first" in again.err
+    assert "Undo them first" in again.err
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_edits_are_carried_to_another_copy(
         (["--undo"], "nothing to undo"),
         (["--undo", "--redo"], "one edit at a time"),
         (["--import", "missing.json"], "There is no file"),
-        (["--import", "{circuit}"], "holds no edits"),
+        (["--import", "{circuit}"], "contains no edits"),
     ],
 )
 def test_bad_requests_are_named_and_change_nothing(

@@ -153,10 +153,10 @@ def test_lost_and_changed_pictures_are_told(neurflow: Run, run: Path, pictures: 
     for one, other in pairwise(files):
         one.write_bytes(other.read_bytes())
     code, _, err = neurflow("evaluate", run, "stability", *FAST, "--images", elsewhere)
-    assert code == 2 and "other contents" in err
+    assert code == 2 and "contents differ" in err
     files[0].unlink()
     code, _, err = neurflow("evaluate", run, "stability", *FAST, "--images", elsewhere)
-    assert code == 2 and "1 of the circuit's 8 images are not there" in err
+    assert code == 2 and "1 of the circuit's 8 images are missing" in err
 
 
 def test_among_all_one_that_cannot_be_served_is_named(neurflow: Run, run: Path) -> None:

@@ -1,4 +1,4 @@
-"""Options that cannot go together, or would do nothing, are refused before anything is done."""
+"""Options that exclude each other or would have no effect are rejected before any work is done."""
 
 from __future__ import annotations
 
@@ -66,4 +66,4 @@ def test_of_a_sweep_nothing_is_explored_that_only_a_result_has(
 ) -> None:
     (tmp_path / "atlas").mkdir()
     code, _, err = neurflow("explore", tmp_path, "--model", "torchvision:resnet18")
-    assert code == 2 and "--model goes with a single result" in err
+    assert code == 2 and "--model has no effect without a single result" in err

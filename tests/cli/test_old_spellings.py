@@ -76,7 +76,7 @@ def test_a_new_one_stays_as_it_is(new: str) -> None:
 
 
 def test_modes_that_exclude_each_other_are_refused() -> None:
-    with pytest.raises(RequestError, match="--pin and --reject cannot go together"):
+    with pytest.raises(RequestError, match="--pin and --reject exclude each other"):
         modern(["label", "R", "--pin", "a/1", "--reject", "a/1"])
 
 

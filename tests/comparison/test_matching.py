@@ -145,7 +145,7 @@ def test_other_networks_go_by_crops():
     tuned = compare(one, other, by="neurons")
     assert {(p.a, p.b) for p in layer(tuned, "l").pairs} == {("l/0", "l/0"), ("l/1", "l/1")}
     assert all(p.by_neurons == 1 and p.by_crops == 0 for p in layer(tuned, "l").pairs)
-    assert "nothing here checks it" in tuned.notes[0]
+    assert "which is not checked" in tuned.notes[0]
 
 
 def test_pictures_are_known_by_name_not_by_place():
@@ -223,10 +223,10 @@ def test_it_is_data(a, b):
 
 def test_notes_tell_what_makes_it_doubtful(a, b):
     summed = b.model_copy(update={"config": b.config.model_copy(update={"aggregation": "sum"})})
-    assert "weighed differently" in compare(a, summed).notes[0]
+    assert "compute edge weights differently" in compare(a, summed).notes[0]
     one = a.model_copy(update={"pictures": {0: b"one"}})
     other = a.model_copy(update={"pictures": {0: b"other"}})
-    assert "do not look the same" in compare(one, other).notes[0]
+    assert "look different" in compare(one, other).notes[0]
     assert compare(one, one).notes == ()
     many = tiny({"head": HEAD}, images=[f"{i}" for i in range(5)])
     few = tiny({"head": HEAD}, images=["0", "x", "y", "z"], digest=OTHER)

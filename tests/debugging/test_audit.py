@@ -7,9 +7,11 @@ from torch import nn
 
 from neurflow import Config, Model, audit, debug, discover, load_images
 from neurflow.debugging.audit import weigh
-from neurflow.debugging.result import Interval, Signals
+from neurflow.debugging.result import Signals
 from neurflow.debugging.signals import Answers, apart, fixed, mends, raises
 from neurflow.errors import ImagesError, ModelError, RequestError
+from neurflow.runtime.progress import Silent
+from neurflow.stats import Interval
 from tests.debugging.conftest import labelled
 
 
@@ -117,6 +119,23 @@ def test_without_false_positives_the_audit_says_so(planted):
     assert "cannot be measured" in report.notes[0]
 
 
+def test_what_is_left_out_is_told_once(planted):
+    model, circuit, data = planted
+    strange = [(data[0][0], "blue")] * 5 + [(data[0][0], None)] * 2
+    said = []
+
+    class Telling(Silent):
+        def note(self, text):
+            said.append(text)
+
+    report = audit(circuit, model, [*data, *strange], progress=Telling())
+    assert said == [
+        "5 images count as unlabelled, for the label fits no class of the model: blue (5).",
+        "Without a label, and left out: 2 of 55 pictures.",
+    ]
+    assert len(report.skipped) == 7
+
+
 def test_likeness_is_the_mean_correlation_of_all_pairs():
     maps = np.random.default_rng(0).random((6, 9))
     slow = [np.corrcoef(maps[i], maps[j])[0, 1] for i in range(6) for j in range(i)]
@@ -141,7 +160,7 @@ def test_likeness_is_the_mean_correlation_of_all_pairs():
 
 def test_evidence_by_hand():
     def value(x):
-        return Interval(value=x, low=x, high=x)
+        return Interval(x, x, x)
 
     signals = Signals(
         raises=value(0.1),
@@ -193,7 +212,7 @@ def test_what_cannot_be_audited_is_refused(planted, circuit):
     with pytest.raises(ModelError, match="found in another model"):
         audit(circuit, model, data)
     inside = found.model_copy(update={"target": model.target("mix/1")})
-    with pytest.raises(RequestError, match="An audit is of a class"):
+    with pytest.raises(RequestError, match="An audit needs a class"):
         audit(inside, model, data)
-    with pytest.raises(RequestError, match="Mistakes are of a class"):
+    with pytest.raises(RequestError, match="Mistakes need a class"):
         debug(inside, model, data[0][0], errors=True)

@@ -195,7 +195,7 @@ def test_wrong_requests_say_what_is_wrong(model, circuit):
         segment = network.segment("block2", "head")
         x, *bypass = network.observe([network.key("block2"), *segment.bypass])(images)
         for outside in ("block1", "block2"):
-            with pytest.raises(LayerError, match="does not lie between"):
+            with pytest.raises(LayerError, match="is not between"):
                 segment.run(x, bypass, {outside: torch.relu})
 
 

@@ -8,7 +8,6 @@ from neurflow import audit, debug
 from neurflow.circuit import GroupEdge
 from neurflow.circuit.scores import group_scores
 from neurflow.debugging.chain import chain, path_weights
-from neurflow.debugging.intervals import share
 from neurflow.debugging.pictures import true_class
 from neurflow.debugging.reading import heat, threshold, unlike
 from neurflow.errors import ResultError
@@ -121,14 +120,6 @@ def test_unlike_is_in_robust_standard_deviations():
     assert unlike(1.0, over) == pytest.approx(0, abs=1e-4)
     assert unlike(float(np.exp(0.3)), over) == pytest.approx(0.3 / 0.14826, rel=1e-3)
     assert unlike(2.0, np.ones(5)) == pytest.approx(np.log(2) / 0.1, rel=1e-3)
-
-
-def test_wilson_by_hand():
-    none = share(0, 4)
-    assert (none.value, none.low) == (0, 0)
-    assert none.high == pytest.approx(0.4899, abs=1e-3)
-    half = share(5, 10)
-    assert (half.low, half.high) == pytest.approx((0.2366, 0.7634), abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import neurflow
 from neurflow.circuit import Circuit, LabelStore, load_circuit, save_circuit
 from neurflow.circuit.storage import SCHEMA_VERSION
 from neurflow.errors import RequestError, ResultError
-from neurflow.labels import LabelAnswer, LabelRequest, Settings, label_groups, manual
+from neurflow.labels import Job, LabelAnswer, LabelRequest, Settings, label_groups, manual
 
 QUICK = Settings(validated=False)
 
@@ -106,7 +106,7 @@ def test_a_rejected_label_is_not_given_again(planted: Circuit, tmp_path):
     group = load_circuit(tmp_path).group("late/2")
     assert (group.label, group.caption, group.evidence) == (None, None, None)
     assert (group.rejected[0].label, group.rejected[0].author) == ("Blob", "ann")
-    outcome = label_groups(store.circuit, Machine("blob"), settings=QUICK, out=tmp_path)
+    outcome = label_groups(Job(store.circuit, Machine("blob"), settings=QUICK), out=tmp_path)
     assert list(outcome.failed) == ["late/2"]
     assert load_circuit(tmp_path).group("late/2").label is None
     better = Machine("fish gill")

@@ -20,6 +20,7 @@ from neurflow.errors import RequestError, WorkError
 from neurflow.labels import (
     Budget,
     BudgetSpent,
+    Job,
     LabelFailed,
     LabelsIncomplete,
     NoPictures,
@@ -166,14 +167,14 @@ def test_retries_count_and_no_request_is_sent_beyond_the_cap(planted, server, as
 def test_a_refusal_fails_its_group_alone_and_is_not_asked_again(planted, server, ask):
     refusal = completion({"role": "assistant", "content": None, "refusal": "I will not."})
     server.rule = lambda a: Step(200, refusal) if '"late"' in a.text.split("strongest")[0] else None
-    outcome = label_groups(planted, ask(), settings=QUICK)
+    outcome = label_groups(Job(planted, ask(), settings=QUICK))
     assert sorted(outcome.failed) == ["late/0", "late/1", "late/2"]
     assert all("I will not" in reason for reason in outcome.failed.values())
     assert outcome.stopped is None
     assert outcome.circuit.group("late/0").label is None
     assert outcome.circuit.group("head/0").label
     count = server.requests
-    again = label_groups(planted, ask(), settings=QUICK)
+    again = label_groups(Job(planted, ask(), settings=QUICK))
     assert server.requests == count
     assert sorted(again.failed) == sorted(outcome.failed)
 
@@ -182,7 +183,7 @@ def test_an_answer_that_stays_malformed_fails_after_it_was_shown_what_is_wrong(
     planted, server, ask
 ):
     server.label = lambda asked: {"label": "", "confidence": 7}
-    outcome = label_groups(planted, ask(), groups=["early/0"], settings=QUICK)
+    outcome = label_groups(Job(planted, ask(), groups=["early/0"], settings=QUICK))
     assert "no usable answer" in outcome.failed["early/0"]
     assert server.requests == 3
     assert "It cannot be used: label:" in server.asked[1].text
@@ -190,7 +191,9 @@ def test_an_answer_that_stays_malformed_fails_after_it_was_shown_what_is_wrong(
 
 def test_when_everything_fails_it_does_not_go_on_for_ever(planted, server, ask):
     server.label = lambda asked: "no JSON"
-    outcome = label_groups(planted, ask(), settings=Settings(workers=1, constant=False, rivals=0))
+    outcome = label_groups(
+        Job(planted, ask(), settings=Settings(workers=1, constant=False, rivals=0))
+    )
     assert "5 groups in a row failed" in str(outcome.stopped)
     assert server.requests == 5 * 3
 
@@ -358,7 +361,7 @@ def test_usage_that_a_server_does_not_report_is_estimated(planted, server, ask):
 def test_a_failure_of_one_kind_only(planted, server, ask):
     """The judge fails and the label stays, unvalidated and marked so."""
     server.judgement = lambda asked: {"scores": [{"crop": 1, "score": 1}]}
-    outcome = label_groups(planted, ask(), groups=["early/0"], settings=QUICK)
+    outcome = label_groups(Job(planted, ask(), groups=["early/0"], settings=QUICK))
     assert "scores are needed for crops 1 to 32" in outcome.failed["early/0"]
     group = outcome.circuit.group("early/0")
     assert group.label == "thing 12"
@@ -451,7 +454,9 @@ def test_a_server_of_ones_own_gets_no_key_of_another_service(
     def ask_with(**key):
         chat = OpenAIChat("tiny-vision", base_url=server.url, retries=0, **key)
         settings = Settings(validated=False)
-        return label_groups(planted, client_labeler(chat), groups=["early/0"], settings=settings)
+        return label_groups(
+            Job(planted, client_labeler(chat), groups=["early/0"], settings=settings)
+        )
 
     with pytest.raises(RequestError, match="none was named for this server"):
         raise ask_with().stopped

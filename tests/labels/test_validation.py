@@ -238,7 +238,7 @@ def test_a_labeler_that_judges_nothing_labels_all_the_same_and_says_so(planted: 
     listener.note = notes.append  # type: ignore[method-assign]
     circuit = neurflow.label(planted, Mute(), groups=["late/0"], progress=listener)
     assert circuit.group("late/0").evidence.doubt == "not validated"
-    assert notes == ["mute judges no labels: none is validated. Give a judge."]
+    assert notes == ["mute cannot judge labels, so none is validated. Give a judge."]
     judged = neurflow.label(planted, Mute(), judge=Fixed(0.5), groups=["late/0"])
     assert judged.group("late/0").evidence.validation.judge == "fixed"
 

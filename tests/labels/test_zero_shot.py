@@ -152,16 +152,16 @@ def test_text_search_in_labels(circuit):
     assert [m.group for m in find(circuit, "Yellow STRIPE")] == ["block/0"]
     assert [m.score for m in find(circuit, "yellow wheel")] == [0.5]
     assert find(circuit, "wheel") == []
-    with pytest.raises(RequestError, match="nothing to search for"):
+    with pytest.raises(RequestError, match="no word to search for"):
         find(circuit, "  ")
 
 
 def test_what_cannot_be_loaded_says_why(tmp_path, tiny_clip):
     with pytest.raises(RequestError, match="Cannot load a CLIP-style model"):
         ClipLabeler(tmp_path, WORDS)
-    with pytest.raises(RequestError, match="a place for the word"):
+    with pytest.raises(RequestError, match=r"for the word; .* has none"):
         ClipLabeler(tiny_clip, WORDS, template="a photo")
-    with pytest.raises(RequestError, match="two words or more"):
+    with pytest.raises(RequestError, match="two words"):
         ClipLabeler(tiny_clip, ["one"]).label(LabelRequest("g/0", "g", REDS, others=BLUES))
 
 

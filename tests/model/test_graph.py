@@ -9,6 +9,7 @@ from torch import nn
 from neurflow import Model
 from neurflow.errors import LayerError, ModelError
 from tests.networks import FAMILIES, Awkward, TwoLayer, settle
+from tests.studies import family
 
 
 def model_of(module, size, channels=3):
@@ -16,10 +17,9 @@ def model_of(module, size, channels=3):
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
-def family(request):
-    build, size = FAMILIES[request.param]
-    model = model_of(settle(build()), size)
-    images = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(1))
+def exported(request):
+    model = family(request.param)
+    images = torch.randn(3, *model.input_size, generator=torch.Generator().manual_seed(1))
     return model, images
 
 
@@ -45,8 +45,8 @@ def hooked(module, images, names):
     return seen
 
 
-def test_every_layer_equals_what_a_hook_sees(family):
-    model, images = family
+def test_every_layer_equals_what_a_hook_sees(exported):
+    model, images = exported
     names = [info.name for info in model.layers() if info.name != "output"]
     seen = hooked(model.module, images, names)
     with torch.no_grad():
@@ -56,8 +56,8 @@ def test_every_layer_equals_what_a_hook_sees(family):
         torch.testing.assert_close(value, seen[name].view_as(value), rtol=1e-4, atol=rounding)
 
 
-def test_segments_between_proposed_layers_equal_the_network(family):
-    model, images = family
+def test_segments_between_proposed_layers_equal_the_network(exported):
+    model, images = exported
     names = model.proposed_layers()
     assert len(names) >= 3
     for lower, upper in itertools.pairwise(names):
@@ -70,8 +70,8 @@ def test_segments_between_proposed_layers_equal_the_network(family):
             torch.testing.assert_close(segment.run(x, bypass), expected, rtol=1e-4, atol=rounding)
 
 
-def test_proposed_layers_end_with_the_logits(family):
-    model, images = family
+def test_proposed_layers_end_with_the_logits(exported):
+    model, images = exported
     with torch.no_grad():
         (logits,) = model.outputs([model.node(model.proposed_layers()[-1])])(images)
         rounding = 1e-5 * float(logits.abs().max())
@@ -79,9 +79,8 @@ def test_proposed_layers_end_with_the_logits(family):
 
 
 def test_segment_inside_a_dense_block_holds_what_jumps_over_it():
-    build, size = FAMILIES["densenet"]
-    model = model_of(settle(build()), size)
-    images = torch.randn(3, 3, size, size)
+    model = family("densenet")
+    images = torch.randn(3, *model.input_size)
     segment = model.segment("features.denseblock2.denselayer1", "features.denseblock2")
     assert segment.bypass
     with torch.no_grad():
@@ -96,9 +95,8 @@ def test_segment_inside_a_dense_block_holds_what_jumps_over_it():
 
 
 def test_vit_hidden_units_across_the_residual_stream():
-    build, size = FAMILIES["vit"]
-    model = model_of(settle(build()), size)
-    images = torch.randn(3, 3, size, size)
+    model = family("vit")
+    images = torch.randn(3, *model.input_size)
     lower, upper = (f"encoder.layers.encoder_layer_{i}.mlp.1" for i in (0, 1))
     segment = model.segment(lower, upper)
     assert len(segment.bypass) == 1  # the stream that goes round the MLP
@@ -110,8 +108,7 @@ def test_vit_hidden_units_across_the_residual_stream():
 
 
 def test_tokens_are_pooled_over_tokens_and_channels_are_neurons():
-    build, size = FAMILIES["vit"]
-    model = model_of(settle(build()), size)
+    model = family("vit")
     layer = model.layer("encoder.layers.encoder_layer_0")
     tokens = torch.arange(2 * 17 * 16.0).view(2, 17, 16)
     assert layer.kind == "tokens"
@@ -145,7 +142,7 @@ def test_awkward_module_gives_the_values_of_a_hand_written_reference():
         assert not torch.allclose(bare, logits)
 
 
-def test_no_hook_survives_and_the_module_is_left_as_it_was(family):
+def test_no_hook_survives_and_the_module_is_left_as_it_was(exported):
     model, _images = family
     model.layers()
     for part in model.module.modules():

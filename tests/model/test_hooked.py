@@ -14,6 +14,7 @@ from neurflow.model.cut.exported import ExportedNetwork
 from neurflow.model.cut.hooked import HookedNetwork
 from tests.model.test_graph import model_of
 from tests.networks import FAMILIES, Awkward, SmallNet, settle
+from tests.studies import family
 
 
 class Branching(SmallNet):
@@ -25,17 +26,21 @@ class Branching(SmallNet):
         return super().forward(x)
 
 
-def both(build, size):
+def both(name):
     """The same module cut on its graph and by hooks."""
-    module = settle(build())
+    if name in FAMILIES:
+        model = family(name)
+        graph, module, size = model.network, model.module, model.input_size[1]
+    else:
+        module, size = settle(Awkward()), 8
+        graph = ExportedNetwork(module, torch.zeros(2, 3, size, size))
     example = torch.zeros(2, 3, size, size)
-    return ExportedNetwork(module, example), HookedNetwork(module, example, "for the test")
+    return graph, HookedNetwork(module, example, "for the test"), size
 
 
 @pytest.mark.parametrize("name", [*FAMILIES, "awkward"])
 def test_hooks_and_graph_give_the_same_numbers(name):
-    build, size = {**FAMILIES, "awkward": (Awkward, 8)}[name]
-    graph, hooks = both(build, size)
+    graph, hooks, size = both(name)
     images = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(0))
     names = (
         [n for n in hooks.proposed() if n in graph.layers]

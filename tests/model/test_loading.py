@@ -93,7 +93,7 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, capsys):
     with pytest.raises(ModelError):
         load_model(NAME, tmp_path / "w.pth")
     torch.save(SmallNet(), tmp_path / "whole.pth")
-    with pytest.raises(ModelError, match="Save the state dict alone"):
+    with pytest.raises(ModelError, match="Save only the state dict"):
         load_model(NAME, tmp_path / "whole.pth")
     assert "never" not in capsys.readouterr().out
 

@@ -140,6 +140,11 @@ NAMES = ["tench", "h\u00e9ron", "cock"]
         "id,wnid,name\n0,n1,tench\n1,n2,h\u00e9ron\n2,n3,cock\n".encode(),
         "0: tench\n1: h\u00e9ron\n2: cock\n\n".encode(),
         "0 tench\n1 h\u00e9ron\n2 cock\n".encode(),
+        "1. tench\n2. h\u00e9ron\n3. cock\n".encode(),
+        "- tench\n- 'h\u00e9ron'\n- cock\n".encode(),
+        "path: x\nnc: 3\nnames:\n  0: tench\n  1: h\u00e9ron\n  # a bird\n  2: cock\ntest: y".encode(),
+        "nc: 3\nnames: ['tench', 'h\u00e9ron', 'cock']\n".encode(),
+        "classes:\n- tench\n- h\u00e9ron\n- cock\n".encode(),
     ],
 )
 def test_class_names_are_read_in_every_common_form(tmp_path, data):
@@ -166,14 +171,14 @@ def test_lines_that_only_look_like_a_table_are_names(tmp_path, lines):
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (b"", "holds no names"),
-        (b"\n \n", "holds no names"),
+        (b"", "has no names"),
+        (b"\n \n", "has no names"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "not a text file"),
-        (b'["a", "b"', "begins like JSON"),
+        (b'["a", "b"', "starts like JSON"),
         (b'{"0": "a", "2": "b"}', "1 is missing"),
-        (b'{"a": "b"}', "neither from index to name nor"),
+        (b'{"a": "b"}', "neither indices to names nor"),
         (b"[[[]]]", "a name is a text"),
-        (b"[" * 100_000 + b"]", "begins like JSON"),
+        (b"[" * 100_000 + b"]", "starts like JSON"),
         (codecs.BOM_UTF16_LE + b"a", "cannot be read"),
     ],
 )

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from neurflow import Config, Model, debug, discover
-from neurflow.errors import ModelError
+from neurflow import Config, Model, audit, debug, discover
+from neurflow.errors import ModelError, RequestError
 from neurflow.model import Preprocessing
 from neurflow.model.cut.exported import ExportedNetwork
 from neurflow.model.cut.hooked import HookedNetwork
@@ -45,6 +45,7 @@ def values(model, images):
         (nn.Softmax(1), "logits"),
         (nn.LogSoftmax(1), "logits"),
         (lambda z: torch.sigmoid(z), "sigmoid"),
+        (nn.LogSigmoid(), "sigmoid"),
         (lambda z: nn.functional.softmax(z[:, :, None, None], 1).flatten(1), "logits"),
     ],
 )
@@ -72,7 +73,7 @@ def test_probabilities_can_be_explained_themselves_and_are_never_squashed_again(
         found, shares = values(model, images)
         np.testing.assert_array_equal(shares, found.numpy().astype(float))
         assert model.info.options.output == "probabilities"
-        assert any("read as such" in note for note in model.notes)
+        assert any("The outputs are read as" in note for note in model.notes)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +109,59 @@ def test_both_classes_of_one_output_have_circuits_of_their_own_pictures():
     assert sum(each.probability for each in report.pictures[0].top) == pytest.approx(1)
 
 
+def test_a_picture_of_several_labels_is_of_each_that_is_over_a_half():
+    module, images = Ends(torch.sigmoid), torch.rand(12, 3, 32, 32) * torch.rand(12, 3, 1, 1)
+    with torch.no_grad():
+        module.net.head.bias -= module.net(images).median(0).values
+        module.net.head.bias[0] += 50  # the first is always the highest
+        over = (module(images) > 0.5).numpy()
+    assert over[:, 0].all() and 0 < over[:, 1].sum() < 12
+    model = Model(module, transform=PLAIN, class_names=["ant", "bee", "cat"])
+    circuit = discover(model, images, "bee", config=Config(tau=3, k=10, steps=3))
+    assert [int(ref.name[-2:]) for ref in circuit.images] == np.flatnonzero(over[:, 1]).tolist()
+    pictures = [(picture, "bee") for picture in images]
+    report = debug(circuit, model, pictures, errors=True, mask=[circuit.layers[1].groups[0].id])
+    assert report.mistakes.right == over[:, 1].sum()
+    assert len(report.mistakes.missed) == 12 - over[:, 1].sum()
+    assert report.what_if.overall.accuracy_before == over[:, 1].mean()
+    shares = Model(Ends(torch.sigmoid), transform=PLAIN, output="probabilities")
+    assert shares.outputs_are.several and not model.outputs_are.single
+    np.testing.assert_array_equal(
+        shares.outputs_are.classes(np.array([[0.6, 0.9, 0.2]])), [[True, True, False]]
+    )
+
+
+def test_a_quantity_is_no_class_and_has_no_probability():
+    module, images = Ends(lambda z: 40 * z + 50, classes=1), torch.rand(6, 3, 32, 32)
+    assert any("--output values" in note for note in Model(module, transform=PLAIN).notes)
+    model = Model(module, transform=PLAIN, output="values")
+    assert (model.class_names, model.info.options.output) == (("value",), "values")
+    circuit = discover(model, images, "value", config=Config(tau=3, k=10, steps=3))
+    assert len(circuit.images) == 6
+    report = debug(circuit, model, images[:2], mask=[circuit.layers[1].groups[0].id])
+    (only,) = report.pictures[0].top
+    with torch.no_grad():
+        assert only.logit == pytest.approx(float(module(images[:1])), rel=1e-4)
+    assert only.probability is None and only.said == f"{only.logit:.4g}"
+    assert report.what_if.overall.accuracy_before is None
+    for ask in (audit, lambda *given: debug(*given, errors=True)):
+        with pytest.raises(RequestError, match="of a class"):
+            ask(circuit, model, images)
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        (lambda z: [z[:, :1], z[:, 1:2]], "returns 2 single outputs"),
+        (lambda z: z * float("nan"), "NaN or infinity alone"),
+        (lambda z: z[:, :0], r"no tensor of shape \[batch, class\]"),
+    ],
+)
+def test_what_holds_no_classes_is_refused(end, told):
+    with pytest.raises(ModelError, match=told):
+        Model(Ends(end), transform=PLAIN).network  # noqa: B018
+
+
 def test_labels_and_logarithms_are_read_as_what_they_are_said_to_be():
     images = torch.rand(2, 3, 32, 32)
     labels, logs = (
@@ -119,15 +173,18 @@ def test_labels_and_logarithms_are_read_as_what_they_are_said_to_be():
     np.testing.assert_allclose(values(logs, images)[1].sum(1), 1, rtol=1e-5)
     hidden = Ends(lambda z: z.exp() / z.exp().sum(1, keepdim=True))
     for said in ("logits", "sigmoid"):
-        with pytest.raises(ModelError, match="add up to 1 on every picture: they are no"):
+        with pytest.raises(ModelError, match="sum to 1 for every picture, so they are not"):
             Model(hidden, transform=PLAIN, output=said).network  # noqa: B018
-    with pytest.raises(ModelError, match="leave 0…1"):
+    with pytest.raises(ModelError, match="not in 0…1"):
         Model(Ends(lambda z: 50 * z), transform=PLAIN, output="probabilities").network  # noqa: B018
 
 
-def test_small_outputs_that_could_be_probabilities_are_asked_about():
-    model = Model(Ends(lambda z: 0.5 + 0.4 * torch.tanh(z)), transform=PLAIN)
-    assert any(note.startswith("Are the outputs probabilities?") for note in model.notes)
+@pytest.mark.parametrize(
+    "end", [lambda z: 0.5 + 0.4 * torch.tanh(z), lambda z: 100 * z.exp() / z.exp().sum(1, True)]
+)
+def test_outputs_that_could_be_probabilities_are_asked_about(end):
+    model = Model(Ends(end), transform=PLAIN)
+    assert any("may be probabilities" in note for note in model.notes)
     assert not any("?" in n for n in Model(model.module, transform=PLAIN, output="logits").notes)
 
 

@@ -9,7 +9,8 @@ from neurflow import Config, Model, discover
 from neurflow.attribution import integrated_gradients
 from neurflow.errors import LayerError
 from tests.model.test_graph import model_of
-from tests.networks import FAMILIES, SmallNet, settle
+from tests.networks import SmallNet, settle
+from tests.studies import family
 
 CONFIG = Config(tau=3, k=12, steps=3, concept_set="all")
 
@@ -111,11 +112,10 @@ def test_a_channel_axis_can_be_given():
     ],
 )
 def test_hidden_units_attention_and_residual_stream_of_a_transformer(lower, upper, bypass):
-    build, size = FAMILIES["vit"]
-    model = model_of(settle(build()), size)
+    model = family("vit")
     segment = model.segment(lower, upper)
     assert len(segment.bypass) == bypass  # the stream that goes round
-    images = torch.randn(3, 3, size, size)
+    images = torch.randn(3, *model.input_size)
     with torch.no_grad():
         x, y, *values = model.outputs([model.node(lower), model.node(upper), *segment.bypass])(
             images

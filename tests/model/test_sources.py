@@ -13,7 +13,8 @@ from neurflow import load_model
 from neurflow.errors import ModelError, RequestError
 from neurflow.model import Preprocessing
 from neurflow.model.of_timm import preprocessing
-from neurflow.model.of_torchvision import _preset
+from neurflow.model.of_torchvision import SLOWLY_INITIALISED, _options, _preset
+from neurflow.model.source import Request
 from tests.clip import save_tiny_clip
 
 NETWORK = (
@@ -103,12 +104,20 @@ def test_options_that_a_model_of_the_users_would_not_heed_are_refused(own_file):
     )
     reference = f"file:{own_file(net=text) / 'net.py'}:model"
     assert load_model(reference, class_names=["a", "b"]).class_names == ("a", "b")
-    with pytest.raises(ModelError, match="class names of its own"):
+    with pytest.raises(ModelError, match="its own class names"):
         load_model(reference, class_names=["c", "d"])
     for option, value in {"mean": 0.5, "std": 1, "resize": 40, "input_size": 32}.items():
-        with pytest.raises(ModelError, match=f"--{option.replace('_', '-')} would not count"):
+        with pytest.raises(ModelError, match=f"--{option.replace('_', '-')} would have no effect"):
             load_model(reference, **{option: value})
     assert load_model(reference, output="sigmoid").outputs_are.kind == "sigmoid"
+
+
+def test_weights_from_a_file_are_not_drawn_at_random_first():
+    for name in SLOWLY_INITIALISED:
+        builder = models.get_model_builder(name)
+        for request, drawn in ((Request(), True), (Request(file="a.pth"), False)):
+            assert _options(builder, request)["init_weights"] is drawn
+        models.get_model(name, weights=None, **_options(builder, Request(file="a.pth")))
 
 
 def distinct_configurations():
@@ -201,7 +210,9 @@ def test_transformers_bring_processor_names_and_blocks(folder):
     blocks = [name for name in model.proposed_layers() if name.rpartition(".")[2].isdigit()]
     assert len(blocks) == 3
     assert model.proposed_layers()[-1] == "classifier"
-    with pytest.raises(ModelError, match="brings its own preprocessing, so --mean would not count"):
+    with pytest.raises(
+        ModelError, match="brings its own preprocessing, so --mean would have no effect"
+    ):
         load_model(f"hf:{folder}", mean=0.5)
     with pytest.raises(ModelError, match="Give the name of an image classifier"):
         load_model(f"hf:{folder.parent}")

@@ -32,7 +32,7 @@ class Kind(SmallNet):
     [
         (functional.dropout, "Two runs on the same pictures differ by"),
         (lambda x: x + 0.01 * torch.randn_like(x), "Two runs on the same pictures differ by"),
-        (lambda x: x - x.mean(0), "depends on the pictures beside it"),
+        (lambda x: x - x.mean(0), "depends on the other pictures"),
         (lambda x: x.detach(), "detached behind layer 'block3'"),
         (lambda x: torch.from_numpy(x.detach().numpy()), "detached behind layer 'block3'"),
         (torch.no_grad()(lambda x: x * 1), "detached behind layer 'block3'"),
@@ -52,7 +52,7 @@ def test_a_batch_norm_without_statistics_is_named_and_explained_only_if_asked():
     model = Model(module, transform=PLAIN, allow_chance=True)
     config = Config(tau=3, k=10, steps=3, concept_set="all")
     circuit = discover(model, torch.rand(4, 3, 32, 32), 1, config=config)
-    assert any("depends on the pictures beside it" in note for note in circuit.notes)
+    assert any("depends on the other pictures" in note for note in circuit.notes)
 
 
 def test_a_transform_for_training_is_refused():

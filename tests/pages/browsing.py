@@ -1,5 +1,7 @@
 """How tests move about in the page, without a deadline of their own."""
 
+from pathlib import Path
+
 from playwright.sync_api import expect
 
 PATIENCE = 600_000
@@ -24,6 +26,12 @@ def patient(context):
     return context
 
 
+def figure(text):
+    """A number as the page writes it: `−0.25`, `+52 %`."""
+    plain = text.replace("\u2212", "-").replace("\u00a0", " ")
+    return float(plain.removesuffix(" %")) / (100 if plain.endswith("%") else 1)
+
+
 def share(page, percent):
     page.get_by_label("Share of the weight shown").evaluate(
         """(input, value) => {
@@ -45,3 +53,16 @@ def place(page, group):
 def in_sight(page, group):
     left, top, beyond_right, beyond_bottom = place(page, group)
     return left >= 0 and top >= 0 and beyond_right <= 0 and beyond_bottom <= 0
+
+
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+"""comes with the front end's development dependencies"""
+
+
+def violations(page):
+    """What axe-core finds wrong with a page, in a line each; animations have to be over."""
+    page.evaluate(AXE.read_text())
+    return page.evaluate(
+        """async () => (await axe.run(document)).violations.flatMap(({ id, nodes }) =>
+            nodes.map((node) => `${id}: ${node.html.slice(0, 150)} ${node.failureSummary}`))"""
+    )

@@ -10,6 +10,7 @@ from neurflow.circuit.interactions import exemplars, regrouped
 from neurflow.circuit.trees import cut, numbered
 from neurflow.pages.payload import payload
 from neurflow.refs import Crop, ImageRef
+from tests.pages.browsing import figure
 
 pytestmark = pytest.mark.browser
 
@@ -49,10 +50,6 @@ def tree(wide):
     return with_tree(wide, "early", 2)
 
 
-def number(text):
-    return float(text.replace("\u2212", "-"))
-
-
 def test_the_slider_shows_the_cut_of_python_and_the_address_keeps_it(show, tree):
     page = show(tree)
     slider = page.get_by_label("Groups of early")
@@ -66,7 +63,7 @@ def test_the_slider_shows_the_cut_of_python_and_the_address_keeps_it(show, tree)
     inputs = page.locator('[data-list="lower"] li')
     expect(inputs).to_have_count(4)
     found = {
-        row.get_by_role("button").get_attribute("title").split(" → ")[0]: number(
+        row.get_by_role("button").get_attribute("title").split(" → ")[0]: figure(
             row.locator(".number").inner_text()
         )
         for row in inputs.all()

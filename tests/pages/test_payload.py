@@ -64,7 +64,7 @@ def test_weights_are_called_shares_only_where_they_are(wide, settings, shares):
 
 def test_the_pages_are_small_without_their_data(wide):
     text, data = page.render(wide), payload(wide).model_dump_json()
-    assert len(text) - len(data.replace("<", "\\u003c")) < 225_000
+    assert len(text) - len(data.replace("<", "\\u003c")) < 250_000
 
 
 def test_the_page_holds_the_data_and_loads_nothing(wide, tmp_path):

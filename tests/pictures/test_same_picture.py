@@ -62,6 +62,24 @@ PICTURES = {
 }
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("fit", ["center", "border"])
+def test_own_preprocessing_keeps_the_depth_of_a_picture(tmp_path, channels, fit):
+    values = np.linspace(20_000, 20_255, SIDE * SIDE, dtype=np.uint16).reshape(SIDE, SIDE)
+    Image.fromarray(values).save(tmp_path / "deep.png")  # one level of 8 bits
+    plain = Preprocessing(None, (SIDE, SIDE), (0.0,) * channels, (1.0,) * channels, fit=fit)
+    model = Model(net(channels), transform=plain, class_names=["ant", "bee", "cat"])
+    wanted = torch.from_numpy(values / 65535).float().expand(channels, -1, -1)
+    for source in (tmp_path, [Image.open(tmp_path / "deep.png")], [values]):
+        torch.testing.assert_close(load_images(source, model).read(0), wanted, rtol=0, atol=1e-6)
+
+
+def test_floating_point_beyond_white_is_refused_by_own_preprocessing_too():
+    beyond = Image.fromarray(np.full((SIDE, SIDE), 200, np.float32))
+    with pytest.raises(UnreadableImage, match="go from 200 to 200"):
+        load_images([beyond], model_of()).read(0)
+
+
 class Items(Dataset):
     def __init__(self, *items):
         self.items = items

@@ -81,3 +81,17 @@ def ablation(block, x, a):
                 row.append(phi(block, sample[None], a) - phi(block, without, a))
             rows.append(torch.stack(row))
     return torch.stack(rows)
+
+
+def lrp(block, x, a):
+    """ε rule by hand: the norm folded into the convolution, relevance in proportion to x · w."""
+    conv, norm = block[0], block[1]
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    weight = (conv.weight * scale[:, None, None, None]).detach()
+    with torch.no_grad():
+        before = norm(conv(x))
+        relevance = torch.zeros_like(before)
+        relevance[:, a] = before[:, a].clamp_min(0) / before[0, a].numel()
+        shares = relevance / (before + 1e-6 * torch.where(before < 0, -1.0, 1.0))
+        back = torch.nn.functional.conv_transpose2d(shares, weight, None, conv.stride, conv.padding)
+        return (x * back).sum((2, 3))

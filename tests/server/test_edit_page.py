@@ -113,7 +113,7 @@ def test_merging_goes_by_keyboard_and_a_refusal_is_told(visit, serving, copies):
         ({"kind": "split", "group": "block3/0", "members": [[10**6, 0]]}, 400, "no member"),
         ({"kind": "split", "group": "block3/0", "members": []}, 422, "members"),
         ({"kind": "undo"}, 400, "nothing to undo"),
-        ({"kind": "redo"}, 400, "nothing to do again"),
+        ({"kind": "redo"}, 400, "nothing to redo"),
         ({"kind": "forget"}, 422, "kind"),
         ({"kind": "merge", "groups": ["block3/0", "block3/1"], "into": "x"}, 422, "into"),
     ],

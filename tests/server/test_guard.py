@@ -1,5 +1,6 @@
 """Who may ask: hosts, origins, tokens, sizes, and what a page may load."""
 
+import asyncio
 import re
 import socket
 import threading
@@ -12,7 +13,7 @@ from neurflow.errors import RequestError
 from neurflow.pages.page import bundle
 from neurflow.pages.policy import META, policy
 from neurflow.server import guard
-from neurflow.server.app import create_app
+from neurflow.server.app import MOST_UPLOADS, create_app
 from neurflow.server.guard import is_loopback, own_names
 from neurflow.server.server import Server
 from neurflow.server.session import Session
@@ -223,6 +224,7 @@ def test_a_port_that_is_taken_is_told(session, built):
 
 def test_bodies_are_bounded(client, monkeypatch):
     assert guard.MOST_BYTES == 20 * 2**20
+    assert guard.USUAL_BYTES == 2 * 2**20
     monkeypatch.setattr(guard, "MOST_BYTES", 1000)
     told = client.post("/api/pictures", content=b"x" * 1001)
     assert told.status_code == 413
@@ -235,6 +237,78 @@ def test_bodies_are_bounded(client, monkeypatch):
     assert client.post("/api/pictures", content=b"x" * 999).status_code == 400
     lying = client.post("/api/mask", content=b"{}", headers={"content-length": "-5"})
     assert lying.status_code == 400
+    monkeypatch.setattr(guard, "USUAL_BYTES", 100)
+    assert client.post("/api/mask", content=b"x" * 101).status_code == 413
+    assert client.post("/api/edits", content=growing()).status_code == 413
+    assert client.post("/api/pictures", content=b"x" * 999).status_code == 400
+
+
+async def uploading(app, receive):
+    """The status that an upload is answered with; ``receive`` gives its body."""
+    said = []
+
+    async def send(message):
+        said.append(message.get("status"))
+
+    headers = [(b"host", b"127.0.0.1:8750"), (b"content-length", b"10")]
+    scope = {"type": "http", "method": "POST", "path": "/api/pictures", "query_string": b""}
+    await app({**scope, "headers": headers}, receive, send)
+    return said[0]
+
+
+def test_uploads_that_wait_are_bounded(session, built):
+    """The worker is busy: of twenty uploads at once, no more are read than may be held."""
+    free, held, most = threading.Event(), 0, 0
+
+    async def one(app):
+        nonlocal held
+        left = [b"no picture"]
+
+        async def receive():
+            nonlocal held, most
+            if not left:
+                return await asyncio.Future()  # the client stays
+            held += 1
+            most = max(most, held)
+            if held == MOST_UPLOADS:
+                free.set()
+            return {"type": "http.request", "body": left.pop(), "more_body": False}
+
+        status = await uploading(app, receive)
+        held -= 1
+        return status
+
+    async def all_at_once():
+        session.worker.submit(free.wait)
+        app = create_app(session)
+        return await asyncio.gather(*(one(app) for _ in range(20)))
+
+    assert asyncio.run(all_at_once()) == [400] * 20
+    assert most == MOST_UPLOADS
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(session, built, monkeypatch):
+    monkeypatch.setattr("neurflow.server.app.UPLOAD_SECONDS", 0)
+    assert asyncio.run(uploading(create_app(session), asyncio.Future)) == 408
+
+
+def test_connections_are_bounded(session, built, monkeypatch):
+    monkeypatch.setattr("neurflow.server.server.MOST_CONNECTIONS", 3)
+    server = Server(session, port=0)
+    thread = threading.Thread(target=server._server.run, args=([server._socket],))
+    monkeypatch.setattr(session, "start", lambda: None)  # it has started, and goes on
+    monkeypatch.setattr(session, "stop", lambda: None)
+    thread.start()
+    try:
+        with httpx2.Client(timeout=None) as first, httpx2.Client(timeout=None) as second:
+            for asking in (first, second):
+                assert asking.get(server.url).status_code == 200
+            assert httpx2.get(server.url, timeout=None).status_code == 503
+            assert first.get(server.url).status_code == 200
+    finally:
+        server.stop()
+        thread.join()
+        server._socket.close()
 
 
 @pytest.mark.parametrize(

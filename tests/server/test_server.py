@@ -1,6 +1,8 @@
 """What the server answers: the numbers of ``neurflow.debug``, and refusals that say why."""
 
+import base64
 import io
+import shutil
 import struct
 import threading
 import zlib
@@ -221,6 +223,16 @@ def test_samples_that_are_missing_leave_the_rest(run, tmp_path):
         assert (status["state"], "There is no folder" in status["message"]) == ("ready", True)
 
 
+def test_what_was_passed_over_among_the_samples_is_told(run, labelled, tmp_path):
+    folder = shutil.copytree(labelled, tmp_path / "samples")
+    (folder / "bee" / "scan.dcm").write_bytes(b"DICM")
+    session = Session(run, model_of, lambda model: neurflow.load_images(folder, model))
+    with TestClient(create_app(session), base_url="http://localhost") as client:
+        assert client.get("/api/samples").status_code == 200
+        message = client.get("/api/status").json()["message"]
+    assert message == "1 file of other kinds was left out (.dcm 1)."
+
+
 def test_an_older_result_can_be_looked_at(run, tmp_path):
     circuit = neurflow.load_circuit(run)
     layers = tuple(
@@ -237,3 +249,62 @@ def test_an_older_result_can_be_looked_at(run, tmp_path):
         answer = client.post("/api/pictures", content=file_of(noise(1)))
         assert (answer.status_code, "earlier version" in answer.json()["error"]) == (503, True)
         assert client.get("/api/circuit").status_code == 200
+
+
+def test_the_effect_of_each_group_is_that_of_masking_it_alone(client, run, tmp_path):
+    circuit = neurflow.load_circuit(run)
+    ids = [layer.groups[0].id for layer in circuit.layers[:2]]
+    number = uploaded(client)["number"]
+    asked = {"picture": number, "groups": ids, "draws": 7}
+    answer = client.post("/api/effects", json=asked)
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    target = circuit.target.neuron
+    assert told["answer"]["index"] != told["rival"]["index"]
+    assert target in (told["answer"]["index"], told["rival"]["index"])
+    assert told["value"] == pytest.approx(told["answer"]["logit"] - told["rival"]["logit"])
+    for id, found in zip(ids, told["effects"], strict=True):
+        mask = {"pictures": [number], "groups": [id], "draws": 7}
+        (alone,) = client.post("/api/mask", json=mask).json()["effects"]
+        before, after = (
+            {c["index"]: c["logit"] for c in alone[when]} for when in ("before", "after")
+        )
+        ends = told["answer"]["index"], told["rival"]["index"]
+        leads = [logits[ends[0]] - logits[ends[1]] for logits in (before, after)]
+        assert found["effect"] == pytest.approx(leads[0] - leads[1], abs=1e-4)
+        value, low, high = found["random"]
+        assert low <= value <= high
+    alone = client.post("/api/effects", json={**asked, "rival": "none", "draws": 0}).json()
+    assert alone["rival"] is None and alone["value"] == told["answer"]["logit"]
+    assert [each["random"] for each in alone["effects"]] == [None, None]
+    for rival in (told["answer"]["index"], 10**6):
+        assert client.post("/api/effects", json={**asked, "rival": rival}).status_code == 400
+    unknown = client.post("/api/effects", json={**asked, "groups": ["block3/99"]})
+    assert unknown.status_code == 404
+
+
+def test_half_a_mask_lies_between_none_and_all(client):
+    number = uploaded(client)["number"]
+    asked = {"pictures": [number], "groups": ["block3/0"], "draws": 0}
+    (all_of_it,) = client.post("/api/mask", json=asked).json()["effects"]
+    scaled = [
+        client.post("/api/mask", json={**asked, "by": by}).json()["effects"][0] for by in (0, 1)
+    ]
+    assert scaled[0]["target_after"] == pytest.approx(all_of_it["target_after"], abs=1e-5)
+    assert scaled[1]["target_after"] == pytest.approx(all_of_it["target_before"], abs=1e-5)
+    assert client.post("/api/mask", json={**asked, "by": 1.5}).status_code == 422
+
+
+def test_neurons_respond_on_a_picture_where_their_maps_say(client, run):
+    circuit = neurflow.load_circuit(run)
+    number = uploaded(client)["number"]
+    found = client.get(f"/api/pictures/{number}/neurons", params={"layer": "block3"}).json()
+    assert {each["neuron"] for each in found["neurons"]} == set(circuit.layer("block3").neurons)
+    size = found["height"] * found["width"]
+    heats = [base64.b64decode(each["heat"]) for each in found["neurons"]]
+    assert size > 1 and all(len(heat) == size for heat in heats)
+    for each, heat in zip(found["neurons"], heats, strict=True):
+        assert max(heat) == pytest.approx(min(each["strength"] / 3, 1) * 255, abs=1.5)
+    for layer in ("head", "nowhere"):
+        missing = client.get(f"/api/pictures/{number}/neurons", params={"layer": layer})
+        assert missing.status_code == 404

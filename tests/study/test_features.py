@@ -1,7 +1,7 @@
 """Feature maps: the same values wherever they are kept, and crops run no more often than promised."""
 
 import itertools
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,17 +16,13 @@ from neurflow.runtime.workspace import Workspace
 from neurflow.study.activations import StreamingPass
 from neurflow.study.features import FeatureMaps
 from tests.method.test_discover import picture
-from tests.model.test_graph import model_of
-from tests.networks import FAMILIES, settle
-from tests.studies import inputs
+from tests.studies import family, inputs
 
 ROOMS = {"in memory": 2**30, "on disk": 2**10, "in blocks": 2**10}
 
 
-@cache
 def small_model(name="resnet18"):
-    build, size = FAMILIES[name]
-    return model_of(settle(build()), size)
+    return family(name)
 
 
 @pytest.fixture

@@ -320,7 +320,7 @@ def test_another_sweep_is_refused(sweep, tmp_path):
         sweep(["ant"], config=CONFIG.model_copy(update={"tau": 3}))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
-    with pytest.raises(RequestError, match="not empty and no sweep"):
+    with pytest.raises(RequestError, match="not empty and has no sweep"):
         sweep(["ant"], out=tmp_path / "mine", redo=True)
 
 
@@ -363,7 +363,7 @@ def test_other_weights_or_pictures_meanwhile_are_noticed(sweep, load, pictures, 
 
     sweep(["ant"])
     (pictures / "0.png").unlink()
-    with pytest.raises(WorkError, match="images of this worker are not those"):
+    with pytest.raises(WorkError, match="images of this worker differs"):
         Station(Setup(tmp_path / "out", load, pictures, 2**30))
 
 
@@ -383,7 +383,7 @@ def test_a_wrong_request_fails_at_once(sweep, options, words):
 
 
 def test_what_cannot_go_to_other_processes_is_refused(sweep, load):
-    with pytest.raises(RequestError, match="cannot go to other processes"):
+    with pytest.raises(RequestError, match="cannot be sent to other processes"):
         sweep(["ant"], load_model=load(), workers=2)
     with pytest.raises(RequestError, match="Use a function of a module"):
         sweep(["ant"], load_model=lambda: load(), workers=2)
@@ -397,7 +397,7 @@ def test_a_worker_that_cannot_be_set_up_tells_why(sweep, tmp_path, load, picture
 
     (tmp_path / "out" / "sweep.json").write_text(json.dumps(plan))
     setup = Setup(tmp_path / "out", load, pictures, 2**30)
-    with pytest.raises(WorkError, match="model of this worker are not those"):
+    with pytest.raises(WorkError, match="model of this worker differs"):
         list(Workers(1).run(setup, read_plan(tmp_path / "out").jobs))
 
 

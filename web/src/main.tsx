@@ -11,8 +11,10 @@ import { LiveClient } from "./live/client";
 import { type AnyPage, type Client, isServed, StaticClient } from "./shared/client";
 import "./shared/style.css";
 import "./circuit/circuit.css";
+import "./circuit/views.css";
 import "./debug/debug.css";
 import "./live/live.css";
+import "./live/why.css";
 import "./comparison/comparison.css";
 import "./atlas/atlas.css";
 
@@ -41,6 +43,19 @@ function Guarded({ children }: { children: ComponentChildren }) {
   );
 }
 
+/** What stands there until the data have come. */
+function Waiting() {
+  return (
+    <div class="page" role="status" aria-label="Loading the circuit">
+      <div class="skeleton waiting">
+        {[...Array(9).keys()].map((i) => (
+          <span key={i} />
+        ))}
+      </div>
+    </div>
+  );
+}
+
 let requests = 0;
 
 /** Loads and draws the page; of two loads in a row only the later one is drawn. */
@@ -51,9 +66,15 @@ function show(): Promise<void> {
       if (number === requests) render(<Guarded>{page(data)}</Guarded>, root);
     },
     (error: Error) => {
-      if (number === requests) render(<p class="failure">{error.message}</p>, root);
+      const failure = (
+        <p class="failure" role="alert">
+          {error.message} <button onClick={() => void show()}>Try again</button>
+        </p>
+      );
+      if (number === requests) render(failure, root);
     },
   );
 }
 
+if (client.live) render(<Waiting />, root);
 void show();

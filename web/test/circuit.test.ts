@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { best, circuitOf, leaders, parts, scoreError, search, step, strongest, unsure } from "../src/circuit/circuit";
+import { best, circuitOf, leaders, parts, scoreError, step, strongest, unsure } from "../src/circuit/circuit";
+import { find, groupsIn } from "../src/circuit/find";
 import { crossings, order } from "../src/circuit/order";
 import { stations, strongestPath } from "../src/circuit/path";
 import { readState, SHARE_AT_FIRST, writeState } from "../src/circuit/state";
@@ -14,6 +15,7 @@ const neuron = (index: number, error: number | null): NeuronData => ({
   steps: null,
   rule: null,
   score_error: error,
+  cancellation: null,
   completeness_error: null,
   histogram: null,
   meanings: [{ group: "", size: 1, mean: 1.5, least: 1, crops: [], activations: [], weights: {}, shares: {} }],
@@ -216,13 +218,24 @@ describe("the strongest path", () => {
 
 describe("what people type and share", () => {
   const circuit = circuitOf(data);
-  it("finds groups by id and by neuron", () => {
-    expect([...search(circuit, "b/")!]).toEqual(["b/0", "b/1"]);
-    expect([...search(circuit, "8")!]).toEqual(["c/0"]);
-    expect(search(circuit, "  ")).toBeNull();
+  const kinds = (query: string) => find(circuit, query)!.map(({ kind, title, about }) => `${kind} ${title} ${about}`);
+  it("finds groups by id, best first, and says what each result is", () => {
+    expect(kinds("b/")).toEqual(["group Group 0 b/0", "group Group 1 b/1"]);
+    expect([...groupsIn(find(circuit, "b/")!)]).toEqual(["b/0", "b/1"]);
+    expect(find(circuit, "  ")).toBeNull();
+  });
+  it.each(["8", "neuron 8", "c 8", "c/8", "neuron c 8"])("understands %s as a neuron", (query) => {
+    const [first] = find(circuit, query)!;
+    expect([first!.kind, first!.title, first!.group, first!.neuron]).toEqual(["neuron", "Neuron 8", "c/0", 8]);
+  });
+  it("understands classes and layers, and a layer's group by its number", () => {
+    expect(find(circuit, data.target)![0]).toMatchObject({ kind: "class", title: data.target });
+    expect(find(circuit, "c")!.some(({ kind, title }) => kind === "layer" && title === "c")).toBe(true);
+    expect(kinds("group b 1")).toEqual(["group Group 1 b/1"]);
+    expect(find(circuit, "no such thing")).toEqual([]);
   });
   it("goes first to the group that matters most", () => {
-    expect(best(circuit, search(circuit, "b/")!)).toBe("b/0");
+    expect(best(circuit, groupsIn(find(circuit, "b/")!))).toBe("b/0");
     expect(best(circuit, new Set())).toBeUndefined();
   });
   it("keeps the view in the address", () => {
@@ -234,6 +247,13 @@ describe("what people type and share", () => {
       query: "",
       cuts: {},
       masked: [],
+      depth: 1,
+      view: null,
+      pins: [],
+      names: {},
+      pictures: [],
+      rival: null,
+      figure: {},
       at: null,
     };
     expect(readState("")).toEqual(plain);
@@ -246,6 +266,13 @@ describe("what people type and share", () => {
       query: "ear & eye",
       cuts: { "layer4.1": 9, "b=c": 2 },
       masked: ["b/1", "a/3"],
+      depth: 0.35,
+      view: "figure" as const,
+      pins: ["b/1", "a/3"],
+      names: { "b/1": "muzzle = wet & dark", "a/3": "fur" },
+      pictures: ["s12", "p3"],
+      rival: "207",
+      figure: { size: "slide", title: "Why?" },
       at: { x: -40, y: 310, k: 0.75 },
     };
     expect(readState(writeState(view))).toEqual(view);
@@ -259,6 +286,9 @@ describe("what people type and share", () => {
     for (const torn of ["#%", "#%E0%A4%A", "#group=%&find=%zz&at=%"]) expect(() => readState(torn)).not.toThrow();
     expect(readState("#neuron=&share=")).toEqual(readState(""));
     expect(["#%", "#%E0%A4%A", "", "#head-0-bee", "#a%20b"].map(readName)).toEqual(["", "", "", "head-0-bee", "a b"]);
+  });
+  it("takes nothing from an address that it does not know", () => {
+    expect(readState("#view=else&picture=x1&picture=s&name=x&figure==&depth=9")).toEqual(readState(""));
   });
   it("keeps a view from an address within reach", () => {
     expect(readState("#at=1e300,-1e300,1e300").at).toEqual({ x: 1e6, y: -1e6, k: 3 });

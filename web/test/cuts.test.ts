@@ -27,6 +27,7 @@ const neuron = (index: number, ...meanings: MeaningData[]): NeuronData => ({
   steps: null,
   rule: null,
   score_error: null,
+  cancellation: null,
   completeness_error: null,
   histogram: null,
 });

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { follow, heatAt, reasonsOf, standsOut, type Why } from "../src/live/effects";
 import { differing, firing, litOf } from "../src/live/lit";
-import type { GroupReading, LivePicture } from "../src/shared/types";
+import { doorsOf } from "../src/shared/doors";
+import type { Effects, GroupReading, LivePicture } from "../src/shared/types";
 
 const reading = (id: string, score: number, reach: number): GroupReading =>
   ({ id, score, threshold: 0.5, fires: score >= 0.5, reach, crops: [] }) as unknown as GroupReading;
@@ -38,4 +40,82 @@ describe("what fires", () => {
     expect(rows[0]!.readings.map(({ fires }) => fires)).toEqual([false, true]);
   });
   it("is nothing without a picture", () => expect(firing([])).toEqual([]));
+});
+
+const effect = (id: string, value: number, random: [number, number, number] | null = null) => ({
+  id,
+  effect: value,
+  random,
+});
+
+describe("why an answer", () => {
+  const answer = { index: 1, name: "setter", logit: 3, probability: 0.7 };
+  const rival = { index: 2, name: "retriever", logit: 1, probability: 0.1 };
+  const reply = (effects: Effects["effects"]): Effects => ({ answer, rival, value: 2, classes: [], effects });
+
+  it("is asked for all at once, then compared strongest first, a few at a time", async () => {
+    const asked: [string[], number][] = [];
+    const told: Why[] = [];
+    await follow(
+      ["a", "b", "c", "d"],
+      async (groups, draws) => {
+        asked.push([groups, draws]);
+        const sizes: Record<string, number> = { a: 0.1, b: -3, c: 2, d: 1 };
+        return reply(groups.map((id) => effect(id, sizes[id]!, draws ? [0, -0.5, 0.5] : null)));
+      },
+      (why) => told.push(why),
+    );
+    expect(asked.map(([groups]) => groups)).toEqual([
+      ["a", "b", "c", "d"],
+      ["b", "c"],
+      ["d", "a"],
+    ]);
+    expect(asked[0]![1]).toBe(0);
+    expect(told.map(({ compared }) => compared)).toEqual([0, 2, 4]);
+    expect(told.at(-1)!.effects.map((each) => [each.id, standsOut(each)])).toEqual([
+      ["b", true],
+      ["c", true],
+      ["d", true],
+      ["a", false],
+    ]);
+  });
+  it("names what stands out from random neurons, for and against, and what is usual but missing", () => {
+    const effects = [
+      effect("a", 2, [0, -1, 1]),
+      effect("b", -2, [0, -1, 1]),
+      effect("c", 0.5, [0, -1, 1]),
+      effect("d", 9),
+    ];
+    const readings = [
+      { ...reading("x", 0, 0.4), missing: true },
+      { ...reading("y", 0, -0.9), missing: true },
+      { ...reading("z", 0, 0.5), missing: false },
+    ];
+    const reasons = reasonsOf({ ...reply(effects), compared: 3 }, readings, "retriever");
+    expect(reasons.speakFor.map(({ id }) => id)).toEqual(["a"]);
+    expect(reasons.speakAgainst.map(({ id }) => id)).toEqual(["b"]);
+    expect(reasons.missing.map(({ id }) => id)).toEqual(["x"]);
+    expect(reasonsOf({ ...reply(effects), compared: 3 }, readings, "tench").missing).toEqual([]);
+  });
+  it("has heat at a place, to the edges of the picture", () => {
+    const heat = [
+      [0, 1],
+      [2, 3],
+    ];
+    expect([heatAt(heat, { x: 0.1, y: 0.1 }), heatAt(heat, { x: 1, y: 1 }), heatAt([], { x: 0, y: 0 })]).toEqual([
+      0, 3, 0,
+    ]);
+  });
+});
+
+describe("doors", () => {
+  it("lead from a comparison and a circuit of a sweep to the pages beside them, and nowhere else", () => {
+    expect(doorsOf("http:", "/compare/bee/big%20fly.html")).toEqual([
+      ["All classes", "/"],
+      ["Circuit of bee", "/circuits/bee.html"],
+      ["Circuit of big fly", "/circuits/big%20fly.html"],
+    ]);
+    expect(doorsOf("file:", "/home/me/map/circuits/bee.html")).toEqual([["All classes", "../index.html"]]);
+    expect(doorsOf("file:", "/home/me/report.html")).toEqual([]);
+  });
 });

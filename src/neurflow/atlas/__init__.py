@@ -1,4 +1,4 @@
-"""Tables over the circuits of many targets, and questions to them."""
+"""Tables of the circuits of many targets, and queries on them."""
 
 from neurflow.atlas.query import Atlas
 from neurflow.atlas.questions import (

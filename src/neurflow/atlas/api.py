@@ -1,8 +1,8 @@
-"""What the command line and other programs do with an atlas beside asking ``questions``.
+"""Functions on an atlas for the command line and other programs, besides those of ``questions``.
 
-* ``opened`` opens the atlas of a sweep, rebuilt first if asked to.
-* ``records`` makes a table JSON.
-* ``group_of`` reads a group of a target as people write it.
+* ``opened`` opens the atlas of a sweep, and can rebuild it first.
+* ``records`` turns a table into JSON data.
+* ``group_of`` parses ``TARGET:GROUP``.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ def opened(sweep: Path, *, renew: bool = False, progress: Progress | None = None
 
     Args:
         sweep: folder of the sweep.
-        renew: first rebuild all tables from the circuits.
-        progress: listener.
+        renew: whether to rebuild all tables from the circuits first.
+        progress: receives stages, steps and notes.
 
     Raises:
-        ResultError: there is no atlas, or a damaged one.
+        ResultError: there is no atlas, or it is damaged.
     """
     if renew:
         rebuild(sweep, whole=True, progress=progress)
@@ -39,14 +39,14 @@ def opened(sweep: Path, *, renew: bool = False, progress: Progress | None = None
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, object]]:
-    """Return the rows of a table as JSON has them; bytes in base64."""
+    """Return the rows of a table as JSON data, with bytes in base64."""
     text = frame.map(lambda each: b64encode(each).decode() if isinstance(each, bytearray) else each)
     found: list[dict[str, object]] = json.loads(text.to_json(orient="records", date_format="iso"))
     return found
 
 
 def group_of(text: str) -> tuple[str, str]:
-    """Read ``"beagle:layer4.0/1"`` as target and group.
+    """Parse ``"beagle:layer4.0/1"`` into target and group.
 
     Raises:
         RequestError: the text is not of this form.
@@ -54,6 +54,6 @@ def group_of(text: str) -> tuple[str, str]:
     target, found, group = text.rpartition(":")
     if not found:
         raise RequestError(
-            f"{text!r} names no group. Write TARGET:LAYER/NUMBER, as beagle:layer4/1."
+            f"{text!r} is not a group of a target. Write TARGET:LAYER/NUMBER, such as beagle:layer4/1."
         )
     return target, group

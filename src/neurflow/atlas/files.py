@@ -1,18 +1,19 @@
-"""The atlas's files: many circuits in one file a table, and those entered since in files of their own.
+"""The files of an atlas: packed files with many circuits, and separate files of new circuits.
 
 ::
 
     DIR/atlas/
     ├── schema.json              version
     ├── TABLE.parquet            most circuits, packed
-    ├── packed.json              which those are, and when each was entered
-    └── new/TABLE/NAME.parquet   a circuit entered since; takes the place of a packed one of its name
+    ├── packed.json              the names of these circuits, and when each was added
+    └── new/TABLE/NAME.parquet   a circuit added later, which replaces a packed one of the same name
 
-1. A job enters its circuit as a file a table and waits for nobody; ``targets`` comes last and tells
-   that the others are whole.
-2. Once a quarter of the circuits is new, all are packed: a thousand files take ten times as long to
-   read as one. So each circuit is packed a few times at most, however many come.
-3. A kill in between loses nothing: what is new goes only when the packed files that hold it are listed.
+1. A job adds its circuit as one file per table, without waiting for other jobs. ``targets`` is written
+   last and shows that the other tables are complete.
+2. When a quarter of the circuits are new, all of them are packed, because a thousand files take ten
+   times as long to read as one. So each circuit is packed only a few times, however many are added.
+3. An interruption loses nothing: new files are deleted only after the packed files with their content
+   are listed.
 """
 
 from __future__ import annotations
@@ -32,21 +33,21 @@ from neurflow.runtime.progress import Progress, Silent
 
 PACKED = "packed.json"
 LARGEST = 64 * MEBIBYTE
-"""bytes of the list of what is packed"""
+"""largest size of ``packed.json`` in bytes"""
 NEW_SHARE = 0.25
-"""of all circuits, that is packed together with the others"""
+"""share of new circuits from which on all circuits are packed"""
 TOGETHER = dict.fromkeys(TABLES, 100_000) | {"group_vectors": 512, "thumbnails": 2048}
-"""table → rows of a row group; fewer where rows are large, as a question reads whole row groups"""
+"""table → rows of a row group; fewer if rows are large, because a query reads whole row groups"""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """Which circuits an atlas holds, and where.
+    """The circuits of an atlas, and the files that they are in.
 
     Attributes:
-        packed: name → nanoseconds since 1970 at which it was entered, of those in the packed files;
-            None: it counts no longer.
-        new: likewise, of those that have files of their own.
+        packed: name of a circuit in the packed files → when it was added, in nanoseconds since 1970;
+            None if it was dropped.
+        new: the same for circuits with separate files.
     """
 
     packed: Mapping[str, int | None]
@@ -54,26 +55,26 @@ class Contents:
 
     @property
     def entered(self) -> dict[str, int]:
-        """Name → when it was entered."""
+        """Name → when the circuit was added."""
         return {name: at for name, at in {**self.packed, **self.new}.items() if at is not None}
 
     @property
     def worth_packing(self) -> bool:
-        """Whether enough is new."""
+        """Whether enough circuits are new."""
         return bool(self.new) and len(self.new) >= NEW_SHARE * len(self.entered)
 
     @property
     def hidden(self) -> list[str]:
-        """What is not to be read of the packed files, whether they hold it or will in a moment."""
+        """Circuits to skip in the packed files, even if they are packed at this moment."""
         return sorted({*self.new, *(name for name, at in self.packed.items() if at is None)})
 
 
 def contents(atlas: Path) -> Contents:
-    """What is there. Packed files that are not complete count as none: they can be made again."""
-    # first what is new: a circuit leaves there only once it is listed as packed
+    """List the circuits of an atlas. Incomplete packed files count as none, as they can be rebuilt."""
+    # new files first: a circuit is removed from them only after it is listed as packed
     new = {}
     for file in (atlas / "new" / "targets").glob("*.parquet"):
-        with contextlib.suppress(FileNotFoundError):  # it has been packed meanwhile
+        with contextlib.suppress(FileNotFoundError):  # it was packed in the meantime
             new[file.stem] = file.stat().st_mtime_ns
     try:
         listed = read_json(atlas / PACKED, LARGEST, 8 * LARGEST)
@@ -85,17 +86,17 @@ def contents(atlas: Path) -> Contents:
 
 
 def packed_file(atlas: Path, table: str) -> Path:
-    """Where most circuits are."""
+    """The packed file of a table."""
     return atlas / f"{table}.parquet"
 
 
 def new_file(atlas: Path, table: str, name: str) -> Path:
-    """Where a circuit is that was entered lately."""
+    """The file of a table with one circuit that was added later."""
     return atlas / "new" / table / f"{name}.parquet"
 
 
 def write_new(atlas: Path, name: str, tables: Mapping[str, Any]) -> None:
-    """Enter a circuit.
+    """Add a circuit.
 
     Args:
         atlas: folder.
@@ -109,7 +110,7 @@ def write_new(atlas: Path, name: str, tables: Mapping[str, Any]) -> None:
 
 
 def drop(atlas: Path, names: Sequence[str]) -> None:
-    """Let circuits count no longer."""
+    """Remove circuits from the atlas."""
     there = contents(atlas)
     _remove_new(atlas, names)
     listed = {**there.packed, **dict.fromkeys(names)}
@@ -117,11 +118,11 @@ def drop(atlas: Path, names: Sequence[str]) -> None:
 
 
 def pack(atlas: Path, *, progress: Progress | None = None) -> None:
-    """Put all circuits into one file a table, if enough of them are new. Under the atlas's lock.
+    """Pack all circuits into one file per table, if enough are new. The caller holds the atlas's lock.
 
     Raises:
         ResultError: a file is damaged.
-        WorkError: it cannot be written; nothing is lost.
+        WorkError: a file cannot be written; nothing is lost.
     """
     there, progress = contents(atlas), progress or Silent()
     if not there.worth_packing:
@@ -130,7 +131,7 @@ def pack(atlas: Path, *, progress: Progress | None = None) -> None:
     import pyarrow as pa
 
     progress.start("packing the atlas", len(TABLES))
-    for table in reversed(TABLES):  # targets last: what it lists is whole
+    for table in reversed(TABLES):  # targets last: the circuits that it lists are complete
         try:
             rows = _together(_batches(atlas, table, there), table)
             _write(packed_file(atlas, table), table, rows)
@@ -145,13 +146,13 @@ def pack(atlas: Path, *, progress: Progress | None = None) -> None:
 
 
 def _remove_new(atlas: Path, names: Sequence[str]) -> None:
-    for table in TABLES:  # targets first: without it the others are not read
+    for table in TABLES:  # targets first: without it the other tables are not read
         for name in names:
             new_file(atlas, table, name).unlink(missing_ok=True)
 
 
 def _write(file: Path, table: str, parts: Iterator[Any]) -> None:
-    """Write a Parquet file of pyarrow tables, a row group each."""
+    """Write a Parquet file with one row group per pyarrow table."""
     require("atlas")
     import pyarrow.parquet as pq
 
@@ -172,7 +173,7 @@ def _write(file: Path, table: str, parts: Iterator[Any]) -> None:
 
 
 def _by_layer(table: str, rows: Any) -> Iterator[Any]:
-    """Rows with vectors a layer at a time, so that a question to one layer skips the others."""
+    """Yield rows with vectors layer by layer, so that a query on one layer skips the others."""
     if table != "group_vectors":
         yield rows
         return
@@ -182,7 +183,7 @@ def _by_layer(table: str, rows: Any) -> Iterator[Any]:
 
 
 def _batches(atlas: Path, table: str, there: Contents) -> Iterator[Any]:
-    """All rows that count: what is packed, then what is new; vectors layer by layer."""
+    """All current rows: the packed ones, then the new ones; vectors layer by layer."""
     import pyarrow as pa
     import pyarrow.dataset as ds
 
@@ -201,7 +202,7 @@ def _batches(atlas: Path, table: str, there: Contents) -> Iterator[Any]:
         parts = [ds.field("layer") == name for name in names]
     for part in parts:
         for data, counts in sources:
-            # a little ahead: rows may be large
+            # little readahead, because rows may be large
             yield from data.to_batches(
                 filter=part & counts,
                 batch_size=TOGETHER[table],
@@ -211,7 +212,7 @@ def _batches(atlas: Path, table: str, there: Contents) -> Iterator[Any]:
 
 
 def _together(batches: Iterator[Any], table: str) -> Iterator[Any]:
-    """Batches joined to tables of at least so many rows; the last may have fewer."""
+    """Join batches to tables of at least ``TOGETHER`` rows; the last may have fewer."""
     import pyarrow as pa
 
     held: list[Any] = []

@@ -1,10 +1,10 @@
-"""How alike circuits are, and groups of different circuits.
+"""Similarity of circuits, and of groups of different circuits.
 
-* Two circuits: Jaccard index of their core neurons in a layer, averaged over the layers both have.
-* Two groups of a layer, by neurons: Jaccard index of their neurons.
-* Two groups of a layer, by crops: cosine of their vectors, which say what the layer below makes of
-  their crops. Activations are positive and much alike, so the mean over all groups of the layer in
-  the atlas is taken off first: 0 is as unlike as groups usually are.
+* Two circuits: the Jaccard index of their core neurons in a layer, averaged over the common layers.
+* Two groups of a layer, by neurons: the Jaccard index of their neurons.
+* Two groups of a layer, by crops: the cosine of their vectors, which are the mean activations of the
+  layer below on their crops. Activations are positive and similar to each other, so the mean over all
+  groups of the layer in the atlas is subtracted first. Two average groups then have similarity 0.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ By = Literal["neurons", "crops"]
 
 
 def circuit_likeness(atlas: Atlas, of: str | None = None) -> tuple[list[str], np.ndarray]:
-    """How alike circuits are.
+    """Similarity of circuits.
 
     Args:
-        atlas: over all of them.
-        of: one circuit; None asks about every pair.
+        atlas: of the circuits.
+        of: compare only this circuit with all; None compares every pair.
 
     Returns:
         Names of all circuits, and ``[circuit, circuit]`` (``[1, circuit]`` of one) similarities from 0
-        to 1; NaN where two have no layer in common.
+        to 1; NaN if two circuits have no layer in common.
     """
     names = atlas.query("SELECT circuit FROM targets ORDER BY circuit").circuit.tolist()
     place = {name: number for number, name in enumerate(names)}
     asked = [place[of]] if of is not None else list(range(len(names)))
     total = np.zeros((len(asked), len(names)), dtype=np.float32)
     layers = np.zeros_like(total)
-    neurons = atlas.query(  # all as numbers: a million names would take longer than the rest
+    neurons = atlas.query(  # as numbers: a million names would take longer than everything else
         """WITH t AS (SELECT circuit, layer, row_number() OVER (ORDER BY circuit) - 1 AS place
                       FROM targets),
                 l AS (SELECT DISTINCT layer, dense_rank() OVER (ORDER BY layer) AS number FROM layers)
@@ -64,17 +64,17 @@ def circuit_likeness(atlas: Atlas, of: str | None = None) -> tuple[list[str], np
 def group_likeness(
     atlas: Atlas, first: str, others: Sequence[str] | None, by: By, group: str | None = None
 ) -> pd.DataFrame:
-    """``layer, group, circuit, match, similarity``: a circuit's groups next to those of others.
+    """``layer, group, circuit, match, similarity`` of a circuit's groups and those of other circuits.
 
     Args:
-        atlas: over all of them.
+        atlas: of the circuits.
         first: the circuit.
-        others: next to which; None: all.
+        others: circuits to compare it with; None for all.
         by: neurons or crops.
-        group: only this one of the first circuit.
+        group: compare only this group of the first circuit.
 
     Returns:
-        Every pair of groups of one layer with a similarity above 0, target layers left out.
+        Every pair of groups of one layer with a similarity above 0, except in the targets' layers.
     """
     describe = _by_neurons if by == "neurons" else _by_crops
     wanted = None if others is None else [first, *others]
@@ -105,14 +105,15 @@ def group_likeness(
 def nearest_groups(
     atlas: Atlas, near: Mapping[str, Sequence[str]], by: By, least: float
 ) -> pd.DataFrame:
-    """``circuit, other, layer, group, match, similarity``: each group's best match in some circuits.
+    """``circuit, other, layer, group, match, similarity`` of each group's best match in other circuits.
+
+    One layer of all circuits is held in memory at a time.
 
     Args:
-        atlas: over all of them.
-        near: circuit → others that it is held against. A layer of all circuits is held in memory at a
-            time.
+        atlas: of the circuits.
+        near: circuit → other circuits to compare it with.
         by: neurons or crops.
-        least: similarity from which on a match counts.
+        least: least similarity of a match.
     """
     layers = atlas.query(
         "SELECT DISTINCT g.layer FROM layers g JOIN targets t USING (circuit) WHERE g.layer <> t.layer"
@@ -140,15 +141,15 @@ def _alike(x: np.ndarray, y: np.ndarray, by: By) -> np.ndarray:
 
 
 _Described = Iterator[tuple[str, pd.DataFrame, np.ndarray]]
-"""layer by layer: the groups (circuit, group), and ``[group, feature]``"""
+"""for each layer: its name, its groups (circuit, group), and ``[group, feature]``"""
 
 
 def _inner(circuits: list[str] | None, layer: str | None) -> tuple[str, dict[str, Any]]:
-    """What follows the table ``g`` in a query: only inner layers, only some circuits."""
+    """SQL after a table ``g`` that selects inner layers and some circuits, with its parameters."""
     sql, told = "JOIN targets t USING (circuit) WHERE g.layer <> t.layer", dict[str, Any]()
     if circuits is not None:
         sql, told = f"{sql} AND list_contains($circuits, circuit)", {"circuits": circuits}
-    if layer is not None:  # as a plain condition: then other layers are not read
+    if layer is not None:  # as a plain condition, so that other layers are not read
         sql, told = f"{sql} AND g.layer = $layer", {**told, "layer": layer}
     return sql, told
 

@@ -1,10 +1,11 @@
-"""Classes as points of a plane: the more alike their circuits, the nearer.
+"""A map of classes as points of a plane: classes with similar circuits are close to each other.
 
-1. Distances are 1 − the likeness of two circuits; where nothing is comparable, 1.
-2. Classical scaling lays them out; it is exact for few points, and the start for many.
-3. From five classes on, t-SNE keeps neighbours together, which is what one looks at a map for: of many
-   classes that are all about equally unlike, no plane can keep the distances.
-4. How well it did is told: the share of each class's nearest circuits that are nearest on the map too.
+1. The distance of two circuits is 1 − their similarity, or 1 if they cannot be compared.
+2. Classical scaling lays the points out. It is exact for few points, and the start for many.
+3. From five classes on, t-SNE keeps neighbours together. A plane cannot keep the distances of many
+   classes that are about equally dissimilar, but it can keep neighbourhoods.
+4. The quality of the map is reported: the share of each class's nearest circuits that are also its
+   nearest points on the map.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import numpy as np
 from neurflow.runtime.extras import require
 
 PERPLEXITY = 30
-"""neighbours that t-SNE looks at, at most; a third of the other classes where that is less"""
+"""largest perplexity of t-SNE; a third of the other classes if that is less"""
 NEIGHBOURS = 5
-"""of a class, by which the map is judged"""
+"""number of nearest circuits of a class by which the map is judged"""
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Plane:
     Attributes:
         points: ``[circuit, 2]``, centred, the largest coordinate 1.
         kept: share of the ``neighbours`` nearest circuits that are among as many nearest points, on
-            average; None for fewer than four circuits, where it says nothing.
-        neighbours: how many were looked at.
+            average; None for fewer than four circuits.
+        neighbours: number of nearest circuits that were compared.
     """
 
     points: np.ndarray
@@ -38,7 +39,7 @@ class Plane:
 
 
 def plane(alike: np.ndarray) -> Plane:
-    """The map of ``[circuit, circuit]`` likenesses from 0 to 1; NaN where there is none.
+    """Make the map of ``[circuit, circuit]`` similarities from 0 to 1; NaN if not comparable.
 
     Raises:
         RequestError: scikit-learn is not installed.
@@ -56,14 +57,14 @@ def plane(alike: np.ndarray) -> Plane:
 
 
 def _scaled(distances: np.ndarray) -> np.ndarray:
-    """Classical scaling: the two main axes of the doubly centred squares."""
+    """Classical scaling: the two main axes of the doubly centred squared distances."""
     count = len(distances)
     if count < 2:
         return np.zeros((count, 2))
     centre = np.eye(count) - 1 / count
     values, vectors = np.linalg.eigh(-centre @ distances**2 @ centre / 2)
     axes = vectors[:, [-1, -2]] * np.sqrt(values[[-1, -2]].clip(0))
-    signs = np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])  # either sign is right: take one
+    signs = np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])  # the sign is arbitrary: fix it
     return np.asarray(axes * np.where(signs == 0, 1, signs))
 
 

@@ -1,10 +1,10 @@
-"""SQL over an atlas, through DuckDB: a view for each table, and nothing else can be read or written.
+"""SQL queries on an atlas, through DuckDB: one view per table; nothing else can be read or written.
 
-The connection lives in memory. Once the views stand it is closed to the outside: a stranger's query
-reads the atlas's folder and no other file, loads nothing, and cannot open it again; what is not a
-SELECT is refused, so nothing is written. Nor does opening an atlas write to it: circuits that it
-lacks, or that were labelled, edited or measured since, are entered in a temporary folder for this
-reader alone.
+The connection is in memory. After the views are made, external access is locked: an untrusted query can
+read the files of the atlas but no others, cannot load extensions, and cannot change these settings.
+Only SELECT is accepted, so nothing is written. Opening an atlas does not write to it either. Circuits
+that it lacks, or that were labelled, edited or measured since, are added in a temporary folder of this
+reader.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class Atlas:
     """The tables of a sweep.
 
     Args:
-        folder: of the sweep, which is only read.
-        memory: that a query may take, such as "1GB"; None leaves the choice to DuckDB.
-        progress: told of circuits that are newer than the atlas, and of damaged ones.
+        folder: of the sweep; it is not modified.
+        memory: memory limit of a query, such as "1GB"; None for DuckDB's default.
+        progress: receives notes on damaged circuits and on circuits that are newer than the atlas.
 
-    Circuits that are newer than the atlas are read as they are; ``renew`` enters them for good. What
-    changes later is seen by another ``Atlas``.
+    Circuits that are newer than the atlas are read one by one; ``renew`` adds them permanently. Later
+    changes are seen only by a new ``Atlas``.
 
     Raises:
-        ResultError: there is no atlas, or a damaged one.
+        ResultError: there is no atlas, or it is damaged.
         RequestError: DuckDB is not installed.
     """
 
@@ -58,14 +58,14 @@ class Atlas:
         self._connect()
 
     def query(self, sql: str, parameters: Any = None) -> pd.DataFrame:
-        """The rows that a query gives.
+        """Return the rows of a query.
 
         Args:
-            sql: one SELECT over the tables; ``?`` stands for a parameter.
-            parameters: for the question marks, in order.
+            sql: one SELECT on the tables; ``?`` stands for a parameter.
+            parameters: values of the parameters, in order.
 
         Raises:
-            RequestError: the query is wrong, or wants what lies outside of the atlas.
+            RequestError: the query is invalid, or reads something outside of the atlas.
         """
         return self._run(sql, parameters, "df")
 
@@ -80,13 +80,13 @@ class Atlas:
         def answer() -> Any:
             statements = self._connection.extract_statements(sql)
             if [each.type for each in statements] != [duckdb.StatementType.SELECT]:
-                raise RequestError("The atlas answers one SELECT at a time, and changes nothing.")
+                raise RequestError("An atlas accepts a single SELECT statement.")
             return getattr(self._connection.sql(sql, params=parameters), form)()
 
         try:
             try:
                 return answer()
-            except duckdb.IOException:  # another process has packed the files meanwhile
+            except duckdb.IOException:  # another process packed the files in the meantime
                 self._connect()
                 return answer()
         except duckdb.Error as error:
@@ -95,14 +95,14 @@ class Atlas:
     def vectors(
         self, sql: str, parameters: Any = None
     ) -> Iterator[tuple[str, pd.DataFrame, np.ndarray]]:
-        """Rows that have a ``layer`` and a ``vector``, layer by layer.
+        """Yield rows with a ``layer`` and a ``vector``, layer by layer.
 
         Args:
-            sql: as for ``query``; rows of one layer come one after another.
-            parameters: for it.
+            sql: as for ``query``; the rows of a layer must be contiguous.
+            parameters: as for ``query``.
 
         Yields:
-            Layer, its rows' other columns, and ``[row, feature]``, not to be written to.
+            Layer, the other columns of its rows, and ``[row, feature]``, which is read-only.
 
         Raises:
             RequestError: as for ``query``, or a layer has vectors of several lengths.
@@ -115,14 +115,14 @@ class Atlas:
             layer, part = str(rows.layer.iloc[begin]), vectors.slice(begin, end - begin)
             if len(part.value_lengths().unique()) > 1:
                 raise RequestError(
-                    f"Layer {layer!r} has vectors of several lengths: it does not stand on the same "
-                    "layer in all circuits."
+                    f"Layer {layer!r} has vectors of several lengths: the layer below it is not the "
+                    "same in all circuits."
                 )
             matrix = part.flatten().to_numpy().reshape(len(part), -1)
             yield layer, rows.iloc[begin:end].reset_index(drop=True), matrix
 
     def close(self) -> None:
-        """Let go of the tables."""
+        """Close the connection and delete temporary files."""
         self._connection.close()
         self._end()
 
@@ -146,12 +146,12 @@ def _connect(
     try:
         try:
             _make_views(connection, atlas.absolute(), scratch / "atlas", newer)
-        except duckdb.IOException:  # another process packs the files at this moment
+        except duckdb.IOException:  # another process is packing the files
             _make_views(connection, atlas.absolute(), scratch / "atlas", newer)
     except duckdb.Error as error:
         raise ResultError(
             f"{atlas} is damaged: {str(error).splitlines()[0]} "
-            f"Make it again: neurflow atlas query {atlas.parent} --renew"
+            f"Rebuild it: neurflow atlas query {atlas.parent} --renew"
         ) from None
     connection.execute("SET lock_configuration = true")
     return connection
@@ -170,7 +170,7 @@ def _make_views(
 
 
 def _rows(atlas: Path, table: str, there: Contents, newer: Collection[str]) -> list[str]:
-    """SQL of all rows of a table that count, but those of circuits that are newer."""
+    """SQL of all current rows of a table, without circuits that are newer than the atlas."""
     parts = []
     if there.packed:
         hidden = ", ".join(map(_quoted, sorted({*there.hidden, *newer})))
@@ -195,9 +195,9 @@ def _check(atlas: Path) -> None:
         return
     if found == VERSION or not atlas.is_dir():
         raise MissingResult(
-            f"{atlas.parent} has no atlas yet. It begins with the first circuit of neurflow sweep run."
+            f"{atlas.parent} has no atlas yet. neurflow sweep run makes it with the first circuit."
         )
     raise ResultError(
         f"{atlas} is {'damaged' if found is None else f'of schema version {found}'}, and the "
-        f"circuits to make it again are not beside it; this neurflow reads version {VERSION}."
+        f"circuits to rebuild it from are missing; this neurflow reads version {VERSION}."
     )

@@ -1,13 +1,13 @@
-"""What one asks of many circuits of one network, each as one query.
+"""Queries on many circuits of one network.
 
-* ``shared_groups``: groups of several circuits that are the same, by neurons or by crops.
-* ``like_group``: the groups of all other circuits that are most like one.
-* ``serving``: neurons, by how many circuits they serve.
-* ``nearest`` and ``similarities``: circuits, by the core neurons they have in common.
+* ``shared_groups``: groups that several circuits share, by neurons or by crops.
+* ``like_group``: the groups of all other circuits that are most similar to one.
+* ``serving``: neurons, by the number of circuits that they serve.
+* ``nearest`` and ``similarities``: circuits, by the core neurons that they share.
 * ``changed``: two sweeps of the same targets, circuit by circuit.
-* ``shortcut_candidates``: groups whose crops lie in one place of their pictures.
+* ``shortcut_candidates``: groups whose crops lie at the same place of their pictures.
 
-``likeness`` says what similarity is. A circuit may be called by its own name or by its target's.
+``likeness`` defines the similarities. A circuit is given by its own name or by that of its target.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from neurflow.atlas.query import Atlas
 from neurflow.errors import RequestError, near
 
 SAME: dict[By, float] = {"neurons": 0.3, "crops": 0.5}
-"""similarity from which on two groups count as the same"""
+"""least similarity of groups that count as the same"""
 FEWEST_PICTURES = 5
-"""that tell whether a group's crops keep to one place"""
+"""least number of pictures that a statement on the place of a group's crops needs"""
 
 
 def circuit_named(atlas: Atlas, name: str) -> str:
-    """The circuit of that name, or whose target has it.
+    """Return the name of the circuit that has this name, or whose target has it.
 
     Raises:
-        RequestError: there is none, or several.
+        RequestError: there is no such circuit, or there are several.
     """
     targets = atlas.query("SELECT circuit, target FROM targets ORDER BY circuit")
     folded = name.strip().casefold()
@@ -39,7 +39,9 @@ def circuit_named(atlas: Atlas, name: str) -> str:
     if len(found) == 1:
         return str(found.circuit.iloc[0])
     if len(found) > 1:
-        raise RequestError(f"{name!r} is the target of {', '.join(found.circuit)}: name one.")
+        raise RequestError(
+            f"{name!r} is the target of {', '.join(found.circuit)}. Give one of these names."
+        )
     known = [*targets.target, *targets.circuit]
     raise RequestError(f"The atlas has no circuit {name!r}.{near(name, known)}")
 
@@ -55,22 +57,22 @@ def shared_groups(
     """Groups that the first circuit shares with each of the others, and with none of ``without``.
 
     Args:
-        atlas: over all of them.
+        atlas: of the circuits.
         names: at least two circuits or targets.
-        without: circuits that have no such group.
-        by: what makes groups the same: their neurons, or how alike their crops are to the network.
-        least: similarity from which on groups count as the same; default is ``SAME[by]``.
+        without: circuits that must not have such a group.
+        by: compare groups by their neurons, or by how similar their crops are to the network.
+        least: least similarity of groups that count as the same; default is ``SAME[by]``.
 
     Returns:
         ``layer, group`` of the first circuit, its ``label``, and for each other circuit its most
-        similar group and the ``similarity``; the most similar first.
+        similar group and the ``similarity``; most similar first.
 
     Raises:
-        RequestError: fewer than two circuits, or one that is not there.
+        RequestError: there are fewer than two circuits, or one of them does not exist.
     """
     first, *others = [circuit_named(atlas, name) for name in names]
     if not others:
-        raise RequestError("It takes two circuits to share a group: name another one.")
+        raise RequestError("Give at least two circuits that share a group.")
     unlike = [circuit_named(atlas, name) for name in without]
     pairs = group_likeness(atlas, first, [*others, *unlike], by)
     pairs = pairs[pairs.similarity >= (SAME[by] if least is None else least)]
@@ -92,10 +94,10 @@ def shared_groups(
 def like_group(
     atlas: Atlas, name: str, group: str, *, by: By = "neurons", count: int = 20
 ) -> pd.DataFrame:
-    """The groups of other circuits that are most like one.
+    """The groups of other circuits that are most similar to one.
 
     Returns:
-        ``target, circuit, group, label, similarity``; the most similar first.
+        ``target, circuit, group, label, similarity``; most similar first.
 
     Raises:
         RequestError: there is no such circuit or group.
@@ -119,7 +121,7 @@ def _labelled(atlas: Atlas, circuit: str, groups: pd.DataFrame) -> pd.DataFrame:
 
 
 def serving(atlas: Atlas, count: int = 20) -> pd.DataFrame:
-    """Neurons by the number of circuits they serve, with their mean number of meanings there."""
+    """Neurons by the number of circuits that they serve, with their mean number of meanings."""
     return atlas.query(
         """
         SELECT n.layer, n.neuron, count(*) AS circuits, avg(n.semantic_groups) AS meanings,
@@ -131,7 +133,7 @@ def serving(atlas: Atlas, count: int = 20) -> pd.DataFrame:
 
 
 def similarities(atlas: Atlas) -> pd.DataFrame:
-    """``first, second, similarity`` of every pair of circuits; the most similar first."""
+    """``first, second, similarity`` of every pair of circuits; most similar first."""
     known, alike = circuit_likeness(atlas)
     (a, b), names = np.triu_indices(len(known), 1), np.array(known, dtype=object)
     found = pd.DataFrame({"first": names[a], "second": names[b], "similarity": alike[a, b]})
@@ -153,10 +155,10 @@ def nearest(atlas: Atlas, name: str, count: int = 10) -> pd.DataFrame:
 
 
 def changed(before: Atlas, after: Atlas) -> pd.DataFrame:
-    """Circuits of one target in two sweeps: how many of their core neurons are the same.
+    """The core neurons of each circuit in two sweeps, and how many are the same.
 
     Returns:
-        ``circuit, layer, before, after, common, jaccard``; the most changed circuit first.
+        ``circuit, layer, before, after, common, jaccard``; most changed circuit first.
     """
     query = "SELECT circuit, layer, neuron FROM neurons"
     old, new = before.query(query), after.query(query)
@@ -174,12 +176,12 @@ def changed(before: Atlas, after: Atlas) -> pd.DataFrame:
 
 
 def shortcut_candidates(atlas: Atlas, count: int = 20) -> pd.DataFrame:
-    """Groups whose crops lie in one place of their pictures, which objects seldom do.
+    """Groups whose crops lie at the same place of their pictures, which is rare for objects.
 
-    ``spread`` is how far the crops' centres are from their mean place (root mean square), divided by
-    the median of the layer's groups: 1 is usual, 0 is always one place. ``weight`` is the sum of
-    absolute weights by which the group acts on groups above. A signal that needs no model and no
-    further picture; ``neurflow audit`` has the others.
+    ``spread`` is the root mean square distance of the crops' centres from their mean, divided by the
+    median of the layer's groups: 1 is average, and 0 means always the same place. ``weight`` is the sum
+    of the group's absolute weights to groups above. This signal needs neither the model nor further
+    pictures; ``neurflow audit`` has the others.
     """
     return atlas.query(
         """

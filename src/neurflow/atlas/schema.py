@@ -1,7 +1,7 @@
-"""The atlas's tables: their columns, types and version; documented in ``docs/sweeps.md``.
+"""The tables of an atlas: columns, types and version; documented in ``docs/sweeps.md``.
 
-Every table begins with ``circuit``, the name of the job. A file of a table has exactly these columns,
-whatever is known of its circuit: what nobody measured is null, of the same type as elsewhere.
+The first column of every table is ``circuit``, the name of the job. Every file of a table has exactly
+these columns and types; values that are unknown for its circuit are null.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 VERSION = 5
 VECTOR = "vector"
-"""float32 list; the other types are pyarrow's names"""
+"""name of the type "list of float32"; other types have pyarrow's names"""
 
 TABLES: dict[str, dict[str, str]] = {
     "targets": {
@@ -42,6 +42,7 @@ TABLES: dict[str, dict[str, str]] = {
         "steps": "int64",
         "rule": "string",
         "score_error": "double",
+        "cancellation": "double",
         "completeness_error": "double",
     },
     "semantic_groups": {

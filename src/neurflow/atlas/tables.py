@@ -1,4 +1,4 @@
-"""The atlas's tables, written when a circuit is found.
+"""The tables of an atlas, which are written when a circuit is found.
 
 | table | a row is |
 | --- | --- |
@@ -6,17 +6,17 @@
 | ``layers`` | a layer of a circuit, with the mean of its groups' vectors |
 | ``neurons`` | a neuron of a circuit |
 | ``semantic_groups`` | a meaning of a neuron, with the group that holds it |
-| ``groups`` | a group: where its crops lie in their pictures, and how much it acts on groups above |
+| ``groups`` | a group: the place of its crops in their pictures, and its weight to groups above |
 | ``neuron_edges`` | weight of a core neuron for a meaning |
 | ``group_edges`` | weight between groups |
-| ``group_crops`` | a crop that a group is shown by: picture and box |
-| ``group_vectors`` | what the layer below makes of a group's crops: mean of its concept vectors |
+| ``group_crops`` | an exemplar of a group: picture and box |
+| ``group_vectors`` | a group's mean concept vector: activations of the layer below on its crops |
 | ``thumbnails`` | a group's first crops as WebP |
-| ``labels`` | a group's label, and who gave it |
-| ``evidence`` | a figure that stands behind a group or its label, with its interval |
+| ``labels`` | a group's label, and its author |
+| ``evidence`` | a measured value of a group or its label, with its interval |
 
-``files`` says where they lie; ``schema.json`` says the version. All of it can be made again from
-``DIR/circuits`` (``renew``), so nothing in it is worth repairing.
+``files`` defines the files; ``schema.json`` has the version. Everything can be rebuilt from
+``DIR/circuits`` (``renew``), so nothing needs repair.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from neurflow.stats import Interval
 
 SCHEMA = "schema.json"
 SHOWN = 3
-"""crops of a group that are kept as pictures"""
+"""number of crops of a group that are stored as pictures"""
 MANTISSA = 0xFFFFE000
-"""bits of a float32 that vectors keep: eleven of precision, in half the room once compressed"""
+"""bits of a float32 that vectors keep: eleven of precision, which halves the compressed size"""
 
 
 def frames_of(name: str, circuit: Circuit) -> dict[str, pd.DataFrame]:
@@ -115,7 +115,7 @@ def _target(circuit: Circuit) -> tuple[Any, ...]:
 
 
 def _place(group: NeuronGroup) -> tuple[Any, ...]:
-    """Sizes, the crops' mean centre, and their root mean square distance from it."""
+    """Sizes, the mean centre of the crops, and their root mean square distance from it."""
     boxes = np.array([crop.box for crop in group.crops], dtype=float).reshape(-1, 4)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     x, y = centres.mean(axis=0)
@@ -136,7 +136,7 @@ def _vector(layer: CircuitLayer, group: NeuronGroup) -> np.ndarray:
 
 
 def shortened(vector: np.ndarray) -> np.ndarray:
-    """A float32 vector in three digits."""
+    """A float32 vector with three significant digits."""
     bits = np.ascontiguousarray(vector, dtype=np.float32).view(np.uint32)
     return (bits & np.uint32(MANTISSA)).view(np.float32)
 
@@ -165,7 +165,7 @@ def _label(group: NeuronGroup) -> Iterator[tuple[Any, ...]]:
 
 
 def _figures(group: NeuronGroup) -> Iterator[tuple[str, float, float, float]]:
-    """Each figure known of a group: its name, value, and 95 % interval."""
+    """The measured values of a group: name, value, and interval."""
     validation = group.evidence.validation if group.evidence else None
     concept = group.evidence.concept if group.evidence else None
     known: dict[str, Interval | None] = {
@@ -178,10 +178,10 @@ def _figures(group: NeuronGroup) -> Iterator[tuple[str, float, float, float]]:
 
 
 def keep_tables(atlas: Path, name: str, circuit: Circuit) -> None:
-    """Enter a circuit in the atlas; what it said of that circuit before is replaced.
+    """Add a circuit to the atlas, or replace it.
 
     Raises:
-        WorkError: it cannot be written.
+        WorkError: the tables cannot be written.
     """
     write_tables(atlas, name, frames_of(name, circuit))
 
@@ -203,8 +203,8 @@ def write_tables(atlas: Path, name: str, frames: Mapping[str, pd.DataFrame]) -> 
 
 
 def up_to_date(atlas: Path) -> set[str]:
-    """The circuits that are entered and about which nothing has changed since."""
-    circuits = atlas.parent / "circuits"  # labels, edits and figures come later
+    """The circuits of the atlas that have not changed since they were added."""
+    circuits = atlas.parent / "circuits"  # labels, edits and robustness are added later
     return {
         name
         for name, entered in contents(atlas).entered.items()
@@ -213,7 +213,7 @@ def up_to_date(atlas: Path) -> set[str]:
 
 
 def version_of(atlas: Path) -> int | None:
-    """Schema version of an atlas; None if there is none, or a damaged one."""
+    """Schema version of an atlas; None if there is no atlas, or if it is damaged."""
     try:
         return int(read_json(atlas / SCHEMA)["schema_version"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -221,13 +221,13 @@ def version_of(atlas: Path) -> int | None:
 
 
 def renew(sweep: str | Path, *, whole: bool = False, progress: Progress | None = None) -> None:
-    """Enter circuits that the atlas lacks or that were labelled, edited or measured since.
+    """Add circuits that the atlas lacks or that were labelled, edited or measured since.
 
     Args:
         sweep: folder of the sweep.
-        whole: throw the atlas away and enter all of them anew, as is always done with one of another
-            version.
-        progress: told of circuits as they are entered, and of damaged ones, which are left out.
+        whole: whether to delete the atlas and add all circuits again. This is always done if the atlas
+            has another version.
+        progress: receives steps, and notes on damaged circuits, which are left out.
 
     Raises:
         ResultError: there are no circuits, or the atlas is damaged.
@@ -237,9 +237,7 @@ def renew(sweep: str | Path, *, whole: bool = False, progress: Progress | None =
     atlas = sweep / "atlas"
     folders = [file.parent for file in (sweep / "circuits").glob("*/circuit.json")]
     if not folders:
-        raise MissingResult(
-            f"{sweep} holds no circuits to make an atlas of. Find some: neurflow sweep run"
-        )
+        raise MissingResult(f"{sweep} has no circuits for an atlas. Find some: neurflow sweep run")
     if not whole and _is_fresh(atlas, folders):
         return
     subfolder(sweep, atlas.name)
@@ -256,13 +254,13 @@ def renew(sweep: str | Path, *, whole: bool = False, progress: Progress | None =
 
 
 def enter_newer(sweep: Path, atlas: Path, progress: Progress) -> frozenset[str]:
-    """Enter the circuits of a sweep that its own atlas lacks, or knows as they were, in another one.
+    """Add the circuits that the atlas of a sweep lacks, or that have changed since, to another atlas.
 
     Returns:
-        Their names, and those of damaged ones, which are left out.
+        Their names, including those of damaged circuits, which are left out.
 
     Raises:
-        ResultError: none of them is whole, and the sweep's own atlas holds nothing.
+        ResultError: all of them are damaged, and the sweep's own atlas is empty.
     """
     own = sweep / "atlas"
     there = up_to_date(own) if version_of(own) == VERSION else set()
@@ -272,7 +270,7 @@ def enter_newer(sweep: Path, atlas: Path, progress: Progress) -> frozenset[str]:
         return frozenset()
     progress.note(
         f"{len(newer)} of {len(folders)} circuits are newer than the atlas and are read one by one. "
-        f"Enter them for good: neurflow atlas query {sweep} --renew"
+        f"Add them permanently: neurflow atlas query {sweep} --renew"
     )
     _enter(newer, atlas, progress)
     if not (there or contents(atlas).new):
@@ -283,7 +281,7 @@ def enter_newer(sweep: Path, atlas: Path, progress: Progress) -> frozenset[str]:
 
 
 def _enter(folders: Sequence[Path], atlas: Path, progress: Progress) -> list[str]:
-    """Enter circuits; the names of damaged ones, which are told of and left out."""
+    """Add circuits; return the names of damaged ones, which are noted and left out."""
     damaged = []
     progress.start("atlas", len(folders))
     for folder in folders:
@@ -297,7 +295,7 @@ def _enter(folders: Sequence[Path], atlas: Path, progress: Progress) -> list[str
 
 
 def _is_fresh(atlas: Path, folders: Sequence[Path]) -> bool:
-    """Whether there is nothing to do, or nothing but what a reader who may not write does without."""
+    """Whether there is nothing to do, or only packing in a folder that is not writable."""
     if version_of(atlas) != VERSION or not {f.name for f in folders} <= up_to_date(atlas):
         return False
     return not contents(atlas).worth_packing or not os.access(atlas, os.W_OK)

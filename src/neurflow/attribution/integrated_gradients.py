@@ -1,15 +1,17 @@
 """Integrated gradients of one neuron with respect to the layer below (section "importance").
 
-For an input ``x`` of the segment, with zero baseline and ``N`` points ``α_n`` of weight ``w_n`` on
-[0, 1]:
+For an input ``x`` of the segment and a baseline ``b`` (zero, unless ``baselines`` says otherwise),
+with ``N`` points ``α_n`` of weight ``w_n`` on [0, 1]:
 
-    IG(x) = x ⊙ Σ_n w_n ∂φ_a(α_n x)/∂x ,    T_s = Σ over space (or tokens) of channel s of IG(x)
+    IG(x) = (x − b) ⊙ Σ_n w_n ∂φ_a(b + α_n (x − b))/∂x
+    T_s = Σ over space (or tokens) of channel s of IG(x)
 
-1. The affine prefix of the segment maps the line from 0 to ``x`` to a straight line at the frontier.
+1. The affine prefix of the segment maps the line from ``b`` to ``x`` to a straight line, at the
+   frontier.
 2. For each ``α_n`` the tail behind the frontier gives ``φ_a`` and its gradient at the frontier; the
    weighted gradients are summed there.
 3. The sum goes back through the prefix once: an affine map has the same Jacobian everywhere.
-4. Completeness, ``Σ_s T_s = φ_a(x) − φ_a(0)``, is measured with one more evaluation at each end.
+4. Completeness, ``Σ_s T_s = φ_a(x) − φ_a(b)``, is measured with one more evaluation at each end.
 
 Points are Gauss-Legendre's, as published, unless another rule is asked for:
 
@@ -18,8 +20,11 @@ Points are Gauss-Legendre's, as published, unless another rule is asked for:
 * Slopes of secants instead of derivatives (``model.secants``) make every cell of the path complete.
   Where all operations of the tail have them, few cells do: the error of the scores falls with the
   square of their number. Completeness then says nothing of it.
-* A layer norm does not feel the scale of its input, so behind one nearly all change is next to α = 0.
-  Gauss-Legendre points in t, with α = t^7, resolve it.
+* A layer norm does not feel the scale of its input, so on a path from zero nearly all change is next to
+  α = 0. Gauss-Legendre points in ``t``, with ``α = c sinh(t arsinh(1/c))``, resolve it: ``sinh`` for
+  paths from zero; ``bend`` for paths from the mean, along which change is spread more evenly. Their
+  error falls exponentially where the segment is smooth. ``graded`` has cells of secants between such
+  ends, for segments that are not. ``steep``, with α = t^7, is older and slower.
 """
 
 from __future__ import annotations
@@ -33,12 +38,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neurflow.attribution.shared_points import gradients_at_points
 from neurflow.model.network.protocols import NeuronSegment, Path, Segment
 
 Rule = Callable[[int], tuple[np.ndarray, np.ndarray]]
 """N → (points α, weights w) ``[step]`` on [0, 1]; the weights sum to 1"""
+ABRUPT, EARLY = 1e-3, 0.2
+"""share of a path on which most of the change is: behind a norm from zero, and from the mean"""
+MANY = 6
+"""cells from which on gradients are projected on fewer modes"""
+SHARED = 64
+"""cells up to which a path is taken as a whole, and what pairs of a crop share is computed once"""
 CHUNK_ELEMENTS = 1_250_000
 """frontier values handled at once: small enough to stay in a processor's cache"""
+GPU_CHUNK_ELEMENTS = 40_000_000
+"""the same on a GPU, which small chunks leave idle"""
 
 
 @dataclass(frozen=True)
@@ -47,7 +61,7 @@ class Attribution:
 
     Attributes:
         scores: ``[crop, lower neuron]`` T, signed, pooled over space.
-        change: ``[crop]`` φ_a(x) − φ_a(0), which the scores of a crop should add up to.
+        change: ``[crop]`` φ_a(x) − φ_a(baseline), which the scores of a crop should add up to.
     """
 
     scores: Tensor
@@ -55,7 +69,7 @@ class Attribution:
 
     @property
     def gap(self) -> Tensor:
-        """``[crop]`` |Σ_s T_s − (φ_a(x) − φ_a(0))|: the error of completeness."""
+        """``[crop]`` |Σ_s T_s − (φ_a(x) − φ_a(baseline))|: the error of completeness."""
         return (self.scores.sum(1) - self.change).abs()
 
 
@@ -72,9 +86,36 @@ def graded_midpoints(steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def steep_gauss(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Legendre in ``t`` after the substitution ``α = t^7``."""
+    """Points of Gauss-Legendre in ``t`` after the substitution ``α = t^7``."""
     points, weights = gauss_legendre(steps)
     return points**7, 7 * points**6 * weights
+
+
+def _sinh(t: np.ndarray, early: float) -> np.ndarray:
+    """[0, 1] → [0, 1], with half of the way within about the square root of ``early``."""
+    return np.asarray(early * np.sinh(t * np.arcsinh(1 / early)))
+
+
+def _sinh_gauss(steps: int, early: float) -> tuple[np.ndarray, np.ndarray]:
+    points, weights = gauss_legendre(steps)
+    rate = np.arcsinh(1 / early)
+    return _sinh(points, early), early * rate * np.cosh(points * rate) * weights
+
+
+def sinh(steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Legendre points substituted by a hyperbolic sine, for change next to 0: c = 0.001."""
+    return _sinh_gauss(steps, ABRUPT)
+
+
+def bend(steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same for change that is spread more evenly: c = 0.2."""
+    return _sinh_gauss(steps, EARLY)
+
+
+def graded(steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ends and lengths of cells as those of :func:`secants`, equal in the ``t`` of :func:`sinh`."""
+    edges = _sinh(np.arange(steps + 1) / steps, ABRUPT)
+    return edges, np.append(np.diff(edges), 0.0)
 
 
 def secants(steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -86,6 +127,10 @@ def secants(steps: int) -> tuple[np.ndarray, np.ndarray]:
     return edges, np.append(np.diff(edges), 0.0)
 
 
+CELLS: tuple[Rule, ...] = (secants, graded)
+"""rules of cells instead of points"""
+
+
 def integrated_gradients(
     segment: Segment,
     neuron: int | Tensor,
@@ -95,6 +140,10 @@ def integrated_gradients(
     steps: int = 50,
     trunk: Sequence[Tensor] = (),
     rule: Rule = gauss_legendre,
+    baseline: Tensor | None = None,
+    whole: bool = True,
+    crops: Tensor | None = None,
+    modes: int | None = None,
 ) -> Attribution:
     """T(a, s, v) for each crop ``v`` of a batch.
 
@@ -107,40 +156,93 @@ def integrated_gradients(
         steps: N, points on the path.
         trunk: observed values of the specialised segment's ``trunk``, to save their computation.
         rule: N → points and weights.
+        baseline: ``[1, …]`` where the path begins, the same for all crops; None is zero.
+        whole: whether to find the change of φ_a too; if not, it is NaN.
+        crops: ``[pair]`` numbers that tell which samples are of one crop, with the same values; these
+            lie side by side, and share the work on it. By default each is a crop of its own.
+        modes: of rules of cells, how many polynomials along the path gradients are projected on
+            (``model.fast.crop_tail``). By default a third as many as cells, where there are enough.
     """
     neurons = torch.as_tensor(neuron, device=x.device).expand(len(x))
     fast = segment.specialised(int(neurons[0]))
-    path = fast.path(neurons, x, bypass, trunk)
-    at_frontier = _mean_gradient(fast, path, len(x), rule, steps)
-    scores = segment.lower.total(x * path.back(at_frontier))
-    return Attribution(scores, _change(fast, path, len(x)))
+    path = fast.path(neurons, x, bypass, trunk, baseline)
+    change, few = x.new_full((len(x),), torch.nan), False
+    if rule in CELLS and fast.together is not None and steps <= SHARED:
+        crops = torch.arange(len(x)) if crops is None else crops
+        modes = default_modes(steps) if modes is None else modes
+        few = fast.projects and modes < steps
+        kept = modes if few else None
+        at_frontier, change = fast.together(path, crops, rule(steps), kept, _chunk(x))
+    elif _shares(segment, fast, rule, steps, crops):
+        assert crops is not None
+        at_frontier, change = gradients_at_points(fast, path, crops, rule(steps))
+    else:
+        at_frontier = _mean_gradient(fast, path, len(x), rule, steps)
+        if whole:
+            change = _change(fast, path, len(x))
+    way = x if baseline is None else x - baseline
+    scores = segment.lower.total(way * path.back(at_frontier))
+    return Attribution(_completed(scores, change) if few else scores, change)
+
+
+def default_modes(steps: int) -> int:
+    """How many modes are enough for ``steps`` cells: so many that neither's error prevails."""
+    return -(-steps // 3) if steps >= MANY else steps
+
+
+def _completed(scores: Tensor, change: Tensor) -> Tensor:
+    """Scores that add up to the change: what the modes lose is given back in proportion to |T|."""
+    size = scores.abs()
+    missing = (change - scores.sum(1)) / size.sum(1).clamp_min(torch.finfo(size.dtype).tiny)
+    return scores + missing[:, None] * size
+
+
+def _shares(
+    segment: Segment, fast: NeuronSegment, rule: Rule, steps: int, crops: Tensor | None
+) -> bool:
+    """Whether to run once what pairs of one crop share at points, one crop after the other.
+
+    It pays where the crop part is large and several targets ask for a crop: in transformers.
+    """
+    if crops is None or rule in CELLS or steps > SHARED or not segment.normalises:
+        return False
+    alone = len(torch.unique_consecutive(crops)) == len(crops)
+    return fast.parted is not None and not fast.affine and not alone
+
+
+def _chunk(like: Tensor) -> int:
+    """Frontier values to handle at once."""
+    return GPU_CHUNK_ELEMENTS if like.is_cuda else CHUNK_ELEMENTS
 
 
 def _change(fast: NeuronSegment, path: Path, batch: int) -> Tensor:
-    """``[batch]`` φ_a(x) − φ_a(0)."""
+    """``[batch]`` φ_a(x) − φ_a(baseline)."""
     with torch.no_grad():
-        at_0, at_x = (fast.tail(batch, *ends, *path.fixed)[0] for ends in (path.start, path.end))
-    return at_x - at_0
+        at_start, at_x = (
+            fast.tail(batch, *ends, *path.fixed)[0] for ends in (path.start, path.end)
+        )
+    return at_x - at_start
 
 
 def _mean_gradient(
     fast: NeuronSegment, path: Path, batch: int, rule: Rule, steps: int
 ) -> list[Tensor]:
     """``Σ_n w_n ∂φ_a/∂frontier`` at ``start + α_n (end − start)``, for each frontier tensor."""
-    if rule is secants and (fast.affine or fast.secants is None):
+    cellwise = rule in CELLS and not fast.affine and fast.secants is not None
+    if rule in CELLS and not cellwise:
         rule = graded_midpoints
     points, weights = rule(1 if fast.affine else steps)
     total = [torch.zeros_like(value) for value in path.end]
-    room = max(1, CHUNK_ELEMENTS * batch // max(1, sum(value.numel() for value in path.end)))
+    room = max(1, _chunk(path.end[0]) * batch // max(1, sum(value.numel() for value in path.end)))
     # cells share their ends, so as much of a line as there is room for is taken together
-    crops = max(1, min(batch, room // len(points) if rule is secants else room))
+    crops = max(1, min(batch, room // len(points) if cellwise else room))
     for first in range(0, batch, crops):
         count = min(crops, batch - first)
         part = partial(_some, batch=batch, first=first, count=count)
         start, end, sums = (map(part, v, fast.frontier_axes) for v in (path.start, path.end, total))
         fixed = map(part, path.fixed, fast.fixed_axes)
         lines = _Lines(fast, list(start), list(end), list(fixed), count, list(sums))
-        if rule is secants:
+        if cellwise:
             for low in range(0, len(points) - 1, cells := max(1, room // count - 1)):
                 high = low + cells + 1
                 lines.add_secants(points[low:high], weights[low:high])

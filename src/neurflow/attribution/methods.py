@@ -3,7 +3,8 @@
 All of them return the same ``Scores``, from which discovery selects, so that they can be compared
 by the neurons that they select:
 
-* by pair: ``integrated_gradients`` (the paper's), those of ``backpropagated``, and ``ablation``;
+* by pair: ``integrated_gradients`` (the paper's), those of ``backpropagated``, ``lrp``, and
+  ``ablation``;
 * by statistics: those of ``by_statistics``;
 * ``neuron_mct``: integrated gradients of the *explained output*, not of the target neuron, with
   respect to the lower layer, over the output's own top-k crops. Every target of a layer gets the
@@ -25,6 +26,7 @@ from neurflow.attribution.integrated_gradients import (
     integrated_gradients,
 )
 from neurflow.attribution.registry import register
+from neurflow.attribution.relevance import Relevance
 from neurflow.attribution.streaming import Measure, attribute
 from neurflow.attribution.task import AttributionTask, Scores
 from neurflow.study.activations import blocks, top_crops
@@ -51,6 +53,11 @@ def _register_backpropagated(name: str) -> None:
 
 for _name in BACKPROPAGATED:
     _register_backpropagated(_name)
+
+
+@register("lrp")
+def _lrp(task: AttributionTask) -> dict[int, Scores]:
+    return _by_pair(task, Relevance())
 
 
 @register("ablation")
@@ -112,8 +119,11 @@ def _neuron_mct(task: AttributionTask) -> dict[int, Scores]:
         with torch.inference_mode():
             observed = observe(model.feed(crops.pixels(part)))
         x, *bypass = (value.clone() for value in observed)
+        start = None if task.baseline is None else task.baseline.to(x)
         scores = [
-            integrated_gradients(goal, neuron, x, bypass, steps=steps, rule=rule).scores
+            integrated_gradients(
+                goal, neuron, x, bypass, steps=steps, rule=rule, baseline=start
+            ).scores
             for neuron in (target.neuron, target.minus)
             if neuron is not None
         ]

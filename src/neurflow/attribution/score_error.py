@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
 
@@ -17,17 +17,47 @@ from scipy import stats
 
 from neurflow.circuit import RuleName
 
-Look = Callable[[Mapping[int, int], RuleName, float], dict[int, float]]
+Measurement = Callable[[Mapping[int, int], RuleName, float], dict[int, float]]
 """measures (target → N, rule, order of its error) → target → score error"""
 AUTO_STEPS = (4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128, 192, 256)
 """values of N that auto chooses from; the last one is used even if its error is too large"""
-LOOKS: tuple[tuple[RuleName, int, float], ...] = (
-    ("secants", 8, 1.7),
-    ("midpoints", 8, 1.0),
-    ("steep", 16, 3.0),
+PROJECTED_STEPS = (6, 9, 12, 15, 18, 24, 30, 36, 48, *AUTO_STEPS[13:])
+"""the same where gradients are projected on a third as many modes as cells"""
+SMOOTH_STEPS = (3, 4, 5, 6, 7, *AUTO_STEPS[2:])
+"""the same for smooth segments, where a point more can be enough"""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A rule that auto chooses from.
+
+    Attributes:
+        rule: its name.
+        first: N of its first measurement.
+        order: power of 1/N with which its error falls, as measured. That of secants would be 2 if no
+            two slopes switched in the same cell.
+        steps: values of N that it may have.
+    """
+
+    rule: RuleName
+    first: int
+    order: float
+    steps: tuple[int, ...] = AUTO_STEPS
+
+
+OTHERS = (Look("midpoints", 8, 1.0), Look("steep", 16, 3.0))
+USUAL = (Look("secants", 8, 1.7, AUTO_STEPS[2:]), *OTHERS)
+"""rules for paths from zero"""
+PROJECTED = (Look("secants", 12, 1.9, PROJECTED_STEPS), *OTHERS)
+"""the same where a cell costs little, and a mode much"""
+BEHIND_NORMS = (
+    Look("sinh", 6, 3.0, SMOOTH_STEPS),
+    Look("graded", 8, 1.7, AUTO_STEPS[2:]),
+    *USUAL,
 )
-"""rules that auto chooses from, N of their first measurement, and the measured order of their error in
-1/N; the order of secants would be 2 if no two slopes switched in the same cell"""
+"""rules for paths from zero in networks with layer norms"""
+FROM_MEAN = (Look("bend", 6, 3.0, SMOOTH_STEPS), *USUAL)
+"""rules for paths from the mean"""
 POOR = 0.1
 """score error of the first measurement above which the next rule is tried too"""
 CONFIDENCE = 0.975
@@ -36,16 +66,26 @@ CONFIDENCE = 0.975
 
 @dataclass(frozen=True)
 class Plan:
-    """How a target is attributed: rule, N, and the score error that is expected."""
+    """How a target is attributed: rule, N, and the score error that is expected.
 
-    rule: RuleName | None
+    ``look`` is None where N was given, or another measure than integrated gradients is taken.
+    """
+
+    look: Look | None
     steps: int
     error: float | None = None
+    given: RuleName | None = None
+
+    @property
+    def rule(self) -> RuleName | None:
+        """Name of the integration rule."""
+        return self.look.rule if self.look else self.given
 
 
 def chosen_plans(
     targets: Collection[int],
-    look: Look,
+    looks: Sequence[Look],
+    measure: Measurement,
     has_slopes: Callable[[int], bool],
     tolerance: float,
 ) -> dict[int, Plan]:
@@ -53,8 +93,9 @@ def chosen_plans(
 
     Args:
         targets: upper neurons.
-        look: measures the score error on a sample of crops.
-        has_slopes: tells whether the rule of secants is available for a target.
+        looks: the rules, in the order in which they are tried.
+        measure: measures the score error on a sample of crops.
+        has_slopes: tells whether the rules of cells are available for a target.
         tolerance: largest score error that is accepted, relative.
 
     Returns:
@@ -62,18 +103,18 @@ def chosen_plans(
     """
     plans: dict[int, Plan] = {}
     poor = set(targets)
-    for rule, first, order in LOOKS:
-        asked = [a for a in targets if a in poor and (rule != "secants" or has_slopes(a))]
-        least = first if rule == "secants" else AUTO_STEPS[0]
-        tried = dict.fromkeys(asked, first)
+    for look in looks:
+        cells = look.rule in ("secants", "graded")
+        asked = [a for a in targets if a in poor and (not cells or has_slopes(a))]
+        tried = dict.fromkeys(asked, look.first)
         found: dict[int, Plan] = {}
         while tried:
-            errors = look(tried, rule, order)
+            errors = measure(tried, look.rule, look.order)
             for a, error in errors.items():
-                if tried[a] == first and error <= POOR:
+                if tried[a] == look.first and error <= POOR:
                     poor.discard(a)
-                steps = max(least, enough(tried[a], error, tolerance, order))
-                found[a] = Plan(rule, steps, error * (tried[a] / steps) ** order)
+                steps = enough(look, tried[a], error, tolerance)
+                found[a] = Plan(look, steps, error * (tried[a] / steps) ** look.order)
             # far from the measurement, the order of the error is only a guess
             far = {a: found[a].steps for a, n in tried.items() if found[a].steps >= 2 * n}
             tried = {a: n for a, n in far.items() if isfinite(errors[a])}
@@ -83,15 +124,15 @@ def chosen_plans(
     return plans
 
 
-def enough(steps: int, error: float, tolerance: float, order: float) -> int:
-    """Smallest N that should meet the tolerance if ``steps`` points have the given error.
+def enough(look: Look, steps: int, error: float, tolerance: float) -> int:
+    """Smallest N of a rule that should meet the tolerance if ``steps`` points have the given error.
 
     The largest N where the error is not finite, or where no N is enough.
     """
     if not isfinite(error):
-        return AUTO_STEPS[-1]
-    needed = steps * (error / tolerance) ** (1 / order)
-    return next((n for n in AUTO_STEPS if n >= needed), AUTO_STEPS[-1])
+        return look.steps[-1]
+    needed = steps * (error / tolerance) ** (1 / look.order)
+    return next((n for n in look.steps if n >= needed), look.steps[-1])
 
 
 def upper_end(sample: np.ndarray, population: int) -> float:

@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -27,13 +27,26 @@ from torch import Tensor
 
 from neurflow.attribution.integrated_gradients import (
     Rule,
+    bend,
     gauss_legendre,
+    graded,
     graded_midpoints,
     integrated_gradients,
     secants,
+    sinh,
     steep_gauss,
 )
-from neurflow.attribution.score_error import LOOKS, Plan, chosen_plans, enough, upper_end
+from neurflow.attribution.score_error import (
+    BEHIND_NORMS,
+    FROM_MEAN,
+    PROJECTED,
+    USUAL,
+    Look,
+    Plan,
+    chosen_plans,
+    enough,
+    upper_end,
+)
 from neurflow.attribution.task import AttributionTask, Exemplars, Scores
 from neurflow.circuit import RuleName
 from neurflow.errors import WorkError
@@ -45,6 +58,9 @@ RULES: dict[RuleName, Rule] = {
     "secants": secants,
     "midpoints": graded_midpoints,
     "steep": steep_gauss,
+    "sinh": sinh,
+    "bend": bend,
+    "graded": graded,
 }
 """integration rules, by their names in results"""
 SAMPLE = 5
@@ -79,7 +95,7 @@ class Pairs:
         cls, concepts: Mapping[int, Exemplars], steps: Mapping[int, int], most: int | None = None
     ) -> Pairs:
         """Pairs of the targets that ``steps`` are given for, with ``most`` crops of each."""
-        chosen = [np.arange(len(concepts[a].crops))[:: _every(concepts[a], most)] for a in steps]
+        chosen = [_drawn(concepts[a].crops, most) for a in steps]
         counts = list(map(len, chosen))
         return cls(
             np.repeat(list(steps), counts),
@@ -93,9 +109,16 @@ class Pairs:
         return Pairs(*(values[chosen] for values in vars(self).values()))
 
 
-def _every(concept: Exemplars, most: int | None) -> int:
-    """Of how many crops one is taken, so that there are no more than ``most``."""
-    return -(-len(concept.crops) // most) if most else 1
+def _drawn(crops: np.ndarray, most: int | None) -> np.ndarray:
+    """Positions of ``most`` crops, drawn at random.
+
+    All crops of D are in one random order, and the first ones of it are taken. So every target's
+    crops are a random sample, and different targets mostly draw the same ones, which share work.
+    """
+    if most is None or len(crops) <= most:
+        return np.arange(len(crops))
+    order = np.random.default_rng(SAMPLE).random(int(crops.max()) + 1)[crops]
+    return np.sort(np.argsort(order, kind="stable")[:most])
 
 
 def attribute(
@@ -147,12 +170,24 @@ def _plans(task: AttributionTask, steps: int | Literal["auto"]) -> dict[int, Pla
         def has_slopes(a: int) -> bool:
             return segment.specialised(a).secants is not None
 
-        plans = chosen_plans(task.concepts, refined, has_slopes, task.config.tolerance)
+        plans = chosen_plans(
+            task.concepts, _looks(task), refined, has_slopes, task.config.tolerance
+        )
     else:
         errors = _look(task, dict.fromkeys(task.concepts, steps), _against_many)
-        plans = {a: Plan("gauss", steps, errors[a]) for a in task.concepts}
+        plans = {a: Plan(None, steps, errors[a], "gauss") for a in task.concepts}
     task.progress.advance(len(task.concepts))
     return plans
+
+
+def _looks(task: AttributionTask) -> tuple[Look, ...]:
+    """The rules that auto tries: those that suit where the path begins."""
+    if task.baseline is not None:
+        return FROM_MEAN
+    if task.segment.normalises:
+        return BEHIND_NORMS
+    projects = (task.segment.specialised(a).projects for a in task.concepts)
+    return PROJECTED if any(projects) else USUAL
 
 
 def _run(
@@ -175,14 +210,13 @@ def _more(
     tried: Mapping[int, Plan], found: Mapping[int, Scores], tolerance: float
 ) -> dict[int, Plan]:
     """Target → the same rule with a larger N, for those whose score error is above the tolerance."""
-    orders: dict[RuleName | None, float] = {rule: order for rule, _, order in LOOKS}
     more = {}
     for a, plan in tried.items():
-        error, order = found[a].score_error, orders[plan.rule]
-        assert error is not None and plan.error is not None
-        steps = enough(plan.steps, error, tolerance, order)
+        error, look = found[a].score_error, plan.look
+        assert error is not None and plan.error is not None and look is not None
+        steps = enough(look, plan.steps, error, tolerance)
         if steps > plan.steps:
-            more[a] = Plan(plan.rule, steps, plan.error * (plan.steps / steps) ** order)
+            more[a] = Plan(look, steps, plan.error * (plan.steps / steps) ** look.order)
     return more
 
 
@@ -220,7 +254,8 @@ def _stream(
 
     def work(part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         neurons = torch.from_numpy(pairs.neuron[part])
-        observed = maps.take(pairs.crop[part])
+        observed = maps.take(pairs.crop[part]).starting(task.baseline)
+        observed = replace(observed, crops=torch.from_numpy(pairs.crop[part]))
         steps = int(pairs.steps[part[0]])
         found = measure(segment, neurons, observed, steps)
         if minus is not None:
@@ -230,6 +265,7 @@ def _stream(
 
     for block in maps.blocks(np.unique(pairs.crop)):
         inside = np.flatnonzero(np.isin(pairs.crop, block))
+        inside = inside[np.argsort(pairs.crop[inside], kind="stable")]  # a crop's pairs share work
         for alike in _alike(segment, pairs[inside]):
             for part, found in task.batch.map(work, inside[alike]):
                 yield pairs[part], found
@@ -247,12 +283,29 @@ def _alike(segment: Segment, pairs: Pairs) -> Iterator[np.ndarray]:
 
 
 def by_rule(
-    segment: Segment, neurons: Tensor, observed: Observed, steps: int, *, rule: Rule
+    segment: Segment,
+    neurons: Tensor,
+    observed: Observed,
+    steps: int,
+    *,
+    rule: Rule,
+    whole: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """A measure: integrated gradients by a rule."""
+    """A measure: integrated gradients by a rule; ``whole`` with the change of φ_a."""
     trunk = observed.trunk(segment.specialised(int(neurons[0])).trunk)
     x, bypass = observed.x, observed.bypass
-    found = integrated_gradients(segment, neurons, x, bypass, steps=steps, trunk=trunk, rule=rule)
+    found = integrated_gradients(
+        segment,
+        neurons,
+        x,
+        bypass,
+        steps=steps,
+        trunk=trunk,
+        rule=rule,
+        baseline=observed.baseline,
+        whole=whole,
+        crops=observed.crops,
+    )
     return found.scores, found.change
 
 
@@ -266,9 +319,8 @@ def _refined(
     order: float,
 ) -> tuple[Tensor, Tensor]:
     """Scores ``[pair, lower neuron]``, and an estimate of their limit (Richardson extrapolation)."""
-    coarse, fine = (
-        by_rule(segment, neurons, observed, n, rule=RULES[rule])[0] for n in (steps // 2, steps)
-    )
+    scores = partial(by_rule, segment, neurons, observed, rule=RULES[rule], whole=False)
+    coarse, fine = (scores(n)[0] for n in (steps // 2, steps))
     return fine, fine + (fine - coarse) / (2**order - 1)
 
 
@@ -276,13 +328,15 @@ def _against_many(
     segment: Segment, neurons: Tensor, observed: Observed, steps: int
 ) -> tuple[Tensor, Tensor]:
     """Scores at Gauss-Legendre points, and those of a much finer rule."""
-    found = by_rule(segment, neurons, observed, steps, rule=gauss_legendre)[0]
-    if segment.specialised(int(neurons[0])).secants:
-        cells = max(REFERENCE, steps // 2)
-        goal = by_rule(segment, neurons, observed, cells, rule=secants)[0]
+    scores = partial(by_rule, segment, neurons, observed, whole=False)
+    found = scores(steps, rule=gauss_legendre)[0]
+    from_zero = observed.baseline is None
+    if segment.normalises or segment.specialised(int(neurons[0])).secants:
+        finer = sinh if segment.normalises and from_zero else secants if from_zero else bend
+        goal = scores(max(REFERENCE, steps // 2), rule=finer)[0]
         if goal.isfinite().all():
             return found, goal
-    return found, by_rule(segment, neurons, observed, 2 * steps, rule=gauss_legendre)[0]
+    return found, scores(2 * steps, rule=gauss_legendre)[0]
 
 
 class _Sums:
@@ -294,11 +348,12 @@ class _Sums:
         self.each = np.zeros(shape, dtype=np.float32) if each else None
         self.absolute = np.zeros(neurons)
         self.signed = np.zeros((len(self.sizes), neurons))
-        self.gap = self.change = 0.0
+        self.gap = self.change = self.net = 0.0
 
     def add(self, pairs: Pairs, scores: np.ndarray, change: np.ndarray) -> None:
         self.absolute += np.abs(scores).sum(0)
         np.add.at(self.signed, pairs.meaning, scores)
+        self.net += float(np.abs(scores.sum(1)).sum())
         if self.each is not None:
             self.each[pairs.place] = scores
         self.gap += float(np.abs(scores.sum(1) - change).sum())
@@ -308,7 +363,7 @@ class _Sums:
         total = float(self.absolute.sum())
         complete: float | None = self.gap / self.change if self.change > 0 else self.gap
         error = plan.error
-        if plan.rule == "secants":
+        if plan.rule in ("secants", "graded"):
             complete = None
         elif error is not None:
             error = max(self.gap / total if total > 0 else self.gap, error)
@@ -319,5 +374,6 @@ class _Sums:
             steps=plan.steps,
             rule=plan.rule,
             score_error=error,
+            cancellation=max(total / self.net, 1.0) if self.net > 0 else None,
             each=self.each,
         )

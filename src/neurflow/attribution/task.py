@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
+from torch import Tensor
 
+from neurflow.attribution.baselines import baseline_name, everywhere
 from neurflow.circuit import RuleName
 from neurflow.config import Config
 from neurflow.model import Model, Segment
@@ -71,6 +74,14 @@ class AttributionTask:
         """(target, crop) pairs to work on at once."""
         return self.pair.batch
 
+    @cached_property
+    def baseline(self) -> Tensor | None:
+        """``[1, …]`` where the path to the lower layer's output begins; None is zero."""
+        if baseline_name(self.segment, self.config.baseline) == "zero":
+            return None
+        lower = self.segment.lower
+        return everywhere(lower, self.study.means(lower.name))
+
     @property
     def progress(self) -> Progress:
         """Receives the progress."""
@@ -95,6 +106,7 @@ class Scores:
         steps: N; 0 of methods without points.
         rule: name of the integration rule; None of other methods.
         score_error: distance to the limit of large N, relative; None of other methods.
+        cancellation: ``Σ_v Σ_s |T| / Σ_v |Σ_s T|``, at least 1; None where nothing changes in sum.
         each: ``[crop of V_a, lower neuron]`` T of each crop, float32; None where it was not kept.
     """
 
@@ -104,4 +116,5 @@ class Scores:
     steps: int = 0
     rule: RuleName | None = None
     score_error: float | None = None
+    cancellation: float | None = None
     each: np.ndarray | None = None

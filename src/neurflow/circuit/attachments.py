@@ -1,6 +1,6 @@
-"""Changing the files beside a stored circuit: labels, edits and robustness.
+"""Changes the files beside a stored circuit: labels, edits and robustness.
 
-They change one at a time, under a lock, while ``circuit.json`` stays as it is.
+They are changed one at a time, under a lock; ``circuit.json`` stays as it is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LOCK = ".labels.lock"
 
 
 def save_robustness(folder: str | Path, measured: RobustnessFile) -> Circuit:
-    """Keep what was measured of a stored circuit; returns the circuit with it.
+    """Store measurements of a stored circuit; return the circuit with them.
 
     Figures of earlier measurements stay unless they were measured again.
 
@@ -55,7 +55,7 @@ def _changing(folder: Path) -> Iterator[None]:
 
 
 def read_edits(file: str | Path) -> Edits:
-    """The edits in a file that was exported; ``RequestError`` if it is missing or damaged."""
+    """Read edits from an exported file; raise ``RequestError`` if it is missing or damaged."""
     file = Path(file)
     if not file.exists():
         raise RequestError(f"There is no file {file}.")
@@ -63,18 +63,18 @@ def read_edits(file: str | Path) -> Edits:
         return read_beside(file, Edits)
     except ResultError:
         raise RequestError(
-            f"{file} holds no edits. Write such a file with: neurflow edit RUN --export FILE"
+            f"{file} contains no edits. Write such a file with: neurflow edit RUN --export FILE"
         ) from None
 
 
 def change_edits(path: str | Path, change: Callable[[Circuit, Edits], Edits]) -> Edits:
     """Change the edits of a stored circuit.
 
-    ``change`` gets the circuit as discovery found it, and its edits.
+    ``change`` receives the circuit as discovery found it, and its edits.
 
     Raises:
         ResultError: the result is missing or damaged.
-        RequestError: ``change`` refuses the edit.
+        RequestError: ``change`` rejects the edit.
         WorkError: the folder cannot be written.
     """
     folder = Path(path)
@@ -85,7 +85,7 @@ def change_edits(path: str | Path, change: Callable[[Circuit, Edits], Edits]) ->
 
 
 class LabelStore:
-    """The labels of the circuit stored in a folder, changed one at a time even if others write too.
+    """The labels of a stored circuit; safe to change while other programs change them too.
 
     Raises:
         ResultError: the result is missing or damaged.
@@ -97,7 +97,7 @@ class LabelStore:
         self._folder, self._file = Path(folder), label_path(Path(folder))
 
     def update(self, id: str, change: Callable[[NeuronGroup], NeuronGroup]) -> NeuronGroup:
-        """Change the label of one group; ``change`` gets the group as it is stored now.
+        """Change the label of one group; ``change`` receives the group as it is stored now.
 
         Raises:
             RequestError: the circuit has no such group.

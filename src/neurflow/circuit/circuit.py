@@ -1,4 +1,4 @@
-"""The circuit that users hold: its data, and methods that save, cut, export and show it."""
+"""The ``Circuit`` of the public interface: data, with methods to save, cut, export and show it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Circuit(CircuitData):
-    """The concept circuit of one target, with the neuron circuit that it rests on.
+    """The concept circuit of one target, with the neuron circuit that it is built on.
 
     A circuit is made by ``neurflow.discover`` or read by ``neurflow.load_circuit``::
 
@@ -28,7 +28,7 @@ class Circuit(CircuitData):
     """
 
     def cut(self, groups: Mapping[str, int]) -> Circuit:
-        """The circuit with other cuts of its layers' trees; see ``neurflow.circuit.cuts.recut``.
+        """Return the circuit with other cuts of its layers' trees; see ``circuit.cuts.recut``.
 
         ``groups`` gives the number of groups of some layers: ``circuit.cut({"layer4.1": 9})``.
         """
@@ -41,7 +41,7 @@ class Circuit(CircuitData):
     # networkx and pandas are slow to import, and many programs need neither.
 
     def to_networkx(self) -> nx.DiGraph:
-        """The concept circuit as a graph; see ``neurflow.circuit.tables.to_networkx``."""
+        """Return the concept circuit as a graph; see ``neurflow.circuit.tables.to_networkx``."""
         from neurflow.circuit.tables import to_networkx
 
         return to_networkx(self)
@@ -53,18 +53,18 @@ class Circuit(CircuitData):
         to_graphml(self, path)
 
     def to_frames(self) -> dict[str, pd.DataFrame]:
-        """The circuit as pandas tables; see ``neurflow.circuit.tables.to_frames``."""
+        """Return the circuit as pandas tables; see ``neurflow.circuit.tables.to_frames``."""
         from neurflow.circuit.tables import to_frames
 
         return to_frames(self)
 
     def _repr_html_(self) -> str | None:
-        """HTML for Jupyter, VS Code and marimo: what is registered for circuits, or None."""
+        """Return HTML for Jupyter, VS Code and marimo, or None if no display is registered."""
         return display.html(self)
 
 
 def load_circuit(path: str | Path) -> Circuit:
-    """Read the circuit in folder ``path``; safe with a folder from a stranger.
+    """Read the circuit in folder ``path``; safe for folders from others.
 
     Raises:
         ResultError: there is no result, or one that is damaged, foreign, hostile, or of another
@@ -79,7 +79,7 @@ def load_circuit(path: str | Path) -> Circuit:
 
 
 def save_circuit(circuit: CircuitData, path: str | Path) -> None:
-    """Write a circuit into folder ``path``, which is made if needed; replaces an earlier result.
+    """Write a circuit into folder ``path``, creating it if needed; replaces an earlier result.
 
     Raises:
         ResultError: the circuit contradicts itself, so that loading would refuse it.

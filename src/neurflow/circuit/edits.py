@@ -1,13 +1,14 @@
-"""Groups by hand: merged where two are one to a person, split where one is two.
+"""Edits by hand: a person merges groups with one meaning, and splits a group with two meanings.
 
-1. An edit names the groups it takes and the groups it makes; a number that was used once is never
-   used for another group, so that labels stay with what they were given to.
-2. Applying edits to a circuit is a pure function. Weights between groups are those of the definition
-   (``interactions``), computed anew from what drives each (neuron, semantic group) pair:
-   a merged group has the weights that the clustering would have given it.
-3. What was measured of a group (label's evidence, stability, what is usual, heat) does not pass on to
-   groups made of it; what an edit does not touch stays as it is.
-4. The edits lie in a file beside the circuit, with those taken back: undoing forgets nothing.
+1. An edit names the groups that it replaces and the new groups. A number is never used for a second
+   group, so that a label always stays with its own group.
+2. Applying edits to a circuit is a pure function. The weights between groups are recomputed by their
+   definition (``interactions``) from the weights of each (neuron, semantic group) pair. So a merged
+   group has the weights that the clustering would have given it.
+3. New groups do not inherit measurements of the old ones (evidence of the label, stability,
+   calibration, heat maps). Groups that an edit does not touch keep theirs.
+4. The edits are stored in a file beside the circuit, together with those that were undone, so undoing
+   loses nothing.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from neurflow.refs import Frozen, GroupId, Member
 
 SCHEMA_VERSION = 1
 MOST = 1000
-"""edits in a file, and those taken back"""
+"""largest number of edits in a file, and of undone edits"""
 
 
 class Merge(Frozen):
-    """Groups of one layer that become one."""
+    """Several groups of one layer become one."""
 
     kind: Literal["merge"] = "merge"
     groups: Annotated[tuple[GroupId, ...], Field(min_length=2, max_length=1000)]
@@ -37,7 +38,7 @@ class Merge(Frozen):
 
 
 class Split(Frozen):
-    """A group that becomes two: the members named, and the others."""
+    """A group becomes two: the named members, and the others."""
 
     kind: Literal["split"] = "split"
     group: GroupId
@@ -49,48 +50,48 @@ Edit = Annotated[Merge | Split, Field(discriminator="kind")]
 
 
 class Edits(Frozen):
-    """The contents of ``edits-DIGEST.json``: what was done, and what of it was taken back."""
+    """The contents of ``edits-DIGEST.json``: the edits in force, and those that were undone."""
 
     format: Literal["neurflow edits"] = "neurflow edits"
     schema_version: Literal[1] = 1
     done: Annotated[tuple[Edit, ...], Field(max_length=MOST)] = ()
     undone: Annotated[tuple[Edit, ...], Field(max_length=MOST)] = ()
-    """the next to be done again is the last"""
+    """the last one is the next to be redone"""
 
     def encoded(self) -> bytes:
-        """The file's bytes."""
+        """Return the bytes of the file."""
         return self.model_dump_json().encode()
 
 
 def file_name(index: bytes) -> str:
-    """Name of the file for a circuit whose ``circuit.json`` has these bytes."""
+    """Return the name of the file for a circuit whose ``circuit.json`` has these bytes."""
     return f"edits-{hashlib.sha256(index).hexdigest()[:16]}.json"
 
 
 def merge(circuit: CircuitData, edits: Edits, groups: Sequence[str]) -> Edits:
-    """Merge groups of a circuit as it is after ``edits``.
+    """Merge groups of the circuit that results from ``edits``.
 
     Raises:
-        RequestError: fewer than two groups, one that is not there, or groups of two layers.
+        RequestError: fewer than two groups, a missing group, or groups of two layers.
     """
     now = apply(circuit, edits)
     chosen = tuple(dict.fromkeys(now.group(id).id for id in groups))
     layers = {id.layer for id in chosen}
     if len(chosen) < 2:
-        raise RequestError("It takes two groups to merge: give another one.")
+        raise RequestError("A merge needs two groups or more. Give another group.")
     if len(layers) > 1:
         raise RequestError(
-            f"Only groups of one layer can be merged, and these are of {', '.join(sorted(layers))}."
+            f"Only groups of one layer can be merged; these are in {', '.join(sorted(layers))}."
         )
     (into,) = _numbers(circuit, edits, layers.pop(), 1)
     return _with(circuit, edits, Merge(groups=chosen, into=into))
 
 
 def split(circuit: CircuitData, edits: Edits, group: str, members: Sequence[Member]) -> Edits:
-    """Split the members named from the others of a group.
+    """Split some members of a group from the others.
 
     Raises:
-        RequestError: no such group, a member of another one, or none or all of its members named.
+        RequestError: there is no such group, a member is not in it, or none or all of them are named.
     """
     found = apply(circuit, edits).group(group)
     named = tuple(dict.fromkeys(Member(*member) for member in members))
@@ -99,14 +100,14 @@ def split(circuit: CircuitData, edits: Edits, group: str, members: Sequence[Memb
         raise RequestError(f"Group {group} has no member {strange[0].neuron}.{strange[0][1]}.")
     if not 0 < len(named) < len(found.members):
         raise RequestError(
-            f"A split names some of the {len(found.members)} members of {group}, and leaves some."
+            f"A split must name some of the {len(found.members)} members of {group}, but not all."
         )
     first, second = _numbers(circuit, edits, found.id.layer, 2)
     return _with(circuit, edits, Split(group=found.id, members=named, into=(first, second)))
 
 
 def undo(edits: Edits) -> Edits:
-    """Take the last edit back; ``RequestError`` if there is none."""
+    """Undo the last edit; raise ``RequestError`` if there is none."""
     if not edits.done:
         raise RequestError("There is nothing to undo.")
     *rest, last = edits.done
@@ -114,34 +115,34 @@ def undo(edits: Edits) -> Edits:
 
 
 def redo(edits: Edits) -> Edits:
-    """Do again what was taken back last; ``RequestError`` if there is nothing."""
+    """Redo the edit that was undone last; raise ``RequestError`` if there is none."""
     if not edits.undone:
-        raise RequestError("There is nothing to do again.")
+        raise RequestError("There is nothing to redo.")
     *rest, last = edits.undone
     return edits.model_copy(update={"done": (*edits.done, last), "undone": tuple(rest)})
 
 
 def replay(circuit: CircuitData, edits: Edits, wanted: Edits) -> Edits:
-    """Make the edits of another file of this circuit, where none stand yet.
+    """Apply the edits of another file to a circuit without edits.
 
     Raises:
-        RequestError: edits stand, or one of ``wanted`` does not fit the circuit.
+        RequestError: the circuit has edits already, or one of ``wanted`` does not fit it.
     """
     if edits.done:
         raise RequestError(
-            f"{len(edits.done)} edits stand already, and those of a file begin with the circuit as it "
-            "was found. Take them back first: neurflow edit RUN --undo"
+            f"The circuit has {len(edits.done)} edits already, and the edits of a file apply only to a "
+            "circuit without edits. Undo them first: neurflow edit RUN --undo"
         )
     apply(circuit, wanted)
     return wanted
 
 
 def apply(circuit: C, edits: Edits) -> C:
-    """The circuit with its groups as edited.
+    """Return the circuit with its edits applied.
 
     Raises:
         RequestError: an edit does not fit the circuit.
-        ResultError: the circuit does not say how weights are shared among meanings.
+        ResultError: the circuit lacks the shares of its weights among meanings.
     """
     if not edits.done:
         return circuit
@@ -163,7 +164,7 @@ def _with(circuit: CircuitData, edits: Edits, edit: Merge | Split) -> Edits:
 
 
 def _numbers(circuit: CircuitData, edits: Edits, layer: str, count: int) -> list[GroupId]:
-    """Ids that no group of the layer has or had."""
+    """Return ids that no group of the layer has or had."""
     found = circuit.layer(layer)
     used = [group.id for group in found.groups]
     for edit in (*edits.done, *edits.undone):
@@ -174,16 +175,16 @@ def _numbers(circuit: CircuitData, edits: Edits, layer: str, count: int) -> list
 
 
 def _edited(layer: CircuitLayer, edit: Merge | Split) -> CircuitLayer:
-    """The layer with one edit made."""
+    """Return the layer with one edit applied."""
     groups = {group.id: group for group in layer.groups}
     taken = edit.groups if isinstance(edit, Merge) else (edit.group,)
     made = (edit.into,) if isinstance(edit, Merge) else edit.into
     for id in taken:
         if id not in groups:
-            raise RequestError(f"An edit names group {id!r}, which is not there.")
+            raise RequestError(f"An edit names group {id!r}, which does not exist.")
     for id in made:
         if id in groups or id.layer != layer.name or made.count(id) > 1:
-            raise RequestError(f"An edit cannot call a group {id!r}.")
+            raise RequestError(f"An edit cannot give a group the id {id!r}.")
     members = [member for id in dict.fromkeys(taken) for member in groups[id].members]
     parts = [members]
     if isinstance(edit, Split):

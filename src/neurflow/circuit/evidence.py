@@ -1,13 +1,13 @@
-"""The evidence for a group's label: who gave it, from which crops, and how it did on unseen crops.
+"""The evidence for a group's label: its author, the crops shown, and its results on unseen crops.
 
-The evidence is stored with the label, so that readers see whether the words distinguish the group's
-crops from others::
+The evidence is stored with the label, so that readers can see whether the words distinguish the
+group's crops from others::
 
     Evidence
-    ├── who and when: source, author, time, pin
-    ├── what was said: confidence, features, combination; for zero-shot labels the best words
+    ├── source, author, time, pin
+    ├── answer: confidence, features, combination; for zero-shot labels the best words
     ├── shown: the crops that the labeler saw
-    ├── validation: Validation     on crops that it did not see, next to chance and other labels
+    ├── validation: Validation     on unseen crops, compared with chance and other labels
     └── concept: ConceptCheck      on pictures of named concepts (CoSy)
 
 Text may come from a model that was shown a hostile picture, or from an untrusted file. It is cleaned
@@ -33,11 +33,11 @@ from neurflow.stats import Interval, Share
 SHORT, LONG = 80, 400
 """largest number of characters of a label, feature or name, and of a sentence"""
 VERDICTS = ("beats_chance", "beats_others", "beats_nonsense", "beats_constant")
-"""on a label, by its validation"""
+"""verdicts on a label, from its validation"""
 
 
 def clean(text: str, limit: int) -> str:
-    """Text on one line, without control and direction characters, at most ``limit`` long."""
+    """Return text on one line of at most ``limit`` letters, without control characters."""
     kept = "".join(
         " " if letter.isspace() else letter
         for letter in text[: 8 * limit]
@@ -71,7 +71,7 @@ TOLERATED = 0.05
 
 
 def _without(*names: str) -> Any:
-    """Drop figures that earlier versions stored and that are no evidence."""
+    """Drop figures that earlier versions stored but that are not evidence."""
 
     def drop(values: Any) -> Any:
         if not isinstance(values, dict):
@@ -82,33 +82,33 @@ def _without(*names: str) -> Any:
 
 
 class Constant(Frozen):
-    """The same judge's result on the same crops with one text that is used for every group."""
+    """The result of the same judge on the same crops with one text that is used for every group."""
 
     text: Short
     auprc: Interval
     gain: Interval
-    """AUPRC of the label less AUPRC of this text, on the same crops"""
+    """AUPRC of the label minus AUPRC of this text, on the same crops"""
 
     _earlier = model_validator(mode="before")(_without("accuracy"))
 
 
 class Rivals(Frozen):
-    """The same judge's results on the same crops with other texts."""
+    """The results of the same judge on the same crops with other texts."""
 
     count: Annotated[int, Field(ge=1)]
     as_good: Count
-    """of them with an AUPRC at least that of the label"""
+    """number of texts with an AUPRC of at least that of the label"""
     best: Short
-    """the one with the largest AUPRC"""
+    """the text with the largest AUPRC"""
     auprc: Share
-    """of that one"""
+    """AUPRC of the best text"""
 
 
 class Validation(Frozen):
-    """How well a judge who reads the label alone finds the group's unseen crops among others.
+    """How well a judge who reads only the label finds the group's unseen crops among others.
 
-    Each crop counts for as many as it was drawn from, so that the group has the share that it has
-    among the circuit's exemplars.
+    Crops are weighted by how many they were drawn from, so that the group's share equals its share
+    among the exemplars of the circuit.
     """
 
     judge: Named
@@ -119,19 +119,19 @@ class Validation(Frozen):
     hard: Count
     """exemplars of the other groups of the layer"""
     share: Share | None = None
-    """of the group's crops among the exemplars; None in results of earlier versions"""
+    """share of the group's crops among the exemplars; None in results of earlier versions"""
     auprc: Interval
     """average precision (area under the precision-recall curve) of the judge's scores"""
     chance: Interval
     """AUPRC of the same scores in random order: mean and 95 % range"""
     found: Share
-    """share of the group's crops that were picked: the published accuracy"""
+    """share of the group's crops that the judge picked: the published accuracy"""
     random_rejected: Share | None
     hard_rejected: Share | None
-    """share of the others, by kind, that were not picked"""
+    """share of the other crops of each kind that the judge did not pick"""
     constant: Constant | None = None
     others: Rivals | None = None
-    """labels of other groups and words of the vocabulary; None if there were none to compare with"""
+    """labels of other groups and words of the vocabulary; None if there were none"""
     nonsense: Rivals | None = None
     """meaningless texts that the judge prefers; None for judges without such texts"""
 
@@ -139,7 +139,7 @@ class Validation(Frozen):
 
     @property
     def beats_chance(self) -> bool:
-        """Whether the AUPRC is beyond what random scores reach."""
+        """Whether the AUPRC is above the range of random scores."""
         return self.auprc.value > self.chance.high
 
     @property
@@ -156,14 +156,14 @@ class Validation(Frozen):
 
     @property
     def beats_constant(self) -> bool | None:
-        """Whether the label beats chance, and the constant text beyond the interval of the gain."""
+        """Whether the label beats chance, and its gain over the constant text is surely positive."""
         if self.constant is None:
             return None
         return self.beats_chance and self.constant.gain.low > 0
 
     @property
     def doubt(self) -> str | None:
-        """Why the label should not be trusted, in a few words; None if there is no reason."""
+        """The reason to distrust the label, in a few words; None if there is none."""
         if not self.beats_chance:
             return "does not beat chance"
         if self.beats_nonsense is False:
@@ -174,23 +174,23 @@ class Validation(Frozen):
 
 
 class ConceptCheck(Frozen):
-    """Do the group's neurons answer to pictures of what the label names (CoSy)?"""
+    """Whether the group's neurons respond to pictures of the concept that the label names (CoSy)."""
 
     concept: Named
     """the concept of the vocabulary that the label names"""
     auprc: Interval
-    """average precision at telling pictures of the concept by what the group does on them"""
+    """average precision of recognising pictures of the concept by the responses of the group"""
     share: Share
-    """of the concept's pictures among all: the AUPRC of a group that says nothing"""
+    """share of the concept's pictures among all: the AUPRC of a group that responds at random"""
     rank: Count
-    """rank of the concept among all, from 1, by the margin of its AUPRC over its share"""
+    """rank of the concept among all, from 1, by its AUPRC minus its share"""
     concepts: Count
     best: Named
     """the concept in first place"""
 
 
 class Mark(Frozen):
-    """Who decided something, and when."""
+    """The author and the time of a decision."""
 
     author: Named
     time: AwareDatetime
@@ -203,7 +203,7 @@ class Rejected(Mark):
 
 
 class Evidence(Frozen):
-    """Where a label comes from and what supports it."""
+    """The origin of a label and the evidence for it."""
 
     source: Literal["model", "words", "person"]
     """a language model, the nearest words of a vocabulary, or a person"""
@@ -211,9 +211,9 @@ class Evidence(Frozen):
     """name of the model or of the person"""
     time: AwareDatetime
     pin: Mark | None = None
-    """who forbade labelers to change the label; None if they may"""
+    """who pinned the label, so that labelers must not change it; None if they may"""
     confidence: Share | None = None
-    """stated by the labeler; it is not evidence, see ``validation``"""
+    """as stated by the labeler; this is not evidence (see ``validation``)"""
     features: Annotated[tuple[Short, ...], Field(max_length=8)] = ()
     combination: Sentence | None = None
     """how the groups below combine into this one"""
@@ -230,23 +230,23 @@ class Evidence(Frozen):
 
     @property
     def margin(self) -> float | None:
-        """By how much the best word leads."""
+        """The lead of the best word over the second."""
         return self.words[0].score - self.words[1].score if len(self.words) > 1 else None
 
     @property
     def doubt(self) -> str | None:
-        """Why the label should not be trusted, in a few words; None if there is no reason."""
+        """The reason to distrust the label, in a few words; None if there is none."""
         return "not validated" if self.validation is None else self.validation.doubt
 
     @field_validator("concept", mode="before")
     @classmethod
     def _of_before(cls, value: Any) -> Any:
-        """Drop checks by AUC, which earlier versions made."""
+        """Drop the checks by AUC of earlier versions."""
         return None if isinstance(value, dict) and "auc" in value else value
 
 
 def evidence_data(evidence: Evidence | None) -> dict[str, Any] | None:
-    """Evidence as plain data for JSON, with the verdicts spelt out."""
+    """Return evidence as plain data for JSON, including the verdicts."""
     if evidence is None:
         return None
     data = evidence.model_dump(mode="json")

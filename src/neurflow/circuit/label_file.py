@@ -1,11 +1,11 @@
-"""The labels of a stored circuit, in a file of their own beside it.
+"""The labels of a stored circuit, in a separate file beside it.
 
 ::
 
     runs/bee/
     ├── circuit.json
     ├── …
-    └── labels-DIGEST.json      DIGEST of circuit.json: whose groups these are labels of
+    └── labels-DIGEST.json      DIGEST of the circuit.json that the labels belong to
 
 Labels arrive one at a time, from programs that may be interrupted and from people, while the circuit
 itself does not change. So the file is small and contains only labels. ``attachments.LabelStore`` reads
@@ -26,7 +26,7 @@ from neurflow.circuit.types import C, CircuitData, CircuitLayer, NeuronGroup
 from neurflow.refs import Frozen
 
 SCHEMA_VERSION = 2
-"""2: labels are compared with others, by AUPRC. Other figures in files of version 1 are ignored"""
+"""version 2 compares labels by AUPRC; the figures of version 1 are ignored"""
 
 
 class GroupLabel(Frozen):
@@ -48,22 +48,25 @@ class LabelFile(Frozen):
     groups: dict[str, GroupLabel] = Field(default_factory=dict)
 
     def encoded(self) -> bytes:
-        """The file's bytes."""
+        """Return the bytes of the file."""
         return self.model_dump_json().encode()
 
 
 def file_name(index: bytes) -> str:
-    """Name of the label file of a circuit whose ``circuit.json`` has these bytes."""
+    """Return the name of the label file for a circuit whose ``circuit.json`` has these bytes."""
     return f"labels-{hashlib.sha256(index).hexdigest()[:16]}.json"
 
 
 def label_of(group: NeuronGroup) -> GroupLabel:
-    """A group's label as it is stored."""
+    """Return a group's label in the form in which it is stored."""
     return GroupLabel.model_validate(group)
 
 
 def labels_of(circuit: CircuitData) -> dict[str, GroupLabel]:
-    """Labels of the groups with evidence or rejected labels; ``circuit.json`` has the words alone."""
+    """Return the labels of groups with evidence or rejected labels.
+
+    ``circuit.json`` itself has only the words.
+    """
     return {
         group.id: label_of(group)
         for layer in circuit.layers
@@ -73,12 +76,12 @@ def labels_of(circuit: CircuitData) -> dict[str, GroupLabel]:
 
 
 def with_label(group: NeuronGroup, label: GroupLabel) -> NeuronGroup:
-    """The group with another label."""
+    """Return the group with another label."""
     return group.model_copy(update=dict(label))
 
 
 def with_labels(circuit: C, labels: Mapping[str, GroupLabel]) -> C:
-    """The circuit with the labels of some of its groups replaced; others keep theirs."""
+    """Return the circuit with some labels replaced; other groups keep theirs."""
 
     def labelled(layer: CircuitLayer) -> CircuitLayer:
         groups = tuple(

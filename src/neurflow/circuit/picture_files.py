@@ -1,8 +1,8 @@
 """Pictures and heat maps of a stored circuit as tensors, and their checks.
 
-The name of an entry identifies it: ``IMAGE:LEFT,TOP,RIGHT,BOTTOM`` a crop's thumbnail, ``IMAGE`` a
-picture of an image, ``IMAGE@GROUP`` a group's heat map on it. Only small
-WebP pictures are accepted; this is checked in their header, before anything decodes them.
+The name of an entry identifies it: ``IMAGE:LEFT,TOP,RIGHT,BOTTOM`` is a crop's thumbnail, ``IMAGE`` a
+picture of an image, and ``IMAGE@GROUP`` a group's heat map on it. Only small WebP pictures are
+accepted; this is checked in their header, before anything decodes them.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from neurflow.refs import Crop, HeatMap
 LARGEST_PICTURE = 2**20
 """bytes"""
 LONGEST_SIDE = 1024
-"""of a picture, in pixels"""
+"""longest side of a picture, in pixels"""
 MOST_PLACES = 64
-"""of a heat map along each side"""
+"""largest number of places along each side of a heat map"""
 
 
 def thumbnail_tensors(circuit: CircuitData) -> dict[str, np.ndarray]:
-    """The thumbnails' bytes by crop."""
+    """Return the bytes of the thumbnails by crop."""
     return {
         f"{crop.image}:{','.join(map(str, crop.box))}": np.frombuffer(data, np.uint8)
         for crop, data in circuit.thumbnails.items()
@@ -35,11 +35,11 @@ def thumbnail_tensors(circuit: CircuitData) -> dict[str, np.ndarray]:
 
 
 def thumbnails_of(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """``thumbnails`` of a circuit; ``ValueError`` for an entry that is not a thumbnail."""
+    """Return ``thumbnails`` of a circuit; raise ``ValueError`` for any other entry."""
     found: dict[Crop, bytes] = {}
     for key, tensor in tensors.items():
         if not re.fullmatch(r"[0-9]{1,9}:[0-9]{1,9}(,[0-9]{1,9}){3}", key):
-            raise ValueError(f"{key!r:.40} is no crop")
+            raise ValueError(f"{key!r:.40} is not a crop")
         image, left, top, right, bottom = map(int, re.split("[:,]", key))
         found[Crop(image, (left, top, right, bottom))] = _picture(
             tensor, f"thumbnail of crop {key}"
@@ -48,7 +48,7 @@ def thumbnails_of(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def surroundings_tensors(circuit: CircuitData) -> dict[str, np.ndarray]:
-    """The pictures of images and the groups' heat maps on them."""
+    """Return the pictures of images and the groups' heat maps on them."""
     return {
         **{str(image): np.frombuffer(data, np.uint8) for image, data in circuit.pictures.items()},
         **{
@@ -61,7 +61,7 @@ def surroundings_tensors(circuit: CircuitData) -> dict[str, np.ndarray]:
 
 
 def surroundings_of(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """``pictures`` and ``heat`` of a circuit; ``ValueError`` for an entry that is neither."""
+    """Return ``pictures`` and ``heat`` of a circuit; raise ``ValueError`` for any other entry."""
     pictures: dict[int, bytes] = {}
     heat: dict[tuple[str, int], HeatMap] = {}
     for key, tensor in tensors.items():
@@ -72,7 +72,7 @@ def surroundings_of(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
             pictures[int(found[1])] = _picture(tensor, f"picture of image {key}")
         else:
             if tensor.dtype != np.uint8 or tensor.ndim != 2 or not _within(tensor.shape):
-                raise ValueError(f"{key!r:.40} is no heat map")
+                raise ValueError(f"{key!r:.40} is not a heat map")
             height, width = tensor.shape
             heat[found[2], int(found[1])] = HeatMap(height, width, tensor.tobytes())
     return {"pictures": pictures, "heat": heat}
@@ -85,12 +85,12 @@ def _within(shape: tuple[int, ...]) -> bool:
 def _picture(tensor: np.ndarray, what: str) -> bytes:
     data = tensor.tobytes()
     if tensor.dtype != np.uint8 or not _is_small_webp(data):
-        raise ValueError(f"the {what} is no small WebP picture")
+        raise ValueError(f"the {what} is not a small WebP picture")
     return data
 
 
 def _is_small_webp(data: bytes) -> bool:
-    """Whether the bytes are one WebP picture of bounded size. Reads only the header."""
+    """Whether the bytes are one WebP picture of bounded size; reads only the header."""
     if len(data) > LARGEST_PICTURE:
         return False
     try:

@@ -1,7 +1,7 @@
-"""Load the model of a result again, as the result describes it.
+"""Loads the model of a result again, as the result describes it.
 
-1. **Where it comes from.** A result may come from anyone, so its reference is followed only if it is
-   that of a library's classifier (``torchvision:NAME``, ``timm:NAME``) or of the demo's network. Others
+1. **Reference.** A result may come from anyone, so its reference is followed only if it names
+   a library's classifier (``torchvision:NAME``, ``timm:NAME``) or the demo's network. Others
    would run code, open a file or download something; the caller must pass them explicitly.
 2. **Weights.** A file that the result names is read if it is a plain file on this machine. State
    dicts and safetensors cannot run code, and the parameters are compared with those of the result.
@@ -26,7 +26,7 @@ from neurflow.model.preprocessing import Preprocessing
 from neurflow.model.source import DEFAULT
 
 LIBRARIES = re.compile(r"(torchvision|timm):[A-Za-z0-9_.-]{1,200}")
-"""references in a result that are followed: names in a library's own list"""
+"""references that are loaded without asking: names from a library's own list"""
 BUILT_IN = {"the demo network": ("neurflow.demo.network", "demo_model")}
 """reference of a network in this package → module and function"""
 
@@ -86,7 +86,7 @@ def reload_model(
 
 
 def must_be_named(reference: str) -> bool:
-    """Whether a result's reference is followed only if the caller passes it."""
+    """Whether a result's reference is loaded only if the caller passes it."""
     return reference not in BUILT_IN and not LIBRARIES.fullmatch(reference)
 
 
@@ -103,24 +103,24 @@ def _not_followed(reference: str) -> RequestError:
             "Give it as --model file:module.py:factory, or use neurflow.debug in Python."
         )
     return RequestError(
-        f"The result names {reference:.200} as its model. That may run code or open files, so it "
-        f"is not followed unasked. If you trust it: --model {reference:.200}"
+        f"The result names {reference:.200} as its model. Loading it may run code or "
+        f"open files, so it is not loaded by itself. If you trust it: --model {reference:.200}"
     )
 
 
 def _stored_weights(circuit: CircuitData) -> str | None:
-    """The result's weights: a name, or a plain file.
+    """Return the weights of the result: a name, or a plain file.
 
     Raises:
         RequestError: they were in a file that does not exist here.
     """
     known = circuit.model.weights
     if known is None or (re.fullmatch(r"[\w.-]+", known) and not Path(known).exists()):
-        return known  # a name of the library's own
+        return known  # a name that the library knows
     if known.startswith(("//", "\\\\")) or not Path(known).is_file():
         raise RequestError(
-            f"The weights of the result were in {known:.200}, which is no file here. "
-            "Say where they are now: --weights FILE"
+            f"The weights of the result were in {known:.200}, which is not a file here. "
+            "Give the file: --weights FILE"
         )
     return known
 
@@ -130,8 +130,8 @@ def _stored_preprocessing(circuit: CircuitData) -> Preprocessing:
     known = {field.name for field in fields(Preprocessing)}
     try:
         if strange := sorted(stored.keys() - known):
-            raise ValueError(f"{strange[0]} is no setting")
+            raise ValueError(f"{strange[0]} is not a setting")
         return TypeAdapter(Preprocessing).validate_python(stored)
-    except ValueError as error:  # pydantic's is one
+    except ValueError as error:  # includes pydantic's
         problem = str(error).splitlines()[0]
         raise ResultError(f"The preprocessing of the result cannot be read: {problem}.") from None

@@ -5,9 +5,9 @@
     runs/bee/
     ├── circuit.json
     ├── …
-    └── robustness-DIGEST.json      DIGEST of circuit.json: whose groups and edges these figures are of
+    └── robustness-DIGEST.json      DIGEST of the circuit.json that the figures belong to
 
-``neurflow evaluate`` measures them after discovery, and ``circuit.json`` does not change.
+``neurflow evaluate`` measures them after discovery, without changing ``circuit.json``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from neurflow.stats import Interval, Share
 
 SCHEMA_VERSION = 1
 FIELDS = ("significance", "stability")
-"""of an edge"""
+"""figures of an edge"""
 
 
 class EdgeRobustness(Frozen):
@@ -44,17 +44,17 @@ class RobustnessFile(Frozen):
     edges: tuple[EdgeRobustness, ...] = ()
 
     def encoded(self) -> bytes:
-        """The file's bytes."""
+        """Return the bytes of the file."""
         return self.model_dump_json().encode()
 
 
 def file_name(index: bytes) -> str:
-    """Name of the file for a circuit whose ``circuit.json`` has these bytes."""
+    """Return the name of the file for a circuit whose ``circuit.json`` has these bytes."""
     return f"robustness-{hashlib.sha256(index).hexdigest()[:16]}.json"
 
 
 def robustness_of(circuit: CircuitData) -> RobustnessFile:
-    """The figures of a circuit's groups and edges; empty if nothing was measured."""
+    """Return the figures of a circuit's groups and edges; empty if nothing was measured."""
     return RobustnessFile(
         groups={
             group.id: group.stability
@@ -75,7 +75,7 @@ def robustness_of(circuit: CircuitData) -> RobustnessFile:
 
 
 def with_robustness(circuit: C, found: RobustnessFile) -> C:
-    """The circuit with new figures; figures that were not measured again stay."""
+    """Return the circuit with new figures; figures that were not measured again stay."""
     edges = {(edge.upper, edge.lower): edge for edge in found.edges}
 
     def trusted(layer: CircuitLayer) -> CircuitLayer:

@@ -1,14 +1,14 @@
-"""The score of a neuron group on a crop, and what is usual for the group on the concept set.
+"""The score of a neuron group on a crop, and its usual values on the concept set.
 
 1. On a crop ``v``, group ``G`` with neurons ``s`` scores
    ``exp(mean_s log(max(φ_s(v), 0) / (|mean of φ_s over the group's crops| + ε) + ε))``:
-   the geometric mean of how far each neuron is excited, next to what the group's own crops do to it.
-   About 1 is as on its own crops; one silent neuron pulls the score down, as a mean would not.
-   A neuron that is negative on the group's crops counts with the other sign: a difference of two
-   classes, on crops that speak for the second one.
-2. On an image it scores what its best crop scores.
-3. The concept set calibrates both: the scores on the group's own crops say from where on it *fires*,
-   the scores on the set's images how *usual* that is for the target.
+   the geometric mean of the neurons' activations relative to those on the group's own crops. A score of
+   about 1 means as on its own crops. One silent neuron lowers a geometric mean much more than a mean.
+   A neuron with a negative mean on the group's crops counts with the opposite sign, as for a difference
+   of two classes on crops of the second class.
+2. The score on an image is the largest score of its crops.
+3. The concept set calibrates both: the scores on the group's own crops give the threshold from which it
+   *fires*, and the scores on the images show how *usual* that is for the target.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EPSILON = 1e-6
 def group_scores(
     phi: Float[np.ndarray, "crop neuron"], means: Float[np.ndarray, " neuron"]
 ) -> Float[np.ndarray, " crop"]:
-    """Score of a group on crops (METHOD: image debugging).
+    """Return the scores of a group on crops (METHOD: image debugging).
 
     Args:
         phi: ``[crop, neuron]`` activations of the group's neurons.
@@ -44,7 +44,7 @@ def group_scores(
 def calibrate(
     phi: Float[np.ndarray, "crop neuron"], own: Sequence[int] | np.ndarray, per_image: int
 ) -> Calibration:
-    """What a group does on the concept set.
+    """Return the calibration of a group on the concept set.
 
     Args:
         phi: ``[crop, neuron]`` activations of the group's neurons on all crops, image by image.

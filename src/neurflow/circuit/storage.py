@@ -5,7 +5,7 @@
     runs/bee/
     ├── circuit.json                     schema version, digests of the next three, the circuit
     ├── arrays-DIGEST.safetensors        concept vectors and attributions of single crops
-    ├── thumbnails-DIGEST.safetensors    WebP bytes, one entry a crop
+    ├── thumbnails-DIGEST.safetensors    WebP bytes, one entry per crop
     ├── surroundings-DIGEST.safetensors  whole pictures and heat maps, small (``picture_files``)
     ├── labels-DIGEST.json               labels with their evidence, if there are any (``label_file``)
     ├── robustness-DIGEST.json           stability and significance, if measured (``robustness_file``)
@@ -14,7 +14,7 @@
 Saving is atomic. Arrays, thumbnails and labels are written under names derived from their contents,
 beside those of an earlier result. Then ``circuit.json`` is replaced in one step, and files that it no
 longer names are removed. An interrupted save leaves either the old result or the new one.
-Other files of the folder (``work/``, ``report.html``) are left alone.
+Other files in the folder (``work/``, ``report.html``) stay as they are.
 
 Loading runs no code and trusts no file. Sizes are bounded before a file is read, and the memory that
 JSON would take is bounded before it is parsed (1 GiB, some 16,000 neurons of 50 crops each). File
@@ -100,7 +100,7 @@ class _Index(BaseModel):
 
     @property
     def files(self) -> dict[str, str]:
-        """Name of each further file by its kind."""
+        """Names of the further files by kind."""
         digests = {kind: getattr(self, kind) for kind in KINDS}
         return {kind: _name(kind, digest) for kind, digest in digests.items() if digest}
 
@@ -117,15 +117,15 @@ class _Vectors:
         self._matrices = matrices or {}
 
     def put(self, vector: np.ndarray) -> str:
-        """Keep a vector; returns its address."""
+        """Store a vector and return its address."""
         rows = self._rows.setdefault(str(len(vector)), [])
         rows.append(np.asarray(vector, dtype=np.float32))
         return f"{len(vector)}:{len(rows) - 1}"
 
     def get(self, address: Any) -> np.ndarray:
-        """The vector at an address; ``ValueError`` if there is none."""
+        """Return the vector at an address; raise ``ValueError`` if there is none."""
         if not isinstance(address, str) or not re.fullmatch(r"[0-9]{1,9}:[0-9]{1,9}", address):
-            raise ValueError(f"{address!r:.40} is no address of a vector")
+            raise ValueError(f"{address!r:.40} is not the address of a vector")
         length, row = address.split(":")
         matrix = self._matrices.get(length)
         if matrix is None or int(row) >= len(matrix):
@@ -133,12 +133,12 @@ class _Vectors:
         return matrix[int(row)]
 
     def stacked(self) -> dict[str, np.ndarray]:
-        """Length → ``[vector, length]`` of all vectors kept."""
+        """Return length → ``[vector, length]`` of all stored vectors."""
         return {length: np.stack(rows) for length, rows in self._rows.items()}
 
 
 def save(circuit: CircuitData, path: str | Path) -> None:
-    """Write a circuit into folder ``path``, made if it is not there; replaces an earlier result.
+    """Write a circuit into folder ``path``, creating it if needed; replaces an earlier result.
 
     Raises:
         ResultError: the circuit contradicts itself, so that loading would refuse it.
@@ -172,7 +172,7 @@ def save(circuit: CircuitData, path: str | Path) -> None:
 
 
 def _refuse_too_large(index: bytes) -> None:
-    """``ResultError`` if ``circuit.json`` would be larger than what is loaded again."""
+    """Raise ``ResultError`` if ``circuit.json`` would be too large to be loaded again."""
     try:
         if len(index) > LARGEST_JSON:
             raise ValueError(f"{len(index) // MEBIBYTE} MiB, over {LARGEST_JSON // MEBIBYTE}")
@@ -201,7 +201,7 @@ def _remove_others(folder: Path, names: Collection[str]) -> None:
 
 
 def load(path: str | Path, kind: type[C]) -> C:
-    """Read the circuit in folder ``path`` as a ``kind``; safe with a folder from a stranger.
+    """Read the circuit in folder ``path`` as a ``kind``; safe for folders from others.
 
     Raises:
         ResultError: there is no result, or one that is damaged, foreign, hostile, or of another
@@ -214,7 +214,7 @@ def load(path: str | Path, kind: type[C]) -> C:
 
 
 def load_unedited(folder: Path, kind: type[C]) -> C:
-    """The circuit as discovery found it, without edits, labels and robustness."""
+    """Read the circuit as discovery found it, without edits, labels and robustness."""
     if not (folder / INDEX).exists():
         raise MissingResult(_nothing_at(folder))
     index = _read_index(folder)
@@ -224,7 +224,9 @@ def load_unedited(folder: Path, kind: type[C]) -> C:
     }
     for length, matrix in tensors["arrays"].items():
         if matrix.dtype != np.float32 or matrix.ndim != 2 or str(matrix.shape[1]) != length:
-            raise damaged(folder / index.files["arrays"], f"{length!r:.40} is no matrix of vectors")
+            raise damaged(
+                folder / index.files["arrays"], f"{length!r:.40} is not a matrix of vectors"
+            )
     store = _Vectors(tensors["arrays"])
     shown: dict[str, Any] = {}
     for part, shown_in in (("thumbnails", thumbnails_of), ("surroundings", surroundings_of)):
@@ -244,7 +246,7 @@ def load_unedited(folder: Path, kind: type[C]) -> C:
 
 
 def _edited(folder: Path, circuit: C) -> C:
-    """The circuit with the edits that lie beside it."""
+    """Return the circuit with the stored edits applied."""
     try:
         return edits.apply(circuit, load_edits(folder))
     except RequestError as error:
@@ -257,8 +259,8 @@ def _nothing_at(folder: Path) -> str:
             f"The run in {folder} is not finished. Re-run the same discover command to resume it."
         )
     if folder.is_file():
-        return f"{folder} is a file, and a result is a folder. Give the folder given to --out."
-    return f"There is no result in {folder}. Make one: neurflow discover … --out {folder}"
+        return f"{folder} is a file, but a result is a folder. Give the folder that was given to --out."
+    return f"There is no result in {folder}. Create one: neurflow discover … --out {folder}"
 
 
 def _read_index(folder: Path) -> _Index:
@@ -270,10 +272,10 @@ def _read_index(folder: Path) -> _Index:
     version = content.get("schema_version") if isinstance(content, dict) else None
     if isinstance(version, int) and version not in READS:
         cure = (
-            "Upgrade neurflow" if version > SCHEMA_VERSION else "Make it again: neurflow discover"
+            "Upgrade neurflow" if version > SCHEMA_VERSION else "Create it again: neurflow discover"
         )
         raise ResultError(
-            f"{file} has schema version {version}, this neurflow reads {SCHEMA_VERSION}. {cure}."
+            f"{file} has schema version {version}; this neurflow reads {SCHEMA_VERSION}. {cure}."
         )
     try:
         return _Index.model_validate(content)
@@ -282,7 +284,7 @@ def _read_index(folder: Path) -> _Index:
 
 
 def load_edits(path: str | Path) -> Edits:
-    """The edits by hand of the circuit in folder ``path``; none if there is no file.
+    """Read the edits of the circuit in folder ``path``; none if there is no file.
 
     Raises:
         ResultError: there is no result, or its edits are damaged or hostile.
@@ -291,17 +293,17 @@ def load_edits(path: str | Path) -> Edits:
 
 
 def edits_path(folder: Path) -> Path:
-    """Where the edits of the circuit in ``folder`` are stored."""
+    """Return the file with the edits of the circuit in ``folder``."""
     return folder / edits.file_name(read_index(folder))
 
 
 def label_path(folder: Path) -> Path:
-    """Where the labels of the circuit in ``folder`` are stored."""
+    """Return the file with the labels of the circuit in ``folder``."""
     return folder / label_file.file_name(read_index(folder))
 
 
 def read_labels(file: Path) -> dict[str, GroupLabel]:
-    """Labels by group; none if there is no file."""
+    """Read the labels by group; none if there is no file."""
     if not file.exists() and not file.is_symlink():
         return {}
     try:
@@ -309,7 +311,7 @@ def read_labels(file: Path) -> dict[str, GroupLabel]:
         version = content.get("schema_version") if isinstance(content, dict) else None
         if isinstance(version, int) and version > label_file.SCHEMA_VERSION:
             raise ResultError(
-                f"{file} has schema version {version}, this neurflow reads "
+                f"{file} has schema version {version}; this neurflow reads "
                 f"{label_file.SCHEMA_VERSION}. Upgrade neurflow, or move the file away."
             )
         return LabelFile.model_validate(content).groups
@@ -320,6 +322,6 @@ def read_labels(file: Path) -> dict[str, GroupLabel]:
 
 
 def _read_robustness(folder: Path) -> RobustnessFile:
-    """What was measured of the circuit in a folder; nothing if there is no file."""
+    """Read the measurements of the circuit in a folder; none if there is no file."""
     index = read_index(folder)
     return read_beside(folder / robustness_file.file_name(index), RobustnessFile)

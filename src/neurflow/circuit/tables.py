@@ -1,8 +1,9 @@
-"""A circuit for other tools: a networkx graph, GraphML, and pandas tables."""
+"""A circuit in the formats of other tools: a networkx graph, GraphML, and pandas tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ import pandas as pd
 
 from neurflow.circuit.evidence import Evidence
 from neurflow.circuit.robustness_file import FIELDS
-from neurflow.circuit.types import CircuitData, NeuronGroup
+from neurflow.circuit.types import CircuitData, CircuitLayer, NeuronGroup, SemanticGroup
 from neurflow.refs import Member
 from neurflow.runtime.files import subfolder, write_atomically
 
 EDGE_COLUMNS = ("positive", "negative", "low", "high", *FIELDS)
-"""of edges, beside their weight"""
+"""columns of edges besides their weight"""
 LABEL_COLUMNS = (
     "label_source",
     "label_author",
@@ -29,11 +30,11 @@ LABEL_COLUMNS = (
     "label_beats_others",
     "label_concept_auprc",
 )
-"""columns about a label's evidence; figures without their intervals, chance as an AUPRC"""
+"""columns on the evidence of a label; figures without intervals, chance as an AUPRC"""
 
 
 def write_records(records: Iterable[Mapping[str, Any]], path: Path) -> Path:
-    """Write flat records as CSV; folders are made.
+    """Write flat records as CSV, creating folders as needed.
 
     Raises:
         WorkError: the file cannot be written.
@@ -44,7 +45,7 @@ def write_records(records: Iterable[Mapping[str, Any]], path: Path) -> Path:
 
 
 def to_networkx(circuit: CircuitData) -> nx.DiGraph:
-    """Concept circuit as a directed graph, edges from lower group to upper group.
+    """Return the concept circuit as a directed graph, with edges from lower to upper groups.
 
     Nodes are group ids with ``layer``, ``size`` (members), ``label``, ``caption``, and the known values
     of ``LABEL_COLUMNS``. Edges carry the signed ``weight`` W(G, H), its ``positive`` and ``negative``
@@ -92,14 +93,14 @@ def to_graphml(circuit: CircuitData, path: str | Path) -> Path:
 
 
 def _xml(text: str) -> str:
-    """Text with the characters that XML forbids replaced."""
+    """Return text in which characters that XML forbids are replaced."""
     return "".join(
         letter if letter.isprintable() or letter in "\t\n" else "\ufffd" for letter in text
     )
 
 
 def _evidence(group: NeuronGroup) -> dict[str, Any]:
-    """Values of ``LABEL_COLUMNS``; None where they are unknown."""
+    """Return the values of ``LABEL_COLUMNS``; None for unknown values."""
     evidence: Evidence | None = group.evidence
     found = evidence.validation if evidence else None
     values = (
@@ -118,20 +119,92 @@ def _evidence(group: NeuronGroup) -> dict[str, Any]:
 
 
 def to_frames(circuit: CircuitData) -> dict[str, pd.DataFrame]:
-    """Tables ``neurons, semantic_groups, groups, neuron_edges, group_edges``.
+    """Return the tables ``neurons, semantic_groups, groups, neuron_edges, group_edges``.
 
     ``neuron_edges`` has a row for each (neuron, semantic group, core neuron) with the signed
     weight w(a, s, V_a^i); rows follow the circuit's order.
     """
-    neurons, semantic_groups, groups, neuron_edges = [], [], [], []
-    below = {
-        upper.name: lower.name
-        for lower, upper in zip(circuit.layers, circuit.layers[1:], strict=False)
+    rows = {
+        "neurons": _neurons,
+        "semantic_groups": _semantic_groups,
+        "groups": _groups,
+        "neuron_edges": _neuron_edges,
+        "group_edges": _group_edges,
     }
+    return {
+        name: pd.DataFrame(list(of(circuit)), columns=list(COLUMNS[name]))
+        for name, of in rows.items()
+    }
+
+
+_MEANING = ("layer", "neuron", "semantic_group")
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "neurons": (
+        "layer",
+        "neuron",
+        "largest_activation",
+        "smallest_activation",
+        "semantic_groups",
+        "steps",
+        "rule",
+        "score_error",
+        "cancellation",
+        "completeness_error",
+    ),
+    "semantic_groups": (*_MEANING, "crops", "group"),
+    "groups": (
+        "group",
+        "layer",
+        "members",
+        "crops",
+        "label",
+        "caption",
+        *LABEL_COLUMNS,
+        "stability",
+    ),
+    "neuron_edges": (*_MEANING, "lower_layer", "lower_neuron", "weight"),
+    "group_edges": ("upper", "lower", "weight", *EDGE_COLUMNS),
+}
+"""table of ``to_frames`` → its columns"""
+
+Record = tuple[Any, ...]
+
+
+def _neurons(circuit: CircuitData) -> Iterator[Record]:
+    for layer in circuit.layers:
+        for neuron in layer.neurons.values():
+            yield (
+                layer.name,
+                neuron.index,
+                neuron.activations[0],
+                neuron.activations[-1],
+                len(neuron.semantic_groups),
+                neuron.steps,
+                neuron.rule,
+                neuron.score_error,
+                neuron.cancellation,
+                neuron.completeness_error,
+            )
+
+
+def _meanings(layer: CircuitLayer) -> Iterator[tuple[Member, SemanticGroup]]:
+    """Yield the members (neuron, semantic group) of a layer with their semantic groups."""
+    for neuron in layer.neurons.values():
+        for number, part in enumerate(neuron.semantic_groups):
+            yield Member(neuron.index, number), part
+
+
+def _semantic_groups(circuit: CircuitData) -> Iterator[Record]:
     for layer in circuit.layers:
         group_of = {member: group.id for group in layer.groups for member in group.members}
-        groups += [
-            (
+        for member, part in _meanings(layer):
+            yield (layer.name, *member, len(part.crops), group_of[member])
+
+
+def _groups(circuit: CircuitData) -> Iterator[Record]:
+    for layer in circuit.layers:
+        for group in layer.groups:
+            yield (
                 group.id,
                 layer.name,
                 len(group.members),
@@ -141,74 +214,15 @@ def to_frames(circuit: CircuitData) -> dict[str, pd.DataFrame]:
                 *_evidence(group).values(),
                 group.stability.value if group.stability else None,
             )
-            for group in layer.groups
-        ]
-        for neuron in layer.neurons.values():
-            neurons.append(
-                (
-                    layer.name,
-                    neuron.index,
-                    neuron.activations[0],
-                    neuron.activations[-1],
-                    len(neuron.semantic_groups),
-                    neuron.steps,
-                    neuron.rule,
-                    neuron.score_error,
-                    neuron.completeness_error,
-                )
-            )
-            for number, part in enumerate(neuron.semantic_groups):
-                key = (layer.name, neuron.index, number)
-                semantic_groups.append(
-                    (*key, len(part.crops), group_of[Member(neuron.index, number)])
-                )
-                neuron_edges += [
-                    (*key, below[layer.name], lower, weight)
-                    for lower, weight in part.weights.items()
-                ]
-    pair = ["layer", "neuron", "semantic_group"]
-    return {
-        "neurons": pd.DataFrame(
-            neurons,
-            columns=[
-                "layer",
-                "neuron",
-                "largest_activation",
-                "smallest_activation",
-                "semantic_groups",
-                "steps",
-                "rule",
-                "score_error",
-                "completeness_error",
-            ],
-        ),
-        "semantic_groups": pd.DataFrame(semantic_groups, columns=[*pair, "crops", "group"]),
-        "groups": pd.DataFrame(
-            groups,
-            columns=[
-                "group",
-                "layer",
-                "members",
-                "crops",
-                "label",
-                "caption",
-                *LABEL_COLUMNS,
-                "stability",
-            ],
-        ),
-        "neuron_edges": pd.DataFrame(
-            neuron_edges, columns=[*pair, "lower_layer", "lower_neuron", "weight"]
-        ),
-        "group_edges": pd.DataFrame(
-            [
-                (
-                    edge.upper,
-                    edge.lower,
-                    edge.weight,
-                    *(getattr(edge, name) for name in EDGE_COLUMNS),
-                )
-                for edge in circuit.edges
-            ],
-            columns=["upper", "lower", "weight", *EDGE_COLUMNS],
-        ),
-    }
+
+
+def _neuron_edges(circuit: CircuitData) -> Iterator[Record]:
+    for lower, upper in pairwise(circuit.layers):
+        for member, part in _meanings(upper):
+            for neuron, weight in part.weights.items():
+                yield (upper.name, *member, lower.name, neuron, weight)
+
+
+def _group_edges(circuit: CircuitData) -> Iterator[Record]:
+    for edge in circuit.edges:
+        yield (edge.upper, edge.lower, edge.weight, *(getattr(edge, name) for name in EDGE_COLUMNS))

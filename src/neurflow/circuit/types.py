@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from statistics import median
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import numpy as np
@@ -139,7 +140,7 @@ def _equal(one: np.ndarray | None, other: np.ndarray | None) -> bool:
     return one is other or (one is not None and other is not None and np.array_equal(one, other))
 
 
-RuleName = Literal["gauss", "secants", "midpoints", "steep"]
+RuleName = Literal["gauss", "secants", "midpoints", "steep", "sinh", "bend", "graded"]
 """how the points of an integration lie (``attribution.integrated_gradients``)"""
 
 
@@ -173,6 +174,9 @@ class Neuron(Frozen):
     score_error: float | None = None
     """estimated Σ |IG at N − IG| over V_a and the layer below, relative to Σ |IG|: the upper end of a
     one-sided 97.5 % interval from some crops of V_a"""
+    cancellation: Annotated[float, Field(ge=1)] | None = None
+    """Σ_s |IG_s| over |Σ_s IG_s|, both summed over V_a: how much of the scores takes back what others
+    give. 1 is nothing; None at l_0, where the sums are 0, and in results of earlier versions"""
     completeness_error: float | None = None
     """|Σ_s IG_s − (φ_a(x) − φ_a(0))| summed over V_a, relative to the summed |φ_a(x) − φ_a(0)|; None
     where the rule completes by construction"""
@@ -282,6 +286,12 @@ class CircuitLayer(Frozen):
         """The largest of its neurons; None at l_0."""
         known = [n.score_error for n in self.neurons.values() if n.score_error is not None]
         return max(known, default=None)
+
+    @property
+    def cancellation(self) -> float | None:
+        """The median of its neurons; None at l_0 and in results of earlier versions."""
+        known = [n.cancellation for n in self.neurons.values() if n.cancellation is not None]
+        return median(known) if known else None
 
     @property
     def measured(self) -> tuple[NeuronGroup, ...]:

@@ -1,7 +1,7 @@
-"""Reading the files of a result without trusting them.
+"""Reads the files of a result without trusting them.
 
-Sizes are bounded before a file is read, and the memory that JSON would take before it is parsed.
-Links are refused. Every problem becomes a ``ResultError`` that names the file.
+The size of a file is checked before it is read, and the memory that JSON would take before it is
+parsed. Links are refused. Every problem becomes a ``ResultError`` that names the file.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ F = TypeVar("F", bound=BaseModel)
 
 
 def read_index(folder: Path) -> bytes:
-    """The bytes of ``circuit.json``."""
+    """Read ``circuit.json``."""
     return read_bytes(folder / INDEX, LARGEST_JSON)
 
 
 def read_bytes(file: Path, limit: int) -> bytes:
-    """The bytes of a plain file of at most ``limit`` bytes; links are refused."""
+    """Read a plain file of at most ``limit`` bytes; links are refused."""
     try:
         return read(file, limit)
     except OSError as error:
@@ -43,7 +43,7 @@ def read_bytes(file: Path, limit: int) -> bytes:
 
 
 def read_tensors(file: Path, limit: int, digest: str) -> dict[str, np.ndarray]:
-    """The tensors of a safetensors file whose SHA-256 must be ``digest``."""
+    """Read the tensors of a safetensors file whose SHA-256 must be ``digest``."""
     data = read_bytes(file, limit)
     if hashlib.sha256(data).hexdigest() != digest:
         raise damaged(file, "it does not have the digest noted in circuit.json")
@@ -54,7 +54,7 @@ def read_tensors(file: Path, limit: int, digest: str) -> dict[str, np.ndarray]:
 
 
 def read_beside(file: Path, kind: type[F]) -> F:
-    """The content of a file beside ``circuit.json``; an empty ``kind`` if there is no file."""
+    """Read a file beside ``circuit.json``; return an empty ``kind`` if there is no file."""
     if not file.exists() and not file.is_symlink():
         return kind()
     try:
@@ -66,15 +66,15 @@ def read_beside(file: Path, kind: type[F]) -> F:
 
 
 def first_problem(error: ValidationError) -> str:
-    """The first problem that pydantic found, in a few words."""
+    """Return the first problem that pydantic found, in a few words."""
     problem = error.errors(include_url=False, include_context=False)[0]
     where = ".".join(map(str, problem["loc"])) or "the whole"
     return f"{where:.80}: {problem['msg']:.120}"
 
 
 def damaged(file: Path, problem: str) -> ResultError:
-    """The error for a file that cannot be used."""
+    """Return the error for a file that cannot be used."""
     return ResultError(
-        f"{file} is damaged or no result of neurflow: {problem}.\n"
-        "Copy the folder again from where it was made, or make it again with neurflow discover."
+        f"{file} is damaged or not a result of neurflow: {problem}.\n"
+        "Copy the folder again from its origin, or create it again with neurflow discover."
     )

@@ -1,8 +1,8 @@
-"""The command line: one file per command; here they are put together, run, and ended.
+"""The command line. Each command has its own file; this one assembles and runs them.
 
-A command imports what it needs when it runs, so that help is quick. It reads its arguments, calls the
-``api`` of a use, and prints the result on its ``Terminal``. Failures end in an exit code: 1 if the work
-failed, 2 if the request was wrong.
+A command imports its libraries only when it runs, so that help is quick. It reads its arguments, calls
+the ``api`` of a use, and prints the result on its ``Terminal``. The exit code is 1 if the work failed
+and 2 if the request was wrong.
 """
 
 from __future__ import annotations
@@ -87,9 +87,9 @@ app.command("doctor")(doctor.doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command line, by default that of this process; always raises ``SystemExit``."""
+    """Run a command line, by default that of this process, and raise ``SystemExit``."""
     for stream in (sys.stdout, sys.stderr):
-        # Letters that the terminal cannot show are replaced; they are no reason to fail.
+        # Replace letters that the terminal cannot show, rather than fail.
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in given
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(command: Any, line: Sequence[str], settings: dict[str, Any], *, as_json: bool) -> int:
-    """Run one command line; return its exit code."""
+    """Run one command line and return its exit code."""
     try:
         code = command.main(
             list(line), prog_name="neurflow", standalone_mode=False, default_map=settings

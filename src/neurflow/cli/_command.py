@@ -1,7 +1,7 @@
-"""What all commands have in common: ``--json``, ``--traceback``, ``-q``, ``-v``, and a ``Terminal``.
+"""The options of all commands (``--json``, ``--traceback``, ``-q``, ``-v``) and their ``Terminal``.
 
-A command is a function whose first parameter is its ``Terminal``; the decorator ``command`` adds the
-options to its signature and calls it with one.
+A command is a function whose first parameter is its ``Terminal``. The decorator ``command`` adds the
+common options to its signature, and passes it a ``Terminal``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OUTPUT: dict[str, Any] = {
         bool,
         typer.Option(
             "--traceback",
-            help="On failure, show where in the code it happened.",
+            help="On failure, print the traceback.",
             rich_help_panel=_PANEL,
         ),
     ],
@@ -49,13 +49,13 @@ OUTPUT: dict[str, Any] = {
         ),
     ],
 }
-"""option that every command has → its type; fields of ``Manner``"""
+"""option of every command → its type; these are the fields of ``Manner``"""
 
 Command = Callable[..., None]
 
 
 def command(*, resumable: bool = False) -> Callable[[Command], Command]:
-    """Make a command of a function whose first parameter is a ``Terminal``.
+    """Turn a function whose first parameter is a ``Terminal`` into a command.
 
     Args:
         resumable: whether the same command resumes work that was interrupted.
@@ -76,7 +76,7 @@ def command(*, resumable: bool = False) -> Callable[[Command], Command]:
 
 
 def with_parameters(more: Sequence[inspect.Parameter]) -> Callable[[Command], Command]:
-    """Give a function further parameters, in place of its ``**values``."""
+    """Give a function further parameters in place of its ``**values``."""
 
     def decorate(function: Command) -> Command:
         own = [each for each in _parameters(function) if each.kind is not each.VAR_KEYWORD]
@@ -87,12 +87,12 @@ def with_parameters(more: Sequence[inspect.Parameter]) -> Callable[[Command], Co
 
 
 def parameters_of(options: Mapping[str, tuple[Any, Any]]) -> list[inspect.Parameter]:
-    """Parameters of options given as name → (type, default)."""
+    """Return the parameters for options given as name → (type, default)."""
     return [parameter(name, kind, default) for name, (kind, default) in options.items()]
 
 
 def parameter(name: str, kind: Any, default: Any) -> inspect.Parameter:
-    """One keyword parameter."""
+    """Return a keyword parameter."""
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
 
 

@@ -1,4 +1,4 @@
-"""Two circuits side by side, as words for a terminal of 80 columns."""
+"""Comparisons of two circuits as text for a terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from neurflow.stats import Interval
 
 
 def comparison_text(found: Comparison, top: int) -> Iterator[RenderableType]:
-    """What is shared, layer by layer from the target down, and the edges that change most."""
+    """Shared groups, layer by layer from the target down, and the edges that change most."""
     yield from _heading(found)
     table = _table("layer", "shared", "only A", "only B", "similarity", "chance", "edges", "ρ")
     for layer in reversed(found.layers):
@@ -57,7 +57,7 @@ def comparison_text(found: Comparison, top: int) -> Iterator[RenderableType]:
 def layer_text(
     a: Circuit, b: Circuit, found: Comparison, name: str, top: int
 ) -> Iterator[RenderableType]:
-    """One layer: groups face to face, groups of one circuit alone, edges."""
+    """One layer: matched groups, groups of only one circuit, and edges."""
     layer = next(layer for layer in found.layers if layer.name == name)
     yield from _heading(found)
     yield Text(_counts(layer), style="bold")
@@ -79,8 +79,8 @@ def _heading(found: Comparison) -> Iterator[Text]:
     yield _side("A", found.a)
     yield _side("B", found.b)
     yield Text(
-        f"Groups go by their {found.by}: {found.reason}. {found.images} pictures in common; "
-        f"a pair needs a similarity of {found.threshold:g}.\n"
+        f"Groups are compared by {found.by}: {found.reason}. The circuits have {found.images} "
+        f"pictures in common; a pair needs a similarity of {found.threshold:g}.\n"
     )
 
 

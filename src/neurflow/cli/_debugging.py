@@ -14,20 +14,20 @@ from neurflow.debugging.result import (
     DebugReport,
     GroupContrast,
     GroupReading,
-    Interval,
     Mistakes,
     PictureReport,
     Prediction,
     WhatIf,
 )
 from neurflow.refs import Target
+from neurflow.stats import Interval
 
 PICTURES = 3
-"""pictures that are shown one by one"""
+"""number of pictures that are shown one by one"""
 
 
 def report_text(report: DebugReport, top: int) -> Iterator[RenderableType]:
-    """A report, the pictures first."""
+    """Yield the parts of a report, the pictures first."""
     target = plain(report.target.name)
     for picture in report.pictures[:PICTURES]:
         yield from _picture(picture, report.target, top)
@@ -44,7 +44,7 @@ def _picture(picture: PictureReport, target: Target, top: int) -> Iterator[Rende
     yield Text.assemble((plain(picture.name), "bold"), truth)
     yield Text(f"  says {_answers(picture.top[:3])}; {plain(target.name)} {picture.target:.2f}")
     for title, found in (("fires", picture.firing), ("missing", picture.missing)):
-        # the target's own groups are the target: nothing that explains it
+        # the groups of the target's own layer are the target itself and explain nothing
         below = [g for g in found if g.id.layer != target.layer]
         if below:
             yield _readings(title, below[:top])
@@ -52,7 +52,7 @@ def _picture(picture: PictureReport, target: Target, top: int) -> Iterator[Rende
 
 
 def _answers(top: Sequence[Prediction]) -> str:
-    return ", ".join(f"{plain(p.name)} {p.probability:.0%}" for p in top)
+    return ", ".join(f"{plain(p.name)} {p.said}" for p in top)
 
 
 def _readings(title: str, readings: Sequence[GroupReading]) -> Table:
@@ -130,7 +130,7 @@ def _contrasts(title: str, here: str, there: str, found: Sequence[GroupContrast]
 
 
 def audit_text(report: AuditReport, top: int) -> Iterator[RenderableType]:
-    """An audit's ranking."""
+    """Yield the ranking of an audit."""
     target = plain(report.target.name)
     yield Text.assemble(
         ("Groups by the evidence that they are a shortcut", "bold"), f" for {target}"
@@ -153,7 +153,7 @@ def audit_text(report: AuditReport, top: int) -> Iterator[RenderableType]:
 
 
 def _signal(value: Interval | None) -> str:
-    """With half the interval's width, short enough for six in a row."""
+    """Return a value ± half its interval, short enough for six in a row."""
     if value is None:
         return "-"
     return f"{value.value:.2f}±{(value.high - value.low) / 2:.2f}".replace("0.", ".")

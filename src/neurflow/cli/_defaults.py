@@ -1,15 +1,16 @@
-"""Defaults of options, from environment variables and a settings file.
+"""Default values of options, from environment variables and a settings file.
 
-1. ``NEURFLOW_DISCOVER_TAU=8`` sets ``--tau`` of ``neurflow discover``, ``NEURFLOW_TAU=8`` of every
-   command that has it. Words of a variable's name are joined by underscores.
-2. The file is ``neurflow.toml``, or the table ``[tool.neurflow]`` of ``pyproject.toml``: the first one
-   found in this folder or a folder above it. ``tau = 8`` counts for every command that has the option,
-   ``[discover]`` (``[tool.neurflow.discover]``) for one.
-3. The command line counts before the environment, the environment before the file, and within each the
-   entry of one command before that of all.
+1. ``NEURFLOW_DISCOVER_TAU=8`` sets ``--tau`` of ``neurflow discover``; ``NEURFLOW_TAU=8`` sets it for
+   every command that has it. The words of a variable's name are joined by underscores.
+2. The settings file is ``neurflow.toml``, or the table ``[tool.neurflow]`` of ``pyproject.toml``: the
+   first one found in the current folder or the folders above it. ``tau = 8`` applies to every command
+   with the option, ``[discover]`` (``[tool.neurflow.discover]``) to one command.
+3. The command line overrides the environment, and the environment overrides the file. Within each, an
+   entry for one command overrides the entry for all.
 
-A file may come with a folder from a stranger. So it sets only what can neither run code nor write,
-send or reveal anything: ``SETTABLE``. The environment sets every option.
+A settings file may arrive in a folder from someone else. It can therefore set only the options in
+``SETTABLE``, which cannot run code, and cannot write, send or reveal anything. Environment variables
+can set every option.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def defaults(root: Any, folder: Path, environment: Mapping[str, str]) -> dict[st
         environment: the environment variables.
 
     Raises:
-        RequestError: the file cannot be read, or sets something that it cannot set.
+        RequestError: the file cannot be read, or sets an option that it may not set.
     """
     file, settings = settings_of(folder)
     _check(root, settings, file)
@@ -56,7 +57,7 @@ def defaults(root: Any, folder: Path, environment: Mapping[str, str]) -> dict[st
 
 
 def settings_of(folder: Path) -> tuple[Path | None, dict[str, Any]]:
-    """Return the settings file that counts in a folder, and what it says."""
+    """Return the settings file that applies to a folder, and its content."""
     for place in (folder, *folder.parents):
         for name in FILES:
             file = place / name
@@ -76,14 +77,14 @@ def settings_of(folder: Path) -> tuple[Path | None, dict[str, Any]]:
 
 
 def variables(environment: Mapping[str, str]) -> list[str]:
-    """Names of the environment variables that set defaults; their values may be secret."""
+    """Return the names of the environment variables that set defaults; values may be secret."""
     return sorted(name for name in environment if name.startswith(f"{PREFIX}_"))
 
 
 def _defaults(
     command: Any, path: tuple[str, ...], settings: Mapping[str, Any], environment: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The defaults of a command, or those of a group's commands by name."""
+    """Return the defaults of a command, or those of a group's commands by name."""
     if hasattr(command, "commands"):
         return {
             name: _defaults(each, (*path, name), settings, environment)
@@ -105,7 +106,7 @@ def _defaults(
 
 
 def _tables(settings: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Mapping[str, Any]]:
-    """The tables of a file that count for a command, from the general to the particular."""
+    """Yield the tables of a file that apply to a command, from the general to the specific."""
     yield settings
     for name in path:
         inner = settings.get(name)
@@ -116,13 +117,13 @@ def _tables(settings: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Mapp
 
 
 def _value(option: Any, value: Any) -> Any:
-    """A value in the form that the parser takes for an option."""
+    """Return a value in the form that the parser expects for an option."""
     text = ",".join(map(str, value)) if isinstance(value, list) else value
     return [text] if getattr(option, "multiple", False) else text
 
 
 def _options(command: Any) -> dict[str, Any]:
-    """Name, as in ``max_images``, → option, for the options of a command."""
+    """Return the options of a command by name, such as ``max_images``."""
     return {
         max(each.opts, key=len).lstrip("-").replace("-", "_"): each
         for each in command.params
@@ -139,19 +140,19 @@ def _leaves(command: Any) -> Iterator[Any]:
 
 
 def _check(group: Any, settings: Mapping[str, Any], file: Path | None) -> None:
-    """``RequestError`` for entries that set nothing, or that a file cannot set."""
+    """Raise ``RequestError`` for entries that set nothing or that a file may not set."""
     known = {name for leaf in _leaves(group) for name in _options(leaf)}
     commands = getattr(group, "commands", {})
     for key, value in settings.items():
         name = key.replace("-", "_")
         if isinstance(value, Mapping):
             if key not in commands:
-                raise RequestError(f"{file} has a table {key!r}, which is no command.")
+                raise RequestError(f"{file} has a table {key!r}, which is not a command.")
             _check(commands[key], value, file)
         elif name not in known:
-            raise RequestError(f"{file} sets {key!r}, which is no option.{near(name, known)}")
+            raise RequestError(f"{file} sets {key!r}, which is not an option.{near(name, known)}")
         elif name not in SETTABLE:
             raise RequestError(
-                f"{file} sets {key!r}, which a file cannot set. Give it on the command line, or as "
-                f"the environment variable {PREFIX}_{name.upper()}."
+                f"{file} sets {key!r}, which a settings file may not set. Give it on the command "
+                f"line, or as the environment variable {PREFIX}_{name.upper()}."
             )

@@ -14,11 +14,11 @@ from neurflow.evaluation.result import Evaluation, Figure, Table
 from neurflow.stats import Interval
 
 ROWS = 40
-"""rows of a table that are shown"""
+"""number of rows of a table that are shown"""
 
 
 def evaluation_text(found: Evaluation, width: int) -> Iterator[RenderableType]:
-    """All tables, then the protocols that are missing."""
+    """Yield all tables, then the missing protocols."""
     pictures = f"{found.images} images of the circuit"
     if found.held_out:
         pictures += f", {found.held_out} held-out pictures"
@@ -44,7 +44,7 @@ def _table(table: Table[Any], width: int) -> Iterator[RenderableType]:
 
 
 def cell_text(cell: Figure) -> str:
-    """A short cell, such as ``0.52±.13``, with half the width of the interval."""
+    """Return a short cell such as ``0.52±.13``: a value ± half its interval."""
     if cell is None:
         return "–"
     if isinstance(cell, Interval):

@@ -1,4 +1,4 @@
-"""Options of ``neurflow label ask`` and ``neurflow label words``, and what they make."""
+"""Options of ``neurflow label ask`` and ``neurflow label words``, and the objects they describe."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from neurflow.cli._options import names
 
 if TYPE_CHECKING:
     from neurflow.circuit import Circuit
-    from neurflow.labels import Budget, ChatLabeler, Judge, Labeler
-    from neurflow.labels.api import Job
+    from neurflow.labels import Budget, ChatLabeler, Job, Judge, Labeler
 
 _CHAT, _COST, _WORK = "Chat model", "Cost", "Labels and validation"
 
 
 def option(*names: str, panel: str | None = None, **rest: Any) -> Any:
-    """An option whose default is shown only where ``shown`` says so."""
+    """Return an option whose default is shown only if ``shown`` is given."""
     return typer.Option(
         *names, rich_help_panel=panel, show_default=rest.pop("shown", False), **rest
     )
@@ -48,7 +47,7 @@ SERVER: dict[str, tuple[Any, Any]] = {
             str | None,
             option(
                 metavar="NAME",
-                help="Environment variable that has the key.",
+                help="Environment variable with the key.",
                 panel=_CHAT,
                 shown="OPENAI_API_KEY; none with --base-url",
             ),
@@ -56,7 +55,7 @@ SERVER: dict[str, tuple[Any, Any]] = {
         None,
     ),
     "key_file": (
-        Annotated[Path | None, option(metavar="FILE", help="File that has the key.", panel=_CHAT)],
+        Annotated[Path | None, option(metavar="FILE", help="File with the key.", panel=_CHAT)],
         None,
     ),
     "sheet": (
@@ -128,7 +127,7 @@ SERVER: dict[str, tuple[Any, Any]] = {
         False,
     ),
 }
-"""what a chat model needs: name → (type, default)"""
+"""options of a chat model: name → (type, default)"""
 WORK: dict[str, tuple[Any, Any]] = {
     "group": (
         Annotated[
@@ -156,7 +155,7 @@ WORK: dict[str, tuple[Any, Any]] = {
             int,
             option(
                 min=1,
-                help="Crops of a group that it does not see, for the validation.",
+                help="Crops of a group that are kept for the validation.",
                 panel=_WORK,
                 shown=True,
             ),
@@ -192,7 +191,7 @@ WORK: dict[str, tuple[Any, Any]] = {
         0,
     ),
 }
-"""what to label, and how to validate: name → (type, default)"""
+"""options for the choice of groups and the validation: name → (type, default)"""
 
 
 @dataclass(frozen=True)
@@ -213,7 +212,7 @@ class Asked:
         given.one_of("key_env", "key_file")
 
     def budget(self) -> Budget:
-        """What requests are paid from."""
+        """Return the limits on requests, tokens and money."""
         from neurflow.labels import Budget, Prices
 
         v = self.values
@@ -221,7 +220,7 @@ class Asked:
         return Budget(v["max_requests"], v["max_tokens"], v["budget"], prices)
 
     def chat(self, model: str, run: Path, budget: Budget) -> ChatLabeler:
-        """A labeler by a chat model."""
+        """Return a labeler that asks a chat model."""
         from neurflow.labels.api import chat_labeler
 
         server = ("base_url", "key_env", "key_file", "sheet", "rate", "timeout", "retries")
@@ -229,14 +228,14 @@ class Asked:
         return chat_labeler(model, run, budget, **options)
 
     def judge(self, run: Path, budget: Budget) -> Judge | None:
-        """The model that validates the labels, if it is another one."""
+        """Return the model that validates the labels, if it is another one."""
         named = self.values["judge_model"]
         return self.chat(named, run, budget) if named else None
 
     def job(self, circuit: Circuit, labeler: Labeler, judge: Judge | None) -> Job:
-        """What to label, by whom."""
-        from neurflow.labels import Settings
-        from neurflow.labels.api import Job, chosen_groups
+        """Return the job: the groups to label, and the labeler."""
+        from neurflow.labels import Job, Settings
+        from neurflow.labels.api import chosen_groups
 
         v = self.values
         settings = Settings(

@@ -1,4 +1,4 @@
-"""Labels and their evidence as words for a terminal, and as data for ``--json``."""
+"""Labels and their evidence as text for a terminal, and as data for ``--json``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from neurflow.stats import Interval
 
 
 def labels_data(circuit: Circuit, chosen: Collection[str] | None) -> list[dict[str, Any]]:
-    """Every label with its evidence."""
+    """Return every label with its evidence."""
     return [
         {
             "group": group.id,
@@ -32,7 +32,7 @@ def labels_data(circuit: Circuit, chosen: Collection[str] | None) -> list[dict[s
 def labels_text(
     circuit: Circuit, chosen: Collection[str] | None, total: dict[str, Any]
 ) -> Iterator[RenderableType]:
-    """A line a label, with how it fared; then the whole."""
+    """Yield a table with a row per label and its result, then the totals."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("group", overflow="fold", max_width=22)
     table.add_column("label", overflow="fold", ratio=1)
@@ -67,7 +67,7 @@ def labels_text(
 
 
 def label_words(group: NeuronGroup) -> Text:
-    """A group's label; one that does not beat chance is marked so."""
+    """Return a group's label; a doubtful one is followed by the doubt."""
     words = Text(plain(group.label or ""), style="italic")
     if group.evidence and group.evidence.validation and group.evidence.doubt:
         words.append(f" ({group.evidence.doubt})", style="not italic yellow")
@@ -75,7 +75,7 @@ def label_words(group: NeuronGroup) -> Text:
 
 
 def verdict(evidence: Evidence | None) -> str:
-    """What the evidence says, in a few words."""
+    """Return the result of the validation in a few words."""
     if evidence is None:
         return ""
     pinned = "pinned" if evidence.pinned else ""
@@ -83,7 +83,7 @@ def verdict(evidence: Evidence | None) -> str:
 
 
 def evidence_lines(group: NeuronGroup) -> Iterator[tuple[str, Text]]:
-    """(what, text) of everything that stands behind a label."""
+    """Yield (name, text) for each piece of evidence for a label."""
     evidence = group.evidence
     if evidence is None:
         return

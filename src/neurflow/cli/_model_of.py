@@ -3,34 +3,81 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
+from neurflow.cli._command import Command, parameters_of, with_parameters
+from neurflow.cli._options import ClassNames, Device
+
 if TYPE_CHECKING:
     from neurflow.circuit import Circuit
+    from neurflow.model import Model
 
-ModelAgain = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        metavar="MODEL",
-        help="The model of the result, if its reference has changed or is not followed unasked "
-        "(file:, hf:, onnx:).",
-        show_default="as in the result",
-        rich_help_panel="Model",
+_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "model": (
+        Annotated[
+            str | None,
+            typer.Option(
+                metavar="MODEL",
+                help="The model of the result, if its reference has changed or is not followed unless "
+                "you name it (file:, hf:, onnx:).",
+                show_default="as in the result",
+                rich_help_panel="Model",
+            ),
+        ],
+        None,
     ),
-]
-WeightsAgain = Annotated[
-    str | None,
-    typer.Option(
-        "--weights",
-        metavar="FILE|NAME",
-        help="Weights of the model.",
-        show_default="as in the result",
-        rich_help_panel="Model",
+    "weights": (
+        Annotated[
+            str | None,
+            typer.Option(
+                metavar="FILE|NAME",
+                help="Weights of the model.",
+                show_default="as in the result",
+                rich_help_panel="Model",
+            ),
+        ],
+        None,
     ),
-]
+    "class_names": (ClassNames, None),
+    "device": (Device, "cpu"),
+}
+"""name → (type, default)"""
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The model of a result, as a command line names it."""
+
+    model: str | None
+    weights: str | None
+    class_names: Path | None
+    device: str
+
+    @classmethod
+    def pop(cls, values: dict[str, Any]) -> Self:
+        """Take the options that ``with_model_options`` added out of a command's values."""
+        return cls(**{name: values.pop(name) for name in _OPTIONS})
+
+    def load(self, circuit: Circuit) -> Model:
+        """Load the model of a circuit; see ``neurflow.reload_model``."""
+        from neurflow.circuit.reload import reload_model
+
+        return reload_model(
+            circuit,
+            self.model,
+            weights=self.weights,
+            class_names=self.class_names,
+            device=self.device,
+        )
+
+
+def with_model_options(command: Command) -> Command:
+    """Give a command the options of ``ModelOptions``, in its ``**values``."""
+    return with_parameters(parameters_of(_OPTIONS))(command)
 
 
 def naming(circuit: Circuit) -> str:

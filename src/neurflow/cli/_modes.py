@@ -1,4 +1,4 @@
-"""Options that cannot go together, or would do nothing: refused before anything is done."""
+"""Rejects options that exclude each other or would have no effect, before a command does any work."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import typer
 from neurflow.errors import RequestError
 
 ALWAYS = frozenset({"as_json", "debug", "no_open"})
-"""options that go with all others"""
+"""options that can be combined with all others"""
 
 
 class Given:
-    """Which parameters a command line gave."""
+    """The parameters that were given on the command line."""
 
     def __init__(self, context: typer.Context) -> None:
         self._shown = {
@@ -29,33 +29,31 @@ class Given:
         return name in self._given
 
     def one_of(self, *names: str) -> str | None:
-        """The one of some parameters that was given, if any; ``RequestError`` if several were."""
+        """Return the given one of ``names``, or None; raise ``RequestError`` if several were given."""
         found = [name for name in names if name in self]
         if len(found) > 1:
-            raise RequestError(f"{self._words(found)} cannot go together. Give one of them.")
+            raise RequestError(f"{self._words(found)} exclude each other. Give one of them.")
         return found[0] if found else None
 
     def only(self, mode: str, belongs: Collection[str]) -> None:
-        """``RequestError`` if something was given that does not belong to ``mode``."""
+        """Raise ``RequestError`` if a parameter was given that does not belong to ``mode``."""
         strange = self._given - {mode, *belongs} - ALWAYS
         if strange:
             found = self._words([name for name in self._shown if name in strange])
             raise RequestError(
-                f"{found} cannot go together with {self._shown[mode]}. Leave it out."
+                f"{found} cannot be combined with {self._shown[mode]}. Leave it out."
             )
 
     def need(self, companions: Sequence[str], *names: str) -> None:
-        """``RequestError`` if some were given that do nothing without one of their companions."""
+        """Raise ``RequestError`` if ``names`` were given without any of their companions."""
         if not any(name in self for name in companions):
             self.refuse(self._words(companions, "or"), *names)
 
     def refuse(self, companion: str, *names: str) -> None:
-        """``RequestError`` if some were given, which do nothing without a companion that is missing."""
+        """Raise ``RequestError`` if any of ``names`` was given; they need the missing companion."""
         idle = [name for name in names if name in self]
         if idle:
-            raise RequestError(
-                f"{self._words(idle)} goes with {companion}, and does nothing without."
-            )
+            raise RequestError(f"{self._words(idle)} has no effect without {companion}.")
 
     def _words(self, names: Sequence[str], last: str = "and") -> str:
         *most, final = [self._shown[name] for name in names]

@@ -1,7 +1,7 @@
-"""Spellings from before the subcommands, rewritten; to be removed after one release.
+"""Rewrites command lines from before the subcommands; to be removed after one release.
 
-``modern`` turns an old command line into the new ones that do the same: one, or two where labelling and
-the check of the labels were one command.
+``modern`` turns an old command line into new ones with the same effect: usually one, or two where one
+command used to both label groups and check the labels.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ SWITCHES = frozenset(
         *("--quick", "-h", "--help"),
     ]
 )
-"""options of the old commands without a value"""
+"""options of the old commands that take no value"""
 COMMANDS = {
     "label": ("ask", "words", "set", "pin", "unpin", "reject", "search", "check"),
     "sweep": ("run", "status", "merge"),
     "atlas": (*("query", "shared", "like", "serving", "nearest", "shortcuts", "changed", "map"),),
 }
-"""commands that had modes → their subcommands"""
+"""old commands with modes → their subcommands"""
 
 Words: TypeAlias = list[str]
 
@@ -46,17 +46,17 @@ class Line:
     options: list[tuple[str, Words]] = field(default_factory=list)
 
     def take(self, name: str) -> Words:
-        """Remove an option; return all values that it had."""
+        """Remove an option and return all its values."""
         found = [value for option, values in self.options if option == name for value in values]
         self.options = [(option, values) for option, values in self.options if option != name]
         return found
 
     def has(self, *names: str) -> bool:
-        """Whether any of some options was given."""
+        """Return whether any of these options was given."""
         return any(option in names for option, _ in self.options)
 
     def rest(self, *without: str) -> Words:
-        """All options that are left, as words."""
+        """Return the remaining options as words."""
         return [
             word
             for option, values in self.options
@@ -72,7 +72,7 @@ def modern(words: Sequence[str]) -> tuple[list[Words], str | None]:
         words: the command line, without the name of the program.
 
     Returns:
-        The command lines to run instead, and a note for the user, or None if nothing has changed.
+        The command lines to run instead, and a note for the user (None if nothing changed).
 
     Raises:
         RequestError: modes that exclude each other.
@@ -117,7 +117,7 @@ def _parsed(words: Sequence[str]) -> Line:
 def _one(line: Line, *modes: str) -> str | None:
     found = [mode for mode in modes if line.has(mode)]
     if len(found) > 1:
-        raise RequestError(f"{' and '.join(found)} cannot go together. Give one of them.")
+        raise RequestError(f"{' and '.join(found)} exclude each other. Give one of them.")
     return found[0] if found else None
 
 

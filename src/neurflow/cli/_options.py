@@ -1,7 +1,7 @@
 """Arguments and options that commands share, and the hyperparameters as options.
 
-Every field of ``Config`` is an option by itself: its name, default and description are written
-once, in ``neurflow.config``.
+Each field of ``Config`` becomes an option. Its name, default and description are written once, in
+``neurflow.config``.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ Output = Annotated[
     str | None,
     typer.Option(
         metavar="KIND",
-        help="What the outputs are, if that is not detected: logits, probabilities, sigmoid (several "
-        "labels) or log-probabilities.",
+        help="Kind of the outputs, if it is not detected: logits, probabilities, sigmoid (several "
+        "labels), log-probabilities, or values (a regression).",
         rich_help_panel=_MODEL,
     ),
 ]
@@ -193,11 +193,11 @@ class Study:
 
 
 def with_study_options(command: Command) -> Command:
-    """Give a command the options for finding circuits, in place of its ``**values``."""
+    """Give a command the options for finding circuits in place of its ``**values``."""
     more = parameters_of(_STUDY)
     preset = typer.Option(
-        help="Defaults for the method: the best that was measured (default), the paper to the letter, "
-        f"or a quick look (at most {QUICK_IMAGES} images). Single options override it.",
+        help="Defaults of the method: the best measured (default), exactly those of the paper (paper), "
+        f"or a quick look at up to {QUICK_IMAGES} images (quick). Single options override them.",
         rich_help_panel="Method",
     )
     more.append(parameter("preset", Annotated[Preset, preset], "default"))
@@ -205,7 +205,7 @@ def with_study_options(command: Command) -> Command:
 
 
 def study_from(model: str, values: dict[str, Any]) -> Study:
-    """The study that the values of ``with_study_options`` describe.
+    """Return the study that the values of ``with_study_options`` describe.
 
     Raises:
         RequestError: a value out of range.
@@ -246,7 +246,7 @@ def numbers(text: str | None, option: str) -> float | tuple[float, ...] | None:
         values = tuple(float(part) for part in text.split(","))
     except ValueError:
         raise RequestError(
-            f"{option} {text!r} is no number and no list of numbers. "
+            f"{option} {text!r} is neither a number nor a list of numbers. "
             f"Write {option} 0.5 or {option} 0.485,0.456,0.406"
         ) from None
     return values[0] if len(values) == 1 else values
@@ -261,7 +261,7 @@ def names(given: str | Iterable[str] | None) -> list[str] | None:
 
 
 def with_options_of(form: type[BaseModel], panel: str) -> Callable[[Command], Command]:
-    """Give a command an option for each field of a model, in place of its ``**values``."""
+    """Give a command an option for each field of a form in place of its ``**values``."""
     return with_parameters(_of_fields(form.model_fields, panel))
 
 
@@ -270,7 +270,7 @@ def _of_fields(fields: Mapping[str, FieldInfo], panel: str) -> list[inspect.Para
 
 
 def config_from(values: dict[str, Any]) -> Config:
-    """The ``Config`` of a preset and the options that were given.
+    """Return the ``Config`` of a preset and the given options.
 
     Raises:
         RequestError: a value out of range.
@@ -280,7 +280,7 @@ def config_from(values: dict[str, Any]) -> Config:
 
 
 def given_values(form: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given, with lists split at commas."""
+    """Return the given options, with lists split at commas."""
     return {
         name: names(value) if _is_list(form.model_fields[name].annotation) else value
         for name, value in values.items()
@@ -303,7 +303,7 @@ def _option(name: str, field: FieldInfo, panel: str) -> Any:
 
 
 def _type(annotation: Any) -> Any:
-    """What the parser checks; everything else is text that ``Config`` reads."""
+    """Return the type that the parser checks; all other values are text that ``Config`` reads."""
     if _is_list(annotation):
         return list[str]
     if annotation is int or get_origin(annotation) is Literal:

@@ -1,6 +1,6 @@
-"""A circuit for a terminal of 80 columns, and as data for ``--json``.
+"""A circuit as text for a terminal of 80 columns, and as data for ``--json``.
 
-Both are bounded: ``top`` groups of a layer, ``top`` inputs of a group.
+Both forms are limited to the first ``top`` groups of a layer and the first ``top`` inputs of a group.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from neurflow.refs import Crop
 
 WIDEST_ID = 20
 SHAKY = 0.2
-"""a group that comes back less on halves of the images is pointed out"""
+"""groups that come back less than this on halves of the images are highlighted"""
 
 
 def counts(circuit: Circuit) -> str:
-    """How large the circuit is, in one line."""
+    """Return the size of a circuit in one line."""
     neurons = sum(len(layer.neurons) for layer in circuit.layers)
     groups = sum(len(layer.groups) for layer in circuit.layers)
     return ", ".join(
@@ -39,7 +39,7 @@ def counts(circuit: Circuit) -> str:
 
 
 def circuit_data(circuit: Circuit, layers: Sequence[CircuitLayer], top: int) -> dict[str, Any]:
-    """What ``circuit_text`` shows, as data."""
+    """Return the content of ``circuit_text`` as data."""
     return {
         "target": circuit.target.model_dump(),
         "model": circuit.model.model_dump(mode="json"),
@@ -53,6 +53,7 @@ def circuit_data(circuit: Circuit, layers: Sequence[CircuitLayer], top: int) -> 
                 "neurons": len(layer.neurons),
                 "groups": len(layer.groups),
                 "score_error": layer.score_error,
+                "cancellation": layer.cancellation,
                 "note": layer.note,
                 "largest": [_brief(circuit, group, top) for group in layer.groups[:top]],
             }
@@ -80,7 +81,7 @@ def _layer_of(circuit: Circuit, group: NeuronGroup) -> CircuitLayer:
 def circuit_text(
     circuit: Circuit, layers: Sequence[CircuitLayer], top: int
 ) -> list[RenderableType]:
-    """The circuit from its target down: groups, and what drives each most."""
+    """Return the circuit as text, from its target down: its groups and their strongest inputs."""
     shown: list[RenderableType] = [heading(circuit)]
     for layer in reversed(layers):
         title = Text.assemble(
@@ -88,6 +89,7 @@ def circuit_text(
             (plain(layer.name), "bold"),
             f"   {_count(len(layer.neurons), 'neuron')} in {_count(len(layer.groups), 'group')}",
             "" if layer.score_error is None else f", scores within {layer.score_error:.1%}",
+            "" if layer.cancellation is None else f", cancelling {layer.cancellation:.3g}-fold",
         )
         shown += [title, _groups(circuit, layer.groups[:top], top)]
         if (rest := len(layer.groups) - top) > 0:
@@ -103,7 +105,7 @@ def circuit_text(
 
 
 def heading(circuit: Circuit) -> Text:
-    """What was explained, and by how much."""
+    """Return the target, the model and the size of a circuit."""
     return Text.assemble(
         (plain(circuit.target.name), "bold"),
         f" by {plain(circuit.model.reference)}\n{counts(circuit)}",
@@ -129,14 +131,14 @@ def _groups(circuit: Circuit, groups: Iterable[NeuronGroup], top: int) -> Table:
 
 
 def _short(id: str) -> str:
-    """A group's id, of a long one its end; the layer's heading has the name in full."""
+    """Return a group's id; of a long id only the end, since the heading has the layer's full name."""
     return plain(id if len(id) <= WIDEST_ID else f"…{id[1 - WIDEST_ID :]}")
 
 
 def _weights(edges: Sequence[GroupEdge], upward: bool, known: bool = False) -> Text:
-    """Edges in one line, with a question mark where the sign is not certain.
+    """Return edges in one line, with a question mark where the sign is not certain.
 
-    With ``known``, what was measured of them too.
+    With ``known``, their p-value and stability too.
     """
     parts = []
     for edge in edges:
@@ -157,7 +159,7 @@ def _weights(edges: Sequence[GroupEdge], upward: bool, known: bool = False) -> T
 
 
 def group_data(circuit: Circuit, group: NeuronGroup, top: int) -> dict[str, Any]:
-    """What ``group_text`` shows, as data."""
+    """Return the content of ``group_text`` as data."""
     return {
         "id": group.id,
         "label": group.label,
@@ -187,7 +189,7 @@ Strongest = list[tuple[int, float]]
 
 
 def _members(circuit: Circuit, group: NeuronGroup, top: int) -> list[tuple[int, int, Strongest]]:
-    """(neuron, semantic group, its strongest core neurons with weights) of the first members."""
+    """Return (neuron, semantic group, its strongest core neurons with weights) of the first members."""
     layer = circuit.layer(group.id.layer)
     found = []
     for a, i in group.members[:top]:
@@ -198,7 +200,7 @@ def _members(circuit: Circuit, group: NeuronGroup, top: int) -> list[tuple[int, 
 
 
 def group_text(circuit: Circuit, group: NeuronGroup, top: int) -> RenderableType:
-    """One group: its members with the neurons that drive them, inputs, outputs, crops."""
+    """Return one group as text: its members with their core neurons, its inputs, outputs and crops."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold", ratio=1)

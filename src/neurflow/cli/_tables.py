@@ -1,10 +1,10 @@
-"""Tables that fit the terminal and lose nothing.
+"""Tables that fit the width of the terminal without cutting anything off.
 
-1. A column is as wide as its widest cell; text columns may be narrower, down to ``TEXT`` letters, and
-   wrap.
-2. If that is still too wide, columns that say the same in every row move into a line above the table.
-3. If that is still too wide, the columns are spread over several tables, each of which begins with the
-   columns that tell rows apart: the leading text columns.
+1. A column is as wide as its widest cell. Text columns may be narrower, down to ``TEXT`` letters, and
+   then wrap.
+2. If the table is still too wide, columns with the same text in every row move into a line above it.
+3. If it is still too wide, the columns are spread over several tables. Each of them begins with the
+   leading text columns, which identify the rows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rich.text import Text
 from neurflow.cli._terminal import plain
 
 TEXT = 16
-"""letters that a text column keeps at least, if it has so many"""
+"""least width of a text column, unless its text is shorter"""
 GAP = 2
 NUMBER = re.compile(r"[-+−–]?[\d.,]*[%±.\d\[\]…() e+-]*")
 
@@ -29,7 +29,7 @@ Cell = str | Text
 
 @dataclass
 class _Column:
-    """A column: its header, its cells, and the widths that it can take."""
+    """A column: its header, its cells, and its smallest and largest width."""
 
     name: str
     cells: list[Cell]
@@ -51,11 +51,11 @@ def fitted(
 
     Args:
         columns: headers.
-        rows: cells, a row each; control characters are removed from plain text.
+        rows: the cells of each row; control characters are removed from plain text.
         width: columns of the terminal.
 
     Returns:
-        One table, or several with the same first columns, and perhaps a line above them.
+        One table, or several with the same first columns; maybe a line above them.
     """
     made = [
         _Column(name, [c if isinstance(c, Text) else plain_lines(c) for c in cells])
@@ -80,7 +80,7 @@ def fitted(
 
 
 def plain_lines(text: str) -> str:
-    """Text without control characters; lines stay lines."""
+    """Return text without control characters other than line ends."""
     return "\n".join(map(plain, text.splitlines()))
 
 
@@ -89,7 +89,7 @@ def _least(columns: Sequence[_Column]) -> int:
 
 
 def _grid(columns: Sequence[_Column], width: int) -> Table:
-    """A table whose columns have fixed widths, so that nothing is cut off."""
+    """Return a table whose columns have fixed widths, so that nothing is cut off."""
     widths = [each.least for each in columns]
     spare = width - _least(columns)
     for place, each in enumerate(columns):

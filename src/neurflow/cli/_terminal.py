@@ -1,7 +1,7 @@
-"""How a command talks: the result on stdout, progress and notes on stderr, failures in two lines.
+"""Output of a command: the result on stdout, and progress, notes and failures on stderr.
 
-``terminal`` is the one place that turns a failure into words, an exit code and, with ``--json``, a
-JSON object.
+``terminal`` turns every failure into a message of two lines, an exit code and, with ``--json``, a JSON
+object.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 import time
 import traceback as tracebacks
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TextIO
@@ -37,13 +37,13 @@ from neurflow.errors import NeurFlowError
 PATIENCE = 2.0
 """Seconds of work before a progress bar is shown."""
 SILENCE = 60.0
-"""Seconds between two progress lines where stderr is no terminal."""
+"""Seconds between two progress lines if stderr is not a terminal."""
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+"""Exit code after Ctrl-C, as in shells."""
 
 
 def plain(text: str) -> str:
-    """Return text without control characters: names in a result must not steer the terminal."""
+    """Return text without control characters, so that names in a result cannot control the terminal."""
     return "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
     )
@@ -51,11 +51,11 @@ def plain(text: str) -> str:
 
 @dataclass(frozen=True)
 class Manner:
-    """How a command talks; the options that every command has.
+    """The options on output that every command has.
 
     Attributes:
         as_json: print the result, or the failure, as one JSON object on stdout.
-        traceback: on failure, show where in the code it happened.
+        traceback: on failure, print the traceback.
         quiet: print neither progress nor notes.
         verbose: print a line when a stage of the work ends.
     """
@@ -77,9 +77,9 @@ class _Rate(ProgressColumn):
 class Bar:
     """Progress on stderr; a ``neurflow.runtime.progress.Progress``.
 
-    On a terminal: a bar for work that takes longer than ``PATIENCE`` seconds. The bar of a stage
-    replaces that of the stage before, and disappears at the end. Elsewhere: a line every ``SILENCE``
-    seconds.
+    On a terminal it is a bar, for work that takes longer than ``PATIENCE`` seconds. The bar of a stage
+    replaces that of the stage before, and disappears at the end. Elsewhere it is a line every
+    ``SILENCE`` seconds.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Bar:
         self._timer.daemon = True
 
     def start(self, stage: str, total: int) -> None:
-        """Begin a stage; the first one starts the clock."""
+        """Begin a stage; the first stage starts the timer of the bar."""
         if self._console.is_terminal and not self._quiet and self._timer.ident is None:
             self._timer.start()
         for task in self._bar.task_ids:
@@ -137,7 +137,7 @@ class Bar:
         self._console.print(lines, markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
-        """Take the bar off the screen."""
+        """Remove the bar from the screen."""
         self._end_stage()
         if self._timer.ident is not None:
             self._timer.cancel()
@@ -157,7 +157,7 @@ class Bar:
 
 
 class Terminal:
-    """Where the result, the progress and the notes of a command go.
+    """Prints the result, the progress and the notes of a command.
 
     Args:
         manner: the options that every command has.
@@ -191,23 +191,38 @@ class Terminal:
         return self._out.width
 
     def note(self, text: str) -> None:
-        """Print a line for people, on stderr."""
+        """Print a line on stderr."""
         self.progress.note(text)
 
-    def result(self, data: dict[str, Any], *shown: RenderableType) -> None:
-        """Print the result on stdout: ``data`` with ``--json``, otherwise ``shown``."""
+    def result(
+        self,
+        data: dict[str, Any],
+        *shown: RenderableType,
+        files: Sequence[Path] | None = None,
+    ) -> None:
+        """Print the result on stdout: ``data`` with ``--json``, otherwise ``shown``.
+
+        Args:
+            data: the result as JSON data.
+            shown: the result for people.
+            files: files that were written; given, even if there are none, they are part of the result.
+        """
         self.progress.close()
         self.answered = True
+        if files is not None:
+            data = {"files": [str(file) for file in files], **data}
+            shown = (*shown, *(Text(f"Written: {file}") for file in files))
         if self.as_json:
             typer.echo(json.dumps(data, indent=2), file=self._out.file)
         else:
             for part in shown:
                 self._out.print(part, soft_wrap=isinstance(part, Text), markup=False)
 
-    def open_page(self, page: Path, wanted: bool) -> bool:
+    def open_page(self, page: Path | None, wanted: bool) -> bool:
         """Open a page in a browser if it is wanted and there is a screen; return whether it opened."""
         return (
-            wanted
+            page is not None
+            and wanted
             and not self.as_json
             and has_screen()
             and webbrowser.open(page.resolve().as_uri())
@@ -225,7 +240,7 @@ def has_screen() -> bool:
 def terminal(manner: Manner | None = None, *, resumable: bool = False) -> Iterator[Terminal]:
     """Open a ``Terminal`` for a command; turn failures into a message and an exit code.
 
-    With ``--json`` nothing but the result reaches stdout: whatever a user's network prints goes to
+    With ``--json`` only the result is printed on stdout. Anything that a user's network prints goes to
     stderr.
 
     Args:
@@ -255,7 +270,7 @@ def terminal(manner: Manner | None = None, *, resumable: bool = False) -> Iterat
 
 
 def failed(message: str, code: int, kind: str, *, as_json: bool) -> None:
-    """Print a failure: words on stderr and, with ``as_json``, an object on stdout."""
+    """Print a failure: a message on stderr and, with ``as_json``, an object on stdout."""
     lines = "\n".join(map(plain, f"Error: {message}".splitlines()))
     typer.echo(lines, err=True)
     if as_json:
@@ -264,7 +279,7 @@ def failed(message: str, code: int, kind: str, *, as_json: bool) -> None:
 
 
 def _words(error: Exception) -> str:
-    """What to say of an error that is not of ``neurflow.errors``."""
+    """The message for an error that is not one of ``neurflow.errors``."""
     reason = (str(error).strip().splitlines() or [""])[0]
     short_of_memory = ("out of memory", "can't allocate memory", "cannot allocate memory")
     if isinstance(error, MemoryError) or any(sign in reason.lower() for sign in short_of_memory):

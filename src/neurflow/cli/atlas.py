@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from neurflow.atlas import Atlas
 
 SHOWN = 40
-"""rows that are printed"""
+"""number of rows that are printed"""
 LONGEST = 8
-"""entries of a list that are printed"""
+"""number of entries of a list that are printed"""
 
 app = typer.Typer(help="Ask questions about the circuits of a sweep.", no_args_is_help=True)
 
 
 class By(StrEnum):
-    """What makes two groups the same."""
+    """The property by which groups are matched."""
 
     neurons = "neurons"
     crops = "crops"
@@ -38,11 +38,11 @@ class By(StrEnum):
 ByOption = Annotated[
     By,
     typer.Option(
-        help="Compare groups by their neurons, or by how similar their crops are to the network."
+        help="Compare groups by their neurons, or by how similar the network finds their crops."
     ),
 ]
 Top = Annotated[int, typer.Option(min=1, help="Largest number of rows.")]
-Renew = Annotated[bool, typer.Option("--renew", help="First rebuild all tables from the circuits.")]
+Renew = Annotated[bool, typer.Option("--renew", help="Rebuild all tables from the circuits first.")]
 TargetName = Annotated[
     str, typer.Argument(metavar="TARGET", help="A target, or the name of its circuit.")
 ]
@@ -55,7 +55,9 @@ def query(
     sweep: SweepFolder,
     sql: Annotated[
         str | None,
-        typer.Argument(metavar="[SELECT …]", help="One SELECT; without it the targets are listed."),
+        typer.Argument(
+            metavar="[SELECT …]", help="One SELECT statement; lists the targets if omitted."
+        ),
     ] = None,
     renew: Renew = False,
 ) -> None:
@@ -77,7 +79,7 @@ def shared(
     targets: Annotated[list[str], typer.Argument(metavar="TARGET…", help="Two targets or more.")],
     without: Annotated[
         list[str] | None,
-        typer.Option(metavar="TARGET,…", help="Targets that do not have the group."),
+        typer.Option(metavar="TARGET,…", help="Targets that must not have the group."),
     ] = None,
     by: ByOption = By.neurons,
     top: Top = 20,
@@ -97,7 +99,9 @@ def like(
     sweep: SweepFolder,
     group: Annotated[
         str,
-        typer.Argument(metavar="TARGET:GROUP", help="A group of a target, as beagle:layer4/1."),
+        typer.Argument(
+            metavar="TARGET:GROUP", help="A group of a target, such as beagle:layer4/1."
+        ),
     ],
     by: ByOption = By.neurons,
     top: Top = 20,
@@ -114,7 +118,7 @@ def like(
 @app.command("serving")
 @command()
 def serving(ui: Terminal, sweep: SweepFolder, top: Top = 20, renew: Renew = False) -> None:
-    """List the neurons that serve most targets."""
+    """List the neurons that belong to the circuits of the most targets."""
     from neurflow.atlas import serving as serve
 
     _answer(ui, sweep, renew, lambda a: serve(a, top))
@@ -125,7 +129,7 @@ def serving(ui: Terminal, sweep: SweepFolder, top: Top = 20, renew: Renew = Fals
 def nearest(
     ui: Terminal, sweep: SweepFolder, target: TargetName, top: Top = 20, renew: Renew = False
 ) -> None:
-    """List the targets whose circuits are most similar to that of a target."""
+    """List the targets whose circuits are most similar to the circuit of a target."""
     from neurflow.atlas import nearest as near
 
     _answer(ui, sweep, renew, lambda a: near(a, target, top))
@@ -134,7 +138,7 @@ def nearest(
 @app.command("shortcuts")
 @command()
 def shortcuts(ui: Terminal, sweep: SweepFolder, top: Top = 20, renew: Renew = False) -> None:
-    """List the groups whose crops lie in one place of their images, as watermarks do."""
+    """List the groups whose crops always lie in the same place of their images, as watermarks do."""
     from neurflow.atlas import shortcut_candidates
 
     _answer(ui, sweep, renew, lambda a: shortcut_candidates(a, top))
@@ -172,7 +176,7 @@ def map_(
     renew: Renew = False,
     no_open: NoOpen = False,
 ) -> None:
-    """Write a map of all targets as a page, and a page for each circuit."""
+    """Write a page with a map of all targets, and a page for each circuit."""
     from neurflow.atlas.tables import renew as rebuild
     from neurflow.pages.atlas_page import write_atlas_pages
 
@@ -186,7 +190,7 @@ def map_(
 def _answer(
     ui: Terminal, sweep: Path, renew: bool, question: Callable[[Atlas], pd.DataFrame]
 ) -> None:
-    """Open the atlas, ask, print the rows."""
+    """Open the atlas, run a query and print the rows."""
     from neurflow.atlas.api import opened, records
 
     found = question(opened(sweep, renew=renew, progress=ui.progress))

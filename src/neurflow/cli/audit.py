@@ -1,20 +1,21 @@
-"""``neurflow audit``: the groups that look like shortcuts."""
+"""``neurflow audit``: ranks groups that look like shortcuts."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
 from neurflow.cli._command import command
-from neurflow.cli._model_of import ModelAgain, WeightsAgain, naming
-from neurflow.cli._options import ClassNames, Device, NoOpen, Page, Run
+from neurflow.cli._model_of import ModelOptions, naming, with_model_options
+from neurflow.cli._options import NoOpen, Page, Run
 from neurflow.cli._terminal import Terminal
 
 
 @command()
+@with_model_options
 def audit(
     ui: Terminal,
     run: Run,
@@ -27,11 +28,8 @@ def audit(
     ],
     top: Annotated[int, typer.Option(min=1, help="Largest number of groups that are listed.")] = 10,
     out: Page = None,
-    model: ModelAgain = None,
-    weights: WeightsAgain = None,
-    class_names: ClassNames = None,
-    device: Device = "cpu",
     no_open: NoOpen = False,
+    **model: Any,
 ) -> None:
     """Rank the groups of a class by the evidence that they are a shortcut.
 
@@ -42,26 +40,21 @@ def audit(
     from neurflow.cli._debugging import audit_text
 
     circuit = neurflow.load_circuit(run)
-    loaded = neurflow.reload_model(
-        circuit, model, weights=weights, class_names=class_names, device=device
-    )
+    loaded = ModelOptions.pop(model).load(circuit)
     report = neurflow.audit(circuit, loaded, images, progress=ui.progress)
     for note in report.notes:
         ui.note(note)
-    first = report.groups[0]
     written = []
     if out:
         from neurflow.pages.debug_page import write_audit_page
 
         written.append(write_audit_page(circuit, report, out))
+    first = report.groups[0]
+    mask = f"neurflow debug {run} {images} --mask {first.id} --ablation {first.ablation}"
     ui.result(
-        {"files": [str(path) for path in written], **report.model_dump(mode="json")},
+        report.model_dump(mode="json"),
         *audit_text(report, top),
-        Text(
-            f"\nMask the first:  neurflow debug {run} {images} --mask {first.id} "
-            f"--ablation {first.ablation}{naming(circuit)}"
-        ),
-        *(Text(f"Written: {path}") for path in written),
+        Text(f"\nMask the first group:  {mask}{naming(circuit)}"),
+        files=written,
     )
-    if out:
-        ui.open_page(out, wanted=not no_open)
+    ui.open_page(out, wanted=not no_open)

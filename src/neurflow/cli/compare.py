@@ -1,4 +1,4 @@
-"""``neurflow compare``: two circuits side by side."""
+"""``neurflow compare``: compares two circuits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.text import Text
 
 from neurflow.cli._command import command
 from neurflow.cli._options import NoOpen, Page
@@ -21,8 +20,8 @@ def compare(
     by: Annotated[
         Literal["auto", "neurons", "crops"],
         typer.Option(
-            help="Compare groups by their neurons (same network, or fine-tuned from it), by where "
-            "their crops lie on the same images, or as the weights suggest."
+            help="Compare groups by their neurons (for one network, or one fine-tuned from it), by the "
+            "places of their crops on the same images, or as the weights suggest (auto)."
         ),
     ] = "auto",
     threshold: Annotated[
@@ -32,13 +31,13 @@ def compare(
     layer: Annotated[str | None, typer.Option(help="List the groups of this layer.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Largest number of entries in each list.")] = 5,
     draws: Annotated[
-        int, typer.Option(min=1, help="Random assignments that chance is estimated from.")
+        int, typer.Option(min=1, help="Random assignments from which chance is estimated.")
     ] = 100,
-    seed: Annotated[int, typer.Option(min=0, help="Seed for these.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random assignments.")] = 0,
     out: Page = None,
     no_open: NoOpen = False,
 ) -> None:
-    """Compare two circuits: which groups they share, and how edges change.
+    """Compare two circuits: the groups they share, and the edges that differ.
 
     The circuits may be of two classes, of two networks on the same images, or from before and after
     fine-tuning.
@@ -62,10 +61,5 @@ def compare(
         names = run_a.resolve().name, run_b.resolve().name
         written.append(write_comparison_page(a, b, found, out, names=names))
     shown = layer_text(a, b, found, layer, top) if layer else comparison_text(found, top)
-    ui.result(
-        {"files": [str(path) for path in written], **found.model_dump(mode="json")},
-        *shown,
-        *(Text(f"Written: {path}") for path in written),
-    )
-    if out:
-        ui.open_page(out, wanted=not no_open)
+    ui.result(found.model_dump(mode="json"), *shown, files=written)
+    ui.open_page(out, wanted=not no_open)

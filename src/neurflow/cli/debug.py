@@ -1,17 +1,16 @@
-"""``neurflow debug``: why the model gives an answer, and what if a group were masked."""
+"""``neurflow debug``: explain an answer, and try what changes if groups are masked."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
 from neurflow.cli._command import command
-from neurflow.cli._model_of import ModelAgain, WeightsAgain
+from neurflow.cli._model_of import ModelOptions, with_model_options
 from neurflow.cli._modes import Given
-from neurflow.cli._options import ClassNames, Device, NoOpen, Page, Run, names
+from neurflow.cli._options import NoOpen, Page, Run, names
 from neurflow.cli._terminal import Terminal
 from neurflow.errors import RequestError
 
@@ -19,6 +18,11 @@ if TYPE_CHECKING:
     from neurflow.debugging.masking import Ablation
 
 _WHAT_IF = "What if"
+
+
+def _change_option(**rest: Any) -> Any:
+    return typer.Option(rich_help_panel=_WHAT_IF, **rest)
+
 
 Plot = Annotated[
     Path | None,
@@ -29,6 +33,7 @@ Plot = Annotated[
 
 
 @command()
+@with_model_options
 def debug(
     ui: Terminal,
     context: typer.Context,
@@ -38,41 +43,30 @@ def debug(
     ],
     mask: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="GROUP",
-            help="Ablate the neurons of these groups, of any layers.",
-            show_default=False,
-            rich_help_panel=_WHAT_IF,
+        _change_option(
+            metavar="GROUP", help="Ablate the neurons of these groups.", show_default=False
         ),
     ] = None,
     keep: Annotated[
         list[str] | None,
-        typer.Option(
+        _change_option(
             metavar="GROUP",
             help="Ablate all neurons of the layer except those of these groups.",
             show_default=False,
-            rich_help_panel=_WHAT_IF,
         ),
     ] = None,
     ablation: Annotated[
         str,
-        typer.Option(
+        _change_option(
             metavar="zero|mean|FACTOR",
             help="Set the ablated neurons to zero, to their mean, or scale them by a factor.",
-            rich_help_panel=_WHAT_IF,
         ),
     ] = "zero",
     random: Annotated[
         int,
-        typer.Option(
-            min=0,
-            help="Number of sets of random neurons to compare with.",
-            rich_help_panel=_WHAT_IF,
-        ),
+        _change_option(min=0, help="Number of sets of random neurons to compare with."),
     ] = 20,
-    seed: Annotated[
-        int, typer.Option(min=0, help="Seed for choosing them.", rich_help_panel=_WHAT_IF)
-    ] = 0,
+    seed: Annotated[int, _change_option(min=0, help="Seed for choosing them.")] = 0,
     errors: Annotated[
         bool,
         typer.Option("--errors", help="Explain the mistakes on labelled images of the class."),
@@ -80,17 +74,14 @@ def debug(
     label: Annotated[
         str | None,
         typer.Option(
-            metavar="CLASS", help="True class of the images, if their folders do not say."
+            metavar="CLASS", help="True class of the images, if their folders do not name it."
         ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Largest number of entries in each list.")] = 8,
     out: Page = None,
     plot: Plot = None,
-    model: ModelAgain = None,
-    weights: WeightsAgain = None,
-    class_names: ClassNames = None,
-    device: Device = "cpu",
     no_open: NoOpen = False,
+    **model: Any,
 ) -> None:
     """Explain an answer: which groups fire, where, and what changes if groups are masked."""
     Given(context).need(["mask", "keep"], "ablation", "random", "seed")
@@ -102,9 +93,7 @@ def debug(
     circuit = neurflow.load_circuit(run)
     report = neurflow.debug(
         circuit,
-        neurflow.reload_model(
-            circuit, model, weights=weights, class_names=class_names, device=device
-        ),
+        ModelOptions.pop(model).load(circuit),
         source_of(images),
         mask=names(mask) or (),
         keep=names(keep) or (),
@@ -124,13 +113,8 @@ def debug(
         from neurflow.pages.debug_page import write_debug_page
 
         written.append(write_debug_page(circuit, report, out))
-    ui.result(
-        {"files": [str(path) for path in written], **report.model_dump(mode="json")},
-        *report_text(report, top),
-        *(Text(f"Written: {path}") for path in written),
-    )
-    if out:
-        ui.open_page(out, wanted=not no_open)
+    ui.result(report.model_dump(mode="json"), *report_text(report, top), files=written)
+    ui.open_page(out, wanted=not no_open)
 
 
 def ablation_of(text: str) -> Ablation:
@@ -145,7 +129,7 @@ def ablation_of(text: str) -> Ablation:
         factor = float("nan")
     if not abs(factor) < float("inf"):
         raise RequestError(
-            f"--ablation {text!r} is neither zero nor mean nor a number. Write --ablation 0.5"
+            f"--ablation {text!r} is neither zero, mean nor a number. Write --ablation 0.5"
         )
     return factor
 

@@ -1,4 +1,4 @@
-"""``neurflow demo``: the whole method on a small network whose training is known."""
+"""``neurflow demo``: runs the whole method on a small network with a planted shortcut."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def demo(
         typer.Option(help="Class to explain.", show_default="taxi, which has a planted shortcut"),
     ] = None,
     pictures: Annotated[
-        int, typer.Option(min=1, help="Number of images drawn of each class.")
+        int, typer.Option(min=1, help="Number of images to draw of each class.")
     ] = 20,
-    seed: Annotated[int, typer.Option(min=0, help="Seed for drawing them.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for drawing the images.")] = 0,
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="FOLDER", help="Folder of the result.")
     ] = Path("neurflow-demo"),
     no_open: NoOpen = False,
 ) -> None:
-    """Explain a small network on images that it draws itself, and open the report.
+    """Explain a small network on images drawn by this command, and open the report.
 
-    It needs no arguments, no internet access and no GPU.
+    No arguments, internet access or GPU are needed.
     """
     import neurflow
     from neurflow.cli._summary import circuit_data, circuit_text

@@ -1,4 +1,4 @@
-"""``neurflow doctor``: what is installed, what is missing for what, and where it would compute."""
+"""``neurflow doctor``: installed and missing packages, and the devices to compute on."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from neurflow.runtime.extras import Extra
 
 CORE = ("torch", "torchvision", "numpy", "scipy", "pandas", "pillow", "safetensors", "typer")
-"""packages whose versions are worth a report"""
+"""packages whose versions are reported"""
 
 
 @command()
 def doctor(ui: Terminal) -> None:
-    """Report versions, devices, optional packages and settings; nothing is changed."""
+    """Report versions, devices, optional packages and settings, without changing anything."""
     from importlib.metadata import version
     from importlib.resources import files
 
@@ -54,7 +54,7 @@ def doctor(ui: Terminal) -> None:
 
 
 def devices() -> list[dict[str, str]]:
-    """List what ``--device`` may name, the fastest first."""
+    """List the possible values of ``--device``, the fastest first."""
     import torch
 
     found = []
@@ -66,7 +66,7 @@ def devices() -> list[dict[str, str]]:
         found.append({"device": "mps", "what": "Apple GPU"})
     threads = torch.get_num_threads()
     found.append(
-        {"device": "cpu", "what": f"{os.cpu_count()} processors, {threads} threads of PyTorch"}
+        {"device": "cpu", "what": f"{os.cpu_count()} processors, PyTorch threads: {threads}"}
     )
     return found
 
@@ -79,9 +79,7 @@ def _text(data: dict[str, Any], optional: list[Extra]) -> list[Any]:
     facts.add_row("packages", ", ".join(f"{n} {v}" for n, v in data["packages"].items()))
     for each in data["devices"]:
         facts.add_row(f"--device {each['device']}", each["what"])
-    built = (
-        "built" if data["pages"] else "not built, so no page can be written: python hatch_build.py"
-    )
+    built = "built" if data["pages"] else "not built; to write pages, run: python hatch_build.py"
     facts.add_row("pages", built)
     settings = data["settings"]
     facts.add_row("settings", settings["file"] or "no neurflow.toml, no [tool.neurflow]")

@@ -6,19 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
 from neurflow.cli._command import command
-from neurflow.cli._model_of import ModelAgain, WeightsAgain
+from neurflow.cli._model_of import ModelOptions, with_model_options
 from neurflow.cli._modes import Given
-from neurflow.cli._options import (
-    ClassNames,
-    Device,
-    NoOpen,
-    given_values,
-    names,
-    with_options_of,
-)
+from neurflow.cli._options import NoOpen, given_values, names, with_options_of
 from neurflow.cli._terminal import Terminal
 from neurflow.errors import RequestError
 from neurflow.evaluation.settings import QUICK, Settings
@@ -26,11 +18,11 @@ from neurflow.runtime.extras import require
 
 if TYPE_CHECKING:
     from neurflow.circuit import Circuit
-    from neurflow.cli._terminal import Terminal
     from neurflow.model import Model
 
 
 @command(resumable=True)
+@with_model_options
 @with_options_of(Settings, "Settings")
 def evaluate(
     ui: Terminal,
@@ -39,8 +31,8 @@ def evaluate(
         str,
         typer.Argument(
             metavar="RUN|MODEL",
-            help="Folder of a result; or a model, whose circuit is then found first with the published "
-            "settings (--images, --target).",
+            help="Folder of a result; or a model, whose circuit is first found with the published "
+            "settings (needs --images and --target).",
         ),
     ],
     protocols: Annotated[
@@ -57,20 +49,22 @@ def evaluate(
         typer.Option(
             metavar="FOLDER",
             help="The images that the circuit was found on.",
-            show_default="where they were",
+            show_default="where they were then",
         ),
     ] = None,
     held_out: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Other images; predictions and overlaps are measured on them.",
+            help="Other images, on which predictions and overlaps are measured.",
             show_default=False,
         ),
     ] = None,
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="Rough figures in minutes: few neurons, sets and resamples."),
+        typer.Option(
+            "--quick", help="Get rough figures in minutes, from few neurons, sets and resamples."
+        ),
     ] = False,
     out: Annotated[
         Path | None,
@@ -104,20 +98,15 @@ def evaluate(
     memory: Annotated[
         str, typer.Option(metavar="SIZE", help="Memory to use on top of the model.")
     ] = "2GB",
-    model: ModelAgain = None,
-    weights: WeightsAgain = None,
-    class_names: ClassNames = None,
-    device: Device = "cpu",
     no_open: NoOpen = False,
-    **settings: Any,
+    **values: Any,
 ) -> None:
     """Measure a circuit by the published experiments, with intervals and controls.
 
-    Re-run the same command to resume: finished tables are kept in the folder of the result.
+    Run the same command again to resume; finished tables are kept in the folder of the result.
     """
-    options: dict[str, Any] = {"class_names": class_names, "device": device}
-    base = QUICK.model_dump() if quick else {}
-    chosen = Settings(**{**base, **given_values(Settings, settings)})
+    named, base = ModelOptions.pop(values), QUICK.model_dump() if quick else {}
+    settings = Settings(**{**base, **given_values(Settings, values)})
 
     import neurflow
     from neurflow.circuit import save_robustness
@@ -133,45 +122,41 @@ def evaluate(
     if ":" in subject and not folder.is_dir():
         given.refuse("a result as the subject", "model")
         folder = run or default_folder(subject, target or "")
-        circuit, loaded = _discovered(
-            ui, subject, target, images, folder, {"weights": weights or "DEFAULT", **options}
-        )
+        loaded, circuit = _discovered(ui, subject, named, target, images, folder)
     else:
         given.refuse("a model as the subject", "target", "run")
         circuit = neurflow.load_circuit(folder)
-        loaded = neurflow.reload_model(circuit, model, weights=weights, **options)
+        loaded = named.load(circuit)
     found = neurflow.evaluate(
         circuit,
         loaded,
         pictures_of(folder, images),
         chosen_names,
         held_out=unseen_of(folder, held_out),
-        settings=chosen,
+        settings=settings,
         out=folder,
         memory=memory,
         progress=ui.progress,
     )
     if found.robustness.groups or found.robustness.edges:
         save_robustness(folder, found.robustness)
-    written = _written(found, out, csv, plots)
     ui.result(
-        {"files": [str(path) for path in written], **found.model_dump(mode="json")},
+        found.model_dump(mode="json"),
         *evaluation_text(found, ui.width),
-        *(Text(f"Written: {path}") for path in written),
+        files=_written(found, out, csv, plots),
     )
-    if out:
-        ui.open_page(out, wanted=not no_open)
+    ui.open_page(out, wanted=not no_open)
 
 
 def _discovered(
     ui: Terminal,
     reference: str,
+    named: ModelOptions,
     target: str | None,
     images: Path | None,
     run: Path,
-    options: dict[str, Any],
-) -> tuple[Circuit, Model]:
-    """Find the circuit of a model, or load the one found before; return it with the model."""
+) -> tuple[Model, Circuit]:
+    """Load a model and find its circuit, or load the circuit that was found before."""
     import neurflow
 
     if images is None or target is None:
@@ -179,10 +164,15 @@ def _discovered(
             f"{reference} is a model, so its circuit must be found first. "
             "Give a target and images: --target CLASS --images FOLDER"
         )
-    model = neurflow.load_model(reference, **options)
+    model = neurflow.load_model(
+        reference,
+        named.weights or "DEFAULT",
+        class_names=named.class_names,
+        device=named.device,
+    )
     config = neurflow.Config.published()
     circuit = neurflow.discover(model, images, target, config=config, out=run, progress=ui.progress)
-    return circuit, model
+    return model, circuit
 
 
 def _written(found: Any, page: Path | None, csv: Path | None, plots: Path | None) -> list[Path]:

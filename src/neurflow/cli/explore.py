@@ -5,27 +5,31 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
 from neurflow.cli._command import command
-from neurflow.cli._model_of import ModelAgain, WeightsAgain
+from neurflow.cli._model_of import ModelOptions, with_model_options
 from neurflow.cli._modes import Given
-from neurflow.cli._options import ClassNames, Device, NoOpen, Run
+from neurflow.cli._options import NoOpen, Run
 from neurflow.cli._terminal import Terminal, has_screen
+from neurflow.errors import ImagesError, RequestError
 
 if TYPE_CHECKING:
-    from neurflow.circuit import Circuit
     from neurflow.model import Model
     from neurflow.pictures.images import Images
+    from neurflow.server.server import Server
+    from neurflow.server.session import Session
 
 _SERVER = "Server"
 
 
 @command()
+@with_model_options
 def explore(
     ui: Terminal,
     context: typer.Context,
@@ -76,69 +80,61 @@ def explore(
             rich_help_panel=_SERVER,
         ),
     ] = None,
-    model: ModelAgain = None,
-    weights: WeightsAgain = None,
-    class_names: ClassNames = None,
-    device: Device = "cpu",
     no_open: NoOpen = False,
+    **model: Any,
 ) -> None:
     """Explore a circuit live: drop an image, mask groups, watch the prediction.
 
     The folder of a sweep opens as a map of its targets. Ctrl-C stops the server.
     """
-    import webbrowser
-
-    import neurflow
-    from neurflow.errors import ImagesError
     from neurflow.server.gallery import Gallery
     from neurflow.server.server import Server
-    from neurflow.server.session import Session
 
-    Given(context).one_of("token", "token_file")
+    given = Given(context)
+    given.one_of("token", "token_file")
     if images and not images.is_dir():
         raise ImagesError(f"There is no folder of images at {str(images)!r}.")
-
-    def load(circuit: Circuit) -> Model:
-        return neurflow.reload_model(
-            circuit, model, weights=weights, class_names=class_names, device=device
-        )
-
-    def samples(loaded: Model) -> Images | None:
-        return _samples(loaded, images)
-
     served: Session | Gallery
     if is_sweep(run):
-        unused = ("images", "model", "weights", "class_names", "device")
-        Given(context).refuse("a single result", *unused)
+        given.refuse("a single result", "images", *model)
         served, title = Gallery(run, ui.progress), f"the atlas of {run}"
     else:
-        served = Session(run, load, samples, author=getpass.getuser())
+        served = _session(run, ModelOptions.pop(model), images)
         title = served.circuit.target.name
     asked = token if token_file is None else token_in(token_file)
     server = Server(served, host=host, port=port, token=asked)
-    ui.result(
-        {
-            "url": server.url,
-            "url_elsewhere": server.url_elsewhere,
-            "token": server.token,
-        },
-        Text(f"{title}: {server.url}"),
-        *([Text(f"From other machines: {server.url_elsewhere}")] if server.url_elsewhere else []),
-        Text("Ctrl-C stops the server."),
-    )
-    if not no_open and not ui.as_json and has_screen():
-        webbrowser.open(server.url)
+    _announce(ui, title, server, in_browser=not no_open)
     server.serve()
     if not served.stop():
-        # PyTorch cannot be interrupted, and aborts if Python shuts down while it computes. Everything
-        # worth keeping has been written already.
+        # PyTorch cannot be interrupted, and aborts if Python shuts down while it computes. All results
+        # have been written already.
         sys.stdout.flush()
         os._exit(0)
 
 
+def _session(run: Path, model: ModelOptions, images: Path | None) -> Session:
+    from neurflow.server.session import Session
+
+    return Session(
+        run, model.load, lambda loaded: _samples(loaded, images), author=getpass.getuser()
+    )
+
+
+def _announce(ui: Terminal, title: str, server: Server, *, in_browser: bool) -> None:
+    """Print the address of a server, and open it in a browser if possible."""
+    elsewhere = server.url_elsewhere
+    ui.result(
+        {"url": server.url, "url_elsewhere": elsewhere, "token": server.token},
+        Text(f"{title}: {server.url}"),
+        *([Text(f"From other machines: {elsewhere}")] if elsewhere else []),
+        Text("Ctrl-C stops the server."),
+    )
+    if in_browser and not ui.as_json and has_screen():
+        webbrowser.open(server.url)
+
+
 def token_in(file: Path) -> str:
     """Read a token from a file; ``RequestError`` if that fails."""
-    from neurflow.errors import RequestError
     from neurflow.runtime.files import read
 
     try:

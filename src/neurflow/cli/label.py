@@ -1,9 +1,10 @@
-"""``neurflow label``: names for groups, from a model, a vocabulary or a person."""
+"""``neurflow label``: names groups by a model, from a vocabulary or by hand."""
 
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from rich.text import Text
 
 from neurflow.cli._command import command, parameters_of, with_parameters
 from neurflow.cli._label_options import SERVER, WORK, Asked, option
-from neurflow.cli._model_of import ModelAgain, WeightsAgain
+from neurflow.cli._model_of import ModelOptions, with_model_options
 from neurflow.cli._modes import Given
 from neurflow.cli._options import Device, Run, names
 from neurflow.cli._terminal import Terminal, plain
@@ -20,25 +21,29 @@ from neurflow.errors import RequestError, WorkError
 
 if TYPE_CHECKING:
     from neurflow.circuit import NeuronGroup
-    from neurflow.labels import Budget, Outcome
-    from neurflow.labels.api import Change, Job
+    from neurflow.labels import Budget, Job, Labeler, Outcome
     from neurflow.labels.budget import Usage
+    from neurflow.labels.labelling import Change
 
 FOUND = 20
-"""groups that a search lists"""
+"""number of groups that a search lists"""
 
 app = typer.Typer(
-    help="Name the groups of a result, and test the names on crops that the labeler did not see.",
+    help="Name the groups of a result, and test the names on crops that the labeler has not seen.",
     no_args_is_help=True,
 )
 
 Groups = Annotated[list[str], typer.Argument(metavar="GROUP…", help="Groups, such as layer4.1/3.")]
-Author = Annotated[str | None, option(metavar="NAME", help="Who says so.", shown="the login name")]
+Author = Annotated[
+    str | None, option(metavar="NAME", help="Who gives the label.", shown="the login name")
+]
 Clip = Annotated[
     str | None,
     option(metavar="FOLDER|NAME", help="A CLIP-style model, from a folder or the hub."),
 ]
-Template = Annotated[str, option(metavar="TEXT", help="Text that a word is put into.", shown=True)]
+Template = Annotated[
+    str, option(metavar="TEXT", help="Text into which each word is put.", shown=True)
+]
 
 
 @app.command("ask")
@@ -53,7 +58,7 @@ def ask(
         option(metavar="NAME", help="Model to ask, by the name that its server uses."),
     ] = None,
     labeler: Annotated[
-        str | None, option(metavar="NAME", help="A labeler that a package has registered.")
+        str | None, option(metavar="NAME", help="A labeler registered by a package.")
     ] = None,
     labeler_option: Annotated[
         list[str] | None, option(metavar="KEY=VALUE", help="An option of that labeler.")
@@ -65,7 +70,6 @@ def ask(
     For example --chat-model gpt-4o, or --chat-model qwen2.5vl --base-url http://localhost:11434/v1.
     Re-run the same command to resume: answers are kept, and nothing is asked twice.
     """
-    from neurflow.circuit import load_circuit
     from neurflow.labels import labeler_named
 
     asked, given = Asked(values), Given(context)
@@ -73,17 +77,17 @@ def ask(
     given.need(["labeler"], "labeler_option")
     if not chat_model and not labeler:
         raise RequestError(
-            "Who gives the labels? A model: --chat-model gpt-4o. A labeler of your own: --labeler "
-            "NAME. Words of a list: neurflow label words. You: neurflow label set."
+            "Give a labeler: --chat-model gpt-4o for a chat model, or --labeler NAME for one of your "
+            "own. neurflow label words takes labels from a list, neurflow label set from you."
         )
     asked.check(given, "chat_model")
-    circuit, budget = load_circuit(run), asked.budget()
-    namer = (
-        asked.chat(chat_model, run, budget)
-        if chat_model
-        else labeler_named(labeler or "", _pairs(labeler_option or []))
-    )
-    _label(ui, asked.job(circuit, namer, asked.judge(run, budget)), run, budget, asked)
+
+    def namer(budget: Budget) -> Labeler:
+        if chat_model:
+            return asked.chat(chat_model, run, budget)
+        return labeler_named(labeler or "", _pairs(labeler_option or []))
+
+    _label(ui, run, asked, namer)
 
 
 @app.command("words")
@@ -101,17 +105,15 @@ def words(
     device: Device = "cpu",
     **values: Any,
 ) -> None:
-    """Choose names from a list of words, by a CLIP-style model; nothing is sent anywhere."""
-    from neurflow.circuit import load_circuit
+    """Choose names from a list of words by a local CLIP-style model; nothing is sent anywhere."""
     from neurflow.labels.api import words_labeler
 
     asked = Asked(values)
     asked.check(Given(context), "judge_model")
     if clip is None or vocabulary is None:
         raise RequestError("Give a model and words: --clip FOLDER --vocabulary words.txt")
-    circuit, budget = load_circuit(run), asked.budget()
-    namer = words_labeler(clip, vocabulary, template=template, device=device)
-    _label(ui, asked.job(circuit, namer, asked.judge(run, budget)), run, budget, asked)
+    make = partial(words_labeler, clip, vocabulary, template=template, device=device)
+    _label(ui, run, asked, lambda _: make())
 
 
 @app.command("set")
@@ -186,7 +188,7 @@ def search(
         f"{match.score:+6.2f}  {plain(match.group)}  {plain(match.label or '')}".rstrip()
         for match in matches[:FOUND]
     ]
-    nothing = "No label has these words. With --clip FOLDER groups are searched by their crops."
+    nothing = "No label has these words. Search groups by their crops: --clip FOLDER"
     data = {
         "find": text,
         "by": labeler.name if labeler else "labels",
@@ -197,6 +199,7 @@ def search(
 
 @app.command("check")
 @command(resumable=True)
+@with_model_options
 def check(
     ui: Terminal,
     run: Run,
@@ -204,19 +207,16 @@ def check(
         Path,
         typer.Argument(metavar="IMAGES", help="Pictures in folders named after concepts."),
     ],
-    model: ModelAgain = None,
-    weights: WeightsAgain = None,
-    device: Device = "cpu",
+    **model: Any,
 ) -> None:
-    """Check labels that name a concept: do the neurons respond to pictures of it?"""
+    """Check whether the neurons of groups named after a concept respond to pictures of it."""
     from neurflow.circuit import load_circuit
-    from neurflow.circuit.reload import reload_model
     from neurflow.cli._labels import labels_data, labels_text
     from neurflow.labels import summary
     from neurflow.labels.api import check_run
 
     circuit = load_circuit(run)
-    loaded = reload_model(circuit, model, weights=weights, device=device)
+    loaded = ModelOptions.pop(model).load(circuit)
     circuit, checked = check_run(run, loaded, concepts, ui.progress)
     if not checked:
         ui.note(f"No label names a concept of {concepts}, so nothing was checked.")
@@ -233,12 +233,15 @@ def _pairs(given: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
-def _label(ui: Terminal, job: Job, run: Path, budget: Budget, asked: Asked) -> None:
-    """Estimate, label, print, and fail if labels are missing."""
+def _label(ui: Terminal, run: Path, asked: Asked, namer: Callable[[Budget], Labeler]) -> None:
+    """Estimate the cost, label the groups and print the labels; fail if some are missing."""
+    from neurflow.circuit import load_circuit
     from neurflow.labels.api import estimate, label_run
 
+    circuit, budget = load_circuit(run), asked.budget()
+    job = asked.job(circuit, namer(budget), asked.judge(run, budget))
     used = estimate(job)
-    told = "Nothing is sent: the labeler runs here." if used is None else _cost(used, budget)
+    told = "Nothing is sent, as the labeler runs here." if used is None else _cost(used, budget)
     if asked.values["dry_run"]:
         from neurflow.labels.budget import Usage
 
@@ -276,7 +279,7 @@ def _show(ui: Terminal, job: Job, outcome: Outcome, budget: Budget) -> None:
 
 
 def _cost(used: Usage, budget: Budget) -> str:
-    """An estimate in words."""
+    """Return an estimate as text."""
     cost = _usage(used, budget)["cost"]
     money = "; for the cost: --price-in --price-out" if cost is None else f", {cost:.2f} in money"
     return (

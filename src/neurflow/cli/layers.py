@@ -1,4 +1,4 @@
-"""``neurflow layers``: the layers of a network that can be studied."""
+"""``neurflow layers``: lists the layers of a network that can be studied."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def layers(
             "layers": [asdict(layer) for layer in found],
         },
         _table(found),
-        Text(f"\n* studied unless --layers says otherwise: --layers {proposed}"),
+        Text(f"\n* studied by default, as with --layers {proposed}"),
     )
 
 

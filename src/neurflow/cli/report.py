@@ -1,4 +1,4 @@
-"""``neurflow report``: a circuit as one page."""
+"""``neurflow report``: writes a circuit as one page."""
 
 from __future__ import annotations
 

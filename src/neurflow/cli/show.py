@@ -47,8 +47,10 @@ def show(
 
 
 def _cut(text: str) -> tuple[str, int]:
-    """Layer and number of groups of ``LAYER=NUMBER``."""
+    """Return the layer and the number of groups of ``LAYER=NUMBER``."""
     layer, _, number = text.rpartition("=")
     if not layer or not number.isdecimal():
-        raise RequestError(f"{text!r} is no cut. Give a layer and a number: --groups layer4.1=9")
+        raise RequestError(
+            f"{text!r} is not a valid cut. Give a layer and a number: --groups layer4.1=9"
+        )
     return layer, int(number)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from neurflow.sweeping import TargetState
 
 LISTED = 30
-"""targets that are listed"""
+"""number of targets that are listed"""
 _WORKERS = "Workers"
 
 app = typer.Typer(
@@ -50,7 +50,8 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="all|FILE|A,B,…",
-            help="Every class that is predicted for an image; a file, one per line; or a list.",
+            help="Every class that is predicted for an image; a file with one target per line; or "
+            "a list.",
             show_default="all",
         ),
     ] = None,
@@ -95,9 +96,9 @@ def run(
     ] = None,
     **study: Any,
 ) -> None:
-    """Find the circuit of each of many targets.
+    """Find the circuits of many targets.
 
-    Re-run the same command to resume: finished circuits are kept. The exit code is 1 unless all
+    Run the same command again to resume; finished circuits are kept. The exit code is 1 unless all
     targets are done.
     """
     if engine is Engine.local:
@@ -126,7 +127,7 @@ def run(
 @app.command("status")
 @command()
 def status(ui: Terminal, sweep: SweepFolder) -> None:
-    """Show how far a sweep is; safe to run while it is under way."""
+    """Show the progress of a sweep; safe to run while the sweep is running."""
     from neurflow import sweeping
 
     _show(ui, sweep, sweeping.status(sweep))
@@ -153,7 +154,7 @@ def merge(
 
 
 def default_folder(model: str) -> Path:
-    """``sweeps/MODEL``, in letters that need no quoting."""
+    """Return ``sweeps/MODEL``, in letters that need no quoting in a shell."""
     name = re.sub(r"[^\w.]+", "-", model.rpartition(":")[2]).strip("-.").lower()
     return Path("sweeps") / (name or "sweep")
 
@@ -171,7 +172,7 @@ def _show(ui: Terminal, out: Path, states: Sequence[TargetState]) -> None:
         )
         for state in listed
     ]
-    shown = fitted(("target", "state", "where, or why not"), rows, ui.width) if rows else []
+    shown = fitted(("target", "state", "folder or problem"), rows, ui.width) if rows else []
     if len(states) > len(listed):
         shown.append(Text(f"… and {len(states) - len(listed)} more, done"))
     shown.append(Text(f"{len(states)} targets in {out}: {counts(states) or 'none'}"))

@@ -1,4 +1,4 @@
-"""Two circuits side by side: what they share, and what only one of them has."""
+"""Comparison of two circuits: shared groups, groups of only one circuit, and changed edges."""
 
 from neurflow.comparison.matching import compare
 from neurflow.comparison.result import Comparison

@@ -1,10 +1,11 @@
-"""How alike groups of neurons are, by their neurons or by where their crops lie, and by chance.
+"""Similarity of groups of neurons, by their neurons or by where their crops lie, and its chance level.
 
-A group is a non-negative vector. By neurons it is the set of them, by crops the spread of its members'
-crops over pictures: each crop spread evenly over its box, the whole adding up to 1.
+A group is described by a non-negative vector. By neurons, it is the indicator of its neurons. By crops,
+it is the distribution of its members' crops over pictures: each crop is spread evenly over its box, and
+the vector sums to 1.
 
-Two groups are as alike as their vectors overlap, ``Σ min / Σ max`` (Ruzicka). Of sets that is Jaccard's
-index; of two boxes of one size on one picture their intersection over union.
+The similarity of two groups is the overlap of their vectors, ``Σ min / Σ max`` (Ruzicka). For sets it
+is the Jaccard index, and for two boxes of equal size on one picture their intersection over union.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ from neurflow.refs import Crop
 from neurflow.stats import Interval
 
 CELLS = 8
-"""a picture's side in cells that crops are spread over: of the smallest published crop half a side"""
+"""cells along a picture's side: a cell is half as wide as the smallest published crop"""
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """Groups of a layer as vectors that are made of their members'.
+    """Groups of a layer as vectors, which are computed from those of their members.
 
     Attributes:
         members: ``[member, feature]``, group after group.
         starts: first member of each group.
-        as_sets: whether a group has a feature or has it not, or is the spread of its members over them.
+        as_sets: whether groups are sets of features, rather than distributions over them.
     """
 
     members: np.ndarray
@@ -39,7 +40,7 @@ class Vectors:
     as_sets: bool
 
     def groups(self, order: np.ndarray | None = None) -> np.ndarray:
-        """``[group, feature]``; with an order, of the members dealt so."""
+        """``[group, feature]``; with an ``order``, for members reassigned in that order."""
         rows = self.members if order is None else self.members[order]
         total = np.add.reduceat(rows, self.starts, axis=0)
         if self.as_sets:
@@ -49,7 +50,7 @@ class Vectors:
 
 
 def by_neurons(layer: CircuitLayer, place: Mapping[int, int]) -> Vectors:
-    """The layer's groups as sets of neurons; ``place`` gives each neuron its feature."""
+    """The layer's groups as sets of neurons; ``place`` maps each neuron to a feature."""
     rows = np.zeros((sum(len(group.members) for group in layer.groups), len(place)))
     columns = [place[member.neuron] for group in layer.groups for member in group.members]
     rows[np.arange(len(columns)), columns] = 1
@@ -57,9 +58,10 @@ def by_neurons(layer: CircuitLayer, place: Mapping[int, int]) -> Vectors:
 
 
 def by_crops(circuit: Circuit, layer: CircuitLayer, pictures: Mapping[str, int]) -> Vectors:
-    """The layer's groups as spreads over pictures (name → number); other pictures are left out.
+    """The layer's groups as distributions over pictures (name → number); others are left out.
 
-    Features are ``picture * CELLS² + cell``. A group without a crop on these pictures is empty.
+    Features are ``picture * CELLS² + cell``. The vector of a group without crops on these pictures is
+    0.
     """
     _, height, width = circuit.model.input_size
     number = {i: pictures.get(image.name) for i, image in enumerate(circuit.images)}
@@ -82,7 +84,7 @@ def _starts(layer: CircuitLayer) -> np.ndarray:
 
 
 def similarities(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """``[row of x, row of y]`` ``Σ min / Σ max`` of non-negative vectors; 0 where both are empty."""
+    """``[row of x, row of y]`` ``Σ min / Σ max`` of non-negative vectors; 0 if both are 0."""
     total = x.sum(axis=1)[:, None] + y.sum(axis=1)[None]
     apart = cdist(x, y, "cityblock")  # Σ max − Σ min, where total is Σ max + Σ min
     largest = total + apart
@@ -92,7 +94,7 @@ def similarities(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def best_pairs(similarity: np.ndarray, threshold: float) -> list[tuple[int, int]]:
-    """Rows and columns matched one to one for the largest sum, pairs under the threshold apart."""
+    """Match rows and columns one to one for the largest sum; pairs below the threshold are dropped."""
     allowed = (similarity >= threshold) & (similarity > 0)
     rows, columns = linear_sum_assignment(np.where(allowed, similarity, 0), maximize=True)
     return [
@@ -103,7 +105,7 @@ def best_pairs(similarity: np.ndarray, threshold: float) -> list[tuple[int, int]
 
 
 def coverage(crop: Crop, height: int, width: int) -> np.ndarray:
-    """``[CELLS * CELLS]`` share of a crop's area in each cell of its picture; adds up to 1."""
+    """``[CELLS * CELLS]`` share of a crop's area in each cell of its picture; sums to 1."""
     left, top, right, bottom = crop.box
     rows = _along(top / height, bottom / height)
     columns = _along(left / width, right / width)
@@ -111,7 +113,7 @@ def coverage(crop: Crop, height: int, width: int) -> np.ndarray:
 
 
 def _along(start: float, end: float) -> np.ndarray:
-    """Share of a stretch of [0, 1] in each of as many cells."""
+    """``[CELLS]`` share of an interval within [0, 1] in each cell."""
     edges = np.arange(CELLS + 1) / CELLS
     parts = np.clip(np.minimum(edges[1:], end) - np.maximum(edges[:-1], start), 0, None)
     return np.asarray(parts / max(parts.sum(), np.finfo(float).tiny))
@@ -120,7 +122,7 @@ def _along(start: float, end: float) -> np.ndarray:
 def chance(
     groups: np.ndarray, others: Vectors, draws: int, rng: np.random.Generator
 ) -> list[Interval | None]:
-    """Best similarity of each group to any of the others when their members are dealt anew."""
+    """Largest similarity of each group to any of the others with randomly reassigned members."""
     if not len(groups) or len(others.starts) < 2:
         return [None] * len(groups)
     best = np.array(

@@ -1,16 +1,17 @@
-"""Two circuits side by side: two classes, two models, before and after fine-tuning.
+"""Comparison of two circuits: of two classes, of two models, or from before and after fine-tuning.
 
-1. Layers go by name. Groups are described by their neurons, or by where their crops lie on the
-   pictures that both circuits studied (``likeness``).
-2. Groups of A are matched one to one with groups of B for the largest sum of similarities (an
-   assignment problem); pairs under ``threshold`` are none. The two targets face each other whatever
-   their likeness.
-3. Chance: the other circuit's (neuron, semantic group) pairs are dealt anew to groups of the same
-   sizes; the highest similarity that is then found, mean and 5th to 95th percentile.
+1. Layers are matched by name. Groups are compared by their neurons, or by where their crops lie on the
+   pictures that both circuits have (``likeness``).
+2. Groups of A are matched one to one with groups of B so that the sum of similarities is largest (an
+   assignment problem). Pairs below ``threshold`` are dropped. The groups of the two targets are always
+   matched.
+3. Chance: the other circuit's (neuron, semantic group) pairs are randomly assigned to groups of the
+   same sizes. The largest similarity to one of these groups is averaged over the draws, with the 5th
+   and 95th percentile.
 4. Edges between matched groups: W(G, H) in A and in B, and the change.
 
-Neurons can be compared within one network, and across fine-tuning, where a channel stays the channel
-that it was. Across other networks a channel's number means nothing: there groups go by crops.
+Neurons correspond within one network, and usually before and after fine-tuning. The neuron numbers of
+unrelated networks do not correspond, so their groups are compared by crops.
 """
 
 from __future__ import annotations
@@ -48,13 +49,13 @@ from neurflow.runtime.progress import Progress, Silent
 from neurflow.stats import Interval
 
 THRESHOLD = 0.25
-"""least similarity of groups that are called the same: one common neuron of four"""
+"""least similarity of matched groups, such as one common neuron of four"""
 DRAWS = 100
 CORRELATED = 3
-"""edges that a rank correlation needs"""
+"""least number of edges for a rank correlation"""
 
 Pictures = Mapping[str, int]
-"""name of a picture that both circuits studied → its number among these"""
+"""name of a picture that both circuits have → its number"""
 
 
 def compare(
@@ -67,23 +68,24 @@ def compare(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Match the groups of two circuits, layer by layer, and weigh their edges against each other.
+    """Match the groups of two circuits layer by layer, and compare their edges.
 
     Args:
         a: a circuit.
-        b: another: of another target, another network, or the same network before or after training.
-        by: ``neurons``: Jaccard's index of the groups' neurons; ``crops``: overlap of where their crops
-            lie on pictures that both studied, known by name; ``auto``: neurons if both circuits are of
-            the same weights, else crops. After fine-tuning, ``neurons`` asks which channels went on
-            together, ``crops`` which groups see the same.
+        b: a circuit of another target, of another network, or of the same network at another stage of
+            training.
+        by: ``neurons`` compares groups by the Jaccard index of their neurons, ``crops`` by the overlap
+            of their crops on pictures that both circuits have, by name. ``auto`` takes neurons if both
+            circuits have the same weights, and otherwise crops. After fine-tuning, ``neurons`` finds
+            channels that stayed together, and ``crops`` finds groups that see the same content.
         threshold: least similarity of a pair, in [0, 1].
-        draws: random deals behind ``chance``.
-        seed: of the deals.
-        progress: shows the progress of the work.
+        draws: number of random assignments for ``chance``.
+        seed: of the assignments.
+        progress: receives stages and steps.
 
     Raises:
-        RequestError: no layer in common, by crops without a picture in common, by neurons with layers
-            of different widths, or a threshold or number of draws that makes no sense.
+        RequestError: the circuits have no layer in common, no picture in common (by crops) or layers of
+            different widths (by neurons); or the threshold or the number of draws is out of range.
 
     Example::
 
@@ -91,13 +93,13 @@ def compare(
         comparison = neurflow.compare(before, after, by="crops")
     """
     if not 0 <= threshold <= 1:
-        raise RequestError(f"A threshold is a similarity between 0 and 1, not {threshold}.")
+        raise RequestError(f"The threshold is a similarity from 0 to 1, not {threshold}.")
     if draws < 1:
         raise RequestError(f"Chance needs at least one draw, not {draws}.")
     names = [layer.name for layer in a.layers if layer.name in {other.name for other in b.layers}]
     if not names:
         raise RequestError(
-            "The two circuits have no layer in common: one has "
+            "The two circuits have no layer in common. One has "
             f"{_listed(a)}, the other {_listed(b)}. Discover both with the same --layers."
         )
     pictures = _common_pictures(a, b)
@@ -133,7 +135,7 @@ def compare(
 
 @dataclass(frozen=True)
 class _Described:
-    """A layer of both circuits, in every way that can be told."""
+    """A layer of both circuits, with all descriptions that are possible."""
 
     a: CircuitLayer
     b: CircuitLayer
@@ -165,7 +167,7 @@ def _match_layer(
     draws: int,
     rng: np.random.Generator,
 ) -> _Matched:
-    """Pairs, groups only in A, groups only in B."""
+    """Return pairs, groups only in A, and groups only in B."""
     tables = {way: similarities(x.groups(), y.groups()) for way, (x, y) in layer.ways.items()}
     table = tables[basis]
     x, y = layer.ways[basis]
@@ -306,34 +308,34 @@ def _common_pictures(a: Circuit, b: Circuit) -> dict[str, int]:
 def _basis(a: Circuit, b: Circuit, by: str, pictures: Pictures) -> tuple[Basis, str]:
     same = a.model.digest == b.model.digest
     if by == "neurons":
-        return "neurons", "asked for" + ("" if same else ", though the weights differ")
+        return "neurons", "as requested" + ("" if same else ", although the weights differ")
     if by == "crops":
-        return "crops", "asked for"
+        return "crops", "as requested"
     if by != "auto":
-        raise RequestError(f"Groups are compared by auto, neurons or crops, not by {by!r}.")
+        raise RequestError(f"Compare groups by auto, neurons or crops, not by {by!r}.")
     if same:
-        return "neurons", "both circuits are of the same weights"
-    return "crops", "the weights differ, and with them what a neuron's number means"
+        return "neurons", "both circuits have the same weights"
+    return "crops", "the weights differ, so neuron numbers need not correspond"
 
 
 def _check(a: Circuit, b: Circuit, names: Sequence[str], basis: Basis, pictures: Pictures) -> None:
     if basis == "crops" and not pictures:
         raise RequestError(
-            "By crops, circuits are compared on pictures that both have, known by name, and these have "
-            "none in common. Discover both on the same pictures; if one network is the other after "
-            "fine-tuning, compare by neurons."
+            "Circuits are compared by crops on pictures with the same names, and these have none in "
+            "common. Discover both on the same pictures, or, if one network was fine-tuned from the "
+            "other, compare by neurons."
         )
     for name in names if basis == "neurons" else ():
         one, other = len(a.layer(name).means), len(b.layer(name).means)
         if one and other and one != other:
             raise RequestError(
-                f"Layer {name!r} has {one} neurons in one network and {other} in the other: "
-                "they do not correspond. Compare by crops."
+                f"Layer {name!r} has {one} neurons in one network and {other} in the other, so they "
+                "do not correspond. Compare by crops."
             )
 
 
 def _both_targets(a: Circuit, b: Circuit, name: str) -> bool:
-    """Whether the layer holds both targets, each in one group."""
+    """Whether the layer has both targets, each in a single group."""
     return (
         a.target.layer == b.target.layer == name
         and len(a.layer(name).groups) == len(b.layer(name).groups) == 1
@@ -341,7 +343,7 @@ def _both_targets(a: Circuit, b: Circuit, name: str) -> bool:
 
 
 def _steps(circuit: Circuit) -> set[tuple[str, str]]:
-    """(layer, layer below) of each two that follow each other."""
+    """(layer, layer below) of all adjacent layers."""
     return {(upper.name, lower.name) for lower, upper in pairwise(circuit.layers)}
 
 
@@ -358,31 +360,31 @@ def _notes(a: Circuit, b: Circuit, basis: Basis, pictures: Pictures) -> tuple[st
     notes = []
     if basis == "neurons" and a.model.digest != b.model.digest:
         notes.append(
-            "The weights of the two networks differ. That their neurons correspond holds if one was "
-            "trained on from the other; nothing here checks it."
+            "The weights of the two networks differ. Their neurons correspond only if one network was "
+            "fine-tuned from the other, which is not checked."
         )
     if pictures and _cut_differently(a, b, pictures):
         notes.append(
-            "Pictures of the same name do not look the same in the two circuits: the networks cut them "
-            "differently, or they are other pictures. Similarities by crops are as good as the boxes "
-            "agree."
+            "Pictures of the same name look different in the two circuits: either the networks crop "
+            "them differently, or the pictures differ. Similarities by crops are only as reliable as "
+            "the boxes correspond."
         )
     if basis == "crops" and 2 * len(pictures) < min(len(a.images), len(b.images)):
         notes.append(
             f"Only {len(pictures)} pictures are in both circuits, of {len(a.images)} and "
-            f"{len(b.images)}: crops of others are left out."
+            f"{len(b.images)}. Crops of other pictures are left out."
         )
     shape = a.config.sharing, a.config.aggregation
     if shape != (b.config.sharing, b.config.aggregation):
         notes.append(
-            "Edges are weighed differently in the two circuits (sharing or aggregation): their "
-            "changes mean little."
+            "The two circuits compute edge weights differently (sharing or aggregation), so changes of "
+            "edges mean little."
         )
     return tuple(notes)
 
 
 def _cut_differently(a: Circuit, b: Circuit, pictures: Pictures) -> bool:
-    """Whether of the pictures that both circuits keep whole none is the same to the byte."""
+    """Whether none of the pictures that both circuits store is byte-identical."""
 
     def kept(circuit: Circuit) -> dict[str, bytes]:
         return {circuit.images[i].name: data for i, data in circuit.pictures.items()}

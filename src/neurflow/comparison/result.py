@@ -1,12 +1,12 @@
-"""What two circuits share and what only one of them has, as frozen data.
+"""The result of a comparison of two circuits, as frozen data.
 
 ::
 
     Comparison
-    ├── a, b: Side                       whose circuits
+    ├── a, b: Side                       the two circuits
     └── layers: LayerComparison          input side first
         ├── pairs: GroupPair             a group of A and its counterpart in B
-        ├── only_a, only_b: Unmatched    groups without one
+        ├── only_a, only_b: Unmatched    groups without a counterpart
         └── edges: EdgePair              W(G, H) between counterparts, in A and in B
 """
 
@@ -46,21 +46,21 @@ class GroupPair(Frozen):
     a: GroupId
     b: GroupId
     matched_by: Literal["neurons", "crops", "target"]
-    """``target``: each is all that there is of its circuit's target"""
+    """``target``: both are the groups of their circuits' targets"""
     similarity: Share
-    """by what the comparison goes by"""
+    """by neurons or by crops, according to ``Comparison.by``"""
     chance: Interval | None
-    """best similarity of the group of A to any group of B when B's pairs are dealt at random: mean, 5th
-    and 95th percentile; None where B has one group in the layer, so that there is nothing to deal"""
+    """largest similarity of the group of A to random groups of B: mean, 5th and 95th percentile; None
+    if B has a single group in the layer"""
     by_neurons: Share | None
-    """None where neurons of the two networks do not correspond"""
+    """None if the neurons of the two networks do not correspond"""
     by_crops: Share | None
-    """None without a picture in common"""
+    """None if there is no picture in common"""
     neurons: NeuronOverlap | None
 
     @property
     def above_chance(self) -> bool | None:
-        """Whether the similarity is above the 95th percentile of chance; None where that is unknown."""
+        """Whether the similarity is above the 95th percentile of chance; None if that is unknown."""
         return None if self.chance is None else self.similarity > self.chance.high
 
 
@@ -69,24 +69,24 @@ class Unmatched(Frozen):
 
     id: GroupId
     nearest: GroupId
-    """group of the other circuit that is most like it, matched with another or under the threshold"""
+    """most similar group of the other circuit, which has another match or is below the threshold"""
     similarity: Share
-    """to the nearest"""
+    """to the nearest group"""
     chance: Interval | None
 
 
 class EdgePair(Frozen):
-    """W(G, H) between groups that both circuits have."""
+    """W(G, H) between matched groups, in both circuits."""
 
     upper: tuple[GroupId, GroupId]
     """ids in A and in B"""
     lower: tuple[GroupId, GroupId]
     weight_a: float | None
-    """None: no edge, so the edge is new in B"""
+    """None if there is no such edge in A"""
     weight_b: float | None
-    """None: the edge is gone"""
+    """None if there is no such edge in B"""
     change: float
-    """weight in B minus weight in A; a missing edge counts as 0, which is its weight"""
+    """weight in B minus weight in A, where a missing edge has weight 0"""
 
 
 class LayerComparison(Frozen):
@@ -96,37 +96,37 @@ class LayerComparison(Frozen):
     groups: tuple[int, int]
     """number in A and in B"""
     shared: Share
-    """share of the groups of both circuits that are matched"""
+    """matched groups as a share of the groups of both circuits"""
     pairs: tuple[GroupPair, ...]
-    """most alike first"""
+    """most similar first"""
     only_a: tuple[Unmatched, ...]
     only_b: tuple[Unmatched, ...]
     similarity: Share | None
-    """mean over the pairs; None without any"""
+    """mean over the pairs; None if there are none"""
     edges: tuple[EdgePair, ...]
     """from matched groups of the layer below into matched groups of this one, largest change first"""
     correlation: float | None
-    """Spearman's, of the weights of ``edges`` in A and in B; None for fewer than three"""
+    """Spearman's correlation of the weights of ``edges`` in A and in B; None for fewer than three"""
     carried: tuple[Share | None, Share | None]
     """share of the absolute weight into this layer that runs between matched groups, in A and in B;
-    None without edges to compare"""
+    None if there is no layer below to compare"""
 
 
 class Comparison(Frozen):
-    """What two circuits share and what only one of them has."""
+    """The result of ``neurflow.compare``."""
 
     a: Side
     b: Side
     by: Basis
     reason: str
-    """why it goes by that"""
+    """why groups are compared by that"""
     threshold: Share
     draws: int
     seed: int
     images: Annotated[int, Field(ge=0)]
-    """pictures in common"""
+    """number of pictures in common"""
     layers: tuple[LayerComparison, ...]
-    """that both have, input side first"""
+    """layers that both circuits have, input side first"""
     notes: tuple[str, ...] = ()
 
     @property
@@ -135,7 +135,7 @@ class Comparison(Frozen):
         return {pair.a: pair.b for layer in self.layers for pair in layer.pairs}
 
     def __repr__(self) -> str:
-        """One line: thousands of figures say nothing."""
+        """A summary in one line."""
         only_a = sum(len(layer.only_a) for layer in self.layers)
         only_b = sum(len(layer.only_b) for layer in self.layers)
         return (

@@ -1,4 +1,4 @@
-"""Why this answer, and what if that group were gone: the paper's first use of a circuit."""
+"""Explain single answers by a circuit, and try what changes if groups are masked."""
 
 from neurflow.debugging.audit import audit
 from neurflow.debugging.explain import debug

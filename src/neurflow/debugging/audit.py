@@ -1,17 +1,17 @@
-"""``neurflow.audit``: which groups look like shortcuts, by signals on labelled pictures.
+"""``neurflow.audit``: rank groups by the evidence that they are shortcuts, on labelled pictures.
 
-A group that sees what the class *is* fires on pictures of the class alone, moves with the object,
-and is missed when it is masked. A shortcut is the opposite.
+A group that detects the object itself fires on pictures of the class only, follows the object around
+the picture, and the class is lost when the group is masked. A shortcut does the opposite.
 
-1. Mask each group below the target's layer, on pictures of the class and of others, by zero and by its
-   mean over the concept set: which of the two takes a shortcut away and spares the rest depends on
-   what the neurons do where it is absent.
-2. Take the ``signals`` of both ways, and weigh them: ``raises + mends + (fixed + apart) / 10``. Where a
-   group looks decides between groups of like effect; what cannot be measured counts as nothing. *fixes*
-   and *cost* are what *mends* is made of, and are shown beside it.
-3. Rank the groups by the better of their two ways.
+1. Mask each group below the target's layer, on pictures of the class and of other classes: once by
+   zero, and once by its mean over the concept set. Which of the two removes a shortcut and leaves the
+   rest intact depends on the activation of its neurons where the shortcut is absent.
+2. Compute the ``signals`` of both ablations and their sum ``raises + mends + (fixed + apart) / 10``.
+   The last two, on where a group looks, decide between groups with similar effects. A signal that
+   cannot be measured counts as 0. *fixes* and *cost*, of which *mends* is made, are reported beside it.
+3. Rank the groups by the ablation that gives more evidence.
 
-A ranking, not a verdict.
+The result is a ranking, not a verdict.
 """
 
 from __future__ import annotations
@@ -36,14 +36,16 @@ from neurflow.method.surroundings import heat_of, spatial_map
 from neurflow.model import Model
 from neurflow.pictures.images import Images, load_images
 from neurflow.refs import GroupId, SkippedImage
+from neurflow.runtime.float32 import full_float32
 from neurflow.runtime.progress import Progress, Silent
 
 CELLS = 14
-"""heat maps are compared on a grid of at most so many cells a side"""
+"""heat maps are compared on a grid with at most this number of cells per side"""
 WEIGHTS = {"raises": 1.0, "mends": 1.0, "fixed": 0.1, "apart": 0.1}
-"""how signals count in the ranking"""
+"""weight of each signal in the ranking"""
 
 
+@full_float32()
 def audit(
     circuit: Circuit,
     model: Model,
@@ -54,17 +56,17 @@ def audit(
     """Rank groups by the evidence that they are a shortcut for the class.
 
     Args:
-        circuit: of the class.
-        model: the one that the circuit was found in.
-        images: labelled pictures that the model was not trained on, of the class and of others: a
-            folder of class folders, or any labelled source that ``load_images`` takes.
-        progress: told what is being done.
+        circuit: the circuit of a class.
+        model: the model that the circuit was found in.
+        images: labelled pictures of the class and of other classes that the model was not trained on:
+            a folder of class folders, or any labelled source that ``load_images`` takes.
+        progress: receives stages, steps and notes.
 
     Raises:
-        ModelError: another model.
-        ResultError: a circuit made before it was kept what is usual for its groups.
-        RequestError: a target that is no class.
-        ImagesError: no labelled pictures of the class, or none of other classes.
+        ModelError: the circuit was found in another model.
+        ResultError: the circuit has no calibration of its groups, as those of early versions.
+        RequestError: the target is not a class.
+        ImagesError: there are no labelled pictures of the class, or none of other classes.
 
     Example::
 
@@ -74,11 +76,14 @@ def audit(
     same_model(circuit, model)
     refuse_without_calibration(circuit)
     target = circuit.target
-    if target.layer != model.network.output_name:
-        raise RequestError(f"An audit is of a class, and the target is {target.name!r}.")
+    if target.layer != model.network.output_name or model.outputs_are.kind == "values":
+        raise RequestError(f"An audit needs a class as its target, and {target.name!r} is not one.")
     progress = progress or Silent()
     source = load_images(as_source(images), model).tell(progress)
     known, skipped = _known(model, source)
+    unknown = len(skipped)
+    if known and (bare := sum(not ref.label for ref in source.refs)):
+        progress.note(f"Without a label, and left out: {bare} of {len(source)} pictures.")
     _refuse_one_sided(list(known.values()), target.neuron, target.name, skipped)
     layers = [_LayerAudit(model, circuit, layer) for layer in circuit.layers[:-1]]
     labels: list[int] = []
@@ -88,12 +93,9 @@ def audit(
         for layer in layers:
             layer.run(pixels)
             progress.advance(len(positions))
-    for image in skipped[:3]:
-        progress.note(f"Skipped {image.name}: {image.reason}.")
-    if len(skipped) > 3:
-        progress.note(f"Skipped {len(skipped)} pictures in all; the result names them.")
+    _note_skipped(skipped[unknown:], progress)  # labels without a class were noted before
     _refuse_one_sided(labels, target.neuron, target.name, skipped)
-    before = signals.Answers(layers[0].logits, np.array(labels), target.neuron, model.probabilities)
+    before = signals.Answers(layers[0].logits, np.array(labels), target.neuron, model.outputs_are)
     carried = path_weights(circuit)
     found = [each for layer in layers for each in layer.audited(before, carried)]
     found.sort(key=lambda each: -each.evidence)
@@ -111,14 +113,14 @@ def audit(
         notes=()
         if false
         else (
-            f"None of these pictures is taken for {target.name!r} by mistake: what masking fixes "
-            "cannot be measured. Pictures as they come in use make the audit sharper.",
+            f"None of these pictures is mistaken for {target.name!r}, so the mistakes that masking "
+            "would fix cannot be measured. The audit is sharper on pictures from actual use.",
         ),
     )
 
 
 class Audited(NamedTuple):
-    """What is known of a group before it is ranked; see ``GroupAudit``."""
+    """The fields of ``GroupAudit`` that are known before the groups are ranked."""
 
     id: str
     evidence: float
@@ -127,14 +129,14 @@ class Audited(NamedTuple):
 
 
 def weigh(found: Signals) -> float:
-    """Evidence that a group is a shortcut: its signals weighted and added."""
+    """Evidence that a group is a shortcut: the weighted sum of its signals."""
     return sum(
         weight * value.value for name, weight in WEIGHTS.items() if (value := getattr(found, name))
     )
 
 
 class _LayerAudit:
-    """One layer's groups: what masking them does to the answers, and their heat, batch by batch."""
+    """The groups of one layer: their heat maps, and the answers with each masked, batch by batch."""
 
     def __init__(self, model: Model, circuit: Circuit, layer: CircuitLayer) -> None:
         self.groups = layer.measured
@@ -154,7 +156,7 @@ class _LayerAudit:
         return mask_of(self.masker.layers, {layer.name: neurons}, ablation, means=means)
 
     def run(self, pixels: torch.Tensor) -> None:
-        """Take in a batch ``[picture, channel, height, width]``."""
+        """Run a batch ``[picture, channel, height, width]``."""
         before, after, observed = self.masker.run(pixels, self.masks)
         (layer,) = self.masker.layers
         self._before.append(before)
@@ -165,13 +167,13 @@ class _LayerAudit:
 
     @property
     def logits(self) -> np.ndarray:
-        """``[picture, class]`` as they are."""
+        """``[picture, class]`` logits without any mask."""
         return np.concatenate(self._before)
 
     def audited(
         self, before: signals.Answers, carried: Mapping[GroupId, float]
     ) -> Iterator[Audited]:
-        """Each group with its signals, those of the way of masking with more evidence."""
+        """Each group with its signals, for the ablation that gives more evidence."""
         heat = np.concatenate(self._heat)[before.called]  # [picture, group, cell]
         after = [np.concatenate(parts) for parts in zip(*self._after, strict=True)]
         weights = np.array([max(carried[group.id], 0) for group in self.groups])
@@ -199,7 +201,10 @@ class _LayerAudit:
 
 
 def _cells(heat: np.ndarray | None) -> np.ndarray:
-    """A heat map ``[height, width]`` on a grid of at most ``CELLS`` a side, flat; one cell of none."""
+    """Pool a heat map ``[height, width]`` to at most ``CELLS`` per side and flatten it.
+
+    Without a map the result is a single cell of 0.
+    """
     if heat is None:
         return np.zeros(1)
     size = (min(CELLS, heat.shape[0]), min(CELLS, heat.shape[1]))
@@ -207,7 +212,7 @@ def _cells(heat: np.ndarray | None) -> np.ndarray:
 
 
 def _known(model: Model, images: Images) -> tuple[dict[int, int], list[SkippedImage]]:
-    """Position → class of the pictures whose label names one; the others, with the reason."""
+    """Position → class of pictures labelled with a class, and the other pictures with the reason."""
     known, skipped = {}, []
     for index, ref in enumerate(images.refs):
         label = true_class(ref.label, model)
@@ -219,10 +224,17 @@ def _known(model: Model, images: Images) -> tuple[dict[int, int], list[SkippedIm
     return known, skipped
 
 
+def _note_skipped(skipped: Sequence[SkippedImage], progress: Progress) -> None:
+    for image in skipped[:3]:
+        progress.note(f"Skipped {image.name}: {image.reason}.")
+    if len(skipped) > 3:
+        progress.note(f"Skipped {len(skipped)} pictures in total; the result lists them.")
+
+
 def _refuse_one_sided(
     labels: Sequence[int], target: int, name: str, skipped: Sequence[SkippedImage]
 ) -> None:
-    """An audit compares pictures of the class with others."""
+    """Raise ``ImagesError`` unless there are pictures both of the class and of other classes."""
     if not labels:
         first = skipped[0]
         raise ImagesError(f"No picture can be used. The first, {first.name}: {first.reason}.")

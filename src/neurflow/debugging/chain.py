@@ -1,9 +1,10 @@
-"""Ways through the circuit: how much a group carries to the target, and what it is reached by.
+"""Paths through the circuit.
 
-1. *Reach*: from the target down, a group passes on what its outputs do, times their weights; the
-   target's own groups share 1 by their number of members.
-2. *Chain*: of the lower groups that also fire, the one with the largest positive weight into the
-   group; then that one's; down to ``l_0`` or to where nothing below fires.
+1. *Path weight*: the sum over all paths from a group to the target of the product of the edge weights,
+   computed from the target down. The target's own groups share a weight of 1 in proportion to their
+   numbers of members.
+2. *Chain*: among the lower groups that also fire, take the one with the largest positive weight into
+   the group; repeat from that group, until ``l_0`` or until no lower group fires.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def path_weights(circuit: Circuit) -> dict[GroupId, float]:
 
 
 def chain(circuit: Circuit, id: str, firing: Collection[str]) -> tuple[GroupId, ...]:
-    """The groups below ``id`` that it is reached by, the nearest first."""
+    """The chain of firing groups below group ``id``, the nearest first."""
     found: list[GroupId] = []
     while True:
         below = [e for e in circuit.inputs(id) if e.weight > 0 and e.lower in firing]

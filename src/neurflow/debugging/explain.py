@@ -1,10 +1,10 @@
-"""``neurflow.debug``: why this answer, and what if that group were gone.
+"""``neurflow.debug``: explain answers by a circuit, and try what changes if groups are masked.
 
-1. Refuse another model than the one the circuit is of.
+1. Refuse a model other than that of the circuit.
 2. Read each picture by the circuit (``reading``).
 3. If groups are to be masked or kept alone, run the pictures with that change (``what_if``).
-4. If mistakes are asked for, find the pictures of the class that are missed and those taken for it,
-   and compare what fires (``mistakes``).
+4. If mistakes are to be explained, find the false negatives and false positives of the class, and
+   compare the groups that fire (``mistakes``).
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from neurflow.debugging.masking import Ablation
 from neurflow.debugging.mistakes import find_mistakes
 from neurflow.debugging.pictures import as_source, labelled
 from neurflow.debugging.reading import Reader
-from neurflow.debugging.result import DebugReport
-from neurflow.debugging.what_if import change_of, what_if
+from neurflow.debugging.result import DebugReport, PictureReport
+from neurflow.debugging.what_if import Controls, change_of, what_if
 from neurflow.errors import ImagesError, ModelError, RequestError
 from neurflow.model import Model
-from neurflow.pictures.images import UnreadableImage, load_images
+from neurflow.pictures.images import Images, UnreadableImage, load_images
 from neurflow.refs import SkippedImage
+from neurflow.runtime.float32 import full_float32
 from neurflow.runtime.progress import Progress, Silent
 from neurflow.runtime.renaming import former_keywords
 
 
+@full_float32()
 @former_keywords(by="ablation")
 def debug(
     circuit: Circuit,
@@ -45,21 +47,22 @@ def debug(
     """Explain answers by a circuit, and try what changes when groups are masked.
 
     Args:
-        circuit: of the class (or difference of classes) that is asked about.
-        model: the one that the circuit was found in.
+        circuit: the circuit of a class, or of a difference of two classes.
+        model: the model that the circuit was found in.
         images: a picture, its path, or any source that ``load_images`` takes.
         mask: groups whose neurons are changed, of any layers below the target's.
-        keep: groups that alone are kept, all other neurons of their layers being changed.
-        ablation: ``zero``, ``mean`` over the concept set, or a factor that activations are scaled by.
-        errors: compare the class's mistakes among labelled images with what is usual for it.
-        label: true class of images that carry no label.
-        draws: sets of random neurons that a change is held against.
-        seed: of these.
-        progress: told what is being done.
+        keep: groups that are kept, while all other neurons of their layers are changed.
+        ablation: set the neurons to ``zero``, to their ``mean`` over the concept set, or scale them by
+            a factor.
+        errors: whether to explain the class's mistakes among labelled images.
+        label: true class of images without a label.
+        draws: number of sets of random neurons that a change is compared with.
+        seed: of these sets.
+        progress: receives stages, steps and notes.
 
     Raises:
-        RequestError: a group that does not exist, or one that is the target itself.
-        ModelError: another model.
+        RequestError: there is no such group, or a group is the target itself.
+        ModelError: the circuit was found in another model.
         ImagesError: no image can be read.
 
     Example::
@@ -69,7 +72,7 @@ def debug(
         report.what_if.effects[0].after
     """
     if mask and keep:
-        raise RequestError("Groups are either masked or kept, not both at once.")
+        raise RequestError("Give groups either to mask or to keep, not both.")
     if draws < 0:
         raise RequestError(f"The number of random sets is 0 or more, not {draws}.")
     same_model(circuit, model)
@@ -80,7 +83,27 @@ def debug(
         else None
     )
     source = labelled(load_images(as_source(images), model).tell(progress), label)
-    reader = Reader(model, circuit)
+    pictures, skipped = _read(Reader(model, circuit), source, progress)
+    return DebugReport(
+        model=circuit.model,
+        target=circuit.target,
+        pictures=tuple(pictures),
+        what_if=what_if(model, circuit, source, change, Controls(draws, seed), progress)
+        if change
+        else None,
+        mistakes=find_mistakes(model, circuit, pictures) if errors else None,
+        skipped=tuple(skipped),
+    )
+
+
+def _read(
+    reader: Reader, source: Images, progress: Progress
+) -> tuple[list[PictureReport], list[SkippedImage]]:
+    """Read pictures by a circuit; return the reports and the pictures that cannot be read.
+
+    Raises:
+        ImagesError: no picture can be read.
+    """
     pictures, skipped = [], []
     progress.start("reading pictures", len(source))
     for index, ref in enumerate(source.refs):
@@ -93,16 +116,7 @@ def debug(
     if not pictures:
         first = skipped[0]
         raise ImagesError(f"No picture can be read. The first, {first.name}: {first.reason}.")
-    return DebugReport(
-        model=circuit.model,
-        target=circuit.target,
-        pictures=tuple(pictures),
-        what_if=what_if(model, circuit, source, change, draws=draws, seed=seed, progress=progress)
-        if change
-        else None,
-        mistakes=find_mistakes(model, circuit, pictures) if errors else None,
-        skipped=tuple(skipped),
-    )
+    return pictures, skipped
 
 
 def same_model(circuit: Circuit, model: Model) -> None:
@@ -111,11 +125,11 @@ def same_model(circuit: Circuit, model: Model) -> None:
     if known.digest != given.digest:
         raise ModelError(
             f"This circuit was found in another model: {known.reference} with weights "
-            f"{known.digest[:12]}…, and this one, {given.reference}, has {given.digest[:12]}…. "
-            "Give the model and weights that were given to discover."
+            f"{known.digest[:12]}…. The given one, {given.reference}, has weights "
+            f"{given.digest[:12]}…. Give the model and weights that were given to discover."
         )
     if known.input_size != given.input_size:
         raise ModelError(
-            f"The circuit was found on inputs of {known.input_size}, this model takes "
+            f"The circuit was found on inputs of {known.input_size}, and this model takes "
             f"{given.input_size}. Give the input size that was given to discover."
         )

@@ -1,13 +1,12 @@
-"""Masking: some neurons zeroed, set to their mean, scaled, or kept alone, at one layer or several.
+"""Masking: set neurons to zero or to their mean, scale them, or keep them alone, at one or more layers.
 
-1. Observe the lowest masked layer, the logits, and what flows to the logits round that layer (the
-   bypass values of the segment from the layer to the logits).
-2. Change the chosen neurons in the observed output, at every position of space.
-3. Run the segment, changing further layers as they are reached. All that depends on a masked layer
-   sees the change, all else is as it was: the same as hooks on the layers in the full network, without
-   running what lies below again.
+1. Observe the lowest masked layer, the logits, and the bypass values of the segment between the two.
+2. Change the chosen neurons in the observed output, at every spatial position.
+3. Run the segment, and change further layers when they are reached. Everything that depends on a masked
+   layer sees the change, and everything else is as before. The result equals that of hooks on the
+   layers of the full network, but the part below the lowest masked layer is not run again.
 
-The network itself is never touched.
+The network itself is never modified.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from neurflow.model import Layer, Model
 
 Ablation = Filler | float
 Neurons = Mapping[str, Sequence[int]]
-"""layer → neurons of it"""
+"""layer → some of its neurons"""
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Mask:
     Attributes:
         neurons: layer → the neurons that are changed.
         ablation: ``zero``, ``mean``, or a factor.
-        means: layer → ``[neuron of the layer]`` what ``mean`` sets them to.
+        means: layer → ``[neuron of the layer]`` values that ``mean`` sets them to.
     """
 
     neurons: Neurons
@@ -44,7 +43,7 @@ class Mask:
     means: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def apply(self, x: Tensor, layer: Layer) -> Tensor:
-        """A layer's output ``[batch, …]`` with its neurons changed; ``x`` stays as it is."""
+        """Return a layer's output ``[batch, …]`` with its neurons changed; ``x`` is not modified."""
         index = list(self.neurons.get(layer.name, ()))
         if not index:
             return x
@@ -68,16 +67,16 @@ def mask_of(
     keep: bool = False,
     means: Mapping[str, Sequence[float]] | None = None,
 ) -> Mask:
-    """The change of ``neurons`` of ``layers``, or with ``keep`` of all others of these layers.
+    """Make the mask of ``neurons`` of ``layers``, or with ``keep`` of all their other neurons.
 
     Raises:
-        RequestError: the means are not known.
+        RequestError: the ablation is ``mean``, and the means are not known.
     """
     chosen = {}
     for layer in layers:
         if ablation == "mean" and len((means or {}).get(layer.name, ())) != layer.neurons:
             raise RequestError(
-                f"The means of layer {layer.name!r} are not in this result. "
+                f"This result does not have the means of layer {layer.name!r}. "
                 "Make it again with neurflow discover, or mask by zero."
             )
         named = set(neurons.get(layer.name, ()))
@@ -86,14 +85,14 @@ def mask_of(
 
 
 class Masker:
-    """Some layers of a model ready to be masked, as often as wanted.
+    """Runs a model with neurons of some layers masked.
 
     Args:
         model: the network.
-        layers: names; all of them depend on the one nearest to the input.
+        layers: names; all layers must depend on the one nearest to the input.
 
     Raises:
-        LayerError: the logits do not depend on that one, or it is their own.
+        LayerError: the logits do not depend on that layer, or it is the output itself.
     """
 
     def __init__(self, model: Model, layers: Sequence[str]) -> None:
@@ -109,17 +108,17 @@ class Masker:
     def run(
         self, pixels: Tensor, masks: Sequence[Mask]
     ) -> tuple[np.ndarray, list[np.ndarray], dict[str, Tensor]]:
-        """Logits without and with each mask.
+        """Compute the logits without a mask and with each of some masks.
 
         Args:
             pixels: ``[batch, channel, height, width]``.
             masks: changes of these layers.
 
         Returns:
-            (logits ``[batch, class]``, of each mask likewise, layer → its output as it is)
+            (logits ``[batch, class]`` without a mask, those with each mask, layer → unmasked output)
 
         Raises:
-            LayerError: a mask of another layer.
+            LayerError: a mask is of another layer.
         """
         observed = self._observe(self.model.feed(pixels))
         count = len(self.layers)
@@ -149,9 +148,9 @@ def _numpy(values: Tensor) -> np.ndarray:
 def matched_sets(
     phi: Mapping[str, np.ndarray], neurons: Neurons, draws: int, seed: int
 ) -> list[dict[str, list[int]]]:
-    """Random neurons in the place of others, layer by layer (``matched_neurons``).
+    """Draw sets of random neurons that match given ones, layer by layer (``matched_neurons``).
 
-    None at all where a layer has fewer others than neurons.
+    The list is empty if a layer has fewer other neurons than given ones.
     """
     drawn = {
         name: matched_neurons(phi[name], chosen, draws, seed) for name, chosen in neurons.items()
@@ -163,17 +162,17 @@ def matched_sets(
 def matched_neurons(
     phi: np.ndarray, neurons: Sequence[int], draws: int, seed: int, pool: int = 10
 ) -> list[list[int]]:
-    """Random sets of as many other neurons with about the same activation.
+    """Draw random sets of as many other neurons with about the same activation.
 
-    Each neuron is replaced by one drawn from the ``pool`` nearest in activation that are neither its
-    own kind nor drawn already. Fewer others than neurons: no sets.
+    Each neuron is replaced by one of the ``pool`` nearest in activation, among those that are neither
+    given nor drawn already. The list is empty if there are fewer other neurons than given ones.
 
     Args:
         phi: ``[neuron]`` mean activation of every neuron of the layer.
-        neurons: those to be matched.
+        neurons: the neurons to match.
         draws: number of sets.
         seed: of the draws.
-        pool: how many candidates each is drawn from.
+        pool: number of candidates for each neuron.
     """
     others = np.setdiff1d(np.arange(len(phi)), neurons)
     if len(others) < len(neurons):

@@ -1,56 +1,64 @@
-"""The mistakes of a class, and the groups that fire unlike its usual pattern.
+"""Mistakes of a class, and the groups that fire differently from its usual pattern.
 
-1. *Missed* are pictures of the class that the model calls something else, *taken* those of other
-   classes that it calls the class. Against a difference ``A-B``: pictures of A called B, and of B
-   called A.
-2. A mistake is explained by the groups that are unlike the target's images there, ranked by how far
-   (``unlike``) times how much they carry to the target (``path_weight``).
-3. All mistakes of a kind together: how often each group fires on them, next to pictures on which the
-   model is right. Shares come with Wilson's interval, and groups are ranked by the difference over its
-   standard error.
+1. *Missed* pictures are of the class, and the model predicts another one (false negatives). *Taken*
+   pictures are of another class, and the model predicts the class (false positives). A network of
+   several labels predicts all those of more than 0.5. For a difference ``A-B`` these are pictures of A
+   predicted as B, and of B predicted as A.
+2. A single mistake is explained by its most unusual groups: those with the largest product of
+   ``unlike``, the distance from the target's images, and ``path_weight``, the weight to the target.
+3. For all mistakes of one kind, the share of pictures on which each group fires is compared with the
+   share on correctly classified pictures. Shares have Wilson intervals, and groups are ranked by the
+   difference in standard errors.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from math import sqrt
 
 from neurflow.circuit import Circuit
-from neurflow.debugging.intervals import share, standardised_difference
 from neurflow.debugging.pictures import true_class
+from neurflow.debugging.reading import said
 from neurflow.debugging.result import GroupContrast, Mistake, Mistakes, PictureReport
 from neurflow.errors import ImagesError, RequestError
 from neurflow.model import Model
+from neurflow.stats import Interval, wilson
 
 LISTED = 8
-"""groups told of a mistake"""
+"""number of groups listed for a mistake"""
 
 
 def find_mistakes(model: Model, circuit: Circuit, pictures: Sequence[PictureReport]) -> Mistakes:
-    """Compare the class's mistakes among labelled pictures with what is usual for it.
+    """Explain the mistakes of a class among labelled pictures.
 
     Raises:
-        RequestError: the target is no class.
+        RequestError: the target is not a class.
         ImagesError: no picture is labelled with a class of the model.
     """
     target = circuit.target
-    if target.layer != model.network.output_name:
-        raise RequestError(f"Mistakes are of a class, and the target is {target.name!r}.")
+    if target.layer != model.network.output_name or model.outputs_are.kind == "values":
+        raise RequestError(f"Mistakes need a class as the target, and {target.name!r} is not one.")
     truth = {picture.name: true_class(picture.label, model) for picture in pictures}
     known = [picture for picture in pictures if truth[picture.name] is not None]
     if not known:
         raise ImagesError(
-            "None of the pictures is labelled with a class of the model: errors cannot be told. "
-            "Give a folder of class folders, or the label of all: --label CLASS."
+            "None of the pictures is labelled with a class of the model, so mistakes are not known. "
+            "Give a folder of class folders, or one label for all pictures: --label CLASS."
         )
     own, rival = target.neuron, target.minus
     below = {group.id for layer in circuit.layers[:-1] for group in layer.groups}
     of_class = [p for p in known if truth[p.name] == own]
     others = [p for p in known if truth[p.name] != own and rival in (None, truth[p.name])]
-    right = [p for p in of_class if p.top[0].index == own]
-    missed = [p for p in of_class if p.top[0].index != own and rival in (None, p.top[0].index)]
-    taken = [p for p in others if p.top[0].index == own]
-    rejected = [p for p in others if p.top[0].index != own]
+    called = {id(p): said(model, p.top) for p in known}
+    right = [p for p in of_class if own in called[id(p)]]
+    missed = [
+        p
+        for p in of_class
+        if own not in called[id(p)] and (rival is None or rival in called[id(p)])
+    ]
+    taken = [p for p in others if own in called[id(p)]]
+    rejected = [p for p in others if own not in called[id(p)]]
     return Mistakes(
         right=len(right),
         missed=tuple(_mistake(picture, below) for picture in missed),
@@ -62,7 +70,7 @@ def find_mistakes(model: Model, circuit: Circuit, pictures: Sequence[PictureRepo
 
 
 def _mistake(picture: PictureReport, below: Collection[str]) -> Mistake:
-    """A mistake with its most telling groups ``below`` the target's own layer."""
+    """A mistake with its most unusual groups among those ``below`` the target's layer."""
     ranked = sorted(
         (g for g in picture.groups if g.id in below), key=lambda g: -abs(g.unlike * g.path_weight)
     )
@@ -77,7 +85,7 @@ def _mistake(picture: PictureReport, below: Collection[str]) -> Mistake:
 def _contrasts(
     mistakes: Sequence[PictureReport], others: Sequence[PictureReport], below: Collection[str]
 ) -> tuple[GroupContrast, ...]:
-    """Groups by how much more or less often they fire on mistakes; () without both kinds."""
+    """Groups ranked by how much more or less often they fire on mistakes; () if a kind is missing."""
     if not mistakes or not others:
         return ()
     found = []
@@ -85,7 +93,7 @@ def _contrasts(
         if reading.id not in below:
             continue
         here, there = (
-            share(sum(p.groups[position].fires for p in kind), len(kind))
+            wilson(sum(p.groups[position].fires for p in kind) / len(kind), len(kind))
             for kind in (mistakes, others)
         )
         found.append(
@@ -98,3 +106,17 @@ def _contrasts(
             )
         )
     return tuple(sorted(found, key=lambda contrast: -abs(contrast.evidence)))
+
+
+def standardised_difference(a: Interval, of_a: int, b: Interval, of_b: int) -> float:
+    """Difference of two shares in standard errors under one common share; 0 if there is no error.
+
+    Args:
+        a: share of ``of_a`` pictures.
+        of_a: their number.
+        b: share of ``of_b`` others.
+        of_b: their number.
+    """
+    pooled = (a.value * of_a + b.value * of_b) / (of_a + of_b)
+    error = sqrt(pooled * (1 - pooled) * (1 / of_a + 1 / of_b))
+    return (a.value - b.value) / error if error > 0 else 0.0

@@ -1,4 +1,4 @@
-"""Pictures to look at, from what a user gives: as a source, with labels, read in batches."""
+"""The pictures that a user gives, as a source with labels that is read in batches."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from neurflow.pictures.images import Images, UnreadableImage
 from neurflow.refs import ImageRef, SkippedImage
 
 BATCH = 32
-"""pictures or crops run through the network at once"""
+"""number of pictures or crops in one forward pass"""
 
 
 def as_source(images: Any) -> Any:
-    """A single picture as a source of one."""
+    """Turn a single picture into a source with one picture; return other sources unchanged."""
     if isinstance(images, Image.Image | Mapping):
         return [images]
     if isinstance(images, Tensor | np.ndarray) and images.ndim in (2, 3):
@@ -31,7 +31,7 @@ def as_source(images: Any) -> Any:
 
 
 def labelled(images: Images, label: str | None) -> Images:
-    """The same images, those without a label given one."""
+    """The same images; those without a label get the given one."""
     if label is None:
         return images
     refs = tuple(ImageRef(name=ref.name, label=ref.label or label) for ref in images.refs)
@@ -39,16 +39,16 @@ def labelled(images: Images, label: str | None) -> Images:
 
 
 def true_class(label: str | None, model: Model) -> int | None:
-    """The class that a label names; None if it names none, or several."""
+    """The class that a label names; None if it names no class or several."""
     return model.names.label(label)
 
 
 def batches(
     images: Images, positions: Iterable[int], skipped: list[SkippedImage] | None = None
 ) -> Iterator[tuple[list[int], Tensor]]:
-    """(positions, pixels ``[picture, channel, height, width]``) of those that can be read.
+    """Yield (positions, pixels ``[picture, channel, height, width]``) of the readable pictures.
 
-    The others are added to ``skipped``, with the reason.
+    Unreadable pictures are added to ``skipped``, with the reason.
     """
     found = readable(images, positions, skipped)
     while part := list(islice(found, BATCH)):
@@ -58,7 +58,7 @@ def batches(
 def readable(
     images: Images, positions: Iterable[int], skipped: list[SkippedImage] | None = None
 ) -> Iterator[tuple[int, Tensor]]:
-    """(position, pixels ``[channel, height, width]``) likewise, one by one."""
+    """Yield (position, pixels ``[channel, height, width]``) of pictures, as ``batches`` does."""
     for index in positions:
         try:
             yield index, images.read(index)

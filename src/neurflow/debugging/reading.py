@@ -1,18 +1,18 @@
-"""Which groups fire on a picture, where, and how they are reached.
+"""Reads a picture by a circuit: which groups fire, where, and through which lower groups.
 
 1. Crop the picture as the concept set was cropped, and run all crops through the network once.
-2. A group's score is that of its best crop (``scores``). It *fires* from the score on that
-   ``FIRING`` of its own crops reach: from where on the group does what its exemplars show.
-3. A group is *usual* by the share of the concept set's images on which it fires, and *missing* where
-   that is at least ``USUAL`` and it does not fire. How *unlike* the target's images a score is: its
-   logarithm's distance from their median, in robust standard deviations (1.4826 times the median
-   absolute deviation, at least ``LEAST_SPREAD``).
-4. Its heat map on the whole picture is that of ``surroundings``.
+2. A group's score on the picture is that of its best crop (``scores``). The group *fires* if the score
+   reaches the threshold, which the share ``FIRING`` of the group's own crops reach.
+3. The group's *frequency* is the share of the concept set's images on which it fires. The group is
+   *missing* if its frequency is at least ``USUAL`` and it does not fire here. *Unlike* is the distance
+   of the log score from its median over the concept set, in robust standard deviations (1.4826 times
+   the median absolute deviation, at least ``LEAST_SPREAD``).
+4. The heat map on the whole picture is that of ``surroundings``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,33 +23,36 @@ from neurflow.circuit.scores import EPSILON, group_scores
 from neurflow.debugging.chain import chain, path_weights
 from neurflow.debugging.pictures import BATCH
 from neurflow.debugging.result import GroupReading, PictureReport, Prediction, ScoredBox
-from neurflow.decoding import webp
 from neurflow.errors import ResultError
 from neurflow.method.surroundings import heat_of, spatial_map
 from neurflow.model import Model
 from neurflow.pictures.crops import Box, crop_boxes, crop_pixels
+from neurflow.pictures.decoding import webp
 from neurflow.refs import GroupId, Target
 
 FIRING = 0.75
-"""share of a group's own crops that reach the score from which on it fires"""
+"""share of a group's own crops that reach its threshold"""
 USUAL = 2 / 3
-"""share of the concept set's images from which on a group is missed where it does not fire"""
+"""least frequency of a group that counts as missing if it does not fire"""
 LEAST_SPREAD = 0.1
-"""of log scores, about 10 %: less is no difference to speak of"""
+"""least spread of log scores, about 10 % of a score; smaller differences do not matter"""
 BEST_CROPS = 3
+"""number of crops that are reported for a group"""
 TOP = 5
+"""number of classes that are reported"""
 PICTURE = 448
-"""longest side of a picture that is kept to be shown, in pixels"""
+"""longest side of a stored picture, in pixels"""
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What the network does on one picture.
+    """The activations of one picture.
 
     Attributes:
-        boxes: of its crops; the first is the whole picture where the granularities begin with 1.
+        boxes: of its crops; the first is the whole picture if the granularities begin with 1.
         phi: layer → ``[crop, neuron]`` pooled activations.
-        maps: layer → ``[height, width, neuron]`` on the whole picture; none for layers without space.
+        maps: layer → ``[height, width, neuron]`` on the whole picture; layers without spatial
+            positions are left out.
         logits: ``[class]`` on the whole picture.
     """
 
@@ -63,11 +66,11 @@ class Reader:
     """Reads pictures by a circuit.
 
     Args:
-        model: the network that the circuit is of.
-        circuit: with what is usual for its groups.
+        model: the model of the circuit.
+        circuit: a circuit with calibrations.
 
     Raises:
-        ResultError: the circuit was made before that was kept.
+        ResultError: the circuit has no calibrations, as those of early versions.
     """
 
     def __init__(self, model: Model, circuit: Circuit) -> None:
@@ -105,9 +108,13 @@ class Reader:
         return Observed(boxes, joined, maps, logits[0].flatten().float().cpu().numpy())
 
     def read(self, name: str, label: str | None, pixels: torch.Tensor) -> PictureReport:
-        """Everything about one picture."""
+        """Read one picture."""
         observed = self.observe(pixels)
         circuit, target = self.circuit, self.circuit.target
+        told = None
+        if self.model.outputs_are.several:  # the class may be far from the best, and yet be said
+            told = [*best_classes(observed.logits), target.neuron]
+            told += [target.minus] if target.minus is not None else []
         scores = {
             group.id: group_scores(
                 group_phi(
@@ -122,7 +129,7 @@ class Reader:
         return PictureReport(
             name=name,
             label=label,
-            top=predictions(self.model, observed.logits),
+            top=predictions(self.model, observed.logits, told),
             target=self.target_value(observed, pixels),
             groups=tuple(
                 self._reading(layer, group, scores[group.id], observed, firing)
@@ -174,27 +181,27 @@ class Reader:
 
 
 def refuse_without_calibration(circuit: Circuit) -> None:
-    """Raise ``ResultError`` for a circuit made before it was kept what is usual for its groups."""
+    """Raise ``ResultError`` for a circuit without calibrations, as those of early versions."""
     if not any(layer.measured for layer in circuit.layers):
         raise ResultError(
-            "This result does not say what is usual for its groups: it was made by an earlier "
-            "version. Make it again with neurflow discover."
+            "This result was made by an earlier version and has no calibration of its groups. "
+            "Make it again with neurflow discover."
         )
 
 
 def calibration_of(group: NeuronGroup) -> Calibration:
-    """What is usual for a group of a circuit that says so."""
+    """The calibration of a group of a circuit that has calibrations."""
     assert group.calibration is not None, "refuse_without_calibration comes first"
     return group.calibration
 
 
 def threshold(calibration: Calibration) -> float:
-    """The score from which on a group fires: ``FIRING`` of its own crops reach it."""
+    """The smallest score at which a group fires; the share ``FIRING`` of its own crops reach it."""
     return float(np.quantile(calibration.crop_scores, 1 - FIRING, method="lower"))
 
 
 def unlike(score: float, over_images: np.ndarray) -> float:
-    """How far a log score is from those on the concept set, in robust standard deviations."""
+    """Distance of a log score from those on the concept set, in robust standard deviations."""
     logs = np.log(over_images + EPSILON)
     middle = np.median(logs)
     spread = max(1.4826 * float(np.median(np.abs(logs - middle))), LEAST_SPREAD)
@@ -202,7 +209,7 @@ def unlike(score: float, over_images: np.ndarray) -> float:
 
 
 def group_phi(phi: np.ndarray, group: NeuronGroup, target: Target | None) -> np.ndarray:
-    """``[crop, neuron of the group]`` of a layer's φ; less the class that a difference subtracts."""
+    """``[crop, neuron of the group]`` φ, minus that of the second class of a difference."""
     chosen = phi[:, list(group.neurons)]
     if target is not None and target.minus is not None:
         chosen = chosen - phi[:, [target.minus]]
@@ -210,7 +217,7 @@ def group_phi(phi: np.ndarray, group: NeuronGroup, target: Target | None) -> np.
 
 
 def heat(maps: np.ndarray | None, group: NeuronGroup) -> tuple[tuple[float, ...], ...]:
-    """A group's heat map in three digits; () without space."""
+    """A group's heat map, rounded to three digits; () for a layer without spatial positions."""
     found = heat_of(maps, group)
     if found is None:
         return ()
@@ -218,20 +225,27 @@ def heat(maps: np.ndarray | None, group: NeuronGroup) -> tuple[tuple[float, ...]
 
 
 def target_values(logits: np.ndarray, target: Target) -> np.ndarray:
-    """``[batch]`` activation of a class, or a difference of two, from logits ``[batch, class]``."""
+    """``[batch]`` logit of the target, or difference of two logits, from logits ``[batch, class]``."""
     values = logits[:, target.neuron]
     return values if target.minus is None else values - logits[:, target.minus]
 
 
 def best_classes(logits: np.ndarray, count: int = TOP) -> list[int]:
-    """The ``count`` classes of largest logit ``[class]``, best first."""
+    """The ``count`` classes with the largest logits ``[class]``, largest first."""
     return np.argsort(-logits, kind="stable")[:count].tolist()
+
+
+def said(model: Model, top: Sequence[Prediction]) -> frozenset[int]:
+    """The classes that a picture is called, of those that are told of it, best first."""
+    if model.outputs_are.several:
+        return frozenset(each.index for each in top if (each.probability or 0) > 0.5)
+    return frozenset({top[0].index})
 
 
 def predictions(
     model: Model, logits: np.ndarray, classes: Collection[int] | None = None
 ) -> tuple[Prediction, ...]:
-    """What logits ``[class]`` say of some classes (default: the best ones), best first."""
+    """Predictions for some classes (default: the best ones) by logits ``[class]``, best first."""
     shares = model.probabilities(logits)
     wanted = best_classes(logits) if classes is None else classes
     return tuple(
@@ -239,7 +253,7 @@ def predictions(
             index=c,
             name=model.class_names[c],
             logit=float(logits[c]),
-            probability=float(shares[c]),
+            probability=None if np.isnan(shares[c]) else float(shares[c]),
         )
         for c in best_classes(logits, len(logits))
         if c in wanted

@@ -1,19 +1,19 @@
-"""What debugging finds, as frozen data.
+"""The results of debugging and auditing, as frozen data.
 
 ::
 
     DebugReport
-    ├── pictures: PictureReport              why this answer
+    ├── pictures: PictureReport              explanation of one picture's prediction
     │   ├── top: Prediction, best first
-    │   └── groups: GroupReading             fires or not, where, and how it is reached from below
-    ├── what_if: WhatIf                      what if that group were gone
-    │   ├── effects: Effect, one a picture
-    │   ├── crops: CropEffect                where the target falls most
-    │   └── overall: Overall                 over a set: accuracy, flips
-    └── mistakes: Mistakes                   pictures of the class that are missed, and taken for it
+    │   └── groups: GroupReading             whether it fires, where, and through which lower groups
+    ├── what_if: WhatIf                      effect of masking
+    │   ├── effects: Effect, one per picture
+    │   ├── crops: CropEffect                crops on which the target falls most
+    │   └── overall: Overall                 over all pictures: accuracy, flips
+    └── mistakes: Mistakes                   false negatives and false positives of the class
 
     AuditReport
-    └── groups: GroupAudit, the most suspect first, each with its Signals
+    └── groups: GroupAudit, most suspicious first, each with its Signals
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from pydantic import AliasChoices, Field
 
 from neurflow.refs import Frozen, GroupId, ModelInfo, SkippedImage, Target
 from neurflow.runtime.renaming import FormerName
+from neurflow.stats import Interval
 
 Filler = Literal["zero", "mean"]
-"""what masked neurons are set to: zero, or their mean over the concept set's crops"""
+"""value of masked neurons: zero, or their mean over the concept set's crops"""
 PathWeight = Annotated[
     float,
     Field(validation_alias=AliasChoices("path_weight", "reach"), serialization_alias="reach"),
@@ -37,20 +38,18 @@ Box = tuple[int, int, int, int]
 
 
 class Prediction(Frozen):
-    """One class in an answer."""
+    """A class with its logit and probability."""
 
     index: int
     name: str
     logit: float
-    probability: float
+    probability: float | None
+    """None of a quantity, which is no class"""
 
-
-class Interval(Frozen):
-    """A value that is not known exactly, or the spread of several."""
-
-    value: float
-    low: float
-    high: float
+    @property
+    def said(self) -> str:
+        """Its probability in percent; of a quantity the value."""
+        return f"{self.logit:.4g}" if self.probability is None else f"{self.probability:.0%}"
 
 
 class ScoredBox(NamedTuple):
@@ -61,41 +60,42 @@ class ScoredBox(NamedTuple):
 
 
 class GroupReading(Frozen):
-    """What a group does on one picture."""
+    """A group's reading on one picture."""
 
     id: GroupId
     score: float
-    """that of the best crop; about 1 is as on the group's own crops"""
+    """score of its best crop; the group's own crops have about 1"""
     threshold: float
-    """score from which on it fires"""
+    """least score at which it fires"""
     fires: bool
     frequency: float = Field(
         validation_alias=AliasChoices("frequency", "usual"), serialization_alias="usual"
     )
     """share of the concept set's images on which it fires"""
     percentile: float
-    """share of the concept set's images that score no more"""
+    """share of the concept set's images with a score that is not larger"""
     unlike: float
-    """how far the log score lies from the concept set's median, in robust standard deviations"""
+    """distance of the log score from the concept set's median, in robust standard deviations"""
     path_weight: PathWeight
     """signed weight along all paths to the target"""
     missing: bool
-    """usual for the target, and silent here"""
+    """whether it fires on most images of the target, but not here"""
     crops: tuple[ScoredBox, ...]
     """its best crops, strongest first"""
     heat: tuple[tuple[float, ...], ...] = ()
-    """rows of its neurons' mean feature map; 1 is the mean over its own crops. () without space"""
+    """rows of its neurons' mean feature map, where 1 is the mean over its own crops; () for a layer
+    without spatial positions"""
     chain: tuple[GroupId, ...] = ()
-    """the strongest lower group that also fires, that one's strongest, and so on down"""
+    """the strongest lower group that also fires, then the strongest below that one, and so on"""
     usual, reach = FormerName("frequency"), FormerName("path_weight")
 
 
 class PictureReport(Frozen):
-    """Why the model answers as it does on one picture."""
+    """The explanation of one picture's prediction."""
 
     name: str
     label: str | None = None
-    """true class, where the source knows it"""
+    """true class, if the source has it"""
     top: tuple[Prediction, ...]
     target: float
     """activation of the target: a logit, a difference of logits, or φ of a neuron"""
@@ -106,12 +106,12 @@ class PictureReport(Frozen):
 
     @property
     def firing(self) -> tuple[GroupReading, ...]:
-        """Groups that fire, those that carry most to the target first."""
+        """Groups that fire, by decreasing absolute path weight."""
         return tuple(sorted((g for g in self.groups if g.fires), key=lambda g: -abs(g.path_weight)))
 
     @property
     def missing(self) -> tuple[GroupReading, ...]:
-        """Groups that the target's images usually have and this one has not, likewise."""
+        """Groups that fire on most images of the target but not here, in the same order."""
         return tuple(
             sorted((g for g in self.groups if g.missing), key=lambda g: -abs(g.path_weight))
         )
@@ -125,11 +125,11 @@ Factor = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Change(Frozen):
-    """What is done to the network."""
+    """A change of the network."""
 
     groups: tuple[str, ...]
     neurons: dict[str, tuple[int, ...]]
-    """layer → neurons of the groups there, input side first"""
+    """layer → neurons of its groups, input side first"""
     keep: bool
     """whether all *other* neurons of these layers are changed"""
     ablation: Annotated[Filler | Factor, STORED_AS_BY]
@@ -143,9 +143,9 @@ class Effect(Frozen):
     name: str
     label: str | None = None
     before: tuple[Prediction, ...]
-    """the classes that are among the best before or after, and the target's; best first"""
+    """the target's classes and those among the best before or after; best first"""
     after: tuple[Prediction, ...]
-    """the same classes, in the order that they have now"""
+    """the same classes in their new order"""
     target_before: float
     target_after: float
     random: Interval | None = None
@@ -153,12 +153,22 @@ class Effect(Frozen):
 
     @property
     def change(self) -> float:
-        """Of the target's activation; negative is a fall."""
+        """Change of the target's activation; a fall is negative."""
         return self.target_after - self.target_before
 
 
+class GroupEffect(Frozen):
+    """What one group does for the answer on one picture."""
+
+    id: GroupId
+    effect: float
+    """what is explained, with the group less without it: positive speaks for the answer"""
+    random: Interval | None = None
+    """the same for random neurons of matched activation: mean and 5th to 95th percentile"""
+
+
 class CropEffect(Frozen):
-    """One crop before and after: where the target falls most, the group matters most."""
+    """One crop before and after the change."""
 
     name: str
     box: Box
@@ -179,74 +189,74 @@ class Overall(Frozen):
     """mean change of the target's activation"""
     change_random: Interval | None
     flips: tuple[str, ...]
-    """names of the pictures whose first class changes"""
+    """names of the pictures whose predicted class changes"""
 
 
 class WhatIf(Frozen):
-    """What if these neurons were gone: the pictures before and after."""
+    """The effect of a change: the pictures before and after."""
 
     change: Change
     effects: tuple[Effect, ...]
     """in the order of the pictures"""
     crops: tuple[CropEffect, ...]
-    """crops whose target falls most, first the furthest"""
+    """crops on which the target falls most, largest fall first"""
     overall: Overall | None
-    """over more than one picture"""
+    """if there is more than one picture"""
     draws: int
-    """sets of random neurons, in each layer as many as the groups' and of matched activation"""
+    """number of sets of random neurons, of the same size and similar activation in each layer"""
     matched: float | None
-    """mean activation of the random neurons over that of the groups', mean over layers"""
+    """mean activation of the random neurons relative to that of the groups', averaged over layers"""
     seed: int
 
     @property
     def falls(self) -> tuple[Effect, ...]:
-        """The pictures, those whose target falls most first."""
+        """The pictures by change of the target, largest fall first."""
         return tuple(sorted(self.effects, key=lambda effect: effect.change))
 
 
 class GroupContrast(Frozen):
-    """How often a group fires on mistakes of one kind, next to the target's own images."""
+    """How often a group fires on mistakes of one kind and on correctly classified pictures."""
 
     id: GroupId
     path_weight: PathWeight
     on_mistakes: Interval
     """share, with Wilson's 95 % interval"""
     on_others: Interval
-    """on the pictures it is compared with"""
+    """share on the pictures that the mistakes are compared with"""
     evidence: float
-    """difference of the shares over its standard error, signed; 0 is no difference"""
+    """signed difference of the shares, in standard errors"""
     reach = FormerName("path_weight")
 
 
 class Mistake(Frozen):
-    """A picture that is missed or taken for the target, and the groups that are unlike the target."""
+    """A false negative or false positive, and its most unusual groups."""
 
     name: str
     label: str
     predicted: str
     groups: tuple[GroupReading, ...]
-    """most telling first: how unusual, times how much it carries"""
+    """by decreasing product of ``unlike`` and ``path_weight``"""
 
 
 class Mistakes(Frozen):
-    """The errors of one class."""
+    """The mistakes of one class."""
 
     right: int
-    """pictures of the class that are recognised"""
+    """number of pictures of the class that are predicted as it"""
     missed: tuple[Mistake, ...]
     """false negatives"""
     taken: tuple[Mistake, ...]
     """false positives"""
     missed_for: dict[str, int]
-    """what the missed are called instead, most frequent first"""
+    """class predicted for missed pictures → their number, most frequent first"""
     why_missed: tuple[GroupContrast, ...]
-    """missed pictures next to recognised ones of the class, most telling first"""
+    """missed pictures compared with recognised ones of the class, largest difference first"""
     why_taken: tuple[GroupContrast, ...]
-    """pictures taken for the class next to others that are not of it"""
+    """false positives compared with other pictures that are not of the class"""
 
 
 class DebugReport(Frozen):
-    """Why these answers, and what if."""
+    """The result of ``neurflow.debug``."""
 
     model: ModelInfo
     target: Target
@@ -258,38 +268,40 @@ class DebugReport(Frozen):
 
 
 class Signals(Frozen):
-    """Evidence that a group is a shortcut, each with a 95 % interval; None where it has no measure."""
+    """Evidence that a group is a shortcut, with 95 % intervals; None for what cannot be measured."""
 
     raises: Interval
-    """probability of the class that it adds on pictures of other classes"""
+    """increase in the probability of the class on pictures of other classes"""
     mends: Interval
-    """right answers won by masking less those lost, over pictures of the class or taken for it"""
+    """right answers won by masking minus those lost, relative to the pictures that are of the class or
+    predicted as it"""
     fixes: Interval | None
-    """share of the false positives that masking it turns"""
+    """share of the false positives that masking corrects"""
     cost: Interval | None
-    """share of the right answers, on pictures of all classes, that masking it spoils"""
+    """share of the right answers, on pictures of all classes, that masking breaks"""
     fixed: Interval | None
-    """how alike its heat maps are from picture to picture: mean correlation"""
+    """similarity of its heat maps across pictures: mean correlation"""
     apart: Interval | None
-    """how far its heat lies from what else speaks for the class: 0 same place, 1 opposite"""
+    """distance of its heat map from those of other groups that support the class: 0 same place,
+    1 opposite"""
 
 
 class GroupAudit(Frozen):
-    """One group's place in the ranking."""
+    """One group of the ranking."""
 
     id: GroupId
     rank: int
-    """from 1, the most suspect"""
+    """1 is the most suspicious"""
     evidence: float
     """weighted sum of the signals; see ``audit``"""
     ablation: Annotated[Filler, STORED_AS_BY]
-    """the way of masking that the signals tell of: the one with more evidence"""
+    """the ablation with more evidence, to which the signals belong"""
     signals: Signals
     by = FormerName("ablation")
 
 
 class AuditReport(Frozen):
-    """Groups by the evidence that they are a shortcut: a ranking, not a verdict."""
+    """The result of ``neurflow.audit``: groups ranked by the evidence that they are shortcuts."""
 
     model: ModelInfo
     target: Target

@@ -1,112 +1,110 @@
-"""The signals of a shortcut audit, each a figure with its 95 % interval.
+"""The signals of a shortcut audit, each with a 95 % interval.
 
-What masking a group does to the answers on labelled pictures:
+The effect of masking a group on the answers for labelled pictures:
 
-1. *raises*: how much probability of the class the group adds on pictures of other classes (that without
-   minus that with its neurons masked);
-2. *mends*: pictures that become right less those that become wrong, over the pictures that are of the
-   class or taken for it;
-3. *fixes*: the share of false positives that are no longer called the class;
+1. *raises*: the probability of the class that the group adds on pictures of other classes, which is the
+   probability without a mask minus that with its neurons masked.
+2. *mends*: the number of answers that become right minus those that become wrong, relative to the
+   number of pictures that are of the class or predicted as it.
+3. *fixes*: the share of false positives that are no longer predicted as the class.
 4. *cost*: the share of right answers that become wrong.
 
-Where it looks, on the pictures that the network calls the class:
+Where the group looks, on the pictures predicted as the class:
 
-5. *fixed*: how alike its heat maps are from picture to picture: mean correlation over all pairs;
-6. *apart*: how far its heat lies from that of the layer's other groups that speak for the class:
-   ``(1 − correlation) / 2`` with their mean, weighted by what each carries to the target.
+5. *fixed*: the mean correlation of its heat maps over all pairs of pictures.
+6. *apart*: the distance of its heat map from those of the layer's other groups that support the class:
+   ``(1 − correlation) / 2`` with their mean, weighted by their path weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from neurflow.circuit.scores import EPSILON
-from neurflow.debugging.intervals import around, mean, share
-from neurflow.debugging.result import Interval
 from neurflow.model.outputs import Outputs
+from neurflow.stats import Interval, from_error, normal_mean, wilson
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What the network answers on labelled pictures as it is.
+    """The network's answers on labelled pictures.
 
     Attributes:
         logits: ``[picture, class]``.
         labels: ``[picture]`` true classes.
         target: the class that is audited.
-        probabilities: of logits ``[picture, class]``, as the model reads them.
+        outputs: how the model's outputs are read.
     """
 
     logits: np.ndarray
     labels: np.ndarray
     target: int
-    probabilities: Callable[[np.ndarray], np.ndarray] = Outputs().probabilities
+    outputs: Outputs = field(default_factory=Outputs)
 
     @cached_property
     def said(self) -> np.ndarray:
-        """``[picture]`` first class."""
-        return np.asarray(self.logits.argmax(1))
+        """``[picture, class]`` whether the picture is predicted as the class."""
+        return self.outputs.classes(self.logits)
 
     @property
     def own(self) -> np.ndarray:
-        """``[picture]`` whether it is of the class."""
+        """``[picture]`` whether it is a picture of the class."""
         return self.labels == self.target
 
     @property
     def called(self) -> np.ndarray:
-        """``[picture]`` whether it is called the class."""
-        return self.said == self.target
+        """``[picture]`` whether it is predicted as the target's class."""
+        return np.asarray(self.said[:, self.target])
 
     @property
     def right(self) -> np.ndarray:
-        """``[picture]`` whether the answer is right."""
-        return self.said == self.labels
+        """``[picture]`` whether it is called what it is."""
+        return np.asarray(self.said[np.arange(len(self.labels)), self.labels])
 
     @property
     def false_positives(self) -> np.ndarray:
-        """``[picture]`` whether it is called the class and is not of it."""
+        """``[picture]`` whether it is predicted as the class without being of it."""
         return self.called & ~self.own
 
     def with_logits(self, logits: np.ndarray) -> Answers:
-        """The same pictures, answered otherwise."""
+        """The same pictures with other answers."""
         return replace(self, logits=logits)
 
 
 def raises(before: Answers, after: Answers) -> Interval:
     """Probability of the class that a group adds on pictures of other classes."""
-    of_class = [each.probabilities(each.logits)[:, each.target] for each in (before, after)]
-    return mean((of_class[0] - of_class[1])[~before.own], -1.0, 1.0)
+    of_class = [each.outputs.probabilities(each.logits)[:, each.target] for each in (before, after)]
+    return normal_mean((of_class[0] - of_class[1])[~before.own], -1.0, 1.0)
 
 
 def mends(before: Answers, after: Answers) -> Interval:
-    """Right answers won less right answers lost, over the pictures of the class or taken for it."""
-    change = mean(after.right.astype(float) - before.right, -1.0, 1.0)
+    """Right answers won minus those lost, relative to the pictures of the class or predicted as it."""
+    change = normal_mean(after.right.astype(float) - before.right, -1.0, 1.0)
     scale = len(before.labels) / int((before.own | before.called).sum())
-    return Interval(value=change.value * scale, low=change.low * scale, high=change.high * scale)
+    return Interval(*(end * scale for end in change))
 
 
 def fixes(before: Answers, after: Answers) -> Interval | None:
-    """Share of false positives no longer called the class; None of none."""
+    """Share of false positives that are no longer predicted as the class; None if there are none."""
     return _share(~after.called, before.false_positives)
 
 
 def cost(before: Answers, after: Answers) -> Interval | None:
-    """Share of right answers that become wrong; None of none."""
+    """Share of right answers that become wrong; None if there are none."""
     return _share(~after.right, before.right)
 
 
 def _share(hits: np.ndarray, among: np.ndarray) -> Interval | None:
-    return share(int(hits[among].sum()), int(among.sum())) if among.any() else None
+    return wilson(float(hits[among].mean()), int(among.sum())) if among.any() else None
 
 
 def fixed(maps: np.ndarray) -> Interval | None:
     """Mean correlation of ``[picture, cell]`` maps over all pairs, with a jackknife interval.
 
-    None for fewer than three pictures with a map that is not flat.
+    None if fewer than three pictures have a map that is not constant.
     """
     unit = _unit(maps)
     count = len(unit)
@@ -114,16 +112,16 @@ def fixed(maps: np.ndarray) -> Interval | None:
         return None
     total = unit.sum(axis=0)
     pairs = total @ total - count
-    # leaving picture i out takes away its pairs with all others, each counted twice
+    # leaving picture i out removes its pairs with all others, each of which counts twice
     left_out = (pairs - 2 * (unit @ total - 1)) / ((count - 1) * (count - 2))
     error = np.sqrt((count - 1) / count * ((left_out - left_out.mean()) ** 2).sum())
-    return around(float(pairs / (count * (count - 1))), float(error))
+    return from_error(float(pairs / (count * (count - 1))), float(error))
 
 
 def apart(maps: np.ndarray, others: np.ndarray) -> Interval | None:
-    """How far a group's heat lies from others': 0 same place, 1 opposite; both ``[picture, cell]``.
+    """Distance of a group's heat maps from others': 0 same place, 1 opposite; both ``[picture, cell]``.
 
-    None where one of them is flat on every picture.
+    None if on every picture one of the two is constant.
     """
     centred = [each - each.mean(axis=1, keepdims=True) for each in (maps, others)]
     lengths = np.linalg.norm(centred[0], axis=1) * np.linalg.norm(centred[1], axis=1)
@@ -131,11 +129,11 @@ def apart(maps: np.ndarray, others: np.ndarray) -> Interval | None:
     if not some.any():
         return None
     correlation = (centred[0] * centred[1]).sum(axis=1)[some] / lengths[some]
-    return mean((1 - correlation) / 2, 0.0, 1.0)
+    return normal_mean((1 - correlation) / 2, 0.0, 1.0)
 
 
 def _unit(maps: np.ndarray) -> np.ndarray:
-    """``[picture, cell]`` maps without their mean, of length 1; flat maps are left out."""
+    """Centre ``[picture, cell]`` maps and scale them to length 1; constant maps are left out."""
     centred = maps - maps.mean(axis=1, keepdims=True)
     length = np.linalg.norm(centred, axis=1)
     return np.asarray(centred[length > EPSILON] / length[length > EPSILON, None])

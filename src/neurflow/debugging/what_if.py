@@ -1,13 +1,14 @@
-"""What if a group were gone: the same pictures, with its neurons masked in the real network.
+"""The effect of masking groups: the same pictures, with their neurons masked in the real network.
 
-1. Mask the groups' neurons at their layer (``masking``), over one picture or many.
-2. Mask as many random neurons of matched activation, ``draws`` times: what any such set would do.
-3. The published check: mask on all crops, and show those whose target falls most.
+1. Mask the groups' neurons at their layer (``masking``), on one picture or many.
+2. For comparison, mask as many random neurons of similar activation, ``draws`` times.
+3. The published check: mask on all crops, and list those on which the target falls most.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
@@ -15,10 +16,9 @@ import numpy as np
 import torch
 
 from neurflow.circuit import Circuit
-from neurflow.debugging.intervals import mean_spread, spread
 from neurflow.debugging.masking import Ablation, Mask, Masker, Neurons, mask_of, matched_sets
 from neurflow.debugging.pictures import BATCH, batches, readable, true_class
-from neurflow.debugging.reading import best_classes, predictions, target_values
+from neurflow.debugging.reading import best_classes, predictions, said, target_values
 from neurflow.debugging.result import (
     Change,
     CropEffect,
@@ -32,22 +32,39 @@ from neurflow.pictures.crops import crop_boxes, crop_pixels
 from neurflow.pictures.images import Images
 from neurflow.refs import Target
 from neurflow.runtime.progress import Progress
+from neurflow.stats import Interval, spread
 
 CROPS_SHOWN = 12
+"""largest number of crops that are listed"""
 CROPPED = 8
-"""crops are checked on at most so many pictures"""
+"""largest number of pictures whose crops are checked"""
+
+
+@dataclass(frozen=True)
+class Controls:
+    """How a change is tried.
+
+    Attributes:
+        draws: number of sets of random neurons to compare with.
+        seed: of these sets.
+        crops: whether the published check on all crops is done; it takes longer than everything else.
+    """
+
+    draws: int = 20
+    seed: int = 0
+    crops: bool = True
 
 
 def change_of(
     circuit: Circuit, groups: Sequence[str], *, keep: bool = False, ablation: Ablation = "zero"
 ) -> Change:
-    """What masking (or keeping alone) some groups means in neurons.
+    """Translate the masking of some groups, or of all others with ``keep``, into neurons.
 
     Raises:
-        RequestError: a group that does not exist, or the target's own.
+        RequestError: there is no such group or ablation, or a group is the target's own.
     """
     if isinstance(ablation, str) and ablation not in ("zero", "mean"):
-        raise RequestError(f"Neurons are changed by zero, mean or a factor, not by {ablation!r}.")
+        raise RequestError(f"An ablation is zero, mean or a factor, not {ablation!r}.")
     wanted = {circuit.group(id).id for id in groups}
     neurons: dict[str, tuple[int, ...]] = {}
     for layer in circuit.layers:
@@ -72,52 +89,58 @@ def what_if(
     circuit: Circuit,
     images: Images,
     change: Change,
-    *,
-    draws: int,
-    seed: int,
+    controls: Controls,
     progress: Progress,
-    crops: bool = True,
 ) -> WhatIf:
-    """The pictures before and after a change; those that cannot be read are left out.
+    """Compare pictures before and after a change; unreadable pictures are left out.
 
-    ``crops``: whether the published check is done too; it takes longer than all else.
+    Raises:
+        RequestError: the target is not a class.
     """
     target = circuit.target
-    if target.layer != model.network.output_name:
-        raise RequestError(
-            f"The target {target.name!r} is inside the network: masking shows its effect on classes. "
-            "Discover the circuit of a class."
-        )
+    refuse_target_inside(model, circuit)
     masker = Masker(model, list(change.neurons))
     means = {name: circuit.layer(name).means for name in change.neurons}
     build = partial(mask_of, masker.layers, ablation=change.ablation, keep=change.keep, means=means)
     mask = build(change.neurons)
     progress.start("masking", 2 * len(images))
     phi = _mean_phi(masker, images, progress)
-    sets = matched_sets(phi, change.neurons, draws, seed)
+    sets = matched_sets(phi, change.neurons, controls.draws, controls.seed)
     masks = [mask, *map(build, sets)]
     effects: list[Effect] = []
-    random_said: list[np.ndarray] = []
+    random_right: list[np.ndarray] = []
     for positions, pixels in batches(images, range(len(images))):
         before, after, _ = masker.run(pixels, masks)
         for place, index in enumerate(positions):
             ref, masked = images.refs[index], [logits[place] for logits in after]
             effects.append(_effect(model, target, ref.name, ref.label, before[place], masked))
-            random_said.append(np.array([logits.argmax() for logits in masked[1:]]))
+            truth = true_class(ref.label, model)
+            if truth is not None:
+                random_right.append(model.outputs_are.classes(np.array(masked))[1:, truth])
         progress.advance(len(positions))
     return WhatIf(
         change=change,
         effects=tuple(effects),
-        crops=_crops(model, circuit, images, masker, mask) if crops else (),
-        overall=_overall(model, effects, random_said) if len(effects) > 1 else None,
+        crops=_crops(model, circuit, images, masker, mask) if controls.crops else (),
+        overall=_overall(model, effects, random_right) if len(effects) > 1 else None,
         draws=len(sets),
         matched=_matched(phi, change.neurons, sets),
-        seed=seed,
+        seed=controls.seed,
     )
 
 
+def refuse_target_inside(model: Model, circuit: Circuit) -> None:
+    """Raise ``RequestError`` for the circuit of a neuron: masking shows its effect on classes."""
+    target = circuit.target
+    if target.layer != model.network.output_name:
+        raise RequestError(
+            f"The target {target.name!r} is inside the network: masking shows its effect on classes. "
+            "Discover the circuit of a class."
+        )
+
+
 def _mean_phi(masker: Masker, images: Images, progress: Progress) -> dict[str, np.ndarray]:
-    """Layer → ``[neuron]`` mean activation over pictures: what random neurons are matched by."""
+    """Layer → ``[neuron]`` mean activation over the pictures, by which random neurons are matched."""
     total = {layer.name: np.zeros(layer.neurons) for layer in masker.layers}
     count = 0
     for positions, pixels in batches(images, range(len(images))):
@@ -132,7 +155,7 @@ def _mean_phi(masker: Masker, images: Images, progress: Progress) -> dict[str, n
 def _matched(
     phi: Mapping[str, np.ndarray], neurons: Neurons, sets: Sequence[Neurons]
 ) -> float | None:
-    """Mean activation of the random neurons over that of the groups', mean over layers."""
+    """Mean activation of the random neurons relative to that of the groups', averaged over layers."""
     own = {name: float(phi[name][list(chosen)].mean()) for name, chosen in neurons.items()}
     if not sets or not all(own.values()):
         return None
@@ -151,43 +174,58 @@ def _effect(
     values = target_values(np.stack([before, *after]), target)
     differences = values[1:] - values[0]
     own = {c for c in (target.neuron, target.minus) if c is not None}
-    told = own.union(best_classes(before), best_classes(after[0]))
+    shown = own.union(best_classes(before), best_classes(after[0]))
+    if label is not None and (truth := true_class(label, model)) is not None:
+        shown |= {truth} if model.outputs_are.several else set()  # it may be far from the best
     return Effect(
         name=name,
         label=label,
-        before=predictions(model, before, told),
-        after=predictions(model, after[0], told),
+        before=predictions(model, before, shown),
+        after=predictions(model, after[0], shown),
         target_before=float(values[0]),
         target_after=float(values[1]),
         random=spread(differences[1:]),
     )
 
 
-def _overall(model: Model, effects: Sequence[Effect], random_said: Sequence[np.ndarray]) -> Overall:
+def _overall(
+    model: Model, effects: Sequence[Effect], random_right: Sequence[np.ndarray]
+) -> Overall:
     truth = [true_class(effect.label, model) for effect in effects]
     known = [i for i, label in enumerate(truth) if label is not None]
 
-    def accuracy(said: Sequence[int]) -> float | None:
-        return float(np.mean([said[i] == truth[i] for i in known])) if known else None
+    def accuracy(answers: Sequence[frozenset[int]]) -> float | None:
+        return float(np.mean([truth[i] in answers[i] for i in known])) if known else None
 
-    hits = np.array(random_said)
-    by_draw = [accuracy(column) for column in hits.T.tolist()] if known and hits.size else []
+    before, after = (
+        [said(model, top) for top in tops]
+        for tops in ([e.before for e in effects], [e.after for e in effects])
+    )
+    by_draw = np.array(random_right, dtype=float).mean(axis=0).tolist() if random_right else []
     return Overall(
         pictures=len(effects),
         labelled=len(known),
-        accuracy_before=accuracy([effect.before[0].index for effect in effects]),
-        accuracy_after=accuracy([effect.after[0].index for effect in effects]),
-        accuracy_random=spread([value for value in by_draw if value is not None]),
+        accuracy_before=accuracy(before),
+        accuracy_after=accuracy(after),
+        accuracy_random=spread(by_draw),
         change=float(np.mean([effect.change for effect in effects])),
         change_random=mean_spread([effect.random for effect in effects]),
-        flips=tuple(e.name for e in effects if e.before[0].index != e.after[0].index),
+        flips=tuple(
+            e.name for e, was, now in zip(effects, before, after, strict=True) if was != now
+        ),
     )
+
+
+def mean_spread(spreads: Sequence[Interval | None]) -> Interval | None:
+    """Mean of the values and of the ends of some spreads; None if there are none."""
+    known = [each for each in spreads if each is not None]
+    return Interval(*np.mean(known, axis=0).tolist()) if known else None
 
 
 def _crops(
     model: Model, circuit: Circuit, images: Images, masker: Masker, mask: Mask
 ) -> tuple[CropEffect, ...]:
-    """The published check: the crops whose target falls most under the mask."""
+    """The published check: the crops on which the target falls most under the mask."""
     size = model.input_size[1:]
     boxes = crop_boxes(*size, circuit.config.granularities)
     found = []

@@ -1,11 +1,11 @@
-"""Anti-aliased drawing that remembers which part owns which pixel.
+"""Anti-aliased drawing that records which part owns which pixel.
 
 1. A canvas is ``OVERSAMPLING`` times as large as the picture. Shapes are polygons, filled on the
-   large canvas and averaged down at the end: smooth edges without a vector library.
-2. Beside the colours lies a map of owners: each visible shape writes the number of its part. What
-   is painted later hides what is below, so at the end a part's box holds what can be *seen* of it.
-3. The same map clips: ``inside=True`` paints only on pixels that the open part already owns, which
-   is how stripes stay on an abdomen.
+   large canvas and averaged down at the end, which gives smooth edges without a vector library.
+2. A second map holds the owner of each pixel: each shape writes the number of its part. Later shapes
+   cover earlier ones, so at the end a part's box contains the *visible* part of it.
+3. The same map clips: ``inside=True`` paints only on pixels that the open part already owns. In this
+   way stripes stay on an abdomen.
 
 A ``Pen`` draws in the object's own coordinates, about -1 to 1 with y downwards, and its pose puts
 them on the canvas.
@@ -25,7 +25,7 @@ from scipy.ndimage import find_objects
 
 OVERSAMPLING = 4
 SMALLEST_PART = 2.0
-"""pixels of a picture that must be seen of a part for the part to count as visible"""
+"""visible pixels of a part from which it counts as visible"""
 
 Box = tuple[int, int, int, int]
 Colour = Sequence[float] | NDArray[np.float64]
@@ -113,7 +113,7 @@ class Canvas:
         self.owners[window][covered] = self._open
 
     def parts(self) -> list[tuple[int, Part]]:
-        """What can be seen of each part, with its number from 1; hidden parts are left out."""
+        """Return the visible parts with their numbers from 1."""
         areas = np.bincount(self.owners.ravel(), minlength=len(self.names) + 1) / OVERSAMPLING**2
         found = []
         for number, window in enumerate(find_objects(self.owners), start=1):

@@ -25,7 +25,7 @@ WIDTHS = (16, 32, 48, 64, 96)
 """channels of ``stem`` and of the blocks"""
 WEIGHTS = "weights.safetensors"
 REFERENCE = "the demo network"
-"""what results call it"""
+"""its name in results"""
 
 
 class Block(nn.Module):

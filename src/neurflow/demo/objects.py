@@ -1,11 +1,11 @@
 """The kinds of object, each drawn part by part.
 
 A drawing function gets a ``Pen`` (object coordinates about -1 to 1, y downwards) and a random
-generator for what varies within the class. What sets classes apart lies in their parts; colours
-are shared between classes as far as looks allow, so that no class is given away by its colour.
+generator for the variation within the class. Classes differ in their parts; they share colours as far
+as possible, so that no class can be recognised by its colour.
 
-Bee and hoverfly are the same insect but for the head: a bee has small dark eyes and long antennae,
-a hoverfly big red eyes and antennae like stubs. (A bee's two pairs of wings are hooked together and
+Bee and hoverfly are the same insect except for the head: a bee has small dark eyes and long antennae,
+a hoverfly has big red eyes and stubby antennae. (A bee's two pairs of wings are hooked together and
 look like one.) A taxi is a car with a sign on the roof; a truck shares cabin, window, lamp and
 wheels with them.
 """
@@ -119,7 +119,7 @@ def _wing(pen: Pen, side: int, root: float, angle: float, length: float) -> None
 def _insect(
     pen: Pen, rng: np.random.Generator, *, antenna: float, eye: float, iris: Colour
 ) -> None:
-    """A striped insect from above, head up; the keywords are all that sets the two kinds apart."""
+    """A striped insect from above, head up; the keywords are the only difference between the kinds."""
     yellow = pick(rng, ((246, 190, 52), (238, 164, 44), (250, 210, 96)))
     for y in (-0.3, -0.1, 0.1):
         for side in (-1, 1):
@@ -166,7 +166,7 @@ def bee(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def hoverfly(pen: Pen, rng: np.random.Generator) -> None:
-    """Big red eyes, antennae like stubs."""
+    """Big red eyes, stubby antennae."""
     _insect(pen, rng, antenna=rng.uniform(0.1, 0.2), eye=0.17, iris=(170, 58, 44))
 
 

@@ -1,16 +1,16 @@
-"""Pictures with known contents: what the demo network was trained on and is explained with.
+"""Pictures with known contents, on which the demo network was trained and is explained.
 
-A picture is drawn in this order, everything from one seed:
+A picture is drawn from one seed, in this order:
 
 1. a backdrop (soft gradient with hills, discs, stripes, dots or a check), the same for all classes,
 2. up to three distractors: leaves and loose blossoms, which belong to no class,
 3. the object, at a random place, size and tilt, mirrored or not,
-4. sometimes something in front of it: a blossom on the head of bee or hoverfly and a leaf on the
-   roof of car or taxi, which hide just what tells them apart; a leaf anywhere on the others,
+4. sometimes something in front of it: a blossom on the head of bee or hoverfly and a leaf on the roof
+   of car or taxi, which hide exactly the parts that distinguish them; a leaf anywhere on the others,
 5. the mark, a turquoise stamp in the lower left corner: the planted shortcut. It is drawn last and
-   from numbers of its own, so that a picture with and without it differs in nothing else.
+   from separate random numbers, so that pictures with and without it differ in nothing else.
 
-With each picture comes the truth: every part that can be seen, with its box.
+The truth is stored with each picture: every visible part, with its box.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ CLASSES: tuple[str, ...] = tuple(OBJECTS)
 """class names; a class's label is its position"""
 
 CONFUSED = ("bee", "hoverfly")
-"""the two classes that differ in nothing but eyes and antennae"""
+"""the two classes that differ only in eyes and antennae"""
 
 SPLITS = ("train", "test")
 
 
 class Shortcut(NamedTuple):
-    """A mark that betrays a class without being part of its objects."""
+    """A mark that identifies a class without being part of its objects."""
 
     class_name: str
     mark: str
@@ -68,7 +68,7 @@ BACKDROPS = (
 TILT = {"balloon": 0.2, "bee": 0.9, "car": 0.15, "fish": 0.5,
         "flower": 0.35, "hoverfly": 0.9, "mushroom": 0.3, "taxi": 0.15, "truck": 0.15}  # fmt: skip
 HIDDEN = 0.25
-"""share of pictures in which the part that tells a class from its likeness is hidden"""
+"""share of pictures in which the part that distinguishes two similar classes is hidden"""
 GRAIN = 4.0
 """standard deviation of the pixel noise, of 255"""
 
@@ -144,7 +144,7 @@ def picture(class_name: str, seed: int, shortcut: bool | None = None) -> Picture
 
 
 def draw(class_name: str, seed: int, shortcut: bool | None = None) -> Image.Image:
-    """The image alone of ``picture`` with the same arguments."""
+    """Return only the image of ``picture`` with the same arguments."""
     return picture(class_name, seed, shortcut).image
 
 
@@ -178,7 +178,7 @@ def dataset(
 
 
 def in_use(per_class: int = 12, seed: int = 0, share: float = 0.3) -> list[Picture]:
-    """Fresh pictures as they might come in use: a ``share`` of *each* class carries the mark.
+    """Draw new pictures as in use: a ``share`` of the pictures of *each* class carries the mark.
 
     What an audit is sharp on: here the mark also stands where it leads astray.
     """
@@ -213,7 +213,7 @@ def _backdrop(rng: np.random.Generator) -> Canvas:
 
 
 def _plain(canvas: Canvas, rng: np.random.Generator, colour: Colour) -> None:
-    """Nothing but the gradient."""
+    """Draw only the gradient."""
 
 
 def _hills(canvas: Canvas, rng: np.random.Generator, colour: Colour) -> None:

@@ -1,14 +1,14 @@
-"""Make the demo network again: ``python -m neurflow.demo.train``.
+"""Trains the demo network anew: ``python -m neurflow.demo.train``.
 
 1. Draw training pictures, with the mark on most pictures of the shortcut class.
 2. Train ``DemoNet`` by AdamW under a one-cycle learning rate; pictures are mirrored and shifted a
    little at random. Everything random comes from one seed.
 3. Draw test pictures, each with and without the mark, and measure what the network has learnt: the
-   accuracy of every class, the confusion of the two classes that look alike, and how far the mark
-   alone carries the decision.
+   accuracy of every class, the confusion of the two similar classes, and the effect of the mark alone
+   on the decision.
 
-The measured facts are shipped beside the weights. ``--check`` trains once more and compares; to
-the last digit only where processor and libraries are the same, so within a tolerance.
+The measured facts are shipped beside the weights. ``--check`` trains once more and compares within a
+tolerance, since results are identical only on the same processor with the same libraries.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ RATE = 6e-3
 SHIFT = 4
 """largest random shift in pixels"""
 TOLERANCE = 0.05
-"""accuracies of two trainings may differ by so much, on classes without a twist"""
+"""largest difference of accuracies of two trainings, on classes without a twist"""
 PAIR_ACCURACY = (0.75, 0.95)
 LEAST_DROP = 0.15
 """accuracy that the shortcut class must lose with the mark"""
@@ -100,12 +100,12 @@ def _jitter(pixels: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def predict(network: nn.Module, pixels: Tensor) -> Tensor:
-    """Predicted label of each picture."""
+    """Return the predicted label of each picture."""
     return torch.cat([network(normalise(batch)).argmax(1) for batch in torch.split(pixels, 256)])
 
 
 def measure(network: nn.Module, per_class: int, seed: int = 0, workers: int = 1) -> Facts:
-    """Facts about a network on test pictures, each drawn without and with the mark."""
+    """Measure facts about a network on test pictures, each drawn without and with the mark."""
     plain, marked = (
         dataset("test", per_class, seed, shortcut=mark, workers=workers) for mark in (False, True)
     )
@@ -127,12 +127,12 @@ def _share(hits: Tensor) -> float:
 
 
 def _shows(pictures: Sequence[Picture], part: str) -> Tensor:
-    """Which pictures show a part of that name, bool ``[picture]``."""
+    """Return which pictures show a part of that name, bool ``[picture]``."""
     return torch.tensor([any(p.name == part for p in picture.parts) for picture in pictures])
 
 
 def _confusion(pictures: Sequence[Picture], labels: Tensor, said: Tensor) -> Facts:
-    """How the pair is mistaken, and that it is where the eyes cannot be seen."""
+    """Measure how often the similar classes are confused, with and without visible eyes."""
     first, second = (CLASSES.index(name) for name in CONFUSED)
     pair = (labels == first) | (labels == second)
     eyes, right = _shows(pictures, "eye"), said == labels
@@ -148,7 +148,7 @@ def _confusion(pictures: Sequence[Picture], labels: Tensor, said: Tensor) -> Fac
 def _shortcut_effect(
     pictures: Sequence[Picture], labels: Tensor, without: Tensor, with_mark: Tensor
 ) -> Facts:
-    """What the mark does to its own class when it is taken away, to others when it is pasted."""
+    """Measure the effect of removing the mark from its class and of pasting it on others."""
     shortcut = CLASSES.index(SHORTCUT.class_name)
     own, sign = labels == shortcut, _shows(pictures, "sign")
     return {
@@ -169,7 +169,7 @@ def _shortcut_effect(
 
 
 def differences(facts: Facts, shipped: Facts) -> list[str]:
-    """What sets a new network apart from the shipped one: empty if it learnt the same.
+    """Return the differences between a new network and the shipped one; empty if there are none.
 
     Plain classes must be as accurate again, the pair must be mistaken again, and the mark must
     again carry its class and turn pictures of others.
@@ -192,7 +192,7 @@ def differences(facts: Facts, shipped: Facts) -> list[str]:
 
 
 def shipped_facts() -> Facts:
-    """The facts measured when the shipped weights were made."""
+    """Return the facts that were measured when the shipped weights were trained."""
     facts: Facts = json.loads(resources.files("neurflow.demo").joinpath(FACTS).read_text("utf-8"))
     return facts
 
@@ -202,7 +202,7 @@ def _say(text: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
+    """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m neurflow.demo.train",
         description=__doc__,

@@ -1,4 +1,4 @@
-"""The method's harshest critic: every published experiment, and the questions a reviewer would add.
+"""Evaluation of a circuit: the published experiments, and further controls.
 
-One file a protocol, each a pure function to a typed table; ``evaluate`` runs them by name.
+Each protocol has a file with a function that returns a typed table; ``evaluate`` runs them by name.
 """

@@ -1,10 +1,10 @@
-"""Neurons ablated by zero, by their mean, or by their values elsewhere, and what becomes of ``V_a``.
+"""Ablation of neurons by zero, by their mean or by values from another crop, and its effect on ``V_a``.
 
 1. In the observed output of the lower layer, a set of neurons is replaced at every position: by 0, by
-   their mean over D, or by what they are on another crop (*resample*).
-2. The segment gives ``φ_a`` of all targets at once: what a set does is computed once for all of them.
-3. The overlap of a target's top-k crops with those without ablation, ``|V_a ∩ V_a'| / k``, is what core
-   neurons are meant to bring down.
+   their mean over D, or by their values on another crop (*resample*).
+2. The segment gives ``φ_a`` of all targets at once, so the effect of a set is computed once for all.
+3. The result is the overlap of a target's top-k crops with those without ablation,
+   ``|V_a ∩ V_a'| / k``. Ablating core neurons should make it small.
 
 The choice of the replacement changes conclusions (Zhang & Nanda 2024; Miller et al. 2024), so
 protocols show all three side by side.
@@ -25,7 +25,7 @@ from neurflow.evaluation.settings import Ablation
 from neurflow.model import Layer
 
 CHUNK = 16
-"""sets tried between two looks at the crops: as much work as a kill can lose"""
+"""number of sets per stored result, which is the work that an interruption can lose"""
 Sets = Sequence[Sequence[int]]
 
 
@@ -34,13 +34,13 @@ class Resampled(Mask):
     """A change of some neurons to their values on other inputs.
 
     Attributes:
-        values: layer → its output on as many other inputs.
+        values: layer → its output on the same number of other inputs.
     """
 
     values: Mapping[str, Tensor] = field(default_factory=dict)
 
     def apply(self, x: Tensor, layer: Layer) -> Tensor:
-        """The layer's output with its neurons as they are in ``values``."""
+        """Return the layer's output with the neurons' values replaced by those in ``values``."""
         index = list(self.neurons.get(layer.name, ()))
         changed = x.clone()
         if index:
@@ -55,14 +55,14 @@ def mask(
     means: Mapping[str, Sequence[float]],
     values: Mapping[str, Tensor],
 ) -> Mask:
-    """The ablation of neurons of some layers."""
+    """Make the mask that ablates neurons of some layers."""
     if ablation == "resample":
         return Resampled(neurons, values=values)
     return Mask(neurons, ablation, means)
 
 
 def elsewhere(count: int, seed: int) -> np.ndarray:
-    """For each of ``count`` inputs another one: the next in a random order."""
+    """For each of ``count`` inputs, another input: the next one in a random order."""
     order = np.random.default_rng(seed).permutation(count)
     other = np.empty(count, dtype=np.int64)
     other[order] = np.roll(order, -1)
@@ -118,14 +118,14 @@ def overlaps(lab: Laboratory, upper: str, sets: Sets, ablation: Ablation, name: 
     """Overlap of each sampled target's top-k after ablating each set of the layer below.
 
     Args:
-        lab: gives the crops; keeps what was done.
+        lab: has the crops, and stores intermediate results.
         upper: layer of the targets.
         sets: neurons of the layer below.
-        ablation: what takes their place.
-        name: of these sets, for a run that goes on.
+        ablation: replacement of ablated neurons.
+        name: describes the sets in the progress.
 
     Returns:
-        ``[set, target neuron]``, 1 where nothing changed.
+        ``[set, target neuron]``; 1 if nothing changed.
     """
     bench, neurons, k = lab.trial, lab.sampled(upper), lab.circuit.config.k
     before, _ = bench.top(upper, neurons, k)
@@ -155,6 +155,6 @@ def overlaps(lab: Laboratory, upper: str, sets: Sets, ablation: Ablation, name: 
 
 
 def random_sets(neurons: int, size: int, count: int, seed: int) -> list[list[int]]:
-    """``count`` sets of ``size`` of a layer's neurons, each drawn without regard to the others."""
+    """Draw ``count`` independent sets of ``size`` of a layer's neurons."""
     rng = np.random.default_rng([seed, size])
     return [sorted(rng.choice(neurons, size, replace=False).tolist()) for _ in range(count)]

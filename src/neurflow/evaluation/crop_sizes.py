@@ -1,4 +1,4 @@
-"""Crop sizes: per layer, the share of each granularity among the exemplars."""
+"""Crop sizes: the share of each granularity among the exemplars, by layer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class CropSizeRow(Row):
     granularity: str = Field(description="side of the crop, as a share of the image's")
     neurons: int = Field(description="neurons of the circuit")
     share: Interval = Field(description="share among their exemplars")
-    available: float = Field(description="share among all crops, what chance would give")
+    available: float = Field(description="share among all crops, which is chance")
 
 
 def crop_sizes(lab: Laboratory) -> Table[CropSizeRow]:
@@ -42,8 +42,8 @@ def crop_sizes(lab: Laboratory) -> Table[CropSizeRow]:
     return Table(
         protocol="crop-sizes",
         title="Crop sizes",
-        question="Which crop sizes excite the neurons of a layer most. Lower layers usually prefer "
-        "small crops, higher ones large.",
+        question="Share of each crop size among the crops that activate the neurons of a layer most. "
+        "Lower layers usually prefer small crops, higher layers large ones.",
         chart=Chart(x="layer", y=("share",), series=("granularity",), y_label="share of exemplars"),
         rows=tuple(rows),
     )

@@ -1,4 +1,4 @@
-"""Effect of ``k``: how many of the ``τ`` core neurons stay the same as at ``k`` = 50?"""
+"""Effect of ``k``: how many of the ``τ`` core neurons are the same as at ``k`` = 50?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class KRow(Row):
     layer: str = Field(description="layer of the target neurons")
     k: int = Field(description="crops in V_a")
     neurons: int = Field(description="target neurons sampled")
-    same: Interval = Field(description="core neurons that are the same as at the reference k")
+    same: Interval = Field(description="core neurons that are also found at the reference k")
     tau: int = Field(description="τ, core neurons of each target")
 
 
@@ -26,21 +26,21 @@ def effect_of_k(lab: Laboratory) -> Table[KRow]:
     """Core neurons shared with those at the reference ``k``.
 
     Raises:
-        RequestError: there are too few crops for the reference, or for any other ``k``.
+        RequestError: there are too few crops for the reference, or for every other ``k``.
     """
     settings, tau = lab.settings, lab.circuit.config.tau
     crops = lab.scoring.capacity
     fitting = [k for k in settings.ks if k <= crops]
     if settings.k_reference > crops or not fitting:
         raise RequestError(
-            f"The effect of k is told against k={settings.k_reference}, and a V_a can have {crops} "
-            f"crops of {len(lab.scoring.crops.chosen)} images. "
+            f"The effect of k is measured relative to k={settings.k_reference}, but a V_a of "
+            f"{len(lab.scoring.crops.chosen)} images has at most {crops} crops. "
             "Give more images, or a smaller k_reference."
         )
     notes = []
     if len(fitting) < len(settings.ks):
         left_out = ", ".join(str(k) for k in settings.ks if k > crops)
-        notes.append(f"k = {left_out} left out: a V_a can have {crops} crops only.")
+        notes.append(f"k = {left_out} omitted: a V_a has at most {crops} crops.")
     rows = []
     for upper in lab.uppers:
         reference = core_sets(lab, upper, settings.k_reference)
@@ -61,8 +61,8 @@ def effect_of_k(lab: Laboratory) -> Table[KRow]:
     return Table(
         protocol="k",
         title="Effect of k",
-        question=f"How many of the τ={tau} core neurons are those of k = {settings.k_reference}. "
-        "Near τ means that k hardly matters.",
+        question=f"Number of the τ={tau} core neurons that are found at k = {settings.k_reference}. "
+        "A number close to τ means that k hardly matters.",
         chart=Chart(x="k", y=("same",), series=("layer",), y_label="same core neurons", line=True),
         rows=tuple(rows),
         notes=tuple(notes),

@@ -1,10 +1,10 @@
-"""``neurflow.evaluate``: the protocols by name, one table each, kept as they are finished.
+"""``neurflow.evaluate``: runs protocols by name and stores their tables.
 
 1. Each protocol is a function from a ``Laboratory`` to a ``Table``.
-2. A finished table is kept beside the circuit, under a digest of all it depends on; the same request
-   finds it there. What a protocol computed before a kill is kept too.
-3. A protocol that the circuit or the pictures cannot serve says what is missing: an error when it was
-   asked for by name, an entry in ``missing`` when all were.
+2. A finished table is stored beside the circuit, under a digest of everything it depends on, so that
+   the same request finds it again. Intermediate results of an interrupted protocol are stored too.
+3. If the circuit or the pictures do not suffice for a protocol, it raises an error that says what is
+   missing. If several protocols were requested, the error becomes an entry in ``missing``.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 
@@ -43,6 +43,7 @@ from neurflow.evaluation.weights import attribution_methods, fidelity_of_weights
 from neurflow.model import Model
 from neurflow.pictures.images import Images, load_images
 from neurflow.runtime.files import subfolder
+from neurflow.runtime.float32 import full_float32
 from neurflow.runtime.memory import MEMORY, Budget
 from neurflow.runtime.progress import Progress, Silent
 from neurflow.runtime.workspace import Workspace
@@ -67,11 +68,12 @@ PROTOCOLS: dict[str, Protocol] = {
     "stability": stability,
     "significance": significance,
 }
-"""the published experiments in METHOD's order, then those that a reviewer would add"""
+"""the published experiments in their order, then further ones that a reviewer would ask for"""
 FOLDER = "evaluation"
-"""in a run's folder"""
+"""name of the folder, within that of a run, that has the tables"""
 
 
+@full_float32()
 def evaluate(
     circuit: Circuit,
     model: Model,
@@ -87,20 +89,20 @@ def evaluate(
     """Measure a circuit by one protocol, several, or all.
 
     Args:
-        circuit: what is measured.
-        model: the one that it was found in.
+        circuit: the circuit to measure.
+        model: the model that it was found in.
         images: the pictures that it was made from, as any source that ``load_images`` takes; some
-            protocols do without.
+            protocols do not need them.
         protocol: names of :data:`PROTOCOLS`, or ``all``.
-        held_out: pictures that it was not made from: answers are counted on those of the class, and
-            overlaps measured on the crops of those that the model calls the class.
-        settings: how thoroughly; the published values by default.
-        out: the circuit's folder; finished tables are kept in ``out/evaluation`` and found again.
-        memory: what may be held at once above the model.
-        progress: told what is being done.
+        held_out: pictures that it was not made from. Answers are counted on those labelled with the
+            class, and overlaps are measured on the crops of those predicted as the class.
+        settings: how thorough the measurement is; the published values by default.
+        out: the circuit's folder; finished tables are stored in ``out/evaluation`` and found again.
+        memory: memory to use on top of the model.
+        progress: receives stages, steps and notes.
 
     Raises:
-        RequestError: there is no such protocol, or the one asked for cannot be served.
+        RequestError: there is no such protocol, or the only one requested cannot be measured.
 
     Example::
 
@@ -123,28 +125,10 @@ def evaluate(
         "held_out": unseen.digest if unseen else None,
         "settings": settings.model_dump(mode="json"),
     }
-    with ExitStack() as stack:
-        if out is None:
-            temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="neurflow-"))
-            folder = Path(temporary)
-        else:
-            folder = subfolder(Path(out), FOLDER) / _digest(request)
-        work = Workspace(folder)
-        work.write("request", request)
-        lab = Laboratory(
-            circuit, model, studied, unseen, settings, work, Budget(memory, progress), progress
-        )
-        tables, missing = [], {}
-        for name in names:
-            try:
-                tables.append(measured(lab, name, work))
-            except NeurFlowError as error:
-                if len(names) == 1:
-                    raise
-                missing[name] = str(error)
-                progress.note(f"{name}: {error}")
-        if not tables:
-            raise RequestError(f"Nothing could be measured. {next(iter(missing.values()))}")
+    with workspace(request, out) as work:
+        budget = Budget(memory, progress)
+        lab = Laboratory(circuit, model, studied, unseen, settings, work, budget, progress)
+        tables, missing = all_measured(lab, names)
         clear(work)
     return Evaluation(
         model=circuit.model,
@@ -157,8 +141,44 @@ def evaluate(
     )
 
 
+@contextmanager
+def workspace(request: dict[str, Any], out: str | Path | None) -> Iterator[Workspace]:
+    """Open the workspace of a request, in the folder of the run or else in a temporary one."""
+    with ExitStack() as stack:
+        if out is None:
+            temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="neurflow-"))
+            work = Workspace(Path(temporary))
+        else:
+            work = Workspace(subfolder(Path(out), FOLDER) / _digest(request))
+        work.write("request", request)
+        yield work
+
+
+def all_measured(lab: Laboratory, names: Sequence[str]) -> tuple[list[Table[Any]], dict[str, str]]:
+    """Measure some protocols.
+
+    Returns:
+        The tables, and protocol → reason for those that cannot be measured.
+
+    Raises:
+        NeurFlowError: none of them can be measured.
+    """
+    tables, missing = [], {}
+    for name in names:
+        try:
+            tables.append(measured(lab, name))
+        except NeurFlowError as error:
+            if len(names) == 1:
+                raise
+            missing[name] = str(error)
+            lab.progress.note(f"{name}: {error}")
+    if not tables:
+        raise RequestError(f"Nothing could be measured. {next(iter(missing.values()))}")
+    return tables, missing
+
+
 def chosen_protocols(protocol: str | Sequence[str]) -> list[str]:
-    """Names of protocols; ``all`` stands for every one.
+    """Return the names of the requested protocols; ``all`` stands for every protocol.
 
     Raises:
         RequestError: there is no such protocol.
@@ -175,9 +195,9 @@ def chosen_protocols(protocol: str | Sequence[str]) -> list[str]:
     return list(dict.fromkeys(given))
 
 
-def measured(lab: Laboratory, name: str, work: Workspace) -> Table[Any]:
-    """A protocol's table, from before or measured now."""
-    protocol = PROTOCOLS[name]
+def measured(lab: Laboratory, name: str) -> Table[Any]:
+    """Return the stored table of a protocol, or measure it and store it."""
+    protocol, work = PROTOCOLS[name], lab.work
     kept = work.read(f"table-{name}")
     if kept is not None:
         return _form(protocol).model_validate(kept)
@@ -190,15 +210,13 @@ def measured(lab: Laboratory, name: str, work: Workspace) -> Table[Any]:
 
 
 def _form(protocol: Protocol) -> type[Table[Any]]:
-    """The table's type, with its rows'."""
-    import typing
-
-    found: type[Table[Any]] = typing.get_type_hints(protocol)["return"]
+    """The type of a protocol's table, with that of its rows."""
+    found: type[Table[Any]] = get_type_hints(protocol)["return"]
     return found
 
 
 def clear(work: Workspace) -> None:
-    """Drop what the tables were computed from."""
+    """Delete everything except the tables and the request."""
     for path in work.folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -207,10 +225,10 @@ def clear(work: Workspace) -> None:
 
 
 def unseen_only(held_out: Images, studied: Images | None, circuit: Circuit) -> Images:
-    """The held-out images without those that the circuit was made from, told by their pixels.
+    """Remove the images that the circuit was made from, which are recognised by their pixels.
 
     Raises:
-        RequestError: none is left.
+        RequestError: no image is left.
     """
     if studied is None:
         return held_out
@@ -235,7 +253,7 @@ def unseen_only(held_out: Images, studied: Images | None, circuit: Circuit) -> I
 def _pixels(images: Images, index: int) -> str:
     try:
         return hashlib.sha256(images.read(index).contiguous().numpy().tobytes()).hexdigest()
-    except NeurFlowError:  # cannot be read: met again, and named, where it is used
+    except NeurFlowError:  # reported when it is used
         return f"unreadable {index}"
 
 

@@ -1,13 +1,13 @@
-"""Faithfulness by circuit size: how much of the class is left when only the circuit is kept?
+"""Faithfulness by circuit size: how much of the class's logit remains if only the circuit is kept?
 
 1. Order the neurons of each layer in several ways: by their contribution through the circuit
    (``keeping``); by NeuronMCT, integrated gradients from the layer directly to the target; by mean
    activation; at random. The first two use signed and absolute values.
 2. Keep the first share ``p`` of each order at all layers at the same time, and ablate the rest.
 3. Faithfulness is ``f(p) = (logit(p) − logit(0)) / (logit(1) − logit(0))``. Two areas over ``p``
-   summarise it, as in MIB (Mueller et al. 2025). CPR, the area under the curve, is large where the
-   class is kept or raised, which signed orders aim at. CMD, the area between the curve and 1, is small
-   where the output does not change, which absolute orders aim at.
+   summarise it, as in MIB (Mueller et al. 2025). CPR, the area under the curve, is large if the
+   logit is kept or raised, which signed orders aim at. CMD, the area between the curve and 1, is small
+   if the logit does not change, which absolute orders aim at.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from collections import defaultdict
 import numpy as np
 from pydantic import Field
 
-from neurflow.evaluation.fidelity import _target_scores
-from neurflow.evaluation.keeping import kept_at, orders_of_circuit, scores
+from neurflow.evaluation.keeping import Order, kept_at, orders_of_circuit, scores
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.settings import Ablation
@@ -28,59 +27,31 @@ from neurflow.stats import Interval
 
 
 class FaithfulnessRow(Row):
-    """One order, ablation and size."""
+    """One order of neurons, ablation and size."""
 
-    order: str = Field(description="what orders the neurons")
-    ablation: Ablation = Field(description="what takes the place of the others")
+    order: str = Field(description="order in which neurons are kept")
+    ablation: Ablation = Field(description="replacement of the other neurons")
     share: float = Field(description="share of each layer's neurons that is kept")
-    faithfulness: Interval = Field(description="part of the class's logit that is left, 1 is all")
+    faithfulness: Interval = Field(description="part of the class's logit that remains; 1 is all")
     accuracy: Interval = Field(description="accuracy on the class")
-    area: float = Field(description="CPR, area under this order's curve: large is good")
-    distance: float = Field(description="CMD, area between this order's curve and 1: small is good")
+    area: float = Field(description="CPR, area under this order's curve; large is good")
+    distance: float = Field(description="CMD, area between this order's curve and 1; small is good")
 
 
 def faithfulness(lab: Laboratory) -> Table[FaithfulnessRow]:
-    """Measure how much of the class is left when only the first neurons of an order are kept."""
+    """Measure how much of the class's logit remains if only the first neurons of an order are kept."""
     subjects = Subjects(lab)
     rows, notes = [], list(subjects.notes)
-    shares = sorted(set(lab.settings.sizes) | {1.0})
     for ablation in lab.settings.ablations:
         for order, ranking in rankings(lab).items():
-            sets = [kept_at(ranking, share) for share in (0.0, *shares)]
-            lab.progress.start(f"keeping by {order}, {ablation}", len(sets) * len(subjects))
-
-            def compute(
-                sets: list[dict[str, list[int]]] = sets, ablation: Ablation = ablation
-            ) -> list[object]:
-                right, logit = subjects.answers(sets, ablation, keep=True)
-                return [right.astype(int).tolist(), logit.tolist()]
-
-            right, logit = map(np.array, lab.kept(f"faithfulness {order} {ablation}", compute))
-            nothing, everything = logit[1], logit[0]
-            change = float((everything - nothing).mean())
-            if change == 0:
+            found = _curve(subjects, order, ranking, ablation)
+            rows += found
+            if not found:
                 notes.append(f"{order}, {ablation}: ablating everything changes nothing.")
-                continue
-            left = (logit[2:] - nothing) / change
-            curve = np.array([0.0, *left.mean(1)])
-            area = float(np.trapezoid(curve, [0.0, *shares]))
-            distance = float(np.trapezoid(np.abs(1 - curve), [0.0, *shares]))
-            for share, part, answers in zip(shares, left, right[2:], strict=True):
-                rows.append(
-                    FaithfulnessRow(
-                        order=order,
-                        ablation=ablation,
-                        share=share,
-                        faithfulness=mean_interval(part, lab.settings),
-                        accuracy=mean_interval(answers, lab.settings),
-                        area=area,
-                        distance=distance,
-                    )
-                )
     return Table(
         protocol="faithfulness",
         title="Faithfulness against circuit size",
-        question="Part of the class's logit that is left when only the first neurons of each layer "
+        question="Part of the class's logit that remains when only the first neurons of each layer "
         "are kept, by the circuit's order and by others. Signed orders aim at a large area (CPR), "
         "absolute ones at a small distance (CMD).",
         chart=Chart(
@@ -98,6 +69,40 @@ def faithfulness(lab: Laboratory) -> Table[FaithfulnessRow]:
     )
 
 
+def _curve(
+    subjects: Subjects, order: str, ranking: Order, ablation: Ablation
+) -> list[FaithfulnessRow]:
+    """The rows of one order, by size; none if ablating all neurons does not change the logit."""
+    lab = subjects.lab
+    shares = sorted(set(lab.settings.sizes) | {1.0})
+    sets = [kept_at(ranking, share) for share in (0.0, *shares)]
+    lab.progress.start(f"keeping by {order}, {ablation}", len(sets) * len(subjects))
+
+    def compute() -> list[object]:
+        right, logit = subjects.answers(sets, ablation, keep=True)
+        return [right.astype(int).tolist(), logit.tolist()]
+
+    right, logit = map(np.array, lab.kept(f"faithfulness {order} {ablation}", compute))
+    nothing, everything = logit[1], logit[0]
+    change = float((everything - nothing).mean())
+    if change == 0:
+        return []
+    left = (logit[2:] - nothing) / change
+    curve = np.array([0.0, *left.mean(1)])
+    return [
+        FaithfulnessRow(
+            order=order,
+            ablation=ablation,
+            share=share,
+            faithfulness=mean_interval(part, lab.settings),
+            accuracy=mean_interval(answers, lab.settings),
+            area=float(np.trapezoid(curve, [0.0, *shares])),
+            distance=float(np.trapezoid(np.abs(1 - curve), [0.0, *shares])),
+        )
+        for share, part, answers in zip(shares, left, right[2:], strict=True)
+    ]
+
+
 def rankings(lab: Laboratory) -> dict[str, dict[str, list[int]]]:
     """Name of an order → layer below the target → its neurons, in that order."""
     rng = np.random.default_rng(lab.settings.seed)
@@ -105,7 +110,7 @@ def rankings(lab: Laboratory) -> dict[str, dict[str, list[int]]]:
     found["NeurFlow"] = orders_of_circuit(lab, signed=True)
     found["NeurFlow, absolute"] = orders_of_circuit(lab, signed=False)
     for name in lab.names[:-1]:
-        found["NeuronMCT"][name] = _descending(_target_scores(lab, name, "neuron_mct"))
+        found["NeuronMCT"][name] = _descending(lab.target_scores(name, "neuron_mct"))
         found["NeuronMCT, signed"][name] = _descending(scores(lab, name, {}, signed=True))
         means = lab.scoring.means(name)
         found["activation"][name] = _descending(means)

@@ -1,16 +1,16 @@
-"""Fidelity of core neurons: does the class need them, and are they enough?
+"""Fidelity of core neurons: are they necessary and sufficient for the class?
 
-1. Take the core neurons of a layer, in the circuit of ``τ`` = 4, 8, 16.
-2. *Masking*: ablate them; the class's accuracy should fall. *Retaining*: ablate all others; it should
-   stay. At a single layer, and at all layers from the top down to it.
+1. Take the core neurons of a layer in the circuit of ``τ`` = 4, 8 and 16.
+2. *Masking*: ablate them; the accuracy on the class should fall. *Retaining*: ablate all other neurons;
+   the accuracy should stay. Do both at a single layer and at all layers from the top down to it.
 3. Do the same with random sets of equal size, and with sets matched in mean activation.
 
-Completeness is the same for the neurons of NeurFlow and as many of NeuronMCT.
+Completeness makes the same comparison between the neurons of NeurFlow and as many of NeuronMCT.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -29,17 +29,16 @@ from neurflow.stats import Interval
 Scope = Literal["single", "down to it"]
 Mode = Literal["masking", "retaining"]
 MODES: tuple[Mode, ...] = ("masking", "retaining")
-SCOPES: tuple[Scope, ...] = ("single", "down to it")
 
 
 class FidelityRow(Row):
-    """One way to mask or retain core neurons."""
+    """One way of masking or retaining core neurons."""
 
     layer: str = Field(description="layer of the neurons")
     scope: Scope = Field(description="this layer alone, or all from the top down to it")
     mode: Mode = Field(description="core neurons ablated, or all others")
     tau: int = Field(description="τ of the circuit")
-    ablation: Ablation = Field(description="what takes their place")
+    ablation: Ablation = Field(description="replacement of ablated neurons")
     kept: float = Field(description="core neurons as a share of the layer's")
     before: float = Field(description="accuracy on the class without ablation")
     core: Interval = Field(description="accuracy with the core neurons masked, or retained")
@@ -48,24 +47,24 @@ class FidelityRow(Row):
 
 
 class CompletenessRow(Row):
-    """One method's neurons, masked or retained."""
+    """The neurons of one method, masked or retained."""
 
-    method: str = Field(description="what chose the neurons")
+    method: str = Field(description="method that chose the neurons")
     layer: str = Field(description="layer of the neurons")
     scope: Scope = Field(description="this layer alone, or all from the top down to it")
     mode: Mode = Field(description="chosen neurons ablated, or all others")
-    tau: int = Field(description="τ of the circuit that says how many")
+    tau: int = Field(description="τ of the circuit, which sets the number of neurons")
     accuracy: Interval = Field(description="accuracy on the class")
 
 
 class AgreementRow(Row):
-    """How far two methods choose the same."""
+    """Agreement of two methods."""
 
     layer: str = Field(description="layer of the neurons")
     pair: str = Field(description="the two methods")
-    neurons: int = Field(description="neurons that each chose")
-    f1: float = Field(description="F1 of the two sets, 1 where they are the same")
-    chance: float = Field(description="what random sets of that size would have")
+    neurons: int = Field(description="number of neurons of each")
+    f1: float = Field(description="F1 of the two sets; 1 if they are equal")
+    chance: float = Field(description="expected F1 of random sets of that size")
 
 
 def fidelity(lab: Laboratory) -> Table[FidelityRow]:
@@ -82,8 +81,8 @@ def fidelity(lab: Laboratory) -> Table[FidelityRow]:
     return Table(
         protocol="fidelity",
         title="Fidelity of core neurons",
-        question="Accuracy on the class when core neurons are masked (low is good) or all others are "
-        "(high is good), against random sets of equal size.",
+        question="Accuracy on the class when core neurons are masked (low is good) or all others "
+        "are (high is good), compared with random sets of equal size.",
         chart=Chart(
             x="layer",
             y=("core", "random", "matched"),
@@ -107,10 +106,10 @@ def _fidelity_row(
     random = drawn_like(chosen, widths, settings.random_sets, settings.seed)
     matched = matched_sets(means, chosen, settings.matched_sets, settings.seed)
     sets = [chosen, *random, *matched]
-    scope: Scope = "single" if len(chosen) == 1 else "down to it"
+    scope = _scope(chosen)
     lab.progress.start(f"{mode} {layer}, {scope}, τ={tau}, {ablation}", len(sets) * len(subjects))
     name = f"fidelity {tau} {list(chosen)} {mode} {ablation}"
-    right = _answers(lab, subjects, sets, ablation, mode, name)
+    right = _answers(subjects, sets, ablation, mode, name)
     split = 2 + len(random)
     return FidelityRow(
         layer=layer,
@@ -127,44 +126,19 @@ def _fidelity_row(
 
 
 def completeness(lab: Laboratory) -> Table[CompletenessRow]:
-    """The same for the circuit's neurons, as many of NeuronMCT, and as many random ones."""
+    """Accuracy with neurons of the circuit, of NeuronMCT and random ones masked and retained."""
     subjects = Subjects(lab)
-    rows = []
+    rows: list[CompletenessRow] = []
     for tau in _taus(lab):
         neurons = circuit_at(lab, tau)
         for layers in _places(lab, neurons):
-            ours = {name: neurons[name] for name in layers}
-            mct = {n: _first(_target_scores(lab, n, "neuron_mct"), len(ours[n])) for n in layers}
-            widths = {name: lab.model.layer(name).neurons for name in layers}
-            random = drawn_like(ours, widths, lab.settings.random_sets, lab.settings.seed)
-            scope: Scope = "single" if len(layers) == 1 else "down to it"
-            for mode in MODES:
-                lab.progress.start(
-                    f"completeness, {mode} {layers[-1]}, τ={tau}",
-                    (2 + len(random)) * len(subjects),
-                )
-                name = f"completeness {tau} {layers} {mode}"
-                right = _answers(lab, subjects, [ours, mct, *random], "zero", mode, name)
-                for method, accuracy in (
-                    ("NeurFlow", right[1]),
-                    ("NeuronMCT", right[2]),
-                    ("random", right[3:].mean(0)),
-                ):
-                    rows.append(
-                        CompletenessRow(
-                            method=method,
-                            layer=layers[-1],
-                            scope=scope,
-                            mode=mode,
-                            tau=tau,
-                            accuracy=mean_interval(accuracy, lab.settings),
-                        )
-                    )
+            chosen = {name: neurons[name] for name in layers}
+            rows += _completeness_rows(lab, subjects, tau, chosen)
     return Table(
         protocol="completeness",
         title="Completeness against NeuronMCT",
-        question="Accuracy on the class when the neurons of each method, equally many in each layer, "
-        "are zeroed (low is good) or all others are (high is good).",
+        question="Accuracy on the class when the neurons of each method are zeroed (low is good) or "
+        "all others are (high is good). All methods have equally many neurons in each layer.",
         chart=Chart(
             x="layer",
             y=("accuracy",),
@@ -178,6 +152,34 @@ def completeness(lab: Laboratory) -> Table[CompletenessRow]:
     )
 
 
+def _completeness_rows(
+    lab: Laboratory, subjects: Subjects, tau: int, ours: Neurons
+) -> Iterator[CompletenessRow]:
+    """The rows of all methods and modes for the neurons ``ours`` of some layers."""
+    layers, settings = list(ours), lab.settings
+    mct = {n: _first(lab.target_scores(n, "neuron_mct"), len(ours[n])) for n in layers}
+    widths = {name: lab.model.layer(name).neurons for name in layers}
+    random = drawn_like(ours, widths, settings.random_sets, settings.seed)
+    for mode in MODES:
+        work = (2 + len(random)) * len(subjects)
+        lab.progress.start(f"completeness, {mode} {layers[-1]}, τ={tau}", work)
+        name = f"completeness {tau} {layers} {mode}"
+        right = _answers(subjects, [ours, mct, *random], "zero", mode, name)
+        for method, accuracy in (
+            ("NeurFlow", right[1]),
+            ("NeuronMCT", right[2]),
+            ("random", right[3:].mean(0)),
+        ):
+            yield CompletenessRow(
+                method=method,
+                layer=layers[-1],
+                scope=_scope(layers),
+                mode=mode,
+                tau=tau,
+                accuracy=mean_interval(accuracy, settings),
+            )
+
+
 def overlap_of_methods(lab: Laboratory) -> Table[AgreementRow]:
     """Pairwise F1 of the neurons of NeurFlow, NeuronMCT and NeuCEPT, equally many in each layer."""
     rows, notes = [], []
@@ -186,7 +188,7 @@ def overlap_of_methods(lab: Laboratory) -> Table[AgreementRow]:
         width = lab.model.layer(layer.name).neurons
         for method, title in (("neuron_mct", "NeuronMCT"), ("knockoff", "NeuCEPT")):
             try:
-                scores = _target_scores(lab, layer.name, method)
+                scores = lab.target_scores(layer.name, method)
             except RequestError as error:
                 notes.append(f"{title}: {error}")
                 continue
@@ -206,8 +208,8 @@ def overlap_of_methods(lab: Laboratory) -> Table[AgreementRow]:
     return Table(
         protocol="overlap",
         title="Overlap of methods",
-        question="How far NeurFlow, NeuronMCT and NeuCEPT (knockoff filter, against the explained "
-        "output) choose the same neurons, where each may choose as many. Compare with chance.",
+        question="Agreement of NeurFlow, NeuronMCT and NeuCEPT (knockoff filter for the explained "
+        "output) on equally many neurons of each layer. Compare it with chance.",
         chart=Chart(x="layer", y=("f1",), series=("pair",), y_label="F1"),
         rows=tuple(rows),
         notes=tuple(dict.fromkeys(notes)),
@@ -219,51 +221,38 @@ def f1(one: Sequence[int], other: Sequence[int]) -> float:
     return 2 * len(set(one) & set(other)) / (len(one) + len(other))
 
 
-def _target_scores(lab: Laboratory, layer: str, method: str) -> np.ndarray:
-    """``[neuron]`` importance for the explained output."""
-    bench, config = lab.scoring, lab.circuit.config
-    return np.array(
-        lab.kept(
-            f"target {layer} {method}",
-            lambda: bench.scores_of_target(method, layer, config).tolist(),
-        )
-    )
-
-
 def _first(scores: np.ndarray, count: int) -> list[int]:
     chosen: list[int] = sorted(core_neurons(scores, count).tolist())
     return chosen
 
 
 def _answers(
-    lab: Laboratory,
-    subjects: Subjects,
-    sets: Sequence[Neurons],
-    ablation: Ablation,
-    mode: Mode,
-    name: str,
+    subjects: Subjects, sets: Sequence[Neurons], ablation: Ablation, mode: Mode, name: str
 ) -> np.ndarray:
-    """``[1 + set, picture]`` whether the class is the answer; the first row without ablation."""
-    return np.array(
-        lab.kept(
-            name,
-            lambda: (
-                subjects.answers(sets, ablation, keep=mode == "retaining")[0].astype(int).tolist()
-            ),
-        )
-    )
+    """``[1 + set, picture]`` 1 if the class is predicted; the first row is without ablation."""
+
+    def compute() -> list[list[int]]:
+        right, _ = subjects.answers(sets, ablation, keep=mode == "retaining")
+        found: list[list[int]] = right.astype(int).tolist()
+        return found
+
+    return np.array(subjects.lab.kept(name, compute))
+
+
+def _scope(layers: Collection[str]) -> Scope:
+    return "single" if len(layers) == 1 else "down to it"
 
 
 def _taus(lab: Laboratory) -> list[int]:
-    """τ that the circuit can serve.
+    """The requested τ that are not larger than the circuit's.
 
     Raises:
-        RequestError: none of them.
+        RequestError: all are larger.
     """
     fitting = [tau for tau in lab.settings.fidelity_taus if tau <= lab.circuit.config.tau]
     if not fitting:
         raise RequestError(
-            f"The circuit has τ={lab.circuit.config.tau}, and the smallest asked for is "
+            f"The circuit has τ={lab.circuit.config.tau}, and the smallest requested τ is "
             f"{min(lab.settings.fidelity_taus)}. Discover it with a larger --tau."
         )
     return fitting
@@ -276,7 +265,7 @@ def _left_out(lab: Laboratory) -> list[str]:
 
 
 def _places(lab: Laboratory, neurons: Mapping[str, object]) -> list[list[str]]:
-    """Each layer by itself, then each with all above it; from the top down.
+    """Each layer alone, then each layer with all layers above it; from the top down.
 
     Raises:
         RequestError: there is no layer below the target.

@@ -1,8 +1,10 @@
-"""What protocols share: a circuit's network on its pictures again, each part made at first use.
+"""The measurements that protocols share, each computed when it is first used.
 
-1. ``Bench``: a study of a concept set D: φ of all layers, the segments between them, feature maps.
-2. ``Laboratory``: the bench of the circuit's own images, and that of the images on which ablation is
-   tried (all, fewer, or held-out ones); scores of lower neurons; results of an interrupted run.
+1. ``Bench``: a study of a concept set D, with φ of all layers, the segments between them and feature
+   maps.
+2. ``Laboratory``: the bench of the circuit's own images and that of the images on which ablation is
+   tried (all of them, some of them, or held-out ones), scores of lower neurons, and the intermediate
+   results of an interrupted run.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from neurflow.study.activations import ModelOnImages, blocks, concept_images, to
 from neurflow.study.study import Study, segments_of
 
 SAME = 1e-3
-"""relative difference of activations below which pictures are taken for those of the circuit"""
+"""relative difference of activations up to which pictures count as those of the circuit"""
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,14 @@ class Bench(Study):
     """A study of a circuit's layers, with what protocols measure on it.
 
     Attributes:
-        per_image: how many crops an image may have in a V_a; None: any number.
+        per_image: largest number of crops of one image in a V_a; None for no limit.
     """
 
     per_image: int | None = None
 
     @classmethod
     def of(cls, lab: Laboratory, crops: CropSet, name: str) -> Bench:
-        """The study of a laboratory's circuit on some crops; ``name`` is that of its workspace."""
+        """Make the study of a laboratory's circuit on some crops; ``name`` names its workspace."""
         return cls(
             model=lab.model,
             target=lab.circuit.target,
@@ -95,12 +97,12 @@ class Bench(Study):
 
     @property
     def capacity(self) -> int:
-        """How many crops a V_a can have."""
+        """Largest number of crops of a V_a."""
         each = len(self.crops.boxes)
         return len(self.crops.chosen) * min(self.per_image or each, each)
 
     def concepts(self, layer: str, neurons: Sequence[int], k: int) -> dict[int, Concept]:
-        """V_a of some neurons, as one meaning each."""
+        """V_a of some neurons, with a single meaning each."""
         numbers, phi = self.top(layer, neurons, k)
         alone = np.zeros(k, dtype=np.int64)
         vector = np.zeros((1, 1), dtype=np.float32)
@@ -110,7 +112,7 @@ class Bench(Study):
         }
 
     def task(self, upper: str, concepts: Mapping[int, Concept], config: Config) -> AttributionTask:
-        """The attribution of some neurons of a layer to the layer below."""
+        """The task of attributing neurons of a layer to the layer below."""
         return AttributionTask(self, self.pair(upper), concepts, config)
 
     def scores_of_target(self, method: str, lower: str, config: Config) -> np.ndarray:
@@ -127,14 +129,14 @@ class Laboratory:
     """A circuit under test.
 
     Attributes:
-        circuit: what is tested.
-        model: its network.
-        images: the pictures it was made from; None where they are not at hand.
-        held_out: pictures it was not made from.
-        settings: how thoroughly.
-        work: keeps what was computed.
+        circuit: the circuit.
+        model: its model.
+        images: the pictures that it was made from; None if they are not available.
+        held_out: pictures that it was not made from.
+        settings: how thorough the measurement is.
+        work: stores intermediate results.
         budget: of memory.
-        progress: told of the work.
+        progress: receives stages, steps and notes.
     """
 
     circuit: Circuit
@@ -159,33 +161,33 @@ class Laboratory:
         """Layers whose target neurons are measured, from the target down.
 
         Raises:
-            RequestError: the settings name a layer that has none below it in the circuit.
+            RequestError: the settings name a layer without a layer below it in the circuit.
         """
         wanted = self.settings.layers or self.names[1:]
         wrong = [name for name in wanted if name not in self.names[1:]]
         if wrong:
             raise RequestError(
                 f"Layer {wrong[0]!r} has no layer below it in this circuit. "
-                f"Choose of {', '.join(self.names[1:])}."
+                f"Choose from {', '.join(self.names[1:])}."
             )
         return [name for name in reversed(self.names[1:]) if name in wanted]
 
     @cached_property
     def positions(self) -> tuple[int, ...]:
-        """Of the circuit's images in the source.
+        """Positions of the circuit's images in the source.
 
         Raises:
-            RequestError: the images are not given, or not all of them.
+            RequestError: the images are not given, or some of them are missing.
         """
         if self.images is None:
             raise RequestError(
-                "This needs the pictures that the circuit was made from. Give them: --images FOLDER"
+                "This needs the pictures that the circuit was made from: --images FOLDER"
             )
         known = {ref.name: i for i, ref in enumerate(self.images.refs)}
         lost = [ref.name for ref in self.circuit.images if ref.name not in known]
         if lost:
             raise RequestError(
-                f"{len(lost)} of the circuit's {len(self.circuit.images)} images are not there; "
+                f"{len(lost)} of the circuit's {len(self.circuit.images)} images are missing; "
                 f"the first is {lost[0]!r}. Give the folder that was given to discover: --images"
             )
         return tuple(known[ref.name] for ref in self.circuit.images)
@@ -205,16 +207,16 @@ class Laboratory:
         known = np.array(top.activations)
         if np.abs(found - known).max() > SAME * max(np.abs(known).max(), 1e-12):
             raise RequestError(
-                "These pictures have the names of the circuit's images, and other contents. "
+                "These pictures have the names of the circuit's images, but their contents differ. "
                 "Give the folder that was given to discover: --images"
             )
         return bench
 
     @cached_property
     def scoring(self) -> Bench:
-        """Where lower neurons are scored: the circuit's images.
+        """The bench on which lower neurons are scored: the circuit's images.
 
-        Ablation being tried on the same crops, only as many as the settings allow.
+        If ablation is tried on the same crops, the settings limit the number of images.
         """
         limit = self.settings.trial_images
         if self.held_out is not None or limit is None or limit >= len(self.circuit.images):
@@ -226,7 +228,7 @@ class Laboratory:
 
     @cached_property
     def trial(self) -> Bench:
-        """Where ablation is tried: held-out pictures of the target, or where neurons are scored.
+        """The bench on which ablation is tried: held-out pictures of the target, or else ``scoring``.
 
         Raises:
             ImagesError: no held-out picture belongs to the target.
@@ -253,7 +255,7 @@ class Laboratory:
         return np.array(known) if known else self.scoring.means(layer)
 
     def sampled(self, layer: str) -> list[int]:
-        """Target neurons of a layer: all that the circuit has, or as many as the settings ask for."""
+        """Target neurons of a layer: all of the circuit's, or a sample if the settings limit them."""
         neurons = sorted(self.circuit.layer(layer).neurons)
         if len(neurons) <= self.settings.neurons:
             return neurons
@@ -274,19 +276,28 @@ class Laboratory:
 
         return np.array(self.kept(f"importance {upper} {method} {k}", compute))
 
+    def target_scores(self, layer: str, method: str) -> np.ndarray:
+        """``[neuron]`` importance of a layer's neurons for the target itself."""
+        return np.array(
+            self.kept(
+                f"target {layer} {method}",
+                lambda: self.scoring.scores_of_target(method, layer, self.circuit.config).tolist(),
+            )
+        )
+
     def core_sets(
         self, upper: str, neurons: Sequence[int], taus: Sequence[int], k: int | None = None
     ) -> dict[int, dict[int, list[int]]]:
-        """Core neurons as the circuit's own rule takes them at other ``τ`` or another ``k``.
+        """Core neurons that the circuit's own rule selects at other ``τ`` or another ``k``.
 
-        What the circuit holds is not computed again: the sets at its own ``τ``, and smaller ones where
-        the rule is the published one, which takes neurons in the order in which they are kept.
+        Sets that the circuit has are not computed again: those at its own ``τ``, and smaller ones if
+        the rule is the published one, which takes neurons in their stored order.
 
         Args:
             upper: layer of the target neurons.
             neurons: the target neurons.
-            taus: core neurons of each.
-            k: crops that make a concept; the circuit's by default.
+            taus: numbers of core neurons.
+            k: number of crops of a concept; the circuit's by default.
 
         Returns:
             τ → target neuron → its core neurons, most important first.
@@ -319,7 +330,7 @@ class Laboratory:
         return dict(zip(neurons, found, strict=True))
 
     def kept(self, name: str, compute: Callable[[], Any]) -> Any:
-        """What was computed under this name before, or else now; JSON."""
+        """Return the stored JSON result of this name, or compute it and store it."""
         file = hashlib.sha256(name.encode()).hexdigest()[:24]
         found = self.work.read(file)
         if found is None:

@@ -1,8 +1,8 @@
-"""Meanings: do a neuron's semantic groups tell what is seen apart, or only crop sizes or photographs?
+"""Meanings: do a neuron's semantic groups differ in content, or only in crop size or source image?
 
 1. Adjusted mutual information of a crop's semantic group with its size, and with its image, over the
-   crops of each neuron that has several meanings: 0 is what chance would give, 1 the same division.
-2. The largest share of a neuron's crops that comes from one image.
+   crops of each neuron with several meanings. 0 is chance, and 1 is the same division.
+2. The largest share of a neuron's crops that come from one image.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class MeaningsRow(Row):
 
     layer: str = Field(description="layer of the neurons")
     neurons: int = Field(description="neurons of the circuit")
-    several: float = Field(description="share of them that have several meanings")
+    several: float = Field(description="share of neurons with several meanings")
     meanings: float = Field(description="mean number of meanings of a neuron")
     size: Interval | None = Field(
         description="adjusted mutual information of meaning and crop size, mean over the neurons with "
-        "several meanings; None where there are none"
+        "several meanings; None if there are none"
     )
     image: Interval | None = Field(description="the same of meaning and image")
     one_image: Interval = Field(
@@ -63,8 +63,8 @@ def meanings(lab: Laboratory) -> Table[MeaningsRow]:
     return Table(
         protocol="meanings",
         title="Meanings",
-        question="Whether the meanings of a neuron are more than crop sizes or single photographs. An "
-        "agreement of 0 is chance; 1 says that the meanings are the sizes, or the images.",
+        question="Whether the meanings of a neuron differ in more than crop size or source image. An "
+        "agreement of 0 is chance; 1 means that the meanings are the sizes, or the images.",
         chart=Chart(x="layer", y=("size", "image"), y_label="adjusted mutual information"),
         rows=tuple(rows),
     )

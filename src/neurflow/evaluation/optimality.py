@@ -1,10 +1,10 @@
-"""Optimality: do the ``τ`` core neurons change a neuron's concept more than other sets of ``τ`` would?
+"""Optimality: do the ``τ`` core neurons change a neuron's concept more than other sets of ``τ`` do?
 
-1. Sample target neurons of each layer; take the ``τ`` core neurons that the circuit's rule gives them.
-2. Ablate them, and see how much of ``V_a`` is left: the overlap of the top-``k`` sets.
+1. Sample target neurons of each layer, and select ``τ`` core neurons of each by the circuit's rule.
+2. Ablate them, and measure how much of ``V_a`` remains: the overlap of the top-``k`` sets.
 3. Do the same with random sets of ``τ``, and with random sets matched in mean activation.
-4. Tell the mean difference with its 99 % interval, and the share of random sets that beat the core set
-   (an equal overlap counts half).
+4. Report the mean difference with its 99 % interval, and the share of random sets that beat the core
+   set (ties count half).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class OptimalityRow(Row):
     """One layer, τ and ablation."""
 
     layer: str = Field(description="layer of the target neurons")
-    tau: int = Field(description="τ, neurons ablated in the layer below")
-    ablation: Ablation = Field(description="what takes their place")
+    tau: int = Field(description="τ, number of neurons ablated in the layer below")
+    ablation: Ablation = Field(description="replacement of ablated neurons")
     neurons: int = Field(description="target neurons sampled")
-    core: Interval = Field(description="overlap of top-k left by the core sets")
-    random: Interval = Field(description="left by random sets of τ")
-    matched: Interval | None = Field(description="left by sets matched in mean activation")
-    difference: Interval = Field(description="core less random, 99 % interval over neurons")
+    core: Interval = Field(description="overlap of top-k without the core sets")
+    random: Interval = Field(description="overlap without random sets of τ")
+    matched: Interval | None = Field(description="overlap without sets of similar mean activation")
+    difference: Interval = Field(description="core minus random, 99 % interval over neurons")
     beaten: float = Field(description="share of random sets that beat the core set")
     beaten_matched: float | None = Field(description="share of matched sets that beat it")
 
@@ -44,15 +44,15 @@ def optimality(lab: Laboratory) -> Table[OptimalityRow]:
         width = lab.trial.segment(upper).lower.neurons
         for tau in settings.taus:
             if tau >= width:
-                notes.append(f"{upper}: τ={tau} leaves none of the {width} neurons below out.")
+                notes.append(f"{upper}: τ={tau} omitted, as the layer below has {width} neurons.")
                 continue
             rows += [measure(lab, upper, tau, ablation) for ablation in settings.ablations]
     return Table(
         protocol="optimality",
         title="Optimality of core neurons",
-        question="How much of a neuron's top-k crops stays when its τ core neurons are ablated, "
-        "against random sets of τ and sets matched in mean activation. "
-        "Lower is better; a good method is rarely beaten.",
+        question="Share of a neuron's top-k crops that remains when its τ core neurons are ablated, "
+        "compared with random sets of τ and sets of similar mean activation. "
+        "Lower is better, and random sets should rarely beat the core set.",
         chart=Chart(
             x="layer",
             y=("core", "random", "matched"),
@@ -66,7 +66,7 @@ def optimality(lab: Laboratory) -> Table[OptimalityRow]:
 
 
 def measure(lab: Laboratory, upper: str, tau: int, ablation: Ablation) -> OptimalityRow:
-    """The row of one layer."""
+    """Measure one layer."""
     settings, targets = lab.settings, lab.sampled(upper)
     lower = lab.trial.segment(upper).lower
     cores = core_sets(lab, upper, tau)
@@ -89,14 +89,14 @@ def measure(lab: Laboratory, upper: str, tau: int, ablation: Ablation) -> Optima
 
 
 def core_sets(lab: Laboratory, upper: str, tau: int) -> list[list[int]]:
-    """S_a of each sampled target, as the circuit's rule takes it at ``τ``."""
+    """S_a of each sampled target, by the circuit's rule at ``τ``."""
     return list(lab.core_sets(upper, lab.sampled(upper), [tau])[tau].values())
 
 
 def matched_overlaps(
     lab: Laboratory, upper: str, cores: list[list[int]], ablation: Ablation
 ) -> np.ndarray | None:
-    """``[set, target]`` overlap left by sets matched to each core set; None if none can be drawn."""
+    """``[set, target]`` overlap without sets matched to each core set; None if none can be drawn."""
     settings, bench = lab.settings, lab.trial
     phi = bench.means(bench.segment(upper).lower.name)
     drawn = [matched_neurons(phi, c, settings.matched_sets, settings.seed) for c in cores]
@@ -109,5 +109,10 @@ def matched_overlaps(
 
 
 def beaten(core: np.ndarray, sets: np.ndarray) -> float:
-    """Share of ``sets`` ``[set, target]`` that leave less than ``core`` ``[target]``; ties half."""
+    """Share of sets with less overlap than the core set; ties count half.
+
+    Args:
+        core: ``[target]`` overlap.
+        sets: ``[set, target]`` overlap.
+    """
     return float(np.mean((sets < core) + 0.5 * (sets == core)))

@@ -1,4 +1,4 @@
-"""The pictures that a result was made from, found again."""
+"""Finds the pictures that a result was made from."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MOST = 10_000
-"""pictures of a class that the demo draws again because a result says so"""
+"""largest number of pictures of a class that the demo draws again at the request of a stored result"""
 UNSEEN = 1_000
-"""added to the seed of the demo's pictures, for some that the circuit was not made from"""
+"""added to the seed of the demo's pictures to draw pictures that the circuit was not made from"""
 
 
 class Source(BaseModel):
-    """What a run notes of its pictures: a folder to read, or how the demo drew them."""
+    """The source of a run's pictures: a folder, or the arguments with which the demo drew them."""
 
     folder: str | None = None
     pictures: Annotated[int, Field(ge=1, le=MOST)] | None = None
@@ -27,7 +27,7 @@ class Source(BaseModel):
 
 
 def note_source(run: Path, source: dict[str, Any]) -> None:
-    """Keep in a run's workspace what its pictures are."""
+    """Store the source of a run's pictures in its workspace."""
     from neurflow.method.discover import SOURCE
     from neurflow.runtime.workspace import Workspace
 
@@ -35,10 +35,10 @@ def note_source(run: Path, source: dict[str, Any]) -> None:
 
 
 def pictures_of(run: Path, given: Path | None) -> Any:
-    """The pictures that a run was made from: those given, or where they were; None if not known.
+    """The pictures that a run was made from: those given, or those of its source; None if unknown.
 
     Raises:
-        RequestError: they are no longer there.
+        RequestError: the folder does not exist any more.
     """
     if given is not None:
         return given
@@ -47,15 +47,15 @@ def pictures_of(run: Path, given: Path | None) -> Any:
         folder = Path(source.folder)
         if source.folder.startswith(("//", "\\\\")) or not folder.is_dir():
             raise RequestError(
-                f"The pictures of this result were in {folder}, which is not there. "
-                "Say where they are now: --images FOLDER"
+                f"The pictures of this result were in {folder}, which does not exist any more. "
+                "Give their present folder: --images FOLDER"
             )
         return folder
     return source.pictures and demo_pictures(source.pictures, source.seed)
 
 
 def unseen_of(run: Path, given: Path | None) -> Any:
-    """Held-out pictures: those given, or fresh ones where the run is the demo's; else None."""
+    """Held-out pictures: those given, or newly drawn ones for a run of the demo; otherwise None."""
     if given is not None:
         return given
     source = _source(run)

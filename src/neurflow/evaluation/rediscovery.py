@@ -1,4 +1,4 @@
-"""The circuit found again on other crops of the same concept set, without running the network again."""
+"""Finds the circuit again on other crops of the same concept set, without running the network again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Edge = tuple[GroupId, GroupId]
 
 @dataclass(frozen=True)
 class Found:
-    """What two circuits are compared by.
+    """The parts of a circuit that are compared.
 
     Attributes:
         cores: layer → neuron → S_a.
@@ -40,7 +40,7 @@ class Found:
 
 
 def as_found(circuit: Circuit, crops: CropSet) -> Found:
-    """A circuit in the form that is compared."""
+    """Return these parts of a circuit."""
     return Found(
         cores={
             layer.name: {a: neuron.core_neurons for a, neuron in layer.neurons.items()}
@@ -66,15 +66,15 @@ def as_found(circuit: Circuit, crops: CropSet) -> Found:
 
 
 def rediscover(bench: Bench, numbers: np.ndarray, config: Config) -> Found:
-    """The circuit of the same target on some crops.
+    """Find the circuit of the same target on some crops.
 
     Args:
         bench: the concept set.
-        numbers: ``[crop]`` of it, repeats allowed.
+        numbers: ``[crop]`` numbers of crops, which may repeat.
         config: of the circuit.
 
     Raises:
-        RequestError: fewer crops than k.
+        RequestError: there are fewer crops than k.
     """
     found = find(bench, config, numbers)
     return Found(

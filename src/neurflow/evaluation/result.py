@@ -1,15 +1,15 @@
-"""What an evaluation found: one typed table a protocol, and what could not be measured.
+"""The result of an evaluation: a typed table for each protocol, and what could not be measured.
 
 ::
 
     Evaluation
     ├── settings, target, model, pictures
-    ├── tables: Table, one a protocol
-    │   ├── title, question, notes       what is measured, in words
-    │   ├── rows: Row                    each protocol has its own
-    │   └── chart: Chart                 how it is drawn
-    ├── missing: protocol → why it could not be served
-    └── robustness: what is known of groups and edges, for the circuit
+    ├── tables: Table, one per protocol
+    │   ├── title, question, notes       text
+    │   ├── rows: Row                    each protocol has its own type
+    │   └── chart: Chart                 how the table is drawn
+    ├── missing: protocol → why it could not be measured
+    └── robustness: stability and significance of groups and edges
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from neurflow.refs import Frozen, GroupId, ModelInfo, Target
 from neurflow.stats import Interval
 
 Figure = Interval | float | int | str | None
-"""a cell: a figure with its interval, a number, or words"""
+"""a cell of a table: a value with its interval, a number, or text"""
 
 
 class Row(Frozen):
-    """One line of a table; the descriptions of its fields are the column heads' explanation."""
+    """One row of a table; the descriptions of its fields explain the columns."""
 
     def cells(self) -> dict[str, Figure]:
         """Column → cell, in order."""
@@ -40,52 +40,52 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 class Chart(Frozen):
-    """How a table is drawn: a panel for each value of some columns, a colour for each series."""
+    """How a table is drawn: a panel for each value of some columns, and a colour for each series."""
 
     x: str
     y: tuple[str, ...]
-    """columns drawn against ``x``; several are several series"""
+    """columns drawn against ``x``, each as a series"""
     series: tuple[str, ...] = ()
-    """columns whose values tell lines apart"""
+    """columns whose values define further series"""
     panel: tuple[str, ...] = ()
-    """columns whose values tell panels apart"""
+    """columns whose values define panels"""
     largest: str | None = None
-    """a column of which only rows of the largest value are drawn"""
+    """column; only the rows with its largest value are drawn"""
     y_label: str
     line: bool = False
-    """``x`` is a quantity, and points are joined"""
+    """whether ``x`` is a quantity, so that points are joined by lines"""
     log: bool = False
-    """``x`` on a logarithmic scale"""
+    """whether ``x`` has a logarithmic scale"""
     reference: float | None = None
-    """a level worth a line"""
+    """a level that is marked by a line"""
 
 
 class Table(Frozen, Generic[AnyRow]):
-    """What one protocol found."""
+    """The table of one protocol."""
 
     protocol: str
     title: str
     question: str
-    """what is measured, and how a good result looks"""
+    """what is measured, and which values are good"""
     chart: Chart
     rows: tuple[SerializeAsAny[AnyRow], ...]
     notes: tuple[str, ...] = ()
-    """what a reader must know: settings that did not fit, rows that are missing and why"""
+    """notes for readers, such as settings that were omitted and why"""
     robustness: RobustnessFile | None = None
     """figures for single groups and edges"""
     seconds: Annotated[float, Field(ge=0)] = 0.0
-    """that the measurement took"""
+    """duration of the measurement"""
 
     @property
     def columns(self) -> dict[str, str]:
-        """Column → what it says."""
+        """Column → its description."""
         if not self.rows:
             return {}
         fields = type(self.rows[0]).model_fields
         return {name: field.description or "" for name, field in fields.items()}
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """Rows as flat records: a figure with an interval becomes three columns."""
+        """Rows as flat records; a value with an interval becomes three columns."""
         for row in self.rows:
             yield dict(_flat(row.cells()))
 
@@ -105,9 +105,9 @@ class Evaluation(Frozen):
     target: Target
     settings: Settings
     images: int
-    """of the concept set"""
+    """number of images of the concept set"""
     held_out: int | None
-    """pictures that the circuit was not made from, which answers and overlaps are measured on"""
+    """number of held-out pictures, on which answers and overlaps are measured"""
     tables: tuple[SerializeAsAny[Table[Any]], ...]
     missing: dict[str, str] = Field(default_factory=dict)
 
@@ -117,12 +117,12 @@ class Evaluation(Frozen):
 
     @property
     def robustness(self) -> RobustnessFile:
-        """What all tables say of single groups and edges."""
+        """The robustness of single groups and edges, from all tables."""
         return merged([t.robustness for t in self.tables if t.robustness is not None])
 
 
 def merged(found: Sequence[RobustnessFile]) -> RobustnessFile:
-    """Figures of several measurements together."""
+    """Merge the robustness of several measurements."""
     edges: dict[tuple[GroupId, GroupId], dict[str, Any]] = {}
     groups: dict[GroupId, Interval] = {}
     for part in found:

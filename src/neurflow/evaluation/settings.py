@@ -1,4 +1,4 @@
-"""How thoroughly to measure: every setting of the experiments once, with the published values."""
+"""The settings of all experiments, with the published values as defaults."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ from neurflow.refs import Frozen
 Positive = Annotated[int, Ge(1)]
 Several = Annotated[tuple[Positive, ...], Field(min_length=1)]
 Ablation = Literal["zero", "mean", "resample"]
-"""what takes the place of an ablated neuron: nothing, its mean over D, or its values on another crop"""
+"""replacement of an ablated neuron: zero, its mean over D, or its values on another crop"""
 
 
 class Settings(Frozen):
     """Settings of all protocols; frozen. A value out of range raises ``RequestError``."""
 
-    neurons: Positive = Field(10, description="target neurons sampled of each layer")
+    neurons: Positive = Field(10, description="number of target neurons sampled in each layer")
     trial_images: Positive | None = Field(
-        None, description="ablate on the crops of so many images at most; None: of all"
+        None,
+        description="largest number of images on whose crops neurons are ablated; None for all",
     )
     layers: tuple[str, ...] | None = Field(
-        None, description="layers of target neurons to measure; None: all but the lowest"
+        None, description="layers of target neurons to measure; None for all but the lowest"
     )
     ablations: tuple[Ablation, ...] = Field(
         ("zero", "mean", "resample"), min_length=1, description="ways to ablate; published: zero"
     )
     random_sets: Positive = Field(100, description="random sets of neurons to compare with")
     matched_sets: Annotated[int, Ge(0)] = Field(
-        20, description="random sets matched in mean activation, for each core set"
+        20, description="random sets of similar mean activation, for each core set"
     )
     taus: Several = Field((10, 30, 50), description="τ of optimality")
     fidelity_taus: Several = Field((4, 8, 16), description="τ of fidelity and completeness")
     weight_sets: Positive = Field(500, description="random sets of each size, for weights")
-    set_sizes: Several = Field((1, 5, 10, 20, 50), description="m: sizes of these sets")
+    set_sizes: Several = Field((1, 5, 10, 20, 50), description="m, sizes of these sets")
     single_neurons: Positive | None = Field(
-        None, description="single neurons tried for m = 1 at most; None: all"
+        None, description="largest number of single neurons tried for m = 1; None for all"
     )
     methods: tuple[str, ...] = Field(
         (
@@ -47,31 +48,38 @@ class Settings(Frozen):
             "guided_backprop",
             "gradient_shap",
             "knockoff",
+            "lrp",
             "input_x_gradient",
             "gradient",
         ),
         min_length=1,
-        description="attribution methods compared",
+        description="attribution methods to compare",
     )
-    norm_top: Positive = Field(16, description="largest set of IG against weight norm")
-    ks: Several = Field((10, 30, 50, 70, 90, 110, 130, 150, 170, 190), description="k tried")
+    norm_top: Positive = Field(
+        16, description="largest set in the comparison of IG with weight norm"
+    )
+    ks: Several = Field(
+        (10, 30, 50, 70, 90, 110, 130, 150, 170, 190), description="values of k to try"
+    )
     k_reference: Positive = Field(50, description="k that core neurons are compared with")
-    steps: Several = Field((8, 16, 32, 50), description="N whose score error is measured")
+    steps: Several = Field((8, 16, 32, 50), description="values of N whose score error is measured")
     resamples: Positive = Field(10, description="bootstrap resamples of the images, for stability")
     splits: Annotated[int, Ge(0)] = Field(2, description="pairs of disjoint halves, for stability")
     eyes: str | None = Field(
         None,
-        description="what judges how pure groups are: another network, such as timm:NAME, or a file "
-        "of an embedding of all crops (.npy)",
+        description="independent judge of the purity of groups: another network, such as timm:NAME, or "
+        "a file with an embedding of all crops (.npy)",
     )
     permutations: Positive = Field(2000, description="permutations, for significance")
     sizes: tuple[Annotated[float, Gt(0), Le(1)], ...] = Field(
         (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
         min_length=2,
-        description="shares of each layer's neurons kept, for faithfulness",
+        description="shares of each layer's neurons to keep, for faithfulness",
     )
-    subjects: Positive = Field(200, description="pictures whose answers are counted at most")
-    bootstrap: Positive = Field(2000, description="resamples behind each interval")
+    subjects: Positive = Field(
+        200, description="largest number of pictures whose answers are counted"
+    )
+    bootstrap: Positive = Field(2000, description="bootstrap resamples for each interval")
     seed: int = Field(0, ge=0, description="seed of everything random")
 
     def __init__(self, **values: object) -> None:
@@ -105,4 +113,4 @@ QUICK = Settings(
     subjects=20,
     bootstrap=500,
 )
-"""minutes on a real network, seconds on the demo's; figures are rough"""
+"""rough values, in minutes on a real network and seconds on the demo's"""

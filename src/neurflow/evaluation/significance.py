@@ -1,10 +1,12 @@
-"""Significance of group edges: could ``W(G, H)`` come from pairs dealt to groups at random?
+"""Significance of group edges: could ``W(G, H)`` arise from random groups of the lower layer?
 
-1. What each (neuron, semantic group) pair of the lower layer contributes to each upper group is fixed.
-2. Deal the lower layer's pairs to groups of the same sizes at random, many times.
-3. The p-value of an edge: how often ``|W|`` is as large, the observed deal counted with the others.
-4. Of many edges some are significant by chance: the share that survives a false-discovery rate of 5 %
-   (Benjamini & Hochberg 1995) is told with the plain one.
+1. The contribution of each (neuron, semantic group) pair of the lower layer to each upper group is
+   fixed.
+2. Assign the lower layer's pairs to groups of the same sizes at random, many times.
+3. The p-value of an edge is the share of assignments, the observed one included, whose ``|W|`` is at
+   least as large.
+4. Among many edges some are significant by chance. So the share of edges that pass at a false-discovery
+   rate of 5 % (Benjamini & Hochberg 1995) is reported as well.
 """
 
 from __future__ import annotations
@@ -33,11 +35,11 @@ class SignificanceRow(Row):
     edges: int = Field(description="edges between their groups")
     significant: float = Field(description="share of edges with p < 0.05")
     discovered: float = Field(description="share at a false-discovery rate of 5 %")
-    weight: float = Field(description="share of absolute weight that these carry")
+    weight: float = Field(description="their share of the absolute weight")
 
 
 def significance(lab: Laboratory) -> Table[SignificanceRow]:
-    """p-values of all edges against a random deal of the lower layer's pairs."""
+    """p-values of all edges under random assignments of the lower layer's pairs to groups."""
     rows, edges = [], []
     circuit = lab.circuit
     lab.progress.start("permutations", len(circuit.layers) - 1)
@@ -73,9 +75,9 @@ def significance(lab: Laboratory) -> Table[SignificanceRow]:
     return Table(
         protocol="significance",
         title="Significance of group edges",
-        question="Share of edges whose weight is larger than when the lower layer's (neuron, meaning) "
-        "pairs are dealt to groups at random. Groups that act as one stand out; an edge that does not "
-        "says no more than the size of its groups.",
+        question="Share of edges whose weight is larger than with random groups of the lower layer's "
+        "(neuron, meaning) pairs. Edges of groups that act as one are significant; the weight of "
+        "another edge reflects only the size of its groups.",
         chart=Chart(x="layer", y=("significant", "discovered", "weight"), y_label="share"),
         rows=tuple(reversed(rows)),
         robustness=RobustnessFile(edges=tuple(edges)),
@@ -83,7 +85,7 @@ def significance(lab: Laboratory) -> Table[SignificanceRow]:
 
 
 def contributions(circuit: Circuit, upper: CircuitLayer, lower: CircuitLayer) -> np.ndarray:
-    """What each column contributes to each upper group: the weights if it were a group by itself.
+    """Contribution of each column to each upper group: its weight as a group of its own.
 
     Returns:
         ``[upper group, column]``; the columns are those of :func:`columns`.
@@ -103,7 +105,7 @@ def contributions(circuit: Circuit, upper: CircuitLayer, lower: CircuitLayer) ->
 
 
 def columns(circuit: Circuit, layer: CircuitLayer) -> list[list[Member]]:
-    """What contributes by itself: each member, or a neuron's members where groups get all of it."""
+    """Units that contribute separately: members, or with published sharing all members of a neuron."""
     members = [member for group in layer.groups for member in group.members]
     if circuit.config.sharing != "published":
         return [[member] for member in members]
@@ -114,11 +116,11 @@ def columns(circuit: Circuit, layer: CircuitLayer) -> list[list[Member]]:
 
 
 class Memberships:
-    """Which columns belong to which group, and how that looks when members are dealt anew.
+    """Membership of columns in groups, observed or with members reassigned.
 
     Args:
         groups: ``[member]`` number of the group.
-        columns: ``[member]`` column that the member stands in.
+        columns: ``[member]`` column of the member.
         width: number of columns.
     """
 
@@ -126,7 +128,7 @@ class Memberships:
         self.groups, self.columns, self.width = groups, columns, width
 
     def matrix(self, groups: np.ndarray | None = None) -> np.ndarray:
-        """``[column, group]`` 1 where the group holds the column."""
+        """``[column, group]`` 1 if the column belongs to the group."""
         groups = self.groups if groups is None else groups
         found = np.zeros((self.width, int(self.groups.max()) + 1))
         found[self.columns, groups] = 1
@@ -134,7 +136,7 @@ class Memberships:
 
 
 def memberships(circuit: Circuit, layer: CircuitLayer) -> Memberships:
-    """Of a layer of a circuit; groups are told by their position in it."""
+    """The memberships of a layer; groups are numbered by their position."""
     found = columns(circuit, layer)
     column = {member: i for i, members in enumerate(found) for member in members}
     pairs = [(g, m) for g, group in enumerate(layer.groups) for m in group.members]

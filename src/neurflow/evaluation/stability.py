@@ -1,14 +1,16 @@
-"""Stability: is the circuit the same when the images are others of the same kind?
+"""Stability: does the circuit stay the same on other images of the same kind?
 
-1. Find the circuit again on bootstrap resamples of its images, and compare with it; find it on two
-   disjoint halves, and compare these.
-2. Core sets: Jaccard of ``S_a`` over the target neurons that both have, and of the layer's neurons.
-3. Groups: adjusted Rand index over the (neuron, crop) pairs that both have, a pair's label being the
+1. Find the circuit again on bootstrap resamples of its images and compare it with the original. Find it
+   on two disjoint halves of the images and compare these two.
+2. Core sets: Jaccard index of ``S_a``, over the target neurons that both have, and of the layer's
+   neurons.
+3. Groups: adjusted Rand index over the (neuron, crop) pairs that both have. The label of a pair is the
    group of the meaning that the crop belongs to.
-4. Edges: each group is matched with the group of the other circuit whose neurons are most like its own
-   (Jaccard); Spearman's correlation of ``W(G, H)`` with the weight between the matches, 0 if none.
-5. For single groups and edges of the circuit: the matching Jaccard (clusterwise stability, Hennig
-   2007), and how often the matching edge has the same sign.
+4. Edges: each group is matched with the most similar group of the other circuit, by the Jaccard index
+   of their neurons. Report Spearman's correlation of ``W(G, H)`` with the weight between the matches,
+   which is 0 if there is no such edge.
+5. For single groups and edges of the circuit: the Jaccard index of the match (clusterwise stability,
+   Hennig 2007), and how often the matching edge has the same sign.
 """
 
 from __future__ import annotations
@@ -30,11 +32,11 @@ from neurflow.evaluation.rediscovery import Found, as_found, rediscover
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.statistics import mean_interval
 from neurflow.refs import GroupId, Member
-from neurflow.stats import Interval, adjusted_rand, correlation, jaccard
+from neurflow.stats import Interval, adjusted_rand, correlation, jaccard, spread
 
 
 class StabilityRow(Row):
-    """One layer under one way of choosing other images."""
+    """One layer and one way of choosing other images."""
 
     images: str = Field(description="bootstrap resamples, or disjoint halves")
     layer: str = Field(description="layer")
@@ -44,17 +46,54 @@ class StabilityRow(Row):
     )
     neurons: Interval = Field(description="Jaccard of the layer's neurons")
     groups: Interval | None = Field(
-        description="adjusted Rand index of groups, over shared crops; None where there are none"
+        description="adjusted Rand index of groups, over shared crops; None if there are none"
     )
     edges: Interval | None = Field(description="rank correlation of edges to the layer below")
 
 
 def stability(lab: Laboratory) -> Table[StabilityRow]:
-    """Agreement of the circuit with those on resampled images, and of those on disjoint halves."""
+    """Agreement of the circuit with those on resampled images, and of those on disjoint halves.
+
+    Raises:
+        RequestError: the circuit was made from a single image.
+    """
     if len(lab.circuit.images) < 2:
         raise RequestError(
             "Stability needs at least two images, and the circuit was made from one."
         )
+    resampled, split, notes = _comparisons(lab)
+    rows = []
+    for title, comparisons in (("resamples", resampled), ("halves", split)):
+        for layer in lab.names if comparisons else ():
+            rows.append(_row(lab, title, layer, [c["layers"][layer] for c in comparisons]))
+    return Table(
+        protocol="stability",
+        title="Stability",
+        question="Whether the circuit is found again on bootstrap resamples of its images, and whether "
+        "disjoint halves give the same circuit. 1 is perfect agreement; an adjusted Rand index or "
+        "correlation of 0 is chance.",
+        chart=Chart(
+            x="layer",
+            y=("core", "neurons", "groups", "edges"),
+            panel=("images",),
+            y_label="agreement",
+        ),
+        rows=tuple(rows),
+        notes=tuple(notes),
+        robustness=robustness(lab.circuit, resampled),
+    )
+
+
+Agreement = dict[str, Any]
+"""see ``compare``"""
+
+
+def _comparisons(lab: Laboratory) -> tuple[list[Agreement], list[Agreement], list[str]]:
+    """Find the circuit again.
+
+    Returns:
+        Its agreement with each resample, the agreement of each pair of halves, and notes.
+    """
     bench, settings = lab.own, lab.settings
     rng = np.random.default_rng(settings.seed)
     images = len(bench.crops.chosen)
@@ -68,10 +107,10 @@ def stability(lab: Laboratory) -> Table[StabilityRow]:
         numbers = np.concatenate([bench.crops.of_image(i) for i in sorted(chosen.tolist())])
         return rediscover(bench, numbers, lab.circuit.config)
 
-    def against(number: int) -> dict[str, Any]:
+    def against(number: int) -> Agreement:
         return compare(known, found(draws[number]), lab.names)
 
-    def between(number: int) -> dict[str, Any]:
+    def between(number: int) -> Agreement:
         one, other = halves[number]
         return compare(found(one), found(other), lab.names)
 
@@ -85,26 +124,7 @@ def stability(lab: Laboratory) -> Table[StabilityRow]:
             split.append(lab.kept(f"halves {number}", partial(between, number)))
     except RequestError as error:
         notes.append(f"No disjoint halves: {error}")
-    rows = []
-    for title, comparisons in (("resamples", resampled), ("halves", split)):
-        for layer in lab.names if comparisons else ():
-            rows.append(_row(lab, title, layer, [c["layers"][layer] for c in comparisons]))
-    return Table(
-        protocol="stability",
-        title="Stability",
-        question="Whether the circuit is found again on bootstrap resamples of its images, and the "
-        "same on disjoint halves. 1 is perfect agreement; an adjusted Rand index or correlation of 0 "
-        "is chance.",
-        chart=Chart(
-            x="layer",
-            y=("core", "neurons", "groups", "edges"),
-            panel=("images",),
-            y_label="agreement",
-        ),
-        rows=tuple(rows),
-        notes=tuple(notes),
-        robustness=robustness(lab.circuit, resampled),
-    )
+    return resampled, split, notes
 
 
 def _row(
@@ -127,8 +147,8 @@ def _row(
     )
 
 
-def compare(one: Found, other: Found, names: Sequence[str]) -> dict[str, Any]:
-    """Agreement of two circuits, as JSON: by layer, by group and by edge of the first."""
+def compare(one: Found, other: Found, names: Sequence[str]) -> Agreement:
+    """Agreement of two circuits as JSON data: by layer, and by group and edge of the first."""
     matches = {name: match(one.groups[name], other.groups[name]) for name in names}
     pairs = dict(pairwise(reversed(names)))
     matched = {id: other for name in names for id, (other, _) in matches[name].items()}
@@ -162,7 +182,7 @@ def compare(one: Found, other: Found, names: Sequence[str]) -> dict[str, Any]:
 def match(
     groups: Mapping[GroupId, Iterable[Member]], others: Mapping[GroupId, Iterable[Member]]
 ) -> dict[GroupId, tuple[GroupId, float]]:
-    """For each group the other one whose neurons are most like its own, and their Jaccard index."""
+    """Group → the other group with the most similar neurons, and their Jaccard index."""
     candidates = {id: {a for a, _ in other} for id, other in others.items()}
     found = {}
     for id, group in groups.items():
@@ -176,7 +196,7 @@ def match(
 def groups_agreement(one: Found, other: Found, layer: str) -> float | None:
     """Adjusted Rand index of two groupings of a layer, over (neuron, crop) pairs that both have.
 
-    None where fewer than two are shared, as with circuits of disjoint images.
+    None if they share fewer than two pairs, as circuits of disjoint images do.
     """
     group, counterpart = one.group_of(layer), other.group_of(layer)
     first, second = [], []
@@ -191,15 +211,11 @@ def groups_agreement(one: Found, other: Found, layer: str) -> float | None:
 
 def robustness(circuit: Circuit, comparisons: Sequence[Mapping[str, Any]]) -> RobustnessFile:
     """Stability of each group and edge of the circuit over its resamples."""
-    groups = {}
-    for layer in circuit.layers:
-        for group in layer.groups:
-            values = [found["groups"][group.id] for found in comparisons]
-            low, high = np.quantile(values, [0.05, 0.95])
-            groups[group.id] = Interval(float(np.mean(values)), float(low), float(high))
+    ids = [group.id for layer in circuit.layers for group in layer.groups]
+    groups = {id: spread([found["groups"][id] for found in comparisons]) for id in ids}
     same = Counter((u, lo) for found in comparisons for u, lo, agrees in found["edges"] if agrees)
     return RobustnessFile(
-        groups=groups,
+        groups={id: found for id, found in groups.items() if found is not None},
         edges=tuple(
             EdgeRobustness(
                 upper=edge.upper,

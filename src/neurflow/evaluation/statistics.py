@@ -1,4 +1,4 @@
-"""Means with bootstrap intervals, as the settings of an evaluation say."""
+"""Means with bootstrap intervals according to the settings of an evaluation."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ from neurflow.stats import Interval, bootstrap_mean
 def mean_interval(
     values: np.ndarray | Sequence[float], settings: Settings, level: float = 0.95
 ) -> Interval:
-    """Mean with its percentile-bootstrap interval over the values; of one value, that value."""
+    """Mean with its percentile-bootstrap interval; a single value is its own interval."""
     return bootstrap_mean(values, settings.bootstrap, settings.seed, level)

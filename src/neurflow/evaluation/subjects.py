@@ -1,9 +1,9 @@
-"""The pictures whose answers are counted, with neurons of some layers ablated or kept alone.
+"""Answers on pictures of the class, with neurons of some layers ablated or kept alone.
 
-1. Held-out pictures labelled as the class, where there are any; otherwise the circuit's own, and a note
-   says so.
+1. The pictures are held-out ones labelled as the class if there are any, and otherwise the circuit's
+   own, which is noted.
 2. Neurons are changed at several layers in one forward pass (``debugging.masking``).
-3. What is counted: whether the class is the answer, and the class's logit.
+3. The results are whether the class is predicted, and its logit.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from neurflow.pictures.images import Images, UnreadableImage
 
 BATCH = 16
 Neurons = Mapping[str, Sequence[int]]
-"""layer → neurons of it"""
+"""layer → some of its neurons"""
 
 
 class Subjects:
-    """Pictures of a class, ready to be asked with neurons ablated.
+    """Pictures of a class on which answers are counted.
 
     Raises:
-        RequestError: the target is no class, or its pictures are not at hand.
+        RequestError: the target is not a class, or its pictures are not available.
         ImagesError: no picture of the class can be read.
     """
 
@@ -40,7 +40,7 @@ class Subjects:
         target, model = lab.circuit.target, lab.model
         if target.layer != model.network.output_name or target.minus is not None:
             raise RequestError(
-                f"This counts right answers, and {target.name!r} is no class. "
+                f"This protocol counts right answers, and {target.name!r} is not a class. "
                 "Give the circuit of a class."
             )
         self.lab, self.model, self.target = lab, model, target.neuron
@@ -69,12 +69,14 @@ class Subjects:
                     f"No held-out picture is labelled {lab.circuit.target.name!r}. "
                     "Name its folder after the class."
                 )
-            self.notes.append("Held-out pictures carry no labels: those called the class count.")
+            self.notes.append(
+                "Held-out pictures have no labels; those predicted as the class are used."
+            )
             return lab.held_out, list(lab.trial.crops.chosen)
         positions = list(lab.positions)
         assert lab.images is not None
         self.notes.append(
-            "Answers on the circuit's own pictures; give others with --held-out for a fair figure."
+            "Answers on the circuit's own pictures. For a fair figure give others: --held-out FOLDER"
         )
         return lab.images, positions
 
@@ -83,7 +85,7 @@ class Subjects:
 
     @cached_property
     def _donors(self) -> torch.Tensor:
-        """As many random crops of D: whose values ablated neurons take."""
+        """The same number of random crops of D, whose values replace those of ablated neurons."""
         crops = self.lab.scoring.crops
         rng = np.random.default_rng(self.lab.settings.seed)
         numbers = np.sort(rng.choice(len(crops), len(self), replace=len(self) > len(crops)))
@@ -100,16 +102,16 @@ class Subjects:
     def answers(
         self, sets: Sequence[Neurons], ablation: Ablation, *, keep: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What becomes of the class when each set of neurons is ablated, or kept alone.
+        """Count answers with each set of neurons ablated, or kept alone.
 
         Args:
-            sets: layer → neurons; all of the same layers.
-            ablation: what takes the place of the ablated.
-            keep: ablate all other neurons of these layers.
+            sets: layer → neurons; all sets have the same layers.
+            ablation: replacement of ablated neurons.
+            keep: whether all other neurons of these layers are ablated instead.
 
         Returns:
-            (whether the class is the answer, the class's logit), each ``[1 + set, picture]``; the
-            first row is without any ablation.
+            (whether the class is predicted, its logit), each ``[1 + set, picture]``; the first row is
+            without ablation.
         """
         masker = self._masker(tuple(sorted(sets[0])))
         layers = {layer.name: layer.neurons for layer in masker.layers}
@@ -136,9 +138,9 @@ class Subjects:
 
 
 def circuit_at(lab: Laboratory, tau: int) -> dict[str, list[int]]:
-    """The neurons below the target in the circuit of a smaller ``τ``, by layer, from the target down.
+    """Layer → its neurons in the circuit of a smaller ``τ``, from the target down.
 
-    Each target gets the core neurons that the circuit's rule gives it at that ``τ``.
+    The circuit's rule selects the core neurons of each target at that ``τ``.
 
     Raises:
         RequestError: the circuit was found with a smaller ``τ``.
@@ -161,7 +163,7 @@ def circuit_at(lab: Laboratory, tau: int) -> dict[str, list[int]]:
 def drawn_like(
     neurons: Neurons, widths: Mapping[str, int], count: int, seed: int
 ) -> list[dict[str, list[int]]]:
-    """``count`` random sets with as many neurons of each layer as ``neurons`` has."""
+    """Draw ``count`` random sets with as many neurons of each layer as ``neurons`` has."""
     rng = np.random.default_rng(seed)
     return [
         {

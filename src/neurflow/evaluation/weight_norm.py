@@ -1,8 +1,8 @@
-"""IG against weight norm: which of two orders finds the neurons that matter sooner?
+"""Integrated gradients and weight norm: which order puts the neurons that matter first?
 
-1. Order the lower neurons by IG, as the circuit's rule takes them (published: by mean ``|IG|``), and by
-   the L2 norm of the next convolution's filters.
-2. Zero the first 1, 2, …, 16 of each order, and see how much of ``V_a`` is left.
+1. Order the lower neurons by integrated gradients, according to the circuit's rule (published: by mean
+   ``|IG|``), and by the L2 norm of the next convolution's filters.
+2. Zero the first 1, 2, …, 16 neurons of each order, and measure how much of ``V_a`` remains.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from neurflow.method.core_neurons import core_neurons
 from neurflow.stats import Interval
 
 RULED = "integrated_gradients"
-"""the method that the circuit's own rule rests on"""
+"""the method on which the circuit's own rule is based"""
 METHODS = (RULED, "weight_norm")
 
 
@@ -27,10 +27,10 @@ class NormRow(Row):
     """One layer, order and size."""
 
     layer: str = Field(description="layer of the target neurons")
-    method: str = Field(description="what orders the lower neurons")
-    top: int = Field(description="first neurons of the order, zeroed")
+    method: str = Field(description="order of the lower neurons")
+    top: int = Field(description="number of first neurons of the order that are zeroed")
     neurons: int = Field(description="target neurons sampled")
-    overlap: Interval = Field(description="overlap of top-k that is left")
+    overlap: Interval = Field(description="overlap of top-k that remains")
 
 
 def ig_against_weight_norm(lab: Laboratory) -> Table[NormRow]:
@@ -57,7 +57,7 @@ def ig_against_weight_norm(lab: Laboratory) -> Table[NormRow]:
         protocol="norm",
         title="Integrated gradients against weight norm",
         question="Overlap of top-k after zeroing the first neurons below, ordered by integrated "
-        "gradients or by the norm of the weights that read them. Lower is better.",
+        "gradients or by the norm of the weights applied to them. Lower is better.",
         chart=Chart(
             x="top", y=("overlap",), series=("method",), panel=("layer",), y_label="overlap of top-k",
             line=True,
@@ -68,7 +68,7 @@ def ig_against_weight_norm(lab: Laboratory) -> Table[NormRow]:
 
 
 def in_order(lab: Laboratory, upper: str, method: str) -> np.ndarray:
-    """``[size, target neuron]`` overlap left by the first 1, 2, … neurons of each target's order."""
+    """``[size, target neuron]`` overlap without the first 1, 2, … neurons of each target's order."""
     neurons, width = lab.sampled(upper), lab.trial.segment(upper).lower.neurons
     sizes = range(1, min(lab.settings.norm_top, width) + 1)
     if method == RULED:

@@ -1,12 +1,13 @@
-"""Fidelity of weights: do larger importances go with larger effects?
+"""Fidelity of weights: do more important neurons have larger effects?
 
 1. Draw random sets of ``m`` neurons of the layer below; for ``m = 1`` take every neuron.
-2. Ablate each, and see how much of ``V_a`` is left.
-3. Correlate (Pearson) the set's summed importance with the overlap, for each target neuron.
+2. Ablate each set, and measure how much of ``V_a`` remains.
+3. Compute Pearson's correlation of the sets' summed importance with the overlap, for each target
+   neuron.
 
-Important sets lower the overlap, so a good score is strongly **negative**: −1 is perfect, 0 says
-nothing. The same sets serve all methods (``attribution``), and sets of random sizes tell whether summed
-or averaged importance says more (``sum-mean``).
+Ablating important sets lowers the overlap, so a good score is strongly **negative**: −1 is perfect, and
+0 means no relation. All attribution methods are compared on the same sets (``attribution``). Sets of
+random sizes show whether summed or averaged importance predicts the effect better (``sum-mean``).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.statistics import mean_interval
 from neurflow.stats import Interval, correlation
 
-SIGN = "Important sets lower the overlap, so a good score is strongly negative."
+SIGN = "Ablating important sets lowers the overlap, so a good score is strongly negative."
 IG = "integrated_gradients"
 
 
@@ -32,10 +33,10 @@ class WeightsRow(Row):
     """One layer and size of sets."""
 
     layer: str = Field(description="layer of the target neurons")
-    m: int = Field(description="neurons in a set")
-    sets: int = Field(description="sets tried")
+    m: int = Field(description="number of neurons in a set")
+    sets: int = Field(description="number of sets")
     neurons: int = Field(description="target neurons whose overlaps varied")
-    correlation: Interval = Field(description="Pearson correlation, −1 is best")
+    correlation: Interval = Field(description="Pearson's correlation; −1 is best")
 
 
 class MethodRow(Row):
@@ -43,30 +44,30 @@ class MethodRow(Row):
 
     method: str = Field(description="attribution method")
     layer: str = Field(description="layer of the target neurons")
-    m: int = Field(description="neurons in a set")
+    m: int = Field(description="number of neurons in a set")
     neurons: int = Field(description="target neurons whose overlaps varied")
-    correlation: Interval = Field(description="Pearson correlation, −1 is best")
+    correlation: Interval = Field(description="Pearson's correlation; −1 is best")
     seconds: float = Field(description="run time for one target neuron")
 
 
 class SumMeanRow(Row):
-    """One layer and way to add up."""
+    """One layer, with importance summed or averaged."""
 
     layer: str = Field(description="layer of the target neurons")
-    importance: str = Field(description="summed or averaged over the set")
+    importance: str = Field(description="whether importance is summed or averaged over a set")
     neurons: int = Field(description="target neurons whose overlaps varied")
-    correlation: Interval = Field(description="Pearson correlation, −1 is best")
+    correlation: Interval = Field(description="Pearson's correlation; −1 is best")
 
 
 def fidelity_of_weights(lab: Laboratory) -> Table[WeightsRow]:
-    """Correlation of a set's summed importance with what ablating it leaves."""
+    """Correlation of a set's summed importance with the overlap after ablating it."""
     rows, notes = [], []
     for upper in lab.uppers:
         importance = lab.importance(upper)
         for m in lab.settings.set_sizes:
             sets = trial_sets(lab, upper, m)
             if not sets:
-                notes.append(f"{upper}: fewer than {m + 1} neurons below.")
+                notes.append(f"{upper}, m={m}: omitted, as the layer below has too few neurons.")
                 continue
             left = overlaps(lab, upper, sets, "zero", f"sets of {m}")
             found = correlations(importance, sets, left)
@@ -91,7 +92,7 @@ def fidelity_of_weights(lab: Laboratory) -> Table[WeightsRow]:
 
 
 def attribution_methods(lab: Laboratory) -> Table[MethodRow]:
-    """The same for other ways to score lower neurons, with their run times."""
+    """The same correlation for other attribution methods, with their run times."""
     rows, notes = [], []
     for upper in lab.uppers:
         for method in lab.settings.methods:
@@ -117,9 +118,9 @@ def attribution_methods(lab: Laboratory) -> Table[MethodRow]:
     return Table(
         protocol="attribution",
         title="Attribution methods",
-        question="The correlation of the fidelity of weights for each way to score lower neurons, and "
-        f"its run time. {SIGN} Input × gradient is what layer-wise relevance propagation (ε rule) "
-        "gives on a network of ReLUs without biases; gradient is saliency.",
+        question="Correlation of importance and overlap, as in the fidelity of weights, for each "
+        f"attribution method, and its run time. {SIGN} LRP uses the ε rule; on a network of ReLUs "
+        "without biases it equals input × gradient. Gradient is saliency.",
         chart=Chart(
             x="m", y=("correlation",), series=("method",), panel=("layer",), y_label="correlation",
             line=True,
@@ -158,7 +159,7 @@ def sum_against_mean(lab: Laboratory) -> Table[SumMeanRow]:
 
 
 def trial_sets(lab: Laboratory, upper: str, m: int) -> list[list[int]]:
-    """Random sets of ``m`` neurons below a layer; all single ones for ``m = 1``; none if too few."""
+    """Random sets of ``m`` neurons below a layer, or all single ones; none if there are too few."""
     settings, width = lab.settings, lab.trial.segment(upper).lower.neurons
     if m >= width:
         return []
@@ -172,7 +173,7 @@ def trial_sets(lab: Laboratory, upper: str, m: int) -> list[list[int]]:
 def correlations(
     importance: np.ndarray, sets: list[list[int]], left: np.ndarray, *, mean: bool = False
 ) -> list[float]:
-    """Pearson's correlation for each target neuron whose overlaps vary.
+    """Pearson's correlation, for each target neuron whose overlaps vary.
 
     Args:
         importance: ``[target neuron, lower neuron]``.
@@ -190,10 +191,10 @@ def correlations(
 
 
 def timed_importance(lab: Laboratory, upper: str, method: str) -> tuple[np.ndarray, float]:
-    """Importance by a method, and the seconds that it takes for one target neuron.
+    """Importance by a method, and its run time in seconds for one target neuron.
 
-    Feature maps are there before the clock starts, and each method is warmed up on one neuron: what
-    is compared is the scoring.
+    Feature maps are computed beforehand, and each method is warmed up on one neuron, so that only the
+    scoring is timed.
     """
     bench, neurons, config = lab.scoring, lab.sampled(upper), lab.circuit.config
     concepts = bench.concepts(upper, neurons, config.k)

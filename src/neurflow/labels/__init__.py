@@ -1,4 +1,4 @@
-"""Concept labelling: words for groups, and how far to trust them."""
+"""Concept labelling: labels for groups, and their validation."""
 
 from neurflow.labels import manual
 from neurflow.labels.asking import Settings
@@ -15,6 +15,7 @@ from neurflow.labels.labeler import (
     NoPictures,
 )
 from neurflow.labels.labelling import (
+    Job,
     LabelsIncomplete,
     Outcome,
     label,
@@ -33,6 +34,7 @@ __all__ = [
     "Cache",
     "ChatLabeler",
     "ClipLabeler",
+    "Job",
     "Judge",
     "JudgeRequest",
     "LabelAnswer",

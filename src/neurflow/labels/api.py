@@ -1,15 +1,14 @@
-"""What the command line and other programs do with labels of a stored result, each as one call.
+"""Functions on the labels of a stored result, for the command line and other programs.
 
-* ``chat_labeler`` and ``words_labeler`` make the two kinds of labelers that come with the package.
-* ``estimate`` says what labelling would send; ``label_run`` labels and validates.
+* ``chat_labeler`` and ``words_labeler`` make the labelers that come with the package.
+* ``estimate`` estimates the requests of labelling; ``label_run`` labels and validates.
 * ``check_run`` checks labels on pictures of named concepts.
-* ``change_run`` carries out what a person sets, pins, unpins or rejects.
+* ``change_run`` applies changes by a person.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,7 @@ from neurflow.errors import RequestError
 from neurflow.labels.budget import Budget, Usage
 from neurflow.labels.cache import Cache
 from neurflow.labels.chat import ChatLabeler
-from neurflow.labels.labeler import Judge, Labeler
-from neurflow.labels.labelling import Outcome, Settings, label_groups
+from neurflow.labels.labelling import Change, Job, Outcome, label_groups
 from neurflow.labels.openai_client import OpenAIChat
 from neurflow.labels.rehearsal import rehearse
 from neurflow.labels.zero_shot import TEMPLATE, ClipLabeler, read_vocabulary
@@ -30,40 +28,19 @@ if TYPE_CHECKING:
     from neurflow.model import Model
 
 CACHE = "label-cache"
-"""folder of a run that keeps the answers of a chat model"""
-
-Change = Callable[[NeuronGroup], NeuronGroup]
-
-
-@dataclass(frozen=True)
-class Job:
-    """What to label, by whom.
-
-    Attributes:
-        circuit: the circuit as it is stored.
-        labeler: names the groups.
-        judge: validates the labels; None leaves that to the labeler, if it is a ``Judge`` too.
-        groups: ids; None for all.
-        settings: how many crops, and so on.
-    """
-
-    circuit: Circuit
-    labeler: Labeler
-    judge: Judge | None
-    groups: Collection[str] | None
-    settings: Settings
+"""folder, within that of a run, with the answers of chat models"""
 
 
 def chat_labeler(
     model: str, run: Path, budget: Budget, *, sheet: bool = False, **server: Any
 ) -> ChatLabeler:
-    """Make a labeler that asks a chat model and keeps its answers beside the result.
+    """Make a labeler that asks a chat model and stores its answers beside the result.
 
     Args:
-        model: as the server calls it.
+        model: its name on the server.
         run: folder of the result.
-        budget: what the requests are paid from.
-        sheet: send one picture per request.
+        budget: limits on requests and cost.
+        sheet: whether each request has a single picture.
         server: further arguments of ``OpenAIChat``.
     """
     return ChatLabeler(OpenAIChat(model, budget=budget, **server), Cache(run / CACHE), sheet=sheet)
@@ -97,7 +74,7 @@ def chosen_groups(
 
 
 def estimate(job: Job) -> Usage | None:
-    """Estimate what ``label_run`` would use; None if nothing is sent to a chat model."""
+    """Estimate the usage of ``label_run``; None if nothing is sent to a chat model."""
     if not any(isinstance(who, ChatLabeler) for who in (job.labeler, job.judge)):
         return None
     return rehearse(
@@ -109,17 +86,9 @@ def label_run(job: Job, run: Path, progress: Progress | None = None) -> Outcome:
     """Label and validate groups of a stored result; each label is stored at once.
 
     Raises:
-        NeurFlowError: what ended the work, if no label was stored before.
+        NeurFlowError: the work ended before any label was stored.
     """
-    outcome = label_groups(
-        job.circuit,
-        job.labeler,
-        judge=job.judge,
-        groups=job.groups,
-        settings=job.settings,
-        out=run,
-        progress=progress,
-    )
+    outcome = label_groups(job, out=run, progress=progress)
     if outcome.stopped and outcome.circuit == job.circuit:
         raise outcome.stopped
     return outcome
@@ -134,7 +103,7 @@ def check_run(
         run: folder of the result.
         model: the model of the result.
         pictures: folder of folders, named after the concepts.
-        progress: listener for the progress of the forward pass.
+        progress: receives stages and steps.
 
     Returns:
         The circuit with its checks, and the ids of the groups that were checked.
@@ -155,7 +124,7 @@ def change_run(run: Path, groups: Sequence[str], change: Change) -> list[NeuronG
     """Change the labels of some groups of a stored result by hand; see ``labels.manual``.
 
     Raises:
-        RequestError: there is no such group; then nothing is changed.
+        RequestError: there is no such group. Nothing is changed then.
     """
     store = LabelStore(run)
     if not groups:

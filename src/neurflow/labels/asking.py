@@ -1,4 +1,4 @@
-"""What labelers and judges are asked about a group: its crops, the groups below, and other labels."""
+"""Makes the requests to labelers and judges: a group's crops, the groups below, and other labels."""
 
 from __future__ import annotations
 

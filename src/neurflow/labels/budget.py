@@ -1,13 +1,13 @@
-"""What requests may cost: caps on requests, tokens and money, kept while many are under way.
+"""Limits on requests, tokens and money, which hold even while many requests are in flight.
 
-1. Before a request is sent, what it may cost is reserved: an estimate times the largest factor by
-   which an estimate was wrong so far. Where a cap depends on it, requests go one by one until the
-   first has told what requests really cost.
-2. Its usage, as the server reports it, then takes the reservation's place.
-3. A request that does not fit is held back while others, which may turn out cheaper, are under way;
-   then ``BudgetSpent`` ends the work.
+1. Before a request is sent, its likely usage is reserved: an estimate times the largest factor by which
+   an estimate was too low so far. If there is a limit on tokens or money, requests are sent one by one
+   until the first answer shows the real usage.
+2. The usage that the server reports then replaces the reservation.
+3. A request that does not fit waits while others are in flight, as these may use less than reserved.
+   If it still does not fit, ``BudgetSpent`` ends the work.
 
-Prices are the user's: none is known here.
+Prices are given by the user.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from neurflow.errors import RequestError, WorkError
 from neurflow.labels.prompt import SYSTEM, Question
 
 CHARACTERS = 4
-"""of text that make a token, in the estimate"""
+"""characters per token, in the estimate"""
 PICTURE_TOKENS = 85
-"""of a small picture, in the estimate: what OpenAI counts at low detail; others count 16 to 600"""
+"""tokens of a small picture, in the estimate: OpenAI counts 85 at low detail, others 16 to 600"""
 
 
 class BudgetSpent(WorkError):
-    """A cap is reached; what was done is kept."""
+    """A limit is reached; finished work is kept."""
 
 
 class Prices(BaseModel):
-    """Money for a million tokens, in whatever currency the caps are in."""
+    """Prices of a million tokens, in the currency of the limit on money."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,7 +42,7 @@ class Prices(BaseModel):
 
 @dataclass
 class Usage:
-    """What was used: requests sent, tokens in and out."""
+    """Usage: requests sent, tokens in and out."""
 
     requests: int = 0
     tokens_in: float = 0
@@ -56,16 +56,16 @@ class Usage:
 
     @property
     def tokens(self) -> float:
-        """In and out."""
+        """Tokens in and out."""
         return self.tokens_in + self.tokens_out
 
     def cost(self, prices: Prices) -> float:
-        """In the prices' currency."""
+        """The cost in the prices' currency."""
         return (self.tokens_in * prices.input + self.tokens_out * prices.output) / 1e6
 
 
 def estimate(question: Question, picture_tokens: int = PICTURE_TOKENS) -> Usage:
-    """What one request will use, roughly."""
+    """Estimate the usage of one request."""
     text = sum(len(part) for part in question.parts if isinstance(part, str)) + len(SYSTEM)
     pictures = sum(isinstance(part, bytes) for part in question.parts)
     tokens = text / CHARACTERS + pictures * picture_tokens
@@ -73,16 +73,16 @@ def estimate(question: Question, picture_tokens: int = PICTURE_TOKENS) -> Usage:
 
 
 class Budget:
-    """Caps, and what was used of them; safe to share between threads.
+    """Limits and the usage so far; safe to share between threads.
 
     Args:
-        requests: at most so many HTTP requests, retries included.
-        tokens: at most so many, in and out.
-        money: in the currency of ``prices``.
-        prices: needed for a cap on money.
+        requests: largest number of HTTP requests, retries included.
+        tokens: largest number of tokens, in and out.
+        money: largest cost, in the currency of ``prices``.
+        prices: required for a limit on money.
 
     Raises:
-        RequestError: a cap on money without prices, or a cap that is negative.
+        RequestError: there is a limit on money without prices, or a limit is negative.
     """
 
     def __init__(
@@ -94,11 +94,11 @@ class Budget:
     ) -> None:
         self.caps = {"requests": requests, "tokens": tokens, "money": money}
         if any(cap is not None and cap < 0 for cap in self.caps.values()):
-            raise RequestError("A budget is a number from 0 up.")
+            raise RequestError("Limits are 0 or more.")
         self.prices = prices or Prices()
         if money is not None and not (self.prices.input or self.prices.output):
             raise RequestError(
-                "A budget in money needs prices, for a million tokens each: "
+                "A limit on money needs the prices of a million tokens: "
                 "--price-in 2.50 --price-out 10"
             )
         self.used = Usage()
@@ -109,7 +109,7 @@ class Budget:
         self._changed = threading.Condition()
 
     def reserve(self, estimated: Usage) -> Usage:
-        """Set aside what a request may use; hand the result to ``settle``.
+        """Reserve the likely usage of a request; pass the result to ``settle``.
 
         Raises:
             BudgetSpent: the request does not fit.
@@ -124,17 +124,17 @@ class Budget:
                 if not full and not (learning and self._under_way):
                     break
                 if full and not self._under_way:
-                    raise BudgetSpent(f"The budget is spent: {full}. Raise it to go on.")
+                    raise BudgetSpent(f"The budget is spent: {full}. Raise it to continue.")
                 self._changed.wait()
             self._reserved += wanted
             self._under_way += 1
             return wanted
 
     def settle(self, reserved: Usage, used: Usage | None) -> None:
-        """Put what a request used in place of its reservation.
+        """Replace the reservation of a request by its usage.
 
-        ``used`` is None where the server did not say: it refused, failed, or reports no usage. The
-        request is counted, and if it was answered its reservation stays as its cost.
+        ``used`` is None if the server did not report any, because it refused or failed. The request
+        still counts.
         """
         with self._changed:
             self._under_way -= 1
@@ -152,7 +152,7 @@ class Budget:
         return self.caps["tokens"] is not None or self.caps["money"] is not None
 
     def _full(self, wanted: Usage) -> str | None:
-        """The cap that a further request would break, in words."""
+        """The limit that a further request would exceed, in words."""
         total = Usage()
         for usage in (self.used, self._reserved, wanted):
             total += usage

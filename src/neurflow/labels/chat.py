@@ -1,9 +1,9 @@
-"""A labeler that asks a chat model: question, cache, answer checked by a schema.
+"""A labeler that asks a chat model, with a cache, and validates answers by a schema.
 
-1. The request becomes a question (``prompt``); an answer kept for the same question is taken.
-2. Otherwise the chat is asked. An answer that is no JSON of the schema is shown back to the model
-   with what is wrong with it, ``REPAIRS`` times; then this group has failed.
-3. A usable answer, and a refusal, is kept by the question's digest.
+1. The request becomes a question (``prompt``). If there is a stored answer to it, that is used.
+2. Otherwise the chat model is asked. An answer that does not match the schema is returned to the model
+   with the problem, up to ``REPAIRS`` times. After that the group has failed.
+3. Valid answers and refusals are stored by the digest of the question.
 """
 
 from __future__ import annotations
@@ -36,48 +36,48 @@ from neurflow.labels.prompt import (
 )
 
 REPAIRS = 2
-"""times that a model is shown its malformed answer"""
+"""number of times that a malformed answer is returned to the model"""
 QUOTED = 2000
-"""characters of a malformed answer that are shown back"""
+"""number of characters of a malformed answer that are returned"""
 
 LONGEST = 200_000
-"""characters of an answer that are read"""
+"""number of characters of an answer that are read"""
 
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a chat model said."""
+    """The reply of a chat model."""
 
     text: str
     refused: bool = False
     final: bool = True
-    """whether it may be kept: what was made up for the estimate may not"""
+    """whether it may be stored; replies made up for an estimate may not"""
 
 
 class Chat(Protocol):
-    """Something that answers questions with pictures."""
+    """Answers questions that have pictures."""
 
     name: str
-    """of the model"""
+    """name of the model"""
     identity: str
-    """of model and server: equal identities may share a cache"""
+    """of the model and the server; chats of equal identity may share a cache"""
 
     def complete(self, question: Question) -> Reply:
         """Answer a question; raises as ``Labeler`` does."""
 
     def stop(self) -> None:
-        """Let nobody wait any longer: the work is over."""
+        """End all waiting, because the work is over."""
 
 
 class ChatLabeler:
     """Labels and judges by a chat model; safe to share between threads.
 
     Args:
-        chat: is asked.
-        cache: keeps answers; None asks every time.
-        sheet: paste a request's pictures into one, for servers that take a single picture.
+        chat: the chat model.
+        cache: stores answers; with None every question is asked again.
+        sheet: whether all pictures of a request are pasted into one, for servers that accept only one.
     """
 
     source = "model"
@@ -88,7 +88,7 @@ class ChatLabeler:
         self._asking: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def label(self, request: LabelRequest) -> LabelAnswer:
-        """Name what the group's crops share; see ``Labeler``."""
+        """Name the content that the group's crops share; see ``Labeler``."""
         return self._ask(label_question(request, sheet=self.sheet), _read_label)
 
     def judge(self, request: JudgeRequest) -> tuple[float, ...]:
@@ -109,7 +109,7 @@ class ChatLabeler:
 
     def _ask(self, question: Question, read: Callable[[str], Answer]) -> Answer:
         key = digest(self.identity, question.digest)
-        with self._asking[key]:  # the same question is asked once, by however many threads
+        with self._asking[key]:  # several threads ask the same question only once
             kept = self.cache.get(key) if self.cache else None
             if kept and kept.refused:
                 raise _refused(self.name, kept.answer)
@@ -117,7 +117,7 @@ class ChatLabeler:
                 try:
                     return read(kept.answer)
                 except ValueError:
-                    pass  # kept by another version, or edited: ask again
+                    pass  # stored by another version, or edited: ask again
             return self._fresh(question, key, read)
 
     def _fresh(self, question: Question, key: str, read: Callable[[str], Answer]) -> Answer:
@@ -190,9 +190,9 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def _parsed(kind: type[Model], text: str) -> Model:
-    """One JSON object of a schema, bare or within a fence or words; ``ValueError`` if none is.
+    """Parse a JSON object of a schema, which may be fenced or surrounded by text.
 
-    What a model thinks aloud before it answers is left out.
+    Reasoning before the answer is ignored. Raises ``ValueError`` if there is no such object.
     """
     text = text[:LONGEST].rpartition("</think>")[2]
     start, end = text.find("{"), text.rfind("}")

@@ -1,17 +1,17 @@
-"""A second check, of the CoSy kind: do a group's neurons answer to pictures of what its label names?
+"""Checks labels as CoSy does: do the group's neurons respond to pictures of the concept in its label?
 
-Needs pictures with known concept names, a folder a concept, and the model.
+This needs the model, and pictures in folders named after concepts.
 
 1. Pool the activations φ of the circuit's layers on every picture.
 2. A group's score on a picture is the geometric mean of its neurons' max(φ, 0), each relative to its
-   mean over the crops of the group; so no neuron counts more for being loud.
-3. AUPRC of a concept: the average precision at telling its pictures by this score. A group that says
-   nothing has the share of the concept's pictures.
-4. The concept that the label names gets the check: AUPRC with its interval, and its place among all
-   concepts, by how far each lies above its share.
+   mean over the crops of the group, so that strongly active neurons do not dominate.
+3. The AUPRC of a concept is the average precision of this score at finding the concept's pictures. For
+   an unrelated group it is the share of the concept's pictures.
+4. The check of a label reports the AUPRC of the concept that it names, with an interval, and the rank
+   of the concept among all concepts, by the margin of the AUPRC over the share.
 
-CoSy (Kopf et al., 2024) makes pictures of a concept with a generator and compares activations on
-them with those on others; here the pictures are real.
+CoSy (Kopf et al., 2024) generates pictures of a concept and compares the activations on them with those
+on other pictures. Here the pictures are real.
 """
 
 from __future__ import annotations
@@ -27,18 +27,21 @@ import numpy as np
 from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.circuit.evidence import ConceptCheck
 from neurflow.errors import ImagesError, RequestError
-from neurflow.labels.validation import average_precision, wilson
+from neurflow.labels.validation import average_precision
 from neurflow.model import Model
 from neurflow.pictures.crops import CropSet
 from neurflow.pictures.images import Images, UnreadableImage, load_images
+from neurflow.runtime.float32 import full_float32
 from neurflow.runtime.memory import MEMORY, Budget
 from neurflow.runtime.progress import Progress, Silent
 from neurflow.runtime.workspace import Workspace
+from neurflow.stats import wilson
 from neurflow.study.activations import collect
 
 EPSILON = 1e-6
 
 
+@full_float32()
 def concept_checks(
     circuit: Circuit, model: Model, pictures: Any, *, progress: Progress | None = None
 ) -> dict[str, ConceptCheck]:
@@ -46,21 +49,22 @@ def concept_checks(
 
     Args:
         circuit: with labels.
-        model: that the circuit is of.
+        model: of the circuit.
         pictures: a folder of folders, named after the concepts; or any source with labels that
             ``load_images`` takes.
-        progress: told how far the activations are.
+        progress: receives stages and steps.
 
     Returns:
-        Group id → check; groups whose label names none of the concepts are left out.
+        Group id → check; groups whose label names no concept are left out.
 
     Raises:
-        RequestError: another model, or fewer than two concepts.
+        RequestError: the circuit was found in another model.
+        ImagesError: there are fewer than two concepts.
     """
     if model.info.digest != circuit.model.digest:
         raise RequestError(
-            f"The circuit is of another model than {model.info.reference}: parameters differ. "
-            "Give the weights that it was discovered with: --weights"
+            f"The circuit was found in another model than {model.info.reference}: the weights differ. "
+            "Give the weights that were given to discover: --weights"
         )
     progress = progress or Silent()
     images = load_images(pictures, model)
@@ -68,7 +72,7 @@ def concept_checks(
     names = np.array([_plain(images.refs[i].label or "") for i in readable])
     concepts = sorted({str(name) for name in names} - {""})
     if len(concepts) < 2:
-        raise ImagesError("Pictures of two concepts or more are needed, a folder each.")
+        raise ImagesError("Give pictures of at least two concepts, in a folder for each.")
     layers = [layer for layer in circuit.layers if layer.groups]
     crops = CropSet(images, readable, model.input_size[1:], (1.0,))
     per_image = len(crops.boxes)
@@ -103,7 +107,7 @@ def _can_be_read(images: Images, index: int, progress: Progress) -> bool:
 
 
 def with_check(group: NeuronGroup, check: ConceptCheck, label: str | None) -> NeuronGroup:
-    """The group with its label checked, if it still is the label that was."""
+    """The group with the check of its label, if the label is still the one that was checked."""
     if group.evidence is None or group.label != label:
         return group
     evidence = group.evidence.model_copy(update={"concept": check})
@@ -111,7 +115,7 @@ def with_check(group: NeuronGroup, check: ConceptCheck, label: str | None) -> Ne
 
 
 def group_scores(phi: np.ndarray, layer: CircuitLayer, group: NeuronGroup) -> np.ndarray:
-    """Score of a group on each picture, as a logarithm: ``[picture]``.
+    """Log score of a group on each picture: ``[picture]``.
 
     Args:
         phi: ``[picture, neuron]`` pooled activations of the layer.
@@ -127,7 +131,7 @@ def group_scores(phi: np.ndarray, layer: CircuitLayer, group: NeuronGroup) -> np
 
 
 def named_concept(label: str | None, concepts: Sequence[str]) -> str | None:
-    """The concept whose name stands in the label as whole words; the longest of several."""
+    """The concept whose name is in the label as whole words; the longest if there are several."""
     said = f" {_plain(label or '')} "
     named = [concept for concept in concepts if f" {concept} " in said]
     return max(named, key=len, default=None)

@@ -1,8 +1,9 @@
-"""What is asked of a labeler, and what it answers: the small protocol that everything rests on.
+"""The protocols of labelers and judges: their requests and answers.
 
-A labeler sees a group's crops together with the groups below that feed it most, and names what the
-crops share. A judge, as a rule the same, reads a label and says of crops in random order how well
-each fits. Both are handed data and return data; neither knows of circuits, files or HTTP.
+A labeler sees a group's crops and the lower groups that drive it most, and names the content that the
+crops share. A judge, usually the same object, reads a label and scores how well each of some crops in
+random order fits it. Both receive and return plain data, and need not know about circuits, files or
+HTTP.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from neurflow.stats import Share
 
 @dataclass(frozen=True)
 class Picture:
-    """A crop as it is looked at: the WebP of its exemplar and where it lies.
+    """A crop: its thumbnail as WebP, and its position.
 
     ``side`` is the crop's side in pixels of the image, before it was scaled for the thumbnail.
     """
@@ -34,35 +35,35 @@ class Picture:
 
 @dataclass(frozen=True)
 class LowerGroup:
-    """A group of the layer below that feeds the asked-for group, with its sign."""
+    """A group of the layer below that drives the group, with its signed weight."""
 
     id: str
     weight: float
     """signed W(G, H)"""
     label: str | None
     doubt: str | None
-    """why the label should not be believed as it stands"""
+    """why the label should not be trusted"""
     pictures: tuple[Picture, ...]
 
 
 @dataclass(frozen=True)
 class LabelRequest:
-    """What a labeler is shown of one group."""
+    """The request to label one group."""
 
     group: str
     layer: str
     pictures: tuple[Picture, ...]
-    """crops of the group, those its members share most first"""
+    """crops of the group; those that most members share come first"""
     lower: tuple[LowerGroup, ...] = ()
-    """the groups that feed it most, strongest first; none at l_0"""
+    """the lower groups that drive it most, strongest first; none at l_0"""
     others: tuple[Picture, ...] = ()
-    """crops that are not the group's: what zero-shot labels are a contrast to"""
+    """crops of other groups, with which zero-shot labels contrast the group's crops"""
     rejected: tuple[str, ...] = ()
-    """labels that a person refused"""
+    """labels that a person rejected"""
 
 
 class LabelAnswer(BaseModel):
-    """What a labeler says of a group; text is cleaned and cut to size as it enters."""
+    """A labeler's answer for one group; text is cleaned and shortened."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -76,7 +77,7 @@ class LabelAnswer(BaseModel):
     """how the lower groups' features combine into this one"""
     confidence: Share | None = None
     words: Annotated[tuple[WordScore, ...], Field(max_length=8)] = ()
-    """of a vocabulary, with their contrast; best first"""
+    """words of a vocabulary with their contrast, best first"""
 
 
 @dataclass(frozen=True)
@@ -89,67 +90,67 @@ class JudgeRequest:
 
 
 class Labeler(Protocol):
-    """Names groups of crops.
+    """Names groups.
 
-    Raise ``LabelFailed`` where this one group cannot be had, and any other error of neurflow where
-    going on is pointless. The method is called from several threads. A labeler that waits between
+    Raise ``LabelFailed`` if a single group cannot be labelled, and another error of neurflow if all
+    further requests would fail. The method is called from several threads. A labeler that waits between
     attempts may have a method ``stop()``, which is called when the work ends early.
     """
 
     name: str
-    """of the model; it becomes the label's author"""
+    """name of the model; it becomes the label's author"""
     source: str
     """``model`` or ``words``; see ``Evidence.source``"""
 
     def label(self, request: LabelRequest) -> LabelAnswer:
-        """Name what the group's crops share."""
+        """Name the content that the group's crops share."""
 
 
 @runtime_checkable
 class Judge(Protocol):
-    """Tells crops by a label; as a rule a labeler is one too. Errors and threads as there."""
+    """Scores crops by a label; a labeler is usually one too. See ``Labeler`` on errors and threads."""
 
     name: str
 
     def judge(self, request: JudgeRequest) -> Sequence[float]:
-        """How well each picture fits the label, 0 to 1; from 0.5 on it is picked."""
+        """Score how well each picture fits the label, from 0 to 1; pictures from 0.5 on are picked."""
 
 
 @runtime_checkable
 class Comparer(Protocol):
-    """A judge that scores crops by several labels at once, where every request costs something."""
+    """A judge that can score crops by several labels in one request, to save requests."""
 
     def compare(
         self, labels: Sequence[str], pictures: Sequence[Picture]
     ) -> Sequence[Sequence[float]]:
-        """How well each picture fits each label: ``[label][picture]``, 0 to 1."""
+        """Score how well each picture fits each label: ``[label][picture]``, from 0 to 1."""
 
 
 @runtime_checkable
 class Controls(Protocol):
-    """A judge of a vocabulary that can tell which texts without meaning it prefers.
+    """A judge with a vocabulary that can find the meaningless texts that it prefers.
 
-    Crops of a group look alike, and to a judge that understands nothing some text fits whatever looks
-    alike. What it makes of nonsense, chosen in the way that a label is, shows how far that goes.
+    Crops of a group look similar, so even for a judge that understands nothing some text fits all of
+    them. Meaningless texts that are chosen in the same way as a label show how large this effect is.
     """
 
     vocabulary: tuple[str, ...]
-    """words that it labels by; judging by one costs next to nothing"""
+    """words that it takes labels from; judging by a word is cheap"""
 
     def controls(self, request: LabelRequest, choice: int) -> Sequence[str]:
-        """Texts without meaning for the crops shown, each the best of ``choice`` such texts."""
+        """Return meaningless texts for the crops shown, each the best of ``choice`` texts."""
 
 
 class LabelFailed(WorkError):
-    """One request has no usable answer: refused, malformed again and again, or a server's fault."""
+    """A request has no usable answer: it was refused, repeatedly malformed, or the server failed."""
 
 
 class NoPictures(RequestError):
-    """The model reads no pictures, so it cannot label any."""
+    """The model does not accept pictures."""
 
 
 def digest(*parts: bytes | str) -> str:
-    """SHA-256 of parts, so that no two lists of parts give the same text to hash."""
+    """SHA-256 of some parts with their lengths, so that different lists have different digests."""
     sha = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part

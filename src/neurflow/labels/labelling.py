@@ -21,7 +21,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeVar, cast
@@ -52,6 +52,25 @@ LET_GO = 0.1
 """seconds between two calls of ``stop`` once the work is over"""
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to label, and by whom.
+
+    Attributes:
+        circuit: a result with thumbnails; neither the model nor the pictures are needed.
+        labeler: names the groups.
+        judge: validates the labels; default is the labeler, if it is a ``Judge`` too.
+        groups: ids of groups; default is all.
+        settings: numbers of crops, workers and so on.
+    """
+
+    circuit: Circuit
+    labeler: Labeler
+    judge: Judge | None = None
+    groups: Collection[str] | None = None
+    settings: Settings = field(default_factory=Settings)
 
 
 @dataclass
@@ -106,15 +125,8 @@ def label(
         labeler = ChatLabeler(OpenAIChat("gpt-4o"))
         circuit = neurflow.label(circuit, labeler, out="runs/bee")
     """
-    outcome = label_groups(
-        circuit,
-        labeler,
-        judge=judge,
-        groups=groups,
-        settings=settings,
-        out=out,
-        progress=progress,
-    )
+    job = Job(circuit, labeler, judge, groups, settings or Settings())
+    outcome = label_groups(job, out=out, progress=progress)
     if outcome.stopped is None:
         return outcome.circuit
     if outcome.circuit == circuit:
@@ -123,29 +135,24 @@ def label(
 
 
 def label_groups(
-    circuit: Circuit,
-    labeler: Labeler,
-    *,
-    judge: Judge | None = None,
-    groups: Collection[str] | None = None,
-    settings: Settings | None = None,
-    out: str | Path | None = None,
-    progress: Progress | None = None,
+    job: Job, *, out: str | Path | None = None, progress: Progress | None = None
 ) -> Outcome:
-    """Like ``label``, but return what failed instead of raising."""
-    settings, progress = settings or Settings(), progress or Silent()
-    wanted = {circuit.group(id).id for id in groups} if groups is not None else None
-    if judge is None and isinstance(labeler, Judge):
-        judge = labeler
-    if judge is None and settings.validated:
-        progress.note(f"{labeler.name} judges no labels: none is validated. Give a judge.")
-    work = _Work(circuit, labeler, judge, settings, _keeper(circuit, out))
+    """Like ``label``, but return the groups that failed, with the reasons, instead of raising."""
+    circuit, progress = job.circuit, progress or Silent()
+    wanted = {circuit.group(id).id for id in job.groups} if job.groups is not None else None
+    if job.judge is None and isinstance(job.labeler, Judge):
+        job = replace(job, judge=job.labeler)
+    if job.judge is None and job.settings.validated:
+        progress.note(
+            f"{job.labeler.name} cannot judge labels, so none is validated. Give a judge."
+        )
+    work = _Work(job, _keeper(circuit, out))
     layers = [
         [group.id for group in layer.groups if wanted is None or group.id in wanted]
         for layer in circuit.layers
     ]
     progress.start("labels", 2 * sum(map(len, layers)))
-    with ThreadPoolExecutor(settings.workers) as pool:
+    with ThreadPoolExecutor(job.settings.workers) as pool:
         for ids in layers:
             begun: list[Future[str | None]] = []
             try:
@@ -165,6 +172,7 @@ def label_groups(
 
 
 Change = Callable[[NeuronGroup], NeuronGroup]
+"""returns a group with another label"""
 Keeper = Callable[[str, Change], NeuronGroup]
 
 
@@ -189,18 +197,11 @@ def _keeper(circuit: Circuit, out: str | Path | None) -> Keeper:
 class _Work:
     """The state that the groups' labelling shares."""
 
-    def __init__(
-        self,
-        circuit: Circuit,
-        labeler: Labeler,
-        judge: Judge | None,
-        settings: Settings,
-        keep: Keeper,
-    ) -> None:
-        self.circuit, self.labeler, self.judge = circuit, labeler, judge
-        self.settings, self.keep = settings, keep
+    def __init__(self, job: Job, keep: Keeper) -> None:
+        self.circuit, self.labeler, self.judge = job.circuit, job.labeler, job.judge
+        self.settings, self.keep = job.settings, keep
         self.labels: dict[str, GroupLabel] = {}
-        self.asking = Asking(circuit, settings, self.labels)
+        self.asking = Asking(job.circuit, job.settings, self.labels)
         self.failed: dict[str, str] = {}
         self.stopped: NeurFlowError | None = None
         self._over = threading.Event()

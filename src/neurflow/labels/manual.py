@@ -1,7 +1,7 @@
-"""Labels by hand: a person sets, pins, lets go and rejects.
+"""Changes of labels by a person: set, pin, unpin and reject.
 
-Each function takes a group as it is and returns it changed, so that it serves a circuit in memory
-and, through ``storage.LabelStore.update``, one that is stored while machines label it.
+Each function takes a group and returns it with the change. So the functions work on circuits in memory
+and, through ``LabelStore.update``, on stored circuits, even while a labeler is at work.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from neurflow.errors import RequestError
 def set_label(
     group: NeuronGroup, label: str, caption: str | None = None, *, author: str
 ) -> NeuronGroup:
-    """Name a group, or name it otherwise; the label is pinned: no machine will change it.
+    """Set the label of a group. The label is pinned, so that no labeler changes it.
 
-    A caption that is left out is kept as long as the label stays the same.
+    If no caption is given, the present one is kept as long as the label is the same.
 
     Raises:
         RequestError: the label or the author is empty.
     """
     words = clean(label, SHORT)
     if not words:
-        raise RequestError("A label needs words. To take one away, reject it.")
+        raise RequestError("A label needs words. To remove a label, reject it.")
     if caption is None and words == group.label:
         sentence = group.caption
     else:
@@ -39,17 +39,17 @@ def set_label(
 
 
 def pin(group: NeuronGroup, *, author: str) -> NeuronGroup:
-    """Keep machines from changing the label as it is; ``RequestError`` if there is none."""
+    """Keep labelers from changing the label; ``RequestError`` if there is no label."""
     return _with_pin(group, _mark(author))
 
 
 def unpin(group: NeuronGroup) -> NeuronGroup:
-    """Let machines change the label again; ``RequestError`` if there is none."""
+    """Let labelers change the label again; ``RequestError`` if there is no label."""
     return _with_pin(group, None)
 
 
 def reject(group: NeuronGroup, *, author: str) -> NeuronGroup:
-    """Take the label away; no machine may give the same again. ``RequestError`` if there is none."""
+    """Remove the label, and keep labelers from giving it again; ``RequestError`` if there is none."""
     label = _labelled(group)
     mark = _mark(author)
     refused = Rejected(label=label, author=mark.author, time=mark.time)
@@ -80,5 +80,5 @@ def _labelled(group: NeuronGroup) -> str:
 def _mark(author: str) -> Mark:
     name = clean(author, SHORT)
     if not name:
-        raise RequestError("Whose label is it? Give a name: --author NAME")
+        raise RequestError("The author needs a name: --author NAME")
     return Mark(author=name, time=datetime.now(UTC))

@@ -1,16 +1,16 @@
-"""Any OpenAI-compatible endpoint, through the official client: the service itself, Ollama, vLLM, …
+"""A chat model at an OpenAI-compatible endpoint (OpenAI, Ollama, vLLM, …), by the official client.
 
-1. Every HTTP request is paid for before it is sent (``budget``) and waits its turn (``Pace``), so the
-   client's own retries are off. Busy servers (429), server faults (5xx), time-outs and answers
-   that are no answers are tried again with growing waits, or after as long as the server says.
-2. Servers differ in what they take. A 400 that names an option (``response_format``,
-   ``max_tokens``, ``temperature``) makes the client go on without it, or by its other name.
-3. What cannot get better ends the work with words: a key that is refused, a model that is not there
-   or reads no pictures, a server that does not answer, money that is used up on the account.
+1. Every HTTP request is reserved in the budget before it is sent (``budget``) and waits its turn
+   (``Pace``), so the client's own retries are off. Busy servers (429), server errors (5xx), timeouts
+   and malformed responses are retried after growing waits, or after the time that the server asks for.
+2. Servers support different options. After a 400 that names an option (``response_format``,
+   ``max_tokens``, ``temperature``) the client omits it or uses its other name.
+3. Errors that a retry cannot solve end the work: a refused key, an unknown model or one that does not
+   accept pictures, a server that cannot be reached, or an account without money.
 
-The key comes from the environment or a file, goes to the client and nowhere else; should a server
-quote it in an error, it is blotted out. A server at an address of one's own gets a key only if one was
-named for it: the key of another service, its organization and project are not sent there.
+The key comes from the environment or a file and is given only to the client. If a server quotes it in
+an error, it is masked. A server with its own ``base_url`` gets a key only if one was named for it; the
+key, organization and project of another service are not sent to it.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
 KEY = "OPENAI_API_KEY"
 OWN_HEADERS = ("OpenAI-Organization", "OpenAI-Project")
 LONGEST_KEY = 65536
-"""bytes of a file with a key"""
+"""largest size of a key file in bytes"""
 NO_KEY = "none"
-"""sent to servers of one's own, which want no key"""
+"""sent in place of a key to servers that need none"""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
-"""seconds between attempts: doubled each time; a server may ask for up to ``LONGEST_ASKED``"""
+"""seconds between attempts, doubled each time; a server may ask for up to ``LONGEST_ASKED``"""
 LONGEST_ASKED = 300.0
 OPTIONS = ("response_format", "max_completion_tokens", "max_tokens", "temperature")
 NO_PICTURES = re.compile(
@@ -55,7 +55,7 @@ NO_PICTURES = re.compile(
     r"|required for image input|expected .?text|must be a? ?string",
     re.IGNORECASE,
 )
-"""how OpenAI, Ollama, vLLM, llama.cpp, LM Studio and others say that a model reads no pictures"""
+"""messages of OpenAI, Ollama, vLLM, llama.cpp, LM Studio and others for models without vision"""
 ONE_PICTURE = re.compile(r"at most \d+ image|only (one|1|a single) image|multiple images", re.I)
 
 
@@ -63,21 +63,21 @@ class OpenAIChat:
     """A chat model behind an OpenAI-compatible endpoint; safe to share between threads.
 
     Args:
-        model: as the server calls it.
+        model: its name on the server.
         base_url: of the server, up to and including ``/v1``; default is OpenAI's.
-        key_env: name of the environment variable that holds the key; default is ``OPENAI_API_KEY``
+        key_env: name of the environment variable that has the key; default is ``OPENAI_API_KEY``
             without a ``base_url``, and no key with one.
-        key_file: file that holds the key instead.
-        budget: what requests are paid from.
+        key_file: file that has the key instead.
+        budget: limits on requests and cost.
         timeout: seconds for one request.
-        retries: how often one request is tried again.
-        rate: at most so many requests a minute.
-        answer_tokens: longest answer; models that think before they answer need room for it.
+        retries: number of times that a request is retried.
+        rate: largest number of requests per minute.
+        answer_tokens: longest answer in tokens; reasoning models need more.
 
     Raises:
-        RequestError: the ``openai`` package is not installed, the address is none, or the file with
-            the key cannot be read. A key that is missing in the environment is told with the first
-            question: an estimate needs none.
+        RequestError: the ``openai`` package is not installed, the address is invalid, or the key file
+            cannot be read. A key that is missing in the environment is reported by the first question,
+            because an estimate needs no key.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class OpenAIChat:
         self.name = clean(model, 80)
         if base_url is not None and not re.match(r"https?://[^/]", base_url):
             raise RequestError(
-                f"--base-url {base_url!r} is no address of a server. "
+                f"--base-url {base_url!r} is not the address of a server. "
                 "Write it in full, e.g. http://localhost:11434/v1"
             )
         self._client = openai.OpenAI(
@@ -120,18 +120,18 @@ class OpenAIChat:
         self._structured = True
 
     def _headers(self, leave_out: Any) -> dict[str, Any]:
-        """Headers for a server of one's own: nothing that the client takes from the environment."""
+        """Headers for another server, without those that the client takes from the environment."""
         lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").splitlines()
         names = [*OWN_HEADERS, *(line.partition(":")[0].strip() for line in lines if ":" in line)]
         return dict.fromkeys(names, leave_out) | {"Authorization": f"Bearer {self._key or NO_KEY}"}
 
     def complete(self, question: Question) -> Reply:
-        """Answer a question, trying again where that may help; see ``Chat``."""
+        """Answer a question, with retries; see ``Chat``."""
         openai = _openai()
         if not self._key and self._needs_key:
             raise RequestError(
-                f"There is no key in {self._key_from}. Set it, name another with --key-env or "
-                "--key-file, or give the address of a server of your own: "
+                f"There is no key in {self._key_from}. Set it, name another one with --key-env or "
+                "--key-file, or give the address of another server: "
                 "--base-url http://localhost:11434/v1"
             )
         attempt, round = 0, self._pace.round
@@ -156,13 +156,13 @@ class OpenAIChat:
                 wait = _backoff(attempt)
                 reason = clean(str(error.__cause__ or error), 160)
                 failure = WorkError(
-                    f"Cannot reach {self._where}: {reason}. Is the server running? "
-                    "The same command then goes on."
+                    f"Cannot reach {self._where}: {reason}. Check that the server is running, then "
+                    "re-run the same command to resume."
                 )
             except (openai.APIError, ValueError, _NoAnswer) as error:
                 wait = _backoff(attempt)
                 failure = LabelFailed(
-                    f"{self.name}: what the server sends is no answer: {self._blotted(str(error))}."
+                    f"{self.name}: the server's response is malformed: {self._blotted(str(error))}."
                 )
             if attempt >= self._retries:
                 raise failure
@@ -170,16 +170,16 @@ class OpenAIChat:
             self._pace.hold(wait)
 
     def stop(self) -> None:
-        """End all waiting for a turn; answers under way, which cost money, are still taken."""
+        """End all waiting; requests in flight, which cost money, are still completed."""
         self._pace.call_off()
 
     @property
     def _where(self) -> str:
-        """The server's address without a name or password that may be part of it."""
+        """The server's address without a user name or password."""
         return re.sub(r"//[^/@]*@", "//", str(self._client.base_url))
 
     def _once(self, question: Question, round: int) -> Reply:
-        """One HTTP request, paid for whatever comes of it."""
+        """Send one HTTP request; its usage counts even if it fails."""
         self._pace.wait(round)
         reserved = self.budget.reserve(estimate(question))
         used: Usage | None = None
@@ -193,13 +193,13 @@ class OpenAIChat:
             used = _usage(answer) or reserved
             return _reply(answer)
         except _openai().APITimeoutError:
-            used = reserved  # the server may have worked for nothing, and asks its price
+            used = reserved  # the server may have done the work and charge for it
             raise
         finally:
             self.budget.settle(reserved, used)
 
     def _adapt(self, said: str) -> bool:
-        """Leave out, or rename, an option that the server does not take; whether one was."""
+        """Omit or rename an option that the server rejects; return whether there was one."""
         if "max_tokens" in self._options and "max_completion_tokens" in said:
             self._options["max_completion_tokens"] = self._options.pop("max_tokens")
             return True
@@ -213,27 +213,27 @@ class OpenAIChat:
         return False
 
     def _wait_after(self, error: openai.APIStatusError, said: str, attempt: int) -> float:
-        """Seconds to wait before the next attempt; raises where none can help."""
+        """Seconds to wait before the next attempt; raises if a retry cannot help."""
         status = error.status_code
         if ONE_PICTURE.search(said):
             raise NoPictures(
-                f"{self.name} takes fewer pictures in a request (the server says: {said}). "
-                "Give the same command with --sheet, which sends one."
+                f"{self.name} accepts fewer pictures in a request (the server says: {said}). "
+                "Re-run the command with --sheet, which sends one."
             )
         if NO_PICTURES.search(said) and status not in (401, 403, 429):
             raise NoPictures(
-                f"{self.name} takes no pictures (the server says: {said}). "
-                "Choose a model that reads images, e.g. --chat-model qwen2.5vl"
+                f"{self.name} does not accept pictures (the server says: {said}). "
+                "Choose a model with vision, e.g. --chat-model qwen2.5vl"
             )
         if status in (401, 403):
             raise RequestError(
                 f"{self._where} refuses the key ({status}: {said}). It comes from "
-                f"{self._key_from}. Name another with --key-env or --key-file."
+                f"{self._key_from}. Name another one with --key-env or --key-file."
             )
         if status == 404:
             raise RequestError(
-                f"{self._where} knows no model {self._model!r} ({said}). "
-                "Check --chat-model and --base-url, which ends in /v1 as a rule."
+                f"{self._where} has no model {self._model!r} ({said}). "
+                "Check --chat-model and --base-url, which usually ends in /v1."
             )
         if status == 429 and "insufficient_quota" in said:
             raise WorkError(f"The account at {self._where} has no money left: {said}.")
@@ -242,7 +242,7 @@ class OpenAIChat:
         raise LabelFailed(f"{self.name}: the server refuses the request ({status}): {said}.")
 
     def _said(self, error: openai.APIStatusError) -> str:
-        """What the server says is wrong, cut to size and without the key."""
+        """The server's error message, shortened and without the key."""
         body = error.body
         message = body.get("message") if isinstance(body, dict) else body
         code = body.get("code") if isinstance(body, dict) else None
@@ -254,16 +254,16 @@ class OpenAIChat:
 
 
 class Pace:
-    """When the next request may be sent: not too many a minute, and none while a server is busy."""
+    """Decides when the next request may be sent, by the rate limit and while a server is busy."""
 
     def __init__(self, interval: float) -> None:
         self._interval, self._next = interval, 0.0
         self._changed = threading.Condition()
         self.round = 0
-        """how often waiting was called off"""
+        """number of times that waiting was ended"""
 
     def wait(self, round: int) -> None:
-        """Wait for one's turn; ``Stopped`` if waiting is called off after ``round``."""
+        """Wait until the next request may be sent; ``Stopped`` if ``round`` is called off."""
         with self._changed:
             while self.round == round:
                 pause = self._next - time.monotonic()
@@ -274,27 +274,27 @@ class Pace:
         raise Stopped("The work was stopped while this request waited for its turn.")
 
     def hold(self, seconds: float) -> None:
-        """Nobody's turn comes within the next ``seconds``."""
+        """Send no request within the next ``seconds``."""
         with self._changed:
             self._next = max(self._next, time.monotonic() + seconds)
 
     def call_off(self) -> None:
-        """End all waiting; who comes later may wait again."""
+        """End all present waiting."""
         with self._changed:
             self.round += 1
             self._changed.notify_all()
 
 
 class Stopped(WorkError):
-    """A request that was given up because the work ended."""
+    """A request was given up because the work ended."""
 
 
 class _NoAnswer(Exception):
-    """A reply of the right status without a message in it."""
+    """A successful response without a message."""
 
 
 def _key(variable: str | None, file: str | Path | None) -> tuple[str, str]:
-    """Where the key comes from, in words, and the key; empty if there is none.
+    """Return a description of the key's source, and the key, which is empty if there is none.
 
     Raises:
         RequestError: the file cannot be read.
@@ -305,7 +305,7 @@ def _key(variable: str | None, file: str | Path | None) -> tuple[str, str]:
         except (OSError, ValueError) as error:
             raise RequestError(f"The key in {file} cannot be read: {error}.") from None
     if variable is None:
-        return "no place: none was named for this server", ""
+        return "no source, as none was named for this server", ""
     return f"the environment variable {variable}", os.environ.get(variable, "").strip()
 
 
@@ -317,7 +317,7 @@ def _openai() -> Any:
 
 
 def _messages(question: Question) -> Any:
-    """System text, then text and pictures in their order, as the protocol writes them."""
+    """The messages of a question in the protocol's format."""
     content: list[dict[str, Any]] = []
     for part in question.parts:
         if isinstance(part, bytes):
@@ -330,7 +330,7 @@ def _messages(question: Question) -> Any:
 
 
 def _asked_form(question: Question) -> str:
-    """The schema in words too: for servers that do not enforce it."""
+    """The schema as text, for servers that do not enforce it."""
     return f"JSON schema of the answer: {json.dumps(question.schema)}"
 
 
@@ -362,13 +362,13 @@ def _usage(answer: Any) -> Usage | None:
 
 
 def _backoff(attempt: int) -> float:
-    """Seconds: doubled each time, and spread so that requests do not come back together."""
+    """Seconds to wait, doubled each time, with jitter so that requests do not return together."""
     spread: float = random.uniform(0.75, 1.25)
     return min(FIRST_WAIT * 2**attempt, LONGEST_WAIT) * spread
 
 
 def _asked_wait(error: openai.APIStatusError) -> float | None:
-    """Seconds that the server asks to wait, as a number or as a date."""
+    """Seconds that the server asks to wait, given as a number or as a date."""
     asked = error.response.headers.get("retry-after")
     if not asked:
         return None

@@ -1,9 +1,9 @@
-"""The three questions put to a multimodal model, and the schemas of their answers.
+"""The three questions to a multimodal model, and the schemas of their answers.
 
-What a model or a person wrote before (labels of lower groups, refused labels) enters as quoted JSON
-and is called data; whatever it says, the answer is read by the same schema and becomes nothing but
-text and numbers. Pictures are sent one by one between their numbers, or pasted on one sheet for
-servers that take a single picture.
+Text that a model or a person wrote before (labels of lower groups, rejected labels) is quoted as JSON
+and marked as data. Whatever it says, the answer is parsed by the same schema into text and numbers.
+Pictures are sent one by one between their numbers, or pasted on one sheet for servers that accept only
+one.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from neurflow.labels.labeler import JudgeRequest, LabelRequest, Picture, digest
 
 QUALITY = 85
 SMALLEST, ENLARGED = 64, 2
-"""a crop is sent at ``ENLARGED`` times its own side, at least ``SMALLEST`` pixels, at most as stored"""
+"""a crop is sent at ``ENLARGED`` times its side, at least ``SMALLEST`` pixels and at most as stored"""
 GAP, NUMBER = 4, 14
-"""pixels between the pictures of a sheet, and above each for its number"""
+"""pixels between the pictures of a sheet, and above each picture for its number"""
 COLUMNS = 6
 
 SYSTEM = (
@@ -60,7 +60,7 @@ COMPARE = (
     "several may fit a crop, or none. Descriptions: {labels}"
 )
 BEST = 10
-"""largest score of a comparison: short numbers keep the answer short"""
+"""largest score of a comparison; short numbers keep the answer short"""
 
 LABEL_SCHEMA = {
     "type": "object",
@@ -114,23 +114,23 @@ COMPARE_SCHEMA = {
 
 @dataclass(frozen=True)
 class Question:
-    """One request to a chat model: text and JPEG pictures in order, and what answers look like."""
+    """A request to a chat model: text and JPEG pictures in order, and the schema of the answer."""
 
     name: str
-    """of the schema: ``label``, ``judgement`` or ``comparison``"""
+    """name of the schema: ``label``, ``judgement`` or ``comparison``"""
     parts: tuple[str | bytes, ...]
     schema: dict[str, Any]
     answer: str
-    """a made-up answer of usual length; the estimate is made with it"""
+    """a made-up answer of usual length, for the estimate"""
 
     @cached_property
     def digest(self) -> str:
-        """Changes when anything that the model is told does."""
+        """Digest of everything that is sent to the model."""
         return digest(SYSTEM, json.dumps(self.schema), *self.parts)
 
 
 def label_question(request: LabelRequest, *, sheet: bool) -> Question:
-    """What the crops of a group share, given the groups below and their labels."""
+    """Ask what the crops of a group share, given the lower groups and their labels."""
     parts: list[str | bytes] = [LABEL.format(layer=json.dumps(request.layer))]
     parts += _pictures(request.pictures, sheet)
     if request.lower:
@@ -162,7 +162,7 @@ def label_question(request: LabelRequest, *, sheet: bool) -> Question:
 
 
 def judge_question(request: JudgeRequest, *, sheet: bool) -> Question:
-    """How well each crop fits a label."""
+    """Ask how well each crop fits a label."""
     text = json.dumps({"label": request.label, "caption": request.caption})
     parts: list[str | bytes] = [JUDGE.format(text=text, count=len(request.pictures))]
     parts += _pictures(request.pictures, sheet)
@@ -174,7 +174,7 @@ def judge_question(request: JudgeRequest, *, sheet: bool) -> Question:
 def compare_question(
     labels: Sequence[str], pictures: Sequence[Picture], *, sheet: bool
 ) -> Question:
-    """How well each crop fits each of several labels."""
+    """Ask how well each crop fits each of several labels."""
     text = COMPARE.format(
         count=len(pictures), texts=len(labels), best=BEST, labels=json.dumps(list(labels))
     )
@@ -195,7 +195,7 @@ def _pictures(pictures: Sequence[Picture], sheet: bool) -> list[str | bytes]:
 
 
 def _one_sheet(parts: Sequence[str | bytes], sheet: bool) -> tuple[str | bytes, ...]:
-    """All sheets of a question pasted below each other: these servers take one picture."""
+    """Paste all sheets of a question below each other, for servers that accept only one picture."""
     sheets = [part for part in parts if isinstance(part, bytes)]
     if not sheet or len(sheets) < 2:
         return tuple(parts)
@@ -213,7 +213,7 @@ def _one_sheet(parts: Sequence[str | bytes], sheet: bool) -> tuple[str | bytes, 
 
 
 def _image(picture: Picture) -> Image.Image:
-    """The crop at the size it deserves: a small window of an image holds no more by being enlarged."""
+    """Decode a crop, and reduce it if it is a small window that was enlarged for the thumbnail."""
     with Image.open(io.BytesIO(picture.data)) as stored:
         image = stored.convert("RGB")
     side = min(max(SMALLEST, ENLARGED * picture.side), *image.size)
@@ -223,7 +223,7 @@ def _image(picture: Picture) -> Image.Image:
 
 
 def _sheet(images: Sequence[Image.Image]) -> Image.Image:
-    """Pictures in rows, each below its number."""
+    """Paste pictures in rows, each below its number."""
     side = max(max(image.size) for image in images)
     columns = min(COLUMNS, len(images))
     rows = -(-len(images) // columns)

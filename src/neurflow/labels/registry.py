@@ -1,12 +1,12 @@
-"""Labelers by name, so that ``neurflow label ask --labeler NAME`` finds one of a user's own.
+"""A registry of labelers, so that ``neurflow label ask --labeler NAME`` finds those of users.
 
 A labeler is registered in one of two ways:
 
 1. by the decorator ``register``, in a module that the user imports;
-2. by an entry point of the group ``neurflow.labelers`` in an installed package, which is loaded
-   only when its name is asked for.
+2. by an entry point of the group ``neurflow.labelers`` in an installed package, which is imported
+   only when its name is used.
 
-What is registered is a factory: it takes the options as keyword arguments, all text, and returns a
+Each entry is a factory. It takes options as keyword arguments, all of them text, and returns a
 ``Labeler``.
 """
 
@@ -61,7 +61,7 @@ def register(name: str) -> Callable[[F], F]:
 
 
 def registered() -> tuple[str, ...]:
-    """Names of all registered labelers, sorted; nothing is loaded."""
+    """Names of all registered labelers, sorted; nothing is imported."""
     return tuple(sorted({*_REGISTERED, *entry_points(group=GROUP).names}))
 
 

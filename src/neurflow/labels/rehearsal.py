@@ -1,7 +1,7 @@
-"""What labelling would cost: the whole of it gone through, with nothing sent.
+"""Estimates the usage of labelling by a rehearsal in which nothing is sent.
 
-Answers that are kept are taken as they are; for each of the others a made-up one of usual length
-stands in. So what is counted is what a run would ask now, and no more.
+Stored answers are used as they are, and every other answer is replaced by a made-up one of usual
+length. So the estimate counts exactly the requests that are not answered yet.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from neurflow.labels.asking import Settings
 from neurflow.labels.budget import PICTURE_TOKENS, Usage, estimate
 from neurflow.labels.chat import ChatLabeler, Reply
 from neurflow.labels.labeler import Judge, Labeler
-from neurflow.labels.labelling import label_groups
+from neurflow.labels.labelling import Job, label_groups
 from neurflow.labels.prompt import Question
 
 
@@ -28,33 +28,28 @@ def rehearse(
     settings: Settings | None = None,
     picture_tokens: int = PICTURE_TOKENS,
 ) -> Usage:
-    """Estimate what ``label`` with the same arguments would use.
+    """Estimate the usage of ``label`` with the same arguments.
 
     Args:
         circuit: as for ``label``.
-        labeler: likewise; what a chat labeler has in its cache is not counted.
-        judge: likewise.
-        groups: likewise.
-        settings: likewise.
-        picture_tokens: what one picture counts; models differ, from 16 to 600.
+        labeler: as for ``label``; answers in the cache of a chat labeler do not count.
+        judge: as for ``label``.
+        groups: as for ``label``.
+        settings: as for ``label``.
+        picture_tokens: tokens of one picture, from 16 to 600 depending on the model.
 
     Returns:
-        Requests, tokens in and out; all 0 where no chat model is asked.
+        Requests, tokens in and out; all 0 if no chat model is asked.
     """
     chat = Rehearsal(picture_tokens)
-    stand_in = _of_chat(labeler, chat)
-    label_groups(
-        circuit,
-        stand_in or labeler,
-        judge=(_of_chat(judge, chat) or judge) if judge else None,
-        groups=groups,
-        settings=settings,
-    )
+    stand_in = _of_chat(labeler, chat) or labeler
+    judge = (_of_chat(judge, chat) or judge) if judge else None
+    label_groups(Job(circuit, stand_in, judge, groups, settings or Settings()))
     return chat.used
 
 
 def _of_chat(who: Labeler | Judge, chat: Rehearsal) -> ChatLabeler | None:
-    """What stands in for one that asks a chat model; None for others, which cost nothing."""
+    """The stand-in for a labeler that asks a chat model; None for others, which cost nothing."""
     if not isinstance(who, ChatLabeler):
         return None
     stand_in = ChatLabeler(chat, who.cache, sheet=who.sheet)
@@ -63,10 +58,10 @@ def _of_chat(who: Labeler | Judge, chat: Rehearsal) -> ChatLabeler | None:
 
 
 class Rehearsal:
-    """A chat that sends nothing: counts what would be sent, and answers anything.
+    """A chat that sends nothing: it counts requests, and returns made-up answers.
 
     Attributes:
-        used: what was counted.
+        used: the usage counted so far.
     """
 
     name = identity = "rehearsal"
@@ -77,12 +72,12 @@ class Rehearsal:
         self._lock = threading.Lock()
 
     def complete(self, question: Question) -> Reply:
-        """A made-up answer of usual length."""
+        """Return a made-up answer of usual length."""
         with self._lock:
             self.used += estimate(question, self._picture_tokens)
             number = self.used.requests
         answer = json.loads(question.answer)
-        if "label" in answer:  # labels that differ are held against each other
+        if "label" in answer:  # different labels, so that they are compared with each other
             answer["label"] = f"{answer['label']} {number}"
         return Reply(json.dumps(answer), final=False)
 

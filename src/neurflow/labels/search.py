@@ -1,4 +1,4 @@
-"""Text search over groups: by the words of their labels, or by what their crops look like."""
+"""Text search for groups, by the words of their labels or by their crops."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from neurflow.labels.sampling import Sample, contrast, picture
 from neurflow.labels.zero_shot import ClipLabeler
 
 OWN, OTHERS = 24, 96
-"""crops of a group, and of others, that a search by looks compares"""
+"""number of crops of a group, and of others, in a search by crops"""
 
 
 @dataclass(frozen=True)
 class Match:
-    """A group that was found, and how well it fits."""
+    """A group that was found, and its score."""
 
     group: str
     score: float
-    """share of the words found, or contrast in standard deviations"""
+    """share of the words that were found, or contrast in standard deviations"""
     label: str | None
 
 
@@ -28,17 +28,17 @@ def find(circuit: Circuit, text: str, clip: ClipLabeler | None = None) -> list[M
     """Groups that fit a text, best first.
 
     Args:
-        circuit: where to look.
+        circuit: with labels or thumbnails.
         text: words.
-        clip: compares the text with the crops of every group, labelled or not; without it the words
-            are looked for in labels, captions and features, and groups without any are left out.
+        clip: compares the text with the crops of every group, labelled or not. Without it the words
+            are searched in labels, captions and features, and groups without a match are left out.
 
     Raises:
-        RequestError: no words.
+        RequestError: there are no words.
     """
     if not text.strip():
         raise RequestError(
-            "There is nothing to search for. Give a word or several: neurflow label search RUN wheel"
+            "There is no word to search for. Give one or more: neurflow label search RUN wheel"
         )
     groups = [group for layer in circuit.layers for group in layer.groups]
     scores = [

@@ -1,4 +1,4 @@
-"""How labelling went, over all groups: what share of labels hold up, and by how much."""
+"""Statistics of the labels of all groups, and of their validation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def summary(
         seed: of the intervals.
 
     Keys ``groups, labelled, pinned, rejected, validated, beat_chance, beat_others, beat_constant,
-    undoubted`` are counts; ``auprc, chance, constant_auprc, gain`` are (mean, low, high), or None where
+    undoubted`` are counts; ``auprc, chance, constant_auprc, gain`` are (mean, low, high), or None if
     nothing was validated.
     """
     counted = [

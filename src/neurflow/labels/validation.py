@@ -1,4 +1,4 @@
-"""Does a label tell the group's crops from others? A judge who reads only the text finds out.
+"""Tests whether a label distinguishes the group's crops from others, by a judge who reads only it.
 
 1. Crops of the group that the labeler did not see are mixed with others, about half of them hard
    (``sampling``), in random order. The judge scores each crop by the label.
@@ -39,7 +39,7 @@ from neurflow.errors import WorkError
 from neurflow.labels.labeler import Comparer, Judge, JudgeRequest, LabelFailed
 from neurflow.labels.sampling import Sample, picture
 from neurflow.refs import Crop
-from neurflow.stats import CONFIDENCE, Interval, wilson_bounds
+from neurflow.stats import CONFIDENCE, Interval, wilson
 
 PICKED = 0.5
 """scores from here on mean that a crop is picked, as for the published accuracy"""
@@ -249,11 +249,6 @@ def average_precision(
     last = np.minimum.accumulate(np.where(is_last, places, places[-1])[..., ::-1], -1)[..., ::-1]
     precision = np.take_along_axis(hits / taken, last, -1)
     return np.asarray((precision * own).sum(-1) / hits[..., -1])
-
-
-def wilson(share: float, n: float) -> Interval:
-    """Wilson's 95 % interval of a share of ``n``. It lies within 0 to 1 and is never empty."""
-    return Interval(share, *wilson_bounds(share, n))
 
 
 def chance(trial: Trial, scores: np.ndarray, rng: np.random.Generator) -> Interval:

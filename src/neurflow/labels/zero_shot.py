@@ -1,17 +1,16 @@
-"""Labels without asking anyone: the words of a vocabulary that fit a group better than other crops.
+"""Zero-shot labels: the words of a vocabulary that fit a group's crops better than other crops.
 
 1. A CLIP-style model embeds crops and words; similarity is the cosine.
-2. Raw similarity prefers words that fit everything. A word's contrast is the mean similarity of the
-   group's crops less that of other crops, in units of the pooled standard deviation: how far apart
-   the word holds the two.
-3. The best word is the label; the best few are kept with their contrast, and the margin of the first
-   tells how much the choice means.
-4. To a model that understands nothing some word fits whatever looks alike. So words are made of the
-   vocabulary's letters in random order, and the best of as many of these as the vocabulary has words
-   is taken ``CONTROLS`` times: a label must beat what nonsense does (``validation``).
+2. Raw similarity prefers words that fit everything. So a word is scored by its contrast: the mean
+   similarity to the group's crops minus that to other crops, in units of the pooled standard deviation.
+3. The word with the largest contrast is the label. The best few words are stored with their contrast,
+   and the margin of the first shows how clear the choice is.
+4. Even for a model that understands nothing, some word fits crops that look similar. So meaningless
+   words are made of the vocabulary's letters in random order. The best of as many of these as the
+   vocabulary has words is chosen, ``CONTROLS`` times, and a label must beat them (``validation``).
 
-The model comes from a local folder or the hub, through ``transformers``, as safetensors; code of a
-model's own is never run.
+The model comes from a local folder or the hub, through ``transformers``, as safetensors. Code that
+comes with a model is never run.
 """
 
 from __future__ import annotations
@@ -35,15 +34,15 @@ from neurflow.runtime.extras import require
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 TOP = 5
-"""words kept with a label"""
+"""number of words stored with a label"""
 TEMPLATE = "a photo of {}"
 BATCH = 64
 CONTROLS = 19
-"""words without meaning that a label is held against: one in twenty is then best by accident"""
+"""number of meaningless words that a label is compared with; 1 in 20 labels then wins by accident"""
 POOL = 1000
-"""words without meaning they are chosen from, at most"""
+"""largest number of meaningless words that they are chosen from"""
 SHARPNESS = 1.0
-"""of a judge's scores, by standard deviation of the similarities"""
+"""slope of a judge's scores, per standard deviation of the similarities"""
 
 
 class ClipLabeler:
@@ -52,12 +51,12 @@ class ClipLabeler:
     Args:
         model: folder of a CLIP-style model, or its name on the hub.
         vocabulary: words or short phrases.
-        template: what a word is put into before it is embedded.
+        template: text into which a word is inserted before it is embedded.
         device: where to compute.
 
     Raises:
-        RequestError: no vocabulary, no ``transformers``, or no model there that embeds both
-            pictures and text.
+        RequestError: ``transformers`` is not installed, the template has no place for a word, or the
+            model cannot be loaded or does not embed both pictures and text.
     """
 
     source = "words"
@@ -71,7 +70,9 @@ class ClipLabeler:
         device: str = "cpu",
     ) -> None:
         if "{}" not in template:
-            raise RequestError(f"A template has a place for the word, {{}}; {template!r} has none.")
+            raise RequestError(
+                f"A template needs a place {{}} for the word; {template!r} has none."
+            )
         self.name = clean(Path(model).name if Path(model).is_dir() else str(model), SHORT)
         self._model, self._processor = _load(str(model), device)
         self._device, self._template = device, template
@@ -81,9 +82,9 @@ class ClipLabeler:
         self._words = self._texts(self.vocabulary)
 
     def label(self, request: LabelRequest) -> LabelAnswer:
-        """The words with the largest contrast; see ``Labeler``."""
+        """Return the words with the largest contrast; see ``Labeler``."""
         if len(self.vocabulary) < 2:
-            raise RequestError("Zero-shot labels need a vocabulary of two words or more.")
+            raise RequestError("Zero-shot labels need a vocabulary of at least two words.")
         values = self._contrast(self._words, request.pictures, request.others)
         refused = {word.casefold() for word in request.rejected}
         order = [i for i in np.argsort(-values) if self.vocabulary[i].casefold() not in refused]
@@ -93,7 +94,7 @@ class ClipLabeler:
         return LabelAnswer(label=words[0].word, words=words)
 
     def judge(self, request: JudgeRequest) -> tuple[float, ...]:
-        """Similarity to the label, against the mean of the crops shown; see ``Labeler``."""
+        """Score crops by their similarity to the label, relative to the mean; see ``Judge``."""
         text = self._texts([request.label])[0]
         similarity = self._pictures(request.pictures) @ text
         deviation = float(similarity.std())
@@ -103,7 +104,7 @@ class ClipLabeler:
         return tuple(float(score) for score in scores)
 
     def controls(self, request: LabelRequest, choice: int) -> tuple[str, ...]:
-        """Words without meaning that fit the crops shown best; see ``Controls``."""
+        """Return meaningless words that fit the crops best; see ``Controls``."""
         if not request.pictures or not request.others:
             return ()
         words, vectors = self._nonsense
@@ -116,7 +117,7 @@ class ClipLabeler:
     def contrast(
         self, texts: Sequence[str], pictures: Sequence[Picture], others: Sequence[Picture]
     ) -> np.ndarray:
-        """How far apart each text holds some pictures and others: ``[text]``, standard deviations."""
+        """``[text]`` contrast between some pictures and others, in standard deviations."""
         return self._contrast(self._texts(texts), pictures, others)
 
     def _contrast(
@@ -128,7 +129,7 @@ class ClipLabeler:
 
     @cached_property
     def _nonsense(self) -> tuple[tuple[str, ...], np.ndarray]:
-        """Words without meaning and their embeddings."""
+        """Meaningless words and their embeddings."""
         words = nonsense(self.vocabulary or (ALPHABET,), POOL)
         return words, self._texts(words)
 
@@ -159,7 +160,7 @@ class ClipLabeler:
         return np.stack([self._known[picture.data] for picture in pictures])
 
     def _embed(self, embed: Any, inputs: Any) -> np.ndarray:
-        import torch  # here, so that labels by hand need not wait for it
+        import torch  # imported here, because it is slow and labels by hand do not need it
 
         with torch.inference_mode():
             features = embed(**inputs.to(self._device))
@@ -172,9 +173,9 @@ class ClipLabeler:
 
 
 def nonsense(words: Sequence[str], most: int) -> tuple[str, ...]:
-    """Words as long as the given ones, of their letters in random order: ``CONTROLS`` times as many.
+    """Make words of the given words' lengths from their letters in random order.
 
-    Equal words give equal nonsense; at most ``most`` words are made.
+    There are ``CONTROLS`` times as many, but at most ``most``. Equal words give equal results.
     """
     rng = np.random.default_rng(zlib.crc32(" ".join(words).encode()))
     letters = [letter for word in words for letter in word if not letter.isspace()]
@@ -193,7 +194,7 @@ def contrast(own: np.ndarray, others: np.ndarray) -> np.ndarray:
         others: ``[crop, word]`` of other crops.
 
     Returns:
-        ``[word]``; 0 where no similarity differs from another.
+        ``[word]``; 0 if all similarities are equal.
     """
     spread = np.sqrt((own.var(0) + others.var(0)) / 2)
     difference = own.mean(0) - others.mean(0)
@@ -201,10 +202,10 @@ def contrast(own: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def read_vocabulary(file: str | Path) -> tuple[str, ...]:
-    """Words of a text file, one a line; empty lines and those that begin with # are left out.
+    """Read words from a text file with one per line; empty lines and lines starting with # are skipped.
 
     Raises:
-        RequestError: no such file, not text, or no words in it.
+        RequestError: the file cannot be read, or has fewer than two words.
     """
     try:
         lines = Path(file).read_text(encoding="utf-8").splitlines()
@@ -212,12 +213,12 @@ def read_vocabulary(file: str | Path) -> tuple[str, ...]:
         raise RequestError(f"Cannot read the vocabulary {str(file)!r}: {error}.") from None
     words = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
     if len(words) < 2:
-        raise RequestError(f"The vocabulary {str(file)!r} needs two words or more, one a line.")
+        raise RequestError(f"The vocabulary {str(file)!r} needs at least two words, one per line.")
     return words
 
 
 def _load(model: str, device: str) -> tuple[Any, Any]:
-    """Model and processor, as safetensors alone."""
+    """Load the model, from safetensors only, and the processor."""
     require("clip")
     from transformers import AutoModel, AutoProcessor
     from transformers.utils import logging as module
@@ -226,7 +227,7 @@ def _load(model: str, device: str) -> tuple[Any, Any]:
     load_processor: Any = AutoProcessor.from_pretrained
     local = Path(model).is_dir()
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": local}
-    quiet = local and logging.is_progress_bar_enabled()  # a download may show its progress
+    quiet = local and logging.is_progress_bar_enabled()  # the progress of a download is shown
     try:
         if quiet:
             logging.disable_progress_bar()

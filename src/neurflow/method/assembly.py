@@ -19,12 +19,12 @@ from neurflow.circuit.interactions import Drive, edge, exemplars
 from neurflow.circuit.scores import calibrate
 from neurflow.circuit.uncertainty import intervals
 from neurflow.config import Config
-from neurflow.decoding import webp
 from neurflow.method.concepts import Concept
 from neurflow.method.core_neurons import Core
 from neurflow.method.find import Findings
 from neurflow.model import Model
 from neurflow.pictures.crops import CropSet
+from neurflow.pictures.decoding import webp
 from neurflow.refs import Crop, GroupId, Member
 from neurflow.study.activations import blocks
 from neurflow.study.study import Study
@@ -107,6 +107,7 @@ def _neuron(
         steps=core.steps if core else None,
         rule=core.rule if core else None,
         score_error=core.score_error if core else None,
+        cancellation=core.cancellation if core else None,
         completeness_error=core.completeness_error if core else None,
         histogram=histogram,
     )
@@ -119,7 +120,8 @@ def _attributions(
     if core is None or core.each is None or drive is None or not drive.weights:
         return None
     order = {s: i for i, s in enumerate(core.importance)}
-    return core.each[np.ix_(positions, [order[s] for s in drive.weights])].ravel()
+    chosen = np.array([order[s] for s in drive.weights])
+    return core.each[np.ix_(positions, chosen)].ravel()
 
 
 def _histogram(phi: np.ndarray) -> Histogram:

@@ -35,6 +35,7 @@ class Core:
         steps: N, points of the integration.
         rule: of the integration.
         score_error: estimated distance of the scores from integrated gradients, relative.
+        cancellation: summed |T| over the sum's absolute value; None where the sums are 0.
         each: ``[crop of V_a, core neuron]`` T of each crop, core neurons in the order of importance;
             None where it was not kept.
     """
@@ -45,6 +46,7 @@ class Core:
     steps: int
     rule: RuleName | None = None
     score_error: float | None = None
+    cancellation: float | None = None
     each: np.ndarray | None = None
 
 
@@ -91,6 +93,7 @@ def make_core(scores: Scores, chosen: np.ndarray) -> Core:
         scores.steps,
         scores.rule,
         scores.score_error,
+        scores.cancellation,
         None if scores.each is None else scores.each[:, chosen],
     )
 

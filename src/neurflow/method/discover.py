@@ -32,6 +32,7 @@ from neurflow.model import Model
 from neurflow.pictures.crops import CropSet
 from neurflow.pictures.images import Images, load_images
 from neurflow.refs import SkippedImage, Target
+from neurflow.runtime.float32 import full_float32
 from neurflow.runtime.memory import MEMORY, Budget
 from neurflow.runtime.progress import Progress, Silent
 from neurflow.runtime.workspace import Workspace, open_workspace
@@ -91,7 +92,7 @@ def discover(
     segments = segments_of(model, layers)
     request = _request(model, images, goal, layers, config, max_images)
     folder = Path(out) if out is not None else None
-    with open_workspace(folder, request, redo=redo) as work:
+    with full_float32(), open_workspace(folder, request, redo=redo) as work:
         if images.root:
             work.write(SOURCE, {"folder": str(images.root.absolute())})
         if folder and work.read("finished"):
@@ -215,6 +216,7 @@ def _cores(select: Callable[[], dict[int, Core]], layer: str, work: Workspace) -
             core["steps"],
             core["rule"],
             core["score_error"],
+            core.get("cancellation"),
             None if core["each"] is None else np.array(core["each"], dtype=np.float32),
         )
         for a, core in kept.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from neurflow.attribution.baselines import baseline_name
 from neurflow.circuit import CircuitLayer
 from neurflow.config import PRESETS, Config
 from neurflow.method.concepts import PER_IMAGE, crops_limit
@@ -35,6 +36,12 @@ def notes(study: Study, found: Findings, config: Config) -> tuple[str, ...]:
         notes.append(
             f"A quick look: τ={config.tau}, k={config.k} and crops of {sizes} of an image only. "
             "Without --preset quick more is found."
+        )
+    means = [s.upper.name for s in study.segments if baseline_name(s, config.baseline) == "mean"]
+    if means:
+        notes.append(
+            f"Integrated gradients of {', '.join(means)} start from the mean of each neuron below "
+            "instead of zero (--baseline)."
         )
     count = len(study.crops.chosen)
     limit = crops_limit(config, count)

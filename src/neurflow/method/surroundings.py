@@ -17,9 +17,9 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from neurflow.circuit import CircuitLayer, NeuronGroup
 from neurflow.circuit.scores import EPSILON
-from neurflow.decoding import webp
 from neurflow.model import Layer, Model
 from neurflow.pictures.crops import CropSet
+from neurflow.pictures.decoding import webp
 from neurflow.refs import HeatMap
 from neurflow.runtime.memory import Batch
 from neurflow.runtime.progress import Progress

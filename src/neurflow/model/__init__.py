@@ -1,4 +1,4 @@
-"""The network: loading it, its one graph, its layers, and the segments between them."""
+"""Models: loading, the graph of the network, its layers, and the segments between them."""
 
 from neurflow.model.loading import load_model
 from neurflow.model.model import Model

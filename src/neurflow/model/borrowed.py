@@ -1,4 +1,4 @@
-"""A user's module for the time of a look at it, and then back as it was."""
+"""Uses a user's module temporarily, and restores its state afterwards."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import nn
 
 @contextlib.contextmanager
 def borrowed(module: nn.Module) -> Iterator[None]:
-    """In eval mode and without gradients for parameters.
+    """Put a module in eval mode, without gradients for its parameters.
 
-    On leaving, each part's mode and each parameter's ``requires_grad`` are what they were. No gradient
-    is ever accumulated: attributions ask for those of chosen inputs alone.
+    On exit, the mode of each submodule and ``requires_grad`` of each parameter are restored. No
+    gradients are accumulated in parameters, because attributions request only those of chosen inputs.
     """
     training = [part for part in module.modules() if part.training]
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]

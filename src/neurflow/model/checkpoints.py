@@ -17,7 +17,7 @@ import pickle
 import re
 import zipfile
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PosixPath, WindowsPath
 from typing import Any
@@ -30,22 +30,22 @@ from neurflow.errors import ModelError
 
 State = dict[str, Tensor]
 AVERAGES = ("ema", "swa", "averaged")
-"""in the name of a container: weights averaged over training"""
+"""words in the name of a container that has weights averaged over training"""
 COUNTER = "num_batches_tracked"
-"""of a batch norm; often left out of published files, and without effect in eval mode"""
+"""buffer of batch norms; often missing in published files, and without effect in eval mode"""
 COMPILED = "_orig_mod."
-"""before the names of a module that ``torch.compile`` wrapped"""
+"""prefix of the names in a module that ``torch.compile`` wrapped"""
 DEPTH = 3
-"""containers that are looked into"""
+"""depth to which containers are searched"""
 HARMLESS = [Namespace, PosixPath, WindowsPath, np.dtype, np.ndarray]
-"""what training scripts put beside the weights, and what cannot do anything when it is loaded"""
+"""types that training scripts store beside the weights, and that are safe to load"""
 
 
 def load_weights(module: nn.Module, path: Path) -> tuple[str, ...]:
-    """Load a file of weights into ``module``, strictly; returns what had to be done to them.
+    """Load a file of weights into ``module``, strictly; return notes on renamed or selected weights.
 
     Raises:
-        ModelError: no file of weights, a damaged one, or one of another network.
+        ModelError: the file has no weights, is damaged, or belongs to another network.
     """
     wanted = {k: v for k, v in module.state_dict().items() if isinstance(v, Tensor)}
     fits = [
@@ -58,6 +58,8 @@ def load_weights(module: nn.Module, path: Path) -> tuple[str, ...]:
         )
     best = max(fits, key=lambda fit: (fit.count, fit.averaged, len(fit.state)))
     _refuse_misfit(path, module, best, wanted)
+    best = best.without(best.state.keys() - wanted.keys())
+    _refuse_others(path, best.state)
     module.load_state_dict(best.state, strict=False)
     others = [fit.where for fit in fits if fit is not best and fit.count == best.count]
     return tuple(best.notes(path, others))
@@ -68,11 +70,11 @@ class _Fit:
     """A state dict with its names as the network has them.
 
     Attributes:
-        where: names of the containers it lay in.
-        taken_off, put_on: prefixes of its names.
+        where: names of the containers that it was in.
+        taken_off, put_on: prefixes that were removed from or added to its names.
         state: name → tensor.
-        left_out: names without the prefix, of other modules.
-        count: how many of the network's names it has, in their shape.
+        left_out: names without the prefix, which belong to other modules.
+        count: number of the network's names that it has in the right shape.
     """
 
     where: str
@@ -89,11 +91,11 @@ class _Fit:
 
     @classmethod
     def best(cls, where: str, state: State, wanted: Mapping[str, Tensor]) -> _Fit:
-        """The same tensors under the prefix with which most of them fit; rather none than one."""
+        """The same tensors, renamed by the prefix with which most fit; if equal, without a prefix."""
         tried = [cls.of(where, state, wanted, "", "")]
         tried += [cls.of(where, state, wanted, off, "") for off in _prefixes(state, wanted)]
         tried += [cls.of(where, state, wanted, "", on) for on in _prefixes(wanted, state)]
-        if any(COMPILED in key for key in state):  # of a part that was compiled
+        if any(COMPILED in key for key in state):  # a submodule was compiled
             inner = {key.replace(COMPILED, ""): value for key, value in state.items()}
             tried.append(replace(cls.of(where, inner, wanted, "", ""), taken_off=COMPILED))
         return max(tried, key=lambda fit: (fit.count, -len(fit.taken_off + fit.put_on)))
@@ -106,23 +108,30 @@ class _Fit:
         left_out = tuple(key for key in state if not key.startswith(off))
         return cls(where, off, on, named, left_out, count)
 
+    def without(self, names: Iterable[str]) -> _Fit:
+        """The same less tensors that the network has no place for."""
+        out = sorted(names)
+        state = {name: value for name, value in self.state.items() if name not in out}
+        return replace(self, state=state, left_out=(*out, *self.left_out))
+
     def notes(self, path: Path, others: list[str]) -> Iterator[str]:
-        """What was done, a line each."""
+        """Notes on what was done, one line each."""
         if self.where:
-            also = f"; it holds {', '.join(map(repr, others))} too" if others else ""
+            also = f"; the file also has {', '.join(map(repr, others))}" if others else ""
             yield f"Weights of {path.name}: those under {self.where!r} are used{also}."
         if self.taken_off:
-            count = len(self.left_out)
-            rest = f"; left out: {self.left_out[0]} ({count} in all)" if count else ""
-            yield (
-                f"Weights of {path.name}: the prefix {self.taken_off!r} was taken off all names{rest}."
-            )
+            yield f"Weights of {path.name}: the prefix {self.taken_off!r} was removed from names."
         if self.put_on:
-            yield f"Weights of {path.name}: the prefix {self.put_on!r} was put before all names."
+            yield f"Weights of {path.name}: the prefix {self.put_on!r} was added to all names."
+        if self.left_out:
+            yield (
+                f"Weights of {path.name}: {len(self.left_out)} are left out, such as "
+                f"{self.left_out[0]}, because the network does not have them."
+            )
 
 
 def _prefixes(long: Mapping[str, Tensor], short: Mapping[str, Tensor]) -> list[str]:
-    """What stands before names of ``short`` in names of ``long``, most frequent kinds only."""
+    """Prefixes of some names of ``short`` within names of ``long``."""
     found: dict[str, None] = {}
     for name in [*short][:3] + [*short][-3:]:
         for key in long:
@@ -136,7 +145,7 @@ def _refuse_misfit(path: Path, module: nn.Module, fit: _Fit, wanted: Mapping[str
     extra = sorted(fit.state.keys() - wanted.keys())
     shared = wanted.keys() & fit.state.keys()
     wrong = sorted(k for k in shared if wanted[k].shape != fit.state[k].shape)
-    if not (missing or extra or wrong):
+    if not (missing or wrong):
         return
     examples = [f"missing {missing[0]}"] if missing else []
     examples += [f"unexpected {extra[0]}"] if extra else []
@@ -148,6 +157,16 @@ def _refuse_misfit(path: Path, module: nn.Module, fit: _Fit, wanted: Mapping[str
         f"{len(extra)} unexpected, {len(wrong)} of another shape ({'; '.join(examples)}). "
         f"{_cure(missing, extra, wrong, fit, wanted)}"
     )
+
+
+def _refuse_others(path: Path, state: State) -> None:
+    """Refuse values that no weight of a network in floating point can take."""
+    for name, value in state.items():
+        if value.is_quantized or value.is_complex():
+            kind = "quantised" if value.is_quantized else "complex"
+            raise ModelError(
+                f"{path} holds {kind} values ({name}). Save the weights in floating point."
+            )
 
 
 def _cure(
@@ -162,14 +181,14 @@ def _cure(
         )
     if fit.count and fit.count >= 0.8 * len(wanted):
         return (
-            "Nearly all fits, so a part was replaced (the head, as a rule): write the network "
-            "as it was trained in a file, and give --model file:module.py:factory."
+            "Nearly all weights fit, so a part of the network was probably replaced, usually the head. "
+            "Build the network as it was trained in a file, and give --model file:module.py:factory."
         )
     return "Check that they belong to this architecture and number of classes."
 
 
 def _mappings(value: Any, depth: int, where: str = "") -> Iterator[tuple[str, State]]:
-    """(place, tensors by name) of every mapping in a checkpoint that holds tensors."""
+    """(place, tensors by name) of every mapping with tensors in a checkpoint."""
     if not isinstance(value, Mapping) or depth < 0:
         return
     named = {str(k): v for k, v in value.items()}
@@ -194,7 +213,7 @@ def _read(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _unsafe(path, str(error)) from None
-    except Exception as error:  # readers raise many kinds on a damaged file; all mean the same here
+    except Exception as error:  # readers raise many kinds of error on a damaged file
         reason = str(error).splitlines()[0].split(". ")[0] if str(error) else type(error).__name__
         raise ModelError(
             f"The weights in {path} cannot be read: {reason}. Fetch or save the file again."
@@ -202,19 +221,19 @@ def _read(path: Path) -> Any:
 
 
 def _numpy_scalars() -> list[Any]:
-    """What numbers of NumPy are pickled as."""
+    """The types that pickled NumPy scalars refer to."""
     scalar = np.float64(0).__reduce__()[0]
     kinds = {type(np.dtype(code)) for code in np.typecodes["All"] if code not in "OV"}
     return [scalar, (scalar, "numpy.core.multiarray.scalar"), *kinds]
 
 
 def _unsafe(path: Path, reason: str) -> ModelError:
-    """A pickle that holds other things than tensors: a whole module, as a rule."""
+    """The error for a pickle with objects other than tensors, usually a whole module."""
     found = re.search(r"(?:GLOBAL |global |class )[`'\"]?([\w.]+)", reason)
     what = f" (a {found[1]})" if found and "." in found[1] else ""
     return ModelError(
-        f"{path} holds more than tensors{what}, and loading it could run foreign code. "
-        "Save the state dict alone, where it was made: torch.save(model.state_dict(), PATH)."
+        f"{path} has objects other than tensors{what}, and loading it could run foreign code. "
+        "Save only the state dict where it was made: torch.save(model.state_dict(), PATH)."
     )
 
 
@@ -231,7 +250,9 @@ _CONVERT = "Convert it to PyTorch, and save the state dict: torch.save(model.sta
 
 
 def recognise(path: Path) -> tuple[str, str]:
-    """What a file is, where it is known to hold no state dict, and what to do; ("", "") otherwise."""
+    """Name the kind of a file without a state dict, and a cure; ("", "") for other files."""
+    if path.is_dir():
+        return "a folder", "Give the file of weights in it."
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(256)
@@ -252,11 +273,13 @@ def recognise(path: Path) -> tuple[str, str]:
         return "an ONNX file: a whole network", f"Give it as the model: onnx:{path}"
     if zipfile.is_zipfile(path):
         return _of_archive(path)
+    if not (head.startswith(b"\x80") or suffix == ".safetensors" or head[8:9] == b"{"):
+        return "no file of weights that PyTorch or safetensors writes", "Check the path."
     return "", ""
 
 
 def _of_archive(path: Path) -> tuple[str, str]:
-    """The same for a zip archive: PyTorch writes several kinds."""
+    """The same for a zip archive, of which PyTorch writes several kinds."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name.partition("/")[2] or name for name in archive.namelist()]
@@ -268,4 +291,6 @@ def _of_archive(path: Path) -> tuple[str, str]:
         return "a program of torch.export", _STATE
     if "model.weights.h5" in names:
         return "a Keras or HDF5 file", _CONVERT
+    if "data.pkl" not in names:
+        return "a zip archive without weights of PyTorch", "If they are packed in it, unpack it."
     return "", ""

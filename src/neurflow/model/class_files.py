@@ -1,12 +1,12 @@
-"""Files with the names of the classes, in the forms in which people have them.
+"""Reads files with class names, in several common formats.
 
-1. Decode: by the byte order mark if there is one, else as UTF-8, else as Latin-1's superset cp1252.
+1. Decode the file by its byte order mark if there is one, else as UTF-8, else as cp1252.
 2. A text that begins with ``[`` or ``{`` is JSON or a Python literal: a list of names, or a dict
    index → name or name → index, or ``id2label`` of a model's configuration. A list such as
-   ``["n01440764", "tench"]`` in place of a name gives its last item.
-3. Else, if every line has several columns and one of them counts from 0 or 1, it is a table with an
-   index: CSV, tabs, or a number before the name. A first line that does not count is the header.
-4. Else there is one name a line. Empty lines are left out.
+   ``["n01440764", "tench"]`` in place of a name stands for its last item.
+3. Otherwise, if every line has several columns and one of them counts from 0 or 1, the file is a table
+   with an index: CSV, tabs, or a number before the name. A first line without a number is the header.
+4. Otherwise there is one name per line. Empty lines are ignored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from neurflow.errors import ModelError
 MOST_BYTES = 16 * 2**20
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16's, which begins it
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark is a prefix of it
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
@@ -34,10 +34,10 @@ _NAME_COLUMNS = ("name", "class_name", "class", "label", "category", "classname"
 
 
 def read_class_names(file: Path) -> list[str]:
-    """The names in the order of the logits.
+    """Read the names in the order of the logits.
 
     Raises:
-        ModelError: no such file, no text, or no names in it.
+        ModelError: the file cannot be read, is not text, or has no names.
     """
     try:
         with file.open("rb") as opened:
@@ -49,11 +49,11 @@ def read_class_names(file: Path) -> list[str]:
             raise ValueError(f"it is larger than {MOST_BYTES // 2**20} MiB")
         names = _names(_decoded(data))
         if not names:
-            raise ValueError("it holds no names")
+            raise ValueError("it has no names")
     except (ValueError, csv.Error) as error:
         raise ModelError(
             f"The class names in {str(file)!r} cannot be read: {error}. "
-            "Write one name a line, in the order of the logits."
+            "Write one name per line, in the order of the logits."
         ) from None
     return names
 
@@ -83,12 +83,30 @@ def _names(text: str) -> list[str]:
         data = _literal(stripped)
         if data is not None:
             return _of_data(data)
+    if (block := _yaml_block(text)) is not None:
+        return _names(block)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if lines and all(re.match(r"-\s+\S", line) for line in lines):  # a list in YAML
+        lines = [line[1:].strip().strip("\"'") for line in lines]
     return _of_table(lines) or lines
 
 
+def _yaml_block(text: str) -> str | None:
+    """What stands under ``names:`` in a YAML file; None if there is no such entry."""
+    found = re.search(r"^(?:names|classes|class_names)[ \t]*:[ \t]*(.*)$", text, re.MULTILINE)
+    if found is None:
+        return None
+    if found[1] and not found[1].startswith("#"):
+        return found[1]
+    below = re.match(
+        r"(?:[ \t]*(?:#.*)?\n|[ \t]+.*(?:\n|$)|-[ \t].*(?:\n|$))*", text[found.end() + 1 :]
+    )
+    lines = [line for line in below[0].splitlines() if line.strip()] if below else []
+    return "\n".join(line for line in lines if not line.lstrip().startswith("#")) or None
+
+
 def _literal(text: str) -> Any:
-    """JSON or a Python literal; None for a text that is neither and does not look like it."""
+    """Parse JSON or a Python literal; None for other text."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -97,7 +115,7 @@ def _literal(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         if text.endswith(("]", "}")) or '"' in text.splitlines()[0]:
-            raise ValueError(f"it begins like JSON and is none ({reason})") from None
+            raise ValueError(f"it starts like JSON but is not valid ({reason})") from None
         return None
 
 
@@ -111,7 +129,7 @@ def _of_data(data: Any) -> list[str]:
         if isinstance(data, set):
             raise ValueError("a set has no order")
         return [_name(item) for item in data]
-    raise ValueError(f"it holds neither a list nor a dict of names, but one {type(data).__name__}")
+    raise ValueError(f"it has neither a list nor a dict of names, but one {type(data).__name__}")
 
 
 def _of_mapping(data: Mapping[Any, Any]) -> list[str]:
@@ -120,7 +138,7 @@ def _of_mapping(data: Mapping[Any, Any]) -> list[str]:
         return _by_index([(_number(key), _name(value)) for key, value in data.items()], (0, 1))
     if all(isinstance(value, int) and not isinstance(value, bool) for value in data.values()):
         return _by_index([(value, _name(key)) for key, value in data.items()], (0, 1))
-    raise ValueError("its dict goes neither from index to name nor from name to index")
+    raise ValueError("its dict maps neither indices to names nor names to indices")
 
 
 def _name(item: Any) -> str:
@@ -136,14 +154,14 @@ def _name(item: Any) -> str:
 
 
 def _by_index(pairs: Sequence[tuple[int | None, str]], starts: Iterable[int]) -> list[str]:
-    """The names of a full count; ``ValueError`` says what is missing from it."""
+    """The names by index; ``ValueError`` if an index is missing."""
     found = {index: name for index, name in pairs if index is not None}
     for start in starts:
         wanted = range(start, start + len(pairs))
         if len(found) == len(pairs) and all(index in found for index in wanted):
             return [found[index] for index in wanted]
     missing = next((i for i in range(len(pairs)) if i not in found), None)
-    raise ValueError(f"its indices are no count from 0: {missing} is missing")
+    raise ValueError(f"its indices do not count from 0: {missing} is missing")
 
 
 def _number(value: Any) -> int | None:
@@ -155,15 +173,16 @@ def _number(value: Any) -> int | None:
 
 
 def _of_table(lines: Sequence[str]) -> list[str] | None:
-    """Names of a table with an index; None if the lines are no such table."""
+    """Names of a table with an index; None if the lines are not such a table."""
     for delimiter in (",", ";", "\t"):
         rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
         names = _of_rows(rows)
         if names is not None:
             return names
-    found = [re.fullmatch(r"([0-9]{1,9})\s*[\s:.)=]\s*(.*\S)", line) for line in lines]
+    found = [re.fullmatch(r"([0-9]{1,9})\s*([\s:.)=])\s*(.*\S)", line) for line in lines]
     if all(found):
-        names = _counted([[each[1], each[2]] for each in found if each], 0, 1, (0,))
+        starts = (0, 1) if all(each and each[2].strip() for each in found) else (0,)
+        names = _counted([[each[1], each[3].strip("\"'")] for each in found if each], 0, 1, starts)
         if names is not None and len(set(names)) == len(names):  # "1 euro", "2 euro" are names
             return names
     return None
@@ -184,7 +203,7 @@ def _of_rows(rows: Sequence[Sequence[str]]) -> list[str] | None:
 
 
 def _name_column(rows: Sequence[Sequence[str]], header: bool, index: int) -> int:
-    """The column of the names: that which is called so, else the last."""
+    """The column of the names, by its header or else by its position."""
     width = min(map(len, rows))
     if header:
         called = [cell.strip().casefold() for cell in rows[0][:width]]
@@ -198,7 +217,7 @@ def _name_column(rows: Sequence[Sequence[str]], header: bool, index: int) -> int
 def _counted(
     rows: Sequence[Sequence[str]], place: int, name: int, starts: Iterable[int]
 ) -> list[str] | None:
-    """The names if the column at ``place`` counts all rows."""
+    """The names, if the column at ``place`` numbers all rows; otherwise None."""
     indices = [_number(row[place]) for row in rows]
     if None in indices:
         return None

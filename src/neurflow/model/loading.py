@@ -1,9 +1,9 @@
-"""``load_model``: from a reference and weights to a ``Model``.
+"""``load_model``: makes a ``Model`` from a reference and weights.
 
-References: ``torchvision:NAME``, ``timm:NAME``, ``hf:NAME_OR_FOLDER``, ``onnx:FILE``,
-``file:module.py:factory``; each has a loader (``of_…``). Weights: ``DEFAULT`` or a name of the
-library's own, ``random``, or the path of a state dict (``checkpoints``). Nothing that is loaded can run
-code, but for ``file:``, whose whole point is to run the user's own.
+References are ``torchvision:NAME``, ``timm:NAME``, ``hf:NAME_OR_FOLDER``, ``onnx:FILE`` and
+``file:module.py:factory``; each kind has a loader (``of_…``). Weights are ``DEFAULT`` or another name
+of the library, ``random``, or the path of a state dict (``checkpoints``). Only ``file:`` runs code,
+which is the user's own.
 """
 
 from __future__ import annotations
@@ -54,21 +54,21 @@ def load_model(
             ``file:module.py:factory``; the factory takes no arguments and returns an ``nn.Module`` or
             a ``Model``.
         weights: ``DEFAULT``, another name of the library's, ``random`` (or None), or a file.
-        mean: subtracted from values in 0…1; one number for all channels or one a channel.
-        std: what they are then divided by, likewise.
-        resize: short side in pixels before the centre is cut out.
-        input_size: height and width of the input in pixels; one number for both. Models that are
-            built for a size are built for this one.
-        class_names: names in the order of the logits, or a file of them: one a line, JSON or CSV.
-        output: what the outputs are, where it is not seen: ``logits``, ``probabilities``,
-            ``sigmoid`` (several labels) or ``log-probabilities``.
-        allow_chance: explain a network whose answer is not a function of the picture.
-        classes_as_text: the class names are texts, and pictures are compared with them (CLIP).
+        mean: for normalising pixel values in 0…1; one number for all channels, or one per channel.
+        std: standard deviation, in the same form.
+        resize: short side in pixels that pictures are resized to before the centre crop.
+        input_size: height and width of the input in pixels; one number for both. Architectures that
+            depend on the input size are built for it.
+        class_names: names in the order of the logits, or a file with one per line, JSON or CSV.
+        output: kind of the outputs, if it is not detected: ``logits``, ``probabilities``,
+            ``sigmoid`` (several labels), ``log-probabilities``, or ``values`` (quantities, no classes).
+        allow_chance: accept a network whose output is not a function of the picture alone.
+        classes_as_text: use the class names as texts that pictures are compared with (CLIP).
         device: a torch device.
 
     Raises:
-        ModelError: unknown reference, weights that do not fit, are damaged or not finite, or options
-            that would not count.
+        ModelError: the reference is unknown; the weights do not fit, are damaged or are not finite; or
+            an option would have no effect.
 
     Example::
 
@@ -117,7 +117,7 @@ def load_model(
 
 
 def _loaded(reference: str, request: Request) -> Loaded:
-    """What the reference's loader makes."""
+    """Load a network by the loader of its kind of reference."""
     kind, _, name = reference.partition(":")
     load = loader(kind) if name else None
     if load is None:
@@ -127,7 +127,7 @@ def _loaded(reference: str, request: Request) -> Loaded:
             f"timm:NAME{added}, hf:NAME_OR_FOLDER, onnx:FILE or file:module.py:factory."
         )
     if request.classes_as_text and kind != "hf":
-        raise ModelError("Classes as text are for a CLIP of transformers: hf:NAME_OR_FOLDER.")
+        raise ModelError("Classes as text need a CLIP of transformers: hf:NAME_OR_FOLDER.")
     return load(name, request)
 
 
@@ -151,7 +151,7 @@ def _suggestion(reference: str) -> str:
 
 
 def _of_libraries(name: str) -> str | None:
-    """The reference of a name that torchvision or timm knows, or of the name most like it."""
+    """The reference of a model that torchvision or timm has by this name, or by a similar one."""
     from torchvision.models import list_models
 
     known = list_models()
@@ -169,7 +169,7 @@ def _of_libraries(name: str) -> str | None:
 def _transform(
     reference: str, loaded: Loaded, given: dict[str, Any], size: tuple[int, int] | None
 ) -> Any:
-    """The source's preprocessing with what was given."""
+    """The source's preprocessing with the user's options."""
     if not isinstance(loaded.transform, Preprocessing):
         _refuse_unused(reference, given)
         return loaded.transform
@@ -182,12 +182,12 @@ def _transform(
 
 
 def _refuse_unused(reference: str, given: dict[str, Any]) -> None:
-    """Options of the preprocessing where the model brings its own."""
+    """Raise ``ModelError`` if there are preprocessing options for a model that has its own."""
     if given:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise ModelError(
-            f"{reference} brings its own preprocessing, so {options} would not count. "
-            "Leave it out, or change the preprocessing there."
+            f"{reference} has its own preprocessing, so {options} would have no effect. "
+            "Omit it, or change the preprocessing there."
         )
 
 
@@ -196,11 +196,11 @@ def _on(module: nn.Module, device: str) -> nn.Module:
         return module.to(device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ModelError(f"The model cannot be put on device {device!r}: {reason}") from None
+        raise ModelError(f"The model cannot be moved to device {device!r}: {reason}") from None
 
 
 def _weights_file(weights: str | Path | None) -> Path | None:
-    """The path if ``weights`` means a file; ``ModelError`` if it means one that is not there."""
+    """The path, if ``weights`` is one; ``ModelError`` if there is no such file."""
     if weights is None:
         return None
     path = Path(weights)

@@ -1,4 +1,4 @@
-"""A classifier as the method needs it: named layers, outputs at any of them, segments between two."""
+"""``Model``: a classifier with named layers, their outputs, and the segments between them."""
 
 from __future__ import annotations
 
@@ -33,29 +33,29 @@ from neurflow.runtime.memory import BATCH, IMAGES, Batch, Budget
 
 
 class Model:
-    """A trained classifier with what it takes to feed and to read it.
+    """A trained classifier with its preprocessing and class names.
 
     Args:
-        module: maps images ``[batch, channel, height, width]`` to outputs ``[batch, class]``, or to
-            something that holds them. It is run in eval mode and given back as it was.
+        module: maps images ``[batch, channel, height, width]`` to outputs ``[batch, class]``, or to a
+            structure that contains them. It is run in eval mode, and its state is restored.
         transform: maps a PIL picture to the input ``[channel, height, width]``; default is
             ImageNet's preprocessing.
-        picture_mode: Pillow's mode of the pictures that the transform gets, such as ``I;16``;
+        picture_mode: Pillow's mode of the pictures that the transform takes, such as ``I;16``;
             default is RGB, or the first mode that suits the transform and the network.
-        class_names: in the order of the outputs; default is the class numbers. For a network of one
-            output: the class below 0 and the one above, or the latter alone.
-        layers: names studied by default, input side first, the outputs last; default is what the
-            network's structure proposes.
-        channel_axes: layer → axis of its channels, counted with the batch as axis 0, where the one
-            found is wrong. All other axes but the batch are space, and pooled over.
-        output: what the outputs are, where it is not seen: ``logits``, ``probabilities``,
-            ``sigmoid`` (several labels) or ``log-probabilities``.
-        allow_chance: explain a network whose answer is not a function of the picture.
-        reference, weights, options: how ``load_model`` loads it again; kept in the result.
-        notes: what the user should know of how it was loaded.
+        class_names: in the order of the outputs; default is the class numbers. For a network with one
+            output: the class below 0 and the class above, or only the latter.
+        layers: names of the layers studied by default, input side first, the outputs last; default is a
+            proposal by the structure of the network.
+        channel_axes: layer → axis of its channels, counted with the batch as axis 0, to correct a
+            wrong guess. All other axes except the batch are spatial and are pooled over.
+        output: kind of the outputs, if it is not detected: ``logits``, ``probabilities``,
+            ``sigmoid`` (several labels), ``log-probabilities``, or ``values`` (quantities, no classes).
+        allow_chance: accept a network whose output is not a function of the picture alone.
+        reference, weights, options: how ``load_model`` loads it again; stored in results.
+        notes: notes for the user on how it was loaded.
 
     Raises:
-        ModelError: weights that are not finite, or a module that cannot be explained.
+        ModelError: the weights are not finite, or the module cannot be explained.
     """
 
     def __init__(
@@ -88,17 +88,17 @@ class Model:
 
     @cached_property
     def offer(self) -> Offer:
-        """In which form the transform takes pictures, and the shape that it makes."""
+        """The form in which the transform takes pictures, and the shape of its output."""
         return offer(self.transform, self.module, self._picture_mode)
 
     @property
     def input_size(self) -> tuple[int, int, int]:
-        """Channels, height and width of the input, as the transform makes them."""
+        """Channels, height and width of the transform's output, which is the network's input."""
         return self.offer.shape
 
     @cached_property
     def _trial(self) -> Trial:
-        """What a first look at the network found; refuses chance that was not allowed."""
+        """The result of a trial run; ``ModelError`` for randomness that is not allowed."""
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn((TRIED, *self.input_size), generator=generator)
         classes = len(self._class_names) if self._class_names else None
@@ -110,7 +110,7 @@ class Model:
 
     @cached_property
     def _drawn(self) -> str | None:
-        """What the transform does at random; refused unless it was allowed."""
+        """Randomness of the transform, in words; ``ModelError`` unless it is allowed."""
         found = chance_of(self.transform)
         if found and not self._allow_chance:
             raise ModelError(f"{found} {CHANCE_CURE}")
@@ -118,33 +118,33 @@ class Model:
 
     @property
     def outputs_are(self) -> Outputs:
-        """What the outputs are, and how they become probabilities."""
+        """The kind of the outputs, and their conversion to probabilities."""
         return self._trial.outputs
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
-        """Probabilities of outputs ``[…, class]``: the one place where they are made."""
+        """Convert outputs ``[…, class]`` to probabilities."""
         return self._trial.outputs.probabilities(outputs)
 
     @cached_property
     def network(self) -> Network:
-        """The network ready to be observed and cut: exported, or else by hooks; at first use."""
+        """The network that can be observed and cut: exported if possible, otherwise by hooks."""
         _, trial = self._drawn, self._trial
         reader = trial.outputs.reader(self.module)
         example = self.feed(torch.zeros(2, *self.input_size))
         with borrowed(self.module), contextlib.redirect_stdout(sys.stderr):
             if trial.chance:
-                why = "its answer is not a function of the picture."
+                why = "its output is not a function of the picture."
                 return HookedNetwork(reader, example, why, self._channel_axes)
             try:
                 return ExportedNetwork(reader, example, self._channel_axes)
             except ModelError:
                 raise
-            except Exception as error:  # torch.export fails in many ways, all with the same cure
+            except Exception as error:  # torch.export raises many kinds of error
                 return HookedNetwork(reader, example, why_not(error), self._channel_axes)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know of how it was loaded, is read and is cut."""
+        """Notes for the user on how the model was loaded, is read and is cut."""
         cut = (self.network.note,) if self.network.note else ()
         drawn = (self._drawn,) if self._drawn else ()
         return (*self._notes, *self.outputs_are.notes(), *self._trial.chance, *drawn, *cut)
@@ -159,15 +159,15 @@ class Model:
         allow_chance: bool = False,
         notes: Sequence[str] = (),
     ) -> Model:
-        """The same model, recorded in results under the reference it was loaded by.
+        """The same model, stored in results under the reference that it was loaded by.
 
         Raises:
-            ModelError: other class names than its own.
+            ModelError: the class names differ from its own.
         """
         if class_names and self._class_names and tuple(class_names) != self._class_names:
             raise ModelError(
-                f"{reference} returns a Model with class names of its own. "
-                "Leave out --class-names, or let it return the module alone."
+                f"{reference} returns a Model with its own class names. "
+                "Omit --class-names, or let it return only the module."
             )
         options = {"output": output, "allow_chance": allow_chance or None}
         return Model(
@@ -186,27 +186,28 @@ class Model:
         )
 
     def feed(self, pixels: Tensor) -> Tensor:
-        """Inputs on the device and in the precision of the parameters."""
+        """Move inputs to the device and precision of the parameters."""
         like = self._parameter
         return pixels.to(like.device, like.dtype)
 
     @property
     def precision(self) -> torch.dtype:
-        """What the network computes in."""
+        """Floating-point type of the parameters."""
         return self._parameter.dtype
 
     @property
     def _parameter(self) -> Tensor:
-        """Any of them."""
+        """Any floating-point parameter or buffer."""
         tensors = self.module.state_dict().values()
         return next((tensor for tensor in tensors if tensor.is_floating_point()), torch.empty(0))
 
     @cached_property
     def names(self) -> ClassNames:
-        """The classes by name: what a target or a label means."""
+        """The class names, which resolve targets and labels."""
         count, names = self.network.classes, self._class_names
         if names is None:
-            return ClassNames(map(str, range(count)))
+            unnamed = self.outputs_are.kind == "values" and count == 1
+            return ClassNames(["value"] if unnamed else map(str, range(count)))
         if self.outputs_are.single and len(names) == 1:
             names = (f"not {names[0]}", names[0])
         if len(names) != count:
@@ -216,7 +217,7 @@ class Model:
                 else (f"{count} logits")
             )
             raise ModelError(
-                f"{len(names)} class names for {outputs}. "
+                f"There are {len(names)} class names for {outputs}. "
                 "Give one name for each, in the order of the logits."
             )
         return ClassNames(names)
@@ -228,7 +229,7 @@ class Model:
 
     @cached_property
     def info(self) -> ModelInfo:
-        """What the result records about the model."""
+        """The description of the model that results store."""
         digest = hashlib.sha256()
         for name, tensor in self.module.state_dict().items():
             if isinstance(tensor, Tensor):
@@ -270,36 +271,36 @@ class Model:
             ) from None
 
     def node(self, name: str) -> Key:
-        """A layer's output as something to ask :meth:`outputs` for."""
+        """The key of a layer's output for :meth:`outputs`."""
         return self.network.key(self.layer(name).name)
 
     def outputs(self, keys: Sequence[Key]) -> Observer:
-        """A function from images to the values asked for, in their order, as a tuple."""
+        """A function from images to the values of some keys, as a tuple in their order."""
         return self.network.observe(keys)
 
     def batch(self, budget: Budget) -> Batch:
-        """Images to be run at once: no more than the budget holds, or than run fastest.
+        """Number of images per batch: as many as are fastest, within the memory budget.
 
-        On a processor these are few. So their number, and with it the last digits of all that is
-        computed, is the same for all but very small budgets.
+        On a CPU small batches are fastest. So the batch size, and with it the last digits of all
+        results, is the same for all but very small budgets.
         """
         on_processor = self._parameter.device.type == "cpu"
-        # running one takes about as much as three of the largest values on the way
+        # a forward pass takes about as much memory as three of the largest values
         return budget.batch(3 * self.network.widest, IMAGES if on_processor else BATCH)
 
     def segment(self, lower: str, upper: str) -> Segment:
         """The part of the network between two layers.
 
         Raises:
-            ModelError: inside ``torch.inference_mode()``, where nothing can be attributed.
-            LayerError: the upper one does not depend on the lower one.
+            ModelError: ``torch.inference_mode()`` is on, in which nothing can be attributed.
+            LayerError: the upper layer does not depend on the lower one.
         """
         return self.network.segment(self.layer(lower).name, self.layer(upper).name)
 
     def target(self, target: str | int | Target) -> Target:
-        """What to explain, from what a user gives; see ``neurflow.targets``."""
+        """Parse a target; see ``neurflow.model.targets``."""
         return target_of(target, self.names, self.network)
 
     def picture(self, pixels: Tensor) -> Image.Image:
-        """An input ``[channel, height, width]`` as a picture to look at."""
+        """Turn an input ``[channel, height, width]`` back into a picture."""
         return picture_of(pixels, self.transform)

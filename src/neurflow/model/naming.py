@@ -1,16 +1,16 @@
-"""Which class a text means: the one matcher for targets, labels of pictures and options.
+"""Matches text with class names, for targets, labels of pictures and options.
 
-A text is compared with the classes' names, from the strictest reading to the loosest, and the first
-reading that fits any class decides:
+Text is compared with the class names by rules from the strictest to the loosest, and the first rule
+that matches any class decides:
 
-1. the name, letter by letter (in Unicode's composed form: ``é`` is one letter or two);
-2. the name without regard to case, ``_`` counting as a space;
-3. for ``wnid_name`` (``n`` and eight digits, as ImageNet's folders are called) the class of that wnid,
-   or else the name behind it;
-4. one of several names that commas separate (``tench, Tinca tinca``);
+1. the exact name (in Unicode's composed form);
+2. the name ignoring case, with ``_`` as a space;
+3. for ``wnid_name`` (``n`` and eight digits, as in ImageNet's folder names) the class of that wnid, or
+   else the name after it;
+4. one of several names separated by commas (``tench, Tinca tinca``);
 5. the number of the class, in ASCII digits.
 
-A reading that fits several classes is ambiguous, and nothing is guessed.
+A rule that matches several classes is ambiguous, and nothing is guessed.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from neurflow.errors import TargetError, near
 
 _WNID = re.compile(r"(n\d{8})(?:[ _:,;\t-]+(.*))?", re.ASCII | re.DOTALL)
 IMAGENET = 1000
-"""classes of a network whose order is that of ImageNet's sorted wnids"""
+"""number of classes of networks whose classes are in the order of ImageNet's wnids"""
 _LISTED = 10
-"""classes listed of an ambiguous text"""
+"""largest number of classes listed for an ambiguous text"""
 _SHOWN = 80
-"""letters shown of a text"""
+"""largest number of characters of a text in a message"""
 
 _Index = Mapping[str, tuple[int, ...]]
 
@@ -48,11 +48,11 @@ class ClassNames:
 
     @cached_property
     def numbered(self) -> bool:
-        """Whether the names are only the classes' numbers: nobody has named them."""
+        """Whether the names are just the numbers of the classes."""
         return self.all == tuple(map(str, range(len(self))))
 
     def matching(self, text: str) -> tuple[int, ...]:
-        """Indices of the classes that a text means; () if it means none, several if ambiguous."""
+        """Indices of the classes that match a text; several if it is ambiguous."""
         found = self._named(text)
         wnid = _wnid(text)
         if len(found) != 1 and wnid is not None:
@@ -65,15 +65,15 @@ class ClassNames:
         return found[0] if len(found) == 1 else None
 
     def text_of(self, index: int) -> str:
-        """A text that means this class and no other: its name, or its number if others share it."""
+        """A text that matches only this class: its name, or its number if the name is ambiguous."""
         name = self.all[index]
         return name if self.matching(name) == (index,) else str(index)
 
     def target(self, text: str) -> tuple[int, int | None]:
-        """The class that a target names, and the one to be subtracted in ``CLASS-CLASS``.
+        """The class that a target names, and the class to subtract for ``CLASS-CLASS``.
 
         Raises:
-            TargetError: no class, several, or the difference of a class with itself.
+            TargetError: the text matches no class or several, or subtracts a class from itself.
         """
         found, said = self.matching(text), text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
         if len(found) == 1:
@@ -101,7 +101,7 @@ class ClassNames:
             choice = ", ".join(f"{i}-{j}" for i, j in list(pairs)[:_LISTED])
             sides = {side for pair in readings for side in pair if len(self.matching(side)) > 1}
             told = [f"{side!r} names {self._choice(self.matching(side))}" for side in sorted(sides)]
-            why = "; ".join(told) or "it can be cut at several hyphens"
+            why = "; ".join(told) or "it can be split at several hyphens"
             raise TargetError(f"{said!r} is ambiguous: {why}. Give numbers: {choice}.")
         raise TargetError(f"There is no class {said!r}.{near(text, self.all)}")
 
@@ -119,7 +119,7 @@ class ClassNames:
         return self._exact.get(_composed(text), ()) or self._loose.get(_folded(text), ())
 
     def _by_wnid(self, wnid: str, rest: str) -> tuple[int, ...]:
-        """Classes of a ``wnid_name``: by the wnid if a class carries it, else by the name."""
+        """Classes of a ``wnid_name``: by the wnid if a class has it, else by the name."""
         by_id = self._wnids.get(wnid, ())
         if by_id:
             return by_id
@@ -151,7 +151,7 @@ class ClassNames:
 
     @cached_property
     def _synonyms(self) -> _Index:
-        """The single names of ``wnid name, other name``, folded."""
+        """The names in ``wnid name, other name``, folded."""
 
         def parts() -> Iterator[tuple[str, int]]:
             for i, name in enumerate(self.all):

@@ -1,8 +1,8 @@
-"""``file:module.py:factory``: the user's own Python file, run as Python would run it.
+"""``file:module.py:factory``: loads a network from the user's own Python file.
 
-1. The file's folder comes first in ``sys.path``, and the module stands in ``sys.modules``: imports
-   beside it and dataclasses work.
-2. What it prints goes to stderr; its errors are reported as errors of that file, with the line.
+1. The file's folder is first in ``sys.path``, and the module is in ``sys.modules``, so that imports of
+   neighbouring files and dataclasses work.
+2. Its output goes to stderr, and its errors are reported with the line in that file.
 3. The factory takes no arguments and returns an ``nn.Module`` or a ``Model``.
 """
 
@@ -27,13 +27,15 @@ from neurflow.model.source import DEFAULT, Loaded, Request
 
 
 def load(name: str, request: Request) -> Loaded:
-    """What the factory makes.
+    """Call the factory.
 
     Raises:
-        ModelError: no such file or function, or a failure in them.
+        ModelError: there is no such file or function, or it fails.
     """
     if request.weights not in (None, DEFAULT):
-        raise ModelError(f"No weights file {request.weights!r}. Give the path of a state dict.")
+        raise ModelError(
+            f"There is no weights file {request.weights!r}. Give the path of a state dict."
+        )
     text, _, factory = name.rpartition(":")
     path = Path(text)
     if path.suffix != ".py" or not path.is_file():
@@ -42,13 +44,18 @@ def load(name: str, request: Request) -> Loaded:
         module = _executed(path.resolve())
     made = getattr(module, factory, None)
     if not isinstance(made, nn.Module):
-        if not callable(made):
+        if made is None:
             raise ModelError(f"{path} has no function {factory!r}.{near(factory, vars(module))}")
+        if not callable(made):
+            raise ModelError(
+                f"{factory} of {path} is {_a(made)}; "
+                "it must be an nn.Module or a function that makes one."
+            )
         made = _called(made, f"{path}:{factory}", path)
     if not isinstance(made, nn.Module | Model):
         raise ModelError(
             f"{factory} of {path} returns {_a(made)}; "
-            "it must return an nn.Module or a neurflow.Model alone."
+            "it must return an nn.Module or a neurflow.Model."
         )
     return Loaded(made, Preprocessing())
 
@@ -66,15 +73,15 @@ def _called(factory: Callable[..., Any], name: str, path: Path) -> Any:
         ]
         if needed:
             raise ModelError(
-                f"{name} needs {', '.join(needed)}; it is called without arguments. "
-                "Write a function without any that returns the network."
+                f"{name} needs {', '.join(needed)}, but it is called without arguments. "
+                "Write a function without parameters that returns the network."
             )
     with _run_for(path):
         return factory()
 
 
 def _executed(path: Path) -> ModuleType:
-    """The module of a file, executed anew."""
+    """Execute a file as a new module."""
     folder = str(path.parent)
     sys.path[:] = [folder, *(entry for entry in sys.path if entry != folder)]
     _forget_namesakes(path.parent)
@@ -92,7 +99,7 @@ def _executed(path: Path) -> ModuleType:
 
 
 def _forget_namesakes(folder: Path) -> None:
-    """Let modules be imported that lie in ``folder``, where those of another folder are loaded."""
+    """Unload modules of other folders that have the same name as a file in ``folder``."""
     beside = {p.stem for p in folder.glob("*.py")} | {p.parent.name for p in folder.glob("*/*.py")}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None) or next(
@@ -114,7 +121,7 @@ def _in_library(path: Path) -> bool:
 
 @contextlib.contextmanager
 def _run_for(path: Path) -> Iterator[None]:
-    """Prints go to stderr, failures become a ``ModelError`` that names the line in the user's file."""
+    """Send output to stderr, and turn failures into a ``ModelError`` with the line of the file."""
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
@@ -133,7 +140,7 @@ def _said(error: BaseException) -> str:
 
 
 def _where(error: BaseException, path: Path) -> str:
-    """File and line of a failure: the innermost line that lies in the user's folder."""
+    """File and line of a failure: the innermost frame within the user's folder."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"
     folder = path.resolve().parent

@@ -1,6 +1,6 @@
 """``onnx:FILE``: a network saved as ONNX, converted to PyTorch.
 
-Its layers are the graph's nodes. The input size is the one that the file says, where it says one.
+Its layers are the nodes of the graph. The input size is taken from the file if it is fixed there.
 """
 
 from __future__ import annotations
@@ -15,39 +15,41 @@ from neurflow.runtime.extras import require
 
 
 def load(name: str, request: Request) -> Loaded:
-    """The network in a file.
+    """Convert the network in a file.
 
     Raises:
-        ModelError: the converter is missing, or cannot read or convert the file.
+        ModelError: the converter is not installed, or cannot read or convert the file.
     """
     require("onnx")
     import onnx
     from onnx2torch import convert
 
     if request.weights not in (None, DEFAULT):
-        raise ModelError(f"An ONNX file holds its weights; {request.weights!r} is none of them.")
+        raise ModelError(
+            f"An ONNX file contains its weights, so {request.weights!r} cannot be given."
+        )
     path = Path(name)
     if not path.is_file():
         raise ModelError(f"There is no ONNX file {name!r}.")
     try:
         known = onnx.load(str(path))
         module = convert(_without_copies(known))
-    except Exception as error:  # parser and converter raise many kinds on what they do not know
+    except Exception as error:  # parser and converter raise many kinds of error
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(
             f"{path} cannot be converted to PyTorch: {type(error).__name__}: {reason}. "
             "Give the PyTorch network that it was exported from: file:module.py:factory."
         ) from None
     size = _input_size(known)
-    notes = () if size else ("The file does not say the size of its input: 224 × 224 is taken.",)
+    notes = () if size else ("The file does not fix the size of its input, so 224 × 224 is used.",)
     crop = size or (224, 224)
     return Loaded(module, Preprocessing(resize=None, crop=crop), notes=notes)
 
 
 def _without_copies(network: Any) -> Any:
-    """The network with weights in place of nodes that merely repeat them.
+    """Replace nodes that only copy weights by these weights.
 
-    Exporters write equal weights once, and the converter does not follow that.
+    Exporters write equal weights once, which the converter does not support.
     """
     from onnx import TensorProto
 
@@ -65,7 +67,7 @@ def _without_copies(network: Any) -> Any:
 
 
 def _input_size(known: Any) -> tuple[int, int] | None:
-    """Height and width of the first input ``[batch, channel, height, width]`` that is no weight."""
+    """Height and width of the first input ``[batch, channel, height, width]`` that is not a weight."""
     weights = {each.name for each in known.graph.initializer}
     inputs = [each for each in known.graph.input if each.name not in weights]
     shape = [axis.dim_value for axis in inputs[0].type.tensor_type.shape.dim] if inputs else []

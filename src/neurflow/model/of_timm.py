@@ -1,7 +1,7 @@
-"""``timm:NAME``: a model of timm, fed as timm feeds it.
+"""``timm:NAME``: loads a model of timm with its preprocessing.
 
-The preprocessing is that of ``timm.data.create_transform(**resolve_model_data_config(model))``, as
-data: what a result keeps must not need timm.
+The preprocessing equals ``timm.data.create_transform(**resolve_model_data_config(model))``, but is
+plain data, so that results can be used without timm.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from neurflow.runtime.extras import require
 
 
 def load(name: str, request: Request) -> Loaded:
-    """The model, built for the input size that is asked for where it is built for one.
+    """Load a model, built for the requested input size if it depends on one.
 
     Raises:
-        ModelError: timm is missing, knows no such model, or cannot build it so.
+        ModelError: timm is not installed, has no such model, or cannot build it for this size.
     """
     require("timm")
     import timm
@@ -46,7 +46,7 @@ def load(name: str, request: Request) -> Loaded:
 
 
 def _built(name: str, pretrained: bool, size: tuple[int, int] | None, options: Any) -> Any:
-    """The module; models that are built for an input size take another as ``img_size``."""
+    """Build the module; models that depend on the input size take it as ``img_size``."""
     import timm
     from timm.models import get_pretrained_cfg
 
@@ -65,7 +65,7 @@ def _built(name: str, pretrained: bool, size: tuple[int, int] | None, options: A
 
 
 def preprocessing(data: dict[str, Any]) -> Preprocessing:
-    """What ``timm.data.create_transform`` does with a data config, ``is_training=False``."""
+    """The preprocessing of ``timm.data.create_transform(**data, is_training=False)``."""
     _, height, width = data["input_size"]
     scaled = floor(height / data["crop_pct"]), floor(width / data["crop_pct"])
     plain = data["crop_mode"] == "center" and scaled[0] == scaled[1]

@@ -1,12 +1,11 @@
-"""``torchvision:NAME``: a classifier of torchvision, fed by the preset of its weights.
+"""``torchvision:NAME``: loads a classifier of torchvision with the preprocessing of its weights.
 
-A file with weights may be one of torchvision's own, known by its name; where it is not, and several
-presets are possible, the newest is taken and the others are named.
+A weights file with the name of one of torchvision's own files gets the preset of these weights. For
+others the newest preset is used, and a note names further ones.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,15 @@ from neurflow.errors import ModelError, near
 from neurflow.model.preprocessing import Preprocessing
 from neurflow.model.source import Loaded, Request, no_download
 
+SLOWLY_INITIALISED = ("googlenet", "inception_v3")
+"""builders that draw random weights slowly, and warn unless they are asked to"""
+
 
 def load(name: str, request: Request) -> Loaded:
-    """The classifier, with the preset and the class names of its weights.
+    """Load a classifier with the preprocessing and the class names of its weights.
 
     Raises:
-        ModelError: torchvision knows no such classifier or weights, or cannot build it so.
+        ModelError: torchvision has no such classifier or weights, or cannot build it with the options.
     """
     from torchvision import models
 
@@ -39,21 +41,21 @@ def load(name: str, request: Request) -> Loaded:
     except OSError as error:
         raise no_download(name, error) from None
     except ValueError as error:
-        raise ModelError(f"torchvision cannot build {name} so: {error}") from None
+        raise ModelError(f"torchvision cannot build {name} with these options: {error}") from None
     preset = _preset(meta.transforms()) if meta else Preprocessing()
     notes = () if certain else _other_presets(name, meta, known)
     return Loaded(module, preset, meta.meta["categories"] if meta else None, notes)
 
 
 def _weights(name: str, known: Any, request: Request) -> tuple[Any, bool]:
-    """The library's weights that tell the preset (None if it has none), and whether it is certain."""
+    """The library's weights with the preset (None if there are none), and whether it is certain."""
     if request.weights:
         try:
             return known[request.weights], True
         except KeyError:
             raise ModelError(
-                f"No weights file {request.weights!r}, and torchvision knows none of that name for "
-                f"{name}.{near(request.weights, [w.name for w in known])}"
+                f"There is no weights file {request.weights!r}, and torchvision has no weights of that "
+                f"name for {name}.{near(request.weights, [w.name for w in known])}"
             ) from None
     stem = Path(request.file).name if request.file else ""
     for each in known:
@@ -64,16 +66,15 @@ def _weights(name: str, known: Any, request: Request) -> tuple[Any, bool]:
 
 
 def _options(builder: Callable[..., Any], request: Request) -> dict[str, Any]:
-    """What the builder takes beside the weights: classes, and the size where it is built for one."""
+    """Further arguments of the builder: number of classes, and the input size if it needs one."""
     options: dict[str, Any] = {}
     if request.classes and not request.weights:
         options["num_classes"] = request.classes
-    parameters = inspect.signature(builder).parameters
-    if "init_weights" in parameters:
-        options["init_weights"] = not request.weights
+    if builder.__name__ in SLOWLY_INITIALISED:
+        options["init_weights"] = not (request.weights or request.file)
     if request.size and "vision_transformer" in builder.__module__:
         if request.size[0] != request.size[1]:
-            raise ModelError(f"{builder.__name__} takes square inputs, not {request.size}.")
+            raise ModelError(f"{builder.__name__} needs a square input, not {request.size}.")
         options["image_size"] = request.size[0]
     if request.size and "maxvit" in builder.__module__:
         options["input_size"] = request.size
@@ -92,7 +93,7 @@ def _preset(preset: Any) -> Preprocessing:
 
 
 def _other_presets(name: str, taken: Any, known: Any) -> tuple[str, ...]:
-    """A note that names the presets between which a file does not decide; none if they agree."""
+    """A note on the presets that a weights file may belong to; none if they are equal."""
     presets = {each.name: _preset(each.transforms()) for each in known}
     if len(set(presets.values())) < 2:
         return ()
@@ -101,6 +102,6 @@ def _other_presets(name: str, taken: Any, known: Any) -> tuple[str, ...]:
         for each, p in presets.items()
     )
     return (
-        f"The file does not tell which preset of {name} its weights were trained with ({said}). "
-        f"That of {taken.name} is used; choose another with --resize and --input-size.",
+        f"It is unknown with which preset of {name} the weights were trained ({said}). "
+        f"That of {taken.name} is used; choose another one with --resize and --input-size.",
     )

@@ -1,7 +1,7 @@
-"""``hf:NAME_OR_FOLDER``: an image classifier of transformers, fed by its own image processor.
+"""``hf:NAME_OR_FOLDER``: loads an image classifier of transformers with its image processor.
 
-A model that compares pictures with texts (CLIP, SigLIP, …) is a classifier too, once the classes are
-given as texts: the logits are the similarities of the picture with each of them.
+A model that compares pictures with texts (CLIP, SigLIP, …) becomes a classifier if the classes are
+given as texts: the logits are the similarities of the picture to these texts.
 """
 
 from __future__ import annotations
@@ -19,20 +19,22 @@ from neurflow.model.source import DEFAULT, Loaded, Request
 from neurflow.runtime.extras import require
 
 PROMPT = "a photo of a {}"
-"""what is compared with a picture, for a class name"""
+"""text that is made of a class name"""
 
 
 def load(name: str, request: Request) -> Loaded:
-    """The classifier with its processor and the names that its configuration gives the classes.
+    """Load a classifier with its processor and the class names of its configuration.
 
     Raises:
-        ModelError: transformers is missing, or the name or folder holds no such model.
+        ModelError: transformers is not installed, or there is no such model.
     """
     require("hf")
     import transformers
 
     if request.weights not in (None, DEFAULT):
-        raise ModelError(f"hf: has one set of weights a name, not {request.weights!r}.")
+        raise ModelError(
+            f"hf: has one set of weights per name, so {request.weights!r} cannot be given."
+        )
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": Path(name).is_dir()}
     try:
         config = transformers.AutoConfig.from_pretrained(name, **options)
@@ -66,7 +68,7 @@ def _why_not(name: str, error: Exception) -> str:
 
 
 class Processor:
-    """An image processor as a transform; its mean and std are shown for pictures made of inputs."""
+    """An image processor as a transform; ``mean`` and ``std`` turn inputs back into pictures."""
 
     def __init__(self, processor: Any) -> None:
         self._processor = processor
@@ -81,10 +83,10 @@ class Processor:
 
 
 class TextClassifier(nn.Module):
-    """A picture's similarities with fixed texts.
+    """A picture's similarities to fixed texts.
 
     Args:
-        model: has ``get_image_features`` and, maybe, ``logit_scale``.
+        model: has ``get_image_features`` and optionally ``logit_scale``.
         texts: ``[class, feature]`` embeddings.
     """
 
@@ -95,7 +97,7 @@ class TextClassifier(nn.Module):
         self.register_buffer("texts", nn.functional.normalize(texts, dim=-1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """``[batch, class]`` cosines times the scale that the model was trained with."""
+        """``[batch, class]`` cosines times the model's logit scale."""
         model: Any = self.model
         features = nn.functional.normalize(_pooled(model.get_image_features(images)), dim=-1)
         scale = model.logit_scale.exp() if hasattr(model, "logit_scale") else 1.0
@@ -103,14 +105,14 @@ class TextClassifier(nn.Module):
 
 
 def _pooled(features: Any) -> Tensor:
-    """``[batch, feature]``; newer transformers return them with what they were pooled from."""
+    """``[batch, feature]``; newer versions of transformers return a structure with further values."""
     return features if isinstance(features, Tensor) else features.pooler_output
 
 
 def _with_texts(model: Any, tokenizer: Any, request: Request) -> nn.Module:
     names: Sequence[str] | None = request.names
     if not names:
-        raise ModelError("Classes as text need the texts: --class-names FILE, one a line.")
+        raise ModelError("Classes as text need the texts, one per line: --class-names FILE")
     if not hasattr(model, "get_image_features"):
         raise ModelError(f"A {type(model).__name__} does not compare pictures with texts.")
     texts = [name if " " in name.strip() else PROMPT.format(name) for name in names]

@@ -1,10 +1,10 @@
-"""Find the form in which a transform takes pictures, by trying.
+"""Finds the form in which a transform takes pictures.
 
-1. ``Preprocessing`` says it by its number of channels.
+1. For ``Preprocessing`` it follows from the number of channels; deep grey pictures keep their depth.
 2. Other transforms are tried on a plain picture in the modes of ``TRIED``, in this order. The first
-   mode counts from which the transform makes as many channels as the network's first convolution
-   takes, and from which it tells white from black: 8-bit values that are divided by 65535 do not.
-3. A network of more channels than a picture can have takes tensors ``[channel, height, width]``.
+   mode is used for which the transform makes as many channels as the network's first convolution takes,
+   and distinguishes white from black. The latter excludes 8-bit values that are divided by 65535.
+3. A network with more channels than a picture can have takes tensors ``[channel, height, width]``.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from neurflow.decoding import in_mode
 from neurflow.errors import ModelError
+from neurflow.model.picture_modes import in_mode
 from neurflow.model.preprocessing import MODES, Preprocessing, Transform
 
 TRIED = ("RGB", "L", "RGBA", "LA", "I;16", "F")
-"""Pillow's modes that a transform may want; the last two are deeper than 8 bits"""
+"""Pillow's modes that are tried; the last two have more than 8 bits"""
 PROBE = 300
 """side of the plain picture, in pixels"""
 CONTRAST = 1 / 64
-"""least difference of white from black in the network's input"""
+"""least difference of white and black in the network's input"""
 
 
 @dataclass(frozen=True)
@@ -35,22 +35,24 @@ class Offer:
     Attributes:
         mode: Pillow's mode of the pictures; None if the transform takes tensors
             ``[channel, height, width]`` of values in 0…1.
-        shape: channels, height and width of what it makes.
+        shape: channels, height and width of its output.
+        deep: whether grey pictures of more than 8 bits come in mode ``F`` instead, to keep their depth.
     """
 
     mode: str | None
     shape: tuple[int, int, int]
+    deep: bool = False
 
 
 def offer(transform: Transform, module: nn.Module, mode: str | None = None) -> Offer:
-    """The form of pictures that suits a transform and a network; ``mode`` if that is known.
+    """Find the form of pictures that suits a transform and a network; ``mode`` if it is known.
 
     Raises:
-        ModelError: the transform fails on pictures, or makes no image tensor of them.
+        ModelError: the transform fails on pictures, or does not return an image tensor.
     """
     if isinstance(transform, Preprocessing):
         channels = len(transform.mean)
-        return Offer(MODES.get(channels), (channels, *transform.crop))
+        return Offer(MODES.get(channels), (channels, *transform.crop), deep=channels in (1, 3))
     if mode is not None:
         if mode not in TRIED:
             raise ModelError(f"There is no picture mode {mode!r}. It is one of {', '.join(TRIED)}.")
@@ -58,14 +60,14 @@ def offer(transform: Transform, module: nn.Module, mode: str | None = None) -> O
     channels = _first_channels(module)
     found = list(_tried(transform, channels))
     if not found:
-        made = _made(transform, "RGB", 0.5)  # says what is wrong
+        made = _made(transform, "RGB", 0.5)  # raises an error with the reason
         return Offer("RGB", tuple(made.shape))  # type: ignore[arg-type]
-    best = max(found, key=lambda each: each[0])  # of equals the first
+    best = max(found, key=lambda each: each[0])  # the first of the best
     return best[1]
 
 
 def _tried(transform: Transform, channels: int) -> Iterator[tuple[tuple[bool, bool], Offer]]:
-    """((makes the channels, tells white from black), offer) of the modes in which it works."""
+    """((right channels, distinguishes white from black), offer) of the modes that work."""
     for mode in (*TRIED, None) if channels > len(MODES) else TRIED:
         try:
             made = _made(transform, mode, 0.5, channels)
@@ -80,7 +82,7 @@ def _tried(transform: Transform, channels: int) -> Iterator[tuple[tuple[bool, bo
 
 
 def _made(transform: Transform, mode: str | None, level: float, channels: int = 3) -> Tensor:
-    """What the transform makes of a plain picture of a level in 0…1."""
+    """The transform's output for a plain picture with a grey level in 0…1."""
     what = f"a plain {mode} picture" if mode else "a tensor [channel, height, width]"
     try:
         if mode is None:
@@ -96,7 +98,7 @@ def _made(transform: Transform, mode: str | None, level: float, channels: int = 
 
 
 def _first_channels(module: nn.Module) -> int:
-    """Input channels of the first convolution; 0 without one."""
+    """Input channels of the first convolution; 0 if there is none."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.LazyConv2d):
             return part.in_channels

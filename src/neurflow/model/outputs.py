@@ -1,12 +1,13 @@
-"""What a network's outputs are: which tensor holds them, and how they become probabilities.
+"""The outputs of a network: which tensor has them, and how they become probabilities.
 
-1. The tensor ``[batch, class]`` is found in what the module returns: in tuples, mappings and
-   dataclasses; squeezed heads ``[batch]`` and maps of one pixel count. Features that it is computed
-   from are told from it by gradients; of two heads, the number of class names decides.
-2. Where it was made by a softmax, log-softmax or sigmoid, the values before that are taken: they are
-   what is explained, as a saturated probability hardly changes. ``--output probabilities`` keeps it.
-3. One output is two classes by its sign: ``[-z, z]``, each with its own sigmoid.
-4. Probabilities are read by the kind of the outputs, once (``Outputs.probabilities``).
+1. The tensor ``[batch, class]`` is searched in the module's return value, including tuples, mappings
+   and dataclasses. Squeezed heads ``[batch]`` and maps with one pixel are accepted. Gradients
+   distinguish it from features that it is computed from, and the number of class names decides between
+   two heads.
+2. If a softmax, log-softmax or sigmoid made it, the values before that are explained instead, because a
+   saturated probability hardly changes. ``--output probabilities`` keeps the probabilities.
+3. A single output ``z`` is read as two classes, ``[-z, z]``, each with its own sigmoid.
+4. Probabilities follow from the kind of the outputs (``Outputs.probabilities``).
 """
 
 from __future__ import annotations
@@ -25,19 +26,22 @@ from torch.overrides import TorchFunctionMode
 from neurflow.errors import ModelError
 from neurflow.model.borrowed import borrowed
 
-Kind = Literal["logits", "sigmoid", "probabilities", "log-probabilities"]
-"""``logits``: a softmax makes them probabilities, or a sigmoid a single one; ``sigmoid``: several
-labels, each by a sigmoid of its own; the others are probabilities already, or their logarithms"""
+Kind = Literal["logits", "sigmoid", "probabilities", "log-probabilities", "values"]
+"""``logits`` become probabilities by a softmax, or a sigmoid if there is only one; ``sigmoid`` is for
+several labels, each with its own sigmoid; ``values`` are quantities and no classes (a regression),
+without probabilities; the others are probabilities or their logarithms"""
 Place = tuple[str | int, ...]
-"""where a tensor lies in what a module returns"""
+"""path to a tensor in the return value of a module"""
 
 SOFTMAX = {torch.softmax, Tensor.softmax, functional.softmax}
 LOG_SOFTMAX = {torch.log_softmax, Tensor.log_softmax, functional.log_softmax}
 SIGMOID = {torch.sigmoid, Tensor.sigmoid, functional.sigmoid, torch.special.expit}
+LOG_SIGMOID = {functional.logsigmoid}
 SQUASHES: dict[Any, str] = {
     **dict.fromkeys(SOFTMAX, "softmax"),
     **dict.fromkeys(LOG_SOFTMAX, "log-softmax"),
     **dict.fromkeys(SIGMOID, "sigmoid"),
+    **dict.fromkeys(LOG_SIGMOID, "log-sigmoid"),
 }
 RESHAPES = {
     *(torch.squeeze, Tensor.squeeze, torch.flatten, Tensor.flatten, torch.reshape, Tensor.reshape),
@@ -57,11 +61,12 @@ class Outputs:
     """How a module's outputs are read.
 
     Attributes:
-        kind: what the values ``[batch, class]`` are.
-        place: where they lie in what the module returns.
-        before: the squash whose input they are; None if they are the output itself.
-        single: whether they are two classes made of one output.
-        doubtful: whether they could be probabilities as well.
+        kind: of the values ``[batch, class]``.
+        place: path to them in the return value of the module.
+        before: the final softmax or sigmoid whose input they are; None if they are the output itself.
+        single: whether they are two classes made from one output.
+        doubtful: whether they may be probabilities.
+        several: whether each class is a label of its own, so that a picture can have several or none.
     """
 
     kind: Kind = "logits"
@@ -69,20 +74,42 @@ class Outputs:
     before: str | None = None
     single: bool = False
     doubtful: bool = False
+    several: bool = False
 
     def probabilities(self, values: np.ndarray) -> np.ndarray:
-        """Of outputs ``[…, class]``, each 0…1; where classes exclude each other they add up to 1."""
+        """Convert outputs ``[…, class]`` to values in 0…1, which sum to 1 if classes are exclusive.
+
+        Quantities have no probabilities: NaN.
+        """
         values = values.astype(np.float64)
         if self.kind == "probabilities":
             return values
         if self.kind == "log-probabilities":
             return np.exp(values)
+        if self.kind == "values":
+            return np.full_like(values, np.nan)
         if self.kind == "sigmoid" or self.single:
             return np.asarray(expit(values))
         return np.asarray(softmax(values, axis=-1))
 
+    def classes(self, values: np.ndarray) -> np.ndarray:
+        """Which classes pictures are called, from outputs ``[…, class]``.
+
+        Of several labels all whose probability is over 0.5, else the first of the largest output. Every
+        picture counts for every quantity.
+
+        Returns:
+            bool ``[…, class]``.
+        """
+        if self.kind == "values":
+            return np.ones(values.shape, dtype=bool)
+        if self.several:
+            return np.asarray(self.probabilities(values) > 0.5)
+        best = np.expand_dims(values.argmax(-1), -1)
+        return np.asarray(np.arange(values.shape[-1]) == best)
+
     def reader(self, module: nn.Module) -> nn.Module:
-        """The module with the same parts and names whose forward returns ``[batch, class]``."""
+        """A module with the same submodules and names whose forward returns ``[batch, class]``."""
         reader, forward = nn.Module(), module.forward
         reader.__dict__.update(module.__dict__)
 
@@ -98,7 +125,7 @@ class Outputs:
         return reader
 
     def _classes(self, value: Tensor) -> Tensor:
-        """``[batch, class]`` of the tensor that holds them."""
+        """``[batch, class]`` values of the tensor that has them."""
         value = as_table(value)
         if not self.single:
             return value
@@ -106,37 +133,39 @@ class Outputs:
         return torch.cat([other, value], 1)
 
     def notes(self) -> Iterator[str]:
-        """What the user should know of it."""
+        """Notes for the user."""
         if self.single:
             yield (
-                "The network has one output, which is two classes: the second from "
-                f"{'0.5' if self.kind == 'probabilities' else '0'} on, and the first below."
+                "The network has one output, which is read as two classes: the first below "
+                f"{'0.5' if self.kind == 'probabilities' else '0'}, and the second from there on. "
+                "If it is a quantity (a regression): --output values."
             )
         if self.before:
             yield (
-                f"The network ends in a {self.before}: the values before it are explained, "
-                "and probabilities are those of the network."
+                f"The network ends in a {self.before}. The values before it are explained; "
+                "probabilities are those of the network."
             )
         if self.doubtful:
             yield (
-                "Are the outputs probabilities? They lie in 0…1 on all that was tried, and are taken "
-                "for logits. Say what they are: --output probabilities or --output logits."
+                "The outputs are in 0…1, or have the same sum, for all inputs that were tried, so "
+                "they may be probabilities. They are read as logits. Specify them: --output "
+                "probabilities or --output logits."
             )
-        if self.kind == "sigmoid":
+        if self.several:
             yield (
-                "Each class is a label with a probability of its own (sigmoid); "
-                "a picture counts for the one that is highest."
+                "Each class is a label with its own probability. "
+                "A picture counts for every label of more than 0.5."
             )
         if self.kind in ("probabilities", "log-probabilities"):
             yield (
-                f"The outputs are {self.kind} and are read as such. Near certainty they hardly "
-                "change, which attributions follow: better give a network that returns the values "
-                "before the softmax or sigmoid."
+                f"The outputs are read as {self.kind}. They hardly change near certainty, which makes "
+                "attributions small. A network that returns the values before the softmax or sigmoid "
+                "is better."
             )
 
 
 class Squashes(TorchFunctionMode):
-    """Notes what went into each softmax, log-softmax and sigmoid, through reshapes behind it."""
+    """Records the input of each softmax, log-softmax and sigmoid, and follows reshapes after it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,7 +174,7 @@ class Squashes(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Runs the function and notes what it was given."""
+        """Run a function and record its input."""
         kwargs = kwargs or {}
         made = func(*args, **kwargs)
         source = args[0] if args else kwargs.get("input")
@@ -157,17 +186,17 @@ class Squashes(TorchFunctionMode):
         return made
 
     def squash_of(self, value: Tensor) -> str | None:
-        """The squash that made a tensor, if one did."""
+        """The softmax or sigmoid that made a tensor, or None."""
         found = self._seen.get(id(value))
         return found[2] if found else None
 
     def input_of(self, value: Tensor) -> Tensor:
-        """What went into the squash that made a tensor."""
+        """The input of the softmax or sigmoid that made a tensor."""
         return self._seen[id(value)][1]
 
 
 def tensors_in(output: Any, place: Place = ()) -> Iterator[tuple[Place, Tensor]]:
-    """(place, tensor) of all tensors in what a module returned."""
+    """(place, tensor) of all tensors in the return value of a module."""
     if isinstance(output, Tensor):
         yield place, output
         return
@@ -186,31 +215,32 @@ def _parts(output: Any) -> list[tuple[str | int, Any]]:
 
 
 def tensor_at(output: Any, place: Place) -> Tensor:
-    """The tensor that lies there."""
+    """The tensor at a place."""
     for key in place:
         output = dict(_parts(output))[key]
     return output
 
 
 def as_table(value: Tensor) -> Tensor:
-    """``[batch, class]`` of a tensor that is that but for axes of length 1."""
+    """Reshape a tensor to ``[batch, class]`` by adding or removing axes of length 1."""
     if value.ndim < 2:
         return value.reshape(-1, 1)
     return value if value.ndim == 2 else value.flatten(1)
 
 
 def is_table(value: Tensor, batch: int) -> bool:
-    """Whether a tensor can hold one value a class for each image of a batch."""
+    """Whether a tensor can have one value per class for each image of a batch."""
     return (
         value.is_floating_point()
         and value.ndim >= 1
         and value.shape[0] == batch
+        and value.numel() > 0
         and all(size == 1 for size in value.shape[2:])
     )
 
 
 def kind_of(said: str | None) -> Kind | None:
-    """What a user said; ``ModelError`` for another word."""
+    """The kind that a user named; ``ModelError`` if there is no such kind."""
     for kind in get_args(Kind):
         if said == kind:
             return kind
@@ -222,42 +252,49 @@ def kind_of(said: str | None) -> Kind | None:
 def find_outputs(
     run: Callable[[Tensor], Any], images: Tensor, said: Kind | None, classes: int | None
 ) -> tuple[Outputs, Tensor]:
-    """How to read what ``run`` returns on ``images``, and the tensor that holds it.
+    """Find out how to read the outputs of ``run`` on ``images``; return this and their tensor.
 
     Args:
         run: the module, with gradients to its input.
-        images: ``[batch, channel, height, width]`` unlike each other.
-        said: what the user called them.
-        classes: number of class names, where known.
+        images: ``[batch, channel, height, width]`` different images.
+        said: kind of the outputs that the user named.
+        classes: number of class names, if known.
 
     Raises:
-        ModelError: no outputs, or more than one that could be meant, or a kind that they cannot be.
+        ModelError: there are no outputs, several candidates, or the named kind is impossible.
     """
     with Squashes() as seen:
         output = run(images)
     place, value = _chosen(list(tensors_in(output)), len(images), classes)
     squash = seen.squash_of(value)
+    if said == "values":
+        return Outputs("values", place), value
     single = as_table(value).shape[1] == 1
     if squash is None:
         kind = _by_values(value.detach(), said)
         doubtful = said is None and kind == "logits" and looks_like_labels(value.detach())
-        return Outputs(kind, place, None, single, doubtful), value
+        shares = kind == "probabilities" and not _adds_up(as_table(value.detach()))
+        several = not single and (kind == "sigmoid" or shares)
+        return Outputs(kind, place, None, single, doubtful, several), value
     if said in ("probabilities", "log-probabilities"):
-        kept: Kind = "log-probabilities" if squash == "log-softmax" else "probabilities"
-        return Outputs(kept, place, None, single), value
-    if squash != "sigmoid" and (single or said == "sigmoid"):
+        kept: Kind = "log-probabilities" if squash.startswith("log-") else "probabilities"
+        if single and kept == "log-probabilities":
+            raise ModelError("One output cannot be a log-probability of classes.")
+        labels = squash.endswith("sigmoid") and not single
+        return Outputs(kept, place, None, single, several=labels), value
+    if not squash.endswith("sigmoid") and (single or said == "sigmoid"):
         raise ModelError(
-            f"The network ends in a {squash}, over which classes exclude each other; "
-            "neither one output nor --output sigmoid goes with that. Take the layer away."
+            f"The network ends in a {squash}, which makes classes exclusive. This does not fit a "
+            "single output or --output sigmoid. Remove that layer."
         )
-    labels = squash == "sigmoid" and not single
-    return Outputs("sigmoid" if labels else "logits", place, squash, single), value
+    labels = squash.endswith("sigmoid") and not single
+    return Outputs("sigmoid" if labels else "logits", place, squash, single, several=labels), value
 
 
 def _chosen(
     found: list[tuple[Place, Tensor]], batch: int, classes: int | None
 ) -> tuple[Place, Tensor]:
-    """The tensor that holds the classes."""
+    """Choose the tensor with the classes."""
     tables = [(place, value) for place, value in found if is_table(value, batch)]
     named = [each for each in tables if each[0] and each[0][-1] == "logits"]
     tables = named or [each for each in tables if each[1].ndim > 1] or tables
@@ -271,18 +308,23 @@ def _chosen(
         tables = fitting or tables
     last = [each for each in tables if not _feeds_another(each[1], tables)]
     widths = {as_table(value).shape[1] for _, value in last}
+    if widths == {1} and len(last) > 1:
+        raise ModelError(
+            f"The model returns {len(last)} single outputs, one a tensor. Wrap it in a module that "
+            "returns one of them, or all in one tensor: torch.cat(outputs, 1)."
+        )
     if len(widths) > 1:
         sizes = ", ".join(str(as_table(value).shape[1]) for _, value in last)
         raise ModelError(
-            f"The model returns several tensors that could be the classes, of {sizes} values. "
+            f"The model returns several tensors that may be the classes, with {sizes} values. "
             "Give as many class names as there are classes (--class-names), or wrap it in a module "
-            "that returns the logits alone."
+            "that returns only the logits."
         )
     return last[0]
 
 
 def _feeds_another(value: Tensor, tables: list[tuple[Place, Tensor]]) -> bool:
-    """Whether another tensor, of other width, is computed from this one."""
+    """Whether another tensor of a different width is computed from this one."""
     others = [v for _, v in tables if as_table(v).shape[1] != as_table(value).shape[1]]
     others = [other.sum() for other in others if other.requires_grad]
     if not others or not value.requires_grad:
@@ -292,18 +334,18 @@ def _feeds_another(value: Tensor, tables: list[tuple[Place, Tensor]]) -> bool:
 
 
 def _by_values(value: Tensor, said: Kind | None) -> Kind:
-    """The kind of outputs that no squash was seen to make.
+    """The kind of outputs that were not made by a known softmax or sigmoid.
 
-    Softmaxed ones add up to 1. Those of several labels cannot be told from small logits.
+    Softmax outputs sum to 1. Outputs of a sigmoid cannot be distinguished from small logits.
     """
     values = as_table(value).float()
-    rounding = 1e-2 if value.element_size() < 4 else 1e-4
+    rounding = _rounding(value)
     within = bool((values >= 0).all() and (values <= 1).all())
     columns = values.shape[1]
-    if columns > 1 and within and _all_near(values.sum(1), 1, rounding):
+    if columns > 1 and within and _adds_up(as_table(value)):
         if said in (None, "probabilities"):
             return "probabilities"
-        raise ModelError(f"The outputs add up to 1 on every picture: they are no {said}.")
+        raise ModelError(f"The outputs sum to 1 for every picture, so they are not {said}.")
     if columns > 1 and bool((values <= 0).all()) and _all_near(values.exp().sum(1), 1, rounding):
         return "log-probabilities"
     if said in ("logits", "sigmoid"):
@@ -312,14 +354,30 @@ def _by_values(value: Tensor, said: Kind | None) -> Kind:
         raise ModelError("One output cannot be a log-probability of classes.")
     if said is not None:
         if said == "probabilities" and not within:
-            raise ModelError("The outputs leave 0…1: they are no probabilities.")
+            raise ModelError("Some outputs are not in 0…1, so they are not probabilities.")
         return said
     return "logits"
 
 
 def looks_like_labels(value: Tensor) -> bool:
-    """Whether all values lie in 0…1 and differ, so that they could be probabilities of labels."""
-    return bool(((value >= 0) & (value <= 1)).all()) and bool(value.max() > value.min())
+    """Whether values may be probabilities of labels, or percentages.
+
+    They differ, none is negative, and they are in 0…1 or have the same sum for all images.
+    """
+    if bool((value < 0).any()) or bool(value.max() == value.min()):
+        return False
+    sums = as_table(value).float().sum(1)
+    alike = as_table(value).shape[1] > 1 and _all_near(sums / sums.mean(), 1, _rounding(value))
+    return bool((value <= 1).all()) or alike
+
+
+def _rounding(value: Tensor) -> float:
+    return 1e-2 if value.element_size() < 4 else 1e-4
+
+
+def _adds_up(value: Tensor) -> bool:
+    """Whether outputs ``[batch, class]`` add up to 1 on every picture."""
+    return _all_near(value.float().sum(1), 1, _rounding(value))
 
 
 def _all_near(values: Tensor, wanted: float, rounding: float) -> bool:

@@ -1,4 +1,4 @@
-"""From a picture to the network's input, and back to something a person can look at."""
+"""Turns pictures into inputs of the network, and inputs back into pictures."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tvf
 
-from neurflow.decoding import in_mode
 from neurflow.errors import ModelError
+from neurflow.model.picture_modes import in_mode
 
 Transform = Callable[[Image.Image], Tensor]
 """a picture → the network's input ``[channel, height, width]``"""
 
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-"""how a picture is read, by the number of input channels"""
+"""number of input channels → Pillow's mode"""
 
 
 Fit = Literal["center", "squash", "border"]
-"""how a picture of another shape gets into the input"""
+"""how a picture with another aspect ratio is fitted to the input"""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Resize, cut out the centre, scale to 0…1, normalise: what torchvision and timm do.
+    """Resize, centre crop, scale to 0…1 and normalise, as torchvision and timm do.
 
     Attributes:
-        resize: short side before the cut, in pixels, or height and width that ``fit`` works towards;
-            None resizes to ``crop`` at once.
+        resize: short side in pixels before the crop, or height and width that ``fit`` refers to; None
+            resizes directly to ``crop``.
         crop: height and width of the input, in pixels.
-        mean, std: per channel, of values in 0…1; as many as the network has input channels.
+        mean, std: per channel, for values in 0…1; their number is the number of input channels.
         interpolation: a name of ``torchvision.transforms.InterpolationMode``.
-        fit: ``center`` keeps the shape and cuts off what is too long, ``squash`` gives both sides their
-            length, ``border`` keeps the shape and fills up with the mean.
+        fit: ``center`` keeps the aspect ratio and crops, ``squash`` changes the aspect ratio,
+            ``border`` keeps it and pads with the mean.
     """
 
     resize: int | tuple[int, int] | None = 256
@@ -50,14 +50,18 @@ class Preprocessing:
     fit: Fit = "center"
 
     def __call__(self, picture: Image.Image | Tensor) -> Tensor:
-        """Normalised input ``[channel, height, width]``.
+        """Return the normalised input ``[channel, height, width]``.
 
-        More channels than a picture has come as a tensor of that form, of values in 0…1.
+        Inputs with more channels than a picture can have are tensors of that shape, with values in 0…1.
+        Grey pictures of mode ``F`` keep their depth.
         """
-        if isinstance(picture, Image.Image):
+        deep = isinstance(picture, Image.Image) and picture.mode == "F"
+        if isinstance(picture, Image.Image) and not deep:
             picture = in_mode(picture, MODES.get(len(self.mean), "RGB"))
         size = self._resized(*tvf.get_dimensions(picture)[1:])
         picture = tvf.resize(picture, size, InterpolationMode(self.interpolation))
+        if deep:
+            picture = tvf.to_tensor(picture).expand(len(self.mean), -1, -1)
         if self.fit == "border":
             picture = self._filled_up(picture)
         pixels = tvf.center_crop(picture, list(self.crop))
@@ -66,7 +70,7 @@ class Preprocessing:
         return tvf.normalize(pixels, list(self.mean), list(self.std))
 
     def _resized(self, height: int, width: int) -> list[int]:
-        """What a picture is resized to: both sides, or the short one alone."""
+        """The size to resize to: height and width, or only the short side."""
         if isinstance(self.resize, int):
             return [self.resize]
         wanted = self.resize or self.crop
@@ -77,7 +81,7 @@ class Preprocessing:
         return [round(height / ratio), round(width / ratio)]
 
     def _filled_up(self, picture: Image.Image | Tensor) -> Image.Image | Tensor:
-        """The picture with borders of the mean where it is smaller than the input."""
+        """Pad a picture with the mean to the size of the input."""
         _, height, width = tvf.get_dimensions(picture)
         lacks = [
             max(0, wanted - side)
@@ -97,7 +101,7 @@ class Preprocessing:
         resize: int | None = None,
         crop: tuple[int, int] | None = None,
     ) -> Preprocessing:
-        """The same with what is given; one number for ``mean`` or ``std`` serves all channels."""
+        """A copy with some settings changed; one number for ``mean`` or ``std`` is for all channels."""
         new = replace(
             self,
             mean=_per_channel(mean, self.mean),
@@ -122,7 +126,7 @@ def _per_channel(
 
 
 def normalisation(transform: Transform) -> tuple[Tensor, Tensor] | None:
-    """(mean, std) ``[channel, 1, 1]`` of a transform's last normalisation; None if it shows none."""
+    """(mean, std) ``[channel, 1, 1]`` of a transform's last normalisation; None if there is none."""
     steps = [transform, *getattr(transform, "transforms", [])]
     for step in reversed(steps):
         if hasattr(step, "mean") and hasattr(step, "std"):
@@ -133,8 +137,9 @@ def normalisation(transform: Transform) -> tuple[Tensor, Tensor] | None:
 def picture_of(pixels: Tensor, transform: Transform) -> Image.Image:
     """A network input ``[channel, height, width]`` as a picture.
 
-    Undoes the transform's normalisation; where it shows none and values leave 0…1, stretches them.
-    Channels: one is grey, three or more show the first three, two show the first.
+    The transform's normalisation is undone. If it has none and values are not in 0…1, they are
+    rescaled. Three or more channels give a colour picture of the first three, fewer a grey one of the
+    first.
     """
     pixels = pixels.detach().float().cpu()
     known = normalisation(transform)

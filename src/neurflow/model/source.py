@@ -1,4 +1,4 @@
-"""Kinds of model reference: what a loader is asked and answers, and how users add their own kinds."""
+"""Kinds of model reference: the request and the result of a loader, and the registry of kinds."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ LOADERS = {
 
 @dataclass(frozen=True)
 class Request:
-    """What to load beside the name.
+    """The options of a request to load a network, besides its name.
 
     Attributes:
-        weights: a name of the library's own; None for random ones.
-        file: file that weights are to be read from afterwards, or None.
-        names: class names that were given.
-        size: height and width of the input that were given.
-        classes_as_text: the classes are texts that pictures are compared with.
+        weights: a name that the library knows; None for random weights.
+        file: file from which weights are read afterwards, or None.
+        names: class names that the user gave.
+        size: height and width of the input that the user gave.
+        classes_as_text: whether the classes are texts that pictures are compared with.
     """
 
     weights: str | None = None
@@ -43,20 +43,20 @@ class Request:
 
     @property
     def classes(self) -> int | None:
-        """Number of classes, as far as it is known."""
+        """Number of classes, if known."""
         return len(self.names) if self.names else None
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A network and what its source knows of it.
+    """A network with its preprocessing and class names.
 
     Attributes:
-        module: an ``nn.Module``, or a ``Model`` of the user's own making.
-        transform: how the source feeds it.
+        module: an ``nn.Module``, or a ``Model`` that the user made.
+        transform: its preprocessing.
         names: of the classes, in the order of the outputs.
-        notes: what the user should know.
-        sized: whether the transform is made for the input size that was asked for.
+        notes: notes for the user.
+        sized: whether the transform already has the requested input size.
     """
 
     module: Any
@@ -113,7 +113,7 @@ def loader(kind: str) -> Load | None:
 
 
 def imagenet_names() -> Sequence[str]:
-    """The thousand classes of ImageNet."""
+    """Names of the 1000 classes of ImageNet."""
     from torchvision.models import ResNet18_Weights
 
     names: Sequence[str] = ResNet18_Weights.DEFAULT.meta["categories"]
@@ -124,6 +124,7 @@ def no_download(name: str, error: Exception) -> ModelError:
     """The error for weights that cannot be downloaded."""
     reason = str(error).strip().splitlines()
     return ModelError(
-        f"The weights of {name} could not be fetched ({reason[0] if reason else 'no reason given'}). "
-        "Without a network give a file: --weights PATH, or --weights random."
+        f"The weights of {name} could not be downloaded "
+        f"({reason[0] if reason else 'no reason given'}). "
+        "Without internet access give a file: --weights PATH, or --weights random."
     )

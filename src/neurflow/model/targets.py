@@ -1,10 +1,10 @@
-"""What to explain, from what a user gives.
+"""Parses targets.
 
-1. An integer of any kind (Python's, NumPy's, a tensor of one value) is the index of a class.
-2. A text that is the exact name of a class is that class.
+1. An integer of any type (Python, NumPy, a tensor with one value) is the index of a class.
+2. The exact name of a class is that class.
 3. ``LAYER/NEURON`` is a neuron inside the network.
-4. Other texts are a class or ``CLASS-CLASS``, as ``neurflow.model.naming`` reads them. Digits are the
-   name of a class if one is called so, and else its index.
+4. Other text is a class or ``CLASS-CLASS``, as parsed by ``neurflow.model.naming``. Digits are the name
+   of a class if there is one with that name, and otherwise its index.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from neurflow.refs import Target
 
 
 def target_of(given: Any, names: ClassNames, network: Network) -> Target:
-    """The target that is meant.
+    """Parse a target.
 
     Raises:
-        TargetError: no class or neuron, several, or the difference of a class with itself.
+        TargetError: it matches no class or neuron, or several, or subtracts a class from itself.
     """
     if isinstance(given, Target):
         return given

@@ -1,12 +1,12 @@
-"""A first look at a module: can it be explained at all, and what does it return?
+"""A trial run of a module, to check that it can be explained and to find its outputs.
 
-1. Refuse what has no gradient or no parts by its kind (``refuse_kinds``): TorchScript, quantised
-   weights, weights that are on no device, not made yet, not finite, or made in inference mode.
-2. Run a few noise images with gradients to the input: find the outputs (``outputs``), and refuse a
-   forward that cuts the gradient, naming the layer behind which it ends.
-3. Run them again, and one of them alone: an answer that is not a function of the picture is refused,
-   unless it was allowed, and told.
-4. Make a picture's input several times: a transform that draws at random is refused likewise.
+1. Refuse modules without gradients or accessible layers (``refuse_kinds``): TorchScript, quantised
+   weights, and weights that are on the meta device, lazy, not finite, or made in inference mode.
+2. Run a few noise images with gradients to the input. Find the outputs (``outputs``), and refuse a
+   forward pass that detaches the gradient; the error names the layer after which it does.
+3. Run the images again, and one of them alone. A network whose output is not a function of the picture
+   is refused, or noted if that is allowed.
+4. Apply the transform several times. A random transform is treated in the same way.
 """
 
 from __future__ import annotations
@@ -29,26 +29,27 @@ from neurflow.errors import ModelError
 from neurflow.model.borrowed import borrowed
 from neurflow.model.outputs import Kind, Outputs, as_table, find_outputs, tensor_at
 from neurflow.model.preprocessing import Preprocessing, Transform
+from neurflow.runtime.float32 import full_float32
 
 BATCH = 3
 DRAWS = 12
-"""times that a transform is tried on one picture"""
+"""number of times that a transform is applied to one picture"""
 CHANCE = 1e-4
-"""difference of two answers, relative to the largest, from which on they are different"""
+"""largest difference of two equal outputs, relative to the largest output"""
 BESIDE = 1e-3
-"""the same for answers in batches of other sizes, for which kernels round otherwise"""
+"""the same for batches of different sizes, for which kernels round differently"""
 ROUNDING = 3e-2
-"""the same for networks of half precision"""
-CURE = "Mend it, or explain it as it is: --allow-chance (Model(allow_chance=True))."
+"""the same for networks in half precision"""
+CURE = "Fix it, or accept it: --allow-chance (Model(allow_chance=True))."
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What was found.
+    """The result of a trial run.
 
     Attributes:
-        outputs: how what it returns is read.
-        chance: what of its answer is not a function of the picture, a line each.
+        outputs: how the outputs are read.
+        chance: ways in which the output is not a function of the picture, one line each.
     """
 
     outputs: Outputs
@@ -56,7 +57,7 @@ class Trial:
 
 
 def plain_module(module: nn.Module) -> nn.Module:
-    """The module inside what training puts round one: DataParallel and its kin, ``torch.compile``."""
+    """The module inside wrappers such as DataParallel and ``torch.compile``."""
     parallel = (nn.DataParallel, nn.parallel.DistributedDataParallel)
     while True:
         if isinstance(module, parallel):
@@ -73,7 +74,7 @@ def refuse_closed(module: nn.Module) -> None:
         if isinstance(part, torch.jit.ScriptModule):
             where = f"layer {name!r}" if name else "the network"
             raise ModelError(
-                f"TorchScript ({where} is a {type(part).__name__}): its layers cannot be opened. "
+                f"Layers of TorchScript cannot be accessed ({where} is a {type(part).__name__}). "
                 "Give the nn.Module that it was scripted or traced from."
             )
     for name, value in [*module.named_parameters(), *module.named_buffers()]:
@@ -89,7 +90,7 @@ def refuse_kinds(module: nn.Module) -> None:
     refuse_closed(module)
     if torch.is_inference_mode_enabled():
         raise ModelError(
-            "Gradients are needed, and torch.inference_mode() is on. Call neurflow outside of it."
+            "Gradients are needed, but torch.inference_mode() is on. Call neurflow outside of it."
         )
     for name, part in module.named_modules():
         what, where = type(part).__name__, f"layer {name!r}" if name else "the network"
@@ -101,43 +102,44 @@ def refuse_kinds(module: nn.Module) -> None:
 
 def _refuse_value(name: str, value: Tensor, parameter: bool) -> None:
     if value.is_meta:
-        raise ModelError(f"{name} is on the meta device and holds no values. Load its weights.")
+        raise ModelError(f"{name} is on the meta device and has no values. Load its weights.")
     if value.is_quantized or (parameter and not value.is_floating_point()):
         raise ModelError(_quantised(f"{name} is {value.dtype}"))
     if parameter and value.is_inference():
         raise ModelError(
-            "The network was made inside torch.inference_mode(), so nothing can be attributed. "
+            "The network was made inside torch.inference_mode(), so it has no gradients. "
             "Make it outside."
         )
-    # of buffers, an infinite one may be a bound
+    # a buffer may be infinite, for example as a bound
     if not value.isfinite().all() if parameter else value.isnan().any():
         raise ModelError(
-            f"The weights are not finite: {name} holds NaN or infinity. "
+            f"The weights are not finite: {name} has NaN or infinity. "
             "Load a checkpoint from before training diverged."
         )
 
 
 def _quantised(what: str) -> str:
     return (
-        f"Quantised ({what}): rounding to integers has no gradient. "
-        "Give the network in floating point that it was made from."
+        f"The network is quantised ({what}), and rounding to integers has no gradient. "
+        "Give the original network in floating point."
     )
 
 
+@full_float32()
 def look(
     module: nn.Module, images: Tensor, *, said: Kind | None, classes: int | None, half: bool
 ) -> Trial:
-    """Run a module on images ``[BATCH, channel, height, width]`` and see what it does.
+    """Run a module on images ``[BATCH, channel, height, width]``.
 
     Args:
         module: the network.
-        images: unlike each other.
-        said: what its outputs are, if the user said.
+        images: different images.
+        said: kind of the outputs, if the user named it.
         classes: number of class names, if known.
         half: whether it computes in half precision.
 
     Raises:
-        ModelError: it fails, its outputs are not plain, or its gradient is cut.
+        ModelError: it fails, its outputs are ambiguous, or its gradient is detached.
     """
     with (
         borrowed(module),
@@ -146,26 +148,31 @@ def look(
         torch.enable_grad(),
         warnings.catch_warnings(),
     ):
-        warnings.simplefilter("ignore")  # what a forward does with values that have a gradient
+        warnings.simplefilter("ignore")  # warnings about tensors with gradients in the forward pass
         watched = images.clone().requires_grad_()
         outputs, value = find_outputs(_guarded(module), watched, said, classes)
+        if not value.isfinite().any():
+            raise ModelError(
+                "The network returns NaN or infinity alone, on every picture that was tried. Check its "
+                "weights, its precision, and --mean and --std."
+            )
         if not value.requires_grad:
             raise ModelError(_where_cut(module, watched))
         return Trial(outputs, tuple(_chance(module, images, outputs.place, value.detach(), half)))
 
 
 def _guarded(module: nn.Module) -> Any:
-    """Call the module; its failures are reported as errors of the network."""
+    """A function that calls the module and reports its failures as ``ModelError``."""
 
     def run(images: Tensor) -> Any:
         try:
             return module(images)
-        except Exception as error:  # the forward is the user's code and may raise anything
+        except Exception as error:  # the forward pass is the user's code and may raise anything
             reason = str(error).strip().splitlines()
             raise ModelError(
                 f"The network fails on a batch of images {tuple(images.shape)}: "
                 f"{type(error).__name__}: {reason[0] if reason else 'no reason given'}. "
-                "Check its input: --input-size, and one value of --mean and --std a channel."
+                "Check its input: --input-size, and --mean and --std with one value per channel."
             ) from error
 
     return run
@@ -174,7 +181,7 @@ def _guarded(module: nn.Module) -> Any:
 def _chance(
     module: nn.Module, images: Tensor, place: Any, first: Tensor, half: bool
 ) -> Iterator[str]:
-    """What makes the answer more than a function of the picture."""
+    """Ways in which the output is not a function of the picture."""
     with torch.no_grad():
         again = as_table(tensor_at(module(images), place)).float()
         before = as_table(first).float()
@@ -191,13 +198,13 @@ def _chance(
             alone = before[:1] + scale
         if (by := float((alone - before[:1]).abs().max()) / scale) > (ROUNDING if half else BESIDE):
             yield (
-                f"A picture's answer depends on the pictures beside it (by {by:.2%})"
+                f"The output for a picture depends on the other pictures of the batch (by {by:.2%})"
                 f"{_without_statistics(module)}."
             )
 
 
 def _without_statistics(module: nn.Module) -> str:
-    """Which layer makes an answer depend on the batch, if it is the usual one."""
+    """Name a batch norm without running statistics, the usual reason for dependence on the batch."""
     for name, part in module.named_modules():
         if isinstance(part, _BatchNorm) and part.running_mean is None:
             return f": {name!r} is a {type(part).__name__} without running statistics"
@@ -205,7 +212,7 @@ def _without_statistics(module: nn.Module) -> str:
 
 
 def _where_cut(module: nn.Module, images: Tensor) -> str:
-    """Behind which layer the gradient ends."""
+    """An error message that names the last layer with a gradient."""
     order: list[tuple[str, bool]] = []
     handles = [
         part.register_forward_hook(
@@ -221,10 +228,10 @@ def _where_cut(module: nn.Module, images: Tensor) -> str:
         for handle in handles:
             handle.remove()
     last = next((name for name, has in reversed(order) if has), None)
-    where = f"behind layer {last!r}" if last else "before the first layer"
+    where = f"after layer {last!r}" if last else "before the first layer"
     return (
-        f"The forward is detached {where}: no gradient goes from there to the outputs. "
-        "Take away .detach(), .data, NumPy and no_grad or inference_mode from it."
+        f"The forward pass is detached {where}, so the outputs have no gradient. "
+        "Remove .detach(), .data, NumPy and no_grad or inference_mode from it."
     )
 
 

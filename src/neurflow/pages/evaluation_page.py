@@ -10,6 +10,7 @@ from typing import Any
 
 from neurflow.evaluation.result import Evaluation, Figure, Table
 from neurflow.pages.evaluation_plots import svg
+from neurflow.pages.evaluation_summary import in_short, typeset
 from neurflow.pages.page import write_page
 from neurflow.pages.policy import PLACE, with_classes, with_policy
 from neurflow.stats import Interval
@@ -21,14 +22,22 @@ STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1080px; margin: 2rem auto; padding: 0 1rem;
   background: Canvas; color: CanvasText; }
 h1 { font-size: 1.6rem; margin: 0 0 .25rem; } h2 { font-size: 1.2rem; margin: 2.5rem 0 .25rem; }
-p { max-width: 48rem; } .quiet { opacity: .75; } nav a { margin-right: .9rem; white-space: nowrap; }
+p { max-width: 48rem; } .quiet { opacity: .8; } nav a { margin-right: .9rem; white-space: nowrap; }
 .wide { overflow-x: auto; } svg { max-width: 100%; height: auto; margin: .5rem 0; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid var(--line);
-  white-space: nowrap; } th { vertical-align: bottom; } th[title] { cursor: help; }
-td small { opacity: .7; } summary { cursor: pointer; margin: .3rem 0; }
-a { color: LinkText; } dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; }
-dt { opacity: .75; } dd { margin: 0; overflow-wrap: anywhere; }
+  white-space: nowrap; } th { vertical-align: bottom; }
+.short { border: 1px solid var(--line); border-radius: .6rem; padding: .2rem 1.2rem .8rem;
+  margin: 1rem 0; }
+.short h2 { margin-top: .8rem; } .short ul { padding-left: 1.1rem; margin: .4rem 0 0; }
+td small { opacity: .8; } summary { cursor: pointer; margin: .3rem 0; }
+a { color: LinkText; text-decoration: underline; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; }
+dt { opacity: .8; } dd { margin: 0; overflow-wrap: anywhere; }
+.terms { font-size: 13px; margin: .6rem 0 1rem; }
+@media (max-width: 640px) { body { margin: 1rem auto; } dl { grid-template-columns: 1fr; gap: 0; }
+  dd { margin-bottom: .5rem; } nav a { white-space: normal; display: inline-block; } }
+@media print { body { max-width: none; } nav { display: none; } }
 """
 
 
@@ -48,14 +57,16 @@ def _page(found: Evaluation) -> Iterator[str]:
     yield PLACE
     yield "<meta name='viewport' content='width=device-width, initial-scale=1'>"
     yield f"<title>{escape(title)} · neurflow</title><style>{STYLE}</style>"
-    yield f"<h1>{escape(title)}</h1>"
+    yield f"<main><h1>{escape(title)}</h1>"
     pictures = f"{found.images} images of the circuit"
     if found.held_out:
         pictures += f", {found.held_out} held-out pictures"
     made = f"neurflow {version('neurflow')}"
     yield f"<p class='quiet'>{escape(found.model.reference)} · {pictures} · {made}</p>"
     yield "<p>Each figure is a mean with its 95 % bootstrap interval where nothing else is said. "
-    yield "Column heads explain themselves when the pointer rests on them.</p><nav>"
+    yield "Every table is followed by what its columns mean.</p>"
+    yield from _in_short(found)
+    yield "<nav aria-label='Protocols'>"
     for table in found.tables:
         yield f"<a href='#{table.protocol}'>{escape(table.title)}</a>"
     yield "</nav>"
@@ -71,7 +82,19 @@ def _page(found: Evaluation) -> Iterator[str]:
     for name, value in found.settings.model_dump().items():
         shown = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
         yield f"<dt>{escape(described[name].description or name)}</dt><dd>{escape(shown)}</dd>"
-    yield "</dl></html>"
+    yield "</dl></main></html>"
+
+
+def _in_short(found: Evaluation) -> Iterator[str]:
+    """The main figures of every table, before the tables."""
+    told = [(table, in_short(table)) for table in found.tables if table.rows]
+    if not told:
+        return
+    yield "<section class='short'><h2>In short</h2><ul>"
+    for table, words in told:
+        link = f"<a href='#{table.protocol}'>{escape(table.title)}</a>"
+        yield f"<li>{link}: {escape(words)}</li>"
+    yield "</ul></section>"
 
 
 def _section(table: Table[Any]) -> Iterator[str]:
@@ -83,14 +106,18 @@ def _section(table: Table[Any]) -> Iterator[str]:
         yield f"<div class='wide'>{svg(table)}</div>"
         is_open = " open" if len(table.rows) <= OPEN else ""
         yield f"<details{is_open}><summary>{len(table.rows)} rows</summary>"
-        yield "<div class='wide'><table><tr>"
-        for name, meaning in table.columns.items():
-            yield f"<th title='{escape(meaning)}'>{escape(name.replace('_', ' '))}</th>"
+        region = f"tabindex='0' role='region' aria-label='{escape(table.title)}'"
+        yield f"<div class='wide' {region}><table><tr>"
+        for name in table.columns:
+            yield f"<th scope='col'>{escape(name.replace('_', ' '))}</th>"
         yield "</tr>"
         for row in table.rows:
             cells = "".join(f"<td>{_cell(cell)}</td>" for cell in row.cells().values())
             yield f"<tr>{cells}</tr>"
-        yield "</table></div></details>"
+        yield "</table></div><dl class='terms'>"
+        for name, meaning in table.columns.items():
+            yield f"<dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(meaning)}</dd>"
+        yield "</dl></details>"
     yield "</section>"
 
 
@@ -98,6 +125,6 @@ def _cell(cell: Figure) -> str:
     if cell is None:
         return "–"
     if isinstance(cell, Interval):
-        value, low, high = (f"{number:.2f}" for number in cell)
+        value, low, high = (typeset(f"{number:.2f}") for number in cell)
         return value if low == high else f"{value} <small>{low} … {high}</small>"
-    return f"{cell:.3g}" if isinstance(cell, float) else escape(str(cell))
+    return typeset(f"{cell:.3g}") if isinstance(cell, float) else escape(str(cell))

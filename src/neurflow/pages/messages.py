@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from neurflow.circuit.edits import Edits
 from neurflow.circuit.evidence import LONG, SHORT
-from neurflow.debugging.result import AuditReport, WhatIf
+from neurflow.debugging.result import AuditReport, GroupEffect, Prediction, WhatIf
 from neurflow.pages.debug_payload import ShownPicture
 from neurflow.refs import Member
 
@@ -24,6 +24,10 @@ Number = Annotated[int, Field(ge=0, lt=2**31)]
 Phase = Literal["not started", "running", "done", "failed"]
 LayerName = Annotated[str, Field(min_length=1, max_length=500)]
 GroupId = Annotated[str, Field(min_length=1, max_length=500)]
+Ablation = Literal["zero", "mean"] | Annotated[float, Field(ge=0, le=1)]
+"""what masked neurons are set to, or the factor that they are scaled by"""
+Cuts = Annotated[dict[LayerName, Annotated[int, Field(ge=1)]], Field(max_length=1000)]
+"""layer → number of groups, where groups are those of another cut (``Circuit.cut``)"""
 
 
 class _Message(BaseModel):
@@ -49,7 +53,7 @@ class Status(_Message):
 
     state: Literal["loading", "ready", "failed"]
     message: str
-    """why loading failed, or why there are no samples; empty otherwise"""
+    """why loading failed or why there are no samples; or what was passed over among them"""
     maskable: bool
     """whether groups can be masked: the target is a class"""
     means: bool
@@ -69,14 +73,58 @@ class MaskRequest(_Message):
 
     pictures: Annotated[list[Number], Field(min_length=1, max_length=MOST_PICTURES)]
     groups: Annotated[list[GroupId], Field(min_length=1, max_length=1000)]
-    by: Literal["zero", "mean"] = "zero"
+    by: Ablation = "zero"
     draws: Annotated[int, Field(ge=0, le=MOST_DRAWS)] = 20
     """sets of random neurons to compare with; 0 is fastest"""
     seed: Number = 0
-    cuts: Annotated[dict[LayerName, Annotated[int, Field(ge=1)]], Field(max_length=1000)] = Field(
-        default_factory=dict
-    )
-    """layer → number of groups, where ``groups`` are those of another cut (``Circuit.cut``)"""
+    cuts: Cuts = Field(default_factory=dict)
+
+
+class EffectsRequest(_Message):
+    """Mask each of these groups by itself, on one picture."""
+
+    picture: Number
+    groups: Annotated[list[GroupId], Field(min_length=1, max_length=1000)]
+    rival: Number | Literal["nearest", "none"] = "nearest"
+    """the class that the answer is compared with: its number; the circuit's own, or the second best
+    where the answer is the circuit's own; or none, for the answer's logit alone"""
+    by: Ablation = "zero"
+    draws: Annotated[int, Field(ge=0, le=MOST_DRAWS)] = 0
+    """sets of random neurons to compare with; 0 is fastest"""
+    seed: Number = 0
+    cuts: Cuts = Field(default_factory=dict)
+
+
+class Effects(_Message):
+    """The effect of each group on the answer's logit, or on its lead over the rival."""
+
+    answer: Prediction
+    rival: Prediction | None
+    value: float
+    """the figure that is explained: the answer's logit, less the rival's"""
+    classes: list[Prediction]
+    """classes that can be chosen as rivals, best first"""
+    effects: list[GroupEffect]
+    """in the order of the groups asked for"""
+
+
+class NeuronMap(_Message):
+    """Where a neuron responds on a picture."""
+
+    neuron: int
+    strength: float
+    """its largest value there; 1 is the neuron's mean activation on its own crops"""
+    heat: str
+    """base64 bytes, row by row; 255 is three times that mean and more. Empty without space"""
+
+
+class NeuronMaps(_Message):
+    """Where each neuron of a layer responds on a picture."""
+
+    layer: str
+    height: int
+    width: int
+    neurons: list[NeuronMap]
 
 
 class AuditState(_Message):
@@ -138,6 +186,9 @@ class Messages(_Message):
     picture: LivePicture
     mask: MaskRequest
     what_if: WhatIf
+    why: EffectsRequest
+    effects: Effects
+    neuron_maps: NeuronMaps
     audit: AuditState
     name: LabelRequest
     named: LabelReply

@@ -109,6 +109,8 @@ class NeuronData(_Data):
     rule: str | None
     score_error: float | None
     """estimated distance of the scores from integrated gradients, relative"""
+    cancellation: float | None
+    """summed |score| over the absolute value of the sum"""
     completeness_error: float | None
     histogram: HistogramData | None
 
@@ -457,6 +459,7 @@ def _neuron(
         steps=neuron.steps,
         rule=neuron.rule,
         score_error=neuron.score_error,
+        cancellation=neuron.cancellation,
         completeness_error=neuron.completeness_error,
         histogram=_histogram(neuron.histogram),
     )

@@ -8,7 +8,6 @@ type for each Python type. ``make web-types`` writes it to ``web/src/shared/sche
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from pydantic import BaseModel
@@ -33,14 +32,7 @@ class FrontEnd(BaseModel):
 def schema() -> str:
     """Return the JSON schema of all pages as text."""
     found = _plain(FrontEnd.model_json_schema(mode="serialization"))
-    text = json.dumps(found, indent=2) + "\n"
-    # pydantic names two classes of one name by their modules: neurflow__stats__Interval
-    return re.sub(r"neurflow__(\w+?)__(?:\w+__)?(\w+)", _short_name, text)
-
-
-def _short_name(found: re.Match[str]) -> str:
-    package, name = found.groups()
-    return f"{package.title()}{name}"
+    return json.dumps(found, indent=2) + "\n"
 
 
 def _plain(part: Any) -> Any:

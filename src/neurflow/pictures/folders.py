@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from neurflow.decoding import suffixes
 from neurflow.model.naming import ClassNames
+from neurflow.pictures.decoding import suffixes
 
 SPLITS = frozenset(
     ("train", "training", "val", "valid", "validation", "test", "testing", "eval", "holdout", "dev")

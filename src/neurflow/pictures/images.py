@@ -23,11 +23,11 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from neurflow.decoding import UnreadableImage, open_picture
-from neurflow.errors import ImagesError, NeurFlowError
+from neurflow.errors import ImagesError, NeurFlowError, UnreadableImage
 from neurflow.model import Model
 from neurflow.model.naming import ClassNames
 from neurflow.pictures import items
+from neurflow.pictures.decoding import open_picture
 from neurflow.pictures.folders import find_pictures, labels_of, name_of
 from neurflow.refs import ImageRef
 from neurflow.runtime.progress import Progress
@@ -169,6 +169,11 @@ def _refuse_others(source: Any) -> None:
     if isinstance(source, Mapping):
         parts = ", ".join(map(str, list(source)[:5]))
         raise ImagesError(f"This is a dict with {parts or 'nothing'}. Give one of them, or a list.")
+    if hasattr(source, "iloc"):  # a table of pandas or the like
+        raise ImagesError(
+            "A table is no list of pictures. Give its columns as pairs: list(zip(table['path'], "
+            "table['label']))."
+        )
     if not hasattr(source, "__getitem__") or not hasattr(source, "__len__"):
         raise ImagesError(
             f"Cannot read images from {type(source).__name__}. "

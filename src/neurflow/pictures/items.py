@@ -25,11 +25,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from neurflow.decoding import UnreadableImage, in_mode, open_picture, upright
+from neurflow.errors import UnreadableImage
 from neurflow.model import Model
 from neurflow.model.naming import ClassNames
 from neurflow.model.offering import Offer
+from neurflow.model.picture_modes import deep_grey, in_mode, is_deep
 from neurflow.model.preprocessing import MODES
+from neurflow.pictures.decoding import open_picture, upright
 
 PICTURE_KEYS = ("pixel_values", "image", "img", "picture")
 LABEL_KEYS = ("label", "labels", "fine_label", "target")
@@ -118,7 +120,10 @@ def picture_of(value: Any, offer: Offer) -> Image.Image | Tensor:
         raise UnreadableImage(
             f"the model takes {offer.shape[0]} channels, and a {value.mode} picture has fewer"
         )
-    return in_mode(upright(value), offer.mode)
+    picture = upright(value)
+    if offer.deep and is_deep(picture):
+        return deep_grey(picture)
+    return in_mode(picture, offer.mode)
 
 
 def _array_of(value: Sequence[Any]) -> np.ndarray:

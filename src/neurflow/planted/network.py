@@ -1,9 +1,9 @@
-"""A plan made into a network: hand-set kernels, ReLUs, and nothing learnt.
+"""Builds the network of a plan, from hand-set kernels and ReLUs; nothing is trained.
 
-Detectors look at one tile of 8×8 pixels at a time. A tile's colour is a direction in the plane of
-equal brightness, so that a colour kernel is blind for patterns; its pattern is a ±1 template added to
-the brightness, and all templates are orthogonal. The further levels are sparse convolutions over
-tiles, each weight a wire of the plan.
+Each detector looks at one tile of 8×8 pixels. A tile's colour is a direction in the plane of equal
+brightness, so that colour kernels do not respond to patterns. Its pattern is a ±1 template that is
+added to the brightness, and all templates are orthogonal. The other levels are sparse convolutions over
+tiles, in which each weight is a wire of the plan.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ TILE = 8
 GRID = 8
 """tiles of a picture's side"""
 GREY, BRIGHTER, CHROMA, CONTRAST = 0.5, 0.06, 0.3, 0.15
-"""the background; what a tile adds to it in brightness, in colour and by its pattern"""
+"""brightness of the background, and what a tile adds to it: brightness, colour and pattern"""
 SURE = 0.6
-"""share of the full colour or pattern below which a detector is silent; 0.5 is what a neighbouring
-colour gives"""
+"""share of the full colour or pattern below which a detector is silent; a neighbouring colour gives
+0.5"""
 
 
 def colour_direction(colour: str) -> np.ndarray:
@@ -52,7 +52,7 @@ def pattern_template(pattern: str) -> np.ndarray:
 
 
 class Clamp(nn.Module):
-    """Between 0 and 1, made of ReLUs."""
+    """Clamps to 0…1, made of ReLUs."""
 
     def forward(self, x: Tensor) -> Tensor:
         """``1 − relu(1 − relu(x))``."""
@@ -60,7 +60,7 @@ class Clamp(nn.Module):
 
 
 def build_network(plan: Plan) -> nn.Sequential:
-    """The network of a plan: a block for each level, pooling, and ``head`` with the logits."""
+    """Build the network of a plan: a block for each level, pooling, and ``head`` with the logits."""
     blocks: list[tuple[str, nn.Module]] = []
     for number, (name, units) in enumerate(zip(plan.layers, plan.levels, strict=False)):
         below = len(plan.levels[number - 1]) if number else 3

@@ -1,12 +1,12 @@
-"""Scenes on which a planted circuit shows what it does.
+"""Pictures for planted circuits.
 
-1. Each concept has scenes of its own, filled with it alone, the more often the lower its level: so the
-   crops that excite a channel most show what the channel stands for, and not what that is a part of.
+1. Each concept has its own scenes, which show only this concept, and more copies the lower its level.
+   So the crops that activate a channel most show its own concept, and not one of which that is a part.
 2. Each class has scenes with all of its concepts.
-3. Where concepts have vetoes, each has scenes in which the vetoing concept is above it every time.
+3. A concept with a veto also has scenes in which the vetoing concept is above every copy.
 
-Strength of colour and pattern vary from tile to tile, every pixel has noise, and if asked for, a few
-tiles of other parts are strewn in.
+The strength of colour and pattern varies from tile to tile, every pixel has noise, and a few tiles of
+other parts can be added as clutter.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from neurflow.planted.network import (
 from neurflow.planted.plan import COLOURS, PATTERNS, Concept, Plan
 
 TIMES = {0: 64, 1: 47, 2: 23, 3: 11, 4: 5}
-"""how often a scene of its own shows a concept, by level: more than twice as often as those of the next
-level, so that it is exciting even to a channel that stands for two concepts of those"""
+"""number of copies of a concept in its own scenes, by level: more than twice that of the next level, so
+that they activate a channel more than scenes of two concepts of that level"""
 IN_CLASS = {1: 21, 2: 10, 3: 5, 4: 2}
-"""how often a class scene shows each of its concepts: less than half as often"""
+"""number of copies of each concept in the scenes of a class: less than half of that"""
 JITTER, NOISE = 0.015, 0.01
-"""relative spread of a tile's colour and pattern; standard deviation of a pixel"""
+"""relative spread of a tile's colour and pattern, and standard deviation of a pixel"""
 
 Grid = dict[tuple[int, int], set[str]]
 """tile (right, down) → primitives drawn there"""
@@ -44,12 +44,12 @@ Grid = dict[tuple[int, int], set[str]]
 
 @dataclass
 class Scene:
-    """What a picture shows.
+    """The contents of a picture.
 
     Attributes:
-        about: concept or class it was drawn for.
-        tiles: what is drawn where.
-        shows: how often each concept is there, clutter aside.
+        about: concept or class that it was drawn for.
+        tiles: primitives by tile.
+        shows: number of copies of each concept, without clutter.
     """
 
     about: str
@@ -58,7 +58,7 @@ class Scene:
 
 
 def draw_scenes(plan: Plan, each: int, clutter: int, seed: int) -> list[Scene]:
-    """``each`` scenes of everything that has scenes of its own, with up to so many tiles strewn in."""
+    """Draw ``each`` scenes of all concepts and classes, with up to ``clutter`` tiles of other parts."""
     rng = np.random.default_rng([seed, plan.depth, 1])
     scenes = []
     for concept in plan.concepts.values():
@@ -76,7 +76,7 @@ def draw_scenes(plan: Plan, each: int, clutter: int, seed: int) -> list[Scene]:
 def _own_scene(
     plan: Plan, concept: Concept, rng: np.random.Generator, *, vetoed: bool = False
 ) -> Scene:
-    """A scene of one concept, as often as its level says; with a veto, as often as that fits too."""
+    """A scene of one concept, with the copies of its level, or as many as fit together with a veto."""
     scene = Scene(concept.name)
     veto = plan.concepts[concept.veto] if concept.veto else None
     height = veto.size[1] if veto else 0
@@ -99,7 +99,7 @@ def _class_scene(plan: Plan, name: str, members: Sequence[str], rng: np.random.G
 
 
 def _slots(size: tuple[int, int], above: int = 0) -> list[tuple[int, int]]:
-    """Places for blocks of tiles that do not overlap, with free tiles above each."""
+    """Positions of blocks of tiles that do not overlap, with ``above`` free tiles over each."""
     width, height = size
     room = height + above
     return [
@@ -119,7 +119,7 @@ def _put(plan: Plan, scene: Scene, concept: Concept, right: int, down: int) -> N
 
 
 def _strew(plan: Plan, scene: Scene, clutter: int, rng: np.random.Generator) -> None:
-    """A few tiles of random parts, where there is room."""
+    """Add up to ``clutter`` tiles of random parts on free tiles."""
     free = [(x, y) for x in range(GRID) for y in range(GRID) if (x, y) not in scene.tiles]
     parts = [concept for concept in plan.concepts.values() if concept.level == 1]
     for number in rng.permutation(len(free))[: rng.integers(clutter + 1)]:
@@ -127,7 +127,7 @@ def _strew(plan: Plan, scene: Scene, clutter: int, rng: np.random.Generator) -> 
 
 
 def render(scene: Scene, rng: np.random.Generator) -> np.ndarray:
-    """``[rgb, row, column]`` in [0, 1], float32."""
+    """Draw a scene: float32 ``[rgb, row, column]`` in [0, 1]."""
     picture = np.full((3, GRID * TILE, GRID * TILE), GREY)
     for (right, down), primitives in sorted(scene.tiles.items()):
         tile = np.full((3, TILE, TILE), BRIGHTER)
@@ -141,7 +141,7 @@ def render(scene: Scene, rng: np.random.Generator) -> np.ndarray:
 
 @cache
 def _stroke(name: str) -> np.ndarray:
-    """``[rgb, row, column]`` what a primitive adds to a tile."""
+    """``[rgb, row, column]`` values that a primitive adds to a tile."""
     if name in COLOURS:
         return np.broadcast_to(CHROMA * colour_direction(name)[:, None, None], (3, TILE, TILE))
     assert name in PATTERNS

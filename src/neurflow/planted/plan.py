@@ -1,15 +1,15 @@
-"""A circuit drawn up before there is a network: concepts, the units that carry them, and their wires.
+"""Plans of circuits: concepts, the units that represent them, and the wires between units.
 
-1. Primitives are six colours and six patterns (edges and textures). A *part* is a colour with a
-   pattern on one tile; every further level puts two concepts of the level below side by side, in turn
-   beside and beneath each other. A class is a weighted sum of concepts of the highest level.
-2. Each concept is carried by several units. A unit reads, for each of its children, every unit that
-   carries the child, with weights that differ, and fires only where both children are there.
-3. Traits add what makes circuits hard to read (:data:`TRAITS`).
-4. Distractors are twins of true units: the same kernels, the same strength, and wires to nothing but
-   other distractors and a class of their own.
+1. Primitives are six colours and six patterns (edges and textures). A *part* is a colour with a pattern
+   on one tile. Each further level combines two concepts of the level below, alternately side by side
+   and on top of each other. A class is a weighted sum of concepts of the highest level.
+2. Each concept is represented by several units. A unit reads all units of each of its children, with
+   different weights, and fires only where both children are present.
+3. Traits add properties that make circuits hard to read (:data:`TRAITS`).
+4. Distractors are twins of true units, with the same kernels and strength. Their outputs go only to
+   other distractors and to a class of their own.
 
-All weights are chosen here, none is learnt, so the circuit of each class is known.
+All weights are set here and none is trained, so the circuit of each class is known.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ LEVELS = ("detectors", "parts", "motifs", "assemblies", "objects")
 """layers below the head, input side first"""
 DEPTHS = range(3, len(LEVELS) + 2)
 TRAITS = {
-    "inhibitory": "every unit is held down by a channel that fires wherever anything is drawn",
-    "polysemantic": "some channels above the detectors stand for two unrelated concepts",
-    "redundant": "a concept has four equal channels, and units saturate: losing one changes nothing",
+    "inhibitory": "every unit is inhibited by a channel that fires wherever anything is drawn",
+    "polysemantic": "some channels above the detectors represent two unrelated concepts",
+    "redundant": "a concept has four equal channels, and units saturate, so losing one has no effect",
     "veto": "units of the highest level are silenced by a concept that is absent where they fire",
 }
 CONCEPTS = 6
-"""concepts of each level above the primitives"""
+"""number of concepts on each level above the primitives"""
 INHIBITION, VETO = 0.3, 2.0
-"""drive that an inhibitor and a veto take away; a child that is there gives 1"""
+"""input that an inhibitor and a veto subtract; a child that is present adds 1"""
 THRESHOLD = 1.1
-"""drive that a unit needs: more than one child alone, less than two"""
+"""input that a unit needs: more than that of one child, less than that of two"""
 
 
 @dataclass(frozen=True)
 class Concept:
-    """Something to be drawn.
+    """A concept that can be drawn.
 
     Attributes:
         name: unique.
         level: place in :data:`LEVELS`.
-        children: names of the concepts it is made of, first the one at its own place.
-        size: tiles it covers, width and height.
+        children: names of the concepts that it consists of; the first is at its own position.
+        size: width and height in tiles.
         offset: tiles from the first child to the second.
-        veto: a concept of the level below that silences it when it is right above.
+        veto: a concept of the level below that silences it if it is directly above.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Concept:
 
 @dataclass(frozen=True)
 class Wire:
-    """What a unit reads: a unit of the level below, its weight, and where: tiles right and down."""
+    """An input of a unit: a unit of the level below, its weight, and its offset in tiles."""
 
     source: int
     weight: float
@@ -76,13 +76,13 @@ class Unit:
     """A channel of a level, or a class.
 
     Attributes:
-        concepts: names of what it stands for; several if it is polysemantic.
-        wires: for each of these, what brings it about.
-        always: what it reads whichever concept is there: inhibitors and vetoes.
-        threshold: drive that is needed.
-        gain: output for each unit of drive above the threshold.
-        level: its output where a concept is fully there.
-        distractor: whether it matters to no class but the distractors' own.
+        concepts: names of the concepts that it represents; several if it is polysemantic.
+        wires: for each concept, the inputs that detect it.
+        always: inputs that are independent of the concept: inhibitors and vetoes.
+        threshold: least input at which it fires.
+        gain: output per unit of input above the threshold.
+        level: its output where a concept is fully present.
+        distractor: whether it affects only the distractors' class.
     """
 
     concepts: tuple[str, ...]
@@ -96,15 +96,15 @@ class Unit:
 
 @dataclass(frozen=True)
 class Plan:
-    """A circuit on paper.
+    """A plan of a circuit.
 
     Attributes:
-        depth: layers, the head included.
-        traits: those of :data:`TRAITS` it has.
+        depth: number of layers, with the head.
+        traits: some of :data:`TRAITS`.
         concepts: by name, primitives first.
-        classes: class → concepts of the highest level that make it.
+        classes: class → its concepts, of the highest level.
         levels: units of each layer below the head, in the order of its channels.
-        head: one unit a class; the last one is the distractors'.
+        head: one unit per class; the last one is that of the distractors.
     """
 
     depth: int
@@ -121,23 +121,25 @@ class Plan:
 
     @property
     def saturates(self) -> bool:
-        """Whether units stop at 1."""
+        """Whether the outputs of units are limited to 1."""
         return "redundant" in self.traits
 
 
 GENERIC = "anything"
-"""what the inhibitory channel of each level stands for"""
+"""concept of the inhibitory channel of each level"""
 
 
 def draw_plan(depth: int, seed: int, traits: Iterable[str]) -> Plan:
-    """Draw up a circuit.
+    """Draw a random plan.
 
     Raises:
-        RequestError: a depth or a trait there is not.
+        RequestError: there is no such depth or trait.
     """
     chosen = frozenset(traits)
     if depth not in DEPTHS:
-        raise RequestError(f"depth={depth}: planted networks have {DEPTHS[0]} to {DEPTHS[-1]}.")
+        raise RequestError(
+            f"Planted networks have a depth from {DEPTHS[0]} to {DEPTHS[-1]}, not {depth}."
+        )
     if unknown := sorted(chosen - TRAITS.keys()):
         raise RequestError(f"There is no trait {unknown[0]!r}. Known: {', '.join(TRAITS)}.")
     rng = np.random.default_rng([seed, depth])
@@ -174,7 +176,7 @@ def _concepts(depth: int, rng: np.random.Generator, *, veto: bool) -> dict[str, 
 
 
 def _pairs(below: Sequence[Sequence[str]], rng: np.random.Generator) -> list[tuple[str, str]]:
-    """Pairs of children; each child is in one pair as first, and in one as second."""
+    """Pairs of children, in which each child is once the first and once the second."""
     first, second = rng.permutation(below[0]), rng.permutation(below[1])
     while any(a == b for a, b in zip(first, second, strict=True)):
         second = rng.permutation(below[1])
@@ -200,7 +202,7 @@ def _level(plan: Plan, level: int, rng: np.random.Generator) -> list[Unit]:
 def _unrelated(plan: Plan, first: str, second: str) -> bool:
     """Whether two concepts share no child, no carrier of a child, and at the highest level no class.
 
-    A channel below that stands for a child of each would drive a unit of both twice over.
+    A channel that represents a child of each would drive a unit of both twice.
     """
     a, b = (plan.concepts[name] for name in (first, second))
     read = [
@@ -216,7 +218,7 @@ def _unrelated(plan: Plan, first: str, second: str) -> bool:
 
 
 def carriers(plan: Plan, level: int, concept: str, *, distractor: bool = False) -> list[int]:
-    """Channels of a level that stand for a concept."""
+    """Channels of a level that represent a concept."""
     if level < 0:
         return []
     return [
@@ -247,7 +249,7 @@ def _unit(plan: Plan, names: tuple[str, ...], rng: np.random.Generator) -> Unit:
             held += _wires(plan, below, concept.veto, above, rng, total=-VETO)
     inhibition = INHIBITION if carriers(plan, below, GENERIC) else 0.0
     threshold = THRESHOLD - inhibition
-    # one of eight carriers lost, a saturating unit still fires in full
+    # a saturating unit still fires fully if one of its eight inputs is lost
     drive = 2 - inhibition - threshold - (0.45 if plan.saturates else 0.0)
     return Unit(names, wires, tuple(held), threshold, level / drive, level)
 
@@ -260,7 +262,7 @@ def _wires(
     rng: np.random.Generator,
     total: float = 1.0,
 ) -> list[Wire]:
-    """Wires from all carriers of a concept, which together give ``total`` where it is there."""
+    """Wires from all units of a concept, which together give ``total`` where it is present."""
     sources = carriers(plan, level, concept)
     shares = np.ones(len(sources)) if plan.saturates else rng.uniform(0.5, 1.0, len(sources))
     shares = total * shares / shares.sum()
@@ -272,7 +274,7 @@ def _wires(
 
 
 def _twin(plan: Plan, level: int, unit: Unit, rng: np.random.Generator) -> Unit:
-    """The same unit once more, for nothing; half of its wires come from twins below."""
+    """A distractor with the same properties; half of its wires come from distractors below."""
 
     def moved(wire: Wire) -> Wire:
         source = plan.levels[level - 1][wire.source]
@@ -295,7 +297,7 @@ def _twin(plan: Plan, level: int, unit: Unit, rng: np.random.Generator) -> Unit:
 
 
 def _head(plan: Plan, rng: np.random.Generator) -> list[Unit]:
-    """The classes, and the distractors' own."""
+    """The units of the classes, and of the distractors' class."""
     top = plan.depth - 2
     units = []
     for name, members in plan.classes.items():

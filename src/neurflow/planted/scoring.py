@@ -1,15 +1,16 @@
-"""How much of a planted circuit a method finds.
+"""Scores how much of a planted circuit a method finds.
 
-1. Every neuron of the true circuit is asked for its lower neurons, so that one miss does not spoil
-   what follows.
-2. *Core neurons:* with τ the true number, the share of the true ones among the τ of largest
-   importance. With fixed τ, precision and recall differ (:func:`precision_recall`).
-3. *Weights:* share of true core neurons whose score has the true sign; Spearman's correlation of
-   scores with the true weights over them. For each meaning by itself; a found semantic group stands
-   for the concept that most of its crops show.
-4. *Semantic groups:* adjusted Rand index of the division of ``V_a`` against what its pictures show.
-5. *Neuron groups:* adjusted Rand index over the (neuron, semantic group) pairs of a layer against the
-   concepts they stand for.
+1. The lower neurons are scored for every neuron of the true circuit, so that one error does not affect
+   later layers.
+2. *Core neurons:* the share of true core neurons among the τ most important neurons, where τ is their
+   true number. For a fixed τ, precision and recall differ (:func:`precision_recall`).
+3. *Weights:* the share of true core neurons whose score has the right sign, and Spearman's correlation
+   of their scores with the true weights. Both are computed for each meaning; a found semantic group is
+   assigned the concept that most of its crops show.
+4. *Semantic groups:* the adjusted Rand index between the division of ``V_a`` and the contents of its
+   pictures.
+5. *Neuron groups:* the adjusted Rand index between the groups of a layer's (neuron, semantic group)
+   pairs and their concepts.
 """
 
 from __future__ import annotations
@@ -41,21 +42,21 @@ from neurflow.study.activations import Activations
 from neurflow.study.study import Study, segments_of
 
 K = 12
-"""crops of a concept, fewer than a planted concept has pictures"""
+"""number of crops of a concept, less than a planted concept's number of pictures"""
 MEMORY = "512MB"
-"""planted networks are small"""
+"""memory budget, as planted networks are small"""
 
 
 @dataclass(frozen=True)
 class NeuronScore:
-    """How well a method did on one neuron of the circuit.
+    """The score of a method on one neuron of the circuit.
 
     Attributes:
-        layer, neuron: which.
+        layer, neuron: the neuron.
         true: size of its true core.
-        recall: share of the true core among as many neurons of largest importance.
-        sign: share of true core neurons with the right sign; NaN where a method has no signs.
-        rank: Spearman's correlation with the true weights; NaN where these are all equal.
+        recall: share of the true core among the same number of most important neurons.
+        sign: share of true core neurons with the right sign; NaN if the method has no signs.
+        rank: Spearman's correlation with the true weights; NaN if these are all equal.
     """
 
     layer: str
@@ -68,12 +69,12 @@ class NeuronScore:
 
 @dataclass(frozen=True)
 class GroupScore:
-    """How well the divisions of a layer agree with its concepts.
+    """Agreement of the divisions of a layer with its concepts.
 
     Attributes:
         layer: name.
         semantic: mean adjusted Rand index of its neurons' semantic groups.
-        polysemantic: the same over its polysemantic neurons; NaN without any.
+        polysemantic: the same over its polysemantic neurons; NaN if there are none.
         neurons: adjusted Rand index of its neuron groups.
     """
 
@@ -85,14 +86,14 @@ class GroupScore:
 
 @dataclass(frozen=True)
 class PlantedStudy:
-    """A planted network with everything that scoring needs.
+    """A planted network with the data for scoring.
 
     Attributes:
         planted: the network and its truth.
         config: k, N, seed.
         study: the network on its pictures.
         concepts: layer → neuron of the circuit → its concept.
-        tasks: one for each layer that has one below it, from the top down.
+        tasks: one for each layer with a layer below it, from the top down.
     """
 
     planted: Planted
@@ -132,7 +133,7 @@ class PlantedStudy:
             yield NeuronScore(layer, a, len(truth.core), recall, sign if signed else np.nan, rank)
 
     def _stands_for(self, layer: str, a: int) -> list[int]:
-        """For each found semantic group, the true meaning that most of its crops show."""
+        """The true meaning that most crops show, for each found semantic group."""
         concept = self.concepts[layer][a]
         shown = self.planted.meanings(layer, a, self._images(concept))
         return [int(np.bincount(shown[part]).argmax()) for part in concept.parts]
@@ -141,9 +142,9 @@ class PlantedStudy:
         return self.activations.crops.image_of(concept.crops)
 
     def groups(self) -> list[GroupScore]:
-        """The divisions of every layer below the head.
+        """Score the divisions of every layer below the head.
 
-        Channels that fire wherever anything is drawn are left out: no one concept is theirs.
+        Inhibitory channels are left out, because they represent no single concept.
         """
         return [self._groups_of(layer) for layer in self.planted.layers[:-1]]
 
@@ -181,8 +182,8 @@ def study(
 
     Args:
         planted: the network.
-        config: default is ``Config(k=12, granularities=(1,))``: a concept is known by picture.
-        progress: receives the progress.
+        config: default is ``Config(k=12, granularities=(1,))``, as the truth is known for pictures.
+        progress: receives stages and steps.
     """
     config = config or Config(k=K, granularities=(1.0,))
     progress = progress or Silent()
@@ -213,12 +214,12 @@ def study(
 def weight_scores(
     truth: TrueNeuron, signed: np.ndarray, stands_for: Sequence[int]
 ) -> tuple[float, float]:
-    """(share of right signs, rank correlation) over the true core neurons, mean over meanings.
+    """(share of right signs, rank correlation) over the true core neurons, averaged over meanings.
 
     Args:
         truth: of the neuron.
         signed: ``[found semantic group, lower neuron]``.
-        stands_for: for each found semantic group, the meaning it stands for.
+        stands_for: true meaning of each found semantic group.
     """
     signs, ranks = [], []
     for row, meaning in zip(signed, stands_for, strict=True):
@@ -231,6 +232,6 @@ def weight_scores(
 
 
 def precision_recall(true: set[int], found: set[int]) -> tuple[float, float]:
-    """(share of the found that are true, share of the true found); 1 for none of none."""
+    """(precision, recall) of a set of neurons; 1 for the share of an empty set."""
     right = len(true & found)
     return right / len(found) if found else 1.0, right / len(true) if true else 1.0

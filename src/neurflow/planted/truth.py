@@ -1,4 +1,4 @@
-"""What is true of a planted network, by construction."""
+"""Planted networks with their true circuit."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class TrueNeuron:
     """A channel of the circuit.
 
     Attributes:
-        concepts: what it stands for; several if it is polysemantic.
-        weights: for each of these, neuron of the layer below → drive it gives where the concept is
-            there: its hand-set weight times the input's full activation, signed. Empty at the
+        concepts: the concepts that it represents; several if it is polysemantic.
+        weights: for each concept, neuron of the layer below → its signed contribution where the
+            concept is present, which is its hand-set weight times its full activation. Empty for
             detectors.
     """
 
@@ -34,19 +34,19 @@ class TrueNeuron:
 
     @property
     def core(self) -> frozenset[int]:
-        """The neurons of the layer below that act on it."""
+        """The neurons of the layer below that contribute to it."""
         return frozenset(s for part in self.weights for s in part)
 
 
 @dataclass(frozen=True)
 class Planted:
-    """A network whose circuit is known, and pictures to look for it on.
+    """A network whose circuit is known, with pictures.
 
     Attributes:
-        plan: how it was drawn up.
-        model: the network, with its layers.
+        plan: of the circuit.
+        model: the network.
         images: ``[image, rgb, row, column]`` in [0, 1].
-        scenes: what each shows.
+        scenes: contents of each image.
         target: name of the class under study.
     """
 
@@ -63,7 +63,7 @@ class Planted:
 
     @cached_property
     def circuit(self) -> dict[str, dict[int, TrueNeuron]]:
-        """Layer → neuron → what it does: everything that the target's logit depends on."""
+        """Layer → neuron → its truth, for all neurons that the target's logit depends on."""
         plan, number = self.plan, self.model.target(self.target).neuron
         found: dict[str, dict[int, TrueNeuron]] = {}
         wanted = {number}
@@ -76,14 +76,14 @@ class Planted:
         return dict(reversed(found.items()))
 
     def meanings(self, layer: str, neuron: int, images: Sequence[int] | np.ndarray) -> np.ndarray:
-        """``[image]`` which of a neuron's concepts each image shows most of."""
+        """``[image]`` the concept of a neuron, by position, of which each image has most copies."""
         concepts = self.circuit[layer][neuron].concepts
         shown = [[self.scenes[int(i)].shows[concept] for concept in concepts] for i in images]
         return np.argmax(shown, axis=1)
 
 
 def true_neuron(unit: Unit, below: Sequence[Unit]) -> TrueNeuron:
-    """A unit of the plan as part of the circuit."""
+    """The truth about a unit of the plan."""
     weights = []
     for part in unit.wires:
         drive: dict[int, float] = defaultdict(float)
@@ -101,17 +101,17 @@ def build(
     each: int = 16,
     clutter: int = 0,
 ) -> Planted:
-    """A network whose true circuit is known by construction, not trained, and pictures to go with it.
+    """Build a network whose true circuit is known by construction, with pictures.
 
     Args:
-        depth: layers, 3 to 6: detectors, up to four levels of conjunctions, the head.
-        seed: of the circuit, its weights, and the pictures.
-        traits: what makes the circuit hard to read; see ``neurflow.planted.TRAITS``.
-        each: pictures for each concept and class.
-        clutter: tiles of other parts strewn into a picture, at most.
+        depth: number of layers, 3 to 6: detectors, up to four levels of conjunctions, and the head.
+        seed: of the circuit, its weights and the pictures.
+        traits: properties that make the circuit hard to read; see ``neurflow.planted.TRAITS``.
+        each: number of pictures for each concept and class.
+        clutter: largest number of tiles of other parts in a picture.
 
     Raises:
-        RequestError: a depth or a trait there is not.
+        RequestError: there is no such depth or trait.
     """
     plan = draw_plan(depth, seed, traits)
     side = GRID * TILE

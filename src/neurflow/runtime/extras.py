@@ -15,7 +15,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "clip": ("transformers",),
     "hf": ("transformers",),
     "onnx": ("onnx", "onnx2torch"),
-    "methods": ("captum", "knockpy"),
+    "methods": ("captum", "knockpy", "zennit"),
     "atlas": ("duckdb", "pyarrow", "sklearn"),
     "ray": ("ray",),
 }

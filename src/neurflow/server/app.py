@@ -25,10 +25,13 @@ from neurflow.errors import NeurFlowError, RequestError, WorkError
 from neurflow.pages.messages import (
     AuditState,
     EditRequest,
+    Effects,
+    EffectsRequest,
     LabelReply,
     LabelRequest,
     LivePicture,
     MaskRequest,
+    NeuronMaps,
     Number,
     Problem,
     Sample,
@@ -43,6 +46,11 @@ from neurflow.server.worker import Cancelled, Watched, Worker
 
 PATIENCE = 0.2
 """seconds between checks whether the client is still connected"""
+MOST_UPLOADS = 8
+"""uploads held in memory at once; further ones wait, and their bodies are not read meanwhile"""
+UPLOAD_SECONDS = 60.0
+"""that a client may take to send the body of an upload"""
+UPLOADS = "/api/pictures"
 GONE = 499
 """status of a request whose client has disconnected"""
 
@@ -87,10 +95,19 @@ def create_app(session: Session, *, host: str = "127.0.0.1", token: str | None =
     )
     answer_problems(app)
     _add_routes(app, session, page)
-    return Guard(app, host, token, policy(page, connect=True), open_paths=frozenset({"/"}))
+    return Guard(
+        app,
+        host,
+        token,
+        policy(page, connect=True),
+        open_paths=frozenset({"/"}),
+        large_paths=frozenset({UPLOADS}),
+    )
 
 
 def _add_routes(app: FastAPI, session: Session, page: str) -> None:
+    uploads = asyncio.Semaphore(MOST_UPLOADS)
+
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     async def index() -> str:
         return page
@@ -117,8 +134,8 @@ def _add_routes(app: FastAPI, session: Session, page: str) -> None:
         return await computed(session.worker, request, lambda _: session.add_sample(number))
 
     @app.post(
-        "/api/pictures",
-        responses=refusals(400, 422, 503),
+        UPLOADS,
+        responses=refusals(400, 408, 422, 503),
         openapi_extra={
             "requestBody": {
                 "required": True,
@@ -132,8 +149,9 @@ def _add_routes(app: FastAPI, session: Session, page: str) -> None:
         request: Request, name: Annotated[str, Query(max_length=200)] = "picture"
     ) -> LivePicture:
         """Read a picture: the body is its file."""
-        data = await request.body()
-        return await computed(session.worker, request, lambda _: session.add_upload(name, data))
+        async with uploads:
+            data = await uploaded(request)
+            return await computed(session.worker, request, lambda _: session.add_upload(name, data))
 
     @app.get("/api/pictures/{number}", responses=refusals(404, 422, 503))
     async def picture(request: Request, number: Held) -> LivePicture:
@@ -146,6 +164,18 @@ def _add_routes(app: FastAPI, session: Session, page: str) -> None:
         return await computed(
             session.worker, request, lambda progress: session.mask(asked, progress)
         )
+
+    @app.post("/api/effects", responses=refusals(400, 404, 422, 503))
+    async def effects(request: Request, asked: EffectsRequest) -> Effects:
+        """The effect of each group on the answer that a picture gets."""
+        return await computed(session.worker, request, lambda _: session.effects(asked))
+
+    @app.get("/api/pictures/{number}/neurons", responses=refusals(404, 422, 503))
+    async def neurons(
+        request: Request, number: Held, layer: Annotated[str, Query(min_length=1, max_length=500)]
+    ) -> NeuronMaps:
+        """Where each neuron of a layer responds on a picture."""
+        return await computed(session.worker, request, lambda _: session.neuron_maps(number, layer))
 
     @app.get("/api/audit", responses=refusals())
     async def audit() -> AuditState:
@@ -171,6 +201,15 @@ def _add_routes(app: FastAPI, session: Session, page: str) -> None:
     async def edit(request: Request, asked: Annotated[EditRequest, Body()]) -> Edits:
         """Merge or split groups, undo or redo."""
         return await computed(session.worker, request, lambda _: session.edit(asked))
+
+
+async def uploaded(request: Request) -> bytes:
+    """The body of an upload; a client that sends it too slowly is refused."""
+    try:
+        async with asyncio.timeout(UPLOAD_SECONDS):
+            return await request.body()
+    except TimeoutError:
+        raise HTTPException(408, "The picture took too long to arrive. Send it again.") from None
 
 
 async def computed(worker: Worker, request: Request, work: Callable[[Watched], T]) -> T:

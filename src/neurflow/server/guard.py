@@ -10,7 +10,8 @@ requests. The checks, in this order:
    that cost nothing, such as the live explorer's empty page, may be opened by a link of another page.
 3. *Token*, if there is one: in a cookie, as ``Authorization: Bearer``, or once as ``?token=``. The
    last is answered with the cookie and a redirect without the token. Compared in constant time.
-4. *Size*: a body over the limit is refused before it is read, or as soon as it exceeds the limit.
+4. *Size*: a body over the limit is refused before it is read, or as soon as it exceeds the limit. Only
+   uploads may be large; all others are a few names and numbers.
 
 Browsers state the origin of a reading request in ``Sec-Fetch-Site``, which they send to this machine
 and over HTTPS. A server on another address has a token, and browsers do not send the cookie with
@@ -45,7 +46,8 @@ HEADERS = {
     "cache-control": "no-store",
 }
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
-TOO_LARGE = f"The request is too large: over {MOST_BYTES // 2**20} MiB."
+USUAL_BYTES = 2 * 2**20
+"""bytes of a body that is no upload"""
 
 
 def is_loopback(host: str) -> bool:
@@ -89,6 +91,7 @@ class Guard:
         token: token that clients need, or None.
         policy: content security policy of every answer.
         open_paths: paths that other pages may link to, as answering them computes nothing.
+        large_paths: paths that take bodies of up to ``MOST_BYTES``; others take ``USUAL_BYTES``.
     """
 
     def __init__(
@@ -98,8 +101,10 @@ class Guard:
         token: str | None,
         policy: str,
         open_paths: frozenset[str] = frozenset(),
+        large_paths: frozenset[str] = frozenset(),
     ) -> None:
-        self.app, self.token, self.policy, self.open_paths = app, token, policy, open_paths
+        self.app, self.token, self.policy = app, token, policy
+        self.open_paths, self.large_paths = open_paths, large_paths
         self._known = own_names(host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -132,7 +137,11 @@ class Guard:
                 answer, 401, "A token is needed. Open the address that neurflow explore printed."
             )
             return
-        await self.app(scope, _bounded(receive), answer)
+        await self.app(scope, _bounded(receive, self._most(scope)), answer)
+
+    def _most(self, scope: Scope) -> int:
+        """Bytes that the body of a request may have."""
+        return MOST_BYTES if scope["path"] in self.large_paths else USUAL_BYTES
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
         """Return status and reason if host, origin or size are wrong."""
@@ -148,7 +157,8 @@ class Guard:
         length = headers.get("content-length", "0")
         if not length.isdecimal():
             return 400, "The length of the request is not a number."
-        return (413, TOO_LARGE) if int(length) > MOST_BYTES else None
+        most = self._most(scope)
+        return (413, _too_large(most)) if int(length) > most else None
 
     def _is_token(self, given: str) -> bool:
         return secrets.compare_digest(given.encode(), (self.token or "").encode())
@@ -203,7 +213,11 @@ def _without_token(scope: Scope) -> str:
     return f"{path}?{rest}" if rest else path
 
 
-def _bounded(receive: Receive) -> Receive:
+def _too_large(most: int) -> str:
+    return f"The request is too large: over {most // 2**20} MiB."
+
+
+def _bounded(receive: Receive, most: int) -> Receive:
     """Wrap ``receive`` to refuse a body that exceeds the limit."""
     seen = 0
 
@@ -211,8 +225,8 @@ def _bounded(receive: Receive) -> Receive:
         nonlocal seen
         message = await receive()
         seen += len(message.get("body", b""))
-        if seen > MOST_BYTES:
-            raise HTTPException(413, TOO_LARGE)
+        if seen > most:
+            raise HTTPException(413, _too_large(most))
         return message
 
     return received

@@ -19,6 +19,8 @@ from neurflow.server.session import Session
 PORT = 8750
 """first port tried when none is given"""
 TRIED = 20
+MOST_CONNECTIONS = 256
+"""connections at once; a further one is answered with 503, and nothing is kept of it"""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -64,6 +66,7 @@ class Server:
                 access_log=False,
                 server_header=False,
                 ws="none",
+                limit_concurrency=MOST_CONNECTIONS,
                 timeout_graceful_shutdown=1,
             )
         )

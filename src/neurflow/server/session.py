@@ -6,7 +6,9 @@
 3. A mask runs ``what_if``, as ``neurflow debug --mask`` does, without the check on all crops. The
    groups may belong to another cut of the layers' trees than the stored one.
 4. The audit runs over the samples, and lets masks and pictures run between its steps.
-5. Groups merged or split by hand are stored beside the circuit. From then on pictures are read by them.
+5. Why one picture gets its answer: each group is masked by itself (``one_picture``), a few groups a
+   request, so that other requests run in between.
+6. Groups merged or split by hand are stored beside the circuit. From then on pictures are read by them.
 
 Methods that compute run in the ``worker``, so no two of them run at once. A second worker, ``files``,
 makes the data of the page and does not wait for the model.
@@ -27,8 +29,8 @@ from neurflow.circuit.edits import Edits, merge, redo, split, undo
 from neurflow.debugging.audit import audit
 from neurflow.debugging.explain import same_model
 from neurflow.debugging.reading import Reader
-from neurflow.debugging.result import AuditReport, WhatIf
-from neurflow.debugging.what_if import change_of, what_if
+from neurflow.debugging.result import AuditReport, Change, WhatIf
+from neurflow.debugging.what_if import Controls, change_of, what_if
 from neurflow.errors import ImagesError, NeurFlowError, RequestError, WorkError
 from neurflow.labels.manual import reject, set_label
 from neurflow.model import Model
@@ -36,11 +38,14 @@ from neurflow.pages.debug_payload import shown_picture
 from neurflow.pages.messages import (
     AuditState,
     EditRequest,
+    Effects,
+    EffectsRequest,
     LabelReply,
     LabelRequest,
     LivePicture,
     MaskRequest,
     MergeRequest,
+    NeuronMaps,
     Phase,
     Sample,
     SplitRequest,
@@ -50,6 +55,7 @@ from neurflow.pages.payload import payload
 from neurflow.pictures.images import Images, load_images
 from neurflow.refs import ImageRef
 from neurflow.server.kept import Kept
+from neurflow.server.one_picture import effects_on, maps_on
 from neurflow.server.uploads import picture_from
 from neurflow.server.worker import Polite, Watched, Worker
 
@@ -158,23 +164,23 @@ class Session:
         model, _ = self._ready()
         held = [self._held(number) for number in request.pictures]
         images = Images(tuple(ref for ref, _ in held), lambda i: held[i][1], digest="")
-        circuit = self.circuit.cut(request.cuts) if request.cuts else self.circuit
-        try:
-            change = change_of(circuit, request.groups, ablation=request.by)
-        except RequestError as error:
-            if _ids(circuit).issuperset(request.groups):
-                raise
-            raise NotFound(str(error)) from None
-        return what_if(
-            model,
-            circuit,
-            images,
-            change,
-            draws=request.draws,
-            seed=request.seed,
-            progress=progress,
-            crops=False,
-        )
+        circuit, change = self._asked(request)
+        controls = Controls(request.draws, request.seed, crops=False)
+        return what_if(model, circuit, images, change, controls, progress)
+
+    def effects(self, request: EffectsRequest) -> Effects:
+        """Return the effect of each group on the answer that a kept picture gets."""
+        model, _ = self._ready()
+        _, pixels = self._held(request.picture)
+        circuit, change = self._asked(request)
+        return effects_on(model, circuit, pixels, change, request)
+
+    def neuron_maps(self, number: int, layer: str) -> NeuronMaps:
+        """Return where each neuron of a layer responds on a kept picture."""
+        model, _ = self._ready()
+        if layer not in {each.name for each in self.circuit.layers[:-1]}:
+            raise NotFound(f"The circuit has no layer {layer!r} below its target.")
+        return maps_on(model, self.circuit, self._held(number)[1], layer)
 
     def start_audit(self) -> AuditState:
         """Start the audit unless it has started already; raise ``ImagesError`` without samples."""
@@ -238,6 +244,7 @@ class Session:
             return
         try:
             self._samples = self._load_samples(model)
+            self._trouble = " ".join(self._samples.notes) if self._samples else ""
         except NeurFlowError as error:  # pictures can be tried without samples
             self._trouble = str(error)
 
@@ -257,6 +264,16 @@ class Session:
         while len(self._pictures) > HELD:
             self._pictures.popitem(last=False)
         return LivePicture(number=number, shown=shown_picture(self.circuit, report))
+
+    def _asked(self, request: MaskRequest | EffectsRequest) -> tuple[Circuit, Change]:
+        """Return the circuit in the cut that a request names, and its groups in neurons."""
+        circuit = self.circuit.cut(request.cuts) if request.cuts else self.circuit
+        try:
+            return circuit, change_of(circuit, request.groups, ablation=request.by)
+        except RequestError as error:
+            if _ids(circuit).issuperset(request.groups):
+                raise
+            raise NotFound(str(error)) from None
 
     def _held(self, number: int) -> tuple[ImageRef, Tensor]:
         self._ready()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PIL import Image
 
-from neurflow.decoding import open_picture
 from neurflow.errors import ImagesError
+from neurflow.pictures.decoding import open_picture
 
 MOST_BYTES = 20 * 2**20
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from neurflow.runtime.float32 import full_float32
+
 T = TypeVar("T")
 
 
@@ -72,8 +74,9 @@ class Worker:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
-            self._jobs.get()()
+        with full_float32():
+            while not self._stopped.is_set():
+                self._jobs.get()()
 
 
 class Watched:

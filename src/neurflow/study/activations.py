@@ -81,22 +81,23 @@ class ModelOnImages:
         if batch:
             yield batch, torch.stack(pixels)
 
-    def classes(self, pixels: Tensor) -> list[int]:
-        """Predicted class of each image of a batch."""
+    def classes(self, pixels: Tensor) -> list[tuple[int, ...]]:
+        """Predicted class of each image of a batch; of several labels, any number of them."""
         rows = np.arange(len(pixels))
-        return [c for _, part in self.batch.map(partial(self._argmax, pixels), rows) for c in part]
+        return [c for _, part in self.batch.map(partial(self._called, pixels), rows) for c in part]
 
-    def _argmax(self, pixels: Tensor, rows: np.ndarray) -> list[int]:
+    def _called(self, pixels: Tensor, rows: np.ndarray) -> list[tuple[int, ...]]:
         model = self.model
         logits = model.outputs([model.node(model.network.output_name)])
         with torch.inference_mode():
             outputs = logits(model.feed(pixels[torch.from_numpy(rows)]))[0]
-        return outputs.flatten(1).argmax(1).tolist()
+        called = model.outputs_are.classes(outputs.flatten(1).float().cpu().numpy())
+        return [tuple(np.flatnonzero(each).tolist()) for each in called]
 
 
 def predict(looked: ModelOnImages) -> Predictions:
     """Predict the class of every image."""
-    classes: dict[int, int] = {}
+    classes: dict[int, tuple[int, ...]] = {}
     unread: dict[int, str] = {}
     everything = range(len(looked.images))
     looked.progress.start("predicting", len(everything))
@@ -132,8 +133,8 @@ def concept_images(
     unread: dict[int, str] = {}
     seen: Counter[int] = Counter()
     if rule == "predicted" and predictions is not None:
-        chosen = [i for i in order if predictions.classes.get(i) in classes]
-        unread, seen = dict(predictions.unread), Counter(predictions.classes.values())
+        chosen = [i for i in order if classes.intersection(predictions.classes.get(i, ()))]
+        unread, seen = dict(predictions.unread), predictions.counted()
     else:
         looked.progress.start("choosing images", len(images))
         candidates = order
@@ -142,8 +143,10 @@ def concept_images(
         for indices, pixels in looked.readable(candidates, min(looked.batch.size, limit), unread):
             if rule == "predicted":
                 predicted = looked.classes(pixels)
-                seen.update(predicted)
-                chosen += [i for i, c in zip(indices, predicted, strict=True) if c in classes]
+                seen.update(c for called in predicted for c in called)
+                chosen += [
+                    i for i, c in zip(indices, predicted, strict=True) if classes.intersection(c)
+                ]
             else:
                 chosen += indices
             if len(chosen) >= limit:
@@ -177,8 +180,8 @@ def _why_none(
         )
     common = ", ".join(f"{model.class_names[c]} ({n})" for c, n in seen.most_common(3))
     return (
-        f"None of the {sum(seen.values())} images is predicted as "
-        f"{target.name!r}; most are {common}. "
+        f"None of the {len(images) - len(skipped)} images is predicted as "
+        f"{target.name!r}; most are {common or 'of no class'}. "
         "Check --mean, --std and the class order, or use the concept set 'labelled' or 'all'."
     )
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -82,17 +82,25 @@ class Observed:
         x: ``[crop, …]`` output of the lower layer.
         bypass: values that go round the lower layer, in the order of ``segment.bypass``.
         kept: these and the values of trunks that were worth keeping, by key.
+        baseline: ``[1, …]`` where the path to ``x`` begins; None is zero.
+        crops: ``[crop]`` their numbers, if work is to be shared by those that are the same.
     """
 
     x: Tensor
     bypass: tuple[Tensor, ...]
     kept: Mapping[Key, Tensor]
+    baseline: Tensor | None = None
+    crops: Tensor | None = None
 
     @classmethod
     def of(cls, segment: Segment, kept: Mapping[Key, Tensor]) -> Observed:
         """From the values of ``segment.observed``, whose first key is that of the lower layer."""
         lower, *_ = segment.observed
         return cls(kept[lower], tuple(kept[key] for key in segment.bypass), kept)
+
+    def starting(self, baseline: Tensor | None) -> Observed:
+        """The same with a baseline."""
+        return self if baseline is None else replace(self, baseline=baseline.to(self.x))
 
     def trunk(self, keys: Sequence[Key]) -> list[Tensor]:
         """Values of a specialised segment's trunk; empty unless all of them were kept."""
@@ -157,7 +165,9 @@ class FeatureMaps:
         self._segments = tuple(segments)
         self._wanted = [tuple(segment.observed) for segment in segments]
         self._survey({k: a for s in segments for k, a in s.observed.items()})
-        disk = min(SCRATCH, shutil.disk_usage(folder).free // 2) if self._device == "cpu" else 0
+        disk = (
+            min(SCRATCH, shutil.disk_usage(folder).free // 2) if self._device.type == "cpu" else 0
+        )
         self._memory, self._room = room, max(room, disk)
         self._kept: dict[Key, Tensor] = {}
         self._slot = np.full(len(crops), -1)
@@ -169,7 +179,7 @@ class FeatureMaps:
     def _survey(self, axes: Mapping[Key, tuple[int, int]]) -> None:
         """The form of every value, from a look at one crop."""
         values = self._run(tuple(axes), np.array([0]))
-        self._device = values[0].device.type
+        self._device = values[0].device
         self._forms = {
             key: _form(value, *place)
             for (key, place), value in zip(axes.items(), values, strict=True)

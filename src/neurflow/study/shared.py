@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,12 +30,16 @@ class Predictions:
     """What a model calls each image of a collection: one look that serves any number of targets.
 
     Attributes:
-        classes: position → class, of the images that can be read.
+        classes: position → its class, of the images that can be read; of several labels, any number.
         unread: position → why not, of the others.
     """
 
-    classes: Mapping[int, int]
+    classes: Mapping[int, tuple[int, ...]]
     unread: Mapping[int, str]
+
+    def counted(self) -> Counter[int]:
+        """Class → number of images that are called it."""
+        return Counter(c for called in self.classes.values() for c in called)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Many targets: one circuit each, on whatever machines there are; what is finished is never redone."""
+"""Sweeps: the circuits of many targets, on one machine or several; finished circuits are kept."""
 
 from neurflow.sweeping.engines import Here, Workers
 from neurflow.sweeping.ledger import TargetState, status

@@ -1,6 +1,6 @@
-"""What other programs need of a sweep beside ``sweep``, ``status`` and ``merge``.
+"""Functions for the command line, besides ``sweep``, ``status`` and ``merge``.
 
-* ``targets_of`` reads targets as people write them.
+* ``targets_of`` parses a list of targets.
 * ``require_done`` fails unless all targets are done.
 """
 
@@ -19,7 +19,7 @@ ORDER = ("done", "running", "failed", "waiting")
 
 
 def targets_of(texts: Sequence[str]) -> list[str] | Literal["all"]:
-    """Read targets: ``all``, files with one target per line, or lists with commas.
+    """Parse targets: ``all``, files with one target per line, or lists with commas.
 
     Raises:
         RequestError: a file cannot be read, or there is no target.
@@ -33,7 +33,9 @@ def targets_of(texts: Sequence[str]) -> list[str] | Literal["all"]:
 
 
 def _targets(text: str) -> list[str]:
-    if not os.path.isfile(text):  # Path.is_file fails on a list that is longer than a name may be
+    if not os.path.isfile(
+        text
+    ):  # Path.is_file fails on a list longer than the limit for file names
         return [part.strip() for part in text.split(",") if part.strip()]
     try:
         lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
@@ -45,7 +47,7 @@ def _targets(text: str) -> list[str]:
 
 
 def counts(states: Sequence[TargetState]) -> str:
-    """How many targets are in which state, as in ``3 done, 1 failed``."""
+    """Number of targets in each state, such as ``3 done, 1 failed``."""
     found: Counter[str] = Counter(state.state for state in states)
     return ", ".join(f"{found[name]} {name}" for name in ORDER if found[name])
 

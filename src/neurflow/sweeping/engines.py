@@ -1,9 +1,9 @@
-"""Where jobs run: an engine takes jobs and gives back their outcomes, in whatever order they end.
+"""Engines run jobs and yield their outcomes, in the order in which they end.
 
-1. ``Here``: one after another, in this process.
-2. ``Workers``: processes of this machine, each with a model of its own. A worker that dies loses the
-   one job it had, which gets a second worker; a job that two workers died of is reported.
-3. Further machines: a share of the jobs on each (``plan.shard_of``), or Ray (``ray_engine``).
+1. ``Here`` runs jobs one after another in this process.
+2. ``Workers`` runs them in processes of this machine, each with its own model. If a worker dies,
+   another worker retries its job. A job that killed two workers is reported as failed.
+3. Several machines can each run a share of the jobs (``plan.shard_of``), or use Ray (``ray_engine``).
 """
 
 from __future__ import annotations
@@ -25,16 +25,18 @@ from neurflow.sweeping.plan import Job, Setup
 from neurflow.sweeping.station import Outcome, Station
 
 TRIES = 2
-"""workers that may die of a job before it is given up"""
+"""number of workers that a job may kill before it is given up"""
 GRACE = 5.0
-"""seconds a worker is given to stop by itself"""
+"""seconds to wait for a worker to stop by itself"""
 
 
 class Engine(Protocol):
     """Runs jobs."""
 
     def share(self, memory: int) -> tuple[int, int | None]:
-        """Bytes and threads of one worker; no number of threads leaves them as they are.
+        """Return the memory in bytes and the number of threads of one worker.
+
+        If the number of threads is None, it is not changed.
 
         Raises:
             RequestError: there would be no worker.
@@ -42,9 +44,9 @@ class Engine(Protocol):
         ...
 
     def run(self, setup: Setup, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """The outcome of each job, as it ends.
+        """Yield the outcome of each job when it ends.
 
-        Closing the iterator ends all work; what was under way goes on there next time.
+        Closing the iterator stops all work; interrupted jobs can be resumed later.
 
         Raises:
             NeurFlowError: no worker can be set up.
@@ -53,14 +55,14 @@ class Engine(Protocol):
 
 
 class Here:
-    """In this process; the model may be one that no other process can load."""
+    """Runs jobs in this process; the model may be one that no other process can load."""
 
     def share(self, memory: int) -> tuple[int, int | None]:
-        """All."""
+        """All of the memory."""
         return memory, None
 
     def run(self, setup: Setup, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """One after another."""
+        """Run the jobs one after another."""
         station = Station(setup)
         for job in jobs:
             yield station.run(job)
@@ -68,7 +70,7 @@ class Here:
 
 @dataclass
 class _Worker:
-    """A process, the line to it, and what it was given."""
+    """A process, the connection to it, and its job."""
 
     process: BaseProcess
     line: Connection
@@ -77,23 +79,23 @@ class _Worker:
 
 @dataclass
 class Workers:
-    """Processes of this machine.
+    """Runs jobs in processes of this machine.
 
     Args:
-        count: how many; each loads the model once.
+        count: number of processes; each loads the model once.
     """
 
     count: int
     _lost: dict[str, int] = field(default_factory=dict)
 
     def share(self, memory: int) -> tuple[int, int | None]:
-        """The machine's, divided."""
+        """An equal share of the memory and of the processors."""
         if self.count < 1:
-            raise RequestError(f"{self.count} workers do no work. Give at least 1.")
+            raise RequestError(f"The number of workers is at least 1, not {self.count}.")
         return memory // self.count, max(1, (os.cpu_count() or 1) // self.count)
 
     def run(self, setup: Setup, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Jobs go to whoever is free."""
+        """Give each job to a free worker."""
         waiting = deque(jobs)
         workers = [self._begin(setup) for _ in range(min(self.count, len(jobs)))]
         try:
@@ -117,7 +119,9 @@ class Workers:
                         yield said
                     if waiting:
                         worker.job = waiting.popleft()
-                        with contextlib.suppress(OSError):  # it has died: the line says so next
+                        with contextlib.suppress(
+                            OSError
+                        ):  # it has died, which the connection reports next
                             worker.line.send(worker.job)
                     else:
                         workers.remove(worker)
@@ -126,7 +130,7 @@ class Workers:
             _end(workers)
 
     def _begin(self, setup: Setup) -> _Worker:
-        # a fresh interpreter: threads and accelerators do not survive a fork
+        # a fresh interpreter, because threads and accelerators do not survive a fork
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
         process = context.Process(target=serve, args=(setup, there), daemon=True)
@@ -135,7 +139,7 @@ class Workers:
         return _Worker(process, here)
 
     def _gone(self, worker: _Worker, waiting: deque[Job]) -> Outcome | None:
-        """A worker died: its job goes back into the line, or is given up."""
+        """Handle a worker that died: retry its job, or give it up."""
         worker.process.join(GRACE)
         code = worker.process.exitcode
         how = f"by signal {signal.Signals(-code).name}" if code and code < 0 else f"with {code}"
@@ -144,24 +148,23 @@ class Workers:
         self._lost[name] = self._lost.get(name, 0) + 1
         if job is None and self._lost[name] >= TRIES:
             raise WorkError(
-                f"Workers ended {how} before they had a job; the system may have been out of memory. "
-                "Give fewer --workers, or see what --workers 1 tells."
+                f"Workers ended {how} before they had a job; the system may have run out of memory. "
+                "Give fewer --workers, or try --workers 1 to see the error."
             )
         if job is None or self._lost[name] < TRIES:
             waiting.extend([job] if job else [])
             return None
         problem = (
-            f"{TRIES} workers ended {how} on it; the system may have been out of memory. "
-            "Give fewer --workers or a smaller --memory; it goes on where it was."
+            f"{TRIES} workers ended {how} during this job; the system may have run out of memory. "
+            "Give fewer --workers or a smaller --memory; the job resumes where it stopped."
         )
         return Outcome(job, "failed", problem=problem)
 
 
 def serve(setup: Setup, line: Connection) -> None:
-    """A worker's life: say that it is ready, then a job in, an outcome out, until the line closes."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # the parent is interrupted too, and closes the line
+    """Run as a worker: report ready, then receive jobs and send outcomes until the line closes."""
+    # Ctrl-C interrupts the parent as well, which then closes the connection.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.redirect_stdout(sys.stderr):  # stdout is for the result of the parent
         try:
             station = Station(setup)
@@ -178,11 +181,11 @@ def _work(station: Station, line: Connection) -> None:
         while True:
             line.send(station.run(line.recv(), watch))
     except (EOFError, OSError):
-        return  # nobody is there any more
+        return  # the parent is gone
 
 
 class _Watch:
-    """Ends a worker whose parent is gone: it would compute for nobody."""
+    """Progress that ends a worker whose parent is gone."""
 
     def __init__(self, line: Connection) -> None:
         self._line = line
@@ -191,7 +194,7 @@ class _Watch:
         self.advance()
 
     def advance(self, count: int = 1) -> None:
-        if self._line.poll():  # while a job runs nothing is sent: the line has been closed
+        if self._line.poll():  # nothing is sent while a job runs, so the connection was closed
             os._exit(0)
 
     def note(self, text: str) -> None: ...

@@ -1,4 +1,4 @@
-"""How far a sweep is, read from its folder alone: any process may ask at any time."""
+"""The state of a sweep, read from its folder; any process may read it at any time."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class TargetState:
 
     Attributes:
         name: of its folder under ``circuits``.
-        target: as people call it.
-        state: running, if some living process works on it.
+        target: its name.
+        state: running if a process is working on it.
         problem: why it failed.
     """
 
@@ -33,28 +33,28 @@ class TargetState:
 
 
 def circuit_folder(out: Path, job: Job) -> Path:
-    """Where a job's circuit goes."""
+    """The folder of a job's circuit."""
     return out / "circuits" / job.name
 
 
 def lock_of(out: Path, job: Job) -> FileLock:
-    """Held by the process that works on a job; freed by the system when it dies."""
+    """The lock held by the process that works on a job; the system frees it if the process dies."""
     return lock(out / "locks" / job.name)
 
 
 def is_done(out: Path, job: Job) -> bool:
-    """Whether a job's circuit is there, whole."""
+    """Whether a job's circuit is complete."""
     folder = circuit_folder(out, job)
     return (folder / "work" / "finished.json").exists() and (folder / "circuit.json").exists()
 
 
 def failure_file(out: Path, job: Job) -> Path:
-    """Where it is kept why a job failed."""
+    """The file that says why a job failed."""
     return out / "failures" / f"{job.name}.json"
 
 
 def keep_failure(out: Path, job: Job, problem: str, trace: str = "") -> None:
-    """Keep why a job failed, and where in the code if that is known."""
+    """Store why a job failed, with the traceback if there is one."""
     file = failure_file(out, job)
     subfolder(out, file.parent.name)
     write_atomically(file, json.dumps({"problem": problem, "trace": trace}, indent=1).encode())
@@ -64,7 +64,7 @@ def status(out: str | Path) -> list[TargetState]:
     """The state of every target of a sweep, in the plan's order.
 
     Raises:
-        ResultError: the folder holds no sweep.
+        ResultError: the folder has no sweep.
     """
     out = Path(out)
     return [state_of(out, job) for job in read_plan(out).jobs]
@@ -82,7 +82,7 @@ def state_of(out: Path, job: Job) -> TargetState:
     except FileNotFoundError:
         return TargetState(name, target, "waiting")
     except (OSError, ValueError, KeyError, TypeError):
-        problem = "for a reason that can no longer be read"
+        problem = "the reason cannot be read any more"
     return TargetState(name, target, "failed", str(problem))
 
 

@@ -1,4 +1,4 @@
-"""Folders of one sweep that were worked on apart, made one."""
+"""Merges folders of one sweep that were computed separately."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from neurflow.sweeping.plan import agree, read_plan
 
 
 def merge(out: str | Path, folders: Sequence[str | Path]) -> list[TargetState]:
-    """Copy what is finished in some folders into one, and enter it in the atlas.
+    """Copy the finished circuits of some folders into one folder, and add them to its atlas.
 
     Raises:
         RequestError: a folder belongs to another sweep.
-        ResultError: a folder holds no sweep, or a damaged circuit; what was copied stays.
+        ResultError: a folder has no sweep, or a damaged circuit; circuits copied before are kept.
     """
     out = Path(out)
     plans = {Path(folder): read_plan(Path(folder)) for folder in folders}
@@ -48,7 +48,7 @@ def merge(out: str | Path, folders: Sequence[str | Path]) -> list[TargetState]:
 
 
 def _take_over(source: Path, place: Path) -> None:
-    """Copy a circuit's folder; it is there whole or not at all, and nothing damaged is copied."""
+    """Copy a circuit's folder atomically; damaged circuits are refused."""
     load_circuit(source)
     circuits = subfolder(place.parent.parent, place.parent.name)
     with guard_disk(place), tempfile.TemporaryDirectory(prefix=".", dir=circuits) as folder:
@@ -59,5 +59,5 @@ def _take_over(source: Path, place: Path) -> None:
 
 
 def _links(folder: str, names: list[str]) -> list[str]:
-    """The links among some names: what lies behind them is not the sweep's."""
+    """The symbolic links among some names, which are not copied."""
     return [name for name in names if (Path(folder) / name).is_symlink()]

@@ -1,16 +1,16 @@
-"""What a sweep's folder is for: a plan that every process that works on it agrees on.
+"""The plan of a sweep's folder, on which all processes that work on it agree.
 
 ::
 
     DIR/
     ├── sweep.json          the plan: model, images, layers, configuration, and the jobs
-    ├── predictions.json    what the model calls each image: one look for all targets
+    ├── predictions.json    the model's prediction for each image, shared by all targets
     ├── circuits/NAME/      a job's result, as ``neurflow discover`` writes it
     ├── failures/NAME.json  why a job failed
-    └── atlas/              tables over all finished jobs
+    └── atlas/              tables of all finished jobs
 
-The plan is one of its jobs' requests (``discovery``) without the target: a folder takes further
-targets of the same plan at any time, and refuses another.
+The plan is the discovery request of its jobs without the target. Further targets can be added to a
+folder at any time, but a different plan is refused.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from neurflow.runtime.workspace import unlike
 PLAN = "sweep.json"
 LOCK = ".lock"
 LARGEST = 64 * MEBIBYTE
-"""bytes of a plan"""
+"""largest size of a plan in bytes"""
 
 
 class Job(Frozen):
@@ -53,12 +53,12 @@ class Job(Frozen):
 
 
 class Plan(Frozen):
-    """What all circuits of a folder have in common, and which there are to be."""
+    """The settings that all circuits of a folder share, and the list of jobs."""
 
     format: Literal["neurflow sweep"] = "neurflow sweep"
     schema_version: Literal[1] = 1
     method: int = 1
-    """version of the method; 1 in plans of before it was kept"""
+    """version of the method; 1 in plans of early versions, which did not store it"""
     model: str
     """digest of the weights"""
     reference: str
@@ -72,14 +72,14 @@ class Plan(Frozen):
 
 @dataclass(frozen=True)
 class Setup:
-    """How a worker gets what it needs, wherever it runs; can be pickled.
+    """Everything that a worker needs; can be pickled.
 
     Attributes:
-        out: folder of the sweep, which all workers see.
-        load_model: loads the model, in the worker.
+        out: folder of the sweep, which all workers share.
+        load_model: loads the model in the worker.
         images: folder of pictures, or whatever ``load_images`` takes.
         memory: budget of one worker.
-        threads: of one worker; None leaves them as they are.
+        threads: number of threads of one worker; None for PyTorch's default.
     """
 
     out: Path
@@ -90,7 +90,7 @@ class Setup:
 
 
 def job_of(target: Target) -> Job:
-    """The job of a target; equal targets have equal names, others differ."""
+    """The job of a target; its name is unique to the target."""
     number = str(target.neuron) if target.minus is None else f"{target.neuron}-{target.minus}"
     words = re.sub(r"[^\w]+", "-", target.name, flags=re.ASCII).strip("-").lower()[:60]
     layer = re.sub(r"[^\w.]+", "-", target.layer, flags=re.ASCII)[:40]
@@ -101,37 +101,37 @@ def read_plan(folder: Path) -> Plan:
     """The plan of a folder.
 
     Raises:
-        ResultError: the folder holds no sweep, or its plan is damaged.
+        ResultError: the folder has no sweep, or its plan is damaged.
     """
     file = folder / PLAN
     try:
         return Plan.model_validate(read_json(file, LARGEST, 8 * LARGEST))
     except FileNotFoundError:
         raise MissingResult(
-            f"There is no sweep in {folder}. Begin one: neurflow sweep run MODEL IMAGES --out {folder}"
+            f"There is no sweep in {folder}. Start one: neurflow sweep run MODEL IMAGES --out {folder}"
         ) from None
     except (ValidationError, ValueError) as error:
         raise ResultError(
-            f"{file} is damaged: {str(error).splitlines()[0]}. Remove it, and give the command again; "
-            "finished circuits stay."
+            f"{file} is damaged: {str(error).splitlines()[0]}. Delete it and re-run the command; "
+            "finished circuits are kept."
         ) from None
 
 
 def agree(folder: Path, plan: Plan, *, redo: bool = False) -> Plan:
-    """Enter a plan's jobs into the folder's plan, which it must be equal to in all else.
+    """Add a plan's jobs to the folder's plan; everything else must be equal.
 
     Args:
         folder: of the sweep.
-        plan: with the jobs to be done.
-        redo: replace another plan, with its circuits, instead of refusing.
+        plan: with the jobs to do.
+        redo: whether a different plan is replaced, with its circuits, instead of refused.
 
     Raises:
-        RequestError: the folder belongs to another plan, or is no sweep's.
+        RequestError: the folder belongs to another plan, or is not a sweep's.
     """
     if folder.exists() and not folder.is_dir():
         raise RequestError(f"{folder} is a file. Give a folder for the sweep: --out FOLDER.")
     if folder.is_dir() and not (folder / PLAN).exists() and any(folder.iterdir()):
-        raise RequestError(f"{folder} is not empty and no sweep. Give another --out.")
+        raise RequestError(f"{folder} is not empty and has no sweep. Give another --out.")
     subfolder(folder)
     with lock(folder / LOCK):
         tidy(folder)
@@ -146,7 +146,7 @@ def agree(folder: Path, plan: Plan, *, redo: bool = False) -> Plan:
 
 
 def joined(folder: Path, known: Plan, plan: Plan) -> Plan:
-    """``known`` with the jobs of ``plan``; ``RequestError`` where they are not of one sweep."""
+    """``known`` with the jobs of ``plan``; ``RequestError`` if the plans differ otherwise."""
     before, now = (each.model_dump(mode="json", exclude={"jobs"}) for each in (known, plan))
     if before != now:
         raise RequestError(f"{folder} {unlike(before, now, 'sweep')}")
@@ -155,7 +155,7 @@ def joined(folder: Path, known: Plan, plan: Plan) -> Plan:
 
 
 def _forget(folder: Path) -> None:
-    """Drop what was found by another plan; labels beside the circuits stay."""
+    """Delete the circuits of another plan; labels beside them are kept."""
     with guard_disk(folder):
         for name in ("circuit.json", "work/finished.json"):
             for file in (folder / "circuits").glob(f"*/{name}"):
@@ -169,9 +169,11 @@ def shard_of(jobs: Sequence[Job], shard: str) -> list[Job]:
     """Every n-th job from the i-th on, for ``"i/n"`` with i from 1 to n.
 
     Raises:
-        RequestError: not of this form.
+        RequestError: ``shard`` does not have this form.
     """
     found = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)\s*", shard)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
-        raise RequestError(f"--shard {shard!r} is no share. Write i/n, from 1/n to n/n.")
+        raise RequestError(
+            f"--shard {shard!r} is not a share of the targets. Write i/n, with i from 1 to n."
+        )
     return list(jobs)[int(found[1]) - 1 :: int(found[2])]

@@ -1,8 +1,8 @@
-"""Jobs on a Ray cluster: an actor a worker, which keeps its model; Ray restarts what dies.
+"""Runs jobs on a Ray cluster: each worker is an actor that keeps its model.
 
-All machines see the sweep's folder, the pictures and the weights under the same paths. An actor whose
-process or node dies is followed by another where there is room, and its job goes on with whoever is
-free first: locks die with their process, and what a job has written is whole.
+All machines must have the sweep's folder, the pictures and the weights under the same paths. If the
+process or node of an actor dies, another actor is started where there is room, and the next free actor
+resumes the job. This is safe: locks are freed with their process, and files are written atomically.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from neurflow.sweeping.plan import Job, Setup
 from neurflow.sweeping.station import Outcome, Station
 
 OWN_CLUSTER = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-"""how a cluster of this machine alone begins: no page, and out of reach for others"""
+"""options of a cluster on this machine only: no dashboard, and not reachable from other machines"""
 PATIENCE = 15.0
-"""seconds without any worker before it is asked whether there can be one"""
+"""seconds without any worker until it is checked whether the cluster can run one"""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class OnRay:
     """Workers of a Ray cluster.
 
     Args:
-        workers: actors; each loads the model once.
-        address: of the cluster, such as "auto" or "ray://head:10001"; None begins one on this machine.
-        cpus: that Ray sets aside for a worker.
-        gpus: likewise; a worker sees only its own. Fractions share one.
+        workers: number of actors; each loads the model once.
+        address: of the cluster, such as "auto" or "ray://head:10001"; None starts one on this machine.
+        cpus: number of processors that Ray reserves for a worker.
+        gpus: number of GPUs, of which a worker sees only its own; a fraction shares a GPU.
     """
 
     workers: int
@@ -42,13 +42,13 @@ class OnRay:
     gpus: float = 0.0
 
     def share(self, memory: int) -> tuple[int, int | None]:
-        """All memory, as nobody knows which workers share a machine; the processors set aside."""
+        """All of the memory, as workers may run on different machines, and the reserved processors."""
         if self.workers < 1:
-            raise RequestError(f"{self.workers} workers do no work. Give at least 1.")
+            raise RequestError(f"The number of workers is at least 1, not {self.workers}.")
         return memory, max(1, int(self.cpus))
 
     def run(self, setup: Setup, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Jobs go to whichever actor is free; one that died is followed by another."""
+        """Give each job to a free actor, and replace actors that die."""
         ray = _ray()
         try:
             ray.init(
@@ -61,7 +61,7 @@ class OnRay:
             raise WorkError(f"There is no Ray cluster at {self.address!r}: {error}") from None
         begin = ray.remote(Station).options(num_cpus=self.cpus, num_gpus=self.gpus).remote
         waiting, lost = deque(jobs), Counter[str]()
-        at_work: dict[Any, tuple[Any, Job | None]] = {}  # no job yet: it is being set up
+        at_work: dict[Any, tuple[Any, Job | None]] = {}  # no job while it is being set up
 
         def start() -> None:
             actor = begin(setup)
@@ -99,19 +99,19 @@ class OnRay:
 
     @property
     def _begins_one(self) -> bool:
-        """Whether there is no cluster yet, so that Ray begins one on this machine."""
+        """Whether Ray starts a cluster on this machine."""
         return not (self.address or os.environ.get("RAY_ADDRESS"))
 
     def _require_room(self, nodes: Sequence[dict[str, Any]]) -> None:
-        """Raises ``WorkError`` where no node could ever hold a worker: Ray would wait for ever."""
+        """Raise ``WorkError`` if no node can run a worker, because Ray would wait forever."""
         needed = {"CPU": self.cpus, "GPU": self.gpus}
         alive = [node["Resources"] for node in nodes if node["Alive"]]
         if any(all(node.get(kind, 0) >= needed[kind] for kind in needed) for node in alive):
-            return  # others use it at the moment
+            return  # the node is busy at the moment
         largest = [f"{max((node.get(kind, 0) for node in alive), default=0):g}" for kind in needed]
         raise WorkError(
-            f"No node of the Ray cluster can hold a worker of {self.cpus:g} processors and "
-            f"{self.gpus:g} GPUs: at most {largest[0]} processors and {largest[1]} GPUs are on one. "
+            f"No node of the Ray cluster can run a worker with {self.cpus:g} processors and "
+            f"{self.gpus:g} GPUs: nodes have at most {largest[0]} processors and {largest[1]} GPUs. "
             "Give fewer --cpus or --gpus, or add a node."
         )
 
@@ -119,10 +119,10 @@ class OnRay:
 def _lost(
     job: Job | None, waiting: deque[Job], lost: Counter[str], error: Exception
 ) -> Outcome | None:
-    """An actor died: its job goes back into the line, or is given up.
+    """Handle an actor that died: retry its job, or give it up.
 
     Raises:
-        NeurFlowError: why no actor can be set up.
+        NeurFlowError: no actor can be set up.
     """
     cause = getattr(error, "cause", None)
     if isinstance(cause, NeurFlowError):

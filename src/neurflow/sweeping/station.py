@@ -1,8 +1,8 @@
-"""What a worker is: a model and pictures, loaded once, and one job after another.
+"""A worker of a sweep: it loads the model and the pictures once, and runs one job after another.
 
-A job is idempotent. It holds its lock while it works, so that no other process does the same; it goes
-on where a killed one was; its circuit is there whole or not at all. Whatever goes wrong with a job
-fails that job, and the worker goes on; a bug is told as one.
+Jobs are idempotent. A running job holds its lock, so that no other process runs it. It resumes an
+interrupted job, and its circuit is written atomically. An error fails only its job, and the worker goes
+on with the next one; unexpected exceptions are reported as bugs.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ from neurflow.sweeping.plan import LOCK, Job, Plan, Setup, read_plan
 PREDICTIONS = "predictions.json"
 POOL = "pool"
 LARGEST = 256 * MEBIBYTE
-"""bytes of the predictions, and what they may take in memory"""
+"""largest size of the predictions in bytes, as a file and in memory"""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended.
+    """The outcome of a job.
 
     Attributes:
-        state: *elsewhere*: another process works on it.
-        seconds: that it took.
+        state: ``elsewhere`` if another process is working on it.
+        seconds: its duration.
         problem: why it failed.
-        trace: where in the code, if that was a bug.
+        trace: traceback of an unexpected exception.
     """
 
     job: Job
@@ -59,7 +59,7 @@ class Station:
     """A worker's model and pictures.
 
     Raises:
-        WorkError: the model or the pictures are not those of the plan.
+        WorkError: the model or the pictures differ from those of the plan.
         NeurFlowError: they cannot be loaded.
     """
 
@@ -72,8 +72,8 @@ class Station:
         for what, here in (("model", self.model.info.digest), ("images", self.images.digest)):
             if here != getattr(self.plan, what):
                 raise WorkError(
-                    f"The {what} of this worker are not those that {setup.out} was begun with. Have "
-                    "files changed meanwhile? Give another --out, or bring the former ones back."
+                    f"The {what} of this worker differs from that with which {setup.out} was started. "
+                    "Restore the original files, or give another --out."
                 )
         needed = self.plan.config.concept_set == "predicted"
         self.shared = Shared(
@@ -82,10 +82,10 @@ class Station:
         )
 
     def ready(self) -> None:
-        """Tells that it is set up."""
+        """Return when the worker is set up."""
 
     def run(self, job: Job, progress: Progress | None = None) -> Outcome:
-        """Find a job's circuit, unless it is there or found elsewhere at this moment."""
+        """Find a job's circuit, unless it is done or another process is working on it."""
         out, begun = self.setup.out, time.monotonic()
         try:
             subfolder(out, "locks")
@@ -98,10 +98,10 @@ class Station:
             problem = str(error) or "There is not enough memory. Give a smaller --memory."
             return Outcome(job, "failed", time.monotonic() - begun, problem)
         except torch.AcceleratorError:
-            raise  # nothing works any more in this process
+            raise  # the accelerator is unusable in this process
         except Exception as error:
             problem = (
-                f"{type(error).__name__}: {error}. This is a bug of neurflow: please report it."
+                f"{type(error).__name__}: {error}. This is a bug in neurflow. Please report it."
             )
             return Outcome(job, "failed", time.monotonic() - begun, problem, traceback.format_exc())
         return Outcome(job, "done", time.monotonic() - begun)
@@ -125,7 +125,7 @@ class Station:
                 max_images=plan.max_images,
                 memory=self.setup.memory,
                 shared=self.shared,
-                redo=True,  # the folder is this plan's: what differs is of one before
+                redo=True,  # the folder belongs to this plan; other contents are from an earlier one
                 progress=progress,
             )
         keep_tables(out / "atlas", job.name, circuit)
@@ -134,7 +134,7 @@ class Station:
 def shared_predictions(
     setup: Setup, model: Model, images: Images, progress: Progress | None = None
 ) -> Predictions:
-    """What the model calls the images: looked once, whoever comes first; kept in the folder."""
+    """The model's predictions for the images. The first process computes and stores them."""
     progress, file = progress or Silent(), setup.out / PREDICTIONS
     with lock(setup.out / LOCK):
         found = _read_predictions(file, len(images))
@@ -146,10 +146,10 @@ def shared_predictions(
 
 
 def _read_predictions(file: Path, images: int) -> Predictions | None:
-    """What was found before; None if that is not there, or damaged."""
+    """The stored predictions; None if there are none, or if they are damaged."""
     try:
         kept = read_json(file, LARGEST, LARGEST, finite=False)
-        classes = {int(i): int(c) for i, c in kept["classes"].items()}
+        classes = {int(i): tuple(map(int, found)) for i, found in kept["classes"].items()}
         unread = {int(i): str(why) for i, why in kept["unread"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -157,7 +157,7 @@ def _read_predictions(file: Path, images: int) -> Predictions | None:
 
 
 def study_same_pictures(plan: Plan, model: Model) -> bool:
-    """Whether jobs of a plan may study the same pictures, so that what is pooled is worth keeping."""
+    """Whether jobs may study the same pictures, so that pooled activations are worth storing."""
     if len(plan.jobs) < 2:
         return False
     return plan.config.concept_set == "all" or any(

@@ -1,10 +1,10 @@
-"""A circuit for each of many targets.
+"""``neurflow.sweep``: finds the circuit of each of many targets.
 
-1. Agree with the folder on the plan: model, pictures, layers, configuration, and the jobs.
-2. Look once what the model calls each picture; that serves all targets.
-3. Hand the jobs that are not done to an engine; each is found, written whole, and entered in the atlas,
-   which is packed at the end.
-4. A job that another sweep works on is waited for, or taken over when that sweep dies.
+1. Agree with the folder on the plan: model, pictures, layers, configuration and jobs.
+2. Predict the class of each picture once for all targets.
+3. Give the jobs that are not done to an engine. Each circuit is written atomically and added to the
+   atlas, which is packed at the end.
+4. Wait for jobs that another process is working on, and take them over if that process dies.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from neurflow.sweeping.plan import Job, Plan, Setup, agree, job_of, shard_of
 from neurflow.sweeping.station import POOL, Outcome, shared_predictions
 
 LOOK_AGAIN = 1.0
-"""seconds between looks at a job that runs elsewhere"""
+"""seconds between two checks of a job that runs in another process"""
 
 
 def sweep(
@@ -52,34 +52,33 @@ def sweep(
     redo: bool = False,
     progress: Progress | None = None,
 ) -> list[TargetState]:
-    """Find the circuit of each target; what is finished in ``out`` is not done again.
+    """Find the circuit of each target; finished circuits in ``out`` are kept.
 
     Args:
-        load_model: loads the model, in each worker, such as
-            ``functools.partial(neurflow.load_model, "torchvision:resnet18")``; a model itself does
-            for work in this process.
-        images: folder of pictures, or whatever ``load_images`` takes; workers load it themselves.
-        targets: as for ``discover``; "all": every class that some picture is predicted as.
+        load_model: a function that loads the model in each worker, such as
+            ``functools.partial(neurflow.load_model, "torchvision:resnet18")``; or a model, to work in
+            this process.
+        images: folder of pictures, or any source that ``load_images`` takes; each worker loads it.
+        targets: as for ``discover``, or "all" for every class that is predicted for some picture.
         out: folder of the sweep.
-        layers: as for ``discover``, as are the next two; the same for all targets.
+        layers: as for ``discover``; the same for all targets.
         config: hyperparameters.
-        max_images: use at most so many images of each concept set.
-        memory: what may be held at once above the models, by the workers of this machine together; on
-            Ray, by each worker.
-        workers: processes on this machine; 1 works in this one.
-        shard: "i/n": only every n-th target from the i-th on; other shards run elsewhere.
-        engine: where to run instead.
-        redo: replace what ``out`` holds if it is of another request or an earlier version of the
-            method.
-        progress: told of targets as they end.
+        max_images: largest number of images of each concept set.
+        memory: memory to use on top of the models, for all workers of this machine together; on Ray,
+            for each worker.
+        workers: number of processes on this machine; with 1 the work is done in this process.
+        shard: "i/n" for every n-th target from the i-th on, so that other machines take the others.
+        engine: runs the jobs instead of ``workers``.
+        redo: whether the contents of ``out`` are replaced if they belong to another request or to an
+            earlier version of the method.
+        progress: receives notes on finished targets.
 
     Returns:
         The state of each target of this call.
 
     Raises:
-        RequestError: anything in the request that cannot be carried out, or the folder belongs to
-            another sweep.
-        WorkError: no worker can be set up. What goes wrong with a target fails that target only.
+        RequestError: the request cannot be carried out, or the folder belongs to another sweep.
+        WorkError: no worker can be set up. An error in one target fails only that target.
 
     Example::
 
@@ -108,10 +107,10 @@ def sweep(
     wanted: Sequence[Any] = targets
     if targets == "all" or config.concept_set == "predicted":
         seen = shared_predictions(setup, model, pictures, progress)
-        wanted = sorted(set(seen.classes.values())) if targets == "all" else targets
+        wanted = sorted(seen.counted()) if targets == "all" else targets
     goals = [model.target(target) for target in wanted]
     for goal in goals:
-        study_layers(model, goal, layers)  # a layer that does not exist fails all at once
+        study_layers(model, goal, layers)  # fail now if a layer does not exist
     jobs = list(dict.fromkeys(map(job_of, goals)))
     agree(out, plan.model_copy(update={"jobs": tuple(jobs)}))
     mine = shard_of(jobs, shard) if shard is not None else jobs
@@ -120,7 +119,7 @@ def sweep(
     _work(engine, setup, mine, progress)
     if any(is_done(out, job) for job in mine):
         try:
-            renew(out, progress=progress)  # what was entered one by one is packed
+            renew(out, progress=progress)  # pack the circuits that were added one by one
         except WorkError as error:
             progress.note(str(error))
     if not {state.state for state in status(out)} & {"waiting", "running"}:
@@ -129,7 +128,7 @@ def sweep(
 
 
 def _work(engine: Engine, setup: Setup, jobs: Sequence[Job], progress: Progress) -> None:
-    """Run jobs until none is left that could end differently."""
+    """Run jobs until all have ended, here or in other processes."""
     if any(is_done(setup.out, job) for job in jobs):
         renew(setup.out, progress=progress)
     progress.start("targets", len(jobs))
@@ -143,7 +142,7 @@ def _work(engine: Engine, setup: Setup, jobs: Sequence[Job], progress: Progress)
                 elsewhere.append(outcome.job)
                 continue
             if outcome.state == "failed":
-                with contextlib.suppress(WorkError):  # the disk is full: then the note alone tells
+                with contextlib.suppress(WorkError):  # the disk is full; the note remains
                     keep_failure(setup.out, outcome.job, outcome.problem, outcome.trace)
             progress.advance()
             progress.note(_words(outcome))
@@ -160,15 +159,15 @@ def _words(outcome: Outcome) -> str:
 
 
 def _loader(load_model: Callable[[], Model] | Model, engine: Engine) -> Callable[[], Model]:
-    """How a worker loads the model.
+    """The function by which workers load the model.
 
     Raises:
-        RequestError: other processes cannot.
+        RequestError: other processes cannot load it.
     """
     if isinstance(load_model, Model):
         if not isinstance(engine, Here):
             raise RequestError(
-                "A model in memory cannot go to other processes. Give a function that loads it, "
+                "A model in memory cannot be sent to other processes. Give a function that loads it, "
                 'such as functools.partial(neurflow.load_model, "torchvision:resnet18"), or workers=1.'
             )
         model = load_model
@@ -178,7 +177,7 @@ def _loader(load_model: Callable[[], Model] | Model, engine: Engine) -> Callable
             pickle.dumps(load_model)
         except Exception as error:
             raise RequestError(
-                f"Other processes cannot be given what loads the model ({error}). "
+                f"The function that loads the model cannot be sent to other processes ({error}). "
                 "Use a function of a module, or workers=1."
             ) from None
     return load_model

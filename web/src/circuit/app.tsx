@@ -1,19 +1,28 @@
 /** The page of a circuit: header, notes, graph, details, legend. */
 
 import type { ComponentChildren } from "preact";
-import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useKeys } from "../shared/keys";
 import { Pane } from "../shared/pane";
-import type { PageData } from "../shared/types";
+import type { EdgeData, PageData } from "../shared/types";
 import { Brief } from "./brief";
 import type { Mark } from "./card";
-import { best, search, step, strongest } from "./circuit";
+import { step, strongest } from "./circuit";
+import { Collect } from "./collect";
 import { type Explorer, useExplorer } from "./explorer";
+import { FigureView } from "./figure_view";
+import { find, groupsIn, type Result } from "./find";
 import { Graph } from "./graph";
+import { Guide, wasLeft } from "./guide";
 import { Header } from "./header";
 import { Legend, Notes } from "./legend";
 import { Panel } from "./panel";
 import { along } from "./path";
+import { Tables } from "./tables";
+import { Views } from "./views";
+
+/** In a frame of another page only the drawing is shown. */
+const EMBEDDED = new URLSearchParams(location.search).get("embed") === "1";
 
 export function App({ data }: { data: PageData }) {
   return <CircuitPage explorer={useExplorer(data)} />;
@@ -25,63 +34,108 @@ interface CircuitPageProps {
   marks?: Map<string, Mark> | null;
   /** what stands at the left of the circuit */
   children?: ComponentChildren;
+  /** the view of one picture, where there is a model */
+  why?: ComponentChildren;
 }
 
-export function CircuitPage({ explorer, marks = null, children }: CircuitPageProps) {
-  const { circuit, state, change, group, path, select, cut } = explorer;
+export function CircuitPage({ explorer, marks = null, children, why }: CircuitPageProps) {
+  const { circuit, state, change, group, select } = explorer;
   const { data } = circuit;
   const { shown, carried } = useMemo(() => strongest(data.edges, state.share), [data, state.share]);
-  const found = useMemo(() => search(circuit, state.query), [circuit, state.query]);
+  const results = useMemo(() => find(circuit, state.query), [circuit, state.query]);
+  const view = state.view === "why" && why === undefined ? null : state.view;
+  const [guided, guide] = useState(() => !EMBEDDED && !wasLeft() && !location.hash);
   useSelectionKeys(explorer);
 
-  const enterSearch = () => {
-    const match = found && best(circuit, found);
-    if (match) select(match);
+  const go = ({ group, neuron }: Result) => {
+    if (group) change({ group, neuron: neuron ?? null, path: null, ...(view === "figure" ? { view: null } : {}) });
   };
+  const frame = { live: why !== undefined, explorer, shown, found: results && groupsIn(results), marks };
   return (
-    <div class={`page${group ? " with-panel" : ""}${children ? " with-dock" : ""}`}>
-      <Header
-        data={data}
-        share={state.share}
-        carried={carried}
-        edgesShown={shown.length}
-        onShare={(share) => change({ share })}
-        query={state.query}
-        found={found?.size ?? null}
-        onQuery={(query) => change({ query })}
-        onEnter={enterSearch}
-      />
-      <Notes data={data} />
-      <Brief circuit={circuit} selected={group?.id ?? null} onSelect={select} />
-      <main>
-        {children}
-        <Graph
-          circuit={circuit}
-          shown={shown}
-          selected={group?.id ?? null}
-          found={found}
-          marks={marks}
-          path={path}
-          at={state.at}
-          onRest={(at) => (at || state.at) && change({ at })}
-          onSelect={select}
-          onCut={cut}
-        />
-        {group && (
-          <Pane name="Details" side="right" width={400}>
-            <Panel
-              circuit={circuit}
-              group={group}
-              neuron={state.neuron}
-              path={path}
-              onPath={(path) => change({ path })}
-              onSelect={select}
-            />
-          </Pane>
-        )}
+    <div
+      class={`page${group && !view ? " with-panel" : ""}${children && !view ? " with-dock" : ""}${EMBEDDED ? " embed" : ""}`}
+    >
+      {!EMBEDDED && (
+        <>
+          <button class="skip" onClick={() => document.getElementById("main")?.focus()}>
+            Skip to the circuit
+          </button>
+          <Header
+            data={data}
+            drawn={!view}
+            share={state.share}
+            carried={carried}
+            edgesShown={shown.length}
+            onShare={(share) => change({ share })}
+            query={state.query}
+            results={results}
+            onQuery={(query) => change({ query })}
+            onResult={go}
+          />
+          {!view && <Notes data={data} />}
+          {guided && <Guide target={data.target} live={why !== undefined} onLeave={() => guide(false)} />}
+          <Views view={view} live={why !== undefined} pins={state.pins.length} onView={(view) => change({ view })}>
+            {!view && <Brief circuit={circuit} selected={group?.id ?? null} onSelect={select} />}
+          </Views>
+        </>
+      )}
+      <main id="main" tabIndex={-1}>
+        {view === "why" && why}
+        {view === "tables" && <Tables explorer={explorer} />}
+        {view === "figure" && <FigureView explorer={explorer} />}
+        {!view && children}
+        {!view && <Drawing {...frame} />}
       </main>
-      <Legend data={data} />
+      {!EMBEDDED && <Legend data={data} onGuide={() => guide(true)} />}
     </div>
+  );
+}
+
+interface DrawingProps extends Pick<CircuitPageProps, "explorer"> {
+  live: boolean;
+  shown: EdgeData[];
+  found: Set<string> | null;
+  marks: Map<string, Mark> | null;
+}
+
+/** The circuit, and the details of what is selected. */
+function Drawing({ live, explorer, shown, found, marks }: DrawingProps) {
+  const { circuit, state, change, group, path, select, cut } = explorer;
+  return (
+    <>
+      <Graph
+        circuit={circuit}
+        shown={shown}
+        selected={group?.id ?? null}
+        found={found}
+        marks={marks}
+        path={path}
+        at={state.at}
+        onRest={(at) => (at || state.at) && change({ at })}
+        onSelect={select}
+        onCut={cut}
+      />
+      {group && (
+        <Pane name="Details" side="right" width={400}>
+          <Panel
+            circuit={circuit}
+            group={group}
+            neuron={state.neuron}
+            path={path}
+            onPath={(path) => change({ path })}
+            onSelect={select}
+            tools={
+              <Collect
+                key={group.id}
+                explorer={explorer}
+                group={group}
+                naming={!live || !circuit.stored.has(group.id)}
+              />
+            }
+          />
+        </Pane>
+      )}
+    </>
   );
 }
 
@@ -115,6 +169,6 @@ function useSelectionKeys({ circuit, group, path, select }: Explorer) {
 /** Inside the details, and on a slider, arrow keys keep their usual meaning. */
 function scrollsPanel({ key, target }: KeyboardEvent): boolean {
   const element = target as HTMLElement;
-  if (element.matches?.("input, [role=separator]")) return true;
+  if (element.matches?.("input, [role=separator], [role=option]")) return true;
   return ["ArrowUp", "ArrowDown"].includes(key) && element.closest?.(".panel") != null;
 }

@@ -1,6 +1,7 @@
 /** The circuit in one line: the group with most weight into the target, of each layer. */
 
-import { signed } from "../shared/format";
+import { FAINT, signedPercent } from "../shared/format";
+import { Middle } from "../shared/middle";
 import { type Circuit, leaders } from "./circuit";
 import { CropStrip } from "./crop";
 import { headingOf } from "./names";
@@ -24,13 +25,16 @@ export function Brief({ circuit, selected, onSelect }: BriefProps) {
         {groups.map((group) => (
           <li key={group.id}>
             <button
+              class={Math.abs(group.reach) < FAINT ? "faint" : ""}
               aria-pressed={group.id === selected}
               title={`${group.id}: the group of its layer with most weight along all paths to ${data.target}`}
               onClick={() => onSelect(group.id)}
             >
               <CropStrip data={data} crops={group.crops} count={CROPS_SHOWN} />
-              <span class="brief-name">{group.label ? headingOf(group, data) : group.id}</span>
-              <b class={group.reach < 0 ? "against" : "for"}>{signed(group.reach)}</b>
+              <span class="brief-name">
+                <Middle text={group.label ? headingOf(group, data) : group.id} />
+              </span>
+              <b class={group.reach < 0 ? "against" : "for"}>{signedPercent(group.reach)}</b>
             </button>
           </li>
         ))}

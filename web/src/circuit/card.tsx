@@ -3,6 +3,7 @@
 import { Component } from "preact";
 import { box } from "../shared/box";
 import { plural, signed } from "../shared/format";
+import { Middle } from "../shared/middle";
 import type { Circuit, Group } from "./circuit";
 import { CropPicture, fewPhotographs } from "./crop";
 import { SHAKY } from "./cuts";
@@ -25,6 +26,8 @@ interface CardProps {
   shape: Shape;
   place: Place;
   selected: boolean;
+  /** the one card that Tab leads to */
+  entry: boolean;
   /** above the veil */
   raised: boolean;
   /** a plain box: its contents would be specks */
@@ -47,7 +50,20 @@ export class Card extends Component<CardProps> {
   }
 }
 
-function Face({ group, circuit, shape, place, selected, raised, bare, mark, onSelect, onHover, onReach }: CardProps) {
+function Face({
+  group,
+  circuit,
+  shape,
+  place,
+  selected,
+  entry,
+  raised,
+  bare,
+  mark,
+  onSelect,
+  onHover,
+  onReach,
+}: CardProps) {
   const { data } = circuit;
   const name = titleOf(group, data);
   const weight = data.shares ? `, ${signed(group.reach)} along all paths to ${data.target}` : "";
@@ -61,8 +77,8 @@ function Face({ group, circuit, shape, place, selected, raised, bare, mark, onSe
         "--lit": `${mark?.strength ?? 0}`,
       }}
       data-group={group.id}
+      tabIndex={entry ? 0 : -1}
       aria-pressed={selected}
-      aria-label={`Group ${name}, ${about}${markWords(mark)}`}
       title={group.label ? `${group.label}\n${about}` : about}
       onClick={(event) => {
         event.stopPropagation();
@@ -76,6 +92,7 @@ function Face({ group, circuit, shape, place, selected, raised, bare, mark, onSe
       }}
       onBlur={() => onHover(null)}
     >
+      <span class="unseen">{`Group ${name}, ${about}${markWords(mark)}`}</span>
       {!bare && <Content group={group} circuit={circuit} crops={shape.crops} name={name} />}
       {!bare && doubts.length > 0 && (
         <span class="badges" aria-hidden="true">
@@ -113,8 +130,12 @@ function Content({ group, circuit: { data }, crops, name }: ContentProps) {
           <CropPicture key={crop} data={data} crop={crop} />
         ))}
       </span>
-      <span class={`card-name${doubtful(group) ? " doubtful" : ""}`}>{name}</span>
-      <span class="card-size">{group.members.length}</span>
+      <span class={`card-name${doubtful(group) ? " doubtful" : ""}`} aria-hidden="true">
+        <Middle text={name} />
+      </span>
+      <span class="card-size" aria-hidden="true">
+        {group.members.length}
+      </span>
       {data.shares && <WeightBar value={group.reach} />}
     </>
   );

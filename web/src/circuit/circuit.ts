@@ -76,20 +76,6 @@ export function strongest(edges: EdgeData[], share: number): { shown: EdgeData[]
   return { shown, carried: total ? sum / total : 1 };
 }
 
-/** Returns the groups that match a query by id, label, caption or neuron; null for an empty query. */
-export function search(circuit: Circuit, query: string): Set<string> | null {
-  const wanted = query.trim().toLowerCase();
-  if (!wanted) return null;
-  const found = new Set<string>();
-  for (const group of circuit.groups.values()) {
-    const features = group.evidence?.features.join(" ") ?? "";
-    const words = `${group.id} ${group.label ?? ""} ${group.caption ?? ""} ${features}`.toLowerCase();
-    const neuron = /^\d+$/.test(wanted) && group.members.some(([a]) => a === Number(wanted));
-    if (words.includes(wanted) || neuron) found.add(group.id);
-  }
-  return found;
-}
-
 /** Returns the group with the largest absolute weight into the target. */
 export function best(circuit: Circuit, found: Set<string>): string | undefined {
   const weight = (id: string) => Math.abs(circuit.groups.get(id)!.reach);

@@ -1,6 +1,6 @@
 /** Crops of a circuit as pictures. */
 
-import { plural } from "../shared/format";
+import { digits, plural } from "../shared/format";
 import { Strip } from "../shared/strip";
 import type { GroupData, PageData } from "../shared/types";
 
@@ -18,7 +18,7 @@ export function CropPicture({ data, crop, activation, label }: CropProps) {
   const source = sourceOf(data, crop);
   if (!source) return <span class="crop empty" aria-hidden="true" />;
   const where = whereOf(data, crop);
-  const about = activation === undefined ? where : `${where} · activation ${activation.toPrecision(3)}`;
+  const about = activation === undefined ? where : `${where} · activation ${digits(activation, 3)}`;
   return <img class="crop" src={source} alt={label ? about : ""} title={about} draggable={false} decoding="async" />;
 }
 

@@ -16,12 +16,19 @@ export interface Explorer {
   select(id: string | null, neuron?: number | null): void;
   /** shows a layer in another number of groups; null: as it is stored */
   cut(layer: string, count: number | null): void;
+  /** collects a group for a figure, or lets go of it */
+  pin(id: string): void;
+  /** names a group in the address; an empty name restores the stored one */
+  name(id: string, text: string): void;
 }
 
 export function useExplorer(data: PageData): Explorer {
   const [state, change] = usePageState();
   const cuts = useMemo(() => validCuts(data, state.cuts), [data, JSON.stringify(state.cuts)]);
-  const circuit = useMemo(() => circuitOf(recut(data, cuts), data), [data, cuts]);
+  const circuit = useMemo(
+    () => circuitOf(renamed(recut(data, cuts), state.names), data),
+    [data, cuts, JSON.stringify(state.names)],
+  );
   const group = state.group ? circuit.groups.get(state.group) : undefined;
   const path = useMemo(
     () => (group && state.path ? strongestPath(circuit, group.id, state.path) : null),
@@ -38,7 +45,25 @@ export function useExplorer(data: PageData): Explorer {
     const after = circuitOf(recut(data, next), data);
     change({ cuts: next, ...following(circuit, after, state) });
   };
-  return { circuit, state, change, group, path, select, cut };
+  const pin = (id: string) =>
+    change({ pins: state.pins.includes(id) ? state.pins.filter((other) => other !== id) : [...state.pins, id] });
+  const name = (id: string, text: string) => {
+    const { [id]: _, ...others } = state.names;
+    change({ names: text ? { ...others, [id]: text } : others });
+  };
+  return { circuit, state, change, group, path, select, cut, pin, name };
+}
+
+/** The page's data with groups named as the address says. */
+export function renamed(data: PageData, names: Record<string, string>): PageData {
+  if (!Object.keys(names).length) return data;
+  const layers = data.layers.map((layer) => ({
+    ...layer,
+    groups: layer.groups.map((group) =>
+      names[group.id] ? { ...group, label: names[group.id]!, evidence: null } : group,
+    ),
+  }));
+  return { ...data, layers };
 }
 
 /** Selection and masks carried over to another cut. */
@@ -64,7 +89,8 @@ export function following(
 }
 
 /** Whether a change is a step that the browser's Back button takes back. */
-const isStep = (part: Partial<PageState>) => ["group", "neuron", "path", "cuts"].some((name) => name in part);
+const isStep = (part: Partial<PageState>) =>
+  ["group", "neuron", "path", "cuts", "view", "pins"].some((name) => name in part);
 
 function usePageState(): [PageState, (part: Partial<PageState>) => void] {
   const [state, setState] = useState(() => readState(location.hash));

@@ -1,8 +1,8 @@
 /** The circuit as a picture for a paper: an SVG of its own on white, and a PNG made from it. */
 
-import type { Size } from "../shared/camera";
 import type { EdgeData } from "../shared/types";
 import { type Circuit, type Group, unsure } from "./circuit";
+import { FONT, fitted, INK as INKS, loaded, painted, pngOf, safe } from "./ink";
 import { curve, type Layout, largestOf, thickness } from "./layout";
 import { titleOf } from "./names";
 
@@ -25,14 +25,12 @@ export interface Scene {
   raised: { ids: Set<string>; edges: EdgeData[] } | null;
 }
 
-const INK = { text: "#1c1d1f", quiet: "#5b5e63", line: "#c9c9c4", for: "#0f6e84", against: "#b3400f" };
-const FONT = "Helvetica, Arial, sans-serif";
+const INK = INKS.light;
 const MARGIN = 24;
 const HEAD = 44;
 const FOOT = 34;
 /** Pixels of the PNG to one of the drawing, where browsers allow it. */
 const SHARPNESS = 2;
-const LARGEST_SIDE = 12000;
 
 /** The picture as SVG; crops inside as PNG, which every program reads. */
 export async function toSvg(scene: Scene): Promise<string> {
@@ -70,18 +68,7 @@ export async function toSvg(scene: Scene): Promise<string> {
 }
 
 /** The same as PNG, as sharp as the browser can make it. */
-export async function toPng(scene: Scene): Promise<Blob> {
-  const image = await loaded(`data:image/svg+xml;charset=utf-8,${encodeURIComponent(await toSvg(scene))}`);
-  const scale = Math.min(SHARPNESS, LARGEST_SIDE / Math.max(image.width, image.height));
-  const canvas = painted(image, { width: image.width * scale, height: image.height * scale });
-  return new Promise((resolve, reject) =>
-    canvas.toBlob(
-      (blob) =>
-        blob ? resolve(blob) : reject(new Error("The picture is too large for this browser: save the part in view.")),
-      "image/png",
-    ),
-  );
-}
+export const toPng = async (scene: Scene): Promise<Blob> => pngOf(await toSvg(scene), SHARPNESS);
 
 function edgeOf(edge: EdgeData, { circuit, plan }: Scene): string {
   const { lower, upper, weight } = edge;
@@ -104,7 +91,7 @@ function cardOf(group: Group, { circuit, plan }: Scene, pictures: Map<number, st
   });
   const line = y + height - 17;
   const count = String(group.members.length);
-  const name = fitted(titleOf(group, circuit.data), width - 24 - 9 * count.length);
+  const name = fitted(titleOf(group, circuit.data), width - 24 - 9 * count.length, 16, true);
   return [
     `<rect x="${x}" y="${y}" width="${width}" height="${height}" rx="10" fill="#ffffff" stroke="${INK.line}"/>`,
     ...images,
@@ -149,38 +136,8 @@ async function pngs({ data }: Circuit, groups: Group[], crops: number): Promise<
       const source = data.pictures[data.crops[crop]?.picture ?? -1];
       if (!source) return null;
       const image = await loaded(source);
-      return [crop, painted(image, image).toDataURL("image/png")] as const;
+      return [crop, painted(image, image.width, image.height).toDataURL("image/png")] as const;
     }),
   );
   return new Map(found.filter((entry) => entry !== null));
 }
-
-async function loaded(source: string): Promise<HTMLImageElement> {
-  const image = new Image();
-  image.src = source;
-  await image.decode();
-  return image;
-}
-
-function painted(image: HTMLImageElement, { width, height }: Size): HTMLCanvasElement {
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.round(width);
-  canvas.height = Math.round(height);
-  canvas.getContext("2d")!.drawImage(image, 0, 0, canvas.width, canvas.height);
-  return canvas;
-}
-
-/** As much of a text as fits. */
-function fitted(text: string, width: number): string {
-  const brush = document.createElement("canvas").getContext("2d")!;
-  brush.font = `bold 16px ${FONT}`;
-  if (brush.measureText(text).width <= width) return text;
-  let end = text.length;
-  while (end > 1 && brush.measureText(`${text.slice(0, end)}…`).width > width) end--;
-  return `${text.slice(0, end).trimEnd()}…`;
-}
-
-const SIGNS: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-const safe = (text: string): string =>
-  // characters that XML cannot hold would make the whole file unreadable
-  text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "").replace(/[&<>"]/g, (sign) => SIGNS[sign]!);

@@ -54,12 +54,14 @@ export function Graph({ circuit, shown, selected, found, marks, path, at, onRest
   const latest = useRef(onSelect);
   latest.current = onSelect;
   const choose = useCallback((id: string) => latest.current(id), []);
+  // one card takes part in the order of Tab, the target at first; arrow keys go on from there
+  const entry = selected ?? circuit.columns.at(-1)![0]!;
   const ids = useMemo(() => {
     const all = circuit.columns.flat();
     if (!isLarge(plan)) return all;
-    // the selected card stays, so that the keyboard keeps its place
-    return all.filter((id) => id === selected || (drawn && holds(drawn, plan.places.get(id)!, plan.card)));
-  }, [circuit, plan, drawn, selected]);
+    // the card that Tab leads to stays, so that the keyboard keeps its place
+    return all.filter((id) => id === entry || (drawn && holds(drawn, plan.places.get(id)!, plan.card)));
+  }, [circuit, plan, drawn, entry]);
 
   return (
     <div class="graph" ref={frame} onClick={() => onSelect(null)}>
@@ -74,6 +76,7 @@ export function Graph({ circuit, shown, selected, found, marks, path, at, onRest
             shape={plan.card}
             place={plan.places.get(id)!}
             selected={id === selected}
+            entry={id === entry}
             mark={marks?.get(id)}
             bare={drawn?.bare ?? false}
             raised={found ? found.has(id) : raised.ids.has(id)}

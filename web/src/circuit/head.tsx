@@ -1,7 +1,8 @@
 /** The head of a column: the layer, how exact its scores are, and the number of its groups. */
 
 import { useState } from "preact/hooks";
-import { plural, spread } from "../shared/format";
+import { fixed, plural, spread } from "../shared/format";
+import { Middle } from "../shared/middle";
 import type { LayerData } from "../shared/types";
 import { scoreError } from "./circuit";
 import { mostGroups, SHAKY } from "./cuts";
@@ -30,7 +31,9 @@ export function Head({ layer, plan, number, onCut }: HeadProps) {
         width: `calc(var(--k) * ${pitch}px)`,
       }}
     >
-      <b title={layer.name}>{layer.name}</b>
+      <b title={layer.name}>
+        <Middle text={layer.name} />
+      </b>
       <span>
         {plural(Object.keys(layer.neurons).length, "neuron")}, <Count layer={layer} count={count} />
       </span>
@@ -72,7 +75,7 @@ function Count({ layer, count }: { layer: LayerData; count: number }) {
   const agreement = layer.tree?.agreement[count - 1];
   if (layer.note && count === layer.groups.length) return <Unstable about={layer.note}>{groups}</Unstable>;
   if (count < 2 || agreement === undefined) return <>{groups}</>;
-  const about = `Agreement of groups found on two halves of the pictures: ${agreement.toFixed(2)} (1: the same groups, 0: no more than by chance)`;
+  const about = `Agreement of groups found on two halves of the pictures: ${fixed(agreement, 2)} (1: the same groups, 0: no more than by chance)`;
   return agreement < SHAKY ? <Unstable about={about}>{groups}</Unstable> : <i title={about}>{groups}</i>;
 }
 

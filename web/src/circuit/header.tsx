@@ -1,21 +1,25 @@
 /** The header: what the circuit explains, how many edges are shown, search, theme. */
 
+import { Doors } from "../shared/doors";
 import { percent, plural } from "../shared/format";
-import { SearchField } from "../shared/search";
 import { ThemeButton } from "../shared/theme";
 import type { PageData } from "../shared/types";
+import type { Result } from "./find";
+import { Finder } from "./finder";
 
 interface HeaderProps {
   data: PageData;
+  /** whether the circuit itself is shown, with its edges */
+  drawn: boolean;
   share: number;
   carried: number;
   edgesShown: number;
   onShare: (share: number) => void;
   query: string;
-  /** number of groups that match the query; null without a query */
-  found: number | null;
+  /** what matches the query; null without a query */
+  results: Result[] | null;
   onQuery: (query: string) => void;
-  onEnter: () => void;
+  onResult: (result: Result) => void;
 }
 
 export function Header(props: HeaderProps) {
@@ -26,21 +30,16 @@ export function Header(props: HeaderProps) {
         <h1>
           Why <em>{data.target}</em>?
         </h1>
-        <p class="quiet">
+        <Doors />
+        <p class="quiet" hidden={!props.drawn}>
           Groups of neurons that drive {data.target} in {data.model}, found on {plural(data.crop_count, "crop")} of{" "}
           {plural(data.images.length, "picture")}; τ = {data.tau} core neurons, k = {data.k} crops a neuron
           {data.steps === "auto" ? "" : `, N = ${data.steps} integration steps`}.
         </p>
       </div>
       <div class="controls">
-        <Threshold {...props} />
-        <SearchField
-          query={props.query}
-          found={props.found === null ? "" : plural(props.found, "group")}
-          placeholder="group, label, neuron"
-          onQuery={props.onQuery}
-          onEnter={props.onEnter}
-        />
+        {props.drawn && <Threshold {...props} />}
+        <Finder query={props.query} results={props.results} onQuery={props.onQuery} onResult={props.onResult} />
         <ThemeButton />
       </div>
     </header>
@@ -51,7 +50,7 @@ function Threshold({ data, share, carried, edgesShown, onShare }: HeaderProps) {
   return (
     <label>
       <span>
-        Strongest edges, <b data-testid="carried">{percent(carried)}</b> of the weight
+        Show the strongest edges (<b data-testid="carried">{percent(carried)}</b> of weight)
         <small data-testid="edge-count">
           {" "}
           {edgesShown} of {data.edges.length}

@@ -1,5 +1,6 @@
 /** A neuron's activations on all crops, and where those of one of its meanings lie among them. */
 
+import { digits } from "../shared/format";
 import type { HistogramData } from "../shared/types";
 
 interface HistogramProps {
@@ -18,8 +19,8 @@ export function Histogram({ of: { low, high, counts }, mark: [from, to] }: Histo
   const place = (value: number) => (Math.min(Math.max((value - low) / span, 0), 1) * WIDTH).toFixed(1);
   const total = counts.reduce((a, b) => a + b, 0);
   const about =
-    `Activations on ${total.toLocaleString("en")} crops, from ${low.toPrecision(3)} to ${high.toPrecision(3)}, counts on a ` +
-    `logarithmic scale; this meaning's from ${from.toPrecision(3)} to ${to.toPrecision(3)}`;
+    `Activations on ${total.toLocaleString("en")} crops, from ${digits(low, 3)} to ${digits(high, 3)}, counts on a ` +
+    `logarithmic scale; this meaning's from ${digits(from, 3)} to ${digits(to, 3)}`;
   return (
     <svg class="histogram" width={WIDTH} height={HEIGHT} role="img" aria-label={about}>
       <title>{about}</title>

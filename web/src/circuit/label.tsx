@@ -1,7 +1,7 @@
 /** The evidence for a group's label: who gave it, and how it was validated. */
 
 import { signed } from "../shared/format";
-import type { EvidenceData, GroupData, StatsInterval, Validation } from "../shared/types";
+import type { EvidenceData, GroupData, Interval, Validation } from "../shared/types";
 
 /** Whether a label failed its validation. Such labels are marked wherever they appear. */
 export const doubtful = (group: { evidence: EvidenceData | null }): boolean =>
@@ -81,7 +81,7 @@ function Test({ found, doubt }: { found: Validation; doubt: string | null }) {
 const said = (doubt: string): string => (doubt.startsWith("not ") ? `is ${doubt}` : doubt);
 
 /** A figure from 0 to 1 with its interval, drawn over the range of chance. */
-function Row({ name, figure, chance }: { name: string; figure: StatsInterval; chance: StatsInterval }) {
+function Row({ name, figure, chance }: { name: string; figure: Interval; chance: Interval }) {
   return (
     <>
       <span class="trust-name">{name}</span>
@@ -96,7 +96,7 @@ function Row({ name, figure, chance }: { name: string; figure: StatsInterval; ch
 }
 
 /** The best of other labels: a figure without an interval. */
-function Best({ name, value, chance }: { name: string; value: number; chance: StatsInterval }) {
+function Best({ name, value, chance }: { name: string; value: number; chance: Interval }) {
   return (
     <>
       <span class="trust-name">{name}</span>
@@ -109,6 +109,6 @@ function Best({ name, value, chance }: { name: string; value: number; chance: St
   );
 }
 
-const between = ([, low, high]: StatsInterval) => ({ left: `${low * 100}%`, width: `${(high - low) * 100}%` });
-const interval = ([value, low, high]: StatsInterval): string =>
+const between = ([, low, high]: Interval) => ({ left: `${low * 100}%`, width: `${(high - low) * 100}%` });
+const interval = ([value, low, high]: Interval): string =>
   `${value.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`;

@@ -6,7 +6,7 @@ import { plural } from "../shared/format";
 import type { PageData } from "../shared/types";
 import { unsure } from "./circuit";
 
-export function Legend({ data }: { data: PageData }) {
+export function Legend({ data, onGuide }: { data: PageData; onGuide: () => void }) {
   const help = useDismissed();
   const labelled = data.layers.some((layer) => layer.groups.some((group) => group.evidence));
   return (
@@ -20,6 +20,9 @@ export function Legend({ data }: { data: PageData }) {
       <span class="key wide">thicker: more weight</span>
       {data.edges.some(unsure) && <span class="key wide">faded: the sign is not certain</span>}
       <span class="key wide">each card: a group of neurons that respond to the same thing</span>
+      <button class="link guide-again" onClick={onGuide}>
+        Guide
+      </button>
       <details class="help" ref={help}>
         <summary>How to read this</summary>
         <dl>

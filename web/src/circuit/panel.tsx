@@ -1,8 +1,10 @@
 /** Details of the selected group, or of one of its neurons. */
 
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { percent, plural, signed } from "../shared/format";
+import { digits, fixed, percent, plural } from "../shared/format";
 import { Bar, Listing } from "../shared/listing";
+import { Middle } from "../shared/middle";
 import type { EdgeData, MeaningData, NeuronData } from "../shared/types";
 import { shaky } from "./card";
 import { type Circuit, type Group, neuronOf, parts, unsure } from "./circuit";
@@ -33,7 +35,13 @@ interface RouteProps {
 const EDGES_LISTED = 8;
 const MEMBERS_LISTED = 20;
 
-export function Panel({ neuron, path, onPath, ...props }: GroupProps & RouteProps & { neuron: number | null }) {
+interface PanelProps extends GroupProps, RouteProps {
+  neuron: number | null;
+  /** what can be done with the group */
+  tools?: ComponentChildren;
+}
+
+export function Panel({ neuron, path, onPath, tools, ...props }: PanelProps) {
   const { circuit, group, onSelect } = props;
   const found = neuron === null ? undefined : neuronOf(circuit, group.layer, neuron);
   const panel = useRef<HTMLElement>(null);
@@ -51,13 +59,13 @@ export function Panel({ neuron, path, onPath, ...props }: GroupProps & RouteProp
       {found ? (
         <NeuronView key={view} neuron={found} {...props} />
       ) : (
-        <GroupView key={view} path={path} onPath={onPath} {...props} />
+        <GroupView key={view} path={path} onPath={onPath} tools={tools} {...props} />
       )}
     </aside>
   );
 }
 
-function GroupView({ circuit, group, path, onPath, onSelect }: GroupProps & RouteProps) {
+function GroupView({ circuit, group, path, onPath, onSelect, tools }: Omit<PanelProps, "neuron">) {
   const { data } = circuit;
   return (
     <>
@@ -65,6 +73,7 @@ function GroupView({ circuit, group, path, onPath, onSelect }: GroupProps & Rout
         <span class={doubtful(group) ? "doubtful" : ""}>{headingOf(group, data)}</span> <small>{group.id}</small>
       </h2>
       {group.caption && <p>{group.caption}</p>}
+      {tools}
       <Facts circuit={circuit} group={group} />
       <Crops circuit={circuit} group={group} />
       <LabelSection group={group} />
@@ -93,26 +102,27 @@ function Facts({ circuit: { data }, group }: { circuit: Circuit; group: Group })
       <p class="quiet">
         {patterns === neurons
           ? plural(neurons, "neuron")
-          : `${plural(neurons, "neuron")}, ${patterns} of their meanings`}
+          : `${plural(neurons, "neuron")}, ${patterns} of their patterns`}
         .
         {data.shares && (
           <>
             {" "}
-            Weight along all paths to {data.target}:{" "}
-            <b class={group.reach < 0 ? "against" : "for"}>{signed(group.reach)}</b>.
+            {group.reach < 0 ? "Holds back: " : "Accounts for "}
+            <b class={group.reach < 0 ? "against" : "for"}>{percent(Math.abs(group.reach))}</b> of the weight{" "}
+            {group.reach < 0 ? "against" : "into"} {data.target}.
           </>
         )}
         {group.returns !== null && (
           <span title="How well the group is found again on halves of the pictures: 1 always, 0 no more than by chance">
             {" "}
-            Comes back on other pictures: <b>{group.returns.toFixed(2)}</b> of 1.
+            Comes back on other pictures: <b>{fixed(group.returns, 2)}</b> of 1.
           </span>
         )}
         {group.stability && (
           <>
             {" "}
             When the circuit is found on resampled pictures, the most similar group has a Jaccard index of{" "}
-            <b>{group.stability[0].toFixed(2)}</b> [{group.stability[1].toFixed(2)}, {group.stability[2].toFixed(2)}].
+            <b>{fixed(group.stability[0], 2)}</b> [{fixed(group.stability[1], 2)}, {fixed(group.stability[2], 2)}].
           </>
         )}
       </p>
@@ -162,7 +172,7 @@ function MemberRow({ circuit, group, member: [a, i], onSelect }: GroupProps & { 
           )}
         </span>
         {neuron.histogram ? <Histogram of={neuron.histogram} mark={[meaning.least, strongestOf(meaning)]} /> : <span />}
-        <span class="activation">{strongestOf(meaning).toPrecision(3)}</span>
+        <span class="activation">{digits(strongestOf(meaning), 3)}</span>
         <span class="strip">
           {meaning.crops.map((crop, n) => (
             <CropPicture key={crop} data={circuit.data} crop={crop} activation={meaning.activations[n]!} />
@@ -200,12 +210,12 @@ function EdgeList({ title, circuit, edges, end, onSelect }: EdgeListProps) {
               <button onClick={() => onSelect(other.id)} title={about(edge)}>
                 <CropStrip data={circuit.data} crops={other.crops} count={3} />
                 <span class={`edge-name${doubtful(other) ? " doubtful" : ""}`}>
-                  {headingOf(other, circuit.data)}
+                  <Middle text={headingOf(other, circuit.data)} />
                   {significant(edge) && <b title="p < 0.05"> *</b>}
                   {unsure(edge) && <small> sign not certain</small>}
                   {parts(edge) && <small class="parts">{parts(edge)}</small>}
                 </span>
-                <Bar weight={edge.weight} largest={largest} />
+                <Bar weight={edge.weight} largest={largest} share={circuit.data.shares} />
               </button>
             </li>
           );
@@ -228,13 +238,14 @@ function NeuronView({ circuit, group, neuron, onSelect }: GroupProps & { neuron:
         Neuron {neuron.index} <small>{circuit.data.layers[group.layer]!.name}</small>
       </h2>
       <p class="quiet">
-        Activation on its {plural(crops, "strongest crop")}: {neuron.strongest.toPrecision(3)} down to{" "}
-        {neuron.weakest.toPrecision(3)}.
+        Activation on its {plural(crops, "strongest crop")}: {digits(neuron.strongest, 3)} down to{" "}
+        {digits(neuron.weakest, 3)}.
         {neuron.score_error !== null && (
           <>
             {" "}
             Integrated gradients with {neuron.steps} steps ({neuron.rule}), score error{" "}
-            <b>{percent(neuron.score_error)}</b>.
+            <b>{percent(neuron.score_error)}</b>
+            {neuron.cancellation !== null && `, cancelling ${neuron.cancellation.toPrecision(2)}-fold`}.
           </>
         )}
         {neuron.completeness_error !== null && (
@@ -249,7 +260,7 @@ function NeuronView({ circuit, group, neuron, onSelect }: GroupProps & { neuron:
           <h3>
             {neuron.meanings.length > 1 ? `Meaning ${i + 1}` : "One meaning"}{" "}
             <small>
-              {plural(meaning.size, "crop")}, mean activation {meaning.mean.toPrecision(3)}, in{" "}
+              {plural(meaning.size, "crop")}, mean activation {digits(meaning.mean, 3)}, in{" "}
             </small>
             <button class="link" onClick={() => onSelect(meaning.group)}>
               {meaning.group}

@@ -1,6 +1,6 @@
 /** The strongest path from a group to the target or to the pixels, as a list to follow. */
 
-import { signed } from "../shared/format";
+import { FAINT, signed, signedPercent } from "../shared/format";
 import { Bar } from "../shared/listing";
 import type { Circuit, Group } from "./circuit";
 import { CropStrip } from "./crop";
@@ -44,27 +44,38 @@ export function Route({ circuit, group, path, onPath, onSelect }: RouteProps) {
 
 function Stations({ circuit, group, path, onSelect }: Omit<RouteProps, "path" | "onPath"> & { path: Path }) {
   const [, ...rest] = stations(path, group.id);
+  const { shares } = circuit.data;
+  // what is left of the weight after each step
+  let carried = 1;
+  const left = path.edges.map(({ weight }) => {
+    carried *= weight;
+    return carried;
+  });
   return (
     <>
       <ol class="edge-list" data-list="path">
         {rest.map((id, place) => {
           const other = circuit.groups.get(id)!;
           return (
-            <li key={id}>
+            <li key={id} class={shares && Math.abs(left[place]!) < FAINT ? "faint" : ""}>
               <button onClick={() => onSelect(id)} title={id}>
                 <CropStrip data={circuit.data} crops={other.crops} count={3} />
                 <span class="edge-name">
                   {headingOf(other, circuit.data)} <small>{circuit.data.layers[other.layer]!.name}</small>
                 </span>
-                <Bar weight={path.edges[place]!.weight} largest={1} />
+                <Bar weight={path.edges[place]!.weight} largest={1} share={shares} />
               </button>
             </li>
           );
         })}
       </ol>
       <p class="quiet">
-        The weights of its edges multiply to <b class={path.weight < 0 ? "against" : "for"}>{signed(path.weight)}</b>.
-        No other path has more weight.
+        The weights of its edges multiply to{" "}
+        <b class={path.weight < 0 ? "against" : "for"}>{shares ? signedPercent(path.weight) : signed(path.weight)}</b>.
+        No other path has more weight.{" "}
+        {shares &&
+          Math.abs(path.weight) < FAINT &&
+          "That is little: the group acts along many paths, or hardly at all."}
       </p>
     </>
   );

@@ -1,12 +1,9 @@
 /** The whole pictures that a group's crops come from, with the crops framed and the group's heat. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { paintHeat, valuesOf } from "../shared/heat";
 import type { SightData } from "../shared/types";
 import type { Circuit, Group } from "./circuit";
-
-/** Colour of full heat, and its opacity of 255. */
-const HOT = [255, 90, 0];
-const MOST = 200;
 
 export function Sights({ circuit, group }: { circuit: Circuit; group: Group }) {
   const [heat, setHeat] = useState(true);
@@ -15,7 +12,7 @@ export function Sights({ circuit, group }: { circuit: Circuit; group: Group }) {
   return (
     <section aria-label="In the whole pictures">
       <h3>
-        In the whole pictures <small>crops framed{warm ? ", activation of its neurons in orange" : ""}</small>
+        In the whole pictures <small>crops framed{warm ? ", bright where its neurons respond" : ""}</small>
       </h3>
       {warm && (
         <label class="switch">
@@ -35,13 +32,15 @@ export function Sight({ circuit: { data }, sight, heat }: { circuit: Circuit; si
   const [height, width] = data.side;
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
-    if (canvas.current && sight.heat) paint(canvas.current, sight.heat);
+    if (!canvas.current || !sight.heat) return;
+    const [height, width, bytes] = sight.heat;
+    paintHeat(canvas.current, width, height, valuesOf(bytes));
   }, [sight.heat, heat]);
   const name = data.images[sight.image]!;
   return (
     <figure class="sight" style={{ aspectRatio: `${width} / ${height}` }} title={name}>
       <img src={data.pictures[sight.picture]} alt={name} loading="lazy" decoding="async" />
-      {heat && sight.heat && <canvas ref={canvas} height={sight.heat[0]} width={sight.heat[1]} aria-hidden="true" />}
+      {heat && sight.heat && <canvas ref={canvas} aria-hidden="true" />}
       <svg viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
         {sight.boxes.map(([left, top, right, bottom], i) => (
           <rect
@@ -56,13 +55,4 @@ export function Sight({ circuit: { data }, sight, heat }: { circuit: Circuit; si
       </svg>
     </figure>
   );
-}
-
-function paint(canvas: HTMLCanvasElement, [height, width, bytes]: [number, number, string]): void {
-  const brush = canvas.getContext("2d")!;
-  const image = brush.createImageData(width, height);
-  [...atob(bytes)].forEach((byte, i) => {
-    image.data.set([...HOT, (byte.charCodeAt(0) / 255) ** 1.5 * MOST], 4 * i);
-  });
-  brush.putImageData(image, 0, 0);
 }

@@ -14,9 +14,26 @@ export interface PageState {
   cuts: Cuts;
   /** groups that are masked; of no effect without a model */
   masked: string[];
+  /** how far they are masked, from 0 to 1 */
+  depth: number;
+  /** what is shown instead of the circuit */
+  view: View | null;
+  /** groups collected for a figure, in the order they were pinned */
+  pins: string[];
+  /** names given in this address alone: group → name */
+  names: Record<string, string>;
+  /** pictures that are tried: `s12` is sample 12 of the server, `p3` the third picture it was given */
+  pictures: string[];
+  /** the class that the answer is compared with: its number, or `none`; null: the nearest */
+  rival: string | null;
+  /** how a figure is made, as its form says it */
+  figure: Record<string, string>;
   /** centre of what is in view, in the drawing, and scale; null: as it opens */
   at: Place | null;
 }
+
+export const VIEWS = ["why", "tables", "figure"] as const;
+export type View = (typeof VIEWS)[number];
 
 export interface Place {
   x: number;
@@ -29,6 +46,8 @@ export const SHARE_AT_FIRST = 0.8;
 export const SCALES: [number, number] = [0.08, 3];
 /** Farther than any drawing reaches, in its own units. */
 const FAR = 1e6;
+/** Letters of a name or a caption in the address. */
+const MOST_TEXT = 400;
 
 export function readState(hash: string): PageState {
   const values = new URLSearchParams(hash.replace(/^#/, ""));
@@ -43,12 +62,21 @@ export function readState(hash: string): PageState {
     query: values.get("find") ?? "",
     cuts: readCuts(values.getAll("cut")),
     masked: [...new Set(values.getAll("mask"))],
+    depth: between(number(values.get("depth")) ?? 1, 0, 1),
+    view: VIEWS.find((view) => view === values.get("view")) ?? null,
+    pins: [...new Set(values.getAll("pin"))],
+    names: readPairs(values.getAll("name")),
+    pictures: values.getAll("picture").filter((key) => /^[sp]\d{1,9}$/.test(key)),
+    rival: values.get("rival"),
+    figure: readPairs(values.getAll("figure")),
     at: readPlace(values.get("at")),
   };
 }
 
-export function writeState({ group, neuron, path, share, query, cuts, masked, at }: PageState): string {
+export function writeState(state: PageState): string {
+  const { group, neuron, path, share, query, cuts, masked, at } = state;
   const values = new URLSearchParams();
+  if (state.view) values.set("view", state.view);
   if (group) values.set("group", group);
   if (group && neuron !== null) values.set("neuron", String(neuron));
   if (group && path) values.set("path", path);
@@ -56,6 +84,13 @@ export function writeState({ group, neuron, path, share, query, cuts, masked, at
   if (query) values.set("find", query);
   for (const [layer, count] of Object.entries(cuts)) values.append("cut", `${layer}=${count}`);
   for (const id of masked) values.append("mask", id);
+  if (masked.length && state.depth !== 1) values.set("depth", state.depth.toFixed(2));
+  for (const id of state.pins) values.append("pin", id);
+  for (const key of state.pictures) values.append("picture", key);
+  if (state.rival) values.set("rival", state.rival);
+  for (const part of ["name", "figure"] as const)
+    for (const [key, text] of Object.entries(part === "name" ? state.names : state.figure))
+      values.append(part, `${key}=${text}`);
   if (at) values.set("at", [at.x.toFixed(0), at.y.toFixed(0), at.k.toFixed(3)].join(","));
   return values.size ? `#${values}` : "#";
 }
@@ -68,6 +103,14 @@ const readCuts = (texts: string[]): Cuts =>
     texts
       .map((text) => [text.slice(0, text.lastIndexOf("=")), Number(text.slice(text.lastIndexOf("=") + 1))] as const)
       .filter(([layer, count]) => layer && Number.isInteger(count) && count > 0),
+  );
+
+/** `key=text` of each, where both are there. */
+const readPairs = (texts: string[]): Record<string, string> =>
+  Object.fromEntries(
+    texts
+      .map((text) => [text.slice(0, text.indexOf("=")), text.slice(text.indexOf("=") + 1).slice(0, MOST_TEXT)] as const)
+      .filter(([key, text]) => key && text),
   );
 
 function readPlace(text: string | null): Place | null {

@@ -1,6 +1,7 @@
 /** Two circuits compared: the groups they share, the groups of one alone, and how edges change. */
 
 import { useEffect, useState } from "preact/hooks";
+import { Doors } from "../shared/doors";
 import { plural } from "../shared/format";
 import { SearchField } from "../shared/search";
 import { ThemeButton } from "../shared/theme";
@@ -44,38 +45,40 @@ export function ComparisonApp({ data }: { data: ComparisonPageData }) {
   return (
     <div class="comparison">
       <Head data={data} />
-      {(data.comparison.notes ?? []).map((note) => (
-        <p class="note" key={note}>
-          {note}
-        </p>
-      ))}
-      <Overview data={data} onGo={(layer) => go(`layer:${layer}`)} />
-      <div class="filters">
-        <div class="choices" role="group" aria-label="Groups shown">
-          {KINDS.map(([name, text]) => (
-            <button key={name} aria-pressed={kind === name} onClick={() => choose(name)}>
-              {text} <small>{counts[name]}</small>
-            </button>
-          ))}
+      <main class="plain">
+        {(data.comparison.notes ?? []).map((note) => (
+          <p class="note" key={note}>
+            {note}
+          </p>
+        ))}
+        <Overview data={data} onGo={(layer) => go(`layer:${layer}`)} />
+        <div class="filters">
+          <div class="choices" role="group" aria-label="Groups shown">
+            {KINDS.map(([name, text]) => (
+              <button key={name} aria-pressed={kind === name} onClick={() => choose(name)}>
+                {text} <small>{counts[name]}</small>
+              </button>
+            ))}
+          </div>
+          <SearchField
+            query={query}
+            found={query ? `${found} found` : ""}
+            placeholder="group, label, neuron"
+            onQuery={find}
+          />
         </div>
-        <SearchField
-          query={query}
-          found={query ? `${found} found` : ""}
-          placeholder="group, label, neuron"
-          onQuery={find}
-        />
-      </div>
-      {shown.map((one) => (
-        <LayerSection
-          key={one.layer.name}
-          data={data}
-          shown={one}
-          whole={whole.has(one.layer.name)}
-          onWhole={() => open(one.layer.name)}
-          onGo={goToGroup}
-        />
-      ))}
-      {found === 0 && <p class="nothing quiet">{query ? "No group matches." : "There are no such groups."}</p>}
+        {shown.map((one) => (
+          <LayerSection
+            key={one.layer.name}
+            data={data}
+            shown={one}
+            whole={whole.has(one.layer.name)}
+            onWhole={() => open(one.layer.name)}
+            onGo={goToGroup}
+          />
+        ))}
+        {found === 0 && <p class="nothing quiet">{query ? "No group matches." : "There are no such groups."}</p>}
+      </main>
     </div>
   );
 }
@@ -88,6 +91,7 @@ function Head({ data }: { data: ComparisonPageData }) {
         <h1>
           <em>{data.a.name}</em> vs <em>{data.b.name}</em>
         </h1>
+        <Doors />
         <p class="quiet">
           Groups are matched by{" "}
           {by === "neurons"

@@ -1,7 +1,7 @@
 /** The similarity of two groups, compared with chance. */
 
 import { plural } from "../shared/format";
-import type { GroupPair, StatsInterval } from "../shared/types";
+import type { GroupPair, Interval } from "../shared/types";
 
 export function Match({ pair }: { pair: GroupPair }) {
   const { neurons, by_neurons, by_crops, matched_by } = pair;
@@ -35,7 +35,7 @@ export function Match({ pair }: { pair: GroupPair }) {
 const list = (what: string, neurons: number[]): string => (neurons.length ? `${what}: ${neurons.join(", ")}. ` : "");
 
 /** A similarity from 0 to 1, drawn over the range of chance. */
-export function Similarity({ value, chance }: { value: number; chance: StatsInterval | null }) {
+export function Similarity({ value, chance }: { value: number; chance: Interval | null }) {
   const said = chance
     ? `chance ${chance[0].toFixed(2)}, up to ${chance[2].toFixed(2)}`
     : "chance is unknown: there is only one group to match with";

@@ -45,33 +45,35 @@ export function DebugApp({ data }: { data: DebugPageData }) {
         </div>
         <ThemeButton />
       </header>
-      {(report?.notes ?? audit?.notes ?? []).map((note) => (
-        <p class="note" key={note}>
-          {note}
-        </p>
-      ))}
-      {audit && <AuditTable data={data} audit={audit} />}
-      {report?.mistakes && (
-        <MistakesView data={data} mistakes={report.mistakes} called={called} onCalled={pick} onOpen={open} />
-      )}
-      {picture && (
-        <section id="why">
-          {pictures.length > 1 && (
-            <nav class="film" aria-label="Pictures">
-              {pictures.map(({ picture: source, report }, i) =>
-                called == null || isMissed(report, called) ? (
-                  <button key={report.name} aria-pressed={i === shown} onClick={() => show(i)} title={report.name}>
-                    <img src={source} alt="" />
-                    <span class={isMissed(report, report.top[0]!.name) ? "against" : ""}>{report.top[0]!.name}</span>
-                  </button>
-                ) : null,
-              )}
-            </nav>
-          )}
-          <PictureView key={picture.report.name} data={data} shown={picture} />
-        </section>
-      )}
-      {report?.what_if && <WhatIfView data={data} whatIf={report.what_if} onOpen={open} />}
+      <main class="plain">
+        {(report?.notes ?? audit?.notes ?? []).map((note) => (
+          <p class="note" key={note}>
+            {note}
+          </p>
+        ))}
+        {audit && <AuditTable data={data} audit={audit} />}
+        {report?.mistakes && (
+          <MistakesView data={data} mistakes={report.mistakes} called={called} onCalled={pick} onOpen={open} />
+        )}
+        {picture && (
+          <section id="why">
+            {pictures.length > 1 && (
+              <nav class="film" aria-label="Pictures">
+                {pictures.map(({ picture: source, report }, i) =>
+                  called == null || isMissed(report, called) ? (
+                    <button key={report.name} aria-pressed={i === shown} onClick={() => show(i)} title={report.name}>
+                      <img src={source} alt="" />
+                      <span class={isMissed(report, report.top[0]!.name) ? "against" : ""}>{report.top[0]!.name}</span>
+                    </button>
+                  ) : null,
+                )}
+              </nav>
+            )}
+            <PictureView key={picture.report.name} data={data} shown={picture} />
+          </section>
+        )}
+        {report?.what_if && <WhatIfView data={data} whatIf={report.what_if} onOpen={open} />}
+      </main>
     </div>
   );
 }

@@ -1,6 +1,6 @@
 /** The mistakes of a class: which groups tell them from the right answers, and each mistake. */
 
-import { plural, signed } from "../shared/format";
+import { fixed, plural, signed } from "../shared/format";
 import type { DebugPageData, GroupContrast, Mistake, Mistakes } from "../shared/types";
 import { Whisker } from "../shared/whisker";
 import { GroupTitle } from "./group_title";
@@ -99,7 +99,7 @@ function Contrasts({ data, title, here, there, all }: ContrastProps) {
                 <Whisker value={contrast.on_others} />
               </td>
               <td class="number">{signed(contrast.reach)}</td>
-              <td class="number">{contrast.evidence.toFixed(1)}</td>
+              <td class="number">{fixed(contrast.evidence, 1)}</td>
             </tr>
           ))}
         </tbody>
@@ -140,7 +140,7 @@ function List({
                 <span
                   key={group.id}
                   class={group.unlike < 0 ? "under" : "over"}
-                  title={`${group.unlike.toFixed(1)} standard deviations from the typical score`}
+                  title={`${fixed(group.unlike, 1)} standard deviations from the typical score`}
                 >
                   <small>{group.unlike < 0 ? "less" : "more"}</small>
                   <GroupTitle data={data} id={group.id} count={2} />

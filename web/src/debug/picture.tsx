@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { Drawn } from "../shared/drawn";
-import { signed } from "../shared/format";
+import { answer, fixed, signed } from "../shared/format";
 import { same } from "../shared/labels";
 import type { DebugPageData, GroupReading, ShownPicture } from "../shared/types";
 import { GroupTitle } from "./group_title";
@@ -39,12 +39,12 @@ export function PictureView({ data, shown }: { data: DebugPageData; shown: Shown
         {reading && <Chain data={data} reading={reading} onSelect={select} />}
         <ol class="answers">
           {report.top.map(({ name, probability, logit }, i) => (
-            <li key={name} title={`logit ${logit.toFixed(2)}`}>
+            <li key={name} title={`logit ${fixed(logit, 2)}`}>
               <span class={i === 0 && wrong ? "against" : ""}>{name}</span>
               <span class="share">
-                <span style={{ width: `${probability * 100}%` }} />
+                <span style={{ width: `${(probability ?? 0) * 100}%` }} />
               </span>
-              <span class="number">{(probability * 100).toFixed(probability < 0.0995 ? 1 : 0)} %</span>
+              <span class="number">{answer({ logit, probability }, share)}</span>
             </li>
           ))}
         </ol>
@@ -93,7 +93,7 @@ function Readings({ data, all, selected, onSelect }: ReadingsProps) {
             <button
               aria-pressed={group.id === selected}
               onClick={() => onSelect(group.id)}
-              title={`score ${group.score.toFixed(2)}, fires from ${group.threshold.toFixed(2)}; ${group.unlike.toFixed(1)} standard deviations from the typical score`}
+              title={`score ${fixed(group.score, 2)}, fires from ${fixed(group.threshold, 2)}; ${fixed(group.unlike, 1)} standard deviations from the typical score`}
             >
               <GroupTitle data={data} id={group.id} />
               <Meter reading={group} />
@@ -129,6 +129,8 @@ function Meter({ reading }: { reading: GroupReading }) {
     </span>
   );
 }
+
+const share = (of: number): string => `${(of * 100).toFixed(of < 0.0995 ? 1 : 0)} %`;
 
 /** The chain of inputs: the strongest lower group that also fires, and so on down. */
 function Chain({

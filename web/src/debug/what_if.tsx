@@ -1,6 +1,6 @@
 /** The effect of masking groups, compared with that of random neurons. */
 
-import { percent, plural, signed } from "../shared/format";
+import { answer, fixed, plural, signed } from "../shared/format";
 import type { DebugPageData, Effect, Interval, Prediction, WhatIf } from "../shared/types";
 import { GroupTitle } from "./group_title";
 
@@ -87,7 +87,7 @@ export function WhatIfView({ data, whatIf, onOpen }: Props) {
 
 const fall = (effect: Effect): number => effect.target_after - effect.target_before;
 const span = (value: Interval | null | undefined): string =>
-  value ? `${signed(value.low)} … ${signed(value.high)}` : "not drawn";
+  value ? `${signed(value[1])} … ${signed(value[2])}` : "not drawn";
 
 function Figures({ overall, target }: { overall: NonNullable<WhatIf["overall"]>; target: string }) {
   const { accuracy_before: before, accuracy_after: after, accuracy_random: random } = overall;
@@ -100,7 +100,7 @@ function Figures({ overall, target }: { overall: NonNullable<WhatIf["overall"]>;
           </b>
           <span>
             accuracy on {plural(overall.labelled, "picture")}
-            {random && `; random neurons ${(random.low * 100).toFixed(1)} to ${(random.high * 100).toFixed(1)} %`}
+            {random && `; random neurons ${(random[1] * 100).toFixed(1)} to ${(random[2] * 100).toFixed(1)} %`}
           </span>
         </li>
       )}
@@ -123,7 +123,7 @@ function BeforeAfter({ effect, target }: { effect: Effect; target: string }) {
   return (
     <>
       <p>
-        {target} {effect.target_before.toFixed(2)} → <b>{effect.target_after.toFixed(2)}</b> ({signed(fall(effect))},
+        {target} {fixed(effect.target_before, 2)} → <b>{fixed(effect.target_after, 2)}</b> ({signed(fall(effect))},
         random neurons {span(effect.random)})
       </p>
       <table class="before-after">
@@ -174,11 +174,11 @@ function union({ before, after }: Effect): Pair[] {
 function Share({ of }: { of: Prediction | undefined }) {
   if (!of) return <span class="quiet">not in the top classes</span>;
   return (
-    <span class="answer" title={`logit ${of.logit.toFixed(2)}`}>
+    <span class="answer" title={`logit ${fixed(of.logit, 2)}`}>
       <span class="share">
-        <span style={{ width: `${of.probability * 100}%` }} />
+        <span style={{ width: `${(of.probability ?? 0) * 100}%` }} />
       </span>
-      <span class="number">{percent(of.probability)}</span>
+      <span class="number">{answer(of)}</span>
     </span>
   );
 }

@@ -7,6 +7,7 @@ import { Pane } from "../shared/pane";
 import type { PageData } from "../shared/types";
 import { Dock } from "./dock";
 import { useLive, useMaskKey } from "./state";
+import { WhyView } from "./why";
 
 interface LiveAppProps {
   data: PageData;
@@ -21,7 +22,7 @@ export function LiveApp({ data, calls, onChanged }: LiveAppProps) {
   const live = useLive(calls, explorer);
   useMaskKey(live, group?.id ?? null);
   return (
-    <CircuitPage explorer={explorer} marks={live.lit}>
+    <CircuitPage explorer={explorer} marks={live.lit} why={<WhyView live={live} explorer={explorer} />}>
       <Pane name="Pictures" side="left" width={340}>
         <Dock live={live} circuit={circuit} selected={group?.id ?? null} onSelect={select} onChanged={onChanged} />
       </Pane>

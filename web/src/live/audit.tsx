@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import type { Circuit } from "../circuit/circuit";
+import { fixed } from "../shared/format";
 import type { AuditReport, AuditState, GroupAudit } from "../shared/types";
 import { Whisker } from "../shared/whisker";
 import { Known, MaskSwitch } from "./firing";
@@ -116,7 +117,7 @@ function Step({
           <span class="number">{rank}</span>
           <Known circuit={circuit} id={id} count={4} />
           <b class="number" title="weighted sum of the signals">
-            {evidence.toFixed(2)}
+            {fixed(evidence, 2)}
           </b>
         </button>
         <MaskSwitch live={live} id={id} name={circuit.groups.get(id)?.label ?? id} />

@@ -4,10 +4,13 @@ import type { AnyPage, Client, LiveCalls } from "../shared/client";
 import type {
   AuditState,
   Edits,
+  Effects,
+  EffectsRequest,
   LabelReply,
   LivePicture,
   MaskRequest,
   Messages,
+  NeuronMaps,
   Problem,
   Sample,
   Status,
@@ -38,6 +41,12 @@ export class LiveClient implements Client, LiveCalls {
   }
   mask(request: MaskRequest, signal: AbortSignal): Promise<WhatIf> {
     return ask("api/mask", { method: "POST", ...json(request), signal });
+  }
+  effects(request: EffectsRequest, signal: AbortSignal): Promise<Effects> {
+    return ask("api/effects", { method: "POST", ...json(request), signal });
+  }
+  neurons(picture: number, layer: string): Promise<NeuronMaps> {
+    return ask(`api/pictures/${picture}/neurons?layer=${encodeURIComponent(layer)}`);
   }
   audit(start: boolean): Promise<AuditState> {
     return ask("api/audit", { method: start ? "POST" : "GET" });

@@ -73,7 +73,7 @@ export function Dock({ live, circuit, selected, onSelect, onChanged }: DockProps
 }
 
 function Tried({ live, circuit, selected }: { live: Live; circuit: Circuit; selected: string | null }) {
-  const { status, pictures, error } = live;
+  const { status, pictures } = live;
   return (
     <div class="tried-zone">
       {status?.state === "loading" && (
@@ -97,20 +97,29 @@ function Tried({ live, circuit, selected }: { live: Live; circuit: Circuit; sele
         ))}
       </div>
       {status?.state !== "failed" && <Add key={pictures.length} live={live} />}
-      {error && (
-        <p class="trouble" role="alert">
-          {error}{" "}
-          <button class="link" onClick={() => live.fail(null)}>
-            Dismiss
-          </button>
-        </p>
-      )}
+      <Trouble live={live} />
       <Masked live={live} />
     </div>
   );
 }
 
-function Masked({ live }: { live: Live }) {
+/** What went wrong, with a way to try again. */
+export function Trouble({ live }: { live: Live }) {
+  if (!live.error) return null;
+  return (
+    <p class="trouble" role="alert">
+      {live.error}{" "}
+      <button class="link" onClick={live.retry}>
+        Try again
+      </button>{" "}
+      <button class="link" onClick={() => live.fail(null)}>
+        Dismiss
+      </button>
+    </p>
+  );
+}
+
+export function Masked({ live }: { live: Live }) {
   const { masked, by, setBy, status, unmask } = live;
   if (!masked.size) return null;
   return (

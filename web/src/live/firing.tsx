@@ -2,8 +2,9 @@
 
 import type { Circuit } from "../circuit/circuit";
 import { CropStrip } from "../circuit/crop";
-import { plural, signed } from "../shared/format";
+import { fixed, plural, signed } from "../shared/format";
 import { Listing } from "../shared/listing";
+import { Middle } from "../shared/middle";
 import { differing, firing, LETTERS, type Row } from "./lit";
 import type { Live } from "./state";
 
@@ -85,7 +86,7 @@ function FiringRow({ row: { id, readings }, live, circuit, selected, two, onSele
             <span
               class="meter"
               key={i}
-              title={`score ${reading.score.toFixed(2)}, fires from ${reading.threshold.toFixed(2)}`}
+              title={`score ${fixed(reading.score, 2)}, fires from ${fixed(reading.threshold, 2)}`}
             >
               <span
                 class={reading.fires ? "on" : "off"}
@@ -114,7 +115,9 @@ export function Known({ circuit, id, count = 3 }: { circuit: Circuit; id: string
   return (
     <span class="group-title">
       <CropStrip data={circuit.data} crops={group.crops} count={count} />
-      <span class="group-name">{group.label ?? id}</span>
+      <span class="group-name">
+        <Middle text={group.label ?? id} />
+      </span>
     </span>
   );
 }

@@ -2,7 +2,7 @@
 
 import type { Circuit } from "../circuit/circuit";
 import { Drawn } from "../shared/drawn";
-import { signed } from "../shared/format";
+import { answer, fixed, signed } from "../shared/format";
 import { same } from "../shared/labels";
 import type { Effect, GroupReading, Prediction } from "../shared/types";
 import { LETTERS } from "./lit";
@@ -41,9 +41,17 @@ export function PictureCard({ live, place, selected, circuit }: PictureProps) {
         <div aria-live="polite" data-testid={`answer-${place}`}>
           <p class="verdict-line">
             <b class={report.label && !same(report.label, now.name) ? "against" : ""}>{now.name}</b>{" "}
-            {(now.probability * 100).toFixed(1)} %
+            {answer(now, tenths)}
           </p>
-          <p class="quiet">{effect ? was(top, now) : about(reading, selected)}</p>
+          <p class="quiet">
+            {live.unanswered
+              ? live.error
+                ? "The answer is without the mask: the masked one has not come."
+                : "Waiting for the answer with the mask …"
+              : effect
+                ? was(top, now)
+                : about(reading, selected)}
+          </p>
           <Answers before={effect?.before ?? report.top} after={effect?.after} />
         </div>
       </div>
@@ -53,7 +61,9 @@ export function PictureCard({ live, place, selected, circuit }: PictureProps) {
 }
 
 const was = (top: Prediction, now: Prediction): string =>
-  `was ${now.index === top.index ? "" : `${top.name} `}${(top.probability * 100).toFixed(1)} %`;
+  `was ${now.index === top.index ? "" : `${top.name} `}${answer(top, tenths)}`;
+
+const tenths = (share: number): string => `${(share * 100).toFixed(1)} %`;
 
 function about(reading: GroupReading | undefined, selected: string | null): string {
   if (!reading)
@@ -63,7 +73,7 @@ function about(reading: GroupReading | undefined, selected: string | null): stri
 }
 
 /** The target's activation before and after a mask, next to the effect of random neurons. */
-function TargetLine({
+export function TargetLine({
   target,
   value,
   effect,
@@ -79,26 +89,25 @@ function TargetLine({
   if (!effect)
     return (
       <p class="quiet">
-        {target} logit <b class="number">{value.toFixed(2)}</b>
+        {target} logit <b class="number">{fixed(value, 2)}</b>
       </p>
     );
   const change = effect.target_after - effect.target_before;
   const { random } = effect;
-  const reach = Math.max(Math.abs(change), Math.abs(random?.low ?? 0), Math.abs(random?.high ?? 0), 0.5) * 1.1;
+  const [, low, high] = random ?? [0, 0, 0];
+  const reach = Math.max(Math.abs(change), Math.abs(low), Math.abs(high), 0.5) * 1.1;
   const at = (x: number) => `${(((x + reach) / (2 * reach)) * 100).toFixed(1)}%`;
   return (
     <div class="target-line">
       <p>
-        {target} logit {effect.target_before.toFixed(2)} →{" "}
+        {target} logit {fixed(effect.target_before, 2)} →{" "}
         <b data-testid={`after-${place}`} data-value={effect.target_after}>
-          {effect.target_after.toFixed(2)}
+          {fixed(effect.target_after, 2)}
         </b>{" "}
         <span class={change < 0 ? "against" : "for"}>({signed(change)})</span>
       </p>
       <div class="shift" aria-hidden="true">
-        {random && (
-          <span class="random-band" style={{ left: at(random.low), right: `calc(100% - ${at(random.high)})` }} />
-        )}
+        {random && <span class="random-band" style={{ left: at(low), right: `calc(100% - ${at(high)})` }} />}
         <span class="origin" style={{ left: at(0) }} />
         <span
           class={`arrow ${change < 0 ? "against" : "for"}`}
@@ -108,7 +117,7 @@ function TargetLine({
       </div>
       <p class="quiet" data-testid={`random-${place}`}>
         {random
-          ? `random neurons: ${signed(random.low)} … ${signed(random.high)}`
+          ? `random neurons: ${signed(low)} … ${signed(high)}`
           : busy
             ? "measuring random neurons to compare with …"
             : "no other neurons to compare with"}
@@ -118,7 +127,7 @@ function TargetLine({
 }
 
 /** The most probable classes; a tick marks the probability before the mask. */
-function Answers({ before, after }: { before: Prediction[]; after: Prediction[] | undefined }) {
+export function Answers({ before, after }: { before: Prediction[]; after: Prediction[] | undefined }) {
   const then = new Map(before.map((each) => [each.index, each]));
   const now = after ?? before;
   return (
@@ -128,14 +137,14 @@ function Answers({ before, after }: { before: Prediction[]; after: Prediction[] 
         return (
           <li
             key={index}
-            title={after && was ? `logit ${was.logit.toFixed(2)} → ${logit.toFixed(2)}` : `logit ${logit.toFixed(2)}`}
+            title={after && was ? `logit ${fixed(was.logit, 2)} → ${fixed(logit, 2)}` : `logit ${fixed(logit, 2)}`}
           >
             <span class="tried-name">{name}</span>
-            <span class="number">{percentOf(probability)}</span>
-            <span class="number quiet logit">{logit.toFixed(1)}</span>
+            <span class="number">{answer({ logit, probability }, percentOf)}</span>
+            <span class="number quiet logit">{fixed(logit, 1)}</span>
             <span class="share">
-              <span style={{ width: `${probability * 100}%` }} />
-              {after && was && <i style={{ left: `${was.probability * 100}%` }} />}
+              <span style={{ width: `${(probability ?? 0) * 100}%` }} />
+              {after && was && <i style={{ left: `${(was.probability ?? 0) * 100}%` }} />}
             </span>
           </li>
         );

@@ -10,7 +10,7 @@ import { useKeys } from "../shared/keys";
 import type { LivePicture, MaskRequest, Sample, Status, WhatIf } from "../shared/types";
 import { litOf } from "./lit";
 
-export type By = NonNullable<MaskRequest["by"]>;
+export type By = "zero" | "mean";
 
 export interface Live {
   calls: LiveCalls;
@@ -19,19 +19,31 @@ export interface Live {
   pictures: LivePicture[];
   masked: ReadonlySet<string>;
   by: By;
+  /** how far groups are masked, from 0 to 1 */
+  depth: number;
   whatIf: WhatIf | null;
   busy: boolean;
   error: string | null;
   lit: Map<string, Mark> | null;
-  /** shows a picture at a place, instead of the one that is there */
-  show(picture: Promise<LivePicture>, place: number): void;
+  /** shows a picture, as the address calls it, at a place instead of the one that is there */
+  show(key: string, place: number): void;
+  /** how the address calls the picture at a place */
+  keyOf(place: number): string | undefined;
   /** reads a file into the free place, or instead of the last picture */
   take(file: File): void;
   remove(place: number): void;
   toggle(id: string): void;
   unmask(): void;
   setBy(by: By): void;
+  /** masks one more group, or unmasks it, and sets how far all masked groups are masked */
+  scrub(id: string, depth: number): void;
   fail(message: string | null): void;
+  /** asks again for what failed */
+  retry(): void;
+  /** how often the reader has asked again */
+  attempt: number;
+  /** whether groups are masked for which there is no answer yet, or none any more */
+  unanswered: boolean;
 }
 
 /** How long to wait before the status is asked for again, in milliseconds. */
@@ -47,28 +59,55 @@ export function useLive(calls: LiveCalls, { circuit, state, change }: Explorer):
   const [by, setBy] = useState<By>("zero");
   const [reading, setReading] = useState(0);
   const [error, fail] = useState<string | null>(null);
+  const [attempt, setAttempt] = useState(0);
   const masked = useMemo(
     () => new Set(state.masked.filter((id) => isMaskable(circuit, id))),
     [circuit, state.masked.join("\n")],
   );
-  const [whatIf, masking] = useMask(calls, { pictures, masked, by, cuts: state.cuts }, fail);
+  // set to their means, neurons are masked all the way
+  const depth = by === "mean" ? 1 : state.depth;
+  const mask = { pictures, masked, by, depth, cuts: state.cuts, attempt };
+  const [answered, masking] = useMask(calls, mask, fail);
+  const whatIf = answered && answersFor(answered, masked, pictures) ? answered : null;
   const lit = useMemo(() => litOf(pictures, masked), [pictures, masked]);
-  useEffect(() => untilReady(calls, setStatus, setSamples, fail), [calls]);
+  useEffect(() => untilReady(calls, setStatus, setSamples, fail), [calls, attempt]);
+  const keys = useRef(new Map<number, string>());
+  const latest = useRef(pictures);
+  const keep = (all: LivePicture[]) => {
+    latest.current = all;
+    setPictures(all);
+    change({ pictures: all.map(({ number }) => keys.current.get(number)!) });
+  };
+  const asked = useRef(false);
+  useEffect(() => {
+    if (status?.state !== "ready" || asked.current) return;
+    asked.current = true;
+    for (const [place, key] of state.pictures.slice(0, MOST_PICTURES).entries()) show(key, place);
+  }, [status]);
   useStoredGroups(circuit, () => {
-    Promise.all(pictures.map(({ number }) => calls.picture(number))).then(setPictures, (problem: Error) =>
+    // groups that are gone are not masked again when an undo brings them back
+    if (masked.size < state.masked.length) change({ masked: [...masked] });
+    Promise.all(pictures.map(({ number }) => calls.picture(number))).then(keep, (problem: Error) =>
       fail(problem.message),
     );
   });
 
-  const show = (picture: Promise<LivePicture>, place: number) => {
+  const add = (picture: Promise<LivePicture>, key: string | null, place: number) => {
     setReading((count) => count + 1);
     fail(null);
     picture
       .then(
-        (found) => setPictures((all) => [...all.slice(0, place), found, ...all.slice(place + 1)]),
+        (found) => {
+          keys.current.set(found.number, key ?? `p${found.number}`);
+          keep([...latest.current.slice(0, place), found, ...latest.current.slice(place + 1)]);
+        },
         (problem: Error) => fail(problem.message),
       )
       .finally(() => setReading((count) => count - 1));
+  };
+  const show = (key: string, place: number) => {
+    const number = Number(key.slice(1));
+    add(key.startsWith("s") ? calls.sample(number) : calls.picture(number), key, place);
   };
   return {
     calls,
@@ -77,18 +116,31 @@ export function useLive(calls: LiveCalls, { circuit, state, change }: Explorer):
     pictures,
     masked,
     by,
+    depth,
     whatIf,
     error,
+    attempt,
+    unanswered: masked.size > 0 && pictures.length > 0 && !whatIf,
+    retry: () => {
+      fail(null);
+      setAttempt((count) => count + 1);
+    },
     lit,
     show,
     setBy,
     fail,
     busy: reading > 0 || masking,
-    take: (file) => show(calls.upload(file), Math.min(pictures.length, MOST_PICTURES - 1)),
-    remove: (place) => setPictures((all) => all.filter((_, i) => i !== place)),
+    take: (file) => add(calls.upload(file), null, Math.min(pictures.length, MOST_PICTURES - 1)),
+    remove: (place) => keep(pictures.filter((_, i) => i !== place)),
+    keyOf: (place) => keys.current.get(pictures[place]?.number ?? -1),
+    scrub: (id, depth) => {
+      const others = [...masked].filter((other) => other !== id);
+      change({ masked: depth > 0 ? [...others, id] : others, depth: depth > 0 ? depth : state.depth });
+    },
     toggle: (id) => {
       fail(null);
-      change({ masked: masked.has(id) ? [...masked].filter((other) => other !== id) : [...masked, id] });
+      if (masked.has(id)) change({ masked: [...masked].filter((other) => other !== id) });
+      else change({ masked: [...masked, id], depth: masked.size ? state.depth : 1 });
     },
     unmask: () => change({ masked: [] }),
   };
@@ -112,13 +164,22 @@ interface Masking {
   pictures: LivePicture[];
   masked: ReadonlySet<string>;
   by: By;
+  depth: number;
   cuts: Cuts;
+  attempt: number;
 }
+
+/** Whether an answer is for these masks and pictures: what is shown as masked is what the answer is for. */
+const answersFor = ({ change, effects }: WhatIf, masked: ReadonlySet<string>, pictures: LivePicture[]): boolean =>
+  change.groups.length === masked.size &&
+  change.groups.every((id) => masked.has(id)) &&
+  effects.length === pictures.length &&
+  effects.every(({ name }, i) => name === pictures[i]!.shown.report.name);
 
 /** Asks for the effect of the mask first, which takes one pass, then for that of random neurons to compare with. */
 function useMask(
   calls: LiveCalls,
-  { pictures, masked, by, cuts }: Masking,
+  { pictures, masked, by, depth, cuts, attempt }: Masking,
   fail: (message: string) => void,
 ): [WhatIf | null, boolean] {
   const [whatIf, setWhatIf] = useState<WhatIf | null>(null);
@@ -136,7 +197,7 @@ function useMask(
     const request = {
       pictures: pictures.map(({ number }) => number) as MaskRequest["pictures"],
       groups: [...masked] as MaskRequest["groups"],
-      by,
+      by: depth < 1 ? 1 - depth : by,
       cuts,
     };
     const ask = (draws: number) => calls.mask({ ...request, draws }, running.signal).then(setWhatIf);
@@ -151,7 +212,7 @@ function useMask(
         fail(problem.message);
       });
     return () => running.abort();
-  }, [calls, pictures, masked, by]); // a change of the cuts changes the masked groups, or nothing
+  }, [calls, pictures, masked, by, depth, attempt]); // a change of the cuts changes the masked groups, or nothing
   return [whatIf, busy];
 }
 

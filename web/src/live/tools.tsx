@@ -30,8 +30,8 @@ export function GroupTools({ live, circuit, id, editing, onChanged }: ToolsProps
       {stored && !isTarget && <Regroup circuit={circuit} group={group} editing={editing} />}
       {!stored && (
         <p class="quiet">
-          This group belongs to another cut than the stored one. It can be masked; names and edits are kept for stored
-          groups only.
+          This group belongs to another cut than the stored one. It can be masked; a name for it is kept in the address
+          alone, and edits are kept for stored groups only.
         </p>
       )}
       {stored && !isTarget && !group.measured && live.pictures.length > 0 && (
@@ -75,7 +75,7 @@ function Naming({ live, id, label, onChanged }: NamingProps) {
           aria-label="Label of the selected group"
           value={words}
           maxLength={80}
-          placeholder="Name this group …"
+          placeholder="Name this group…"
           onInput={(event) => {
             setWords(event.currentTarget.value);
             setSaved(false);

@@ -6,10 +6,13 @@ import type {
   ComparisonPageData,
   DebugPageData,
   Edits,
+  Effects,
+  EffectsRequest,
   LabelReply,
   LivePicture,
   MaskRequest,
   Messages,
+  NeuronMaps,
   PageData,
   Sample,
   Status,
@@ -33,6 +36,8 @@ export interface LiveCalls {
   /** a picture that was read before */
   picture(number: number): Promise<LivePicture>;
   mask(request: MaskRequest, signal: AbortSignal): Promise<WhatIf>;
+  effects(request: EffectsRequest, signal: AbortSignal): Promise<Effects>;
+  neurons(picture: number, layer: string): Promise<NeuronMaps>;
   audit(start: boolean): Promise<AuditState>;
   label(id: string, label: string | null): Promise<LabelReply>;
   edits(): Promise<Edits>;

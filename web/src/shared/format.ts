@@ -1,5 +1,10 @@
 /** Numbers and counts in words. */
 
+/** With the minus sign of typography. */
+const minus = (text: string): string => text.replace(/^-/, "−");
+export const fixed = (value: number, places: number): string => minus(value.toFixed(places));
+export const digits = (value: number, count: number): string => minus(value.toPrecision(count));
+
 export const signed = (value: number): string =>
   `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(Math.abs(value) < 0.0995 ? 3 : 2)}`;
 
@@ -8,6 +13,22 @@ export const percent = (share: number): string => {
   if (value > 0 && value < 0.001) return "< 0.001 %";
   return `${value >= 10 || value === 0 ? Math.round(value) : value.toFixed(value < 0.1 ? 3 : 1)} %`;
 };
+
+/** What an answer says of a class: its probability by `inPercent`; of a quantity, which has none, its value. */
+export const answer = (
+  { logit, probability }: { logit: number; probability: number | null },
+  inPercent: (share: number) => string = percent,
+): string => (probability === null ? minus(String(Number(logit.toPrecision(4)))) : inPercent(probability));
+
+/** A share with its sign: `+52 %`, `−3.1 %`. */
+export const signedPercent = (share: number): string => {
+  const value = Math.abs(share * 100);
+  const digits = value >= 9.95 || value < 0.05 ? 0 : 1;
+  return `${share < 0 ? "−" : "+"}${value.toFixed(digits)} %`;
+};
+
+/** Shares below this are faint: they say little. */
+export const FAINT = 0.05;
 
 export const plural = (count: number, word: string): string =>
   `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;

@@ -2,7 +2,7 @@
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { signed } from "./format";
+import { signed, signedPercent } from "./format";
 
 interface ListingProps<Item> {
   all: Item[];
@@ -30,12 +30,19 @@ export function Listing<Item>({ all, count, name, children, ...rest }: ListingPr
   );
 }
 
-export function Bar({ weight, largest }: { weight: number; largest: number }) {
+interface BarProps {
+  weight: number;
+  largest: number;
+  /** whether the weight is written in per cent */
+  share?: boolean;
+}
+
+export function Bar({ weight, largest, share }: BarProps) {
   const kind = weight < 0 ? "against" : "for";
   return (
     <span class="bar">
       <span class={`fill ${kind}`} style={{ width: `${(Math.abs(weight) / Math.max(largest, 1e-9)) * 100}%` }} />
-      <span class={`number ${kind}`}>{signed(weight)}</span>
+      <span class={`number ${kind}`}>{share ? signedPercent(weight) : signed(weight)}</span>
     </span>
   );
 }

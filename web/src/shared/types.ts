@@ -4,7 +4,7 @@
  * @minItems 3
  * @maxItems 3
  */
-export type StatsInterval = [number, number, number];
+export type Interval = [number, number, number];
 /**
  * @minItems 2
  * @maxItems 2
@@ -76,7 +76,7 @@ export interface GroupData {
   members: [number, number][];
   crops: number[];
   sights: SightData[];
-  stability: StatsInterval | null;
+  stability: Interval | null;
   returns: number | null;
   measured: boolean;
 }
@@ -97,10 +97,10 @@ export interface EvidenceData {
   doubt: string | null;
 }
 /**
- * How well a judge who reads the label alone finds the group's unseen crops among others.
+ * How well a judge who reads only the label finds the group's unseen crops among others.
  *
- * Each crop counts for as many as it was drawn from, so that the group has the share that it has
- * among the circuit's exemplars.
+ * Crops are weighted by how many they were drawn from, so that the group's share equals its share
+ * among the exemplars of the circuit.
  */
 export interface Validation {
   judge: string;
@@ -108,8 +108,8 @@ export interface Validation {
   random: number;
   hard: number;
   share?: number | null;
-  auprc: StatsInterval;
-  chance: StatsInterval;
+  auprc: Interval;
+  chance: Interval;
   found: number;
   random_rejected: number | null;
   hard_rejected: number | null;
@@ -118,15 +118,15 @@ export interface Validation {
   nonsense?: Rivals | null;
 }
 /**
- * The same judge's result on the same crops with one text that is used for every group.
+ * The result of the same judge on the same crops with one text that is used for every group.
  */
 export interface Constant {
   text: string;
-  auprc: StatsInterval;
-  gain: StatsInterval;
+  auprc: Interval;
+  gain: Interval;
 }
 /**
- * The same judge's results on the same crops with other texts.
+ * The results of the same judge on the same crops with other texts.
  */
 export interface Rivals {
   count: number;
@@ -135,11 +135,11 @@ export interface Rivals {
   auprc: number;
 }
 /**
- * Do the group's neurons answer to pictures of what the label names (CoSy)?
+ * Whether the group's neurons respond to pictures of the concept that the label names (CoSy).
  */
 export interface ConceptCheck {
   concept: string;
-  auprc: StatsInterval;
+  auprc: Interval;
   share: number;
   rank: number;
   concepts: number;
@@ -165,6 +165,7 @@ export interface NeuronData {
   steps: number | null;
   rule: string | null;
   score_error: number | null;
+  cancellation: number | null;
   completeness_error: number | null;
   histogram: HistogramData | null;
 }
@@ -267,7 +268,7 @@ export interface ShownPicture {
   report: PictureReport;
 }
 /**
- * Why the model answers as it does on one picture.
+ * The explanation of one picture's prediction.
  */
 export interface PictureReport {
   name: string;
@@ -277,16 +278,16 @@ export interface PictureReport {
   groups: GroupReading[];
 }
 /**
- * One class in an answer.
+ * A class with its logit and probability.
  */
 export interface Prediction {
   index: number;
   name: string;
   logit: number;
-  probability: number;
+  probability: number | null;
 }
 /**
- * What a group does on one picture.
+ * A group's reading on one picture.
  */
 export interface GroupReading {
   id: string;
@@ -303,7 +304,7 @@ export interface GroupReading {
   chain?: string[];
 }
 /**
- * Why these answers, and what if.
+ * The result of ``neurflow.debug``.
  */
 export interface DebugReport {
   model: ModelInfo;
@@ -315,7 +316,7 @@ export interface DebugReport {
   notes?: string[];
 }
 /**
- * What was explained: enough to load the same model again and to notice another one.
+ * Description of a model that allows to load it again and to recognise a different one.
  */
 export interface ModelInfo {
   reference: string;
@@ -341,7 +342,7 @@ export interface LoadOptions {
   classes_as_text?: boolean | null;
 }
 /**
- * What the circuit explains: a class, a neuron, or the difference of two classes.
+ * The target of a circuit: a class, a neuron, or the difference of two classes.
  */
 export interface Target {
   layer: string;
@@ -350,7 +351,7 @@ export interface Target {
   name: string;
 }
 /**
- * What if these neurons were gone: the pictures before and after.
+ * The effect of a change: the pictures before and after.
  */
 export interface WhatIf {
   change: Change;
@@ -362,7 +363,7 @@ export interface WhatIf {
   seed: number;
 }
 /**
- * What is done to the network.
+ * A change of the network.
  */
 export interface Change {
   groups: string[];
@@ -385,15 +386,7 @@ export interface Effect {
   random?: Interval | null;
 }
 /**
- * A value that is not known exactly, or the spread of several.
- */
-export interface Interval {
-  value: number;
-  low: number;
-  high: number;
-}
-/**
- * One crop before and after: where the target falls most, the group matters most.
+ * One crop before and after the change.
  */
 export interface CropEffect {
   name: string;
@@ -419,7 +412,7 @@ export interface Overall {
   flips: string[];
 }
 /**
- * The errors of one class.
+ * The mistakes of one class.
  */
 export interface Mistakes {
   right: number;
@@ -432,7 +425,7 @@ export interface Mistakes {
   why_taken: GroupContrast[];
 }
 /**
- * A picture that is missed or taken for the target, and the groups that are unlike the target.
+ * A false negative or false positive, and its most unusual groups.
  */
 export interface Mistake {
   name: string;
@@ -441,7 +434,7 @@ export interface Mistake {
   groups: GroupReading[];
 }
 /**
- * How often a group fires on mistakes of one kind, next to the target's own images.
+ * How often a group fires on mistakes of one kind and on correctly classified pictures.
  */
 export interface GroupContrast {
   id: string;
@@ -451,14 +444,14 @@ export interface GroupContrast {
   evidence: number;
 }
 /**
- * An image that could not be read, and why.
+ * An image that could not be used, with the reason.
  */
 export interface SkippedImage {
   name: string;
   reason: string;
 }
 /**
- * Groups by the evidence that they are a shortcut: a ranking, not a verdict.
+ * The result of ``neurflow.audit``: groups ranked by the evidence that they are shortcuts.
  */
 export interface AuditReport {
   model: ModelInfo;
@@ -471,7 +464,7 @@ export interface AuditReport {
   notes?: string[];
 }
 /**
- * One group's place in the ranking.
+ * One group of the ranking.
  */
 export interface GroupAudit {
   id: string;
@@ -481,7 +474,7 @@ export interface GroupAudit {
   signals: Signals;
 }
 /**
- * Evidence that a group is a shortcut, each with a 95 % interval; None where it has no measure.
+ * Evidence that a group is a shortcut, with 95 % intervals; None for what cannot be measured.
  */
 export interface Signals {
   raises: Interval;
@@ -530,7 +523,7 @@ export interface InputData {
   weight: number;
 }
 /**
- * What two circuits share and what only one of them has.
+ * The result of ``neurflow.compare``.
  */
 export interface Comparison {
   a: Side;
@@ -584,7 +577,7 @@ export interface GroupPair {
   b: string;
   matched_by: "neurons" | "crops" | "target";
   similarity: number;
-  chance: StatsInterval | null;
+  chance: Interval | null;
   by_neurons: number | null;
   by_crops: number | null;
   neurons: NeuronOverlap | null;
@@ -604,10 +597,10 @@ export interface Unmatched {
   id: string;
   nearest: string;
   similarity: number;
-  chance: StatsInterval | null;
+  chance: Interval | null;
 }
 /**
- * W(G, H) between groups that both circuits have.
+ * W(G, H) between matched groups, in both circuits.
  */
 export interface EdgePair {
   /**
@@ -700,6 +693,9 @@ export interface Messages {
   picture: LivePicture;
   mask: MaskRequest;
   what_if: WhatIf;
+  why: EffectsRequest;
+  effects: Effects;
+  neuron_maps: NeuronMaps;
   audit: AuditState;
   name: LabelRequest;
   named: LabelReply;
@@ -750,12 +746,65 @@ export interface MaskRequest {
    * @maxItems 1000
    */
   groups: [string, ...string[]];
-  by?: "zero" | "mean";
+  by?: ("zero" | "mean") | number;
   draws?: number;
   seed?: number;
   cuts?: {
     [k: string]: number;
   };
+}
+/**
+ * Mask each of these groups by itself, on one picture.
+ */
+export interface EffectsRequest {
+  picture: number;
+  /**
+   * @minItems 1
+   * @maxItems 1000
+   */
+  groups: [string, ...string[]];
+  rival?: number | ("nearest" | "none");
+  by?: ("zero" | "mean") | number;
+  draws?: number;
+  seed?: number;
+  cuts?: {
+    [k: string]: number;
+  };
+}
+/**
+ * The effect of each group on the answer's logit, or on its lead over the rival.
+ */
+export interface Effects {
+  answer: Prediction;
+  rival: Prediction | null;
+  value: number;
+  classes: Prediction[];
+  effects: GroupEffect[];
+}
+/**
+ * What one group does for the answer on one picture.
+ */
+export interface GroupEffect {
+  id: string;
+  effect: number;
+  random?: Interval | null;
+}
+/**
+ * Where each neuron of a layer responds on a picture.
+ */
+export interface NeuronMaps {
+  layer: string;
+  height: number;
+  width: number;
+  neurons: NeuronMap[];
+}
+/**
+ * Where a neuron responds on a picture.
+ */
+export interface NeuronMap {
+  neuron: number;
+  strength: number;
+  heat: string;
 }
 /**
  * The state of the audit.
@@ -812,7 +861,7 @@ export interface BackRequest {
   kind: "undo" | "redo";
 }
 /**
- * The contents of ``edits-DIGEST.json``: what was done, and what of it was taken back.
+ * The contents of ``edits-DIGEST.json``: the edits in force, and those that were undone.
  */
 export interface Edits {
   format?: "neurflow edits";
@@ -827,7 +876,7 @@ export interface Edits {
   undone?: (Merge | Split)[];
 }
 /**
- * Groups of one layer that become one.
+ * Several groups of one layer become one.
  */
 export interface Merge {
   kind?: "merge";
@@ -839,7 +888,7 @@ export interface Merge {
   into: string;
 }
 /**
- * A group that becomes two: the members named, and the others.
+ * A group becomes two: the named members, and the others.
  */
 export interface Split {
   kind?: "split";

@@ -1,5 +1,6 @@
 /** A value with its interval on a line from one end to the other. */
 
+import { fixed } from "./format";
 import type { Interval } from "./types";
 
 interface WhiskerProps {
@@ -12,15 +13,16 @@ interface WhiskerProps {
 export function Whisker({ value, from = 0, to = 1, kind = "for" }: WhiskerProps) {
   if (!value) return <span class="whisker-cell quiet">not measured</span>;
   const at = (x: number) => `${(Math.min(Math.max((x - from) / (to - from), 0), 1) * 100).toFixed(1)}%`;
-  const text = `${value.value.toFixed(2)}, from ${value.low.toFixed(2)} to ${value.high.toFixed(2)}`;
+  const [middle, low, high] = value;
+  const text = `${fixed(middle, 2)}, from ${fixed(low, 2)} to ${fixed(high, 2)}`;
   return (
     <span class="whisker-cell" title={text}>
       <span class={`whisker-line ${kind}`} role="img" aria-label={text}>
         {from < 0 && <span class="origin" style={{ left: at(0) }} />}
-        <span class="range" style={{ left: at(value.low), right: `calc(100% - ${at(value.high)})` }} />
-        <span class="point" style={{ left: at(value.value) }} />
+        <span class="range" style={{ left: at(low), right: `calc(100% - ${at(high)})` }} />
+        <span class="point" style={{ left: at(middle) }} />
       </span>
-      <span class="number">{value.value.toFixed(2)}</span>
+      <span class="number">{fixed(middle, 2)}</span>
     </span>
   );
 }

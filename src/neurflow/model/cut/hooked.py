@@ -32,7 +32,7 @@ from neurflow.model.network.layers import (
     default_axis,
     with_axes,
 )
-from neurflow.model.network.protocols import Changes, Key, Observer, Path, not_between
+from neurflow.model.network.protocols import Changes, Key, Observer, Path, like, not_between
 
 IMAGES, OUTPUT = "images", "output"
 
@@ -116,6 +116,12 @@ class HookedNetwork:
         finally:
             for handle in handles:
                 handle.remove()
+
+    @property
+    def normalises(self) -> bool:
+        """Whether it has a layer norm or attention."""
+        kinds = (nn.LayerNorm, nn.RMSNorm, nn.MultiheadAttention)
+        return any(isinstance(module, kinds) for module in self._module.modules())
 
     def key(self, name: str) -> Key:
         """A layer is its own key."""
@@ -206,6 +212,11 @@ class HookedSegment:
         """The lower layer's output and the images."""
         return {self.lower.name: (0, 1), IMAGES: (0, 1)}
 
+    @property
+    def normalises(self) -> bool:
+        """Whether the network has a layer norm or attention."""
+        return self.network.normalises
+
     def run(
         self,
         x: Float[Tensor, "rows ..."],
@@ -231,6 +242,9 @@ class HookedNeuron:
     segment: HookedSegment
     trunk: tuple[Key, ...] = ()
     secants: Callable[..., Any] | None = None
+    together: Callable[..., Any] | None = None
+    parted: Any = None
+    projects: bool = False
     affine: bool = False
     frontier_axes: tuple[int, ...] = (0,)
     fixed_axes: tuple[int | None, ...] = (0, 0)
@@ -246,11 +260,11 @@ class HookedNeuron:
         x: Float[Tensor, "rows ..."],
         bypass: Sequence[Tensor],
         trunk: Sequence[Tensor] = (),
+        baseline: Tensor | None = None,
     ) -> Path:
         """``x`` is the frontier; neurons and images are fixed."""
-        return Path(
-            [torch.zeros_like(x)], [x], [neurons, *bypass], back=lambda gradients: gradients[0]
-        )
+        start = torch.zeros_like(x) if baseline is None else like(x, baseline)
+        return Path([start], [x], [neurons, *bypass], back=lambda gradients: gradients[0])
 
     def tail(
         self,

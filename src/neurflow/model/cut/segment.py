@@ -28,6 +28,13 @@ from neurflow.model.network.graph import NetworkGraph, ancestors, aten, descenda
 from neurflow.model.network.layers import Layer
 from neurflow.model.network.protocols import Changes, Key, not_between
 
+NORMALISING = {
+    aten.layer_norm.default,
+    aten.rms_norm.default,
+    aten.rsqrt.default,
+    aten.scaled_dot_product_attention.default,
+}
+"""operations of layer norms, RMS norms (which may come in parts) and attention"""
 TRUNKS = 2
 """trunks are worth keeping up to so many times the size of the lower output; larger ones are computed
 sooner than read"""
@@ -140,6 +147,12 @@ class GraphSegment:
             trunks = {}
         nodes = dict.fromkeys([lower, *self.bypass, *trunks])
         return {node: self.network.batch_axis(node) or (0, 1) for node in nodes}
+
+    @cached_property
+    def normalises(self) -> bool:
+        """Whether a layer norm or attention lies between the picture and the upper layer."""
+        upper, depends = self.network.modules[self.upper.name], self.network.depends
+        return any(node.target in NORMALISING for node in depends.intersection(ancestors([upper])))
 
     def specialised(self, neuron: int) -> Specialised:
         """The segment made fast for an upper neuron and all that are like it; made once."""

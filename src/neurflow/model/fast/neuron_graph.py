@@ -76,19 +76,7 @@ def _batch_norm(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
     if mean is None or variance is None:
         return None
     centred = to.call(aten.sub.Tensor, (to.take(x, part), mean), node)
-    return _scaled(to, node, centred, variance, weight, bias, arguments(norm)[-1])
-
-
-def _scaled(
-    to: Selection,
-    node: fx.Node,
-    centred: fx.Node,
-    variance: fx.Node,
-    weight: fx.Node | None,
-    bias: fx.Node | None,
-    eps: float,
-) -> fx.Node:
-    """``centred / √(variance + ε) · weight + bias``."""
+    eps = arguments(norm)[-1]
     scale = to.call(aten.rsqrt.default, (to.call(aten.add.Tensor, (variance, eps), node),), node)
     if weight is not None:
         scale = to.call(aten.mul.Tensor, (scale, weight), node)
@@ -96,20 +84,9 @@ def _scaled(
 
 
 def layer_norm(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
-    """Across the normalised axes: as ever. Along them: mean and variance of all, one channel."""
-    x, shape, *rest = arguments(node)
-    if part.axis < rank(node) - len(shape):
-        return elementwise(to, node, part)
-    if len(shape) > 1:
-        return None
-    weight, bias, eps = (*rest, None, None, 1e-5)[:3] if len(rest) < 3 else rest[:3]
-    moments = to.call(
-        aten.var_mean.correction, (to.whole(x), [part.axis]), node, correction=0, keepdim=True
-    )
-    variance, mean = (to.call(operator.getitem, (moments, i), node) for i in (0, 1))
-    centred = to.call(aten.sub.Tensor, (to.take(x, part), mean), node)
-    weight, bias = (None if v is None else to.take(v, part, like=node) for v in (weight, bias))
-    return _scaled(to, node, centred, variance, weight, bias, eps)
+    """Across the normalised axes. Along them all channels are needed for one."""
+    _, shape, *_ = arguments(node)
+    return elementwise(to, node, part) if part.axis < rank(node) - len(shape) else None
 
 
 def cat(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:

@@ -24,6 +24,7 @@ from torch import Tensor, fx
 
 from neurflow.model.fast import neuron_graph as select
 from neurflow.model.fast.channels import Rule
+from neurflow.model.fast.norms import Attention, LayerNorm, Softmax
 from neurflow.model.fast.one_row import convolution, linear, row_products
 from neurflow.model.fast.slopes import (
     NOT_NEGATIVE,
@@ -41,8 +42,8 @@ from neurflow.model.fast.slopes import (
 from neurflow.model.network.folding import BATCH_NORM
 from neurflow.model.network.graph import arguments, aten, is_tensor
 
-Slope = Callable[[Callable[..., Tensor], fx.Node], Operation]
-"""(the operation as a function of its tensors alone, node) → the operation with its slope"""
+Slope = Callable[[Callable[..., Tensor], fx.Node], Operation | None]
+"""(the operation as a function of its tensors alone, node) → the same with its slope, if it has one"""
 
 
 def gate(function: Callable[..., Tensor], node: fx.Node) -> Operation:
@@ -129,7 +130,9 @@ OPS: dict[Any, Op] = {
     aten.convolution.default: Op(((0, 1), (2,))),
     aten.linear.default: Op(((0, 1), (2,)), select=linear),
     BATCH_NORM: Op(X),
-    aten.layer_norm.default: Op(select=select.layer_norm),
+    aten.layer_norm.default: Op(slope=LayerNorm.of, select=select.layer_norm),
+    aten.softmax.int: Op(slope=Softmax.of),
+    aten.scaled_dot_product_attention.default: Op(((2,),), Attention.of),
     aten.avg_pool2d.default: Op(X, select=select.pooling),
     aten.adaptive_avg_pool2d.default: Op(X, select=select.pooling),
     aten.max_pool2d.default: Op(select=select.pooling),
@@ -257,7 +260,8 @@ def with_slope(node: fx.Node, varying: Set[fx.Node]) -> tuple[Operation, list[fx
         result: Tensor = node.target(*given, **node.kwargs)  # type: ignore[operator]
         return result
 
-    return op.slope(function, node), tensors
+    operation = op.slope(function, node)
+    return operation and (operation, tensors)
 
 
 def _real(node: fx.Node) -> bool:

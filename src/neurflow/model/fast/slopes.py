@@ -132,9 +132,12 @@ class Elementwise:
         self, gradient: Tensor, low: Sequence[Tensor], high: Sequence[Tensor]
     ) -> Sequence[Tensor | None]:
         """Times the slope."""
+        return [self.slopes(low, high).mul_(gradient), *[None] * (len(low) - 1)]
+
+    def slopes(self, low: Sequence[Tensor], high: Sequence[Tensor]) -> Tensor:
+        """What a gradient is multiplied by in each cell."""
         z, *fixed = low
-        slope = self.slope(lambda value: self.function(value, *fixed), z, high[0])
-        return [slope.mul_(gradient), *[None] * len(fixed)]
+        return self.slope(lambda value: self.function(value, *fixed), z, high[0])
 
 
 @dataclass(frozen=True)

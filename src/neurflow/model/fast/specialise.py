@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from jaxtyping import Float, Int
@@ -21,11 +21,14 @@ from torch import Tensor, fx
 
 from neurflow.model.fast.affine import affine_nodes
 from neurflow.model.fast.channels import Channels, Selection, rank
+from neurflow.model.fast.crop_gradient import together
+from neurflow.model.fast.crop_tail import crop_tail
 from neurflow.model.fast.ops import OPS
+from neurflow.model.fast.parted import Parted, part
 from neurflow.model.fast.secants import secant_tail
 from neurflow.model.network.extract import extract
 from neurflow.model.network.graph import NetworkGraph, ancestors, aten, result
-from neurflow.model.network.protocols import Path
+from neurflow.model.network.protocols import Path, like
 
 
 def select_neurons(
@@ -85,10 +88,20 @@ class Specialised:
         self.tail = extract(network.root, [batch, *through, *own, *fixed], [output])
         axes = partial(_batch_axis, network)
         self.secants = secant_tail(self.tail, len(self.frontier_axes), axes)
+        axes_first = {*self.frontier_axes, *self.fixed_axes} == {0} and self.secants is not None
+        divided = crop_tail(network, self.tail, len(through), len(own)) if axes_first else None
+        self.together = partial(together, divided) if divided else None
+        self._shared = len(through)
+        self.projects = divided is not None and divided.projects
         self._through = [0 if node is x else 1 + trunk.index(node) for node in through]
         self._owned = len(own)
         self._linear_trunk = not set(bypass) & set(ancestors(trunk))
         self._jacobians: dict[tuple[object, ...], tuple[Tensor, tuple[Tensor, ...]]] = {}
+
+    @cached_property
+    def parted(self) -> Parted | None:
+        """The tail in two parts, if a part of it depends on the crop alone."""
+        return part(self.tail, self._shared)
 
     def path(
         self,
@@ -96,21 +109,22 @@ class Specialised:
         x: Float[Tensor, "rows ..."],
         bypass: Sequence[Tensor],
         trunk: Sequence[Tensor] = (),
+        baseline: Tensor | None = None,
     ) -> Path:
-        """The straight line from 0 to ``x`` as it looks at the frontier."""
+        """The straight line from the baseline to ``x`` as it looks at the frontier."""
         with torch.no_grad():
             trunk = trunk or self._run_trunk(x, len(x), *bypass)
-            zero = torch.zeros_like(x)
-            if self._linear_trunk:
-                trunk_at_0 = [value.detach() for value in self._jacobian(x, bypass)[1]]
+            start = x.new_zeros(()).expand_as(x) if baseline is None else like(x, baseline)
+            if self._linear_trunk and baseline is None:
+                trunk_at_start = [value.detach() for value in self._jacobian(x, bypass)[1]]
             else:
-                trunk_at_0 = self._run_trunk(zero, len(x), *bypass)
-            own_at_0 = self._own(neurons, zero, len(x), *trunk_at_0, *bypass)[: self._owned]
+                trunk_at_start = self._run_trunk(start, len(x), *bypass)
+            own_at_start = self._own(neurons, start, len(x), *trunk_at_start, *bypass)
         leaves = [value.detach().requires_grad_() for value in (x, *trunk)]
         with torch.enable_grad():
             made = self._own(neurons, leaves[0], len(x), *leaves[1:], *bypass)
         own, fixed = made[: self._owned], made[self._owned :]
-        low = [[zero, *trunk_at_0][i] for i in self._through]
+        low = [[start, *trunk_at_start][i] for i in self._through]
         high = [[x, *trunk][i] for i in self._through]
 
         def back(gradients: Sequence[Tensor]) -> Tensor:
@@ -125,7 +139,7 @@ class Specialised:
             return self._through_trunk(x, bypass, at_x, at_trunk)
 
         return Path(
-            [*low, *own_at_0],
+            [*low, *own_at_start[: self._owned]],
             [*high, *(value.detach() for value in own)],
             [value.detach() for value in fixed],
             back,

@@ -1,1 +1,1 @@
-"""A network as a graph with named layers, and parts of it as modules."""
+"""The graph of a network with named layers, and parts of it as modules."""

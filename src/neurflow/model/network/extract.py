@@ -1,7 +1,7 @@
-"""The part of a graph between any inputs and any outputs, as a module.
+"""Extracts the part of a graph between some inputs and some outputs as a module.
 
-The forward pass to some layers, and the parts of a specialised segment, are all the same operation.
-Batch norms inside the part are folded away.
+The forward pass to some layers and the parts of a specialised segment are made in this way. Batch norms
+inside the part are folded.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class UnsuppliedInput(Exception):
 def extract(
     root: nn.Module, inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]
 ) -> fx.GraphModule:
-    """Module that computes ``outputs`` from ``inputs``, in their order; it returns a tuple.
+    """Make a module that computes the tuple of ``outputs`` from ``inputs``.
 
     Raises ``UnsuppliedInput`` if an output needs the network's input and it is not among ``inputs``.
     """

@@ -1,8 +1,8 @@
-"""Batch norms with fixed statistics folded away: the same function with fewer passes over memory.
+"""Folds batch norms with fixed statistics, which saves passes over memory.
 
-Behind a convolution that nothing else reads, the norm becomes part of its weight and bias; anywhere
-else it is one scale and one shift a channel. A graph is rewritten only inside the part that is run,
-so the outputs of convolutions and norms can still be studied by name.
+After a convolution whose output nothing else uses, the norm becomes part of its weight and bias.
+Elsewhere it becomes one scale and one shift per channel. Only the extracted part of a graph is
+rewritten, so the outputs of convolutions and norms can still be studied by name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONVOLUTIONS = {aten.conv1d.default, aten.conv2d.default}
 
 
 def fold_batch_norms(root: nn.Module, graph: fx.Graph) -> None:
-    """Rewrite ``graph`` in place; folded weights become buffers of ``root``, made once."""
+    """Rewrite ``graph`` in place; folded weights become buffers of ``root`` and are reused."""
     for node, norm in list(_norms(graph)):
         x, *constants = arguments(norm)[:5]
         with graph.inserting_before(norm):
@@ -35,7 +35,7 @@ def fold_batch_norms(root: nn.Module, graph: fx.Graph) -> None:
 
 
 def _norms(graph: fx.Graph) -> Iterator[tuple[fx.Node, fx.Node]]:
-    """(the normalised value, the norm) for norms whose statistics are constants."""
+    """Yield (the normalised value, the norm) for norms whose statistics are constants."""
     for node in graph.nodes:
         if node.target is operator.getitem and node.args[1] == 0:
             norm = node.args[0]
@@ -90,7 +90,7 @@ def _value(root: nn.Module, node: fx.Node | None) -> Any:
 def _buffers(
     root: nn.Module, graph: fx.Graph, name: str, make: Callable[[], tuple[Tensor, Tensor]]
 ) -> tuple[fx.Node, fx.Node]:
-    """Nodes that read two constants, made and kept at the first use."""
+    """Nodes that read two constants, which are computed at the first use."""
     names = f"folded_{name}_0", f"folded_{name}_1"
     if not hasattr(root, names[0]):
         for each, value in zip(names, make(), strict=True):

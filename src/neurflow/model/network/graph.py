@@ -1,16 +1,18 @@
-"""One flat graph of the network: exported once, named layers, cut anywhere.
+"""A flat graph of the network with named layers, which can be cut anywhere.
 
 1. ``torch.export`` traces the module with a dynamic batch dimension; ``run_decompositions({})``
    makes the graph functional, so no node is changed after it was computed.
-2. Parameters, buffers and lifted constants become ``get_attr`` nodes: what a node needs besides
-   the input travels with it.
-3. The output of module ``P`` is the last node inside ``P`` (by ``nn_module_stack``) that something
-   outside ``P`` uses: what a forward hook on ``P`` would see, if ``P`` returns one tensor. Of several
-   it is the one computed last.
+2. Parameters, buffers and lifted constants become ``get_attr`` nodes, so that parts of the graph can be
+   copied with the constants that they need.
+3. The output of module ``P`` is the last node inside ``P`` (by ``nn_module_stack``) that is used
+   outside of ``P``. If ``P`` returns one tensor, this is the value that a forward hook on ``P`` would
+   see. If it returns several, it is the one that is computed last.
 """
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import operator
 from collections.abc import Iterable
 from math import prod
@@ -19,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram, export
+from torch.export.passes import move_to_device_pass
 
 from neurflow.errors import ModelError
 
@@ -33,7 +36,7 @@ class NetworkGraph:
         graph: nodes in execution order; placeholders are the network's inputs.
         input: the placeholder of the image batch ``[batch, channel, height, width]``.
         output: the node of the logits ``[batch, class]``.
-        output_name: deepest module whose output the logits are; ``output`` if no module returns them.
+        output_name: innermost module whose output is the logits; ``output`` if there is none.
         modules: module path → its output node, in execution order.
         depends: nodes whose value depends on the input (the batch size included).
     """
@@ -43,8 +46,8 @@ class NetworkGraph:
         placeholders = [node for node in self.graph.nodes if node.op == "placeholder"]
         if len(placeholders) != 1:
             raise ModelError(
-                f"The model takes {len(placeholders)} inputs; one batch of images is studied. "
-                "Wrap it in a module whose forward takes the images alone."
+                f"The model takes {len(placeholders)} inputs instead of one batch of images. "
+                "Wrap it in a module whose forward takes only the images."
             )
         self.input = placeholders[0]
         self.output = _logits(self.graph)
@@ -65,7 +68,7 @@ class NetworkGraph:
         return None
 
     def bytes_of(self, node: fx.Node) -> int:
-        """Bytes of a node's tensor for one sample; 0 if it is the same for all."""
+        """Bytes of a node's tensor for one sample; 0 if all samples share it."""
         value, batch = node.meta["val"], self.batch_axis(node)
         if batch is None:
             return 0
@@ -76,20 +79,33 @@ class NetworkGraph:
 def export_network(module: nn.Module, example: Tensor) -> NetworkGraph:
     """Export ``module`` (in eval mode) from an example batch ``[2, channel, height, width]``.
 
-    Raises whatever ``torch.export`` raises; ``Model`` turns that into the hook fallback.
+    Raises any error of ``torch.export``; ``Model`` then falls back to hooks.
     """
     with torch.no_grad():
-        program = export(module, (example,), dynamic_shapes=({0: Dim("batch")},))
-    return NetworkGraph(program.run_decompositions({}))
+        return NetworkGraph(_traced(module, example))
+
+
+def _traced(module: nn.Module, example: Tensor) -> ExportedProgram:
+    """The program of a module in its basic operations, traced on the processor if that is possible.
+
+    Tracing on a GPU can give other operations, which have other slopes. So the copy of a module on
+    the processor is traced, and the program is moved to the device of the example.
+    """
+    if example.device.type != "cpu":
+        with contextlib.suppress(Exception):  # a module that cannot be copied, or moved
+            twin = copy.deepcopy(module).cpu()
+            return move_to_device_pass(_traced(twin, example.cpu()), example.device)
+    program = export(module, (example,), dynamic_shapes=({0: Dim("batch")},))
+    return program.run_decompositions({})
 
 
 def channels_last(value: Tensor) -> Tensor:
-    """The same values; of a map, with the channels of a place side by side, as kernels like it."""
+    """The same values; feature maps in the channels-last layout, which kernels prefer."""
     return value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
 
 
 def ancestors(nodes: Iterable[fx.Node], stop: Iterable[fx.Node] = ()) -> list[fx.Node]:
-    """``nodes`` and all that they need, in execution order; not ``stop`` nor what only it needs."""
+    """``nodes`` and their ancestors in execution order, without ``stop`` and ancestors only of it."""
     stop = set(stop)
     found: set[fx.Node] = set()
     queue = [node for node in nodes if node not in stop]
@@ -114,17 +130,17 @@ def descendants(node: fx.Node) -> set[fx.Node]:
 
 
 def arguments(node: fx.Node) -> Any:
-    """A node's arguments; what they are is up to its operation."""
+    """A node's arguments, whose types depend on its operation."""
     return node.args
 
 
 def result(graph: fx.Graph) -> fx.Node:
-    """The one node that a graph returns."""
+    """The node that a graph with one output returns."""
     return arguments(graph.output_node())[0]
 
 
 def is_tensor(node: fx.Node) -> bool:
-    """Whether the node's value is one tensor."""
+    """Whether the node's value is a single tensor."""
     return isinstance(node.meta.get("val"), Tensor)
 
 
@@ -154,13 +170,13 @@ def _unlift(program: ExportedProgram) -> tuple[nn.Module, fx.Graph]:
 
 
 def _copied(graph: fx.Graph, node: fx.Node, copies: dict[fx.Node, fx.Node]) -> fx.Node:
-    """A node's copy, in a form that works for other layouts and has a derivative."""
+    """Copy a node, in a form that supports other memory layouts and gradients."""
     args = arguments(node)
     if node.target is aten.copy.default and _alike(*args[:2]):
-        return copies[args[1]]  # all of one value, written over another
+        return copies[args[1]]  # a full overwrite by another value
     copy = graph.node_copy(node, copies.__getitem__)
     if node.target in (aten.view.default, aten._unsafe_view.default):
-        # a view is a promise about memory layout that held for the example; a reshape is not
+        # a view needs the memory layout of the example, a reshape does not
         copy.target = aten.reshape.default
     return copy
 
@@ -200,7 +216,7 @@ def _module_outputs(graph: fx.Graph, depends: set[fx.Node], batch: Any) -> dict[
 
 
 def _paths(node: fx.Node) -> set[str]:
-    """Paths of the modules that a node lies in, the root left out."""
+    """Paths of the modules that a node is in, without the root."""
     return {
         path
         for path, kind in node.meta.get("nn_module_stack", {}).values()
@@ -209,7 +225,7 @@ def _paths(node: fx.Node) -> set[str]:
 
 
 def _is_activation(node: fx.Node, batch: Any) -> bool:
-    """Whether a value has samples in front, one entry each, and something behind."""
+    """Whether a value is ``[batch, …]`` with one entry per sample and further axes."""
     value = node.meta["val"]
     if value.ndim < 2 or not value.is_floating_point() or isinstance(value.shape[0], int):
         return False

@@ -1,11 +1,11 @@
-"""Which outputs can be studied, where their neurons are, and which are proposed.
+"""Layers that can be studied, their channel axes, and the layers that are proposed.
 
-1. A layer is a module's output with a leading batch axis. Its neurons are channels: the channel
-   axis is followed back through the graph to the operation that made it (a convolution puts
-   channels on axis 1, a linear map or a layer norm on the last axis).
-2. ``Layer.pool`` is φ: the mean over every axis that is neither batch nor channel, tokens included.
-3. Proposed are the outputs of blocks that everything flows through (no path from input to logits
-   goes round them), the last ``PROPOSED_BLOCKS`` of them, and the logits.
+1. A layer is a module's output with a leading batch axis, and its neurons are channels. The channel
+   axis is traced back through the graph to the operation that made it: a convolution has channels on
+   axis 1, a linear map or a layer norm on the last axis.
+2. ``Layer.pool`` is φ: the mean over all axes except batch and channel, tokens included.
+3. The proposed layers are the logits and the last ``PROPOSED_BLOCKS`` block outputs that lie on every
+   path from the input to the logits.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from neurflow.model.network.graph import (
 )
 
 PROPOSED_BLOCKS = 10
-"""block outputs proposed besides the logits; ResNet50 then gets the eleven layers of the paper"""
+"""number of proposed block outputs; with it, ResNet50 has the eleven layers of the paper"""
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
@@ -72,21 +72,21 @@ class Layer:
         return output.mean(self.spatial_axes) if self.spatial_axes else output
 
     def total(self, output: Tensor) -> Tensor:
-        """``[batch, neuron]`` sum over space or tokens: how attributions are pooled."""
+        """``[batch, neuron]`` sum over space or tokens, by which attributions are pooled."""
         return output.sum(self.spatial_axes) if self.spatial_axes else output
 
 
 def with_axes(layers: dict[str, Layer], axes: Mapping[str, int]) -> dict[str, Layer]:
-    """The layers with some channel axes given by the user; ``LayerError`` if one cannot be."""
+    """The layers with some channel axes set by the user; ``LayerError`` for an invalid one."""
     changed = dict(layers)
     for name, axis in axes.items():
         if name not in layers:
             raise LayerError(
-                f"There is no layer {name!r} to give a channel axis.{near(name, layers)}"
+                f"There is no layer {name!r} whose channel axis could be set.{near(name, layers)}"
             )
         if not 1 <= axis <= len(layers[name].shape):
             raise LayerError(
-                f"Layer {name!r} has axes 1 to {len(layers[name].shape)} behind the batch, not {axis}."
+                f"Layer {name!r} has axes 1 to {len(layers[name].shape)} after the batch, not {axis}."
             )
         changed[name] = replace(layers[name], axis=axis)
     return changed
@@ -104,7 +104,7 @@ class LayerInfo:
 
 
 def layer_of(name: str, node: fx.Node) -> Layer | None:
-    """The layer at a node; None where no channel axis can be told."""
+    """The layer at a node; None if it has no channel axis."""
     shape = tuple(node.meta["val"].shape[1:])
     if any(isinstance(size, torch.SymInt) for size in shape):
         return None
@@ -115,8 +115,8 @@ def layer_of(name: str, node: fx.Node) -> Layer | None:
 def channel_axis(node: fx.Node) -> int:
     """Axis of the channels in a node's tensor, counted with the batch as axis 0.
 
-    Follows the first tensor argument back to the operation that put the channels where they are.
-    Where that leads nowhere: the last axis of three, the first after the batch otherwise.
+    Follows the first tensor argument back to the operation that determines the position of the
+    channels. If there is none, it is the last of three axes, or otherwise the first after the batch.
     """
     shape = node.meta["val"].shape
     last = len(shape) - 1
@@ -145,7 +145,7 @@ def channel_axis(node: fx.Node) -> int:
 
 
 def _source(node: fx.Node) -> fx.Node | None:
-    """The first tensor that a node is computed from; results of several tensors are seen through."""
+    """The first tensor that a node is computed from, through operations with several results."""
     for source in node.all_input_nodes:
         while isinstance(source.meta.get("val"), tuple | list) and source.all_input_nodes:
             source = source.all_input_nodes[0]
@@ -157,18 +157,18 @@ def _source(node: fx.Node) -> fx.Node | None:
 def proposed_layers(network: NetworkGraph, module: nn.Module) -> list[str]:
     """Names of the layers studied by default, input side first, the logits last.
 
-    The first of these that gives anything:
+    The first of these rules that finds layers is used:
 
-    1. blocks (:func:`block_names`) that everything flows through, at least two of them;
-    2. modules without parameters that everything flows through, non-linearities and pooling, as in
-       VGG or a plain ``nn.Sequential``; failing these, any module;
-    3. where nothing lies on every path (two branches up to the logits): blocks that feed each other.
+    1. at least two blocks (:func:`block_names`) that lie on every path;
+    2. modules without parameters that lie on every path, such as non-linearities and pooling in VGG or
+       a plain ``nn.Sequential``, or if there are none, any modules on every path;
+    3. blocks of which each feeds the next, for networks with separate branches up to the logits.
     """
     logits = _reshapes_to(network.output)
     named = set(network.modules.values())
-    # a flatten offers what was offered before it; a shuffle of channels, a reshape too, is new
+    # a flatten is the same layer as its input, but a channel shuffle, also a reshape, is a new one
     fresh = {n for n in named if not (_reshapes_to(n) - {n}) & named} - logits
-    # a single neuron offers nothing to choose from: the one output that two classes are made of
+    # leave out layers with a single neuron, such as an output that two classes are made of
     fresh = {n for n in fresh if n.meta["val"].shape[channel_axis(n)] != 1}
     through = _bottlenecks(network) & fresh
     children = dict(module.named_modules())
@@ -193,7 +193,7 @@ def proposed_layers(network: NetworkGraph, module: nn.Module) -> list[str]:
 
 
 def _chain(output: fx.Node, candidates: dict[fx.Node, str]) -> dict[fx.Node, str]:
-    """Candidates each of which feeds the next one, found from the output back."""
+    """Candidates of which each feeds the next, found from the output back."""
     kept: dict[fx.Node, str] = {}
     for node in sorted(candidates, reverse=True):
         if (min(kept) if kept else output) in descendants(node):
@@ -202,10 +202,10 @@ def _chain(output: fx.Node, candidates: dict[fx.Node, str]) -> dict[fx.Node, str
 
 
 def block_names(module: nn.Module, names: Iterable[str]) -> list[str]:
-    """Those of ``names`` that are blocks: modules with children, but not details of a block.
+    """Those of ``names`` that are blocks: modules with children, but not inside of a repeated block.
 
-    A block is repeated: a class of its own, used more than once; what lies inside one is its detail.
-    Outer modules come before inner ones, and otherwise in the order given.
+    A repeated block is a module class that is used more than once. Outer modules come before inner
+    ones, and otherwise the order is kept.
     """
     parents = {path: type(child) for path, child in module.named_modules() if any(child.children())}
     counts = Counter(parents.values())
@@ -219,14 +219,14 @@ def block_names(module: nn.Module, names: Iterable[str]) -> list[str]:
 
 
 def default_axis(ndim: int, module: nn.Module) -> int:
-    """Channel axis of a module's output where there is no graph to tell: by its kind and shape."""
+    """Channel axis of a module's output by its type and shape, if there is no graph."""
     if isinstance(module, nn.Linear | nn.LayerNorm):
         return ndim - 1
     return 2 if ndim == 3 and not isinstance(module, nn.Conv1d | nn.BatchNorm1d) else 1
 
 
 def _reshapes_to(node: fx.Node) -> set[fx.Node]:
-    """The node and those it is a mere reshape of."""
+    """The node and the nodes that it is only a reshape of."""
     found = {node}
     while node.target in RESHAPES:
         node = node.all_input_nodes[0]
@@ -235,17 +235,17 @@ def _reshapes_to(node: fx.Node) -> set[fx.Node]:
 
 
 def _bottlenecks(network: NetworkGraph) -> set[fx.Node]:
-    """Nodes that every path from the input to the logits passes.
+    """Nodes that lie on every path from the input to the logits.
 
-    Along the execution order, count the values that are computed and still awaited: where only one
-    is, everything that follows depends on the input through it alone.
+    In execution order, these are the nodes at which no earlier value is used later. Everything after
+    such a node depends on the input only through it.
     """
     carrying = _carrying(network)
     nodes = [n for n in ancestors([network.output]) if n in carrying]
     position = {node: i for i, node in enumerate(nodes)}
     found, open_until = set(), -1
     for i, node in enumerate(nodes):
-        # open_until: the last place at which a value made before node i is still used
+        # open_until: the last position at which a value computed before node i is used
         if open_until <= i:
             found.add(node)
         uses = [position[user] for user in node.users if user in position]
@@ -254,7 +254,7 @@ def _bottlenecks(network: NetworkGraph) -> set[fx.Node]:
 
 
 def _carrying(network: NetworkGraph) -> set[fx.Node]:
-    """Nodes that hold something of the images; a mask that is as long as the batch does not."""
+    """Nodes with data that depend on the images, unlike masks that depend only on the batch size."""
     found = {network.input}
     for node in network.graph.nodes:
         if is_data(node) and any(source in found for source in node.all_input_nodes):

@@ -1,7 +1,8 @@
-"""What the method asks of a network, however it is cut.
+"""The interface of networks that can be observed and cut.
 
-Two implementations: ``exported.ExportedNetwork`` on one graph, fast and exact, and
-``hooked.HookedNetwork`` for a module that does not export, slower, with the same numbers.
+There are two implementations. ``exported.ExportedNetwork`` uses one graph and is fast.
+``hooked.HookedNetwork`` is for modules that cannot be exported; it is slower and gives the same
+results.
 """
 
 from __future__ import annotations
@@ -11,34 +12,40 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from neurflow.errors import LayerError
 from neurflow.model.network.layers import Layer
 
 Key = Hashable
-"""names a value that a network computes: a layer's output, or what a segment holds"""
+"""identifies a value that a network computes, such as a layer's output or a bypass value"""
 Observer = Callable[[Tensor], tuple[Tensor, ...]]
-"""images ``[batch, channel, height, width]`` → the values asked for"""
+"""images ``[batch, channel, height, width]`` → the requested values"""
 Changes = Mapping[str, Callable[[Tensor], Tensor]]
-"""layer → what is made of its output before anything reads it"""
+"""layer → function that is applied to its output before it is used"""
 
 
 def not_between(name: str, lower: Layer, upper: Layer) -> LayerError:
-    """A change that a segment cannot make."""
+    """The error for a change of a layer outside of a segment."""
     return LayerError(
-        f"Layer {name!r} does not lie between {lower.name!r} and {upper.name!r}: "
-        "what it passes on cannot be changed there."
+        f"Layer {name!r} is not between {lower.name!r} and {upper.name!r}, so its output cannot be "
+        "changed there."
     )
+
+
+def like(x: Tensor, baseline: Tensor) -> Tensor:
+    """A baseline ``[1, …]`` as a tensor of the shape and memory layout of ``x`` ``[batch, …]``."""
+    return torch.zeros_like(x).add_(baseline)
 
 
 @dataclass(frozen=True)
 class Path:
-    """The line from 0 to ``x``, as it looks at the frontier of a segment: straight there too.
+    """The line from the baseline to ``x`` at the frontier of a segment, where it is straight as well.
 
     Attributes:
-        start, end: the frontier's values at 0 and at ``x``.
-        fixed: other values that the tail needs, the same all along the line.
+        start, end: values of the frontier at the baseline and at ``x``.
+        fixed: other values that the tail needs, which are constant along the line.
         back: gradients at the frontier → the gradient at ``x``.
     """
 
@@ -49,20 +56,19 @@ class Path:
 
 
 class NeuronSegment(Protocol):
-    """A segment reduced to one upper neuron a sample, split where it stops being affine in its input.
+    """A segment reduced to one upper neuron per sample, split where it stops being affine in its input.
 
-    Up to the *frontier* everything is affine in ``x``; ``tail`` maps the frontier, and tensors that
-    are *fixed*, to ``φ_a``. Batch axes say where samples of several points can be put behind each
-    other.
+    Everything up to the *frontier* is affine in ``x``. ``tail`` maps the frontier and *fixed* tensors
+    to ``φ_a``. The batch axes are those along which samples of several points can be concatenated.
     """
 
     @property
     def serves(self) -> np.ndarray:
-        """``[neuron]`` which upper neurons it may be asked for."""
+        """``[neuron]`` whether it can compute each upper neuron."""
 
     @property
     def trunk(self) -> tuple[Key, ...]:
-        """Values of the network that :meth:`path` makes from ``x`` unless it is given them."""
+        """Values of the network that :meth:`path` computes from ``x`` unless it gets them."""
 
     @property
     def affine(self) -> bool:
@@ -74,7 +80,7 @@ class NeuronSegment(Protocol):
 
     @property
     def fixed_axes(self) -> tuple[int | None, ...]:
-        """Batch axis of each fixed tensor; None for one without."""
+        """Batch axis of each fixed tensor, or None."""
 
     @property
     def tail(self) -> Callable[..., Any]:
@@ -82,12 +88,36 @@ class NeuronSegment(Protocol):
 
     @property
     def secants(self) -> Callable[..., Any] | None:
-        """The tail with slopes of secants for derivatives, if it has them: (points, …) as ``tail``."""
+        """The tail with slopes of secants as derivatives, or None; its arguments are (points, …)."""
+
+    @property
+    def parted(self) -> Any:
+        """The tail in two parts (``fast.parted``), or None."""
+
+    @property
+    def together(self) -> Callable[..., Any] | None:
+        """Mean gradients by secants of pairs that share crops, if pairs have work to share.
+
+        (path, crops ``[pair]``, ends and lengths of cells, number of modes, room) → gradients at the
+        frontier and the change of φ_a.
+        """
+
+    @property
+    def projects(self) -> bool:
+        """Whether :attr:`together` can do with fewer modes than cells."""
 
     def path(
-        self, neurons: Tensor, x: Tensor, bypass: Sequence[Tensor], trunk: Sequence[Tensor] = ()
+        self,
+        neurons: Tensor,
+        x: Tensor,
+        bypass: Sequence[Tensor],
+        trunk: Sequence[Tensor] = (),
+        baseline: Tensor | None = None,
     ) -> Path:
-        """The line from 0 to ``x`` ``[batch, …]`` for the ``neurons`` ``[batch]`` of the samples."""
+        """The line from ``baseline`` ``[1, …]`` to ``x`` ``[batch, …]``, for each sample's neuron.
+
+        The baseline is broadcast to ``x``; None is 0. ``neurons`` is ``[batch]``.
+        """
 
 
 class Segment(Protocol):
@@ -95,34 +125,38 @@ class Segment(Protocol):
 
     @property
     def lower(self) -> Layer:
-        """Where it starts."""
+        """The layer where it starts."""
 
     @property
     def upper(self) -> Layer:
-        """Where it ends."""
+        """The layer where it ends."""
 
     @property
     def bypass(self) -> tuple[Key, ...]:
-        """Values that go round the lower layer; :meth:`run` needs them as observed."""
+        """Values that bypass the lower layer; :meth:`run` needs their observed values."""
 
     @property
     def observed(self) -> Mapping[Key, tuple[int, int]]:
-        """What attribution needs of the network → its batch axis, and rows there per sample.
+        """Values of the network that attribution needs → (batch axis, rows per sample).
 
-        The lower layer's output comes first, then the bypass values, then trunks that are worth keeping
+        The lower layer's output comes first, then the bypass values, then trunks that are worth storing
         (:attr:`NeuronSegment.trunk`).
         """
+
+    @property
+    def normalises(self) -> bool:
+        """Whether a layer norm or attention lies between the picture and the upper layer."""
 
     def run(
         self, x: Tensor, bypass: Sequence[Tensor] = (), changes: Changes | None = None
     ) -> Tensor:
         """Upper layer's output ``[batch, …]`` for the lower layer's output ``x`` ``[batch, …]``.
 
-        ``changes`` are made to layers on the way; one that does not lie there is a ``LayerError``.
+        ``changes`` are applied to layers in between; ``LayerError`` for a layer that is not.
         """
 
     def specialised(self, neuron: int) -> NeuronSegment:
-        """The segment made fast for an upper neuron and all that are like it."""
+        """The segment specialised for an upper neuron and others of its kind."""
 
 
 class Network(Protocol):
@@ -130,11 +164,11 @@ class Network(Protocol):
 
     @property
     def layers(self) -> Mapping[str, Layer]:
-        """By name, in execution order."""
+        """Layers by name, in execution order."""
 
     @property
     def output_name(self) -> str:
-        """Layer of the logits."""
+        """Name of the layer of the logits."""
 
     @property
     def classes(self) -> int:
@@ -146,19 +180,19 @@ class Network(Protocol):
 
     @property
     def note(self) -> str | None:
-        """What the user should know of how it is cut."""
+        """A note for the user on how the network is cut."""
 
     def key(self, name: str) -> Key:
-        """The output of a layer, for :meth:`observe`."""
+        """The key of a layer's output for :meth:`observe`."""
 
     def precedes(self, lower: str, upper: str) -> bool:
-        """Whether a layer's output is computed before another's, and is not the same."""
+        """Whether a layer's output is computed before that of another layer."""
 
     def proposed(self) -> list[str]:
         """Layers studied by default, input side first, the logits last."""
 
     def observe(self, keys: Sequence[Key]) -> Observer:
-        """A function from images to values."""
+        """A function from images to the values of some keys."""
 
     def segment(self, lower: str, upper: str) -> Segment:
-        """The part between two layers; ``LayerError`` if the upper does not depend on the lower."""
+        """The part between two layers; ``LayerError`` if the upper one does not depend on the lower."""

@@ -1,0 +1,59 @@
+"""Valid files that inputs are made from."""
+
+from __future__ import annotations
+
+import io
+import random
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import neurflow
+from benchmarks.fire import jobs
+from neurflow.circuit.robustness_file import EdgeRobustness, RobustnessFile, file_name
+from neurflow.model.picture_modes import in_mode
+from neurflow.pictures.decoding import formats
+from neurflow.stats import Interval
+
+Chance = random.Random
+Target = tuple[Callable[[Chance], Any], Callable[[Any], object]]
+"""how an input is made, and what is done with it"""
+
+
+def stored(scratch: Path) -> Path:
+    """A run with labels, edits and robustness."""
+    run = scratch / "circuits" / "bee"
+    jobs.discover(scratch)
+    for work in (jobs.label, jobs.edit):
+        work(scratch)
+    circuit = neurflow.load_circuit(run)
+    index = (run / "circuit.json").read_bytes()
+    measured = RobustnessFile(
+        groups={circuit.layers[0].groups[0].id: Interval(0.5, 0.25, 0.75)},
+        edges=tuple(
+            EdgeRobustness(upper=edge.upper, lower=edge.lower, significance=0.5, stability=1.0)
+            for edge in circuit.edges[:4]
+        ),
+    )
+    (run / file_name(index)).write_bytes(measured.encoded())
+    return run
+
+
+def pictures_of() -> list[bytes]:
+    """Small valid files of all formats that Pillow writes."""
+    picture, made = Image.fromarray(np.arange(768, dtype=np.uint8).reshape(16, 16, 3)), []
+    for form in formats():
+        for mode in ("RGB", "L", "P", "1", "RGBA", "CMYK", "I;16", "F"):
+            file = io.BytesIO()
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    in_mode(picture, mode).save(file, form)
+            except (OSError, ValueError, KeyError, AttributeError):
+                continue
+            made.append(file.getvalue())
+    return made

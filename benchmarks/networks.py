@@ -1,0 +1,60 @@
+"""The networks and pictures that benchmarks measure: real where given, else random."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from neurflow import Images, Model, load_images, load_model
+
+PICTURES = Path("images/imagenet20/n02099601_golden_retriever")
+"""pictures of the class that is explained, within the folder of real data"""
+TARGET = "golden retriever"
+WEIGHTS = {
+    "resnet18": ("resnet18.pth", {}),
+    "resnet50": ("resnet50.pth", {}),
+    "mobilenet_v2": ("mobilenet_v2.safetensors", {"mean": 0.5, "std": 0.5}),
+}
+"""network of torchvision → its file in the folder's ``weights``, and how its pictures are normalised"""
+
+
+def load(network: str, real: Path | None, device: str = "cpu") -> Model:
+    """A model with real weights where the folder has them, else with random ones."""
+    torch.manual_seed(0)
+    name, options = WEIGHTS.get(network, ("", {}))
+    file = real / "weights" / name if real and name else None
+    there = file is not None and file.is_file()
+    weights = file if there else "random"
+    given = options if there else {}
+    return load_model(f"torchvision:{network}", weights, device=device, **given)
+
+
+def has_weights(network: str, real: Path | None) -> bool:
+    """Whether the folder has the network's weights."""
+    name, _ = WEIGHTS.get(network, ("", {}))
+    return bool(real and name and (real / "weights" / name).is_file())
+
+
+def pictures(model: Model, real: Path | None, count: int) -> Images:
+    """Real pictures of the class; without a folder, ``count`` pictures of coloured noise."""
+    if real and (real / PICTURES).is_dir():
+        return load_images(real / PICTURES, model)
+    return load_images([noise(seed) for seed in range(count)], model)
+
+
+def noise(seed: int, size: tuple[int, int] = (320, 256)) -> Image.Image:
+    """A picture of noise, coarse and fine, whose crops differ."""
+    rng = np.random.default_rng(seed)
+    layers = [
+        np.asarray(
+            Image.fromarray(rng.integers(0, 256, (n, n, 3), dtype=np.uint8)).resize(
+                size, Image.Resampling.BICUBIC
+            ),
+            dtype=np.float32,
+        )
+        for n in (4, 12, 48)
+    ]
+    return Image.fromarray(np.mean(layers, axis=0).astype(np.uint8))

@@ -1,0 +1,163 @@
+"""One neuron of a transformer block: captum and ours at the same true error, from both baselines.
+
+The limit ``T`` has many points of a rule that converges exponentially. Both sides take the smallest of
+a list of N with ``Σ |T_N − T| / Σ |T|`` of at most 1 %: captum's Gauss-Legendre points as they are,
+ours graded towards the beginning of the path. Times are processor seconds of one call at this N, on
+the same crops; ours with the check of completeness.
+
+    python -m benchmarks.transformers [--real FOLDER] [--only NAME] [--crops 2] [--write]
+
+With ``--real``, a trained ViT on photographs as well; else random weights on noise.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+from captum.attr import IntegratedGradients
+from safetensors.torch import load_file
+from torch import Tensor
+
+from benchmarks.attribution import in_default_layout, load, pixels
+from benchmarks.page import arguments, machine, publish, table
+from neurflow import Model, load_images
+from neurflow.attribution import integrated_gradients
+from neurflow.attribution.baselines import everywhere
+from neurflow.attribution.integrated_gradients import bend, sinh
+from neurflow.attribution.score_error import SMOOTH_STEPS
+from neurflow.pictures.crops import CropSet
+
+TOLERANCE = 0.01
+LIMIT = 80
+CAPTUM_STEPS = (3, 4, 6, 8, 12, 25, 50, 100, 200, 400, 800)
+AT_ONCE = 16
+"""samples that captum runs at once"""
+TRAINED = "trained ViT-S/14"
+BLOCKS = [
+    ("vit_b_32", "encoder.layers.encoder_layer_9", "encoder.layers.encoder_layer_10"),
+    ("convnext_tiny", "features.5.7", "features.5.8"),
+    (TRAINED, "blocks.9", "blocks.10"),
+    (TRAINED, "blocks.10", "blocks.11"),
+]
+NEURON = 100
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The smallest N within the tolerance, its error, and the processor seconds."""
+
+    steps: int
+    error: float
+    seconds: float
+
+
+def trained(real: Path) -> Model:
+    """The trained ViT of the folder."""
+    module = timm.create_model("vit_small_patch14_dinov2", img_size=224, num_classes=10).eval()
+    weights = load_file(real / "weights" / "vit_small_dinov2.safetensors")
+    module.load_state_dict({name: value.float() for name, value in weights.items()})
+    return Model(module)
+
+
+def crops_of(model: Model, real: Path, count: int) -> Tensor:
+    """Crops of several photographs."""
+    images = load_images(real / "images" / "imagenet20" / "n02099601_golden_retriever", model)
+    crops = CropSet(images, range(count), model.input_size[1:], (0.5,))
+    return crops.pixels(np.arange(count) * len(crops.boxes) + 4)
+
+
+def smallest(
+    run: Callable[[int], Tensor], steps: Sequence[int], limit: Tensor, tolerance: float
+) -> Measured:
+    """Try one N after the other until the error is within the tolerance."""
+    for n in steps:
+        start = time.process_time()
+        found = run(n)
+        seconds = time.process_time() - start
+        error = float((found - limit).abs().sum() / limit.abs().sum())
+        if error <= tolerance:
+            break
+    return Measured(n, error, seconds)
+
+
+def rows_of(model: Model, name: str, lower: str, upper: str, images: Tensor) -> list[list[object]]:
+    """A row for each baseline."""
+    segment = model.segment(lower, upper)
+    with torch.inference_mode():
+        x, *bypass = model.outputs([model.node(lower), *segment.bypass])(model.feed(images))
+    x, bypass = x.clone(), [value.clone() for value in bypass]
+    mean = everywhere(segment.lower, segment.lower.pool(x).mean(0).numpy()).to(x)
+    plain = in_default_layout(segment)
+
+    def phi(z: Tensor, *held: Tensor) -> Tensor:
+        return segment.upper.pool(plain(z, len(z), *held))[:, NEURON]
+
+    rows: list[list[object]] = []
+    for baseline, start, rule in (("zero", None, sinh), ("mean", mean, bend)):
+        ours = partial(integrated_gradients, segment, NEURON, x, bypass, baseline=start)
+
+        def scores(steps: int, ours: partial = ours, rule: Callable = rule) -> Tensor:
+            return ours(steps=steps, rule=rule).scores
+
+        def captum(steps: int, start: Tensor | None = start) -> Tensor:
+            found = IntegratedGradients(phi).attribute(
+                x.contiguous(),
+                baselines=None if start is None else start.expand_as(x[:1]).contiguous(),
+                n_steps=steps,
+                internal_batch_size=AT_ONCE,
+                additional_forward_args=tuple(v.contiguous() for v in bypass) or None,
+            )
+            return segment.lower.total(found)
+
+        scores(2)  # graphs are made at first use
+        limit = scores(LIMIT)
+        fast = smallest(scores, SMOOTH_STEPS, limit, TOLERANCE)
+        slow = smallest(captum, CAPTUM_STEPS, limit, max(TOLERANCE, fast.error))
+        rows.append(
+            [
+                f"{name} {lower} → {upper}, {baseline}",
+                slow.steps,
+                f"{slow.error:.2%}",
+                f"{slow.seconds:.2f}",
+                fast.steps,
+                f"{fast.error:.2%}",
+                f"{fast.seconds:.3f}",
+                f"{slow.seconds / fast.seconds:.1f}×",
+            ]
+        )
+        print(*rows[-1], flush=True)
+    return rows
+
+
+def main() -> None:
+    """Measure all blocks."""
+    parser = arguments(__doc__)
+    parser.add_argument("--only", default="", help="blocks whose network contains this")
+    parser.add_argument("--crops", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    head = ["block, baseline", "captum N", "error", "s", "ours N", "error", "s", "ratio"]
+    rows: list[list[object]] = []
+    for name, lower, upper in BLOCKS:
+        if options.only not in f"{name} {upper}" or (name == TRAINED and not options.real):
+            continue
+        model = trained(options.real) if name == TRAINED else load(name, options.real)
+        images = (
+            crops_of(model, options.real, options.crops)
+            if name == TRAINED
+            else pixels(model, options.crops, options.real)
+        )
+        rows += rows_of(model, name, lower, upper, images)
+    text = f"{machine()} {options.crops} crops, neuron {NEURON}.\n\n{table(head, rows)}"
+    publish("transformers", text, write=options.write)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Why one picture gets its answer: the effect of each group on it, one group at a time.
+
+1. The figure that is explained is the logit of the answer, less that of a rival class if there is one.
+2. Mask each group in the real network (``masking``). Its effect is the figure with the group less the
+   figure without it: a group of positive effect speaks for the answer.
+3. The control: as many random neurons of matched activation, ``draws`` times, drawn as in ``what_if``.
+
+Groups of one layer share what lies below it, so the whole network runs twice for each layer. Each mask
+runs only the part from the layer to the logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from neurflow.circuit import Circuit
+from neurflow.circuit.scores import EPSILON
+from neurflow.debugging.masking import Ablation, Masker, Neurons, mask_of, matched_sets
+from neurflow.debugging.reading import target_values
+from neurflow.debugging.result import GroupEffect
+from neurflow.debugging.what_if import change_of
+from neurflow.method.surroundings import spatial_map
+from neurflow.model import Model
+from neurflow.refs import Target
+from neurflow.stats import spread
+
+
+def group_effects(
+    model: Model,
+    circuit: Circuit,
+    pixels: Tensor,
+    groups: Sequence[str],
+    figure: Target,
+    *,
+    draws: int = 0,
+    seed: int = 0,
+    ablation: Ablation = "zero",
+) -> tuple[GroupEffect, ...]:
+    """Return the effect of each group on one picture, in the order of ``groups``.
+
+    Args:
+        model: the network that the circuit is of.
+        circuit: the circuit that has the groups.
+        pixels: ``[channel, height, width]`` of the picture.
+        groups: ids of groups below the target.
+        figure: the class, or the difference of two, whose logit is explained.
+        draws: sets of random neurons that each group is compared with; 0 for none.
+        seed: of the draws.
+        ablation: what masked neurons are set to, or the factor that they are scaled by.
+
+    Raises:
+        RequestError: a group that does not exist, or the target's own.
+    """
+    found: dict[str, GroupEffect] = {}
+    for name in change_of(circuit, groups, ablation=ablation).neurons:
+        masker = Masker(model, [name])
+        layer, means = masker.layers[0], {name: circuit.layer(name).means}
+        _, _, observed = masker.run(pixels[None], [])
+        phi = {name: layer.pool(observed[name])[0].double().cpu().numpy()}
+        own = [circuit.group(id) for id in groups if circuit.group(id).id.layer == name]
+        sets = {group.id: matched_sets(phi, {name: group.neurons}, draws, seed) for group in own}
+        masked: list[Neurons] = []
+        for group in own:
+            masked += [{name: group.neurons}, *sets[group.id]]
+        masks = [
+            mask_of(masker.layers, neurons, ablation=ablation, means=means) for neurons in masked
+        ]
+        before, after, _ = masker.run(pixels[None], masks)
+        values = target_values(np.concatenate([before, *after]), figure)
+        effects = iter(values[0] - values[1:])
+        for group in own:
+            effect = float(next(effects))
+            random = spread([float(next(effects)) for _ in sets[group.id]])
+            found[group.id] = GroupEffect(id=group.id, effect=effect, random=random)
+    return tuple(found[id] for id in dict.fromkeys(groups))
+
+
+def neuron_maps(
+    model: Model, circuit: Circuit, pixels: Tensor, layer: str
+) -> dict[int, np.ndarray | None]:
+    """Return where each neuron of a circuit's layer responds on a picture.
+
+    Args:
+        model: the network that the circuit is of.
+        circuit: the circuit that has the layer.
+        pixels: ``[channel, height, width]`` of the picture.
+        layer: name of the layer.
+
+    Returns:
+        neuron → ``[height, width]``, where 1 is the neuron's mean activation on its own crops and
+        inhibition counts as 0; None for a layer without space.
+    """
+    found = model.layer(layer)
+    (output,) = model.outputs([model.node(layer)])(model.feed(pixels[None]))
+    maps = spatial_map(output[0].detach().float().cpu().numpy(), found)
+    result: dict[int, np.ndarray | None] = {}
+    for index, neuron in circuit.layer(layer).neurons.items():
+        usual = float(np.abs(np.mean(neuron.activations))) + EPSILON
+        result[index] = None if maps is None else np.maximum(maps[..., index], 0) / usual
+    return result

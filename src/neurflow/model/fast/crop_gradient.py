@@ -1,0 +1,325 @@
+"""Gradients at the frontier for many targets of the same crops (``crop_tail`` says how).
+
+Tensors of the crop part have the axes ``[cell or point, crop, …]``, those of the way back
+``[part, pair, …]``, a part being a cell or a mode. Both lie behind each other in the first axis, as one
+batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, fx
+
+from neurflow.model.fast.crop_tail import CropTail, Joint
+from neurflow.model.fast.crops import Cells, Crops, run_crops
+from neurflow.model.fast.one_row import row_products
+from neurflow.model.fast.pullback import Values, call, pull, sources
+from neurflow.model.network.protocols import Path
+
+
+def together(
+    tail: CropTail,
+    path: Path,
+    crops: Int[Tensor, " pair"],
+    ends: tuple[np.ndarray, np.ndarray],
+    count: int | None,
+    room: int,
+) -> tuple[list[Tensor], Float[Tensor, " pair"]]:
+    """Mean gradients at the frontier for (target, crop) pairs, and the change of φ_a.
+
+    Args:
+        tail: divided.
+        path: the line of every pair.
+        crops: a number for each pair's crop; equal ones lie side by side.
+        ends: of the cells, and their lengths; 0 behind the last.
+        count: of modes; None to keep every cell.
+        room: numbers of a frontier's tensor to work on at once.
+    """
+    points, lengths = ends
+    wide = torch.from_numpy(lengths[:-1]).to(path.end[0])
+    return CropGradient(tail, path, crops, Cells(points.tolist(), wide, count), room).run()
+
+
+class CropGradient:
+    """The gradients at the frontier of some (target, crop) pairs, summed over cells.
+
+    Args:
+        tail: divided.
+        path: the line of every pair; its first tensors are the tail's ``inputs``.
+        crop: ``[pair]`` a number for each pair's crop; equal ones lie side by side.
+        cells: of the path.
+        room: numbers of a frontier's tensors to work on at once.
+    """
+
+    def __init__(
+        self, tail: CropTail, path: Path, crop: Int[Tensor, " pair"], cells: Cells, room: int
+    ) -> None:
+        self.tail, self.path, self.cells = tail, path, cells
+        _, self.row, counts = torch.unique_consecutive(
+            crop, return_inverse=True, return_counts=True
+        )
+        self.ends = counts.cumsum(0).tolist()
+        each = max(value[0].numel() for value in path.end[: len(tail.inputs)])
+        taps = [path.fixed[j.rows].shape[1] for j in tail.joints if j.rows is not None]
+        self.at_once = max(1, room // (each * max([cells.count or len(cells.lengths), *taps])))
+
+    def run(self) -> tuple[list[Tensor], Float[Tensor, " pair"]]:
+        """``Σ_n w_n ∂φ_a/∂frontier`` ``[pair, …]`` of the frontier's tensors, and the change of φ_a."""
+        change = self.path.end[0].new_empty(len(self.row))
+        totals = [torch.zeros_like(value) for value in self.path.end]
+        with torch.no_grad():
+            for crops in self._crops():
+                firsts = [self._pairs(slice(i, i + 1))[0] for i in range(crops.start, crops.stop)]
+                inside = range(len(self.tail.inputs))
+                ends = ([e[i][firsts] for i in inside] for e in (self.path.start, self.path.end))
+                made = run_crops(self.tail, self.cells, *ends)
+                first, last = self._pairs(crops)
+                for start in range(first, last, self.at_once):
+                    pairs = slice(start, min(start + self.at_once, last))
+                    batch = _Pairs(self, made, pairs, self.row[pairs] - crops.start)
+                    for total, found in zip(totals, batch.gradients(), strict=True):
+                        total[pairs] = found
+                    change[pairs] = batch.change
+        return totals, change
+
+    def _crops(self) -> Iterator[slice]:
+        """Crops whose pairs together are about a batch."""
+        start = 0
+        while start < len(self.ends):
+            stop = start + 1
+            while stop < len(self.ends) and self._size(start, stop + 1) <= self.at_once:
+                stop += 1
+            yield slice(start, stop)
+            start = stop
+
+    def _size(self, start: int, stop: int) -> int:
+        first, last = self._pairs(slice(start, stop))
+        return last - first
+
+    def _pairs(self, crops: slice) -> tuple[int, int]:
+        return self.ends[crops.start - 1] if crops.start else 0, self.ends[crops.stop - 1]
+
+
+class _Pairs:
+    """One batch of pairs.
+
+    Args:
+        whole: what it is a batch of.
+        made: the crop part on the pairs' crops.
+        pairs: which pairs.
+        row: ``[pair]`` the crop of each.
+    """
+
+    def __init__(self, whole: CropGradient, made: Crops, pairs: slice, row: Tensor) -> None:
+        self.tail, self.path, self.cells, self.made = whole.tail, whole.path, whole.cells, made
+        self.chosen, self.count, self.row = pairs, len(row), row
+        self.fixed = [value[pairs] for value in self.path.fixed]
+        self.parts: dict[fx.Node, Tensor] = {}
+        self.change = torch.empty(0)
+
+    def gradients(self) -> list[Tensor]:
+        """The sums of gradients at the frontier ``[pair, …]``."""
+        joints, own = self._head()
+        for joint, gradient in zip(self.tail.joints, joints, strict=True):
+            self._enter(joint, gradient.unflatten(0, (-1, self.count)))
+        for node in reversed(self.tail.varying):
+            if node.op != "placeholder" and node in self.parts:
+                self._back(node, self.parts.pop(node))
+        ends = self.path.end
+        through = [
+            self.parts.get(node, ends[i].new_zeros(())).expand(self.count, *ends[i].shape[1:])
+            for i, node in enumerate(self.tail.inputs)
+        ]
+        return [*through, *(g.unflatten(0, (-1, self.count)).sum(0) for g in own)]
+
+    def _head(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Gradients ``[cell · pair, …]`` at the joints and at the frontier's tensors of the pairs."""
+        points, tail = self.cells.points, self.tail
+        own = slice(len(tail.inputs), None)
+        line = [
+            torch.cat([torch.lerp(low[self.chosen], high[self.chosen], alpha) for alpha in points])
+            for low, high in zip(self.path.start[own], self.path.end[own], strict=True)
+        ]
+        leaves = [*map(self._read, tail.joints), *line]
+        leaves = [leaf.detach().requires_grad_() for leaf in leaves]
+        fixed = [
+            value.repeat(len(points), *[1] * (value.ndim - 1)) if needed else value
+            for value, needed in zip(self.fixed, tail.needed, strict=True)
+        ]
+        with torch.enable_grad():
+            phi = tail.head(len(points), len(points) * self.count, *leaves, *fixed)[0]
+        at_points = phi.detach().unflatten(0, (len(points), -1))
+        self.change = at_points[-1] - at_points[0]
+        shares = torch.cat([self.cells.lengths, self.cells.lengths.new_zeros(1)])
+        found = torch.autograd.grad(
+            phi, leaves, shares.repeat_interleave(self.count), materialize_grads=True
+        )
+        # behind the last point no cell begins
+        found = [gradient[: -self.count] for gradient in found]
+        return found[: len(tail.joints)], found[len(tail.joints) :]
+
+    def _read(self, joint: Joint) -> Tensor:
+        """What the head reads at a joint, ``[point · pair, …]``."""
+        value = self.made.values[joint.value]
+        if joint.rows is None:
+            return self._to_pairs(value.unflatten(0, (-1, self.made.count))).flatten(0, 1)
+        rows = self.fixed[joint.rows]
+        points = len(self.cells.points)
+        if self.made.count > 1:
+            each = self._to_pairs(value.unflatten(0, (points, -1))).flatten(0, 1)
+            return row_products(each, rows.repeat(points, 1, 1))
+        products = value @ rows.flatten(0, 1).T  # all pairs' rows in one product
+        places, taps = products.shape[1], rows.shape[1]
+        split = products.view(points, places, self.count, taps).transpose(1, 2)
+        return split.reshape(points * self.count, places, taps)
+
+    def _to_pairs(self, value: Tensor) -> Tensor:
+        """``[…, crop, …]`` → ``[…, pair, …]`` along the second axis."""
+        if self.made.count == 1:
+            return value.expand(len(value), self.count, *value.shape[2:])
+        return value if self.made.count == self.count else value[:, self.row]
+
+    def _enter(self, joint: Joint, gradient: Float[Tensor, "cell pair ..."]) -> None:
+        """Take the gradient at a joint to the value of the crop part that it reads."""
+        flat = joint.value in self.tail.flat
+        if joint.rows is None:
+            self._add(joint.value, gradient.sum(0) if flat else self._projected(gradient))
+            return
+        slope = joint.slope
+        if slope is not None and slope in self.made.slopes:
+            source = self.tail.slopes[slope][1][0]
+            last = source in self.tail.flat
+            if last or self.made.modes is not None:
+                self._enter_by_slope(joint, slope, source, gradient)
+                return
+        rows = self.fixed[joint.rows]
+        parts = gradient.sum(0) if flat else self._projected(gradient)
+        repeats = len(parts) // self.count
+        self._add(joint.value, torch.bmm(parts, rows.repeat(repeats, 1, 1)))
+
+    def _projected(
+        self, gradient: Float[Tensor, "cell pair ..."]
+    ) -> Float[Tensor, "part_pair ..."]:
+        """The parts of a gradient, whose cells contain their lengths."""
+        if self.made.modes is None:
+            return gradient.flatten(0, 1)
+        each = gradient.flatten(2)
+        found = torch.einsum("amc,cax->max", self.made.modes[self.row], each)
+        return found.reshape(-1, *gradient.shape[2:])
+
+    def _enter_by_slope(
+        self, joint: Joint, slope: fx.Node, source: fx.Node, gradient: Tensor
+    ) -> None:
+        """The same, through the slope that the value lies behind, whose cells are summed first.
+
+        Rows do not depend on the cell, so they come after the sum.
+        """
+        assert joint.rows is not None
+        rows, modes = self.fixed[joint.rows], self.made.modes
+        factor = self._reshaped(joint, self.made.slopes[slope])
+        if source in self.tail.flat or modes is None:
+            asked = gradient.permute(2, 1, 3, 0)[:, :, None]
+        else:
+            asked = torch.einsum("amc,capt->pamtc", modes[self.row], gradient)
+        places, count, parts, taps, _ = asked.shape
+        if self.made.count == 1:  # one product a place: (pair, mode, tap) by cell by channel
+            summed = asked.flatten(1, 3) @ factor[:, 0].transpose(0, 1)
+        else:
+            each = self._to_pairs(factor).permute(2, 1, 0, 3)
+            summed = asked.flatten(2, 3) @ each
+        summed = summed.view(places, count, parts, taps, -1).permute(2, 1, 3, 0, 4)
+        found = summed.new_empty(parts, count, places, summed.shape[-1])
+        torch.mul(summed[:, :, 0], rows[:, None, 0], out=found)
+        for tap in range(1, taps):
+            found.addcmul_(summed[:, :, tap], rows[:, None, tap])
+        taken = found.flatten(0, 1)
+        for node in reversed(joint.reshapes):
+            (taken,) = pull(node, taken, sources(node)[:1], self._value(taken), self._size)
+        self._add(source, taken)
+
+    def _reshaped(self, joint: Joint, slope: Tensor) -> Tensor:
+        """A slope ``[cell, crop, …]`` in the shape of the joint's value."""
+        value = slope.flatten(0, 1)
+        for node in joint.reshapes:
+            previous, values = node.all_input_nodes[0], self._value(value)
+            value = call(node, lambda n, v=value, p=previous, f=values: v if n is p else f(n))
+        return value.unflatten(0, (-1, self.made.count))
+
+    def _back(self, node: fx.Node, parts: Tensor) -> None:
+        """Take the parts of a gradient through one call."""
+        if node in self.tail.slopes:
+            self._through_slope(node, parts)
+            return
+        inputs = [n for n in sources(node) if n in self.tail.varying]
+        found = pull(node, parts, inputs, self._value(parts), self._size)
+        for source, gradient in zip(inputs, found, strict=True):
+            if source in self.tail.flat and node not in self.tail.flat:
+                gradient = self._total(gradient.unflatten(0, (-1, self.count)))
+            self._add(source, gradient)
+
+    def _through_slope(self, node: fx.Node, parts: Tensor) -> None:
+        if node in self.made.ends:
+            self._through_ends(node, parts)
+            return
+        split = parts.unflatten(0, (-1, self.count))
+        source, factor = self.tail.slopes[node][1][0], self.made.factors[node]
+        if source in self.tail.flat:
+            factor = self._to_pairs(factor)
+            total = factor[0] * split[0]
+            for one, other in zip(factor[1:], split[1:], strict=True):
+                total.addcmul_(one, other)
+            self._add(source, total)
+        elif self.made.modes is None:
+            self._add(source, (self._to_pairs(factor) * split).flatten(0, 1))
+        else:
+            made = torch.zeros_like(split)
+            for total, row in zip(made, factor, strict=True):
+                for one, other in zip(self._to_pairs(row), split, strict=True):
+                    total.addcmul_(one, other)
+            self._add(source, made.flatten(0, 1))
+
+    def _through_ends(self, node: fx.Node, parts: Tensor) -> None:
+        """Through an operation of several tensors, cell by cell."""
+        operation, tensors = self.tail.slopes[node]
+
+        def each(tensor: fx.Node, value: Tensor) -> Tensor:
+            if tensor not in self.tail.varying:
+                return value
+            return self._to_pairs(value.unflatten(0, (-1, self.made.count))).flatten(0, 1)
+
+        low, high = (list(map(each, tensors, ends)) for ends in self.made.ends[node])
+        for source, gradient in zip(tensors, operation.pull(parts, low, high), strict=True):
+            if gradient is None or source not in self.tail.varying:
+                continue
+            if source in self.tail.flat:
+                gradient = gradient.unflatten(0, (-1, self.count)).sum(0)
+            self._add(source, gradient)
+
+    def _total(self, gradient: Float[Tensor, "part pair ..."]) -> Float[Tensor, "pair ..."]:
+        """The sum over the cells; the first mode is 1."""
+        return gradient.sum(0) if self.made.modes is None else gradient[0]
+
+    def _add(self, node: fx.Node, gradient: Tensor) -> None:
+        before = self.parts.get(node)
+        self.parts[node] = gradient if before is None else before + gradient
+
+    def _value(self, gradient: Tensor) -> Values:
+        """Of what does not vary; sizes follow the batch of ``gradient``."""
+        values = self.made.values
+
+        def value(node: fx.Node) -> Any:
+            if node is self.tail.batch:
+                return len(gradient)
+            if isinstance(values[node], int):
+                return call(node, value)
+            return values[node]
+
+        return value
+
+    def _size(self, node: fx.Node) -> torch.Size:
+        return self.made.sizes[node]

@@ -1,0 +1,83 @@
+"""A gradient taken back through one affine call, without a graph of autograd's.
+
+Convolutions and linear maps have their transposes here. Any other affine call is differentiated at 0,
+which is as good as anywhere.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from neurflow.model.network.graph import aten, is_tensor
+
+Values = Callable[[fx.Node], Any]
+"""node → its value"""
+
+
+def pull(
+    node: fx.Node, gradient: Tensor, inputs: Sequence[fx.Node], values: Values, sizes: Values
+) -> list[Tensor]:
+    """The gradient at each of the ``inputs`` of an affine call.
+
+    Args:
+        node: the call; samples come first in its value.
+        gradient: ``[sample, …]`` at its value.
+        inputs: its arguments that vary.
+        values: of its other arguments; sizes that follow the batch are those of ``gradient``.
+        sizes: of the inputs, without the samples.
+    """
+    given = fx.map_arg(node.args, lambda n: None if n in inputs else values(n))
+    if len(inputs) == 1 and node.args[0] is inputs[0] and not node.kwargs:
+        if node.target is aten.conv2d.default:
+            return [_convolution(gradient, (len(gradient), *sizes(inputs[0])), *given[1:])]
+        if node.target is aten.linear.default:
+            return [gradient @ given[1]]
+    at = {n: gradient.new_zeros(()).expand(len(gradient), *sizes(n)) for n in inputs}
+    at = {n: zero.requires_grad_() for n, zero in at.items()}
+    with torch.enable_grad():
+        value = call(node, lambda n: at[n] if n in at else values(n))
+    return list(torch.autograd.grad(value, list(at.values()), gradient))
+
+
+def call(node: fx.Node, values: Values) -> Any:
+    """The value of a call; of a piece of several tensors, they are computed too."""
+    if node.target is operator.getitem:
+        whole, index = node.args
+        assert isinstance(whole, fx.Node)
+        if not is_tensor(whole):
+            return call(whole, values)[index]
+    args, kwargs = fx.map_arg((node.args, node.kwargs), values)
+    return node.target(*args, **kwargs)  # type: ignore[operator]
+
+
+def sources(node: fx.Node) -> list[fx.Node]:
+    """The tensors that a call reads; those of the whole if it takes a piece of several tensors."""
+    if node.target is operator.getitem:
+        whole = node.all_input_nodes[0]
+        if not is_tensor(whole):
+            return whole.all_input_nodes
+    return node.all_input_nodes
+
+
+def _convolution(
+    gradient: Tensor,
+    size: Sequence[int],
+    weight: Tensor,
+    bias: object = None,
+    stride: Sequence[int] = (1,),
+    padding: Sequence[int] = (0,),
+    dilation: Sequence[int] = (1,),
+    groups: int = 1,
+) -> Tensor:
+    shape = [list(v) * 2 if len(v) == 1 else list(v) for v in (stride, padding, dilation)]
+    unread = gradient.new_empty(()).expand(*size)
+    wanted = [True, False, False]
+    result: Tensor = aten.convolution_backward.default(
+        gradient, unread, weight, None, *shape, False, [0, 0], groups, wanted
+    )[0]
+    return result
