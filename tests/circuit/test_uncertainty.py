@@ -120,7 +120,7 @@ def test_results_without_attributions_have_no_intervals(found, tmp_path) -> None
 
 
 def test_attributions_of_other_crops_are_refused(circuit: Circuit, tmp_path) -> None:
-    with pytest.raises(ResultError, match="attributions of neuron head/2 are not"):
+    with pytest.raises(ResultError, match="attributions of neuron head/2"):
         save_circuit(scored(circuit, [[1, 2], [3, 4]], [0, 0, 1]), tmp_path)
 
 

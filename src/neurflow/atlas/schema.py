@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-VERSION = 4
+VERSION = 5
 VECTOR = "vector"
 """name of the type "list of float32"; other types have pyarrow's names"""
 
@@ -75,6 +75,10 @@ TABLES: dict[str, dict[str, str]] = {
         "upper": "string",
         "lower": "string",
         "weight": "double",
+        "positive": "double",
+        "negative": "double",
+        "low": "double",
+        "high": "double",
         "significance": "double",
         "stability": "double",
     },

@@ -23,14 +23,10 @@ from pydantic import (
     AliasChoices,
     BeforeValidator,
     Field,
-    PlainSerializer,
-    PlainValidator,
-    SerializationInfo,
-    ValidationInfo,
-    WithJsonSchema,
 )
 
 from neurflow.circuit.evidence import Evidence, Rejected
+from neurflow.circuit.vectors import MaybeVector, Vector, equal
 from neurflow.config import Config
 from neurflow.errors import LayerError, RequestError, near
 from neurflow.refs import (
@@ -47,41 +43,6 @@ from neurflow.refs import (
 )
 from neurflow.runtime.renaming import FormerName
 from neurflow.stats import Interval, Share
-
-
-def _pack(array: np.ndarray | None, info: SerializationInfo) -> Any:
-    """Hand an array to the store in the context, and leave its address in the JSON."""
-    if array is None:
-        return None
-    store = (info.context or {}).get("arrays")
-    return array.tolist() if store is None else store.put(array)
-
-
-def _unpack(value: Any, info: ValidationInfo) -> np.ndarray:
-    """An array as given, as a list of numbers, or as an address in the store of the context."""
-    store = (info.context or {}).get("arrays")
-    array = store.get(value) if store is not None else np.asarray(value, dtype=np.float32)
-    if array.ndim != 1 or not np.isfinite(array).all():
-        raise ValueError("a vector of finite numbers is needed")
-    array.setflags(write=False)
-    return array
-
-
-Vector = Annotated[
-    np.ndarray,
-    PlainValidator(_unpack),
-    PlainSerializer(_pack),
-    WithJsonSchema({"type": "array", "items": {"type": "number"}}),
-]
-"""A frozen one-dimensional float32 array; in storage it lives in the array file, not in JSON."""
-MaybeVector = Annotated[
-    np.ndarray | None,
-    PlainValidator(lambda value, info: None if value is None else _unpack(value, info)),
-    PlainSerializer(_pack),
-    WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "null"}]}),
-]
-"""A ``Vector``, or None."""
-
 
 Plain = (
     bool
@@ -129,14 +90,10 @@ class SemanticGroup(Frozen):
             and self.weights == other.weights
             and self.shares == other.shares
             and np.array_equal(self.concept_vector, other.concept_vector)
-            and _equal(self.attributions, other.attributions)
+            and equal(self.attributions, other.attributions)
         )
 
     __hash__ = None  # type: ignore[assignment]
-
-
-def _equal(one: np.ndarray | None, other: np.ndarray | None) -> bool:
-    return one is other or (one is not None and other is not None and np.array_equal(one, other))
 
 
 RuleName = Literal["gauss", "secants", "midpoints", "steep", "sinh", "graded"]
