@@ -62,8 +62,8 @@ zoo: $(READY) ## Try every kind of classifier, and write docs/zoo.md (hours)
 shortcuts: $(READY) ## Plant shortcuts, audit for them, and write docs/shortcuts.md (half an hour)
 	$(BIN)/python -m benchmarks.shortcuts
 
-fire: $(READY) ## Kill work at random moments, and see that nothing is lost (hours)
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fire.kills
+fire: $(READY) ## Kills, disturbed disks, fuzz and load; writes nothing (hours; FIRE=--short: minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fire $(FIRE)
 
 # GPU_PYTHON=python3 takes a Python that has everything already; nothing is installed then.
 gpu: $(if $(GPU_PYTHON),,$(READY)) ## The GPU tests and benchmarks (ten minutes); GPU_PYTHON=python3 installs nothing

@@ -22,7 +22,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from unittest import mock
 
@@ -143,8 +145,12 @@ def clock_back(folder: Path, chance: random.Random) -> Iterator[None]:
 @contextlib.contextmanager
 def twice(folder: Path, chance: random.Random, *, job: str) -> Iterator[None]:
     """The same job in the same folder, in another process at the same time."""
-    other = multiprocessing.get_context("forkserver").Process(target=_tolerant, args=(job, folder))
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["benchmarks.fire.nursery"])
+    begun = context.Event()
+    other = context.Process(target=_tolerant, args=(job, folder, begun))
     other.start()
+    begun.wait(60)
     time.sleep(chance.uniform(0, 0.3))
     try:
         yield
@@ -154,8 +160,9 @@ def twice(folder: Path, chance: random.Random, *, job: str) -> Iterator[None]:
             raise RuntimeError(f"the other process ended with {other.exitcode}")
 
 
-def _tolerant(job: str, folder: Path) -> None:
+def _tolerant(job: str, folder: Path, begun: Event) -> None:
     """A job that may be refused."""
+    begun.set()
     with contextlib.suppress(NeurFlowError):
         JOBS[job](folder)
 
@@ -228,13 +235,14 @@ def campaign(kind: str, job: str, times: int, seed: int, scratch: Path, count: C
     undisturbed = shutil.copytree(scratch / "prepared", scratch / "undisturbed")
     JOBS[job](undisturbed)
     wanted = result(undisturbed)
-    with context.Pool(1) as pool:
+    with ProcessPoolExecutor(1, context) as pool:
         for number in range(times):
             folder = shutil.copytree(scratch / "prepared", scratch / f"{number}")
             scratch.chmod(0o777)
             before, told = kept(folder), ""
             try:
-                told = pool.apply(disturb, (job, kind, folder, f"{kind} {job} {seed} {number}"))
+                asked = pool.submit(disturb, job, kind, folder, f"{kind} {job} {seed} {number}")
+                told = asked.result()
             except Exception as error:
                 count.faults += 1
                 print(f"  {kind}, {job}: {error!r:.300}")

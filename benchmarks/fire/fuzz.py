@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.fire.inputs import TARGETS
-from benchmarks.fire.told import heading, peak, row
+from benchmarks.fire.told import forget_peak, heading, peak, resident, row
 from benchmarks.fire.watched import Watch
 from neurflow.errors import NeurFlowError
 
@@ -50,7 +50,8 @@ def campaign(name: str, tries: int, seconds: float, seed: int, scratch: str) -> 
     warnings.simplefilter("ignore")
     chance, count, watch = random.Random(f"{name} {seed}"), Count(), Watch(scratch, "/dev/")
     make, use = TARGETS[name][1](Path(scratch))
-    before, began, end = peak(), time.process_time(), time.monotonic() + (seconds or 1e9)
+    forget_peak()
+    before, began, end = resident(), time.process_time(), time.monotonic() + (seconds or 1e9)
     while count.tried < tries and time.monotonic() < end:
         made, fault = make(chance), ""
         watch.on = True

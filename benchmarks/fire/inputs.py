@@ -247,19 +247,19 @@ def json_texts(_: Path) -> Target:
 
 
 TARGETS: dict[str, tuple[int, Callable[[Path], Target]]] = {
-    "circuit files": (100_000, circuits),
-    "arrays and thumbnails": (50_000, tensors),
-    "label files": (60_000, labels),
-    "edit files": (60_000, edits),
-    "robustness files": (60_000, robustness),
-    "files of interrupted work": (100_000, work),
-    "plans of sweeps": (60_000, plans),
-    "JSON itself": (100_000, json_texts),
-    "Parquet of an atlas": (6_000, atlas),
-    "packing an atlas": (600, packing),
+    "circuit files": (60_000, circuits),
+    "arrays and thumbnails": (40_000, tensors),
+    "label files": (40_000, labels),
+    "edit files": (40_000, edits),
+    "robustness files": (40_000, robustness),
+    "files of interrupted work": (250_000, work),
+    "plans of sweeps": (100_000, plans),
+    "JSON itself": (250_000, json_texts),
+    "Parquet of an atlas": (4_000, atlas),
+    "packing an atlas": (300, packing),
     "uploads": (150_000, uploads),
     "image files": (100_000, images),
     "chat answers": (150_000, chat),
-    "requests to the explorer": (30_000, requests),
+    "requests to the explorer": (20_000, requests),
 }
 """name → inputs of the full length, and what makes the target"""

@@ -74,8 +74,9 @@ def one_round(job: str, folder: Path, seconds: float, chance: random.Random, cou
     count.failed += running.exitcode != 0
 
 
-def campaign(job: str, kills: int, seed: int, scratch: Path) -> Count:
-    """Rounds until the job was killed so often."""
+def campaign(job: str, kills: int, minutes: float, seed: int, scratch: Path) -> Count:
+    """Rounds until the job was killed so often, or the time is over."""
+    end = time.monotonic() + (60 * minutes or 1e9)
     chance, count, seconds = random.Random(f"{job} {seed}"), Count(), 0.0
     prepare(job, scratch / "prepared")
     begin(job, shutil.copytree(scratch / "prepared", scratch / "first")).join()  # starts the server
@@ -86,7 +87,7 @@ def campaign(job: str, kills: int, seed: int, scratch: Path) -> Count:
     seconds, wanted = time.monotonic() - began, result(undisturbed)
     if running.exitcode or not wanted:
         raise SystemExit(f"{job} fails undisturbed.")
-    while count.kills < kills:
+    while count.kills < kills and time.monotonic() < end:
         folder = shutil.copytree(scratch / "prepared", scratch / str(count.rounds))
         one_round(job, folder, seconds, chance, count)
         count.rounds += 1
@@ -100,13 +101,15 @@ def main(arguments: list[str] | None = None) -> int:
     asked = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     asked.add_argument("--kills", type=int, default=1000, help="of all jobs together")
     asked.add_argument("--jobs", default=",".join(JOBS))
+    asked.add_argument("--minutes", type=float, default=0, help="at most for each job; 0: no limit")
     asked.add_argument("--seed", type=int, default=0)
     given = asked.parse_args(arguments)
     jobs, bad = given.jobs.split(","), 0
     heading("Kills", COLUMNS)
     for job in jobs:
         with tempfile.TemporaryDirectory() as scratch:
-            count = campaign(job, -(-given.kills // len(jobs)), given.seed, Path(scratch))
+            kills = -(-given.kills // len(jobs))
+            count = campaign(job, kills, given.minutes, given.seed, Path(scratch))
         bad += count.lost + count.unequal + count.failed
         row(job, *(getattr(count, field.name) for field in fields(count)))
     return bad

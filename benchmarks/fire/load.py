@@ -16,7 +16,6 @@ import argparse
 import io
 import json
 import multiprocessing
-import os
 import random
 import tempfile
 import threading
@@ -32,7 +31,7 @@ from PIL import Image
 
 import neurflow
 from benchmarks.fire import jobs
-from benchmarks.fire.told import heading, row
+from benchmarks.fire.told import heading, resident, row
 from neurflow.server.server import Server
 from neurflow.server.session import Session
 
@@ -136,12 +135,6 @@ def _picture(chance: random.Random) -> bytes:
     pixels = np.frombuffer(chance.randbytes(side * side * 3), np.uint8).reshape(side, side, 3)
     Image.fromarray(pixels).save(file, chance.choice(("PNG", "JPEG", "WEBP")))
     return file.getvalue()
-
-
-def resident(pid: int) -> float:
-    """MiB that a process has resident."""
-    fields = Path(f"/proc/{pid}/statm").read_text().split()
-    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -134,9 +134,9 @@ def _near(value: Any, chance: random.Random) -> Any:
     if isinstance(value, int):
         return value + chance.choice((-1, 1, 1000))
     if isinstance(value, float):
-        return chance.choice((-value, value * 1e9, int(value)))
+        return chance.choice((-value, value * 1e9, 7))
     return (
-        damaged(value.encode(), chance).decode(errors="replace")
+        damaged(value.encode(errors="replace"), chance).decode(errors="replace")
         if isinstance(value, str)
         else [value]
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 
 def heading(title: str, columns: Sequence[str]) -> None:
@@ -29,12 +29,21 @@ def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def resident(pid: int | str = "self") -> float:
+    """MiB of memory that a process has resident now."""
+    return _status(pid, "VmRSS")
+
+
 def peak() -> float:
-    """Most MiB of memory that this process had resident so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Most MiB that this process had resident since ``forget_peak``."""
+    return _status("self", "VmHWM")
 
 
-def resident() -> float:
-    """MiB of memory that this process has resident now."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+def forget_peak() -> None:
+    """Begin to measure the peak anew (Linux)."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def _status(pid: int | str, name: str) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))

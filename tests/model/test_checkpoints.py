@@ -36,14 +36,20 @@ def under(prefix, state):
         (lambda s: s, None),
         (lambda s: {"epoch": 3, "model_state_dict": s, "loss": 0.4}, "under 'model_state_dict'"),
         (lambda s: {"net": s, "optimizer": {"state": {0: {"step": torch.ones(1)}}}}, "'net'"),
-        (lambda s: {"state_dict": under("model.", s)}, "the prefix 'model.' was taken off"),
-        (lambda s: under("_orig_mod.", s), "the prefix '_orig_mod.' was taken off"),
-        (lambda s: under("module._orig_mod.", s), "prefix 'module._orig_mod.' was taken off"),
+        (
+            lambda s: {"state_dict": under("model.", s)},
+            "the prefix 'model.' was removed from names",
+        ),
+        (lambda s: under("_orig_mod.", s), "the prefix '_orig_mod.' was removed from names"),
+        (
+            lambda s: under("module._orig_mod.", s),
+            "prefix 'module._orig_mod.' was removed from names",
+        ),
         (lambda s: {k.replace("0.", "0._orig_mod.", 1): v for k, v in s.items()}, "'_orig_mod.'"),
-        (lambda s: under("some.thing.", s), "the prefix 'some.thing.' was taken off"),
+        (lambda s: under("some.thing.", s), "the prefix 'some.thing.' was removed from names"),
         (
             lambda s: {"state_dict": {**under("net.", s), "loss.weight": torch.ones(4)}},
-            "left out: loss.weight",
+            "1 are left out, such as loss.weight",
         ),
         (
             lambda s: {
@@ -66,12 +72,33 @@ def test_weights_are_found_in_what_was_saved_and_it_is_told(tmp_path, state, wra
     assert not notes if note is None else note in " ".join(notes)
 
 
+def test_what_the_network_has_no_place_for_is_left_out_and_told(tmp_path, state):
+    torch.save(state | {"criterion.weight": torch.ones(3), "ops": torch.ones(1)}, tmp_path / "w.pt")
+    module = zeros()
+    (note,) = load_weights(module, tmp_path / "w.pt")
+    assert "2 are left out, such as criterion.weight" in note
+    assert all(torch.equal(value, state[name]) for name, value in module.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda v: torch.quantize_per_tensor(v, 0.1, 0, torch.qint8), "holds quantised values"),
+        (lambda v: v.to(torch.complex64), "holds complex values"),
+    ],
+)
+def test_values_that_no_weight_can_take_are_refused(tmp_path, state, change, told):
+    torch.save({**state, "head.weight": change(state["head.weight"])}, tmp_path / "w.pt")
+    with pytest.raises(ModelError, match=told + r" \(head.weight\)"):
+        load_weights(SmallNet(), tmp_path / "w.pt")
+
+
 def test_a_prefix_is_put_on_where_the_network_is_wrapped(tmp_path, state):
     torch.save(state, tmp_path / "w.pt")
     wrapped = nn.Sequential()
     wrapped.backbone = zeros()
     (note,) = load_weights(wrapped, tmp_path / "w.pt")
-    assert "the prefix 'backbone.' was put before all names" in note
+    assert "the prefix 'backbone.' was added to all names" in note
     assert torch.equal(wrapped.backbone.head.weight, state["head.weight"])
 
 
@@ -128,6 +155,10 @@ def holding(data):
         ("pointer.pth", holding(b"version https://git-lfs.github.com/spec/v1\n"), "git lfs pull"),
         ("page.pth", holding(b"<!DOCTYPE html><html>"), "is a web page"),
         ("nothing.pth", holding(b""), "is empty"),
+        ("photo.pth", holding(b"\x89PNG\r\n\x1a\n"), "is no file of weights"),
+        ("model.gguf", holding(b"GGUF\3\0\0\0"), "is no file of weights"),
+        ("packed.zip", archive("weights.pth"), "unpack it"),
+        ("folder", lambda path: path.mkdir(), "is a folder"),
         (
             "damaged.pth",
             holding(b"\x80\x02garbage"),

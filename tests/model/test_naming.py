@@ -140,6 +140,11 @@ NAMES = ["tench", "h\u00e9ron", "cock"]
         "id,wnid,name\n0,n1,tench\n1,n2,h\u00e9ron\n2,n3,cock\n".encode(),
         "0: tench\n1: h\u00e9ron\n2: cock\n\n".encode(),
         "0 tench\n1 h\u00e9ron\n2 cock\n".encode(),
+        "1. tench\n2. h\u00e9ron\n3. cock\n".encode(),
+        "- tench\n- 'h\u00e9ron'\n- cock\n".encode(),
+        "path: x\nnc: 3\nnames:\n  0: tench\n  1: h\u00e9ron\n  # a bird\n  2: cock\ntest: y".encode(),
+        "nc: 3\nnames: ['tench', 'h\u00e9ron', 'cock']\n".encode(),
+        "classes:\n- tench\n- h\u00e9ron\n- cock\n".encode(),
     ],
 )
 def test_class_names_are_read_in_every_common_form(tmp_path, data):

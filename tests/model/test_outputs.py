@@ -45,6 +45,7 @@ def values(model, images):
         (nn.Softmax(1), "logits"),
         (nn.LogSoftmax(1), "logits"),
         (lambda z: torch.sigmoid(z), "sigmoid"),
+        (nn.LogSigmoid(), "sigmoid"),
         (lambda z: nn.functional.softmax(z[:, :, None, None], 1).flatten(1), "logits"),
     ],
 )
@@ -148,6 +149,19 @@ def test_a_quantity_is_no_class_and_has_no_probability():
             ask(circuit, model, images)
 
 
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        (lambda z: [z[:, :1], z[:, 1:2]], "returns 2 single outputs"),
+        (lambda z: z * float("nan"), "NaN or infinity alone"),
+        (lambda z: z[:, :0], r"no tensor of shape \[batch, class\]"),
+    ],
+)
+def test_what_holds_no_classes_is_refused(end, told):
+    with pytest.raises(ModelError, match=told):
+        Model(Ends(end), transform=PLAIN).network  # noqa: B018
+
+
 def test_labels_and_logarithms_are_read_as_what_they_are_said_to_be():
     images = torch.rand(2, 3, 32, 32)
     labels, logs = (
@@ -165,9 +179,12 @@ def test_labels_and_logarithms_are_read_as_what_they_are_said_to_be():
         Model(Ends(lambda z: 50 * z), transform=PLAIN, output="probabilities").network  # noqa: B018
 
 
-def test_small_outputs_that_could_be_probabilities_are_asked_about():
-    model = Model(Ends(lambda z: 0.5 + 0.4 * torch.tanh(z)), transform=PLAIN)
-    assert any("they may be probabilities" in note for note in model.notes)
+@pytest.mark.parametrize(
+    "end", [lambda z: 0.5 + 0.4 * torch.tanh(z), lambda z: 100 * z.exp() / z.exp().sum(1, True)]
+)
+def test_outputs_that_could_be_probabilities_are_asked_about(end):
+    model = Model(Ends(end), transform=PLAIN)
+    assert any("may be probabilities" in note for note in model.notes)
     assert not any("?" in n for n in Model(model.module, transform=PLAIN, output="logits").notes)
 
 

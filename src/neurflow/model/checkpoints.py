@@ -17,7 +17,7 @@ import pickle
 import re
 import zipfile
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PosixPath, WindowsPath
 from typing import Any
@@ -58,6 +58,8 @@ def load_weights(module: nn.Module, path: Path) -> tuple[str, ...]:
         )
     best = max(fits, key=lambda fit: (fit.count, fit.averaged, len(fit.state)))
     _refuse_misfit(path, module, best, wanted)
+    best = best.without(best.state.keys() - wanted.keys())
+    _refuse_others(path, best.state)
     module.load_state_dict(best.state, strict=False)
     others = [fit.where for fit in fits if fit is not best and fit.count == best.count]
     return tuple(best.notes(path, others))
@@ -106,19 +108,26 @@ class _Fit:
         left_out = tuple(key for key in state if not key.startswith(off))
         return cls(where, off, on, named, left_out, count)
 
+    def without(self, names: Iterable[str]) -> _Fit:
+        """The same less tensors that the network has no place for."""
+        out = sorted(names)
+        state = {name: value for name, value in self.state.items() if name not in out}
+        return replace(self, state=state, left_out=(*out, *self.left_out))
+
     def notes(self, path: Path, others: list[str]) -> Iterator[str]:
         """Notes on what was done, one line each."""
         if self.where:
             also = f"; the file also has {', '.join(map(repr, others))}" if others else ""
             yield f"Weights of {path.name}: those under {self.where!r} are used{also}."
         if self.taken_off:
-            count = len(self.left_out)
-            rest = f"; {count} others are left out, such as {self.left_out[0]}" if count else ""
-            yield (
-                f"Weights of {path.name}: the prefix {self.taken_off!r} was removed from names{rest}."
-            )
+            yield f"Weights of {path.name}: the prefix {self.taken_off!r} was removed from names."
         if self.put_on:
             yield f"Weights of {path.name}: the prefix {self.put_on!r} was added to all names."
+        if self.left_out:
+            yield (
+                f"Weights of {path.name}: {len(self.left_out)} are left out, such as "
+                f"{self.left_out[0]}, because the network does not have them."
+            )
 
 
 def _prefixes(long: Mapping[str, Tensor], short: Mapping[str, Tensor]) -> list[str]:
@@ -136,7 +145,7 @@ def _refuse_misfit(path: Path, module: nn.Module, fit: _Fit, wanted: Mapping[str
     extra = sorted(fit.state.keys() - wanted.keys())
     shared = wanted.keys() & fit.state.keys()
     wrong = sorted(k for k in shared if wanted[k].shape != fit.state[k].shape)
-    if not (missing or extra or wrong):
+    if not (missing or wrong):
         return
     examples = [f"missing {missing[0]}"] if missing else []
     examples += [f"unexpected {extra[0]}"] if extra else []
@@ -148,6 +157,16 @@ def _refuse_misfit(path: Path, module: nn.Module, fit: _Fit, wanted: Mapping[str
         f"{len(extra)} unexpected, {len(wrong)} of another shape ({'; '.join(examples)}). "
         f"{_cure(missing, extra, wrong, fit, wanted)}"
     )
+
+
+def _refuse_others(path: Path, state: State) -> None:
+    """Refuse values that no weight of a network in floating point can take."""
+    for name, value in state.items():
+        if value.is_quantized or value.is_complex():
+            kind = "quantised" if value.is_quantized else "complex"
+            raise ModelError(
+                f"{path} holds {kind} values ({name}). Save the weights in floating point."
+            )
 
 
 def _cure(
@@ -232,6 +251,8 @@ _CONVERT = "Convert it to PyTorch, and save the state dict: torch.save(model.sta
 
 def recognise(path: Path) -> tuple[str, str]:
     """Name the kind of a file without a state dict, and a cure; ("", "") for other files."""
+    if path.is_dir():
+        return "a folder", "Give the file of weights in it."
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(256)
@@ -252,6 +273,8 @@ def recognise(path: Path) -> tuple[str, str]:
         return "an ONNX file: a whole network", f"Give it as the model: onnx:{path}"
     if zipfile.is_zipfile(path):
         return _of_archive(path)
+    if not (head.startswith(b"\x80") or suffix == ".safetensors" or head[8:9] == b"{"):
+        return "no file of weights that PyTorch or safetensors writes", "Check the path."
     return "", ""
 
 
@@ -268,4 +291,6 @@ def _of_archive(path: Path) -> tuple[str, str]:
         return "a program of torch.export", _STATE
     if "model.weights.h5" in names:
         return "a Keras or HDF5 file", _CONVERT
+    if "data.pkl" not in names:
+        return "a zip archive without weights of PyTorch", "If they are packed in it, unpack it."
     return "", ""

@@ -83,8 +83,26 @@ def _names(text: str) -> list[str]:
         data = _literal(stripped)
         if data is not None:
             return _of_data(data)
+    if (block := _yaml_block(text)) is not None:
+        return _names(block)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if lines and all(re.match(r"-\s+\S", line) for line in lines):  # a list in YAML
+        lines = [line[1:].strip().strip("\"'") for line in lines]
     return _of_table(lines) or lines
+
+
+def _yaml_block(text: str) -> str | None:
+    """What stands under ``names:`` in a YAML file; None if there is no such entry."""
+    found = re.search(r"^(?:names|classes|class_names)[ \t]*:[ \t]*(.*)$", text, re.MULTILINE)
+    if found is None:
+        return None
+    if found[1] and not found[1].startswith("#"):
+        return found[1]
+    below = re.match(
+        r"(?:[ \t]*(?:#.*)?\n|[ \t]+.*(?:\n|$)|-[ \t].*(?:\n|$))*", text[found.end() + 1 :]
+    )
+    lines = [line for line in below[0].splitlines() if line.strip()] if below else []
+    return "\n".join(line for line in lines if not line.lstrip().startswith("#")) or None
 
 
 def _literal(text: str) -> Any:
@@ -161,9 +179,10 @@ def _of_table(lines: Sequence[str]) -> list[str] | None:
         names = _of_rows(rows)
         if names is not None:
             return names
-    found = [re.fullmatch(r"([0-9]{1,9})\s*[\s:.)=]\s*(.*\S)", line) for line in lines]
+    found = [re.fullmatch(r"([0-9]{1,9})\s*([\s:.)=])\s*(.*\S)", line) for line in lines]
     if all(found):
-        names = _counted([[each[1], each[2]] for each in found if each], 0, 1, (0,))
+        starts = (0, 1) if all(each and each[2].strip() for each in found) else (0,)
+        names = _counted([[each[1], each[3].strip("\"'")] for each in found if each], 0, 1, starts)
         if names is not None and len(set(names)) == len(names):  # "1 euro", "2 euro" are names
             return names
     return None

@@ -44,8 +44,13 @@ def load(name: str, request: Request) -> Loaded:
         module = _executed(path.resolve())
     made = getattr(module, factory, None)
     if not isinstance(made, nn.Module):
-        if not callable(made):
+        if made is None:
             raise ModelError(f"{path} has no function {factory!r}.{near(factory, vars(module))}")
+        if not callable(made):
+            raise ModelError(
+                f"{factory} of {path} is {_a(made)}; "
+                "it must be an nn.Module or a function that makes one."
+            )
         made = _called(made, f"{path}:{factory}", path)
     if not isinstance(made, nn.Module | Model):
         raise ModelError(

@@ -36,10 +36,12 @@ Place = tuple[str | int, ...]
 SOFTMAX = {torch.softmax, Tensor.softmax, functional.softmax}
 LOG_SOFTMAX = {torch.log_softmax, Tensor.log_softmax, functional.log_softmax}
 SIGMOID = {torch.sigmoid, Tensor.sigmoid, functional.sigmoid, torch.special.expit}
+LOG_SIGMOID = {functional.logsigmoid}
 SQUASHES: dict[Any, str] = {
     **dict.fromkeys(SOFTMAX, "softmax"),
     **dict.fromkeys(LOG_SOFTMAX, "log-softmax"),
     **dict.fromkeys(SIGMOID, "sigmoid"),
+    **dict.fromkeys(LOG_SIGMOID, "log-sigmoid"),
 }
 RESHAPES = {
     *(torch.squeeze, Tensor.squeeze, torch.flatten, Tensor.flatten, torch.reshape, Tensor.reshape),
@@ -145,8 +147,9 @@ class Outputs:
             )
         if self.doubtful:
             yield (
-                "The outputs are in 0…1 for all inputs that were tried, so they may be probabilities. "
-                "They are read as logits. Specify them: --output probabilities or --output logits."
+                "The outputs are in 0…1, or have the same sum, for all inputs that were tried, so "
+                "they may be probabilities. They are read as logits. Specify them: --output "
+                "probabilities or --output logits."
             )
         if self.several:
             yield (
@@ -231,6 +234,7 @@ def is_table(value: Tensor, batch: int) -> bool:
         value.is_floating_point()
         and value.ndim >= 1
         and value.shape[0] == batch
+        and value.numel() > 0
         and all(size == 1 for size in value.shape[2:])
     )
 
@@ -273,14 +277,17 @@ def find_outputs(
         several = not single and (kind == "sigmoid" or shares)
         return Outputs(kind, place, None, single, doubtful, several), value
     if said in ("probabilities", "log-probabilities"):
-        kept: Kind = "log-probabilities" if squash == "log-softmax" else "probabilities"
-        return Outputs(kept, place, None, single, several=squash == "sigmoid" and not single), value
-    if squash != "sigmoid" and (single or said == "sigmoid"):
+        kept: Kind = "log-probabilities" if squash.startswith("log-") else "probabilities"
+        if single and kept == "log-probabilities":
+            raise ModelError("One output cannot be a log-probability of classes.")
+        labels = squash.endswith("sigmoid") and not single
+        return Outputs(kept, place, None, single, several=labels), value
+    if not squash.endswith("sigmoid") and (single or said == "sigmoid"):
         raise ModelError(
             f"The network ends in a {squash}, which makes classes exclusive. This does not fit a "
             "single output or --output sigmoid. Remove that layer."
         )
-    labels = squash == "sigmoid" and not single
+    labels = squash.endswith("sigmoid") and not single
     return Outputs("sigmoid" if labels else "logits", place, squash, single, several=labels), value
 
 
@@ -301,6 +308,11 @@ def _chosen(
         tables = fitting or tables
     last = [each for each in tables if not _feeds_another(each[1], tables)]
     widths = {as_table(value).shape[1] for _, value in last}
+    if widths == {1} and len(last) > 1:
+        raise ModelError(
+            f"The model returns {len(last)} single outputs, one a tensor. Wrap it in a module that "
+            "returns one of them, or all in one tensor: torch.cat(outputs, 1)."
+        )
     if len(widths) > 1:
         sizes = ", ".join(str(as_table(value).shape[1]) for _, value in last)
         raise ModelError(
@@ -348,8 +360,15 @@ def _by_values(value: Tensor, said: Kind | None) -> Kind:
 
 
 def looks_like_labels(value: Tensor) -> bool:
-    """Whether all values are in 0…1 and differ, so that they may be probabilities of labels."""
-    return bool(((value >= 0) & (value <= 1)).all()) and bool(value.max() > value.min())
+    """Whether values may be probabilities of labels, or percentages.
+
+    They differ, none is negative, and they are in 0…1 or have the same sum for all images.
+    """
+    if bool((value < 0).any()) or bool(value.max() == value.min()):
+        return False
+    sums = as_table(value).float().sum(1)
+    alike = as_table(value).shape[1] > 1 and _all_near(sums / sums.mean(), 1, _rounding(value))
+    return bool((value <= 1).all()) or alike
 
 
 def _rounding(value: Tensor) -> float:

@@ -22,6 +22,15 @@ def is_deep(picture: Image.Image) -> bool:
     return picture.mode in DEEP or picture.mode.startswith("I;16")
 
 
+def deep_grey(picture: Image.Image) -> Image.Image:
+    """Return a grey picture of more than 8 bits as floating point (mode ``F``) from 0 to 1.
+
+    Raises:
+        UnreadableImage: a value is outside the range of its type.
+    """
+    return Image.fromarray(_unit(picture))
+
+
 def in_mode(picture: Image.Image, mode: str) -> Image.Image:
     """Return a copy of a picture in one of Pillow's modes, scaled by its type.
 

@@ -151,6 +151,11 @@ def look(
         warnings.simplefilter("ignore")  # warnings about tensors with gradients in the forward pass
         watched = images.clone().requires_grad_()
         outputs, value = find_outputs(_guarded(module), watched, said, classes)
+        if not value.isfinite().any():
+            raise ModelError(
+                "The network returns NaN or infinity alone, on every picture that was tried. Check its "
+                "weights, its precision, and --mean and --std."
+            )
         if not value.requires_grad:
             raise ModelError(_where_cut(module, watched))
         return Trial(outputs, tuple(_chance(module, images, outputs.place, value.detach(), half)))

@@ -169,6 +169,11 @@ def _refuse_others(source: Any) -> None:
     if isinstance(source, Mapping):
         parts = ", ".join(map(str, list(source)[:5]))
         raise ImagesError(f"This is a dict with {parts or 'nothing'}. Give one of them, or a list.")
+    if hasattr(source, "iloc"):  # a table of pandas or the like
+        raise ImagesError(
+            "A table is no list of pictures. Give its columns as pairs: list(zip(table['path'], "
+            "table['label']))."
+        )
     if not hasattr(source, "__getitem__") or not hasattr(source, "__len__"):
         raise ImagesError(
             f"Cannot read images from {type(source).__name__}. "

@@ -29,7 +29,7 @@ from neurflow.errors import UnreadableImage
 from neurflow.model import Model
 from neurflow.model.naming import ClassNames
 from neurflow.model.offering import Offer
-from neurflow.model.picture_modes import in_mode, is_deep
+from neurflow.model.picture_modes import deep_grey, in_mode, is_deep
 from neurflow.model.preprocessing import MODES
 from neurflow.pictures.decoding import open_picture, upright
 
@@ -121,7 +121,9 @@ def picture_of(value: Any, offer: Offer) -> Image.Image | Tensor:
             f"the model takes {offer.shape[0]} channels, and a {value.mode} picture has fewer"
         )
     picture = upright(value)
-    return in_mode(picture, "F" if offer.deep and is_deep(picture) else offer.mode)
+    if offer.deep and is_deep(picture):
+        return deep_grey(picture)
+    return in_mode(picture, offer.mode)
 
 
 def _array_of(value: Sequence[Any]) -> np.ndarray:
