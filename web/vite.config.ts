@@ -12,8 +12,11 @@ const withoutPolicy: Plugin = {
   transformIndexHtml: (html) => html.replace(/<meta[^>]*Content-Security-Policy[^>]*>/, ""),
 };
 
+/** The camera has no transitions. */
+const STAND_IN = "/src/shared/no_transitions.ts";
+
 export default defineConfig({
-  resolve: { alias: { "d3-transition": "/src/shared/no_transitions.ts" } },
+  resolve: { alias: Object.fromEntries(["d3-transition", "d3-interpolate"].map((name) => [name, STAND_IN])) },
   plugins: [viteSingleFile({ removeViteModuleLoader: true }), withoutPolicy],
   server: {
     proxy: {

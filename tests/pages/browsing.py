@@ -26,6 +26,10 @@ def patient(context):
     return context
 
 
+GUIDED = "try { localStorage.setItem('neurflow-guide', 'left') } catch {}"
+"""script of a reader who has left the guide before"""
+
+
 def figure(text):
     """A number as the page writes it: `−0.25`, `+52 %`."""
     plain = text.replace("\u2212", "-").replace("\u00a0", " ")

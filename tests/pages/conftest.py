@@ -20,7 +20,7 @@ from neurflow.config import Config
 from neurflow.pages import write_report
 from neurflow.refs import Crop, HeatMap, ImageRef, Member, ModelInfo, SkippedImage, Target
 from tests.conftest import webp
-from tests.pages.browsing import ARGUMENTS, patient
+from tests.pages.browsing import ARGUMENTS, GUIDED, patient
 
 SIZES = {"early": 6, "late": 3, "head": 1}
 HOSTILE = "</script><script>window.hurt = true</script><img src=x onerror='window.hurt = true'>"
@@ -133,6 +133,7 @@ def show(browser, tmp_path):
         file = write_report(circuit, tmp_path / f"{len(contexts)}.html")
         size = {"width": 1280, "height": 800}
         contexts.append(browser.new_context(viewport=size, color_scheme=scheme))
+        contexts[-1].add_init_script(GUIDED)
         tab = patient(contexts[-1]).new_page()
         tab.on("console", lambda message: trouble.append(message.text))
         tab.on("pageerror", lambda error: trouble.append(str(error)))

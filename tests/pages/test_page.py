@@ -9,6 +9,7 @@ from neurflow.config import Config
 from tests.conftest import evidence, relabelled
 from tests.pages.browsing import figure, in_sight, share
 from tests.pages.conftest import HOSTILE
+from tests.waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -130,7 +131,9 @@ def test_what_the_keyboard_reaches_comes_into_sight(page):
     chosen = page.locator(".card.selected")
     for key in ["ArrowLeft", "ArrowLeft", *["ArrowUp"] * 5, *["ArrowDown"] * 5]:
         page.keyboard.press(key)
-        assert in_sight(page, chosen.get_attribute("data-group"))
+        until(
+            lambda: in_sight(page, chosen.get_attribute("data-group"))
+        )  # the panel opens beside it
         if chosen.get_attribute("data-group") == "early/0":
             break
     expect(chosen).to_have_attribute("data-group", "early/0")
@@ -294,7 +297,7 @@ def test_a_group_is_shown_in_its_pictures_with_boxes_and_heat(page, wide):
     page.get_by_label("heat map").uncheck()
     expect(sights.locator("canvas")).to_have_count(0)
     said = page.locator(".histogram").first.get_attribute("aria-label")
-    assert "14 crops, from -1.00 to 3.00" in said and "from 1.50 to 3.00" in said
+    assert "14 crops, from \u22121.00 to 3.00" in said and "from 1.50 to 3.00" in said
     page.locator('[data-group="head/0"]').click()
     expect(page.locator(".sight").first).to_be_visible()
     expect(page.get_by_label("heat map")).to_have_count(0)  # no space at the last layer

@@ -14,7 +14,7 @@ from neurflow.cli import main
 from neurflow.errors import ModelError
 from neurflow.server.session import Session
 from tests.cli.conftest import model_of
-from tests.pages.browsing import ARGUMENTS, patient
+from tests.pages.browsing import ARGUMENTS, GUIDED, patient
 from tests.server.conftest import picture_file
 
 pytestmark = pytest.mark.browser
@@ -64,6 +64,7 @@ def visit(chromium_browser):
                 route.abort()
 
         contexts.append(patient(chromium_browser.new_context(viewport=size)))
+        contexts[-1].add_init_script(GUIDED)
         tab = contexts[-1].new_page()
         tab.on("console", logged)
         tab.on("pageerror", lambda error: trouble.append(str(error)))
