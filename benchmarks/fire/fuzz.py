@@ -50,6 +50,7 @@ class Count:
 def campaign(name: str, tries: int, seconds: float, seed: int, scratch: str) -> Count:
     """Try inputs of one kind, in this process."""
     warnings.simplefilter("ignore")
+    tempfile.tempdir = scratch  # where an atlas keeps what it needs to be asked
     chance, count, watch = random.Random(f"{name} {seed}"), Count(), Watch(scratch, "/dev/")
     make, use = TARGETS[name][1](Path(scratch))
     forget_peak()
