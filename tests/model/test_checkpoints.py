@@ -36,9 +36,15 @@ def under(prefix, state):
         (lambda s: s, None),
         (lambda s: {"epoch": 3, "model_state_dict": s, "loss": 0.4}, "under 'model_state_dict'"),
         (lambda s: {"net": s, "optimizer": {"state": {0: {"step": torch.ones(1)}}}}, "'net'"),
-        (lambda s: {"state_dict": under("model.", s)}, "the prefix 'model.' was removed from names"),
+        (
+            lambda s: {"state_dict": under("model.", s)},
+            "the prefix 'model.' was removed from names",
+        ),
         (lambda s: under("_orig_mod.", s), "the prefix '_orig_mod.' was removed from names"),
-        (lambda s: under("module._orig_mod.", s), "prefix 'module._orig_mod.' was removed from names"),
+        (
+            lambda s: under("module._orig_mod.", s),
+            "prefix 'module._orig_mod.' was removed from names",
+        ),
         (lambda s: {k.replace("0.", "0._orig_mod.", 1): v for k, v in s.items()}, "'_orig_mod.'"),
         (lambda s: under("some.thing.", s), "the prefix 'some.thing.' was removed from names"),
         (
