@@ -1,7 +1,8 @@
 """Integrated gradients of one neuron: captum's implementation and ours, side by side.
 
 Both get the same crops, the same observed values and N = 50 points, for one block of each kind. Auto
-steps at 1 % follow. Each is run several times in turn; the table has medians of processor seconds.
+steps at 1 % follow, for the neuron alone and for many neurons on the same crops, as in a discovery.
+Each is run several times in turn; the table has medians of processor seconds.
 
     python -m benchmarks.attribution [--real FOLDER] [--only NAME] [--write]
 """
@@ -10,11 +11,12 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -22,18 +24,24 @@ from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 
 from benchmarks.page import arguments, machine, publish, table
-from neurflow import Model, load_images, load_model
-from neurflow.attribution import integrated_gradients
-from neurflow.attribution.streaming import Scores, attribute
+from neurflow import Config, Model, load_images, load_model
+from neurflow.attribution import AttributionTask, integrated_gradients
+from neurflow.attribution.integrated_gradients import SHARED, secants
+from neurflow.attribution.streaming import attribute
+from neurflow.attribution.task import Scores
 from neurflow.model import Segment
 from neurflow.model.network.protocols import Key
 from neurflow.pictures.crops import CropSet
 from neurflow.runtime.memory import Batch
 from neurflow.runtime.progress import Silent
+from neurflow.study import features
+from neurflow.study.study import LayerPair
 
 STEPS = 50
 LIMIT = 400
 """number of points that stands for the limit"""
+TOGETHER = 30
+"""neurons that are attributed together on the same crops"""
 AT_ONCE = 64
 """samples that captum runs at once; larger batches are slower here"""
 
@@ -88,18 +96,20 @@ WEIGHTS = {
 
 
 class Observed:
-    """Stands for ``FeatureMaps``, with all values of a few crops in memory."""
+    """Stands for ``SegmentMaps``, with all values of a few crops in memory."""
 
-    def __init__(self, values: Mapping[Key, Tensor]) -> None:
-        self.values = values
+    def __init__(self, segment: Segment, values: Mapping[Key, Tensor]) -> None:
+        self.segment, self.values = segment, values
 
-    def blocks(self, place: int, needed: np.ndarray) -> Iterator[np.ndarray]:
+    def blocks(self, needed: np.ndarray) -> Iterator[np.ndarray]:
         """All at once."""
         yield needed
 
-    def take(self, place: int, numbers: np.ndarray) -> dict[Key, Tensor]:
+    def take(self, numbers: np.ndarray) -> features.Observed:
         """Some crops' values."""
-        return {key: value[torch.from_numpy(numbers)] for key, value in self.values.items()}
+        rows = torch.from_numpy(numbers)
+        values = {key: value.index_select(0, rows) for key, value in self.values.items()}
+        return features.Observed.of(self.segment, values)
 
 
 @dataclass(frozen=True)
@@ -157,78 +167,95 @@ def timed(work: Callable[[], object]) -> tuple[float, object]:
     return time.process_time() - start, result
 
 
+def task_on(
+    segment: Segment, values: Mapping[Key, Tensor], neurons: Sequence[int]
+) -> AttributionTask:
+    """The neurons with all crops, ready to be attributed."""
+    count = len(next(iter(values.values())))
+    concept = Exemplars(np.arange(count), np.zeros(count, dtype=int))
+    pair = LayerPair(segment, Observed(segment, values), Batch(64, Silent()))  # type: ignore[arg-type]
+    study = SimpleNamespace(progress=Silent(), minus=lambda layer: None)
+    config = Config(tolerance=0.01)
+    return AttributionTask(study, pair, dict.fromkeys(neurons, concept), config)  # type: ignore[arg-type]
+
+
+def most_active(segment: Segment, block: Block, phi: Tensor) -> list[int]:
+    """The block's neuron, then others that the same specialised segment serves."""
+    active = phi.mean(0)
+    first = block.neurons[int(active[list(block.neurons)].argmax())]
+    serves = np.flatnonzero(segment.specialised(first).serves)
+    others = [a for a in serves[np.argsort(-active[serves].numpy())].tolist() if a != first]
+    return [first, *others[: TOGETHER - 1]]
+
+
 def measure(block: Block, model: Model, images: Tensor, repeats: int) -> list[object]:
     """A row of the table."""
     segment = model.segment(block.lower, block.upper)
     keys = list(segment.observed)
     with torch.inference_mode():
         *seen, upper = model.outputs([*keys, model.node(block.upper)])(model.feed(images))
-        active = segment.upper.pool(upper).mean(0)[list(block.neurons)]
-    neuron = block.neurons[int(active.argmax())]
+        neurons = most_active(segment, block, segment.upper.pool(upper))
+    neuron = neurons[0]
     values = {key: value.clone() for key, value in zip(keys, seen, strict=True)}
-    x, count = next(iter(values.values())), len(images)
-    trunk = segment.specialised(neuron).trunk
-    kept = [values[key] for key in trunk] if values.keys() >= set(trunk) else []
+    x = next(iter(values.values()))
+    fast = segment.specialised(neuron)
+    kept = [values[key] for key in fast.trunk] if values.keys() >= set(fast.trunk) else []
     held = [values[key] for key in segment.bypass]
-    ours = partial(integrated_gradients, segment, neuron, x, held, steps=STEPS, trunk=kept)
-    concept = {neuron: Exemplars(np.arange(count), np.zeros(count, dtype=int))}
-    auto = partial(attribute, segment, 0, concept, Observed(values), steps="auto", tolerance=0.01)
-    auto = partial(auto, batch=Batch(64, Silent()), progress=Silent())
-    other = partial(captum, segment, in_default_layout(segment), neuron, values)
-    ours(), auto()  # graphs are made at first use
-    times: dict[str, list[float]] = {"captum": [], "ours": [], "auto": []}
+    ours = partial(integrated_gradients, segment, neuron, x, held, trunk=kept)
+    works: dict[str, Callable[[], object]] = {
+        "captum": partial(captum, segment, in_default_layout(segment), neuron, values),
+        "ours": partial(ours, steps=STEPS),
+        "alone": partial(attribute, task_on(segment, values, [neuron]), steps="auto"),
+        "together": partial(attribute, task_on(segment, values, neurons), steps="auto"),
+    }
+    times: dict[str, list[float]] = {name: [] for name in works}
+    found: dict[str, object] = {}
+    for name in ("ours", "alone"):
+        works[name]()  # graphs are made at first use
     for _ in range(repeats):
-        for name, work in (("captum", other), ("ours", ours), ("auto", auto)):
-            seconds, result = timed(work)
+        for name, work in works.items():
+            seconds, found[name] = timed(work)
             times[name].append(seconds)
-            if name == "captum":
-                expected = result
-            elif name == "ours":
-                scores = result.scores  # type: ignore[attr-defined]
-                difference = float((scores - expected).abs().max() / expected.abs().max())
-            else:
-                chosen: Scores = result[neuron]  # type: ignore[index]
-    limit = integrated_gradients(segment, neuron, x, held, steps=LIMIT, trunk=kept).scores
-    goal = limit.abs().mean(0).double().numpy()
-    off = np.abs(chosen.importance - goal).sum() / goal.sum()
+    expected: Tensor = found["captum"]  # type: ignore[assignment]
+    chosen: Scores = found["alone"][neuron]  # type: ignore[index]
+    difference = (found["ours"].scores - expected).abs().max() / expected.abs().max()  # type: ignore[attr-defined]
+    limit = ours(steps=SHARED, rule=secants, modes=SHARED) if fast.secants else ours(steps=LIMIT)
+    goal = limit.scores.abs().mean(0).double().numpy()
+    errors = [
+        float(np.abs(importance - goal).sum() / goal.sum())
+        for importance in (expected.abs().mean(0).double().numpy(), chosen.importance)
+    ]
     seconds = {name: median(values) for name, values in times.items()}
+    seconds["together"] /= len(neurons)
     return [
         f"{block.kind}: {block.network} {block.lower} → {block.upper}",
         f"{seconds['captum']:.2f}",
-        f"{seconds['ours']:.3f}",
-        f"{seconds['captum'] / seconds['ours']:.1f}×",
-        f"{difference:.0e}",
-        f"{seconds['auto']:.3f}",
-        f"{seconds['captum'] / seconds['auto']:.1f}×",
+        f"{errors[0]:.2%}",
+        *(
+            cell
+            for name in ("ours", "alone", "together")
+            for cell in (f"{seconds[name]:.3f}", f"{seconds['captum'] / seconds[name]:.1f}×")
+        ),
+        f"{float(difference):.0e}",
         chosen.steps,
         f"{chosen.score_error:.2%}",
-        f"{off:.2%}",
+        f"{errors[1]:.2%}",
     ]
 
 
 def main() -> None:
     """Measure all blocks."""
     parser = arguments(__doc__)
-    parser.add_argument("--only", default="", help="blocks whose network contains this")
+    parser.add_argument("--only", default="", help="blocks whose kind or network contains this")
     parser.add_argument("--crops", type=int, default=24)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    head = [
-        "block",
-        "captum s",
-        "ours s",
-        "ratio",
-        "difference",
-        "auto s",
-        "ratio",
-        "N",
-        "stated",
-        "error",
-    ]
+    head = ["block", "captum s", "error", "ours s", "ratio", "auto s", "ratio"]
+    head += [f"of {TOGETHER}, each", "ratio", "difference", "N", "stated", "error"]
     rows: list[list[object]] = []
     for block in BLOCKS:
-        if options.only in block.network:
+        if options.only in f"{block.kind} {block.network}":
             model = load(block.network, options.real)
             images = pixels(model, options.crops, options.real)
             rows.append(measure(block, model, images, options.repeats))

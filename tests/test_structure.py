@@ -35,7 +35,6 @@ MANY_PARAMETERS = {
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "refs", "stats"),
-    ("pictures.decoding",),
     ("config",),
     ("runtime",),
     ("model.network",),

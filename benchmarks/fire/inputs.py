@@ -30,7 +30,8 @@ from neurflow.circuit.label_file import file_name as label_file
 from neurflow.circuit.robustness_file import (
     file_name as robustness_file,
 )
-from neurflow.pictures.decoding import in_mode, open_picture
+from neurflow.model.picture_modes import in_mode
+from neurflow.pictures.decoding import open_picture
 from neurflow.runtime.workspace import Workspace
 from neurflow.server.uploads import picture_from
 from neurflow.sweeping.plan import PLAN, Plan, agree, job_of, read_plan

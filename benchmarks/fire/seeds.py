@@ -15,7 +15,8 @@ from PIL import Image
 import neurflow
 from benchmarks.fire import jobs
 from neurflow.circuit.robustness_file import EdgeRobustness, RobustnessFile, file_name
-from neurflow.pictures.decoding import formats, in_mode
+from neurflow.model.picture_modes import in_mode
+from neurflow.pictures.decoding import formats
 from neurflow.stats import Interval
 
 Chance = random.Random

@@ -47,7 +47,7 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = {
         "sharing": "published",
         "aggregation": "sum",
     },
-    "quick": {"tau": 8, "k": 30, "granularities": (1.0, 0.5)},
+    "quick": {"tau": 8, "depth": 3},
 }
 """preset → the fields that it sets; all others have their defaults"""
 QUICK_IMAGES = 20
@@ -79,6 +79,10 @@ class Config(Frozen):
     tolerance: Fraction = Field(0.01, description="largest error of the scores with auto steps")
     granularities: tuple[Fraction, ...] = Field(
         (1.0, 0.5, 0.25), min_length=1, description="crop sizes, as shares of the image side"
+    )
+    depth: Positive | None = Field(
+        None,
+        description="layers below the target's that are studied where none are named; all by default",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
@@ -128,7 +132,7 @@ class Config(Frozen):
         "groups if each has pairs_per_group pairs",
     )
     pairs_per_group: Positive = Field(
-        5, description="(neuron, meaning) pairs required for each group beyond max_groups"
+        8, description="(neuron, meaning) pairs required for each group beyond max_groups"
     )
     group_splits: Positive = Field(
         10, description="number of random halves of the images to test which groups recur"
@@ -138,7 +142,7 @@ class Config(Frozen):
         description="kappa of two halves below which a layer is a single group; noise has 0.05",
     )
     sure_agreement: Fraction = Field(
-        0.8, description="kappa from which more groups than a third of the pairs may be chosen"
+        0.8, description="kappa from which more groups than two fifths of the pairs may be chosen"
     )
     silhouette_slack: Annotated[float, Ge(0), Le(1)] = Field(
         0.05,
@@ -169,7 +173,12 @@ class Config(Frozen):
 
     @classmethod
     def quick(cls, **values: object) -> Self:
-        """A first look: fewer crops and core neurons. ``values`` override it."""
+        """A first look: fewer core neurons and layers. ``values`` override it.
+
+        Its neurons are among those that ``Config()`` finds on the same images, since a target's core
+        neurons are the first of the same order. On the command line it also means fewer images
+        (:data:`QUICK_IMAGES`).
+        """
         return cls.preset("quick", **values)
 
     @classmethod

@@ -8,6 +8,7 @@
     │   ├── LayerError         a layer does not exist, does not run, or is in the wrong order
     │   ├── TargetError        the target is unknown or ambiguous
     │   └── ImagesError        there is no folder, no readable picture, or none of the target
+    │       └── UnreadableImage   one picture cannot be read
     └── WorkError              the request was valid, and the work failed (exit code 1)
         └── ResultError        a stored result is damaged, foreign or hostile
             └── MissingResult  there is no result in a folder (exit code 2)
@@ -47,6 +48,10 @@ class TargetError(RequestError):
 
 class ImagesError(RequestError):
     """A source has no images that can be studied."""
+
+
+class UnreadableImage(ImagesError):
+    """An image cannot be read; the message gives the reason."""
 
 
 class WorkError(NeurFlowError):

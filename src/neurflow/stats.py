@@ -1,4 +1,8 @@
-"""Intervals, and the statistics that several uses of a circuit report."""
+"""Intervals, and the statistics that several uses of a circuit report.
+
+``scipy.stats`` is slow to import, and reading a circuit does not need it. So it is imported where it is
+used.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,6 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 from pydantic import Field
-from scipy import stats
 
 CONFIDENCE = 0.95
 """level of the intervals, unless a function says otherwise"""
@@ -88,6 +91,8 @@ def bootstrap_mean(
     mean = float(values.mean())
     if len(values) < 2 or np.ptp(values) == 0:
         return Interval(mean, mean, mean)
+    from scipy import stats
+
     found = stats.bootstrap(
         (values,),
         np.mean,
@@ -103,6 +108,8 @@ def correlation(x: np.ndarray, y: np.ndarray, rank: bool = False) -> float | Non
     """Pearson's or Spearman's correlation of two ``[sample]`` arrays; None if one is constant."""
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
+    from scipy import stats
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.ConstantInputWarning)
         warnings.simplefilter("ignore", stats.NearConstantInputWarning)

@@ -1,7 +1,7 @@
 """Paths that begin at the mean: against captum, the choice for a network, and what is stored."""
 
 import itertools
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -78,6 +78,20 @@ def test_few_points_and_cells_come_near_the_limit_behind_norms(name):
         assert (scores(10, points).scores - limit).abs().sum() < 0.01 * scale
         assert (scores(16, graded).scores - limit).abs().sum() < 0.01 * scale
         assert scores(2, graded).gap.sum() < 1e-4 * scale
+
+
+@pytest.mark.parametrize("name", ["vit", "convnext"])
+def test_pairs_of_one_crop_share_work_and_get_what_each_gets_alone(name):
+    segment, x, bypass = list(blocks_of(name))[-2]
+    crops = torch.tensor([0, 0, 0, 1, 2, 2])
+    pairs = torch.tensor([0, 3, 5, 1, 3, 4])
+    held = [value[crops] for value in bypass]
+    run = partial(integrated_gradients, segment, pairs, x[crops], held, steps=5, rule=bend)
+    together, alone = run(crops=crops), run()
+    scale = alone.scores.abs().max()
+    torch.testing.assert_close(together.scores, alone.scores, rtol=1e-4, atol=1e-5 * float(scale))
+    torch.testing.assert_close(together.change, alone.change, rtol=1e-4, atol=1e-5)
+    assert segment.specialised(0).parted is not None
 
 
 @pytest.mark.parametrize(

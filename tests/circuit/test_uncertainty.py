@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import neurflow
 from neurflow.circuit import Circuit, load_circuit, save_circuit
 from neurflow.circuit.uncertainty import intervals, resampled
+from neurflow.cli._summary import circuit_text, group_text
 from neurflow.errors import ResultError
+from neurflow.pages.payload import payload
 from neurflow.refs import Crop, Member
 from tests.method.test_discover import CONFIG, images, model, target
 
@@ -118,3 +122,19 @@ def test_results_without_attributions_have_no_intervals(found, tmp_path) -> None
 def test_attributions_of_other_crops_are_refused(circuit: Circuit, tmp_path) -> None:
     with pytest.raises(ResultError, match="attributions of neuron head/2 are not"):
         save_circuit(scored(circuit, [[1, 2], [3, 4]], [0, 0, 1]), tmp_path)
+
+
+def test_the_page_and_show_tell_what_is_not_certain(circuit: Circuit) -> None:
+    sure, unsure = circuit.edges
+    sure = sure.model_copy(update={"positive": 0.5, "negative": -0.25, "low": 0.1, "high": 0.4})
+    unsure = unsure.model_copy(update={"low": -0.75, "high": 0.125})
+    told = circuit.model_copy(update={"edges": (sure, unsure)})
+    one, other = payload(told).edges
+    assert (one.positive, one.negative, one.low, one.high) == (0.5, -0.25, 0.1, 0.4)
+    assert (other.positive, other.low, other.high) == (None, -0.75, 0.125)
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(*circuit_text(told, told.layers, 5))
+    console.print(group_text(told, told.group("head/0"), 5))
+    text = console.export_text()
+    assert "-0.50? block/1" in text and "+0.25 block/0" in text and "may have the other" in text
+    assert "+0.25 block/0 (for 0.50, against 0.25) +0.10 to +0.40" in text

@@ -12,8 +12,9 @@ from neurflow.circuit import Circuit, load_circuit, save_circuit
 from neurflow.circuit.trees import branches, cut, joined, labels, numbered
 from neurflow.config import Config
 from neurflow.errors import RequestError, ResultError
+from neurflow.method.clustering import unit
 from neurflow.method.concepts import Concept
-from neurflow.method.grouping.features import Seen, pairs_of
+from neurflow.method.grouping.features import Seen, pairs_of, profiles
 from neurflow.method.grouping.reproducibility import agreement
 from neurflow.method.groups import neuron_groups
 from neurflow.refs import Member
@@ -99,6 +100,15 @@ def test_vectors_of_some_images_rest_on_their_crops() -> None:
     expected = pairs_of(kept, seen, 0.5).vectors()
     there = [a in kept for a in concepts]
     np.testing.assert_allclose(pairs.vectors(chosen)[there], expected, atol=1e-12)
+
+
+def test_profiles_are_the_likenesses_by_their_strongest_directions() -> None:
+    vectors = unit(np.random.default_rng(0).standard_normal((60, 30)))
+    left, scales, _ = np.linalg.svd(vectors @ vectors.T)
+    nearest = left[:, :5] * scales[:5] @ left[:, :5].T  # the best approximation of rank 5
+    found = profiles(vectors)
+    np.testing.assert_allclose(found @ found.T, unit(nearest) @ unit(nearest).T, atol=1e-10)
+    np.testing.assert_array_equal(profiles(vectors[:47]), vectors[:47])
 
 
 def test_agreement_is_kappa_over_items_of_different_neurons() -> None:

@@ -13,7 +13,8 @@ from neurflow import load_model
 from neurflow.errors import ModelError, RequestError
 from neurflow.model import Preprocessing
 from neurflow.model.of_timm import preprocessing
-from neurflow.model.of_torchvision import _preset
+from neurflow.model.of_torchvision import SLOWLY_INITIALISED, _options, _preset
+from neurflow.model.source import Request
 from tests.clip import save_tiny_clip
 
 NETWORK = (
@@ -109,6 +110,14 @@ def test_options_that_a_model_of_the_users_would_not_heed_are_refused(own_file):
         with pytest.raises(ModelError, match=f"--{option.replace('_', '-')} would have no effect"):
             load_model(reference, **{option: value})
     assert load_model(reference, output="sigmoid").outputs_are.kind == "sigmoid"
+
+
+def test_weights_from_a_file_are_not_drawn_at_random_first():
+    for name in SLOWLY_INITIALISED:
+        builder = models.get_model_builder(name)
+        for request, drawn in ((Request(), True), (Request(file="a.pth"), False)):
+            assert _options(builder, request)["init_weights"] is drawn
+        models.get_model(name, weights=None, **_options(builder, Request(file="a.pth")))
 
 
 def distinct_configurations():

@@ -11,7 +11,7 @@ from neurflow.cli import main
 from neurflow.pages.atlas_page import write_atlas_pages
 from neurflow.pages.atlas_payload import DETAILS, Detail, atlas_payload
 from tests.comparison.tiny import QUARTER, tiny
-from tests.pages.browsing import patient
+from tests.pages.browsing import patient, violations
 from tests.pages.conftest import HOSTILE
 from tests.pages.swept import LOW, circuits, swept
 
@@ -223,6 +223,7 @@ def test_everything_can_be_done_by_keyboard(open_page):
     page.keyboard.press("Enter")
     expect(page.locator(".panel")).to_be_focused()
     expect(page.locator('nav [aria-current="true"]')).to_have_count(1)
+    assert violations(page) == []
     page.keyboard.press("Escape")
     expect(page.locator(".panel")).to_have_count(0)
     page.get_by_role("button", name="Zoom in").press("Enter")

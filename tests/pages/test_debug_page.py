@@ -10,7 +10,7 @@ from neurflow.debugging.pictures import true_class
 from neurflow.debugging.result import DebugReport
 from neurflow.pages.debug_page import write_audit_page, write_debug_page
 from tests.debugging import conftest as nets
-from tests.pages.browsing import ARGUMENTS, patient
+from tests.pages.browsing import ARGUMENTS, patient, violations
 
 model, studied, common, circuit = nets.model, nets.studied, nets.common, nets.circuit
 
@@ -63,6 +63,7 @@ def test_a_report_can_be_read(page, model, circuit, studied, tmp_path):
     row.locator("button").click()
     assert falls[0].name in page.locator(".picture-side h2").inner_text()
     assert page.locator(".crop-effects figure").count() == len(report.what_if.crops)
+    assert violations(page) == []
 
 
 @pytest.mark.browser
@@ -96,3 +97,7 @@ def test_an_audit_can_be_read(page, model, circuit, studied, tmp_path):
     assert rows.count() == len(report.groups)
     assert report.groups[0].id in rows.first.inner_text()
     assert re.search("a ranking, not a verdict", page.locator(".lead").inner_text())
+    harmful = [g.id for g in report.groups if g.signals.mends.low > 0]
+    said = page.locator(".in-short").inner_text()
+    assert (harmful[0] in said) if harmful else said.startswith("No group")
+    assert violations(page) == []

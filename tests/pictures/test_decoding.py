@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import EpsImagePlugin, Image, PngImagePlugin
 
-from neurflow.pictures.decoding import UnreadableImage, formats, in_mode, open_picture, suffixes
+from neurflow.errors import UnreadableImage
+from neurflow.model.picture_modes import in_mode
+from neurflow.pictures.decoding import formats, open_picture, suffixes
 
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
 

@@ -26,8 +26,9 @@ from neurflow.model.checkpoints import load_weights
 from neurflow.model.class_files import read_class_names
 from neurflow.model.naming import ClassNames
 from neurflow.model.offering import TRIED
+from neurflow.model.picture_modes import in_mode
 from neurflow.model.targets import target_of
-from neurflow.pictures.decoding import formats, in_mode, open_picture
+from neurflow.pictures.decoding import formats, open_picture
 from neurflow.pictures.images import load_images
 from tests.model.test_naming import model_of
 

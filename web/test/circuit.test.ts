@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { best, circuitOf, leaders, scoreError, step, strongest } from "../src/circuit/circuit";
+import { best, circuitOf, leaders, parts, scoreError, step, strongest, unsure } from "../src/circuit/circuit";
 import { find, groupsIn } from "../src/circuit/find";
 import { crossings, order } from "../src/circuit/order";
 import { stations, strongestPath } from "../src/circuit/path";
@@ -42,6 +42,21 @@ const edge = (lower: string, upper: string, weight: number): EdgeData => ({
   high: null,
   significance: null,
   stability: null,
+});
+
+describe("what is known of an edge", () => {
+  const known: EdgeData = { ...edge("a/0", "b/0", 0.1), positive: 0.3, negative: -0.2, low: -0.05, high: 0.25 };
+  it("is unsure where its interval holds both signs", () => {
+    expect(unsure(known)).toBe(true);
+    expect(unsure({ ...known, low: 0.05 })).toBe(false);
+    expect(unsure({ ...known, low: -0.3, high: -0.01 })).toBe(false);
+    expect(unsure({ ...known, low: null, high: null })).toBe(false);
+  });
+  it("names what drives and what holds back, where both do", () => {
+    expect(parts(known)).toBe("for +0.30, against −0.20");
+    expect(parts({ ...known, negative: 0 })).toBe(null);
+    expect(parts({ ...known, positive: null, negative: null })).toBe(null);
+  });
 });
 
 const data: PageData = {

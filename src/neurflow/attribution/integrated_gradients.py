@@ -38,12 +38,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neurflow.attribution.shared_points import gradients_at_points
 from neurflow.model.network.protocols import NeuronSegment, Path, Segment
 
 Rule = Callable[[int], tuple[np.ndarray, np.ndarray]]
 """N → (points α, weights w) ``[step]`` on [0, 1]; the weights sum to 1"""
-ABRUPT, EARLY = 1e-3, 0.3
+ABRUPT, EARLY = 1e-3, 0.2
 """share of a path on which most of the change is: behind a norm from zero, and from the mean"""
+MANY = 6
+"""cells from which on gradients are projected on fewer modes"""
 SHARED = 64
 """cells up to which a path is taken as a whole, and what pairs of a crop share is computed once"""
 CHUNK_ELEMENTS = 1_250_000
@@ -105,7 +108,7 @@ def sinh(steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bend(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """The same for change that is spread more evenly: c = 0.3."""
+    """The same for change that is spread more evenly: c = 0.2."""
     return _sinh_gauss(steps, EARLY)
 
 
@@ -156,23 +159,55 @@ def integrated_gradients(
         baseline: ``[1, …]`` where the path begins, the same for all crops; None is zero.
         whole: whether to find the change of φ_a too; if not, it is NaN.
         crops: ``[pair]`` numbers that tell which samples are of one crop, with the same values; these
-            lie side by side. By default each is a crop of its own. Rules of cells share the work on a crop.
+            lie side by side, and share the work on it. By default each is a crop of its own.
         modes: of rules of cells, how many polynomials along the path gradients are projected on
-            (``model.fast.crop_tail``); None to keep every cell.
+            (``model.fast.crop_tail``). By default a third as many as cells, where there are enough.
     """
     neurons = torch.as_tensor(neuron, device=x.device).expand(len(x))
     fast = segment.specialised(int(neurons[0]))
     path = fast.path(neurons, x, bypass, trunk, baseline)
-    change = x.new_full((len(x),), torch.nan)
+    change, few = x.new_full((len(x),), torch.nan), False
     if rule in CELLS and fast.together is not None and steps <= SHARED:
         crops = torch.arange(len(x)) if crops is None else crops
-        at_frontier, change = fast.together(path, crops, rule(steps), modes, _chunk(x))
+        modes = default_modes(steps) if modes is None else modes
+        few = fast.projects and modes < steps
+        kept = modes if few else None
+        at_frontier, change = fast.together(path, crops, rule(steps), kept, _chunk(x))
+    elif _shares(segment, fast, rule, steps, crops):
+        assert crops is not None
+        at_frontier, change = gradients_at_points(fast, path, crops, rule(steps))
     else:
         at_frontier = _mean_gradient(fast, path, len(x), rule, steps)
         if whole:
             change = _change(fast, path, len(x))
     way = x if baseline is None else x - baseline
-    return Attribution(segment.lower.total(way * path.back(at_frontier)), change)
+    scores = segment.lower.total(way * path.back(at_frontier))
+    return Attribution(_completed(scores, change) if few else scores, change)
+
+
+def default_modes(steps: int) -> int:
+    """How many modes are enough for ``steps`` cells: so many that neither's error prevails."""
+    return -(-steps // 3) if steps >= MANY else steps
+
+
+def _completed(scores: Tensor, change: Tensor) -> Tensor:
+    """Scores that add up to the change: what the modes lose is given back in proportion to |T|."""
+    size = scores.abs()
+    missing = (change - scores.sum(1)) / size.sum(1).clamp_min(torch.finfo(size.dtype).tiny)
+    return scores + missing[:, None] * size
+
+
+def _shares(
+    segment: Segment, fast: NeuronSegment, rule: Rule, steps: int, crops: Tensor | None
+) -> bool:
+    """Whether to run once what pairs of one crop share at points, one crop after the other.
+
+    It pays where the crop part is large and several targets ask for a crop: in transformers.
+    """
+    if crops is None or rule in CELLS or steps > SHARED or not segment.normalises:
+        return False
+    alone = len(torch.unique_consecutive(crops)) == len(crops)
+    return fast.parted is not None and not fast.affine and not alone
 
 
 def _chunk(like: Tensor) -> int:

@@ -21,6 +21,8 @@ Measurement = Callable[[Mapping[int, int], RuleName, float], dict[int, float]]
 """measures (target → N, rule, order of its error) → target → score error"""
 AUTO_STEPS = (4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128, 192, 256)
 """values of N that auto chooses from; the last one is used even if its error is too large"""
+PROJECTED_STEPS = (6, 9, 12, 15, 18, 24, 30, 36, 48, *AUTO_STEPS[13:])
+"""the same where gradients are projected on a third as many modes as cells"""
 SMOOTH_STEPS = (3, 4, 5, 6, 7, *AUTO_STEPS[2:])
 """the same for smooth segments, where a point more can be enough"""
 
@@ -43,19 +45,18 @@ class Look:
     steps: tuple[int, ...] = AUTO_STEPS
 
 
-USUAL = (
-    Look("secants", 8, 1.7, AUTO_STEPS[2:]),
-    Look("midpoints", 8, 1.0),
-    Look("steep", 16, 3.0),
-)
+OTHERS = (Look("midpoints", 8, 1.0), Look("steep", 16, 3.0))
+USUAL = (Look("secants", 8, 1.7, AUTO_STEPS[2:]), *OTHERS)
 """rules for paths from zero"""
+PROJECTED = (Look("secants", 12, 1.9, PROJECTED_STEPS), *OTHERS)
+"""the same where a cell costs little, and a mode much"""
 BEHIND_NORMS = (
     Look("sinh", 6, 3.0, SMOOTH_STEPS),
     Look("graded", 8, 1.7, AUTO_STEPS[2:]),
     *USUAL,
 )
 """rules for paths from zero in networks with layer norms"""
-FROM_MEAN = (Look("bend", 4, 3.0, SMOOTH_STEPS), *USUAL)
+FROM_MEAN = (Look("bend", 6, 3.0, SMOOTH_STEPS), *USUAL)
 """rules for paths from the mean"""
 POOR = 0.1
 """score error of the first measurement above which the next rule is tried too"""

@@ -4,6 +4,8 @@
    ``exp(mean_s log(max(φ_s(v), 0) / (|mean of φ_s over the group's crops| + ε) + ε))``:
    the geometric mean of the neurons' activations relative to those on the group's own crops. A score of
    about 1 means as on its own crops. One silent neuron lowers a geometric mean much more than a mean.
+   A neuron with a negative mean on the group's crops counts with the opposite sign, as for a difference
+   of two classes on crops of the second class.
 2. The score on an image is the largest score of its crops.
 3. The concept set calibrates both: the scores on the group's own crops give the threshold from which it
    *fires*, and the scores on the images show how *usual* that is for the target.
@@ -34,7 +36,8 @@ def group_scores(
     Returns:
         ``[crop]``, 0 and up; about 1 on the group's own crops.
     """
-    excited = np.maximum(np.asarray(phi, dtype=np.float64), 0) / (np.abs(means) + EPSILON)
+    same = np.asarray(phi, dtype=np.float64) * np.where(means < 0, -1, 1)
+    excited = np.maximum(same, 0) / (np.abs(means) + EPSILON)
     return np.exp(np.log(excited + EPSILON).mean(axis=1))
 
 

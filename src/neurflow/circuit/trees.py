@@ -1,7 +1,7 @@
 """The clustering tree of a layer's pairs: how they join, its branches, and its cuts.
 
-1. Pairs are joined by average linkage on the squared cosine distance of their vectors, the nearest
-   first. With Ward's criterion a group's size counts; here only how alike the pairs are.
+1. Pairs are joined by average linkage on the cosine distance of their vectors, the nearest first. With
+   Ward's criterion a group's size counts; here only how alike the pairs are.
 2. A tree of n pairs has 2n − 1 branches: the pairs 0 … n − 1, then branch n + i made by merge i.
 3. The cut into c groups takes back the last c − 1 merges.
 """
@@ -23,14 +23,14 @@ def joined(
 ) -> tuple[list[tuple[int, int]], list[float]]:
     """(merges, height of each) of the tree over vectors ``[pair, feature]``, the lowest first.
 
-    ``average`` joins by the square of the cosine distance, ``ward`` by Euclidean distance.
+    ``average`` joins by the cosine distance, ``ward`` by Euclidean distance.
     """
     if len(vectors) < 2:
         return [], []
     if method == "ward":
         found = linkage(vectors, "ward")
     else:  # vectors of unit length, or zero: half the squared distance is one less the cosine
-        found = linkage((pdist(vectors, "sqeuclidean") / 2) ** 2, method)
+        found = linkage(pdist(vectors, "sqeuclidean") / 2, method)
     merges = [(int(a), int(b)) for a, b in found[:, :2]]
     return merges, np.maximum.accumulate(found[:, 2]).tolist()
 

@@ -66,7 +66,7 @@ def devices() -> list[dict[str, str]]:
         found.append({"device": "mps", "what": "Apple GPU"})
     threads = torch.get_num_threads()
     found.append(
-        {"device": "cpu", "what": f"{os.cpu_count()} processors, {threads} threads of PyTorch"}
+        {"device": "cpu", "what": f"{os.cpu_count()} processors, PyTorch threads: {threads}"}
     )
     return found
 

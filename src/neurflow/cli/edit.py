@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
-from neurflow.circuit import Circuit
-from neurflow.circuit.edits import Edits, Merge, Split, merge, redo, replay, split, undo
 from neurflow.cli._command import command
 from neurflow.cli._options import Run, names
 from neurflow.cli._terminal import Terminal, plain
 from neurflow.errors import RequestError
 from neurflow.refs import Member
 
-Change = Callable[[Circuit, Edits], Edits]
+if TYPE_CHECKING:
+    from neurflow.circuit import Circuit
+    from neurflow.circuit.edits import Edits, Merge, Split
+
+    Change = Callable[[Circuit, Edits], Edits]
 
 
 @command()
@@ -55,6 +57,7 @@ def edit(
     use neurflow show RUN --group GROUP.
     """
     from neurflow.circuit import change_edits, load_edits
+    from neurflow.circuit.edits import redo, undo
     from neurflow.runtime.files import write_atomically
 
     asked = [
@@ -73,11 +76,15 @@ def edit(
 
 
 def _merging(given: list[str]) -> Change:
+    from neurflow.circuit.edits import merge
+
     groups = names(given) or []
     return lambda circuit, edits: merge(circuit, edits, groups)
 
 
 def _splitting(text: str) -> Change:
+    from neurflow.circuit.edits import split
+
     group, _, rest = text.partition("=")
     try:
         members = [Member(*map(int, part.split("."))) for part in rest.split(",")]
@@ -95,6 +102,7 @@ def _back(step: Callable[[Edits], Edits]) -> Change:
 
 def _importing(file: Path) -> Change:
     from neurflow.circuit import read_edits
+    from neurflow.circuit.edits import replay
 
     found = read_edits(file)
     return lambda circuit, edits: replay(circuit, edits, found)
@@ -114,7 +122,7 @@ def _text(edits: Edits, *, undone: bool) -> Iterator[Text]:
 
 
 def _words(edit: Merge | Split) -> str:
-    if isinstance(edit, Merge):
+    if edit.kind == "merge":
         return f"{' and '.join(edit.groups)} merged into {edit.into}"
     members = ", ".join(f"{a}.{i}" for a, i in edit.members)
     return f"{edit.group} split into {edit.into[0]} ({members}) and {edit.into[1]} (the others)"

@@ -6,7 +6,9 @@
    compared by what else fires on them (``company``), and are divided only if the division comes back on
    other images (``meanings``). The published rules compare the pooled activations **at the previous
    layer**; at ``l_0``, which has none below it among the studied layers, those of ``l_0`` itself.
-3. The concept vector of ``V_a^i``: the mean of the pooled activations at the previous layer over its
+3. The target of a difference of two classes has two meanings: the crops with the largest difference,
+   and up to as many with the smallest, which speak for the second class (``both_sides``).
+4. The concept vector of ``V_a^i``: the mean of the pooled activations at the previous layer over its
    crops.
 """
 
@@ -69,14 +71,25 @@ def find_concepts(
     phi, numbers = study.activations[layer], np.arange(len(study.crops))
     if rows is not None:
         phi, numbers = np.asarray(phi)[rows], rows
-    images = study.crops.image_of(numbers)
-    chosen, values = top_crops(
-        blocks(phi, neurons, study.minus(layer)),
-        config.k,
-        images=images + (images.max() + 1) * _occurrence(numbers),  # each copy counts as an image
-        per_image=crops_limit(config, round(len(numbers) / len(study.crops.boxes))),
-    )
+    images, minus = study.crops.image_of(numbers), study.minus(layer)
+
+    def top(sign: int) -> tuple[np.ndarray, np.ndarray]:
+        return top_crops(
+            (sign * block for block in blocks(phi, neurons, minus)),
+            config.k,
+            images=images + (images.max() + 1) * _occurrence(numbers),  # each copy is an image
+            per_image=crops_limit(config, round(len(numbers) / len(study.crops.boxes))),
+        )
+
+    chosen, values = top(1)
     previous = study.activations[study.below(layer)]
+    if minus is not None:
+        against, opposite = top(-1)
+        ranked = zip(neurons, chosen, against, values, opposite, strict=True)
+        return {
+            a: both_sides((numbers[most], numbers[least]), (high, -low), previous)
+            for a, most, least, high, low in ranked
+        }
     mean = phi.mean(axis=0, dtype=np.float64)
     return {
         a: concept(
@@ -142,6 +155,34 @@ def concept(
     meaning = divide(compared, images, config)
     vectors = [points[meaning == i].mean(axis=0) for i in range(meaning.max() + 1)]
     return Concept(crops, phi, meaning, np.array(vectors, dtype=np.float32))
+
+
+def both_sides(
+    crops: tuple[np.ndarray, np.ndarray], phi: tuple[np.ndarray, np.ndarray], previous: np.ndarray
+) -> Concept:
+    """What a difference of two classes rests on: crops that speak for either, a meaning for each.
+
+    Args:
+        crops: ``[k]`` with the largest and ``[k]`` with the smallest difference, the strongest first.
+        phi: their differences.
+        previous: ``[crop, neuron]`` activations of all crops, in which concept vectors live.
+
+    Returns:
+        The concept. Its second meaning has at most half of the crops, all of negative difference; where
+        there are none, it has one meaning.
+    """
+    k = len(crops[0])
+    second = np.flatnonzero(phi[1] < 0)[: k // 2]
+    first = np.flatnonzero(~np.isin(crops[0], crops[1][second]))[: k - len(second)]
+    parts = [crops[0][first], crops[1][second]]
+    kept = [part for part in parts if len(part)]
+    vectors = [np.asarray(previous[part], dtype=np.float64).mean(axis=0) for part in kept]
+    return Concept(
+        np.concatenate(parts),
+        np.concatenate([phi[0][first], phi[1][second]]),
+        np.repeat(np.arange(len(kept)), list(map(len, kept))),
+        np.array(vectors, dtype=np.float32),
+    )
 
 
 def divide(points: np.ndarray, images: np.ndarray, config: Config) -> np.ndarray:

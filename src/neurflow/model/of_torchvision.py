@@ -6,7 +6,6 @@ others the newest preset is used, and a note names further ones.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,9 @@ from typing import Any
 from neurflow.errors import ModelError, near
 from neurflow.model.preprocessing import Preprocessing
 from neurflow.model.source import Loaded, Request, no_download
+
+SLOWLY_INITIALISED = ("googlenet", "inception_v3")
+"""builders that draw random weights slowly, and warn unless they are asked to"""
 
 
 def load(name: str, request: Request) -> Loaded:
@@ -68,9 +70,8 @@ def _options(builder: Callable[..., Any], request: Request) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if request.classes and not request.weights:
         options["num_classes"] = request.classes
-    parameters = inspect.signature(builder).parameters
-    if "init_weights" in parameters:
-        options["init_weights"] = not request.weights
+    if builder.__name__ in SLOWLY_INITIALISED:
+        options["init_weights"] = not (request.weights or request.file)
     if request.size and "vision_transformer" in builder.__module__:
         if request.size[0] != request.size[1]:
             raise ModelError(f"{builder.__name__} needs a square input, not {request.size}.")

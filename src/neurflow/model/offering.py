@@ -17,8 +17,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from neurflow.errors import ModelError
+from neurflow.model.picture_modes import in_mode
 from neurflow.model.preprocessing import MODES, Preprocessing, Transform
-from neurflow.pictures.decoding import in_mode
 
 TRIED = ("RGB", "L", "RGBA", "LA", "I;16", "F")
 """Pillow's modes that are tried; the last two have more than 8 bits"""

@@ -148,8 +148,8 @@ class Outputs:
         if self.doubtful:
             yield (
                 "The outputs are in 0…1, or have the same sum, for all inputs that were tried, so "
-                "they may be probabilities. They are read as logits. Specify them: "
-                "--output probabilities or --output logits."
+                "they may be probabilities. They are read as logits. Specify them: --output "
+                "probabilities or --output logits."
             )
         if self.several:
             yield (

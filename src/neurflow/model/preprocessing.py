@@ -14,7 +14,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tvf
 
 from neurflow.errors import ModelError
-from neurflow.pictures.decoding import in_mode
+from neurflow.model.picture_modes import in_mode
 
 Transform = Callable[[Image.Image], Tensor]
 """a picture → the network's input ``[channel, height, width]``"""

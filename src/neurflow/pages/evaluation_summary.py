@@ -14,7 +14,7 @@ def in_short(table: Table[Any]) -> str:
 
     Example::
 
-        in_short(table)  # "drop 0.31 on average over 12 rows (0.02 to 0.84), random drop 0.05 …"
+        in_short(table)  # "drop 0.31 (0.02 to 0.84); 12 rows, on average."
     """
     rows = [row.cells() for row in table.rows]
     parts = []
@@ -23,10 +23,12 @@ def in_short(table: Table[Any]) -> str:
         if values:
             span = f" ({_short(min(values))} to {_short(max(values))})" if len(values) > 1 else ""
             parts.append(f"{name.replace('_', ' ')} {_short(fmean(values))}{span}")
+    ways = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
     if not parts:
-        return f"{len(rows)} rows"
-    ways = "row" if len(rows) == 1 else "rows, on average"
-    return f"{', '.join(parts)}; {len(rows)} {ways}{_compared(table, rows)}."
+        return f"{ways}."
+    if len(rows) > 1:
+        ways += ", on average"
+    return f"{', '.join(parts)}; {ways}{_compared(table, rows)}."
 
 
 def _compared(table: Table[Any], rows: list[dict[str, Figure]]) -> str:

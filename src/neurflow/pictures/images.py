@@ -23,11 +23,11 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from neurflow.errors import ImagesError, NeurFlowError
+from neurflow.errors import ImagesError, NeurFlowError, UnreadableImage
 from neurflow.model import Model
 from neurflow.model.naming import ClassNames
 from neurflow.pictures import items
-from neurflow.pictures.decoding import UnreadableImage, open_picture
+from neurflow.pictures.decoding import open_picture
 from neurflow.pictures.folders import find_pictures, labels_of, name_of
 from neurflow.refs import ImageRef
 from neurflow.runtime.progress import Progress

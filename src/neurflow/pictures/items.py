@@ -25,18 +25,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from neurflow.errors import UnreadableImage
 from neurflow.model import Model
 from neurflow.model.naming import ClassNames
 from neurflow.model.offering import Offer
+from neurflow.model.picture_modes import deep_grey, in_mode, is_deep
 from neurflow.model.preprocessing import MODES
-from neurflow.pictures.decoding import (
-    UnreadableImage,
-    deep_grey,
-    in_mode,
-    is_deep,
-    open_picture,
-    upright,
-)
+from neurflow.pictures.decoding import open_picture, upright
 
 PICTURE_KEYS = ("pixel_values", "image", "img", "picture")
 LABEL_KEYS = ("label", "labels", "fine_label", "target")

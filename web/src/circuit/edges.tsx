@@ -4,7 +4,7 @@ import { useMemo } from "preact/hooks";
 import { percent, signed } from "../shared/format";
 import type { EdgeData } from "../shared/types";
 import { Canvas } from "./canvas";
-import { type Circuit, unsure } from "./circuit";
+import { type Circuit, parts, unsure } from "./circuit";
 import { curve, type Layout, largestOf, thickness } from "./layout";
 import { isLarge, type Window } from "./window";
 
@@ -49,10 +49,6 @@ export function Edges({ circuit, plan, shown, raised, drawn }: EdgesProps) {
     </>
   );
 }
-
-/** What drives and what holds back in an edge, where both do; otherwise null. */
-export const parts = ({ positive, negative }: EdgeData): string | null =>
-  positive && negative ? `for ${signed(positive)}, against ${signed(negative)}` : null;
 
 /** What is known of an edge, in a line. */
 export function about(edge: EdgeData): string {

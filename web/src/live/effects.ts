@@ -31,7 +31,7 @@ interface Wanted {
 }
 
 /** Groups in one request that compares them with random neurons. */
-const AT_ONCE = 3;
+const AT_ONCE = 2;
 const DRAWS = 20;
 
 export function useEffects(

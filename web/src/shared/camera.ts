@@ -67,7 +67,9 @@ export function useZoom<E extends Element>(
       .on("zoom", ({ transform, sourceEvent }) => latest.current.onMove(viewOf(transform), Boolean(sourceEvent)))
       .on("end", ({ transform }) => latest.current.onEnd?.(viewOf(transform)));
     select(box).call(behaviour).on("dblclick.zoom", null);
-    const observer = new ResizeObserver(() => latest.current.onSize?.(sizeOf(box)));
+    const observer = new ResizeObserver(() => {
+      if (box.isConnected) latest.current.onSize?.(sizeOf(box)); // a view that is left shrinks to nothing
+    });
     observer.observe(box);
     latest.current.onSize?.(sizeOf(box));
     return () => observer.disconnect();

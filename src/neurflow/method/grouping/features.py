@@ -6,6 +6,11 @@
 3. Half of the mean of all pairs is subtracted (``Config.common``). If it is left in, one large group
    gathers everything that fires on the class as a whole; if all of it is subtracted, weak differences
    decide and the groups come back less often.
+4. In a layer of many pairs, a pair is described by how alike it is to all pairs, and only by the
+   strongest directions of these likenesses, one for each ``PAIRS_PER_DIRECTION`` pairs (``profiles``).
+   What single pairs owe to chance is in the weak directions. In a layer of fewer than
+   ``LEAST_DIRECTIONS`` × ``PAIRS_PER_DIRECTION`` pairs, too few directions would be left, and the
+   vectors stay as they are.
 
 The vector of a pair on some of the images is the mean over its crops from these images, so it needs no
 further pass through the network.
@@ -23,6 +28,8 @@ from neurflow.method.concepts import Concept
 from neurflow.refs import Member
 
 TINY = 1e-12
+PAIRS_PER_DIRECTION = 12
+LEAST_DIRECTIONS = 4
 BLOCK = 8192
 """crops that are standardised at a time"""
 
@@ -66,7 +73,7 @@ class Pairs:
         return np.array([member.neuron for member in self.members])
 
     def vectors(self, images: np.ndarray | None = None) -> np.ndarray:
-        """Unit vectors ``[pair, channel]`` over the crops of some images, by default of all.
+        """Unit vectors ``[pair, feature]`` over the crops of some images, by default of all.
 
         The vector of a pair without a crop in these images is zero.
         """
@@ -75,7 +82,26 @@ class Pairs:
         sizes = owns.sum(1, keepdims=True)
         there = sizes[:, 0] > 0
         means = unit(owns @ self.standard[chosen] / np.maximum(sizes, 1))
-        return unit(np.where(there[:, None], means - self.common * means[there].mean(0), 0.0))
+        return profiles(
+            unit(np.where(there[:, None], means - self.common * means[there].mean(0), 0.0))
+        )
+
+
+def profiles(vectors: np.ndarray) -> np.ndarray:
+    """How alike each pair is to all pairs, by the strongest directions.
+
+    Args:
+        vectors: ``[pair, feature]`` of unit length, or zero.
+
+    Returns:
+        ``[pair, direction]`` of unit length, or zero: the rows of the best approximation of the pairs'
+        cosines of that rank. The vectors themselves in a layer of few pairs.
+    """
+    directions = len(vectors) // PAIRS_PER_DIRECTION
+    if directions < LEAST_DIRECTIONS:
+        return vectors
+    strengths, axes = np.linalg.eigh(vectors @ vectors.T)
+    return unit(axes[:, -directions:] * strengths[-directions:])
 
 
 def pairs_of(concepts: Mapping[int, Concept], seen: Seen, common: float) -> Pairs:

@@ -9,8 +9,9 @@
    different neurons belong together: Cohen's kappa, mean over the splits.
 4. The layer is cut where kappa times the entropy of the group sizes is largest. Of two cuts with equal
    kappa, the one that distinguishes more is taken, and splitting off a single pair counts for little.
-   Cuts with a kappa below ``least_agreement`` do not count. Nor do cuts into more groups than a third
-   of the pairs with a kappa below ``sure_agreement``, because chance makes groups of one or two pairs.
+   Cuts with a kappa below ``least_agreement`` do not count. Nor do cuts into more groups than two
+   fifths of the pairs with a kappa below ``sure_agreement``, because chance makes groups of one or two
+   pairs.
 5. Branches that are unlike each other (``UNLIKE``) are never one group. So if no cut is left, the layer
    is one group, or the few groups that are unlike; in a small layer, that can be every pair by itself.
 """
@@ -25,9 +26,10 @@ import numpy as np
 from neurflow.circuit.trees import Merges, branches, joined, labels
 from neurflow.method.grouping.features import Pairs
 
-UNLIKE = 1.3
-"""mean squared distance of two branches that are not joined: a cosine of about −0.14; unrelated
-branches are at 1"""
+UNLIKE = 1.15
+"""mean cosine distance from which two branches are not joined; that of unrelated branches is 1"""
+SINGLES = 0.4
+"""share of the pairs above which so many groups need a sure kappa"""
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,14 @@ class Return:
 
         Args:
             least: smallest kappa of a cut that counts.
-            sure: the same for cuts into more groups than a third of the pairs.
+            sure: the same for cuts into more groups than ``SINGLES`` of the pairs.
             fewest: smallest number of groups.
         """
         pairs = (len(self.branches) + 1) // 2
         numbers = np.arange(1, len(self.cuts) + 1)
-        counts = (self.cuts >= np.where(numbers > pairs / 3, sure, least)) & (numbers >= fewest)
+        counts = (self.cuts >= np.where(numbers > SINGLES * pairs, sure, least)) & (
+            numbers >= fewest
+        )
         found = np.where(counts, self.cuts * self.entropies, 0.0)
         return int(found.argmax()) + 1 if found.any() else None
 

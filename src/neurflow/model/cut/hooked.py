@@ -243,6 +243,8 @@ class HookedNeuron:
     trunk: tuple[Key, ...] = ()
     secants: Callable[..., Any] | None = None
     together: Callable[..., Any] | None = None
+    parted: Any = None
+    projects: bool = False
     affine: bool = False
     frontier_axes: tuple[int, ...] = (0,)
     fixed_axes: tuple[int | None, ...] = (0, 0)

@@ -1,13 +1,13 @@
 """Gradients at the frontier for many targets of the same crops (``crop_tail`` says how).
 
 Tensors of the crop part have the axes ``[cell or point, crop, …]``, those of the way back
-``[cell or mode, pair, …]``. Both lie behind each other in the first axis, as one batch.
+``[part, pair, …]``, a part being a cell or a mode. Both lie behind each other in the first axis, as one
+batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,23 +16,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, fx
 
 from neurflow.model.fast.crop_tail import CropTail, Joint
+from neurflow.model.fast.crops import Cells, Crops, run_crops
 from neurflow.model.fast.one_row import row_products
 from neurflow.model.fast.pullback import Values, call, pull, sources
-from neurflow.model.fast.slopes import Elementwise
 from neurflow.model.network.protocols import Path
-
-
-def modes(lengths: Float[Tensor, " cell"], count: int) -> Float[Tensor, "mode cell"]:
-    """Polynomials in the number of the cell, up to the degree ``count − 1``.
-
-    They are orthonormal under the cells' lengths. The first one is 1.
-    """
-    cells = len(lengths)
-    place = np.linspace(-1, 1, cells) if cells > 1 else np.zeros(1)
-    weight = np.sqrt(lengths.double().numpy())
-    powers = np.polynomial.legendre.legvander(place, min(count, cells) - 1) * weight[:, None]
-    q, r = np.linalg.qr(powers)
-    return torch.from_numpy((q * np.sign(np.diag(r))).T / weight).to(lengths)
 
 
 def together(
@@ -50,91 +37,12 @@ def together(
         path: the line of every pair.
         crops: a number for each pair's crop; equal ones lie side by side.
         ends: of the cells, and their lengths; 0 behind the last.
-        count: of modes; None for as many as cells.
+        count: of modes; None to keep every cell.
         room: numbers of a frontier's tensor to work on at once.
     """
     points, lengths = ends
     wide = torch.from_numpy(lengths[:-1]).to(path.end[0])
-    few = count is not None and count < len(wide) and tail.elementwise
-    cells = Cells(points.tolist(), wide, modes(wide, count) if few and count else None)
-    return CropGradient(tail, path, crops, cells, room).run()
-
-
-@dataclass(frozen=True)
-class Cells:
-    """The cells of a path.
-
-    Attributes:
-        points: their ends.
-        lengths: theirs; together at most 1.
-        modes: ``[mode, cell]`` functions of the cell that gradients are projected on; None to keep
-            every cell.
-    """
-
-    points: Sequence[float]
-    lengths: Float[Tensor, " cell"]
-    modes: Float[Tensor, "mode cell"] | None = None
-
-    @property
-    def parts(self) -> int:
-        """How many numbers stand for a function of the cell."""
-        return len(self.lengths if self.modes is None else self.modes)
-
-    def project(self, gradient: Tensor) -> Tensor:
-        """``[cell, …]`` → ``[part, …]``; gradients contain the cells' lengths already."""
-        return gradient if self.modes is None else _contract(self.modes, gradient)
-
-    def factor(self, slope: Tensor, *, last: bool) -> Tensor:
-        """What a slope ``[cell, …]`` multiplies the parts of a gradient by.
-
-        ``[part, …]``, after which the parts are summed, if no other slope follows. ``[part, …]`` for
-        each part by itself without modes, ``[part, part, …]`` with them.
-        """
-        if self.modes is None:
-            return slope
-        weighted = self.modes * self.lengths
-        if last:
-            return _contract(weighted, slope)
-        return _contract((weighted[:, None] * self.modes).flatten(0, 1), slope).unflatten(
-            0, (self.parts, self.parts)
-        )
-
-    def total(self, gradient: Tensor) -> Tensor:
-        """The sum over the cells of a gradient ``[part, …]``."""
-        return gradient.sum(0) if self.modes is None else gradient[0]
-
-
-def _contract(matrix: Tensor, value: Tensor) -> Tensor:
-    """``matrix`` ``[a, b]`` times ``value`` ``[b, …]``, in the memory layout of ``value``."""
-    found = torch.empty_strided(
-        (len(matrix), *value.shape[1:]), value.stride(), dtype=value.dtype, device=value.device
-    )
-    for total, row in zip(found, matrix.tolist(), strict=True):
-        torch.mul(value[0], row[0], out=total)
-        for part, weight in zip(value[1:], row[1:], strict=True):
-            total.add_(part, alpha=weight)
-    return found
-
-
-@dataclass
-class _Crops:
-    """The crop part on some crops.
-
-    Attributes:
-        count: how many.
-        values: ``[point · crop, …]`` of its nodes.
-        sizes: of these, without the first axis.
-        slopes: ``[cell, crop, …]`` of its element-wise operations.
-        factors: what they multiply the parts of a gradient by.
-        ends: inputs of its other operations, at the beginnings and at the ends of the cells.
-    """
-
-    count: int
-    values: dict[fx.Node, Any] = field(default_factory=dict)
-    sizes: dict[fx.Node, torch.Size] = field(default_factory=dict)
-    slopes: dict[fx.Node, Tensor] = field(default_factory=dict)
-    factors: dict[fx.Node, Tensor] = field(default_factory=dict)
-    ends: dict[fx.Node, tuple[list[Tensor], list[Tensor]]] = field(default_factory=dict)
+    return CropGradient(tail, path, crops, Cells(points.tolist(), wide, count), room).run()
 
 
 class CropGradient:
@@ -157,15 +65,19 @@ class CropGradient:
         )
         self.ends = counts.cumsum(0).tolist()
         each = max(value[0].numel() for value in path.end[: len(tail.inputs)])
-        self.at_once = max(1, room // (each * len(cells.lengths)))
+        taps = [path.fixed[j.rows].shape[1] for j in tail.joints if j.rows is not None]
+        self.at_once = max(1, room // (each * max([cells.count or len(cells.lengths), *taps])))
 
     def run(self) -> tuple[list[Tensor], Float[Tensor, " pair"]]:
-        """``Σ_n w_n ∂φ_a/∂frontier`` ``[pair, …]`` for each tensor of the frontier; the change of φ_a."""
+        """``Σ_n w_n ∂φ_a/∂frontier`` ``[pair, …]`` of the frontier's tensors, and the change of φ_a."""
         change = self.path.end[0].new_empty(len(self.row))
         totals = [torch.zeros_like(value) for value in self.path.end]
         with torch.no_grad():
             for crops in self._crops():
-                made = self._forward(crops)
+                firsts = [self._pairs(slice(i, i + 1))[0] for i in range(crops.start, crops.stop)]
+                inside = range(len(self.tail.inputs))
+                ends = ([e[i][firsts] for i in inside] for e in (self.path.start, self.path.end))
+                made = run_crops(self.tail, self.cells, *ends)
                 first, last = self._pairs(crops)
                 for start in range(first, last, self.at_once):
                     pairs = slice(start, min(start + self.at_once, last))
@@ -192,45 +104,6 @@ class CropGradient:
     def _pairs(self, crops: slice) -> tuple[int, int]:
         return self.ends[crops.start - 1] if crops.start else 0, self.ends[crops.stop - 1]
 
-    def _forward(self, crops: slice) -> _Crops:
-        """Run the crop part at all points, and keep the slopes over the cells."""
-        tail, points = self.tail, self.cells.points
-        firsts = [self._pairs(slice(i, i + 1))[0] for i in range(crops.start, crops.stop)]
-        made = _Crops(len(firsts))
-        values = made.values
-        values[tail.batch] = len(points) * made.count
-        for node, low, high in zip(tail.inputs, self.path.start, self.path.end, strict=False):
-            ends = low[firsts], high[firsts]
-            values[node] = torch.cat([torch.lerp(*ends, alpha) for alpha in points])
-        for node in tail.nodes:
-            if node.op == "get_attr":
-                values[node] = getattr(tail.tail, str(node.target))
-            elif node in tail.slopes:
-                self._slope(made, node)
-            else:
-                values[node] = call(node, values.__getitem__)
-        made.sizes = {n: v.shape[1:] for n, v in values.items() if isinstance(v, Tensor)}
-        return made
-
-    def _slope(self, made: _Crops, node: fx.Node) -> None:
-        operation, tensors = self.tail.slopes[node]
-        inputs = [made.values[tensor] for tensor in tensors]
-        made.values[node] = operation.value(*inputs)
-        moving = [tensor in self.tail.varying for tensor in tensors]
-        ends: list[list[Tensor]] = [
-            [
-                value[first : first + len(value) - made.count] if moves else value
-                for value, moves in zip(inputs, moving, strict=True)
-            ]
-            for first in (0, made.count)
-        ]
-        if isinstance(operation, Elementwise):
-            slope = operation.slopes(*ends).unflatten(0, (-1, made.count))
-            last = tensors[0] in self.tail.flat
-            made.slopes[node], made.factors[node] = slope, self.cells.factor(slope, last=last)
-        else:
-            made.ends[node] = ends[0], ends[1]
-
 
 class _Pairs:
     """One batch of pairs.
@@ -242,7 +115,7 @@ class _Pairs:
         row: ``[pair]`` the crop of each.
     """
 
-    def __init__(self, whole: CropGradient, made: _Crops, pairs: slice, row: Tensor) -> None:
+    def __init__(self, whole: CropGradient, made: Crops, pairs: slice, row: Tensor) -> None:
         self.tail, self.path, self.cells, self.made = whole.tail, whole.path, whole.cells, made
         self.chosen, self.count, self.row = pairs, len(row), row
         self.fixed = [value[pairs] for value in self.path.fixed]
@@ -315,20 +188,29 @@ class _Pairs:
         """Take the gradient at a joint to the value of the crop part that it reads."""
         flat = joint.value in self.tail.flat
         if joint.rows is None:
-            parts = gradient.sum(0) if flat else self.cells.project(gradient).flatten(0, 1)
-            self._add(joint.value, parts)
+            self._add(joint.value, gradient.sum(0) if flat else self._projected(gradient))
             return
         slope = joint.slope
         if slope is not None and slope in self.made.slopes:
             source = self.tail.slopes[slope][1][0]
             last = source in self.tail.flat
-            if last or self.cells.modes is not None:
+            if last or self.made.modes is not None:
                 self._enter_by_slope(joint, slope, source, gradient)
                 return
         rows = self.fixed[joint.rows]
-        parts = gradient.sum(0) if flat else self.cells.project(gradient).flatten(0, 1)
+        parts = gradient.sum(0) if flat else self._projected(gradient)
         repeats = len(parts) // self.count
         self._add(joint.value, torch.bmm(parts, rows.repeat(repeats, 1, 1)))
+
+    def _projected(
+        self, gradient: Float[Tensor, "cell pair ..."]
+    ) -> Float[Tensor, "part_pair ..."]:
+        """The parts of a gradient, whose cells contain their lengths."""
+        if self.made.modes is None:
+            return gradient.flatten(0, 1)
+        each = gradient.flatten(2)
+        found = torch.einsum("amc,cax->max", self.made.modes[self.row], each)
+        return found.reshape(-1, *gradient.shape[2:])
 
     def _enter_by_slope(
         self, joint: Joint, slope: fx.Node, source: fx.Node, gradient: Tensor
@@ -338,18 +220,19 @@ class _Pairs:
         Rows do not depend on the cell, so they come after the sum.
         """
         assert joint.rows is not None
-        rows, cells = self.fixed[joint.rows], self.cells
-        wanted = None if source in self.tail.flat else cells.modes
+        rows, modes = self.fixed[joint.rows], self.made.modes
         factor = self._reshaped(joint, self.made.slopes[slope])
-        weights = gradient.new_ones(1, len(gradient)) if wanted is None else wanted
-        asked = torch.einsum("mc,capt->pamtc", weights, gradient)
-        parts, (places, count, modes, taps, _) = len(weights), asked.shape
+        if source in self.tail.flat or modes is None:
+            asked = gradient.permute(2, 1, 3, 0)[:, :, None]
+        else:
+            asked = torch.einsum("amc,capt->pamtc", modes[self.row], gradient)
+        places, count, parts, taps, _ = asked.shape
         if self.made.count == 1:  # one product a place: (pair, mode, tap) by cell by channel
             summed = asked.flatten(1, 3) @ factor[:, 0].transpose(0, 1)
         else:
             each = self._to_pairs(factor).permute(2, 1, 0, 3)
             summed = asked.flatten(2, 3) @ each
-        summed = summed.view(places, count, modes, taps, -1).permute(2, 1, 3, 0, 4)
+        summed = summed.view(places, count, parts, taps, -1).permute(2, 1, 3, 0, 4)
         found = summed.new_empty(parts, count, places, summed.shape[-1])
         torch.mul(summed[:, :, 0], rows[:, None, 0], out=found)
         for tap in range(1, taps):
@@ -376,23 +259,22 @@ class _Pairs:
         found = pull(node, parts, inputs, self._value(parts), self._size)
         for source, gradient in zip(inputs, found, strict=True):
             if source in self.tail.flat and node not in self.tail.flat:
-                gradient = self.cells.total(gradient.unflatten(0, (-1, self.count)))
+                gradient = self._total(gradient.unflatten(0, (-1, self.count)))
             self._add(source, gradient)
 
     def _through_slope(self, node: fx.Node, parts: Tensor) -> None:
-        operation, tensors = self.tail.slopes[node]
-        split = parts.unflatten(0, (-1, self.count))
         if node in self.made.ends:
             self._through_ends(node, parts)
             return
-        source, factor = tensors[0], self.made.factors[node]
+        split = parts.unflatten(0, (-1, self.count))
+        source, factor = self.tail.slopes[node][1][0], self.made.factors[node]
         if source in self.tail.flat:
             factor = self._to_pairs(factor)
             total = factor[0] * split[0]
             for one, other in zip(factor[1:], split[1:], strict=True):
                 total.addcmul_(one, other)
             self._add(source, total)
-        elif self.cells.modes is None:
+        elif self.made.modes is None:
             self._add(source, (self._to_pairs(factor) * split).flatten(0, 1))
         else:
             made = torch.zeros_like(split)
@@ -417,6 +299,10 @@ class _Pairs:
             if source in self.tail.flat:
                 gradient = gradient.unflatten(0, (-1, self.count)).sum(0)
             self._add(source, gradient)
+
+    def _total(self, gradient: Float[Tensor, "part pair ..."]) -> Float[Tensor, "pair ..."]:
+        """The sum over the cells; the first mode is 1."""
+        return gradient.sum(0) if self.made.modes is None else gradient[0]
 
     def _add(self, node: fx.Node, gradient: Tensor) -> None:
         before = self.parts.get(node)

@@ -10,11 +10,11 @@ bottleneck, everything up to the row of the last convolution.
    product, so the value is never copied to the pairs.
 3. The gradients at the joints go back through the crop part by its slopes and linear maps, for many
    pairs and cells at once, without a graph of autograd's.
-4. With ``modes`` there is less to take back. A gradient is a function of the place on the path. It is
-   projected on the first few orthonormal polynomials in the number of the cell, and the linear maps are
-   applied to these instead of to every cell. A slope next to a joint is applied before the projection
-   and one next to the frontier after it, so both are felt in every cell. With as many modes as cells
-   nothing is lost.
+4. With few *modes* there is less to take back. A gradient is a function of the cell. It is projected on
+   a few orthonormal functions, the constant and those that the slopes next to the frontier are mostly
+   made of. Linear maps are then applied once for each of these instead of once for each cell. A slope
+   next to a joint is applied before the projection and one next to the frontier after it, so both are
+   felt in every cell. With as many modes as cells nothing would be lost.
 """
 
 from __future__ import annotations
@@ -22,15 +22,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, fx
+from torch import fx
 
 from neurflow.model.fast.one_row import row_products
 from neurflow.model.fast.ops import is_affine, with_slope
 from neurflow.model.fast.secants import secant_tail
 from neurflow.model.fast.slopes import Elementwise, Operation
 from neurflow.model.network.extract import extract
-from neurflow.model.network.graph import NetworkGraph, ancestors, arguments, aten, descendants, is_tensor
+from neurflow.model.network.graph import (
+    NetworkGraph,
+    ancestors,
+    arguments,
+    aten,
+    descendants,
+    is_tensor,
+)
 
 RESHAPES = {aten.flatten.using_ints, aten.transpose.int, aten.reshape.default, aten.clone.default}
 
@@ -81,9 +87,21 @@ class CropTail:
     needed: Sequence[bool]
 
     @property
-    def elementwise(self) -> bool:
-        """Whether all its slopes are those of element-wise operations."""
-        return all(isinstance(slope, Elementwise) for slope, _ in self.slopes.values())
+    def projects(self) -> bool:
+        """Whether few modes pay: between slopes of single units there are maps that mix channels.
+
+        What one unit's gradient is along the path few functions do not tell; of many units' sum they
+        tell most.
+        """
+        single = all(isinstance(slope, Elementwise) for slope, _ in self.slopes.values())
+        return single and any(node not in self.flat and self._mixes(node) for node in self.varying)
+
+    def _mixes(self, node: fx.Node) -> bool:
+        """Whether a call sums over channels: a linear map, or a convolution that is not depthwise."""
+        if node.target is not aten.conv2d.default:
+            return node.target is aten.linear.default
+        weight = arguments(node)[1]
+        return weight.op != "get_attr" or getattr(self.tail, weight.target).shape[1] > 1
 
     @property
     def batch(self) -> fx.Node:

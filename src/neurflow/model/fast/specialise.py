@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from jaxtyping import Float, Int
@@ -24,6 +24,7 @@ from neurflow.model.fast.channels import Channels, Selection, rank
 from neurflow.model.fast.crop_gradient import together
 from neurflow.model.fast.crop_tail import crop_tail
 from neurflow.model.fast.ops import OPS
+from neurflow.model.fast.parted import Parted, part
 from neurflow.model.fast.secants import secant_tail
 from neurflow.model.network.extract import extract
 from neurflow.model.network.graph import NetworkGraph, ancestors, aten, result
@@ -90,10 +91,17 @@ class Specialised:
         axes_first = {*self.frontier_axes, *self.fixed_axes} == {0} and self.secants is not None
         divided = crop_tail(network, self.tail, len(through), len(own)) if axes_first else None
         self.together = partial(together, divided) if divided else None
+        self._shared = len(through)
+        self.projects = divided is not None and divided.projects
         self._through = [0 if node is x else 1 + trunk.index(node) for node in through]
         self._owned = len(own)
         self._linear_trunk = not set(bypass) & set(ancestors(trunk))
         self._jacobians: dict[tuple[object, ...], tuple[Tensor, tuple[Tensor, ...]]] = {}
+
+    @cached_property
+    def parted(self) -> Parted | None:
+        """The tail in two parts, if a part of it depends on the crop alone."""
+        return part(self.tail, self._shared)
 
     def path(
         self,
@@ -106,7 +114,7 @@ class Specialised:
         """The straight line from the baseline to ``x`` as it looks at the frontier."""
         with torch.no_grad():
             trunk = trunk or self._run_trunk(x, len(x), *bypass)
-            start = torch.zeros_like(x) if baseline is None else like(x, baseline)
+            start = x.new_zeros(()).expand_as(x) if baseline is None else like(x, baseline)
             if self._linear_trunk and baseline is None:
                 trunk_at_start = [value.detach() for value in self._jacobian(x, bypass)[1]]
             else:

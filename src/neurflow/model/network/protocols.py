@@ -91,12 +91,20 @@ class NeuronSegment(Protocol):
         """The tail with slopes of secants as derivatives, or None; its arguments are (points, …)."""
 
     @property
+    def parted(self) -> Any:
+        """The tail in two parts (``fast.parted``), or None."""
+
+    @property
     def together(self) -> Callable[..., Any] | None:
         """Mean gradients by secants of pairs that share crops, if pairs have work to share.
 
         (path, crops ``[pair]``, ends and lengths of cells, number of modes, room) → gradients at the
         frontier and the change of φ_a.
         """
+
+    @property
+    def projects(self) -> bool:
+        """Whether :attr:`together` can do with fewer modes than cells."""
 
     def path(
         self,

@@ -1,0 +1,127 @@
+"""Gradients at points of the path, for many targets of the same crops (``model.fast.parted``).
+
+1. The crop part of the tail is run once for each crop, at all points of its line and at both ends.
+2. For each target of the crop, the rest of the tail gives ``φ_a`` and the gradient where the two parts
+   meet.
+3. This goes back through the crop part. Its forward pass is not repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from neurflow.model.fast.parted import Parted
+from neurflow.model.network.protocols import NeuronSegment, Path
+
+ENDS = np.array([0.0, 1.0])
+
+
+def gradients_at_points(
+    fast: NeuronSegment,
+    path: Path,
+    crops: Int[Tensor, " pair"],
+    rule: tuple[np.ndarray, np.ndarray],
+) -> tuple[list[Tensor], Float[Tensor, " pair"]]:
+    """``Σ_n w_n ∂φ_a/∂frontier`` ``[pair, …]`` for each tensor of the frontier; the change of φ_a.
+
+    Args:
+        fast: the segment for the pairs' targets; has parts.
+        path: the line of every pair.
+        crops: a number for each pair's crop; equal ones lie side by side.
+        rule: points α and their weights.
+    """
+    assert fast.parted is not None
+    totals = [torch.zeros_like(value) for value in path.end]
+    change = path.end[0].new_empty(len(crops))
+    for first, last in _runs(crops):
+        crop = _Crop(fast, fast.parted, partial(one, count=len(crops), number=first), path, rule)
+        for pair in range(first, last):
+            pick = partial(one, count=len(crops), number=pair)
+            found, change[pair] = crop.gradients(pick)
+            for total, gradient, axis in zip(totals, found, fast.frontier_axes, strict=True):
+                pick(total, axis).copy_(gradient)
+    return totals, change
+
+
+def _runs(crops: Tensor) -> Iterator[tuple[int, int]]:
+    """(first, behind the last) pair of each crop."""
+    counts = torch.unique_consecutive(crops, return_counts=True)[1]
+    ends = counts.cumsum(0).tolist()
+    return zip([0, *ends], ends, strict=False)
+
+
+def one(value: Tensor, axis: int | None, *, count: int, number: int) -> Tensor:
+    """One sample's part of a tensor of ``count`` samples; all of one that is the same for all."""
+    if axis is None:
+        return value
+    rows = value.shape[axis] // count
+    return value.narrow(axis, number * rows, rows)
+
+
+Pick = Callable[[Tensor, int | None], Tensor]
+
+
+class _Crop:
+    """The crop part on the line of one crop."""
+
+    def __init__(
+        self,
+        fast: NeuronSegment,
+        parts: Parted,
+        pick: Pick,
+        path: Path,
+        rule: tuple[np.ndarray, np.ndarray],
+    ) -> None:
+        self.fast, self.parts, self.path = fast, parts, path
+        self.points, weights = rule
+        self.weights = torch.from_numpy(weights).to(path.end[0])
+        chosen = slice(0, parts.through)
+        self.line = [value.requires_grad_() for value in self._line(pick, chosen, self.points)]
+        with torch.enable_grad():
+            self.meeting = parts.crop(len(self.points), *self.line)
+        with torch.no_grad():
+            self.at_ends = parts.crop(2, *self._line(pick, chosen, ENDS))
+
+    def _line(self, pick: Pick, chosen: slice, points: np.ndarray) -> list[Tensor]:
+        """Some of the frontier's tensors at points of the line, one sample a point."""
+        found = []
+        lines = zip(self.path.start, self.path.end, self.fast.frontier_axes, strict=True)
+        for low, high, axis in list(lines)[chosen]:
+            ends = pick(low, axis), pick(high, axis)
+            found.append(torch.cat([torch.lerp(*ends, alpha) for alpha in points.tolist()], axis))
+        return found
+
+    def _target(self, pick: Pick, meeting: Sequence[Tensor], points: np.ndarray) -> list[Tensor]:
+        """What the rest of the tail is given at points: tensors of the frontier, and fixed ones."""
+        own = self._line(pick, slice(self.parts.through, None), points)
+        fixed = [
+            value if axis is None else torch.cat([pick(value, axis)] * len(points), axis)
+            for value, axis in zip(self.path.fixed, self.fast.fixed_axes, strict=True)
+        ]
+        return [*(value.detach() for value in meeting), *own, *fixed]
+
+    def gradients(self, pick: Pick) -> tuple[list[Tensor], Tensor]:
+        """Of one pair: the sums of weighted gradients at the frontier, and the change of φ_a."""
+        given = self._target(pick, self.meeting, self.points)
+        count = len(self.meeting) + len(self.fast.frontier_axes) - self.parts.through
+        leaves = [value.requires_grad_() for value in given[:count]]
+        with torch.enable_grad():
+            phi = self.parts.target(len(self.points), *leaves, *given[count:])[0]
+        found = torch.autograd.grad(phi, leaves, self.weights, materialize_grads=True)
+        at_meeting, at_own = found[: len(self.meeting)], found[len(self.meeting) :]
+        at_line = torch.autograd.grad(
+            self.meeting, self.line, at_meeting, retain_graph=True, materialize_grads=True
+        )
+        with torch.no_grad():
+            start, end = self.parts.target(2, *self._target(pick, self.at_ends, ENDS))[0]
+        summed = [
+            gradient.unflatten(axis, (len(self.points), -1)).sum(axis)
+            for gradient, axis in zip([*at_line, *at_own], self.fast.frontier_axes, strict=True)
+        ]
+        return summed, end - start

@@ -1,0 +1,35 @@
+"""The sentence that a table's section of the evidence page begins with."""
+
+from pydantic import Field
+
+from neurflow.evaluation.result import Chart, Row, Table
+from neurflow.pages.evaluation_summary import in_short
+from neurflow.stats import Interval
+
+
+class Drop(Row):
+    group: str = Field(description="id")
+    drop: Interval = Field(description="fall of the logit")
+    random_drop: float | None = Field(description="the same for random neurons")
+
+
+def table(*rows, y=("drop", "random_drop")):
+    chart = Chart(x="group", y=y, y_label="drop")
+    return Table[Drop](protocol="a", title="A", question="?", chart=chart, rows=rows)
+
+
+def row(drop, random):
+    return Drop(group="a/0", drop=Interval(drop, drop - 1, drop + 1), random_drop=random)
+
+
+def test_means_ranges_and_what_is_larger_are_told():
+    told = in_short(table(row(3.0, 1.0), row(1.0, 2.0), row(-0.5, None)))
+    assert told == (
+        "drop 1.17 (−0.50 to 3.00), random drop 1.50 (1.00 to 2.00); 3 rows, on average; "
+        "drop is larger than random drop in 1 of 2."
+    )
+
+
+def test_one_figure_and_one_row_need_no_comparison():
+    assert in_short(table(row(2.0, 1.0), y=("drop",))) == "drop 2.00; 1 row."
+    assert in_short(table(row(2.0, 1.0), y=("group",))) == "1 row."
