@@ -14,6 +14,7 @@ import argparse
 import multiprocessing
 import pickle
 import random
+import shutil
 import tempfile
 import time
 import traceback
@@ -23,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.fire.inputs import TARGETS
+from benchmarks.fire.seeds import stored
 from benchmarks.fire.told import forget_peak, heading, peak, resident, row
 from benchmarks.fire.watched import Watch
 from neurflow.errors import NeurFlowError
@@ -48,6 +50,7 @@ class Count:
 def campaign(name: str, tries: int, seconds: float, seed: int, scratch: str) -> Count:
     """Try inputs of one kind, in this process."""
     warnings.simplefilter("ignore")
+    tempfile.tempdir = scratch  # where an atlas keeps what it needs to be asked
     chance, count, watch = random.Random(f"{name} {seed}"), Count(), Watch(scratch, "/dev/")
     make, use = TARGETS[name][1](Path(scratch))
     forget_peak()
@@ -94,10 +97,14 @@ def main(arguments: list[str] | None = None) -> int:
     given = asked.parse_args(arguments)
     heading("Fuzz", COLUMNS)
     bad, all_tried = 0, 0
+    made = tempfile.TemporaryDirectory()
+    stored(Path(made.name))
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["benchmarks.fire.inputs"])
     for name in given.only.split(","):
         tries = max(1, int(TARGETS[name][0] * given.share))
-        context = multiprocessing.get_context("spawn")
         with tempfile.TemporaryDirectory() as scratch, context.Pool(1) as pool:
+            shutil.copytree(made.name, scratch, dirs_exist_ok=True)
             work = pool.apply_async(campaign, (name, tries, given.seconds, given.seed, scratch))
             count = _awaited(work, pool)
         if count is None:
@@ -110,6 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"  {times} × {fault}  (kept in {KEEP})")
         bad += bool(faults)
         all_tried += count.tried
+    made.cleanup()
     row("all", all_tried, "", "", "", "", "")
     return bad
 

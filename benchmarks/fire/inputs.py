@@ -34,7 +34,7 @@ from neurflow.model.picture_modes import in_mode
 from neurflow.pictures.decoding import open_picture
 from neurflow.runtime.workspace import Workspace
 from neurflow.server.uploads import picture_from
-from neurflow.sweeping.plan import read_plan
+from neurflow.sweeping.plan import PLAN, Plan, agree, job_of, read_plan
 
 QUERIES = tuple(f"SELECT * FROM {table}" for table in TABLES)
 
@@ -130,8 +130,18 @@ def work(scratch: Path) -> Target:
 
 def plans(scratch: Path) -> Target:
     """The plan of a sweep."""
-    jobs.sweep(scratch)
-    return _file(next(scratch.glob("*.json")), lambda: read_plan(scratch))
+    circuit = neurflow.load_circuit(stored(scratch))
+    plan = Plan(
+        model=circuit.model.digest,
+        reference=circuit.model.reference,
+        images="0" * 64,
+        layers=("a", "b"),
+        config=circuit.config,
+        max_images=4,
+        jobs=(job_of(circuit.target),),
+    )
+    agree(scratch / "sweep", plan)
+    return _file(scratch / "sweep" / PLAN, lambda: read_plan(scratch / "sweep"))
 
 
 def atlas(scratch: Path) -> Target:

@@ -118,7 +118,7 @@ JOBS: dict[str, Callable[[Path], None]] = {
 def prepare(job: str, folder: Path) -> None:
     """Make what a job begins with."""
     folder.mkdir(parents=True, exist_ok=True)
-    if job in ("label", "edit", "pack"):
+    if job in ("label", "edit", "pack") and not (folder / "circuits").exists():
         discover(folder)
     if job == "pack":
         found = folder / "circuits" / "bee"

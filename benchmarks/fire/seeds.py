@@ -25,8 +25,10 @@ Target = tuple[Callable[[Chance], Any], Callable[[Any], object]]
 
 
 def stored(scratch: Path) -> Path:
-    """A run with labels, edits and robustness."""
+    """A run with labels, edits and robustness; made once."""
     run = scratch / "circuits" / "bee"
+    if run.exists():
+        return run
     jobs.discover(scratch)
     for work in (jobs.label, jobs.edit):
         work(scratch)

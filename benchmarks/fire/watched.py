@@ -42,13 +42,15 @@ class Watch:
             self._note(f"{event} {arguments[:2]!r:.100}")
         elif event == "open" and arguments[2] & WRITES and not self._is_inside(arguments[0]):
             self._note(f"writes {arguments[0]!r:.100}")
-        elif event in CHANGES and not self._is_inside(arguments[0]):
+        elif event in CHANGES and not self._is_inside(arguments[0], arguments[-1]):
             self._note(f"{event} {arguments[0]!r:.100}")
 
-    def _is_inside(self, path: Any) -> bool:
+    def _is_inside(self, path: Any, folder: Any = None) -> bool:
+        """Whether a path is in one of the folders; ``folder`` may be the descriptor it starts from."""
         if not isinstance(path, str | bytes | os.PathLike):
             return True  # a descriptor, which was opened before
-        return os.path.realpath(os.fsdecode(path)).startswith(self.inside)
+        begin = f"/proc/self/fd/{folder}" if isinstance(folder, int) and folder >= 0 else ""
+        return os.path.realpath(os.path.join(begin, os.fsdecode(path))).startswith(self.inside)
 
     def _note(self, what: str) -> None:
         self.seen[what] = self.seen.get(what, 0) + 1

@@ -202,7 +202,7 @@ class Config(Frozen):
             super().__init__(**values)
         except ValidationError as error:
             problems = "; ".join(
-                f"{'.'.join(map(str, e['loc'])) or 'config'}={e['input']!r}: {e['msg']}"
+                f"{'.'.join(map(str, e['loc'])) or 'config'}={e['input']!r:.80}: {e['msg']}"
                 for e in error.errors()
             )
             raise RequestError(f"Not a valid Config: {problems}.") from None

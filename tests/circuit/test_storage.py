@@ -86,6 +86,13 @@ def test_what_is_saved_comes_back(circuit: Circuit, run: Path) -> None:
     assert not vector.flags.writeable
 
 
+def test_what_a_hostile_file_says_of_itself_is_told_in_short_and_without_control(run: Path) -> None:
+    replace(run, "arrays", header(a={"dtype": "F32", "shape": "\x1b[2J" + "x" * 9000}))
+    with pytest.raises(ResultError, match="not safetensors") as found:
+        load_circuit(run)
+    assert len(str(found.value)) < 1000 and "\x1b" not in str(found.value)
+
+
 def test_saving_again_replaces_the_result_and_keeps_other_files(
     circuit: Circuit, run: Path
 ) -> None:

@@ -145,7 +145,7 @@ def test_a_quantity_is_no_class_and_has_no_probability():
     assert only.probability is None and only.said == f"{only.logit:.4g}"
     assert report.what_if.overall.accuracy_before is None
     for ask in (audit, lambda *given: debug(*given, errors=True)):
-        with pytest.raises(RequestError, match="of a class"):
+        with pytest.raises(RequestError, match=r"needs? a class"):
             ask(circuit, model, images)
 
 
@@ -228,7 +228,7 @@ def test_of_two_heads_the_number_of_class_names_decides():
             return self.other(x), self.head(x)
 
     module = settle(Heads())
-    with pytest.raises(ModelError, match="several tensors that could be the classes, of 6, 4"):
+    with pytest.raises(ModelError, match="several tensors that may be the classes, with 6, 4"):
         Model(module, transform=PLAIN).network  # noqa: B018
     model = Model(module, transform=PLAIN, class_names=list("abcd"))
     assert (model.network.classes, model.network.output_name) == (4, "head")

@@ -134,7 +134,7 @@ def test_max_images_are_the_same_whether_predictions_are_shared_or_not(tmp_path)
     batch, config = Batch(4, quiet), Config(seed=3)
     looked = ModelOnImages(model, images, batch, quiet)
     shared = predict(looked)
-    (called,) = set(shared.classes.values())  # all pictures are alike
+    ((called,),) = set(shared.classes.values())  # all pictures are alike
     choose = partial(concept_images, looked, model.target(called), config)
     alone = choose(max_images=6)
     assert alone == choose(max_images=6, predictions=shared)

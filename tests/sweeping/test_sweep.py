@@ -18,13 +18,13 @@ from neurflow.atlas import Atlas
 from neurflow.atlas.files import contents, drop
 from neurflow.atlas.tables import up_to_date
 from neurflow.cli import main
-from neurflow.errors import NeurFlowError, RequestError, WorkError
+from neurflow.errors import NeurFlowError, RequestError, ResultError, WorkError
 from neurflow.study import activations
 from neurflow.sweeping import merge, status
 from neurflow.sweeping.api import targets_of
 from neurflow.sweeping.engines import Workers
 from neurflow.sweeping.ledger import lock_of
-from neurflow.sweeping.plan import PLAN, job_of, read_plan, shard_of
+from neurflow.sweeping.plan import PLAN, Plan, agree, job_of, read_plan, shard_of
 from neurflow.sweeping.station import Station
 from tests.sweeping.conftest import CONFIG, circuits
 from tests.waiting import until
@@ -89,6 +89,20 @@ def test_one_look_serves_all_classes(sweep, load, pictures, tmp_path, monkeypatc
         single = neurflow.discover(model, pictures, state.target, config=config)
         stored = neurflow.load_circuit(tmp_path / "out" / "circuits" / state.name)
         assert single.model_dump(exclude={"layers"}) == stored.model_dump(exclude={"layers"})
+
+
+def test_a_plan_with_a_damaged_configuration_is_named_in_short(tmp_path):
+    plan = Plan(
+        model="m", reference="r", images="i", layers=None, config=CONFIG, max_images=None, jobs=()
+    )
+    agree(tmp_path / "sweep", plan)
+    file = tmp_path / "sweep" / PLAN
+    stored = json.loads(file.read_text())
+    stored["config"]["selection"] = "x" * 9000
+    file.write_text(json.dumps(stored))
+    with pytest.raises(ResultError, match=r"sweep\.json is damaged: Not a valid Config") as found:
+        status(tmp_path / "sweep")
+    assert len(str(found.value)) < 1000
 
 
 @pytest.mark.parametrize("damage", ["", "[]", '{"classes": {"0": 1}, "unread": {}}'])

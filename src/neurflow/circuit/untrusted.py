@@ -23,6 +23,8 @@ LARGEST_JSON = 128 * MEBIBYTE
 LARGEST_ARRAYS = 2048 * MEBIBYTE
 LARGEST_BESIDE = 64 * MEBIBYTE
 MEMORY_OF_BESIDE = 512 * MEBIBYTE
+LONGEST_PROBLEM = 500
+"""letters of what is wrong with a file"""
 
 F = TypeVar("F", bound=BaseModel)
 
@@ -73,8 +75,13 @@ def first_problem(error: ValidationError) -> str:
 
 
 def damaged(file: Path, problem: str) -> ResultError:
-    """Return the error for a file that cannot be used."""
+    """Return the error for a file that cannot be used.
+
+    The problem may quote the file, so it is shortened, and letters that are not printable are replaced.
+    """
+    told = problem if len(problem) <= LONGEST_PROBLEM else f"{problem[:LONGEST_PROBLEM]} …"
+    told = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in told)
     return ResultError(
-        f"{file} is damaged or not a result of neurflow: {problem}.\n"
+        f"{file} is damaged or not a result of neurflow: {told}.\n"
         "Copy the folder again from its origin, or create it again with neurflow discover."
     )

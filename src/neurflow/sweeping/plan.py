@@ -110,9 +110,10 @@ def read_plan(folder: Path) -> Plan:
         raise MissingResult(
             f"There is no sweep in {folder}. Start one: neurflow sweep run MODEL IMAGES --out {folder}"
         ) from None
-    except (ValidationError, ValueError) as error:
+    except (ValidationError, ValueError, RequestError) as error:  # of its configuration
+        problem = str(error).splitlines()[0].removesuffix(".")
         raise ResultError(
-            f"{file} is damaged: {str(error).splitlines()[0]}. Delete it and re-run the command; "
+            f"{file} is damaged: {problem}. Delete it and re-run the command; "
             "finished circuits are kept."
         ) from None
 
