@@ -91,19 +91,15 @@ def of_family(family: str, device: str) -> Model:
 
 
 @pytest.mark.parametrize("family", ["resnet18", "densenet", "vit"])
-def test_the_graph_is_that_of_the_processor(family):
+def test_networks_export_and_propose_the_layers_of_the_processor(family):
     build, size = FAMILIES[family]
-    graphs, proposed = [], []
+    proposed = []
     for device in ("cpu", DEVICE):
-        model = Model(
-            seeded(build).to(device), transform=Preprocessing(resize=None, crop=(size, size))
-        )
-        graphs.append([str(node.target) for node in model.network.graph.graph.nodes])
+        transform = Preprocessing(resize=None, crop=(size, size))
+        model = Model(seeded(build).to(device), transform=transform)
+        assert model.network.note is None, "TF32 made the graph and the module differ"
         proposed.append(model.proposed_layers())
-        assert {value.device.type for value in model.network.graph.root.buffers()} == {
-            torch.device(device).type
-        }
-    assert graphs[0] == graphs[1] and proposed[0] == proposed[1]
+    assert proposed[0] == proposed[1]
 
 
 @pytest.mark.parametrize(
