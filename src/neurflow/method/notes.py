@@ -35,7 +35,7 @@ def notes(study: Study, found: Findings, config: Config) -> tuple[str, ...]:
         notes.append(
             f"A quick look: τ={config.tau}, {config.depth} layers below the target's and "
             f"{len(study.crops.chosen)} images. The same command without --preset quick finds more. "
-            f"It goes on from here if it studies the same images: --max-images {QUICK_IMAGES}."
+            f"It goes on from here with the same --max-images ({QUICK_IMAGES} if none was given)."
         )
     means = [s.upper.name for s in study.segments if baseline_name(s, config.baseline) == "mean"]
     if means:
