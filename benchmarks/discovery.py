@@ -196,17 +196,19 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     model = load(options.network, options.real, options.device)
     steps = options.steps if options.steps == "auto" else int(options.steps)
+    config, layers = Config.preset(options.preset, steps=steps), LAYERS[options.network]
     asked = Request(
         model,
         pictures(model, options.real, 0),
         TARGET,
-        LAYERS[options.network],
-        Config.preset(options.preset, steps=steps),
+        layers if config.depth is None else layers[-config.depth - 1 :],
+        config,
         options.images,
         options.memory,
         options.device,
     )
-    publish(f"discovery {options.network}", measure(asked), write=options.write)
+    quick = " quick" if config.depth else ""
+    publish(f"discovery {options.network}{quick}", measure(asked), write=options.write)
 
 
 if __name__ == "__main__":

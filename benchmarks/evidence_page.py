@@ -54,7 +54,7 @@ SUMMARIES = {
         "(*masking*: low is good), or all its others (*retaining*: high is good).",
         ("kept", "before", "core", "random", "matched"),
         ("mode", "tau"),
-        {"scope": ["single"]},
+        {"scope": ["single"], "tau": [4, 16]},
     ),
     "completeness": Summary(
         "The same accuracy for neurons chosen by NeurFlow and by other methods.",
@@ -70,7 +70,9 @@ SUMMARIES = {
         ("m",),
     ),
     "attribution": Summary(
-        "The same correlation for other attribution methods, and processor seconds for one neuron.",
+        "The same correlation for other attribution methods, and seconds for one neuron. The paper "
+        "reports 3.1 s for integrated gradients, 28.7 for SmoothGrad, 0.2 for guided backprop, 33.4 "
+        "for GradientSHAP, 8.0 for the knockoff filter, 0.5 for LRP and 0.2 for the gradient.",
         ("correlation", "seconds"),
         ("method",),
         {"m": [10]},
@@ -209,7 +211,7 @@ def chart(shown: pd.DataFrame, summary: Summary, path: Path) -> None:
     from matplotlib.figure import Figure
 
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": path.stem, "font.size": 9}):
-        names = [", ".join(map(str, key)) for key in shown.index]
+        names = [_name(key, summary.by) for key in shown.index]
         figure = Figure((2.6 + 2.3 * len(summary.values), 0.8 + 0.19 * len(names)))
         panels = figure.subplots(1, len(summary.values), sharey=True, squeeze=False)[0]
         for panel, value in zip(panels, summary.values, strict=True):
@@ -218,7 +220,7 @@ def chart(shown: pd.DataFrame, summary: Summary, path: Path) -> None:
             panel.hlines(places, part["min"], part["max"], color=INK, linewidth=1.5, alpha=0.6)
             panel.plot(part["mean"], places, "o", color="#2f7fd6", markersize=4)
             panel.set_title(value.replace("_", " "), color=INK, fontsize=9)
-            panel.tick_params(colors=INK, length=2)
+            panel.tick_params(colors=INK, length=0)
             panel.grid(axis="x", color=INK, alpha=0.25, linewidth=0.5)
             for side in panel.spines.values():
                 side.set_visible(False)
@@ -227,6 +229,15 @@ def chart(shown: pd.DataFrame, summary: Summary, path: Path) -> None:
         figure.savefig(
             path, transparent=True, bbox_inches="tight", metadata={"Date": None, "Creator": None}
         )
+
+
+def _name(key: tuple[Any, ...], by: Sequence[str]) -> str:
+    """Of a row; numbers are named by their column."""
+    parts = [
+        f"{name} {part}" if isinstance(part, int) else str(part)
+        for name, part in zip(("network", "class", *by), key, strict=True)
+    ]
+    return ", ".join(parts)
 
 
 def _markdown(shown: pd.DataFrame, summary: Summary) -> Iterator[str]:

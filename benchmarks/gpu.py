@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
 import os
 import platform
 import subprocess
@@ -47,6 +48,7 @@ from benchmarks.page import machine, table
 from neurflow import Circuit, Config, Images, Model, discover, load_images
 from neurflow.attribution import AttributionTask, attribute
 from neurflow.attribution import integrated_gradients as walking
+from neurflow.attribution.streaming import RULES, by_rule
 from neurflow.method.concepts import find_concepts
 from neurflow.pictures.crops import CropSet
 from neurflow.runtime.float32 import full_float32
@@ -71,6 +73,13 @@ BLOCKS = (
     ),
 )
 """kind, network, lower and upper layer"""
+WHOLE = {
+    "resnet50": (10, 150),
+    "resnet18": (35, 60),
+    "mobilenet_v2": (10, 60),
+    "vit_b_32": (8, 60),
+}
+"""network of a whole discovery → pictures, and seconds that it may take"""
 STEPS = 50
 TOGETHER = 32
 """target neurons attributed together, as discovery does it"""
@@ -151,7 +160,8 @@ def gpu_tests(bench: Bench) -> None:
     command += ["-p", "no:cacheprovider", "--import-mode=importlib", "-q", "-rs", "tests/gpu"]
     environment = {**os.environ, "NEURFLOW_TEST_DEVICE": bench.device}
     done = subprocess.run(command, env=environment, timeout=bench.limit(150), check=False)
-    print(f"tests: exit code {done.returncode}", flush=True)
+    if done.returncode:
+        raise RuntimeError(f"the tests ended with exit code {done.returncode}")
 
 
 def forward_passes(bench: Bench) -> None:
@@ -235,11 +245,12 @@ def _compared(bench: Bench, task: AttributionTask) -> list[object]:
     """Cells of a block's row."""
     first, *_ = task.concepts
     own = AttributionTask(task.study, task.pair, {first: task.concepts[first]}, task.config)
-    alone, found = bench.timed(lambda: attribute(own))
-    together, _ = bench.timed(lambda: attribute(task))
+    steps, gauss = task.config.steps, partial(by_rule, rule=RULES["gauss"])
+    alone, found = bench.timed(lambda: attribute(own, steps=steps, measure=gauss))
+    together, _ = bench.timed(lambda: attribute(task, steps=steps, measure=gauss))
     auto, chosen = bench.timed(lambda: attribute(task, steps="auto"))
     count = len(task.concepts)
-    steps = [scores.steps for scores in chosen.values()]
+    chosen_steps = [scores.steps for scores in chosen.values()]
     stated = max(scores.score_error or 0 for scores in chosen.values())
     try:
         theirs, expected = bench.timed(lambda: _captum(own, first))
@@ -257,7 +268,7 @@ def _compared(bench: Bench, task: AttributionTask) -> list[object]:
         times[4],
         f"{auto / count * 1000:.2f}",
         times[3],
-        f"{median(steps):.0f}",
+        f"{median(chosen_steps):.0f}",
         f"{stated:.2%}",
     ]
 
@@ -267,35 +278,39 @@ def _captum(task: AttributionTask, neuron: int) -> np.ndarray:
     from captum.attr import IntegratedGradients
 
     segment, numbers = task.segment, task.concepts[neuron].crops
+    plain = copy.deepcopy(segment.module)  # type: ignore[attr-defined]
+    for value in plain.buffers():
+        value.data = value.contiguous()  # PyTorch's own layout; ours is channels last
     for _ in task.pair.maps.blocks(np.unique(numbers)):
         observed = task.pair.maps.take(numbers)
 
     def phi(z: Tensor, *others: Tensor) -> Tensor:
-        return segment.upper.pool(segment.run(z, others))[:, neuron]
+        return segment.upper.pool(plain(z, len(z), *others))[:, neuron]
 
     found = IntegratedGradients(phi).attribute(
-        observed.x,
+        observed.x.contiguous(),
         n_steps=task.config.steps,
         internal_batch_size=max(CAPTUM_AT_ONCE, len(numbers)),
-        additional_forward_args=observed.bypass or None,
+        additional_forward_args=tuple(v.contiguous() for v in observed.bypass) or None,
     )
     return segment.lower.total(found).abs().double().mean(0).cpu().numpy()
 
 
 def discoveries(bench: Bench) -> None:
     """Whole discoveries: published layers and configuration, auto steps."""
-    for network, count, seconds in (
-        ("resnet50", 10, 150),
-        ("resnet18", 35, 60),
-        ("mobilenet_v2", 10, 60),
-        ("vit_b_32", 8, 60),
-    ):
+    for network in WHOLE:
         with _told(f"discovery {network}"):
-            _discovery(bench, network, count, bench.limit(seconds), f"{bench.memory()}")
+            whole(bench, network)
     with _told("discovery resnet18, default memory"):
         _discovery(bench, "resnet18", 35, bench.limit(60), "2GB")
     with _told("discovery of a real ViT"):
         _real_vit(bench, bench.limit(60))
+
+
+def whole(bench: Bench, network: str) -> None:
+    """The discovery of one network."""
+    count, seconds = WHOLE[network]
+    _discovery(bench, network, count, bench.limit(seconds), f"{bench.memory()}")
 
 
 def _discovery(bench: Bench, network: str, count: int, limit: float, memory: str) -> None:
@@ -411,6 +426,7 @@ def at_once(bench: Bench) -> None:
     """Milliseconds a pair of a bottleneck, by pairs and by frontier values at once."""
     pairs = (1, 2) if bench.smoke else (16, 64, 256, 768)
     values = (1_250_000, 10_000_000, 80_000_000, 640_000_000)
+    secants = partial(by_rule, rule=RULES["secants"])
     rows = []
     with task_on(bench, "resnet50", "layer3.4", "layer3.5", 2 if bench.smoke else TOGETHER) as task:
         count = sum(len(concept.crops) for concept in task.concepts.values())
@@ -419,10 +435,9 @@ def at_once(bench: Bench) -> None:
             for chunk in values[: 1 if bench.smoke else None]:
                 pair = LayerPair(task.segment, task.pair.maps, Batch(size, Silent()))
                 own = AttributionTask(task.study, pair, task.concepts, task.config)
-                with mock.patch.object(
-                    sys.modules[walking.__module__], "GPU_CHUNK_ELEMENTS", chunk
-                ):
-                    seconds, _ = bench.timed(partial(attribute, own, steps=8), 1)
+                module = sys.modules[walking.__module__]
+                with mock.patch.object(module, "GPU_CHUNK_ELEMENTS", chunk):
+                    seconds, _ = bench.timed(partial(attribute, own, steps=8, measure=secants), 1)
                 cells.append(f"{seconds / count * 1000:.3f}")
             rows.append(cells)
             print(*cells, flush=True)
@@ -468,7 +483,11 @@ def main() -> None:
     parser.add_argument("--real", type=Path, default=Path(given) if given else None)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--minutes", type=float, default=9.5)
-    parser.add_argument("--only", default="", help="parts, with commas: " + ", ".join(PARTS))
+    parser.add_argument(
+        "--only",
+        default="",
+        help=f"parts, with commas: {', '.join(PARTS)}; or of the discoveries {', '.join(WHOLE)}",
+    )
     parser.add_argument(
         "--smoke", action="store_true", help="on a processor, as little as possible"
     )
@@ -480,7 +499,7 @@ def main() -> None:
     print(f"{machine(device)} Python {platform.python_version()}, real data: {options.real}")
     for name in options.only.split(",") if options.only else PARTS:
         with _told(name):
-            PARTS[name](bench)
+            PARTS[name](bench) if name in PARTS else whole(bench, name)
     print("failed: " + (", ".join(SEEN.failed) or "nothing"))
     sys.exit(bool(SEEN.failed))
 

@@ -1,10 +1,16 @@
-"""Peak memory of a discovery against the number of images.
+"""Peak memory of a discovery above the loaded model, by kind of page, and by stage of the work.
 
-Each size is a process of its own that loads the model, notes what it takes, and discovers a circuit of
-all images (one crop each, so that the images count). What is told is the largest anonymous memory,
-sampled, above that of the loaded model: mapped files are the system's to take back.
+Each case is a process of its own that loads the model, notes what it takes, and discovers a circuit.
+Memory is read from ``/proc/self/status`` every 20 ms:
 
-    python -m benchmarks.memory --real FOLDER [--sizes 100,1000,10000] [--write]
+* *anonymous* and *shared* pages are the process's own. This is what ``--memory`` bounds.
+* *file* pages are parts of files that happen to be in memory: libraries, and the pooled activations.
+  The system takes them back when it needs room.
+
+First a few networks, with few core neurons, since the peak does not depend on their number; then one
+network on many pictures, one crop each.
+
+    python -m benchmarks.memory --real FOLDER [--only NETWORK] [--sizes 100,1000,10000] [--write]
 """
 
 from __future__ import annotations
@@ -15,81 +21,152 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from benchmarks.attribution import load
+from benchmarks.discovery import LAYERS
+from benchmarks.networks import TARGET, load, pictures
 from benchmarks.page import arguments, machine, publish, table
-from neurflow import Config, discover
+from neurflow import Config, discover, load_images
+from neurflow.runtime.progress import Silent
 
-LAYERS = ["layer3.1", "layer4.0", "layer4.1", "fc"]
+KINDS = {"anonymous": "RssAnon", "shared": "RssShmem", "file": "RssFile"}
+"""kind of page → its line in ``/proc/self/status``"""
+FEW = ["layer3.1", "layer4.0", "layer4.1", "fc"]
+"""layers of the runs on many pictures"""
 
 
-def anonymous() -> float:
-    """MiB of memory that is this process's own."""
+@dataclass(frozen=True)
+class Case:
+    """A discovery.
+
+    Attributes:
+        network: of torchvision.
+        memory: budget.
+        images: so many pictures; of one crop each where ``many``.
+        tau: core neurons.
+        many: pictures of many classes instead of one.
+    """
+
+    network: str
+    memory: str
+    images: int
+    tau: int = 4
+    many: bool = False
+
+
+CASES = (
+    Case("resnet18", "2GB", 16),
+    Case("resnet18", "512MB", 8),
+    Case("resnet50", "2GB", 10),
+    Case("resnet50", "512MB", 10),
+    Case("mobilenet_v2", "1GB", 10),
+    Case("vit_b_32", "1GB", 4, 2),
+)
+
+
+def resident() -> dict[str, float]:
+    """MiB of each kind of page of this process."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return next(int(line.split()[1]) for line in status.splitlines() if "RssAnon" in line) / 1024
+    lines = dict(line.split(":", 1) for line in status.splitlines())
+    return {kind: int(lines[name].split()[0]) / 1024 for kind, name in KINDS.items()}
 
 
-class Peak:
-    """The largest :func:`anonymous` seen, sampled by a thread."""
+class Watch(Silent):
+    """The largest :func:`resident` seen in each stage, sampled by a thread."""
 
     def __init__(self) -> None:
-        self.value = 0.0
-        threading.Thread(target=self._watch, daemon=True).start()
+        self.stages: dict[str, dict[str, float]] = {}
+        self._stage = "start"
+        threading.Thread(target=self._sample, daemon=True).start()
 
-    def _watch(self) -> None:
+    def start(self, stage: str, total: int) -> None:
+        """A stage begins."""
+        self._stage = stage.split(",")[0]
+
+    def _sample(self) -> None:
         while True:
-            self.value = max(self.value, anonymous())
+            now, stage = resident(), self._stage
+            most = self.stages.setdefault(stage, now)
+            self.stages[stage] = {kind: max(most[kind], now[kind]) for kind in KINDS}
             time.sleep(0.02)
 
 
-def one(real: Path, size: int, memory: str, threads: int) -> dict[str, float]:
-    """Discover with so many images; MiB of the model and of the peak above it, and seconds."""
+def one(case: Case, real: Path, threads: int) -> dict[str, Any]:
+    """Discover; MiB of each kind with the model loaded, and of each stage above it."""
     torch.set_num_threads(threads)
-    model = load("resnet18", real)
-    pictures = sorted((real / "images" / "sample1000").rglob("*.*"))
-    images = [pictures[i % len(pictures)] for i in range(size)]
+    model = load(case.network, real)
+    source = pictures(model, real, case.images)
+    layers, config, target = LAYERS[case.network], Config(tau=case.tau), TARGET
+    if case.many:
+        found = sorted((real / "images" / "sample1000").rglob("*.*"))
+        source = load_images([found[i % len(found)] for i in range(case.images)], model)
+        layers, config = FEW, Config(concept_set="all", granularities=(1.0,))
+    elif case.network == "vit_b_32":  # random weights, which predict one class
+        config, target = config.model_copy(update={"concept_set": "all"}), "0"
     model.network.proposed()  # exported
-    before, peak, start = anonymous(), Peak(), time.perf_counter()
-    config = Config(concept_set="all", granularities=(1.0,))
+    before, watch, start = resident(), Watch(), time.perf_counter()
     with tempfile.TemporaryDirectory() as out:
         discover(
-            model, images, "golden retriever", LAYERS, config, memory=memory, out=Path(out) / "run"
+            model,
+            source,
+            target,
+            layers,
+            config,
+            out=Path(out) / "run",
+            max_images=case.images,
+            memory=case.memory,
+            progress=watch,
         )
-    return {
-        "model": before,
-        "peak": peak.value - before,
-        "seconds": time.perf_counter() - start,
+    above = {
+        stage: {kind: value - before[kind] for kind, value in most.items()}
+        for stage, most in watch.stages.items()
     }
+    return {"before": before, "stages": above, "seconds": time.perf_counter() - start}
+
+
+def row(case: Case, found: dict[str, Any]) -> list[object]:
+    """A row of the table."""
+    stages = found["stages"]
+    own = {name: most["anonymous"] + most["shared"] for name, most in stages.items()}
+    top = max(own, key=lambda name: own[name])
+    files = max(most["file"] for most in stages.values())
+    cells = [f"{sum(found['before'].values()):.0f}", f"**{own[top]:.0f}**", top, f"{files:.0f}"]
+    return [case.network, case.images, case.memory, *cells, f"{found['seconds']:.0f}"]
 
 
 def main() -> None:
-    """A process for each size."""
+    """A process for each case."""
     parser = arguments(__doc__)
-    parser.add_argument("--sizes", default="100,1000,10000")
-    parser.add_argument("--memory", default="512MB")
-    parser.add_argument("--one", type=int, help="this size, in this process")
+    parser.add_argument("--only", default="", help="networks whose name contains this")
+    parser.add_argument("--sizes", default="", help="pictures of the runs on many, with commas")
+    parser.add_argument("--one", help="this case, in this process")
     options = parser.parse_args()
     if options.real is None:
         parser.error("--real FOLDER is needed")
     if options.one:
-        print(json.dumps(one(options.real, options.one, options.memory, options.threads)))
+        found = one(Case(**json.loads(options.one)), options.real, options.threads)
+        print(json.dumps(found))
         return
+    sizes = [int(size) for size in options.sizes.split(",") if size]
+    cases = [case for case in CASES if options.only in case.network]
+    cases += [Case("resnet18", "512MB", size, many=True) for size in sizes]
     rows = []
-    for size in map(int, options.sizes.split(",")):
-        command = [sys.executable, "-m", "benchmarks.memory", *sys.argv[1:], "--one", str(size)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    for case in cases:
+        command = [sys.executable, "-m", "benchmarks.memory", *sys.argv[1:]]
+        command += ["--one", json.dumps(asdict(case))]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         found = json.loads(done.stdout.splitlines()[-1])
-        rows.append([size, *(f"{found[key]:.0f}" for key in ("model", "peak", "seconds"))])
+        rows.append(row(case, found))
         print(*rows[-1], flush=True)
-    text = (
-        f"{machine()} resnet18, layers {', '.join(LAYERS)}, one crop an image, "
-        f"memory {options.memory}.\n\n"
-        + table(["images", "MiB with the model loaded", "MiB above it at the peak", "s"], rows)
-    )
-    publish("memory", text, write=options.write)
+        for stage, most in found["stages"].items():
+            print(" ", stage, *(f"{kind} {value:.0f}" for kind, value in most.items()), flush=True)
+    head = ["network", "images", "--memory", "MiB with the model loaded"]
+    head += ["own pages above it at the peak", "in", "file pages above it", "s"]
+    publish("memory", f"{machine()}\n\n{table(head, rows)}", write=options.write)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 
 from neurflow import Images, Model, load_images, load_model
 
@@ -29,7 +30,13 @@ def load(network: str, real: Path | None, device: str = "cpu") -> Model:
     there = file is not None and file.is_file()
     weights = file if there else "random"
     given = options if there else {}
-    return load_model(f"torchvision:{network}", weights, device=device, **given)
+    model = load_model(f"torchvision:{network}", weights, device=device, **given)
+    for part in model.module.modules():
+        if (
+            isinstance(part, nn.Linear) and not part.weight.any()
+        ):  # a new head of zeros tells nothing
+            nn.init.normal_(part.weight, std=0.02)
+    return model
 
 
 def has_weights(network: str, real: Path | None) -> bool:

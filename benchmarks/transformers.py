@@ -2,8 +2,8 @@
 
 The limit ``T`` has many points of a rule that converges exponentially. Both sides take the smallest of
 a list of N with ``Σ |T_N − T| / Σ |T|`` of at most 1 %: captum's Gauss-Legendre points as they are,
-ours graded towards the beginning of the path. Times are processor seconds of one call at this N, on
-the same crops; ours with the check of completeness.
+ours graded towards the beginning of paths from zero. Times are processor seconds of one call at this
+N, on the same crops; ours with the check of completeness.
 
     python -m benchmarks.transformers [--real FOLDER] [--only NAME] [--crops 2] [--write]
 
@@ -29,8 +29,7 @@ from benchmarks.attribution import in_default_layout, load, pixels
 from benchmarks.page import arguments, machine, publish, table
 from neurflow import Model, load_images
 from neurflow.attribution import integrated_gradients
-from neurflow.attribution.baselines import everywhere
-from neurflow.attribution.integrated_gradients import bend, sinh
+from neurflow.attribution.integrated_gradients import Attribution, Rule, gauss_legendre, sinh
 from neurflow.attribution.score_error import SMOOTH_STEPS
 from neurflow.pictures.crops import CropSet
 
@@ -47,6 +46,10 @@ BLOCKS = [
     (TRAINED, "blocks.10", "blocks.11"),
 ]
 NEURON = 100
+AVERAGED = 8
+"""crops that the mean is taken over at least"""
+Rows = list[list[object]]
+Ours = Callable[..., Attribution]
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def trained(real: Path) -> Model:
     return Model(module)
 
 
-def crops_of(model: Model, real: Path, count: int) -> Tensor:
+def crops_of(model: Model, count: int, real: Path) -> Tensor:
     """Crops of several photographs."""
     images = load_images(real / "images" / "imagenet20" / "n02099601_golden_retriever", model)
     crops = CropSet(images, range(count), model.input_size[1:], (0.5,))
@@ -87,23 +90,24 @@ def smallest(
     return Measured(n, error, seconds)
 
 
-def rows_of(model: Model, name: str, lower: str, upper: str, images: Tensor) -> list[list[object]]:
-    """A row for each baseline."""
+def rows_of(model: Model, name: str, ends: tuple[str, str], images: Tensor, count: int) -> Rows:
+    """A row for each baseline, on ``count`` of the images; the mean is that of all of them."""
+    lower, upper = ends
     segment = model.segment(lower, upper)
     with torch.inference_mode():
         x, *bypass = model.outputs([model.node(lower), *segment.bypass])(model.feed(images))
-    x, bypass = x.clone(), [value.clone() for value in bypass]
-    mean = everywhere(segment.lower, segment.lower.pool(x).mean(0).numpy()).to(x)
+    mean = x.mean(0, keepdim=True).clone()
+    x, bypass = x[:count].clone(), [value[:count].clone() for value in bypass]
     plain = in_default_layout(segment)
 
     def phi(z: Tensor, *held: Tensor) -> Tensor:
         return segment.upper.pool(plain(z, len(z), *held))[:, NEURON]
 
-    rows: list[list[object]] = []
-    for baseline, start, rule in (("zero", None, sinh), ("mean", mean, bend)):
+    rows: Rows = []
+    for baseline, start, rule in (("zero", None, sinh), ("mean", mean, gauss_legendre)):
         ours = partial(integrated_gradients, segment, NEURON, x, bypass, baseline=start)
 
-        def scores(steps: int, ours: partial = ours, rule: Callable = rule) -> Tensor:
+        def scores(steps: int, ours: Ours = ours, rule: Rule = rule) -> Tensor:
             return ours(steps=steps, rule=rule).scores
 
         def captum(steps: int, start: Tensor | None = start) -> Tensor:
@@ -144,17 +148,14 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     head = ["block, baseline", "captum N", "error", "s", "ours N", "error", "s", "ratio"]
-    rows: list[list[object]] = []
+    rows: Rows = []
     for name, lower, upper in BLOCKS:
         if options.only not in f"{name} {upper}" or (name == TRAINED and not options.real):
             continue
         model = trained(options.real) if name == TRAINED else load(name, options.real)
-        images = (
-            crops_of(model, options.real, options.crops)
-            if name == TRAINED
-            else pixels(model, options.crops, options.real)
-        )
-        rows += rows_of(model, name, lower, upper, images)
+        count = max(options.crops, AVERAGED)
+        images = (crops_of if name == TRAINED else pixels)(model, count, options.real)
+        rows += rows_of(model, name, (lower, upper), images, options.crops)
     text = f"{machine()} {options.crops} crops, neuron {NEURON}.\n\n{table(head, rows)}"
     publish("transformers", text, write=options.write)
 

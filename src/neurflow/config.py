@@ -47,7 +47,7 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = {
         "sharing": "published",
         "aggregation": "sum",
     },
-    "quick": {"tau": 8, "k": 30, "granularities": (1.0, 0.5)},
+    "quick": {"tau": 8, "depth": 3},
 }
 """preset → the fields that it sets; all others have their defaults"""
 QUICK_IMAGES = 20
@@ -68,8 +68,8 @@ class Config(Frozen):
     )
     baseline: BaselineName = Field(
         "auto",
-        description="where the path of attribution begins: zero (published), mean of each neuron over "
-        "D, or auto: mean in networks with layer norms or attention",
+        description="where the path of attribution begins: zero (published), the layer's mean over D, "
+        "or auto: mean in networks with layer norms or attention",
     )
     selection: Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]{0,63}$")] = Field(
         "published",
@@ -79,6 +79,10 @@ class Config(Frozen):
     tolerance: Fraction = Field(0.01, description="largest error of the scores with auto steps")
     granularities: tuple[Fraction, ...] = Field(
         (1.0, 0.5, 0.25), min_length=1, description="crop sizes, as shares of the image side"
+    )
+    depth: Positive | None = Field(
+        None,
+        description="layers below the target's that are studied where none are named; all by default",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
@@ -169,7 +173,12 @@ class Config(Frozen):
 
     @classmethod
     def quick(cls, **values: object) -> Self:
-        """A first look: fewer crops and core neurons. ``values`` override it."""
+        """A first look: fewer core neurons and layers. ``values`` override it.
+
+        Its neurons are among those that ``Config()`` finds on the same images, since a target's core
+        neurons are the first of the same order. On the command line it also means fewer images
+        (:data:`QUICK_IMAGES`).
+        """
         return cls.preset("quick", **values)
 
     @classmethod

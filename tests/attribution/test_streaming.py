@@ -10,8 +10,13 @@ import torch
 from torch import nn
 
 from neurflow.attribution import integrated_gradients
-from neurflow.attribution.integrated_gradients import graded_midpoints, secants, steep_gauss
-from neurflow.attribution.score_error import AUTO_STEPS, PROJECTED_STEPS, upper_end
+from neurflow.attribution.integrated_gradients import graded_midpoints, secants, sinh
+from neurflow.attribution.score_error import (
+    AUTO_STEPS,
+    PROJECTED_STEPS,
+    SMOOTH_STEPS,
+    upper_end,
+)
 from neurflow.attribution.streaming import RULES, attribute
 from neurflow.errors import WorkError
 from neurflow.runtime.memory import Batch
@@ -101,7 +106,7 @@ def test_auto_steps_reach_the_tolerance_with_few_points(name):
     found, _ = run(segment, values, concepts, steps="auto", tolerance=0.02)
     assert list(found) == list(concepts)
     for scores in found.values():
-        assert scores.steps in {*AUTO_STEPS, *PROJECTED_STEPS}
+        assert scores.steps in {*AUTO_STEPS, *PROJECTED_STEPS, *SMOOTH_STEPS}
         assert 0 <= scores.score_error <= 0.02
     strict, _ = run(segment, values, concepts, steps="auto", tolerance=1e-4)
     assert sum(s.steps for s in strict.values()) > sum(s.steps for s in found.values())
@@ -148,9 +153,9 @@ def test_completeness_is_told_where_it_says_something():
         assert fixed[a].completeness_error > 0
 
 
-@pytest.mark.parametrize(("name", "rule"), [("resnet18", secants), ("vit", steep_gauss)])
+@pytest.mark.parametrize(("name", "rule"), [("resnet18", secants), ("vit", sinh)])
 def test_auto_tells_the_points_it_used(name, rule):
-    """Scores are those of the rule it chose at the N it tells; behind a layer norm the steep one."""
+    """Scores are those of the rule it chose at the N it tells; behind norms, ``sinh``."""
     segment, values, concepts = setting(name)
     found, _ = run(segment, values, concepts, steps="auto")
     x, *_ = values.values()

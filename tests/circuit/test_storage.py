@@ -205,7 +205,7 @@ def group(content: dict[str, Any], layer: int = 0) -> dict[str, Any]:
 
 EDITS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "newer schema": (lambda c: c.update(schema_version=99), "schema version 99.*Upgrade"),
-    "older schema": (lambda c: c.update(schema_version=0), "schema version 0.*Make it again"),
+    "older schema": (lambda c: c.update(schema_version=0), "schema version 0.*Create it again"),
     "no schema": (lambda c: c.update(schema_version=None), "schema_version"),
     "other format": (lambda c: c.update(format="other"), "format"),
     "more fields": (lambda c: c.update(code="import os"), "code: Extra inputs"),

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
+import torchvision
 
 from neurflow import load_circuit
+from neurflow.cli import _finished
 from neurflow.cli._terminal import Bar
 from neurflow.cli.discover import default_folder
+from neurflow.runtime.workspace import Workspace
 from tests.cli.conftest import Outcome
 
 Run = Callable[..., Outcome]
@@ -123,3 +130,76 @@ def test_wrong_requests(
     assert (code, out) == (2, "")
     assert words in err
     assert len(err.splitlines()) <= 2
+
+
+@pytest.fixture
+def named_line(pictures: Path, tmp_path: Path) -> tuple[object, ...]:
+    """A request whose model is not of a user's code."""
+    torch.manual_seed(0)
+    weights = tmp_path / "weights.pth"
+    torch.save(torchvision.models.squeezenet1_1(num_classes=1000).state_dict(), weights)
+    options = f"--weights {weights} --input-size 64 --resize 64 --target 3 --concept-set all"
+    options += " --layers features.10,features.12,classifier.3 --tau 2 --k 4 --steps 4"
+    options += f" --granularities 1 --out {tmp_path / 'run'} --json"
+    return ("discover", "torchvision:squeezenet1_1", pictures, *options.split())
+
+
+def test_a_finished_run_is_recognised_before_its_network_is_loaded(
+    neurflow: Run, named_line: tuple[object, ...], pictures: Path, tmp_path: Path
+) -> None:
+    first = neurflow(*named_line)
+    assert first.code == 0
+    line = [str(part) for part in named_line]
+    code = f"""
+import sys
+from neurflow.cli import main
+try:
+    main({line!r})
+finally:
+    assert "torch" not in sys.modules
+"""
+    again = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, encoding="utf-8"
+    )
+    assert again.stdout == first.out
+    assert "nothing to do" in again.stderr
+    assert set(json.loads(first.out)["notes"]) <= set(again.stderr.splitlines())
+
+
+@pytest.mark.parametrize("change", ["a picture", "the weights", "an option", "the result"])
+def test_where_anything_has_changed_the_network_is_asked(
+    neurflow: Run, pictures: Path, tmp_path: Path, change: str
+) -> None:
+    weights, run = tmp_path / "weights.pth", tmp_path / "run"
+    weights.write_bytes(b"1")
+    (run / "work").mkdir(parents=True)
+    (run / "circuit.json").write_text("{}")
+    options = {"weights": str(weights), "tau": 2, "memory": "2GB", "class_names": None}
+    request = partial(_finished.asked, "torchvision:resnet18", pictures, "bee")
+    asked = request(options)
+    assert asked == request({**options, "memory": "1GB"})
+    answer = _finished.Answer(
+        asked=str(asked),
+        result=_finished.result(run),
+        data={},
+        heading="[bold]bee[/bold]",
+        notes=("one",),
+        named="",
+    )
+    Workspace(run / "work").write("finished", True)
+    _finished.remember(run, answer)
+    assert _finished.recall(run, request(options)) == answer
+    if change == "a picture":
+        (pictures / "new.png").write_bytes(b"")
+    elif change == "the weights":
+        weights.write_bytes(b"22")
+    elif change == "an option":
+        options["tau"] = 3
+    else:
+        (run / "circuit.json").write_text("{ }")
+    assert _finished.recall(run, request(options)) is None
+
+
+def test_code_and_random_weights_are_always_looked_at(pictures: Path) -> None:
+    assert _finished.asked("file:a.py:net", pictures, "bee", {}) is None
+    assert _finished.asked("torchvision:vgg11", pictures, "bee", {"weights": "random"}) is None

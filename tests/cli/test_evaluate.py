@@ -127,7 +127,7 @@ def test_a_model_is_discovered_first(
         (("optimal",), "Near names: optimality"),
         (("fidelity", "--fidelity-taus", 30), "Discover it with a larger --tau"),
         (("k", "--k-reference", 500), "Give more images"),
-        (("optimality", "--layers", "block2"), "Choose of block3, head"),
+        (("optimality", "--layers", "block2"), "Choose from block3, head"),
         (("fidelity", "--ablations", "noise"), "ablations"),
     ],
 )

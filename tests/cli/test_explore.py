@@ -58,7 +58,7 @@ def test_the_demo_draws_pictures_to_try(monkeypatch: pytest.MonkeyPatch) -> None
         (("--images", "nowhere"), 2, "There is no folder of images at 'nowhere'"),
         (("--token", "ab-c"), 2, "8 letters and digits or more"),
         (("--token-file", "nowhere"), 2, "The token in nowhere cannot be read"),
-        (("--token", "abcdefgh", "--token-file", "a"), 2, "--token and --token-file cannot go"),
+        (("--token", "abcdefgh", "--token-file", "a"), 2, "--token and --token-file exclude"),
         (
             ("--host", "192.0.2.1"),
             2,

@@ -136,7 +136,7 @@ def test_an_earlier_result_is_refused(model, circuit):
         return layer.model_copy(update={"groups": groups})
 
     old = circuit.model_copy(update={"layers": tuple(map(without, circuit.layers))})
-    with pytest.raises(ResultError, match="Make it again with neurflow discover"):
+    with pytest.raises(ResultError, match="Create it again with neurflow discover"):
         debug(old, model, pictures(1)[0])
-    with pytest.raises(ResultError, match="Make it again with neurflow discover"):
+    with pytest.raises(ResultError, match="Create it again with neurflow discover"):
         audit(old, model, pictures(1))

@@ -161,7 +161,7 @@ def test_by_hand(neurflow, run):
         (("set", "early/0", " "), 2, "needs words"),
         (("pin", "early/0"), 2, "has no label"),
         (("pin", "late/0,early/9"), 2, "no group 'early/9'. Near names: early/"),
-        (("ask", "--chat-model", "m", "--labeler", "c"), 2, "--chat-model and --labeler cannot go"),
+        (("ask", "--chat-model", "m", "--labeler", "c"), 2, "--chat-model and --labeler exclude"),
         (("ask", "--judge-model", "m"), 2, "Give a labeler"),
         (("words", "--clip", "nowhere"), 2, "--vocabulary words.txt"),
         (("words", "--clip", "a", "--vocabulary", "none.txt"), 2, "Cannot read the vocabulary"),

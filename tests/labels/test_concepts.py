@@ -93,7 +93,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_the_group_of_a_colour_answers_to_its_pictures(folder):
+def test_the_group_of_a_colour_answers_to_its_pictures(folder, monkeypatch):
     from torchvision.transforms import Compose, Resize, ToTensor
 
     torch.manual_seed(0)
@@ -117,7 +117,9 @@ def test_the_group_of_a_colour_answers_to_its_pictures(folder):
     assert right.share == pytest.approx(1 / 3)
     (wrong,) = concept_checks(labelled("a deep blue"), model, folder).values()
     assert wrong.auprc.value < 0.5 and wrong.auprc.high < 1 and wrong.best == "red"
-    assert concept_checks(labelled("a wheel"), model, folder) == {}
+    with monkeypatch.context() as patched:
+        patched.setattr("neurflow.labels.concepts.collect", None)  # the network is not run
+        assert concept_checks(labelled("a wheel"), model, folder) == {}
 
     other = neurflow.Model(
         nn.Sequential(nn.Flatten(), nn.Linear(768, 2)), transform=model.transform

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from functools import partial
 
 import numpy as np
@@ -203,6 +204,110 @@ def test_a_killed_run_goes_on_where_it_was(model, images, target, circuit, tmp_p
     discover(model, images, target, config=CONFIG, out=tmp_path / "run", progress=log)
     assert not log.counts
     assert "nothing to do" in log.notes[0]
+
+
+@pytest.fixture
+def written_at_once(monkeypatch):
+    """Journals are written after every batch, not once a minute."""
+    monkeypatch.setattr("neurflow.runtime.journal.EVERY", 0.0)
+    monkeypatch.setattr("neurflow.runtime.journal.SHARE", 0.0)
+
+
+@pytest.fixture
+def attributed(monkeypatch):
+    """(layer, N, pairs) of every batch that is attributed, without those of the estimate."""
+    monkeypatch.setattr("neurflow.method.discover.tell", lambda *_: None)
+    seen = []
+    original = neurflow.attribution.streaming.integrated_gradients
+
+    def counted(segment, neurons, *values, **options):
+        seen.append((segment.upper.name, options["steps"], len(neurons)))
+        return original(segment, neurons, *values, **options)
+
+    monkeypatch.setattr("neurflow.attribution.streaming.integrated_gradients", counted)
+    return seen
+
+
+def pairs_of(attributed):
+    """Layer → pairs that were attributed since the last call."""
+    found = Counter()
+    for layer, _, pairs in attributed:
+        found[layer] += pairs
+    attributed.clear()
+    return found
+
+
+@pytest.mark.parametrize("steps", [8, "auto"])
+@pytest.mark.parametrize("stage", ["block2 → block1", "block3 → block2, {choice}"])
+def test_a_run_killed_within_a_layer_goes_on_behind_the_last_batch(
+    model, images, target, tmp_path, written_at_once, attributed, steps, stage
+):
+    """All that was attributed before is in the result, to the last digit, and not done again."""
+    config = Config(tau=4, k=20, steps=steps)
+    stage = stage.format(choice="choosing N" if steps == "auto" else "score error")
+    request = partial(discover, model, images, target, config=config)
+    whole = request()
+    everything = pairs_of(attributed).total()
+
+    class Late(KilledAt):
+        """Dies in the second batch of a stage, or behind the first where there is one alone."""
+
+        batches = 0
+
+        def advance(self, count=1):
+            self.counts[self.now] += count
+            self.batches += self.now == stage and count > 0
+            if self.batches == 2:
+                raise Kill
+
+        def start(self, new, total):
+            if self.batches == 1 and new != self.now:
+                raise Kill
+            super().start(new, total)
+
+    with pytest.raises(Kill):
+        request(out=tmp_path / "run", progress=Late())
+    before = pairs_of(attributed).total()
+    assert before < everything
+    found = request(out=tmp_path / "run")
+    assert found.model_dump_json() == whole.model_dump_json()
+    again = before + pairs_of(attributed).total() - everything
+    assert 0 <= again <= 2 * 64, "the batch that was under way, and no other"
+
+
+def test_a_quick_look_is_part_of_the_full_run_which_goes_on_from_it(
+    model, images, target, circuit, tmp_path, attributed
+):
+    look = partial(discover, model, images, target, out=tmp_path / "run")
+    quick = look(config=Config(**{**CONFIG.model_dump(), "tau": 2, "depth": 2}))
+    assert [layer.name for layer in quick.layers] == ["block2", "block3", "head"]
+    for layer in quick.layers:
+        assert set(layer.neurons) <= set(circuit.layer(layer.name).neurons)
+    assert any("A quick look" in note for note in quick.notes)
+    of_quick = pairs_of(attributed)
+    full = look(config=CONFIG)
+    for mine, its in zip(full.layers, circuit.layers, strict=True):
+        for a, neuron in its.neurons.items():
+            assert mine.neurons[a].importance == pytest.approx(neuron.importance, rel=1e-5)
+    went_on = pairs_of(attributed)
+    assert discover(model, images, target, config=CONFIG) == circuit
+    alone = pairs_of(attributed)
+    assert went_on["head"] == 0 < of_quick["head"]
+    assert went_on["block3"] == alone["block3"] - of_quick["block3"]
+    assert went_on["block2"] == alone["block2"]
+    with pytest.raises(RequestError, match="belongs to another run"):
+        look(config=Config(**{**CONFIG.model_dump(), "tau": 2, "depth": 2}))
+
+
+def test_a_damaged_journal_is_not_used(model, images, target, tmp_path, written_at_once):
+    request = partial(discover, model, images, target, config=CONFIG)
+    with pytest.raises(Kill):
+        request(out=tmp_path / "run", progress=KilledAt("block2 → block1", 128))
+    (journal,) = (tmp_path / "run" / "work").glob("*.npz")
+    data = bytearray(journal.read_bytes())
+    data[len(data) // 2] ^= 255
+    journal.write_bytes(data)
+    assert request(out=tmp_path / "run").model_dump_json() == request().model_dump_json()
 
 
 def test_a_folder_of_another_run_is_not_overwritten(model, images, target, tmp_path):

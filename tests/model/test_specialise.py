@@ -280,7 +280,7 @@ def test_which_tails_have_secants():
             Layer("inner", (int(channels), *map(int, space)), 1),
         )
         made[kind] = GraphSegment(network, *layers).specialised(0).secants is not None
-    assert made == dict.fromkeys(kinds, True) | {"max pooling": False, "tokens": False}
+    assert made == dict.fromkeys(kinds, True) | {"max pooling": False}
 
 
 def test_a_line_is_never_drawn_through_infinity(segment):

@@ -137,7 +137,7 @@ def test_a_change_of_the_collection_changes_its_digest(tmp_path, model):
 def test_empty_and_missing_sources_are_refused(tmp_path, model):
     with pytest.raises(ImagesError, match=r"No pictures in .* Looked for files ending in"):
         load_images(tmp_path, model)
-    with pytest.raises(ImagesError, match="There is no folder of images at"):
+    with pytest.raises(ImagesError, match="There is no image or folder of images at"):
         load_images(tmp_path / "nowhere", model)
     with pytest.raises(ImagesError, match="the source is empty"):
         load_images([], model)

@@ -220,7 +220,10 @@ def test_samples_that_are_missing_leave_the_rest(run, tmp_path):
     with TestClient(create_app(session), base_url="http://localhost") as client:
         uploaded(client)
         status = client.get("/api/status").json()
-        assert (status["state"], "There is no folder" in status["message"]) == ("ready", True)
+        assert (status["state"], "There is no image or folder" in status["message"]) == (
+            "ready",
+            True,
+        )
 
 
 def test_what_was_passed_over_among_the_samples_is_told(run, labelled, tmp_path):

@@ -65,7 +65,11 @@ describe("why an answer", () => {
       },
       (why) => told.push(why),
     );
-    expect(asked.map(([groups]) => groups)).toEqual([["a", "b", "c", "d"], ["b", "c"], ["d", "a"]]);
+    expect(asked.map(([groups]) => groups)).toEqual([
+      ["a", "b", "c", "d"],
+      ["b", "c"],
+      ["d", "a"],
+    ]);
     expect(asked[0]![1]).toBe(0);
     expect(told.map(({ compared }) => compared)).toEqual([0, 2, 4]);
     expect(told.at(-1)!.effects.map((each) => [each.id, standsOut(each)])).toEqual([

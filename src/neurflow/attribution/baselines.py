@@ -3,10 +3,10 @@
 ``zero``
     Published. In a network of convolutions and ReLUs it is the value of a neuron that does not fire.
 ``mean``
-    Each neuron's mean ``φ`` over D, at every position. Where a layer norm or attention follows, zero is
-    not neutral: the values are signed, share a large offset on all pictures, and a norm enlarges
-    whatever is close to zero. Scores from zero explain that offset, and cancel many times over. Scores
-    from the mean explain how the crops of ``V_a`` differ from the others.
+    The layer's mean output over D, position by position. Where a layer norm or attention follows,
+    zero is not neutral: the values are signed, share a large offset on all pictures, and a norm
+    enlarges whatever is close to zero. Scores from zero explain that offset, and cancel many times
+    over. Scores from the mean explain how the crops of ``V_a`` differ from the others.
 ``auto``
     ``mean`` if a layer norm, an RMS norm or attention lies anywhere between the picture and the
     upper layer, ``zero`` otherwise.
@@ -18,13 +18,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
 from neurflow.config import BaselineName
-from neurflow.model import Layer, Segment
+from neurflow.model import Segment
 
 
 def baseline_name(segment: Segment, wanted: BaselineName) -> Literal["zero", "mean"]:
@@ -32,10 +27,3 @@ def baseline_name(segment: Segment, wanted: BaselineName) -> Literal["zero", "me
     if wanted == "auto":
         return "mean" if segment.normalises else "zero"
     return wanted
-
-
-def everywhere(layer: Layer, values: np.ndarray) -> Float[Tensor, "1 ..."]:
-    """One value for each neuron ``[neuron]`` at every position of a layer's output."""
-    shape = [1] * (len(layer.shape) + 1)
-    shape[layer.axis] = layer.neurons
-    return torch.from_numpy(np.asarray(values, dtype=np.float64)).reshape(shape)

@@ -21,10 +21,10 @@ Points are Gauss-Legendre's, as published, unless another rule is asked for:
   Where all operations of the tail have them, few cells do: the error of the scores falls with the
   square of their number. Completeness then says nothing of it.
 * A layer norm does not feel the scale of its input, so on a path from zero nearly all change is next to
-  α = 0. Gauss-Legendre points in ``t``, with ``α = c sinh(t arsinh(1/c))``, resolve it: ``sinh`` for
-  paths from zero; ``bend`` for paths from the mean, along which change is spread more evenly. Their
-  error falls exponentially where the segment is smooth. ``graded`` has cells of secants between such
-  ends, for segments that are not. ``steep``, with α = t^7, is older and slower.
+  α = 0. Gauss-Legendre points in ``t``, with ``α = c sinh(t arsinh(1/c))``, resolve it (``sinh``).
+  Their error falls exponentially where the segment is smooth, as does that of Gauss-Legendre points on
+  paths from the mean. ``graded`` has cells of secants between such ends, for segments that are not.
+  ``steep``, with α = t^7, is older and slower.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ from neurflow.model.network.protocols import Cells, NeuronSegment, Path, Segment
 
 Rule = Callable[[int], tuple[np.ndarray, np.ndarray]]
 """N → (points α, weights w) ``[step]`` on [0, 1]; the weights sum to 1"""
-ABRUPT, EARLY = 1e-3, 0.2
-"""share of a path on which most of the change is: behind a norm from zero, and from the mean"""
+ABRUPT = 1e-3
+"""share of a path from zero on which most of the change is behind a norm"""
 MANY = 6
 """cells from which on a third as many modes are kept: neither's error prevails"""
 SHARED = 64
@@ -91,30 +91,21 @@ def steep_gauss(steps: int) -> tuple[np.ndarray, np.ndarray]:
     return points**7, 7 * points**6 * weights
 
 
-def _sinh(t: np.ndarray, early: float) -> np.ndarray:
-    """[0, 1] → [0, 1], with half of the way within about the square root of ``early``."""
-    return np.asarray(early * np.sinh(t * np.arcsinh(1 / early)))
-
-
-def _sinh_gauss(steps: int, early: float) -> tuple[np.ndarray, np.ndarray]:
-    points, weights = gauss_legendre(steps)
-    rate = np.arcsinh(1 / early)
-    return _sinh(points, early), early * rate * np.cosh(points * rate) * weights
+def _sinh(t: np.ndarray) -> np.ndarray:
+    """[0, 1] → [0, 1], with half of the way within the square root of the share."""
+    return np.asarray(ABRUPT * np.sinh(t * np.arcsinh(1 / ABRUPT)))
 
 
 def sinh(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Legendre points substituted by a hyperbolic sine, for change next to 0: c = 0.001."""
-    return _sinh_gauss(steps, ABRUPT)
-
-
-def bend(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """The same for change that is spread more evenly: c = 0.2."""
-    return _sinh_gauss(steps, EARLY)
+    """Gauss-Legendre points substituted by a hyperbolic sine, for change next to 0."""
+    points, weights = gauss_legendre(steps)
+    rate = np.arcsinh(1 / ABRUPT)
+    return _sinh(points), ABRUPT * rate * np.cosh(points * rate) * weights
 
 
 def graded(steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Ends and lengths of cells as those of :func:`secants`, equal in the ``t`` of :func:`sinh`."""
-    edges = _sinh(np.arange(steps + 1) / steps, ABRUPT)
+    edges = _sinh(np.arange(steps + 1) / steps)
     return edges, np.append(np.diff(edges), 0.0)
 
 

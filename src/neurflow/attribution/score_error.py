@@ -57,7 +57,7 @@ BEHIND_NORMS = (
     *USUAL,
 )
 """rules for paths from zero in networks with layer norms"""
-FROM_MEAN = (Look("bend", 6, 3.0, SMOOTH_STEPS), *USUAL)
+FROM_MEAN = (Look("gauss", 4, 3.0, SMOOTH_STEPS), *USUAL)
 """rules for paths from the mean"""
 POOR = 0.1
 """score error of the first measurement above which the next rule is tried too"""

@@ -4,7 +4,8 @@
    different targets in a batch. What a crop needs is computed once and shared by its pairs
    (``features``).
 2. The scores of each pair are added up by target: |T| over ``V_a``, signed ``T`` over each ``V_a^i``,
-   and the completeness gap. The scores of each pair are kept only on request.
+   and the completeness gap. The scores of each pair are kept only on request. A journal writes the
+   sums down once a minute.
 3. The *score error* is the distance of a target's scores from integrated gradients, the limit of large
    N: ``Σ_v Σ_s |T_N − T| / Σ_v Σ_s |T|``. It is estimated on :data:`SAMPLE` crops of each target from
    two values of N. The stored value is the one-sided upper 97.5 % confidence limit for all of ``V_a``.
@@ -16,6 +17,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,7 +30,6 @@ from torch import Tensor
 
 from neurflow.attribution.integrated_gradients import (
     Rule,
-    bend,
     gauss_legendre,
     graded,
     graded_midpoints,
@@ -52,6 +53,7 @@ from neurflow.attribution.task import AttributionTask, Exemplars, Scores
 from neurflow.circuit import RuleName
 from neurflow.errors import WorkError
 from neurflow.model import Segment
+from neurflow.runtime.journal import Journal
 from neurflow.study.features import Observed
 
 RULES: dict[RuleName, Rule] = {
@@ -60,7 +62,6 @@ RULES: dict[RuleName, Rule] = {
     "midpoints": graded_midpoints,
     "steep": steep_gauss,
     "sinh": sinh,
-    "bend": bend,
     "graded": graded,
 }
 """integration rules, by their names in results"""
@@ -109,6 +110,19 @@ class Pairs:
     def __getitem__(self, chosen: np.ndarray) -> Pairs:
         return Pairs(*(values[chosen] for values in vars(self).values()))
 
+    def by_target(self) -> Iterator[tuple[int, slice]]:
+        """(target, where its pairs are): they lie side by side."""
+        starts = np.flatnonzero(np.diff(self.neuron, prepend=-1))
+        for first, last in pairwise([*starts.tolist(), len(self.neuron)]):
+            yield int(self.neuron[first]), slice(first, last)
+
+    def key(self, what: str, place: slice) -> str:
+        """The key in a journal of what is computed of one target's pairs."""
+        digest = hashlib.sha256(what.encode())
+        for values in vars(self).values():
+            digest.update(np.asarray(values[place], dtype=np.int64).tobytes())
+        return digest.hexdigest()[:32]
+
 
 def _drawn(crops: np.ndarray, most: int | None) -> np.ndarray:
     """Positions of ``most`` crops, drawn at random.
@@ -148,7 +162,7 @@ def attribute(
         plans = _plans(task, steps)
     found: dict[int, Scores] = {}
     while plans:
-        for rule in {plan.rule for plan in plans.values()}:
+        for rule in dict.fromkeys(plan.rule for plan in plans.values()):
             own = {a: plan for a, plan in plans.items() if plan.rule == rule}
             how = measure or partial(by_rule, rule=RULES[rule or "gauss"])
             found |= _run(task, own, how, each)
@@ -160,25 +174,22 @@ def attribute(
 
 def _plans(task: AttributionTask, steps: int | Literal["auto"]) -> dict[int, Plan]:
     """Target → rule and N, with the score error that is expected of them."""
-    segment, auto = task.segment, steps == "auto"
-    stage = f"{segment.upper.name} → {segment.lower.name}"
-    task.progress.start(f"{stage}, {'choosing N' if auto else 'score error'}", len(task.concepts))
-    if steps == "auto":
+    if steps != "auto":
+        errors = _look(task, dict.fromkeys(task.concepts, steps), _against_many, None)
+        return {a: Plan(None, steps, errors[a], "gauss") for a in task.concepts}
 
-        def refined(tried: Mapping[int, int], rule: RuleName, order: float) -> dict[int, float]:
-            return _look(task, tried, partial(_refined, rule=rule, order=order))
+    def refined(tried: Mapping[int, int], rule: RuleName, order: float) -> dict[int, float]:
+        return _look(task, tried, partial(_refined, rule=rule, order=order), rule)
 
-        def has_slopes(a: int) -> bool:
-            return segment.specialised(a).secants is not None
+    def has_slopes(a: int) -> bool:
+        return task.segment.specialised(a).secants is not None
 
-        plans = chosen_plans(
-            task.concepts, _looks(task), refined, has_slopes, task.config.tolerance
-        )
-    else:
-        errors = _look(task, dict.fromkeys(task.concepts, steps), _against_many)
-        plans = {a: Plan(None, steps, errors[a], "gauss") for a in task.concepts}
-    task.progress.advance(len(task.concepts))
-    return plans
+    return chosen_plans(task.concepts, _looks(task), refined, has_slopes, task.config.tolerance)
+
+
+def _stage(task: AttributionTask) -> str:
+    """What the work on a pair of layers is called in progress."""
+    return f"{task.segment.upper.name} → {task.segment.lower.name}"
 
 
 def _looks(task: AttributionTask) -> tuple[Look, ...]:
@@ -197,13 +208,16 @@ def _run(
     """Scores of the planned targets, all of one rule; with ``each``, those of each crop too."""
     segment, concepts = task.segment, task.concepts
     pairs = Pairs.of(concepts, {a: plan.steps for a, plan in plans.items()})
-    task.progress.start(f"{segment.upper.name} → {segment.lower.name}", len(pairs.crop))
+    task.progress.start(_stage(task), len(pairs.crop))
     sums = {a: _Sums(concepts[a], segment.lower.neurons, each) for a in plans}
-    for part, (scores, change) in _stream(task, pairs, measure):
+    rule = next(iter(plans.values())).rule  # that of all
+    running = {a: one.running() for a, one in sums.items()}
+    what = f"sums {rule}" if rule else None
+    for positions, (scores, change) in _resumed(task, pairs, measure, what, running):
+        part = pairs[positions]
         for a in np.unique(part.neuron).tolist():
             own = part.neuron == a
             sums[a].add(part[own], scores[own], change[own])
-        task.progress.advance(len(part.crop))
     return {a: total.scores(plans[a]) for a, total in sums.items()}
 
 
@@ -232,30 +246,65 @@ def _refuse_what_is_not_finite(segment: Segment, found: Mapping[int, Scores]) ->
             )
 
 
-def _look(task: AttributionTask, steps: Mapping[int, int], measure: Measure) -> dict[int, float]:
+def _look(
+    task: AttributionTask, steps: Mapping[int, int], measure: Measure, rule: RuleName | None
+) -> dict[int, float]:
     """Target → upper confidence limit of the score error over ``V_a``, from a sample of its crops.
 
-    ``measure`` gives the scores and the scores they should be.
+    ``measure`` gives the scores, by ``rule`` if auto chooses, and the scores they should be.
     """
     if not steps:
         return {}
-    gaps: dict[int, list[tuple[float, float]]] = {a: [] for a in steps}
-    for part, (found, goal) in _stream(task, Pairs.of(task.concepts, steps, SAMPLE), measure):
-        both = zip(np.abs(found - goal).sum(1), np.abs(goal).sum(1), strict=True)
-        for a, pair in zip(part.neuron.tolist(), both, strict=True):
-            gaps[a].append(pair)
-    return {a: upper_end(np.array(gaps[a]), len(task.concepts[a].crops)) for a in steps}
+    pairs, what = Pairs.of(task.concepts, steps, SAMPLE), "choosing N" if rule else "score error"
+    task.progress.start(f"{_stage(task)}, {what}", len(pairs.crop))
+    gaps = np.zeros((len(pairs.crop), 2))
+    own = {a: gaps[place] for a, place in pairs.by_target()}
+    sums = {a: {"gaps": each} for a, each in own.items()}
+    for part, (found, goal) in _resumed(task, pairs, measure, f"{what} {rule}", sums):
+        gaps[part, 0], gaps[part, 1] = np.abs(found - goal).sum(1), np.abs(goal).sum(1)
+    return {a: upper_end(own[a], len(task.concepts[a].crops)) for a in steps}
+
+
+def _resumed(
+    task: AttributionTask,
+    pairs: Pairs,
+    measure: Measure,
+    what: str | None,
+    sums: Mapping[int, Mapping[str, np.ndarray]],
+) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
+    """(positions of pairs, what ``measure`` finds for them), a batch at a time.
+
+    Args:
+        task: with the journal that keeps the sums.
+        pairs: targets and their crops.
+        measure: scores the pairs.
+        what: the sums are; None keeps nothing.
+        sums: target → arrays that the caller adds to in place. Pairs that are in those of an earlier
+            process are left out.
+    """
+    journal = task.journal if what else Journal()
+    done = np.zeros(len(pairs.crop), dtype=bool)
+    for a, place in pairs.by_target():
+        key = pairs.key(f"{what} {_stage(task)} {task.minus}", place)
+        journal.follow(key, {"done": done[place], **sums[a]})
+    task.progress.advance(int(done.sum()))
+    for part, found in _stream(task, pairs, measure, done):
+        yield part, found
+        done[part] = True
+        task.progress.advance(len(part))
+        journal.tick()
 
 
 def _stream(
-    task: AttributionTask, pairs: Pairs, measure: Measure
-) -> Iterator[tuple[Pairs, tuple[np.ndarray, np.ndarray]]]:
-    """(pairs, what ``measure`` finds for them), a batch at a time."""
+    task: AttributionTask, pairs: Pairs, measure: Measure, done: np.ndarray
+) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
+    """(positions of pairs, what ``measure`` finds for them), a batch at a time, without those done."""
     segment, maps, minus = task.segment, task.pair.maps, task.minus
+    baseline = task.baseline  # before the blocks, as it asks for crops of its own
 
     def work(part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         neurons = torch.from_numpy(pairs.neuron[part])
-        observed = maps.take(pairs.crop[part]).starting(task.baseline)
+        observed = maps.take(pairs.crop[part]).starting(baseline)
         observed = replace(observed, crops=torch.from_numpy(pairs.crop[part]))
         steps = int(pairs.steps[part[0]])
         found = measure(segment, neurons, observed, steps)
@@ -264,13 +313,16 @@ def _stream(
             found = found[0] - other[0], found[1] - other[1]
         return found[0].double().cpu().numpy(), found[1].double().cpu().numpy()
 
+    if done.all():
+        return
     for block in maps.blocks(np.unique(pairs.crop)):
         inside = np.flatnonzero(np.isin(pairs.crop, block))
         inside = inside[np.argsort(pairs.crop[inside], kind="stable")]  # a crop's pairs share work
         for alike in _alike(segment, pairs[inside]):
-            for together in _by_crop(pairs.crop, inside[alike], task.batch.size):
-                for part, found in task.batch.map(work, together):
-                    yield pairs[part], found
+            left = inside[alike]
+            left = left[~done[left]]
+            for together in _by_crop(pairs.crop, left, task.batch.size):
+                yield from task.batch.map(work, together)
 
 
 def _by_crop(crop: np.ndarray, positions: np.ndarray, size: int) -> Iterator[np.ndarray]:
@@ -281,7 +333,8 @@ def _by_crop(crop: np.ndarray, positions: np.ndarray, size: int) -> Iterator[np.
         if high - start > size and low > start:
             yield positions[start:low]
             start = low
-    yield positions[start:]
+    if start < len(positions):
+        yield positions[start:]
 
 
 def _alike(segment: Segment, pairs: Pairs) -> Iterator[np.ndarray]:
@@ -345,7 +398,9 @@ def _against_many(
     found = scores(steps, rule=gauss_legendre)[0]
     from_zero = observed.baseline is None
     if segment.normalises or segment.specialised(int(neurons[0])).secants:
-        finer = sinh if segment.normalises and from_zero else secants if from_zero else bend
+        finer = (
+            sinh if segment.normalises and from_zero else secants if from_zero else gauss_legendre
+        )
         goal = scores(max(REFERENCE, steps // 2), rule=finer)[0]
         if goal.isfinite().all():
             return found, goal
@@ -353,7 +408,7 @@ def _against_many(
 
 
 class _Sums:
-    """Running sums over one target's crops."""
+    """Running sums over one target's crops; all of them are arrays that change in place."""
 
     def __init__(self, concept: Exemplars, neurons: int, each: bool) -> None:
         self.sizes = np.bincount(concept.meaning)
@@ -361,25 +416,30 @@ class _Sums:
         self.each = np.zeros(shape, dtype=np.float32) if each else None
         self.absolute = np.zeros(neurons)
         self.signed = np.zeros((len(self.sizes), neurons))
-        self.gap = self.change = self.net = 0.0
+        self.gap, self.change, self.net = np.zeros(1), np.zeros(1), np.zeros(1)
 
     def add(self, pairs: Pairs, scores: np.ndarray, change: np.ndarray) -> None:
         self.absolute += np.abs(scores).sum(0)
         np.add.at(self.signed, pairs.meaning, scores)
-        self.net += float(np.abs(scores.sum(1)).sum())
+        self.net += np.abs(scores.sum(1)).sum()
         if self.each is not None:
             self.each[pairs.place] = scores
-        self.gap += float(np.abs(scores.sum(1) - change).sum())
-        self.change += float(np.abs(change).sum())
+        self.gap += np.abs(scores.sum(1) - change).sum()
+        self.change += np.abs(change).sum()
+
+    def running(self) -> dict[str, np.ndarray]:
+        """What has been added up, by name."""
+        return {k: v for k, v in vars(self).items() if isinstance(v, np.ndarray) and k != "sizes"}
 
     def scores(self, plan: Plan) -> Scores:
-        total = float(self.absolute.sum())
-        complete: float | None = self.gap / self.change if self.change > 0 else self.gap
+        total, net = float(self.absolute.sum()), float(self.net[0])
+        gap, change = float(self.gap[0]), float(self.change[0])
+        complete: float | None = gap / change if change > 0 else gap
         error = plan.error
         if plan.rule in ("secants", "graded"):
             complete = None
         elif error is not None:
-            error = max(self.gap / total if total > 0 else self.gap, error)
+            error = max(gap / total if total > 0 else gap, error)
         return Scores(
             importance=self.absolute / self.sizes.sum(),
             signed=self.signed / self.sizes[:, None],
@@ -387,6 +447,6 @@ class _Sums:
             steps=plan.steps,
             rule=plan.rule,
             score_error=error,
-            cancellation=max(total / self.net, 1.0) if self.net > 0 else None,
+            cancellation=max(total / net, 1.0) if net > 0 else None,
             each=self.each,
         )

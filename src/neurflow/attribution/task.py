@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from torch import Tensor
 
-from neurflow.attribution.baselines import baseline_name, everywhere
+from neurflow.attribution.baselines import baseline_name
 from neurflow.circuit import RuleName
 from neurflow.config import Config
 from neurflow.model import Model, Segment
 from neurflow.refs import Target
+from neurflow.runtime.journal import Journal
 from neurflow.runtime.memory import Batch
 from neurflow.runtime.progress import Progress
 from neurflow.study.activations import Activations
@@ -42,12 +43,14 @@ class AttributionTask:
         pair: the two layers.
         concepts: target neuron of the upper layer → its crops by meaning.
         config: N, tolerance, k and seed.
+        journal: keeps sums under way, for a run that is resumed.
     """
 
     study: Study
     pair: LayerPair
     concepts: Mapping[int, Exemplars]
     config: Config
+    journal: Journal = field(default_factory=Journal, compare=False)
 
     @property
     def model(self) -> Model:
@@ -79,8 +82,7 @@ class AttributionTask:
         """``[1, …]`` where the path to the lower layer's output begins; None is zero."""
         if baseline_name(self.segment, self.config.baseline) == "zero":
             return None
-        lower = self.segment.lower
-        return everywhere(lower, self.study.means(lower.name))
+        return self.pair.maps.mean()
 
     @property
     def progress(self) -> Progress:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from statistics import median
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import numpy as np
@@ -140,7 +139,7 @@ def _equal(one: np.ndarray | None, other: np.ndarray | None) -> bool:
     return one is other or (one is not None and other is not None and np.array_equal(one, other))
 
 
-RuleName = Literal["gauss", "secants", "midpoints", "steep", "sinh", "bend", "graded"]
+RuleName = Literal["gauss", "secants", "midpoints", "steep", "sinh", "graded"]
 """how the points of an integration lie (``attribution.integrated_gradients``)"""
 
 
@@ -286,12 +285,6 @@ class CircuitLayer(Frozen):
         """The largest of its neurons; None at l_0."""
         known = [n.score_error for n in self.neurons.values() if n.score_error is not None]
         return max(known, default=None)
-
-    @property
-    def cancellation(self) -> float | None:
-        """The median of its neurons; None at l_0 and in results of earlier versions."""
-        known = [n.cancellation for n in self.neurons.values() if n.cancellation is not None]
-        return median(known) if known else None
 
     @property
     def measured(self) -> tuple[NeuronGroup, ...]:

@@ -6,6 +6,7 @@ Both forms are limited to the first ``top`` groups of a layer and the first ``to
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from statistics import median
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -53,7 +54,7 @@ def circuit_data(circuit: Circuit, layers: Sequence[CircuitLayer], top: int) -> 
                 "neurons": len(layer.neurons),
                 "groups": len(layer.groups),
                 "score_error": layer.score_error,
-                "cancellation": layer.cancellation,
+                "cancellation": _cancellation(layer),
                 "note": layer.note,
                 "largest": [_brief(circuit, group, top) for group in layer.groups[:top]],
             }
@@ -78,6 +79,12 @@ def _layer_of(circuit: Circuit, group: NeuronGroup) -> CircuitLayer:
     return circuit.layer(group.id.layer)
 
 
+def _cancellation(layer: CircuitLayer) -> float | None:
+    """The median of a layer's neurons; None at l_0 and in results of earlier versions."""
+    known = [n.cancellation for n in layer.neurons.values() if n.cancellation is not None]
+    return median(known) if known else None
+
+
 def circuit_text(
     circuit: Circuit, layers: Sequence[CircuitLayer], top: int
 ) -> list[RenderableType]:
@@ -89,7 +96,7 @@ def circuit_text(
             (plain(layer.name), "bold"),
             f"   {_count(len(layer.neurons), 'neuron')} in {_count(len(layer.groups), 'group')}",
             "" if layer.score_error is None else f", scores within {layer.score_error:.1%}",
-            "" if layer.cancellation is None else f", cancelling {layer.cancellation:.3g}-fold",
+            "" if (fold := _cancellation(layer)) is None else f", cancelling {fold:.3g}-fold",
         )
         shown += [title, _groups(circuit, layer.groups[:top], top)]
         if (rest := len(layer.groups) - top) > 0:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from neurflow.cli import _finished
 from neurflow.cli._command import command
 from neurflow.cli._model_of import naming
 from neurflow.cli._options import ModelReference, study_from, with_study_options
@@ -46,7 +47,27 @@ def discover(
 
     Re-run the same command to resume after an interruption.
     """
-    asked, folder = study_from(model, study), out or default_folder(model, target)
+    folder = out or default_folder(model, target)
+    asked = _finished.asked(model, images, target, study)
+    answer = _finished.recall(folder, asked)
+    if answer is not None:
+        ui.note(f"{folder} holds this circuit already: nothing to do.")
+    else:
+        answer = _found(ui, model, images, target, folder, study)
+        if asked is not None:
+            _finished.remember(folder, answer.model_copy(update={"asked": asked}))
+    for note in answer.notes:
+        ui.note(note)
+    told = what_next(folder, ui.seconds, answer.named)
+    data = {"result": str(folder), **answer.data}
+    ui.result(data, Text.from_markup(answer.heading), told)
+
+
+def _found(
+    ui: Terminal, model: str, images: Path, target: str, folder: Path, study: dict[str, Any]
+) -> _finished.Answer:
+    """Find the circuit, and what is to be said of it."""
+    asked = study_from(model, study)
 
     import neurflow
     from neurflow.cli._summary import circuit_data, heading
@@ -56,11 +77,14 @@ def discover(
     circuit = neurflow.discover(
         loaded, pictures, target, out=folder, progress=ui.progress, **asked.options
     )
-    for note in circuit.notes:
-        ui.note(note)
-    data = circuit_data(circuit, circuit.layers, top=5)
-    told = what_next(folder, ui.seconds, naming(circuit))
-    ui.result({"result": str(folder), **data}, heading(circuit), told)
+    return _finished.Answer(
+        asked="",
+        result=_finished.result(folder),
+        data=circuit_data(circuit, circuit.layers, top=5),
+        heading=heading(circuit).markup,
+        notes=circuit.notes,
+        named=naming(circuit),
+    )
 
 
 def default_folder(model: str, target: str) -> Path:

@@ -78,7 +78,8 @@ def ask(
     if not chat_model and not labeler:
         raise RequestError(
             "Give a labeler: --chat-model gpt-4o for a chat model, or --labeler NAME for one of your "
-            "own. neurflow label words takes labels from a list, neurflow label set from you."
+            "own. To choose from a list of words, use neurflow label words; to write a label yourself, "
+            "neurflow label set."
         )
     asked.check(given, "chat_model")
 
@@ -229,7 +230,7 @@ def _pairs(given: Sequence[str]) -> dict[str, str]:
     """``["key=value"]`` → ``{"key": "value"}``."""
     pairs = dict(each.partition("=")[::2] for each in given)
     if any("=" not in each for each in given):
-        raise RequestError(f"{given[0]!r} is no option. Write --labeler-option KEY=VALUE.")
+        raise RequestError(f"{given[0]!r} is not an option. Write --labeler-option KEY=VALUE.")
     return pairs
 
 

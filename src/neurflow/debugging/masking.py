@@ -77,7 +77,7 @@ def mask_of(
         if ablation == "mean" and len((means or {}).get(layer.name, ())) != layer.neurons:
             raise RequestError(
                 f"This result does not have the means of layer {layer.name!r}. "
-                "Make it again with neurflow discover, or mask by zero."
+                "Create it again with neurflow discover, or mask by zero."
             )
         named = set(neurons.get(layer.name, ()))
         chosen[layer.name] = sorted(set(range(layer.neurons)) - named if keep else named)

@@ -185,7 +185,7 @@ def refuse_without_calibration(circuit: Circuit) -> None:
     if not any(layer.measured for layer in circuit.layers):
         raise ResultError(
             "This result was made by an earlier version and has no calibration of its groups. "
-            "Make it again with neurflow discover."
+            "Create it again with neurflow discover."
         )
 
 

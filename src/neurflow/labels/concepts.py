@@ -55,7 +55,7 @@ def concept_checks(
         progress: receives stages and steps.
 
     Returns:
-        Group id → check; groups whose label names no concept are left out.
+        Group id → check, for the groups whose label names a concept.
 
     Raises:
         RequestError: the circuit was found in another model.
@@ -73,7 +73,9 @@ def concept_checks(
     concepts = sorted({str(name) for name in names} - {""})
     if len(concepts) < 2:
         raise ImagesError("Give pictures of at least two concepts, in a folder for each.")
-    layers = [layer for layer in circuit.layers if layer.groups]
+    layers = [layer for layer in circuit.layers if _named_groups(layer, concepts)]
+    if not layers:
+        return {}
     crops = CropSet(images, readable, model.input_size[1:], (1.0,))
     per_image = len(crops.boxes)
     found: dict[str, ConceptCheck] = {}
@@ -89,12 +91,16 @@ def concept_checks(
         for layer in layers:
             phi = np.asarray(activations[layer.name])
             phi = phi.reshape(len(readable), per_image, -1).max(1)
-            for group in layer.groups:
-                concept = named_concept(group.label, concepts)
-                if concept is not None:
-                    scores = group_scores(phi, layer, group)
-                    found[group.id] = _check(scores, names, concepts, concept)
+            for group, concept in _named_groups(layer, concepts):
+                scores = group_scores(phi, layer, group)
+                found[group.id] = _check(scores, names, concepts, concept)
     return found
+
+
+def _named_groups(layer: CircuitLayer, concepts: Sequence[str]) -> list[tuple[NeuronGroup, str]]:
+    """Return the groups whose label names a concept, with the concept."""
+    named = ((group, named_concept(group.label, concepts)) for group in layer.groups)
+    return [(group, concept) for group, concept in named if concept is not None]
 
 
 def _can_be_read(images: Images, index: int, progress: Progress) -> bool:
@@ -107,7 +113,7 @@ def _can_be_read(images: Images, index: int, progress: Progress) -> bool:
 
 
 def with_check(group: NeuronGroup, check: ConceptCheck, label: str | None) -> NeuronGroup:
-    """The group with the check of its label, if the label is still the one that was checked."""
+    """Return the group with a check of its label, if the label is still the one that was checked."""
     if group.evidence is None or group.label != label:
         return group
     evidence = group.evidence.model_copy(update={"concept": check})
@@ -115,7 +121,7 @@ def with_check(group: NeuronGroup, check: ConceptCheck, label: str | None) -> Ne
 
 
 def group_scores(phi: np.ndarray, layer: CircuitLayer, group: NeuronGroup) -> np.ndarray:
-    """Log score of a group on each picture: ``[picture]``.
+    """Return the log score of a group on each picture: ``[picture]``.
 
     Args:
         phi: ``[picture, neuron]`` pooled activations of the layer.
@@ -131,7 +137,7 @@ def group_scores(phi: np.ndarray, layer: CircuitLayer, group: NeuronGroup) -> np
 
 
 def named_concept(label: str | None, concepts: Sequence[str]) -> str | None:
-    """The concept whose name is in the label as whole words; the longest if there are several."""
+    """Return the concept that a label names in whole words; the longest if there are several."""
     said = f" {_plain(label or '')} "
     named = [concept for concept in concepts if f" {concept} " in said]
     return max(named, key=len, default=None)

@@ -12,6 +12,7 @@ Every step keeps its result in the run's workspace; the same request continues b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from neurflow.errors import LayerError, RequestError
 from neurflow.method.assembly import assemble, thumbnails
 from neurflow.method.concepts import crops_limit
 from neurflow.method.core_neurons import RULES, Core
+from neurflow.method.estimate import tell
 from neurflow.method.find import Findings, find
 from neurflow.method.notes import far_off, notes
 from neurflow.method.precision import low_precision
@@ -88,11 +90,12 @@ def discover(
     budget = Budget(memory, progress)
     images = load_images(images, model)
     goal = model.target(target)
-    layers = study_layers(model, goal, layers)
+    layers = study_layers(model, goal, layers, config.depth)
     segments = segments_of(model, layers)
     request = _request(model, images, goal, layers, config, max_images)
     folder = Path(out) if out is not None else None
-    with full_float32(), open_workspace(folder, request, redo=redo) as work:
+    opened = open_workspace(folder, request, redo=redo, continues=_continues)
+    with full_float32(), opened as work:
         if images.root:
             work.write(SOURCE, {"folder": str(images.root.absolute())})
         if folder and work.read("finished"):
@@ -100,24 +103,33 @@ def discover(
             return load_circuit(folder)
 
         looked = ModelOnImages(model, images, model.batch(budget), progress)
-        chosen = _images(
-            lambda: concept_images(
-                looked, goal, config, max_images=max_images, predictions=shared.predictions
-            ),
-            work,
-            progress,
-        )
+        choose = partial(concept_images, looked, goal, config, max_images=max_images)
+        chosen = _images(partial(choose, predictions=shared.predictions), work, progress)
         crops = _crops(model, images, chosen, config)
         study = Study(
             model, goal, segments, crops, work, budget, progress, config.precision, shared
         )
-        found = find(study, config, recall=lambda layer, select: _cores(select, layer, work))
-        circuit = _circuit(study, found, chosen, config)
+        circuit = _circuit(study, _findings(study, config), chosen, config)
         if folder:
             save_circuit(circuit, folder)
             work.write("finished", True)  # first: after this line nothing can be lost
-            work.clear(keep=("request", "finished", SOURCE))
+            work.clear(keep=("request", "finished", SOURCE), journals=config.depth is not None)
     return circuit
+
+
+def _findings(study: Study, config: Config) -> Findings:
+    """What is found, with what is in the workspace; the estimate comes after the first pass."""
+    work = study.work
+    begun = work.read(f"core-{study.target.layer}") is not None
+    alone = study.shared.folder is None  # a sweep has other means to tell
+    if study.activations and alone and not begun:
+        tell(study, config)
+    return find(
+        study,
+        config,
+        recall=lambda layer, select: _cores(select, layer, work),
+        journal=lambda layer: work.journal(f"scores-{layer}"),
+    )
 
 
 def _circuit(study: Study, found: Findings, chosen: ConceptImages, config: Config) -> Circuit:
@@ -146,8 +158,16 @@ def _circuit(study: Study, found: Findings, chosen: ConceptImages, config: Confi
     return circuit.model_copy(update=vars(shown))
 
 
-def study_layers(model: Model, target: Target, layers: Sequence[str] | None) -> list[str]:
+def study_layers(
+    model: Model, target: Target, layers: Sequence[str] | None, depth: int | None = None
+) -> list[str]:
     """The studied layers, input side first, ending at the target's; each must feed the next.
+
+    Args:
+        model: the network.
+        target: is in the last of them.
+        layers: names; default is the last ``depth`` of what the model proposes.
+        depth: see there; all by default.
 
     Raises:
         LayerError: a layer does not exist, is named twice, comes after the target, or is not fed
@@ -156,6 +176,7 @@ def study_layers(model: Model, target: Target, layers: Sequence[str] | None) -> 
     network, top = model.network, model.layer(target.layer).name
     if layers is None:
         names = [name for name in model.proposed_layers() if network.precedes(name, top)]
+        names = names[-depth:] if depth else names
     else:
         names = [model.layer(name).name for name in layers]
         names = names[:-1] if names and names[-1] == top else names
@@ -246,3 +267,16 @@ def _request(
         "config": config.model_dump(mode="json"),
         "max_images": max_images,
     }
+
+
+def _continues(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether a request goes on from an earlier one: a deeper look at the same images, with no less τ.
+
+    A target's core neurons are the first τ of an order that does not depend on τ, so the targets of the
+    earlier look are among those of the deeper one, and their attributions are the same.
+    """
+    layers, config = before.get("layers", []), dict(before.get("config", {}))
+    fewer = config.get("tau", 0) <= now["config"]["tau"] and config.get("depth") is not None
+    config |= {name: now["config"][name] for name in ("tau", "depth")}
+    same = {**before, "layers": now["layers"], "config": config} == now
+    return fewer and same and now["layers"][-len(layers) :] == layers

@@ -27,8 +27,11 @@ from neurflow.method.core_neurons import Core, next_targets, select_cores
 from neurflow.method.grouping.features import Seen
 from neurflow.method.groups import Grouping, drives, neuron_groups
 from neurflow.refs import GroupId, Member
+from neurflow.runtime.journal import Journal
 from neurflow.study.study import Study
 
+Journals = Callable[[str], Journal]
+"""layer → keeps the sums of its targets while they are computed"""
 Recall = Callable[[str, Callable[[], dict[int, Core]]], dict[int, Core]]
 """(layer, what finds the core neurons of its targets) → these, possibly from an earlier run"""
 
@@ -53,7 +56,12 @@ class Findings:
 
 
 def find(
-    study: Study, config: Config, rows: np.ndarray | None = None, *, recall: Recall | None = None
+    study: Study,
+    config: Config,
+    rows: np.ndarray | None = None,
+    *,
+    recall: Recall | None = None,
+    journal: Journals = lambda layer: Journal(),
 ) -> Findings:
     """Find the circuit of a study's target.
 
@@ -62,6 +70,7 @@ def find(
         config: hyperparameters.
         rows: ``[crop]`` numbers of the crops to use, repeats allowed; all by default.
         recall: gives core neurons of an earlier run, or computes them and stores them.
+        journal: keeps the attributions of a layer while they are computed.
 
     Raises:
         RequestError: there are fewer crops than k.
@@ -72,22 +81,12 @@ def find(
             f"k={config.k} is more than the {len(rows)} crops of a part of the images. "
             "Give more images, or a circuit of smaller k."
         )
-    concepts: dict[str, dict[int, Concept]] = {}
-    cores: dict[str, dict[int, Core]] = {}
-    targets = {study.target.neuron}
-    for pair in study.pairs():
-        concepts[pair.upper] = find_concepts(study, pair.upper, targets, config, rows)
-        task = AttributionTask(study, pair, concepts[pair.upper], config)
-        select = partial(select_cores, task)
-        cores[pair.upper] = recall(pair.upper, select) if recall else select()
-        targets = next_targets(cores[pair.upper], pair.upper, pair.lower)
-    first = study.layers[0]
-    concepts[first] = find_concepts(study, first, targets, config, rows)
-
-    study.progress.start("groups", 1)
-    groupings = {
-        layer: _grouped(study, layer, concepts[layer], config, rows) for layer in study.layers
-    }
+    concepts, cores = _neurons(study, config, rows, recall, journal)
+    study.progress.start("groups", len(study.layers))
+    groupings = {}
+    for layer in study.layers:
+        groupings[layer] = _grouped(study, layer, concepts[layer], config, rows)
+        study.progress.advance()
     driven = {
         upper: drives(
             concepts[upper], concepts[lower], cores[upper], study.activations[study.below(lower)]
@@ -101,8 +100,34 @@ def find(
             flows(groupings[upper].groups, groupings[lower].groups, driven[upper], config).items()
         )
     }
-    study.progress.advance()
     return Findings(concepts, cores, groupings, driven, edges)
+
+
+def _neurons(
+    study: Study,
+    config: Config,
+    rows: np.ndarray | None,
+    recall: Recall | None,
+    journal: Journals,
+) -> tuple[dict[str, dict[int, Concept]], dict[str, dict[int, Core]]]:
+    """Layer → neuron → concept, and layer → neuron → core neurons, from the target down."""
+    concepts: dict[str, dict[int, Concept]] = {}
+    cores: dict[str, dict[int, Core]] = {}
+    targets = {study.target.neuron}
+    for pair in study.pairs():
+        concepts[pair.upper] = find_concepts(study, pair.upper, targets, config, rows)
+        kept = journal(pair.upper)
+        task = AttributionTask(study, pair, concepts[pair.upper], config, kept)
+        select = partial(select_cores, task)
+        cores[pair.upper] = recall(pair.upper, select) if recall else select()
+        if config.depth is None:
+            kept.remove()
+        else:
+            kept.write()  # a deeper look begins with these
+        targets = next_targets(cores[pair.upper], pair.upper, pair.lower)
+    first = study.layers[0]
+    concepts[first] = find_concepts(study, first, targets, config, rows)
+    return concepts, cores
 
 
 def _grouped(

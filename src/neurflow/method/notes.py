@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from neurflow.attribution.baselines import baseline_name
 from neurflow.circuit import CircuitLayer
-from neurflow.config import PRESETS, Config
+from neurflow.config import QUICK_IMAGES, Config
 from neurflow.method.concepts import PER_IMAGE, crops_limit
 from neurflow.method.find import Findings
 from neurflow.study.study import Study
@@ -31,17 +31,17 @@ def notes(study: Study, found: Findings, config: Config) -> tuple[str, ...]:
                 f"{short} of {len(cores[upper])} neurons of {upper} have fewer than {wanted} core "
                 f"neurons: the others in {lower} have importance 0 for them and are left out."
             )
-    if all(getattr(config, field) == value for field, value in PRESETS["quick"].items()):
-        sizes = ", ".join(f"{size:g}" for size in config.granularities)
+    if config.depth is not None:
         notes.append(
-            f"A quick look: τ={config.tau}, k={config.k} and crops of {sizes} of an image only. "
-            "Without --preset quick more is found."
+            f"A quick look: τ={config.tau}, {config.depth} layers below the target's and "
+            f"{len(study.crops.chosen)} images. The same command without --preset quick finds more. "
+            f"It goes on from here if it studies the same images: --max-images {QUICK_IMAGES}."
         )
     means = [s.upper.name for s in study.segments if baseline_name(s, config.baseline) == "mean"]
     if means:
         notes.append(
-            f"Integrated gradients of {', '.join(means)} start from the mean of each neuron below "
-            "instead of zero (--baseline)."
+            f"Integrated gradients of {', '.join(means)} start from the mean output of the layer "
+            "below instead of zero (--baseline)."
         )
     count = len(study.crops.chosen)
     limit = crops_limit(config, count)

@@ -196,6 +196,11 @@ class Model:
         return self._parameter.dtype
 
     @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return self._parameter.device
+
+    @property
     def _parameter(self) -> Tensor:
         """Any floating-point parameter or buffer."""
         tensors = self.module.state_dict().values()
@@ -284,7 +289,7 @@ class Model:
         On a CPU small batches are fastest. So the batch size, and with it the last digits of all
         results, is the same for all but very small budgets.
         """
-        on_processor = self._parameter.device.type == "cpu"
+        on_processor = self.device.type == "cpu"
         # a forward pass takes about as much memory as three of the largest values
         return budget.batch(3 * self.network.widest, IMAGES if on_processor else BATCH)
 

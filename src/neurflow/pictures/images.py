@@ -212,7 +212,7 @@ def _from_folder(folder: Path, model: Model) -> Images:
     if is_file:
         return _from_paths([folder], [name_of(folder.name)], folder.parent, model)
     if not is_folder:
-        raise ImagesError(f"There is no folder of images at {name_of(folder)!r}.")
+        raise ImagesError(f"There is no image or folder of images at {name_of(folder)!r}.")
     found = find_pictures(folder)
     note = found.note()
     if not found.pictures:

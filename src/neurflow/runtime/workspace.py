@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,24 @@ from neurflow.runtime.files import (
     tidy,
     write_atomically,
 )
+from neurflow.runtime.journal import Journal
 
+Continues = Callable[[dict[str, Any], dict[str, Any]], bool]
+"""(earlier request, request) → whether what the earlier one attributed serves the other"""
 LARGEST = 64 * MEBIBYTE
 """bytes of a JSON value that is kept"""
 
 
 class Workspace:
-    """Intermediate results of one run, by name."""
+    """Intermediate results of one run, by name.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = subfolder(folder.parent, folder.name)
+    Args:
+        folder: where they are.
+        temporary: the folder is removed at the end, so nothing will be resumed from it.
+    """
+
+    def __init__(self, folder: Path, *, temporary: bool = False) -> None:
+        self.folder, self._temporary = subfolder(folder.parent, folder.name), temporary
         tidy(folder)
 
     def read(self, name: str, default: Any = None) -> Any:
@@ -78,10 +86,16 @@ class Workspace:
                 reserve(handle, handle.tell() + 4 * int(np.prod(shape)))
         return file
 
-    def clear(self, keep: Collection[str] = ()) -> None:
-        """Drop all intermediate results but the named ones."""
+    def journal(self, name: str) -> Journal:
+        """Sums under way, by name."""
+        file = self.folder / f"{name}.npz"
+        refuse_link(file)
+        return Journal(None if self._temporary else file)
+
+    def clear(self, keep: Collection[str] = (), *, journals: bool = False) -> None:
+        """Drop all intermediate results but the named ones, and the journals if these are to stay."""
         for file in self.folder.iterdir():
-            if file.stem not in keep:
+            if file.stem not in keep and not (journals and file.suffix == ".npz"):
                 file.unlink()
 
 
@@ -95,7 +109,11 @@ def _not_finite(constant: str) -> None:
 
 @contextlib.contextmanager
 def open_workspace(
-    out: Path | None, request: dict[str, Any], *, redo: bool = False
+    out: Path | None,
+    request: dict[str, Any],
+    *,
+    redo: bool = False,
+    continues: Continues = lambda before, now: False,
 ) -> Iterator[Workspace]:
     """The workspace of a request: ``out/work``, or a temporary folder.
 
@@ -103,13 +121,14 @@ def open_workspace(
         out: folder of the run.
         request: what the run is; ``method`` is the version of the method, 1 where it is missing.
         redo: drop the work of another request instead of refusing.
+        continues: tells whether the request can use the journals of an earlier one.
 
     Raises:
         RequestError: ``out`` holds the work or the result of another request.
     """
     if out is None:
         with tempfile.TemporaryDirectory(prefix="neurflow-") as folder:
-            yield Workspace(Path(folder))
+            yield Workspace(Path(folder), temporary=True)
         return
     if out.exists() and not out.is_dir():
         raise RequestError(f"{out} is a file. Give a folder for the result: --out FOLDER.")
@@ -118,10 +137,11 @@ def open_workspace(
     workspace = Workspace(out / "work")
     found = workspace.read("request")
     begun = any(workspace.folder.glob("*.npy")) or workspace.read("finished")
-    if found != request and (redo or not begun):
+    if found is not None and found != request and continues(found, request):
+        workspace.clear(keep=("request",), journals=True)  # before the request is another
+    elif found != request and (redo or not begun):
         workspace.clear()  # or a request that was refused, or killed before anything was computed
-        found = None
-    if found is not None and found != request:
+    elif found is not None and found != request:
         raise RequestError(f"{out} {unlike(found, request)}")
     workspace.write("request", request)
     yield workspace

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -31,6 +33,8 @@ from neurflow.pictures.crops import CropSet
 from neurflow.runtime.files import create, guard_disk, reserve
 from neurflow.runtime.memory import Batch
 
+AVERAGED = 128
+"""crops that a mean is taken over at most"""
 SCRATCH = 8 * 2**30
 """bytes of files at most; half of what is free on the disk where that is less"""
 
@@ -107,6 +111,60 @@ class Observed:
         return [self.kept[key] for key in keys] if self.kept.keys() >= set(keys) else []
 
 
+class _Store(Protocol):
+    """One flat row for each slot."""
+
+    def write(self, first: int, rows: Tensor) -> None:
+        """Fill the slots from ``first`` on with ``rows`` ``[slot, value]``."""
+
+    def read(self, slots: np.ndarray) -> Tensor:
+        """The rows ``[slot, value]`` of some slots, in any order, with repeats."""
+
+
+class _InMemory:
+    def __init__(self, slots: int, form: _Form, device: torch.device) -> None:
+        self._rows = torch.empty((slots, form.values), dtype=form.dtype, device=device)
+
+    def write(self, first: int, rows: Tensor) -> None:
+        self._rows[first : first + len(rows)] = rows
+
+    def read(self, slots: np.ndarray) -> Tensor:
+        return self._rows.index_select(0, torch.from_numpy(slots).to(self._rows.device))
+
+
+class _OnDisk:
+    """Rows in a file that goes when the store does; its room on the disk is taken at once.
+
+    The file is read and written, not mapped: pages of a mapped file count as memory of the process.
+    """
+
+    def __init__(self, slots: int, form: _Form, file: Path) -> None:
+        self._form, self._bytes = form, form.values * form.dtype.itemsize
+        with guard_disk(file):
+            file.unlink(missing_ok=True)  # of a run that was killed
+            self._file = create(file)
+            weakref.finalize(self, self._file.close)
+            reserve(self._file, slots * self._bytes)
+        with contextlib.suppress(PermissionError):  # where a file in use cannot be removed
+            file.unlink()
+
+    def write(self, first: int, rows: Tensor) -> None:
+        self._file.seek(first * self._bytes)
+        self._file.write(_as_bytes(rows.contiguous()).data)
+
+    def read(self, slots: np.ndarray) -> Tensor:
+        rows = torch.empty((len(slots), self._form.values), dtype=self._form.dtype)
+        for row, slot in zip(_as_bytes(rows), slots.tolist(), strict=True):
+            self._file.seek(slot * self._bytes)
+            self._file.readinto(row)  # type: ignore[attr-defined]
+        return rows
+
+
+def _as_bytes(rows: Tensor) -> np.ndarray:
+    """``[slot, byte]`` of rows, without a copy."""
+    return rows.view(torch.uint8).numpy()
+
+
 class SegmentMaps:
     """The feature maps that one segment needs.
 
@@ -133,6 +191,14 @@ class SegmentMaps:
     def take(self, numbers: np.ndarray) -> Observed:
         """What the segment needs of some crops of the block, in any order, with repeats."""
         return self._maps.take(self._place, numbers)
+
+    def mean(self) -> Tensor:
+        """``[1, …]`` mean output of the lower layer over D, position by position.
+
+        Of a larger D, over :data:`AVERAGED` crops spread over it. Crops of an earlier block are no
+        longer served.
+        """
+        return self._maps.mean(self._place)
 
 
 class FeatureMaps:
@@ -169,7 +235,8 @@ class FeatureMaps:
             min(SCRATCH, shutil.disk_usage(folder).free // 2) if self._device.type == "cpu" else 0
         )
         self._memory, self._room = room, max(room, disk)
-        self._kept: dict[Key, Tensor] = {}
+        self._kept: dict[Key, _Store] = {}
+        self._means: dict[int, Tensor] = {}
         self._slot = np.full(len(crops), -1)
         self._slots = self._used = 0
         self.keeps_all = len(crops) * self._bytes(self._forms) <= self._room
@@ -212,26 +279,34 @@ class FeatureMaps:
         """What is kept of a crop now."""
         return tuple(self._kept)
 
+    def forget(self) -> None:
+        """Let go what was run for a trial, unless all crops are kept anyway.
+
+        What is run together, and with it the last digits of values, is then as if nothing was tried.
+        """
+        if not self.keeps_all:
+            self._kept.clear()
+            self._slot[:] = -1
+            self._slots = self._used = 0
+
     def _allocate(self, keys: Sequence[Key], slots: int) -> None:
         """Make room for the values of some crops: in memory if they fit there, else in files."""
         self._kept.clear()
         self._slot[:] = -1
         self._slots, self._used = slots, 0
-        in_memory = slots * self._bytes(keys) <= self._memory
+        fits = slots * self._bytes(keys) <= self._memory
+        in_memory = fits or self._device.type != "cpu"  # there a single crop may be more than fits
         for number, key in enumerate(keys):
-            form = self._forms[key]
-            if in_memory:
-                rows = torch.empty((slots, form.values), dtype=form.dtype, device=self._device)
-            else:
-                file = self._folder / f"features-{number}.bin"
-                rows = _on_disk(file, slots * form.values, form.dtype).view(slots, -1)
-            self._kept[key] = rows
+            form, file = self._forms[key], self._folder / f"features-{number}.bin"
+            self._kept[key] = (
+                _InMemory(slots, form, self._device) if in_memory else _OnDisk(slots, form, file)
+            )
 
     def add(self, numbers: np.ndarray, values: Sequence[Tensor]) -> None:
         """Keep the values of :attr:`keys` of some crops."""
         first, self._used = self._used, self._used + len(numbers)
-        for (key, rows), value in zip(self._kept.items(), values, strict=True):
-            rows[first : self._used] = self._forms[key].rows(value)
+        for (key, store), value in zip(self._kept.items(), values, strict=True):
+            store.write(first, self._forms[key].rows(value))
         self._slot[numbers] = np.arange(first, self._used)
 
     def blocks(self, place: int, needed: np.ndarray) -> Iterator[np.ndarray]:
@@ -270,12 +345,23 @@ class FeatureMaps:
         slots = max(1, self._room // self._bytes(keys))
         self._allocate(keys, min(slots, len(self._crops)))
 
+    def mean(self, place: int) -> Tensor:
+        """``[1, …]`` mean output over D of the lower layer of the segment at a place."""
+        if place not in self._means:
+            count = min(AVERAGED, len(self._crops))
+            numbers = np.linspace(0, len(self._crops) - 1, count).round().astype(np.int64)
+            total = torch.zeros((), dtype=torch.float64)
+            for block in self.blocks(place, numbers):
+                for part in np.array_split(block, -(-len(block) // 16)):
+                    total = total + self.take(place, part).x.double().sum(0, keepdim=True).cpu()
+            self._means[place] = total / count
+        return self._means[place]
+
     def take(self, place: int, numbers: np.ndarray) -> Observed:
         """What the segment at a place needs of some crops of the block."""
-        slots = torch.from_numpy(self._slot[numbers]).to(self._device)
+        slots = self._slot[numbers]
         kept = {
-            key: self._forms[key].value(self._kept[key].index_select(0, slots))
-            for key in self._wanted[place]
+            key: self._forms[key].value(self._kept[key].read(slots)) for key in self._wanted[place]
         }
         return Observed.of(self._segments[place], kept)
 
@@ -284,15 +370,3 @@ def _form(value: Tensor, axis: int, per_sample: int) -> _Form:
     plain = value.ndim == 4 and (axis, per_sample) == (0, 1)
     last = plain and value.is_contiguous(memory_format=torch.channels_last)
     return _Form(tuple(value.shape), value.dtype, axis, per_sample, last)
-
-
-def _on_disk(file: Path, size: int, dtype: torch.dtype) -> Tensor:
-    """A tensor in a file that goes when the tensor does; its room on the disk is taken at once."""
-    with guard_disk(file):
-        file.unlink(missing_ok=True)  # of a run that was killed
-    with guard_disk(file), create(file) as handle:
-        reserve(handle, size * dtype.itemsize)
-    tensor = torch.from_file(str(file), shared=True, size=size, dtype=dtype)
-    with contextlib.suppress(PermissionError):  # where a file in use cannot be removed yet
-        file.unlink()
-    return tensor

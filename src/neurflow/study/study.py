@@ -101,6 +101,11 @@ class Study:
         return self.model.batch(self.budget)
 
     @property
+    def on_gpu(self) -> bool:
+        """Whether the network runs on another device than the processor."""
+        return self.model.device.type != "cpu"
+
+    @property
     def layers(self) -> list[str]:
         """Names of the studied layers, input side first, the target's layer last."""
         uppers = [segment.upper.name for segment in reversed(self.segments)]

@@ -17,6 +17,7 @@ from neurflow.model.network.extract import extract
 from neurflow.model.network.graph import NetworkGraph, channels_last, export_network, is_tensor
 from neurflow.model.network.layers import Layer, layer_of, proposed_layers, with_axes
 from neurflow.model.network.protocols import Key, Observer
+from neurflow.runtime.float32 import full_float32
 
 
 class ExportedNetwork:
@@ -53,7 +54,7 @@ class ExportedNetwork:
         """The graph must give the module's own logits, on any images and at another batch size."""
         draw = torch.rand((3, *example.shape[1:]), generator=torch.Generator().manual_seed(0))
         images = draw.to(example)
-        with torch.no_grad():
+        with torch.no_grad(), full_float32():
             (found,) = self.observe([self.graph.output])(images)
             expected = first_logits(self._module(images))
         if not torch.allclose(found, expected, rtol=1e-2, atol=1e-3 * float(expected.abs().max())):

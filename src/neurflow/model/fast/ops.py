@@ -261,7 +261,7 @@ def with_slope(node: fx.Node, varying: Set[fx.Node]) -> tuple[Operation, list[fx
         return result
 
     operation = op.slope(function, node)
-    return operation and (operation, tensors)
+    return (operation, tensors) if operation else None
 
 
 def _real(node: fx.Node) -> bool:

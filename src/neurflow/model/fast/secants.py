@@ -8,9 +8,8 @@ remainder, so all cells together give ``φ_a(x) − φ_a(0)`` to rounding, howev
 tend to integrated gradients with the square of the cells' length, as each slope is that of the cell's
 middle to the first order.
 
-Layer norm and softmax could be had as products and element-wise functions too. But next to 0 a norm's
-scale changes a thousandfold, the means of its factors tell nothing there, and what they give away in
-one part they take back in another. These tails are smooth, and Gauss-Legendre serves them well.
+Layer norm, softmax and attention have slopes too (``norms``). Where such an operation makes most of the
+change next to the beginning of the path, cells must be short there.
 """
 
 from __future__ import annotations

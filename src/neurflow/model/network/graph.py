@@ -11,8 +11,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import operator
 from collections.abc import Iterable
 from math import prod
@@ -21,7 +19,6 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram, export
-from torch.export.passes import move_to_device_pass
 
 from neurflow.errors import ModelError
 
@@ -82,21 +79,8 @@ def export_network(module: nn.Module, example: Tensor) -> NetworkGraph:
     Raises any error of ``torch.export``; ``Model`` then falls back to hooks.
     """
     with torch.no_grad():
-        return NetworkGraph(_traced(module, example))
-
-
-def _traced(module: nn.Module, example: Tensor) -> ExportedProgram:
-    """The program of a module in its basic operations, traced on the processor if that is possible.
-
-    Tracing on a GPU can give other operations, which have other slopes. So the copy of a module on
-    the processor is traced, and the program is moved to the device of the example.
-    """
-    if example.device.type != "cpu":
-        with contextlib.suppress(Exception):  # a module that cannot be copied, or moved
-            twin = copy.deepcopy(module).cpu()
-            return move_to_device_pass(_traced(twin, example.cpu()), example.device)
-    program = export(module, (example,), dynamic_shapes=({0: Dim("batch")},))
-    return program.run_decompositions({})
+        program = export(module, (example,), dynamic_shapes=({0: Dim("batch")},))
+    return NetworkGraph(program.run_decompositions({}))
 
 
 def channels_last(value: Tensor) -> Tensor:

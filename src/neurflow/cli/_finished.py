@@ -1,0 +1,126 @@
+"""A finished run, recognised before its network is loaded.
+
+1. When ``discover`` ends, it leaves its answer in the run's folder: what it printed, and a digest of
+   what this depends on. That is the options, and the name, size and time of change of every file
+   that was given: weights, class names, pictures.
+2. The same command finds the answer and prints it again. If anything differs, or a file of the result
+   has changed since, the network is loaded and the request compared with that of the run, as ever.
+3. Code may read any file, so a model of ``file:`` is always loaded; so are random weights.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from neurflow import __version__
+from neurflow.config import METHOD_VERSION
+from neurflow.errors import NeurFlowError
+from neurflow.refs import Frozen
+from neurflow.runtime.workspace import Workspace
+
+NAME = "answer"
+"""of the answer in the run's workspace"""
+BESIDE = frozenset(["memory", "device", "redo"])
+"""options that the result does not depend on"""
+LIBRARIES = {"hf": "transformers", "onnx": "onnx2torch"}
+"""kind of model reference → library that makes the network, where it has another name"""
+
+
+class Answer(Frozen):
+    """What a finished ``discover`` printed.
+
+    Attributes:
+        asked: digest of what it depends on.
+        result: digest of the files of the result.
+        data: with ``--json``.
+        heading: for people, as rich's markup.
+        notes: on stderr.
+        named: option that names the model, where a command on the result needs it.
+    """
+
+    asked: str
+    result: str
+    data: dict[str, Any]
+    heading: str
+    notes: tuple[str, ...]
+    named: str
+
+
+def asked(model: str, images: Path, target: str, options: Mapping[str, Any]) -> str | None:
+    """Digest of what a request depends on; None if the model must be loaded to know."""
+    kind, _, name = model.partition(":")
+    weights = options.get("weights")
+    if kind == "file" or weights == "random":
+        return None
+    files = [images, *(Path(str(given)) for given in (name, weights, options.get("class_names")))]
+    facts = {
+        "versions": [__version__, METHOD_VERSION, _version(LIBRARIES.get(kind, kind))],
+        "model": model,
+        "target": target,
+        "options": {key: value for key, value in options.items() if key not in BESIDE},
+        "files": [[str(path.absolute()), *_files(path)] for path in files],
+    }
+    return _digest(facts)
+
+
+def recall(folder: Path, asked: str | None) -> Answer | None:
+    """The answer to the same request, if the folder has it and the result is as it was."""
+    if asked is None or not (folder / "work" / f"{NAME}.json").is_file():
+        return None
+    with contextlib.suppress(NeurFlowError, ValidationError, OSError):
+        work = Workspace(folder / "work")
+        answer = Answer.model_validate(work.read(NAME))
+        if work.read("finished") and (answer.asked, answer.result) == (asked, result(folder)):
+            return answer
+    return None
+
+
+def remember(folder: Path, answer: Answer) -> None:
+    """Leave an answer beside the result."""
+    Workspace(folder / "work").write(NAME, answer.model_dump(mode="json"))
+
+
+def result(folder: Path) -> str:
+    """Digest of the files of a result, as they are now; the workspace is not part of it."""
+    return _digest([file for file in _files(folder) if not file[0].startswith("work" + os.sep)])
+
+
+def _files(path: Path) -> Iterator[tuple[str, int, int]]:
+    """(name, size, time of change) of a file, or of all files below a folder."""
+    if path.is_file():
+        status = path.stat()
+        yield path.name, status.st_size, status.st_mtime_ns
+        return
+    seen = set()
+    for place, folders, names in os.walk(path, followlinks=True):
+        folders.sort()
+        status = os.stat(place)
+        if (here := (status.st_dev, status.st_ino)) in seen:  # a link back
+            folders.clear()
+            continue
+        seen.add(here)
+        for name in sorted(names):
+            file = os.path.join(place, name)
+            with contextlib.suppress(OSError):  # a link that leads nowhere
+                status = os.stat(file)
+                yield os.path.relpath(file, path), status.st_size, status.st_mtime_ns
+
+
+def _version(library: str) -> str | None:
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version(library)
+    return None
+
+
+def _digest(facts: Any) -> str:
+    text = json.dumps(facts, default=str, ensure_ascii=True, sort_keys=True)
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()

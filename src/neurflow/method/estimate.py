@@ -1,0 +1,146 @@
+"""How long a discovery will take, and what would make it shorter, told before the work begins.
+
+1. One neuron of each layer, the most active one, is attributed on a few crops, the way discovery does
+   it. The choice of N looks at a sample of crops, which costs as much as :data:`LOOK` crops.
+2. How many targets a layer has is known only when its turn comes. It has at most τ for each target of
+   the layer above, and no more than neurons that fire on D.
+3. The time of a layer is at most the time of a target times that number. The same arithmetic gives the
+   time with other settings.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from neurflow.attribution import attribute
+from neurflow.attribution.task import AttributionTask
+from neurflow.config import Config
+from neurflow.errors import WorkError
+from neurflow.method.concepts import Concept, find_concepts
+from neurflow.runtime.progress import Progress, Silent
+from neurflow.study.study import LayerPair, Study
+
+TRIED = 8
+"""crops that a neuron is tried on; on a GPU, which works on many at once, all of V_a"""
+LOOK = 7
+"""the choice of N for a target costs as much as attributing so many crops"""
+PATIENCE = 60.0
+"""an estimate below so many seconds is not told"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one target of a layer costs.
+
+    Attributes:
+        upper: name of the targets' layer.
+        lower: name of the layer below.
+        seconds: of one target.
+        alive: neurons of the upper layer that fire on some crop.
+    """
+
+    upper: str
+    lower: str
+    seconds: float
+    alive: int
+
+
+def most_targets(costs: Sequence[Cost], tau: int) -> list[int]:
+    """The largest number of targets of each layer, from the explained output down."""
+    found: list[int] = []
+    for cost in costs:
+        found.append(min(cost.alive, tau * found[-1]) if found else 1)
+    return found
+
+
+def seconds(costs: Sequence[Cost], tau: int) -> list[float]:
+    """The longest that each layer takes."""
+    return [n * cost.seconds for n, cost in zip(most_targets(costs, tau), costs, strict=True)]
+
+
+def told(costs: Sequence[Cost], config: Config) -> list[str]:
+    """The estimate in words; nothing where the work is short."""
+    whole = sum(seconds(costs, config.tau))
+    if whole < PATIENCE:
+        return []
+    each = ", ".join(
+        f"{cost.upper} → {cost.lower} {duration(s)} ({n} neuron{'s' if n > 1 else ''})"
+        for cost, s, n in zip(
+            costs, seconds(costs, config.tau), most_targets(costs, config.tau), strict=True
+        )
+    )
+    lines = [f"This will take at most {duration(whole)}. Layer by layer, at most: {each}."]
+    shorter = _shorter(costs, config, whole)
+    if shorter:
+        lines.append(f"It would be shorter with {', or '.join(shorter)}.")
+    return lines
+
+
+def _shorter(costs: Sequence[Cost], config: Config, whole: float) -> list[str]:
+    """Options that would make it shorter, and by how much."""
+    quick = Config.quick()
+    tried = {}
+    if config.tau > quick.tau:
+        tried["--preset quick"] = sum(seconds(costs[: quick.depth], quick.tau))
+    if config.tau > 1:
+        tried[f"--tau {config.tau // 2}"] = sum(seconds(costs, config.tau // 2))
+    if len(costs) > 1:
+        fewer = costs[: -(-len(costs) // 2)]
+        layers = ",".join([fewer[-1].lower, *(cost.upper for cost in reversed(fewer))])
+        tried[f"--layers {layers}"] = sum(seconds(fewer, config.tau))
+    return [f"{name} (at most {duration(s)})" for name, s in tried.items() if s < 0.9 * whole]
+
+
+def duration(seconds: float) -> str:
+    """``4 s``, ``12 min``, ``1 h 45 min``."""
+    if seconds < 99.5:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def tell(study: Study, config: Config, clock: Callable[[], float] = time.perf_counter) -> None:
+    """Try one neuron of each layer, and note how long the work will take."""
+    study.progress.start("estimating", len(study.segments))
+    costs = []
+    try:
+        for pair in study.pairs():
+            costs.append(_tried(study, pair, config, clock))
+            study.progress.advance()
+    except WorkError:  # of a neuron that may not be asked for
+        return
+    finally:
+        study.features.forget()
+    for line in told(costs, config):
+        study.progress.note(line)
+
+
+class _Silently(AttributionTask):
+    @property
+    def progress(self) -> Progress:
+        return Silent()
+
+
+def _tried(study: Study, pair: LayerPair, config: Config, clock: Callable[[], float]) -> Cost:
+    """The cost of a layer's targets, from the most active neuron."""
+    phi = study.activations[pair.upper]
+    alive = int(np.count_nonzero(phi.any(axis=0)))
+    is_target = pair.upper == study.target.layer
+    neuron = study.target.neuron if is_target else int(study.means(pair.upper).argmax())
+    concept = find_concepts(study, pair.upper, [neuron], config)[neuron]
+    count = len(concept.crops) if study.on_gpu else min(TRIED, len(concept.crops))
+    task = _Silently(study, pair, {neuron: _first(concept, count)}, config)
+    pair.segment.specialised(neuron)  # made once, and not counted
+    begun = clock()
+    attribute(task)
+    spent = clock() - begun
+    return Cost(pair.upper, pair.lower, spent * (config.k + LOOK) / (count + LOOK), max(1, alive))
+
+
+def _first(concept: Concept, count: int) -> Concept:
+    """The strongest crops of a concept, as one meaning."""
+    return replace(concept, crops=concept.crops[:count], meaning=np.zeros(count, dtype=np.int64))
