@@ -49,7 +49,7 @@ class Look:
 OTHERS = (Look("midpoints", 8, 1.0), Look("steep", 16, 3.0))
 USUAL = (Look("secants", 8, 1.7, AUTO_STEPS[2:]), *OTHERS)
 """rules for paths from zero"""
-PROJECTED = (Look("secants", 12, 2.2, PROJECTED_STEPS), *OTHERS)
+PROJECTED = (Look("secants", 12, 1.7, PROJECTED_STEPS), *OTHERS)
 """the same where a cell costs little, and a mode much"""
 BEHIND_NORMS = (
     Look("sinh", 6, 3.0, SMOOTH_STEPS),
