@@ -35,14 +35,14 @@ export function FiringList({ live, circuit, selected, onSelect }: FiringProps) {
   const unread = [...circuit.groups.values()].filter(({ id }) => !circuit.stored.has(id)).length;
   return (
     <section>
-      <h3>
+      <h2>
         What fires{" "}
         <small>
           {two
             ? `${plural(apart, "group")} on one picture only, ${rows.length - apart} on both`
             : `${plural(rows.length, "group")}, by weight into ${circuit.data.target}`}
         </small>
-      </h3>
+      </h2>
       <Listing class="firing" count={LISTED} all={rows}>
         {(row) => (
           <FiringRow

@@ -41,9 +41,9 @@ export function NeuronList({ group, maps, spot, hovered, lit, onLook }: NeuronsP
   const found = maps.neurons.filter(({ neuron }) => own.has(neuron)).sort((a, b) => b.strength - a.strength);
   return (
     <section aria-label="Neurons of the group">
-      <h3>
+      <h2>
         Its neurons <small>largest value here; 1 is the mean on the neuron's own crops</small>
-      </h3>
+      </h2>
       <ul class="neurons">
         {found.map((each) => (
           <li key={each.neuron}>
