@@ -66,12 +66,13 @@ class Pairs:
 
 
 def _drawn(crops: np.ndarray, most: int | None) -> np.ndarray:
-    """Positions of ``most`` crops, drawn at random.
+    """Positions of at most ``most`` crops, drawn at random.
 
     All crops of D are in one random order, and the first ones of it are taken. So every target's
     crops are a random sample, and different targets mostly draw the same ones, which share work.
     """
-    if most is None or len(crops) <= most:
+    if most is None:
         return np.arange(len(crops))
+    count = -(-len(crops) // -(-len(crops) // most))  # of a few crops every second one, and so on
     order = np.random.default_rng(SAMPLE).random(int(crops.max()) + 1)[crops]
-    return np.sort(np.argsort(order, kind="stable")[:most])
+    return np.sort(np.argsort(order, kind="stable")[:count])
