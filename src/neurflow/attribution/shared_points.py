@@ -121,7 +121,7 @@ class _Crop:
         with torch.no_grad():
             start, end = self.parts.target(2, *self._target(pick, self.at_ends, ENDS))[0]
         summed = [
-            gradient.unflatten(axis, (len(self.points), -1)).sum(axis)
+            torch.unflatten(gradient, axis, (len(self.points), -1)).sum(axis)
             for gradient, axis in zip([*at_line, *at_own], self.fast.frontier_axes, strict=True)
         ]
         return summed, end - start

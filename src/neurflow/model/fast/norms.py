@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -77,8 +78,8 @@ class Softmax:
         self, gradient: Tensor, low: Sequence[Tensor], high: Sequence[Tensor]
     ) -> Sequence[Tensor]:
         """Times the slope."""
-        ends = (torch.log_softmax(z, self.dim) for z in (low[0], high[0]))
-        return [through_softmax(gradient, *ends, dim=self.dim)]
+        first, last = (torch.log_softmax(z, self.dim) for z in (low[0], high[0]))
+        return [through_softmax(gradient, first, last, self.dim)]
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,9 @@ class Attention:
     @classmethod
     def of(cls, function: Callable[..., Tensor], node: fx.Node) -> Attention | None:
         """From a call of scaled dot product attention; None if it is causal or has dropout."""
-        dropout, causal = (*arguments(node)[4:6], *(0.0, False)[max(len(node.args) - 4, 0) :])
-        if dropout or causal or node.kwargs.keys() - {"scale"}:
-            return None
-        return cls(function, node.kwargs.get("scale"))
+        changed = any(arguments(node)[4:6])  # how much dropout, and whether it is causal
+        scale: Any = node.kwargs.get("scale")
+        return None if changed or node.kwargs.keys() - {"scale"} else cls(function, scale)
 
     def value(self, *inputs: Tensor) -> Tensor:
         """What the queries find."""
@@ -132,8 +132,9 @@ class LayerNorm:
     def of(cls, function: Callable[..., Tensor], node: fx.Node) -> LayerNorm:
         """From a call of ``aten.layer_norm.default``."""
         _, shape, *rest = arguments(node)
-        weight, _, eps = (*rest[:3], *(None, None, 1e-5)[len(rest) :])
-        return cls(function, tuple(range(-len(shape), 0)), eps, weight is not None)
+        eps = rest[2] if len(rest) > 2 else 1e-5
+        weighted = bool(rest) and rest[0] is not None
+        return cls(function, tuple(range(-len(shape), 0)), eps, weighted)
 
     def value(self, *inputs: Tensor) -> Tensor:
         """The norm."""
