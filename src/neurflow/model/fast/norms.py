@@ -79,7 +79,7 @@ class Softmax:
     ) -> Sequence[Tensor]:
         """Times the slope."""
         first, last = (torch.log_softmax(z, self.dim) for z in (low[0], high[0]))
-        return [through_softmax(gradient, first, last, dim=self.dim)]
+        return [through_softmax(gradient, first, last, self.dim)]
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,9 @@ class Attention:
     @classmethod
     def of(cls, function: Callable[..., Tensor], node: fx.Node) -> Attention | None:
         """From a call of scaled dot product attention; None if it is causal or has dropout."""
-        given: list[Any] = list(arguments(node)[4:6])
-        if any(given) or node.kwargs.keys() - {"scale"}:
-            return None  # dropout, or causal
+        changed = any(arguments(node)[4:6])  # how much dropout, and whether it is causal
         scale: Any = node.kwargs.get("scale")
-        return cls(function, scale)
+        return None if changed or node.kwargs.keys() - {"scale"} else cls(function, scale)
 
     def value(self, *inputs: Tensor) -> Tensor:
         """What the queries find."""
@@ -134,9 +132,9 @@ class LayerNorm:
     def of(cls, function: Callable[..., Tensor], node: fx.Node) -> LayerNorm:
         """From a call of ``aten.layer_norm.default``."""
         _, shape, *rest = arguments(node)
-        defaults: list[Any] = [None, None, 1e-5]
-        weight, _, eps = rest[:3] + defaults[len(rest) :]
-        return cls(function, tuple(range(-len(shape), 0)), eps, weight is not None)
+        eps = rest[2] if len(rest) > 2 else 1e-5
+        weighted = bool(rest) and rest[0] is not None
+        return cls(function, tuple(range(-len(shape), 0)), eps, weighted)
 
     def value(self, *inputs: Tensor) -> Tensor:
         """The norm."""
