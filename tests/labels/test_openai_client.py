@@ -238,7 +238,7 @@ def test_hostile_text_is_bounded_and_stays_text(planted, server, ask, tmp_path):
 )
 def test_a_model_without_eyes_is_named_at_once(planted, server, ask, message):
     server.rule = lambda asked: Step(400, {"error": {"message": message}})
-    with pytest.raises(NoPictures, match="tiny-vision takes no pictures") as raised:
+    with pytest.raises(NoPictures, match="tiny-vision does not accept pictures") as raised:
         neurflow.label(planted, ask(), settings=Settings(workers=1))
     assert raised.value.exit_code == 2
     assert server.requests == 1
@@ -307,7 +307,7 @@ def test_no_server_and_no_model_are_told_apart(planted, server, ask):
     with pytest.raises(WorkError, match=r"Cannot reach http://127.0.0.1:9/v1"):
         neurflow.label(planted, nobody, settings=QUICK)
     server.rule = lambda asked: Step(404, {"error": {"message": "model 'tiny-vision' not found"}})
-    with pytest.raises(RequestError, match="knows no model 'tiny-vision'"):
+    with pytest.raises(RequestError, match="has no model 'tiny-vision'"):
         neurflow.label(planted, ask(cached=False), settings=QUICK)
 
 

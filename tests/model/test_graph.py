@@ -143,7 +143,7 @@ def test_awkward_module_gives_the_values_of_a_hand_written_reference():
 
 
 def test_no_hook_survives_and_the_module_is_left_as_it_was(exported):
-    model, _images = family
+    model, _images = exported
     model.layers()
     for part in model.module.modules():
         assert not part._forward_hooks
@@ -167,7 +167,7 @@ def test_layers_in_the_wrong_order_are_refused():
 def test_weights_that_are_not_finite_are_refused():
     module = TwoLayer()
     module.first.weight.data[0, 0] = float("nan")
-    with pytest.raises(ModelError, match=r"first\.weight holds NaN"):
+    with pytest.raises(ModelError, match=r"first\.weight has NaN"):
         Model(module)
 
 

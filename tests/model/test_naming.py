@@ -95,7 +95,7 @@ def test_targets_of_every_kind(names, target, expected):
         ("cat dog b", "cat-0", "with itself"),
         ("cat cat dog", "dog-cat", r"'cat' names classes \[0, 1\]. Give numbers: 2-0, 2-1"),
         ("cat cat dog", "cat", r"names classes \[0, 1\]"),
-        ("a a-b b-c c", "a-b-c", "cut at several hyphens. Give numbers: 0-2, 1-3"),
+        ("a a-b b-c c", "a-b-c", "split at several hyphens. Give numbers: 0-2, 1-3"),
         ("cat dog b", "\u00b2", "There is no class"),
         ("cat dog b", 3, "classes are 0 to 2"),
         ("cat dog b", -1, "classes are 0 to 2"),

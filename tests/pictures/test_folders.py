@@ -103,7 +103,7 @@ def test_names_of_any_bytes_are_read_and_can_be_stored(tmp_path):
     images = load_images(tmp_path, model_of("a", "b"))
     assert images.refs[0].name.encode() == b"caf\\xe9/\\xff.png"
     assert images.read(0).shape == (3, 16, 16)
-    with pytest.raises(ImagesError, match="There is no folder"):
+    with pytest.raises(ImagesError, match="There is no image or folder"):
         load_images("a\0b", model_of("a", "b"))
 
 

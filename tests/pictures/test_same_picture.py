@@ -76,7 +76,7 @@ def test_own_preprocessing_keeps_the_depth_of_a_picture(tmp_path, channels, fit)
 
 def test_floating_point_beyond_white_is_refused_by_own_preprocessing_too():
     beyond = Image.fromarray(np.full((SIDE, SIDE), 200, np.float32))
-    with pytest.raises(UnreadableImage, match="go from 200 to 200"):
+    with pytest.raises(UnreadableImage, match="range from 200 to 200"):
         load_images([beyond], model_of()).read(0)
 
 

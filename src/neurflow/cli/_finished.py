@@ -17,7 +17,7 @@ import os
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -25,7 +25,9 @@ from neurflow import __version__
 from neurflow.config import METHOD_VERSION
 from neurflow.errors import NeurFlowError
 from neurflow.refs import Frozen
-from neurflow.runtime.workspace import Workspace
+
+if TYPE_CHECKING:
+    from neurflow.runtime.workspace import Workspace
 
 NAME = "answer"
 """of the answer in the run's workspace"""
@@ -77,7 +79,7 @@ def recall(folder: Path, asked: str | None) -> Answer | None:
     if asked is None or not (folder / "work" / f"{NAME}.json").is_file():
         return None
     with contextlib.suppress(NeurFlowError, ValidationError, OSError):
-        work = Workspace(folder / "work")
+        work = _work(folder)
         answer = Answer.model_validate(work.read(NAME))
         if work.read("finished") and (answer.asked, answer.result) == (asked, result(folder)):
             return answer
@@ -86,7 +88,7 @@ def recall(folder: Path, asked: str | None) -> Answer | None:
 
 def remember(folder: Path, answer: Answer) -> None:
     """Leave an answer beside the result."""
-    Workspace(folder / "work").write(NAME, answer.model_dump(mode="json"))
+    _work(folder).write(NAME, answer.model_dump(mode="json"))
 
 
 def result(folder: Path) -> str:
@@ -124,3 +126,9 @@ def _version(library: str) -> str | None:
 def _digest(facts: Any) -> str:
     text = json.dumps(facts, default=str, ensure_ascii=True, sort_keys=True)
     return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
+
+
+def _work(folder: Path) -> Workspace:
+    from neurflow.runtime.workspace import Workspace  # takes numpy, which help does without
+
+    return Workspace(folder / "work")

@@ -11,17 +11,15 @@ runs only the part from the layer to the logits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from torch import Tensor
 
 from neurflow.circuit import Circuit
 from neurflow.circuit.scores import EPSILON
-from neurflow.debugging.masking import Ablation, Masker, Neurons, mask_of, matched_sets
+from neurflow.debugging.masking import Masker, Neurons, mask_of, matched_sets
 from neurflow.debugging.reading import target_values
-from neurflow.debugging.result import GroupEffect
-from neurflow.debugging.what_if import change_of
+from neurflow.debugging.result import Change, GroupEffect
+from neurflow.debugging.what_if import Controls
 from neurflow.method.surroundings import spatial_map
 from neurflow.model import Model
 from neurflow.refs import Target
@@ -32,41 +30,37 @@ def group_effects(
     model: Model,
     circuit: Circuit,
     pixels: Tensor,
-    groups: Sequence[str],
+    change: Change,
     figure: Target,
-    *,
-    draws: int = 0,
-    seed: int = 0,
-    ablation: Ablation = "zero",
+    controls: Controls,
 ) -> tuple[GroupEffect, ...]:
-    """Return the effect of each group on one picture, in the order of ``groups``.
+    """Return the effect of each group of a change on one picture, masked by itself.
 
     Args:
         model: the network that the circuit is of.
         circuit: the circuit that has the groups.
         pixels: ``[channel, height, width]`` of the picture.
-        groups: ids of groups below the target.
+        change: groups below the target, and how their neurons are masked.
         figure: the class, or the difference of two, whose logit is explained.
-        draws: sets of random neurons that each group is compared with; 0 for none.
-        seed: of the draws.
-        ablation: what masked neurons are set to, or the factor that they are scaled by.
-
-    Raises:
-        RequestError: a group that does not exist, or the target's own.
+        controls: sets of random neurons that each group is compared with; no draws for none.
     """
     found: dict[str, GroupEffect] = {}
-    for name in change_of(circuit, groups, ablation=ablation).neurons:
+    for name in change.neurons:
         masker = Masker(model, [name])
         layer, means = masker.layers[0], {name: circuit.layer(name).means}
         _, _, observed = masker.run(pixels[None], [])
         phi = {name: layer.pool(observed[name])[0].double().cpu().numpy()}
-        own = [circuit.group(id) for id in groups if circuit.group(id).id.layer == name]
-        sets = {group.id: matched_sets(phi, {name: group.neurons}, draws, seed) for group in own}
+        own = [circuit.group(id) for id in change.groups if circuit.group(id).id.layer == name]
+        sets = {
+            group.id: matched_sets(phi, {name: group.neurons}, controls.draws, controls.seed)
+            for group in own
+        }
         masked: list[Neurons] = []
         for group in own:
             masked += [{name: group.neurons}, *sets[group.id]]
         masks = [
-            mask_of(masker.layers, neurons, ablation=ablation, means=means) for neurons in masked
+            mask_of(masker.layers, neurons, ablation=change.ablation, means=means)
+            for neurons in masked
         ]
         before, after, _ = masker.run(pixels[None], masks)
         values = target_values(np.concatenate([before, *after]), figure)
@@ -75,7 +69,7 @@ def group_effects(
             effect = float(next(effects))
             random = spread([float(next(effects)) for _ in sets[group.id]])
             found[group.id] = GroupEffect(id=group.id, effect=effect, random=random)
-    return tuple(found[id] for id in dict.fromkeys(groups))
+    return tuple(found[id] for id in dict.fromkeys(change.groups))
 
 
 def neuron_maps(

@@ -12,7 +12,7 @@ from neurflow.circuit import Circuit
 from neurflow.debugging.effects import group_effects, neuron_maps
 from neurflow.debugging.reading import best_classes, predictions
 from neurflow.debugging.result import Change
-from neurflow.debugging.what_if import refuse_target_inside
+from neurflow.debugging.what_if import Controls, refuse_target_inside
 from neurflow.errors import RequestError
 from neurflow.method.surroundings import HOTTEST
 from neurflow.model import Model
@@ -40,24 +40,14 @@ def effects_on(
     own = [c for c in (target.neuron, target.minus) if c is not None]
     answer, rival = best[0], _rival(request, best, own, len(logits))
     figure = Target(layer=target.layer, neuron=answer, minus=rival, name=target.name)
+    controls = Controls(request.draws, request.seed)
     told = {each.index: each for each in predictions(model, logits, {*best, *own, *_one(rival)})}
     return Effects(
         answer=told[answer],
         rival=None if rival is None else told[rival],
         value=float(logits[answer] - (0 if rival is None else logits[rival])),
         classes=list(told.values()),
-        effects=list(
-            group_effects(
-                model,
-                circuit,
-                pixels,
-                change.groups,
-                figure,
-                draws=request.draws,
-                seed=request.seed,
-                ablation=change.ablation,
-            )
-        ),
+        effects=list(group_effects(model, circuit, pixels, change, figure, controls)),
     )
 
 
