@@ -32,10 +32,10 @@ def asked(monkeypatch):
     """Calls of ``attribute``: (N, pairs, whether by another measure)."""
     calls = []
 
-    def counting(task, *, steps=None, measure=None):
+    def counting(task, *, steps=None, measure=None, **options):
         pairs = sum(len(concept.crops) for concept in task.concepts.values())
         calls.append((steps or task.config.steps, pairs, measure is not None))
-        return attribute(task, steps=steps, measure=measure)
+        return attribute(task, steps=steps, measure=measure, **options)
 
     monkeypatch.setattr("neurflow.method.core_neurons.attribute", counting)
     return calls

@@ -79,7 +79,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, state):
         load_model(NAME, tmp_path / "w.pth")
     with pytest.raises(ModelError, match=r"There is no weights file .*gone\.pth"):
         load_model(NAME, tmp_path / "gone.pth")
-    with pytest.raises(ModelError, match="No weights file 'IMAGENET', and torchvision knows none"):
+    with pytest.raises(ModelError, match="There is no weights file 'IMAGENET', and torchvision has no weights of that name"):
         load_model(NAME, "IMAGENET")
 
 
@@ -103,7 +103,7 @@ def test_truncated_weights_are_refused(tmp_path, state, name):
     save_file(state, tmp_path / name) if name.endswith("s") else torch.save(state, tmp_path / name)
     data = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(data[: len(data) // 3])
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match=r"cannot be read|no file of weights"):
         load_model(NAME, tmp_path / name)
 
 
@@ -111,7 +111,7 @@ def test_weights_with_nan_are_refused(tmp_path, state):
     bad = {k: v.clone() for k, v in state.items()}
     bad["features.0.bias"][3] = float("nan")
     torch.save(bad, tmp_path / "w.pth")
-    with pytest.raises(ModelError, match=r"features\.0\.bias holds NaN or infinity"):
+    with pytest.raises(ModelError, match=r"features\.0\.bias has NaN or infinity"):
         load_model(NAME, tmp_path / "w.pth")
 
 

@@ -83,10 +83,10 @@ def test_a_file_imports_what_lies_beside_it_and_may_hold_dataclasses(own_file, t
         ("\n\ndef make(:", r"net.py, line 3: SyntaxError"),
         ("import no_such_module_at_all", r"net.py, line 1: ModuleNotFoundError"),
         ("raise SystemExit(3)", r"net.py, line 1: SystemExit: 3"),
-        ("def make(n, m=1): pass", "net.py:make needs n; it is called without arguments"),
+        ("def make(n, m=1): pass", "net.py:make needs n, but it is called without arguments"),
         ("def make(): return 1, ['a']", "make of .*net.py returns a tuple; it must return"),
         ("def make(): pass", "returns nothing"),
-        ("make = 3", "has no function 'make'"),
+        ("make = 3", "is a int; it must be an nn.Module or a function"),
     ],
 )
 def test_failures_in_a_users_file_are_told_as_its_own(own_file, text, message):
@@ -211,7 +211,7 @@ def test_transformers_bring_processor_names_and_blocks(folder):
     assert len(blocks) == 3
     assert model.proposed_layers()[-1] == "classifier"
     with pytest.raises(
-        ModelError, match="brings its own preprocessing, so --mean would have no effect"
+        ModelError, match="has its own preprocessing, so --mean would have no effect"
     ):
         load_model(f"hf:{folder}", mean=0.5)
     with pytest.raises(ModelError, match="Give the name of an image classifier"):

@@ -33,9 +33,9 @@ class Kind(SmallNet):
         (functional.dropout, "Two runs on the same pictures differ by"),
         (lambda x: x + 0.01 * torch.randn_like(x), "Two runs on the same pictures differ by"),
         (lambda x: x - x.mean(0), "depends on the other pictures"),
-        (lambda x: x.detach(), "detached behind layer 'block3'"),
-        (lambda x: torch.from_numpy(x.detach().numpy()), "detached behind layer 'block3'"),
-        (torch.no_grad()(lambda x: x * 1), "detached behind layer 'block3'"),
+        (lambda x: x.detach(), "detached after layer 'block3'"),
+        (lambda x: torch.from_numpy(x.detach().numpy()), "detached after layer 'block3'"),
+        (torch.no_grad()(lambda x: x * 1), "detached after layer 'block3'"),
         (lambda x: x[:, :3], r"The network fails on a batch of images \(3, 3, 32, 32\)"),
     ],
 )
@@ -75,8 +75,8 @@ def test_kinds_that_cannot_be_opened_are_named_with_what_to_give():
         inside = SmallNet()
     for module, message in (
         (torch.jit.trace(plain, torch.rand(1, 3, 32, 32)), "TorchScript"),
-        (wrapped, "TorchScript .layer '0'"),
-        (whole, "Quantised .head.weight is torch.int8"),
+        (wrapped, "TorchScript cannot be accessed .layer '0'"),
+        (whole, "head.weight is torch.int8"),
         (inside, "made inside torch.inference_mode"),
         (nn.LazyLinear(3), "does not exist before"),
         (SmallNet().to("meta"), "meta device"),
