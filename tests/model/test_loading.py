@@ -79,7 +79,10 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, state):
         load_model(NAME, tmp_path / "w.pth")
     with pytest.raises(ModelError, match=r"There is no weights file .*gone\.pth"):
         load_model(NAME, tmp_path / "gone.pth")
-    with pytest.raises(ModelError, match="There is no weights file 'IMAGENET', and torchvision has no weights of that name"):
+    with pytest.raises(
+        ModelError,
+        match="There is no weights file 'IMAGENET', and torchvision has no weights of that name",
+    ):
         load_model(NAME, "IMAGENET")
 
 

@@ -94,7 +94,9 @@ def test_a_channel_axis_can_be_given():
     assert all(a < 4 for a in circuit.layers[0].neurons)
     with pytest.raises(LayerError, match=r"has axes 1 to 3 after the batch, not 4"):
         model(channel_axes={"mix": 4}).layers()
-    with pytest.raises(LayerError, match=r"no layer 'mux' whose channel axis could be set. Near names: mix"):
+    with pytest.raises(
+        LayerError, match=r"no layer 'mux' whose channel axis could be set. Near names: mix"
+    ):
         model(channel_axes={"mux": 3}).layers()
 
 

@@ -86,7 +86,7 @@ def test_a_file_imports_what_lies_beside_it_and_may_hold_dataclasses(own_file, t
         ("def make(n, m=1): pass", "net.py:make needs n, but it is called without arguments"),
         ("def make(): return 1, ['a']", "make of .*net.py returns a tuple; it must return"),
         ("def make(): pass", "returns nothing"),
-        ("make = 3", "is a int; it must be an nn.Module or a function"),
+        ("make = 3", "is an int; it must be an nn.Module or a function"),
     ],
 )
 def test_failures_in_a_users_file_are_told_as_its_own(own_file, text, message):

@@ -52,7 +52,7 @@ def test_a_registered_source_is_read(archive, tmp_path):
     found = load_images(archive, model)
     assert [ref.label for ref in found.refs] == ["dog"]
     assert found.read(0).shape == model.input_size
-    with pytest.raises(ImagesError, match="no folder"):  # others are read as before
+    with pytest.raises(ImagesError, match="no image or folder"):  # others are read as before
         load_images(tmp_path / "none", model)
 
 

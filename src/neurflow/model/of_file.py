@@ -61,7 +61,10 @@ def load(name: str, request: Request) -> Loaded:
 
 
 def _a(value: Any) -> str:
-    return "nothing" if value is None else f"a {type(value).__name__}"
+    if value is None:
+        return "nothing"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def _called(factory: Callable[..., Any], name: str, path: Path) -> Any:
