@@ -54,7 +54,9 @@ def test_a_node_that_dies_loses_nothing(sweep, alone, cluster, load, tmp_path):
 @pytest.mark.filterwarnings("ignore")
 def test_a_cluster_without_room_for_a_worker_is_told(sweep, cluster, monkeypatch):
     monkeypatch.setattr(ray_engine, "PATIENCE", 1.0)
-    with pytest.raises(WorkError, match="worker of 1 processors and 2 GPUs: at most 1 processors"):
+    with pytest.raises(
+        WorkError, match="worker with 1 processors and 2 GPUs: nodes have at most 1 processors"
+    ):
         sweep(ALL, engine=OnRay(2, cluster.address, gpus=2))
 
 
