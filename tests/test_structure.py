@@ -42,7 +42,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("model.cut",),
     ("model",),
     ("pictures", "demo"),
-    ("circuit",),
+    ("circuit", "images"),
     ("study",),
     ("attribution",),
     ("method",),

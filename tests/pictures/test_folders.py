@@ -1,5 +1,6 @@
 """Folders of pictures: what is read, what is told, and which folder is the label."""
 
+import importlib
 import os
 from functools import partial
 
@@ -220,3 +221,9 @@ def test_numbers_count_where_nobody_named_the_classes():
     model = model_of("0", "1", "2")
     labels = [ref.label for ref in load_images(Named("ant", "cat", "dog"), model).refs]
     assert labels == ["0", "1", "2"]
+
+
+def test_the_former_module_of_pictures_still_works_and_says_where_it_is_now():
+    with pytest.warns(DeprecationWarning, match="import load_images from neurflow"):
+        former = importlib.reload(importlib.import_module("neurflow.images"))
+    assert former.load_images is load_images
