@@ -7,6 +7,7 @@ import { readState, SHARE_AT_FIRST, writeState } from "../src/circuit/state";
 import { readName } from "../src/shared/address";
 import { percent, signed, spread } from "../src/shared/format";
 import type { EdgeData, GroupData, NeuronData, PageData } from "../src/shared/types";
+import { edge } from "./made";
 
 const neuron = (index: number, error: number | null): NeuronData => ({
   index,
@@ -31,17 +32,6 @@ const group = (id: string, ...neurons: number[]): GroupData => ({
   stability: null,
   returns: null,
   measured: true,
-});
-const edge = (lower: string, upper: string, weight: number): EdgeData => ({
-  lower,
-  upper,
-  weight,
-  positive: null,
-  negative: null,
-  low: null,
-  high: null,
-  significance: null,
-  stability: null,
 });
 
 describe("what is known of an edge", () => {

@@ -3,7 +3,8 @@ import { circuitOf } from "../src/circuit/circuit";
 import { chosen, laidOut, SIZES, shareShown, type Tile } from "../src/circuit/figure";
 import { rowsOf, sorted, toCsv } from "../src/circuit/rows";
 import { signedPercent } from "../src/shared/format";
-import type { EdgeData, GroupData, PageData } from "../src/shared/types";
+import type { GroupData, PageData } from "../src/shared/types";
+import { edge } from "./made";
 
 const group = (id: string): GroupData => ({
   id,
@@ -16,17 +17,6 @@ const group = (id: string): GroupData => ({
   stability: null,
   returns: null,
   measured: true,
-});
-const edge = (lower: string, upper: string, weight: number): EdgeData => ({
-  lower,
-  upper,
-  weight,
-  positive: null,
-  negative: null,
-  low: null,
-  high: null,
-  significance: null,
-  stability: null,
 });
 const layer = (name: string, count: number) => ({
   name,

@@ -68,31 +68,32 @@ class LivePicture(_Message):
     shown: ShownPicture
 
 
-class MaskRequest(_Message):
+class _MaskingRequest(_Message):
+    """What requests that mask groups have in common."""
+
+    groups: Annotated[list[GroupId], Field(min_length=1, max_length=1000)]
+    by: Ablation = "zero"
+    seed: Number = 0
+    cuts: Cuts = Field(default_factory=dict)
+
+
+class MaskRequest(_MaskingRequest):
     """Mask these groups."""
 
     pictures: Annotated[list[Number], Field(min_length=1, max_length=MOST_PICTURES)]
-    groups: Annotated[list[GroupId], Field(min_length=1, max_length=1000)]
-    by: Ablation = "zero"
     draws: Annotated[int, Field(ge=0, le=MOST_DRAWS)] = 20
     """sets of random neurons to compare with; 0 is fastest"""
-    seed: Number = 0
-    cuts: Cuts = Field(default_factory=dict)
 
 
-class EffectsRequest(_Message):
+class EffectsRequest(_MaskingRequest):
     """Mask each of these groups by itself, on one picture."""
 
     picture: Number
-    groups: Annotated[list[GroupId], Field(min_length=1, max_length=1000)]
     rival: Number | Literal["nearest", "none"] = "nearest"
     """the class that the answer is compared with: its number; the circuit's own, or the second best
     where the answer is the circuit's own; or none, for the answer's logit alone"""
-    by: Ablation = "zero"
     draws: Annotated[int, Field(ge=0, le=MOST_DRAWS)] = 0
     """sets of random neurons to compare with; 0 is fastest"""
-    seed: Number = 0
-    cuts: Cuts = Field(default_factory=dict)
 
 
 class Effects(_Message):

@@ -1,6 +1,7 @@
 /** A picture with heat over it, on which the reader points at places: with the mouse, or with the arrow keys. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { Boxes } from "../shared/drawn";
 import { HOTTEST, paintHeat, valuesOf } from "../shared/heat";
 import type { GroupReading, NeuronMap, ShownPicture } from "../shared/types";
 
@@ -73,18 +74,7 @@ export function Pointed({ shown, reading, map, onPoint }: PointedProps) {
       <img src={shown.picture} alt="" draggable={false} />
       {warm && <canvas ref={canvas} aria-hidden="true" />}
       <svg viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
-        {!map &&
-          (reading?.fires ? reading.crops.slice(0, 1) : []).map(([[left, top, right, bottom]], i) => (
-            <rect
-              key={i}
-              class={`box box-${i}`}
-              x={left}
-              y={top}
-              width={right - left}
-              height={bottom - top}
-              vector-effect="non-scaling-stroke"
-            />
-          ))}
+        {!map && <Boxes reading={reading} most={1} />}
         {spot && <circle class="spot" cx={spot.x * width} cy={spot.y * height} r={width / 28} />}
       </svg>
     </div>

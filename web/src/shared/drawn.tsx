@@ -23,18 +23,28 @@ export function Drawn({ shown, reading }: { shown: ShownPicture; reading: GroupR
       {heat.length > 0 && <canvas ref={canvas} aria-hidden="true" />}
       {/* the best crops of a silent group show nothing that it stands for */}
       <svg viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
-        {(reading?.fires ? reading.crops : []).map(([[left, top, right, bottom]], i) => (
-          <rect
-            key={i}
-            class={`box box-${i}`}
-            x={left}
-            y={top}
-            width={right - left}
-            height={bottom - top}
-            vector-effect="non-scaling-stroke"
-          />
-        ))}
+        <Boxes reading={reading} />
       </svg>
     </div>
+  );
+}
+
+/** Frames round the best crops of a group that fires, at most so many. */
+export function Boxes({ reading, most = Infinity }: { reading: GroupReading | undefined; most?: number }) {
+  const crops = reading?.fires ? reading.crops.slice(0, most) : [];
+  return (
+    <>
+      {crops.map(([[left, top, right, bottom]], i) => (
+        <rect
+          key={i}
+          class={`box box-${i}`}
+          x={left}
+          y={top}
+          width={right - left}
+          height={bottom - top}
+          vector-effect="non-scaling-stroke"
+        />
+      ))}
+    </>
   );
 }

@@ -738,38 +738,38 @@ export interface LivePicture {
 export interface MaskRequest {
   /**
    * @minItems 1
-   * @maxItems 4
-   */
-  pictures: [number] | [number, number] | [number, number, number] | [number, number, number, number];
-  /**
-   * @minItems 1
    * @maxItems 1000
    */
   groups: [string, ...string[]];
   by?: ("zero" | "mean") | number;
-  draws?: number;
   seed?: number;
   cuts?: {
     [k: string]: number;
   };
+  /**
+   * @minItems 1
+   * @maxItems 4
+   */
+  pictures: [number] | [number, number] | [number, number, number] | [number, number, number, number];
+  draws?: number;
 }
 /**
  * Mask each of these groups by itself, on one picture.
  */
 export interface EffectsRequest {
-  picture: number;
   /**
    * @minItems 1
    * @maxItems 1000
    */
   groups: [string, ...string[]];
-  rival?: number | ("nearest" | "none");
   by?: ("zero" | "mean") | number;
-  draws?: number;
   seed?: number;
   cuts?: {
     [k: string]: number;
   };
+  picture: number;
+  rival?: number | ("nearest" | "none");
+  draws?: number;
 }
 /**
  * The effect of each group on the answer's logit, or on its lead over the rival.
