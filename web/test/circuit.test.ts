@@ -64,6 +64,7 @@ const data: PageData = {
   k: 1,
   steps: 1,
   shares: true,
+  spreads: [],
   crops: [],
   pictures: [],
   layers: [

@@ -50,6 +50,7 @@ export interface PageData {
   sharing: "conserving" | "published";
   layers: LayerData[];
   edges: EdgeData[];
+  spreads: SpreadData[];
   crops: CropData[];
   pictures: string[];
 }
@@ -218,6 +219,16 @@ export interface EdgeData {
   high: number | null;
   significance: number | null;
   stability: number | null;
+}
+/**
+ * 95 % intervals of the weights between branches of two neighbouring layers' trees.
+ */
+export interface SpreadData {
+  upper: string;
+  above: number[];
+  below: number[];
+  low: number[];
+  high: number[];
 }
 /**
  * A crop, with its picture if there is one.
