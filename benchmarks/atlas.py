@@ -237,8 +237,8 @@ def _ask(folder: Path, keep: Path | None) -> None:
     print(f"| memory of asking, at most | {peak:,.0f} MiB |")
     begun = time.perf_counter()
     page = render_atlas(atlas)
-    seconds, size = time.perf_counter() - begun, len(page.encode()) / 1e6
-    print(f"| the map's page, {size:.1f} MB | {seconds:.0f} s |")
+    took, size = time.perf_counter() - begun, len(page.encode()) / 1e6
+    print(f"| the map's page, {size:.1f} MB | {took:.0f} s |")
     if keep:
         keep.write_text(page, encoding="utf-8")
 

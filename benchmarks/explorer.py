@@ -34,7 +34,7 @@ from neurflow.config import Config
 from neurflow.method.assembly import THUMBNAIL
 from neurflow.pages import write_report
 from neurflow.pages.page import bundle
-from neurflow.refs import Crop, ImageRef, Member, ModelInfo, Target
+from neurflow.refs import Crop, GroupId, ImageRef, Member, ModelInfo, Target
 
 PAGE = Path(__file__).parents[1] / "docs" / "explorer.md"
 LAYERS, GROUPS, EDGES = 20, 100, 10_000
@@ -95,7 +95,7 @@ def large(layers: int = LAYERS, groups: int = GROUPS, edges: int = EDGES, seed: 
             neurons[i] = Neuron(
                 index=i, crops=own, activations=activations, semantic_groups=(part,), importance={}
             )
-            found.append(NeuronGroup(id=f"{name}/{i}", members=(Member(i, 0),), crops=own))
+            found.append(NeuronGroup(id=GroupId(name, i), members=(Member(i, 0),), crops=own))
         built.append(CircuitLayer(name=name, neurons=neurons, groups=tuple(found)))
     pairs = list(pairwise(built))
     joined = []

@@ -27,10 +27,10 @@ from neurflow.method.concepts import company, crops_limit, divide
 from neurflow.model import Model
 from neurflow.pictures.crops import CropSet
 from neurflow.pictures.images import Images
-from neurflow.planted.scoring import adjusted_rand
 from neurflow.runtime.memory import MEMORY, Budget
 from neurflow.runtime.progress import Silent
 from neurflow.runtime.workspace import Workspace
+from neurflow.stats import adjusted_rand
 from neurflow.study.activations import ModelOnImages, collect, concept_images, top_crops
 
 PAGE = Path(__file__).parents[1] / "docs" / "meanings.md"
@@ -152,7 +152,7 @@ def _of_class(
     crops = CropSet(images, chosen, model.input_size[1:], Config().granularities)
     phi = collect(model, crops, LAYERS, Workspace(cache), batch=batch, progress=silent)
     image = crops.image_of(np.arange(len(crops)))
-    weight = model.module.fc.weight[goal.neuron].detach().numpy()
+    weight = model.module.get_parameter("fc.weight")[goal.neuron].detach().numpy()
     rows: list[list[object]] = []
     for rule in RULES:
         for limit in (None, "auto"):

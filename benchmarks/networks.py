@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from neurflow import Images, Model, load_images, load_model
 PICTURES = Path("images/imagenet20/n02099601_golden_retriever")
 """pictures of the class that is explained, within the folder of real data"""
 TARGET = "golden retriever"
-WEIGHTS = {
+WEIGHTS: dict[str, tuple[str, dict[str, Any]]] = {
     "resnet18": ("resnet18.pth", {}),
     "resnet50": ("resnet50.pth", {}),
     "mobilenet_v2": ("mobilenet_v2.safetensors", {"mean": 0.5, "std": 0.5}),
