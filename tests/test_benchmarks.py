@@ -6,9 +6,8 @@ import importlib
 import pkgutil
 import sys
 
-import pytest
-
 import benchmarks
+import pytest
 
 MODULES = sorted(
     module.name
