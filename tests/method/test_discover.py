@@ -319,7 +319,7 @@ def test_a_folder_of_another_run_is_not_overwritten(model, images, target, tmp_p
     assert neurflow.load_circuit(tmp_path / "run").config.tau == 3
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("")
-    with pytest.raises(RequestError, match="not empty and no run of neurflow"):
+    with pytest.raises(RequestError, match="not empty and is not a run of neurflow"):
         discover(model, images, target, config=CONFIG, out=tmp_path / "mine", redo=True)
     assert (tmp_path / "mine" / "thesis.tex").exists()
 
@@ -499,7 +499,7 @@ def test_a_network_on_which_nothing_acts_is_an_error(images, model):
     torch.nn.init.zeros_(module.head.weight)
     silent = Model(module, transform=model.transform, class_names=model.class_names)
     config = Config(**{**CONFIG.model_dump(), "concept_set": "all"})
-    with pytest.raises(WorkError, match=r"Nothing in 'block3' acts .* all attributions are zero"):
+    with pytest.raises(WorkError, match=r"No neuron of 'block3' has .* all attributions are zero"):
         discover(silent, images, 0, config=config)
 
 

@@ -86,12 +86,12 @@ def reload_model(
 
 
 def must_be_named(reference: str) -> bool:
-    """Whether a result's reference is loaded only if the caller passes it."""
+    """Return whether a result's reference is loaded only if the caller passes it."""
     return reference not in BUILT_IN and not LIBRARIES.fullmatch(reference)
 
 
 def _alike(reference: str, other: str) -> bool:
-    """Whether two references name the same network, regardless of the folder of a file."""
+    """Return whether two references name the same network, regardless of the folder of a file."""
     (kind, _, name), (other_kind, _, other_name) = reference.partition(":"), other.partition(":")
     return (kind, PurePath(name).name) == (other_kind, PurePath(other_name).name)
 

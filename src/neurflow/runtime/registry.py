@@ -1,4 +1,4 @@
-"""Things that users add by name: by a decorator in a module of theirs, or by an entry point."""
+"""Registries, to which users add by a decorator in their own module or by an entry point."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Registry(Mapping[str, Item], Generic[Item]):
     item and refers to the module that registers it; only that module is imported.
 
     Args:
-        what: what an item is called in messages.
-        group: of entry points.
+        what: name of an item in messages.
+        group: group of entry points.
     """
 
     def __init__(self, what: str, group: str) -> None:
@@ -41,7 +41,7 @@ class Registry(Mapping[str, Item], Generic[Item]):
         self._items[name], self._homes[name] = item, home
 
     def named(self, name: str) -> Item:
-        """The item of a name.
+        """Return the item with this name.
 
         Raises:
             RequestError: there is none, or the module that registers it cannot be imported.
@@ -58,10 +58,10 @@ class Registry(Mapping[str, Item], Generic[Item]):
         for point in entry_points(group=self.group, name=name):
             try:
                 point.load()
-            except Exception as error:  # whatever a foreign package raises on import
+            except Exception as error:  # a foreign package may raise anything on import
                 raise RequestError(
                     f"The {self.what} {name!r} is registered by {point.value}, and importing that "
-                    f"fails: {error}. Install its package anew."
+                    f"fails: {error}. Reinstall its package."
                 ) from error
 
     def __getitem__(self, name: str) -> Item:
@@ -71,7 +71,7 @@ class Registry(Mapping[str, Item], Generic[Item]):
             raise KeyError(name) from error
 
     def __contains__(self, name: object) -> bool:
-        """Whether there is an item of this name; nothing is imported."""
+        """Return whether there is an item with this name. Nothing is imported."""
         return any(name == known for known in self)
 
     def __iter__(self) -> Iterator[str]:
