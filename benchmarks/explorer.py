@@ -80,7 +80,7 @@ HOVER = """async () => {
 
 
 def large(layers: int = LAYERS, groups: int = GROUPS, edges: int = EDGES, seed: int = 0) -> Circuit:
-    """A circuit to draw, not to learn from: random signed edges, crops of coloured clouds."""
+    """Make a circuit for drawing: random signed edges, and crops of coloured clouds."""
     generator = np.random.default_rng(seed)
     names = [f"block{i // 5}.conv{i % 5}" for i in range(layers)]
     crops = [_crop(i) for i in range(layers * groups * CROPS)]
@@ -123,7 +123,7 @@ def _crop(number: int) -> Crop:
 
 
 def _cloud(generator: np.random.Generator) -> bytes:
-    """A picture of a thumbnail's side; as WebP about 3 kB."""
+    """Make a picture with the side of a thumbnail; as WebP, it has about 3 kB."""
     small = Image.fromarray(generator.integers(0, 256, (17, 17, 3), dtype=np.uint8))
     data = io.BytesIO()
     small.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC).save(data, "WEBP", quality=80)
@@ -131,7 +131,7 @@ def _cloud(generator: np.random.Generator) -> bytes:
 
 
 def measure(page: Page, file: Path) -> dict[str, Any]:
-    """Seconds until the cards are painted, frames while dragging, milliseconds of a hover."""
+    """Return seconds until the cards are painted, frames while dragging, and hover times in ms."""
     start = time.perf_counter()
     page.goto(file.as_uri(), wait_until="commit")
     page.locator(".card").first.wait_for()
@@ -147,7 +147,7 @@ def measure(page: Page, file: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure, print, keep."""
+    """Measure, print, and write if requested."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="keep the result in docs/explorer.md")
     chosen = parser.parse_args()

@@ -1,14 +1,15 @@
-"""One meaning or several: how often a single population is split, two are found, and seeds agree.
+"""One meaning or several: how often a single population is split, and several meanings are found.
 
     python -m benchmarks.meanings [--clouds 60] [--seeds 20] [--real FOLDER --cache FOLDER] [--write]
 
-1. Clouds of 50 points in 512 dimensions, of one meaning and of several; ``--clouds`` of each kind. The
+1. Sets of 50 points in 512 dimensions, with one meaning or several; ``--clouds`` of each kind. The
    thresholds of ``Config`` were chosen on seeds below 100; ``--first`` is the first seed used here.
 2. ``--real``: the class and its core neurons in ``layer4.1`` of ResNet18, for golden retriever and
-   samoyed; over ``--seeds`` seeds, the share of the neurons whose number of meanings never changes.
-   FOLDER has ``weights`` and ``images`` (``tests/test_real.py``); ``--cache`` keeps the activations.
+   samoyed. The table has the share of neurons with the same number of meanings for all ``--seeds``
+   seeds. FOLDER has ``weights`` and ``images`` (``tests/test_real.py``); ``--cache`` stores the
+   activations.
 
-Each rule of ``Config.meanings`` is asked. ``--write`` puts the tables into ``docs/meanings.md``.
+Every rule of ``Config.meanings`` is measured. ``--write`` puts the tables into ``docs/meanings.md``.
 """
 
 from __future__ import annotations

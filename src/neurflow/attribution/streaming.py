@@ -144,9 +144,7 @@ def _looks(task: AttributionTask) -> tuple[Look, ...]:
 def _run(
     task: AttributionTask, plans: Mapping[int, Plan], measure: Measure, each: bool
 ) -> dict[int, Scores]:
-    """Return the scores of the planned targets, all of one rule; with ``each``, also those of each
-    crop.
-    """
+    """Return the scores of the planned targets, all of one rule; ``each`` as in ``attribute``."""
     segment, concepts = task.segment, task.concepts
     pairs = Pairs.of(concepts, {a: plan.steps for a, plan in plans.items()})
     task.progress.start(_stage(task), len(pairs.crop))
@@ -165,9 +163,7 @@ def _run(
 def _more(
     tried: Mapping[int, Plan], found: Mapping[int, Scores], tolerance: float
 ) -> dict[int, Plan]:
-    """Return target → the same rule with a larger N, for targets with a score error above the
-    tolerance.
-    """
+    """Return target → the same rule with a larger N, if its score error is above the tolerance."""
     more = {}
     for a, plan in tried.items():
         error, look = found[a].score_error, plan.look
@@ -192,8 +188,7 @@ def _refuse_what_is_not_finite(segment: Segment, found: Mapping[int, Scores]) ->
 def _look(
     task: AttributionTask, steps: Mapping[int, int], measure: Measure, rule: RuleName | None
 ) -> dict[int, float]:
-    """Return target → upper confidence limit of the score error over ``V_a``, from a sample of its
-    crops.
+    """Return target → upper confidence limit of the score error over ``V_a``, from some crops.
 
     ``measure`` returns the scores (by ``rule`` if auto chooses), and reference scores.
     """
@@ -242,9 +237,7 @@ def _resumed(
 def _stream(
     task: AttributionTask, pairs: Pairs, measure: Measure, done: np.ndarray
 ) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
-    """Yield (positions of pairs, results of ``measure``), a batch at a time, without pairs that are
-    done.
-    """
+    """Yield (positions of pairs, results of ``measure``), a batch at a time, for pairs not ``done``."""
     segment, maps, minus = task.segment, task.pair.maps, task.minus
     baseline = task.baseline  # before the blocks, because it uses crops of its own
 
