@@ -43,5 +43,5 @@ def test_a_bfloat16_pass_that_shifts_activations_is_told(shift, told):
 def test_half_precision_that_breaks_completeness_is_told():
     images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     (note,) = notes(settle(Shifted(1000.0)).bfloat16(), images)
-    assert "computes in bfloat16, so the completeness error in" in note
+    assert "computes in bfloat16, and attributions of" in note
     assert not notes(settle(Shifted(0.0)).double(), images)

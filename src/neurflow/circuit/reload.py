@@ -91,7 +91,7 @@ def must_be_named(reference: str) -> bool:
 
 
 def _alike(reference: str, other: str) -> bool:
-    """Return whether two references name the same network, regardless of the folder of a file."""
+    """Whether two references name the same network, regardless of the folder of a file."""
     (kind, _, name), (other_kind, _, other_name) = reference.partition(":"), other.partition(":")
     return (kind, PurePath(name).name) == (other_kind, PurePath(other_name).name)
 

@@ -56,7 +56,7 @@ def notes(study: Study, found: Findings, config: Config) -> tuple[str, ...]:
 
 
 def far_off(layers: Sequence[CircuitLayer], config: Config) -> list[str]:
-    """Return a note if the score error of some neurons is larger than the tolerance."""
+    """A note on neurons whose scores did not come within the tolerance."""
     errors = [n.score_error or 0.0 for layer in layers for n in layer.neurons.values()]
     far = [error for error in errors if error > config.tolerance]
     if not far:

@@ -36,7 +36,7 @@ Continues = Callable[[dict[str, Any], dict[str, Any]], bool]
 other
 """
 LARGEST = 64 * MEBIBYTE
-"""largest size of a JSON value, in bytes"""
+"""bytes of a JSON value that is kept"""
 
 
 class Workspace:
@@ -73,13 +73,11 @@ class Workspace:
         try:
             data = json.dumps(value, allow_nan=False).encode()
         except ValueError:
-            raise WorkError(
-                f"{name!r} contains a number that is not finite, so it is not stored."
-            ) from None
+            raise WorkError(f"A number of {name!r} is not finite, so it is not kept.") from None
         write_atomically(self.folder / f"{name}.json", data)
 
     def array(self, name: str, shape: tuple[int, ...]) -> Path:
-        """Return the file of a float32 array that is filled in place; create it if necessary."""
+        """File of a float32 array to be filled in place; made if it is not there."""
         file = self.folder / f"{name}.npy"
         refuse_link(file)
         if not file.exists():
@@ -91,7 +89,7 @@ class Workspace:
         return file
 
     def journal(self, name: str) -> Journal:
-        """Return the journal with this name."""
+        """Sums under way, by name."""
         file = self.folder / f"{name}.npz"
         refuse_link(file)
         return Journal(None if self._temporary else file)
