@@ -1,1 +1,1 @@
-"""Measurements: what is claimed of exactness and speed, each by one command."""
+"""Benchmarks: each measures the accuracy or the speed of one part, by one command."""

@@ -1,8 +1,9 @@
-"""An atlas of a whole model: time to build, size, memory, and how long questions take.
+"""The atlas of a large model: build time, size, memory, and the time of queries.
 
-``python -m benchmarks.atlas [--targets 1000] [--write]`` makes tables as ``neurflow sweep`` writes
-them, of random circuits of 500 groups and 20,000 edges each, and asks them what people ask. Neurons
-are drawn so that classes share them unequally, as those of a network do.
+    python -m benchmarks.atlas [--targets 1000] [--write]
+
+Writes tables as ``neurflow sweep`` does, for random circuits of 500 groups and 20,000 edges each, and
+runs typical queries on them. Classes share neurons unequally, like those of a real network.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ WIDTH, CORES, MEANINGS, TAU, CROPS = 512, 100, 2, 16, 16
 
 
 def tables_of(number: int, seed: int = 0) -> dict[str, pd.DataFrame]:
-    """All tables of one made-up circuit."""
+    """Return all tables of one random circuit."""
     rng = np.random.default_rng([seed, number])
     name, layers = f"fc-{number}", [f"layer{i}" for i in range(LAYERS)]
     popular = 1 / np.arange(1, WIDTH + 1) ** 0.5
@@ -140,7 +141,7 @@ def tables_of(number: int, seed: int = 0) -> dict[str, pd.DataFrame]:
 
 @cache
 def _pictures() -> list[bytes]:
-    """Small WebPs of about the size of a crop's thumbnail."""
+    """Make small WebP pictures of about the size of a thumbnail."""
     rng, found = np.random.default_rng(0), []
     for _ in range(200):
         coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
@@ -153,7 +154,7 @@ def _pictures() -> list[bytes]:
 
 
 def _picture(rng: np.random.Generator) -> bytes:
-    """One of them, told apart by what stands behind it, which nobody reads."""
+    """Make one of them; bytes that decoders ignore make each one different."""
     return _pictures()[rng.integers(200)] + rng.bytes(4)
 
 
@@ -181,7 +182,7 @@ QUESTIONS: dict[str, Callable[[Atlas], Any]] = {
 
 
 def main() -> None:
-    """Run from the command line."""
+    """Measure everything."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--targets", type=int, default=1000)
     parser.add_argument("--write", action="store_true")
@@ -224,7 +225,7 @@ def main() -> None:
 
 
 def _ask(folder: Path, keep: Path | None) -> None:
-    """Ask in a process of its own, whose memory is then that of asking."""
+    """Run the queries in a separate process, so that its memory is that of the queries."""
     atlas = Atlas(folder, memory="4GB")
     for name, ask in QUESTIONS.items():
         seconds = []
@@ -237,8 +238,8 @@ def _ask(folder: Path, keep: Path | None) -> None:
     print(f"| memory of asking, at most | {peak:,.0f} MiB |")
     begun = time.perf_counter()
     page = render_atlas(atlas)
-    seconds, size = time.perf_counter() - begun, len(page.encode()) / 1e6
-    print(f"| the map's page, {size:.1f} MB | {seconds:.0f} s |")
+    took, size = time.perf_counter() - begun, len(page.encode()) / 1e6
+    print(f"| the map's page, {size:.1f} MB | {took:.0f} s |")
     if keep:
         keep.write_text(page, encoding="utf-8")
 

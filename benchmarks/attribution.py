@@ -1,8 +1,8 @@
-"""Integrated gradients of one neuron: captum's implementation and ours, side by side.
+"""Integrated gradients of one neuron: captum's implementation and ours.
 
 Both get the same crops, the same observed values and N = 50 points, for one block of each kind. Auto
-steps at 1 % follow, for the neuron alone and for many neurons on the same crops, as in a discovery.
-Each is run several times in turn; the table has medians of processor seconds.
+steps at 1 % follow, for a single neuron and for many neurons on the same crops, as in a discovery.
+The variants run in turn, several times. The table has medians of processor seconds.
 
     python -m benchmarks.attribution [--real FOLDER] [--only NAME] [--write]
 """
@@ -40,16 +40,16 @@ from neurflow.study.study import LayerPair
 
 STEPS = 50
 LIMIT = 400
-"""number of points that stands for the limit"""
+"""number of points of the reference"""
 TOGETHER = 30
-"""neurons that are attributed together on the same crops"""
+"""number of neurons that are attributed together on the same crops"""
 AT_ONCE = 64
-"""samples that captum runs at once; larger batches are slower here"""
+"""number of samples that captum runs at once; larger batches are slower here"""
 
 
 @dataclass(frozen=True)
 class Block:
-    """A segment of a kind, and one upper neuron of it: the most active of a range."""
+    """A segment of a kind, and one of its upper neurons: the most active one of a range."""
 
     kind: str
     network: str
@@ -97,17 +97,17 @@ WEIGHTS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 class Observed:
-    """Stands for ``SegmentMaps``, with all values of a few crops in memory."""
+    """A replacement of ``SegmentMaps`` with all values of a few crops in memory."""
 
     def __init__(self, segment: Segment, values: Mapping[Key, Tensor]) -> None:
         self.segment, self.values = segment, values
 
     def blocks(self, needed: np.ndarray) -> Iterator[np.ndarray]:
-        """All at once."""
+        """Yield all crops as one block."""
         yield needed
 
     def take(self, numbers: np.ndarray) -> features.Observed:
-        """Some crops' values."""
+        """Return the values of some crops."""
         rows = torch.from_numpy(numbers)
         values = {key: value.index_select(0, rows) for key, value in self.values.items()}
         return features.Observed.of(self.segment, values)
@@ -115,14 +115,14 @@ class Observed:
 
 @dataclass(frozen=True)
 class Exemplars:
-    """The crops, all of one meaning."""
+    """The crops, all with one meaning."""
 
     crops: np.ndarray
     meaning: np.ndarray
 
 
 def load(network: str, real: Path | None, device: str = "cpu") -> Model:
-    """A model with real weights where the folder has them, else with random ones."""
+    """Load a model with real weights if the folder has them, else with random ones."""
     torch.manual_seed(0)
     name, options = WEIGHTS.get(network, ("", {}))
     weights = real / "weights" / name if real and name else "random"
@@ -130,7 +130,7 @@ def load(network: str, real: Path | None, device: str = "cpu") -> Model:
 
 
 def pixels(model: Model, count: int, real: Path | None) -> Tensor:
-    """Crops of real pictures, or noise."""
+    """Return crops of real pictures, or noise."""
     if real is None:
         return torch.randn(count, *model.input_size, generator=torch.Generator().manual_seed(0))
     images = load_images(real / "images" / "imagenet20" / "n02099601_golden_retriever", model)
@@ -139,7 +139,7 @@ def pixels(model: Model, count: int, real: Path | None) -> Tensor:
 
 
 def captum(segment: Segment, plain: nn.Module, neuron: int, values: Mapping[Key, Tensor]) -> Tensor:
-    """Scores ``[crop, lower neuron]`` by captum, on the block in PyTorch's own layout."""
+    """Return captum's scores ``[crop, lower neuron]`` on the block in PyTorch's default layout."""
     x = next(iter(values.values())).contiguous()
     held = tuple(values[key].contiguous() for key in segment.bypass)
 
@@ -154,7 +154,7 @@ def captum(segment: Segment, plain: nn.Module, neuron: int, values: Mapping[Key,
 
 
 def in_default_layout(segment: Segment) -> nn.Module:
-    """The segment's module with weights in PyTorch's default layout; ours are channels last."""
+    """Return the segment's module with weights in PyTorch's default layout; ours are channels last."""
     module = copy.deepcopy(segment.module)  # type: ignore[attr-defined]
     for value in module.buffers():
         value.data = value.contiguous()
@@ -162,7 +162,7 @@ def in_default_layout(segment: Segment) -> nn.Module:
 
 
 def timed(work: Callable[[], object]) -> tuple[float, object]:
-    """(processor seconds, result)."""
+    """Return (processor seconds, result)."""
     start = time.process_time()
     result = work()
     return time.process_time() - start, result
@@ -171,7 +171,7 @@ def timed(work: Callable[[], object]) -> tuple[float, object]:
 def task_on(
     segment: Segment, values: Mapping[Key, Tensor], neurons: Sequence[int]
 ) -> AttributionTask:
-    """The neurons with all crops, ready to be attributed."""
+    """Return the task of the neurons with all crops."""
     count = len(next(iter(values.values())))
     concept = Exemplars(np.arange(count), np.zeros(count, dtype=int))
     pair = LayerPair(segment, Observed(segment, values), Batch(64, Silent()))  # type: ignore[arg-type]
@@ -181,7 +181,7 @@ def task_on(
 
 
 def most_active(segment: Segment, block: Block, phi: Tensor) -> list[int]:
-    """The block's neuron, then others that the same specialised segment serves."""
+    """Return the block's neuron, then others that the same specialised segment serves."""
     active = phi.mean(0)
     first = block.neurons[int(active[list(block.neurons)].argmax())]
     serves = np.flatnonzero(segment.specialised(first).serves)
@@ -190,7 +190,7 @@ def most_active(segment: Segment, block: Block, phi: Tensor) -> list[int]:
 
 
 def measure(block: Block, model: Model, images: Tensor, repeats: int) -> list[object]:
-    """A row of the table."""
+    """Return a row of the table."""
     segment = model.segment(block.lower, block.upper)
     keys = list(segment.observed)
     with torch.inference_mode():

@@ -1,9 +1,9 @@
-"""How many images a processor should run at once: a forward pass, by batch.
+"""The fastest number of images per forward pass on a CPU.
 
     python -m benchmarks.batches [--networks resnet50,vit_b_32] [--write]
 
-Weights and pixels are random, since the time does not depend on them. Batch sizes are tried in turn,
-several times. The table has the smallest time of each, in processor milliseconds per crop.
+Weights and pixels are random, because the time does not depend on them. Batch sizes are tried in turn,
+several times. The table has the shortest time of each, in processor milliseconds per crop.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ CROPS, ROUNDS = 64, 3
 
 
 def least(module: nn.Module, pixels: Tensor) -> list[float]:
-    """Batch by batch, milliseconds a crop."""
+    """Return the milliseconds per crop of each batch size."""
     found = [float("inf")] * len(BATCHES)
     for _ in range(ROUNDS):
         for place, batch in enumerate(BATCHES):
             start = time.process_time()
             with torch.inference_mode():
-                for part in pixels.split(batch):
+                for part in torch.split(pixels, batch):
                     module(part)
             found[place] = min(found[place], time.process_time() - start)
     return [seconds * 1000 / len(pixels) for seconds in found]
 
 
 def main() -> None:
-    """A line a network."""
+    """Measure all networks."""
     parser = arguments(__doc__)
     parser.add_argument("--networks", default="resnet18,resnet50,mobilenet_v2,vit_b_32")
     options = parser.parse_args()

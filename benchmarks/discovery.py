@@ -44,7 +44,7 @@ class TooLong(Exception):
 
 
 def clock(device: str) -> float:
-    """Processor seconds; on a GPU, the wall-clock time after all submitted work is done."""
+    """Return processor seconds; on a GPU, the wall-clock time after all submitted work is done."""
     if device == "cpu":
         return time.process_time()
     torch.cuda.synchronize(device)
@@ -52,11 +52,11 @@ def clock(device: str) -> float:
 
 
 class Stages:
-    """Seconds of each stage.
+    """Measures the seconds of each stage.
 
     Args:
-        device: that the work runs on.
-        limit: wall-clock seconds after which the work is given up.
+        device: device of the work.
+        limit: wall-clock seconds after which the work is aborted.
     """
 
     def __init__(self, device: str, limit: float = inf) -> None:
@@ -66,7 +66,7 @@ class Stages:
         self._end = time.monotonic() + limit
 
     def start(self, stage: str, total: int) -> None:
-        """End the stage before and begin the next."""
+        """End the previous stage and begin the next."""
         print(f"{time.strftime('%H:%M:%S')}  {stage}, {total}", flush=True)
         self.stop()
         self._now, self.done, self.total = stage.split(",")[0], 0, total
@@ -78,7 +78,7 @@ class Stages:
         self._since = now
 
     def advance(self, count: int = 1) -> None:
-        """Give up if the time is over."""
+        """Raise ``TooLong`` if the time limit is over."""
         self.done += count
         if time.monotonic() > self._end:
             self.stop()
@@ -91,17 +91,17 @@ class Stages:
 
 @dataclass(frozen=True)
 class Request:
-    """A discovery that is measured.
+    """A discovery to measure.
 
     Attributes:
         model: the network.
-        pictures: to study.
+        pictures: pictures to study.
         target: class name or number.
         layers: studied layers.
         config: hyperparameters.
-        images: at most so many pictures.
-        memory: budget.
-        device: that the model is on.
+        images: largest number of pictures.
+        memory: memory budget.
+        device: device of the model.
     """
 
     model: Model
@@ -115,7 +115,7 @@ class Request:
 
 
 def forward(model: Model, images: Images, circuit: Circuit, device: str) -> float:
-    """Seconds of one plain forward pass over the circuit's crops."""
+    """Return the seconds of one plain forward pass over the circuit's crops."""
     wanted = {image.name for image in circuit.images}
     chosen = [i for i, ref in enumerate(images.refs) if ref.name in wanted]
     crops = CropSet(images, chosen, model.input_size[1:], circuit.config.granularities)
@@ -134,7 +134,7 @@ def forward(model: Model, images: Images, circuit: Circuit, device: str) -> floa
 
 
 def measure(asked: Request, limit: float = inf) -> str:
-    """A paragraph and a table: seconds of each stage, and over a forward pass.
+    """Return a paragraph and a table with the seconds of each stage, also relative to a forward pass.
 
     Raises:
         TooLong: the discovery took longer than the limit; the table so far is printed.
@@ -177,7 +177,7 @@ def _size(circuit: Circuit) -> str:
 
 
 def _worst(circuit: Circuit) -> float:
-    """The largest score error that is stated."""
+    """Return the largest stored score error."""
     return max(n.score_error or 0 for layer in circuit.layers for n in layer.neurons.values())
 
 

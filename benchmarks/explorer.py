@@ -34,7 +34,7 @@ from neurflow.config import Config
 from neurflow.method.assembly import THUMBNAIL
 from neurflow.pages import write_report
 from neurflow.pages.page import bundle
-from neurflow.refs import Crop, ImageRef, Member, ModelInfo, Target
+from neurflow.refs import Crop, GroupId, ImageRef, Member, ModelInfo, Target
 
 PAGE = Path(__file__).parents[1] / "docs" / "explorer.md"
 LAYERS, GROUPS, EDGES = 20, 100, 10_000
@@ -80,7 +80,7 @@ HOVER = """async () => {
 
 
 def large(layers: int = LAYERS, groups: int = GROUPS, edges: int = EDGES, seed: int = 0) -> Circuit:
-    """A circuit to draw, not to learn from: random signed edges, crops of coloured clouds."""
+    """Make a circuit for drawing: random signed edges, and crops of coloured clouds."""
     generator = np.random.default_rng(seed)
     names = [f"block{i // 5}.conv{i % 5}" for i in range(layers)]
     crops = [_crop(i) for i in range(layers * groups * CROPS)]
@@ -95,7 +95,7 @@ def large(layers: int = LAYERS, groups: int = GROUPS, edges: int = EDGES, seed: 
             neurons[i] = Neuron(
                 index=i, crops=own, activations=activations, semantic_groups=(part,), importance={}
             )
-            found.append(NeuronGroup(id=f"{name}/{i}", members=(Member(i, 0),), crops=own))
+            found.append(NeuronGroup(id=GroupId(name, i), members=(Member(i, 0),), crops=own))
         built.append(CircuitLayer(name=name, neurons=neurons, groups=tuple(found)))
     pairs = list(pairwise(built))
     joined = []
@@ -123,7 +123,7 @@ def _crop(number: int) -> Crop:
 
 
 def _cloud(generator: np.random.Generator) -> bytes:
-    """A picture of a thumbnail's side; as WebP about 3 kB."""
+    """Make a picture with the side of a thumbnail; as WebP, it has about 3 kB."""
     small = Image.fromarray(generator.integers(0, 256, (17, 17, 3), dtype=np.uint8))
     data = io.BytesIO()
     small.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC).save(data, "WEBP", quality=80)
@@ -131,7 +131,7 @@ def _cloud(generator: np.random.Generator) -> bytes:
 
 
 def measure(page: Page, file: Path) -> dict[str, Any]:
-    """Seconds until the cards are painted, frames while dragging, milliseconds of a hover."""
+    """Return seconds until the cards are painted, frames while dragging, and hover times in ms."""
     start = time.perf_counter()
     page.goto(file.as_uri(), wait_until="commit")
     page.locator(".card").first.wait_for()
@@ -147,7 +147,7 @@ def measure(page: Page, file: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure, print, keep."""
+    """Measure, print, and write if requested."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="keep the result in docs/explorer.md")
     chosen = parser.parse_args()

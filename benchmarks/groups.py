@@ -1,12 +1,11 @@
-"""Groups on the demo's drawn pictures, where the parts under a crop are known.
+"""Groups on the demo's drawn pictures, in which the parts of every crop are known.
 
     python -m benchmarks.groups [--pictures 30] [--classes bee,taxi] [--seed 0] [--write]
 
-For each class the circuit is found by the default grouping and by the earlier one (concept vectors,
-Ward, silhouette; one Gaussian cloud against several meanings; no limit per image). For each layer below
-the logits: the adjusted mutual information of an item's group with the part that its crop shows most
-of, the items being the (neuron, crop) pairs; 0 is chance. ``--write`` puts the table into
-``docs/groups.md``.
+The circuit of each class is found with the default grouping and with the earlier one (concept vectors,
+Ward, silhouette; Gaussian meanings; no limit of crops per image). For each layer below the logits, the
+table has the adjusted mutual information of an item's group with the part that covers most of its crop.
+Items are (neuron, crop) pairs; 0 is chance. ``--write`` puts the table into ``docs/groups.md``.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ RULES: Mapping[str, Config] = {
     "default": Config(),
 }
 FIRST = 10**6
-"""the first seed of pictures that the demo's network was not trained on"""
+"""first seed of pictures that the demo's network was not trained on"""
 
 
 def shown(drawn: Picture, crop: Crop) -> str:
-    """The part of which a crop shows most, as a share of the crop; "nothing" without any."""
+    """Return the part that covers most of a crop; "nothing" if there is none."""
     left, top, right, bottom = crop.box
 
     def area(box: Sequence[int]) -> int:
@@ -49,7 +48,7 @@ def shown(drawn: Picture, crop: Crop) -> str:
 
 
 def information(circuit: Circuit, layer: CircuitLayer, drawn: Mapping[str, Picture]) -> float:
-    """Adjusted mutual information of group and part over a layer's (neuron, crop) pairs."""
+    """Return the adjusted mutual information of group and part over a layer's (neuron, crop) pairs."""
     group_of = {m: g for g, group in enumerate(layer.groups) for m in group.members}
     groups, parts = [], []
     for a, neuron in layer.neurons.items():
@@ -62,7 +61,7 @@ def information(circuit: Circuit, layer: CircuitLayer, drawn: Mapping[str, Pictu
 
 
 def measure(name: str, pictures: int, seed: int) -> dict[str, dict[str, tuple[float, int, float]]]:
-    """Rule → layer → (information, groups, share of the pairs in the largest) for a class."""
+    """Return rule → layer → (information, groups, share of the pairs in the largest) for a class."""
     model = demo_model()
     drawn = [picture(name, FIRST + 2 * (seed * pictures + i) + 1) for i in range(pictures)]
     images = load_images([p.image for p in drawn], model)

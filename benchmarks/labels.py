@@ -1,13 +1,15 @@
-"""Does the validation of labels tell right from wrong? An oracle and shuffled labels on the demo.
+"""Test whether the validation separates correct labels from wrong ones, on the demo.
 
-``python -m benchmarks.labels RUN`` takes the result of ``neurflow demo`` (``neurflow-demo`` by default)
-and prints, for labels of an oracle that knows which parts each crop shows, and for the same labels
-dealt out to other groups, what the validation says. Nothing is stored.
+    python -m benchmarks.labels [RUN]
+
+RUN is the result of ``neurflow demo`` (default: ``neurflow-demo``). The correct labels come from an
+oracle that knows which parts each crop shows. The wrong ones are the same labels, assigned to other
+groups at random. The table has the validation scores of both. Nothing is stored.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from typing import Any
 
 import numpy as np
@@ -20,21 +22,25 @@ from neurflow.labels import summary
 SHUFFLES = 5
 
 
-def main(run: str = "neurflow-demo") -> None:
+def main() -> None:
     """Print the table."""
-    circuit = neurflow.load_circuit(run)
-    pictures = dataset("test", 20, seed=0)  # those that the demo draws
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("run", nargs="?", default="neurflow-demo", help="result of neurflow demo")
+    circuit = neurflow.load_circuit(parser.parse_args().run)
+    pictures = dataset("test", 20, seed=0)  # the demo draws the same
     drawn = [pictures[int(ref.name.removeprefix("image-"))] for ref in circuit.images]
     labelled = neurflow.label(circuit, Oracle(drawn))
-    told = {g.id: str(g.label) for layer in labelled.layers for g in layer.groups}
+    labels = {g.id: str(g.label) for layer in labelled.layers for g in layer.groups}
     print("| labels | AUPRC | chance | beat chance |\n| --- | --- | --- | --- |")
     print(_row("oracle", summary(labelled)))
     for layer in labelled.layers:
         ids = [group.id for group in layer.groups]
         print(_row(f"oracle, {layer.name}", summary(labelled, ids)))
     for seed in range(SHUFFLES):
-        moved = np.random.default_rng(seed).permutation(list(told.values())).tolist()
-        mixed = neurflow.label(circuit, Shuffled(drawn, dict(zip(told, moved, strict=True))))
+        moved = np.random.default_rng(seed).permutation(list(labels.values())).tolist()
+        mixed = neurflow.label(circuit, Shuffled(drawn, dict(zip(labels, moved, strict=True))))
         print(_row(f"shuffled, seed {seed}", summary(mixed)))
 
 
@@ -48,4 +54,4 @@ def _row(name: str, found: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -1,14 +1,15 @@
-"""One meaning or several: how often a single population is split, two are found, and seeds agree.
+"""One meaning or several: how often a single population is split, and several meanings are found.
 
     python -m benchmarks.meanings [--clouds 60] [--seeds 20] [--real FOLDER --cache FOLDER] [--write]
 
-1. Clouds of 50 points in 512 dimensions, of one meaning and of several; ``--clouds`` of each kind. The
+1. Sets of 50 points in 512 dimensions, with one meaning or several; ``--clouds`` of each kind. The
    thresholds of ``Config`` were chosen on seeds below 100; ``--first`` is the first seed used here.
 2. ``--real``: the class and its core neurons in ``layer4.1`` of ResNet18, for golden retriever and
-   samoyed; over ``--seeds`` seeds, the share of the neurons whose number of meanings never changes.
-   FOLDER has ``weights`` and ``images`` (``tests/test_real.py``); ``--cache`` keeps the activations.
+   samoyed. The table has the share of neurons with the same number of meanings for all ``--seeds``
+   seeds. FOLDER has ``weights`` and ``images`` (``tests/test_real.py``); ``--cache`` stores the
+   activations.
 
-Each rule of ``Config.meanings`` is asked. ``--write`` puts the tables into ``docs/meanings.md``.
+Every rule of ``Config.meanings`` is measured. ``--write`` puts the tables into ``docs/meanings.md``.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from neurflow.method.concepts import company, crops_limit, divide
 from neurflow.model import Model
 from neurflow.pictures.crops import CropSet
 from neurflow.pictures.images import Images
-from neurflow.planted.scoring import adjusted_rand
 from neurflow.runtime.memory import MEMORY, Budget
 from neurflow.runtime.progress import Silent
 from neurflow.runtime.workspace import Workspace
+from neurflow.stats import adjusted_rand
 from neurflow.study.activations import ModelOnImages, collect, concept_images, top_crops
 
 PAGE = Path(__file__).parents[1] / "docs" / "meanings.md"
@@ -152,7 +153,7 @@ def _of_class(
     crops = CropSet(images, chosen, model.input_size[1:], Config().granularities)
     phi = collect(model, crops, LAYERS, Workspace(cache), batch=batch, progress=silent)
     image = crops.image_of(np.arange(len(crops)))
-    weight = model.module.fc.weight[goal.neuron].detach().numpy()
+    weight = model.module.get_parameter("fc.weight")[goal.neuron].detach().numpy()
     rows: list[list[object]] = []
     for rule in RULES:
         for limit in (None, "auto"):

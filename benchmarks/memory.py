@@ -1,14 +1,14 @@
-"""Peak memory of a discovery above the loaded model, by kind of page, and by stage of the work.
+"""Peak memory of a discovery in addition to the loaded model, by kind of page and stage of the work.
 
-Each case is a process of its own that loads the model, notes what it takes, and discovers a circuit.
+Each case is a separate process that loads the model, records its memory, and discovers a circuit.
 Memory is read from ``/proc/self/status`` every 20 ms:
 
-* *anonymous* and *shared* pages are the process's own. This is what ``--memory`` bounds.
-* *file* pages are parts of files that happen to be in memory: libraries, and the pooled activations.
-  The system takes them back when it needs room.
+* *anonymous* and *shared* pages belong to the process. ``--memory`` limits these pages.
+* *file* pages are parts of files in memory: libraries, and the pooled activations. The system
+  reclaims them when it needs memory.
 
-First a few networks, with few core neurons, since the peak does not depend on their number; then one
-network on many pictures, one crop each.
+The first cases are a few networks, with few core neurons, because the peak does not depend on their
+number. The others are one network on many pictures, with one crop each.
 
     python -m benchmarks.memory --real FOLDER [--only NETWORK] [--sizes 100,1000,10000] [--write]
 """
@@ -44,11 +44,11 @@ class Case:
     """A discovery.
 
     Attributes:
-        network: of torchvision.
-        memory: budget.
-        images: so many pictures; of one crop each where ``many``.
-        tau: core neurons.
-        many: pictures of many classes instead of one.
+        network: name in torchvision.
+        memory: memory budget.
+        images: number of pictures; with ``many``, they have one crop each.
+        tau: number of core neurons.
+        many: whether pictures of many classes are used instead of one class.
     """
 
     network: str
@@ -69,14 +69,14 @@ CASES = (
 
 
 def resident() -> dict[str, float]:
-    """MiB of each kind of page of this process."""
+    """Return the MiB of each kind of page of this process."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     lines = dict(line.split(":", 1) for line in status.splitlines())
     return {kind: int(lines[name].split()[0]) / 1024 for kind, name in KINDS.items()}
 
 
 class Watch(Silent):
-    """The largest :func:`resident` seen in each stage, sampled by a thread."""
+    """The largest :func:`resident` in each stage, sampled by a thread."""
 
     def __init__(self) -> None:
         self.stages: dict[str, dict[str, float]] = {}
@@ -84,7 +84,7 @@ class Watch(Silent):
         threading.Thread(target=self._sample, daemon=True).start()
 
     def start(self, stage: str, total: int) -> None:
-        """A stage begins."""
+        """Begin a stage."""
         self._stage = stage.split(",")[0]
 
     def _sample(self) -> None:
@@ -96,7 +96,7 @@ class Watch(Silent):
 
 
 def one(case: Case, real: Path, threads: int) -> dict[str, Any]:
-    """Discover; MiB of each kind with the model loaded, and of each stage above it."""
+    """Run a discovery; return the MiB of each kind with the model loaded, and of each stage."""
     torch.set_num_threads(threads)
     model = load(case.network, real)
     source = pictures(model, real, case.images)
@@ -129,7 +129,7 @@ def one(case: Case, real: Path, threads: int) -> dict[str, Any]:
 
 
 def row(case: Case, found: dict[str, Any]) -> list[object]:
-    """A row of the table."""
+    """Return a row of the table."""
     stages = found["stages"]
     own = {name: most["anonymous"] + most["shared"] for name, most in stages.items()}
     top = max(own, key=lambda name: own[name])
@@ -139,7 +139,7 @@ def row(case: Case, found: dict[str, Any]) -> list[object]:
 
 
 def main() -> None:
-    """A process for each case."""
+    """Run each case in a new process."""
     parser = arguments(__doc__)
     parser.add_argument("--only", default="", help="networks whose name contains this")
     parser.add_argument("--sizes", default="", help="pictures of the runs on many, with commas")

@@ -1,8 +1,9 @@
-"""The networks and pictures that benchmarks measure: real where given, else random."""
+"""Networks and pictures for benchmarks: real ones if available, else random ones."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from neurflow import Images, Model, load_images, load_model
 PICTURES = Path("images/imagenet20/n02099601_golden_retriever")
 """pictures of the class that is explained, within the folder of real data"""
 TARGET = "golden retriever"
-WEIGHTS = {
+WEIGHTS: dict[str, tuple[str, dict[str, Any]]] = {
     "resnet18": ("resnet18.pth", {}),
     "resnet50": ("resnet50.pth", {}),
     "mobilenet_v2": ("mobilenet_v2.safetensors", {"mean": 0.5, "std": 0.5}),
@@ -23,7 +24,7 @@ WEIGHTS = {
 
 
 def load(network: str, real: Path | None, device: str = "cpu") -> Model:
-    """A model with real weights where the folder has them, else with random ones."""
+    """Load a model with real weights if the folder has them, else with random ones."""
     torch.manual_seed(0)
     name, options = WEIGHTS.get(network, ("", {}))
     file = real / "weights" / name if real and name else None
@@ -46,14 +47,14 @@ def has_weights(network: str, real: Path | None) -> bool:
 
 
 def pictures(model: Model, real: Path | None, count: int) -> Images:
-    """Real pictures of the class; without a folder, ``count`` pictures of coloured noise."""
+    """Return real pictures of the class; without a folder, ``count`` pictures of coloured noise."""
     if real and (real / PICTURES).is_dir():
         return load_images(real / PICTURES, model)
     return load_images([noise(seed) for seed in range(count)], model)
 
 
 def noise(seed: int, size: tuple[int, int] = (320, 256)) -> Image.Image:
-    """A picture of noise, coarse and fine, whose crops differ."""
+    """Make a picture of coarse and fine noise, with different crops."""
     rng = np.random.default_rng(seed)
     layers = [
         np.asarray(

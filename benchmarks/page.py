@@ -1,4 +1,4 @@
-"""Sections of ``docs/performance.md``, each written by the benchmark that measured it."""
+"""Writes sections of ``docs/performance.md`` and other pages from the results of benchmarks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
-    """A command line with what all benchmarks take."""
+    """Return a command line with the options that all benchmarks have."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -31,7 +31,7 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 
 
 def machine(device: str = "cpu") -> str:
-    """Where and with what it was measured."""
+    """Describe date, machine and versions of a measurement."""
     packages = ("torch", "torchvision", "captum")
     versions = ", ".join(filter(None, map(_version, packages)))
     place = torch.cuda.get_device_name(device) if device.startswith("cuda") else _processor()
@@ -39,7 +39,7 @@ def machine(device: str = "cpu") -> str:
 
 
 def _version(name: str) -> str:
-    """Name and version of a package; empty if it is not installed."""
+    """Return name and version of a package; empty if it is not installed."""
     try:
         return f"{name} {importlib.metadata.version(name)}"
     except importlib.metadata.PackageNotFoundError:
@@ -56,14 +56,14 @@ def _processor() -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table, numbers to the right."""
+    """Return a Markdown table with right-aligned numbers."""
     lines = [" | ".join(head), " | ".join(["---", *["---:"] * (len(head) - 1)])]
     lines += [" | ".join(map(str, row)) for row in rows]
     return "\n".join(f"| {line} |" for line in lines)
 
 
 def publish(name: str, text: str, *, write: bool, page: Path = PAGE) -> None:
-    """Print a section, and put it where a page of the docs has its place."""
+    """Print a section, and with ``write`` put it between its marks on a page."""
     print(text)
     if not write:
         return

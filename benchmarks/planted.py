@@ -96,22 +96,35 @@ def marked(pixels: np.ndarray, box: np.ndarray, kind: str, seed: int) -> np.ndar
 
 
 class Planted(Protocol):
-    """A class that can be told by a shortcut: what the benchmark asks of each kind of network.
+    """A class with a planted shortcut. The benchmark needs this of each kind of network."""
 
-    Attributes:
-        target: number of the class.
-        layers: to be studied, input side first.
-        studied: pictures that the circuit is found on.
-        config: that it is found with.
-    """
+    @property
+    def kind(self) -> str:
+        """Kind of the mark."""
 
-    kind: str
-    strength: float
-    seed: int
-    target: int
-    layers: list[str]
-    studied: int
-    config: Config
+    @property
+    def strength(self) -> float:
+        """Share of the class's pictures that carry the mark."""
+
+    @property
+    def seed(self) -> int:
+        """Seed of everything random."""
+
+    @property
+    def target(self) -> int:
+        """Index of the class."""
+
+    @property
+    def layers(self) -> list[str]:
+        """Layers to study, input side first."""
+
+    @property
+    def studied(self) -> int:
+        """Number of pictures to discover the circuit on."""
+
+    @property
+    def config(self) -> Config:
+        """Hyperparameters of the discovery."""
 
     def train(self) -> nn.Module:
         """A network that has learnt from pictures as usual."""

@@ -28,7 +28,7 @@ from torchvision import models
 from benchmarks.planted import carriers
 from neurflow import Config, Model
 from neurflow.model import Preprocessing
-from neurflow.model.loading import load_weights
+from neurflow.model.checkpoints import load_weights
 
 SIDE, WIDTH = 224, 160
 """of a picture, and of a logo on it, in pixels"""

@@ -1,9 +1,9 @@
-"""True score error of auto steps: how far are a target's scores from integrated gradients?
+"""True score error of auto steps: the distance of a target's scores from integrated gradients.
 
 For a sample of target neurons of each network, drawn at random from those that fire, the scores with
 auto steps at a tolerance of 1 % are compared with those of 400 Gauss-Legendre points on all crops of
-``V_a``. The error is ``Σ_s |T_N − T| / Σ_s |T|`` of the mean |T|. The table also gives the processor
-time of the choice of N, relative to that of the attribution itself.
+``V_a``. The error is ``Σ_s |T_N − T| / Σ_s |T|`` of the mean |T|. The table also has the processor
+time of choosing N, relative to that of the attribution itself.
 
     python -m benchmarks.score_error --real FOLDER [--only NETWORK] [--save FILE] [--write]
 """

@@ -1,15 +1,15 @@
-"""The rules of ``selection=`` against each other on a real network: overlap, and time.
+"""The core-neuron rules on a real network: overlap and time.
 
     python -m benchmarks.selection --real FOLDER [--network resnet18] [--layers layer4.1,layer3.1]
         [--targets 10] [--cache FILE] [--write]
 
 1. Golden retriever, ten images, τ = 16, k = 50. From the logit down, each layer's targets are drawn at
    random from the published core neurons of the targets above.
-2. *Overlap:* the share of a target's top-50 crops that are still its top-50 of all crops when its core
-   neurons are zeroed. Lower is better; a random set of 16 says what it is when nothing is meant.
-3. *Time:* of selecting, relative to the published rule in the same process.
+2. *Overlap:* the share of a target's top-50 crops that are still among its top-50 of all crops when its
+   core neurons are zeroed. Lower is better. A random set of 16 neurons is the control.
+3. *Time:* of the selection, relative to the published rule in the same process.
 
-``--cache`` keeps each (layer, target), a line each, and goes on behind what is there.
+``--cache`` stores each (layer, target) as a line, so that the benchmark can be resumed.
 """
 
 from __future__ import annotations

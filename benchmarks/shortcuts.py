@@ -100,7 +100,7 @@ def holding(model: neurflow.Model, circuit: neurflow.Circuit, this: Planted) -> 
     (clean, labels, _), (marked, _, _) = (this.draw("test", marks) for marks in ("none", "all"))
     others = np.flatnonzero(labels != this.target)[::4]
     output = model.network.output_name
-    found = {}
+    found: dict[str, float] = {}
     for layer in circuit.layers[:-1]:
         segment = model.segment(layer.name, output)
         observe = model.outputs([*map(model.node, [layer.name, output]), *segment.bypass])

@@ -39,7 +39,7 @@ def outputs(module: nn.Module, layer: str, pixels: Tensor) -> Tensor:
     )
     try:
         with torch.no_grad():
-            for part in pixels.split(64):
+            for part in torch.split(pixels, 64):
                 module(part)
     finally:
         handle.remove()
@@ -48,7 +48,7 @@ def outputs(module: nn.Module, layer: str, pixels: Tensor) -> Tensor:
 
 def textbook(module: nn.Module, pixels: Tensor, target: int) -> Cores:
     """Core neurons of every target, layer by layer from the class down."""
-    head = nn.Sequential(module.avgpool, nn.Flatten(), module.fc)
+    head = nn.Sequential(module.get_submodule("avgpool"), nn.Flatten(), module.get_submodule("fc"))
     found: Cores = {}
     targets: Sequence[int] = [target]
     names = [*LAYERS, "fc"]

@@ -1,9 +1,13 @@
-"""Compare the preprocessing of every pretrained model of timm with timm's own, on two odd pictures.
+"""Compare our preprocessing for every pretrained model of timm with timm's, on two large pictures.
 
-``python -m benchmarks.timm_preprocessing`` prints how many of how many are equal, and which are not.
+    python -m benchmarks.timm_preprocessing
+
+Prints how many models have equal preprocessing, and names the others. No network is built.
 """
 
 from __future__ import annotations
+
+import argparse
 
 import numpy as np
 import torch
@@ -13,8 +17,12 @@ from neurflow.model.of_timm import preprocessing
 
 
 def main() -> None:
-    """Builds no network: the data configurations are enough."""
-    from timm.data import create_transform, resolve_data_config
+    """Compare all data configurations."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    ).parse_args()
+    from timm.data.config import resolve_data_config
+    from timm.data.transforms_factory import create_transform
     from timm.models import get_pretrained_cfg, list_pretrained
 
     y, x = np.mgrid[:301, :503]
@@ -24,7 +32,9 @@ def main() -> None:
     names = list_pretrained()
     keys = []
     for name in names:
-        data = resolve_data_config(pretrained_cfg=get_pretrained_cfg(name).to_dict())
+        settings = get_pretrained_cfg(name)
+        assert settings is not None, name
+        data = resolve_data_config(pretrained_cfg=settings.to_dict())  # type: ignore[no-untyped-call]
         keys.append(repr(sorted(data.items())))
         if keys[-1] not in equal:
             expected, own = create_transform(**data, is_training=False), preprocessing(data)

@@ -79,7 +79,8 @@ def enliven(module: nn.Module) -> None:
     for part in module.modules():
         if isinstance(part, nn.modules.batchnorm._BatchNorm) and part.running_mean is not None:
             part.running_mean.normal_(0, 0.2)
-            part.running_var.uniform_(0.6, 1.6)
+            if part.running_var is not None:
+                part.running_var.uniform_(0.6, 1.6)
     for name, parameter in module.named_parameters():
         if parameter.numel() and float(parameter.detach().abs().max()) < 1e-3:
             if parameter.ndim > 1:
@@ -102,8 +103,9 @@ def _timm(name: str) -> Built:
     import timm
 
     module = timm.create_model(name, pretrained=False)
-    side = module.pretrained_cfg.get("input_size", (3, 224, 224))[-1]
-    fixed = module.pretrained_cfg.get("fixed_input_size", False)
+    settings: Any = module.pretrained_cfg
+    side = settings.get("input_size", (3, 224, 224))[-1]
+    fixed = settings.get("fixed_input_size", False)
     return module, [side] if fixed else [SMALL, side]
 
 

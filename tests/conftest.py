@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from jaxtyping import install_import_hook
 
-# Shapes in annotations are checked in tests alone. The hook comes before these modules are imported,
-# and leaves out those whose annotations name protocols, which cannot be checked.
+import tests.shapes
+
+# The shapes in annotations are checked only in tests. The hook must be installed before these modules
+# are imported. Modules with protocols in their annotations cannot be checked.
 CHECKED = (
     "neurflow.circuit.scores",
+    "neurflow.method.clustering",
+    "neurflow.method.concepts",
+    "neurflow.method.grouping",
+    "neurflow.method.groups",
+    "neurflow.method.meanings",
     "neurflow.model.cut.exported",
     "neurflow.model.cut.segment",
+    "neurflow.model.fast.crop_gradient",
+    "neurflow.model.fast.crops",
+    "neurflow.model.fast.norms",
     "neurflow.model.fast.one_row",
     "neurflow.model.fast.slopes",
     "neurflow.model.fast.specialise",
+    "neurflow.stats",
 )
-install_import_hook(CHECKED, "beartype.beartype")
+install_import_hook(CHECKED, f"{tests.shapes.__name__}.checked")
 
 import os
 import shutil

@@ -53,6 +53,13 @@ def test_every_page_is_in_a_table_of_contents():
     assert sorted(map(name, PAGES)) == sorted(map(name, listed))
 
 
+def test_the_site_embeds_every_kind_of_page():
+    used = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    source = (DOCS / "_ext" / "live_pages.py").read_text(encoding="utf-8")
+    made = re.findall(r'^    "(\w+)": "[\w/]+\.html",$', source, re.M)
+    assert sorted(made) == sorted(set(re.findall(r"\{live-page\} (\w+)", used)))
+
+
 @pytest.mark.parametrize("path", TEXTS, ids=name)
 def test_links_lead_somewhere(path):
     for link in LINK.findall(prose(path)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -230,6 +231,29 @@ def test_files_and_functions_are_short() -> None:
 def test_what_is_too_large_is_found(planted: str, problem: str) -> None:
     (found,) = too_large({"errors.py": sources()["errors.py"] + planted})
     assert found.startswith(problem)
+
+
+def test_the_figures_of_the_documentation_are_current() -> None:
+    files = sources()
+    modules = frozenset(map(dotted, files))
+    packages = nx.DiGraph(
+        (room(dotted(path)), room(name))
+        for path, source in files.items()
+        for _, name in imports(source, modules)
+        if name in modules and room(name) != room(dotted(path))
+    )
+    page = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("<!-- figures -->")[2].partition("<!-- end of figures -->")[0]
+    found = [int(number) for number in re.findall(r"^\| .* \| (\d+)", table, re.M)]
+    assert found == [
+        len(FLOOR),
+        nx.dag_longest_path_length(packages) + 1,
+        len(circles(files)),
+        len(LONG_BODIES),
+        len(MANY_PARAMETERS),
+        len(LONG_FILES),
+    ]
+    assert f"{len(FLOOR)} on {len(FLOORS)} floors" in table
 
 
 def test_imports_run_downwards() -> None:

@@ -36,7 +36,7 @@ LONGEST = 100_000
 
 def fuzz(name: str, scratch: Path, corpus: Path, runs: int, seed: int) -> None:
     """Fuzz one target in this process, which ends with it."""
-    import atheris  # type: ignore[import-not-found]
+    import atheris
 
     with atheris.instrument_imports(include=["neurflow"]):
         from benchmarks.fire.inputs import TARGETS

@@ -49,8 +49,13 @@ def serve(folder: Path, line: Connection) -> None:
     )
     server = Server(session, port=0)
     line.send(server.url)
-    threading.Thread(target=lambda: (line.recv(), server.stop()), daemon=True).start()
+    threading.Thread(target=_stop_when_told, args=(server, line), daemon=True).start()
     server.serve()
+
+
+def _stop_when_told(server: Server, line: Connection) -> None:
+    line.recv()
+    server.stop()
 
 
 def client(url: str, seed: str, end: float, seen: Counter[str], waits: list[float]) -> None:

@@ -1,7 +1,7 @@
-"""Intervals, and the statistics that several uses of a circuit report.
+"""Intervals and other statistics that several packages report.
 
-``scipy.stats`` is slow to import, and reading a circuit does not need it. So it is imported where it is
-used.
+``scipy.stats`` is slow to import and is not needed to read a circuit, so it is imported inside the
+functions that use it.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from math import comb, sqrt
 from typing import Annotated, NamedTuple
 
 import numpy as np
+from jaxtyping import Real
 from pydantic import Field
 
 CONFIDENCE = 0.95
-"""level of the intervals, unless a function says otherwise"""
+"""default level of the intervals"""
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Interval(NamedTuple):
-    """A value with the ends of an interval around it: a 95 % interval, or a range of percentiles."""
+    """A value and the ends of its interval, which is a 95 % interval or a range of percentiles."""
 
     value: float
     low: float
@@ -33,27 +34,31 @@ Z = 1.959963984540054
 
 
 def wilson(share: float, n: float) -> Interval:
-    """A share of ``n`` with Wilson's interval, which stays within 0 to 1 and is never empty.
+    """Return Wilson's 95 % interval of a share.
 
-    ``n`` may be an effective sample size, which is not a whole number.
+    The interval lies within 0 to 1 and is never empty.
+
+    Args:
+        share: observed share, 0 to 1.
+        n: sample size. It may be an effective sample size, which need not be a whole number.
     """
     shrink = 1 + Z**2 / n
     centre = (share + Z**2 / (2 * n)) / shrink
     half = Z / shrink * sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    # rounding must not put the share outside its interval
+    # rounding errors must not move the share out of its interval
     low, high = (max(centre - half, 0.0) if share else 0.0), (centre + half if share < 1 else 1.0)
     return Interval(share, low, high)
 
 
 def from_error(value: float, error: float) -> Interval:
-    """A value with the 95 % interval that its standard error gives."""
+    """Return a value with the 95 % interval of a normal distribution, given its standard error."""
     return Interval(value, value - Z * error, value + Z * error)
 
 
-def normal_mean(values: np.ndarray, least: float, most: float) -> Interval:
-    """Mean of ``[sample]`` values with the 95 % interval that their standard error gives.
+def normal_mean(values: Real[np.ndarray, " sample"], least: float, most: float) -> Interval:
+    """Return the mean with its 95 % interval, computed from the standard error.
 
-    A single value has no standard error, so its interval is the full range, ``least`` to ``most``.
+    A single value has no standard error. Its interval is the whole range, ``least`` to ``most``.
     """
     if len(values) == 1:
         return Interval(float(values[0]), least, most)
@@ -61,7 +66,7 @@ def normal_mean(values: np.ndarray, least: float, most: float) -> Interval:
 
 
 def spread(values: np.ndarray | Sequence[float]) -> Interval | None:
-    """Mean of some values with their 5th and 95th percentile; None if there are no values."""
+    """Return the mean with the 5th and the 95th percentile, or None if there are no values."""
     if len(values) == 0:
         return None
     low, high = np.quantile(values, [0.05, 0.95])
@@ -69,7 +74,10 @@ def spread(values: np.ndarray | Sequence[float]) -> Interval | None:
 
 
 def adjusted_rand(one: Iterable[Hashable], other: Iterable[Hashable]) -> float:
-    """Adjusted Rand index (Hubert & Arabie 1985) of two labellings; 1 if both are trivial."""
+    """Return the adjusted Rand index of two labellings (Hubert & Arabie 1985).
+
+    It is 1 if both labellings are trivial, with a single cluster or only clusters of one item.
+    """
     labels, others = list(one), list(other)
 
     def pairs(counts: Iterable[int]) -> int:
@@ -86,7 +94,16 @@ def adjusted_rand(one: Iterable[Hashable], other: Iterable[Hashable]) -> float:
 def bootstrap_mean(
     values: np.ndarray | Sequence[float], resamples: int, seed: int, level: float = CONFIDENCE
 ) -> Interval:
-    """Mean with its percentile-bootstrap interval; a single value is its own interval."""
+    """Return the mean with its percentile-bootstrap interval.
+
+    The interval of a single value, or of equal values, has length 0.
+
+    Args:
+        values: ``[sample]``.
+        resamples: number of resamples.
+        seed: seed of the resampling.
+        level: level of the interval, 0 to 1.
+    """
     values = np.asarray(values, dtype=np.float64)
     mean = float(values.mean())
     if len(values) < 2 or np.ptp(values) == 0:
@@ -104,8 +121,19 @@ def bootstrap_mean(
     return Interval(mean, float(found.low), float(found.high))
 
 
-def correlation(x: np.ndarray, y: np.ndarray, rank: bool = False) -> float | None:
-    """Pearson's or Spearman's correlation of two ``[sample]`` arrays; None if one is constant."""
+def correlation(
+    x: Real[np.ndarray, " sample"], y: Real[np.ndarray, " sample"], rank: bool = False
+) -> float | None:
+    """Return the correlation of two arrays.
+
+    Args:
+        x: first values.
+        y: second values.
+        rank: if true, Spearman's correlation, else Pearson's.
+
+    Returns:
+        The correlation, or None if an array is constant or has fewer than three values.
+    """
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
     from scipy import stats
@@ -118,6 +146,6 @@ def correlation(x: np.ndarray, y: np.ndarray, rank: bool = False) -> float | Non
 
 
 def jaccard(one: Sequence[int] | set[int], other: Sequence[int] | set[int]) -> float:
-    """Jaccard index ``|A ∩ B| / |A ∪ B|`` of two sets; 1 if both are empty."""
+    """Return the Jaccard index ``|A ∩ B| / |A ∪ B|`` of two sets, 1 if both are empty."""
     a, b = set(one), set(other)
     return len(a & b) / len(a | b) if a | b else 1.0

@@ -191,7 +191,7 @@ def test_what_cannot_be_is_refused(shared, change, words):
 
 
 def test_a_result_without_shares_says_so(circuit):
-    with pytest.raises(ResultError, match="made by an earlier version"):
+    with pytest.raises(ResultError, match="an earlier version made it"):
         merge(circuit, NONE, ["block/0", "block/1"])
 
 

@@ -131,7 +131,7 @@ def test_what_is_left_out_is_told_once(planted):
     report = audit(circuit, model, [*data, *strange], progress=Telling())
     assert said == [
         "5 images count as unlabelled, for the label fits no class of the model: blue (5).",
-        "Without a label, and left out: 2 of 55 pictures.",
+        "2 of 55 pictures have no label and are left out.",
     ]
     assert len(report.skipped) == 7
 

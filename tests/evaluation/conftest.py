@@ -1,17 +1,16 @@
 """A small network and its circuit, measured by every protocol."""
 
-import numpy as np
 import pytest
-import torch
 
-from neurflow import Config, Model, Settings, discover, load_images
+from neurflow import Config, Settings, discover, load_images
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.runtime.memory import Budget
 from neurflow.runtime.progress import Silent
 from neurflow.runtime.workspace import Workspace
-from tests.debugging.conftest import CLASSES, pictures
-from tests.networks import SmallNet, settle
+from tests.debugging.conftest import common, model, studied
 from tests.reference.evaluation import all_crops
+
+__all__ = ["common", "model", "studied"]  # fixtures
 
 CONFIG = Config(
     tau=4,
@@ -44,27 +43,7 @@ SMALL = Settings(
 
 
 @pytest.fixture(scope="package")
-def model():
-    torch.manual_seed(0)
-    return Model(
-        settle(SmallNet()),
-        transform=lambda picture: torch.from_numpy(
-            np.asarray(picture.resize((32, 32)), dtype=np.float32).transpose(2, 0, 1) / 255
-        ),
-        class_names=CLASSES,
-        layers=["block1", "block2", "block3", "head"],
-    )
-
-
-@pytest.fixture(scope="package")
-def studied():
-    return pictures()
-
-
-@pytest.fixture(scope="package")
-def circuit(model, studied):
-    with torch.no_grad():
-        common = int(model.module(studied).argmax(1).mode().values)
+def circuit(model, studied, common):
     return discover(model, load_images(studied, model), common, config=CONFIG)
 
 

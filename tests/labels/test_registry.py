@@ -12,7 +12,8 @@ import pytest
 from neurflow.circuit import Circuit, load_circuit
 from neurflow.errors import RequestError
 from neurflow.labels import LabelAnswer, registry
-from neurflow.labels.registry import labeler_named, register, registered
+from neurflow.labels.registry import LABELERS, labeler_named, register, registered
+from neurflow.runtime.registry import Registry
 
 MODULE = """
 from neurflow.labels import LabelAnswer
@@ -29,6 +30,12 @@ class Counting:
 """
 
 
+def empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget all labelers that were registered or loaded, until the test ends."""
+    fresh = Registry[registry.Factory](LABELERS.what, LABELERS.group, direct=True)
+    monkeypatch.setattr(registry, "LABELERS", fresh)
+
+
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package of a user's that has a labeler, and one that cannot be imported."""
@@ -36,10 +43,11 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "my_labeler", raising=False)
     found = EntryPoints(
-        EntryPoint(name, f"{module}:Counting", registry.GROUP)
+        EntryPoint(name, f"{module}:Counting", LABELERS.group)
         for name, module in (("counting", "my_labeler"), ("broken", "not_there"))
     )
-    monkeypatch.setattr(registry, "entry_points", lambda **of: found.select(**of))
+    monkeypatch.setattr("neurflow.runtime.registry.entry_points", lambda **of: found.select(**of))
+    empty(monkeypatch)
 
 
 def test_an_entry_point_is_found_by_the_command_line(
@@ -57,13 +65,13 @@ def test_an_entry_point_is_found_by_the_command_line(
         code, _, err = neurflow(*ask, "--labeler-option", option)
         assert code == 2 and words in err
     code, _, err = neurflow(*ask[:-2], "broken")
-    assert code == 2 and "cannot be imported" in err
+    assert code == 2 and "importing that fails" in err
     code, _, err = neurflow(*ask[:-2], "countin")
     assert code == 2 and "Near names: counting" in err
 
 
 def test_the_decorator_registers_once(monkeypatch: pytest.MonkeyPatch, installed: None) -> None:
-    monkeypatch.setattr(registry, "_REGISTERED", {})
+    empty(monkeypatch)
 
     @register("mine")
     class Mine:
@@ -82,7 +90,7 @@ def test_the_decorator_registers_once(monkeypatch: pytest.MonkeyPatch, installed
 def test_the_example_of_the_docs_runs_as_printed(
     planted: Circuit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "_REGISTERED", {})
+    empty(monkeypatch)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "my_labeler", raising=False)
     monkeypatch.chdir(tmp_path)

@@ -327,4 +327,4 @@ def test_a_judge_that_only_sees_what_looks_alike_lets_no_label_pass(planted):
     for seed in (3, 4, 7):  # six of 21 labels would pass
         labelled = neurflow.label(planted, LooksAlike(seed), progress=listener)
         assert summary(labelled)["undoubted"] == 0
-    assert sum("looks alike does not tell labels apart" in note for note in notes) == 3
+    assert sum("looks alike cannot distinguish labels" in note for note in notes) == 3

@@ -64,7 +64,7 @@ def test_channels_that_follow_one_thing_are_one_group() -> None:
 def test_noise_is_one_group_and_says_so(seed: int) -> None:
     found = neuron_groups(*layer(0, 1.0, seed), Config())
     assert len(found.groups) == 1
-    assert "No division" in str(found.note)
+    assert "No grouping" in str(found.note)
 
 
 def test_pairs_that_are_unlike_are_not_one_group() -> None:
@@ -145,7 +145,7 @@ def test_a_single_image_tells_only_what_is_unlike() -> None:
     concepts, seen = layer(3, 0.5)
     found = neuron_groups(concepts, Seen(seen.phi, np.zeros_like(seen.images)), Config())
     assert adjusted_rand_score(grouped(found.groups), np.arange(24) % 3) == 1
-    assert "only the groups that are unlike" in str(found.note)
+    assert "only those groups that have nothing in common" in str(found.note)
 
 
 def test_every_cut_is_a_circuit_and_comes_back_from_disk(circuit: Circuit, tmp_path) -> None:
@@ -176,7 +176,7 @@ def test_a_cut_that_cannot_be_made_says_why(circuit: Circuit) -> None:
     name = circuit.layers[0].name
     pairs = len(circuit.layers[0].tree.members)
     for count in (0, pairs + 1):
-        with pytest.raises(RequestError, match=f"1 to {pairs} groups, and not into {count}"):
+        with pytest.raises(RequestError, match=f"1 to {pairs} groups, not into {count}"):
             circuit.cut({name: count})
     bare = circuit.layers[0].model_copy(update={"tree": None})
     old = circuit.model_copy(update={"layers": (bare, *circuit.layers[1:])})

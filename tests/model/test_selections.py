@@ -79,7 +79,9 @@ def test_a_neuron_on_which_nothing_acts_has_no_weights():
     core = select_core(Scores(np.zeros(4), np.zeros((1, 4)), 0.0, 50), tau=2)
     assert core.weights == ({},)
     assert not core.importance
-    with pytest.raises(WorkError, match="Nothing in 'block1' acts on the targets in 'block2'"):
+    with pytest.raises(
+        WorkError, match="No neuron of 'block1' has an effect on the targets in 'block2'"
+    ):
         next_targets({3: core}, "block2", "block1")
 
 

@@ -1,11 +1,6 @@
 """Sweeps: the circuits of single runs, whoever dies meanwhile; nothing done twice, nothing lost."""
 
-import errno
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -15,8 +10,6 @@ import pytest
 
 import neurflow
 from neurflow.atlas import Atlas
-from neurflow.atlas.files import contents, drop
-from neurflow.atlas.tables import up_to_date
 from neurflow.cli import main
 from neurflow.errors import NeurFlowError, RequestError, ResultError, WorkError
 from neurflow.study import activations
@@ -31,6 +24,15 @@ from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 ALL = ["ant", "bee", "fly", "wasp"]
+
+OPTIONS = {
+    "tau": 4,
+    "k": 6,
+    "steps": 4,
+    "granularities": "1.0,0.5",
+    "groups": 3,
+    "concept-set": "all",
+}
 
 
 class Heard:
@@ -149,168 +151,6 @@ def test_a_pool_that_is_damaged_is_filled_again(sweep, alone, pictures, tmp_path
     sweep(["ant", "bee"])
     assert 0 < forwards.images <= len(list(pictures.iterdir()))
     assert circuits(tmp_path / "out").items() <= alone.items()
-
-
-def test_a_bug_fails_one_target_and_is_told_with_its_place(sweep, tmp_path, monkeypatch):
-    from neurflow.sweeping import station
-
-    real = station.discover
-
-    def broken(model, images, target, *rest, **options):
-        return real(model, images, target, *rest, **options) if target.name != "bee" else {}["bug"]
-
-    monkeypatch.setattr(station, "discover", broken)
-    found = sweep(["ant", "bee", "fly"])
-    assert states(found) == {"ant": "done", "bee": "failed", "fly": "done"}
-    assert "KeyError: 'bug'" in found[1].problem
-    kept = json.loads((tmp_path / "out" / "failures" / f"{found[1].name}.json").read_text())
-    assert "Traceback" in kept["trace"] and "in broken" in kept["trace"]
-
-
-def test_a_failed_target_is_told_with_its_cause_and_the_others_go_on(sweep, tmp_path):
-    config = CONFIG.model_copy(update={"concept_set": "labelled"})
-    heard = Heard()
-    found = sweep(["ant", "block2/3"], config=config, progress=heard)
-    assert states(found) == {"ant": "failed", "block2/3": "done"}
-    assert "No image is labelled 'ant'" in found[0].problem
-    assert any(note.startswith("ant failed: No image") for note in heard.notes)
-    assert status(tmp_path / "out") == found
-
-
-def test_a_worker_that_dies_costs_one_try_and_the_next_goes_on(sweep, alone, tmp_path):
-    (tmp_path / "kills").write_text("1")
-    found = sweep(["ant", "bee"], workers=2)
-    assert (tmp_path / "kills").read_text() == "0"
-    assert states(found) == {"ant": "done", "bee": "done"}
-    assert circuits(tmp_path / "out").items() <= alone.items()
-
-
-def test_a_job_that_workers_die_of_is_given_up(sweep, tmp_path):
-    (tmp_path / "kills").write_text("1000")
-    found = sweep(["ant"], workers=1, engine=Workers(1))
-    assert states(found) == {"ant": "failed"}
-    assert "by signal SIGKILL" in found[0].problem
-    assert int((tmp_path / "kills").read_text()) == 998
-    (tmp_path / "kills").unlink()
-    assert states(sweep(["ant"])) == {"ant": "done"}
-
-
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
-def test_a_sweep_that_is_stopped_leaves_no_worker_and_goes_on(
-    sweep, alone, reference, pictures, tmp_path, sent
-):
-    out, gate = tmp_path / "out", tmp_path / "gate"
-    sweep(["ant"])
-    (finished,) = (out / "circuits").glob("*/circuit.json")
-    before = finished.stat().st_mtime_ns
-    gate.mkdir()
-    options = [f"--{name}={value}" for name, value in OPTIONS.items()]
-    start = "from neurflow.cli import main; main()"
-    command = [sys.executable, "-c", start, "sweep", "run", reference, pictures, "--out", out]
-    running = subprocess.Popen(
-        [*map(str, command), "--targets", ",".join(ALL), "--workers", "2", *options],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    until(lambda: len(list(gate.iterdir())) == 2, lambda: running.poll() is None)
-    os.kill(running.pid, sent)
-    gate.rename(tmp_path / "open")  # a worker whose sweep was killed does its job to the end
-    _, told = running.communicate()  # ends when the last worker has let go of its end
-    assert running.returncode in (-sent, 128 + sent, 1)
-    assert sent == signal.SIGKILL or "Traceback" not in told
-    found = states(sweep(ALL))
-    assert found == dict.fromkeys(ALL, "done")
-    assert circuits(out) == alone
-    assert finished.stat().st_mtime_ns == before, "what was finished is not done anew"
-
-
-OPTIONS = {
-    "tau": 4,
-    "k": 6,
-    "steps": 4,
-    "granularities": "1.0,0.5",
-    "groups": 3,
-    "concept-set": "all",
-}
-
-
-def test_a_full_disk_fails_a_target_and_loses_nothing(sweep, alone, tmp_path, monkeypatch):
-    real, left = os.replace, [60]
-
-    def filling(source, goal):
-        left[0] -= 1
-        if left[0] < 0:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        real(source, goal)
-
-    monkeypatch.setattr("os.replace", filling)
-    found = sweep(ALL)
-    assert set(states(found).values()) == {"done", "waiting"}, "why it failed cannot be kept either"
-    kept = circuits(tmp_path / "out")
-    assert kept and kept.items() <= alone.items()
-    monkeypatch.undo()
-    again = sweep(ALL)
-    assert states(again) == dict.fromkeys(ALL, "done"), again
-    assert circuits(tmp_path / "out") == alone
-    entered = Atlas(tmp_path / "out").query("SELECT circuit FROM targets").circuit
-    assert set(entered) == set(alone)
-
-
-def test_a_finished_circuit_that_is_not_in_the_atlas_is_entered(sweep, tmp_path, monkeypatch):
-    out = tmp_path / "out"
-    names = {state.name for state in sweep(["ant", "bee"])}
-    assert up_to_date(out / "atlas") == names and not contents(out / "atlas").new, "it is packed"
-    drop(out / "atlas", [name for name in names if name.endswith("-ant")])
-    assert len(up_to_date(out / "atlas")) == 1
-    monkeypatch.setattr("neurflow.sweeping.station.discover", None)  # nothing is found anew
-    assert states(sweep(["ant", "bee"])) == {"ant": "done", "bee": "done"}
-    assert up_to_date(out / "atlas") == names
-    assert len(Atlas(out).query("SELECT * FROM targets")) == 2
-
-
-def test_out_of_memory_on_one_target_fails_that_one(sweep, monkeypatch):
-    from neurflow.sweeping import station
-
-    real = station.discover
-
-    def starved(model, images, target, *rest, **options):
-        if target.name == "bee":
-            raise MemoryError
-        return real(model, images, target, *rest, **options)
-
-    monkeypatch.setattr(station, "discover", starved)
-    found = sweep(["ant", "bee", "fly"])
-    assert states(found) == {"ant": "done", "bee": "failed", "fly": "done"}
-    assert "smaller --memory" in found[1].problem
-
-
-def test_pictures_that_disappear_fail_what_is_left(sweep, load, pictures, tmp_path):
-    sweep(["ant"])
-    model = load()
-    sweep(["ant", "bee"])  # both are known
-    jobs = read_plan(tmp_path / "out").jobs
-    assert [job.target.name for job in jobs] == ["ant", "bee"]
-    from neurflow.sweeping.plan import Setup
-
-    setup = Setup(tmp_path / "out", lambda: model, pictures, 2**30)
-    worker = Station(setup)
-    for file in pictures.iterdir():
-        file.unlink()
-    gone = job_of(model.target("fly"))
-    outcome = worker.run(gone)
-    assert outcome.state == "failed" and "can be read" in outcome.problem
-    assert len(circuits(tmp_path / "out")) == 2
-
-
-def test_a_corrupt_picture_is_named_in_every_circuit(sweep, pictures, tmp_path):
-    (pictures / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
-    sweep(["ant", "bee"])
-    for name in circuits(tmp_path / "out"):
-        circuit = neurflow.load_circuit(tmp_path / "out" / "circuits" / name)
-        assert [image.name for image in circuit.skipped] == ["torn.png"]
 
 
 def test_two_sweeps_into_one_folder_share_the_work(sweep, load, tmp_path, monkeypatch):

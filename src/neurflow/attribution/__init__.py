@@ -1,4 +1,4 @@
-"""Ways to score the neurons of a lower layer; ``register`` adds one."""
+"""Methods that score the neurons of a lower layer. ``register`` adds one."""
 
 from neurflow.attribution.integrated_gradients import Attribution, integrated_gradients
 from neurflow.attribution.methods import same_for_all_meanings

@@ -1,16 +1,16 @@
-"""Other scores of a lower neuron by (target, crop) pair, as captum computes them.
+"""Other scores of a lower neuron for (target, crop) pairs, computed by captum.
 
-Each is a :data:`~neurflow.attribution.streaming.Measure`, so that ``streaming.attribute`` streams
-it like integrated gradients. Scores are signed and summed over space; ``x`` is the lower layer's
-output. Values that bypass it are fixed as observed.
+Each method is a :data:`~neurflow.attribution.streaming.Measure`, so ``streaming.attribute`` can run
+it like integrated gradients. Scores are signed and summed over space. ``x`` is the output of the
+lower layer. Values that bypass it are held at their observed values.
 
 ========================  =====================================================================
 ``gradient``              ``∂φ_a/∂x`` at the crop (Simonyan et al. 2013, without its absolute value)
-``input_x_gradient``      ``x ⊙ ∂φ_a/∂x`` (Shrikumar et al. 2016); on a network of ReLUs without
-                          biases also what layer-wise relevance propagation with the ε rule gives
+``input_x_gradient``      ``x ⊙ ∂φ_a/∂x`` (Shrikumar et al. 2016); in a network of ReLUs without
+                          biases, this equals layer-wise relevance propagation with the ε rule
 ``smoothgrad``            the mean gradient under Gaussian noise of 0.15 of the range of ``x``
                           (Smilkov et al. 2017)
-``guided_backprop``       the gradient, negative parts dropped behind each ReLU
+``guided_backprop``       the gradient, with negative parts removed after each ReLU
                           (Springenberg et al. 2014)
 ``gradient_shap``         ``x ⊙`` the mean gradient at random points between 0 and ``x``
                           (Lundberg & Lee 2017): integrated gradients by Monte Carlo
@@ -18,8 +18,8 @@ output. Values that bypass it are fixed as observed.
 ``ablation``              ``φ_a(x) − φ_a(x with s zeroed)``, for every ``s``: exact, and slow
 ========================  =====================================================================
 
-Guided backprop and DeepLIFT change the backward pass of single non-linear modules. A cut graph has no
-modules, so :func:`with_modules` adds them.
+Guided backprop and DeepLIFT change the backward pass of non-linear modules. The graph of a segment
+has no modules, so :func:`with_modules` adds them.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ from neurflow.runtime.extras import require
 from neurflow.study.features import Observed
 
 NOISE = 0.15
-"""standard deviation of SmoothGrad's noise, as a share of a crop's range of ``x``"""
+"""standard deviation of SmoothGrad's noise, relative to the range of ``x`` on a crop"""
 
 Explain = Callable[[nn.Module, Tensor, tuple[Tensor, ...], int], Tensor]
-"""(segment, x, what else it takes, samples) → attribution of the shape of ``x``"""
+"""(segment, x, its other inputs, samples) → attribution with the shape of ``x``"""
 
 MODULES: dict[Any, Callable[..., nn.Module]] = {
     aten.relu.default: lambda: nn.ReLU(),
@@ -55,15 +55,15 @@ MODULES: dict[Any, Callable[..., nn.Module]] = {
     aten.leaky_relu.default: lambda slope=0.01: nn.LeakyReLU(slope),
     aten.max_pool2d.default: lambda *how: nn.MaxPool2d(how[0], *how[1:]),
 }
-"""operations that captum knows as modules → the module"""
+"""operation → the module by which captum recognises it"""
 
 
 class PairsModule(nn.Module):
     """``φ_a`` ``[pair]`` of a batch of pairs, as the forward function that captum expects.
 
     Args:
-        segment: from the lower layer to the upper one.
-        run: the segment's function, if not its own.
+        segment: the segment from the lower layer to the upper one.
+        run: another function of the same form as the segment's own.
     """
 
     def __init__(self, segment: Segment, run: nn.Module | None = None) -> None:
@@ -73,14 +73,16 @@ class PairsModule(nn.Module):
         self._axes = [segment.observed[key] for key in segment.bypass]
 
     def others(self, observed: Observed) -> list[Tensor]:
-        """The bypass with one row a pair: captum repeats and joins along the first axis."""
+        """Return the bypass with one row for each pair, because captum repeats and joins along the
+        first axis.
+        """
         return [
             torch.unflatten(value, axis, (-1, rows)).movedim(axis, 0)
             for value, (axis, rows) in zip(observed.bypass, self._axes, strict=True)
         ]
 
     def forward(self, x: Tensor, neurons: Tensor, *others: Tensor) -> Tensor:
-        """``x`` ``[pair, …]``, the target of each, and :meth:`others`."""
+        """Compute ``φ_a`` from ``x`` ``[pair, …]``, the target of each pair, and :meth:`others`."""
         bypass = [
             value.movedim(0, axis).flatten(axis, axis + 1)
             for value, (axis, _) in zip(others, self._axes, strict=True)
@@ -90,12 +92,12 @@ class PairsModule(nn.Module):
 
 
 def with_modules(segment: Segment, method: str) -> nn.Module:
-    """The segment with a module for each non-linear operation.
+    """Return a copy of the segment with a module for each non-linear operation.
 
     Raises:
-        RequestError: the network is not cut as a graph, or has operations that the method has no rule
-            for: with DeepLIFT any other that is not affine in what varies, with guided backprop any
-            other function of one number.
+        RequestError: the network is not cut as a graph, or it has operations without a rule. DeepLIFT
+            supports only affine operations besides those of ``MODULES``. Guided backprop supports no
+            other functions of one number.
     """
     where = f"between {segment.lower.name!r} and {segment.upper.name!r}"
     if not isinstance(segment, GraphSegment):
@@ -120,7 +122,7 @@ def with_modules(segment: Segment, method: str) -> nn.Module:
 
 
 def captum_methods() -> Any:
-    """Captum's methods; ``RequestError`` where it is not installed."""
+    """Return captum's methods; ``RequestError`` if captum is not installed."""
     require("methods")
     import captum.attr
 
@@ -139,7 +141,7 @@ def _input_x_gradient(
 
 
 def _smoothgrad(module: nn.Module, x: Tensor, others: tuple[Tensor, ...], samples: int) -> Tensor:
-    """Captum's noise is the same for a whole batch, so each crop is measured in its own."""
+    """Run SmoothGrad crop by crop, because captum uses the same noise for a whole batch."""
     attr = captum_methods()
     low, high = (pick(x.flatten(1), 1) for pick in (torch.amin, torch.amax))
     unit = (NOISE * (high - low)).clamp_min(1e-12).view(-1, *[1] * (x.ndim - 1))
@@ -192,7 +194,7 @@ BY_MODULE = frozenset(["guided_backprop", "deeplift"])
 
 
 def measure_of(method: str, seed: int = 0) -> Measure:
-    """A method of :data:`BACKPROPAGATED` as a measure; N is its number of samples."""
+    """Return a method of :data:`BACKPROPAGATED` as a measure; N is its number of samples."""
     explain = BACKPROPAGATED[method]
 
     modules: dict[int, PairsModule] = {}
@@ -219,7 +221,7 @@ def measure_of(method: str, seed: int = 0) -> Measure:
 def ablation(
     segment: Segment, neurons: Tensor, observed: Observed, steps: int
 ) -> tuple[Tensor, Tensor]:
-    """A measure: how much ``φ_a`` falls when one lower neuron is zeroed; N is not used."""
+    """Measure the decrease of ``φ_a`` when one lower neuron is zeroed; N is not used."""
     module, x = PairsModule(segment), observed.x
     others = (neurons.to(x.device), *module.others(observed))
     scores = torch.zeros(len(x), segment.lower.neurons, dtype=x.dtype, device=x.device)
@@ -233,6 +235,6 @@ def ablation(
 
 
 def change_of(module: PairsModule, x: Tensor, others: Sequence[Tensor]) -> Tensor:
-    """``[pair]`` φ_a(x) − φ_a(0), which complete scores add up to."""
+    """Return φ_a(x) − φ_a(0) ``[pair]``, the sum of complete scores."""
     with torch.no_grad():
         return module(x, *others) - module(torch.zeros_like(x), *others)

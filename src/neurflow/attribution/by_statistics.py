@@ -1,12 +1,13 @@
-"""Scores of lower neurons that need no target's gradient: statistics, weights, and chance.
+"""Scores of lower neurons that need no gradients: from activations, from weights, or random.
 
 * ``activation``: the mean of ``φ_s`` over the crops.
-* ``weight_norm``: the L2 norm of what the next convolutions or linear maps do with ``s``,
-  ``‖W[:, s]‖₂``; the same for all targets.
-* ``knockoff``: the filter of NeuCEPT (Truong et al. 2022; Barber & Candès 2015). The activations of a
-  layer are explained together with *knockoffs*, random copies with the same correlations that act on
-  nothing. ``W_s``, how much larger the lasso coefficient of ``s`` is than its knockoff's, is the score.
-* ``random``: drawn anew for each target; what any method must beat.
+* ``weight_norm``: the L2 norm ``‖W[:, s]‖₂`` of the weights with which the next convolutions or linear
+  maps read ``s``. It is the same for all targets.
+* ``knockoff``: the filter of NeuCEPT (Truong et al. 2022; Barber & Candès 2015). A lasso predicts the
+  target from the activations of a layer and from their *knockoffs*, which are random copies with the
+  same correlations and without influence on the target. The score ``W_s`` is the lasso coefficient of
+  ``s`` minus that of its knockoff.
+* ``random``: random scores, different for each target. They are the control of the other methods.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import fx
 
 from neurflow.attribution.randomness import seeded
@@ -28,13 +30,13 @@ from neurflow.runtime.extras import require
 MAPS = (aten.conv2d.default, aten.convolution.default, aten.linear.default)
 
 
-def weight_norms(segment: Segment) -> np.ndarray:
-    """``[lower neuron]`` L2 norm of the weights that read it first.
+def weight_norms(segment: Segment) -> Float[np.ndarray, " lower_neuron"]:
+    """Return the L2 norm of the weights by which the next maps read each lower neuron.
 
-    Where several maps read the lower layer (the branches of a block), it is taken over all of them.
+    If several maps read the lower layer, such as the branches of a block, the norm is over all of them.
 
     Raises:
-        RequestError: nothing there has weights, or not one for each neuron.
+        RequestError: the next maps have no weights, or their weights do not match the neurons.
     """
     where = f"between {segment.lower.name!r} and {segment.upper.name!r}"
     if not isinstance(segment, GraphSegment):
@@ -56,7 +58,7 @@ def weight_norms(segment: Segment) -> np.ndarray:
 
 
 def next_maps(graph: fx.Graph) -> list[fx.Node]:
-    """Convolutions and linear maps that ``x`` reaches without passing another."""
+    """Return the first convolutions and linear maps after ``x``."""
     start = next(iter(graph.nodes))
     waiting, seen, found = deque([start]), {start}, []
     while waiting:
@@ -77,17 +79,17 @@ def _constant(segment: GraphSegment, node: fx.Node) -> torch.Tensor:
 
 
 class Knockoffs:
-    """A layer's activations beside their knockoffs, which all targets share.
+    """A layer's activations and their knockoffs, which serve all targets.
 
     Args:
         phi: ``[crop, neuron]`` φ of the lower layer.
-        seed: of the knockoffs and of the lasso's folds.
+        seed: seed of the knockoffs and of the folds of the lasso.
 
     Raises:
         RequestError: knockpy is not installed.
     """
 
-    def __init__(self, phi: np.ndarray, seed: int) -> None:
+    def __init__(self, phi: Float[np.ndarray, "crop neuron"], seed: int) -> None:
         require("methods")
         from knockpy.knockoffs import GaussianSampler
 
@@ -99,8 +101,8 @@ class Knockoffs:
             sampler = GaussianSampler(self.x, method="equicorrelated")
             self.knockoffs = np.asarray(sampler.sample_knockoffs())
 
-    def importance(self, phi: np.ndarray) -> np.ndarray:
-        """``[lower neuron]`` W for one target ``phi`` ``[crop]``; negative where the knockoff wins."""
+    def importance(self, phi: Float[np.ndarray, " crop"]) -> Float[np.ndarray, " lower_neuron"]:
+        """Return W for one target with activations ``phi``; negative if the knockoff is stronger."""
         scores = np.zeros(self._neurons)
         if phi.std() > 0:
             scores[self.alive] = self._statistic((phi - phi.mean()) / phi.std())
@@ -114,6 +116,6 @@ class Knockoffs:
             return np.asarray(statistic.fit(self.x, self.knockoffs, y, groups=None))
 
 
-def random_scores(neurons: int, seed: int, target: int) -> np.ndarray:
-    """``[lower neuron]`` uniform on [0, 1), from the seed and the target's index."""
+def random_scores(neurons: int, seed: int, target: int) -> Float[np.ndarray, " lower_neuron"]:
+    """Draw uniform scores from [0, 1), given the seed and the index of the target."""
     return np.random.default_rng([seed, target]).random(neurons)

@@ -1,14 +1,14 @@
 """The attribution methods of this package.
 
-All of them return the same ``Scores``, from which discovery selects, so that they can be compared
-by the neurons that they select:
+All methods return ``Scores``, from which discovery selects core neurons. They can therefore be
+compared by the neurons that they select:
 
 * by pair: ``integrated_gradients`` (the paper's), those of ``backpropagated``, ``lrp``, and
   ``ablation``;
 * by statistics: those of ``by_statistics``;
-* ``neuron_mct``: integrated gradients of the *explained output*, not of the target neuron, with
-  respect to the lower layer, over the output's own top-k crops. Every target of a layer gets the
-  same neurons (Khakzar et al. 2021, in the form that the paper compares with).
+* ``neuron_mct``: integrated gradients of the *explained output* instead of the target neuron, with
+  respect to the lower layer, over the output's own top-k crops. Every target of a layer gets the same
+  neurons (Khakzar et al. 2021, in the form with which the paper compares).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from neurflow.attribution.task import AttributionTask, Scores
 from neurflow.study.activations import blocks, top_crops
 
 SAMPLES = 25
-"""draws of SmoothGrad and GradientSHAP, where N is not given"""
+"""number of samples of SmoothGrad and GradientSHAP, if N is not given"""
 MCT_STEPS = 16
-"""points of NeuronMCT's integration, where N is not given"""
+"""number of points of NeuronMCT, if N is not given"""
 
 
 register("integrated_gradients")(attribute)
@@ -143,7 +143,7 @@ def same_for_all_meanings(
     importance: Callable[[int], np.ndarray],
     signed: Callable[[int], np.ndarray] | None = None,
 ) -> dict[int, Scores]:
-    """Scores that are the same for all meanings of a target.
+    """Make scores that are the same for all meanings of a target.
 
     Args:
         task: the targets.

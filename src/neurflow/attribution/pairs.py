@@ -17,13 +17,13 @@ SAMPLE = 5
 
 @dataclass(frozen=True)
 class Pairs:
-    """Targets and their crops: ``[pair]`` each.
+    """Targets and their crops; every array has the axis ``[pair]``.
 
     Attributes:
         neuron: the target ``a``.
         crop: number of a crop of ``V_a``.
-        meaning: the semantic group it belongs to.
-        steps: N for the target.
+        meaning: its semantic group.
+        steps: N of the target.
         place: position of the crop in ``V_a``.
     """
 
@@ -37,7 +37,9 @@ class Pairs:
     def of(
         cls, concepts: Mapping[int, Exemplars], steps: Mapping[int, int], most: int | None = None
     ) -> Pairs:
-        """Pairs of the targets that ``steps`` are given for, with ``most`` crops of each."""
+        """Make the pairs of the targets in ``steps`` (target → N), with at most ``most`` crops of
+        each.
+        """
         chosen = [_drawn(concepts[a].crops, most) for a in steps]
         counts = list(map(len, chosen))
         return cls(
@@ -52,13 +54,13 @@ class Pairs:
         return Pairs(*(values[chosen] for values in vars(self).values()))
 
     def by_target(self) -> Iterator[tuple[int, slice]]:
-        """(target, where its pairs are): they lie side by side."""
+        """Yield (target, slice of its pairs)."""
         starts = np.flatnonzero(np.diff(self.neuron, prepend=-1))
         for first, last in pairwise([*starts.tolist(), len(self.neuron)]):
             yield int(self.neuron[first]), slice(first, last)
 
     def key(self, what: str, place: slice) -> str:
-        """The key in a journal of what is computed of one target's pairs."""
+        """Return the key of one target's pairs in a journal."""
         digest = hashlib.sha256(what.encode())
         for values in vars(self).values():
             digest.update(np.asarray(values[place], dtype=np.int64).tobytes())
@@ -66,13 +68,14 @@ class Pairs:
 
 
 def _drawn(crops: np.ndarray, most: int | None) -> np.ndarray:
-    """Positions of at most ``most`` crops, drawn at random.
+    """Return the positions of at most ``most`` crops, drawn at random.
 
-    All crops of D are in one random order, and the first ones of it are taken. So every target's
-    crops are a random sample, and different targets mostly draw the same ones, which share work.
+    All crops of D are put in one random order, and the first crops in this order are chosen. Each
+    target thus gets a random sample, and different targets mostly get the same crops, which share
+    work.
     """
     if most is None:
         return np.arange(len(crops))
-    count = -(-len(crops) // -(-len(crops) // most))  # of a few crops every second one, and so on
+    count = -(-len(crops) // -(-len(crops) // most))  # with few crops, every second one, and so on
     order = np.random.default_rng(SAMPLE).random(int(crops.max()) + 1)[crops]
     return np.sort(np.argsort(order, kind="stable")[:count])

@@ -1,4 +1,4 @@
-"""A seed for libraries that draw from the global generators."""
+"""Seeding of libraries that use the global random generators."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed numpy's and torch's global generators, and leave them as they were found."""
+    """Seed the global generators of numpy and torch, and restore their states at the end."""
     before = np.random.get_state()
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Attribution methods by name, those of users among them."""
+"""Attribution methods by name, including those of users."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Method:
 
     Attributes:
         function: computes the scores.
-        signed: whether a score says which way a neuron acts.
+        signed: whether the sign of a score is the direction in which a neuron acts.
     """
 
     function: Function
@@ -32,13 +32,13 @@ METHODS: Registry[Method] = Registry("attribution method", "neurflow.attribution
 def register(name: str, *, signed: bool = True) -> Callable[[Function], Function]:
     """Register an attribution method under a name.
 
-    It is then available to ``score_neurons``, to ``neurflow evaluate`` (``Settings.methods``) and
-    to planted scoring. An installed package can name the module that registers it in the entry
-    points ``neurflow.attribution``; the command line finds it there.
+    It is then available to ``score_neurons``, to ``neurflow evaluate`` (``Settings.methods``) and to
+    planted scoring. An installed package can name the module that registers it in the entry points
+    ``neurflow.attribution``; the command line finds it there.
 
     Args:
-        name: of the method.
-        signed: whether a score says which way a neuron acts.
+        name: name of the method.
+        signed: whether the sign of a score is the direction in which a neuron acts.
 
     Raises:
         RequestError: another method has this name.
@@ -81,11 +81,11 @@ def score_neurons(method: str, task: AttributionTask) -> dict[int, Scores]:
         task: the targets and their crops.
 
     Returns:
-        target neuron → ``importance`` ``[lower neuron]`` and ``signed``
-        ``[semantic group, lower neuron]``; the same for methods that are not ``signed``.
+        target neuron → ``importance`` ``[lower neuron]`` and ``signed`` ``[semantic group, lower
+        neuron]``, which are equal for methods that are not ``signed``.
 
     Raises:
-        RequestError: there is no such method, a package it needs is missing, or it cannot be used on
-            the segment.
+        RequestError: there is no such method, a required package is missing, or the method cannot be
+            used on the segment.
     """
     return METHODS.named(method).function(task)

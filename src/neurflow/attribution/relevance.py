@@ -117,7 +117,7 @@ class RuledGraph:
         node.args, node.kwargs = (source,), {}
 
     def _bound(self, node: fx.Node, source: fx.Node) -> Callable[[Tensor], Any]:
-        """The node's function of ``source`` alone; the others must be parameters."""
+        """Return the node's function of ``source`` alone; its other inputs must be parameters."""
         others = [other for other in node.all_input_nodes if other is not source]
         if any(other.op != "get_attr" for other in others):
             raise self._no_rule(node)

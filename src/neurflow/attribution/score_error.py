@@ -1,9 +1,9 @@
-"""Score error, and the choice of the rule and of N by it.
+"""The score error, and the choice of the rule and of N.
 
-1. The score error of a target is a ratio of sums over its crops. It is measured on a sample of them.
-   The upper confidence limit for all crops is what the tolerance applies to.
-2. The error falls with a power of 1/N. The N that is needed follows from one measurement. If it is at
-   least twice the N of the measurement, the error is measured again at the new N.
+1. The score error of a target is a ratio of sums over its crops. It is measured on a sample of crops.
+   The tolerance applies to the upper confidence limit for all crops.
+2. The error falls with a power of 1/N. The required N follows from one measurement. If it is at least
+   twice the N of the measurement, the error is measured again at the new N.
 """
 
 from __future__ import annotations
@@ -20,24 +20,25 @@ from neurflow.circuit import RuleName
 Measurement = Callable[[Mapping[int, int], RuleName, float], dict[int, float]]
 """measures (target → N, rule, order of its error) → target → score error"""
 AUTO_STEPS = (4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128, 192, 256)
-"""values of N that auto chooses from; the last one is used even if its error is too large"""
+"""values of N from which auto chooses; the last one is used even if its error is too large"""
 PROJECTED_STEPS = (6, 9, 12, 15, 21, 30, 45, *AUTO_STEPS[13:])
-"""the same where gradients are projected on a third as many modes as cells; fewer values, since targets
-share the work on a crop only with those of the same N"""
+"""the same values if gradients are projected on a third as many modes as cells. There are fewer
+values, because only targets with the same N share the work on a crop
+"""
 SMOOTH_STEPS = (3, 4, 5, 6, 7, *AUTO_STEPS[2:])
-"""the same for smooth segments, where a point more can be enough"""
+"""the same values for smooth segments, where one more point can be enough"""
 
 
 @dataclass(frozen=True)
 class Look:
-    """A rule that auto chooses from.
+    """A rule from which auto chooses.
 
     Attributes:
         rule: its name.
         first: N of its first measurement.
-        order: power of 1/N with which its error falls, as measured. That of secants would be 2 if no
-            two slopes switched in the same cell.
-        steps: values of N that it may have.
+        order: measured power of 1/N with which its error falls. For secants, it would be 2 if no two
+            slopes changed in the same cell.
+        steps: its possible values of N.
     """
 
     rule: RuleName
@@ -50,7 +51,7 @@ OTHERS = (Look("midpoints", 8, 1.0), Look("steep", 16, 3.0))
 USUAL = (Look("secants", 8, 1.7, AUTO_STEPS[2:]), *OTHERS)
 """rules for paths from zero"""
 PROJECTED = (Look("secants", 12, 1.7, PROJECTED_STEPS), *OTHERS)
-"""the same where a cell costs little, and a mode much"""
+"""the same rules if cells are cheap and modes expensive"""
 BEHIND_NORMS = (
     Look("sinh", 6, 3.0, SMOOTH_STEPS),
     Look("graded", 8, 1.7, AUTO_STEPS[2:]),
@@ -67,9 +68,9 @@ CONFIDENCE = 0.975
 
 @dataclass(frozen=True)
 class Plan:
-    """How a target is attributed: rule, N, and the score error that is expected.
+    """How a target is attributed: the rule, N, and the expected score error.
 
-    ``look`` is None where N was given, or another measure than integrated gradients is taken.
+    ``look`` is None if N was given, or for measures other than integrated gradients.
     """
 
     look: Look | None
@@ -96,8 +97,8 @@ def chosen_plans(
         targets: upper neurons.
         looks: the rules, in the order in which they are tried.
         measure: measures the score error on a sample of crops.
-        has_slopes: tells whether the rules of cells are available for a target.
-        tolerance: largest score error that is accepted, relative.
+        has_slopes: returns whether the rules of cells are available for a target.
+        tolerance: largest accepted score error, relative.
 
     Returns:
         Target → plan. If no rule meets the tolerance, the plan has the largest N.
@@ -116,7 +117,7 @@ def chosen_plans(
                     poor.discard(a)
                 steps = enough(look, tried[a], error, tolerance)
                 found[a] = Plan(look, steps, error * (tried[a] / steps) ** look.order)
-            # far from the measurement, the order of the error is only a guess
+            # at a very different N, the order of the error is only a guess
             far = {a: found[a].steps for a, n in tried.items() if found[a].steps >= 2 * n}
             tried = {a: n for a, n in far.items() if isfinite(errors[a])}
         for a, plan in found.items():
@@ -126,9 +127,10 @@ def chosen_plans(
 
 
 def enough(look: Look, steps: int, error: float, tolerance: float) -> int:
-    """Smallest N of a rule that should meet the tolerance if ``steps`` points have the given error.
+    """Return the smallest N of a rule that should meet the tolerance if ``steps`` points have this
+    error.
 
-    The largest N where the error is not finite, or where no N is enough.
+    The largest N is returned if the error is not finite, or if no N is enough.
     """
     if not isfinite(error):
         return look.steps[-1]
@@ -137,14 +139,14 @@ def enough(look: Look, steps: int, error: float, tolerance: float) -> int:
 
 
 def upper_end(sample: np.ndarray, population: int) -> float:
-    """One-sided upper confidence limit of the ratio ``Σ gap / Σ goal`` over a population of crops.
+    """Return the one-sided upper confidence limit of the ratio ``Σ gap / Σ goal`` over all crops.
 
     Args:
         sample: ``[crop, 2]`` gap and goal of the crops in the sample.
-        population: number of all crops. A sample of all of them has its ratio as the limit.
+        population: number of all crops. If the sample has all of them, the limit is its ratio.
 
     Returns:
-        The limit; NaN where the goals are 0 and the gaps are not.
+        The limit; NaN if the goals are 0 and the gaps are not.
     """
     gap, goal = sample.T
     if not goal.sum() > 0:

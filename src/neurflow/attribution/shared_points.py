@@ -1,9 +1,8 @@
 """Gradients at points of the path, for many targets of the same crops (``model.fast.parted``).
 
 1. The crop part of the tail is run once for each crop, at all points of its line and at both ends.
-2. For each target of the crop, the rest of the tail gives ``φ_a`` and the gradient where the two parts
-   meet.
-3. This goes back through the crop part. Its forward pass is not repeated.
+2. For each target of the crop, the target part gives ``φ_a`` and the gradient where the two parts meet.
+3. The gradient is propagated back through the crop part. Its forward pass is not repeated.
 """
 
 from __future__ import annotations
@@ -28,12 +27,13 @@ def gradients_at_points(
     crops: Int[Tensor, " pair"],
     rule: tuple[np.ndarray, np.ndarray],
 ) -> tuple[list[Tensor], Float[Tensor, " pair"]]:
-    """``Σ_n w_n ∂φ_a/∂frontier`` ``[pair, …]`` for each tensor of the frontier; the change of φ_a.
+    """Return ``Σ_n w_n ∂φ_a/∂frontier`` ``[pair, …]`` for each tensor of the frontier, and the change
+    of φ_a.
 
     Args:
-        fast: the segment for the pairs' targets; has parts.
+        fast: the segment for the pairs' targets, divided into parts.
         path: the line of every pair.
-        crops: a number for each pair's crop; equal ones lie side by side.
+        crops: a number for each pair's crop. Pairs of the same crop are adjacent.
         rule: points α and their weights.
     """
     assert fast.parted is not None
@@ -50,14 +50,14 @@ def gradients_at_points(
 
 
 def _runs(crops: Tensor) -> Iterator[tuple[int, int]]:
-    """(first, behind the last) pair of each crop."""
+    """Yield (first pair, end) of each crop."""
     counts = torch.unique_consecutive(crops, return_counts=True)[1]
     ends = counts.cumsum(0).tolist()
     return zip([0, *ends], ends, strict=False)
 
 
 def one(value: Tensor, axis: int | None, *, count: int, number: int) -> Tensor:
-    """One sample's part of a tensor of ``count`` samples; all of one that is the same for all."""
+    """Return one sample's part of a tensor of ``count`` samples, or all of a tensor without samples."""
     if axis is None:
         return value
     rows = value.shape[axis] // count
@@ -89,7 +89,7 @@ class _Crop:
             self.at_ends = parts.crop(2, *self._line(pick, chosen, ENDS))
 
     def _line(self, pick: Pick, chosen: slice, points: np.ndarray) -> list[Tensor]:
-        """Some of the frontier's tensors at points of the line, one sample a point."""
+        """Return the first tensors of the frontier at points of the line, one sample for each point."""
         found = []
         lines = zip(self.path.start, self.path.end, self.fast.frontier_axes, strict=True)
         for low, high, axis in list(lines)[chosen]:
@@ -98,7 +98,7 @@ class _Crop:
         return found
 
     def _target(self, pick: Pick, meeting: Sequence[Tensor], points: np.ndarray) -> list[Tensor]:
-        """What the rest of the tail is given at points: tensors of the frontier, and fixed ones."""
+        """Return the inputs of the target part at points: tensors of the frontier, and fixed ones."""
         own = self._line(pick, slice(self.parts.through, None), points)
         fixed = [
             value if axis is None else torch.cat([pick(value, axis)] * len(points), axis)
@@ -107,7 +107,7 @@ class _Crop:
         return [*(value.detach() for value in meeting), *own, *fixed]
 
     def gradients(self, pick: Pick) -> tuple[list[Tensor], Tensor]:
-        """Of one pair: the sums of weighted gradients at the frontier, and the change of φ_a."""
+        """Return the summed weighted gradients at the frontier and the change of φ_a of one pair."""
         given = self._target(pick, self.meeting, self.points)
         count = len(self.meeting) + len(self.fast.frontier_axes) - self.parts.through
         leaves = [value.requires_grad_() for value in given[:count]]

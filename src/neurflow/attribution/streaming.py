@@ -1,17 +1,20 @@
-"""Attributions of a whole layer's targets, over (target, crop) pairs.
+"""Attributions of all targets of a layer, over (target, crop) pairs.
 
-1. Every target ``a`` is paired with the crops of its ``V_a``. Pairs are worked on many at once, with
-   different targets in a batch. What a crop needs is computed once and shared by its pairs
-   (``features``).
-2. The scores of each pair are added up by target: |T| over ``V_a``, signed ``T`` over each ``V_a^i``,
-   and the completeness gap. The scores of each pair are kept only on request. A journal writes the
-   sums down once a minute.
-3. The *score error* is the distance of a target's scores from integrated gradients, the limit of large
+1. Every target ``a`` is paired with the crops of its ``V_a``. Pairs are processed in batches, which
+   may have different targets. Values that depend only on the crop are computed once and shared by its
+   pairs (``features``).
+2. The scores of the pairs are summed for each target: |T| over ``V_a``, signed ``T`` over each
+   ``V_a^i``, and the completeness gap. The scores of single pairs are stored only on request. A
+   journal stores the sums once a minute.
+3. The *score error* is the distance of a target's scores from integrated gradients, the limit of
+   large
    N: ``Σ_v Σ_s |T_N − T| / Σ_v Σ_s |T|``. It is estimated on :data:`SAMPLE` crops of each target from
-   two values of N. The stored value is the one-sided upper 97.5 % confidence limit for all of ``V_a``.
-   If a rule does not complete by construction, it is at least the completeness gap of all crops.
-4. With ``steps="auto"`` the same estimate gives the rule and the N of each target: N grows until the
-   score error is within the tolerance or N is the largest one. With a given N it is only stored.
+   two values of N. The stored value is the one-sided upper 97.5 % confidence limit for all of
+   ``V_a``. If a rule does not complete by construction, it is at least the completeness gap of all
+   crops.
+4. With ``steps="auto"``, this estimate determines the rule and the N of each target. N is increased
+   until the score error is within the tolerance, or N is the largest one. With a given N, it is only
+   stored.
 5. Scores that are not finite raise ``WorkError``; they never count as within the tolerance.
 """
 
@@ -66,7 +69,7 @@ RULES: dict[RuleName, Rule] = {
 }
 """integration rules, by their names in results"""
 REFERENCE = 32
-"""smallest number of cells of secants that scores of a given N are compared with"""
+"""smallest number of cells of secants with which scores of a given N are compared"""
 Measure = Callable[[Segment, Tensor, Observed, int], tuple[Tensor, Tensor]]
 """(segment, target neuron of each pair, observed values, N) → scores ``[pair, lower neuron]`` and
 change of ``φ_a`` ``[pair]``; linear in the target"""
@@ -79,13 +82,13 @@ def attribute(
     measure: Measure | None = None,
     each: bool = False,
 ) -> dict[int, Scores]:
-    """Scores of all lower neurons for each target of a task, by integrated gradients.
+    """Score all lower neurons for each target of a task, by integrated gradients.
 
     Args:
         task: the targets and their crops.
-        steps: N, or "auto"; that of the task's config by default.
+        steps: N, or "auto"; by default, that of the task's config.
         measure: another way to score the pairs of a batch, with a fixed number of ``steps``.
-        each: keep the scores of each crop too.
+        each: whether to store the scores of each crop as well.
 
     Raises:
         WorkError: scores are not finite.
@@ -109,7 +112,7 @@ def attribute(
 
 
 def _plans(task: AttributionTask, steps: int | Literal["auto"]) -> dict[int, Plan]:
-    """Target → rule and N, with the score error that is expected of them."""
+    """Return target → rule and N, with the expected score error."""
     if steps != "auto":
         errors = _look(task, dict.fromkeys(task.concepts, steps), _against_many, None)
         return {a: Plan(None, steps, errors[a], "gauss") for a in task.concepts}
@@ -124,12 +127,12 @@ def _plans(task: AttributionTask, steps: int | Literal["auto"]) -> dict[int, Pla
 
 
 def _stage(task: AttributionTask) -> str:
-    """What the work on a pair of layers is called in progress."""
+    """Return the name of the work on a pair of layers, for the progress."""
     return f"{task.segment.upper.name} → {task.segment.lower.name}"
 
 
 def _looks(task: AttributionTask) -> tuple[Look, ...]:
-    """The rules that auto tries: those that suit where the path begins."""
+    """Return the rules that auto tries, which depend on the baseline."""
     if task.baseline is not None:
         return FROM_MEAN
     if task.segment.normalises:
@@ -141,7 +144,7 @@ def _looks(task: AttributionTask) -> tuple[Look, ...]:
 def _run(
     task: AttributionTask, plans: Mapping[int, Plan], measure: Measure, each: bool
 ) -> dict[int, Scores]:
-    """Scores of the planned targets, all of one rule; with ``each``, those of each crop too."""
+    """Return the scores of the planned targets, all of one rule; ``each`` as in ``attribute``."""
     segment, concepts = task.segment, task.concepts
     pairs = Pairs.of(concepts, {a: plan.steps for a, plan in plans.items()})
     task.progress.start(_stage(task), len(pairs.crop))
@@ -160,7 +163,7 @@ def _run(
 def _more(
     tried: Mapping[int, Plan], found: Mapping[int, Scores], tolerance: float
 ) -> dict[int, Plan]:
-    """Target → the same rule with a larger N, for those whose score error is above the tolerance."""
+    """Return target → the same rule with a larger N, if its score error is above the tolerance."""
     more = {}
     for a, plan in tried.items():
         error, look = found[a].score_error, plan.look
@@ -185,9 +188,9 @@ def _refuse_what_is_not_finite(segment: Segment, found: Mapping[int, Scores]) ->
 def _look(
     task: AttributionTask, steps: Mapping[int, int], measure: Measure, rule: RuleName | None
 ) -> dict[int, float]:
-    """Target → upper confidence limit of the score error over ``V_a``, from a sample of its crops.
+    """Return target → upper confidence limit of the score error over ``V_a``, from some crops.
 
-    ``measure`` gives the scores, by ``rule`` if auto chooses, and the scores they should be.
+    ``measure`` returns the scores (by ``rule`` if auto chooses), and reference scores.
     """
     if not steps:
         return {}
@@ -208,15 +211,15 @@ def _resumed(
     what: str | None,
     sums: Mapping[int, Mapping[str, np.ndarray]],
 ) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
-    """(positions of pairs, what ``measure`` finds for them), a batch at a time.
+    """Yield (positions of pairs, results of ``measure``), a batch at a time.
 
     Args:
-        task: with the journal that keeps the sums.
+        task: has the journal that stores the sums.
         pairs: targets and their crops.
         measure: scores the pairs.
-        what: the sums are; None keeps nothing.
-        sums: target → arrays that the caller adds to in place. Pairs that are in those of an earlier
-            process are left out.
+        what: name of the sums; None if they are not stored.
+        sums: target → arrays to which the caller adds in place. Pairs that an earlier process has added
+            are left out.
     """
     journal = task.journal if what else Journal()
     done = np.zeros(len(pairs.crop), dtype=bool)
@@ -234,9 +237,9 @@ def _resumed(
 def _stream(
     task: AttributionTask, pairs: Pairs, measure: Measure, done: np.ndarray
 ) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
-    """(positions of pairs, what ``measure`` finds for them), a batch at a time, without those done."""
+    """Yield (positions of pairs, results of ``measure``), a batch at a time, for pairs not ``done``."""
     segment, maps, minus = task.segment, task.pair.maps, task.minus
-    baseline = task.baseline  # before the blocks, as it asks for crops of its own
+    baseline = task.baseline  # before the blocks, because it uses crops of its own
 
     def work(part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         neurons = torch.from_numpy(pairs.neuron[part])
@@ -253,7 +256,9 @@ def _stream(
         return
     for block in maps.blocks(np.unique(pairs.crop)):
         inside = np.flatnonzero(np.isin(pairs.crop, block))
-        inside = inside[np.argsort(pairs.crop[inside], kind="stable")]  # a crop's pairs share work
+        inside = inside[
+            np.argsort(pairs.crop[inside], kind="stable")
+        ]  # the pairs of a crop share work
         for alike in _alike(segment, pairs[inside]):
             left = inside[alike]
             left = left[~done[left]]
@@ -262,7 +267,9 @@ def _stream(
 
 
 def _by_crop(crop: np.ndarray, positions: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Positions in parts of about ``size`` that divide no crop's pairs without need."""
+    """Divide positions into parts of about ``size``, keeping the pairs of a crop together if
+    possible.
+    """
     first = np.flatnonzero(np.diff(crop[positions], prepend=-1))
     start = 0
     for low, high in pairwise([*first.tolist(), len(positions)]):
@@ -274,7 +281,7 @@ def _by_crop(crop: np.ndarray, positions: np.ndarray, size: int) -> Iterator[np.
 
 
 def _alike(segment: Segment, pairs: Pairs) -> Iterator[np.ndarray]:
-    """Positions of pairs in parts of equal N that one specialised segment serves."""
+    """Yield the positions of pairs with equal N that one specialised segment serves."""
     waiting = np.ones(len(pairs.neuron), dtype=bool)
     while waiting.any():
         first = int(waiting.argmax())
@@ -293,7 +300,7 @@ def by_rule(
     rule: Rule,
     whole: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """A measure: integrated gradients by a rule; ``whole`` with the change of φ_a."""
+    """Measure integrated gradients by a rule; with ``whole``, also the change of φ_a."""
     trunk = observed.trunk(segment.specialised(int(neurons[0])).trunk)
     x, bypass = observed.x, observed.bypass
     found = integrated_gradients(
@@ -320,7 +327,9 @@ def _refined(
     rule: RuleName,
     order: float,
 ) -> tuple[Tensor, Tensor]:
-    """Scores ``[pair, lower neuron]``, and an estimate of their limit (Richardson extrapolation)."""
+    """Return scores ``[pair, lower neuron]``, and an estimate of their limit (Richardson
+    extrapolation).
+    """
     scores = partial(by_rule, segment, neurons, observed, rule=RULES[rule], whole=False)
     coarse, fine = (scores(n)[0] for n in (steps // 2, steps))
     return fine, fine + (fine - coarse) / (2**order - 1)
@@ -329,7 +338,7 @@ def _refined(
 def _against_many(
     segment: Segment, neurons: Tensor, observed: Observed, steps: int
 ) -> tuple[Tensor, Tensor]:
-    """Scores at Gauss-Legendre points, and those of a much finer rule."""
+    """Return scores at Gauss-Legendre points, and those of a much finer rule."""
     scores = partial(by_rule, segment, neurons, observed, whole=False)
     found = scores(steps, rule=gauss_legendre)[0]
     from_zero = observed.baseline is None
@@ -344,7 +353,7 @@ def _against_many(
 
 
 class _Sums:
-    """Running sums over one target's crops; all of them are arrays that change in place."""
+    """Running sums over one target's crops, in arrays that change in place."""
 
     def __init__(self, concept: Exemplars, neurons: int, each: bool) -> None:
         self.sizes = np.bincount(concept.meaning)
@@ -364,7 +373,7 @@ class _Sums:
         self.change += np.abs(change).sum()
 
     def running(self) -> dict[str, np.ndarray]:
-        """What has been added up, by name."""
+        """Return the sums, by name."""
         return {k: v for k, v in vars(self).items() if isinstance(v, np.ndarray) and k != "sizes"}
 
     def scores(self, plan: Plan) -> Scores:

@@ -1,4 +1,4 @@
-"""What an attribution method is given, and what it returns."""
+"""The input and the output of an attribution method."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class Exemplars(Protocol):
 
 @dataclass(frozen=True)
 class AttributionTask:
-    """Which neurons of the lower layer matter to these neurons of the upper one?
+    """The task of an attribution method: score the lower neurons for some upper neurons.
 
     Attributes:
         study: the network on the crops of D.
         pair: the two layers.
         concepts: target neuron of the upper layer → its crops by meaning.
         config: N, tolerance, k and seed.
-        journal: keeps sums under way, for a run that is resumed.
+        journal: stores unfinished sums, so that a run can be resumed.
     """
 
     study: Study
@@ -74,12 +74,12 @@ class AttributionTask:
 
     @property
     def batch(self) -> Batch:
-        """(target, crop) pairs to work on at once."""
+        """Number of (target, crop) pairs to process at once."""
         return self.pair.batch
 
     @cached_property
     def baseline(self) -> Tensor | None:
-        """``[1, …]`` where the path to the lower layer's output begins; None is zero."""
+        """``[1, …]`` start of the path to the lower layer's output; None stands for zero."""
         if baseline_name(self.segment, self.config.baseline) == "zero":
             return None
         return self.pair.maps.mean()
@@ -91,7 +91,9 @@ class AttributionTask:
 
     @property
     def minus(self) -> int | None:
-        """Upper neuron that is subtracted: for a difference, at the explained layer only."""
+        """The upper neuron that is subtracted, for a difference of classes at the explained layer;
+        else None.
+        """
         return self.study.minus(self.pair.upper)
 
 
@@ -102,14 +104,14 @@ class Scores:
     Attributes:
         importance: ``[lower neuron]`` mean of |T| over V_a, by which core neurons are chosen.
         signed: ``[semantic group, lower neuron]`` mean of T over each V_a^i, from which weights are
-            made.
-        completeness_error: summed gap over V_a, relative to the summed change of φ_a; None where scores
-            are complete by construction, or of methods that are not complete.
-        steps: N; 0 of methods without points.
-        rule: name of the integration rule; None of other methods.
-        score_error: distance to the limit of large N, relative; None of other methods.
-        cancellation: ``Σ_v Σ_s |T| / Σ_v |Σ_s T|``, at least 1; None where nothing changes in sum.
-        each: ``[crop of V_a, lower neuron]`` T of each crop, float32; None where it was not kept.
+            computed.
+        completeness_error: summed gap over V_a, relative to the summed change of φ_a. None if scores
+            are complete by construction, and for methods that are not complete.
+        steps: N; 0 for methods without points.
+        rule: name of the integration rule; None for other methods.
+        score_error: distance from the limit of large N, relative; None for other methods.
+        cancellation: ``Σ_v Σ_s |T| / Σ_v |Σ_s T|``, at least 1; None if the sum of the changes is 0.
+        each: ``[crop of V_a, lower neuron]`` T of each crop, float32; None if it was not stored.
     """
 
     importance: np.ndarray

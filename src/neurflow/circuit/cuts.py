@@ -1,10 +1,10 @@
-"""Other cuts of the layers' trees: more groups or fewer, without a new run.
+"""Other cuts of the layers' trees: more or fewer groups, without a new run.
 
-1. A layer's tree is cut into as many groups as are asked for; each is a branch, and a branch has one id
-   whatever the cut.
-2. A group that stands before and after is the same one, with all that is known of it. The members and
-   crops of the others follow from the neurons, the weights between groups from what drives each pair
-   (``interactions``).
+1. The tree of a layer is cut into the requested number of groups. Each group is a branch of the tree,
+   and a branch has the same id in every cut.
+2. Groups that are in the old and in the new cut stay the same, with all their measurements. The
+   members and crops of the others follow from the neurons, and the weights between groups from the
+   inputs of each pair (``interactions``).
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from neurflow.refs import GroupId
 
 
 def recut(circuit: C, groups: Mapping[str, int]) -> C:
-    """The circuit with some layers cut into other numbers of groups.
+    """Return the circuit with some layers cut into other numbers of groups.
 
     Args:
-        circuit: any circuit; groups that were edited by hand in these layers give way to the cut.
+        circuit: any circuit. Groups of these layers that were edited by hand are replaced.
         groups: layer → number of groups.
 
     Raises:
         LayerError: the circuit has no such layer.
         RequestError: a layer cannot be cut into so many groups.
-        ResultError: the circuit is of an earlier version, which kept no trees.
+        ResultError: the circuit is of an earlier version, which stored no trees.
     """
     found = {name: _recut(circuit.layer(name), count) for name, count in groups.items()}
     return regrouped(circuit, [found.get(layer.name, layer) for layer in circuit.layers])
@@ -40,12 +40,12 @@ def _recut(layer: CircuitLayer, count: int) -> CircuitLayer:
     tree = layer.tree
     if tree is None:
         raise ResultError(
-            f"This result does not keep how the groups of {layer.name} join: it was made by an earlier "
-            "version. Make it again with neurflow discover."
+            f"This result has no tree of the groups of {layer.name}, because an earlier version made "
+            "it. Create it again with neurflow discover."
         )
     if not 1 <= count <= len(tree.members):
         raise RequestError(
-            f"Layer {layer.name} can be cut into 1 to {len(tree.members)} groups, and not into {count}."
+            f"Layer {layer.name} can be cut into 1 to {len(tree.members)} groups, not into {count}."
         )
     owns = branches(tree.merges)
     stands = {group.id: group for group in layer.groups}

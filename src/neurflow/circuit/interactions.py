@@ -1,10 +1,11 @@
-"""Interactions between groups, and the crops of a group: everything that follows from a grouping.
+"""Interactions between groups, and the crops of a group: the values that follow from a grouping.
 
 ``W(G, H)`` is the sum (or mean over the pairs) of ``w(a, s, V_a^i)`` over the pairs ``(a, i)`` of
-``G`` and the neurons ``s`` of ``H`` in the layer below. Weights of opposite signs cancel in it, so the
-sums of the positive and of the negative weights are kept as well. How the weight of a lower neuron
-reaches the groups that hold its meanings is in ``routes``, how certain ``W(G, H)`` is in
-``uncertainty``.
+``G`` and the neurons ``s`` of ``H`` in the layer below. Weights of opposite signs cancel in it, so
+the sums of the positive and of the negative weights are stored as well. ``routes`` defines how the
+weight of a lower neuron is divided among the groups of its meanings, and ``uncertainty`` computes the
+intervals of
+``W(G, H)``.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from neurflow.refs import Crop, GroupId, Member
 Groups = Sequence[Sequence[Member]]
 """members of each group of a layer, the largest group first"""
 GROUP_CROPS = 64
-"""crops listed for a group"""
+"""number of crops listed for a group"""
 
 
 class Driven(Protocol):
-    """A (neuron, semantic group) pair, as far as it matters what drives it."""
+    """The inputs of a (neuron, semantic group) pair."""
 
     @property
     def weights(self) -> Mapping[int, float]:
@@ -61,12 +62,12 @@ class Flow(NamedTuple):
 def flows(
     upper: Groups, lower: Groups, pairs: Mapping[Member, Driven], config: Config
 ) -> dict[tuple[int, int], Flow]:
-    """Positive and negative part of ``W(G, H)`` for all groups with any weight between them.
+    """Return the positive and negative part of ``W(G, H)`` for all groups with any weight between them.
 
     Args:
         upper: groups of the upper layer.
         lower: all groups of the layer below.
-        pairs: what drives each member of the upper groups.
+        pairs: inputs of each member of the upper groups.
         config: sharing and aggregation.
 
     Returns:
@@ -90,14 +91,14 @@ def flows(
 def group_interactions(
     upper: Groups, lower: Groups, pairs: Mapping[Member, Driven], config: Config
 ) -> dict[tuple[int, int], float]:
-    """``W(G, H)`` by (number of G, number of H); arguments as of ``flows``."""
+    """Return ``W(G, H)`` by (number of G, number of H); the arguments are those of ``flows``."""
     return {ends: flow.weight for ends, flow in flows(upper, lower, pairs, config).items()}
 
 
 def edge(
     upper: GroupId, lower: GroupId, flow: Flow, spread: tuple[float, float] | None = None
 ) -> GroupEdge:
-    """The edge between two groups, given by their ids; ``spread`` has the ends of its interval."""
+    """Return the edge between two groups with these ids; ``spread`` has the ends of its interval."""
     low, high = spread or (None, None)
     return GroupEdge(
         upper=upper,
@@ -111,7 +112,9 @@ def edge(
 
 
 def exemplars(members: Sequence[Member], neurons: Mapping[int, Neuron]) -> tuple[Crop, ...]:
-    """A group's crops: first those that most members share, then the strongest for their neuron."""
+    """Return a group's crops: first those that most members share, then the strongest for their
+    neuron.
+    """
     shared: Counter[Crop] = Counter()
     strength: dict[Crop, float] = {}
     for a, i in members:
@@ -126,16 +129,16 @@ def exemplars(members: Sequence[Member], neurons: Mapping[int, Neuron]) -> tuple
 
 
 def regrouped(circuit: C, layers: Sequence[CircuitLayer]) -> C:
-    """The circuit with other groups in its layers, and the interactions that follow from them.
+    """Return the circuit with other groups in its layers, and the interactions that follow from them.
 
-    Groups that do not change keep all that is known of them, and the edges between them.
+    Groups that do not change keep their measurements, and the edges between them.
 
     Args:
-        circuit: before the change.
+        circuit: the circuit before the change.
         layers: its layers with their new groups.
 
     Raises:
-        ResultError: the circuit does not say how weights are shared among meanings.
+        ResultError: the circuit does not contain the shares of weights among meanings.
     """
     kept = {group.id: group.members for layer in layers for group in layer.groups}
     known = (group for layer in circuit.layers for group in layer.groups)
@@ -182,6 +185,6 @@ def refuse_without_shares(upper: CircuitLayer, lower: Mapping[int, Neuron]) -> N
                 meanings = len(lower[s].semantic_groups)
                 if meanings > 1 and len(part.shares.get(s, ())) != meanings:
                     raise ResultError(
-                        "This result does not say how weights are shared among a neuron's meanings: it "
-                        "was made by an earlier version. Make it again with neurflow discover."
+                        "This result does not contain the shares of a neuron's meanings, because an "
+                        "earlier version made it. Create it again with neurflow discover."
                     )

@@ -86,7 +86,7 @@ def reload_model(
 
 
 def must_be_named(reference: str) -> bool:
-    """Whether a result's reference is loaded only if the caller passes it."""
+    """Return whether a result's reference is loaded only if the caller passes it."""
     return reference not in BUILT_IN and not LIBRARIES.fullmatch(reference)
 
 

@@ -21,12 +21,12 @@ def routes(
     group_of: Mapping[Member, int],
     config: Config,
 ) -> dict[int, float]:
-    """Groups that hold meanings of neuron ``s``, each with its share of the neuron's weight.
+    """Return the groups with meanings of neuron ``s``, each with its share of the neuron's weight.
 
     Args:
         s: a core neuron of some pair.
-        shares: core neurons with several meanings → share of the pair's crops nearest to each.
-        group_of: number of the group of each pair of the layer of ``s``.
+        shares: core neurons with several meanings → share of the pair's crops nearest to each meaning.
+        group_of: group number of each pair of the layer of ``s``.
         config: sharing.
     """
     if config.sharing == "published":

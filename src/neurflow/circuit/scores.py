@@ -1,14 +1,14 @@
 """The score of a neuron group on a crop, and its usual values on the concept set.
 
-1. On a crop ``v``, group ``G`` with neurons ``s`` scores
+1. On a crop ``v``, the score of group ``G`` with neurons ``s`` is
    ``exp(mean_s log(max(φ_s(v), 0) / (|mean of φ_s over the group's crops| + ε) + ε))``:
-   the geometric mean of the neurons' activations relative to those on the group's own crops. A score of
-   about 1 means as on its own crops. One silent neuron lowers a geometric mean much more than a mean.
-   A neuron with a negative mean on the group's crops counts with the opposite sign, as for a difference
-   of two classes on crops of the second class.
+   the geometric mean of the neurons' activations relative to those on the group's own crops. The score
+   is about 1 on the group's own crops. One silent neuron lowers a geometric mean much more than an
+   arithmetic mean. A neuron with a negative mean on the group's crops counts with the opposite sign, as
+   for a difference of two classes on crops of the second class.
 2. The score on an image is the largest score of its crops.
-3. The concept set calibrates both: the scores on the group's own crops give the threshold from which it
-   *fires*, and the scores on the images show how *usual* that is for the target.
+3. Both are calibrated on the concept set. The scores on the group's own crops give the threshold above
+   which it *fires*. The scores on the images show how *usual* that is for the target.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ SCHEMA_VERSION = 4
 READS = (1, 2, 3, SCHEMA_VERSION)
 """schema versions that can be read; 1 lacks trees, 2 the signed parts of edges, 3 their intervals"""
 MEMORY_OF_JSON = 1024 * MEBIBYTE
-"""bytes that the values of ``circuit.json`` may take"""
+"""largest memory of the values of ``circuit.json``, in bytes"""
 KINDS = ("arrays", "thumbnails", "surroundings")
 EVIDENCE: Any = {
     "layers": {"__all__": {"groups": {"__all__": {"evidence", "rejected", "stability"}}}},

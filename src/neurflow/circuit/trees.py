@@ -1,9 +1,9 @@
-"""The clustering tree of a layer's pairs: how they join, its branches, and its cuts.
+"""The clustering tree of a layer's pairs, its branches, and its cuts.
 
-1. Pairs are joined by average linkage on the cosine distance of their vectors, the nearest first. With
-   Ward's criterion a group's size counts; here only how alike the pairs are.
+1. Pairs are joined by average linkage on the cosine distance of their vectors. Ward's criterion also
+   depends on group sizes; average linkage depends only on the similarity of pairs.
 2. A tree of n pairs has 2n − 1 branches: the pairs 0 … n − 1, then branch n + i made by merge i.
-3. The cut into c groups takes back the last c − 1 merges.
+3. The cut into c groups undoes the last c − 1 merges.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ Merges = Sequence[tuple[int, int]]
 def joined(
     vectors: np.ndarray, method: str = "average"
 ) -> tuple[list[tuple[int, int]], list[float]]:
-    """(merges, height of each) of the tree over vectors ``[pair, feature]``, the lowest first.
+    """Return (merges, height of each) of the tree of vectors ``[pair, feature]``, the lowest first.
 
-    ``average`` joins by the cosine distance, ``ward`` by Euclidean distance.
+    ``average`` joins by cosine distance, ``ward`` by Euclidean distance.
     """
     if len(vectors) < 2:
         return [], []
     if method == "ward":
         found = linkage(vectors, "ward")
-    else:  # vectors of unit length, or zero: half the squared distance is one less the cosine
+    else:  # for vectors of unit length, half the squared distance is one minus the cosine
         found = linkage(pdist(vectors, "sqeuclidean") / 2, method)
     merges = [(int(a), int(b)) for a, b in found[:, :2]]
     return merges, np.maximum.accumulate(found[:, 2]).tolist()
 
 
 def branches(merges: Merges) -> np.ndarray:
-    """``[branch, pair]`` whether the pair is in the branch."""
+    """Return ``[branch, pair]``: whether the pair is in the branch."""
     pairs = len(merges) + 1
     members = np.zeros((2 * pairs - 1, pairs), dtype=bool)
     members[:pairs] = np.eye(pairs, dtype=bool)
@@ -46,7 +46,7 @@ def branches(merges: Merges) -> np.ndarray:
 
 
 def cut(merges: Merges, count: int) -> list[int]:
-    """The branches that are groups where the tree is cut into ``count``."""
+    """Return the branches that are the groups of the cut into ``count``."""
     kept = merges[: len(merges) + 1 - count]
     joined_up = {branch for merge in kept for branch in merge}
     return [b for b in range(len(merges) + 1 + len(kept)) if b not in joined_up]
@@ -61,7 +61,7 @@ def branches_of_cuts(merges: Merges, largest: int) -> dict[int, list[int]]:
 
 
 def labels(merges: Merges, largest: int) -> np.ndarray:
-    """``[count, pair]`` group of each pair where the tree is cut into 1, 2, … ``largest``."""
+    """Return ``[count, pair]``: the group of each pair in the cut into 1, 2, … ``largest`` groups."""
     members = branches(merges)
     found = np.zeros((largest, len(merges) + 1), dtype=np.int64)
     for count in range(2, largest + 1):
@@ -71,10 +71,10 @@ def labels(merges: Merges, largest: int) -> np.ndarray:
 
 
 def numbered(merges: Merges, count: int) -> list[int]:
-    """``[branch]`` number of each branch in group ids.
+    """Return the number ``[branch]`` of each branch in group ids.
 
-    The groups of the cut into ``count`` come first, then all other branches; the largest first, of
-    equal ones the one with the first pair.
+    The groups of the cut into ``count`` come first, then all other branches. Both are in descending
+    order of size, and ties are in the order of the first pair.
     """
     members = branches(merges)
     groups = set(cut(merges, count))

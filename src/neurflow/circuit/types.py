@@ -1,6 +1,6 @@
-"""The result: neurons, their meanings, the groups they form, and how groups act on groups.
+"""The types of a result: neurons, their meanings, the groups of meanings, and edges between groups.
 
-Frozen types with data and look-ups; nothing here computes or touches a file. ::
+The types are frozen and contain data and look-ups. They compute nothing and access no files. ::
 
     Circuit
     ├── layers: CircuitLayer, input side first
@@ -9,7 +9,7 @@ Frozen types with data and look-ups; nothing here computes or touches a file. ::
     │   └── groups: NeuronGroup G, members are (neuron, semantic group) pairs
     └── edges: GroupEdge W(G, H)
 
-The same types are the schema of the file on disk (``storage``) and of the page (``neurflow.pages``).
+The same types define the file on disk (``storage``) and the data of the page (``neurflow.pages``).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Plain = (
     | Annotated[tuple[int | float, ...], Field(max_length=64)]
     | None
 )
-"""a setting of a preprocessing"""
+"""the type of a preprocessing setting"""
 ClassNames = Annotated[
     tuple[Annotated[str, Field(max_length=2000)], ...], Field(max_length=1_000_000)
 ]
@@ -66,24 +66,24 @@ class SemanticGroup(Frozen):
     weights: dict[Index, float]
     """core neuron s of the layer below → signed w(a, s, V_a^i); absolute values sum to 1
 
-    Empty at l_0, and where nothing acts on the neuron.
+    Empty at l_0, and if all scores are 0.
     """
     shares: dict[Index, tuple[float, ...]] = Field(default_factory=dict)
-    """core neuron s with several meanings → share of these crops that are nearest to each
+    """core neuron s with several meanings → share of these crops that is nearest to each meaning
 
-    How the weight of s is split among the groups that hold its meanings; adds up to 1. Missing in
-    results of earlier versions.
+    The weight of s is divided among the groups of its meanings by these shares, which sum to 1.
+    Missing in results of earlier versions.
     """
     attributions: MaybeVector = None
     """T(a, s, v) of each crop and core neuron, in the order of ``crops`` and ``weights``, crop by crop
 
-    None where nothing acts on the neuron, and in results of earlier versions.
+    None if all scores are 0, and in results of earlier versions.
     """
     concept_vector: Vector
     """``[neuron of the previous layer]`` mean pooled activation over the crops (at l_0: of l_0)"""
 
     def __eq__(self, other: object) -> bool:
-        """Equal crops, weights and vector; numpy's own ``==`` gives no single answer."""
+        """Compare crops, weights and vector; numpy's own ``==`` returns an array."""
         return (
             isinstance(other, SemanticGroup)
             and self.crops == other.crops
@@ -97,7 +97,7 @@ class SemanticGroup(Frozen):
 
 
 RuleName = Literal["gauss", "secants", "midpoints", "steep", "sinh", "graded"]
-"""how the points of an integration lie (``attribution.integrated_gradients``)"""
+"""placement of the points of an integration (``attribution.integrated_gradients``)"""
 
 
 class Histogram(Frozen):
@@ -117,27 +117,31 @@ class Neuron(Frozen):
     crops: tuple[Crop, ...]
     """V_a: the k crops with the largest activation, strongest first"""
     activations: tuple[float, ...]
-    """φ_a of each crop, descending; of a difference of classes, those for the second one follow, the
-    most negative first"""
+    """φ_a of each crop, descending. For a difference of classes, the values for the second class
+    follow, the most negative first
+    """
     semantic_groups: tuple[SemanticGroup, ...]
     """largest first; every crop belongs to exactly one"""
     importance: dict[Index, float] = Field(default_factory=dict)
     """core neuron s → mean |IG| over V_a, largest first. Empty at l_0"""
     steps: Index | None = None
-    """points N of the integration; None at l_0"""
+    """N, number of points of the integration; None at l_0"""
     rule: RuleName | None = None
-    """how the points lie; None at l_0"""
+    """placement of the points; None at l_0"""
     score_error: float | None = None
     """estimated Σ |IG at N − IG| over V_a and the layer below, relative to Σ |IG|: the upper end of a
-    one-sided 97.5 % interval from some crops of V_a"""
+    one-sided 97.5 % interval, from some crops of V_a
+    """
     cancellation: Annotated[float, Field(ge=1)] | None = None
-    """Σ_s |IG_s| over |Σ_s IG_s|, both summed over V_a: how much of the scores takes back what others
-    give. 1 is nothing; None at l_0, where the sums are 0, and in results of earlier versions"""
+    """Σ_s |IG_s| over |Σ_s IG_s|, both summed over V_a: how far positive and negative scores cancel.
+    1 means no cancellation. None at l_0, if the sums are 0, and in results of earlier versions
+    """
     completeness_error: float | None = None
     """|Σ_s IG_s − (φ_a(x) − φ_a(0))| summed over V_a, relative to the summed |φ_a(x) − φ_a(0)|; None
-    where the rule completes by construction"""
+    if scores are complete by construction
+    """
     histogram: Histogram | None = None
-    """of φ_a over all crops of the concept set; None in results of earlier versions"""
+    """histogram of φ_a over all crops of the concept set; None in results of earlier versions"""
 
     @property
     def core_neurons(self) -> tuple[int, ...]:
@@ -146,18 +150,18 @@ class Neuron(Frozen):
 
 
 class Calibration(Frozen):
-    """What a group does on the concept set: the measure for its scores on other pictures."""
+    """Activations of a group on the concept set, to which its scores on other pictures are compared."""
 
     means: tuple[float, ...]
     """mean φ of each of the group's neurons over the group's crops, in the order of the neurons"""
     crop_scores: tuple[float, ...]
     """the group's score on each of its crops"""
     image_scores: tuple[float, ...]
-    """and on each image of the concept set: that of the image's best crop"""
+    """the group's score on each image of the concept set: the largest score of the image's crops"""
 
 
 class NeuronGroup(Frozen):
-    """G: (neuron, semantic group) pairs of a layer whose concept vectors fall together."""
+    """G: (neuron, semantic group) pairs of a layer that respond to the same kind of picture."""
 
     id: GroupId
     """``LAYER/NUMBER``; numbers count from 0, largest group first"""
@@ -165,11 +169,11 @@ class NeuronGroup(Frozen):
     crops: tuple[Crop, ...]
     """the group's crops, those that most members share first, then the strongest"""
     label: str | None = None
-    """a few words for what its crops share"""
+    """a few words that describe its crops"""
     caption: str | None = None
-    """the same in a sentence"""
+    """a sentence that describes its crops"""
     evidence: Evidence | None = None
-    """who gave the label, and how it was validated"""
+    """author and validation of the label"""
     rejected: tuple[Rejected, ...] = ()
     """labels that a person rejected"""
     calibration: Calibration | None = Field(
@@ -177,11 +181,12 @@ class NeuronGroup(Frozen):
         validation_alias=AliasChoices("calibration", "usual"),
         serialization_alias="usual",
     )
-    """None in results that were made before it was stored"""
+    """None in results of earlier versions"""
     usual = FormerName("calibration")
     stability: Interval | None = None
-    """Jaccard of its neurons with those of the group most like it when the circuit is found again on
-    resampled images: mean, 5th and 95th percentile; None until ``neurflow evaluate`` has measured it"""
+    """Jaccard index of its neurons with those of the most similar group when the circuit is found again
+    on resampled images: mean, 5th and 95th percentile; None until ``neurflow evaluate`` has measured it
+    """
 
     @property
     def neurons(self) -> tuple[int, ...]:
@@ -190,28 +195,29 @@ class NeuronGroup(Frozen):
 
 
 class GroupTree(Frozen):
-    """How the pairs of a layer join, step by step: every cut of it is a grouping (``Circuit.cut``).
+    """The order in which the pairs of a layer join; every cut of the tree is a grouping
+    (``Circuit.cut``).
 
-    Of n pairs, the branches are the pairs 0 … n − 1 themselves, and n + i made by merge i.
+    With n pairs, branches 0 … n − 1 are the pairs, and branch n + i is made by merge i.
     """
 
     members: Annotated[tuple[Member, ...], Field(min_length=1)]
     """the pairs"""
     merges: tuple[tuple[Index, Index], ...]
-    """the two branches that each of the n − 1 merges joins, the most alike first"""
+    """the two branches that each of the n − 1 merges joins, the most similar first"""
     heights: tuple[float, ...]
-    """distance of the two, of each merge; ascending"""
+    """distance of the two branches of each merge; ascending"""
     numbers: tuple[Index, ...]
     """number of each of the 2n − 1 branches in the id of its group; the same in every cut"""
     returns: tuple[float | None, ...]
-    """how far each branch comes back on halves of the images: 1 always, 0 no more than by chance
+    """reproducibility of each branch on halves of the images: 1 if it always recurs, 0 at chance level
 
-    None for a pair by itself and for the whole layer, which always do, and where it was not measured.
+    None for single pairs and for the whole layer, which always recur, and if it was not measured.
     """
     agreement: tuple[float, ...] = ()
-    """kappa of halves of the images, of the cut into 1, 2, … groups, as far as it was measured"""
+    """kappa of the cut into 1, 2, … groups on halves of the images, as far as it was measured"""
     default: Annotated[int, Field(ge=1)]
-    """groups that discovery cut it into"""
+    """number of groups into which discovery cut it"""
 
 
 class CircuitLayer(Frozen):
@@ -225,12 +231,12 @@ class CircuitLayer(Frozen):
     note: str | None = None
     """a remark on the groups for the reader"""
     means: tuple[float, ...] = ()
-    """mean φ of every neuron of the layer over all crops of the concept set; () where not kept"""
+    """mean φ of every neuron of the layer over all crops of the concept set; () if not stored"""
 
     def returns(self, group: NeuronGroup) -> float | None:
-        """How far a group comes back on halves of the images: ``GroupTree.returns`` of its branch.
+        """Return the reproducibility of a group on halves of the images (``GroupTree.returns``).
 
-        None where that was not measured, and of a group made by hand.
+        None if it was not measured, and for a group made by hand.
         """
         if self.tree is None:
             return None
@@ -239,13 +245,13 @@ class CircuitLayer(Frozen):
 
     @property
     def score_error(self) -> float | None:
-        """The largest of its neurons; None at l_0."""
+        """The largest score error of its neurons; None at l_0."""
         known = [n.score_error for n in self.neurons.values() if n.score_error is not None]
         return max(known, default=None)
 
     @property
     def measured(self) -> tuple[NeuronGroup, ...]:
-        """The groups of which it is known what is usual: all but those made by hand (``edits``)."""
+        """The groups with calibration: all except those made by hand (``edits``)."""
         return tuple(group for group in self.groups if group.calibration is not None)
 
 
@@ -257,63 +263,66 @@ class GroupEdge(Frozen):
     weight: float
     positive: Annotated[float, Field(ge=0)] | None = None
     negative: Annotated[float, Field(le=0)] | None = None
-    """its part that drives and its part that holds back; None in results that did not keep them"""
+    """its positive and negative part; None in results that did not store them"""
     low: float | None = None
     high: float | None = None
     """ends of the 95 % interval of the weight on resamples of the photographs (``uncertainty``); None
-    where fewer than three photographs are behind it, and in results of earlier versions"""
+    with fewer than three photographs, and in results of earlier versions
+    """
     significance: Annotated[float, Field(gt=0, le=1)] | None = None
-    """p-value: how often |W| is as large when the lower layer's pairs are dealt to groups at random"""
+    """p-value: how often |W| is as large if the lower layer's pairs are assigned to groups at random"""
     stability: Share | None = None
     """share of resamples of the images in which the edge is found again with the same sign"""
 
     @property
     def certain(self) -> bool | None:
-        """Whether all of the interval has one sign; None without an interval."""
+        """Whether the whole interval has one sign; None without an interval."""
         if self.low is None or self.high is None:
             return None
         return self.low > 0 or self.high < 0
 
 
 class CircuitData(Frozen):
-    """The fields and look-ups of a circuit; ``circuit.Circuit`` adds files, tables and the page."""
+    """The fields and look-ups of a circuit. ``circuit.Circuit`` adds files, tables and the page."""
 
     model: ModelInfo
     class_names: ClassNames = ()
-    """of the model, in the order of the logits; () where it has none, or they were not kept"""
+    """class names of the model, in the order of the logits; () if it has none, or if they were not
+    stored
+    """
     preprocessing: dict[str, Plain] | None = None
-    """settings of ``model.preprocessing.Preprocessing``; None for a transform of the user's own"""
+    """settings of ``model.preprocessing.Preprocessing``; None if the user gave a transform"""
     target: Target
     config: Annotated[Config, BeforeValidator(Config.stored)]
     images: tuple[ImageRef, ...]
     """the concept set's images"""
     skipped: tuple[SkippedImage, ...] = ()
     crop_count: Index
-    """size of the concept set D in crops"""
+    """number of crops of the concept set D"""
     layers: tuple[CircuitLayer, ...]
-    """input side first; the last holds the target"""
+    """input side first; the last layer contains the target"""
     edges: tuple[GroupEdge, ...]
     notes: tuple[str, ...] = ()
-    """remarks for the user: fallbacks, too few crops, …"""
+    """notes for the user, for example on fallbacks or too few crops"""
     thumbnails: Mapping[Crop, bytes] = Field(default_factory=dict, exclude=True, repr=False)
-    """WebP pictures of the exemplars; crops that are nobody's exemplar have none"""
+    """WebP pictures of the exemplars; other crops have none"""
     pictures: Mapping[int, bytes] = Field(default_factory=dict, exclude=True, repr=False)
-    """WebP pictures of images, whole: those that groups are shown on"""
+    """WebP pictures of the whole images on which groups are shown"""
     heat: Mapping[tuple[str, int], HeatMap] = Field(default_factory=dict, exclude=True, repr=False)
-    """(group, image) → where the group fires on it"""
+    """(group, image) → heat map of the group on the image"""
 
     @cached_property
     def _groups(self) -> dict[str, NeuronGroup]:
         return {group.id: group for layer in self.layers for group in layer.groups}
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with other values; it looks its groups up anew."""
+        """Return a copy with other values and a new look-up of groups."""
         copy = super().model_copy(update=update, deep=deep)
         copy.__dict__.pop("_groups", None)
         return copy
 
     def layer(self, name: str) -> CircuitLayer:
-        """The layer called ``name``; ``LayerError`` with similar names if there is none."""
+        """Return the layer called ``name``; ``LayerError`` with similar names if there is none."""
         for layer in self.layers:
             if layer.name == name:
                 return layer
@@ -321,7 +330,9 @@ class CircuitData(Frozen):
         raise LayerError(f"The circuit has no layer {name!r}.{near(name, names)}")
 
     def group(self, id: str) -> NeuronGroup:
-        """The group called ``LAYER/NUMBER``; ``RequestError`` with similar names if there is none."""
+        """Return the group called ``LAYER/NUMBER``; ``RequestError`` with similar names if there is
+        none.
+        """
         try:
             return self._groups[id]
         except KeyError:
@@ -330,11 +341,11 @@ class CircuitData(Frozen):
             ) from None
 
     def inputs(self, id: str) -> tuple[GroupEdge, ...]:
-        """Edges into a group from the layer below, strongest first."""
+        """Return the edges into a group from the layer below, strongest first."""
         return self._strongest(edge for edge in self.edges if edge.upper == id)
 
     def outputs(self, id: str) -> tuple[GroupEdge, ...]:
-        """Edges from a group to the layer above, strongest first."""
+        """Return the edges from a group to the layer above, strongest first."""
         return self._strongest(edge for edge in self.edges if edge.lower == id)
 
     @staticmethod
@@ -342,7 +353,7 @@ class CircuitData(Frozen):
         return tuple(sorted(edges, key=lambda edge: -abs(edge.weight)))
 
     def __repr__(self) -> str:
-        """One line: thousands of weights say nothing."""
+        """Return one line, without the weights."""
         groups = sum(len(layer.groups) for layer in self.layers)
         return (
             f"<{type(self).__name__} of {self.target.name!r} in {self.model.reference}: "
@@ -353,4 +364,4 @@ class CircuitData(Frozen):
 
 
 C = TypeVar("C", bound=CircuitData)
-"""the kind of circuit that a function takes and returns"""
+"""the type of circuit that a function takes and returns"""

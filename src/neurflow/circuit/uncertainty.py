@@ -1,14 +1,14 @@
-"""How certain the weights between groups are: the photographs are resampled, the groups are given.
+"""Intervals of the weights between groups, from resampled photographs.
 
 1. Each photograph gets a random weight from an exponential distribution (the Bayesian bootstrap, Rubin
-   1981). Unlike a draw with replacement, it leaves no pair without crops.
-2. ``T(a, s, V_a^i)`` is the mean of the stored attributions of single crops, weighted by photograph.
-   The weights w(a, s, V_a^i) and ``W(G, H)`` follow from it as in discovery. Groups, core neurons and
-   the crops of each pair stay as they are.
-3. The interval of an edge holds the middle 95 % of ``DRAWS`` resamples. Fewer than ``PHOTOGRAPHS``
-   photographs tell nothing of others, so edges into such a group have none.
-4. The same holds for every branch of the layers' trees, so that other cuts can be shown with their
-   intervals (``branch_intervals``).
+   1981). Unlike drawing with replacement, this leaves no pair without crops.
+2. ``T(a, s, V_a^i)`` is the weighted mean of the stored attributions of single crops. The weights
+   w(a, s, V_a^i) and ``W(G, H)`` follow from it as in discovery. Groups, core neurons and the crops of
+   each pair do not change.
+3. The interval of an edge contains the middle 95 % of ``DRAWS`` resamples. Fewer than ``PHOTOGRAPHS``
+   photographs are not enough for an interval, so edges into a group with fewer have none.
+4. Every pair of branches of the two layers' trees has an interval too, for other cuts
+   (``branch_intervals``).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from neurflow.config import Config
 from neurflow.refs import GroupId, Member
 
 DRAWS = 200
-"""resamples of the photographs"""
+"""number of resamples of the photographs"""
 PHOTOGRAPHS = 3
-"""fewest photographs of an upper group whose edges get an interval"""
+"""smallest number of photographs of an upper group whose edges get an interval"""
 
 Pairs = Sequence[Sequence[Member]]
 """sets of (neuron, semantic group) pairs: groups, or branches of a tree"""
@@ -35,7 +35,7 @@ Pairs = Sequence[Sequence[Member]]
 def intervals(
     upper: CircuitLayer, lower: CircuitLayer, config: Config
 ) -> dict[tuple[GroupId, GroupId], tuple[float, float]]:
-    """95 % interval of ``W(G, H)`` for the groups of two neighbouring layers.
+    """Return the 95 % intervals of ``W(G, H)`` for the groups of two neighbouring layers.
 
     Args:
         upper: a layer of a circuit.
@@ -43,7 +43,7 @@ def intervals(
         config: sharing, aggregation, seed.
 
     Returns:
-        (upper group, lower group) → ends of the interval. Nothing where the circuit does not keep the
+        (upper group, lower group) → ends of the interval. Empty if the circuit does not store the
         attributions of single crops.
     """
     found = _intervals(upper, config, _members(upper), _members(lower))
@@ -79,9 +79,9 @@ def branch_intervals(
 def resampled(
     upper: CircuitLayer, lower: CircuitLayer, config: Config, draws: int = DRAWS
 ) -> np.ndarray | None:
-    """``W(G, H)`` ``[draw, upper group, lower group]`` on resamples of the photographs.
+    """Return ``W(G, H)`` ``[draw, upper group, lower group]`` on resamples of the photographs.
 
-    None where the circuit does not keep the attributions of single crops.
+    None if the circuit does not store the attributions of single crops.
     """
     return _drawn(upper, config, _members(upper), _members(lower), draws)
 
@@ -138,7 +138,9 @@ def _drawn(
 
 
 def _weights(neuron: Neuron, part: SemanticGroup, chance: np.ndarray) -> np.ndarray:
-    """``[draw, core neuron]`` weights of a pair, from weights of the photographs ``[draw, image]``."""
+    """Return the weights ``[draw, core neuron]`` of a pair; photographs have weights ``[draw,
+    image]``.
+    """
     assert part.attributions is not None
     each = part.attributions.reshape(len(part.crops), -1).astype(np.float64)
     signed = chance[:, [neuron.crops[position].image for position in part.crops]] @ each
@@ -147,7 +149,7 @@ def _weights(neuron: Neuron, part: SemanticGroup, chance: np.ndarray) -> np.ndar
 
 
 def _ways(part: SemanticGroup, position: Mapping[Member, int], config: Config) -> np.ndarray:
-    """``[core neuron, lower pair]`` share of the neuron's weight that goes to each of its meanings."""
+    """Return the share ``[core neuron, lower pair]`` of a neuron's weight for each of its meanings."""
     found = np.zeros((len(part.weights), len(position)))
     for row, s in enumerate(part.weights):
         for pair, share in routes(s, part.shares, position, config).items():
@@ -156,7 +158,7 @@ def _ways(part: SemanticGroup, position: Mapping[Member, int], config: Config) -
 
 
 def _photographs(layer: CircuitLayer, members: Sequence[Member]) -> int:
-    """Number of photographs of the crops of some pairs."""
+    """Count the photographs of the crops of some pairs."""
     return len(
         {
             layer.neurons[a].crops[position].image

@@ -1,6 +1,6 @@
-"""Reads the files of a result without trusting them.
+"""Reads the files of an untrusted result.
 
-The size of a file is checked before it is read, and the memory that JSON would take before it is
+The size of a file is checked before it is read, and the memory that JSON would need before it is
 parsed. Links are refused. Every problem becomes a ``ResultError`` that names the file.
 """
 
@@ -24,7 +24,7 @@ LARGEST_ARRAYS = 2048 * MEBIBYTE
 LARGEST_BESIDE = 64 * MEBIBYTE
 MEMORY_OF_BESIDE = 512 * MEBIBYTE
 LONGEST_PROBLEM = 500
-"""letters of what is wrong with a file"""
+"""largest number of characters of the description of a problem"""
 
 F = TypeVar("F", bound=BaseModel)
 
@@ -77,7 +77,8 @@ def first_problem(error: ValidationError) -> str:
 def damaged(file: Path, problem: str) -> ResultError:
     """Return the error for a file that cannot be used.
 
-    The problem may quote the file, so it is shortened, and letters that are not printable are replaced.
+    The problem may quote the file, so it is shortened, and characters that are not printable are
+    replaced.
     """
     told = problem if len(problem) <= LONGEST_PROBLEM else f"{problem[:LONGEST_PROBLEM]} …"
     told = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in told)

@@ -1,4 +1,6 @@
-"""Vectors as fields of the stored types: numbers in a file of arrays, their address in the JSON."""
+"""Vectors as fields of the stored types. The numbers are in a file of arrays, their address in the
+JSON.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from pydantic import (
 
 
 def _pack(array: np.ndarray | None, info: SerializationInfo) -> Any:
-    """Hand an array to the store in the context, and leave its address in the JSON."""
+    """Store an array in the store of the context, and return its address for the JSON."""
     if array is None:
         return None
     store = (info.context or {}).get("arrays")
@@ -23,7 +25,7 @@ def _pack(array: np.ndarray | None, info: SerializationInfo) -> Any:
 
 
 def _unpack(value: Any, info: ValidationInfo) -> np.ndarray:
-    """An array as given, as a list of numbers, or as an address in the store of the context."""
+    """Return an array that is given as such, as a list of numbers, or as an address in the store."""
     store = (info.context or {}).get("arrays")
     array = store.get(value) if store is not None else np.asarray(value, dtype=np.float32)
     if array.ndim != 1 or not np.isfinite(array).all():
@@ -38,7 +40,7 @@ Vector = Annotated[
     PlainSerializer(_pack),
     WithJsonSchema({"type": "array", "items": {"type": "number"}}),
 ]
-"""A frozen one-dimensional float32 array; in storage it lives in the array file, not in JSON."""
+"""A frozen one-dimensional float32 array, which is stored in the array file instead of the JSON."""
 MaybeVector = Annotated[
     np.ndarray | None,
     PlainValidator(lambda value, info: None if value is None else _unpack(value, info)),
@@ -49,5 +51,5 @@ MaybeVector = Annotated[
 
 
 def equal(one: np.ndarray | None, other: np.ndarray | None) -> bool:
-    """Whether two vectors, or None, are the same."""
+    """Return whether two vectors, or None, are the same."""
     return one is other or (one is not None and other is not None and np.array_equal(one, other))

@@ -1,11 +1,12 @@
-"""A finished run, recognised before its network is loaded.
+"""Recognises a finished run before its network is loaded.
 
-1. When ``discover`` ends, it leaves its answer in the run's folder: what it printed, and a digest of
-   what this depends on. That is the options, and the name, size and time of change of every file
-   that was given: weights, class names, pictures.
-2. The same command finds the answer and prints it again. If anything differs, or a file of the result
-   has changed since, the network is loaded and the request compared with that of the run, as ever.
-3. Code may read any file, so a model of ``file:`` is always loaded; so are random weights.
+1. When ``discover`` ends, it stores its answer in the run's folder: its output, and a digest of
+   everything that the output depends on. These are the options, and the name, size and modification
+   time of every given file: weights, class names, pictures.
+2. The same command finds the answer and prints it again. If anything differs, or if a file of the
+   result has changed since, the network is loaded and the request is compared with that of the run.
+3. Code may read any file, so a model of ``file:`` is always loaded. So is a model with random
+   weights.
 """
 
 from __future__ import annotations
@@ -30,23 +31,23 @@ if TYPE_CHECKING:
     from neurflow.runtime.workspace import Workspace
 
 NAME = "answer"
-"""of the answer in the run's workspace"""
+"""name of the answer in the run's workspace"""
 BESIDE = frozenset(["memory", "device", "redo"])
-"""options that the result does not depend on"""
+"""options that do not affect the result"""
 LIBRARIES = {"hf": "transformers", "onnx": "onnx2torch"}
-"""kind of model reference → library that makes the network, where it has another name"""
+"""kind of model reference → library of the network, if it has another name"""
 
 
 class Answer(Frozen):
-    """What a finished ``discover`` printed.
+    """The output of a finished ``discover``.
 
     Attributes:
-        asked: digest of what it depends on.
+        asked: digest of the request.
         result: digest of the files of the result.
-        data: with ``--json``.
-        heading: for people, as rich's markup.
-        notes: on stderr.
-        named: option that names the model, where a command on the result needs it.
+        data: output with ``--json``.
+        heading: output for people, as rich's markup.
+        notes: notes on stderr.
+        named: option that names the model, if commands on the result need it.
     """
 
     asked: str
@@ -58,7 +59,7 @@ class Answer(Frozen):
 
 
 def asked(model: str, images: Path, target: str, options: Mapping[str, Any]) -> str | None:
-    """Digest of what a request depends on; None if the model must be loaded to know."""
+    """Return the digest of a request; None if it cannot be known without loading the model."""
     kind, _, name = model.partition(":")
     weights = options.get("weights")
     if kind == "file" or weights == "random":
@@ -75,7 +76,7 @@ def asked(model: str, images: Path, target: str, options: Mapping[str, Any]) -> 
 
 
 def recall(folder: Path, asked: str | None) -> Answer | None:
-    """The answer to the same request, if the folder has it and the result is as it was."""
+    """Return the answer to the same request, if the folder has it and the result has not changed."""
     if asked is None or not (folder / "work" / f"{NAME}.json").is_file():
         return None
     with contextlib.suppress(NeurFlowError, ValidationError, OSError):
@@ -87,17 +88,19 @@ def recall(folder: Path, asked: str | None) -> Answer | None:
 
 
 def remember(folder: Path, answer: Answer) -> None:
-    """Leave an answer beside the result."""
+    """Store an answer beside the result."""
     _work(folder).write(NAME, answer.model_dump(mode="json"))
 
 
 def result(folder: Path) -> str:
-    """Digest of the files of a result, as they are now; the workspace is not part of it."""
+    """Return the digest of the present files of a result, without the workspace."""
     return _digest([file for file in _files(folder) if not file[0].startswith("work" + os.sep)])
 
 
 def _files(path: Path) -> Iterator[tuple[str, int, int]]:
-    """(name, size, time of change) of a file, or of all files below a folder."""
+    """Yield (name, size, modification time) of a file, or of all files in a folder and its
+    subfolders.
+    """
     if path.is_file():
         status = path.stat()
         yield path.name, status.st_size, status.st_mtime_ns
@@ -106,13 +109,13 @@ def _files(path: Path) -> Iterator[tuple[str, int, int]]:
     for place, folders, names in os.walk(path, followlinks=True):
         folders.sort()
         status = os.stat(place)
-        if (here := (status.st_dev, status.st_ino)) in seen:  # a link back
+        if (here := (status.st_dev, status.st_ino)) in seen:  # a link to a folder above
             folders.clear()
             continue
         seen.add(here)
         for name in sorted(names):
             file = os.path.join(place, name)
-            with contextlib.suppress(OSError):  # a link that leads nowhere
+            with contextlib.suppress(OSError):  # a broken link
                 status = os.stat(file)
                 yield os.path.relpath(file, path), status.st_size, status.st_mtime_ns
 

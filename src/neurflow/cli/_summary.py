@@ -21,7 +21,7 @@ from neurflow.refs import Crop
 
 WIDEST_ID = 20
 SHAKY = 0.2
-"""groups that come back less than this on halves of the images are highlighted"""
+"""groups with a reproducibility on halves of the images below this are highlighted"""
 
 
 def counts(circuit: Circuit) -> str:

@@ -32,51 +32,56 @@ Plot = Annotated[
 ]
 
 
+Images = Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Image files, or one folder.")]
+Mask = Annotated[
+    list[str] | None,
+    _change_option(metavar="GROUP", help="Ablate the neurons of these groups.", show_default=False),
+]
+Keep = Annotated[
+    list[str] | None,
+    _change_option(
+        metavar="GROUP",
+        help="Ablate all neurons of the layer except those of these groups.",
+        show_default=False,
+    ),
+]
+AblationOption = Annotated[
+    str,
+    _change_option(
+        metavar="zero|mean|FACTOR",
+        help="Set the ablated neurons to zero, to their mean, or scale them by a factor.",
+    ),
+]
+Random = Annotated[
+    int,
+    _change_option(min=0, help="Number of sets of random neurons to compare with."),
+]
+Errors = Annotated[
+    bool,
+    typer.Option("--errors", help="Explain the mistakes on labelled images of the class."),
+]
+Label = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLASS", help="True class of the images, if their folders do not name it."
+    ),
+]
+
+
 @command()
 @with_model_options
 def debug(
     ui: Terminal,
     context: typer.Context,
     run: Run,
-    images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE…", help="Image files, or one folder.")
-    ],
-    mask: Annotated[
-        list[str] | None,
-        _change_option(
-            metavar="GROUP", help="Ablate the neurons of these groups.", show_default=False
-        ),
-    ] = None,
-    keep: Annotated[
-        list[str] | None,
-        _change_option(
-            metavar="GROUP",
-            help="Ablate all neurons of the layer except those of these groups.",
-            show_default=False,
-        ),
-    ] = None,
-    ablation: Annotated[
-        str,
-        _change_option(
-            metavar="zero|mean|FACTOR",
-            help="Set the ablated neurons to zero, to their mean, or scale them by a factor.",
-        ),
-    ] = "zero",
-    random: Annotated[
-        int,
-        _change_option(min=0, help="Number of sets of random neurons to compare with."),
-    ] = 20,
+    images: Images,
+    mask: Mask = None,
+    keep: Keep = None,
+    ablation: AblationOption = "zero",
+    random: Random = 20,
     seed: Annotated[int, _change_option(min=0, help="Seed for choosing them.")] = 0,
-    errors: Annotated[
-        bool,
-        typer.Option("--errors", help="Explain the mistakes on labelled images of the class."),
-    ] = False,
-    label: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CLASS", help="True class of the images, if their folders do not name it."
-        ),
-    ] = None,
+    errors: Errors = False,
+    label: Label = None,
     top: Annotated[int, typer.Option(min=1, help="Largest number of entries in each list.")] = 8,
     out: Page = None,
     plot: Plot = None,

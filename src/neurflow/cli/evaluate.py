@@ -21,83 +21,94 @@ if TYPE_CHECKING:
     from neurflow.model import Model
 
 
+Subject = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN|MODEL",
+        help="Folder of a result; or a model, whose circuit is first found with the published "
+        "settings (needs --images and --target).",
+    ),
+]
+Protocols = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PROTOCOL…",
+        help="optimality, fidelity, completeness, overlap, weights, attribution, sum-mean, norm, "
+        "k, crop-sizes, groups, meanings, integration, faithfulness, stability, significance, "
+        "or all.",
+    ),
+]
+Images = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="The images that the circuit was found on.",
+        show_default="where they were then",
+    ),
+]
+HeldOut = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Other images, on which predictions and overlaps are measured.",
+        show_default=False,
+    ),
+]
+Quick = Annotated[
+    bool,
+    typer.Option(
+        "--quick", help="Get rough figures in minutes, from few neurons, sets and resamples."
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--out",
+        metavar="FILE",
+        help="Write a page with tables and plots, one HTML file.",
+        show_default=False,
+    ),
+]
+Csv = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Write the tables as CSV files.", show_default=False),
+]
+Plots = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Write the plots as PNG files.", show_default=False),
+]
+Target = Annotated[
+    str | None, typer.Option(help="If a model is given: what to explain.", show_default=False)
+]
+Run = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="If a model is given: folder of its circuit.",
+        show_default="runs/MODEL-TARGET",
+    ),
+]
+Memory = Annotated[str, typer.Option(metavar="SIZE", help="Memory to use on top of the model.")]
+
+
 @command(resumable=True)
 @with_model_options
 @with_options_of(Settings, "Settings")
 def evaluate(
     ui: Terminal,
     context: typer.Context,
-    subject: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN|MODEL",
-            help="Folder of a result; or a model, whose circuit is first found with the published "
-            "settings (needs --images and --target).",
-        ),
-    ],
-    protocols: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PROTOCOL…",
-            help="optimality, fidelity, completeness, overlap, weights, attribution, sum-mean, norm, "
-            "k, crop-sizes, groups, meanings, integration, faithfulness, stability, significance, "
-            "or all.",
-        ),
-    ],
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="The images that the circuit was found on.",
-            show_default="where they were then",
-        ),
-    ] = None,
-    held_out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Other images, on which predictions and overlaps are measured.",
-            show_default=False,
-        ),
-    ] = None,
-    quick: Annotated[
-        bool,
-        typer.Option(
-            "--quick", help="Get rough figures in minutes, from few neurons, sets and resamples."
-        ),
-    ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="FILE",
-            help="Write a page with tables and plots, one HTML file.",
-            show_default=False,
-        ),
-    ] = None,
-    csv: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Write the tables as CSV files.", show_default=False),
-    ] = None,
-    plots: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Write the plots as PNG files.", show_default=False),
-    ] = None,
-    target: Annotated[
-        str | None, typer.Option(help="If a model is given: what to explain.", show_default=False)
-    ] = None,
-    run: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="If a model is given: folder of its circuit.",
-            show_default="runs/MODEL-TARGET",
-        ),
-    ] = None,
-    memory: Annotated[
-        str, typer.Option(metavar="SIZE", help="Memory to use on top of the model.")
-    ] = "2GB",
+    subject: Subject,
+    protocols: Protocols,
+    images: Images = None,
+    held_out: HeldOut = None,
+    quick: Quick = False,
+    out: Out = None,
+    csv: Csv = None,
+    plots: Plots = None,
+    target: Target = None,
+    run: Run = None,
+    memory: Memory = "2GB",
     no_open: NoOpen = False,
     **values: Any,
 ) -> None:

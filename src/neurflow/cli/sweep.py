@@ -36,6 +36,59 @@ class Engine(StrEnum):
     ray = "ray"
 
 
+Images = Annotated[
+    Path, typer.Argument(metavar="IMAGES", help="A folder of images, or of class folders.")
+]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="all|FILE|A,B,…",
+        help="Every class that is predicted for an image; a file with one target per line; or "
+        "a list.",
+        show_default="all",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "-o", "--out", metavar="DIR", help="Folder of the sweep.", show_default="sweeps/MODEL"
+    ),
+]
+Workers = Annotated[
+    int, typer.Option(min=1, help="Processes on this machine.", rich_help_panel=_WORKERS)
+]
+EngineOption = Annotated[
+    Engine,
+    typer.Option(help="Run on this machine or on a Ray cluster.", rich_help_panel=_WORKERS),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Address of the Ray cluster: auto, or ray://HOST:10001.",
+        rich_help_panel=_WORKERS,
+    ),
+]
+Cpus = Annotated[
+    float,
+    typer.Option(min=0, help="Processors for each worker on Ray.", rich_help_panel=_WORKERS),
+]
+Gpus = Annotated[
+    float,
+    typer.Option(
+        min=0, help="GPUs for each worker on Ray; may be a fraction.", rich_help_panel=_WORKERS
+    ),
+]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        help="Take only every N-th target, from the I-th on; other machines take the others.",
+        rich_help_panel=_WORKERS,
+    ),
+]
+
+
 @app.command("run")
 @command(resumable=True)
 @with_study_options
@@ -43,57 +96,15 @@ def run(
     ui: Terminal,
     context: typer.Context,
     model: ModelReference,
-    images: Annotated[
-        Path, typer.Argument(metavar="IMAGES", help="A folder of images, or of class folders.")
-    ],
-    targets: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="all|FILE|A,B,…",
-            help="Every class that is predicted for an image; a file with one target per line; or "
-            "a list.",
-            show_default="all",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--out", metavar="DIR", help="Folder of the sweep.", show_default="sweeps/MODEL"
-        ),
-    ] = None,
-    workers: Annotated[
-        int, typer.Option(min=1, help="Processes on this machine.", rich_help_panel=_WORKERS)
-    ] = 1,
-    engine: Annotated[
-        Engine,
-        typer.Option(help="Run on this machine or on a Ray cluster.", rich_help_panel=_WORKERS),
-    ] = Engine.local,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Address of the Ray cluster: auto, or ray://HOST:10001.",
-            rich_help_panel=_WORKERS,
-        ),
-    ] = None,
-    cpus: Annotated[
-        float,
-        typer.Option(min=0, help="Processors for each worker on Ray.", rich_help_panel=_WORKERS),
-    ] = 1.0,
-    gpus: Annotated[
-        float,
-        typer.Option(
-            min=0, help="GPUs for each worker on Ray; may be a fraction.", rich_help_panel=_WORKERS
-        ),
-    ] = 0.0,
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            metavar="I/N",
-            help="Take only every N-th target, from the I-th on; other machines take the others.",
-            rich_help_panel=_WORKERS,
-        ),
-    ] = None,
+    images: Images,
+    targets: Targets = None,
+    out: Out = None,
+    workers: Workers = 1,
+    engine: EngineOption = Engine.local,
+    address: Address = None,
+    cpus: Cpus = 1.0,
+    gpus: Gpus = 0.0,
+    shard: Shard = None,
     **study: Any,
 ) -> None:
     """Find the circuits of many targets.

@@ -83,7 +83,7 @@ def audit(
     known, skipped = _known(model, source)
     unknown = len(skipped)
     if known and (bare := sum(not ref.label for ref in source.refs)):
-        progress.note(f"Without a label, and left out: {bare} of {len(source)} pictures.")
+        progress.note(f"{bare} of {len(source)} pictures have no label and are left out.")
     _refuse_one_sided(list(known.values()), target.neuron, target.name, skipped)
     layers = [_LayerAudit(model, circuit, layer) for layer in circuit.layers[:-1]]
     labels: list[int] = []

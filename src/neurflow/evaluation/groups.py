@@ -1,18 +1,20 @@
-"""Groups: do they come back on other pictures, does each show one thing, and how many are there?
+"""Groups: do they recur on other pictures, does each show one thing, and how many are there?
 
-1. An *item* is a (neuron, crop of its V_a on all images) pair; its group is that of the neuron's
-   meaning whose concept vector is nearest to the crop.
-2. *Agreement:* meanings and groups are found anew on disjoint halves of the images, with the neurons
-   given; Cohen's kappa of the two answers to "are these two items of different neurons in one group?".
-   Chance: the same with the pairs of one half dealt to its groups anew.
-3. *Purity* by independent eyes, an embedding of crops by another network (``Settings.eyes``), centred
-   and of unit length: mean cosine of two crops of different photographs in one group, less that of two
-   in different groups. For comparison: every (neuron, meaning) pair by itself, and items dealt anew.
-4. *Largest:* share of the items, and of the absolute weight that flows in from above, in one group.
-5. *Photographs:* images behind a group, median.
-6. *Edges:* rank correlation of the weights into the layer above on two resamples of the photographs,
-   the groups, core neurons and crops being given (``circuit.uncertainty``); mean over pairs of
-   resamples. *Unsure:* share of these edges whose 95 % interval holds both signs.
+1. An *item* is a (neuron, crop of its V_a on all images) pair. Its group is the group of the neuron's
+   meaning with the concept vector nearest to the crop.
+2. *Agreement:* meanings and groups of the same neurons are found separately on two disjoint halves of
+   the images. The agreement is Cohen's kappa of the two answers to "are these two items of different
+   neurons in one group?". Chance is estimated by shuffling the pairs of one half among its groups.
+3. *Purity* is measured in the embedding of another network (``Settings.eyes``), centred and scaled to
+   unit length: the mean cosine of two crops of different photographs in one group, minus that of two
+   crops in different groups. It is compared with the purity of single (neuron, meaning) pairs, and with
+   that of shuffled items.
+4. *Largest:* the largest share of the items, and of the absolute weight to the layer above, in one
+   group.
+5. *Photographs:* the median number of images in a group.
+6. *Edges:* the rank correlation of the weights to the layer above on two resamples of the photographs,
+   with the same groups, core neurons and crops (``circuit.uncertainty``); mean over pairs of resamples.
+   *Unsure:* the share of these edges whose 95 % interval contains both signs.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ from neurflow.stats import Interval, correlation
 from neurflow.study.activations import collect
 
 DEALS = 10
-"""random deals behind a figure for chance"""
+"""number of shuffles for an estimate of chance"""
 
 
 class GroupsRow(Row):
@@ -55,22 +57,23 @@ class GroupsRow(Row):
     agreement: Interval | None = Field(
         description="kappa of the groups found on disjoint halves of the images; 0 is chance"
     )
-    dealt: float | None = Field(description="the same with the pairs of one half dealt anew")
+    dealt: float | None = Field(description="the same with the pairs of one half shuffled")
     largest: float = Field(description="share of (neuron, crop) items in the largest group")
     weight: float | None = Field(
         description="largest share of the weight from above in one group; None in the last layer"
     )
-    photographs: float = Field(description="images behind a group, median")
+    photographs: float = Field(description="median number of images in a group")
     edges: float | None = Field(
         description="rank correlation of the weights to the layer above on two resamples of the "
-        "photographs; None where the circuit does not keep attributions of single crops"
+        "photographs; None if the circuit has no attributions of single crops"
     )
     unsure: float | None = Field(description="share of these weights whose sign is not certain")
     purity: float | None = Field(
-        description="cosine within less between groups by independent eyes; None without them"
+        description="mean cosine of crops within groups minus between groups, in the embedding of "
+        "another network (--eyes); None without one"
     )
-    alone: float | None = Field(description="purity of every pair by itself")
-    chance: float | None = Field(description="purity of groups to which the items are dealt anew")
+    alone: float | None = Field(description="purity if every pair is a group")
+    chance: float | None = Field(description="purity with the items shuffled")
 
 
 @dataclass(frozen=True)
@@ -89,18 +92,20 @@ class Items:
 
 
 def groups(lab: Laboratory) -> Table[GroupsRow]:
-    """Agreement, purity and shape of each layer's groups below the target's."""
+    """Measure the agreement, purity and sizes of the groups of each layer below the target."""
     eyes = _eyes(lab)
     rows = [_row(lab, place, eyes) for place in range(len(lab.names) - 1)]
-    notes = [] if eyes is not None else ["Purity needs another network: give one with --eyes."]
+    notes = [] if eyes is not None else ["Purity needs another network. Give one with --eyes."]
     if any(row.agreement is None for row in rows):
-        notes.append("No agreement where all is one group, or halves have too few crops.")
+        notes.append(
+            "Agreement is not measured in layers with one group, or if halves have too few crops."
+        )
     return Table(
         protocol="groups",
         title="Groups",
         question="Whether a layer's groups are found again on other pictures of the class, and whether "
         "the crops of each look alike to another network. Good groups agree, are about as pure as "
-        "every pair alone, and are few.",
+        "single pairs, and are few.",
         chart=Chart(x="layer", y=("agreement", "purity", "alone"), y_label="agreement, purity"),
         rows=tuple(rows),
         notes=tuple(notes),
@@ -144,14 +149,17 @@ def _row(lab: Laboratory, place: int, eyes: np.ndarray | None) -> GroupsRow:
 
 
 def items_of(layer: CircuitLayer, crops: CropSet) -> Items:
-    """Every neuron with every crop of its V_a."""
+    """Return every neuron with every crop of its V_a."""
     found = [(a, crops.number(c)) for a, neuron in layer.neurons.items() for c in neuron.crops]
     neurons, numbers = np.array(found).T
     return Items(neurons, numbers, crops.image_of(numbers))
 
 
 def largest_weight(circuit: Circuit, layer: CircuitLayer) -> float | None:
-    """Largest share of the absolute weight from above in one group; None where nothing flows in."""
+    """Return the largest share of the absolute weight to the layer above in one group.
+
+    None if the groups have no edges to the layer above.
+    """
     flow = dict.fromkeys((group.id for group in layer.groups), 0.0)
     for edge in circuit.edges:
         if edge.lower in flow:
@@ -161,13 +169,15 @@ def largest_weight(circuit: Circuit, layer: CircuitLayer) -> float | None:
 
 
 def edge_correlation(circuit: Circuit, place: int) -> float | None:
-    """Mean rank correlation of the weights from a layer into the next one on two resamples.
-
-    Over the edges of the circuit; None with fewer than three, or where nothing tells.
+    """Return the mean rank correlation of the weights to the layer above on two resamples.
 
     Args:
-        circuit: with attributions of single crops.
+        circuit: a circuit with attributions of single crops.
         place: position of the lower layer.
+
+    Returns:
+        The correlation over the edges of the circuit. None if there are fewer than three edges, or if
+        the weights do not vary.
     """
     lower, upper = circuit.layers[place : place + 2]
     drawn = resampled(upper, lower, circuit.config, 2 * DEALS)
@@ -184,19 +194,19 @@ def edge_correlation(circuit: Circuit, place: int) -> float | None:
 
 
 def _unsure(circuit: Circuit, layer: CircuitLayer) -> float | None:
-    """Share of the edges to the layer above whose sign is not certain."""
+    """Return the share of the edges to the layer above with an uncertain sign."""
     ids = {group.id for group in layer.groups}
     known = [e.certain for e in circuit.edges if e.lower in ids and e.certain is not None]
     return 1 - sum(known) / len(known) if known else None
 
 
 def purity(eyes: np.ndarray | None, items: Items, label: np.ndarray) -> float:
-    """Mean cosine of crops of different images within groups, less that between groups.
+    """Return the mean cosine of crops of different images within groups, minus that between groups.
 
     Args:
-        eyes: ``[crop, feature]`` of unit length.
-        items: of a layer.
-        label: ``[item]`` group.
+        eyes: ``[crop, feature]`` embedding of unit length.
+        items: items of a layer.
+        label: ``[item]`` group of each item.
     """
     assert eyes is not None
     within = np.sum([_cosines(eyes, items, label == g) for g in np.unique(label)], axis=0)
@@ -206,7 +216,7 @@ def purity(eyes: np.ndarray | None, items: Items, label: np.ndarray) -> float:
 
 
 def _cosines(eyes: np.ndarray, items: Items, chosen: np.ndarray) -> np.ndarray:
-    """(sum of the cosines, number) of all pairs of chosen items of different images."""
+    """Return (sum of the cosines, number) of all pairs of chosen items of different images."""
     vectors = eyes[items.crops[chosen]]
     image = np.unique(items.images[chosen], return_inverse=True)[1]
     sums = np.zeros((image.max() + 1, vectors.shape[1]))
@@ -217,7 +227,7 @@ def _cosines(eyes: np.ndarray, items: Items, chosen: np.ndarray) -> np.ndarray:
 
 
 def _agreement(lab: Laboratory, place: int, items: Items) -> tuple[list[float], list[float]]:
-    """Kappa of the groups on two halves, and with one half's pairs dealt anew; one each a split."""
+    """Return kappa on two halves, and kappa with the pairs of one half shuffled, for each split."""
     images = len(lab.own.crops.chosen)
     rng = np.random.default_rng(lab.settings.seed)
     found, dealt = [], []
@@ -242,7 +252,7 @@ def _agreement(lab: Laboratory, place: int, items: Items) -> tuple[list[float], 
 def _on(
     lab: Laboratory, place: int, images: np.ndarray
 ) -> tuple[Mapping[int, Concept], Mapping[Member, int]]:
-    """Concepts of the layer's neurons on some images, and the group of each pair."""
+    """Find the concepts of the layer's neurons on some images, and the group of each pair."""
     bench, config, name = lab.own, lab.circuit.config, lab.names[place]
     numbers = np.concatenate([bench.crops.of_image(i) for i in images.tolist()])
     neurons = set(lab.circuit.layers[place].neurons)
@@ -259,7 +269,7 @@ def _labels(
     concepts: Mapping[int, Concept],
     group_of: Mapping[Member, int],
 ) -> np.ndarray:
-    """``[item]`` group of the neuron's meaning that is nearest to the crop."""
+    """Return the group of each item: that of the meaning nearest to its crop."""
     previous = lab.own.activations[_below(lab.names, place)]
     found = np.empty(len(items.neurons), dtype=np.int64)
     for a, concept in concepts.items():
@@ -271,12 +281,12 @@ def _labels(
 
 
 def _below(names: Sequence[str], place: int) -> str:
-    """The layer in which concept vectors live."""
+    """Return the layer below, whose activations are the features of concept vectors."""
     return names[max(place - 1, 0)]
 
 
 def _eyes(lab: Laboratory) -> np.ndarray | None:
-    """``[crop, feature]`` of D as others see it, centred, of unit length; None where none are given."""
+    """Return the embedding ``[crop, feature]`` of D, centred and of unit length; None without one."""
     if lab.settings.eyes is None:
         return None
     file = Path(lab.settings.eyes)
@@ -286,7 +296,7 @@ def _eyes(lab: Laboratory) -> np.ndarray | None:
 
 
 def _read(file: Path, crops: int) -> np.ndarray:
-    """An embedding of all crops from a file."""
+    """Read an embedding of all crops from a file."""
     try:
         found = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -300,10 +310,10 @@ def _read(file: Path, crops: int) -> np.ndarray:
 
 
 def _embedded(lab: Laboratory, reference: str) -> np.ndarray:
-    """``[crop, feature]`` pooled activations of another network's last hidden layer."""
+    """Return the pooled activations ``[crop, feature]`` of another network's last hidden layer."""
     own = lab.images
     if own is None or own.root is None:
-        raise RequestError("Independent eyes need the pictures as files: --images FOLDER")
+        raise RequestError("Purity needs the pictures as files: --images FOLDER")
     model = load_model(reference)
     images = load_images(own.root, model)
     names = {ref.name: i for i, ref in enumerate(images.refs)}

@@ -40,7 +40,7 @@ class Subjects:
         target, model = lab.circuit.target, lab.model
         if target.layer != model.network.output_name or target.minus is not None:
             raise RequestError(
-                f"This protocol counts right answers, and {target.name!r} is not a class. "
+                f"This protocol counts correct answers, and {target.name!r} is not a class. "
                 "Give the circuit of a class."
             )
         self.lab, self.model, self.target = lab, model, target.neuron
@@ -76,7 +76,8 @@ class Subjects:
         positions = list(lab.positions)
         assert lab.images is not None
         self.notes.append(
-            "Answers on the circuit's own pictures. For a fair figure give others: --held-out FOLDER"
+            "Answers on the circuit's own pictures. For an unbiased accuracy, give others: "
+            "--held-out FOLDER"
         )
         return lab.images, positions
 

@@ -288,7 +288,7 @@ class _Work:
         for id in passed:
             self._keep(id, without_validation)
         return (
-            f"{self.judge.name} does not tell labels apart: it prefers the groups' own labels as often "
+            f"{self.judge.name} cannot distinguish labels: it prefers the groups' own labels as often "
             f"as a blind judge would (p = {chance:.2f}). The {len(passed)} labels that passed are left "
             "unvalidated; use another judge."
         )

@@ -62,54 +62,27 @@ COMPARE = (
 BEST = 10
 """largest score of a comparison; short numbers keep the answer short"""
 
-LABEL_SCHEMA = {
-    "type": "object",
-    "properties": {
-        "features": {"type": "array", "items": {"type": "string"}},
-        "label": {"type": "string"},
-        "caption": {"type": "string"},
-        "combination": {"type": "string"},
-        "confidence": {"type": "number"},
-    },
-    "required": ["features", "label", "caption", "combination", "confidence"],
-    "additionalProperties": False,
-}
-JUDGE_SCHEMA = {
-    "type": "object",
-    "properties": {
-        "scores": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"crop": {"type": "integer"}, "score": {"type": "number"}},
-                "required": ["crop", "score"],
-                "additionalProperties": False,
-            },
-        }
-    },
-    "required": ["scores"],
-    "additionalProperties": False,
-}
 
-COMPARE_SCHEMA = {
-    "type": "object",
-    "properties": {
-        "scores": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "crop": {"type": "integer"},
-                    "scores": {"type": "array", "items": {"type": "integer"}},
-                },
-                "required": ["crop", "scores"],
-                "additionalProperties": False,
-            },
-        }
-    },
-    "required": ["scores"],
-    "additionalProperties": False,
-}
+def _array(of: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": of}
+
+
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON schema of an object with exactly these properties."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+_TEXT, _NUMBER, _INTEGER = ({"type": kind} for kind in ("string", "number", "integer"))
+LABEL_SCHEMA = _object(
+    features=_array(_TEXT), label=_TEXT, caption=_TEXT, combination=_TEXT, confidence=_NUMBER
+)
+JUDGE_SCHEMA = _object(scores=_array(_object(crop=_INTEGER, score=_NUMBER)))
+COMPARE_SCHEMA = _object(scores=_array(_object(crop=_INTEGER, scores=_array(_INTEGER))))
 
 
 @dataclass(frozen=True)

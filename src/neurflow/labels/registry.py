@@ -13,19 +13,17 @@ Each entry is a factory. It takes options as keyword arguments, all of them text
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
 from typing import TypeVar
 
-from neurflow.errors import RequestError, near
+from neurflow.errors import RequestError
 from neurflow.labels.labeler import Labeler
-
-GROUP = "neurflow.labelers"
-"""group of entry points"""
+from neurflow.runtime.registry import Registry
 
 Factory = Callable[..., Labeler]
 F = TypeVar("F", bound=Factory)
 
-_REGISTERED: dict[str, Factory] = {}
+LABELERS: Registry[Factory] = Registry("labeler", "neurflow.labelers", direct=True)
+"""factories of all labelers, by name"""
 
 
 def register(name: str) -> Callable[[F], F]:
@@ -52,17 +50,15 @@ def register(name: str) -> Callable[[F], F]:
     """
 
     def keep(factory: F) -> F:
-        if _REGISTERED.get(name, factory) is not factory:
-            raise RequestError(f"Another labeler is registered as {name!r}. Choose another name.")
-        _REGISTERED[name] = factory
+        LABELERS.add(name, factory, factory)
         return factory
 
     return keep
 
 
 def registered() -> tuple[str, ...]:
-    """Names of all registered labelers, sorted; nothing is imported."""
-    return tuple(sorted({*_REGISTERED, *entry_points(group=GROUP).names}))
+    """Return the names of all registered labelers, sorted. Nothing is imported."""
+    return tuple(sorted(LABELERS))
 
 
 def labeler_named(name: str, options: Mapping[str, str] | None = None) -> Labeler:
@@ -76,7 +72,7 @@ def labeler_named(name: str, options: Mapping[str, str] | None = None) -> Labele
         RequestError: there is no such labeler, its package cannot be imported, or it does not take
             these options.
     """
-    factory = _REGISTERED.get(name) or _from_entry_point(name)
+    factory = LABELERS.named(name)
     try:
         return factory(**(options or {}))
     except TypeError as error:
@@ -84,20 +80,3 @@ def labeler_named(name: str, options: Mapping[str, str] | None = None) -> Labele
             f"The labeler {name!r} does not take these options: {error}. Give others with "
             "--labeler-option KEY=VALUE."
         ) from error
-
-
-def _from_entry_point(name: str) -> Factory:
-    found = entry_points(group=GROUP, name=name)
-    if not found:
-        known = registered()
-        raise RequestError(
-            f"There is no labeler {name!r}.{near(name, known)} Register one with "
-            f"neurflow.labels.register, or as an entry point of the group {GROUP}."
-        )
-    try:
-        factory: Factory = next(iter(found)).load()
-    except Exception as error:  # whatever a foreign package raises on import
-        raise RequestError(
-            f"The labeler {name!r} cannot be imported: {type(error).__name__}: {error}."
-        ) from error
-    return factory

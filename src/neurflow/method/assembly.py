@@ -1,4 +1,4 @@
-"""From findings to the frozen layers and edges of a ``Circuit``, with pictures of the exemplars."""
+"""Makes the frozen layers and edges of a ``Circuit`` from findings, and pictures of the exemplars."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from neurflow.study.activations import blocks
 from neurflow.study.study import Study
 
 PICTURED = 16
-"""crops of a group that get a thumbnail; of a semantic group a quarter of it"""
+"""number of crops of a group with a thumbnail; a semantic group has a quarter of it"""
 BINS = 24
-"""of a neuron's histogram of activations"""
+"""number of bins of a neuron's histogram of activations"""
 THUMBNAIL = 112
 """longest side of a thumbnail in pixels"""
 
@@ -40,7 +40,7 @@ THUMBNAIL = 112
 def assemble(
     study: Study, found: Findings, config: Config
 ) -> tuple[tuple[CircuitLayer, ...], tuple[GroupEdge, ...]]:
-    """The layers and the edges between groups, frozen."""
+    """Return the layers and the edges between groups, frozen."""
     layers = tuple(_layer(study, found, name) for name in study.layers)
     spreads = {
         ends: spread
@@ -116,7 +116,7 @@ def _neuron(
 def _attributions(
     core: Core | None, drive: Drive | None, positions: np.ndarray
 ) -> np.ndarray | None:
-    """T of a meaning's crops, crop by crop; None where nothing acts on the neuron."""
+    """Return T of each crop of a meaning; None if all scores of the neuron are 0."""
     if core is None or core.each is None or drive is None or not drive.weights:
         return None
     order = {s: i for i, s in enumerate(core.importance)}
@@ -125,7 +125,7 @@ def _attributions(
 
 
 def _histogram(phi: np.ndarray) -> Histogram:
-    """Of one neuron's activations ``[crop]``."""
+    """Return the histogram of one neuron's activations ``[crop]``."""
     counts, ends = np.histogram(phi, bins=BINS)
     return Histogram(low=float(ends[0]), high=float(ends[-1]), counts=tuple(counts.tolist()))
 
@@ -141,7 +141,7 @@ def _group(
 
 
 def thumbnails(model: Model, crops: CropSet, layers: Sequence[CircuitLayer]) -> dict[Crop, bytes]:
-    """WebP pictures of the crops that a person will be shown."""
+    """Return WebP pictures of the crops that pages show."""
     wanted: set[Crop] = set()
     for layer in layers:
         for group in layer.groups:

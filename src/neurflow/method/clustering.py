@@ -1,45 +1,45 @@
-"""Ward clustering with the number of clusters by silhouette; one cluster is possible.
+"""Ward clustering, with the number of clusters chosen by silhouette and a test for a single cluster.
 
-1. Ward's tree over the points (Euclidean) is cut at 2, 3, … clusters; the cut with the largest mean
-   silhouette is the candidate (or the finest among those nearly as good).
-2. The silhouette says nothing about one cluster, so the candidate is held against chance: clouds of
-   one Gaussian with the same covariance are drawn and cut alike. Only if the candidate's silhouette
-   beats every one of ``NULL_DRAWS`` of them are the points divided at all.
+1. Ward's tree of the points (Euclidean) is cut into 2, 3, … clusters. The candidate is the cut with the
+   largest mean silhouette, or the finest cut whose silhouette is nearly as large.
+2. The silhouette is not defined for one cluster, so the candidate is tested against a null
+   distribution. ``NULL_DRAWS`` samples of one Gaussian with the covariance of the points are clustered
+   in the same way. The points are divided only if the candidate's silhouette is larger than that of
+   every sample.
 
-The second step is the idea of the gap statistic (Tibshirani et al. 2001) with the null distribution
-of SigClust (Liu et al. 2008): a single cloud, stretched as the data are, is not two meanings.
+Step 2 follows the gap statistic (Tibshirani et al. 2001) with the null distribution of SigClust (Liu et
+al. 2008).
 """
 
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float, Int, Real
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import pdist, squareform
 
 NULL_DRAWS = 19
-"""with 19 draws, one cloud is taken for several in about one case of twenty"""
+"""number of samples; with 19, a single Gaussian is divided in about 5 % of cases"""
 
 
 def ward_clusters(
-    points: np.ndarray,
+    points: Real[np.ndarray, "point feature"],
     largest: int,
     *,
     count: int | None = None,
     seed: int = 0,
     null: bool = True,
     slack: float = 0.0,
-) -> np.ndarray:
-    """Divide points into clusters numbered 0, 1, …, the largest first (ties: first point first).
+) -> Int[np.ndarray, " point"]:
+    """Divide points into clusters, numbered from the largest (ties: by the first point).
 
     Args:
         points: ``[point, feature]``.
         largest: largest number of clusters to consider.
-        count: the number of clusters, where it is given and not searched.
-        seed: of the draws for the null.
-        null: whether one cluster is held against several by step 2; without it the best silhouette
-            decides, from two clusters on.
-        slack: the finest cut whose silhouette is within ``slack`` of the best is taken; where many
-            cuts are about as good, the one that tells most apart.
+        count: number of clusters; by default, it is chosen by silhouette.
+        seed: seed of the null distribution.
+        null: if true, one cluster is possible (step 2). If false, there are at least two clusters.
+        slack: the finest cut whose silhouette is within ``slack`` of the best one is chosen.
 
     Returns:
         ``[point]`` cluster numbers.
@@ -59,10 +59,14 @@ def ward_clusters(
     return labels
 
 
-def best_cut(points: np.ndarray, largest: int, slack: float = 0.0) -> tuple[float, np.ndarray]:
-    """(mean silhouette, cluster of each point) of the best cut at 2 … ``largest``.
+def best_cut(
+    points: Float[np.ndarray, "point feature"], largest: int, slack: float = 0.0
+) -> tuple[float, Int[np.ndarray, " point"]]:
+    """Find the best cut of Ward's tree into 2 to ``largest`` clusters.
 
-    One cluster, of silhouette 0, where the points are too few or all alike.
+    Returns:
+        (mean silhouette, ``[point]`` cluster numbers). If the points are too few or all equal, there is
+        one cluster, with silhouette 0.
     """
     largest = min(largest, len(points) - 1)
     condensed = pdist(points)
@@ -76,15 +80,18 @@ def best_cut(points: np.ndarray, largest: int, slack: float = 0.0) -> tuple[floa
     return float(scores[chosen]), by_size(cuts[chosen])
 
 
-def tree_cuts(tree: np.ndarray, largest: int) -> list[np.ndarray]:
-    """``[point]`` clusters, by any numbers, of a tree cut into 2, 3, … ``largest``.
+def tree_cuts(tree: Float[np.ndarray, "merge 4"], largest: int) -> list[Int[np.ndarray, " point"]]:
+    """Cut a tree into 2, 3, … ``largest`` clusters.
+
+    scipy's ``cut_tree`` creates an object for each node, which takes ten times as long as building the
+    tree. The null distribution needs thousands of cuts. The tests compare with ``cut_tree``.
 
     Args:
-        tree: merges, the closest first, as scipy's ``linkage`` gives them.
-        largest: less than the number of points.
+        tree: merges in the format of scipy's ``linkage``.
+        largest: largest number of clusters, less than the number of points.
 
-    scipy's ``cut_tree``, the oracle in the tests, makes an object of each node, which takes ten times
-    as long as the tree itself; the null asks for thousands of cuts.
+    Returns:
+        ``[point]`` cluster of each point, for each number of clusters. Clusters have arbitrary numbers.
     """
     points = len(tree) + 1
     cluster, cuts = np.arange(points), []
@@ -95,11 +102,14 @@ def tree_cuts(tree: np.ndarray, largest: int) -> list[np.ndarray]:
     return cuts[::-1]
 
 
-def silhouette(distances: np.ndarray, labels: np.ndarray) -> float:
-    """Mean silhouette (Rousseeuw 1987) from distances ``[point, point]`` and labels ``[point]``.
+def silhouette(
+    distances: Float[np.ndarray, "point point"], labels: Int[np.ndarray, " point"]
+) -> float:
+    """Return the mean silhouette (Rousseeuw 1987).
 
-    A point alone in its cluster counts 0. The null asks for thousands of these, on small matrices
-    where scikit-learn spends its time on checks; it is the oracle in the tests.
+    A point that is alone in its cluster counts as 0. The null distribution needs thousands of
+    silhouettes of small matrices, for which scikit-learn spends most of the time on checks. The tests
+    compare with scikit-learn.
     """
     members = (labels[:, None] == np.unique(labels)).astype(float)
     sizes = members.sum(0)
@@ -115,19 +125,22 @@ def silhouette(distances: np.ndarray, labels: np.ndarray) -> float:
     return float(scores.mean())
 
 
-def compact(points: np.ndarray) -> np.ndarray:
-    """The points in their principal axes: the same distances in at most ``len(points)`` features."""
+def compact(points: Float[np.ndarray, "point feature"]) -> Float[np.ndarray, "point axis"]:
+    """Rotate the points to their principal axes.
+
+    Distances stay the same, and there are at most as many axes as points.
+    """
     centred = points - points.mean(axis=0)
     left, scales, _ = np.linalg.svd(centred, full_matrices=False)
     return np.asarray(left * scales)
 
 
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Scale the rows of ``[vector, feature]`` to unit length; rows of zeros stay."""
+def unit(vectors: Float[np.ndarray, "vector feature"]) -> Float[np.ndarray, "vector feature"]:
+    """Scale the rows to unit length; rows of zeros are not changed."""
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
 
 
-def _cut(points: np.ndarray, count: int) -> np.ndarray:
+def _cut(points: Float[np.ndarray, "point feature"], count: int) -> Int[np.ndarray, " point"]:
     if count < 2:
         return np.zeros(len(points), dtype=np.int64)
     if count == len(points):
@@ -135,8 +148,8 @@ def _cut(points: np.ndarray, count: int) -> np.ndarray:
     return tree_cuts(linkage(points, "ward"), count)[-1]
 
 
-def by_size(labels: np.ndarray) -> np.ndarray:
-    """Renumber clusters from the largest; of equal ones, the one with the first point comes first."""
+def by_size(labels: Int[np.ndarray, " point"]) -> Int[np.ndarray, " point"]:
+    """Renumber clusters from the largest to the smallest; ties are in the order of the first point."""
     found, first, sizes = np.unique(labels, return_index=True, return_counts=True)
     order = sorted(range(len(found)), key=lambda i: (-sizes[i], first[i]))
     rank = {found[position]: number for number, position in enumerate(order)}

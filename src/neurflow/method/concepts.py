@@ -1,14 +1,15 @@
 """Neuron concepts and their meanings.
 
-1. ``V_a``: the ``k`` crops of ``D`` with the largest activation ``φ_a`` (``activations.top_crops``), at
-   most a few of one image, because overlapping crops are near-duplicates.
+1. ``V_a``: the ``k`` crops of ``D`` with the largest activation ``φ_a`` (``activations.top_crops``).
+   The number of crops of one image is limited, because overlapping crops are near-duplicates.
 2. ``V_a^i``: Ward clusters of these crops. By default (``Config.meanings="reproducible"``) crops are
-   compared by what else fires on them (``company``), and are divided only if the division comes back on
-   other images (``meanings``). The published rules compare the pooled activations **at the previous
-   layer**; at ``l_0``, which has none below it among the studied layers, those of ``l_0`` itself.
+   compared by the other neurons that fire on them (``company``). They are divided only if the division
+   is reproduced on other images (``meanings``). The published rules compare the pooled activations **at
+   the previous layer**. At ``l_0``, the lowest studied layer, they compare those of ``l_0`` itself.
 3. The target of a difference of two classes has two meanings: the crops with the largest difference,
-   and up to as many with the smallest, which speak for the second class (``both_sides``).
-4. The concept vector of ``V_a^i``: the mean of the pooled activations at the previous layer over its
+   and up to as many crops with the smallest difference, which are evidence for the second class
+   (``both_sides``).
+4. The concept vector of ``V_a^i`` is the mean of the pooled activations at the previous layer over its
    crops.
 """
 
@@ -18,6 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Int, Real
 
 from neurflow.config import Config
 from neurflow.method.clustering import unit, ward_clusters
@@ -26,12 +28,12 @@ from neurflow.study.activations import blocks, top_crops
 from neurflow.study.study import Study
 
 PER_IMAGE = 3
-"""most crops of one image in ``V_a`` where there are enough images"""
+"""largest number of crops of one image in ``V_a``, if there are enough images"""
 
 
 @dataclass(frozen=True)
 class Concept:
-    """What excites a neuron, by meaning.
+    """The crops that excite a neuron most, divided into meanings.
 
     Attributes:
         crops: ``[k]`` crop numbers, strongest first.
@@ -58,14 +60,14 @@ def find_concepts(
     config: Config,
     rows: np.ndarray | None = None,
 ) -> dict[int, Concept]:
-    """Concepts of some neurons of a layer.
+    """Find the concepts of some neurons of a layer.
 
     Args:
         study: the network on the crops of D.
-        layer: where the neurons are.
+        layer: the layer of the neurons.
         neurons: their indices.
         config: k, largest number of semantic groups, crops per image, seed.
-        rows: ``[crop]`` numbers of the crops to choose from, repeats allowed; all by default.
+        rows: ``[crop]`` numbers of the crops to choose from, which may repeat; all crops by default.
     """
     neurons = sorted(set(neurons))
     phi, numbers = study.activations[layer], np.arange(len(study.crops))
@@ -77,7 +79,8 @@ def find_concepts(
         return top_crops(
             (sign * block for block in blocks(phi, neurons, minus)),
             config.k,
-            images=images + (images.max() + 1) * _occurrence(numbers),  # each copy is an image
+            images=images
+            + (images.max() + 1) * _occurrence(numbers),  # each copy counts as an image
             per_image=crops_limit(config, round(len(numbers) / len(study.crops.boxes))),
         )
 
@@ -99,8 +102,8 @@ def find_concepts(
     }
 
 
-def _occurrence(numbers: np.ndarray) -> np.ndarray:
-    """How often each of ``numbers`` occurs before: 0, 0, 1 for 4, 7, 4."""
+def _occurrence(numbers: Int[np.ndarray, " place"]) -> Int[np.ndarray, " place"]:
+    """Count how often each number occurs before its place: 0, 0, 1 for 4, 7, 4."""
     order = np.argsort(numbers, kind="stable")
     found = np.empty(len(numbers), dtype=np.int64)
     found[order] = np.arange(len(numbers)) - np.searchsorted(numbers[order], numbers[order])
@@ -108,46 +111,55 @@ def _occurrence(numbers: np.ndarray) -> np.ndarray:
 
 
 def crops_limit(config: Config, images: int) -> int | None:
-    """Most crops of one image that ``V_a`` may hold, given the number of images in D; None: no limit.
+    """Return the largest number of crops of one image in ``V_a``, or None if there is no limit.
 
-    "auto" is ``PER_IMAGE``, or as many as fill ``V_a`` where there are too few images.
+    "auto" stands for ``PER_IMAGE``, or for more if D has too few images to fill ``V_a``.
+
+    Args:
+        config: the hyperparameters ``crops_per_image`` and ``k``.
+        images: number of images in D.
     """
     if config.crops_per_image != "auto":
         return config.crops_per_image
     return max(PER_IMAGE, -(-config.k // images))
 
 
-def company(phi: np.ndarray, mean: np.ndarray, config: Config) -> np.ndarray:
-    """What else fires on a neuron's crops: the direction of the activations of its own layer.
+def company(
+    phi: Float[np.ndarray, "crop neuron"], mean: Float[np.ndarray, " neuron"], config: Config
+) -> Float[np.ndarray, "crop neuron"]:
+    """Return the direction of the activations of a neuron's own layer on the neuron's crops.
+
+    It describes which other neurons fire together with the neuron.
 
     Args:
         phi: ``[crop, neuron]`` pooled activations of the whole layer on the neuron's crops.
         mean: ``[neuron]`` mean over all crops of D.
-        config: the share ``common`` of the mean that is taken off.
+        config: the share ``common`` of the mean that is subtracted.
 
     Returns:
-        ``[crop, neuron]`` of unit length.
+        ``[crop, neuron]`` vectors of unit length.
     """
     return unit(np.asarray(phi, dtype=np.float64) - config.common * mean)
 
 
 def concept(
-    crops: np.ndarray,
-    phi: np.ndarray,
+    crops: Int[np.ndarray, " k"],
+    phi: Float[np.ndarray, " k"],
     previous: np.ndarray,
     config: Config,
-    images: np.ndarray | None = None,
-    around: np.ndarray | None = None,
+    images: Int[np.ndarray, " k"] | None = None,
+    around: Float[np.ndarray, "k feature"] | None = None,
 ) -> Concept:
     """Split one neuron's crops into meanings.
 
     Args:
         crops: ``[k]`` crop numbers, strongest first.
         phi: ``[k]`` activations.
-        previous: ``[crop, neuron]`` activations of all crops, in which concept vectors live.
-        config: the rule that tells meanings apart.
-        images: ``[k]`` image of each of ``crops``; by default, each has its own.
-        around: ``[k, feature]`` by which reproducible meanings are told apart; by default ``previous``.
+        previous: ``[crop, neuron]`` activations of the layer below on all crops. Concept vectors are
+            means of its rows.
+        config: the rule that divides the crops.
+        images: ``[k]`` image of each of ``crops``; by default, each crop is from another image.
+        around: ``[k, feature]`` features for finding reproducible meanings; by default ``previous``.
     """
     points = np.asarray(previous[crops], dtype=np.float64)
     images = np.arange(len(crops)) if images is None else images
@@ -160,16 +172,17 @@ def concept(
 def both_sides(
     crops: tuple[np.ndarray, np.ndarray], phi: tuple[np.ndarray, np.ndarray], previous: np.ndarray
 ) -> Concept:
-    """What a difference of two classes rests on: crops that speak for either, a meaning for each.
+    """Return the concept of a difference of two classes, with a meaning for each class.
 
     Args:
-        crops: ``[k]`` with the largest and ``[k]`` with the smallest difference, the strongest first.
+        crops: ``[k]`` crops with the largest and ``[k]`` with the smallest difference, strongest first.
         phi: their differences.
-        previous: ``[crop, neuron]`` activations of all crops, in which concept vectors live.
+        previous: ``[crop, neuron]`` activations of the layer below on all crops. Concept vectors are
+            means of its rows.
 
     Returns:
-        The concept. Its second meaning has at most half of the crops, all of negative difference; where
-        there are none, it has one meaning.
+        The concept. Its second meaning has at most half of the crops, all with a negative difference.
+        If there are no such crops, it has one meaning.
     """
     k = len(crops[0])
     second = np.flatnonzero(phi[1] < 0)[: k // 2]
@@ -185,8 +198,10 @@ def both_sides(
     )
 
 
-def divide(points: np.ndarray, images: np.ndarray, config: Config) -> np.ndarray:
-    """``[crop]`` meanings of crops ``points`` ``[crop, feature]`` of ``images`` ``[crop]``."""
+def divide(
+    points: Real[np.ndarray, "crop feature"], images: Int[np.ndarray, " crop"], config: Config
+) -> Int[np.ndarray, " crop"]:
+    """Return the meaning of each crop, given its features and its image."""
     if config.meanings == "reproducible":
         return reproducible_clusters(points, images, config)
     gaussian = config.meanings == "gaussian"

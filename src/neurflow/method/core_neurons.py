@@ -1,13 +1,14 @@
-"""Core concept neurons, and the weights with which they act.
+"""Core concept neurons and their weights.
 
 For a target neuron ``a`` with concept ``V_a`` and attributions ``T(a, s, v)`` of each crop:
 
 1. importance of ``s``: the mean over ``V_a`` of ``|T(a, s, v)|``;
 2. ``S_a``: the ``τ`` lower neurons that a rule chooses (:mod:`~neurflow.method.core_rules`). Dead
-   neurons are never core, so ``S_a`` is smaller where fewer than ``τ`` neurons act;
+   neurons are never core, so ``S_a`` is smaller if fewer than ``τ`` neurons have an effect;
 3. ``w(a, s, V_a^i) = T(a, s, V_a^i) / Σ_{s' in S_a} |T(a, s', V_a^i)|``, where ``T(a, s, V_a^i)``
-   is the signed mean over the semantic group. The sum is over the final means, so that absolute
-   weights add up to 1. Whatever the rule, importance and weights are the paper's.
+   is the signed mean over the semantic group. The absolute weights of a semantic group sum to 1.
+
+The rule chooses ``S_a`` only; importance and weights are always those of the paper.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from neurflow.attribution.streaming import Measure, attribute
 from neurflow.attribution.task import AttributionTask, Exemplars, Scores
@@ -30,14 +32,14 @@ class Core:
 
     Attributes:
         importance: core neuron → mean |IG|, largest first.
-        weights: for each semantic group, core neuron → signed weight; empty where nothing acts.
-        completeness_error: relative, over V_a; None where scores are complete by construction.
-        steps: N, points of the integration.
-        rule: of the integration.
+        weights: for each semantic group, core neuron → signed weight; empty if all scores are 0.
+        completeness_error: relative, over V_a; None if scores are complete by construction.
+        steps: N, number of points of the integration.
+        rule: rule of the integration.
         score_error: estimated distance of the scores from integrated gradients, relative.
-        cancellation: summed |T| over the sum's absolute value; None where the sums are 0.
-        each: ``[crop of V_a, core neuron]`` T of each crop, core neurons in the order of importance;
-            None where it was not kept.
+        cancellation: sum of |T| over the absolute value of the sum of T; None if the sums are 0.
+        each: ``[crop of V_a, core neuron]`` T of each crop, with the core neurons in the order of
+            importance; None if it was not stored.
     """
 
     importance: Mapping[int, float]
@@ -50,34 +52,41 @@ class Core:
     each: np.ndarray | None = None
 
 
-def core_neurons(importance: np.ndarray, tau: int) -> np.ndarray:
-    """S_a: indices of the ``tau`` largest of ``importance`` ``[neuron]``, largest first."""
+def core_neurons(
+    importance: Float[np.ndarray, " lower_neuron"], tau: int
+) -> Int[np.ndarray, " core_neuron"]:
+    """Return S_a: the indices of the ``tau`` largest values of ``importance``, largest first."""
     return np.argsort(-importance, kind="stable")[:tau]
 
 
-def interaction_weights(signed: np.ndarray) -> np.ndarray:
-    """``w`` ``[core neuron]`` from signed importances ``[core neuron]``; zeros if all are zero."""
+def interaction_weights(
+    signed: Float[np.ndarray, " core_neuron"],
+) -> Float[np.ndarray, " core_neuron"]:
+    """Return ``w``: the signed importances divided by the sum of their absolute values.
+
+    If all importances are zero, all weights are zero.
+    """
     total = np.abs(signed).sum()
     return signed / total if total > 0 else np.zeros_like(signed)
 
 
 def next_targets(cores: Mapping[int, Core], upper: str, lower: str) -> set[int]:
-    """All core neurons of a layer's targets: the targets of the layer below.
+    """Return all core neurons of a layer's targets, which are the targets of the layer below.
 
     Raises:
-        WorkError: there are none.
+        WorkError: there are no core neurons.
     """
     targets = {s for core in cores.values() for s in core.importance}
     if not targets:
         raise WorkError(
-            f"Nothing in {lower!r} acts on the targets in {upper!r}: all attributions are zero. "
-            "Are the weights trained (--weights)? If so, leave out this layer (--layers)."
+            f"No neuron of {lower!r} has an effect on the targets in {upper!r}: all attributions are "
+            "zero. Are the weights trained (--weights)? If so, leave out this layer (--layers)."
         )
     return targets
 
 
 def make_core(scores: Scores, chosen: np.ndarray) -> Core:
-    """Importance and weights w(a, s, V_a^i) of the ``chosen`` lower neurons ``[core neuron]``."""
+    """Compute importance and weights w(a, s, V_a^i) of the ``chosen`` lower neurons."""
     chosen = chosen[np.argsort(-scores.importance[chosen], kind="stable")]
     weights = []
     for signed in scores.signed:
@@ -100,12 +109,12 @@ def make_core(scores: Scores, chosen: np.ndarray) -> Core:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a rule chooses core neurons from.
+    """The data from which a rule chooses core neurons.
 
     Attributes:
         task: the targets and their crops.
         scores: target neuron → T over ``V_a``.
-        taus: target neuron → the most core neurons that it may have.
+        taus: target neuron → largest number of its core neurons.
     """
 
     task: AttributionTask
@@ -123,23 +132,25 @@ class Choice:
         return self.task.activations[self.task.pair.upper]
 
     def signed(self, a: int) -> np.ndarray:
-        """``[lower neuron]`` mean of T over all crops of V_a, from its means over the meanings."""
+        """Return the mean of T over all crops of V_a, ``[lower neuron]``."""
         sizes = np.bincount(self.concepts[a].meaning)
         return np.asarray(np.average(self.scores[a].signed, axis=0, weights=sizes))
 
     def largest(self, a: int, drive: np.ndarray) -> np.ndarray:
-        """The ``τ`` lower neurons with the largest ``drive`` ``[lower neuron]``, without dead ones."""
+        """Return the ``τ`` lower neurons with the largest ``drive`` ``[lower neuron]``, without dead
+        ones.
+        """
         return self.living(a, core_neurons(drive, self.taus[a]), drive)
 
     def living(self, a: int, chosen: np.ndarray, drive: np.ndarray) -> np.ndarray:
-        """The ``chosen`` neurons without dead ones: those of importance 0 and of ``drive`` 0."""
+        """Remove dead neurons from ``chosen``: those with importance 0 and ``drive`` 0."""
         acts = (self.scores[a].importance[chosen] != 0) | (drive[chosen] != 0)
         return chosen[acts]
 
     def score(
         self, concepts: Mapping[int, Exemplars], measure: Measure, steps: int
     ) -> dict[int, Scores]:
-        """T of the targets on other crops, by a measure with a fixed number of points."""
+        """Return T of the targets on other crops, by a measure with a fixed number of points."""
         return attribute(replace(self.task, concepts=concepts), steps=steps, measure=measure)
 
 
@@ -186,15 +197,15 @@ def register(name: str) -> Callable[[Rule], Rule]:
 def select_cores(
     task: AttributionTask, rule: str | None = None, taus: Mapping[int, int] | None = None
 ) -> dict[int, Core]:
-    """Core neurons and weights of a task's targets.
+    """Select the core neurons of a task's targets, and compute their weights.
 
     Args:
-        task: the targets and their crops; N is that of the weights.
-        rule: which neurons are core; ``Config.selection`` by default.
-        taus: core neurons of each target; ``Config.tau`` by default.
+        task: the targets and their crops; the weights use the task's N.
+        rule: the core-neuron rule; ``Config.selection`` by default.
+        taus: number of core neurons of each target; ``Config.tau`` by default.
 
     Raises:
-        RequestError: there is no such rule, or it chooses more neurons than it may.
+        RequestError: there is no such rule, or it chooses too many neurons.
     """
     chooses = RULES.named(rule or task.config.selection)
     scores = attribute(task, each=True)

@@ -1,23 +1,23 @@
-"""The rules of this package that say which lower neurons are core.
+"""The core-neuron rules of this package.
 
-``S_a`` is *the* ``τ`` *neurons whose ablation changes* ``V_a`` *most*. Four rules stand in for
-ablation:
+``S_a`` are the ``τ`` neurons whose ablation changes ``V_a`` most. Trying all ablations is too
+expensive, so four rules approximate them:
 
-* ``published``: the largest mean of ``|T|`` over ``V_a``. It also takes neurons that inhibit ``a``,
-  whose ablation raises ``a`` on the very crops that it is to lose.
+* ``published``: the largest mean of ``|T|`` over ``V_a``. This includes neurons that inhibit ``a``,
+  whose ablation raises ``a`` on the crops of ``V_a``.
 * ``signed``: the largest mean of ``T`` over ``V_a``.
-* ``contrast``: the largest mean of ``T`` over ``V_a`` minus its mean over other crops. A neuron
-  that drives ``a`` equally everywhere does not decide which crops are on top; one that inhibits it
-  elsewhere does.
-* ``stepwise``: contrast, a share of ``τ`` at a time. The neurons chosen so far are zeroed and the
-  others scored again: substitutes show up, and neurons that acted only through chosen ones no
-  longer count.
+* ``contrast``: the largest mean of ``T`` over ``V_a`` minus its mean over other crops. A neuron that
+  drives ``a`` equally on all crops does not decide which crops are in ``V_a``, but a neuron that
+  inhibits ``a`` on other crops does.
+* ``stepwise``: contrast, in several steps. Each step chooses a share of ``τ``. The chosen neurons are
+  zeroed and the others are scored again. Substitutes of chosen neurons then get higher scores, and
+  neurons that act only through chosen ones get lower scores.
 
-1. *Contrast crops:* half of them evenly from ranks ``k + 1 … 4 k`` of ``φ_a``, which would move up,
-   half at random from all others.
-2. ``T`` on them uses few points: it only ranks neurons, and no weight is made from it. Further
-   steps use part of the crops.
-3. Dead neurons are never core: those of importance 0 that the rule's own score is also 0 for.
+1. *Contrast crops:* half of them are taken evenly from ranks ``k + 1 … 4 k`` of ``φ_a``, which would
+   enter ``V_a`` next. The other half is drawn at random from all other crops.
+2. ``T`` on contrast crops uses few points, because it only ranks neurons; weights do not depend on it.
+   Further steps use part of the crops.
+3. Neurons with importance 0 and a score of 0 are never core.
 """
 
 from __future__ import annotations
@@ -43,50 +43,50 @@ from neurflow.study.activations import blocks, top_crops
 from neurflow.study.features import Observed
 
 POINTS = 8
-"""points of ``T`` where it only ranks neurons"""
+"""number of points of ``T`` if it only ranks neurons"""
 NEAR = 4
-"""contrast crops come from ranks up to this multiple of k"""
+"""contrast crops are taken from ranks up to this multiple of k"""
 STEPS = 3
-"""parts in which ``stepwise`` chooses its neurons"""
+"""number of steps of ``stepwise``"""
 EVERY = 2
-"""further steps use one of this many crops"""
+"""further steps use one crop out of so many"""
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """Exemplars in two parts: meaning 0 are crops of ``V_a``, meaning 1 others."""
+    """Exemplars in two parts: meaning 0 has crops of ``V_a``, meaning 1 other crops."""
 
     crops: np.ndarray
     meaning: np.ndarray
 
     @classmethod
     def of(cls, own: np.ndarray, others: np.ndarray) -> Contrast:
-        """From the crops of each part."""
+        """Make it from the crops of both parts."""
         return cls(np.concatenate([own, others]), np.repeat([0, 1], [len(own), len(others)]))
 
 
 @register("published")
 def published(choice: Choice) -> dict[int, np.ndarray]:
-    """The largest mean of |T|."""
+    """Choose by the mean of |T|."""
     return {a: choice.largest(a, scores.importance) for a, scores in choice.scores.items()}
 
 
 @register("signed")
 def signed(choice: Choice) -> dict[int, np.ndarray]:
-    """The largest mean of T."""
+    """Choose by the mean of T."""
     return {a: choice.largest(a, choice.signed(a)) for a in choice.scores}
 
 
 @register("contrast")
 def contrast(choice: Choice) -> dict[int, np.ndarray]:
-    """The largest mean of T minus that over other crops."""
+    """Choose by the mean of T over V_a minus its mean over other crops."""
     drive = _contrasted(choice, _others(choice))
     return {a: choice.largest(a, drive[a]) for a in choice.scores}
 
 
 @register("stepwise")
 def stepwise(choice: Choice) -> dict[int, np.ndarray]:
-    """Contrast, a share of τ at a time, with the neurons chosen so far zeroed."""
+    """Choose by contrast in several steps, with the neurons of earlier steps zeroed."""
     others = _others(choice)
     drive = _contrasted(choice, others)
     chosen = {a: core_neurons(drive[a], _share(tau)) for a, tau in choice.taus.items()}
@@ -96,7 +96,7 @@ def stepwise(choice: Choice) -> dict[int, np.ndarray]:
 
 
 def _share(tau: int) -> int:
-    """Neurons that one step chooses."""
+    """Return the number of neurons that one step chooses."""
     return -(-tau // STEPS)
 
 
@@ -106,7 +106,7 @@ def _others(choice: Choice) -> dict[int, np.ndarray]:
 
 
 def _contrasted(choice: Choice, others: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
-    """Target → mean of T over V_a minus that over other crops; the first where there are no others."""
+    """Return target → mean of T over V_a, minus its mean over other crops if there are any."""
     own = {a: choice.signed(a) for a in choice.scores}
     if not any(map(len, others.values())):
         return own
@@ -121,9 +121,9 @@ def _longer(
     chosen: Mapping[int, np.ndarray],
     before: Mapping[int, np.ndarray],
 ) -> dict[int, np.ndarray]:
-    """The chosen neurons and one step more, by contrast with the chosen ones zeroed.
+    """Add one step to the chosen neurons, by contrast with the chosen ones zeroed.
 
-    A target that is now silent on its own crops gives no scores; those from ``before`` are used.
+    If a target no longer fires on its own crops, its scores from ``before`` are used.
     """
     crops = {
         a: Contrast.of(concept.crops[::EVERY], others[a][::EVERY])
@@ -150,13 +150,13 @@ def contrast_crops(
     minus: int | None = None,
     seed: int = 0,
 ) -> dict[int, np.ndarray]:
-    """Crops outside ``V_a``, half as many as in it: evenly from the next ranks, and at random.
+    """Return contrast crops of each target, half as many as ``V_a`` has.
 
     Args:
         concepts: target neuron → its crops.
         phi: ``[crop, neuron]`` φ of the targets' layer.
         minus: neuron whose activation is subtracted.
-        seed: of the random crops.
+        seed: seed of the random crops.
     """
     neurons = list(concepts)
     k = max(len(concept.crops) for concept in concepts.values())
@@ -173,7 +173,7 @@ def contrast_crops(
 
 
 def _without(chosen: Mapping[int, np.ndarray]) -> Measure:
-    """Integrated gradients where the chosen neurons of each target are zeroed."""
+    """Return a measure of integrated gradients with the chosen neurons of each target zeroed."""
 
     def measure(
         segment: Segment, neurons: Tensor, observed: Observed, steps: int

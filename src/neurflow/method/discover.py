@@ -1,12 +1,13 @@
-"""The whole method on one screen: from a target and a folder of pictures to its concept circuit.
+"""The whole method: from a target and a folder of pictures to its circuit.
 
 1. Choose the images of the concept set D (``study.activations``).
-2. Look at the data once: pool the activations of every layer on every crop of D (``study.study``).
-3. Find the circuit (``find``): from the target down, concepts, meanings, core neurons and weights; then
-   the neuron groups, and how they act on each other.
-4. Freeze it, with pictures of its exemplars, and save it.
+2. Pool the activations of every layer on every crop of D, in one pass (``study.study``).
+3. Find the circuit (``find``): from the target down, find concepts, meanings, core neurons and
+   weights. Then find the neuron groups and the edges between them.
+4. Freeze the circuit, add pictures of its exemplars, and save it.
 
-Every step keeps its result in the run's workspace; the same request continues behind the last one kept.
+Every step stores its result in the run's workspace. The same request resumes after the last stored
+step.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from neurflow.study.shared import Shared
 from neurflow.study.study import Study, segments_of
 
 SOURCE = "source"
-"""name in the run's workspace under which the folder of the pictures is noted"""
+"""name of the entry of the run's workspace with the folder of the pictures"""
 
 
 def discover(
@@ -66,19 +67,19 @@ def discover(
         model: the classifier.
         images: pictures to study, or any source that ``load_images`` takes.
         target: class name or index, ``LAYER/NEURON``, or ``CLASS-CLASS`` for a difference.
-        layers: names, input side first, the target's layer last (added if it is left out); default
-            is ``model.proposed_layers()``.
+        layers: names of the layers to study, input side first. The target's layer is added at the end
+            if it is missing. The default is ``model.proposed_layers()``.
         config: hyperparameters.
-        out: folder for the result; work in progress is kept there, and the same request resumes it.
+        out: folder for the result and for unfinished work; the same request resumes it.
         max_images: largest number of images of the concept set, spread over the folders.
-        memory: memory to use above the loaded model: bytes, or text such as "512MB".
-        shared: results that targets of this model on these images have in common.
-        redo: replace the contents of ``out`` if they are of another request or an earlier version.
+        memory: memory to use in addition to the loaded model: bytes, or text such as "512MB".
+        shared: results that several targets of this model on these images have in common.
+        redo: replace the contents of ``out`` if they belong to another request or an earlier version.
         progress: receives the progress.
 
     Raises:
         RequestError: the request cannot be carried out; nothing was started.
-        WorkError: the work failed; finished steps are kept in ``out``.
+        WorkError: the work failed; finished steps are stored in ``out``.
 
     Example::
 
@@ -112,13 +113,15 @@ def discover(
         circuit = _circuit(study, _findings(study, config), chosen, config)
         if folder:
             save_circuit(circuit, folder)
-            work.write("finished", True)  # first: after this line nothing can be lost
+            work.write("finished", True)  # the circuit is saved before anything else can fail
             work.clear(keep=("request", "finished", SOURCE), journals=config.depth is not None)
     return circuit
 
 
 def _findings(study: Study, config: Config) -> Findings:
-    """What is found, with what is in the workspace; the estimate comes after the first pass."""
+    """Find the parts of the circuit, using what is in the workspace. The estimate follows the first
+    pass.
+    """
     work = study.work
     begun = work.read(f"core-{study.target.layer}") is not None
     alone = study.shared.folder is None  # a sweep has other means to tell
@@ -133,7 +136,7 @@ def _findings(study: Study, config: Config) -> Findings:
 
 
 def _circuit(study: Study, found: Findings, chosen: ConceptImages, config: Config) -> Circuit:
-    """The frozen circuit, with its pictures and notes."""
+    """Return the frozen circuit, with its pictures and notes."""
     model, crops = study.model, study.crops
     layers, edges = assemble(study, found, config)
     circuit = Circuit(
@@ -161,17 +164,17 @@ def _circuit(study: Study, found: Findings, chosen: ConceptImages, config: Confi
 def study_layers(
     model: Model, target: Target, layers: Sequence[str] | None, depth: int | None = None
 ) -> list[str]:
-    """The studied layers, input side first, ending at the target's; each must feed the next.
+    """Return the studied layers, input side first, up to the target's layer.
 
     Args:
         model: the network.
-        target: is in the last of them.
-        layers: names; default is the last ``depth`` of what the model proposes.
-        depth: see there; all by default.
+        target: the target, in the last of the layers.
+        layers: names of layers; by default, the last ``depth`` of those that the model proposes.
+        depth: number of layers below the target's; by default, all.
 
     Raises:
-        LayerError: a layer does not exist, is named twice, comes after the target, or is not fed
-            by the one before.
+        LayerError: a layer does not exist, is named twice, comes after the target, or does not depend
+            on the previous one.
     """
     network, top = model.network, model.layer(target.layer).name
     if layers is None:
@@ -195,7 +198,7 @@ def study_layers(
 def _images(
     choose: Callable[[], ConceptImages], work: Workspace, progress: Progress
 ) -> ConceptImages:
-    """The images of D, from the workspace if they were chosen before."""
+    """Return the images of D, from the workspace if they are stored there."""
     kept = work.read("images")
     if kept is None:
         found = choose()
@@ -205,7 +208,7 @@ def _images(
     for image in skipped[:3]:
         progress.note(f"Skipped {image.name}: {image.reason}.")
     if len(skipped) > 3:
-        progress.note(f"Skipped {len(skipped)} images in all; the result names them.")
+        progress.note(f"Skipped {len(skipped)} images in total; the result lists them.")
     return ConceptImages(tuple(kept["chosen"]), skipped)
 
 
@@ -222,7 +225,7 @@ def _crops(model: Model, images: Images, found: ConceptImages, config: Config) -
 
 
 def _cores(select: Callable[[], dict[int, Core]], layer: str, work: Workspace) -> dict[int, Core]:
-    """Core neurons of a layer's targets, from the workspace if they were found before."""
+    """Return the core neurons of a layer's targets, from the workspace if they are stored there."""
     name = f"core-{layer}"
     kept = work.read(name)
     if kept is None:
@@ -245,7 +248,7 @@ def _cores(select: Callable[[], dict[int, Core]], layer: str, work: Workspace) -
 
 
 def _plain(core: Core) -> dict[str, Any]:
-    """Core neurons as the workspace keeps them."""
+    """Convert core neurons to JSON data for the workspace."""
     return {**vars(core), "each": None if core.each is None else core.each.tolist()}
 
 
@@ -257,7 +260,7 @@ def _request(
     config: Config,
     max_images: int | None,
 ) -> dict[str, Any]:
-    """What a run's identity is: equal requests give equal circuits."""
+    """Return the identity of a run: equal requests give equal circuits."""
     return {
         "method": METHOD_VERSION,
         "model": model.info.digest,
@@ -270,10 +273,11 @@ def _request(
 
 
 def _continues(before: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Whether a request goes on from an earlier one: a deeper look at the same images, with no less τ.
+    """Return whether a request continues an earlier one: the same images, more layers, and at least
+    the same τ.
 
-    A target's core neurons are the first τ of an order that does not depend on τ, so the targets of the
-    earlier look are among those of the deeper one, and their attributions are the same.
+    The core neurons of a target are the first τ of an order that does not depend on τ. The targets of
+    the earlier run are therefore among those of the new one, and their attributions are the same.
     """
     layers, config = before.get("layers", []), dict(before.get("config", {}))
     fewer = config.get("tau", 0) <= now["config"]["tau"] and config.get("depth") is not None

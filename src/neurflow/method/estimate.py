@@ -1,11 +1,11 @@
-"""How long a discovery will take, and what would make it shorter, told before the work begins.
+"""An estimate of the time of a discovery, and of faster settings, before the work begins.
 
-1. One neuron of each layer, the most active one, is attributed on a few crops, the way discovery does
-   it. The choice of N looks at a sample of crops, which costs as much as :data:`LOOK` crops.
-2. How many targets a layer has is known only when its turn comes. It has at most τ for each target of
-   the layer above, and no more than neurons that fire on D.
-3. The time of a layer is at most the time of a target times that number. The same arithmetic gives the
-   time with other settings.
+1. The most active neuron of each layer is attributed on a few crops, in the same way as in discovery.
+   Choosing N uses a sample of crops, which takes as long as attributing :data:`LOOK` crops.
+2. The number of targets of a layer is not known in advance. It is at most τ for each target of the
+   layer above, and at most the number of neurons that fire on D.
+3. The time of a layer is at most the time of one target times this number. The time with other
+   settings is computed in the same way.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from neurflow.runtime.progress import Progress, Silent
 from neurflow.study.study import LayerPair, Study
 
 TRIED = 8
-"""crops that a neuron is tried on; on a GPU, which works on many at once, all of V_a"""
+"""number of crops on which a neuron is tried; on a GPU, which runs many at once, all of V_a"""
 LOOK = 7
-"""the choice of N for a target costs as much as attributing so many crops"""
+"""choosing N for a target takes as long as attributing this number of crops"""
 PATIENCE = 60.0
-"""an estimate below so many seconds is not told"""
+"""seconds; shorter estimates are not reported"""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one target of a layer costs.
+    """The time of one target of a layer.
 
     Attributes:
         upper: name of the targets' layer.
         lower: name of the layer below.
-        seconds: of one target.
-        alive: neurons of the upper layer that fire on some crop.
+        seconds: time of one target, in seconds.
+        alive: number of neurons of the upper layer that fire on some crop.
     """
 
     upper: str
@@ -50,7 +50,7 @@ class Cost:
 
 
 def most_targets(costs: Sequence[Cost], tau: int) -> list[int]:
-    """The largest number of targets of each layer, from the explained output down."""
+    """Return the largest number of targets of each layer, from the explained output down."""
     found: list[int] = []
     for cost in costs:
         found.append(min(cost.alive, tau * found[-1]) if found else 1)
@@ -58,12 +58,12 @@ def most_targets(costs: Sequence[Cost], tau: int) -> list[int]:
 
 
 def seconds(costs: Sequence[Cost], tau: int) -> list[float]:
-    """The longest that each layer takes."""
+    """Return the longest time of each layer, in seconds."""
     return [n * cost.seconds for n, cost in zip(most_targets(costs, tau), costs, strict=True)]
 
 
 def told(costs: Sequence[Cost], config: Config) -> list[str]:
-    """The estimate in words; nothing where the work is short."""
+    """Describe the estimate; empty if the work is short."""
     whole = sum(seconds(costs, config.tau))
     if whole < PATIENCE:
         return []
@@ -81,7 +81,7 @@ def told(costs: Sequence[Cost], config: Config) -> list[str]:
 
 
 def _shorter(costs: Sequence[Cost], config: Config, whole: float) -> list[str]:
-    """Options that would make it shorter, and by how much."""
+    """Describe the options that would make the work shorter, and by how much."""
     quick = Config.quick()
     tried = {}
     if config.tau > quick.tau:
@@ -96,7 +96,7 @@ def _shorter(costs: Sequence[Cost], config: Config, whole: float) -> list[str]:
 
 
 def duration(seconds: float) -> str:
-    """``4 s``, ``12 min``, ``1 h 45 min``."""
+    """Format a duration: ``4 s``, ``12 min``, ``1 h 45 min``."""
     if seconds < 99.5:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
@@ -104,7 +104,7 @@ def duration(seconds: float) -> str:
 
 
 def tell(study: Study, config: Config, clock: Callable[[], float] = time.perf_counter) -> None:
-    """Try one neuron of each layer, and note how long the work will take."""
+    """Try one neuron of each layer, and report how long the work will take."""
     study.progress.start("estimating", len(study.segments))
     costs = []
     try:
@@ -126,7 +126,7 @@ class _Silently(AttributionTask):
 
 
 def _tried(study: Study, pair: LayerPair, config: Config, clock: Callable[[], float]) -> Cost:
-    """The cost of a layer's targets, from the most active neuron."""
+    """Measure the time of a layer's targets with its most active neuron."""
     phi = study.activations[pair.upper]
     alive = int(np.count_nonzero(phi.any(axis=0)))
     is_target = pair.upper == study.target.layer
@@ -134,7 +134,7 @@ def _tried(study: Study, pair: LayerPair, config: Config, clock: Callable[[], fl
     concept = find_concepts(study, pair.upper, [neuron], config)[neuron]
     count = len(concept.crops) if study.on_gpu else min(TRIED, len(concept.crops))
     task = _Silently(study, pair, {neuron: _first(concept, count)}, config)
-    pair.segment.specialised(neuron)  # made once, and not counted
+    pair.segment.specialised(neuron)  # the graph is made once and not counted
     begun = clock()
     attribute(task)
     spent = clock() - begun
@@ -142,5 +142,5 @@ def _tried(study: Study, pair: LayerPair, config: Config, clock: Callable[[], fl
 
 
 def _first(concept: Concept, count: int) -> Concept:
-    """The strongest crops of a concept, as one meaning."""
+    """Return the strongest crops of a concept, with one meaning."""
     return replace(concept, crops=concept.crops[:count], meaning=np.zeros(count, dtype=np.int64))

@@ -31,20 +31,20 @@ from neurflow.runtime.journal import Journal
 from neurflow.study.study import Study
 
 Journals = Callable[[str], Journal]
-"""layer → keeps the sums of its targets while they are computed"""
+"""layer → the journal that stores the sums of its targets while they are computed"""
 Recall = Callable[[str, Callable[[], dict[int, Core]]], dict[int, Core]]
-"""(layer, what finds the core neurons of its targets) → these, possibly from an earlier run"""
+"""(layer, function that finds the core neurons) → core neurons, possibly those of an earlier run"""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found.
+    """The parts of a circuit, as they are found.
 
     Attributes:
         concepts: layer → neuron → V_a with its meanings.
-        cores: layer → neuron → S_a with its weights; not of l_0.
+        cores: layer → neuron → S_a with its weights, for all layers except l_0.
         groupings: layer → its neuron groups.
-        drives: (neuron, semantic group) of each layer but l_0 → its weights and how they are shared.
+        drives: for all layers except l_0: (neuron, semantic group) → its weights and their shares.
         edges: (upper group, lower group) → the positive and the negative part of W(G, H).
     """
 
@@ -68,13 +68,13 @@ def find(
     Args:
         study: the network on the crops of D.
         config: hyperparameters.
-        rows: ``[crop]`` numbers of the crops to use, repeats allowed; all by default.
-        recall: gives core neurons of an earlier run, or computes them and stores them.
-        journal: keeps the attributions of a layer while they are computed.
+        rows: ``[crop]`` numbers of the crops to use, which may repeat; all crops by default.
+        recall: returns the core neurons of an earlier run, or computes and stores them.
+        journal: stores the attributions of a layer while they are computed.
 
     Raises:
         RequestError: there are fewer crops than k.
-        WorkError: nothing in a layer acts on the targets above it.
+        WorkError: no neuron of a layer has an effect on the targets above it.
     """
     if rows is not None and len(rows) < config.k:
         raise RequestError(
@@ -110,7 +110,7 @@ def _neurons(
     recall: Recall | None,
     journal: Journals,
 ) -> tuple[dict[str, dict[int, Concept]], dict[str, dict[int, Core]]]:
-    """Layer → neuron → concept, and layer → neuron → core neurons, from the target down."""
+    """Return layer → neuron → concept and layer → neuron → core neurons, from the target down."""
     concepts: dict[str, dict[int, Concept]] = {}
     cores: dict[str, dict[int, Core]] = {}
     targets = {study.target.neuron}
@@ -123,7 +123,7 @@ def _neurons(
         if config.depth is None:
             kept.remove()
         else:
-            kept.write()  # a deeper look begins with these
+            kept.write()  # a run on more layers starts from these
         targets = next_targets(cores[pair.upper], pair.upper, pair.lower)
     first = study.layers[0]
     concepts[first] = find_concepts(study, first, targets, config, rows)

@@ -1,11 +1,13 @@
 """Neuron groups of a layer, and what drives their members.
 
-1. The (neuron, semantic group) pairs of a layer are joined into a tree by what else fires on their
-   crops (``grouping.features``). The tree is cut where most comes back on halves of the images
-   (``grouping.reproducibility``), or into a given number of groups. One neuron can be in several.
+1. The (neuron, semantic group) pairs of a layer are joined into a tree by the other neurons that fire
+   on their crops (``grouping.features``). The tree is cut where the groups are most reproducible on
+   halves of the images (``grouping.reproducibility``), or into a given number of groups. A neuron with
+   several meanings can be in several groups.
 2. The published rule (``grouping="silhouette"``) is Ward's clustering of the concept vectors, with the
-   number of groups by silhouette. Over hundreds of pairs the silhouette is nearly flat, and its maximum
-   is often at two groups; so the finest cut within ``silhouette_slack`` of the maximum is taken.
+   number of groups chosen by silhouette. With hundreds of pairs the silhouette is nearly flat, and its
+   maximum is often at two groups. Therefore the finest cut within ``silhouette_slack`` of the maximum
+   is chosen.
 3. What drives a pair: its weights, and how the weight of a lower neuron is shared among its meanings,
    by the share of the crops of ``V_a^i`` that is nearest to each meaning's concept vector.
    ``interactions`` computes ``W(G, H)`` from it.
@@ -17,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from neurflow.circuit import GroupTree
 from neurflow.circuit.interactions import Drive
@@ -65,10 +68,10 @@ def neuron_groups(concepts: Mapping[int, Concept], seen: Seen, config: Config) -
     best = given or found.best(config.least_agreement, config.sure_agreement, fewest)
     note = None
     if best is None and fewest < count:
-        what = "the layer is one group" if fewest == 1 else "it has only the groups that are unlike"
+        what = "one group" if fewest == 1 else "only those groups that have nothing in common"
         note = (
-            "No division of this layer comes back on halves of the images (best kappa "
-            f"{found.cuts.max(initial=0):.2f}), so {what}."
+            "No grouping of this layer recurs on halves of the images (best kappa "
+            f"{found.cuts.max(initial=0):.2f}), so the layer has {what}."
         )
     chosen = best or fewest
     return _grouping(pairs.members, merges, heights, chosen, found, note)
@@ -117,8 +120,10 @@ def _grouping(
     return Grouping(groups, tree, note)
 
 
-def meaning_shares(points: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Share of the crops that is nearest to each meaning.
+def meaning_shares(
+    points: Float[np.ndarray, "crop feature"], vectors: Float[np.ndarray, "meaning feature"]
+) -> Float[np.ndarray, " meaning"]:
+    """Return the share of the crops that is nearest to each meaning.
 
     Args:
         points: ``[crop, feature]`` pooled activations of the crops.
@@ -137,13 +142,13 @@ def drives(
     cores: Mapping[int, Core],
     previous: np.ndarray,
 ) -> dict[Member, Drive]:
-    """What drives each pair of the upper layer.
+    """Return the inputs of each pair of the upper layer.
 
     Args:
         upper: concepts of its neurons.
         lower: concepts of the neurons below.
         cores: core neurons of the upper layer's neurons, with weights.
-        previous: ``[crop, neuron]`` activations in which the lower concept vectors live.
+        previous: ``[crop, neuron]`` activations from which the lower concept vectors were computed.
     """
     found = {}
     for a, concept in upper.items():

@@ -1,23 +1,23 @@
-"""One meaning or several: divide a neuron's crops only if the division comes back on other images.
+"""Divide a neuron's crops into meanings, but only if the division is reproduced on other images.
 
 1. *The whole:* Ward's tree over the crops ``V_a`` is cut into 2, 3, … parts.
 2. *The halves:* the images are split into two halves, many times. The crops of one half are clustered
    alone. Each crop of the other half is assigned to the nearest centroid by linear discriminant
    analysis: distances are taken in the metric of the scatter within the half's clusters, shrunk
    towards a sphere.
-3. *Strength* of a part, over pairs of one crop from each half: how often the two are assigned together
-   if both are in the part, less how often they are if only one of them is. It is 1 for a part that
-   always comes back and 0 by chance. This is prediction strength (Tibshirani & Walther 2005),
-   corrected for chance.
-4. *Gap* between two parts: a long or skewed cloud can be cut at the same place again and again although
-   it is one population. So each crop gets a place on the line between the two centroids, measured in
-   the halves that do not contain the crop. Hartigan's dip (1985) of these places, times the square root
-   of the number of images, tells two heaps from one.
-5. The finest cut is taken in which every part is strong, rests on two images, and has a gap to every
-   other part. If there is none, the neuron has one meaning.
+3. *Strength* of a part is measured on pairs of crops, one from each half. It is the share of pairs that
+   are assigned together if both crops are in the part, minus this share if only one of them is. It is 1
+   for a part that is always reproduced, and 0 by chance. This is prediction strength (Tibshirani &
+   Walther 2005), corrected for chance.
+4. *Gap* between two parts: an elongated or skewed distribution can be cut at the same place every time
+   although it is one population. Each crop is therefore projected on the line between the two
+   centroids, in the halves that do not contain the crop. The gap is Hartigan's dip (1985) of these
+   positions, times the square root of the number of images.
+5. The finest cut is chosen in which every part is strong, has crops of at least two images, and has a
+   gap to every other part. If there is none, the neuron has one meaning.
 
-Crops of one image are not independent evidence: pairs are always of two images, and all crops of an
-image count as one observation in the dip. No distribution is assumed.
+Crops of one image are not independent. Both crops of a pair are therefore from different images, and in
+the dip all crops of an image together count as one observation. No distribution is assumed.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Self
 
 import numpy as np
+from jaxtyping import Bool, Float, Int, Real
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import pdist, squareform
 
@@ -35,30 +35,32 @@ from neurflow.config import Config
 from neurflow.method.clustering import by_size, compact, tree_cuts
 
 SHRINKAGE = 0.3
-"""share of the sphere in a half's metric; the rest is the scatter within its clusters"""
+"""weight of the sphere in a half's metric; the remainder is the scatter within its clusters"""
 TINY = 1e-9
-"""least level of the scatter, as a share of the points' mean square"""
+"""smallest level of the scatter, relative to the mean square of the points"""
 IMAGES = 2
-"""least number of images in a meaning"""
+"""smallest number of images in a meaning"""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A division of a neuron's crops, judged on other images.
+    """A division of a neuron's crops, with its strength on other images.
 
     Attributes:
-        parts: ``[crop]`` number of each crop's part.
-        strength: ``[part]``, 0 by chance, 1 at most.
-        gap: the smallest between two parts; 0 where a part is too weak.
+        parts: ``[crop]`` part of each crop.
+        strength: ``[part]`` strength: 0 by chance, at most 1.
+        gap: smallest gap between two parts; 0 if a part is too weak.
     """
 
-    parts: np.ndarray
-    strength: np.ndarray
+    parts: Int[np.ndarray, " crop"]
+    strength: Float[np.ndarray, " part"]
     gap: float
 
 
-def reproducible_clusters(points: np.ndarray, images: np.ndarray, config: Config) -> np.ndarray:
-    """Divide a neuron's crops into meanings numbered 0, 1, …, the largest first.
+def reproducible_clusters(
+    points: Real[np.ndarray, "crop feature"], images: Int[np.ndarray, " crop"], config: Config
+) -> Int[np.ndarray, " crop"]:
+    """Divide a neuron's crops into meanings, numbered from the largest.
 
     Args:
         points: ``[crop, feature]``.
@@ -66,7 +68,7 @@ def reproducible_clusters(points: np.ndarray, images: np.ndarray, config: Config
         config: largest number of meanings, number of splits, thresholds, seed.
 
     Returns:
-        ``[crop]`` meanings; all 0 where there is one, and always where there are fewer than six images.
+        ``[crop]`` meaning of each crop. With fewer than six images, there is one meaning.
     """
     for cut in reversed(examine(points, images, config)):
         if cut.strength.min() >= config.least_strength and cut.gap >= config.least_gap:
@@ -74,14 +76,17 @@ def reproducible_clusters(points: np.ndarray, images: np.ndarray, config: Config
     return np.zeros(len(points), dtype=np.int64)
 
 
-def examine(points: np.ndarray, images: np.ndarray, config: Config) -> list[Cut]:
-    """The cuts into 2, 3, … parts, as far as the images allow, each with its strength and gap.
+def examine(
+    points: Real[np.ndarray, "crop feature"], images: Int[np.ndarray, " crop"], config: Config
+) -> list[Cut]:
+    """Return the cuts into 2, 3, … parts with their strengths and gaps.
 
-    The gap is only measured where ``least_strength`` is reached.
+    The number of images limits the number of parts. The gap is measured only if every part reaches
+    ``least_strength``.
     """
     points = np.asarray(points, dtype=np.float64)
     images = np.unique(images, return_inverse=True)[1]
-    largest = min(config.max_semantic_groups, (images.max() + 1) // 2 - 1)
+    largest = min(config.max_semantic_groups, (int(images.max()) + 1) // 2 - 1)
     condensed = pdist(points)
     alike = condensed.max(initial=0.0) <= 1e-12 * max(np.abs(points).max(initial=0.0), 1e-300)
     if largest < 2 or alike:
@@ -100,8 +105,8 @@ def examine(points: np.ndarray, images: np.ndarray, config: Config) -> list[Cut]
     ]
 
 
-def deal(images: np.ndarray, config: Config) -> np.ndarray:
-    """``[half, crop]`` whether a crop's image is in the half; each split gives two halves."""
+def deal(images: Int[np.ndarray, " crop"], config: Config) -> Bool[np.ndarray, "half crop"]:
+    """Split the images into halves, and return whether the image of a crop is in a half."""
     generator, count = np.random.default_rng(config.seed), images.max() + 1
     splits = range(config.meaning_splits)
     first = np.array([generator.permutation(count) < count // 2 for _ in splits])
@@ -110,24 +115,29 @@ def deal(images: np.ndarray, config: Config) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Halves:
-    """The clusters of each half for one number of parts, and the place of every crop among them.
+    """The clusters of each half for one number of parts, and the distances of all crops from them.
 
     Attributes:
-        inside: ``[half, crop]`` whether the half has the crop.
-        member: ``[half, crop, cluster]`` 1 where the half's crop is in the cluster.
-        distance: ``[half, crop, cluster]`` squared distance from the crop to the centroid in the half's
-            own metric, up to a constant of the crop.
-        apart: ``[half, cluster, cluster]`` squared distance of the centroids in that metric.
+        inside: whether the half contains the crop.
+        member: 1 if the half's crop is in the cluster, else 0.
+        distance: squared distance from the crop to the centroid in the metric of the half, up to a
+            constant that depends on the crop.
+        apart: squared distance between two centroids in that metric.
     """
 
-    inside: np.ndarray
-    member: np.ndarray
-    distance: np.ndarray
-    apart: np.ndarray
+    inside: Bool[np.ndarray, "half crop"]
+    member: Float[np.ndarray, "half crop cluster"]
+    distance: Float[np.ndarray, "half crop cluster"]
+    apart: Float[np.ndarray, "half cluster cluster"]
 
     @classmethod
-    def of(cls, points: np.ndarray, inside: np.ndarray, cuts: Sequence[np.ndarray]) -> Self:
-        """From points ``[crop, axis]`` and the clusters of each half's crops."""
+    def of(
+        cls,
+        points: Float[np.ndarray, "crop axis"],
+        inside: Bool[np.ndarray, "half crop"],
+        cuts: Sequence[np.ndarray],
+    ) -> _Halves:
+        """Make it from the points and the clusters of each half's crops."""
         member = np.zeros((*inside.shape, len(np.unique(cuts[0]))))
         for own, half, cut in zip(member, inside, cuts, strict=True):
             own[half] = _one_hot(cut)
@@ -144,7 +154,7 @@ class _Halves:
         apart = norm[:, :, None] + norm[:, None, :] - 2 * cross
         return cls(inside, member, distance, apart)
 
-    def only(self, halves: np.ndarray) -> Self:
+    def only(self, halves: np.ndarray) -> _Halves:
         """Keep some of the halves."""
         return type(self)(*(values[halves] for values in vars(self).values()))
 
@@ -153,11 +163,11 @@ def _examined(parts: np.ndarray, images: np.ndarray, halves: _Halves, config: Co
     own = _one_hot(parts)
     parts = own.argmax(axis=1)
     overlap = np.einsum("hac,ap->hcp", halves.member, own)
-    told = (overlap.sum(axis=1) > 0).all(axis=1)  # a half without a part cannot judge it
+    complete = (overlap.sum(axis=1) > 0).all(axis=1)  # halves with crops of all parts
     resting = [len(np.unique(images[parts == part])) for part in range(own.shape[1])]
-    if not told.any() or min(resting) < IMAGES:
+    if not complete.any() or min(resting) < IMAGES:
         return Cut(parts, np.zeros(own.shape[1]), 0.0)
-    halves, counterpart = halves.only(told), overlap[told].argmax(axis=1)
+    halves, counterpart = halves.only(complete), overlap[complete].argmax(axis=1)
     strength = _strength(own, halves)
     gap = 0.0
     if strength.min() >= config.least_strength:
@@ -168,8 +178,8 @@ def _examined(parts: np.ndarray, images: np.ndarray, halves: _Halves, config: Co
     return Cut(parts, strength, gap)
 
 
-def _strength(own: np.ndarray, halves: _Halves) -> np.ndarray:
-    """``[part]`` strength of the parts ``own`` ``[crop, part]``."""
+def _strength(own: Float[np.ndarray, "crop part"], halves: _Halves) -> Float[np.ndarray, " part"]:
+    """Return the strength of each part; ``own`` is 1 if the crop is in the part, else 0."""
     outside = ~halves.inside
     nearest = np.eye(own.shape[1])[halves.distance.argmin(axis=2)] * outside[:, :, None]
     together = np.tensordot(nearest, halves.member, axes=((0, 2), (0, 2)))
@@ -191,8 +201,8 @@ def _gap(
         chosen: ``[crop]`` whether the crop is in one of the two parts.
         images: ``[crop]`` image of each crop.
         halves: the halves that contain both parts.
-        one: ``[half]`` cluster that stands for the first part.
-        other: ``[half]`` cluster that stands for the second part.
+        one: ``[half]`` cluster that represents the first part.
+        other: ``[half]`` cluster that represents the second part.
     """
     rows = np.flatnonzero(one != other)
     one, other = one[rows], other[rows]
@@ -207,8 +217,10 @@ def _gap(
     return dip(mean, 1 / count[image]) * float(np.sqrt(len(count)))
 
 
-def dip(places: np.ndarray, weights: np.ndarray) -> float:
-    """Hartigan's dip: how far weighted places on a line are from any unimodal distribution; 0 to 1/4.
+def dip(places: Real[np.ndarray, " point"], weights: Real[np.ndarray, " point"]) -> float:
+    """Return Hartigan's dip of weighted points on a line, 0 to 1/4.
+
+    It is the distance from the nearest unimodal distribution.
 
     A unimodal distribution function is convex up to its mode and concave above it. For each possible
     mode, take the larger of the distances from the convex minorant below and from the concave majorant
@@ -219,15 +231,17 @@ def dip(places: np.ndarray, weights: np.ndarray) -> float:
     width = places[-1] - places[0]
     if width <= 0:
         return 0.0
-    places = (places - places[0]) / width + 1e-9 * np.arange(len(places))  # no two alike
+    places = (places - places[0]) / width + 1e-9 * np.arange(len(places))  # all different
     share = np.cumsum(weights) - weights / 2
     before = _above_minorant(places, share)
     behind = _above_minorant(-places[::-1], -share[::-1])[::-1]
     return float(np.maximum(before, behind).min() / 2)
 
 
-def _above_minorant(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """``[point]`` largest height of this and all earlier points above their convex minorant."""
+def _above_minorant(
+    x: Float[np.ndarray, " point"], y: Float[np.ndarray, " point"]
+) -> Float[np.ndarray, " point"]:
+    """Return the largest height of this and all earlier points above their convex minorant."""
     corners, heights, found = [0], [0.0], np.zeros(len(x))
 
     def slope(a: int, b: int) -> float:
@@ -245,6 +259,6 @@ def _above_minorant(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return found
 
 
-def _one_hot(labels: np.ndarray) -> np.ndarray:
-    """``[point, cluster]`` from any cluster numbers ``[point]``."""
+def _one_hot(labels: Int[np.ndarray, " point"]) -> Float[np.ndarray, "point cluster"]:
+    """Encode cluster numbers, which may be arbitrary integers."""
     return np.asarray(labels[:, None] == np.unique(labels), dtype=float)

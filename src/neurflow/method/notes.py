@@ -14,14 +14,14 @@ from neurflow.study.study import Study
 
 
 def notes(study: Study, found: Findings, config: Config) -> tuple[str, ...]:
-    """Notes on a request, and on how far the data could serve it."""
+    """Return notes on the request, and on where the data were not sufficient for it."""
     model, layers, cores = study.model, study.layers, found.cores
     notes = list(model.notes)
     small = [name for name in layers[:-1] if model.layer(name).neurons <= config.tau]
     if small:
         notes.append(
-            f"τ={config.tau} is no smaller than the number of neurons of {', '.join(small)}: "
-            "all that act are core."
+            f"τ={config.tau} is not smaller than the number of neurons of {', '.join(small)}, so "
+            "all neurons that have an effect are core neurons."
         )
     for lower, upper in reversed(list(pairwise(layers))):
         wanted = min(config.tau, model.layer(lower).neurons)
@@ -35,7 +35,7 @@ def notes(study: Study, found: Findings, config: Config) -> tuple[str, ...]:
         notes.append(
             f"A quick look: τ={config.tau}, {config.depth} layers below the target's and "
             f"{len(study.crops.chosen)} images. The same command without --preset quick finds more. "
-            f"It goes on from here with the same --max-images ({QUICK_IMAGES} if none was given)."
+            f"It continues from this result if --max-images is the same (default here: {QUICK_IMAGES})."
         )
     means = [s.upper.name for s in study.segments if baseline_name(s, config.baseline) == "mean"]
     if means:
@@ -49,8 +49,8 @@ def notes(study: Study, found: Findings, config: Config) -> tuple[str, ...]:
         notes.append(f"Only {count} images: concepts rest on few pictures.")
     if config.crops_per_image == "auto" and limit != PER_IMAGE:
         notes.append(
-            f"A concept may hold {limit} crops of one image instead of {PER_IMAGE}, "
-            f"since there are only {count} images."
+            f"A concept may have {limit} crops of one image instead of {PER_IMAGE}, "
+            f"because there are only {count} images."
         )
     return tuple(notes)
 

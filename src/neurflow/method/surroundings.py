@@ -1,9 +1,10 @@
-"""Exemplars in their surroundings: the concept set's pictures, small, and where groups fire on them.
+"""Small versions of the concept set's pictures, with heat maps of where groups fire on them.
 
-1. A group is shown on the images that its first crops come from.
-2. Each such image goes through the network once more, whole: some images, not all their crops.
-3. A group's heat map on it is the mean of its neurons' feature maps, each divided by what it gives on
-   the group's own crops: 1 is as strong as there on average. It is kept coarse, in 255 steps.
+1. A group is shown on the images of its first crops.
+2. The network is run once on each of these images. Their crops are not run again.
+3. The heat map of a group is the mean of its neurons' feature maps, each divided by the neuron's mean
+   activation on the group's own crops. A value of 1 is thus the mean on these crops. Heat maps are
+   stored with few places and 255 levels.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ from neurflow.runtime.memory import Batch
 from neurflow.runtime.progress import Progress
 
 IMAGES = 8
-"""images that a group is shown on"""
+"""number of images on which a group is shown"""
 PICTURE = 176
 """longest side of a picture, in pixels"""
 FINEST = 14
-"""most places of a heat map along each side"""
+"""largest number of places along a side of a heat map"""
 HOTTEST = 3.0
-"""a heat of so much, and more, is 255: a map's peak is well above its mean"""
+"""value that is stored as 255, as are larger ones; the peak of a map is well above its mean"""
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a circuit keeps to show its exemplars in.
+    """Pictures and heat maps that are stored with a circuit.
 
     Attributes:
         pictures: image of D → WebP picture of it.
@@ -55,7 +56,7 @@ def surroundings(
     batch: Batch,
     progress: Progress,
 ) -> Surroundings:
-    """Pictures of the images that groups are shown on, and the groups' heat maps on them."""
+    """Make the pictures on which groups are shown, and the heat maps of the groups on them."""
     seen = {group.id: images_of(group) for layer in layers for group in layer.groups}
     wanted = np.array(sorted({image for images in seen.values() for image in images}))
     found = [model.layer(layer.name) for layer in layers]
@@ -83,27 +84,31 @@ def surroundings(
 
 
 def images_of(group: NeuronGroup) -> tuple[int, ...]:
-    """The images that a group is shown on: those of its first crops."""
+    """Return the images on which a group is shown: those of its first crops."""
     return tuple(dict.fromkeys(crop.image for crop in group.crops))[:IMAGES]
 
 
 def heat_of(maps: np.ndarray | None, group: NeuronGroup) -> np.ndarray | None:
-    """Mean feature map of a group's neurons ``[height, width]``, 1 where it is as on its own crops.
+    """Return the heat map ``[height, width]`` of a group; 1 is the mean on the group's own crops.
 
-    ``maps``: the layer's on one picture, ``[height, width, neuron]``; None without space.
+    Args:
+        maps: the layer's feature maps on one picture, ``[height, width, neuron]``; None if the layer
+            has no spatial axes.
+        group: a group of the layer, with calibration.
     """
     if maps is None:
         return None
-    assert group.calibration is not None, "what is usual for the group tells what its own crops do"
+    assert group.calibration is not None, "heat maps need the calibration of the group"
     means = np.abs(np.array(group.calibration.means)) + EPSILON
     excited = np.maximum(maps[..., list(group.neurons)], 0) / means
     return np.asarray(excited.mean(axis=-1))
 
 
 def spatial_map(output: np.ndarray, layer: Layer) -> np.ndarray | None:
-    """A layer's output on one picture as ``[height, width, neuron]``; None without space.
+    """Return a layer's output on one picture as ``[height, width, neuron]``.
 
-    Tokens are laid out as the square they came from; those before it (a class token) are left out.
+    Tokens are arranged in a square. Tokens before the square, such as a class token, are omitted. If
+    the layer has no spatial axes, None is returned.
     """
     values = np.moveaxis(output, layer.axis - 1, -1)
     if values.ndim == 3:
@@ -115,7 +120,7 @@ def spatial_map(output: np.ndarray, layer: Layer) -> np.ndarray | None:
 
 
 def coarse(heat: np.ndarray) -> HeatMap:
-    """A heat map of at most ``FINEST`` places a side, its values as bytes; ``HOTTEST`` is 255."""
+    """Reduce a heat map to at most ``FINEST`` places a side, and its values to bytes."""
     places = tuple(min(side, FINEST) for side in heat.shape)
     pooled = adaptive_avg_pool2d(torch.from_numpy(heat)[None], places)[0].numpy()
     values = np.round(np.clip(pooled / HOTTEST, 0, 1) * 255).astype(np.uint8)

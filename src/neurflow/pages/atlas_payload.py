@@ -1,7 +1,8 @@
-"""What the page of an atlas is told: classes on a map, what each is made of, and what near ones share.
+"""The data of an atlas's page: classes on a map, the groups of each class, and groups that near ones
+share.
 
-All of it comes from the atlas's tables; no circuit is loaded. Of many classes less is shown of each, so
-that the page stays one that a browser opens at once.
+All data come from the tables of the atlas; no circuit is loaded. With many classes, less is shown of
+each, so that a browser can open the page quickly.
 """
 
 from __future__ import annotations
@@ -22,28 +23,28 @@ from neurflow.atlas.questions import SAME, shortcut_candidates
 from neurflow.runtime.progress import Progress, Silent
 
 NEAREST = 10
-"""circuits told as near to one"""
+"""number of circuits listed as nearest to a circuit"""
 PORTRAIT = 3
-"""groups that act most on a target, shown for it"""
+"""number of groups shown for a target, those with the strongest weights"""
 SHORTCUTS = 24
 
 Links = Literal["files", "served", "none"]
-"""where a class leads: a page beside this one, a page of the server, or a command to type"""
+"""target of a class's link: a page beside this one, a page of the server, or a command to type"""
 
 
 class Detail(NamedTuple):
-    """How much is shown."""
+    """The amount of data for each class."""
 
     pictures: int
-    """of a group"""
+    """number of pictures of a group"""
     near: int
-    """classes that shared groups are shown with"""
+    """number of nearest classes with shared groups"""
     shared: int
-    """groups shown as shared with one of them, by each measure"""
+    """number of groups listed as shared with a class, for each measure"""
 
 
 DETAILS = ((20, Detail(3, 5, 6)), (100, Detail(2, 3, 3)), (math.inf, Detail(1, 2, 1)))
-"""up to so many classes, how much is shown of each: pictures are most of the page"""
+"""largest number of classes → amount of data for each class; pictures are the largest part of a page"""
 
 
 class _Data(BaseModel):
@@ -84,14 +85,14 @@ class ClassData(_Data):
     x: float
     y: float
     own: str | None
-    """the target's own group, whose crops are those that the target answers to most"""
+    """the target's own group, whose crops have the largest activations of the target"""
     portrait: list[tuple[str, float]]
-    """groups that act most on the target, with their weights"""
+    """groups with the strongest weights to the target, with their weights"""
     nearest: list[tuple[int, float]]
-    """position of a class, likeness of the circuits"""
+    """position of a class, similarity of the circuits"""
     shared: list[SharedGroups]
     shown: dict[str, ShownGroup]
-    """group id → what is shown of it"""
+    """group id → data of the group"""
 
 
 class ShortcutData(_Data):
@@ -100,7 +101,7 @@ class ShortcutData(_Data):
     circuit: int
     group: str
     spread: float
-    """of the crops, as a share of what is usual in their layer"""
+    """spread of the crops relative to the median of the layer"""
     weight: float
     pictures: int
 
@@ -115,10 +116,10 @@ class AtlasPageData(_Data):
     links: Links
     classes: list[ClassData]
     kept: float | None
-    """share of a class's nearest circuits that are nearest on the map"""
+    """share of a class's nearest circuits that are also nearest on the map"""
     neighbours: int
     same: dict[By, float] = Field(default_factory=lambda: dict(SAME))
-    """similarity from which on two groups count as shared"""
+    """similarity above which two groups count as shared"""
     shortcuts: list[ShortcutData]
     pictures: list[str]
     """data URIs"""
@@ -127,7 +128,7 @@ class AtlasPageData(_Data):
 def atlas_payload(
     atlas: Atlas, *, links: Links = "none", progress: Progress | None = None
 ) -> AtlasPageData:
-    """The page's data.
+    """Return the data of the page.
 
     Raises:
         RequestError: scikit-learn is not installed.
@@ -196,14 +197,14 @@ _SIZES = ("images", "crops", "neurons", "groups", "edges")
 
 
 def _nearest(alike: np.ndarray, own: int) -> list[tuple[int, float]]:
-    """Position and likeness of the nearest circuits to one."""
+    """Return positions and similarities of the circuits nearest to one."""
     order = np.argsort(-np.nan_to_num(alike, nan=-1.0), kind="stable")
     near = [int(b) for b in order if b != own and not np.isnan(alike[b])]
     return [(b, float(alike[b])) for b in near[:NEAREST]]
 
 
 def _shared(atlas: Atlas, near: dict[str, list[str]], detail: Detail) -> pd.DataFrame:
-    """The most alike groups of near classes, by both measures."""
+    """Return the most similar groups of near classes, by both measures."""
     measures: tuple[By, ...] = ("neurons", "crops")
     found = pd.concat(
         [nearest_groups(atlas, near, by, SAME[by]).assign(by=by) for by in measures],
@@ -220,7 +221,7 @@ def _own(atlas: Atlas) -> pd.DataFrame:
 
 
 def _portraits(atlas: Atlas) -> pd.DataFrame:
-    """``circuit, group, weight`` of the groups that act most on each target, strongest first."""
+    """Return ``circuit, group, weight`` of the strongest groups of each target, strongest first."""
     return atlas.query(
         """SELECT e.circuit, e."lower" AS "group", e.weight FROM group_edges e
            JOIN targets t ON t.circuit = e.circuit
@@ -234,7 +235,7 @@ def _portraits(atlas: Atlas) -> pd.DataFrame:
 def _shown(
     atlas: Atlas, wanted: pd.DataFrame, count: int
 ) -> tuple[list[str], dict[str, dict[str, ShownGroup]]]:
-    """Pictures, each once, and what is shown of each (circuit, group)."""
+    """Return the pictures, each once, and the data of each (circuit, group)."""
     asked = {"circuits": wanted.circuit.tolist(), "groups": wanted["group"].tolist()}
     which = 'SELECT unnest($circuits) AS circuit, unnest($groups) AS "group"'
     thumbnails = atlas.query(
@@ -259,7 +260,7 @@ def _shown(
 
 
 def _by_circuit(frame: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
-    """Circuit → its rows, with what else they hold."""
+    """Return circuit → its rows, with their other columns."""
     found = defaultdict[str, list[dict[str, Any]]](list)
     for row in frame.to_dict("records"):
         found[row.pop("circuit")].append(row)
@@ -271,5 +272,5 @@ def _shortened(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _short(value: float) -> float:
-    """Four significant digits."""
+    """Round to four significant digits."""
     return float(f"{value:.4g}")

@@ -63,8 +63,8 @@ def _page(found: Evaluation) -> Iterator[str]:
         pictures += f", {found.held_out} held-out pictures"
     made = f"neurflow {version('neurflow')}"
     yield f"<p class='quiet'>{escape(found.model.reference)} · {pictures} · {made}</p>"
-    yield "<p>Each figure is a mean with its 95 % bootstrap interval where nothing else is said. "
-    yield "Every table is followed by what its columns mean.</p>"
+    yield "<p>Each figure is a mean with its 95 % bootstrap interval, unless stated otherwise. "
+    yield "The columns are explained below each table.</p>"
     yield from _in_short(found)
     yield "<nav aria-label='Protocols'>"
     for table in found.tables:

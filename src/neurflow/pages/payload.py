@@ -89,7 +89,7 @@ class MeaningData(_Data):
     mean: float
     """mean activation over all its crops"""
     least: float
-    """the smallest"""
+    """smallest activation of its crops"""
     crops: list[int]
     """the strongest of them"""
     activations: list[float]
@@ -97,7 +97,7 @@ class MeaningData(_Data):
     weights: dict[int, float]
     """core neuron of the layer below → signed weight"""
     shares: dict[int, list[float]]
-    """core neuron with several meanings → share of its weight that goes to each of them"""
+    """core neuron with several meanings → share of its weight for each of them"""
 
 
 class NeuronData(_Data):
@@ -153,9 +153,9 @@ class GroupData(_Data):
     stability: Interval | None
     """Jaccard index with the most similar group when the circuit is found on resampled images"""
     returns: float | None
-    """how far the group comes back on halves of the images: 1 always, 0 no more than by chance"""
+    """reproducibility of the group on halves of the images: 1 if it always recurs, 0 at chance level"""
     measured: bool
-    """whether its usual scores are known, so that pictures can be read by it"""
+    """whether its usual scores are known, which are needed to read pictures"""
 
 
 class TreeData(_Data):
@@ -166,13 +166,13 @@ class TreeData(_Data):
     merges: list[tuple[int, int]]
     """the two branches that each merge joins"""
     numbers: list[int]
-    """of each branch, as in the id of its group"""
+    """number of each branch in the id of its group"""
     returns: list[float | None]
-    """how far each branch comes back"""
+    """reproducibility of each branch"""
     agreement: list[float]
-    """kappa of halves of the images, of the cut into 1, 2, … groups, as far as it was measured"""
+    """kappa of the cut into 1, 2, … groups on halves of the images, as far as it was measured"""
     crops: list[list[int]]
-    """exemplars of the branch that each merge makes; empty where it is a group of the stored cut"""
+    """exemplars of the branch that each merge makes; empty for groups of the stored cut"""
 
 
 class LayerData(_Data):
@@ -182,9 +182,9 @@ class LayerData(_Data):
     groups: list[GroupData]
     neurons: dict[int, NeuronData]
     note: str | None
-    """what a reader should know of the groups"""
+    """a note on the groups for the reader"""
     tree: TreeData | None
-    """None where the result does not keep it, and where groups were edited by hand"""
+    """None if the result does not store it, and if groups were edited by hand"""
 
 
 class EdgeData(_Data):
@@ -195,7 +195,7 @@ class EdgeData(_Data):
     weight: float
     positive: float | None
     negative: float | None
-    """parts that drive and that hold back; None in results that did not keep them"""
+    """positive and negative part; None in results that did not store them"""
     low: float | None
     high: float | None
     """ends of the weight's 95 % interval; None if it is not known"""
@@ -236,11 +236,11 @@ class PageData(_Data):
     k: int
     steps: int | Literal["auto"]
     shares: bool
-    """whether edges are shares of what drives the upper group: means, and no weight counted twice"""
+    """whether edges are shares of the input of the upper group: means, with no weight counted twice"""
     aggregation: Literal["sum", "mean"]
     """over the pairs of the upper group"""
     sharing: Literal["conserving", "published"]
-    """how a core neuron's weight goes to the groups that hold its meanings"""
+    """how a core neuron's weight is divided among the groups with its meanings"""
     layers: list[LayerData]
     edges: list[EdgeData]
     spreads: list[SpreadData]

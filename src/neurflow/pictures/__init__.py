@@ -1,1 +1,1 @@
-"""Pictures and the crops that are cut out of them."""
+"""Pictures and their crops."""

@@ -1,10 +1,11 @@
-"""Crops: square windows of an image, kept as (image, box); pixels are made on demand.
+"""Crops: square windows of an image, stored as (image, box). Pixels are computed on demand.
 
-1. At granularity ``g`` a window is ``int(g · side)`` wide, ``side`` being the image's short side.
-2. Windows stand ``max(min(int(size / 2), length − size), 1)`` apart along an axis of that length:
-   half a window, or just what fits. Granularities 1, 0.5, 0.25 give 1 + 9 + 49 = 59 of a square.
-3. Pixels are the window of the model's view of the image, resized to the input size, bilinear.
-   Bilinear weights sum to 1, so this commutes with the normalisation already applied.
+1. At granularity ``g``, a window is ``int(g · side)`` wide, where ``side`` is the image's short side.
+2. Along an axis of a given length, the distance between windows is
+   ``max(min(int(size / 2), length − size), 1)``: half a window, or less if there is no room.
+   Granularities 1, 0.5 and 0.25 give 1 + 9 + 49 = 59 windows of a square image.
+3. Pixels are taken from the model's view of the image and resized bilinearly to the input size.
+   Bilinear weights sum to 1, so resizing commutes with the normalisation that was already applied.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ Box = tuple[int, int, int, int]
 
 
 def crop_boxes(height: int, width: int, granularities: Sequence[float]) -> list[Box]:
-    """Windows of an image as (left, top, right, bottom), coarse first, then row by row.
+    """Return the windows of an image as (left, top, right, bottom), coarse first, then row by row.
 
     Args:
-        height: of the image, in pixels.
-        width: likewise.
+        height: height of the image, in pixels.
+        width: width of the image, in pixels.
         granularities: window sizes as shares of the short side, in (0, 1].
     """
     return [
@@ -47,7 +48,7 @@ def _offsets(length: int, size: int) -> range:
 
 
 def crop_pixels(image: Tensor, boxes: Sequence[Box], size: tuple[int, int]) -> Tensor:
-    """Windows of one image, resized to the model's input.
+    """Return windows of one image, resized to the model's input.
 
     Args:
         image: ``[channel, height, width]``.
@@ -72,8 +73,8 @@ class CropSet:
 
     Args:
         images: the source.
-        chosen: positions of the images of D in it.
-        size: height and width of the model's input; images are seen at this size.
+        chosen: positions of the images of D in the source.
+        size: height and width of the model's input; images are resized to it.
         granularities: crop sizes as shares of the short side.
     """
 
@@ -93,7 +94,7 @@ class CropSet:
         return len(self.chosen) * len(self.boxes)
 
     def _read_again(self, index: int) -> Tensor:
-        """An image that could be read when it was chosen; ``WorkError`` if it cannot be now."""
+        """Read an image again; ``WorkError`` if that is no longer possible."""
         try:
             return self.images.read(index)
         except UnreadableImage as error:
@@ -103,36 +104,38 @@ class CropSet:
             ) from None
 
     def crop(self, number: int) -> Crop:
-        """Crop ``number`` as (image of D, box)."""
+        """Return crop ``number`` as (image of D, box)."""
         image, box = divmod(int(number), len(self.boxes))
         return Crop(image, self.boxes[box])
 
     def image_of(self, numbers: np.ndarray) -> np.ndarray:
-        """Which image of D each crop belongs to."""
+        """Return the image of D of each crop."""
         return numbers // len(self.boxes)
 
     def number(self, crop: Crop) -> int:
-        """Number of a crop: the reverse of :meth:`crop`."""
+        """Return the number of a crop, the inverse of :meth:`crop`."""
         return crop.image * len(self.boxes) + self.boxes.index(crop.box)
 
     def of_image(self, image: int) -> np.ndarray:
-        """Numbers of the crops of an image of D."""
+        """Return the numbers of the crops of an image of D."""
         return np.arange(image * len(self.boxes), (image + 1) * len(self.boxes))
 
     def name_of(self, image: int) -> str:
-        """Name of an image of D."""
+        """Return the name of an image of D."""
         return self.images.refs[self.chosen[image]].name
 
     def image_pixels(self, image: int) -> Tensor:
-        """An image of D ``[channel, height, width]`` as the model sees it, uncut."""
+        """Return an image of D ``[channel, height, width]`` as the model's input, without cropping."""
         return self._read(self.chosen[image])
 
     def pixels_of(self, crop: Crop) -> Tensor:
-        """Input ``[channel, height, width]`` of one crop."""
+        """Return the input ``[channel, height, width]`` of one crop."""
         return crop_pixels(self._read(self.chosen[crop.image]), [crop.box], self.size)[0]
 
     def pixels(self, numbers: Sequence[int] | np.ndarray) -> Tensor:
-        """Inputs ``[crop, channel, height, width]`` of crops given in ascending order."""
+        """Return the inputs ``[crop, channel, height, width]`` of crops, which are given in ascending
+        order.
+        """
         by_image: dict[int, list[Box]] = {}
         for number in numbers:
             image, box = divmod(int(number), len(self.boxes))

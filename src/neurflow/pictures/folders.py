@@ -1,11 +1,12 @@
-"""Pictures in a folder: which files they are, what they are called, and which folder is the label.
+"""Pictures in a folder: finds the files, names them, and takes labels from folder names.
 
-1. The folder is walked with all folders below it, links to folders included; a link back to a folder
-   that is being walked is not followed. What is hidden (a leading dot) is left out.
-2. Files with the ending of a format that is read are pictures; the others are counted by ending.
-3. A picture's name is its path below the folder. Names that are no UTF-8 are written with escapes.
-4. The label is the folder of one level: of that on which most pictures lie in folders named after
-   classes. Of equals it is the uppermost, but ``train``, ``val`` and the like only if no other is.
+1. The folder and all its subfolders are searched, including links to folders. A link to a folder that
+   is being searched is not followed. Hidden files and folders (with a leading dot) are skipped.
+2. Files with the suffix of a supported format are pictures. Other files are counted by suffix.
+3. The name of a picture is its path relative to the folder. Bytes that are not UTF-8 are escaped.
+4. The label is the name of a folder. All labels are taken from the same level of folders: the one on
+   which most pictures are in folders named after classes. Of equal levels, the uppermost is used, but
+   a level of folders such as ``train`` and ``val`` is used only if there is no other.
 """
 
 from __future__ import annotations
@@ -22,27 +23,27 @@ from neurflow.pictures.decoding import suffixes
 SPLITS = frozenset(
     ("train", "training", "val", "valid", "validation", "test", "testing", "eval", "holdout", "dev")
 )
-"""folders that part a data set rather than name a class"""
+"""names of folders that divide a data set and do not name a class"""
 MOST_LEVELS = 64
-"""folders inside each other that are walked"""
+"""largest depth of nested folders that are searched"""
 _KINDS = 8
-"""kinds of files listed in a note"""
+"""number of kinds of files that a note lists"""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a folder holds.
+    """The contents of a folder.
 
     Attributes:
-        pictures: their paths, in order of name.
-        left_out: ending → number of files that were passed over.
+        pictures: paths of the pictures, ordered by name.
+        left_out: suffix → number of files that were skipped.
     """
 
     pictures: tuple[Path, ...]
     left_out: Counter[str]
 
     def note(self) -> str | None:
-        """A note on the files that were left out; None if there are none."""
+        """A note on the files that were skipped; None if there are none."""
         count = self.left_out.total()
         if not count:
             return None
@@ -53,7 +54,7 @@ class Found:
 
 
 def find_pictures(folder: Path) -> Found:
-    """The picture files below a folder."""
+    """Find the picture files in a folder and its subfolders."""
     known, pictures, left_out = suffixes(), [], Counter[str]()
     for path in _files(folder, ()):
         ending = path.suffix.lower()
@@ -66,13 +67,15 @@ def find_pictures(folder: Path) -> Found:
 
 
 def name_of(path: str | os.PathLike[str]) -> str:
-    """A path as text that can be stored and printed, with escapes for bytes that are not UTF-8."""
+    """Return a path as text that can be stored and printed, with escapes for bytes that are not
+    UTF-8.
+    """
     text = path if isinstance(path, str) else Path(path).as_posix()
     return os.fsencode(text).decode("utf-8", errors="backslashreplace")
 
 
 def labels_of(names: Sequence[str], classes: ClassNames) -> list[str | None]:
-    """The label of each picture, from the names relative to the folder."""
+    """Return the label of each picture, from the names relative to the folder."""
     parts = [name.split("/")[:-1] for name in names]
     levels = range(max(map(len, parts), default=0))
     level = max(levels, key=lambda place: (*_worth(parts, place, classes), -place), default=0)
@@ -80,14 +83,16 @@ def labels_of(names: Sequence[str], classes: ClassNames) -> list[str | None]:
 
 
 def _worth(parts: Sequence[Sequence[str]], level: int, classes: ClassNames) -> tuple[int, bool]:
-    """(pictures in folders named after classes, whether the folders are more than splits)."""
+    """Return (number of pictures in folders named after classes, whether the folders are not just
+    splits).
+    """
     counts = Counter(folders[level] for folders in parts if len(folders) > level)
     named = sum(n for folder, n in counts.items() if classes.label(folder) is not None)
     return named, not all(folder.casefold() in SPLITS for folder in counts)
 
 
 def _files(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
-    """Files below a folder that are not hidden; ``above`` are the folders on the way to it."""
+    """Yield the files in a folder that are not hidden; ``above`` are the folders that contain it."""
     try:
         status = folder.stat()
         inside = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -101,7 +106,7 @@ def _files(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
             continue
         try:
             is_folder = entry.is_dir()
-        except OSError:  # a link that leads to itself
+        except OSError:  # a link to itself
             is_folder = False
         if is_folder:
             yield from _files(folder / entry.name, (*above, here))

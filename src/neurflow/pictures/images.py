@@ -1,10 +1,11 @@
-"""Sources of images, all seen the same way: named, ordered, read one at a time.
+"""Sources of images with one interface: images have names and an order, and are read one at a time.
 
 A folder (of pictures, or of class folders), a data set, an array, a tensor or a list of pictures
-becomes an ``Images``. An image is known by its name; one that cannot be read raises
-``UnreadableImage`` where it is read, so that the work counts it, names it and goes on. The same picture
-gives the same input whichever way it comes: files are decoded by ``decoding``, items in memory are
-understood by ``items``, and both are then given to the transform in the form that it takes.
+becomes an ``Images``. An image is identified by its name. Reading an image may raise
+``UnreadableImage``; callers then count the image, report its name and continue. The same picture
+gives the same input from every kind
+of source: files are decoded by ``decoding``, items in memory are converted by ``items``, and both are
+passed to the transform in the form that it accepts.
 """
 
 from __future__ import annotations
@@ -43,19 +44,19 @@ __all__ = [
 ]
 
 _LISTED = 5
-"""labels listed in a note"""
+"""number of labels that a note lists"""
 
 
 @dataclass(frozen=True)
 class Images:
-    """An ordered, named collection; pixels are read on demand.
+    """An ordered collection of named images, whose pixels are read on demand.
 
     Attributes:
-        refs: name and, where known, true class of each image.
+        refs: name and, if known, true class of each image.
         read: position → the network's input ``[channel, height, width]``; raises ``UnreadableImage``.
-        digest: changes when the collection does; resuming relies on it.
-        root: folder the names are relative to; None for images from memory.
-        notes: what the user should know of it: files left out, labels that fit no class.
+        digest: changes when the collection changes; resuming depends on it.
+        root: folder to which the names are relative; None for images from memory.
+        notes: notes for the user on skipped files and on labels that match no class.
     """
 
     refs: tuple[ImageRef, ...]
@@ -68,7 +69,7 @@ class Images:
         return len(self.refs)
 
     def tell(self, progress: Progress) -> Images:
-        """The same images, after their notes were told."""
+        """Report the notes, and return the collection itself."""
         for note in self.notes:
             progress.note(note)
         return self
@@ -76,7 +77,7 @@ class Images:
 
 Source = Callable[[Any, Model], Any]
 SOURCES: Registry[Source] = Registry("kind of picture source", "neurflow.pictures")
-"""kinds of source that users have added"""
+"""kinds of picture source that users have registered"""
 
 
 def picture_source(name: str) -> Callable[[Source], Source]:
@@ -104,7 +105,9 @@ def picture_source(name: str) -> Callable[[Source], Source]:
 
 
 def _from_registered(source: Any, model: Model) -> Any:
-    """What the first registered function that knows the source makes of it, or the source itself."""
+    """Return the result of the first registered function that accepts the source, or the source
+    itself.
+    """
     for name in SOURCES:
         try:
             made = SOURCES.named(name)(source, model)
@@ -160,7 +163,7 @@ def load_images(source: Any, model: Model) -> Images:
 
 
 def _refuse_others(source: Any) -> None:
-    """Refuse anything that is not a sequence of images."""
+    """Raise an error for anything that is not a sequence of images."""
     if isinstance(source, Tensor | np.ndarray) and source.ndim != 4:
         raise ImagesError(
             "A tensor or array of images has axes [image, channel, height, width] or "
@@ -169,7 +172,7 @@ def _refuse_others(source: Any) -> None:
     if isinstance(source, Mapping):
         parts = ", ".join(map(str, list(source)[:5]))
         raise ImagesError(f"This is a dict with {parts or 'nothing'}. Give one of them, or a list.")
-    if hasattr(source, "iloc"):  # a table of pandas or the like
+    if hasattr(source, "iloc"):  # a pandas table, for example
         raise ImagesError(
             "A table is no list of pictures. Give its columns as pairs: list(zip(table['path'], "
             "table['label']))."
@@ -188,10 +191,10 @@ def _refuse_others(source: Any) -> None:
 
 
 def spread(refs: Sequence[ImageRef], seed: int) -> list[int]:
-    """All positions, so that any number of the first ones is spread over the folders.
+    """Return all positions in an order in which the first ones are spread over the folders.
 
-    Folders take turns, and each gives its pictures in an order drawn by the seed. The folders are
-    those of the names, or the labels where names are made up.
+    Folders take turns, and the order within a folder is random. The folders are those in the names,
+    or the labels if names were generated.
     """
     folders = defaultdict[str, list[int]](list)
     for position, ref in enumerate(refs):
@@ -252,9 +255,9 @@ def _from_paths(
 
 
 def _from_memory(source: Any, model: Model) -> Images:
-    """Images of a data set, tensor or list. Names are made up; labels are read once, here.
+    """Make images from a data set, tensor or list. Names are generated, and labels are read once, here.
 
-    An item that raises (a data set reads its own files) counts as unreadable.
+    An item that raises an error (a data set reads its own files) counts as unreadable.
     """
     width = len(str(len(source) - 1))
     digest = hashlib.sha256()
@@ -288,7 +291,7 @@ def _from_memory(source: Any, model: Model) -> Images:
 
 
 def _label_notes(labels: Iterable[str | None], names: ClassNames) -> list[str]:
-    """Lines on labels that name no class, and on those that name several."""
+    """Return notes on labels that match no class or several classes."""
     counts = Counter(label for label in labels if label is not None)
     found = {label: names.matching(label) for label in counts}
     return [
@@ -298,7 +301,7 @@ def _label_notes(labels: Iterable[str | None], names: ClassNames) -> list[str]:
 
 
 def _label_note(what: str, odd: list[tuple[str, int]]) -> list[str]:
-    """A note on labels that cannot be used, the most frequent first; [] if there are none."""
+    """Return a note on labels that cannot be used, the most frequent first; [] if there are none."""
     if not odd:
         return []
     most = sorted(odd, key=lambda each: -each[1])[:_LISTED]
@@ -310,7 +313,7 @@ def _label_note(what: str, odd: list[tuple[str, int]]) -> list[str]:
 
 
 def _input(model: Model, value: Any) -> Tensor:
-    """The network's input made from a picture or a ready tensor, of the right shape and finite."""
+    """Make the network's input from a picture or a tensor, and check its shape and its values."""
     try:
         value = items.decoded(value)
         made = items.ready(value, model.offer)

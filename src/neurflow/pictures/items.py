@@ -1,15 +1,15 @@
 """Items of a source in memory: a picture and its label, in any of the usual forms.
 
-An item is a picture, a pair of picture and label, or a dict with both (as Hugging Face's data sets
-give). A picture is
+An item is a picture, a pair of picture and label, or a dict with both, as in Hugging Face data sets. A
+picture is
 
 - a Pillow picture, a path, or encoded bytes (``{"bytes": …, "path": …}``);
 - a NumPy array ``[height, width]``, ``[height, width, channel]`` or ``[channel, height, width]`` of
   bool, uint8, uint16 or floating point in 0…1;
-- a tensor of integers, likewise;
-- a floating-point tensor or array of the input's shape: ready for the network, not transformed.
+- a tensor of integers of these shapes;
+- a floating-point tensor or array with the shape of the input, which is used without the transform.
 
-A label is one class: an integer of any kind, a text, or the name that the data set has for its number.
+A label is one class: an integer, a text, or a number for which the data set has a name.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ LABEL_KEYS = ("label", "labels", "fine_label", "target")
 
 
 def split(item: Any) -> tuple[Any, Any]:
-    """(picture, label) of an item; the label is None where it has none.
+    """Split an item into (picture, label); the label is None if there is none.
 
     Raises:
-        UnreadableImage: a dict or tuple without a picture in its place.
+        UnreadableImage: a dict or tuple does not contain a picture.
     """
     if isinstance(item, Mapping):
         if "bytes" in item or set(item) == {"path"}:
@@ -71,10 +71,10 @@ def _listed(item: Mapping[Any, Any]) -> str:
 
 
 def decoded(value: Any) -> Any:
-    """A picture from what stands for it: a path, encoded bytes, or nested lists of numbers.
+    """Decode a path, encoded bytes or nested lists of numbers; other pictures are returned unchanged.
 
     Raises:
-        UnreadableImage: there is none, or it cannot be decoded.
+        UnreadableImage: there is no picture, or it cannot be decoded.
     """
     if isinstance(value, Mapping):
         data = value.get("bytes")
@@ -85,10 +85,10 @@ def decoded(value: Any) -> Any:
 
 
 def ready(value: Any, offer: Offer) -> Tensor | None:
-    """A floating-point tensor or array of the input's shape as it is; None for what is a picture.
+    """Return a floating-point tensor or array with the shape of the input; None for a picture.
 
     Raises:
-        UnreadableImage: a floating-point tensor of another shape: it is not to be transformed.
+        UnreadableImage: a floating-point tensor has another shape, and tensors are not transformed.
     """
     if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.shape == offer.shape:
         return torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))
@@ -103,10 +103,10 @@ def ready(value: Any, offer: Offer) -> Tensor | None:
 
 
 def picture_of(value: Any, offer: Offer) -> Image.Image | Tensor:
-    """A picture in the form that the transform takes.
+    """Return a picture in the form that the transform accepts.
 
     Raises:
-        UnreadableImage: no picture, or one that the transform does not take.
+        UnreadableImage: it is not a picture, or not one that the transform accepts.
     """
     if isinstance(value, np.ndarray):
         value = _from_array(value, offer, prefer_last=True)
@@ -127,7 +127,7 @@ def picture_of(value: Any, offer: Offer) -> Image.Image | Tensor:
 
 
 def _array_of(value: Sequence[Any]) -> np.ndarray:
-    """Nested lists of numbers, as data sets without a format give them."""
+    """Convert nested lists of numbers, which data sets without a format contain."""
     try:
         array = np.asarray(value)
     except ValueError:
@@ -140,7 +140,7 @@ def _are_bytes(array: np.ndarray) -> bool:
 
 
 def _from_array(array: np.ndarray, offer: Offer, prefer_last: bool) -> Image.Image | Tensor:
-    """A picture from numbers whose type says what white is."""
+    """Convert numbers to a picture; their type determines the value of white."""
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * np.uint8(255)
     is_float = array.dtype.kind == "f"
@@ -182,10 +182,10 @@ def _refuse_beyond_one(array: np.ndarray) -> None:
 
 
 def _channels_last(array: np.ndarray, channels: int, prefer_last: bool) -> np.ndarray:
-    """``[height, width, channel]``, from that or ``[channel, height, width]``."""
+    """Return ``[height, width, channel]`` from either order of axes."""
     known = {*MODES, channels}
     last, first = array.shape[2], array.shape[0]
-    if last in known and first in known:  # as many as the model takes, or else as is the custom
+    if last in known and first in known:  # as many as the model has, or else the usual numbers
         is_last = last == channels if channels in (first, last) and first != last else prefer_last
     elif last in known or first in known:
         is_last = last in known
@@ -197,7 +197,7 @@ def _channels_last(array: np.ndarray, channels: int, prefer_last: bool) -> np.nd
 
 
 def _as_tensor(array: np.ndarray, offer: Offer) -> Tensor:
-    """``[channel, height, width]`` of values in 0…1, for networks of many channels."""
+    """Return ``[channel, height, width]`` with values in 0…1, for networks with many channels."""
     if array.ndim == 2 or array.shape[2] != offer.shape[0]:
         count = 1 if array.ndim == 2 else array.shape[2]
         raise UnreadableImage(
@@ -209,7 +209,7 @@ def _as_tensor(array: np.ndarray, offer: Offer) -> Tensor:
 
 
 def content(value: Any) -> bytes:
-    """Bytes that change when a picture does."""
+    """Return bytes that change when a picture changes."""
     if isinstance(value, Mapping):
         return content(value.get("bytes") or value.get("path"))
     if isinstance(value, bytes):
@@ -229,8 +229,8 @@ class Labels:
     """The labels of a source as texts that name classes.
 
     Args:
-        source: a data set; its own names of classes count before its numbers.
-        model: gives the names of the classes, when they are first asked for.
+        source: a data set. Its own class names have priority over its numbers.
+        model: has the class names, which are loaded when they are first needed.
     """
 
     def __init__(self, source: Any, model: Model) -> None:
@@ -241,7 +241,7 @@ class Labels:
         return self._model.names
 
     def text(self, label: Any, index: int) -> str | None:
-        """The label of item ``index`` as text; None if it is not a single class."""
+        """Return the label of item ``index`` as text; None if it is not a single class."""
         number = _one_number(label)
         if number is None:
             return str(label) if isinstance(label, str | np.str_) else None
@@ -261,7 +261,7 @@ class Labels:
 
 
 def _one_number(label: Any) -> int | None:
-    """The class number that a label is; None for a text, several numbers, or nothing."""
+    """Return a label as a class number; None for a text, several numbers, or nothing."""
     if isinstance(label, Tensor):
         label = label.detach().cpu().numpy()
     if isinstance(label, np.ndarray | list | tuple):
@@ -275,12 +275,13 @@ def _one_number(label: Any) -> int | None:
 
 
 def own_names(source: Any, index: int) -> Sequence[str] | None:
-    """The names that a data set has for its numbers, at one of its items; None if it has none.
+    """Return the names that a data set has for its numbers, given one of its items; None if it has
+    none.
 
-    Those of torchvision (``classes``, ``class_to_idx``) and Hugging Face (``features``), also inside
-    ``Subset`` and ``ConcatDataset``.
+    These are the names of torchvision (``classes``, ``class_to_idx``) and Hugging Face
+    (``features``), also inside ``Subset`` and ``ConcatDataset``.
     """
-    for _ in range(32):  # wrappers inside wrappers
+    for _ in range(32):  # nested wrappers
         names = _names_of(source)
         if names is not None:
             return names
@@ -298,7 +299,7 @@ def own_names(source: Any, index: int) -> Sequence[str] | None:
 
 def _names_of(source: Any) -> Sequence[str] | None:
     if getattr(source, "target_transform", None) is not None:
-        return None  # its numbers are no longer those of its names
+        return None  # the transform may have changed the numbers
     features = getattr(source, "features", None)
     if isinstance(features, Mapping):
         for key in LABEL_KEYS:

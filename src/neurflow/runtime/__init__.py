@@ -1,1 +1,1 @@
-"""What every long run needs: memory, progress, work in progress, files."""
+"""Infrastructure of long runs: memory, progress, intermediate results, files."""

@@ -1,7 +1,7 @@
-"""How results show themselves in a notebook.
+"""Display of results in notebooks.
 
-The pages are built from the results and so stand above them. A result therefore cannot import its page:
-its ``_repr_html_`` calls ``html``, which calls the renderer that was registered for its class.
+Pages are built from results and are therefore in a higher package, which a result cannot import. Its
+``_repr_html_`` calls ``html``, which calls the renderer that was registered for its class.
 ``import neurflow`` registers the circuit's page.
 """
 
@@ -16,15 +16,15 @@ _RENDERERS: dict[str, Renderer] = {}
 
 
 def register(kind: str, renderer: Renderer) -> None:
-    """Show results of the class called ``kind``, and of its subclasses, by ``renderer``.
+    """Show results of the class called ``kind``, and of its subclasses, with ``renderer``.
 
-    The class is given by name, so that registering imports nothing.
+    The class is given by name, so that registering does not import it.
     """
     _RENDERERS[kind] = renderer
 
 
 def html(result: object) -> str | None:
-    """The HTML of a result; None if no renderer is registered for its class."""
+    """Return the HTML of a result; None if no renderer is registered for its class."""
     for kind in type(result).__mro__:
         if kind.__name__ in _RENDERERS:
             return _RENDERERS[kind.__name__](result)

@@ -1,4 +1,4 @@
-"""Optional packages: what each is for, which are installed, and how to install the others."""
+"""Optional packages: their purposes, which of them are installed, and how to install the others."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Extra:
 
     Attributes:
         name: as in ``pip install 'neurflow[name]'``.
-        purpose: what it is for.
-        versions: module → its version, for those that are installed.
+        purpose: the features that need it.
+        versions: module → its version, for modules that are installed.
         missing: modules that are not installed.
     """
 
@@ -72,7 +72,7 @@ def require(extra: str) -> None:
 
 
 def extras() -> list[Extra]:
-    """List all extras, with what is installed of them; nothing is imported."""
+    """List all extras, with their installed modules. Nothing is imported."""
     distributions = packages_distributions()
     found = []
     for name, modules in EXTRAS.items():

@@ -1,13 +1,13 @@
-"""Write and read files safely, in spite of interrupted programs and untrusted folders.
+"""Write and read files safely, despite interrupted programs and untrusted folders.
 
-1. **Writing** (``replacing``): a new file beside the old one, under a name that cannot be foreseen,
-   made exclusively; filled and synced; then moved to its place in one step. A link in that place is
-   replaced, never followed.
-2. **An interrupted program** leaves that new file behind. Its writer holds a lock on it, so ``tidy``
-   removes only files that nobody writes any more.
+1. **Writing** (``replacing``): a new file with an unpredictable name is created beside the old one,
+   filled and synced, and then renamed in one step. If the old name is a link, the link is replaced
+   and not followed.
+2. **Interrupted programs** leave such new files behind. A writer holds a lock on its file, so
+   ``tidy`` removes only files without a writer.
 3. **Folders** (``subfolder``) and **locks** (``lock``) of a result must not be links.
-4. **Reading** (``read``, ``read_json``): plain files alone. Size, depth and the memory that the
-   values of a JSON file would take are bounded before it is parsed.
+4. **Reading** (``read``, ``read_json``): only plain files are read. Size and depth of a JSON file,
+   and the memory that its values need, are checked before it is parsed.
 """
 
 from __future__ import annotations
@@ -32,14 +32,16 @@ from neurflow.errors import WorkError
 
 PARTIAL = ".partial"
 LONGEST = 200
-"""letters of a name that go into the name of its new file"""
+"""largest number of characters of a file's name in the name of its new file"""
 MEBIBYTE = 2**20
 SMALL = 16 * MEBIBYTE
-"""bytes of a JSON file that holds a few facts, and what its values may take in memory"""
+"""largest size in bytes of a small JSON file, and of its values in memory"""
 DEPTH = 32
-"""brackets within brackets in a JSON file"""
+"""largest depth of nested brackets in a JSON file"""
 TAKES = {b"{": 240, b"[": 64, b",": 40, b":": 100}
-"""sign of a JSON text → bytes that Python takes at most for what it stands for"""
+"""character of a JSON text → largest number of bytes that Python needs for the value that it stands
+for
+"""
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
@@ -56,7 +58,7 @@ def write_atomically(file: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def replacing(file: Path) -> Iterator[BinaryIO]:
-    """A new file to be filled, which takes the place of ``file`` at the end if nothing went wrong."""
+    """Open a new file that replaces ``file`` at the end if no error occurred."""
     partial = file.with_name(f".{file.name[:LONGEST]}.{secrets.token_hex(8)}{PARTIAL}")
     with guard_disk(file):
         handle = create(partial)
@@ -66,7 +68,7 @@ def replacing(file: Path) -> Iterator[BinaryIO]:
                 handle.flush()
                 os.fsync(handle.fileno())
                 if sys.platform == "win32":
-                    handle.close()  # it moves no file that is open
+                    handle.close()  # renaming needs a closed file there
                 os.replace(partial, file)
         except BaseException:
             partial.unlink(missing_ok=True)
@@ -87,7 +89,7 @@ def tidy(folder: Path, name: str = "") -> None:
     """Remove partial files of interrupted writers from a folder, of all files or only of ``name``."""
     left = re.compile(rf"\.{re.escape(name) or '.+'}\.[0-9a-f]{{16}}{re.escape(PARTIAL)}")
     for partial in [file for file in folder.iterdir() if left.fullmatch(file.name)]:
-        with contextlib.suppress(OSError):  # it is held, a link, or gone
+        with contextlib.suppress(OSError):  # it is locked, a link, or gone
             with open(_opened(partial), "rb") as handle:
                 abandoned = _hold(handle.fileno())
             if abandoned:
@@ -97,13 +99,13 @@ def tidy(folder: Path, name: str = "") -> None:
 if sys.platform == "win32":
 
     def _hold(descriptor: int) -> bool:
-        """Nothing to do: what is open cannot be removed."""
+        """Do nothing: open files cannot be removed on this system."""
         return True
 else:
     import fcntl
 
     def _hold(descriptor: int) -> bool:
-        """Take the lock of an open file; whether nobody else has it."""
+        """Lock an open file; return whether it was not locked by another process."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -112,15 +114,17 @@ else:
 
 
 def _opened(file: Path) -> int:
-    """Descriptor of a file to be read; neither a link nor a pipe makes it wait or lead elsewhere."""
+    """Open a file for reading and return its descriptor. Links are not followed, and pipes do not
+    block.
+    """
     return os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _NO_LINK)
 
 
 def subfolder(root: Path, *names: str) -> Path:
-    """The folder ``root/name/…``, made if it is not there.
+    """Return the folder ``root/name/…``, creating it if necessary.
 
     Raises:
-        WorkError: it cannot be made, or one of the names is a link, which would lead elsewhere.
+        WorkError: it cannot be created, or one of the names is a link.
     """
     place = root
     with guard_disk(root):
@@ -134,7 +138,7 @@ def subfolder(root: Path, *names: str) -> Path:
 
 
 def refuse_link(place: Path) -> None:
-    """``WorkError`` if a path inside a result is a link."""
+    """Raise ``WorkError`` if a path inside a result is a link."""
     if place.is_symlink():
         raise WorkError(
             f"{place} is a link, and neurflow does not follow links here. "
@@ -143,16 +147,16 @@ def refuse_link(place: Path) -> None:
 
 
 def lock(file: Path) -> FileLock:
-    """A lock among processes, to be held with ``with``; ``WorkError`` if the file is a link."""
+    """Return a lock between processes, a context manager; ``WorkError`` if the file is a link."""
     refuse_link(file)
     return FileLock(file)
 
 
 def read(file: Path, most: int) -> bytes:
-    """The bytes of a plain file.
+    """Return the bytes of a plain file.
 
     Raises:
-        OSError: it is not there, or cannot be read.
+        OSError: it does not exist, or cannot be read.
         ValueError: it is a link, a device, or larger than ``most`` bytes.
     """
     no_plain_file = "a link or device where a plain file belongs"
@@ -168,23 +172,23 @@ def read(file: Path, most: int) -> bytes:
 
 
 def read_json(file: Path, most: int = SMALL, memory: int = SMALL, *, finite: bool = True) -> Any:
-    """The value in a JSON file.
+    """Return the value in a JSON file.
 
     Args:
         file: a plain file.
-        most: bytes it may have.
-        memory: bytes that its values may take.
-        finite: refuse numbers that are not.
+        most: largest size of the file, in bytes.
+        memory: largest memory of its values, in bytes.
+        finite: whether to refuse NaN and infinity.
 
     Raises:
-        OSError: it is not there, or cannot be read.
+        OSError: it does not exist, or cannot be read.
         ValueError: it is not a plain file, too large, or not JSON.
     """
     return json_value(read(file, most), memory, finite=finite)
 
 
 def json_value(data: bytes, memory: int, *, finite: bool = True) -> Any:
-    """The value of a JSON text; ``ValueError`` if it is not JSON or would take too much memory."""
+    """Parse a JSON text; ``ValueError`` if it is not JSON or would need too much memory."""
     bound_json(data, memory)
     try:
         return from_json(data, allow_inf_nan=False) if finite else json.loads(data)
@@ -193,7 +197,7 @@ def json_value(data: bytes, memory: int, *, finite: bool = True) -> Any:
 
 
 def bound_json(data: bytes, memory: int) -> None:
-    """``ValueError`` if the values of a JSON text lie too deep, or would take too much memory."""
+    """Raise ``ValueError`` if a JSON text is nested too deeply, or its values need too much memory."""
     signs = _STRING.sub(b"", data).translate(None, delete=_no_signs())
     takes = len(data) + sum(size * signs.count(sign) for sign, size in TAKES.items())
     if takes > memory:
@@ -223,7 +227,7 @@ def reserve(handle: BinaryIO, size: int) -> None:
 
 @contextlib.contextmanager
 def guard_disk(path: Path) -> Iterator[None]:
-    """Turn a full disk or a missing permission into an error that says what to do."""
+    """Turn a full disk or a missing permission into an error with a cure."""
     try:
         yield
     except OSError as error:

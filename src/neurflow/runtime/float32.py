@@ -1,7 +1,7 @@
-"""Full float32 on a GPU.
+"""Full float32 precision on a GPU.
 
-PyTorch lets the convolutions of a GPU round their factors to ten bits (TF32). That is enough to swap
-crops and core neurons that lie close together.
+PyTorch lets the convolutions of a GPU round their factors to ten bits (TF32). This is enough to change
+the order of similar crops and core neurons.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import torch
 
 @contextlib.contextmanager
 def full_float32() -> Iterator[None]:
-    """Let cuDNN compute float32 as float32; on leaving, PyTorch's setting is what it was.
+    """Let cuDNN compute in full float32, and restore PyTorch's setting at the end.
 
-    The setting is global in PyTorch, so other threads that use the GPU meanwhile have it too.
+    The setting is global in PyTorch, so it also affects other threads that use the GPU meanwhile.
     """
     settings = torch.backends.cudnn
     before = settings.allow_tf32

@@ -1,10 +1,10 @@
-"""Where long sums stand, written once a minute: a kill loses no more than that.
+"""Stores unfinished sums once a minute, so that a killed run loses at most a minute of work.
 
-1. A sum is a few arrays that are changed in place, and the key of what they are sums of. ``follow``
-   fills them with what an earlier process wrote of the same key, or one that asked for part of it.
-2. ``tick`` writes all arrays that are followed, in one atomic step, if the last time was a minute ago.
-3. A file that is damaged, or whose arrays have another shape or numbers that are not finite, counts as
-   not written: then the sums begin anew.
+1. A sum is a set of arrays that change in place, with a key that identifies the sum. ``follow`` fills
+   them with the stored values of the same key, or of a key for a part of it.
+2. ``tick`` writes all followed arrays in one atomic step, if a minute has passed since the last time.
+3. A damaged file is ignored, as is one with arrays of another shape or with numbers that are not
+   finite. The sums then start from zero.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ import numpy as np
 from neurflow.runtime.files import read, replacing
 
 EVERY = 60.0
-"""seconds between two times that a journal is written, at least"""
+"""smallest interval between two writes, in seconds"""
 SHARE = 50.0
-"""writing takes one of so many seconds at most: where it takes long, it is done less often"""
+"""writing takes at most one out of so many seconds; if it is slow, it is done less often"""
 LARGEST = 2**31
-"""bytes of a file that is read"""
+"""largest size of a file that is read, in bytes"""
 
 Arrays = Mapping[str, np.ndarray]
 
 
 class Journal:
-    """Sums under way, in one file.
+    """Unfinished sums in one file.
 
     Args:
-        file: None keeps nothing.
-        clock: seconds.
+        file: None if nothing should be stored.
+        clock: returns the time in seconds.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Journal:
         self._due = clock() + EVERY
 
     def follow(self, key: str, arrays: Arrays) -> None:
-        """Keep arrays that change in place, after filling them with what was kept of this key."""
+        """Fill arrays with the stored values of a key, and store them from now on while they change."""
         if self._file is None:
             return
         if self._before is None:
@@ -66,7 +66,7 @@ class Journal:
             self.write()
 
     def write(self) -> None:
-        """Write now, if anything is followed."""
+        """Write now, if any arrays are followed."""
         if self._file is None or not self._followed:
             return
         begun = self._clock()
@@ -77,7 +77,7 @@ class Journal:
         self._due = now + max(EVERY, SHARE * (now - begun))
 
     def remove(self) -> None:
-        """The sums are complete, and nobody needs them any more."""
+        """Remove the file, because the sums are complete."""
         self._followed.clear()
         self._before = None
         if self._file is not None:
@@ -85,7 +85,7 @@ class Journal:
 
 
 def _kept(file: Path) -> dict[str, np.ndarray]:
-    """The arrays in a file; none if it is not there or damaged: each has a checksum."""
+    """Return the arrays in the file, which have checksums; empty if it is missing or damaged."""
     damaged = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
     with contextlib.suppress(*damaged):
         data = read(file, LARGEST)

@@ -1,7 +1,7 @@
-"""The memory budget above the loaded model, and smaller batches when memory runs out.
+"""The memory budget beyond the loaded model, and smaller batches if memory runs out.
 
-1. A budget in bytes (``--memory``) bounds what is held at once; batch sizes follow from it.
-2. Sizes are estimates. If the system or the device runs out of memory, a batch is halved and tried
+1. A budget in bytes (``--memory``) limits the memory in use at any time. It determines batch sizes.
+2. Sizes are estimates. If the system or the device runs out of memory, the batch is halved and run
    again, with a note. The work fails only if a single item does not fit.
 """
 
@@ -20,9 +20,9 @@ from neurflow.runtime.progress import Progress
 MEMORY = "2GB"
 """default budget"""
 BATCH = 64
-"""items of a batch at most"""
+"""largest number of items in a batch"""
 IMAGES = 8
-"""images run at once at most, on a processor: the values of more no longer fit its cache"""
+"""largest number of images to run at once on a CPU; the values of more do not fit into its cache"""
 LEAST = 10**6
 """smallest budget in bytes"""
 _SIZE = TypeAdapter(ByteSize)
@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 
 
 def memory_bytes(text: str | int) -> int:
-    """Number of bytes in ``"2GB"`` (2 × 10⁹), ``"2GiB"`` (2 × 2³⁰) or a plain number.
+    """Parse an amount of memory: ``"2GB"`` (2 × 10⁹), ``"2GiB"`` (2 × 2³⁰) or a plain number of bytes.
 
     Raises:
         RequestError: not an amount of memory, or less than a megabyte.
@@ -49,13 +49,13 @@ def memory_bytes(text: str | int) -> int:
 
 
 class Budget:
-    """Memory that may be used at once above the loaded model.
+    """Memory that may be in use at any time, in addition to the loaded model.
 
-    Half of it is for feature maps; a batch takes a quarter at most.
+    Half of it is for feature maps. A batch uses at most a quarter.
 
     Args:
         memory: bytes, or text such as "2GB".
-        progress: gets a note when a batch is halved.
+        progress: receives a note when a batch is halved.
     """
 
     def __init__(self, memory: str | int, progress: Progress) -> None:
@@ -63,11 +63,11 @@ class Budget:
 
     @property
     def features(self) -> int:
-        """Bytes for feature maps."""
+        """Memory for feature maps, in bytes."""
         return self.total // 2
 
     def batch(self, bytes_each: int, at_most: int = BATCH) -> Batch:
-        """A batch of items that take ``bytes_each`` each."""
+        """Return a batch for items of ``bytes_each`` bytes."""
         return Batch(min(at_most, self.total // 4 // bytes_each), self._progress)
 
 
@@ -75,8 +75,8 @@ class Batch:
     """Number of items that are processed at once.
 
     Args:
-        size: at most; at least 1.
-        progress: gets a note when the batch is halved.
+        size: largest number of items; at least 1.
+        progress: receives a note when the batch is halved.
     """
 
     def __init__(self, size: int, progress: Progress) -> None:
@@ -86,7 +86,7 @@ class Batch:
     def map(
         self, work: Callable[[np.ndarray], Result], items: np.ndarray
     ) -> Iterator[tuple[np.ndarray, Result]]:
-        """(items, result of ``work`` on them), a batch at a time, in order.
+        """Yield (items, result of ``work`` on them) for each batch, in order.
 
         Raises:
             WorkError: there is not enough memory for a single item.
@@ -104,7 +104,9 @@ class Batch:
                 start += len(part)
                 yield part, result
                 continue
-            self._halve(len(part), problem)  # out of the handler, which keeps the tensors alive
+            self._halve(
+                len(part), problem
+            )  # outside of the handler, which would keep the tensors alive
 
     def _halve(self, tried: int, problem: str) -> None:
         if tried == 1:

@@ -1,4 +1,4 @@
-"""How long work reports its progress; the command line draws it, callers from Python may ignore it."""
+"""The interface by which long work reports its progress. The command line shows it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Listener of one piece of long work, which has stages one after another."""
+    """A listener of long work, which consists of consecutive stages."""
 
     def start(self, stage: str, total: int) -> None:
-        """Begin a stage of ``total`` steps; the stage before it, if any, is over."""
+        """Begin a stage of ``total`` steps; this ends the previous stage."""
 
     def advance(self, count: int = 1) -> None:
         """Count ``count`` more steps of the current stage as done."""
 
     def note(self, text: str) -> None:
-        """Report something that the user should read, in one line."""
+        """Report a note to the user, in one line."""
 
 
 class Silent:

@@ -1,4 +1,4 @@
-"""Things that users add by name: by a decorator in a module of theirs, or by an entry point."""
+"""Registries, to which users add by a decorator in their own module or by an entry point."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ Item = TypeVar("Item")
 class Registry(Mapping[str, Item], Generic[Item]):
     """Items by name, those of this package first.
 
-    An unknown name is looked up among the entry points of ``group``. An entry point is named after the
+    An unknown name is looked up among the entry points of ``group``. An entry point has the name of the
     item and refers to the module that registers it; only that module is imported.
 
     Args:
-        what: what an item is called in messages.
-        group: of entry points.
+        what: name of an item in messages.
+        group: group of entry points.
+        direct: whether an entry point may also refer to the item itself.
     """
 
-    def __init__(self, what: str, group: str) -> None:
-        self.what, self.group = what, group
+    def __init__(self, what: str, group: str, *, direct: bool = False) -> None:
+        self.what, self.group, self.direct = what, group, direct
         self._items: dict[str, Item] = {}
         self._homes: dict[str, tuple[str, str]] = {}
 
@@ -41,7 +42,7 @@ class Registry(Mapping[str, Item], Generic[Item]):
         self._items[name], self._homes[name] = item, home
 
     def named(self, name: str) -> Item:
-        """The item of a name.
+        """Return the item with this name.
 
         Raises:
             RequestError: there is none, or the module that registers it cannot be imported.
@@ -49,20 +50,21 @@ class Registry(Mapping[str, Item], Generic[Item]):
         if name not in self._items:
             self._import(name)
         if name not in self._items:
-            raise RequestError(
-                f"There is no {self.what} {name!r}.{near(name, self)} Known: {', '.join(self)}."
-            )
+            known = f"Known: {', '.join(self)}." if self else "None is registered."
+            raise RequestError(f"There is no {self.what} {name!r}.{near(name, self)} {known}")
         return self._items[name]
 
     def _import(self, name: str) -> None:
         for point in entry_points(group=self.group, name=name):
             try:
-                point.load()
-            except Exception as error:  # whatever a foreign package raises on import
+                item = point.load()
+            except Exception as error:  # a foreign package may raise anything on import
                 raise RequestError(
                     f"The {self.what} {name!r} is registered by {point.value}, and importing that "
-                    f"fails: {error}. Install its package anew."
+                    f"fails: {error}. Reinstall its package."
                 ) from error
+            if self.direct and callable(item):
+                self._items.setdefault(name, item)
 
     def __getitem__(self, name: str) -> Item:
         try:
@@ -71,7 +73,7 @@ class Registry(Mapping[str, Item], Generic[Item]):
             raise KeyError(name) from error
 
     def __contains__(self, name: object) -> bool:
-        """Whether there is an item of this name; nothing is imported."""
+        """Return whether there is an item with this name. Nothing is imported."""
         return any(name == known for known in self)
 
     def __iter__(self) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Former names of public keywords and attributes, which keep working for one release."""
+"""Former names of public keywords and attributes, which still work for one release."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Result = TypeVar("Result")
 def former_keywords(
     **new_names: str,
 ) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
-    """Let a function take keywords by their former names, with a ``DeprecationWarning``.
+    """Let a function accept keywords by their former names, with a ``DeprecationWarning``.
 
     Args:
-        new_names: former keyword → its present name.
+        new_names: former keyword → present name.
     """
 
     def decorate(function: Callable[Given, Result]) -> Callable[Given, Result]:

@@ -1,8 +1,8 @@
-"""Where a run keeps what it has computed, so that it resumes after a kill.
+"""The workspace of a run stores intermediate results, so that an interrupted run can be resumed.
 
 A workspace belongs to one request (model, images, target, layers, configuration) and version of the
-method. Every write is atomic; a file is either whole or not there. Without a folder it is a temporary
-one, removed at the end.
+method. Every write is atomic: a file is either complete or missing. Without a folder, the workspace is
+temporary and is removed at the end.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ from neurflow.runtime.files import (
 from neurflow.runtime.journal import Journal
 
 Continues = Callable[[dict[str, Any], dict[str, Any]], bool]
-"""(earlier request, request) → whether what the earlier one attributed serves the other"""
+"""(earlier request, request) → whether the attributions of the earlier request can be used for the
+other
+"""
 LARGEST = 64 * MEBIBYTE
 """bytes of a JSON value that is kept"""
 
@@ -41,8 +43,8 @@ class Workspace:
     """Intermediate results of one run, by name.
 
     Args:
-        folder: where they are.
-        temporary: the folder is removed at the end, so nothing will be resumed from it.
+        folder: the folder of their files.
+        temporary: whether the folder is removed at the end, so that nothing can be resumed from it.
     """
 
     def __init__(self, folder: Path, *, temporary: bool = False) -> None:
@@ -50,7 +52,7 @@ class Workspace:
         tidy(folder)
 
     def read(self, name: str, default: Any = None) -> Any:
-        """The JSON value called ``name``, or ``default`` if it was not written.
+        """Return the JSON value called ``name``, or ``default`` if it was not written.
 
         A value with numbers that are not finite is treated as not written.
         """
@@ -63,11 +65,11 @@ class Workspace:
             return default
         except (OSError, ValueError) as error:
             raise ResultError(
-                f"{file} is damaged: {error}. Remove the folder {self.folder} to begin anew."
+                f"{file} is damaged: {error}. Remove the folder {self.folder} to start again."
             ) from None
 
     def write(self, name: str, value: Any) -> None:
-        """Keep a JSON value; ``WorkError`` if a number in it is not finite."""
+        """Store a JSON value; ``WorkError`` if it contains a number that is not finite."""
         try:
             data = json.dumps(value, allow_nan=False).encode()
         except ValueError:
@@ -93,14 +95,16 @@ class Workspace:
         return Journal(None if self._temporary else file)
 
     def clear(self, keep: Collection[str] = (), *, journals: bool = False) -> None:
-        """Drop all intermediate results but the named ones, and the journals if these are to stay."""
+        """Remove all intermediate results except the named ones, and the journals unless they should
+        stay.
+        """
         for file in self.folder.iterdir():
             if file.stem not in keep and not (journals and file.suffix == ".npz"):
                 file.unlink()
 
 
 class _NotFinite(Exception):
-    """JSON that has NaN or an infinity in it."""
+    """A JSON text contains NaN or infinity."""
 
 
 def _not_finite(constant: str) -> None:
@@ -115,16 +119,16 @@ def open_workspace(
     redo: bool = False,
     continues: Continues = lambda before, now: False,
 ) -> Iterator[Workspace]:
-    """The workspace of a request: ``out/work``, or a temporary folder.
+    """Open the workspace of a request: ``out/work``, or a temporary folder.
 
     Args:
         out: folder of the run.
-        request: what the run is; ``method`` is the version of the method, 1 where it is missing.
-        redo: drop the work of another request instead of refusing.
-        continues: tells whether the request can use the journals of an earlier one.
+        request: identity of the run; ``method`` is the version of the method, 1 if it is missing.
+        redo: remove the work of another request instead of raising an error.
+        continues: returns whether the request can use the journals of an earlier one.
 
     Raises:
-        RequestError: ``out`` holds the work or the result of another request.
+        RequestError: ``out`` contains the work or the result of another request.
     """
     if out is None:
         with tempfile.TemporaryDirectory(prefix="neurflow-") as folder:
@@ -133,14 +137,14 @@ def open_workspace(
     if out.exists() and not out.is_dir():
         raise RequestError(f"{out} is a file. Give a folder for the result: --out FOLDER.")
     if out.is_dir() and not (out / "work" / "request.json").exists() and _holds_anything(out):
-        raise RequestError(f"{out} is not empty and no run of neurflow. Give another --out.")
+        raise RequestError(f"{out} is not empty and is not a run of neurflow. Give another --out.")
     workspace = Workspace(out / "work")
     found = workspace.read("request")
     begun = any(workspace.folder.glob("*.npy")) or workspace.read("finished")
     if found is not None and found != request and continues(found, request):
-        workspace.clear(keep=("request",), journals=True)  # before the request is another
+        workspace.clear(keep=("request",), journals=True)  # before the stored request changes
     elif found != request and (redo or not begun):
-        workspace.clear()  # or a request that was refused, or killed before anything was computed
+        workspace.clear()  # or the earlier request was refused, or killed before anything was computed
     elif found is not None and found != request:
         raise RequestError(f"{out} {unlike(found, request)}")
     workspace.write("request", request)
@@ -148,7 +152,7 @@ def open_workspace(
 
 
 def unlike(found: Mapping[str, Any], request: Mapping[str, Any], kind: str = "run") -> str:
-    """Why a folder cannot serve a request, and what to do; its own request is ``found``."""
+    """Say why a folder with the request ``found`` cannot be used for another one, and what to do."""
     before, now = found.get("method", 1), request.get("method", 1)
     if before != now:
         return (
@@ -163,7 +167,7 @@ def unlike(found: Mapping[str, Any], request: Mapping[str, Any], kind: str = "ru
 
 
 def _holds_anything(out: Path) -> bool:
-    """Whether more is there than what a run leaves that was killed at its very beginning."""
+    """Return whether there is more than the files of a run that was killed at its very beginning."""
     inside = [file for file in out.iterdir() if not (file.name == "work" and file.is_dir())]
     if (out / "work").is_dir():
         inside += (out / "work").iterdir()

@@ -1,1 +1,1 @@
-"""One look at the data: activations and feature maps of the studied layers."""
+"""Activations and feature maps of the studied layers, computed in one pass over the data."""

@@ -1,12 +1,12 @@
-"""One streaming pass: which images are studied, and φ of every layer on every crop of them.
+"""The streaming pass: chooses the images to study, and computes φ of every layer on all their crops.
 
 1. ``concept_images`` chooses the images of the concept set ``D``: by default, those that the model
-   predicts as the target. Images that cannot be read are skipped and named.
+   predicts as the target. Images that cannot be read are skipped and listed.
 2. ``StreamingPass`` makes the crops of one image at a time, runs the network once up to the last
-   studied layer, and writes the pooled activations of all layers to files. It stores the feature
-   maps that attribution will need where there is room. Memory does not grow with the number of
-   images. A run that is started again continues behind the last finished image.
-3. ``top_crops`` finds each neuron's ``k`` strongest crops, block by block.
+   studied layer, and writes the pooled activations of all layers to files. If there is room, it also
+   stores the feature maps that attribution will need. Memory does not grow with the number of images.
+   A pass that was interrupted resumes after the last finished image.
+3. ``top_crops`` finds the ``k`` strongest crops of each neuron, block by block.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from neurflow.config import Config
@@ -35,12 +36,12 @@ from neurflow.study.features import FeatureMaps
 from neurflow.study.shared import ActivationCache, Predictions
 
 BLOCK = 8192
-"""crops that ``top_crops`` compares at a time"""
+"""number of crops that ``top_crops`` compares at a time"""
 
 
 @dataclass(frozen=True)
 class ConceptImages:
-    """The images of the concept set: positions in the source, and what could not be read."""
+    """The images of the concept set, by position in the source, and the images that cannot be read."""
 
     chosen: tuple[int, ...]
     skipped: tuple[SkippedImage, ...]
@@ -53,7 +54,7 @@ class ModelOnImages:
     Attributes:
         model: the classifier.
         images: the collection.
-        batch: images to run at once.
+        batch: number of images to run at once.
         progress: receives the progress.
     """
 
@@ -65,7 +66,9 @@ class ModelOnImages:
     def readable(
         self, indices: Sequence[int], size: int, unread: dict[int, str]
     ) -> Iterator[tuple[list[int], Tensor]]:
-        """Batches of (positions, pixels); the reasons why images cannot be read go to ``unread``."""
+        """Yield batches of (positions, pixels). The reasons why images cannot be read are added to
+        ``unread``.
+        """
         batch: list[int] = []
         pixels: list[Tensor] = []
         for index in indices:
@@ -82,7 +85,9 @@ class ModelOnImages:
             yield batch, torch.stack(pixels)
 
     def classes(self, pixels: Tensor) -> list[tuple[int, ...]]:
-        """Predicted class of each image of a batch; of several labels, any number of them."""
+        """Return the predicted classes of each image of a batch; several or none for multi-label
+        models.
+        """
         rows = np.arange(len(pixels))
         return [c for _, part in self.batch.map(partial(self._called, pixels), rows) for c in part]
 
@@ -116,8 +121,8 @@ def concept_images(
 ) -> ConceptImages:
     """Choose the images of ``D``: those that belong to the target, or ``max_images`` of them.
 
-    Where there are more than ``max_images``, they are drawn by the seed and spread over the
-    folders. A target inside the network has no predictions of its own and takes all images. With
+    If there are more than ``max_images``, they are drawn with the seed and spread over the folders. A
+    target inside the network has no predictions of its own, so all images are used. With
     ``predictions``, no image is read.
 
     Raises:
@@ -154,7 +159,7 @@ def concept_images(
     skipped = {i: SkippedImage(name=images.refs[i].name, reason=why) for i, why in unread.items()}
     if not chosen:
         raise ImagesError(_why_none(looked, target, rule, list(skipped.values()), seen))
-    if len(chosen) >= limit:  # images behind the last one were not needed
+    if len(chosen) >= limit:  # images after the last one were not needed
         asked = set(order[: order.index(chosen[limit - 1])])
         skipped = {i: image for i, image in skipped.items() if i in asked}
     return ConceptImages(tuple(sorted(chosen[:limit])), tuple(skipped[i] for i in sorted(skipped)))
@@ -203,7 +208,9 @@ class Activations:
         return {layer: np.load(file, mmap_mode="r") for layer, file in self.files.items()}
 
     def __getitem__(self, layer: str) -> np.ndarray:
-        """Pooled activations ``[crop, neuron]`` of a layer, read as they are used."""
+        """Return the pooled activations ``[crop, neuron]`` of a layer, which are read from disk when
+        used.
+        """
         return self._open[layer]
 
 
@@ -215,12 +222,12 @@ class StreamingPass:
         model: the network.
         crops: the concept set D.
         layers: names of the studied layers.
-        batch: crops to run at once.
+        batch: number of crops to run at once.
         progress: receives the progress.
-        precision: of the forward pass.
-        features: receive the maps of every crop that is run, if they have room for all and the pass has
-            the precision that attribution needs.
-        cache: images that it holds are not run.
+        precision: precision of the forward pass.
+        features: stores the feature maps of every crop that is run, if there is room for all crops
+            and the pass has the precision that attribution needs.
+        cache: activations of images that need not be run.
     """
 
     model: Model
@@ -238,12 +245,12 @@ class StreamingPass:
 
     @cached_property
     def _kept(self) -> FeatureMaps | None:
-        """The feature maps, if this pass fills them."""
+        """Return the feature maps, if this pass fills them."""
         wanted = self.features is not None and self.features.wanting
         return self.features if wanted and self.precision == "float32" else None
 
     def run(self, workspace: Workspace) -> Activations:
-        """φ of all layers on all crops; continues behind the last image in ``workspace``."""
+        """Compute φ of all layers on all crops; resumes after the last image in ``workspace``."""
         files = {
             layer.name: workspace.array(f"activations-{i}", (len(self.crops), layer.neurons))
             for i, layer in enumerate(self._studied)
@@ -263,7 +270,7 @@ class StreamingPass:
         return Activations(self.crops, files)
 
     def _cached(self, image: int) -> list[np.ndarray]:
-        """``[crop, neuron]`` φ of each layer on one image, from the cache if it is there."""
+        """Return φ ``[crop, neuron]`` of each layer on one image, from the cache if possible."""
         if self.cache is None:
             return self._pooled(image)
         position, count = self.crops.chosen[image], len(self.crops.boxes)
@@ -276,7 +283,7 @@ class StreamingPass:
         return phi
 
     def _pooled(self, image: int) -> list[np.ndarray]:
-        """``[crop, neuron]`` φ of each layer on the crops of one image of D."""
+        """Return φ ``[crop, neuron]`` of each layer on the crops of one image of D."""
         kept = self._kept
         forward = self.model.outputs(
             [*map(self.model.node, self.layers), *(kept.keys if kept else ())]
@@ -316,7 +323,7 @@ def collect(
     batch: Batch,
     progress: Progress,
 ) -> Activations:
-    """The streaming pass by itself, without feature maps or a cache."""
+    """Run the streaming pass without feature maps and without a cache."""
     return StreamingPass(model, crops, layers, batch, progress).run(workspace)
 
 
@@ -324,19 +331,23 @@ def top_crops(
     phi: Iterator[np.ndarray],
     k: int,
     *,
-    images: np.ndarray | None = None,
+    images: Int[np.ndarray, " crop"] | None = None,
     per_image: int | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """V_a: the ``k`` crops with the largest activation, for several neurons at once.
+) -> tuple[Int[np.ndarray, "neuron k"], Float[np.ndarray, "neuron k"]]:
+    """Return V_a, the ``k`` crops with the largest activation, for several neurons at once.
 
     Args:
-        phi: blocks ``[crop, neuron]`` in the order of the crops.
-        k: crops to keep.
-        images: ``[crop]`` image of every crop; needed with ``per_image``.
-        per_image: at most so many crops of one image.
+        phi: blocks ``[crop, neuron]``, in the order of the crops.
+        k: number of crops of each neuron.
+        images: ``[crop]`` image of every crop; required with ``per_image``.
+        per_image: largest number of crops of one image.
 
     Returns:
-        (crop numbers, activations), each ``[neuron, k]``, descending; ties in the order of the crops.
+        (crop numbers, activations), each ``[neuron, k]``, in descending order of activation. Ties are
+        in the order of the crops.
+
+    Raises:
+        RequestError: there are fewer than ``k`` crops.
     """
     best: np.ndarray | None = None
     numbers = np.empty((0, 0), dtype=np.int64)
@@ -364,7 +375,7 @@ def top_crops(
 
 
 def _limited(images: np.ndarray, order: np.ndarray, k: int, per_image: int) -> np.ndarray:
-    """The first ``k`` of each row that are among the first ``per_image`` of their image."""
+    """Return the first ``k`` of each row that are among the first ``per_image`` of their image."""
     rows = []
     for of_image, row in zip(images, order, strict=True):
         count: Counter[int] = Counter()
@@ -383,7 +394,7 @@ def _limited(images: np.ndarray, order: np.ndarray, k: int, per_image: int) -> n
 def blocks(
     array: np.ndarray, neurons: Sequence[int], minus: int | None = None
 ) -> Iterator[np.ndarray]:
-    """φ of chosen neurons ``[crop, neuron]`` in blocks of crops, less that of ``minus``."""
+    """Yield φ ``[crop, neuron]`` of some neurons in blocks of crops, minus that of neuron ``minus``."""
     for start in range(0, len(array), BLOCK):
         rows = np.asarray(array[start : start + BLOCK])
         yield rows[:, list(neurons)] - (0 if minus is None else rows[:, [minus]])

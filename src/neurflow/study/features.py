@@ -1,14 +1,14 @@
-"""Feature maps of crops: computed at most once more after the streaming pass, within a budget.
+"""Feature maps of crops, computed at most once more after the streaming pass, within a memory budget.
 
-Attribution needs, for every crop that is in some target's ``V_a``, the values at a segment's lower
-layer, those that bypass it, and those of its trunk. One forward pass gives the values of all layers:
+For every crop in the ``V_a`` of a target, attribution needs the values of a segment's lower layer, of
+the bypass, and of the trunk. One forward pass gives the values of all layers:
 
-1. Where the maps of all crops fit into the budget, the streaming pass stores them, and no crop is run
-   again. They stay in memory, or else in files beside the other intermediate results.
-2. Where they do not fit, a crop is run when it is first needed. The values that lower segments will
-   need are stored with it as long as there is room.
-3. Where not even the crops of one segment fit, they come in blocks, and a crop is run again for each
-   segment that needs it.
+1. If the maps of all crops fit into the budget, the streaming pass stores them, and no crop is run
+   again. They are stored in memory, or else in files beside the other intermediate results.
+2. If they do not fit, a crop is run when it is first needed. The values that lower segments will need
+   are stored with it as long as there is room.
+3. If not even the crops of one segment fit, they are processed in blocks, and a crop is run again for
+   each segment that needs it.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ from neurflow.runtime.files import create, guard_disk, reserve
 from neurflow.runtime.memory import Batch
 
 AVERAGED = 128
-"""crops that a mean is taken over at most"""
+"""largest number of crops over which a mean is computed"""
 SCRATCH = 8 * 2**30
-"""bytes of files at most; half of what is free on the disk where that is less"""
+"""largest size of the files in bytes; at most half of the free disk space is used"""
 
 
 @dataclass(frozen=True)
 class _Form:
-    """How a value lies in a store: one flat row a crop.
+    """The layout of a value in a store, which has one flat row for each crop.
 
     Attributes:
-        shape: of the value of one crop.
-        dtype: of its numbers.
+        shape: shape of the value of one crop.
+        dtype: type of its numbers.
         axis: its batch axis.
-        per_sample: entries of the batch axis for one crop.
-        channels_last: a map whose channels of a place lie side by side.
+        per_sample: number of entries of the batch axis for one crop.
+        channels_last: whether the map is stored with the channels of a place side by side.
     """
 
     shape: tuple[int, ...]
@@ -59,18 +59,18 @@ class _Form:
 
     @property
     def values(self) -> int:
-        """Values of one crop."""
+        """Number of values of one crop."""
         return prod(self.shape)
 
     def rows(self, value: Tensor) -> Tensor:
-        """``[crop, value]`` of a value with several crops."""
+        """Convert a value with several crops to rows ``[crop, value]``."""
         if self.channels_last:
             return value.permute(0, 2, 3, 1).reshape(len(value), -1)
         split = torch.unflatten(value, self.axis, (-1, self.per_sample)).movedim(self.axis, 0)
         return split.reshape(len(split), -1)
 
     def value(self, rows: Tensor) -> Tensor:
-        """The value again, with the crops of ``rows`` ``[crop, value]``."""
+        """Convert rows ``[crop, value]`` back to a value."""
         if self.channels_last:
             channels, height, width = self.shape[1:]
             return rows.view(-1, height, width, channels).permute(0, 3, 1, 2)
@@ -80,14 +80,14 @@ class _Form:
 
 @dataclass(frozen=True)
 class Observed:
-    """What a segment is given of some crops.
+    """The inputs of a segment on some crops.
 
     Attributes:
         x: ``[crop, …]`` output of the lower layer.
-        bypass: values that go round the lower layer, in the order of ``segment.bypass``.
-        kept: these and the values of trunks that were worth keeping, by key.
-        baseline: ``[1, …]`` where the path to ``x`` begins; None is zero.
-        crops: ``[crop]`` their numbers, if work is to be shared by those that are the same.
+        bypass: values that bypass the lower layer, in the order of ``segment.bypass``.
+        kept: these values and the stored values of trunks, by key.
+        baseline: ``[1, …]`` start of the path to ``x``; None stands for zero.
+        crops: ``[crop]`` crop numbers, if equal crops should share work.
     """
 
     x: Tensor
@@ -98,27 +98,27 @@ class Observed:
 
     @classmethod
     def of(cls, segment: Segment, kept: Mapping[Key, Tensor]) -> Observed:
-        """From the values of ``segment.observed``, whose first key is that of the lower layer."""
+        """Make it from the values of ``segment.observed``, the first of which is the lower layer's."""
         lower, *_ = segment.observed
         return cls(kept[lower], tuple(kept[key] for key in segment.bypass), kept)
 
     def starting(self, baseline: Tensor | None) -> Observed:
-        """The same with a baseline."""
+        """Return a copy with another baseline."""
         return self if baseline is None else replace(self, baseline=baseline.to(self.x))
 
     def trunk(self, keys: Sequence[Key]) -> list[Tensor]:
-        """Values of a specialised segment's trunk; empty unless all of them were kept."""
+        """Return the values of a specialised segment's trunk; empty unless all of them are stored."""
         return [self.kept[key] for key in keys] if self.kept.keys() >= set(keys) else []
 
 
 class _Store(Protocol):
-    """One flat row for each slot."""
+    """A store with one flat row for each slot."""
 
     def write(self, first: int, rows: Tensor) -> None:
         """Fill the slots from ``first`` on with ``rows`` ``[slot, value]``."""
 
     def read(self, slots: np.ndarray) -> Tensor:
-        """The rows ``[slot, value]`` of some slots, in any order, with repeats."""
+        """Return the rows ``[slot, value]`` of some slots, in any order, possibly repeated."""
 
 
 class _InMemory:
@@ -133,19 +133,22 @@ class _InMemory:
 
 
 class _OnDisk:
-    """Rows in a file that goes when the store does; its room on the disk is taken at once.
+    """A store in a file that is removed with the store; its disk space is allocated at once.
 
-    The file is read and written, not mapped: pages of a mapped file count as memory of the process.
+    The file is read and written instead of mapped, because the pages of a mapped file count as memory
+    of the process.
     """
 
     def __init__(self, slots: int, form: _Form, file: Path) -> None:
         self._form, self._bytes = form, form.values * form.dtype.itemsize
         with guard_disk(file):
-            file.unlink(missing_ok=True)  # of a run that was killed
+            file.unlink(missing_ok=True)  # files of a run that was killed
             self._file = create(file)
             weakref.finalize(self, self._file.close)
             reserve(self._file, slots * self._bytes)
-        with contextlib.suppress(PermissionError):  # where a file in use cannot be removed
+        with contextlib.suppress(
+            PermissionError
+        ):  # on systems where a file in use cannot be removed
             file.unlink()
 
     def write(self, first: int, rows: Tensor) -> None:
@@ -161,7 +164,7 @@ class _OnDisk:
 
 
 def _as_bytes(rows: Tensor) -> np.ndarray:
-    """``[slot, byte]`` of rows, without a copy."""
+    """Return ``[slot, byte]`` of rows, without a copy."""
     return rows.view(torch.uint8).numpy()
 
 
@@ -169,8 +172,8 @@ class SegmentMaps:
     """The feature maps that one segment needs.
 
     Args:
-        maps: of all segments.
-        place: of the segment among them.
+        maps: feature maps of all segments.
+        place: position of the segment among them.
     """
 
     def __init__(self, maps: FeatureMaps, place: int) -> None:
@@ -178,25 +181,27 @@ class SegmentMaps:
 
     @property
     def bytes_each(self) -> int:
-        """Bytes that the segment needs of one crop."""
+        """Number of bytes that the segment needs of one crop."""
         return self._maps.bytes_of(self._place)
 
     def blocks(self, needed: np.ndarray) -> Iterator[np.ndarray]:
-        """The crops ``needed`` ``[crop]``, ascending, in blocks.
+        """Yield the crops ``needed`` ``[crop]``, ascending, in blocks.
 
-        :meth:`take` serves the crops of a block until the next iteration.
+        :meth:`take` accepts the crops of a block until the next iteration.
         """
         return self._maps.blocks(self._place, needed)
 
     def take(self, numbers: np.ndarray) -> Observed:
-        """What the segment needs of some crops of the block, in any order, with repeats."""
+        """Return the inputs of the segment on some crops of the block, in any order, possibly
+        repeated.
+        """
         return self._maps.take(self._place, numbers)
 
     def mean(self) -> Tensor:
-        """``[1, …]`` mean output of the lower layer over D, position by position.
+        """Return the mean output ``[1, …]`` of the lower layer over D, for each position.
 
-        Of a larger D, over :data:`AVERAGED` crops spread over it. Crops of an earlier block are no
-        longer served.
+        If D is large, the mean is over :data:`AVERAGED` crops spread over it. Crops of an earlier
+        block are no longer available afterwards.
         """
         return self._maps.mean(self._place)
 
@@ -207,13 +212,13 @@ class FeatureMaps:
     Args:
         model: the network.
         crops: the concept set.
-        segments: that will be attributed, in this order: from the target down.
-        folder: for files.
-        room: bytes of memory for the maps.
-        batch: crops run through the network at once.
+        segments: segments that will be attributed, in this order, from the target down.
+        folder: folder for files.
+        room: memory for the maps, in bytes.
+        batch: number of crops to run at once.
 
     Attributes:
-        keeps_all: there is room for all crops.
+        keeps_all: whether there is room for all crops.
     """
 
     def __init__(
@@ -244,7 +249,7 @@ class FeatureMaps:
             self._allocate(tuple(self._forms), len(crops))
 
     def _survey(self, axes: Mapping[Key, tuple[int, int]]) -> None:
-        """The form of every value, from a look at one crop."""
+        """Find the layout of every value by running one crop."""
         values = self._run(tuple(axes), np.array([0]))
         self._device = values[0].device
         self._forms = {
@@ -257,32 +262,33 @@ class FeatureMaps:
             return self._model.outputs(keys)(self._model.feed(self._crops.pixels(numbers)))
 
     def _bytes(self, keys: Iterable[Key]) -> int:
-        """Bytes of some values of one crop."""
+        """Return the number of bytes of some values of one crop."""
         return sum(self._forms[key].values * self._forms[key].dtype.itemsize for key in keys)
 
     def of(self, segment: Segment) -> SegmentMaps:
-        """The maps that one of the segments needs."""
+        """Return the maps that one of the segments needs."""
         ends = [(each.lower.name, each.upper.name) for each in self._segments]
         return SegmentMaps(self, ends.index((segment.lower.name, segment.upper.name)))
 
     def bytes_of(self, place: int) -> int:
-        """Bytes of what the segment at a place needs of one crop."""
+        """Return the number of bytes that the segment at a place needs of one crop."""
         return self._bytes(self._wanted[place])
 
     @property
     def wanting(self) -> bool:
-        """Whether the streaming pass should ``add`` all crops: there is room, and none is here."""
+        """Whether the streaming pass should ``add`` all crops: if there is room, and none is stored."""
         return self.keeps_all and not self._used
 
     @property
     def keys(self) -> tuple[Key, ...]:
-        """What is kept of a crop now."""
+        """Keys of the values that are currently stored of a crop."""
         return tuple(self._kept)
 
     def forget(self) -> None:
-        """Let go what was run for a trial, unless all crops are kept anyway.
+        """Remove the maps that were computed for a trial, unless all crops are stored anyway.
 
-        What is run together, and with it the last digits of values, is then as if nothing was tried.
+        Which crops are run together affects the last digits of their values. After this call, these
+        do not depend on the trial.
         """
         if not self.keeps_all:
             self._kept.clear()
@@ -290,12 +296,12 @@ class FeatureMaps:
             self._slots = self._used = 0
 
     def _allocate(self, keys: Sequence[Key], slots: int) -> None:
-        """Make room for the values of some crops: in memory if they fit there, else in files."""
+        """Make room for the values of some crops: in memory if they fit, else in files."""
         self._kept.clear()
         self._slot[:] = -1
         self._slots, self._used = slots, 0
         fits = slots * self._bytes(keys) <= self._memory
-        in_memory = fits or self._device.type != "cpu"  # there a single crop may be more than fits
+        in_memory = fits or self._device.type != "cpu"  # a single crop may be larger than the room
         for number, key in enumerate(keys):
             form, file = self._forms[key], self._folder / f"features-{number}.bin"
             self._kept[key] = (
@@ -303,14 +309,16 @@ class FeatureMaps:
             )
 
     def add(self, numbers: np.ndarray, values: Sequence[Tensor]) -> None:
-        """Keep the values of :attr:`keys` of some crops."""
+        """Store the values of :attr:`keys` of some crops."""
         first, self._used = self._used, self._used + len(numbers)
         for (key, store), value in zip(self._kept.items(), values, strict=True):
             store.write(first, self._forms[key].rows(value))
         self._slot[numbers] = np.arange(first, self._used)
 
     def blocks(self, place: int, needed: np.ndarray) -> Iterator[np.ndarray]:
-        """The crops that the segment at a place needs, in blocks; valid until the next iteration."""
+        """Yield the crops that the segment at a place needs in blocks, each valid until the next
+        iteration.
+        """
         self._make_room(place, needed)
         for start in range(0, len(needed), self._slots):
             block = needed[start : start + self._slots]
@@ -324,17 +332,21 @@ class FeatureMaps:
             yield block
 
     def _together(self, missing: np.ndarray) -> Iterable[np.ndarray]:
-        """The crops to run: with room for all, whole images, batched as the streaming pass does it.
+        """Return the crops to run. With room for all, these are whole images, batched as in the
+        streaming pass.
 
-        The last digits of a value depend on its batch; so a run that goes on after a kill, or takes
-        its activations from another one, has the same values as one that did the pass itself.
+        The last digits of a value depend on its batch. A run that resumes after a kill, or that takes
+        its activations from another run, thus has the same values as a run with its own streaming
+        pass.
         """
         if not self.keeps_all:
             return [missing]
         return [self._crops.of_image(i) for i in np.unique(self._crops.image_of(missing)).tolist()]
 
     def _make_room(self, place: int, needed: np.ndarray) -> None:
-        """Keep this segment's values, and those of the segments below as long as there is room."""
+        """Select the values to store: those of this segment, and those of lower segments while there
+        is room.
+        """
         own = self._wanted[place]
         missing = np.count_nonzero(self._slot[needed] < 0)
         if set(own) <= self._kept.keys() and missing <= self._slots - self._used:
@@ -346,7 +358,7 @@ class FeatureMaps:
         self._allocate(keys, min(slots, len(self._crops)))
 
     def mean(self, place: int) -> Tensor:
-        """``[1, …]`` mean output over D of the lower layer of the segment at a place."""
+        """Return the mean output ``[1, …]`` over D of the lower layer of the segment at a place."""
         if place not in self._means:
             count = min(AVERAGED, len(self._crops))
             numbers = np.linspace(0, len(self._crops) - 1, count).round().astype(np.int64)
@@ -358,7 +370,7 @@ class FeatureMaps:
         return self._means[place]
 
     def take(self, place: int, numbers: np.ndarray) -> Observed:
-        """What the segment at a place needs of some crops of the block."""
+        """Return the inputs of the segment at a place on some crops of the block."""
         slots = self._slot[numbers]
         kept = {
             key: self._forms[key].value(self._kept[key].read(slots)) for key in self._wanted[place]

@@ -1,10 +1,10 @@
-"""What targets of one model have in common where they study the same pictures: done once for all.
+"""Results that several targets of one model share if they study the same pictures.
 
-1. What the model calls each picture (``Predictions``).
-2. Pooled activations φ: a file a layer and picture, written whole by whoever comes first, read by any
-   process that sees the folder.
-3. Feature maps, which are too large to pass on: within a process, from a target to the next one that
-   studies the same crops and layers.
+1. The classes that the model predicts for each picture (``Predictions``).
+2. Pooled activations φ: one file for each layer and picture. The first process that needs it writes
+   it; any process with access to the folder reads it.
+3. Feature maps, which are too large for files. Within a process, they pass from a target to the next
+   one if it studies the same crops and layers.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ from neurflow.study.features import FeatureMaps
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model calls each image of a collection: one look that serves any number of targets.
+    """The classes that a model predicts for the images of a collection, for any number of targets.
 
     Attributes:
-        classes: position → its class, of the images that can be read; of several labels, any number.
-        unread: position → why not, of the others.
+        classes: position of a readable image → its predicted classes.
+        unread: position of any other image → the reason why it cannot be read.
     """
 
     classes: Mapping[int, tuple[int, ...]]
     unread: Mapping[int, str]
 
     def counted(self) -> Counter[int]:
-        """Class → number of images that are called it."""
+        """Class → number of images with this prediction."""
         return Counter(c for called in self.classes.values() for c in called)
 
 
 @dataclass
 class Shared:
-    """What a target takes from others and leaves to them.
+    """Results of other targets, and the place for new ones.
 
     Attributes:
-        predictions: of the pictures, if they are known.
-        folder: for pooled activations; None shares none.
+        predictions: predictions of the pictures, if they are known.
+        folder: folder of pooled activations; None if they are not shared.
     """
 
     predictions: Predictions | None = None
@@ -56,17 +56,19 @@ class Shared:
     _features: tuple[Any, FeatureMaps] | None = field(default=None, repr=False)
 
     def cache(self, *identity: Any) -> ActivationCache | None:
-        """The pooled activations of a model on crops; ``identity`` is whatever they depend on."""
+        """Return the cache of a model's activations on crops; ``identity`` is everything that they
+        depend on.
+        """
         return None if self.folder is None else ActivationCache(self.folder / _digest(identity))
 
     def features(self, identity: Any, make: Callable[[], FeatureMaps]) -> FeatureMaps:
-        """The last target's feature maps if they are of the same crops and layers, else new ones."""
+        """Return the last target's feature maps if crops and layers are the same, else new ones."""
         if self.folder is None:
             return make()
         if self._features is None or self._features[0] != identity:
-            self._features = None  # their room is free before the next ones take it
+            self._features = None  # their memory is released before the next ones are created
             made = make()
-            if not made.keeps_all:  # what they hold depends on who came before
+            if not made.keeps_all:  # their contents would depend on the order of the targets
                 return made
             self._features = identity, made
         return self._features[1]
@@ -76,7 +78,7 @@ class ActivationCache:
     """φ of all crops of a picture, by layer and picture, in files.
 
     Args:
-        folder: of one model, one way to cut crops, one collection.
+        folder: folder of one model, one way to cut crops, and one collection.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -84,13 +86,15 @@ class ActivationCache:
 
     @contextlib.contextmanager
     def turn(self, image: int) -> Iterator[None]:
-        """Hold a picture: who wants it meanwhile waits for it rather than doing the same."""
+        """Lock a picture, so that other processes wait for its activations instead of computing them
+        again.
+        """
         folder = subfolder(self._folder.parent, self._folder.name)
         with lock(folder / f"{image}.lock"):
             yield
 
     def read(self, image: int, shapes: Mapping[str, tuple[int, int]]) -> list[np.ndarray] | None:
-        """``[crop, neuron]`` of a picture for each layer; None unless all are there.
+        """Return ``[crop, neuron]`` of a picture for each layer; None unless all are stored.
 
         Args:
             image: its position in the collection.
@@ -108,7 +112,7 @@ class ActivationCache:
         return found
 
     def keep(self, image: int, layers: Sequence[str], phi: Sequence[np.ndarray]) -> None:
-        """Keep a picture's activations of some layers; ``WorkError`` if they cannot be written."""
+        """Store a picture's activations of some layers; ``WorkError`` if they cannot be written."""
         for layer, values in zip(layers, phi, strict=True):
             file = self._file(layer, image)
             if file.exists():

@@ -1,9 +1,9 @@
-"""``Study``: one look at the data, on which discovery, evaluation and scoring compute.
+"""``Study``: the network on a concept set, on which discovery, evaluation and scoring are computed.
 
-1. A study is a network, the layers that are studied, the target, and the crops of a concept set D.
-2. The first use of ``activations`` runs the streaming pass over all crops: φ of every studied layer.
-   What is found in the workspace is not computed again.
-3. ``pairs`` walks the neighbouring layers from the target down. A ``LayerPair`` knows the segment
+1. A study has a network, the layers to study, the target, and the crops of a concept set D.
+2. The first use of ``activations`` runs the streaming pass over all crops and computes φ of every
+   studied layer. Values that are in the workspace are not computed again.
+3. ``pairs`` yields the neighbouring layers from the target down. A ``LayerPair`` has the segment
    between two layers and the feature maps that attribution needs of each crop.
 """
 
@@ -31,18 +31,19 @@ from neurflow.study.features import FeatureMaps, SegmentMaps
 from neurflow.study.shared import Shared
 
 PAIR = 16
-"""memory that attributing one (target, crop) pair takes, in units of what its segment needs of a
-crop"""
+"""memory for attributing one (target, crop) pair, relative to the size of the segment's inputs on a
+crop
+"""
 
 
 @dataclass(frozen=True)
 class LayerPair:
-    """Two layers, the segment between them, and what it needs of each crop.
+    """Two layers, the segment between them, and its feature maps.
 
     Attributes:
-        segment: from the lower layer to the upper one.
-        maps: feature maps that attribution through the segment needs.
-        batch: (target, crop) pairs to attribute at once.
+        segment: the segment from the lower layer to the upper one.
+        maps: feature maps for attribution through the segment.
+        batch: number of (target, crop) pairs to attribute at once.
     """
 
     segment: Segment
@@ -61,7 +62,8 @@ class LayerPair:
 
 
 def segments_of(model: Model, layers: Sequence[str]) -> list[Segment]:
-    """The parts of a network between neighbouring layers, given input side first, from the top down.
+    """Return the segments between neighbouring layers, from the top down; layers are given input side
+    first.
 
     Raises:
         LayerError: a layer does not depend on the one before it.
@@ -76,13 +78,13 @@ class Study:
     Attributes:
         model: the network.
         target: the output that is explained.
-        segments: the parts of the network between neighbouring studied layers, from the target down.
+        segments: segments between neighbouring studied layers, from the target down.
         crops: D.
-        work: keeps the pooled activations, and the feature maps where memory does not hold them.
+        work: stores the pooled activations, and the feature maps that do not fit into memory.
         budget: memory that may be used.
         progress: receives the progress.
-        precision: of the streaming pass; attribution is exact either way.
-        shared: what other targets of this model on these images left.
+        precision: precision of the streaming pass; attribution always uses the network's own precision.
+        shared: results of other targets of this model on these images.
     """
 
     model: Model
@@ -97,7 +99,7 @@ class Study:
 
     @cached_property
     def batch(self) -> Batch:
-        """Crops to run through the network at once."""
+        """Number of crops to run through the network at once."""
         return self.model.batch(self.budget)
 
     @property
@@ -119,7 +121,7 @@ class Study:
 
     @cached_property
     def activations(self) -> Activations:
-        """φ of the studied layers on all crops; the streaming pass runs at first use."""
+        """φ of the studied layers on all crops. The first use runs the streaming pass."""
         streaming = StreamingPass(
             self.model,
             self.crops,
@@ -134,7 +136,7 @@ class Study:
 
     @property
     def _identity(self) -> tuple[object, ...]:
-        """What the pooled activations of an image depend on."""
+        """Return everything that the pooled activations of an image depend on."""
         crops = self.crops
         return self.model.info.digest, crops.images.digest, crops.granularities, self.precision
 
@@ -149,16 +151,16 @@ class Study:
         )
 
     def pairs(self) -> Iterator[LayerPair]:
-        """The neighbouring layers, from the target down."""
+        """Yield the pairs of neighbouring layers, from the target down."""
         return (self._pair(segment, self.features) for segment in self.segments)
 
     def pair(self, upper: str) -> LayerPair:
-        """The pair of neighbouring layers with this upper layer."""
+        """Return the pair of neighbouring layers with this upper layer."""
         return next(pair for pair in self.pairs() if pair.upper == upper)
 
     @contextmanager
     def between(self, lower: str, upper: str) -> Iterator[LayerPair]:
-        """Any two layers, with feature maps of their own where they are not neighbours."""
+        """Return any two layers as a pair, with new feature maps if they are not neighbours."""
         if (lower, upper) in pairwise(self.layers):
             yield self.pair(upper)
             return
@@ -171,22 +173,24 @@ class Study:
         return LayerPair(segment, maps, self.budget.batch(PAIR * maps.bytes_each))
 
     def below(self, layer: str) -> str:
-        """The next studied layer towards the input; ``layer`` itself at l_0."""
+        """Return the next studied layer towards the input, or ``layer`` itself at l_0."""
         return self.layers[max(self.layers.index(layer) - 1, 0)]
 
     def minus(self, layer: str) -> int | None:
-        """The neuron of a layer that is subtracted: for a difference, at the explained layer only."""
+        """Return the neuron that is subtracted, for a difference of classes at the explained layer;
+        else None.
+        """
         return self.target.minus if layer == self.target.layer else None
 
     @cached_property
     def image_of(self) -> np.ndarray:
-        """``[crop]`` image of D that each crop is of."""
+        """``[crop]`` image of D of each crop."""
         return self.crops.image_of(np.arange(len(self.crops)))
 
     def phi(self, layer: str, neurons: Sequence[int]) -> np.ndarray:
-        """``[crop, neuron]`` φ of some neurons on D."""
+        """Return φ ``[crop, neuron]`` of some neurons on D."""
         return np.concatenate(list(blocks(self.activations[layer], neurons, self.minus(layer))))
 
     def means(self, layer: str) -> np.ndarray:
-        """``[neuron]`` mean φ over D of every neuron of a layer."""
+        """Return the mean φ ``[neuron]`` over D of every neuron of a layer."""
         return np.asarray(self.activations[layer].mean(axis=0, dtype=np.float64))

@@ -1,5 +1,5 @@
-"""Neuron groups that come back on other pictures.
+"""Neuron groups that are reproducible on other pictures.
 
-``features`` says how alike two (neuron, semantic group) pairs are, ``reproducibility`` asks which
-branches and cuts of their tree return on halves of the images.
+``features`` computes the similarity of (neuron, semantic group) pairs. ``reproducibility`` measures
+which branches and cuts of their tree recur on halves of the images.
 """

@@ -1,18 +1,18 @@
 """Features by which (neuron, semantic group) pairs are grouped.
 
-1. The activations of the pair's own layer are standardised channel by channel over all crops of D, so
+1. The activations of the pair's own layer are standardised for each channel over all crops of D, so
    that channels that are strong everywhere do not dominate.
-2. The vector of a pair is the mean of these over its crops: what else fires where the pair fires.
-3. Half of the mean of all pairs is subtracted (``Config.common``). If it is left in, one large group
-   gathers everything that fires on the class as a whole; if all of it is subtracted, weak differences
-   decide and the groups come back less often.
-4. In a layer of many pairs, a pair is described by how alike it is to all pairs, and only by the
-   strongest directions of these likenesses, one for each ``PAIRS_PER_DIRECTION`` pairs (``profiles``).
-   What single pairs owe to chance is in the weak directions. In a layer of fewer than
-   ``LEAST_DIRECTIONS`` × ``PAIRS_PER_DIRECTION`` pairs, too few directions would be left, and the
-   vectors stay as they are.
+2. The vector of a pair is the mean of these activations over its crops. It describes which other
+   channels fire where the pair fires.
+3. Half of the mean of all pairs is subtracted (``Config.common``). Without subtraction, one large group
+   collects all pairs that fire on the class as a whole. If the whole mean is subtracted, small
+   differences dominate, and the groups are less reproducible.
+4. In a layer with many pairs, a pair is described by its similarities to all pairs, reduced to the
+   strongest directions (``profiles``). There is one direction for ``PAIRS_PER_DIRECTION`` pairs; the
+   weak directions contain mostly noise. In a layer with fewer than ``LEAST_DIRECTIONS`` ×
+   ``PAIRS_PER_DIRECTION`` pairs, too few directions would remain, so the vectors are not changed.
 
-The vector of a pair on some of the images is the mean over its crops from these images, so it needs no
+The vector of a pair on a part of the images is the mean over its crops from these images. It needs no
 further pass through the network.
 """
 
@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from neurflow.method.clustering import unit
 from neurflow.method.concepts import Concept
@@ -31,7 +32,7 @@ TINY = 1e-12
 PAIRS_PER_DIRECTION = 12
 LEAST_DIRECTIONS = 4
 BLOCK = 8192
-"""crops that are standardised at a time"""
+"""number of crops that are standardised at a time"""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Seen:
     Attributes:
         phi: ``[crop, neuron]`` pooled activations of the whole layer.
         images: ``[crop]`` image of each crop.
-        used: numbers of the crops that are studied; None for all.
+        used: numbers of the studied crops; None for all.
     """
 
     phi: np.ndarray
@@ -51,12 +52,12 @@ class Seen:
 
 @dataclass(frozen=True)
 class Pairs:
-    """The (neuron, semantic group) pairs of a layer, with all that grouping needs.
+    """The (neuron, semantic group) pairs of a layer, with the data for grouping.
 
     Attributes:
         members: the pairs, neuron by neuron.
         standard: ``[crop, channel]`` standardised activations on the crops of all pairs.
-        images: ``[crop]`` image of each of them.
+        images: ``[crop]`` image of each of these crops.
         owns: ``[pair, crop]`` whether the crop belongs to the pair.
         common: share of the mean of all pairs that is subtracted from their vectors.
     """
@@ -73,9 +74,9 @@ class Pairs:
         return np.array([member.neuron for member in self.members])
 
     def vectors(self, images: np.ndarray | None = None) -> np.ndarray:
-        """Unit vectors ``[pair, feature]`` over the crops of some images, by default of all.
+        """Return unit vectors ``[pair, feature]`` over the crops of some images, by default of all.
 
-        The vector of a pair without a crop in these images is zero.
+        The vector of a pair without crops in these images is zero.
         """
         chosen = slice(None) if images is None else np.isin(self.images, images)
         owns = self.owns[:, chosen].astype(np.float64)
@@ -87,15 +88,18 @@ class Pairs:
         )
 
 
-def profiles(vectors: np.ndarray) -> np.ndarray:
-    """How alike each pair is to all pairs, by the strongest directions.
+def profiles(
+    vectors: Float[np.ndarray, "pair feature"],
+) -> Float[np.ndarray, "pair direction"]:
+    """Describe each pair by its similarity to all pairs, reduced to the strongest directions.
 
     Args:
         vectors: ``[pair, feature]`` of unit length, or zero.
 
     Returns:
-        ``[pair, direction]`` of unit length, or zero: the rows of the best approximation of the pairs'
-        cosines of that rank. The vectors themselves in a layer of few pairs.
+        ``[pair, direction]`` of unit length, or zero. They are the rows of the best approximation of
+        that rank of the matrix of cosines. If the layer has few pairs, the vectors are returned as
+        they are.
     """
     directions = len(vectors) // PAIRS_PER_DIRECTION
     if directions < LEAST_DIRECTIONS:
@@ -117,8 +121,13 @@ def pairs_of(concepts: Mapping[int, Concept], seen: Seen, common: float) -> Pair
     return Pairs(tuple(members), standard, seen.images[crops], np.array(owns), common)
 
 
-def _moments(phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``[neuron]`` mean and standard deviation over all crops; that of a constant channel is 1."""
+def _moments(
+    phi: Float[np.ndarray, "crop neuron"],
+) -> tuple[Float[np.ndarray, " neuron"], Float[np.ndarray, " neuron"]]:
+    """Return the mean and the standard deviation over all crops.
+
+    The standard deviation of a constant neuron is set to 1.
+    """
     blocks = [phi[start : start + BLOCK] for start in range(0, len(phi), BLOCK)]
     mean = sum(block.sum(0, dtype=np.float64) for block in blocks) / len(phi)
     square = sum(((block - mean) ** 2).sum(0, dtype=np.float64) for block in blocks) / len(phi)

@@ -1,19 +1,20 @@
-"""Which branches of a layer's tree come back on other images, and how many groups the layer has.
+"""Measures which branches of a layer's tree recur on other images, and chooses the number of groups.
 
 1. The images are split at random into two halves, several times. The vectors of the pairs over the
-   crops of each half give a tree of their own. This takes no further pass through the network.
-2. A *branch* comes back as far as the most similar branch of a half's tree resembles it: the Jaccard
-   index of their pairs, corrected for chance by the same tree with its pairs permuted; mean over all
-   halves.
-3. A *cut* into c groups comes back as far as the two halves of a split agree on which pairs of
-   different neurons belong together: Cohen's kappa, mean over the splits.
+   crops of each half give a separate tree. This needs no further pass through the network.
+2. The reproducibility of a *branch* is the Jaccard index of its pairs with those of the most similar
+   branch of a half's tree. It is corrected for chance with the pairs of that tree permuted, and
+   averaged over all halves.
+3. The reproducibility of a *cut* into c groups is the agreement of the two halves of a split on which
+   pairs of different neurons belong together: Cohen's kappa, averaged over the splits.
 4. The layer is cut where kappa times the entropy of the group sizes is largest. Of two cuts with equal
-   kappa, the one that distinguishes more is taken, and splitting off a single pair counts for little.
-   Cuts with a kappa below ``least_agreement`` do not count. Nor do cuts into more groups than two
-   fifths of the pairs with a kappa below ``sure_agreement``, because chance makes groups of one or two
-   pairs.
-5. Branches that are unlike each other (``UNLIKE``) are never one group. So if no cut is left, the layer
-   is one group, or the few groups that are unlike; in a small layer, that can be every pair by itself.
+   kappa, the one with more distinctions is chosen, and splitting off a single pair has little effect.
+   Cuts with a kappa below ``least_agreement`` are not considered. Cuts into more groups than two
+   fifths of the pairs need a kappa of at least ``sure_agreement``, because groups of one or two pairs
+   arise by chance.
+5. Very dissimilar branches (``UNLIKE``) are never joined into one group. If no cut is reproducible,
+   the layer has the smallest number of groups that keeps them apart, which is often one. In a small
+   layer, every pair may be a group.
 """
 
 from __future__ import annotations
@@ -22,23 +23,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from neurflow.circuit.trees import Merges, branches, joined, labels
 from neurflow.method.grouping.features import Pairs
 
 UNLIKE = 1.15
-"""mean cosine distance from which two branches are not joined; that of unrelated branches is 1"""
+"""mean cosine distance from which two branches are not joined; unrelated branches have 1"""
 SINGLES = 0.4
-"""share of the pairs above which so many groups need a sure kappa"""
+"""share of the pairs; cuts into more groups need a kappa of at least ``sure_agreement``"""
 
 
 @dataclass(frozen=True)
 class Return:
-    """How a layer's tree comes back on halves of the images.
+    """Reproducibility of a layer's tree on halves of the images.
 
     Attributes:
-        branches: ``[branch]`` 1 for a branch that comes back on every half, 0 for chance; NaN for
-            single pairs and for the whole layer, which are in every tree.
+        branches: ``[branch]`` 1 for a branch that recurs on every half, 0 for chance; NaN for single
+            pairs and for the whole layer, which are in every tree.
         cuts: ``[count]`` kappa of the cut into 1, 2, … groups; 0 for one group.
         entropies: ``[count]`` entropy of the sizes of these groups, in pairs.
     """
@@ -48,11 +50,11 @@ class Return:
     entropies: np.ndarray
 
     def best(self, least: float, sure: float, fewest: int = 1) -> int | None:
-        """Number of groups to cut into; None if nothing comes back.
+        """Return the number of groups to cut into; None if no cut is reproducible.
 
         Args:
-            least: smallest kappa of a cut that counts.
-            sure: the same for cuts into more groups than ``SINGLES`` of the pairs.
+            least: smallest kappa of a cut that is considered.
+            sure: smallest kappa of cuts into more groups than ``SINGLES`` of the pairs.
             fewest: smallest number of groups.
         """
         pairs = (len(self.branches) + 1) // 2
@@ -65,18 +67,18 @@ class Return:
 
 
 def fewest_groups(heights: Sequence[float]) -> int:
-    """Number of groups in which no two branches are unlike, from the height of each merge."""
+    """Return the smallest number of groups without very dissimilar branches, from the merge heights."""
     return 1 + sum(height > UNLIKE for height in heights)
 
 
 def returns(pairs: Pairs, merges: Merges, largest: int, splits: int, seed: int) -> Return:
-    """Measure how far the branches and cuts of a tree come back.
+    """Measure the reproducibility of the branches and cuts of a tree.
 
     Args:
         pairs: the pairs of the layer.
         merges: the tree over all images.
         largest: largest number of groups to try.
-        splits: number of splits into halves. With fewer than two images, nothing comes back.
+        splits: number of splits into halves. With fewer than two images, all results are 0.
         seed: seed of the splits.
     """
     rng = np.random.default_rng(seed)
@@ -103,31 +105,38 @@ def returns(pairs: Pairs, merges: Merges, largest: int, splits: int, seed: int) 
     return Return(np.where(trivial, np.nan, found), np.mean(kappas, axis=0), entropies)
 
 
-def _entropy(groups: np.ndarray) -> float:
-    """Entropy of the group sizes, from the group of each pair ``[pair]``."""
+def _entropy(groups: Int[np.ndarray, " pair"]) -> float:
+    """Return the entropy of the group sizes, given the group of each pair."""
     shares = np.bincount(groups) / len(groups)
     return float(-(shares * np.log(np.maximum(shares, 1e-300))).sum())
 
 
-def _nearest(own: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """``[branch]`` Jaccard index of each branch of ``own`` and the most similar one of ``other``."""
+def _nearest(
+    own: Bool[np.ndarray, "branch pair"], other: Bool[np.ndarray, "other_branch pair"]
+) -> Float[np.ndarray, " branch"]:
+    """Return the Jaccard index of each branch of ``own`` and the most similar branch of ``other``."""
     both = own.astype(np.float32) @ other.T.astype(np.float32)
     sizes = own.sum(1)[:, None] + other.sum(1)[None]
     return np.asarray((both / (sizes - both)).max(1), dtype=np.float64)
 
 
-def agreement(neurons: np.ndarray, one: np.ndarray, other: np.ndarray) -> float | None:
-    """Cohen's kappa of two groupings: are two items in one group?
+def agreement(
+    neurons: Int[np.ndarray, " item"],
+    one: Int[np.ndarray, " item"],
+    other: Int[np.ndarray, " item"],
+) -> float | None:
+    """Return Cohen's kappa of two groupings, over the question whether two items are in one group.
 
-    Over all pairs of items of different neurons; items of one neuron agree by themselves.
+    Only pairs of items of different neurons are counted.
 
     Args:
-        neurons: ``[item]`` neuron of each.
-        one: ``[item]`` group in one grouping.
-        other: and in the other.
+        neurons: ``[item]`` neuron of each item.
+        one: ``[item]`` group in the first grouping.
+        other: ``[item]`` group in the second grouping.
 
     Returns:
-        None where chance alone explains all, as where both have one group.
+        Kappa, or None if the agreement is fully explained by chance, for example if both groupings have
+        one group.
     """
     owner = np.unique(neurons, return_inverse=True)[1]
     total = _together(owner, np.zeros_like(owner))
@@ -141,8 +150,8 @@ def agreement(neurons: np.ndarray, one: np.ndarray, other: np.ndarray) -> float 
     return None if chance >= 1 - 1e-12 else float((observed - chance) / (1 - chance))
 
 
-def _together(owner: np.ndarray, group: np.ndarray) -> float:
-    """Number of pairs of items of different neurons that are in one group."""
+def _together(owner: Int[np.ndarray, " item"], group: Int[np.ndarray, " item"]) -> float:
+    """Count the pairs of items of different neurons that are in one group."""
 
     def pairs(keys: np.ndarray) -> float:
         counts = np.unique(keys, return_counts=True)[1].astype(np.float64)

@@ -1,1 +1,1 @@
-"""What lies between two layers of a network."""
+"""The part of a network between two layers."""

@@ -1,4 +1,4 @@
-"""A network cut on its one exported graph: the normal case."""
+"""A network that is cut on its exported graph, which is the normal case."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class ExportedNetwork:
     """``Network`` on a ``NetworkGraph``.
 
     Args:
-        module: in eval mode.
+        module: the module, in eval mode.
         example: ``[2, channel, height, width]``.
-        axes: layer → channel axis, where the user knows better.
+        axes: layer → channel axis, as set by the user.
 
-    Raises whatever ``torch.export`` raises for a module that does not export, and ``ValueError``
-    if the exported graph does not compute what the module does.
+    Raises the errors of ``torch.export`` if the module cannot be exported, and ``ValueError`` if the
+    exported graph computes other logits than the module.
     """
 
     note = None
@@ -51,7 +51,9 @@ class ExportedNetwork:
         self._compare(example)
 
     def _compare(self, example: Float[Tensor, "batch channel height width"]) -> None:
-        """The graph must give the module's own logits, on any images and at another batch size."""
+        """Check that the graph returns the module's logits, on random images and at another batch
+        size.
+        """
         draw = torch.rand((3, *example.shape[1:]), generator=torch.Generator().manual_seed(0))
         images = draw.to(example)
         with torch.no_grad(), full_float32():
@@ -61,30 +63,30 @@ class ExportedNetwork:
             raise ValueError("the exported graph computes other logits than the module")
 
     def key(self, name: str) -> Key:
-        """The graph node of a layer's output."""
+        """Return the graph node of a layer's output."""
         return self.graph.modules[name]
 
     def precedes(self, lower: str, upper: str) -> bool:
-        """By the graph's order."""
+        """Compare positions in the graph."""
         return self.graph.modules[lower] < self.graph.modules[upper]
 
     def proposed(self) -> list[str]:
-        """Block outputs that everything flows through, and the logits."""
+        """Return the block outputs on every path, and the logits."""
         return proposed_layers(self.graph, self._module)
 
     def observe(self, keys: Sequence[Key]) -> Observer:
-        """The graph up to the nodes asked for."""
+        """Return the graph up to the requested nodes."""
         forward = extract(self.graph.root, [self.graph.input], cast(Sequence[fx.Node], keys))
         return lambda images: forward(channels_last(images))
 
     def segment(self, lower: str, upper: str) -> GraphSegment:
-        """A cut of the graph."""
+        """Cut the graph between two layers."""
         return GraphSegment(self.graph, self.layers[lower], self.layers[upper])
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps what the exporter prints of a failure off the terminal; its error says it again."""
+    """Suppress the exporter's output about a failure, which its error repeats."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -95,7 +97,7 @@ def _quiet() -> Iterator[None]:
 
 
 def why_not(error: Exception) -> str:
-    """Why a module did not export, in one line: the common causes in plain words."""
+    """Return the reason why a module cannot be exported, in one line; common causes are explained."""
     text = str(error).strip()
     if "Constraints violated" in text and "batch" in text:
         return "its forward fixes the size of the batch, as len(x) does (x.shape[0] does not)."
@@ -105,7 +107,9 @@ def why_not(error: Exception) -> str:
 
 
 def first_logits(output: object) -> Float[Tensor, "batch class"]:
-    """The first two-dimensional tensor of what a module returned, in tuples and mappings too."""
+    """Return the first two-dimensional tensor in the output of a module, also from tuples and
+    mappings.
+    """
     queue = [output]
     while queue:
         value = queue.pop(0)

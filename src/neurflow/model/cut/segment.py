@@ -1,13 +1,13 @@
 """The part of the network between two layers, as a function of the lower one.
 
-1. Going back from the upper layer's node, every node that depends on the lower layer's node belongs
-   to the segment.
-2. What else those nodes read is held at its observed value: tensors that jump over the cut become
-   further inputs, constants are copied along, and sizes that follow the batch are computed from the
-   segment's own batch.
-3. ``Segment.run`` maps the lower layer's output (observed, scaled or zeroed) and the bypass tensors to
-   the upper layer's output. Fed the observed values it gives exactly the network's own. Layers on
-   the way can be changed too: then the segment's nodes are run one by one.
+1. Starting from the upper layer's node and going backwards, every node that depends on the lower
+   layer's node belongs to the segment.
+2. Other values that these nodes use are held at their observed values. Tensors that skip the lower
+   layer become further inputs, constants are copied, and sizes that depend on the batch are computed
+   from the segment's own batch.
+3. ``Segment.run`` maps the lower layer's output (observed, scaled or zeroed) and the bypass tensors
+   to the upper layer's output. With the observed values, the result equals that of the network. The
+   outputs of layers in between can be changed as well; then the segment's nodes are run one by one.
 """
 
 from __future__ import annotations
@@ -34,21 +34,22 @@ NORMALISING = {
     aten.rsqrt.default,
     aten.scaled_dot_product_attention.default,
 }
-"""operations of layer norms, RMS norms (which may come in parts) and attention"""
+"""operations of layer norms, RMS norms (which may consist of several operations) and attention"""
 TRUNKS = 2
-"""trunks are worth keeping up to so many times the size of the lower output; larger ones are computed
-sooner than read"""
+"""trunks are stored if they are at most so many times as large as the lower output; computing larger
+ones is faster than reading them
+"""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A segment as a graph of its own.
+    """A segment as a separate graph.
 
     Attributes:
-        graph: placeholders are ``x`` (the lower output), ``batch`` (its number of samples) and the
-            bypass tensors in order; the output is one node.
-        bypass: nodes of the network whose observed values the segment is given.
-        sources: node of ``graph`` → the node of the network that it is a copy of.
+        graph: its placeholders are ``x`` (the lower output), ``batch`` (its number of samples) and the
+            bypass tensors in order; its output is one node.
+        bypass: nodes of the network with the observed values that the segment needs.
+        sources: node of ``graph`` → the original node of the network.
     """
 
     graph: fx.Graph
@@ -57,7 +58,9 @@ class Cut:
 
 
 def cut(network: NetworkGraph, lower: fx.Node, upper: fx.Node, names: tuple[str, str]) -> Cut:
-    """The segment from ``lower`` to ``upper``; ``LayerError`` if the upper does not depend on it."""
+    """Cut out the segment from ``lower`` to ``upper``; ``LayerError`` if the upper does not depend on
+    it.
+    """
     inside = descendants(lower)
     if upper not in inside or upper is lower:
         raise LayerError(
@@ -74,7 +77,7 @@ def cut(network: NetworkGraph, lower: fx.Node, upper: fx.Node, names: tuple[str,
 
 
 class _Copier:
-    """Copies nodes into a new graph and supplies what they read from outside the segment."""
+    """Copies nodes into a new graph, and supplies the values that they use from outside the segment."""
 
     def __init__(self, network: NetworkGraph, lower: fx.Node) -> None:
         self.network = network
@@ -92,7 +95,7 @@ class _Copier:
         return node
 
     def supply(self, node: fx.Node) -> fx.Node:
-        """The copy of a node inside the segment, made now if it comes from outside."""
+        """Return the copy of a node in the segment; values from outside are created at first use."""
         if node not in self.copies:
             if node in self.network.depends and is_tensor(node):
                 self.bypass.append(node)
@@ -104,7 +107,7 @@ class _Copier:
         return self.copies[node]
 
     def _size(self, node: fx.Node) -> fx.Node:
-        """A size that follows the batch, computed from the segment's own."""
+        """Compute a size that depends on the batch from the segment's own batch."""
         multiple = node.meta["val"].node.expr / self.network.batch_symbol
         copy = self.graph.call_function(operator.mul, (self.batch, int(multiple)))
         copy.meta = dict(node.meta)
@@ -112,7 +115,7 @@ class _Copier:
 
 
 class GraphSegment:
-    """``Segment``: a cut between two layers, ready to run.
+    """``Segment`` between two layers of a graph.
 
     Args:
         network: the graph that is cut.
@@ -129,12 +132,14 @@ class GraphSegment:
 
     @property
     def bypass(self) -> tuple[fx.Node, ...]:
-        """Nodes whose observed values :meth:`run` needs besides the lower layer's output."""
+        """Nodes with observed values that :meth:`run` needs besides the lower layer's output."""
         return self.cut.bypass
 
     @cached_property
     def observed(self) -> dict[Key, tuple[int, int]]:
-        """The lower layer's output, the bypass values, and trunks worth keeping, with batch axes."""
+        """The lower layer's output, the bypass values, and trunks worth storing, with their batch
+        axes.
+        """
         lower = self.network.modules[self.lower.name]
         trunks: dict[fx.Node, None] = {}
         waiting = np.ones(self.upper.neurons, dtype=bool)
@@ -155,7 +160,7 @@ class GraphSegment:
         return any(node.target in NORMALISING for node in depends.intersection(ancestors([upper])))
 
     def specialised(self, neuron: int) -> Specialised:
-        """The segment made fast for an upper neuron and all that are like it; made once."""
+        """Return the segment specialised for an upper neuron and similar ones; each is made once."""
         for made in self._specialised:
             if made.serves[neuron]:
                 return made
@@ -170,13 +175,15 @@ class GraphSegment:
         bypass: Sequence[Tensor] = (),
         changes: Changes | None = None,
     ) -> Float[Tensor, "upper_rows ..."]:
-        """Upper layer's output ``[batch, …]`` for the lower layer's output ``x`` ``[batch, …]``."""
+        """Return the upper layer's output ``[batch, …]`` for the lower layer's output ``x`` ``[batch,
+        …]``.
+        """
         module = _Changed(self.module, self._copies(changes)).run if changes else self.module
         result: Tensor = module(x, len(x), *bypass)
         return result
 
     def _copies(self, changes: Changes) -> dict[fx.Node, Callable[[Tensor], Tensor]]:
-        """The changes by the segment's own nodes."""
+        """Return the changes by the corresponding nodes of the segment."""
         copies = {source: copy for copy, source in self.cut.sources.items()}
         found = {}
         for name, change in changes.items():
@@ -188,7 +195,7 @@ class GraphSegment:
 
 
 class _Changed(fx.Interpreter):
-    """Runs a graph with the values of some nodes changed before others read them."""
+    """Runs a graph, and changes the values of some nodes before other nodes use them."""
 
     def __init__(
         self, module: fx.GraphModule, changes: Mapping[fx.Node, Callable[[Tensor], Tensor]]
@@ -197,6 +204,6 @@ class _Changed(fx.Interpreter):
         self.changes = changes
 
     def run_node(self, n: fx.Node) -> Any:
-        """One node's value."""
+        """Return the value of a node."""
         value = super().run_node(n)
         return self.changes[n](value) if n in self.changes else value

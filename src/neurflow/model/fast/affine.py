@@ -1,4 +1,4 @@
-"""Which part of a graph is affine: what integrated gradients need not walk through step by step."""
+"""Finds the affine part of a graph, which integrated gradients evaluate only at the two ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from neurflow.model.fast.ops import is_affine
 
 
 def affine_nodes(graph: fx.Graph, x: fx.Node) -> tuple[set[fx.Node], set[fx.Node]]:
-    """(nodes that vary with ``x``, those of them that are affine in it)."""
+    """Return (nodes that vary with ``x``, those of them that are affine in it)."""
     varying, affine = {x}, {x}
     for node in graph.nodes:
         inputs = varying.intersection(node.all_input_nodes)

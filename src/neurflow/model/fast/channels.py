@@ -1,11 +1,13 @@
-"""Asking a graph for some channels only: what a selection is, and how it goes back through nodes.
+"""Copies a graph so that only some channels are computed.
 
-1. ``Selection.take`` asks a node for some channels of each sample. A rule (``select``) passes the
-   question on to the node's inputs; what nobody takes is never copied.
-2. Where no rule applies the node is computed whole and gathered: the same numbers, no gain.
-3. Which channel is an input of the new graph, so samples of a batch may ask for different ones. Where
-   the graph depends on which it is, as behind a concatenation, it is made for an example and tells
-   which neurons it ``serves``.
+1. ``Selection.take`` requests some channels of a node, for each sample. A rule (``select``)
+   translates this into requests for channels of the node's inputs. Values that nobody requests are
+   not copied.
+2. If no rule applies, the node is computed completely and its channels are gathered. The results are
+   the same, without a gain in speed.
+3. The channel is an input of the new graph, so the samples of a batch may request different channels.
+   If the structure of the graph depends on the channel, as after a concatenation, the graph is made
+   for an example, and ``serves`` gives the neurons for which it is valid.
 """
 
 from __future__ import annotations
@@ -22,34 +24,34 @@ from neurflow.model.network.graph import NetworkGraph, ancestors, arguments, ate
 
 @dataclass(frozen=True)
 class Channels:
-    """``length`` entries of ``axis``, from each sample's own ``start`` ``[batch]`` on."""
+    """``length`` entries of ``axis``, starting at each sample's own ``start`` ``[batch]``."""
 
     axis: int
     start: fx.Node
     length: int = 1
 
     def on(self, axis: int) -> Channels:
-        """The same entries of another axis."""
+        """Return the same entries of another axis."""
         return replace(self, axis=axis)
 
 
 Rule = Callable[["Selection", fx.Node, Channels], fx.Node | None]
-"""(selection, node, channels asked for) → their copy; None if the rule does not apply after all"""
+"""(selection, node, requested channels) → their copy; None if the rule does not apply"""
 
 
 class Selection:
     """Copies a graph so that only some channels of its result are computed.
 
     Args:
-        network: where the graph comes from.
+        network: the network of the graph.
         source: the graph.
-        neurons: how many channels its result has.
-        example: a neuron; where the graph depends on which it is, the graph is made for this one.
-        rules: operation → how a question to it is passed on.
+        neurons: number of channels of its result.
+        example: a neuron. If the structure of the graph depends on the neuron, it is made for this one.
+        rules: operation → the rule that translates a request.
 
     Attributes:
-        graph: the copy; its first placeholder is ``neurons``, the channel each sample asks for.
-        serves: ``[neuron]`` which neurons the graph is right for.
+        graph: the copy; its first placeholder is ``neurons``, the channel of each sample.
+        serves: ``[neuron]`` the neurons for which the graph is valid.
     """
 
     def __init__(
@@ -80,20 +82,20 @@ class Selection:
 
     @property
     def sources(self) -> dict[fx.Node, fx.Node]:
-        """Copies of whole nodes → what they are copies of."""
+        """Copies of complete nodes → their originals."""
         return {copy: node for node, copy in self._whole.items()}
 
     def whole(self, node: fx.Node) -> fx.Node:
-        """The complete value of a node."""
+        """Return the complete value of a node."""
         if node not in self._whole:
             for needed in ancestors([node], stop=self._whole):
                 self._whole[needed] = self.graph.node_copy(needed, self._whole.__getitem__)
         return self._whole[node]
 
     def take(self, node: fx.Node, part: Channels, like: fx.Node | None = None) -> fx.Node:
-        """Some channels of a node's value, computed from as little as the rules allow.
+        """Return some channels of a node's value, computed from as few values as the rules allow.
 
-        A constant has no samples; it is broadcast to the rank of ``like`` first.
+        A constant has no sample axis, so it is first broadcast to the rank of ``like``.
         """
         like = like or node
         if self._size(node, part.axis - (rank(like) - rank(node))) == part.length:
@@ -106,7 +108,7 @@ class Selection:
         return self._taken[key]
 
     def _gather(self, node: fx.Node, part: Channels, like: fx.Node) -> fx.Node:
-        """Some channels of a value that is computed whole."""
+        """Gather some channels of a complete value."""
         value, ndim = self.whole(node), rank(like)
         if ndim > rank(node):
             shape = [1] * (ndim - rank(node)) + list(node.meta["val"].shape)
@@ -126,9 +128,9 @@ class Selection:
         return self.call(aten.take_along_dim.default, (value, index, part.axis), like)
 
     def rows(self, weight: fx.Node, part: Channels, like: fx.Node) -> fx.Node | None:
-        """Each sample's own row of a weight ``[channel, …]``: ``[batch, …]``.
+        """Return each sample's own row of a weight ``[channel, …]``: ``[batch, …]``.
 
-        None where samples do not come first in ``like``, or several rows are asked for.
+        None if samples are not on the first axis of ``like``, or if several rows are requested.
         """
         batch, rows = self.network.batch_axis(like) or (-1, 1)
         if batch != 0 or part.length != 1:
@@ -137,7 +139,7 @@ class Selection:
         return self.call(aten.index_select.default, (self.whole(weight), 0, start), None)
 
     def row(self, vector: fx.Node | None, part: Channels, like: fx.Node) -> fx.Node | None:
-        """Each sample's own entry of a vector, shaped to be broadcast to ``like``."""
+        """Return each sample's own entry of a vector, in a shape that broadcasts to ``like``."""
         entry = self.rows(vector, part, like) if vector is not None else None
         if entry is None:
             return None
@@ -147,7 +149,7 @@ class Selection:
         return start if rows == 1 else self.derive(start, _repeat, rows)
 
     def derive(self, start: fx.Node, operation: Callable[[Any, int], Any], number: int) -> fx.Node:
-        """Starts computed from others; the values for all neurons are known here too."""
+        """Compute new starts from others. Their values are also known here, for all neurons."""
         key = (start, operation, number)
         if key not in self._derived:
             self._derived[key] = node = self.call(operation, (start, number), None)
@@ -155,7 +157,7 @@ class Selection:
         return self._derived[key]
 
     def only(self, part: Channels, first: int, size: int) -> bool:
-        """Whether the example's channels lie within a range; if so, others are not served."""
+        """Return whether the example's channels are in a range; if so, restrict ``serves`` to it."""
         starts = self._values[part.start]
         inside = (starts >= first) & (starts + part.length <= first + size)
         if not inside[self.example]:
@@ -164,16 +166,16 @@ class Selection:
         return True
 
     def call(self, target: Any, args: tuple[Any, ...], like: fx.Node | None, **kwargs: Any) -> Any:
-        """A call whose result has its samples where ``like`` has them."""
+        """Call a function whose result has its samples on the same axis as ``like``."""
         copy = self.graph.call_function(target, args, kwargs)
         return self._like(copy, like) if like is not None else copy
 
     def rest(self, values: Any) -> Any:
-        """Arguments with every node replaced by its whole copy."""
+        """Return the arguments with every node replaced by its complete copy."""
         return fx.map_arg(values, self.whole)
 
     def again(self, node: fx.Node, first: fx.Node) -> fx.Node:
-        """The same operation on another first argument."""
+        """Apply the same operation to another first argument."""
         return self.call(
             node.target, (first, *self.rest(arguments(node)[1:])), node, **self.rest(node.kwargs)
         )
@@ -187,10 +189,12 @@ class Selection:
 
 
 def _repeat(start: Any, times: int) -> Any:
-    """Each entry ``times`` times; of a tensor, or of the values known beforehand (left as they are)."""
+    """Repeat each entry ``times`` times; a value that is the same for all neurons is returned
+    unchanged.
+    """
     return start.repeat_interleave(times) if isinstance(start, Tensor) else start
 
 
 def rank(node: fx.Node) -> int:
-    """Number of axes of a node's tensor."""
+    """Return the number of axes of a node's tensor."""
     return node.meta["val"].ndim

@@ -1,7 +1,6 @@
-"""The crop part of a secant tail run on some crops (``crop_tail``): its slopes, and the modes.
+"""The crop part of a secant tail on some crops (``crop_tail``): its slopes, and the modes.
 
-Tensors have the axes ``[cell or point, crop, …]``. Both lie behind each other in the first axis, as one
-batch.
+Tensors have the axes ``[cell or point, crop, …]``. In a batch, the first two are joined into one axis.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ class Crops:
     """The crop part on some crops.
 
     Attributes:
-        count: how many.
-        values: ``[point · crop, …]`` of its nodes.
-        sizes: of these, without the first axis.
-        slopes: ``[cell, crop, …]`` of its element-wise operations.
-        modes: ``[crop, mode, cell]`` functions that gradients are projected on; None if every cell is
-            kept.
-        factors: ``[part, crop, …]`` what the slopes multiply the parts of a gradient by, a part being a
-            cell or a mode; ``[part, part, crop, …]`` between modes.
-        ends: inputs of its other operations, at the beginnings and at the ends of the cells.
+        count: number of crops.
+        values: ``[point · crop, …]`` value of each node.
+        sizes: shapes of these values, without the first axis.
+        slopes: ``[cell, crop, …]`` slopes of its element-wise operations.
+        modes: ``[crop, mode, cell]`` functions on which gradients are projected; None if they are
+            not.
+        factors: ``[part, crop, …]`` slopes by which the parts of a gradient are multiplied, where a
+            part is a cell or a mode; ``[part, part, crop, …]`` between modes.
+        ends: inputs of its other operations, at the start and at the end of the cells.
     """
 
     count: int
@@ -48,13 +47,13 @@ class Crops:
 def run_crops(
     tail: CropTail, cells: Cells, start: Sequence[Tensor], end: Sequence[Tensor]
 ) -> Crops:
-    """Run the crop part at all points, and keep the slopes over the cells.
+    """Run the crop part at all points, and store the slopes over the cells.
 
     Args:
-        tail: divided.
-        cells: of the path.
-        start: the tail's ``inputs`` ``[crop, …]`` where it begins.
-        end: and where it ends.
+        tail: the divided tail.
+        cells: cells of the path.
+        start: the tail's ``inputs`` ``[crop, …]`` at the start of the path.
+        end: the same at its end.
     """
     made = Crops(len(start[0]))
     values = made.values
@@ -98,7 +97,7 @@ def _keep_slope(tail: CropTail, cells: Cells, made: Crops, node: fx.Node) -> Non
 
 
 def _next_to_frontier(tail: CropTail, made: Crops) -> Float[Tensor, "cell crop unit"]:
-    """The slopes that act on the frontier itself, each weighted by the way of its input."""
+    """Return the slopes next to the frontier, weighted by the change of their input."""
     weighted = []
     for node, slope in made.slopes.items():
         source = tail.slopes[node][1][0]
@@ -129,10 +128,10 @@ def _factor(modes: Tensor | None, lengths: Tensor, slope: Tensor, *, last: bool)
 def principal(
     slopes: Float[Tensor, "cell crop unit"], lengths: Float[Tensor, " cell"], count: int
 ) -> Float[Tensor, "crop mode cell"]:
-    """Functions of the cell that say most about some slopes, for each crop.
+    """Return the principal components of some slopes as functions of the cell, for each crop.
 
-    They are orthonormal under the cells' lengths. The first is 1, the others are the principal
-    components of what the slopes are beyond their means.
+    They are orthonormal under the lengths of the cells. The first one is constant. The others are the
+    principal components of the deviations of the slopes from their means.
     """
     scale = lengths.double().sqrt()
     rows = slopes.movedim(1, 0)
@@ -148,7 +147,7 @@ def principal(
 
 
 def _contract(matrix: Tensor, value: Tensor, out: Tensor) -> None:
-    """``matrix`` ``[a, b]`` times ``value`` ``[b, …]``, whatever the memory layout of the latter."""
+    """Multiply ``matrix`` ``[a, b]`` by ``value`` ``[b, …]`` of any memory layout."""
     for total, row in zip(out, matrix.tolist(), strict=True):
         torch.mul(value[0], row[0], out=total)
         for part, weight in zip(value[1:], row[1:], strict=True):

@@ -1,9 +1,9 @@
-"""How a question for some channels passes through each operation.
+"""Rules that translate a request for some channels of an operation into requests for its inputs.
 
-Element-wise operations, batch norm, pooling and reshapes pass it on. A convolution or linear map
-turns it into rows of its weight, a concatenation into the right branch. Each rule is one small
-function of (selection, node, channels); a rule that returns None does not apply after all. The table
-in ``ops`` says which operation has which rule.
+Element-wise operations, batch norm, pooling and reshapes pass the request on. A convolution or linear
+map turns it into rows of its weight, and a concatenation selects the right branch. Each rule is a
+function of (selection, node, channels); it returns None if it does not apply. The table in ``ops``
+assigns the rules to operations.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ SPLITS = {aten.split.Tensor, aten.split_with_sizes.default}
 
 
 def elementwise(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
-    """The same channels of the first argument."""
+    """Request the same channels of the first argument."""
     return to.again(node, to.take(arguments(node)[0], part))
 
 
 def broadcast(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
-    """The same channels of every tensor that has them; a channel that serves all is taken whole."""
+    """Request the same channels of every tensor that has them; tensors that are broadcast are used
+    whole.
+    """
 
     def operand(value: Any) -> Any:
         if not isinstance(value, fx.Node) or not is_tensor(value):
@@ -46,12 +48,12 @@ def broadcast(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
 
 
 def pooling(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
-    """Pooling over the last two axes: the same channels of another axis."""
+    """For pooling over the last two axes, request the same channels of another axis."""
     return None if part.axis >= rank(node) - 2 else elementwise(to, node, part)
 
 
 def getitem(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
-    """A batch norm, or a piece of a split."""
+    """Request channels of a batch norm, or of a piece of a split."""
     source, index = arguments(node)
     if source.target is BATCH_NORM:
         return _batch_norm(to, node, part)
@@ -84,13 +86,17 @@ def _batch_norm(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
 
 
 def layer_norm(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
-    """Across the normalised axes. Along them all channels are needed for one."""
+    """Pass a request on if its axis is not normalised. Along a normalised axis, all channels are
+    needed.
+    """
     _, shape, *_ = arguments(node)
     return elementwise(to, node, part) if part.axis < rank(node) - len(shape) else None
 
 
 def cat(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
-    """Along the axis: the branch that holds the channels. Across it: every branch's channels."""
+    """Select the branch with the channels if their axis is joined; otherwise, request them of all
+    branches.
+    """
     tensors, *rest = arguments(node)
     axis = (rest[0] if rest else 0) % rank(node)
     if axis != part.axis:
@@ -103,7 +109,7 @@ def cat(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
 
 
 def reduction(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
-    """Mean or sum over other axes."""
+    """Pass a request on through a mean or sum over other axes."""
     x, axes, *rest = arguments(node)
     reduced = sorted(axis % rank(x) for axis in axes)
     kept = [axis for axis in range(rank(x)) if axis not in reduced]
@@ -112,13 +118,13 @@ def reduction(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
 
 
 def permute(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
-    """The axis that the channels come from."""
+    """Request the same channels of the axis before the permutation."""
     x, order = arguments(node)
     return to.again(node, to.take(x, part.on(order[part.axis] % len(order))))
 
 
 def transpose(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
-    """The axis that the channels come from."""
+    """Request the same channels of the axis before the transposition."""
     x, *pair = arguments(node)
     first, second = (axis % rank(node) for axis in pair)
     axis = {first: second, second: first}.get(part.axis, part.axis)
@@ -126,7 +132,7 @@ def transpose(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
 
 
 def view(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
-    """A reshape that leaves the axis alone: as much in front of it, and as long."""
+    """Pass a request on through a reshape that keeps the axis and the number of values before it."""
     x, shape = arguments(node)
     before, after = _expressions(x), _expressions(node)
     for axis, size in enumerate(before):
@@ -137,7 +143,7 @@ def view(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
 
 
 def _expressions(node: fx.Node) -> list[Any]:
-    """Sizes as numbers or symbolic expressions, safe to compare."""
+    """Return sizes as numbers or symbolic expressions, which can be compared safely."""
     sizes = node.meta["val"].shape
     return [size.node.expr if isinstance(size, torch.SymInt) else size for size in sizes]
 

@@ -1,14 +1,14 @@
-"""Slopes of what transformers add: layer norm, softmax and attention.
+"""Slopes of the operations of transformers: layer norm, softmax and attention.
 
-Each is taken apart into sums, products and functions of one number, and their changes over a cell are
-put together again in closed form (``slopes`` says what the slope over a cell is). Two choices keep the
-slopes accurate over cells much longer than those that the means of factors would need:
+Each operation is divided into sums, products and functions of one number. Their changes over a cell
+are combined in closed form (``slopes`` defines the slope over a cell). Two choices keep the slopes
+accurate over long cells:
 
-* *Layer norm* is ``c = σ y``, with ``c`` the centred input and ``σ`` its scale. So
+* *Layer norm* is ``c = σ y``, with ``c`` the centred input and ``σ`` its scale. Then
   ``Δc = σ* Δy + y* Δσ``, where ``σ*`` may be any number between the scales at both ends, and ``y*``
   follows from it. With ``s`` for the change of the size ``√mean(c²)``, it is
-  ``1/σ* = 2/s · artanh(s / (σ + σ'))``, the mean of ``1/σ`` where only the size changes. That is what
-  happens next to zero: there the slope is exact, however much the size changes.
+  ``1/σ* = 2/s · artanh(s / (σ + σ'))``, the mean of ``1/σ`` if only the size changes. Close to zero
+  only the size changes, so the slope is exact there for any change of size.
 * *Softmax* is ``p_i = exp(z_i − L)`` with ``Σ p_i = 1``. The slope of ``exp`` is ``λ_i``, the
   logarithmic mean of ``p_i`` at both ends. With ``Σ Δp_i = 0`` it gives ``ΔL = Σ λ_i Δz_i / Σ λ_i``.
 """
@@ -27,15 +27,16 @@ from torch import Tensor, fx
 from neurflow.model.network.graph import arguments
 
 CLOSE = 0.1
-"""difference of two logarithms below which a logarithmic mean is taken from its series"""
+"""difference of two logarithms below which the logarithmic mean is computed from its series"""
 SHORT = 0.01
-"""change of size, as a share of the sum of both scales, below which the mean of the scales will do"""
+"""relative change of size below which the mean of both scales is used"""
 
 
 def logarithmic_mean(
     low: Float[Tensor, "*cell"], high: Float[Tensor, "*cell"]
 ) -> Float[Tensor, "*cell"]:
-    """``(e^high − e^low) / (high − low)``: the logarithmic mean of two numbers, given by logarithms.
+    """Return the logarithmic mean of two numbers, ``(e^high − e^low) / (high − low)``, from their
+    logarithms.
 
     ``-inf`` at both ends gives 0.
     """
@@ -51,7 +52,9 @@ def through_softmax(
     high: Float[Tensor, "*cell"],
     dim: int = -1,
 ) -> Float[Tensor, "*cell"]:
-    """The gradient at the input of a softmax, over the cells between two values of its logarithm."""
+    """Return the gradient at the input of a softmax, over the cells between two values of its
+    logarithm.
+    """
     slope = logarithmic_mean(low, high)
     weighted = slope * gradient
     mean = weighted.sum(dim, keepdim=True).div_(slope.sum(dim, keepdim=True))
@@ -67,17 +70,17 @@ class Softmax:
 
     @classmethod
     def of(cls, function: Callable[..., Tensor], node: fx.Node) -> Softmax:
-        """From a call of ``aten.softmax.int``."""
+        """Make it from a call of ``aten.softmax.int``."""
         return cls(function, arguments(node)[1])
 
     def value(self, *inputs: Tensor) -> Tensor:
-        """The softmax."""
+        """Return the softmax."""
         return self.function(*inputs)
 
     def pull(
         self, gradient: Tensor, low: Sequence[Tensor], high: Sequence[Tensor]
     ) -> Sequence[Tensor]:
-        """Times the slope."""
+        """Multiply the gradient by the slope."""
         first, last = (torch.log_softmax(z, self.dim) for z in (low[0], high[0]))
         return [through_softmax(gradient, first, last, self.dim)]
 
@@ -91,19 +94,21 @@ class Attention:
 
     @classmethod
     def of(cls, function: Callable[..., Tensor], node: fx.Node) -> Attention | None:
-        """From a call of scaled dot product attention; None if it is causal or has dropout."""
-        changed = any(arguments(node)[4:6])  # how much dropout, and whether it is causal
+        """Make it from a call of scaled dot product attention; None if it is causal or has dropout."""
+        changed = any(arguments(node)[4:6])  # the positions of dropout and of causality
         scale: Any = node.kwargs.get("scale")
         return None if changed or node.kwargs.keys() - {"scale"} else cls(function, scale)
 
     def value(self, *inputs: Tensor) -> Tensor:
-        """What the queries find."""
+        """Return the attention's output."""
         return self.function(*inputs)
 
     def pull(
         self, gradient: Tensor, low: Sequence[Tensor], high: Sequence[Tensor]
     ) -> Sequence[Tensor]:
-        """Two products by the means of their factors, and the softmax between them."""
+        """Return gradients through two products, by the means of their factors, and the softmax
+        between them.
+        """
         scale = self.scale or low[0].shape[-1] ** -0.5
         first, last = (_log_attention(scale, *inputs) for inputs in (low, high))
         q, k, v = (torch.lerp(a, b, 0.5) for a, b in zip(low[:3], high[:3], strict=True))
@@ -130,20 +135,22 @@ class LayerNorm:
 
     @classmethod
     def of(cls, function: Callable[..., Tensor], node: fx.Node) -> LayerNorm:
-        """From a call of ``aten.layer_norm.default``."""
+        """Make it from a call of ``aten.layer_norm.default``."""
         _, shape, *rest = arguments(node)
         eps = rest[2] if len(rest) > 2 else 1e-5
         weighted = bool(rest) and rest[0] is not None
         return cls(function, tuple(range(-len(shape), 0)), eps, weighted)
 
     def value(self, *inputs: Tensor) -> Tensor:
-        """The norm."""
+        """Return the norm."""
         return self.function(*inputs)
 
     def pull(
         self, gradient: Tensor, low: Sequence[Tensor], high: Sequence[Tensor]
     ) -> Sequence[Tensor | None]:
-        """``Δy = (Δc − y* Δσ) / σ*``, with ``Δσ = mean((c + c') Δc) / (σ + σ')``."""
+        """Multiply the gradient by the slope: ``Δy = (Δc − y* Δσ) / σ*``, ``Δσ = mean((c + c') Δc) /
+        (σ + σ')``.
+        """
         (c, size, scale), (end, end_size, end_scale) = (self._parts(v[0]) for v in (low, high))
         if self.weighted:
             gradient = gradient * low[1]
@@ -159,7 +166,7 @@ class LayerNorm:
         return [found - found.mean(self.axes, keepdim=True), *[None] * (len(low) - 1)]
 
     def _parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``x`` less its mean, the size of that, and its scale."""
+        """Return ``x`` minus its mean, the size of the difference, and its scale."""
         c = x - x.mean(self.axes, keepdim=True)
         square = c.square().mean(self.axes, keepdim=True)
         return c, square.sqrt(), (square + self.eps).sqrt_()

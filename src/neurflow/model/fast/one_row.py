@@ -1,10 +1,10 @@
-"""A convolution or linear map asked for one output channel a sample: one row of its weight.
+"""A convolution or linear map with one output channel for each sample: one row of its weight.
 
-Convolution kernels are slow at one output channel, so it is done as two maps:
+Convolution kernels are slow for a single output channel, so the convolution is computed in two steps:
 
-1. each tap's product with the inputs of a place: a matrix product, at the speed of memory, that makes
-   a map a tap of the many input channels;
-2. the sum of the taps' maps, each shifted to where its tap looks.
+1. The product of each tap with the inputs at a position. This is one matrix product, limited by memory
+   bandwidth, that reduces the input channels to one map for each tap.
+2. The sum of these maps, each shifted to the position of its tap.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from neurflow.model.network.graph import arguments, aten
 def row_products(
     places: Float[Tensor, "batch place input"], rows: Float[Tensor, "batch row input"]
 ) -> Float[Tensor, "batch place row"]:
-    """The places of each sample times the sample's own rows.
+    """Multiply the places of each sample by the sample's own rows.
 
-    Rows come with the input axis last, which matrix kernels take much faster than the transpose.
+    The input axis of rows is last, because matrix kernels are much faster for this layout.
     """
     result: Tensor = _RowProducts.apply(places, rows)
     return result
 
 
 class _RowProducts(torch.autograd.Function):
-    """``bmm`` whose factors have plain strides, both ways.
+    """``bmm`` of factors with contiguous strides, in both directions.
 
-    The stride of an axis of length 1 means nothing, but an odd one, as reshapes and transposes leave
-    it, costs ``bmm`` its fast path: up to ten times the work.
+    The stride of an axis of length 1 has no effect on the values. But unusual strides, which reshapes
+    and transposes produce, make ``bmm`` up to ten times slower.
     """
 
     @staticmethod
@@ -62,7 +62,7 @@ def _plain(value: Tensor) -> Tensor:
 
 
 def convolution(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
-    """The rule for a convolution of any groups, stride, padding and dilation."""
+    """The rule for a convolution with any groups, stride, padding and dilation."""
     x, weight, bias, *rest = (*arguments(node), None)[: max(len(node.args), 3)]
     outputs, inputs, *kernel = weight.meta["val"].shape
     groups = rest[3] if len(rest) > 3 else 1
@@ -100,7 +100,7 @@ def convolution(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
 
 @dataclass(frozen=True)
 class _Window:
-    """How a convolution looks at its input, an entry an axis."""
+    """The window of a convolution, with an entry for each axis."""
 
     kernel: list[int]
     stride: list[int]
@@ -109,10 +109,10 @@ class _Window:
 
     @classmethod
     def of(cls, kernel: Sequence[int], rest: Sequence[Any]) -> _Window:
-        """From the arguments behind the bias, some of which may be missing."""
+        """Make it from the arguments after the bias, some of which may be missing."""
         given = [list(map(int, values)) for values in rest[:3]]
         given += [[1], [0], [1]][len(given) :]
-        # one number stands for all axes
+        # one number for all axes
         return cls(list(map(int, kernel)), *(v * len(kernel) if len(v) == 1 else v for v in given))
 
     @property
@@ -128,10 +128,11 @@ class _Window:
 def _folded(
     to: Selection, products: fx.Node, node: fx.Node, sizes: Sequence[int], window: _Window
 ) -> fx.Node:
-    """The sum of the taps' maps ``[batch, tap, place]``, taps in reverse, by ``col2im``.
+    """Sum the maps ``[batch, tap, place]`` of the taps, in reverse order, by ``col2im``.
 
-    That puts tap ``k`` of place ``l`` at ``l + k``, where a convolution reads from ``l + k``: its
-    mirror image. It knows no stride; places are left out afterwards.
+    ``col2im`` puts tap ``k`` of place ``l`` at ``l + k``, where a convolution reads from ``l + k``,
+    so it is the mirror image of a convolution. It does not support strides; superfluous places are
+    removed afterwards.
     """
     reach = window.reach
     if any(reach):
@@ -164,5 +165,5 @@ def linear(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
 
 
 def plus(to: Selection, value: fx.Node, bias: fx.Node | None, node: fx.Node) -> fx.Node:
-    """With a bias, if there is one."""
+    """Add a bias, if there is one."""
     return value if bias is None else to.call(aten.add.Tensor, (value, bias), node)

@@ -1,14 +1,14 @@
-"""The one table of operations: what is known of each, beyond how to compute it.
+"""The table of operations, with their affine terms, slopes and selection rules.
 
-1. *Affine.* An operation is a sum of terms, each linear in every argument that it names, as
-   ``linear(x, w, b)`` is ``x w + b``. While no term has two arguments that vary, it is affine, and
-   integrated gradients need not walk through it step by step.
-2. *Slope.* How it passes on a change between two points where it is not affine (``slopes``), with the
-   domain on which that is defined.
-3. *Selection.* How a question for some channels of its value becomes one to its arguments (``select``).
+1. *Affine.* An operation is a sum of terms, each of which is linear in every argument that it names.
+   For example, ``linear(x, w, b)`` is ``x w + b``. If no term has two arguments that vary, the
+   operation is affine, and integrated gradients evaluate it only at the ends of the path.
+2. *Slope.* For operations that are not affine, the slope over a cell (``slopes``) and its domain.
+3. *Selection.* The rule that translates a request for some channels of the value into requests for
+   its arguments (``select``).
 
-An operation that is not in the table, or lacks an entry, is run as it stands and differentiated by
-autograd: the same numbers with more work.
+An operation without an entry in the table is run as it is and differentiated by autograd. The results
+are the same, but take longer.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ from neurflow.model.network.folding import BATCH_NORM
 from neurflow.model.network.graph import arguments, aten, is_tensor
 
 Slope = Callable[[Callable[..., Tensor], fx.Node], Operation | None]
-"""(the operation as a function of its tensors alone, node) → the same with its slope, if it has one"""
+"""(the operation as a function of its tensors, node) → the operation with its slope, if it has one"""
 
 
 def gate(function: Callable[..., Tensor], node: fx.Node) -> Operation:
-    """Flat or the identity everywhere."""
+    """Give a slope to a function that is constant or the identity everywhere."""
     return Elementwise(function, gate_slope)
 
 
 def smooth(scale: float = 0.0, domain: Callable[..., Domain] | Domain = REALS) -> Slope:
-    """Any other function of one number; its domain may follow from the further arguments."""
+    """Give a slope to any other function of one number; its domain may depend on further arguments."""
 
     def slope(function: Callable[..., Tensor], node: fx.Node) -> Operation:
         where = domain if isinstance(domain, Domain) else domain(*arguments(node)[1:])
@@ -62,17 +62,17 @@ def smooth(scale: float = 0.0, domain: Callable[..., Domain] | Domain = REALS) -
 
 
 def product(function: Callable[..., Tensor], node: fx.Node) -> Operation:
-    """A sum of products of two."""
+    """Give a slope to a sum of products of two factors."""
     return Product(function)
 
 
 def quotient(function: Callable[..., Tensor], node: fx.Node) -> Operation:
-    """A quotient."""
+    """Give a slope to a quotient."""
     return Quotient(function)
 
 
 def power_domain(exponent: Any) -> Domain:
-    """Of ``z ** exponent``; of an exponent that is a tensor as if it were a fraction."""
+    """Return the domain of ``z ** exponent``; a tensor as exponent is treated like a fraction."""
     if isinstance(exponent, fx.Node):
         return POSITIVE
     if exponent == int(exponent):
@@ -82,13 +82,13 @@ def power_domain(exponent: Any) -> Domain:
 
 @dataclass(frozen=True)
 class Op:
-    """What is known of an operation.
+    """The properties of an operation.
 
     Attributes:
-        affine: its terms: positions of the arguments in each. () if it is never affine.
-        slope: makes the operation with its slope over cells; None if it has none.
-        select: passes a question for channels on; None if its value is computed whole.
-        only: which calls the terms are true of; None for all.
+        affine: its terms, as positions of their arguments; () if it is never affine.
+        slope: returns the operation with its slope over cells; None if it has none.
+        select: translates a request for channels; None if the value is always computed completely.
+        only: returns whether the terms apply to a call; None if they apply to all calls.
     """
 
     affine: tuple[tuple[int, ...], ...] = ()
@@ -98,12 +98,12 @@ class Op:
 
 
 def _finite_fill(node: fx.Node) -> bool:
-    """Whether a padding writes finite numbers: no line can be drawn between infinities."""
+    """Return whether a padding inserts finite numbers, because an infinite value has no slope."""
     return all(isfinite(value) for value in node.args[2:] if isinstance(value, int | float))
 
 
 def _stays_real(node: fx.Node) -> bool:
-    """Whether a conversion keeps real numbers real."""
+    """Return whether a conversion keeps real numbers real."""
     return bool(node.meta["val"].dtype.is_floating_point)
 
 
@@ -139,7 +139,7 @@ OPS: dict[Any, Op] = {
     aten.adaptive_max_pool2d.default: Op(select=select.pooling),
     aten.upsample_nearest2d.vec: Op(X, select=select.pooling),
     aten.upsample_bilinear2d.vec: Op(X, select=select.pooling),
-    # functions of one number: gates, then the others by what they do next to 0
+    # functions of one number: gates first, then the others by their behaviour near 0
     **dict.fromkeys(
         [
             aten.relu.default,
@@ -180,7 +180,7 @@ OPS: dict[Any, Op] = {
     aten.pow.Tensor_Scalar: Op(slope=smooth(domain=power_domain), select=select.elementwise),
     aten.pow.Tensor_Tensor: Op(slope=smooth(domain=power_domain), select=select.broadcast),
     aten.prelu.default: Op(slope=smooth()),
-    # the same numbers elsewhere
+    # operations that only rearrange numbers
     aten.cat.default: Op(X, select=select.cat),
     aten.stack.default: Op(X),
     aten.constant_pad_nd.default: Op(X, only=_finite_fill),
@@ -214,7 +214,7 @@ OPS: dict[Any, Op] = {
 
 
 def is_affine(node: fx.Node, varying: Set[fx.Node]) -> bool:
-    """Whether a call is affine in those of its arguments that vary.
+    """Return whether a call is affine in its varying arguments.
 
     Arguments are counted by position: ``y · y`` has two that vary.
     """
@@ -234,13 +234,13 @@ def is_affine(node: fx.Node, varying: Set[fx.Node]) -> bool:
 
 
 def is_elementwise(node: fx.Node) -> bool:
-    """Whether a call is a function of each number by itself, and no affine one."""
+    """Return whether a call is a function of each number separately and is not affine."""
     op = OPS.get(node.target)
     return op is not None and not op.affine and op.slope is not None
 
 
 def with_slope(node: fx.Node, varying: Set[fx.Node]) -> tuple[Operation, list[fx.Node]] | None:
-    """A call with its slope over cells, and the tensors it takes; None if it has none."""
+    """Return a call with its slope over cells, and its tensors; None if it has no slope."""
     op = OPS.get(node.target)
     if op is None or op.slope is None or node.kwargs.keys() & {"rounding_mode", "out"}:
         return None
@@ -249,9 +249,9 @@ def with_slope(node: fx.Node, varying: Set[fx.Node]) -> tuple[Operation, list[fx
     inside: list[fx.Node] = []
     fx.map_arg((node.args, node.kwargs), inside.append)
     if len(inside) > len(tensors) or not all(map(_real, tensors)):
-        return None  # some are in lists, by name, or sizes
+        return None  # in lists, as keywords, or sizes
     if not op.affine and not varying.isdisjoint(tensors[1:]):
-        return None  # an exponent or such that does not stand still
+        return None  # for example, an exponent that varies
 
     def function(*values: Tensor) -> Tensor:
         given = list(node.args)
@@ -265,5 +265,5 @@ def with_slope(node: fx.Node, varying: Set[fx.Node]) -> tuple[Operation, list[fx
 
 
 def _real(node: fx.Node) -> bool:
-    """Whether a value is a tensor of real numbers; rows that a selection made are."""
+    """Return whether a value is a tensor of real numbers, which includes rows made by a selection."""
     return "val" not in node.meta or (is_tensor(node) and node.meta["val"].is_floating_point())

@@ -1,7 +1,7 @@
-"""A tail in two parts: what depends on the crop alone, and what depends on the target too.
+"""Divides a tail into a part that depends only on the crop and a part that depends on the target.
 
-In a block of a transformer the first is nearly everything: norms, attention, and the hidden layer
-of the MLP. Where several targets ask for the same crop, it is run once for all of them.
+In a transformer block, the first part is nearly everything: norms, attention, and the hidden layer of
+the MLP. It is run once for all targets of a crop.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ class Parted:
     """A tail in two parts.
 
     Attributes:
-        through: how many tensors of the frontier the crop part takes: the first ones.
-        crop: ``(batch, *through)`` → the tensors at which the two parts meet.
-        target: ``(batch, *these, *own, *fixed)`` → ``(φ_a [batch],)``, with the rest of the frontier.
+        through: number of tensors of the frontier that the crop part uses, the first ones.
+        crop: ``(batch, *through)`` → the tensors where the two parts meet.
+        target: ``(batch, *these, *own, *fixed)`` → ``(φ_a [batch],)``, where ``own`` are the other
+            tensors of the frontier.
     """
 
     through: int
@@ -30,11 +31,11 @@ class Parted:
 
 
 def part(tail: fx.GraphModule, through: int) -> Parted | None:
-    """Divide a tail; None if nothing but inputs, or all of it, depends on the crop alone.
+    """Divide a tail; None if one of the two parts would have no operations.
 
     Args:
         tail: ``(batch, *through, *own, *fixed)`` → ``(φ_a [batch],)``.
-        through: how many tensors of the frontier are the same for all targets.
+        through: number of tensors of the frontier that are the same for all targets.
     """
     batch, *inputs = (node for node in tail.graph.nodes if node.op == "placeholder")
     starts, others = inputs[:through], inputs[through:]

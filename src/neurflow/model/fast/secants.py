@@ -1,15 +1,15 @@
-"""Slopes of secants in place of derivatives: integrated gradients that complete at any N.
+"""Gradients from slopes of secants, which make integrated gradients complete at any N.
 
-Between two neighbouring points of the path an affine operation passes a change on by its matrix, and
-the others by slopes (``slopes``): an element-wise function by that of its secant, which is its
-derivative's mean over the cell as long as its input moves evenly, a product by the means of its
-factors. Taken back through these, a cell's change of ``φ_a`` is distributed over the frontier without
-remainder, so all cells together give ``φ_a(x) − φ_a(0)`` to rounding, however few they are. The scores
-tend to integrated gradients with the square of the cells' length, as each slope is that of the cell's
-middle to the first order.
+Between two neighbouring points of the path, an affine operation propagates a change by its matrix.
+Other operations use slopes (``slopes``): an element-wise function has the slope of its secant, which
+is the mean of its derivative over the cell if its input changes linearly, and a product has the means
+of its factors. With these slopes, the change of ``φ_a`` over a cell is distributed over the frontier
+without remainder. The sum over all cells is therefore ``φ_a(x) − φ_a(0)`` up to rounding, for any
+number of cells. The error of the scores falls with the square of the cells' length, since each slope
+equals the derivative in the middle of the cell to first order.
 
-Layer norm, softmax and attention have slopes too (``norms``). Where such an operation makes most of the
-change next to the beginning of the path, cells must be short there.
+Layer norm, softmax and attention have slopes too (``norms``). If such an operation causes most of the
+change near the start of the path, cells must be short there.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from neurflow.model.fast.slopes import Operation
 def secant_tail(
     tail: fx.GraphModule, frontier: int, batch_axis: Callable[[fx.Node], int | None]
 ) -> fx.GraphModule | None:
-    """A tail whose gradients are secants' slopes; None if some operation of it has none.
+    """Return a tail whose gradients are slopes of secants; None if some operation has no slope.
 
     Args:
         tail: ``(batch, *frontier, *fixed)`` → ``(φ_a [batch],)``.
-        frontier: how many of its inputs vary along the path.
-        batch_axis: of a node.
+        frontier: number of its inputs that vary along the path.
+        batch_axis: returns the batch axis of a node.
 
     Returns:
-        ``(points, batch, *frontier, *fixed)`` → the same. Samples are those of ``points`` points of the
-        path behind each other; the gradient in the place of each point is that of the cell from it
-        to the next one, and 0 in the place of the last.
+        ``(points, batch, *frontier, *fixed)`` → the same. The batch has the samples at the first
+        point, then those at the second, and so on. The gradient at a point is that of the cell from
+        this point to the next one, and 0 at the last point.
     """
     return _Rewriter(tail, batch_axis).run(frontier)
 
 
 class _Rewriter:
-    """Copies a tail; its operations that are not affine become modules with slopes."""
+    """Copies a tail, and replaces operations that are not affine by modules with slopes."""
 
     def __init__(self, tail: fx.GraphModule, batch_axis: Callable[[fx.Node], int | None]) -> None:
         self.tail, self.batch_axis = tail, batch_axis
@@ -94,12 +94,12 @@ class _Rewriter:
 
 
 class _WithSlope(nn.Module):
-    """An operation whose gradient over the points of a path is that over cells.
+    """An operation with gradients over the cells between the points of a path.
 
     Args:
-        operation: with its slope.
+        operation: the operation with its slope.
         axis: batch axis of its value.
-        axes: that of each input; None for one that is the same for all samples.
+        axes: batch axis of each input; None for inputs that are the same for all samples.
     """
 
     def __init__(self, operation: Operation, axis: int, axes: Sequence[int | None]) -> None:
@@ -107,7 +107,7 @@ class _WithSlope(nn.Module):
         self.operation, self.axis, self.axes = operation, axis, axes
 
     def forward(self, points: int, *inputs: Tensor) -> Tensor:
-        """The operation's value."""
+        """Return the operation's value."""
         result: Tensor = _Cells.apply(self, points, *inputs)
         return result
 

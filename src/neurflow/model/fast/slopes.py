@@ -1,10 +1,10 @@
-"""How operations pass changes on between two points, exactly: each by the slope of its secant.
+"""Exact slopes of operations between two points.
 
-An operation here maps inputs to a value, as ever, and pulls a gradient at the value back to its
-inputs over *cells*. From inputs ``low`` at a cell's beginning and ``high`` at its end it makes factors
-``J`` with ``value(high) − value(low) = J (high − low)`` to rounding, and returns ``gradient · J``.
-Where an input stands still, ``J`` is the derivative there. No function is evaluated outside the range
-from ``low`` to ``high``.
+An operation here computes its value from its inputs as usual. Its gradients are taken over *cells*.
+From the inputs ``low`` at the start of a cell and ``high`` at its end, it computes factors ``J`` with
+``value(high) − value(low) = J (high − low)`` up to rounding, and returns ``gradient · J``. If an
+input does not change, ``J`` is the derivative. No function is evaluated outside the range from
+``low`` to ``high``.
 """
 
 from __future__ import annotations
@@ -19,28 +19,30 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 SHORT = 1e-2
-"""a secant shorter than this share of the scale of its input is all rounding"""
+"""change relative to the scale of the input, below which a secant is dominated by rounding errors"""
 
 
 class Operation(Protocol):
     """An operation with a slope over cells."""
 
     def value(self, *inputs: Tensor) -> Tensor:
-        """What it computes."""
+        """Return the value of the operation."""
 
     def pull(
         self, gradient: Tensor, low: Sequence[Tensor], high: Sequence[Tensor]
     ) -> Sequence[Tensor | None]:
-        """The gradient at each input over the cells from ``low`` to ``high``; None if it is fixed."""
+        """Return the gradient at each input over the cells from ``low`` to ``high``; None for fixed
+        inputs.
+        """
 
 
 @dataclass(frozen=True)
 class Domain:
-    """Where a function of one number is defined: an interval, with or without 0.
+    """The domain of a function of one number: an interval, with or without 0.
 
     Attributes:
-        least: its lower end.
-        pole: whether 0 is left out; then a cell must not lead across it.
+        least: lower end of the interval.
+        pole: whether 0 is excluded; then no cell may contain it.
     """
 
     least: float = -inf
@@ -49,7 +51,7 @@ class Domain:
     def holds(
         self, low: Float[Tensor, "*cell"], high: Float[Tensor, "*cell"]
     ) -> Bool[Tensor, "*cell"]:
-        """Whether the whole cell from ``low`` to ``high`` lies inside the domain."""
+        """Return whether the whole cell from ``low`` to ``high`` is inside the domain."""
         inside = torch.minimum(low, high) >= self.least
         return inside & (low.sign() * high.sign() > 0) if self.pole else inside
 
@@ -61,7 +63,7 @@ POSITIVE, NOT_ZERO = Domain(0.0, pole=True), Domain(pole=True)
 def derivative(
     function: Callable[[Tensor], Tensor], at: Float[Tensor, "*cell"]
 ) -> Float[Tensor, "*cell"]:
-    """The derivative of an element-wise function by autograd."""
+    """Return the derivative of an element-wise function by autograd."""
     at = at.detach().requires_grad_()
     with torch.enable_grad():
         value = function(at)
@@ -73,10 +75,12 @@ def gate_slope(
     low: Float[Tensor, "*cell"],
     high: Float[Tensor, "*cell"],
 ) -> Float[Tensor, "*cell"]:
-    """``(f(high) − f(low)) / (high − low)`` of a function that is flat or the identity everywhere.
+    """Return ``(f(high) − f(low)) / (high − low)`` of a function that is constant or the identity
+    everywhere.
 
-    The share of the way on which the gate is open, without rounding: where both ends are in the open,
-    both differences are the same number. The derivative where the input stands still.
+    This is the share of the cell on which the gate is open. It has no rounding errors: if both ends
+    are where the gate is open, both differences are the same number. If the input does not change,
+    the derivative is returned.
     """
     slope = function(high).sub_(function(low)).div_(high - low)
     still = low == high
@@ -90,17 +94,17 @@ def secant_slope(
     scale: float = 1.0,
     domain: Domain = REALS,
 ) -> Float[Tensor, "*cell"]:
-    """``(f(high) − f(low)) / (high − low)`` of an element-wise function, also where they are close.
+    """Return ``(f(high) − f(low)) / (high − low)`` of an element-wise function, also for close ends.
 
-    There it is the derivative in the middle. NaN where the cell leaves the function's domain.
+    For close ends, the derivative in the middle is returned. NaN if the cell leaves the domain.
 
     Args:
         function: ``f``.
-        low: beginnings of the cells.
-        high: their ends.
-        scale: of the input, beside its own size, on which ``f`` changes. 0 where ``f`` loses no
-            digits next to 0.
-        domain: of ``f``.
+        low: starts of the cells.
+        high: ends of the cells.
+        scale: scale of the input on which ``f`` changes, in addition to the size of the input. 0 if
+            ``f`` loses no digits near 0.
+        domain: domain of ``f``.
     """
     middle, length = torch.lerp(low, high, 0.5), high - low
     slope = (function(high) - function(low)).div_(length)
@@ -114,31 +118,31 @@ def secant_slope(
 
 @dataclass(frozen=True)
 class Elementwise:
-    """``f(z') − f(z)``: times the slope of the secant between the two.
+    """``f(z') − f(z)`` is ``z' − z`` times the slope of the secant.
 
-    ``f`` may have further inputs, such as an exponent, as long as they stand still.
+    ``f`` may have further inputs, such as an exponent, if they do not change.
     """
 
     function: Callable[..., Tensor]
     slope: Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]
 
     def value(self, *inputs: Tensor) -> Tensor:
-        """``f(z)``."""
+        """Return ``f(z)``."""
         return self.function(*inputs)
 
     def pull(
         self, gradient: Tensor, low: Sequence[Tensor], high: Sequence[Tensor]
     ) -> Sequence[Tensor | None]:
-        """Times the slope."""
+        """Multiply the gradient by the slope."""
         return [self.slopes(low, high).mul_(gradient), *[None] * (len(low) - 1)]
 
     def slopes(self, low: Sequence[Tensor], high: Sequence[Tensor]) -> Tensor:
-        """What a gradient is multiplied by in each cell."""
+        """Return the factor of the gradient in each cell."""
         z, *fixed = low
         return self.slope(lambda value: self.function(value, *fixed), z, high[0])
 
     def derivatives(self, at: Sequence[Tensor]) -> Tensor:
-        """The same for cells of no length."""
+        """Return the same for cells of length 0."""
         z, *fixed = at
         return derivative(lambda value: self.function(value, *fixed), z)
 
@@ -150,13 +154,13 @@ class Product:
     function: Callable[..., Tensor]
 
     def value(self, *inputs: Tensor) -> Tensor:
-        """The product."""
+        """Return the product."""
         return self.function(*inputs)
 
     def pull(
         self, gradient: Tensor, low: Sequence[Tensor], high: Sequence[Tensor]
     ) -> Sequence[Tensor]:
-        """As the product has it at the factors' means."""
+        """Return the gradients, with each factor at its mean."""
         means = [torch.lerp(a, b, 0.5).requires_grad_() for a, b in zip(low, high, strict=True)]
         with torch.enable_grad():
             product = self.function(*means)
@@ -170,13 +174,13 @@ class Quotient:
     function: Callable[..., Tensor]
 
     def value(self, *inputs: Tensor) -> Tensor:
-        """The quotient."""
+        """Return the quotient."""
         return self.function(*inputs)
 
     def pull(
         self, gradient: Tensor, low: Sequence[Tensor], high: Sequence[Tensor]
     ) -> Sequence[Tensor]:
-        """As the product has it, and the reciprocal's slope."""
+        """Return the gradients of the product, with the slope of the reciprocal."""
         *u, v = zip(low, high, strict=True)
         ends = [*u, (v[0].reciprocal(), v[1].reciprocal())]
         product = Product(lambda *means: self.function(*means[:-1], means[-1].reciprocal()))

@@ -1,0 +1,37 @@
+"""Every benchmark can be imported and prints its help."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+
+import benchmarks
+import pytest
+
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(benchmarks.__path__, "benchmarks.")
+    if not module.ispkg and not module.name.endswith("__main__")
+)
+COMMANDS = ("benchmarks.discovery", "benchmarks.gpu", "benchmarks.fire.kills")
+"""a few that must be among those with a command line"""
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_benchmark_can_be_imported_and_prints_its_help(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main = getattr(importlib.import_module(name), "main", None)
+    if main is None:
+        assert name not in COMMANDS
+        return
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith("usage:")
+
+
+def test_the_command_lines_are_among_the_modules() -> None:
+    assert set(COMMANDS) <= set(MODULES)
