@@ -228,6 +228,11 @@ class Model:
         return ClassNames(names)
 
     @property
+    def named(self) -> bool:
+        """Whether it has class names, and not only the numbers of the classes."""
+        return self._class_names is not None
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Names in the order of the outputs."""
         return self.names.all
