@@ -102,8 +102,7 @@ class Model:
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn((TRIED, *self.input_size), generator=generator)
         classes = len(self._class_names) if self._class_names else None
-        half = self._parameter.element_size() < 4
-        found = look(self.module, self.feed(noise), said=self._output, classes=classes, half=half)
+        found = look(self.module, self.feed(noise), said=self._output, classes=classes)
         if found.chance and not self._allow_chance:
             raise ModelError(f"{' '.join(found.chance)} {CHANCE_CURE}")
         return found
@@ -194,6 +193,11 @@ class Model:
     def precision(self) -> torch.dtype:
         """Floating-point type of the parameters."""
         return self._parameter.dtype
+
+    @property
+    def half(self) -> torch.dtype | None:
+        """The half precision that some layer has or computes in, by autocast; None without one."""
+        return self._trial.low
 
     @property
     def device(self) -> torch.device:
