@@ -11,6 +11,8 @@ export interface Result {
   /** the group to go to; none: there is no such place here */
   group: string | null;
   neuron?: number;
+  /** of a class that answers can be compared with */
+  rival?: number;
   /** groups that the result covers */
   groups: string[];
 }
@@ -22,9 +24,9 @@ const KINDS: Result["kind"][] = ["class", "layer", "neuron", "group"];
  * Returns what matches a query; null for an empty query.
  *
  * `429` and `neuron 429` mean a neuron, `layer3.1 12` and `layer3.1/12` a neuron or a group of that layer;
- * anything else is looked for in ids, labels, captions, layers and the target.
+ * anything else is looked for in ids, labels, captions, layers and the target. `others` were found elsewhere.
  */
-export function find(circuit: Circuit, query: string): Result[] | null {
+export function find(circuit: Circuit, query: string, others: Result[] = []): Result[] | null {
   const wanted = query.trim().toLowerCase();
   if (!wanted) return null;
   const numbered = /^(?:(neuron|group)\s+)?(?:(\S+?)[\s/#:]+)?(?:(neuron|group)\s+)?(\d+)$/.exec(wanted);
@@ -33,6 +35,7 @@ export function find(circuit: Circuit, query: string): Result[] | null {
     ...layersOf(circuit, wanted),
     ...(numbered ? numbersOf(circuit, numbered) : []),
     ...groupsOf(circuit, wanted),
+    ...others,
   ];
   const seen = new Set<string>();
   return found
@@ -40,8 +43,11 @@ export function find(circuit: Circuit, query: string): Result[] | null {
       const key = `${kind} ${group} ${title}`;
       return !seen.has(key) && seen.add(key);
     })
-    .sort((a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || weight(circuit, b) - weight(circuit, a));
+    .sort((a, b) => rank(a) - rank(b) || weight(circuit, b) - weight(circuit, a));
 }
+
+/** Other classes of the network come last: what is in the circuit is nearer. */
+const rank = ({ kind, rival }: Result): number => (rival === undefined ? KINDS.indexOf(kind) : KINDS.length);
 
 /** All groups that the results cover. */
 export const groupsIn = (results: Result[]): Set<string> => new Set(results.flatMap(({ groups }) => groups));

@@ -100,12 +100,15 @@ export interface Reasons {
 /** The groups that a sentence about the answer names. */
 export function reasonsOf({ effects, answer, rival }: Why, readings: GroupReading[], target: string): Reasons {
   const telling = effects.filter((effect) => standsOut(effect));
+  const speakFor = telling.filter(({ effect }) => effect > 0).slice(0, NAMED);
+  const speakAgainst = telling.filter(({ effect }) => effect < 0).slice(0, NAMED - 1);
+  const named = new Set([...speakFor, ...speakAgainst].map(({ id }) => id));
   const concerns = answer.name === target || rival?.name === target;
   return {
-    speakFor: telling.filter(({ effect }) => effect > 0).slice(0, NAMED),
-    speakAgainst: telling.filter(({ effect }) => effect < 0).slice(0, NAMED - 1),
+    speakFor,
+    speakAgainst,
     missing: (concerns ? readings : [])
-      .filter(({ missing, reach }) => missing && reach > 0)
+      .filter(({ id, missing, reach }) => missing && reach > 0 && !named.has(id))
       .sort((a, b) => b.reach - a.reach)
       .slice(0, MISSED),
   };
