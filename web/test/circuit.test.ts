@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { best, circuitOf, leaders, parts, scoreError, step, strongest, unsure } from "../src/circuit/circuit";
 import { find, groupsIn } from "../src/circuit/find";
+import { titleOf } from "../src/circuit/names";
 import { crossings, order } from "../src/circuit/order";
 import { stations, strongestPath } from "../src/circuit/path";
 import { readState, SHARE_AT_FIRST, writeState } from "../src/circuit/state";
@@ -218,6 +219,21 @@ describe("what people type and share", () => {
   it.each(["8", "neuron 8", "c 8", "c/8", "neuron c 8"])("understands %s as a neuron", (query) => {
     const [first] = find(circuit, query)!;
     expect([first!.kind, first!.title, first!.group, first!.neuron]).toEqual(["neuron", "Neuron 8", "c/0", 8]);
+  });
+  it("takes a number for a neuron or a group before it takes it for a layer, and for no group of that layer", () => {
+    const layers = data.layers.map((layer, i) => (i === 2 ? { ...layer, name: "c8" } : layer));
+    const found = find(circuitOf({ ...data, layers }), "8")!;
+    expect(found.map(({ kind }) => kind)).toEqual(["neuron", "layer"]);
+  });
+  it("calls a class without a name by its number", () => {
+    const numbered = { ...data, target: "3" };
+    const top = { id: "c/0", label: null, layer: 2 };
+    expect(
+      titleOf(top, {
+        ...numbered,
+        layers: [...data.layers.slice(0, 2), { ...data.layers[2]!, groups: [data.layers[2]!.groups[0]!] }],
+      }),
+    ).toBe("class 3");
   });
   it("understands classes and layers, and a layer's group by its number", () => {
     expect(find(circuit, data.target)![0]).toMatchObject({ kind: "class", title: data.target });

@@ -82,7 +82,7 @@ describe("revealing a card", () => {
   const card = { width: 100, height: 50, crops: 4 };
   const view = { k: 1, x: 0, y: 0 };
   it("moves nothing if it is in sight", () => {
-    expect(revealing(view, { x: 300, y: 200 }, { card, gap: 100 }, SCREEN)).toEqual(view);
+    expect(revealing(view, { x: 300, y: 200 }, { card, gap: 100, width: 4000 }, SCREEN)).toEqual(view);
   });
   it.each([
     { x: -500, y: 200 },
@@ -90,7 +90,7 @@ describe("revealing a card", () => {
     { x: 300, y: -900 },
     { x: 300, y: 4000 },
   ])("brings one at %j into sight", (place) => {
-    const { k, x: left, y: top } = revealing(view, place, { card, gap: 100 }, SCREEN);
+    const { k, x: left, y: top } = revealing(view, place, { card, gap: 100, width: 4000 }, SCREEN);
     expect(k).toBe(1);
     expect(left + place.x).toBeGreaterThanOrEqual(0);
     expect(left + place.x + card.width).toBeLessThanOrEqual(SCREEN.width);
@@ -98,10 +98,12 @@ describe("revealing a card", () => {
     expect(top + place.y + card.height).toBeLessThanOrEqual(SCREEN.height);
   });
   it("shows the columns beside it too, where there is room", () => {
-    const { x: left } = revealing(view, { x: 3000, y: 200 }, { card, gap: 100 }, SCREEN);
+    const { x: left } = revealing(view, { x: 3000, y: 200 }, { card, gap: 100, width: 4000 }, SCREEN);
     expect(left + 3000 + card.width + 200).toBeLessThanOrEqual(SCREEN.width);
+    const first = revealing({ k: 1, x: -300, y: 0 }, { x: 0, y: 200 }, { card, gap: 100, width: 4000 }, SCREEN);
+    expect(first.x).toBeLessThan(100); // there is nothing before the first column
     const narrow = { width: 200, height: 640 };
-    const { x } = revealing(view, { x: 3000, y: 200 }, { card, gap: 100 }, narrow);
+    const { x } = revealing(view, { x: 3000, y: 200 }, { card, gap: 100, width: 4000 }, narrow);
     expect(x + 3000).toBeGreaterThanOrEqual(0);
     expect(x + 3000 + card.width).toBeLessThanOrEqual(narrow.width);
   });

@@ -47,7 +47,8 @@ def explore(
         str | None,
         typer.Option(
             metavar="FOLDER|NAME",
-            help="A CLIP-style model, from a folder or the hub: Find then takes words for what crops show.",
+            help="A CLIP-style model, from a folder or the hub: Find then understands what crops "
+            "look like.",
             show_default=False,
         ),
     ] = None,

@@ -1,7 +1,8 @@
-"""Doors: links from a page to the other pages of neurflow in its folder.
+"""Doors: links from a page in the folder of a result to the other pages there.
 
 ``neurflow report RUN`` writes into the folder of the result. An audit, a debug page, a comparison or
 the evidence that is written there too leads to it, and it leads to them once it is written again.
+Pages elsewhere have no doors: they are to be sent to somebody, who has nothing that they could lead to.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
+from neurflow.circuit.untrusted import INDEX
 from neurflow.runtime.files import read
 
 PLACE = '<script type="application/json" id="doors"></script>'
@@ -20,17 +22,19 @@ _TITLE = re.compile(r"<title>([^<]{1,200}) · neurflow</title>")
 _LARGEST = 64 << 20
 _HEAD = 1 << 14
 """bytes in which the title stands"""
-_MOST = 12
-"""In a folder with more pages, such as the circuits of a map, they would be a list and no doors."""
+_MOST = 6
+"""of more pages only the first have a door"""
 
 
 def doors(page: Path) -> list[tuple[str, str]]:
-    """Return the (title, address) of the pages of neurflow beside a page, by their names."""
-    files = sorted(file for file in page.parent.glob("*.html") if file.name != page.name)
-    if len(files) > _MOST:
+    """Return the (title, address) of the pages beside a page in the folder of a result."""
+    if not (page.parent / INDEX).is_file():
         return []
+    files = sorted(file for file in page.parent.glob("*.html") if file.name != page.name)
     found = []
     for file in files:
+        if len(found) == _MOST:
+            break
         title = _TITLE.search(_text(file))
         if title:
             found.append((html.unescape(title[1]), f"./{quote(file.name)}"))

@@ -1,4 +1,4 @@
-"""What words mean beyond the page itself: classes of the network, and groups whose crops look like them."""
+"""What words mean: classes of the network, and groups whose crops look like them."""
 
 from __future__ import annotations
 

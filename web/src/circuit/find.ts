@@ -43,11 +43,16 @@ export function find(circuit: Circuit, query: string, others: Result[] = []): Re
       const key = `${kind} ${group} ${title}`;
       return !seen.has(key) && seen.add(key);
     })
-    .sort((a, b) => rank(a) - rank(b) || weight(circuit, b) - weight(circuit, a));
+    .sort((a, b) => rank(a, wanted) - rank(b, wanted) || weight(circuit, b) - weight(circuit, a));
 }
 
-/** Other classes of the network come last: what is in the circuit is nearer. */
-const rank = ({ kind, rival }: Result): number => (rival === undefined ? KINDS.indexOf(kind) : KINDS.length);
+const isNumber = (wanted: string): boolean => /^\d+$/.test(wanted);
+
+/** Other classes of the network come last, what is in the circuit is nearer; a number means a layer least. */
+function rank({ kind, rival }: Result, wanted: string): number {
+  if (rival !== undefined) return KINDS.length + 1;
+  return kind === "layer" && isNumber(wanted) ? KINDS.length : KINDS.indexOf(kind);
+}
 
 /** All groups that the results cover. */
 export const groupsIn = (results: Result[]): Set<string> => new Set(results.flatMap(({ groups }) => groups));
@@ -109,7 +114,9 @@ function numbersOf({ data, groups }: Circuit, [, first, layer, second, digits]: 
 
 function groupsOf({ data, groups }: Circuit, wanted: string): Result[] {
   return [...groups.values()].flatMap((group) => {
-    const words = [group.id, group.label, group.caption, ...(group.evidence?.features ?? [])].join(" ").toLowerCase();
+    const own = [group.label, group.caption, ...(group.evidence?.features ?? [])];
+    // a number in an id is that of a layer: groups of that number have been found
+    const words = (isNumber(wanted) ? own : [group.id, ...own]).join(" ").toLowerCase();
     if (!words.includes(wanted)) return [];
     return [{ kind: "group", title: headingOf(group, data), about: group.id, group: group.id, groups: [group.id] }];
   });

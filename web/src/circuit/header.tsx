@@ -7,6 +7,7 @@ import type { PageData } from "../shared/types";
 import type { Result } from "./find";
 import { Finder } from "./finder";
 import { Notes } from "./legend";
+import { targetOf } from "./names";
 
 interface HeaderProps {
   data: PageData;
@@ -30,7 +31,7 @@ export function Header(props: HeaderProps) {
       <div class="about">
         <div class="about-line">
           <h1>
-            Why <em>{data.target}</em>?
+            Why <em>{targetOf(data)}</em>?
           </h1>
           <Doors />
         </div>

@@ -103,16 +103,23 @@ export function firstView(plan: Size & { middle: number; readable: number }, scr
 }
 
 /** The view moved as little as brings a card into sight, with the columns beside it if there is room. */
-export function revealing(view: View, place: Place, { card, gap }: Pick<Layout, "card" | "gap">, screen: Size): View {
+export function revealing(
+  view: View,
+  place: Place,
+  { card, gap, width }: Pick<Layout, "card" | "gap" | "width">,
+  screen: Size,
+): View {
   const shift = (start: number, length: number, from: number, to: number) =>
     start < from ? from - start : start + length > to ? Math.max(to - start - length, from - start) : 0;
   const left = view.x + place.x * view.k;
   const beside = (card.width + gap) * view.k;
-  const side = card.width * view.k + 2 * (beside + MARGIN) <= screen.width ? beside + MARGIN : MARGIN;
+  const roomy = card.width * view.k + 2 * (beside + MARGIN) <= screen.width;
+  const before = MARGIN + (roomy && place.x > 0 ? beside : 0);
+  const after = MARGIN + (roomy && place.x + card.width < width ? beside : 0);
   const top = view.y + place.y * view.k;
   return {
     k: view.k,
-    x: view.x + shift(left, card.width * view.k, side, screen.width - side),
+    x: view.x + shift(left, card.width * view.k, before, screen.width - after),
     y: view.y + shift(top, card.height * view.k, HEAD + 8, screen.height - MARGIN),
   };
 }
