@@ -706,6 +706,7 @@ export interface Messages {
   what_if: WhatIf;
   why: EffectsRequest;
   effects: Effects;
+  findings: Findings;
   neuron_maps: NeuronMaps;
   audit: AuditState;
   name: LabelRequest;
@@ -799,6 +800,27 @@ export interface GroupEffect {
   id: string;
   effect: number;
   random?: Interval | null;
+}
+/**
+ * What words mean: classes by their names, groups by their looks, best first.
+ */
+export interface Findings {
+  classes: ClassName[];
+  groups: Likeness[];
+}
+/**
+ * A class of the network.
+ */
+export interface ClassName {
+  index: number;
+  name: string;
+}
+/**
+ * How much better a group's crops fit some words than other crops do.
+ */
+export interface Likeness {
+  id: string;
+  contrast: number;
 }
 /**
  * Where each neuron of a layer responds on a picture.
