@@ -86,7 +86,7 @@ class CropGradient:
     def run(self) -> tuple[list[Tensor], Float[Tensor, " pair"]]:
         """``Σ_n w_n ∂φ_a/∂frontier`` ``[pair, …]`` of the frontier's tensors, and the change of φ_a."""
         change = self.path.end[0].new_empty(len(self.row))
-        totals = [torch.zeros_like(value) for value in self.path.end]
+        totals = [torch.empty_like(value) for value in self.path.end]
         with torch.no_grad():
             for crops in self._crops():
                 firsts = [self._pairs(slice(i, i + 1))[0] for i in range(crops.start, crops.stop)]
@@ -244,6 +244,7 @@ class _Pairs:
         else:
             asked = torch.einsum("amc,capt->pamtc", modes[self.row], gradient)
         places, count, parts, taps, _ = asked.shape
+        asked = asked.contiguous()  # products of many matrices are slow in other layouts
         if self.made.count == 1:  # one product a place: (pair, mode, tap) by cell by channel
             summed = asked.flatten(1, 3) @ factor[:, 0].transpose(0, 1)
         else:

@@ -129,7 +129,7 @@ def crop_tail(
     flat, slopes = _divided(inside, starts)
     joints = _joints(inside, pairs[own:], slopes or {})
     (output,) = arguments(tail.graph.output_node())[0]
-    if not slopes or output in inside or not all(_samples_first(network, n) for n in inside):
+    if not slopes or output in inside or not all(samples_first(network, n) for n in inside):
         return None
     head = extract(tail, [batch, *(joint.read for joint in joints), *pairs], [output])
     with_slopes = secant_tail(head, len(joints) + own, lambda _: 0)
@@ -156,7 +156,7 @@ def _in_order(graph: fx.Graph, starts: Sequence[fx.Node]) -> list[fx.Node]:
     return [node for node in graph.nodes if node in found]
 
 
-def _samples_first(network: NetworkGraph, node: fx.Node) -> bool:
+def samples_first(network: NetworkGraph, node: fx.Node) -> bool:
     """Whether samples lie along the first axis, one row each; pieces of several tensors are asked."""
     if "val" not in node.meta or not is_tensor(node):
         return node.op == "placeholder" or not is_tensor(node)
