@@ -11,7 +11,7 @@ from torch import nn
 
 from neurflow.circuit import Circuit, load_circuit
 from neurflow.circuit.reload import facts_to_reload, reload_model
-from neurflow.errors import ModelError, NeurFlowError, RequestError, ResultError
+from neurflow.errors import ModelError, RequestError, ResultError
 from neurflow.model import Model, load_model
 from neurflow.model.preprocessing import Preprocessing
 
@@ -72,8 +72,42 @@ def test_weights_of_a_file_come_back_with_the_number_of_classes(
     again = reload_model(stored(told(circuit, model), tmp_path / "run"))
     assert again.info == model.info and again.class_names == ("tumor", "healthy")
     Path("my.pth").unlink()
-    with pytest.raises(NeurFlowError, match=r"my\.pth"):
+    with pytest.raises(RequestError, match=r"were in my\.pth, .* no such file in .*--weights FILE"):
         reload_model(told(circuit, model))
+
+
+def test_classes_that_are_called_by_numbers_come_back(circuit: Circuit, tmp_path: Path) -> None:
+    from torchvision.models import squeezenet1_1
+
+    torch.save(squeezenet1_1(num_classes=10).state_dict(), tmp_path / "digits.pth")
+    digits = [str(n) for n in range(10)]
+    model = load_model("torchvision:squeezenet1_1", tmp_path / "digits.pth", class_names=digits)
+    again = reload_model(told(circuit, model))
+    assert (again.info, again.class_names) == (model.info, tuple(digits))
+
+
+def test_a_network_that_was_drawn_is_drawn_the_same_way_again(
+    circuit: Circuit, reference: str
+) -> None:
+    path = Path(reference.split(":")[1])
+    path.write_text(NET.replace("    torch.manual_seed(0)\n", ""))
+    for name in ("torchvision:squeezenet1_1", reference):
+        state = torch.random.get_rng_state()
+        model = load_model(name, "random", input_size=(64, 64))
+        assert torch.equal(state, torch.random.get_rng_state())
+        torch.rand(3)
+        assert reload_model(told(circuit, model), name).info == model.info
+
+
+def test_a_file_that_was_renamed_keeps_the_weights_of_the_result(
+    circuit: Circuit, reference: str, tmp_path: Path
+) -> None:
+    module = load_model(reference).module
+    torch.save({k: v + 1 for k, v in module.state_dict().items()}, tmp_path / "w.pth")
+    model = load_model(reference, tmp_path / "w.pth")
+    (tmp_path / "net.py").rename(tmp_path / "other.py")
+    again = reload_model(told(circuit, model), f"file:{tmp_path / 'other.py'}:net")
+    assert again.info.digest == model.info.digest
 
 
 def test_the_preprocessing_is_that_of_the_run_where_the_librarys_has_changed(

@@ -11,7 +11,7 @@ from rich.console import Console
 
 import neurflow
 from neurflow.circuit import Circuit, load_circuit, save_circuit
-from neurflow.circuit.uncertainty import intervals, resampled
+from neurflow.circuit.uncertainty import branch_intervals, intervals, resampled
 from neurflow.cli._summary import circuit_text, group_text
 from neurflow.errors import ResultError
 from neurflow.pages.payload import payload
@@ -138,3 +138,35 @@ def test_the_page_and_show_tell_what_is_not_certain(circuit: Circuit) -> None:
     text = console.export_text()
     assert "-0.50? block/1" in text and "+0.25 block/0" in text and "may have the other" in text
     assert "+0.25 block/0 (for 0.50, against 0.25) +0.10 to +0.40" in text
+
+
+def test_every_cut_has_the_intervals_that_the_page_gets_for_its_branches(found) -> None:
+    lower, upper = found.layers[:2]
+    spread = branch_intervals(upper, lower, found.config, 4)
+    cut = found.cut({lower.name: 4, upper.name: 2})
+    edges = [edge for edge in cut.edges if edge.upper.layer == upper.name]
+    assert len(edges) > 4
+    for edge in edges:
+        assert spread[edge.upper, edge.lower] == pytest.approx((edge.low, edge.high))
+    assert not branch_intervals(upper, lower.model_copy(update={"tree": None}), found.config, 4)
+
+
+def test_published_sharing_counts_a_neuron_once_in_a_branch(circuit: Circuit) -> None:
+    agree = scored(circuit, [[3, -1], [2.9, -1], [3.1, -1]], [0, 1, 2])
+    block, head = agree.layers
+    published = agree.config.model_copy(update={"sharing": "published"})
+    whole = block.model_copy(
+        update={
+            "groups": (
+                block.groups[0].model_copy(
+                    update={
+                        "members": tuple(
+                            member for group in block.groups for member in group.members
+                        )
+                    }
+                ),
+            )
+        }
+    )
+    ((low, high),) = intervals(head, whole, published).values()
+    assert 0.45 < low <= high < 0.55  # 3/4 of neuron 4, once, less 1/4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -159,14 +160,14 @@ def test_the_commands_that_load_a_model_say_how_to_name_it(
     for command in ("debug", "audit"):
         refused = neurflow(command, places["@run"], places["@pictures"])
         assert refused.code == 2 and not marker.exists()
-        cure = refused.err.split("If you trust it: ")[1].split()
-        assert cure[0] == "--model"
-        neurflow(command, places["@run"], places["@pictures"], *cure)
+        typed = shlex.split(refused.err.split("If you trust it: ")[1])
+        assert typed[:3] == ["neurflow", command, places["@run"]]
+        neurflow(*typed[1:])
         assert marker.exists()
         marker.unlink()
     label = ("label", "check", places["@run"], places["@pictures"])
     assert neurflow(*label).code == 2 and not marker.exists()
-    neurflow(*label, *cure)
+    neurflow(*label, *typed[-2:])
     assert marker.exists()
 
 

@@ -14,6 +14,8 @@ from neurflow.errors import ImagesError, LayerError, ModelError, RequestError
 from neurflow.model.cut.hooked import HookedNetwork
 from neurflow.model.outputs import Outputs
 from neurflow.refs import Target
+from neurflow.runtime.memory import Batch
+from neurflow.runtime.progress import Silent
 from tests.debugging.conftest import labelled, pictures
 from tests.networks import Awkward, SmallNet, settle, tiny_vit
 from tests.reference.debugging import masked_logits
@@ -70,6 +72,26 @@ def test_the_cut_equals_a_hook(network, ablation, keep, hooked):
     assert before == pytest.approx(untouched.numpy(), rel=1e-4, abs=1e-5)
     assert after == pytest.approx(expected.numpy(), rel=1e-4, abs=1e-5)
     assert not np.allclose(before, after)
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_masks_of_one_picture_run_together_as_they_do_alone(network, hooked):
+    _, side, names = NETWORKS[network]
+    model = cut_model(network, hooked)
+    image = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(2))
+    masker = Masker(model, names)
+    masks = [mask_of(masker.layers, {names[0]: [i]}) for i in range(3)]
+    before, alone, _ = masker.run(image, masks)
+    seen, runs = masker.observe(image), []
+    segment = masker.segment
+    run = segment.run
+    masker.segment = SimpleNamespace(run=lambda *given: runs.append(len(given[0])) or run(*given))
+    together = masker.together(seen, masks, Batch(2, Silent()))
+    assert seen.before == pytest.approx(before, abs=1e-6)
+    assert together == pytest.approx(np.concatenate(alone), rel=1e-4, abs=1e-5)
+    assert runs == ([2, 1] if len(names) == 1 else [1] * 3)
+    assert np.ptp(together, axis=0).max() > 1e-3
 
 
 def test_the_network_is_untouched_to_the_bit(model, circuit, studied, common):

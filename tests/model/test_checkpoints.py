@@ -70,6 +70,7 @@ def test_weights_are_found_in_what_was_saved_and_it_is_told(tmp_path, state, wra
     notes = load_weights(module, tmp_path / "w.pt")
     assert all(torch.equal(value, state[name]) for name, value in module.state_dict().items())
     assert not notes if note is None else note in " ".join(notes)
+    assert ("also has" in " ".join(notes)) == ("also has" in (note or ""))
 
 
 def test_what_the_network_has_no_place_for_is_left_out_and_told(tmp_path, state):

@@ -89,6 +89,18 @@ def test_a_model_that_does_not_export_says_so_and_why_and_is_explained():
         }
 
 
+def test_layers_are_proposed_where_there_are_no_blocks():
+    class Flat(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x * 2 if float(x.sum()) > 1e9 else x)
+
+    flat = Flat(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+    )
+    network = HookedNetwork(settle(flat), torch.rand(2, 3, 8, 8), "for the test")
+    assert network.proposed() == ["1", "2", "3", "4"]
+
+
 def test_a_batch_size_that_is_fixed_is_named_and_nothing_else_is_printed(capfd):
     class Lengths(SmallNet):
         def forward(self, x):

@@ -47,6 +47,9 @@ def values(model, images):
         (lambda z: torch.sigmoid(z), "sigmoid"),
         (nn.LogSigmoid(), "sigmoid"),
         (lambda z: nn.functional.softmax(z[:, :, None, None], 1).flatten(1), "logits"),
+        (lambda z: z.sigmoid_(), "sigmoid"),
+        (lambda z: z.softmax(1).log(), "logits"),
+        (lambda z: z.log_softmax(1).exp(), "logits"),
     ],
 )
 def test_the_values_before_a_squash_are_explained_and_its_probabilities_are_the_networks(
@@ -74,6 +77,18 @@ def test_probabilities_can_be_explained_themselves_and_are_never_squashed_again(
         np.testing.assert_array_equal(shares, found.numpy().astype(float))
         assert model.info.options.output == "probabilities"
         assert any("The outputs are read as" in note for note in model.notes)
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_one_probability_of_two_is_a_sigmoid_of_the_difference(eager):
+    for picked, sign in ((np.s_[:, 1], 1), (np.s_[:, :1], -1)):
+        module = Ends(lambda z, picked=picked: z.softmax(1)[picked], classes=2, eager=eager)
+        model, images = Model(module, transform=PLAIN), torch.rand(3, 3, 32, 32)
+        found, shares = values(model, images)
+        with torch.no_grad():
+            z = module.net(images)
+        torch.testing.assert_close(found[:, 1], sign * (z[:, 1] - z[:, 0]), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(shares[:, 1], module(images).detach().flatten(), rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -155,6 +170,9 @@ def test_a_quantity_is_no_class_and_has_no_probability():
         (lambda z: [z[:, :1], z[:, 1:2]], "returns 2 single outputs"),
         (lambda z: z * float("nan"), "NaN or infinity alone"),
         (lambda z: z[:, :0], r"no tensor of shape \[batch, class\]"),
+        (lambda z: z.argmax(1), "the number of a class for each picture, which has no gradient"),
+        (lambda z: z[:, :, None].expand(-1, -1, 5), r"but \[3, 3, 5\] for 3 images"),
+        (lambda z: z if len(z) == 1 else 1 / 0, "runs on one picture alone"),
     ],
 )
 def test_what_holds_no_classes_is_refused(end, told):
@@ -202,6 +220,8 @@ class Answer:
         lambda f, y: Answer(f, y),
         lambda f, y: [y[:, :, None, None], f.detach().mean()],
         lambda f, y: {"probs": y.softmax(1), "logits": y},
+        lambda f, y: (y[:, None], y.softmax(1)),
+        lambda f, y: {"aux": f[:, :4] * 2, "main": y},
     ],
 )
 def test_the_logits_are_found_among_other_tensors(form):
@@ -215,6 +235,18 @@ def test_the_logits_are_found_among_other_tensors(form):
         expected = SmallNet.forward(module, images)
     found, _ = values(Model(module, transform=PLAIN), images)
     torch.testing.assert_close(found.flatten(1), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_of_two_heads_of_equal_width_the_first_is_taken_and_it_is_told():
+    class Heads(SmallNet):
+        def forward(self, x):
+            x = self.block3(self.block2(self.block1(x))).mean((2, 3))
+            return {"colour": self.head(x), "shape": x[:, :4] * 2}
+
+    (note,) = Model(settle(Heads()), transform=PLAIN).notes
+    assert "output['colour'] is explained, and not output['shape']" in note
+    told = [n for n in Model(settle(SmallNet()), transform=PLAIN).notes if "tensors" in n]
+    assert not told
 
 
 def test_of_two_heads_the_number_of_class_names_decides():

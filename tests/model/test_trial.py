@@ -71,12 +71,15 @@ def test_kinds_that_cannot_be_opened_are_named_with_what_to_give():
     wrapped = nn.Sequential(torch.jit.trace(plain.block1, torch.rand(1, 3, 32, 32)), nn.Flatten())
     whole = copy.deepcopy(plain)
     whole.head.weight = nn.Parameter(torch.ones(4, 16, dtype=torch.int8), requires_grad=False)
+    small = SmallNet()
+    small.head.weight = nn.Parameter(torch.ones(4, 16).to(torch.float8_e4m3fn))
     with torch.inference_mode():
         inside = SmallNet()
     for module, message in (
         (torch.jit.trace(plain, torch.rand(1, 3, 32, 32)), "TorchScript"),
         (wrapped, "TorchScript cannot be accessed .layer '0'"),
         (whole, "head.weight is torch.int8"),
+        (small, "head.weight is float8_e4m3fn, which is not computed in"),
         (inside, "made inside torch.inference_mode"),
         (nn.LazyLinear(3), "does not exist before"),
         (SmallNet().to("meta"), "meta device"),

@@ -74,7 +74,7 @@ def test_the_page_holds_the_data_and_loads_nothing(wide, tmp_path):
         r"""(?:src|href)\s*=\s*["'](?!data:|\$\{)[^"']+""", text.split('id="data"')[0]
     )
     assert loading == []
-    assert "<title>bee · neurflow</title>" in text
+    assert "<title>Why bee? · neurflow</title>" in text
 
 
 def test_no_script_runs_but_the_front_ends_own(wide):

@@ -41,6 +41,20 @@ def test_values_and_arrays_come_back(tmp_path):
     assert again.sum() == 15
 
 
+def test_a_name_may_have_slashes_and_be_long(tmp_path):
+    work = Workspace(tmp_path)
+    names = [
+        "core-6/Gemm",
+        "core-6_Gemm",
+        "core-" + "block." * 60 + "1",
+        "core-" + "block." * 60 + "2",
+    ]
+    for number, name in enumerate(names):
+        work.write(name, number)
+    assert [work.read(name) for name in names] == [0, 1, 2, 3]
+    assert not [file for file in tmp_path.iterdir() if file.is_dir()]
+
+
 def test_an_array_has_its_room_on_the_disk_before_it_is_filled(tmp_path, monkeypatch):
     file = Workspace(tmp_path).array("phi", (256, 1024))
     assert file.stat().st_blocks * 512 >= 4 * 256 * 1024, "else a full disk kills who fills it"

@@ -49,4 +49,4 @@ def test_what_is_answered_is_what_is_described(described):
 
         holds()
         asked.append(operation.label)
-    assert len(asked) == 14
+    assert len(asked) == 15

@@ -12,11 +12,14 @@ from starlette.testclient import TestClient
 
 import neurflow
 from neurflow.errors import ModelError
+from neurflow.labels.search import find
+from neurflow.labels.zero_shot import ClipLabeler
 from neurflow.server import session as session_module
 from neurflow.server.app import create_app
 from neurflow.server.session import Session
 from neurflow.server.worker import Cancelled, Polite, Watched, Worker
 from tests.cli.conftest import model_of
+from tests.clip import save_tiny_clip
 from tests.server.conftest import noise, picture_file
 
 
@@ -284,6 +287,30 @@ def test_the_effect_of_each_group_is_that_of_masking_it_alone(client, run, tmp_p
         assert client.post("/api/effects", json={**asked, "rival": rival}).status_code == 400
     unknown = client.post("/api/effects", json={**asked, "groups": ["block3/99"]})
     assert unknown.status_code == 404
+
+
+def test_words_mean_classes_and_groups_that_look_like_them(client, run, session, tmp_path):
+    told = client.get("/api/find", params={"words": "BE"}).json()
+    names = session._model.class_names
+    assert told["classes"] == [{"index": names.index("bee"), "name": "bee"}]
+    assert told["groups"] == []
+    save_tiny_clip(tmp_path)
+    loaded = []
+
+    def load_clip():
+        loaded.append(1)
+        return ClipLabeler(tmp_path)
+
+    looking = Session(run, model_of, load_clip=load_clip)
+    with TestClient(create_app(looking), base_url="http://localhost") as asking:
+        assert asking.get("/api/status").status_code == 200 and not loaded
+        found = [asking.get("/api/find", params={"words": "wings"}).json()["groups"] for _ in "ab"]
+    assert found[0] == found[1] and loaded == [1]
+    expected = find(looking.circuit, "wings", ClipLabeler(tmp_path))
+    assert [(each["id"], each["contrast"]) for each in found[0]] == [
+        (each.group, pytest.approx(each.score)) for each in expected if each.score >= 0.5
+    ][:8]
+    assert client.get("/api/find", params={"words": ""}).status_code == 422
 
 
 def test_half_a_mask_lies_between_none_and_all(client):

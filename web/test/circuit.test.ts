@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { best, circuitOf, leaders, parts, scoreError, step, strongest, unsure } from "../src/circuit/circuit";
 import { find, groupsIn } from "../src/circuit/find";
+import { titleOf } from "../src/circuit/names";
 import { crossings, order } from "../src/circuit/order";
 import { stations, strongestPath } from "../src/circuit/path";
 import { readState, SHARE_AT_FIRST, writeState } from "../src/circuit/state";
+import { resultsOf } from "../src/live/found";
 import { readName } from "../src/shared/address";
 import { percent, signed, spread } from "../src/shared/format";
 import type { EdgeData, GroupData, NeuronData, PageData } from "../src/shared/types";
@@ -64,6 +66,7 @@ const data: PageData = {
   k: 1,
   steps: 1,
   shares: true,
+  spreads: [],
   crops: [],
   pictures: [],
   layers: [
@@ -218,11 +221,43 @@ describe("what people type and share", () => {
     const [first] = find(circuit, query)!;
     expect([first!.kind, first!.title, first!.group, first!.neuron]).toEqual(["neuron", "Neuron 8", "c/0", 8]);
   });
+  it("takes a number for a neuron or a group before it takes it for a layer, and for no group of that layer", () => {
+    const layers = data.layers.map((layer, i) => (i === 2 ? { ...layer, name: "c8" } : layer));
+    const found = find(circuitOf({ ...data, layers }), "8")!;
+    expect(found.map(({ kind }) => kind)).toEqual(["neuron", "layer"]);
+  });
+  it("calls a class without a name by its number", () => {
+    const numbered = { ...data, target: "3" };
+    const top = { id: "c/0", label: null, layer: 2 };
+    expect(
+      titleOf(top, {
+        ...numbered,
+        layers: [...data.layers.slice(0, 2), { ...data.layers[2]!, groups: [data.layers[2]!.groups[0]!] }],
+      }),
+    ).toBe("class 3");
+  });
   it("understands classes and layers, and a layer's group by its number", () => {
     expect(find(circuit, data.target)![0]).toMatchObject({ kind: "class", title: data.target });
     expect(find(circuit, "c")!.some(({ kind, title }) => kind === "layer" && title === "c")).toBe(true);
     expect(kinds("group b 1")).toEqual(["group Group 1 b/1"]);
     expect(find(circuit, "no such thing")).toEqual([]);
+    const others = resultsOf(
+      {
+        classes: [
+          { index: 3, name: "bat" },
+          { index: 0, name: data.target },
+        ],
+        groups: [
+          { id: "b/1", contrast: 1.25 },
+          { id: "gone/1", contrast: 3 },
+        ],
+      },
+      circuit,
+    );
+    expect(find(circuit, "wings", others)!.map(({ kind, group, rival }) => [kind, group, rival])).toEqual([
+      ["group", "b/1", undefined],
+      ["class", null, 3],
+    ]);
   });
   it("goes first to the group that matters most", () => {
     expect(best(circuit, groupsIn(find(circuit, "b/")!))).toBe("b/0");
@@ -282,7 +317,7 @@ describe("what people type and share", () => {
   });
   it("keeps a view from an address within reach", () => {
     expect(readState("#at=1e300,-1e300,1e300").at).toEqual({ x: 1e6, y: -1e6, k: 3 });
-    expect(readState("#at=0,0,1e-300").at).toEqual({ x: 0, y: 0, k: 0.08 });
+    expect(readState("#at=0,0,1e-300").at).toEqual({ x: 0, y: 0, k: 0.03 });
   });
   it("reads numbers as people do", () => {
     expect([signed(-0.254), signed(0.0312), percent(0.0042), percent(0.5)]).toEqual([

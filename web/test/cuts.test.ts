@@ -74,6 +74,7 @@ const data: PageData = {
   aggregation: "mean",
   sharing: "conserving",
   pictures: [],
+  spreads: [],
   crops: [
     { image: 0, box: [0, 0, 4, 4], picture: null },
     { image: 1, box: [0, 0, 4, 4], picture: null },
@@ -180,6 +181,15 @@ describe("another cut", () => {
   it("gives every group the whole weight where the circuit shares as published", () => {
     const shown = recut({ ...data, sharing: "published", aggregation: "sum" }, { low: 4 });
     expect(weights(shown)).toEqual({ "low/3": 0.6, "low/4": -0.4, "low/5": -0.4, "low/6": 1 });
+  });
+  it("has the intervals that came with the page", () => {
+    const spread = { upper: "top", above: [0], below: [0, 5], low: [0.1, -0.2], high: [0.2, 0.1] };
+    const shown = recut({ ...data, spreads: [spread] }, { low: 3 });
+    expect(shown.edges.map(({ lower, low, high }) => [lower, low, high])).toEqual([
+      ["low/0", 0.1, 0.2],
+      ["low/5", -0.2, 0.1],
+      ["low/6", null, null],
+    ]);
   });
   it("is the stored data where nothing is cut", () => expect(recut(data, {})).toBe(data));
   it("is refused where the layer cannot be cut so", () => {

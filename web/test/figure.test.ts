@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { circuitOf } from "../src/circuit/circuit";
-import { chosen, laidOut, SIZES, shareShown, type Tile } from "../src/circuit/figure";
+import { aboutInFigure, chosen, figureTitle, laidOut, SIZES, shareShown, type Tile } from "../src/circuit/figure";
 import { rowsOf, sorted, toCsv } from "../src/circuit/rows";
 import { signedPercent } from "../src/shared/format";
 import type { GroupData, PageData } from "../src/shared/types";
@@ -75,6 +75,25 @@ describe("a figure", () => {
       }
     },
   );
+});
+
+describe("what is printed", () => {
+  it("has crops of more than a centimetre in a column, and two of each group in a row of three", () => {
+    const drawn = chosen(circuit, "pins", ["a/0", "a/1", "a/2", "b/0", "c/0"], null, null);
+    const plan = laidOut(drawn, circuit, "column", 4);
+    expect((plan.crop / 96) * 25.4).toBeGreaterThan(10);
+    for (const id of ["a/0", "a/1", "a/2"]) expect(plan.tiles.get(id)!.crops).toHaveLength(2);
+    expect(plan.tiles.get("b/0")!.crops).toHaveLength(3); // of three photographs
+  });
+  it("names the library in the caption alone, and no layer or weight twice", () => {
+    const other = circuitOf({ ...data, model: "torchvision:resnet18" });
+    expect(figureTitle(other)).toBe("What drives bee in resnet18");
+    const about = (id: string, label: string | null) =>
+      aboutInFigure({ ...other.groups.get(id)!, label, reach: 0.3 }, other);
+    expect(about("b/0", null)).toBe("+30\u00a0% of the weight");
+    expect(about("b/0", "muzzle")).toBe("b · +30\u00a0%");
+    expect(about("c/0", null)).toBe("c");
+  });
 });
 
 describe("tables", () => {

@@ -47,14 +47,14 @@ describe("a layout", () => {
 
 describe("the first view", () => {
   it("shows all of a small circuit, in the middle", () => {
-    const plan = { width: 800, height: 300, middle: 90 };
+    const plan = { width: 800, height: 300, middle: 90, readable: 0.66 };
     const { k, x: left, y: top } = firstView(plan, SCREEN);
     expect(left + (plan.width * k) / 2).toBeCloseTo(SCREEN.width / 2);
     expect(top).toBeGreaterThan(HEAD);
     expect(top + plan.height * k).toBeLessThan(SCREEN.height);
   });
   it("stays readable for a large one, and keeps its right end, the target, in sight", () => {
-    const plan = { width: 6000, height: 5000, middle: 1700 };
+    const plan = { width: 6000, height: 5000, middle: 1700, readable: 0.66 };
     const { k, x: left, y: top } = firstView(plan, SCREEN);
     expect(k).toBeGreaterThan(0.5);
     expect(left + plan.width * k).toBeLessThan(SCREEN.width);
@@ -64,11 +64,25 @@ describe("the first view", () => {
   });
 });
 
+describe("the size of cards", () => {
+  const scale = (lengths: number[], width: number) => {
+    const screen = { width, height: width / 2 };
+    return firstView(layout(columns(lengths), screen), screen).k;
+  };
+  it("grows with the screen where columns fit beside each other", () => {
+    const [small, middle, large] = [1280, 1440, 1920].map((width) => scale([20, 14, 11, 2, 1], width));
+    expect(small).toBeGreaterThan(0.7);
+    expect(middle).toBeGreaterThan(small!);
+    expect(large).toBe(1);
+  });
+  it("stays the smallest where they do not", () => expect(scale(Array(20).fill(100), 1280)).toBe(0.66));
+});
+
 describe("revealing a card", () => {
-  const card = { width: 100, height: 50 };
+  const card = { width: 100, height: 50, crops: 4 };
   const view = { k: 1, x: 0, y: 0 };
   it("moves nothing if it is in sight", () => {
-    expect(revealing(view, { x: 300, y: 200 }, card, SCREEN)).toEqual(view);
+    expect(revealing(view, { x: 300, y: 200 }, { card, gap: 100, width: 4000 }, SCREEN)).toEqual(view);
   });
   it.each([
     { x: -500, y: 200 },
@@ -76,11 +90,21 @@ describe("revealing a card", () => {
     { x: 300, y: -900 },
     { x: 300, y: 4000 },
   ])("brings one at %j into sight", (place) => {
-    const { k, x: left, y: top } = revealing(view, place, card, SCREEN);
+    const { k, x: left, y: top } = revealing(view, place, { card, gap: 100, width: 4000 }, SCREEN);
     expect(k).toBe(1);
     expect(left + place.x).toBeGreaterThanOrEqual(0);
     expect(left + place.x + card.width).toBeLessThanOrEqual(SCREEN.width);
     expect(top + place.y).toBeGreaterThanOrEqual(HEAD);
     expect(top + place.y + card.height).toBeLessThanOrEqual(SCREEN.height);
+  });
+  it("shows the columns beside it too, where there is room", () => {
+    const { x: left } = revealing(view, { x: 3000, y: 200 }, { card, gap: 100, width: 4000 }, SCREEN);
+    expect(left + 3000 + card.width + 200).toBeLessThanOrEqual(SCREEN.width);
+    const first = revealing({ k: 1, x: -300, y: 0 }, { x: 0, y: 200 }, { card, gap: 100, width: 4000 }, SCREEN);
+    expect(first.x).toBeLessThan(100); // there is nothing before the first column
+    const narrow = { width: 200, height: 640 };
+    const { x } = revealing(view, { x: 3000, y: 200 }, { card, gap: 100, width: 4000 }, narrow);
+    expect(x + 3000).toBeGreaterThanOrEqual(0);
+    expect(x + 3000 + card.width).toBeLessThanOrEqual(narrow.width);
   });
 });

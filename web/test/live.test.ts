@@ -16,13 +16,13 @@ describe("what a picture lights up", () => {
   it("is nothing without a picture and without masks", () => expect(litOf([], new Set())).toBeNull());
   it("is as bright as the best score next to the group's own crops", () => {
     const lit = litOf([a], new Set())!;
-    expect(lit.get("x/0")).toEqual({ fires: "A", strength: 0.5, masked: false });
-    expect(lit.get("x/1")).toEqual({ fires: "", strength: 0, masked: false });
+    expect(lit.get("x/0")).toEqual({ fires: true, letters: "", strength: 0.5, masked: false });
+    expect(lit.get("x/1")).toEqual({ fires: false, letters: "", strength: 0, masked: false });
     expect(lit.get("x/2")!.strength).toBe(1);
   });
   it("names the pictures of two, and keeps what is masked", () => {
     const lit = litOf([a, b], new Set(["x/0", "y/0"]))!;
-    expect([...lit].map(([id, { fires, masked }]) => [id, fires, masked])).toEqual([
+    expect([...lit].map(([id, { letters, masked }]) => [id, letters, masked])).toEqual([
       ["x/0", "AB", true],
       ["y/0", "", true],
       ["x/1", "B", false],
@@ -90,6 +90,7 @@ describe("why an answer", () => {
       { ...reading("x", 0, 0.4), missing: true },
       { ...reading("y", 0, -0.9), missing: true },
       { ...reading("z", 0, 0.5), missing: false },
+      { ...reading("b", 0, 0.9), missing: true }, // it has been named already
     ];
     const reasons = reasonsOf({ ...reply(effects), compared: 3 }, readings, "retriever");
     expect(reasons.speakFor.map(({ id }) => id)).toEqual(["a"]);
@@ -116,6 +117,10 @@ describe("doors", () => {
       ["Circuit of big fly", "/circuits/big%20fly.html"],
     ]);
     expect(doorsOf("file:", "/home/me/map/circuits/bee.html")).toEqual([["All classes", "../index.html"]]);
+    expect(doorsOf("http:", "/circuits/big%20fly.html")).toEqual([
+      ["All classes", "/"],
+      ["Compare with another class", "/#big%20fly"],
+    ]);
     expect(doorsOf("file:", "/home/me/report.html")).toEqual([]);
   });
 });

@@ -172,7 +172,10 @@ def integrated_gradients(
     if change is None:
         change = _change(fast, path, len(x)) if whole else x.new_full((len(x),), torch.nan)
     way = x if baseline is None else x - baseline
-    scores = segment.lower.total(way * path.back(at_frontier))
+    if path.scores is not None and crops is not None and segment.lower.axis == 1:
+        scores = path.scores(at_frontier, way, crops)
+    else:
+        scores = segment.lower.total(way * path.back(at_frontier))
     return Attribution(_completed(scores, change) if few else scores, change)
 
 

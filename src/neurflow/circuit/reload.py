@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from importlib import import_module
@@ -29,13 +30,15 @@ LIBRARIES = re.compile(r"(torchvision|timm):[A-Za-z0-9_.-]{1,200}")
 """references that are loaded without asking: names from a library's own list"""
 BUILT_IN = {"the demo network": ("neurflow.demo.network", "demo_model")}
 """reference of a network in this package → module and function"""
+LONGEST = 200
+"""characters of a reference that is quoted in full"""
 
 
 def facts_to_reload(model: Model) -> dict[str, Any]:
     """Fields of ``Circuit`` that describe the model, besides ``Model.info``."""
-    names, transform = model.class_names, model.transform
+    transform = model.transform
     return {
-        "class_names": () if names == tuple(map(str, range(len(names)))) else names,
+        "class_names": model.class_names if model.named else (),
         "preprocessing": asdict(transform) if isinstance(transform, Preprocessing) else None,
     }
 
@@ -70,7 +73,7 @@ def reload_model(
         built_in: Model = getattr(import_module(home), function)()
         return built_in
     if model is None and must_be_named(reference):
-        raise _not_followed(reference)
+        raise not_followed(reference)
     if weights is None:
         weights = _stored_weights(circuit) if _alike(reference, known.reference) else DEFAULT
     loaded = load_model(
@@ -91,20 +94,30 @@ def must_be_named(reference: str) -> bool:
 
 
 def _alike(reference: str, other: str) -> bool:
-    """Whether two references name the same network, regardless of the folder of a file."""
+    """Whether two references name the same network, wherever its file is and whatever it is called."""
     (kind, _, name), (other_kind, _, other_name) = reference.partition(":"), other.partition(":")
+    if kind == other_kind == "file":
+        return True
     return (kind, PurePath(name).name) == (other_kind, PurePath(other_name).name)
 
 
-def _not_followed(reference: str) -> RequestError:
+def not_followed(reference: str, line: str = "") -> RequestError:
+    """The error for a reference that the caller has to pass.
+
+    Args:
+        reference: that of the result.
+        line: the command line that was typed, if there is one.
+    """
     if ":" not in reference:
         return RequestError(
             f"The result was made from a {reference:.80} in memory, which cannot be loaded. "
             "Give it as --model file:module.py:factory, or use neurflow.debug in Python."
         )
+    named = shlex.quote(reference) if len(reference) <= LONGEST else "REFERENCE"
     return RequestError(
         f"The result names {reference:.200} as its model. Loading it may run code or "
-        f"open files, so it is not loaded by itself. If you trust it: --model {reference:.200}"
+        "open files, so it is not loaded by itself. "
+        f"If you trust it: {f'{line} --model {named}'.strip()}"
     )
 
 
@@ -115,11 +128,12 @@ def _stored_weights(circuit: CircuitData) -> str | None:
         RequestError: they were in a file that does not exist here.
     """
     known = circuit.model.weights
-    if known is None or (re.fullmatch(r"[\w.-]+", known) and not Path(known).exists()):
+    if known is None or (re.fullmatch(r"[\w-]+", known) and not Path(known).exists()):
         return known  # a name that the library knows
     if known.startswith(("//", "\\\\")) or not Path(known).is_file():
+        relative = "" if Path(known).is_absolute() else f" in {Path.cwd()}"
         raise RequestError(
-            f"The weights of the result were in {known:.200}, which is not a file here. "
+            f"The weights of the result were in {known:.200}, and there is no such file{relative}. "
             "Give the file: --weights FILE"
         )
     return known

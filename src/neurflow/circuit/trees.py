@@ -52,6 +52,14 @@ def cut(merges: Merges, count: int) -> list[int]:
     return [b for b in range(len(merges) + 1 + len(kept)) if b not in joined_up]
 
 
+def branches_of_cuts(merges: Merges, largest: int) -> dict[int, list[int]]:
+    """Branch → its pairs, for all branches that are groups in a cut into 1, 2, … ``largest``."""
+    members = branches(merges)
+    counts = range(1, min(largest, len(merges) + 1) + 1)
+    found = sorted({branch for count in counts for branch in cut(merges, count)})
+    return {branch: np.flatnonzero(members[branch]).tolist() for branch in found}
+
+
 def labels(merges: Merges, largest: int) -> np.ndarray:
     """Return ``[count, pair]``: the group of each pair in the cut into 1, 2, … ``largest`` groups."""
     members = branches(merges)

@@ -7,15 +7,18 @@
    each pair do not change.
 3. The interval of an edge contains the middle 95 % of ``DRAWS`` resamples. Fewer than ``PHOTOGRAPHS``
    photographs are not enough for an interval, so edges into a group with fewer have none.
+4. Every pair of branches of the two layers' trees has an interval too, for other cuts
+   (``branch_intervals``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from neurflow.circuit.routes import routes
+from neurflow.circuit.trees import branches_of_cuts
 from neurflow.circuit.types import CircuitLayer, Neuron, SemanticGroup
 from neurflow.config import Config
 from neurflow.refs import GroupId, Member
@@ -24,6 +27,9 @@ DRAWS = 200
 """number of resamples of the photographs"""
 PHOTOGRAPHS = 3
 """smallest number of photographs of an upper group whose edges get an interval"""
+
+Pairs = Sequence[Sequence[Member]]
+"""sets of (neuron, semantic group) pairs: groups, or branches of a tree"""
 
 
 def intervals(
@@ -40,16 +46,34 @@ def intervals(
         (upper group, lower group) → ends of the interval. Empty if the circuit does not store the
         attributions of single crops.
     """
-    drawn = resampled(upper, lower, config)
-    if drawn is None:
+    found = _intervals(upper, config, _members(upper), _members(lower))
+    return {(upper.groups[g].id, lower.groups[h].id): ends for (g, h), ends in found.items()}
+
+
+def branch_intervals(
+    upper: CircuitLayer, lower: CircuitLayer, config: Config, most: int
+) -> dict[tuple[GroupId, GroupId], tuple[float, float]]:
+    """95 % interval of ``W(G, H)`` for the branches of two neighbouring layers' trees.
+
+    Args:
+        upper: a layer of a circuit.
+        lower: the layer below.
+        config: sharing, aggregation, seed.
+        most: branches of the cuts into at most so many groups.
+
+    Returns:
+        (upper branch, lower branch) → ends of the interval, by the ids that the branches have as
+        groups. Nothing where the circuit keeps no trees, or no attributions of single crops.
+    """
+    if upper.tree is None or lower.tree is None:
         return {}
-    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
-    known = [g for g, group in enumerate(upper.groups) if _photographs(upper, g) >= PHOTOGRAPHS]
-    return {
-        (upper.groups[g].id, below.id): (float(low[g, h]), float(high[g, h]))
-        for g in known
-        for h, below in enumerate(lower.groups)
-    }
+    ids, sets = [], []
+    for layer, tree in ((upper, upper.tree), (lower, lower.tree)):
+        owns = branches_of_cuts(tree.merges, most)
+        ids.append([GroupId(layer.name, tree.numbers[branch]) for branch in owns])
+        sets.append([[tree.members[pair] for pair in pairs] for pairs in owns.values()])
+    found = _intervals(upper, config, *sets)
+    return {(ids[0][g], ids[1][h]): ends for (g, h), ends in found.items()}
 
 
 def resampled(
@@ -59,22 +83,57 @@ def resampled(
 
     None if the circuit does not store the attributions of single crops.
     """
+    return _drawn(upper, config, _members(upper), _members(lower), draws)
+
+
+def _members(layer: CircuitLayer) -> Pairs:
+    return [group.members for group in layer.groups]
+
+
+def _intervals(
+    upper: CircuitLayer, config: Config, above: Pairs, below: Pairs
+) -> dict[tuple[int, int], tuple[float, float]]:
+    """(number in ``above``, number in ``below``) → ends of the interval of its weight."""
+    drawn = _drawn(upper, config, above, below, DRAWS)
+    if drawn is None:
+        return {}
+    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
+    return {
+        (g, h): (float(low[g, h]), float(high[g, h]))
+        for g, members in enumerate(above)
+        if _photographs(upper, members) >= PHOTOGRAPHS
+        for h in range(len(below))
+    }
+
+
+def _drawn(
+    upper: CircuitLayer, config: Config, above: Pairs, below: Pairs, draws: int
+) -> np.ndarray | None:
+    """Weights ``[draw, set of upper pairs, set of lower pairs]`` on resamples of the photographs."""
     parts = [part for neuron in upper.neurons.values() for part in neuron.semantic_groups]
     if any(part.weights and part.attributions is None for part in parts):
         return None
     images = 1 + max(crop.image for neuron in upper.neurons.values() for crop in neuron.crops)
     chance = np.random.default_rng(config.seed).exponential(size=(draws, images))
-    group_of = {member: h for h, group in enumerate(lower.groups) for member in group.members}
-    found = np.zeros((draws, len(upper.groups), len(lower.groups)))
-    for g, group in enumerate(upper.groups):
-        for a, i in group.members:
-            neuron = upper.neurons[a]
-            part = neuron.semantic_groups[i]
-            if part.attributions is not None:
-                ways = _ways(part, group_of, len(lower.groups), config)
-                found[:, g] += _weights(neuron, part, chance) @ ways
-        if config.aggregation == "mean":
-            found[:, g] /= len(group.members)
+    position = {pair: p for p, pair in enumerate(sorted({m for each in below for m in each}))}
+    holds = np.zeros((len(position), len(below)))
+    for h, members in enumerate(below):
+        holds[[position[member] for member in members], h] = 1
+    sets = [frozenset(members) for members in above]
+    found = np.zeros((draws, len(above), len(below)))
+    for member in sorted(frozenset().union(*sets)):
+        neuron = upper.neurons[member.neuron]
+        part = neuron.semantic_groups[member.semantic_group]
+        if part.attributions is None:
+            continue
+        # With published sharing, a set that holds several meanings of a neuron gets its weight once.
+        ways = np.minimum(_ways(part, position, config) @ holds, 1)
+        weights = _weights(neuron, part, chance) @ ways
+        for g, members in enumerate(sets):
+            if member in members:
+                found[:, g] += weights
+    if config.aggregation == "mean":
+        found /= np.array([len(members) for members in above])[:, None]
     return found
 
 
@@ -89,25 +148,21 @@ def _weights(neuron: Neuron, part: SemanticGroup, chance: np.ndarray) -> np.ndar
     return np.divide(signed, total, out=np.zeros_like(signed), where=total > 0)
 
 
-def _ways(
-    part: SemanticGroup, group_of: Mapping[Member, int], groups: int, config: Config
-) -> np.ndarray:
-    """Return the share ``[core neuron, lower group]`` of each neuron's weight that goes to each
-    group.
-    """
-    found = np.zeros((len(part.weights), groups))
+def _ways(part: SemanticGroup, position: Mapping[Member, int], config: Config) -> np.ndarray:
+    """Return the share ``[core neuron, lower pair]`` of a neuron's weight for each of its meanings."""
+    found = np.zeros((len(part.weights), len(position)))
     for row, s in enumerate(part.weights):
-        for h, share in routes(s, part.shares, group_of, config).items():
-            found[row, h] = share
+        for pair, share in routes(s, part.shares, position, config).items():
+            found[row, pair] = share
     return found
 
 
-def _photographs(layer: CircuitLayer, group: int) -> int:
-    """Count the photographs of the crops of a group's members."""
+def _photographs(layer: CircuitLayer, members: Sequence[Member]) -> int:
+    """Count the photographs of the crops of some pairs."""
     return len(
         {
             layer.neurons[a].crops[position].image
-            for a, i in layer.groups[group].members
+            for a, i in members
             for position in layer.neurons[a].semantic_groups[i].crops
         }
     )

@@ -32,6 +32,7 @@ from neurflow.cli import (
     show,
     sweep,
 )
+from neurflow.cli._command import TYPED
 from neurflow.cli._defaults import defaults
 from neurflow.cli._old_spellings import modern
 from neurflow.cli._terminal import failed
@@ -110,6 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(command: Any, line: Sequence[str], settings: dict[str, Any], *, as_json: bool) -> int:
     """Run one command line and return its exit code."""
+    typed = TYPED.set(line)
     try:
         code = command.main(
             list(line), prog_name="neurflow", standalone_mode=False, default_map=settings
@@ -121,4 +123,6 @@ def _run(command: Any, line: Sequence[str], settings: dict[str, Any], *, as_json
         if message := error.format_message():
             failed(f"{message}\nSee: {path} --help", error.exit_code, "UsageError", as_json=as_json)
         code = error.exit_code
+    finally:
+        TYPED.reset(typed)
     return int(code or 0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Annotated, Any
 
 import typer
@@ -52,6 +53,8 @@ OUTPUT: dict[str, Any] = {
 """option of every command → its type; these are the fields of ``Manner``"""
 
 Command = Callable[..., None]
+TYPED: ContextVar[Sequence[str]] = ContextVar("TYPED", default=())
+"""the command line that is run, without the name of the program"""
 
 
 def command(*, resumable: bool = False) -> Callable[[Command], Command]:

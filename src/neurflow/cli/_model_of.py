@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
-from neurflow.cli._command import Command, parameters_of, with_parameters
+from neurflow.cli._command import TYPED, Command, parameters_of, with_parameters
 from neurflow.cli._options import ClassNames, Device
 
 if TYPE_CHECKING:
@@ -56,16 +56,25 @@ class ModelOptions:
     weights: str | None
     class_names: Path | None
     device: str
+    line: str = ""
+    """the command line"""
 
     @classmethod
     def pop(cls, values: dict[str, Any]) -> Self:
         """Take the options that ``with_model_options`` added out of a command's values."""
-        return cls(**{name: values.pop(name) for name in _OPTIONS})
+        line = shlex.join(["neurflow", *TYPED.get()])
+        return cls(**{name: values.pop(name) for name in _OPTIONS}, line=line)
 
     def load(self, circuit: Circuit) -> Model:
-        """Load the model of a circuit; see ``neurflow.reload_model``."""
-        from neurflow.circuit.reload import reload_model
+        """Load the model of a circuit; see ``neurflow.reload_model``.
 
+        Raises:
+            RequestError: the model must be named; the message has the complete command.
+        """
+        from neurflow.circuit.reload import must_be_named, not_followed, reload_model
+
+        if self.model is None and must_be_named(circuit.model.reference):
+            raise not_followed(circuit.model.reference, self.line)
         return reload_model(
             circuit,
             self.model,

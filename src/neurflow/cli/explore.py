@@ -6,6 +6,7 @@ import getpass
 import os
 import sys
 import webbrowser
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,6 +41,15 @@ def explore(
             metavar="FOLDER",
             help="Images to try. Class folders make the audit possible.",
             show_default="drawn ones for the demo, otherwise none",
+        ),
+    ] = None,
+    clip: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER|NAME",
+            help="A CLIP-style model, from a folder or the hub: Find then understands what crops "
+            "look like.",
+            show_default=False,
         ),
     ] = None,
     port: Annotated[
@@ -96,10 +106,10 @@ def explore(
         raise ImagesError(f"There is no folder of images at {str(images)!r}.")
     served: Session | Gallery
     if is_sweep(run):
-        given.refuse("a single result", "images", *model)
+        given.refuse("a single result", "images", "clip", *model)
         served, title = Gallery(run, ui.progress), f"the atlas of {run}"
     else:
-        served = _session(run, ModelOptions.pop(model), images)
+        served = _session(run, ModelOptions.pop(model), images, clip)
         title = served.circuit.target.name
     asked = token if token_file is None else token_in(token_file)
     server = Server(served, host=host, port=port, token=asked)
@@ -112,11 +122,16 @@ def explore(
         os._exit(0)
 
 
-def _session(run: Path, model: ModelOptions, images: Path | None) -> Session:
+def _session(run: Path, model: ModelOptions, images: Path | None, clip: str | None) -> Session:
+    from neurflow.labels.zero_shot import ClipLabeler
     from neurflow.server.session import Session
 
     return Session(
-        run, model.load, lambda loaded: _samples(loaded, images), author=getpass.getuser()
+        run,
+        model.load,
+        lambda loaded: _samples(loaded, images),
+        author=getpass.getuser(),
+        load_clip=partial(ClipLabeler, clip, device=model.device) if clip else None,
     )
 
 

@@ -5,8 +5,8 @@
    figure without it: a group of positive effect speaks for the answer.
 3. The control: as many random neurons of matched activation, ``draws`` times, drawn as in ``what_if``.
 
-Groups of one layer share what lies below it, so the whole network runs twice for each layer. Each mask
-runs only the part from the layer to the logits.
+Groups of one layer share what lies below it, so the whole network runs once for each layer. Each mask
+runs only the part from the layer to the logits, and masks of one layer run together as a batch.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from neurflow.debugging.what_if import Controls
 from neurflow.method.surroundings import spatial_map
 from neurflow.model import Model
 from neurflow.refs import Target
+from neurflow.runtime.memory import MEMORY, Budget
+from neurflow.runtime.progress import Silent
 from neurflow.stats import spread
 
 
@@ -44,12 +46,13 @@ def group_effects(
         figure: the class, or the difference of two, whose logit is explained.
         controls: sets of random neurons that each group is compared with; no draws for none.
     """
+    at_once = model.batch(Budget(MEMORY, Silent()))
     found: dict[str, GroupEffect] = {}
     for name in change.neurons:
         masker = Masker(model, [name])
         layer, means = masker.layers[0], {name: circuit.layer(name).means}
-        _, _, observed = masker.run(pixels[None], [])
-        phi = {name: layer.pool(observed[name])[0].double().cpu().numpy()}
+        seen = masker.observe(pixels[None])
+        phi = {name: layer.pool(seen.outputs[name])[0].double().cpu().numpy()}
         own = [circuit.group(id) for id in change.groups if circuit.group(id).id.layer == name]
         sets = {
             group.id: matched_sets(phi, {name: group.neurons}, controls.draws, controls.seed)
@@ -62,8 +65,8 @@ def group_effects(
             mask_of(masker.layers, neurons, ablation=change.ablation, means=means)
             for neurons in masked
         ]
-        before, after, _ = masker.run(pixels[None], masks)
-        values = target_values(np.concatenate([before, *after]), figure)
+        after = masker.together(seen, masks, at_once)
+        values = target_values(np.concatenate([seen.before, after]), figure)
         effects = iter(values[0] - values[1:])
         for group in own:
             effect = float(next(effects))

@@ -119,6 +119,11 @@ def _read(
     return pictures, skipped
 
 
+def _where(weights: str | None) -> str:
+    """The option for the weights of a result, in brackets; nothing for the usual ones."""
+    return f" (--weights {weights:.200})" if weights not in (None, "DEFAULT") else ""
+
+
 def same_model(circuit: Circuit, model: Model) -> None:
     """Raise ``ModelError`` unless the circuit was found in a model of the same weights and input."""
     known, given = circuit.model, model.info
@@ -126,7 +131,8 @@ def same_model(circuit: Circuit, model: Model) -> None:
         raise ModelError(
             f"This circuit was found in another model: {known.reference} with weights "
             f"{known.digest[:12]}…. The given one, {given.reference}, has weights "
-            f"{given.digest[:12]}…. Give the model and weights that were given to discover."
+            f"{given.digest[:12]}…. Give the model and weights that were given to discover"
+            f"{_where(known.weights)}."
         )
     if known.input_size != given.input_size:
         raise ModelError(

@@ -22,6 +22,7 @@ from torch import Tensor
 from neurflow.debugging.result import Filler
 from neurflow.errors import LayerError, RequestError
 from neurflow.model import Layer, Model
+from neurflow.runtime.memory import Batch
 
 Ablation = Filler | float
 Neurons = Mapping[str, Sequence[int]]
@@ -84,6 +85,26 @@ def mask_of(
     return Mask(chosen, ablation, means or {})
 
 
+@dataclass(frozen=True)
+class Observed:
+    """What one run without a mask leaves.
+
+    Attributes:
+        outputs: layer → its output ``[batch, …]``.
+        logits: ``[batch, class]``.
+        bypass: what reaches the logits past the lowest layer.
+    """
+
+    outputs: dict[str, Tensor]
+    logits: Tensor
+    bypass: Sequence[Tensor]
+
+    @property
+    def before(self) -> np.ndarray:
+        """The logits as an array."""
+        return _numpy(self.logits.flatten(1))
+
+
 class Masker:
     """Runs a model with neurons of some layers masked.
 
@@ -105,6 +126,14 @@ class Masker:
         self._observe = model.outputs(keys)
 
     @torch.inference_mode()
+    def observe(self, pixels: Tensor) -> Observed:
+        """Run the network once on pictures ``[batch, channel, height, width]``, without a mask."""
+        values = self._observe(self.model.feed(pixels))
+        count = len(self.layers)
+        outputs = {layer.name: x for layer, x in zip(self.layers, values[:count], strict=True)}
+        return Observed(outputs, values[count], values[count + 1 :])
+
+    @torch.inference_mode()
     def run(
         self, pixels: Tensor, masks: Sequence[Mask]
     ) -> tuple[np.ndarray, list[np.ndarray], dict[str, Tensor]]:
@@ -120,25 +149,53 @@ class Masker:
         Raises:
             LayerError: a mask is of another layer.
         """
-        observed = self._observe(self.model.feed(pixels))
-        count = len(self.layers)
-        xs, logits, bypass = observed[:count], observed[count], observed[count + 1 :]
-        after = [_numpy(self._masked(xs[0], bypass, mask).flatten(1)) for mask in masks]
-        observed_at = {layer.name: x for layer, x in zip(self.layers, xs, strict=True)}
-        return _numpy(logits.flatten(1)), after, observed_at
+        seen = self.observe(pixels)
+        after = [_numpy(self._masked(seen, mask).flatten(1)) for mask in masks]
+        return seen.before, after, seen.outputs
 
-    def _masked(self, x: Tensor, bypass: Sequence[Tensor], mask: Mask) -> Tensor:
+    @torch.inference_mode()
+    def together(self, seen: Observed, masks: Sequence[Mask], at_once: Batch) -> np.ndarray:
+        """Return the logits ``[mask, class]`` of one picture with each of some masks.
+
+        Several masks of one layer are run as one batch. The results are those of ``run``.
+
+        Args:
+            seen: what one picture was observed to be.
+            masks: changes of these layers.
+            at_once: number of masks in a batch.
+        """
+        for mask in masks:
+            self._refuse_others(mask)
         lowest, *others = self.layers
-        names = [layer.name for layer in self.layers]
-        for name in mask.neurons:
-            if name not in names:
-                raise LayerError(f"Only {', '.join(names)} can be masked here, not {name!r}.")
+        x = seen.outputs[lowest.name]
+        if others or any(not each.dim() or len(each) != 1 for each in (x, *seen.bypass)):
+            return np.concatenate([_numpy(self._masked(seen, mask).flatten(1)) for mask in masks])
+
+        def run(part: np.ndarray) -> Tensor:
+            changed = torch.cat([mask.apply(x, lowest) for mask in part])
+            held = [each.expand(len(part), *each.shape[1:]) for each in seen.bypass]
+            return self.segment.run(changed, held)
+
+        each = np.empty(len(masks), dtype=object)
+        each[:] = masks
+        return np.concatenate([_numpy(y.flatten(1)) for _, y in at_once.map(run, each)])
+
+    def _masked(self, seen: Observed, mask: Mask) -> Tensor:
+        lowest, *others = self.layers
+        self._refuse_others(mask)
         changes = {
             layer.name: partial(mask.apply, layer=layer)
             for layer in others
             if mask.neurons.get(layer.name)
         }
-        return self.segment.run(mask.apply(x, lowest), bypass, changes)
+        x = mask.apply(seen.outputs[lowest.name], lowest)
+        return self.segment.run(x, seen.bypass, changes)
+
+    def _refuse_others(self, mask: Mask) -> None:
+        names = [layer.name for layer in self.layers]
+        for name in mask.neurons:
+            if name not in names:
+                raise LayerError(f"Only {', '.join(names)} can be masked here, not {name!r}.")
 
 
 def _numpy(values: Tensor) -> np.ndarray:

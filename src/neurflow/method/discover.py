@@ -152,7 +152,7 @@ def _circuit(study: Study, found: Findings, chosen: ConceptImages, config: Confi
         notes=(
             *crops.images.notes,
             *notes(study, found, config),
-            *far_off(layers, config),
+            *far_off(layers, config, model.half is not None),
             *low_precision(model, crops, layers, config),
         ),
         thumbnails=thumbnails(model, crops, layers),

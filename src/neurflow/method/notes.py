@@ -55,14 +55,25 @@ def notes(study: Study, found: Findings, config: Config) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def far_off(layers: Sequence[CircuitLayer], config: Config) -> list[str]:
-    """A note on neurons whose scores did not come within the tolerance."""
+def far_off(layers: Sequence[CircuitLayer], config: Config, half: bool) -> list[str]:
+    """A note on neurons whose scores did not come within the tolerance.
+
+    Args:
+        layers: of the circuit.
+        config: of the run.
+        half: whether the network computes in half precision.
+    """
     errors = [n.score_error or 0.0 for layer in layers for n in layer.neurons.values()]
     far = [error for error in errors if error > config.tolerance]
     if not far:
         return []
     return [
         f"The scores of {len(far)} of {len(errors)} neurons may be off by more than the tolerance of "
-        f"{config.tolerance:.2%}: by up to {max(far):.2%}. "
-        + ("Put more layers in between." if config.steps == "auto" else "Use --steps auto.")
+        f"{config.tolerance:.2%}: by up to {max(far):.2%}. " + _cure(config, half)
     ]
+
+
+def _cure(config: Config, half: bool) -> str:
+    if half:
+        return "Give the network in float32."
+    return "Put more layers in between." if config.steps == "auto" else "Use --steps auto."

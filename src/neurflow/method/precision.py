@@ -31,7 +31,7 @@ def low_precision(
     model: Model, crops: CropSet, layers: Sequence[CircuitLayer], config: Config
 ) -> Iterator[str]:
     """What the user should know of the precision of a circuit's numbers, a line each."""
-    if model.precision in (torch.float16, torch.bfloat16):
+    if model.half:
         found = {
             layer.name: max((n.completeness_error or 0 for n in layer.neurons.values()), default=0)
             for layer in layers
@@ -39,9 +39,9 @@ def low_precision(
         name = max(found, key=lambda each: found[each])
         if found[name] > INCOMPLETE:
             yield (
-                f"The network computes in {str(model.precision).removeprefix('torch.')}, and "
+                f"The network computes in {str(model.half).removeprefix('torch.')}, and "
                 f"attributions of {name} miss what they explain by up to {found[name]:.0%}. "
-                "Give it in float32: module.float()."
+                "Give it in float32: module.float(), and without autocast in its forward pass."
             )
     if config.precision != "float32":
         names = [layer.name for layer in layers]

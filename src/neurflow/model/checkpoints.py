@@ -58,10 +58,10 @@ def load_weights(module: nn.Module, path: Path) -> tuple[str, ...]:
         )
     best = max(fits, key=lambda fit: (fit.count, fit.averaged, len(fit.state)))
     _refuse_misfit(path, module, best, wanted)
+    others = [fit.where for fit in fits if fit is not best and fit.count == best.count]
     best = best.without(best.state.keys() - wanted.keys())
     _refuse_others(path, best.state)
     module.load_state_dict(best.state, strict=False)
-    others = [fit.where for fit in fits if fit is not best and fit.count == best.count]
     return tuple(best.notes(path, others))
 
 

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from neurflow.errors import ModelError
@@ -31,6 +32,9 @@ from neurflow.model.source import (
     loader,
 )
 from neurflow.model.trial import plain_module, refuse_closed
+
+SEED = 0
+"""of weights that are drawn"""
 
 
 def load_model(
@@ -53,7 +57,8 @@ def load_model(
         reference: ``torchvision:NAME``, ``timm:NAME``, ``hf:NAME_OR_FOLDER``, ``onnx:FILE`` or
             ``file:module.py:factory``; the factory takes no arguments and returns an ``nn.Module`` or
             a ``Model``.
-        weights: ``DEFAULT``, another name of the library's, ``random`` (or None), or a file.
+        weights: ``DEFAULT``, another name of the library's, ``random`` (or None; the same each time),
+            or a file.
         mean: for normalising pixel values in 0…1; one number for all channels, or one per channel.
         std: standard deviation, in the same form.
         resize: short side in pixels that pictures are resized to before the centre crop.
@@ -117,7 +122,10 @@ def load_model(
 
 
 def _loaded(reference: str, request: Request) -> Loaded:
-    """Load a network by the loader of its kind of reference."""
+    """Load a network by the loader of its kind of reference.
+
+    Weights that are drawn are the same each time, so that a result of a random network can be used.
+    """
     kind, _, name = reference.partition(":")
     load = loader(kind) if name else None
     if load is None:
@@ -128,7 +136,9 @@ def _loaded(reference: str, request: Request) -> Loaded:
         )
     if request.classes_as_text and kind != "hf":
         raise ModelError("Classes as text need a CLIP of transformers: hf:NAME_OR_FOLDER.")
-    return load(name, request)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        return load(name, request)
 
 
 def _suggestion(reference: str) -> str:

@@ -102,8 +102,7 @@ class Model:
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn((TRIED, *self.input_size), generator=generator)
         classes = len(self._class_names) if self._class_names else None
-        half = self._parameter.element_size() < 4
-        found = look(self.module, self.feed(noise), said=self._output, classes=classes, half=half)
+        found = look(self.module, self.feed(noise), said=self._output, classes=classes)
         if found.chance and not self._allow_chance:
             raise ModelError(f"{' '.join(found.chance)} {CHANCE_CURE}")
         return found
@@ -196,6 +195,11 @@ class Model:
         return self._parameter.dtype
 
     @property
+    def half(self) -> torch.dtype | None:
+        """The half precision that some layer has or computes in, by autocast; None without one."""
+        return self._trial.low
+
+    @property
     def device(self) -> torch.device:
         """Where the network computes."""
         return self._parameter.device
@@ -226,6 +230,11 @@ class Model:
                 "Give one name for each, in the order of the logits."
             )
         return ClassNames(names)
+
+    @property
+    def named(self) -> bool:
+        """Whether it has class names, and not only the numbers of the classes."""
+        return self._class_names is not None
 
     @property
     def class_names(self) -> tuple[str, ...]:

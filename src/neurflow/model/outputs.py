@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -35,7 +35,8 @@ Place = tuple[str | int, ...]
 
 SOFTMAX = {torch.softmax, Tensor.softmax, functional.softmax}
 LOG_SOFTMAX = {torch.log_softmax, Tensor.log_softmax, functional.log_softmax}
-SIGMOID = {torch.sigmoid, Tensor.sigmoid, functional.sigmoid, torch.special.expit}
+IN_PLACE = {torch.sigmoid_, Tensor.sigmoid_}
+SIGMOID = {torch.sigmoid, Tensor.sigmoid, functional.sigmoid, torch.special.expit, *IN_PLACE}
 LOG_SIGMOID = {functional.logsigmoid}
 SQUASHES: dict[Any, str] = {
     **dict.fromkeys(SOFTMAX, "softmax"),
@@ -43,6 +44,16 @@ SQUASHES: dict[Any, str] = {
     **dict.fromkeys(SIGMOID, "sigmoid"),
     **dict.fromkeys(LOG_SIGMOID, "log-sigmoid"),
 }
+LOG, EXP = {torch.log, Tensor.log}, {torch.exp, Tensor.exp}
+AFTER = {
+    **{("softmax", func): "log-softmax" for func in LOG},
+    **{("sigmoid", func): "log-sigmoid" for func in LOG},
+    **{("log-softmax", func): "softmax" for func in EXP},
+    **{("log-sigmoid", func): "sigmoid" for func in EXP},
+}
+"""(squash, function of its result) → the two in one"""
+ONE_OF_TWO = "softmax over two classes, which is a sigmoid"
+"""the squash of a probability that is picked from two"""
 RESHAPES = {
     *(torch.squeeze, Tensor.squeeze, torch.flatten, Tensor.flatten, torch.reshape, Tensor.reshape),
     *(
@@ -67,6 +78,7 @@ class Outputs:
         single: whether they are two classes made from one output.
         doubtful: whether they may be probabilities.
         several: whether each class is a label of its own, so that a picture can have several or none.
+        besides: paths to other tensors that could be the outputs as well.
     """
 
     kind: Kind = "logits"
@@ -75,6 +87,7 @@ class Outputs:
     single: bool = False
     doubtful: bool = False
     several: bool = False
+    besides: tuple[Place, ...] = ()
 
     def probabilities(self, values: np.ndarray) -> np.ndarray:
         """Convert outputs ``[…, class]`` to values in 0…1, which sum to 1 if classes are exclusive.
@@ -134,6 +147,13 @@ class Outputs:
 
     def notes(self) -> Iterator[str]:
         """Notes for the user."""
+        if self.besides:
+            yield (
+                f"The network returns {len(self.besides) + 1} tensors that may be the classes, of "
+                f"equal width. {_place(self.place)} is explained, and not "
+                f"{', '.join(map(_place, self.besides))}. To choose another, wrap the network in a "
+                "module that returns it alone."
+            )
         if self.single:
             yield (
                 "The network has one output, which is read as two classes: the first below "
@@ -176,13 +196,21 @@ class Squashes(TorchFunctionMode):
     ) -> Any:
         """Run a function and record its input."""
         kwargs = kwargs or {}
-        made = func(*args, **kwargs)
         source = args[0] if args else kwargs.get("input")
+        if func in IN_PLACE and isinstance(source, Tensor):
+            source = source.clone()
+        made = func(*args, **kwargs)
         if func in SQUASHES:
             self._seen[id(made)] = (made, source, SQUASHES[func])
-        elif func in RESHAPES and id(source) in self._seen:
+        elif id(source) in self._seen:
             _, before, name = self._seen[id(source)]
-            self._seen[id(made)] = (made, func(before, *args[1:], **kwargs), name)
+            if func in RESHAPES:
+                self._seen[id(made)] = (made, func(before, *args[1:], **kwargs), name)
+            elif (name, func) in AFTER:
+                self._seen[id(made)] = (made, before, AFTER[name, func])
+            elif func is Tensor.__getitem__ and _picks_one_of_two(made, before, name):
+                other = func(before.flip(1), *args[1:])
+                self._seen[id(made)] = (made, func(before, *args[1:]) - other, ONE_OF_TWO)
         return made
 
     def squash_of(self, value: Tensor) -> str | None:
@@ -193,6 +221,11 @@ class Squashes(TorchFunctionMode):
     def input_of(self, value: Tensor) -> Tensor:
         """The input of the softmax or sigmoid that made a tensor."""
         return self._seen[id(value)][1]
+
+
+def _picks_one_of_two(made: Tensor, before: Tensor, name: str) -> bool:
+    """Whether a tensor is one column of a softmax over two classes."""
+    return name == "softmax" and before.ndim == 2 and before.shape[1] == 2 * made[:1].numel() == 2
 
 
 def tensors_in(output: Any, place: Place = ()) -> Iterator[tuple[Place, Tensor]]:
@@ -235,7 +268,7 @@ def is_table(value: Tensor, batch: int) -> bool:
         and value.ndim >= 1
         and value.shape[0] == batch
         and value.numel() > 0
-        and all(size == 1 for size in value.shape[2:])
+        and sum(size > 1 for size in value.shape[1:]) <= 1
     )
 
 
@@ -265,44 +298,46 @@ def find_outputs(
     """
     with Squashes() as seen:
         output = run(images)
-    place, value = _chosen(list(tensors_in(output)), len(images), classes)
-    squash = seen.squash_of(value)
+    place, value, besides = _chosen(list(tensors_in(output)), len(images), classes)
+    outputs = _read(value, seen.squash_of(value), said)
+    return replace(outputs, place=place, besides=besides), value
+
+
+def _read(value: Tensor, squash: str | None, said: Kind | None) -> Outputs:
+    """How to read the tensor with the classes, which a softmax or sigmoid may have made."""
     if said == "values":
-        return Outputs("values", place), value
+        return Outputs("values")
     single = as_table(value).shape[1] == 1
     if squash is None:
         kind = _by_values(value.detach(), said)
         doubtful = said is None and kind == "logits" and looks_like_labels(value.detach())
         shares = kind == "probabilities" and not _adds_up(as_table(value.detach()))
         several = not single and (kind == "sigmoid" or shares)
-        return Outputs(kind, place, None, single, doubtful, several), value
+        return Outputs(kind, (), None, single, doubtful, several)
     if said in ("probabilities", "log-probabilities"):
         kept: Kind = "log-probabilities" if squash.startswith("log-") else "probabilities"
         if single and kept == "log-probabilities":
             raise ModelError("One output cannot be a log-probability of classes.")
         labels = squash.endswith("sigmoid") and not single
-        return Outputs(kept, place, None, single, several=labels), value
+        return Outputs(kept, (), None, single, several=labels)
     if not squash.endswith("sigmoid") and (single or said == "sigmoid"):
         raise ModelError(
             f"The network ends in a {squash}, which makes classes exclusive. This does not fit a "
             "single output or --output sigmoid. Remove that layer."
         )
     labels = squash.endswith("sigmoid") and not single
-    return Outputs("sigmoid" if labels else "logits", place, squash, single, several=labels), value
+    return Outputs("sigmoid" if labels else "logits", (), squash, single, several=labels)
 
 
 def _chosen(
     found: list[tuple[Place, Tensor]], batch: int, classes: int | None
-) -> tuple[Place, Tensor]:
-    """Choose the tensor with the classes."""
+) -> tuple[Place, Tensor, tuple[Place, ...]]:
+    """Choose the tensor with the classes; return it with its place and those of its equals."""
     tables = [(place, value) for place, value in found if is_table(value, batch)]
     named = [each for each in tables if each[0] and each[0][-1] == "logits"]
     tables = named or [each for each in tables if each[1].ndim > 1] or tables
     if not tables:
-        raise ModelError(
-            "The model returns no tensor of shape [batch, class]. "
-            "Wrap it in a module whose forward returns the logits."
-        )
+        raise ModelError(_no_classes([value for _, value in found], batch))
     if classes is not None and len(tables) > 1:
         fitting = [each for each in tables if as_table(each[1]).shape[1] == classes]
         tables = fitting or tables
@@ -320,7 +355,44 @@ def _chosen(
             "Give as many class names as there are classes (--class-names), or wrap it in a module "
             "that returns only the logits."
         )
-    return last[0]
+    main = [each for each in last if not any("aux" in str(key) for key in each[0])] or last
+    place, value = main[0]
+    equals = [where for where, other in main[1:] if not _related(value, other)]
+    return place, value, tuple(equals)
+
+
+def _no_classes(found: list[Tensor], batch: int) -> str:
+    """The error for a network without outputs ``[batch, class]``."""
+    numbers = [v for v in found if not v.is_floating_point() and v.shape[:1] == (batch,)]
+    if numbers and numbers[0].numel() == batch:
+        return (
+            "The model returns the number of a class for each picture, which has no gradient. "
+            "Let it return the values before argmax."
+        )
+    shapes = ", ".join(str(list(value.shape)) for value in found[:4])
+    return (
+        f"The model returns no tensor of shape [batch, class]"
+        f"{f', but {shapes} for {batch} images' if shapes else ''}. "
+        "Wrap it in a module whose forward returns the logits."
+    )
+
+
+def _place(place: Place) -> str:
+    """A path in words: ``output['aux']``."""
+    return "output" + "".join(f"[{key!r}]" for key in place)
+
+
+def _related(one: Tensor, other: Tensor) -> bool:
+    """Whether one of two tensors is computed from the other, such as probabilities from logits."""
+    for made, source in ((one, other), (other, one)):
+        if made is source or not (made.requires_grad and source.requires_grad):
+            return True
+        if (
+            torch.autograd.grad(made.sum(), source, retain_graph=True, allow_unused=True)[0]
+            is not None
+        ):
+            return True
+    return False
 
 
 def _feeds_another(value: Tensor, tables: list[tuple[Place, Tensor]]) -> bool:

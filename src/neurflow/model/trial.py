@@ -27,11 +27,20 @@ from torch.nn.parameter import is_lazy
 
 from neurflow.errors import ModelError
 from neurflow.model.borrowed import borrowed
-from neurflow.model.outputs import Kind, Outputs, as_table, find_outputs, tensor_at
+from neurflow.model.outputs import (
+    Kind,
+    Outputs,
+    as_table,
+    find_outputs,
+    tensor_at,
+    tensors_in,
+)
 from neurflow.model.preprocessing import Preprocessing, Transform
 from neurflow.runtime.float32 import full_float32
 
 BATCH = 3
+LOW = (torch.float16, torch.bfloat16)
+"""half precisions"""
 DRAWS = 12
 """number of times that a transform is applied to one picture"""
 CHANCE = 1e-4
@@ -50,10 +59,12 @@ class Trial:
     Attributes:
         outputs: how the outputs are read.
         chance: ways in which the output is not a function of the picture, one line each.
+        low: the half precision that parameters or outputs of some layer have; None without one.
     """
 
     outputs: Outputs
     chance: tuple[str, ...] = ()
+    low: torch.dtype | None = None
 
 
 def plain_module(module: nn.Module) -> nn.Module:
@@ -103,6 +114,11 @@ def refuse_kinds(module: nn.Module) -> None:
 def _refuse_value(name: str, value: Tensor, parameter: bool) -> None:
     if value.is_meta:
         raise ModelError(f"{name} is on the meta device and has no values. Load its weights.")
+    if value.is_floating_point() and value.dtype not in (*LOW, torch.float32, torch.float64):
+        kind = str(value.dtype).removeprefix("torch.")
+        raise ModelError(
+            f"{name} is {kind}, which is not computed in. Give it in float32: .float()"
+        )
     if value.is_quantized or (parameter and not value.is_floating_point()):
         raise ModelError(_quantised(f"{name} is {value.dtype}"))
     if parameter and value.is_inference():
@@ -126,9 +142,7 @@ def _quantised(what: str) -> str:
 
 
 @full_float32()
-def look(
-    module: nn.Module, images: Tensor, *, said: Kind | None, classes: int | None, half: bool
-) -> Trial:
+def look(module: nn.Module, images: Tensor, *, said: Kind | None, classes: int | None) -> Trial:
     """Run a module on images ``[BATCH, channel, height, width]``.
 
     Args:
@@ -136,7 +150,6 @@ def look(
         images: different images.
         said: kind of the outputs, if the user named it.
         classes: number of class names, if known.
-        half: whether it computes in half precision.
 
     Raises:
         ModelError: it fails, its outputs are ambiguous, or its gradient is detached.
@@ -150,7 +163,9 @@ def look(
     ):
         warnings.simplefilter("ignore")  # warnings about tensors with gradients in the forward pass
         watched = images.clone().requires_grad_()
-        outputs, value = find_outputs(_guarded(module), watched, said, classes)
+        with _precisions(module) as seen:
+            outputs, value = find_outputs(_guarded(module), watched, said, classes)
+        low = next((kind for kind in LOW if kind in seen), None)
         if not value.isfinite().any():
             raise ModelError(
                 "The network returns NaN or infinity alone, on every picture that was tried. Check its "
@@ -158,7 +173,24 @@ def look(
             )
         if not value.requires_grad:
             raise ModelError(_where_cut(module, watched))
-        return Trial(outputs, tuple(_chance(module, images, outputs.place, value.detach(), half)))
+        chance = _chance(module, images, outputs.place, value.detach(), low is not None)
+        return Trial(outputs, tuple(chance), low)
+
+
+@contextlib.contextmanager
+def _precisions(module: nn.Module) -> Iterator[set[torch.dtype]]:
+    """The types of parameters and of what modules return while it is open; autocast shows there."""
+    seen = {value.dtype for value in module.parameters()}
+
+    def note(_: nn.Module, __: Any, output: Any) -> None:
+        seen.update(value.dtype for _, value in tensors_in(output))
+
+    handles = [part.register_forward_hook(note) for part in module.modules()]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _guarded(module: nn.Module) -> Any:
@@ -172,10 +204,20 @@ def _guarded(module: nn.Module) -> Any:
             raise ModelError(
                 f"The network fails on a batch of images {tuple(images.shape)}: "
                 f"{type(error).__name__}: {reason[0] if reason else 'no reason given'}. "
-                "Check its input: --input-size, and --mean and --std with one value per channel."
+                f"{_why_it_fails(module, images, error)}"
             ) from error
 
     return run
+
+
+def _why_it_fails(module: nn.Module, images: Tensor, error: Exception) -> str:
+    """What to do about a network that fails on a batch of images."""
+    if isinstance(error, TypeError) and "required positional argument" in str(error):
+        return "Wrap it in a module whose forward takes only the images."
+    with contextlib.suppress(Exception):  # may fail in any way, as before
+        module(images[:1])
+        return "It runs on one picture alone: its forward pass must take batches of any size."
+    return "Check its input: --input-size, and --mean and --std with one value per channel."
 
 
 def _chance(

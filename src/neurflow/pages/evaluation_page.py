@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from neurflow.evaluation.result import Evaluation, Figure, Table
+from neurflow.pages.doors import doors
 from neurflow.pages.evaluation_plots import svg
 from neurflow.pages.evaluation_summary import in_short, typeset
 from neurflow.pages.page import write_page
@@ -48,16 +49,22 @@ def write_evaluation_page(found: Evaluation, path: str | Path) -> Path:
         RequestError: matplotlib is not installed.
         WorkError: the file cannot be written.
     """
-    return write_page(with_policy(with_classes("\n".join(_page(found)))), path)
+    beside = doors(Path(path))
+    return write_page(with_policy(with_classes("\n".join(_page(found, beside)))), path)
 
 
-def _page(found: Evaluation) -> Iterator[str]:
+def _page(found: Evaluation, beside: Sequence[tuple[str, str]]) -> Iterator[str]:
     title = f"Evidence for {found.target.name}"
     yield "<!doctype html><html lang='en'><meta charset='utf-8'>"
     yield PLACE
     yield "<meta name='viewport' content='width=device-width, initial-scale=1'>"
     yield f"<title>{escape(title)} · neurflow</title><style>{STYLE}</style>"
     yield f"<main><h1>{escape(title)}</h1>"
+    if beside:
+        yield "<nav aria-label='Pages beside this one'>"
+        for words, address in beside:
+            yield f"<a href='{escape(address)}'>{escape(words)}</a>"
+        yield "</nav>"
     pictures = f"{found.images} images of the circuit"
     if found.held_out:
         pictures += f", {found.held_out} held-out pictures"

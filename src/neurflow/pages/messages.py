@@ -109,6 +109,29 @@ class Effects(_Message):
     """in the order of the groups asked for"""
 
 
+class ClassName(_Message):
+    """A class of the network."""
+
+    index: int
+    name: str
+
+
+class Likeness(_Message):
+    """How much better a group's crops fit some words than other crops do."""
+
+    id: str
+    contrast: float
+    """in standard deviations"""
+
+
+class Findings(_Message):
+    """What words mean: classes by their names, groups by their looks, best first."""
+
+    classes: list[ClassName]
+    groups: list[Likeness]
+    """empty without a CLIP-style model"""
+
+
 class NeuronMap(_Message):
     """Where a neuron responds on a picture."""
 
@@ -189,6 +212,7 @@ class Messages(_Message):
     what_if: WhatIf
     why: EffectsRequest
     effects: Effects
+    findings: Findings
     neuron_maps: NeuronMaps
     audit: AuditState
     name: LabelRequest

@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from statistics import fmean
 from typing import Literal
 
@@ -22,7 +23,6 @@ from pydantic import BaseModel, ConfigDict
 from neurflow.circuit import (
     Circuit,
     CircuitLayer,
-    GroupTree,
     Histogram,
     Neuron,
     NeuronGroup,
@@ -31,6 +31,7 @@ from neurflow.circuit import (
 from neurflow.circuit.evidence import ConceptCheck, Evidence, Validation
 from neurflow.circuit.interactions import exemplars
 from neurflow.circuit.trees import branches
+from neurflow.circuit.uncertainty import branch_intervals
 from neurflow.pictures.crops import Box
 from neurflow.refs import Crop, HeatMap, Member
 from neurflow.stats import Interval
@@ -39,6 +40,8 @@ CROPS_PER_GROUP = 16
 CROPS_PER_MEANING = 4
 CROPS_PER_BRANCH = 8
 """crops listed for a branch of the tree that is not a group of the stored cut"""
+CERTAIN_CUTS = 24
+"""cuts into up to so many groups whose weights come with intervals"""
 
 
 class _Data(BaseModel):
@@ -202,6 +205,20 @@ class EdgeData(_Data):
     """share of resamples of the images in which it is found again; None if not measured"""
 
 
+class SpreadData(_Data):
+    """95 % intervals of the weights between branches of two neighbouring layers' trees."""
+
+    upper: str
+    """layer"""
+    above: list[int]
+    """numbers of branches of the upper layer"""
+    below: list[int]
+    """numbers of branches of the lower layer"""
+    low: list[float]
+    """ends of the interval of each branch above with each branch below, in this order"""
+    high: list[float]
+
+
 class PageData(_Data):
     """Everything the page of a circuit shows."""
 
@@ -226,6 +243,8 @@ class PageData(_Data):
     """how a core neuron's weight is divided among the groups with its meanings"""
     layers: list[LayerData]
     edges: list[EdgeData]
+    spreads: list[SpreadData]
+    """for cuts other than the stored one; empty where they are not known"""
     crops: list[CropData]
     pictures: list[str]
     """data URIs"""
@@ -336,9 +355,30 @@ def payload(
             )
             for edge in circuit.edges
         ],
+        spreads=_spreads(circuit),
         crops=crops.crops,
         pictures=crops.pictures,
     )
+
+
+def _spreads(circuit: Circuit) -> list[SpreadData]:
+    spreads = []
+    for lower, upper in pairwise(circuit.layers):
+        if not (_is_cut(upper) and _is_cut(lower)):
+            continue
+        found = branch_intervals(upper, lower, circuit.config, CERTAIN_CUTS)
+        if found:
+            above, below = (dict.fromkeys(ends[i].number for ends in found) for i in (0, 1))
+            spreads.append(
+                SpreadData(
+                    upper=upper.name,
+                    above=list(above),
+                    below=list(below),
+                    low=[float(f"{low:.3g}") for low, _ in found.values()],
+                    high=[float(f"{high:.3g}") for _, high in found.values()],
+                )
+            )
+    return spreads
 
 
 def _heat(found: HeatMap | None) -> tuple[int, int, str] | None:
@@ -396,7 +436,7 @@ def _tree(layer: CircuitLayer, crops: _Crops) -> TreeData | None:
     Crops of the branches are chosen among those that the page shows anyway.
     """
     tree = layer.tree
-    if tree is None or not _is_cut(layer, tree):
+    if tree is None or not _is_cut(layer):  # the first for the type checker
         return None
     pairs = len(tree.members)
     owns = branches(tree.merges)[pairs:]
@@ -417,8 +457,11 @@ def _tree(layer: CircuitLayer, crops: _Crops) -> TreeData | None:
     )
 
 
-def _is_cut(layer: CircuitLayer, tree: GroupTree) -> bool:
-    """Whether every group is a branch of the tree; groups edited by hand are not."""
+def _is_cut(layer: CircuitLayer) -> bool:
+    """Whether every group is a branch of the layer's tree; groups edited by hand are not."""
+    tree = layer.tree
+    if tree is None:
+        return False
     owns = branches(tree.merges)
     known = {
         number: frozenset(tree.members[p] for p in own.nonzero()[0])

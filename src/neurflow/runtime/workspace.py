@@ -8,7 +8,9 @@ temporary and is removed at the end.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import re
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
@@ -37,6 +39,8 @@ other
 """
 LARGEST = 64 * MEBIBYTE
 """bytes of a JSON value that is kept"""
+LONGEST, SHORT = 200, 50
+"""bytes up to which a name is the name of its file, and the letters that are kept of a longer one"""
 
 
 class Workspace:
@@ -56,7 +60,7 @@ class Workspace:
 
         A value with numbers that are not finite is treated as not written.
         """
-        file = self.folder / f"{name}.json"
+        file = self._file(name, ".json")
         try:
             data = read(file, LARGEST)
             bound_json(data, 8 * LARGEST)
@@ -74,11 +78,11 @@ class Workspace:
             data = json.dumps(value, allow_nan=False).encode()
         except ValueError:
             raise WorkError(f"A number of {name!r} is not finite, so it is not kept.") from None
-        write_atomically(self.folder / f"{name}.json", data)
+        write_atomically(self._file(name, ".json"), data)
 
     def array(self, name: str, shape: tuple[int, ...]) -> Path:
         """File of a float32 array to be filled in place; made if it is not there."""
-        file = self.folder / f"{name}.npy"
+        file = self._file(name, ".npy")
         refuse_link(file)
         if not file.exists():
             with replacing(file) as handle:
@@ -90,9 +94,16 @@ class Workspace:
 
     def journal(self, name: str) -> Journal:
         """Sums under way, by name."""
-        file = self.folder / f"{name}.npz"
+        file = self._file(name, ".npz")
         refuse_link(file)
         return Journal(None if self._temporary else file)
+
+    def _file(self, name: str, ending: str) -> Path:
+        """The file of a name. Layers of ONNX have slashes in their names, and names may be long."""
+        plain = re.sub(r'[/\\:*?"<>|%]', lambda found: f"%{ord(found[0]):x}", name)
+        if len(plain.encode()) > LONGEST:
+            plain = f"{plain[:SHORT]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+        return self.folder / f"{plain}{ending}"
 
     def clear(self, keep: Collection[str] = (), *, journals: bool = False) -> None:
         """Remove all intermediate results except the named ones, and the journals unless they should

@@ -27,6 +27,7 @@ from neurflow.pages.messages import (
     EditRequest,
     Effects,
     EffectsRequest,
+    Findings,
     LabelReply,
     LabelRequest,
     LivePicture,
@@ -169,6 +170,13 @@ def _add_routes(app: FastAPI, session: Session, page: str) -> None:
     async def effects(request: Request, asked: EffectsRequest) -> Effects:
         """The effect of each group on the answer that a picture gets."""
         return await computed(session.worker, request, lambda _: session.effects(asked))
+
+    @app.get("/api/find", responses=refusals(400, 422, 503))
+    async def find(
+        request: Request, words: Annotated[str, Query(min_length=1, max_length=200)]
+    ) -> Findings:
+        """Classes by their names, and groups by their looks with `--clip`."""
+        return await computed(session.worker, request, lambda _: session.find(words))
 
     @app.get("/api/pictures/{number}/neurons", responses=refusals(404, 422, 503))
     async def neurons(

@@ -33,6 +33,7 @@ from neurflow.debugging.result import AuditReport, Change, WhatIf
 from neurflow.debugging.what_if import Controls, change_of, what_if
 from neurflow.errors import ImagesError, NeurFlowError, RequestError, WorkError
 from neurflow.labels.manual import reject, set_label
+from neurflow.labels.zero_shot import ClipLabeler
 from neurflow.model import Model
 from neurflow.pages.debug_payload import shown_picture
 from neurflow.pages.messages import (
@@ -40,6 +41,7 @@ from neurflow.pages.messages import (
     EditRequest,
     Effects,
     EffectsRequest,
+    Findings,
     LabelReply,
     LabelRequest,
     LivePicture,
@@ -54,6 +56,7 @@ from neurflow.pages.messages import (
 from neurflow.pages.payload import payload
 from neurflow.pictures.images import Images, load_images
 from neurflow.refs import ImageRef
+from neurflow.server.finding import Finding
 from neurflow.server.kept import Kept
 from neurflow.server.one_picture import effects_on, maps_on
 from neurflow.server.uploads import picture_from
@@ -80,6 +83,7 @@ class Session:
         load_samples: function that loads labelled pictures to try and to audit with, or returns None;
             called in the worker's thread.
         author: name under which labels are stored.
+        load_clip: function that loads a CLIP-style model to search groups by their looks with, or None.
 
     Raises:
         ResultError: there is no result, or it is damaged.
@@ -92,6 +96,7 @@ class Session:
         load_samples: Callable[[Model], Images | None] = lambda _: None,
         *,
         author: str = "explorer",
+        load_clip: Callable[[], ClipLabeler] | None = None,
     ) -> None:
         self.folder, self.author = Path(folder), author
         self.circuit = load_circuit(folder)
@@ -105,6 +110,7 @@ class Session:
         self._pictures: OrderedDict[int, tuple[ImageRef, Tensor]] = OrderedDict()
         self._count = 0
         self._audit = _audit_state("not started")
+        self._finding = Finding(load_clip)
 
     def start(self) -> None:
         """Load model and samples in the background."""
@@ -174,6 +180,11 @@ class Session:
         _, pixels = self._held(request.picture)
         circuit, change = self._asked(request)
         return effects_on(model, circuit, pixels, change, request)
+
+    def find(self, words: str) -> Findings:
+        """Return the classes and groups that words mean."""
+        model, _ = self._ready()
+        return self._finding.find(model, self.circuit, words)
 
     def neuron_maps(self, number: int, layer: str) -> NeuronMaps:
         """Return where each neuron of a layer responds on a kept picture."""

@@ -68,6 +68,15 @@ export function Panel({ data, place, onChoose }: PanelProps) {
                 <span class="edge-name">{data.classes[other]!.target}</span>
                 <Share value={likeness} />
               </button>
+              {data.links === "served" && (
+                <a class="versus" href={comparisonOf(one, data.classes[other]!)}>
+                  compare
+                  <span class="unseen">
+                    {" "}
+                    {one.target} with {data.classes[other]!.target}
+                  </span>
+                </a>
+              )}
             </li>
           )}
         </Listing>
@@ -182,13 +191,14 @@ function Shared({ data, one }: { data: AtlasPageData; one: ClassData }) {
       </ul>
       {data.links === "served" && (
         <p class="lead">
-          <a href={`compare/${encodeURIComponent(one.circuit)}/${encodeURIComponent(theirs.circuit)}.html`}>
-            Both circuits side by side
-          </a>
+          <a href={comparisonOf(one, theirs)}>Both circuits side by side</a>
         </p>
       )}
     </section>
   );
 }
+
+const comparisonOf = (one: ClassData, other: ClassData): string =>
+  `compare/${encodeURIComponent(one.circuit)}/${encodeURIComponent(other.circuit)}.html`;
 
 const rank = (one: ClassData, other: number): number => one.nearest.findIndex(([place]) => place === other);

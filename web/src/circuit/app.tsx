@@ -15,7 +15,7 @@ import { find, groupsIn, type Result } from "./find";
 import { Graph } from "./graph";
 import { Guide, wasLeft } from "./guide";
 import { Header } from "./header";
-import { Legend, Notes } from "./legend";
+import { Legend } from "./legend";
 import { Panel } from "./panel";
 import { along } from "./path";
 import { Tables } from "./tables";
@@ -34,20 +34,25 @@ interface CircuitPageProps {
   marks?: Map<string, Mark> | null;
   /** what stands at the left of the circuit */
   children?: ComponentChildren;
+  /** what a server finds for the query besides */
+  found?: Result[];
   /** the view of one picture, where there is a model */
   why?: ComponentChildren;
 }
 
-export function CircuitPage({ explorer, marks = null, children, why }: CircuitPageProps) {
+const NONE: Result[] = [];
+
+export function CircuitPage({ explorer, found = NONE, marks = null, children, why }: CircuitPageProps) {
   const { circuit, state, change, group, select } = explorer;
   const { data } = circuit;
   const { shown, carried } = useMemo(() => strongest(data.edges, state.share), [data, state.share]);
-  const results = useMemo(() => find(circuit, state.query), [circuit, state.query]);
+  const results = useMemo(() => find(circuit, state.query, found), [circuit, state.query, found]);
   const view = state.view === "why" && why === undefined ? null : state.view;
   const [guided, guide] = useState(() => !EMBEDDED && !wasLeft() && !location.hash);
   useSelectionKeys(explorer);
 
-  const go = ({ group, neuron }: Result) => {
+  const go = ({ group, neuron, rival }: Result) => {
+    if (rival !== undefined) change({ rival: String(rival), view: "why" });
     if (group) change({ group, neuron: neuron ?? null, path: null, ...(view === "figure" ? { view: null } : {}) });
   };
   const frame = { live: why !== undefined, explorer, shown, found: results && groupsIn(results), marks };
@@ -72,7 +77,6 @@ export function CircuitPage({ explorer, marks = null, children, why }: CircuitPa
             onQuery={(query) => change({ query })}
             onResult={go}
           />
-          {!view && <Notes data={data} />}
           {guided && <Guide target={data.target} live={why !== undefined} onLeave={() => guide(false)} />}
           <Views view={view} live={why !== undefined} pins={state.pins.length} onView={(view) => change({ view })}>
             {!view && <Brief circuit={circuit} selected={group?.id ?? null} onSelect={select} />}
@@ -86,7 +90,7 @@ export function CircuitPage({ explorer, marks = null, children, why }: CircuitPa
         {!view && children}
         {!view && <Drawing {...frame} />}
       </main>
-      {!EMBEDDED && <Legend data={data} onGuide={() => guide(true)} />}
+      {!EMBEDDED && <Legend data={data} drawn={!view} onGuide={() => guide(true)} />}
     </div>
   );
 }

@@ -13,8 +13,9 @@ import { titleOf } from "./names";
 
 /** How a card is marked by what stands beside the circuit, such as pictures that are tried. */
 export interface Mark {
-  /** on which pictures the group fires: "", "A", "B" or "AB" */
-  fires: string;
+  fires: boolean;
+  /** on which of two pictures it fires: "", "A", "B" or "AB" */
+  letters: string;
   /** 0 to 1: the best score relative to the group's own crops */
   strength: number;
   masked: boolean;
@@ -93,17 +94,18 @@ function Face({
       onBlur={() => onHover(null)}
     >
       <span class="unseen">{`Group ${name}, ${about}${markWords(mark)}`}</span>
-      {!bare && <Content group={group} circuit={circuit} crops={shape.crops} name={name} />}
-      {!bare && doubts.length > 0 && (
-        <span class="badges" aria-hidden="true">
-          {doubts.map(({ short }) => (
-            <span key={short}>{short}</span>
-          ))}
-        </span>
+      {!bare && (
+        <Content
+          group={group}
+          circuit={circuit}
+          crops={shape.crops}
+          name={name}
+          doubts={doubts.map(({ short }) => short)}
+        />
       )}
-      {mark && (mark.masked || mark.fires) && (
+      {mark && (mark.masked || mark.letters) && (
         <span class="lit-mark" aria-hidden="true">
-          {mark.masked ? "masked" : mark.fires}
+          {mark.masked ? "masked" : mark.letters}
         </span>
       )}
     </button>
@@ -120,9 +122,13 @@ interface ContentProps {
   /** pictures in the mosaic */
   crops: number;
   name: string;
+  /** what speaks against trusting the group */
+  doubts: string[];
 }
 
-function Content({ group, circuit: { data }, crops, name }: ContentProps) {
+function Content({ group, circuit: { data }, crops, name, doubts }: ContentProps) {
+  const numbered = /^\d+$/.test(name);
+  const neurons = new Set(group.members.map(([neuron]) => neuron)).size;
   return (
     <>
       <span class="mosaic" aria-hidden="true">
@@ -131,11 +137,13 @@ function Content({ group, circuit: { data }, crops, name }: ContentProps) {
         ))}
       </span>
       <span class={`card-name${doubtful(group) ? " doubtful" : ""}`} aria-hidden="true">
-        <Middle text={name} />
+        <Middle text={numbered ? `Group ${name}` : name} />
       </span>
-      <span class="card-size" aria-hidden="true">
-        {group.members.length}
-      </span>
+      {(doubts.length > 0 || numbered) && (
+        <span class={`card-size${doubts.length ? " badges" : ""}`} aria-hidden="true">
+          {doubts.length ? doubts.join(", ") : plural(neurons, "neuron")}
+        </span>
+      )}
       {data.shares && <WeightBar value={group.reach} />}
     </>
   );
@@ -149,7 +157,7 @@ const markClass = (mark: Mark | undefined): string => {
 const markWords = (mark: Mark | undefined): string => {
   if (!mark) return "";
   if (mark.masked) return ", masked";
-  return mark.fires ? `, fires on ${mark.fires}` : ", silent here";
+  return mark.fires ? `, active${mark.letters && ` on ${mark.letters}`}` : ", silent here";
 };
 
 /** A bar from the middle: to the right for the target, to the left against it. */

@@ -82,14 +82,21 @@ export function best(circuit: Circuit, found: Set<string>): string | undefined {
   return [...found].sort((a, b) => weight(b) - weight(a))[0];
 }
 
-/** Returns the group with most weight into the target of each layer, from the target's layer (excluded) down. */
+/** A share that reads 0.0 %. */
+const NOTHING = 0.0005;
+
+/**
+ * Returns the group with most weight into the target of each layer, from the target's layer (excluded) down.
+ * Layers in which no group has a weight worth the name are left out.
+ */
 export function leaders(circuit: Circuit): Group[] {
   return circuit.columns
     .slice(0, -1)
     .reverse()
     .flatMap((column) => {
       const first = best(circuit, new Set(column));
-      return first ? [circuit.groups.get(first)!] : [];
+      const group = first && circuit.groups.get(first);
+      return group && Math.abs(group.reach) >= NOTHING ? [group] : [];
     });
 }
 

@@ -4,7 +4,8 @@
  * 1. The tree is cut into as many groups as are asked for. A branch has one id whatever the cut.
  * 2. A group that exists in the stored cut too keeps all that is known of it. Members and crops of the
  *    other groups come from the tree.
- * 3. W(G, H) follows from what drives each pair, as `neurflow.circuit.interactions` computes it.
+ * 3. W(G, H) follows from what drives each pair, as `neurflow.circuit.interactions` computes it. Its interval
+ *    comes with the page's data for the branches of coarse cuts; that of finer ones is unknown.
  */
 
 import type { EdgeData, GroupData, LayerData, MeaningData, PageData, TreeData } from "../shared/types";
@@ -145,7 +146,9 @@ function sightsOf(crops: number[], pictures: Map<number, number>, data: PageData
 }
 
 /** W(G, H) between all groups of a layer and of the layer below, where there is any weight. */
-function interactions(upper: LayerData, lower: LayerData, { aggregation, sharing }: PageData): EdgeData[] {
+function interactions(upper: LayerData, lower: LayerData, data: PageData): EdgeData[] {
+  const { aggregation, sharing } = data;
+  const interval = intervalsOf(data, upper);
   const groupOf = new Map(
     lower.groups.flatMap(({ id, members }) => members.map((member) => [String(member), id] as const)),
   );
@@ -164,13 +167,27 @@ function interactions(upper: LayerData, lower: LayerData, { aggregation, sharing
       weight: positive + negative,
       positive,
       negative,
-      low: null,
-      high: null,
+      ...interval(id, below),
       significance: null,
       stability: null,
     }));
   });
 }
+
+/** Finds the interval of the weight of two groups of neighbouring layers. */
+function intervalsOf({ spreads }: PageData, upper: LayerData) {
+  const spread = spreads.find((each) => each.upper === upper.name);
+  const above = new Map(spread?.above.map((number, place) => [number, place]));
+  const below = new Map(spread?.below.map((number, place) => [number, place]));
+  return (id: string, lower: string): { low: number | null; high: number | null } => {
+    const [row, column] = [above.get(numberOf(id)), below.get(numberOf(lower))];
+    if (!spread || row === undefined || column === undefined) return { low: null, high: null };
+    const place = row * spread.below.length + column;
+    return { low: spread.low[place]!, high: spread.high[place]! };
+  };
+}
+
+const numberOf = (id: string): number => Number(id.slice(id.lastIndexOf("/") + 1));
 
 function add(total: Map<string, { positive: number; negative: number }>, id: string, weight: number): void {
   const { positive, negative } = total.get(id) ?? { positive: 0, negative: 0 };

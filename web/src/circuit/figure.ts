@@ -8,7 +8,7 @@
  *    Wide figures run from left to right, narrow ones from the top down.
  */
 
-import { plural } from "../shared/format";
+import { plural, signedPercent } from "../shared/format";
 import type { EdgeData } from "../shared/types";
 import { type Circuit, type Group, leaders } from "./circuit";
 import { titleOf } from "./names";
@@ -19,9 +19,9 @@ export type Look = "light" | "dark" | "transparent";
 
 /** Widths that figures are made for, in CSS pixels, with the size of their text. */
 export const SIZES = {
-  column: { name: "Column, 85 mm", width: 321, text: 9.5, crop: 34 },
-  page: { name: "Page, 178 mm", width: 673, text: 10, crop: 46 },
-  slide: { name: "Slide, 1280 px", width: 1280, text: 19, crop: 88 },
+  column: { name: "Column, 85 mm", width: 321, text: 10, crop: 46 },
+  page: { name: "Page, 178 mm", width: 673, text: 10.5, crop: 60 },
+  slide: { name: "Slide, 1280 px", width: 1280, text: 23, crop: 124 },
 } as const;
 export type Size = keyof typeof SIZES;
 
@@ -105,16 +105,20 @@ function alongAll(circuit: Circuit, from: Group, to: Group, known: Map<string, n
   return known.get(from.id)!;
 }
 
-const GAP = { across: 0.5, down: 2.4, tile: 0.8 };
+const GAP = { across: 0.5, down: 2.8, tile: 0.8 };
+/** Room for the words beside the crops of a row, as a multiple of the size of the text. */
+const WORDS = 11.5;
+const LEAST_CROP = 34;
 const MOST_CROPS = 6;
 
 /** Places tiles; `crops` is the number of crops on each. */
 export function laidOut({ columns }: Drawn, circuit: Circuit, size: Size, crops: number): Plan {
   const { width, text } = SIZES[size];
   const across = size !== "column" && columns.length > 1;
-  const crop = Math.min(SIZES[size].crop, across ? fitting(columns.length, width, text) : Infinity);
-  const tiles = new Map<string, Tile>();
   const count = Math.min(crops, MOST_CROPS);
+  const room = across ? fitting(columns.length, width, text) : fittingRow(columns, count, width, text);
+  const crop = Math.min(SIZES[size].crop, room);
+  const tiles = new Map<string, Tile>();
   const height = across
     ? placeAcross(columns, circuit, { width, text, crop, count }, tiles)
     : placeDown(columns, circuit, { width, text, crop, count }, tiles);
@@ -131,6 +135,20 @@ interface Measures {
 /** The largest crop with which two fit beside each other in every column. */
 const fitting = (columns: number, width: number, text: number): number =>
   (width - (columns - 1) * 4.2 * text) / columns / 2 - GAP.across * text;
+
+/** The largest crop with which a row of one group has all crops and the words beside them, and others two a group. */
+function fittingRow(columns: Group[][], count: number, width: number, text: number): number {
+  const rows = columns.map(({ length }) => {
+    const [room, crops] =
+      length > 1 ? [rowTile(length, width, text), Math.min(count, 2)] : [width - WORDS * text, count];
+    return (room - text) / crops - 0.25 * text;
+  });
+  return Math.max(Math.min(...rows), LEAST_CROP);
+}
+
+/** Width of a tile in a row of `length`. */
+const rowTile = (length: number, width: number, text: number): number =>
+  (width - (length - 1) * GAP.tile * text) / length;
 
 /** Different photographs first, as the group lists them. */
 function photographs({ data }: Circuit, group: Group, count: number): number[] {
@@ -179,9 +197,9 @@ function placeDown(columns: Group[][], circuit: Circuit, measures: Measures, til
   const pad = 0.5 * text;
   let y = 0;
   for (const column of [...columns].reverse()) {
-    const tile = (width - (column.length - 1) * GAP.tile * text) / column.length;
+    const tile = rowTile(column.length, width, text);
     const beside = column.length === 1;
-    const room = Math.max(Math.floor((tile - 2 * pad - (beside ? 12 * text : 0) + gap) / (crop + gap)), 1);
+    const room = Math.max(Math.floor((tile - 2 * pad - (beside ? WORDS * text : 0) + gap) / (crop + gap)), 1);
     const kept = column.map((group) => photographs(circuit, group, Math.min(count, room)));
     const height = crop + 2 * pad + (beside ? 0 : 2.9 * text);
     column.forEach((group, i) => {
@@ -210,7 +228,9 @@ export function shareShown({ columns, edges }: Drawn): number | null {
   return all && shown ? shown / all : null;
 }
 
-export const figureTitle = ({ data }: Circuit): string => `What drives ${data.target} in ${data.model}`;
+/** The title leaves out which library the network is from; the caption says it. */
+export const figureTitle = ({ data }: Circuit): string =>
+  `What drives ${data.target} in ${data.model.replace(/^(torchvision|timm|hf):/, "")}`;
 
 /** What a reader of the figure must know: network, photographs, share of weight shown, controls. */
 export function figureCaption(circuit: Circuit, drawn: Drawn): string {
@@ -231,6 +251,15 @@ export function figureCaption(circuit: Circuit, drawn: Drawn): string {
       : "Edges were not tested against permuted groups.",
   ];
   return parts.filter(Boolean).join(" ");
+}
+
+/** What stands under a name: the layer, unless the name begins with it, and the weight, unless it is all. */
+export function aboutInFigure(group: Group, circuit: Circuit): string {
+  const { data } = circuit;
+  const isTarget = group.layer === data.layers.length - 1;
+  const layer = nameInFigure(group, circuit) === group.id ? "" : data.layers[group.layer]!.name;
+  const weight = data.shares && !isTarget ? `${signedPercent(group.reach)} of the weight` : "";
+  return [layer, layer && weight ? signedPercent(group.reach) : weight].filter(Boolean).join(" · ");
 }
 
 export const nameInFigure = (group: Group, { data }: Circuit): string => {

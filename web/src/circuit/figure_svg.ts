@@ -4,7 +4,7 @@ import { signed, signedPercent } from "../shared/format";
 import type { EdgeData } from "../shared/types";
 import type { Circuit } from "./circuit";
 import { sourceOf } from "./crop";
-import { type Drawn, type Look, nameInFigure, type Plan, SIZES, type Tile } from "./figure";
+import { aboutInFigure, type Drawn, type Look, nameInFigure, type Plan, SIZES, type Tile } from "./figure";
 import { FONT, fitted, INK, type Ink, loaded, painted, safe, wrapped } from "./ink";
 
 export interface Figure {
@@ -80,9 +80,7 @@ function tileOf(
   const { data } = circuit;
   const fill = look === "transparent" ? "none" : ink.tile;
   const faint = Math.abs(group.reach) < FAINT && data.shares ? ' opacity="0.55"' : "";
-  const about = [data.layers[group.layer]!.name, data.shares ? signedPercent(group.reach) : ""]
-    .filter(Boolean)
-    .join(" · ");
+  const about = aboutInFigure(group, circuit);
   return [
     `<rect x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}" rx="${0.5 * text}" fill="${fill}" stroke="${ink.line}"/>`,
     ...places.map(({ crop, x, y }) => {
@@ -122,11 +120,18 @@ function weightOf(edge: EdgeData, { circuit, drawn, plan, look }: Figure, ink: I
   const words = circuit.data.shares ? signedPercent(edge.weight) : signed(edge.weight);
   const halo = look === "transparent" ? "" : ` stroke="${ink.back}" stroke-width="${0.3 * text}" paint-order="stroke"`;
   const fill = edge.weight < 0 ? ink.against : ink.for;
-  // curves that cross meet in the middle: there each weight stands nearer to the lower end
-  const count = (end: "lower" | "upper") => drawn.edges.filter((other) => other[end] === edge[end]).length;
-  const [x, y] = pointOf(ends, plan.across, count("lower") > 1 && count("upper") > 1 ? 0.3 : 0.5);
-  const [at, line] = plan.across ? [x, y - 0.45 * text] : [x + 0.5 * text, y + 0.3 * text];
-  return `<text x="${at.toFixed(1)}" y="${line.toFixed(1)}" text-anchor="${plan.across ? "middle" : "start"}" font-size="${(0.85 * text).toFixed(1)}" font-weight="bold" fill="${fill}"${halo}>${words}</text>`;
+  // where edges meet at one end, their weights stand near the other one
+  const meets = (end: "lower" | "upper") => drawn.edges.filter((other) => other[end] === edge[end]).length > 1;
+  const [x, y] = pointOf(
+    ends,
+    plan.across,
+    meets("upper") ? (meets("lower") ? 0.3 : 0.25) : meets("lower") ? 0.75 : 0.5,
+  );
+  // from the top down a weight stands outside of its curve
+  const outside = meets("upper") && ends[0] < ends[2] ? -1 : 1;
+  const anchor = plan.across ? "middle" : outside < 0 ? "end" : "start";
+  const [at, line] = plan.across ? [x, y - 0.45 * text] : [x + outside * 0.5 * text, y + 0.3 * text];
+  return `<text x="${at.toFixed(1)}" y="${line.toFixed(1)}" text-anchor="${anchor}" font-size="${(0.85 * text).toFixed(1)}" font-weight="bold" fill="${fill}"${halo}>${words}</text>`;
 }
 
 /** A point of an edge's curve, from 0 at its lower end to 1. */

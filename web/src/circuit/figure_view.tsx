@@ -1,6 +1,6 @@
 /** The figure mode: a preview, what the figure holds and how it looks, files to save, and a step-through for a talk. */
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { download } from "../shared/download";
 import type { Circuit } from "./circuit";
 import type { Explorer } from "./explorer";
@@ -117,8 +117,36 @@ const sourceOf = (wanted: string | undefined, pins: number, hasPath: boolean): S
 
 const dataUri = (svg: string) => `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
 
+/** Room left around the preview, in pixels. */
+const MARGIN = 24;
+const LARGEST = 2;
+
+/** The figure as large as there is room; it is saved and printed in its own size. */
 function Preview({ picture: { svg, width, height }, alt }: { picture: Picture; alt: string }) {
-  return <img class="figure-picture" src={dataUri(svg)} width={width} height={height} alt={alt} />;
+  const frame = useRef<HTMLDivElement>(null);
+  const [scale, setScale] = useState(1);
+  useEffect(() => {
+    const sheet = frame.current!.parentElement!;
+    const fit = () => {
+      const [across, down] = [sheet.clientWidth - 2 * MARGIN, sheet.clientHeight - 2 * MARGIN];
+      setScale(Math.max(Math.min(across / width, down / height, LARGEST), 0.3));
+    };
+    const watching = new ResizeObserver(fit);
+    watching.observe(sheet);
+    return () => watching.disconnect();
+  }, [width, height]);
+  return (
+    <div class="figure-frame" ref={frame} style={{ width: `${width * scale}px`, height: `${height * scale}px` }}>
+      <img
+        class="figure-picture"
+        src={dataUri(svg)}
+        width={width}
+        height={height}
+        style={{ transform: `scale(${scale})` }}
+        alt={alt}
+      />
+    </div>
+  );
 }
 
 interface ChoiceProps {

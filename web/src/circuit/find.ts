@@ -11,6 +11,8 @@ export interface Result {
   /** the group to go to; none: there is no such place here */
   group: string | null;
   neuron?: number;
+  /** of a class that answers can be compared with */
+  rival?: number;
   /** groups that the result covers */
   groups: string[];
 }
@@ -22,9 +24,9 @@ const KINDS: Result["kind"][] = ["class", "layer", "neuron", "group"];
  * Returns what matches a query; null for an empty query.
  *
  * `429` and `neuron 429` mean a neuron, `layer3.1 12` and `layer3.1/12` a neuron or a group of that layer;
- * anything else is looked for in ids, labels, captions, layers and the target.
+ * anything else is looked for in ids, labels, captions, layers and the target. `others` were found elsewhere.
  */
-export function find(circuit: Circuit, query: string): Result[] | null {
+export function find(circuit: Circuit, query: string, others: Result[] = []): Result[] | null {
   const wanted = query.trim().toLowerCase();
   if (!wanted) return null;
   const numbered = /^(?:(neuron|group)\s+)?(?:(\S+?)[\s/#:]+)?(?:(neuron|group)\s+)?(\d+)$/.exec(wanted);
@@ -33,6 +35,7 @@ export function find(circuit: Circuit, query: string): Result[] | null {
     ...layersOf(circuit, wanted),
     ...(numbered ? numbersOf(circuit, numbered) : []),
     ...groupsOf(circuit, wanted),
+    ...others,
   ];
   const seen = new Set<string>();
   return found
@@ -40,7 +43,15 @@ export function find(circuit: Circuit, query: string): Result[] | null {
       const key = `${kind} ${group} ${title}`;
       return !seen.has(key) && seen.add(key);
     })
-    .sort((a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || weight(circuit, b) - weight(circuit, a));
+    .sort((a, b) => rank(a, wanted) - rank(b, wanted) || weight(circuit, b) - weight(circuit, a));
+}
+
+const isNumber = (wanted: string): boolean => /^\d+$/.test(wanted);
+
+/** Other classes of the network come last, what is in the circuit is nearer; a number means a layer least. */
+function rank({ kind, rival }: Result, wanted: string): number {
+  if (rival !== undefined) return KINDS.length + 1;
+  return kind === "layer" && isNumber(wanted) ? KINDS.length : KINDS.indexOf(kind);
 }
 
 /** All groups that the results cover. */
@@ -103,7 +114,9 @@ function numbersOf({ data, groups }: Circuit, [, first, layer, second, digits]: 
 
 function groupsOf({ data, groups }: Circuit, wanted: string): Result[] {
   return [...groups.values()].flatMap((group) => {
-    const words = [group.id, group.label, group.caption, ...(group.evidence?.features ?? [])].join(" ").toLowerCase();
+    const own = [group.label, group.caption, ...(group.evidence?.features ?? [])];
+    // a number in an id is that of a layer: groups of that number have been found
+    const words = (isNumber(wanted) ? own : [group.id, ...own]).join(" ").toLowerCase();
     if (!words.includes(wanted)) return [];
     return [{ kind: "group", title: headingOf(group, data), about: group.id, group: group.id, groups: [group.id] }];
   });

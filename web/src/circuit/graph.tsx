@@ -35,7 +35,7 @@ interface GraphProps {
 }
 
 export function Graph({ circuit, shown, selected, found, marks, path, at, onRest, onSelect, onCut }: GraphProps) {
-  const plan = useMemo(() => layout(circuit, { width: innerWidth, height: innerHeight - 160 }), [circuit]);
+  const plan = useMemo(() => layout(circuit, { width: innerWidth, height: innerHeight - 155 }), [circuit]);
   const [hovered, setHovered] = useState<string | null>(null);
   const camera = useCamera(plan, selected, at, onRest);
   const { frame, drawing, heads, reveal, drawn } = camera;

@@ -1,10 +1,9 @@
-/** The head of a column: the layer, how exact its scores are, and the number of its groups. */
+/** The head of a column: the layer, and the number of its groups. */
 
 import { useState } from "preact/hooks";
-import { fixed, plural, spread } from "../shared/format";
+import { fixed, plural } from "../shared/format";
 import { Middle } from "../shared/middle";
 import type { LayerData } from "../shared/types";
-import { scoreError } from "./circuit";
 import { mostGroups, SHAKY } from "./cuts";
 import type { Layout } from "./layout";
 
@@ -16,7 +15,6 @@ interface HeadProps {
 }
 
 export function Head({ layer, plan, number, onCut }: HeadProps) {
-  const error = scoreError(layer);
   const middle = plan.columns[number]! + plan.card.width / 2;
   const pitch = plan.card.width + plan.gap;
   const most = mostGroups(layer);
@@ -59,11 +57,6 @@ export function Head({ layer, plan, number, onCut }: HeadProps) {
             onTouchStart={(event) => event.stopPropagation()}
           />
         </label>
-      )}
-      {error && (
-        <span title="Score error: estimated distance of a neuron's scores from its integrated gradients, relative to their sum. Mean and worst of the layer's neurons.">
-          score error {spread(error)}
-        </span>
       )}
     </div>
   );

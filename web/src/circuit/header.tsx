@@ -6,6 +6,8 @@ import { ThemeButton } from "../shared/theme";
 import type { PageData } from "../shared/types";
 import type { Result } from "./find";
 import { Finder } from "./finder";
+import { Notes } from "./legend";
+import { targetOf } from "./names";
 
 interface HeaderProps {
   data: PageData;
@@ -27,15 +29,21 @@ export function Header(props: HeaderProps) {
   return (
     <header>
       <div class="about">
-        <h1>
-          Why <em>{data.target}</em>?
-        </h1>
-        <Doors />
-        <p class="quiet" hidden={!props.drawn}>
-          Groups of neurons that drive {data.target} in {data.model}, found on {plural(data.crop_count, "crop")} of{" "}
-          {plural(data.images.length, "picture")}; τ = {data.tau} core neurons, k = {data.k} crops a neuron
-          {data.steps === "auto" ? "" : `, N = ${data.steps} integration steps`}.
-        </p>
+        <div class="about-line">
+          <h1>
+            Why <em>{targetOf(data)}</em>?
+          </h1>
+          <Doors />
+        </div>
+        {props.drawn && (
+          <div class="about-line">
+            <p class="quiet">
+              Groups of neurons in {data.model}, from {plural(data.crop_count, "crop")} of{" "}
+              {plural(data.images.length, "picture")}
+            </p>
+            <Notes data={data} />
+          </div>
+        )}
       </div>
       <div class="controls">
         {props.drawn && <Threshold {...props} />}

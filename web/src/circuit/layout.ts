@@ -23,6 +23,8 @@ export interface Layout extends Size {
   gap: number;
   /** height at which what matters most to the target is found */
   middle: number;
+  /** the smallest scale of the first view */
+  readable: number;
 }
 
 const ROOMY: Card = { width: 184, height: 130, crops: 8 };
@@ -33,9 +35,11 @@ const COLUMN_GAP = { least: 88, most: 190 };
 
 /** Smaller than this, a card cannot be read. */
 const READABLE = 0.66;
+/** Width of the screen, in pixels, from which on cards are shown in their full size if columns fit beside each other. */
+const WIDE = 1700;
 const LARGEST = 1.6;
 /** Height of the heads of the columns, in pixels of the screen. */
-export const HEAD = 82;
+export const HEAD = 66;
 const MARGIN = 24;
 const NEARLY = 80;
 
@@ -51,7 +55,10 @@ export function layout(circuit: Circuit, screen: Size): Layout {
   const pitch = card.height + ROW_GAP;
   const height = tallest * pitch - ROW_GAP;
   const count = circuit.columns.length;
-  const scale = clamp((screen.height - HEAD - 2 * MARGIN) / height, READABLE, LARGEST);
+  const narrowest = count * (card.width + COLUMN_GAP.least) - COLUMN_GAP.least;
+  const across = (screen.width - 4 * MARGIN) / narrowest;
+  const readable = clamp(Math.min(across, screen.width / WIDE), READABLE, 1);
+  const scale = clamp((screen.height - HEAD - 2 * MARGIN) / height, readable, LARGEST);
   const room = (screen.width - 4 * MARGIN) / scale - count * card.width;
   const gap = clamp(room / Math.max(count - 1, 1), COLUMN_GAP.least, COLUMN_GAP.most);
   const places = new Map<string, Place>();
@@ -68,7 +75,7 @@ export function layout(circuit: Circuit, screen: Size): Layout {
   const slack = (height - (last.length * pitch - ROW_GAP)) / 2;
   const drop = clamp(middle - height / 2, -slack, slack);
   for (const id of last) places.get(id)!.y += drop;
-  return { card, places, columns, gap, middle, width: count * (card.width + gap) - gap, height };
+  return { card, places, columns, gap, middle, readable, width: count * (card.width + gap) - gap, height };
 }
 
 /** Mean top of the cards below the target, weighted by their reach; the middle if nothing reaches it. */
@@ -83,10 +90,10 @@ function heightOfImportance(circuit: Circuit, places: Map<string, Place>, room: 
 }
 
 /** All of it if that can be read, else the target and what matters most to it. */
-export function firstView(plan: Size & { middle: number }, screen: Size, readable = READABLE): View {
+export function firstView(plan: Size & { middle: number; readable: number }, screen: Size, least?: number): View {
   const across = screen.width - 2 * MARGIN;
   const down = screen.height - HEAD - 2 * MARGIN;
-  const k = clamp(Math.min(across / plan.width, down / plan.height), readable, LARGEST);
+  const k = clamp(Math.min(across / plan.width, down / plan.height), least ?? plan.readable, LARGEST);
   const spare = across - plan.width * k;
   const fits = plan.height * k <= down;
   const centred = clamp(down / 2 - plan.middle * k, down - plan.height * k, 0);
@@ -95,15 +102,24 @@ export function firstView(plan: Size & { middle: number }, screen: Size, readabl
   return { k, x: MARGIN + (spare > 0 ? spare / 2 : spare), y: HEAD + MARGIN + above };
 }
 
-/** The view moved as little as brings a card into sight. */
-export function revealing(view: View, place: Place, card: Size, screen: Size): View {
+/** The view moved as little as brings a card into sight, with the columns beside it if there is room. */
+export function revealing(
+  view: View,
+  place: Place,
+  { card, gap, width }: Pick<Layout, "card" | "gap" | "width">,
+  screen: Size,
+): View {
   const shift = (start: number, length: number, from: number, to: number) =>
     start < from ? from - start : start + length > to ? Math.max(to - start - length, from - start) : 0;
   const left = view.x + place.x * view.k;
+  const beside = (card.width + gap) * view.k;
+  const roomy = card.width * view.k + 2 * (beside + MARGIN) <= screen.width;
+  const before = MARGIN + (roomy && place.x > 0 ? beside : 0);
+  const after = MARGIN + (roomy && place.x + card.width < width ? beside : 0);
   const top = view.y + place.y * view.k;
   return {
     k: view.k,
-    x: view.x + shift(left, card.width * view.k, MARGIN, screen.width - MARGIN),
+    x: view.x + shift(left, card.width * view.k, before, screen.width - after),
     y: view.y + shift(top, card.height * view.k, HEAD + 8, screen.height - MARGIN),
   };
 }

@@ -2,24 +2,35 @@
 
 import type { ComponentChildren } from "preact";
 import { useDismissed } from "../shared/dismiss";
-import { plural } from "../shared/format";
+import { plural, spread } from "../shared/format";
 import type { PageData } from "../shared/types";
-import { unsure } from "./circuit";
+import { scoreError, unsure } from "./circuit";
 
-export function Legend({ data, onGuide }: { data: PageData; onGuide: () => void }) {
+interface LegendProps {
+  data: PageData;
+  /** whether the circuit itself is shown, with its edges */
+  drawn: boolean;
+  onGuide: () => void;
+}
+
+export function Legend({ data, drawn, onGuide }: LegendProps) {
   const help = useDismissed();
   const labelled = data.layers.some((layer) => layer.groups.some((group) => group.evidence));
   return (
     <footer>
-      <span class="key">
-        <Sample kind="for" /> excites
-      </span>
-      <span class="key">
-        <Sample kind="against" /> inhibits
-      </span>
-      <span class="key wide">thicker: more weight</span>
-      {data.edges.some(unsure) && <span class="key wide">faded: the sign is not certain</span>}
-      <span class="key wide">each card: a group of neurons that respond to the same thing</span>
+      {drawn && (
+        <>
+          <span class="key">
+            <Sample kind="for" /> excites
+          </span>
+          <span class="key">
+            <Sample kind="against" /> inhibits
+          </span>
+          <span class="key wide">thicker: more weight</span>
+          {data.edges.some(unsure) && <span class="key wide">faded: the sign is not certain</span>}
+          <span class="key wide">each card: a group of neurons that respond to the same thing</span>
+        </>
+      )}
       <button class="link guide-again" onClick={onGuide}>
         Guide
       </button>
@@ -29,7 +40,8 @@ export function Legend({ data, onGuide }: { data: PageData; onGuide: () => void 
           <Entry term="Columns">Layers of the network, from the input on the left to the target on the right.</Entry>
           <Entry term="Card">
             A group of neurons that share a meaning. The pictures are crops that excite the group most, of different
-            photographs first. The number counts its members: a member is one meaning of one neuron.
+            photographs first. Instead of the number of its neurons it says “not stable” where the group does not come
+            back on other pictures, and “1 photo” where all of its crops come from one.
           </Entry>
           {labelled && (
             <Entry term="Label">
@@ -63,12 +75,20 @@ export function Legend({ data, onGuide }: { data: PageData; onGuide: () => void 
             The strongest edges, until they account for the chosen share of all absolute weight.
           </Entry>
           <Entry term="Score error">
-            How far a neuron's scores are estimated to be from its integrated gradients. Smaller is better.
+            How far a neuron's scores are estimated to be from its integrated gradients. Smaller is better.{" "}
+            {data.layers.map((layer) => {
+              const error = scoreError(layer);
+              return error ? `${layer.name}: ${spread(error)}. ` : "";
+            })}
+          </Entry>
+          <Entry term="Settings">
+            τ = {data.tau} core neurons, k = {data.k} crops a neuron
+            {data.steps === "auto" ? "" : `, N = ${data.steps} integration steps`}.
           </Entry>
           {data.layers.some(({ tree }) => tree) && (
             <Entry term="Slider of a layer">
               Divides the layer into fewer or more groups. “Not stable” means that these groups are not found again on
-              other pictures; the same holds for a card with this badge. A double-click restores the stored groups.
+              other pictures. A double-click restores the stored groups.
             </Entry>
           )}
           <Entry term="Keys">
@@ -98,15 +118,14 @@ function Entry({ term, children }: { term: string; children: ComponentChildren }
   );
 }
 
-/** Notes of the discovery, and pictures that could not be read: one line until opened. */
+/** Notes of the discovery, and pictures that could not be read: their number until opened. */
 export function Notes({ data }: { data: PageData }) {
   const notes = [...data.notes, ...data.skipped.map(([name, reason]) => `Not read: ${name} (${reason})`)];
+  const list = useDismissed();
   if (!notes.length) return null;
   return (
-    <details class="notes">
-      <summary>
-        <b>{plural(notes.length, "note")}</b> <span>{notes[0]}</span>
-      </summary>
+    <details class="notes" ref={list}>
+      <summary>{plural(notes.length, "note")}</summary>
       <ul>
         {notes.map((note) => (
           <li key={note}>{note}</li>

@@ -10,8 +10,11 @@ export const nameOf = (group: { id: string; label: string | null }): string =>
 export const titleOf = (group: { id: string; label: string | null; layer: number }, data: PageData): string => {
   const top = data.layers[data.layers.length - 1];
   const only = group.layer === data.layers.length - 1 && top?.groups.length === 1;
-  return only && !group.label ? data.target : nameOf(group);
+  return only && !group.label ? targetOf(data) : nameOf(group);
 };
+
+/** The target in words: a class without a name has a number. */
+export const targetOf = ({ target }: PageData): string => (/^\d+$/.test(target) ? `class ${target}` : target);
 
 /** Returns the title as a heading: `Group 3` instead of a bare number. */
 export const headingOf = (group: { id: string; label: string | null; layer: number }, data: PageData): string => {

@@ -43,7 +43,7 @@ export interface Place {
 
 export const SHARE_AT_FIRST = 0.8;
 /** Scales that the drawing can be zoomed to. */
-export const SCALES: [number, number] = [0.08, 3];
+export const SCALES: [number, number] = [0.03, 3];
 /** Farther than any drawing reaches, in its own units. */
 const FAR = 1e6;
 /** Letters of a name or a caption in the address. */

@@ -100,10 +100,14 @@ interface HeadingProps {
   onSort: (by: string) => void;
 }
 
-function Heading({ column: { key, title, about }, order, onSort }: HeadingProps) {
+function Heading({ column: { key, title, about, write }, order, onSort }: HeadingProps) {
   const active = order?.by === key;
   return (
-    <th scope="col" aria-sort={active ? (order.down ? "descending" : "ascending") : "none"}>
+    <th
+      scope="col"
+      class={write ? "number" : ""}
+      aria-sort={active ? (order.down ? "descending" : "ascending") : "none"}
+    >
       <button title={about} onClick={() => onSort(key)}>
         {title}
         <span aria-hidden="true">{active ? (order.down ? " ▾" : " ▴") : ""}</span>

@@ -83,7 +83,7 @@ export function useCamera(
     const place = plan.places.get(id);
     if (!place || !frame.current) return;
     const now = zoom.view();
-    const next = revealing(now, place, plan.card, zoom.size());
+    const next = revealing(now, place, plan, zoom.size());
     if (next.x !== now.x || next.y !== now.y) zoom.show(next);
   };
   const settle = () => {
@@ -112,7 +112,7 @@ export function useCamera(
       move();
     };
     return {
-      fit: () => byHand(() => zoom.show(firstView(latest.current.plan, zoom.size(), 0.08))),
+      fit: () => byHand(() => zoom.show(firstView(latest.current.plan, zoom.size(), SCALES[0]))),
       zoomBy: (factor: number) => byHand(() => zoom.zoomBy(factor)),
       panBy: (across: number, down: number) =>
         byHand(() => zoom.panBy(-across * zoom.size().width, -down * zoom.size().height)),

@@ -1,6 +1,7 @@
 /** The debug page: explanations of pictures, masks, the mistakes of a class, and an audit. */
 
 import { useState } from "preact/hooks";
+import { Doors } from "../shared/doors";
 import { plural } from "../shared/format";
 import { same } from "../shared/labels";
 import { ThemeButton } from "../shared/theme";
@@ -39,6 +40,7 @@ export function DebugApp({ data }: { data: DebugPageData }) {
               Debugging <em>{data.target}</em>
             </h1>
           )}
+          <Doors />
           <p class="quiet">
             {data.model}, {audit ? plural(audit.pictures, "picture") : plural(pictures.length, "picture")}
           </p>

@@ -42,7 +42,7 @@ export function Add({ live }: { live: Live }) {
 
 function DropText({ busy, another }: { busy: boolean; another: boolean }) {
   if (busy) return <>Reading …</>;
-  if (another) return <>+ {LETTERS[1]}, to compare</>;
+  if (another) return <>Compare …</>;
   return (
     <>
       <b>Drop a picture here</b>

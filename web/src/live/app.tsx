@@ -6,6 +6,7 @@ import type { LiveCalls } from "../shared/client";
 import { Pane } from "../shared/pane";
 import type { PageData } from "../shared/types";
 import { Dock } from "./dock";
+import { useFound } from "./found";
 import { useLive, useMaskKey } from "./state";
 import { WhyView } from "./why";
 
@@ -21,8 +22,9 @@ export function LiveApp({ data, calls, onChanged }: LiveAppProps) {
   const { circuit, group, select } = explorer;
   const live = useLive(calls, explorer);
   useMaskKey(live, group?.id ?? null);
+  const found = useFound(live, circuit, explorer.state.query);
   return (
-    <CircuitPage explorer={explorer} marks={live.lit} why={<WhyView live={live} explorer={explorer} />}>
+    <CircuitPage explorer={explorer} found={found} marks={live.lit} why={<WhyView live={live} explorer={explorer} />}>
       <Pane name="Pictures" side="left" width={340}>
         <Dock live={live} circuit={circuit} selected={group?.id ?? null} onSelect={select} onChanged={onChanged} />
       </Pane>

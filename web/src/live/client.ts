@@ -6,6 +6,7 @@ import type {
   Edits,
   Effects,
   EffectsRequest,
+  Findings,
   LabelReply,
   LivePicture,
   MaskRequest,
@@ -47,6 +48,9 @@ export class LiveClient implements Client, LiveCalls {
   }
   neurons(picture: number, layer: string): Promise<NeuronMaps> {
     return ask(`api/pictures/${picture}/neurons?layer=${encodeURIComponent(layer)}`);
+  }
+  find(words: string, signal: AbortSignal): Promise<Findings> {
+    return ask(`api/find?words=${encodeURIComponent(words)}`, { signal });
   }
   audit(start: boolean): Promise<AuditState> {
     return ask("api/audit", { method: start ? "POST" : "GET" });

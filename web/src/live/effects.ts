@@ -2,8 +2,9 @@
  * What each group does for the answer on one picture, asked for in the background.
  *
  * 1. One request masks every group by itself.
- * 2. A few groups a request, strongest first, are compared with random neurons. Between two requests the
- *    server answers others, such as masks that the reader tries meanwhile.
+ * 2. A few groups a request, strongest first, are compared with random neurons: two at first, so that the
+ *    sentence comes soon, then more, which the server runs as one batch. Between two requests it answers
+ *    others, such as masks that the reader tries meanwhile.
  */
 
 import { useEffect, useState } from "preact/hooks";
@@ -30,8 +31,9 @@ interface Wanted {
   attempt: number;
 }
 
-/** Groups in one request that compares them with random neurons. */
-const AT_ONCE = 2;
+/** Groups in a request that compares them with random neurons: in the first one, and at most. */
+const AT_FIRST = 2;
+const AT_MOST = 8;
 const DRAWS = 20;
 
 export function useEffects(
@@ -68,8 +70,8 @@ export async function follow(
   const first = await ask(groups, 0);
   const effects = [...first.effects].sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect));
   tell({ ...first, effects, compared: 0 });
-  for (let at = 0; at < effects.length; at += AT_ONCE) {
-    const some = effects.slice(at, at + AT_ONCE).map(({ id }) => id);
+  for (let at = 0, size = AT_FIRST; at < effects.length; at += size, size = Math.min(2 * size, AT_MOST)) {
+    const some = effects.slice(at, at + size).map(({ id }) => id);
     const found = await ask(some, DRAWS);
     effects.splice(at, some.length, ...found.effects);
     tell({ ...first, effects: [...effects], compared: at + some.length });
@@ -98,12 +100,15 @@ export interface Reasons {
 /** The groups that a sentence about the answer names. */
 export function reasonsOf({ effects, answer, rival }: Why, readings: GroupReading[], target: string): Reasons {
   const telling = effects.filter((effect) => standsOut(effect));
+  const speakFor = telling.filter(({ effect }) => effect > 0).slice(0, NAMED);
+  const speakAgainst = telling.filter(({ effect }) => effect < 0).slice(0, NAMED - 1);
+  const named = new Set([...speakFor, ...speakAgainst].map(({ id }) => id));
   const concerns = answer.name === target || rival?.name === target;
   return {
-    speakFor: telling.filter(({ effect }) => effect > 0).slice(0, NAMED),
-    speakAgainst: telling.filter(({ effect }) => effect < 0).slice(0, NAMED - 1),
+    speakFor,
+    speakAgainst,
     missing: (concerns ? readings : [])
-      .filter(({ missing, reach }) => missing && reach > 0)
+      .filter(({ id, missing, reach }) => missing && reach > 0 && !named.has(id))
       .sort((a, b) => b.reach - a.reach)
       .slice(0, MISSED),
   };

@@ -12,13 +12,14 @@ export const LETTERS = ["A", "B"] as const;
 export function litOf(pictures: LivePicture[], masked: ReadonlySet<string>): Map<string, Mark> | null {
   if (!pictures.length && !masked.size) return null;
   const found = new Map<string, Mark>();
-  for (const id of masked) found.set(id, { fires: "", strength: 0, masked: true });
+  for (const id of masked) found.set(id, { fires: false, letters: "", strength: 0, masked: true });
   pictures.forEach(({ shown }, i) => {
     for (const { id, fires, score } of shown.report.groups) {
-      const known = found.get(id) ?? { fires: "", strength: 0, masked: false };
+      const known = found.get(id) ?? { fires: false, letters: "", strength: 0, masked: false };
       found.set(id, {
         ...known,
-        fires: known.fires + (fires ? LETTERS[i] : ""),
+        fires: known.fires || fires,
+        letters: known.letters + (fires && pictures.length > 1 ? LETTERS[i] : ""),
         strength: fires ? Math.max(known.strength, Math.min(score / BRIGHTEST, 1)) : known.strength,
       });
     }

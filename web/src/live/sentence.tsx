@@ -1,6 +1,7 @@
 /** One sentence, made from the figures: what the picture is called, rather than what, and why. */
 
 import type { Circuit } from "../circuit/circuit";
+import { CropStrip } from "../circuit/crop";
 import { headingOf } from "../circuit/names";
 import { answer as said, signed } from "../shared/format";
 import type { GroupEffect, GroupReading } from "../shared/types";
@@ -24,21 +25,24 @@ export function Sentence({ why, readings, circuit, onRival }: SentenceProps) {
   return (
     <p class="why-sentence">
       Called <em>{answer.name}</em> ({said(answer, hundredths)}) rather than{" "}
-      <select
-        aria-label="Rival class"
-        value={rival ? String(rival.index) : "none"}
-        onChange={(event) => onRival(event.currentTarget.value)}
-      >
-        {classes
-          .filter(({ index }) => index !== answer.index)
-          .map((each) => (
-            <option key={each.index} value={String(each.index)}>
-              {each.name} ({said(each, hundredths)})
-            </option>
-          ))}
-        <option value="none">anything else</option>
-      </select>
-      : <Because why={why} readings={readings} circuit={circuit} />
+      <span class="named">
+        <select
+          aria-label="Rival class"
+          value={rival ? String(rival.index) : "none"}
+          onChange={(event) => onRival(event.currentTarget.value)}
+        >
+          {classes
+            .filter(({ index }) => index !== answer.index)
+            .map((each) => (
+              <option key={each.index} value={String(each.index)}>
+                {each.name} ({said(each, hundredths)})
+              </option>
+            ))}
+          <option value="none">anything else</option>
+        </select>
+        :
+      </span>{" "}
+      <Because why={why} readings={readings} circuit={circuit} />
     </p>
   );
 }
@@ -49,7 +53,14 @@ function Because({ why, readings, circuit }: Omit<SentenceProps, "onRival"> & { 
   const { speakFor, speakAgainst, missing } = reasonsOf(why, readings, circuit.data.target);
   const name = (id: string) => {
     const group = circuit.groups.get(id);
-    return group ? whole(group, circuit) : id;
+    return group ? (
+      <span class="named">
+        <CropStrip data={circuit.data} crops={group.crops} count={1} />
+        {whole(group, circuit)}
+      </span>
+    ) : (
+      id
+    );
   };
   const listed = (effects: GroupEffect[]) =>
     effects.map(({ id, effect }, i) => (
@@ -66,8 +77,14 @@ function Because({ why, readings, circuit }: Omit<SentenceProps, "onRival"> & { 
       {speakAgainst.length > 0 && <>; against it {listed(speakAgainst)}</>}
       {missing.length > 0 && (
         <>
-          ; {missing.map(({ id }) => name(id)).join(" and ")}, usual for {circuit.data.target},{" "}
-          {missing.length > 1 ? "are" : "is"} missing
+          ;{" "}
+          {missing.map(({ id }, i) => (
+            <span key={id}>
+              {i > 0 && " and "}
+              {name(id)}
+            </span>
+          ))}
+          , usual for {circuit.data.target}, {missing.length > 1 ? "are" : "is"} missing
         </>
       )}
       .

@@ -132,8 +132,8 @@ function Steps({ live, place, onPlace }: { live: Live; place: number; onPlace: (
     );
   return (
     <div class="why-steps">
-      <button disabled={!samples.length || busy} onClick={() => go(-1)}>
-        ← Previous picture
+      <button aria-label="Previous picture" disabled={!samples.length || busy} onClick={() => go(-1)}>
+        ← Previous<i class="word"> picture</i>
       </button>
       <span>
         <b>{name.slice(name.lastIndexOf("/") + 1)}</b> {label && <small>true class: {label}</small>}
@@ -144,8 +144,8 @@ function Steps({ live, place, onPlace }: { live: Live; place: number; onPlace: (
             </button>
           ))}
       </span>
-      <button disabled={!samples.length || busy} onClick={() => go(1)}>
-        Next picture →
+      <button aria-label="Next picture" disabled={!samples.length || busy} onClick={() => go(1)}>
+        Next<i class="word"> picture</i> →
       </button>
     </div>
   );

@@ -8,6 +8,7 @@ import type {
   Edits,
   Effects,
   EffectsRequest,
+  Findings,
   LabelReply,
   LivePicture,
   MaskRequest,
@@ -38,6 +39,8 @@ export interface LiveCalls {
   mask(request: MaskRequest, signal: AbortSignal): Promise<WhatIf>;
   effects(request: EffectsRequest, signal: AbortSignal): Promise<Effects>;
   neurons(picture: number, layer: string): Promise<NeuronMaps>;
+  /** classes by their names; groups by their looks, if the server has a CLIP-style model */
+  find(words: string, signal: AbortSignal): Promise<Findings>;
   audit(start: boolean): Promise<AuditState>;
   label(id: string, label: string | null): Promise<LabelReply>;
   edits(): Promise<Edits>;

@@ -50,6 +50,7 @@ export interface PageData {
   sharing: "conserving" | "published";
   layers: LayerData[];
   edges: EdgeData[];
+  spreads: SpreadData[];
   crops: CropData[];
   pictures: string[];
 }
@@ -218,6 +219,16 @@ export interface EdgeData {
   high: number | null;
   significance: number | null;
   stability: number | null;
+}
+/**
+ * 95 % intervals of the weights between branches of two neighbouring layers' trees.
+ */
+export interface SpreadData {
+  upper: string;
+  above: number[];
+  below: number[];
+  low: number[];
+  high: number[];
 }
 /**
  * A crop, with its picture if there is one.
@@ -695,6 +706,7 @@ export interface Messages {
   what_if: WhatIf;
   why: EffectsRequest;
   effects: Effects;
+  findings: Findings;
   neuron_maps: NeuronMaps;
   audit: AuditState;
   name: LabelRequest;
@@ -788,6 +800,27 @@ export interface GroupEffect {
   id: string;
   effect: number;
   random?: Interval | null;
+}
+/**
+ * What words mean: classes by their names, groups by their looks, best first.
+ */
+export interface Findings {
+  classes: ClassName[];
+  groups: Likeness[];
+}
+/**
+ * A class of the network.
+ */
+export interface ClassName {
+  index: number;
+  name: string;
+}
+/**
+ * How much better a group's crops fit some words than other crops do.
+ */
+export interface Likeness {
+  id: string;
+  contrast: number;
 }
 /**
  * Where each neuron of a layer responds on a picture.

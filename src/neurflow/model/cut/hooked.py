@@ -132,11 +132,24 @@ class HookedNetwork:
         return self._order.index(lower) < self._order.index(upper)
 
     def proposed(self) -> list[str]:
-        """Outputs of blocks, each of which the next one depends on, and the logits."""
+        """Outputs of blocks, each of which the next one depends on, and the logits.
+
+        Without blocks, modules without parameters, as in a plain ``nn.Sequential``, or any others.
+        """
+        modules = dict(self._module.named_modules())
+        names = [name for name in self._order if name in modules]
+        plain = [name for name in names if not any(True for _ in modules[name].parameters())]
+        kept: list[str] = []
+        for candidates in (block_names(self._module, names), plain, names):
+            kept = self._chain(candidates)
+            if len(kept) > 1:
+                break
+        return kept
+
+    def _chain(self, candidates: Sequence[str]) -> list[str]:
+        """The last candidates of which each depends on the one before, and the logits."""
         kept = [self.output_name]
-        for name in reversed(
-            [n for n in block_names(self._module, self._order) if n in self.layers]
-        ):
+        for name in reversed(candidates):
             if len(kept) > PROPOSED_BLOCKS:
                 break
             if name != self.output_name and self._depends(kept[0], name):

@@ -7,7 +7,7 @@ batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -82,11 +82,12 @@ class CropGradient:
         each = max(value[0].numel() for value in path.end[: len(tail.inputs)])
         taps = [path.fixed[j.rows].shape[1] for j in tail.joints if j.rows is not None]
         self.at_once = max(1, room // (each * max([cells.count or len(cells.weights), *taps])))
+        self.pairs_at_once = max(1, room // each) if tail.channelwise else self.at_once
 
     def run(self) -> tuple[list[Tensor], Float[Tensor, " pair"]]:
         """``Σ_n w_n ∂φ_a/∂frontier`` ``[pair, …]`` of the frontier's tensors, and the change of φ_a."""
         change = self.path.end[0].new_empty(len(self.row))
-        totals = [torch.zeros_like(value) for value in self.path.end]
+        totals = [torch.empty_like(value) for value in self.path.end]
         with torch.no_grad():
             for crops in self._crops():
                 firsts = [self._pairs(slice(i, i + 1))[0] for i in range(crops.start, crops.stop)]
@@ -94,8 +95,8 @@ class CropGradient:
                 ends = ([e[i][firsts] for i in inside] for e in (self.path.start, self.path.end))
                 made = run_crops(self.tail, self.cells, *ends)
                 first, last = self._pairs(crops)
-                for start in range(first, last, self.at_once):
-                    pairs = slice(start, min(start + self.at_once, last))
+                for start in range(first, last, self.pairs_at_once):
+                    pairs = slice(start, min(start + self.pairs_at_once, last))
                     batch = _Pairs(self, made, pairs, self.row[pairs] - crops.start)
                     for total, found in zip(totals, batch.gradients(), strict=True):
                         total[pairs] = found
@@ -130,7 +131,10 @@ class _Pairs:
         row: ``[pair]`` the crop of each.
     """
 
-    def __init__(self, whole: CropGradient, made: Crops, pairs: slice, row: Tensor) -> None:
+    def __init__(
+        self, whole: CropGradient, made: Crops, pairs: slice | Tensor, row: Tensor
+    ) -> None:
+        self.whole = whole
         self.tail, self.path, self.cells, self.made = whole.tail, whole.path, whole.cells, made
         self.chosen, self.count, self.row = pairs, len(row), row
         self.fixed = [value[pairs] for value in self.path.fixed]
@@ -140,17 +144,44 @@ class _Pairs:
     def gradients(self) -> list[Tensor]:
         """The sums of gradients at the frontier ``[pair, …]``."""
         joints, own = self._head()
-        for joint, gradient in zip(self.tail.joints, joints, strict=True):
-            self._enter(joint, torch.unflatten(gradient, 0, (-1, self.count)))
+        at_joints = [torch.unflatten(gradient, 0, (-1, self.count)) for gradient in joints]
+        through = self._by_rows(*at_joints) if self.tail.channelwise else None
+        through = through or self._through(at_joints)
+        return [*through, *(torch.unflatten(g, 0, (-1, self.count)).sum(0) for g in own)]
+
+    def _through(self, at_joints: Sequence[Tensor]) -> list[Tensor]:
+        """The sums of gradients at the tail's inputs, from those at the joints."""
+        for joint, gradient in zip(self.tail.joints, at_joints, strict=True):
+            self._enter(joint, gradient)
         for node in reversed(self.tail.varying):
             if node.op != "placeholder" and node in self.parts:
                 self._back(node, self.parts.pop(node))
         ends = self.path.end
-        through = [
+        return [
             self.parts.get(node, ends[i].new_zeros(())).expand(self.count, *ends[i].shape[1:])
             for i, node in enumerate(self.tail.inputs)
         ]
-        return [*through, *(torch.unflatten(g, 0, (-1, self.count)).sum(0) for g in own)]
+
+    def _by_rows(self, gradient: Float[Tensor, "cell pair place tap"]) -> list[Tensor] | None:
+        """The same of a channelwise tail, where pairs of a crop differ in their rows alone.
+
+        None if they do not, or if no crop has several pairs.
+        """
+        firsts = torch.searchsorted(self.row, self.row.unique())
+        if gradient.shape[-1] > 1 or len(firsts) == self.count:
+            return None
+        first = gradient[:, firsts]
+        place = torch.searchsorted(self.row[firsts], self.row)
+        if not torch.equal(first[:, place], gradient):
+            return None
+        start = self.chosen.start if isinstance(self.chosen, slice) else 0
+        unit = _Pairs(self.whole, self.made, start + firsts, self.row[firsts])
+        rows = self.tail.joints[0].rows
+        assert rows is not None
+        unit.fixed[rows] = torch.ones_like(unit.fixed[rows])
+        (found,) = unit._through([first])
+        own = self.fixed[rows][:, 0]
+        return [found[place] * own.view(*own.shape, *[1] * (found.ndim - 2))]
 
     def _head(self) -> tuple[list[Tensor], list[Tensor]]:
         """Gradients ``[cell · pair, …]`` at the joints and at the frontier's tensors of the pairs."""
@@ -244,6 +275,7 @@ class _Pairs:
         else:
             asked = torch.einsum("amc,capt->pamtc", modes[self.row], gradient)
         places, count, parts, taps, _ = asked.shape
+        asked = asked.contiguous()  # products of many matrices are slow in other layouts
         if self.made.count == 1:  # one product a place: (pair, mode, tap) by cell by channel
             summed = asked.flatten(1, 3) @ factor[:, 0].transpose(0, 1)
         else:

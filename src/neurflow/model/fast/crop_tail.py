@@ -15,17 +15,22 @@ bottleneck, everything up to the row of the last convolution.
    made of. Linear maps are then applied once for each of these instead of once for each cell. A slope
    next to a joint is applied before the projection and one next to the frontier after it, so both are
    felt in every cell. With as many modes as cells nothing would be lost.
+5. In an inverted residual, channels stay apart between the frontier and the joint, and behind it all is
+   affine. Targets then differ in their rows alone, so one gradient per crop serves all of them: each
+   channel of it is multiplied with the target's row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import fx
 
 from neurflow.model.fast.one_row import row_products
 from neurflow.model.fast.ops import is_affine, with_slope
+from neurflow.model.fast.pullback import window_of
 from neurflow.model.fast.secants import secant_tail
 from neurflow.model.fast.slopes import Elementwise, Operation
 from neurflow.model.network.extract import extract
@@ -105,6 +110,26 @@ class CropTail:
         weight = arguments(node)[1]
         return weight.op != "get_attr" or getattr(self.tail, weight.target).shape[1] > 1
 
+    @cached_property
+    def channelwise(self) -> bool:
+        """Whether each channel of the only joint depends on the same channel of the only input alone."""
+        if len(self.joints) != 1 or len(self.inputs) != 1 or self.joints[0].rows is None:
+            return False
+        apart = {*self.inputs, *self.joints[0].reshapes}
+        return not self.needed[self.joints[0].rows] and all(
+            node in apart or self._keeps_channels(node) for node in self.varying
+        )
+
+    def _keeps_channels(self, node: fx.Node) -> bool:
+        """Whether a call is element-wise or a depthwise convolution."""
+        if node in self.slopes:
+            return isinstance(self.slopes[node][0], Elementwise)
+        if node.target is not aten.conv2d.default:
+            return False
+        weight = arguments(node)[1]
+        shape = getattr(self.tail, weight.target).shape if weight.op == "get_attr" else ()
+        return len(shape) == 4 and shape[1] == 1 and window_of(arguments(node))[1] == shape[0]
+
     @property
     def batch(self) -> fx.Node:
         """The placeholder of the number of samples."""
@@ -129,7 +154,7 @@ def crop_tail(
     flat, slopes = _divided(inside, starts)
     joints = _joints(inside, pairs[own:], slopes or {})
     (output,) = arguments(tail.graph.output_node())[0]
-    if not slopes or output in inside or not all(_samples_first(network, n) for n in inside):
+    if not slopes or output in inside or not all(samples_first(network, n) for n in inside):
         return None
     head = extract(tail, [batch, *(joint.read for joint in joints), *pairs], [output])
     with_slopes = secant_tail(head, len(joints) + own, lambda _: 0)
@@ -156,7 +181,7 @@ def _in_order(graph: fx.Graph, starts: Sequence[fx.Node]) -> list[fx.Node]:
     return [node for node in graph.nodes if node in found]
 
 
-def _samples_first(network: NetworkGraph, node: fx.Node) -> bool:
+def samples_first(network: NetworkGraph, node: fx.Node) -> bool:
     """Whether samples lie along the first axis, one row each; pieces of several tensors are asked."""
     if "val" not in node.meta or not is_tensor(node):
         return node.op == "placeholder" or not is_tensor(node)

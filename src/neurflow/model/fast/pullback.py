@@ -17,6 +17,8 @@ from neurflow.model.network.graph import aten, is_tensor
 
 Values = Callable[[fx.Node], Any]
 """node → its value"""
+Window = tuple[list[int], list[int], list[int]]
+"""stride, padding and dilation of a convolution, by axis"""
 
 
 def pull(
@@ -34,7 +36,8 @@ def pull(
     given: Any = fx.map_arg(node.args, lambda n: None if n in inputs else values(n))
     if len(inputs) == 1 and node.args[0] is inputs[0] and not node.kwargs:
         if node.target is aten.conv2d.default:
-            return [_convolution(gradient, (len(gradient), *sizes(inputs[0])), given[1:])]
+            size = (len(gradient), *sizes(inputs[0]))
+            return [transposed(gradient, size, given[1], *window_of(given))]
         if node.target is aten.linear.default:
             return [gradient @ given[1]]
     at = {n: gradient.new_zeros(()).expand(len(gradient), *sizes(n)) for n in inputs}
@@ -64,15 +67,21 @@ def sources(node: fx.Node) -> list[fx.Node]:
     return node.all_input_nodes
 
 
-def _convolution(gradient: Tensor, size: Sequence[int], given: Sequence[Any]) -> Tensor:
-    """The transpose of a convolution whose further arguments, from the weight on, are given."""
-    weight, _, *window = (*given, None)[: max(len(given), 2)]
-    window = [*window, *([1], [0], [1], 1)[len(window) :]]
+def window_of(given: Sequence[Any]) -> tuple[Window, int]:
+    """Stride, padding and dilation of a convolution with these arguments, and its groups."""
+    window = [*given[3:], *([1], [0], [1], 1)[max(len(given) - 3, 0) :]]
     steps, edges, gaps = (list(v) * 2 if len(v) == 1 else list(v) for v in window[:3])
-    groups = window[3]
+    return (steps, edges, gaps), window[3]
+
+
+def transposed(
+    gradient: Tensor, size: Sequence[int], weight: Tensor, window: Window, groups: int = 1
+) -> Tensor:
+    """The transpose of a convolution: the gradient at its input of a given size."""
+    steps, edges, gaps = window
     reach = [gap * (k - 1) for gap, k in zip(gaps, weight.shape[2:], strict=True)]
     if groups == len(weight) and weight.shape[1] == 1 and all(map(operator.le, edges, reach)):
-        return _depthwise(gradient, size, weight, (steps, edges, gaps))
+        return _depthwise(gradient, size, weight, window)
     unread = gradient.new_empty(()).expand(*size)
     wanted = [True, False, False]
     result: Tensor = aten.convolution_backward.default(
@@ -81,12 +90,7 @@ def _convolution(gradient: Tensor, size: Sequence[int], given: Sequence[Any]) ->
     return result
 
 
-def _depthwise(
-    gradient: Tensor,
-    size: Sequence[int],
-    weight: Tensor,
-    window: tuple[list[int], list[int], list[int]],
-) -> Tensor:
+def _depthwise(gradient: Tensor, size: Sequence[int], weight: Tensor, window: Window) -> Tensor:
     """The transpose of a depthwise convolution as another one, which is quicker than its gradient."""
     steps, edges, gaps = window
     before = [gap * (k - 1) - p for gap, k, p in zip(gaps, weight.shape[2:], edges, strict=True)]

@@ -20,12 +20,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, fx
 
 from neurflow.model.fast.affine import affine_nodes
+from neurflow.model.fast.channel_sums import Sums
 from neurflow.model.fast.channels import Channels, Selection, rank
 from neurflow.model.fast.crop_gradient import together
-from neurflow.model.fast.crop_tail import crop_tail
+from neurflow.model.fast.crop_tail import crop_tail, samples_first
 from neurflow.model.fast.ops import OPS
 from neurflow.model.fast.parted import Parted, part
 from neurflow.model.fast.secants import secant_tail
+from neurflow.model.fast.trunk import Trunk
 from neurflow.model.network.extract import extract
 from neurflow.model.network.graph import NetworkGraph, ancestors, aten, result
 from neurflow.model.network.protocols import Path, like
@@ -83,7 +85,10 @@ class Specialised:
         self.frontier_axes = tuple(_batch_axis(network, node) or 0 for node in [*through, *own])
         self.fixed_axes = tuple(_batch_axis(network, node) for node in fixed)
         inputs = [neurons, x, batch, *trunk, *bypass]
-        self._run_trunk = extract(network.root, [x, batch, *bypass], trunk)
+        run_trunk = extract(network.root, [x, batch, *bypass], trunk)
+        alone = not set(bypass) & set(ancestors(trunk))
+        rows = all(samples_first(network, n) for n in varying.intersection(ancestors(trunk)))
+        self._whole = Trunk(run_trunk, alone=alone, rows=rows)
         self._own = extract(network.root, inputs, [*own, *fixed])
         self.tail = extract(network.root, [batch, *through, *own, *fixed], [output])
         axes = partial(_batch_axis, network)
@@ -95,8 +100,6 @@ class Specialised:
         self.projects = divided is not None and divided.projects
         self._through = [0 if node is x else 1 + trunk.index(node) for node in through]
         self._owned = len(own)
-        self._linear_trunk = not set(bypass) & set(ancestors(trunk))
-        self._jacobians: dict[tuple[object, ...], tuple[Tensor, tuple[Tensor, ...]]] = {}
 
     @cached_property
     def parted(self) -> Parted | None:
@@ -113,12 +116,9 @@ class Specialised:
     ) -> Path:
         """The straight line from the baseline to ``x`` as it looks at the frontier."""
         with torch.no_grad():
-            trunk = trunk or self._run_trunk(x, len(x), *bypass)
+            trunk = trunk or self._whole.run(x, len(x), *bypass)
             start = x.new_zeros(()).expand_as(x) if baseline is None else like(x, baseline)
-            if self._linear_trunk and baseline is None:
-                trunk_at_start = [value.detach() for value in self._jacobian(x, bypass)[1]]
-            else:
-                trunk_at_start = self._run_trunk(start, len(x), *bypass)
+            trunk_at_start = self._whole.at(start, bypass, zero=baseline is None)
             own_at_start = self._own(neurons, start, len(x), *trunk_at_start, *bypass)
         leaves = [value.detach().requires_grad_() for value in (x, *trunk)]
         with torch.enable_grad():
@@ -127,7 +127,7 @@ class Specialised:
         low = [[start, *trunk_at_start][i] for i in self._through]
         high = [[x, *trunk][i] for i in self._through]
 
-        def back(gradients: Sequence[Tensor]) -> Tensor:
+        def back(gradients: Sequence[Tensor], sums: Sums | None = None) -> Tensor:
             totals: list[Tensor | None] = [None] * len(leaves)
             if own:
                 ahead = gradients[len(self._through) :]
@@ -136,49 +136,21 @@ class Specialised:
                 total = totals[i]
                 totals[i] = gradient if total is None else total + gradient
             at_x, *at_trunk = totals
-            return self._through_trunk(x, bypass, at_x, at_trunk)
+            through = self._whole.back(x, bypass, at_trunk, sums)
+            found = [gradient for gradient in (at_x, through) if gradient is not None]
+            return sum(found[1:], found[0]) if found else torch.zeros_like(x)
+
+        def scores(gradients: Sequence[Tensor], way: Tensor, crops: Tensor) -> Tensor:
+            sums = Sums(way, crops)
+            return (way * back(gradients, sums)).sum((2, 3)) + sums.total
 
         return Path(
             [*low, *own_at_start[: self._owned]],
             [*high, *(value.detach() for value in own)],
             [value.detach() for value in fixed],
             back,
+            scores if self._whole.sums and not x.is_cuda else None,
         )
-
-    def _jacobian(self, x: Tensor, bypass: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """(input, outputs) of the trunk with their derivative attached; taken at 0.
-
-        An affine map has the same derivative everywhere, so it is kept for every batch of a size.
-        """
-        key = (len(x), x.dtype, x.device)
-        if key not in self._jacobians:
-            zero = torch.zeros_like(x).requires_grad_()
-            with torch.enable_grad():
-                made = zero, tuple(self._run_trunk(zero, len(x), *bypass))
-            if not self._linear_trunk:
-                return made
-            self._jacobians = {key: made}
-        return self._jacobians[key]
-
-    def _through_trunk(
-        self,
-        x: Tensor,
-        bypass: Sequence[Tensor],
-        at_x: Tensor | None,
-        at_trunk: Sequence[Tensor | None],
-    ) -> Tensor:
-        """Gradients behind the trunk taken back to ``x``, added to what came round it."""
-        if any(gradient is not None for gradient in at_trunk):
-            start, ends = self._jacobian(x, bypass)
-            reached = [i for i, gradient in enumerate(at_trunk) if gradient is not None]
-            (found,) = torch.autograd.grad(
-                [ends[i] for i in reached],
-                [start],
-                [at_trunk[i] for i in reached],
-                retain_graph=True,
-            )
-            at_x = found if at_x is None else at_x + found
-        return torch.zeros_like(x) if at_x is None else at_x
 
 
 def _frontier(graph: fx.Graph, affine: set[fx.Node], output: fx.Node) -> list[fx.Node]:

@@ -47,12 +47,16 @@ class Path:
         start, end: values of the frontier at the baseline and at ``x``.
         fixed: other values that the tail needs, which are constant along the line.
         back: gradients at the frontier → the gradient at ``x``.
+        scores: (gradients at the frontier, the way from the baseline to ``x``, crop of each sample) →
+            ``[batch, channel]`` the way times the gradient, summed over space. None if this is no
+            quicker than :attr:`back`.
     """
 
     start: Sequence[Tensor]
     end: Sequence[Tensor]
     fixed: Sequence[Tensor]
     back: Callable[[Sequence[Tensor]], Tensor]
+    scores: Callable[[Sequence[Tensor], Tensor, Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,253 @@
+"""Groups on real networks and photographs: do they come back, and does each show one thing?
+
+    python -m benchmarks.agreement --real FOLDER [--network NAME] [--classes CLASS,…] [--save FILE]
+
+The neurons of each layer are those that a circuit would have, but chosen by a cheap score: from the
+target down, the τ lower neurons with the largest mean of |input × gradient| on the ``CROPS`` strongest
+crops of each. The photographs are those that the network recognises, or all of the class where it
+recognises fewer than ``ENOUGH``. For each layer below the target's:
+
+1. *agreement*: Cohen's kappa of the groups on disjoint halves of the photographs, the neurons being
+   given; as in ``neurflow evaluate RUN groups``;
+2. *purity* by the class token of the vision transformer of FOLDER, as a share of the purity of every
+   pair alone. It is not measured for the transformer itself;
+3. *largest*: the largest share of the (neuron, crop) items in one group.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.networks import load
+from benchmarks.page import arguments, machine, table
+from neurflow import Config, Model, load_images
+from neurflow.attribution import AttributionTask, score_neurons
+from neurflow.evaluation.groups import Items, purity
+from neurflow.method.concepts import Concept, find_concepts
+from neurflow.method.core_neurons import core_neurons
+from neurflow.method.grouping.features import Seen
+from neurflow.method.grouping.reproducibility import agreement
+from neurflow.method.groups import neuron_groups
+from neurflow.pictures.crops import CropSet
+from neurflow.refs import Member
+from neurflow.runtime.memory import Budget
+from neurflow.runtime.progress import Silent
+from neurflow.runtime.workspace import Workspace
+from neurflow.study.activations import ModelOnImages, concept_images
+from neurflow.study.study import Study, segments_of
+
+CROPS = 16
+"""strongest crops on which the lower neurons of a target are scored"""
+ENOUGH = 30
+"""recognised photographs that suffice"""
+VIT = "vit_small_dinov2.safetensors"
+LAYERS = {
+    "resnet18": ("layer3.1", "layer4.0", "layer4.1", "fc"),
+    "mobilenet_v2": ("features.16", "features.17", "features.18", "classifier.1"),
+    "vit": ("blocks.9", "blocks.10", "blocks.11", "head"),
+}
+TUNED = ("golden_retriever", "samoyed", "tench", "church", "golf_ball")
+"""classes of ResNet18 on which the grouping was chosen"""
+
+
+def transformer(real: Path) -> nn.Module:
+    """The vision transformer of the folder, with its head for ten classes."""
+    import timm
+    from safetensors.torch import load_file
+
+    module = timm.create_model("vit_small_patch14_dinov2", img_size=224, num_classes=10)
+    weights = load_file(real / "weights" / VIT)
+    module.load_state_dict({name: value.float() for name, value in weights.items()})
+    return module.eval()
+
+
+def network(name: str, real: Path) -> Model:
+    """One of the networks that are measured."""
+    if name != "vit":
+        return load(name, real)
+    folders = sorted(folder.name for folder in (real / "images" / "imagenet20").iterdir())
+    names = [folder.split("_", 1)[1] for folder in folders]
+    return Model(transformer(real), input_size=(3, 224, 224), resize=256, class_names=names)
+
+
+def study_of(
+    model: Model, folder: Path, work: Path, layers: Sequence[str], config: Config
+) -> Study:
+    """A study of the class of a folder, on the photographs that the network recognises."""
+    images = load_images(folder, model)
+    target = model.target(folder.name.split("_", 1)[1].replace("_", " "))
+    budget = Budget("2GB", Silent())
+    looked = ModelOnImages(model, images, model.batch(budget), Silent())
+    chosen: Sequence[int] = concept_images(looked, target, config).chosen
+    if len(chosen) < ENOUGH:
+        chosen = range(len(images))
+    crops = CropSet(images, chosen, model.input_size[1:], config.granularities)
+    segments = segments_of(model, layers)
+    return Study(model, target, segments, crops, Workspace(work), budget, Silent())
+
+
+def neurons_of(study: Study, config: Config) -> dict[str, set[int]]:
+    """Layer below the target's → neurons that a circuit would have, by input × gradient."""
+    found: dict[str, set[int]] = {}
+    targets = {study.target.neuron}
+    for pair in study.pairs():
+        concepts = find_concepts(study, pair.upper, targets, config)
+        brief = {a: strongest(concept) for a, concept in concepts.items()}
+        scores = score_neurons("input_x_gradient", AttributionTask(study, pair, brief, config))
+        targets = {
+            int(s) for each in scores.values() for s in core_neurons(each.importance, config.tau)
+        }
+        found[pair.lower] = targets
+    return found
+
+
+def strongest(concept: Concept) -> Concept:
+    """The strongest crops of a concept, as one meaning."""
+    meaning = np.zeros(CROPS, dtype=np.int64)
+    return Concept(concept.crops[:CROPS], concept.phi[:CROPS], meaning, concept.vectors[:1])
+
+
+def grouped(
+    study: Study, layer: str, neurons: set[int], config: Config, images: np.ndarray | None = None
+) -> tuple[Mapping[int, Concept], Mapping[Member, int]]:
+    """Concepts of some neurons on some images, and the group of each of their pairs."""
+    rows = None
+    if images is not None:
+        rows = np.concatenate([study.crops.of_image(i) for i in images.tolist()])
+    concepts = find_concepts(study, layer, neurons, config, rows)
+    seen = Seen(study.activations[layer], study.image_of, rows)
+    found = neuron_groups(concepts, seen, config)
+    return concepts, {member: g for g, group in enumerate(found.groups) for member in group}
+
+
+def labels(
+    study: Study,
+    layer: str,
+    items: Items,
+    concepts: Mapping[int, Concept],
+    group_of: Mapping[Member, int],
+) -> np.ndarray:
+    """``[item]`` group of the neuron's meaning that is nearest to the crop."""
+    previous = study.activations[study.below(layer)]
+    found = np.empty(len(items.neurons), dtype=np.int64)
+    for a, concept in concepts.items():
+        own = np.flatnonzero(items.neurons == a)
+        points = np.asarray(previous[items.crops[own]], dtype=np.float64)
+        apart = ((points[:, None] - concept.vectors[None]) ** 2).sum(2)
+        found[own] = [group_of[Member(a, int(i))] for i in apart.argmin(1)]
+    return found
+
+
+def measure(
+    study: Study, layer: str, neurons: set[int], splits: int, eyes: np.ndarray | None
+) -> dict[str, Any]:
+    """The measures of one layer."""
+    config = Config()
+    concepts, group_of = grouped(study, layer, neurons, config)
+    owners = np.concatenate([np.full(len(c.crops), a) for a, c in concepts.items()])
+    crops = np.concatenate([c.crops for c in concepts.values()])
+    items = Items(owners, crops, study.image_of[crops])
+    meanings = np.concatenate([c.meaning for c in concepts.values()])
+    pairs = [Member(a, i) for a, i in zip(owners.tolist(), meanings.tolist(), strict=True)]
+    own = np.array([group_of[pair] for pair in pairs])
+    alone = np.unique(np.array(pairs), axis=0, return_inverse=True)[1]
+    rng = np.random.default_rng(0)
+    kappas = []
+    for _ in range(splits):
+        count = len(study.crops.chosen)
+        halves = np.split(rng.permutation(count)[: count // 2 * 2], 2)
+        one, other = (
+            labels(study, layer, items, *grouped(study, layer, neurons, config, np.sort(half)))
+            for half in halves
+        )
+        kappas.append(agreement(items.neurons, one, other) or 0.0)
+    return {
+        "layer": layer,
+        "photographs": len(study.crops.chosen),
+        "pairs": len(group_of),
+        "groups": len(set(group_of.values())),
+        "agreement": kappas,
+        "largest": float(np.bincount(own).max() / len(own)),
+        "purity": None
+        if eyes is None
+        else purity(eyes, items, own) / max(purity(eyes, items, alone), 1e-12),
+    }
+
+
+def eyes_of(vit: nn.Module, crops: CropSet) -> np.ndarray:
+    """``[crop, feature]`` class token of the transformer, centred, of unit length."""
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
+    spread = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+    blocks = []
+    for start in range(0, len(crops), 16):
+        pixels = crops.pixels(np.arange(start, min(start + 16, len(crops))))
+        with torch.inference_mode():
+            blocks.append(vit.forward_features((pixels - mean) / spread)[:, 0])  # type: ignore[operator]
+    seen = torch.cat(blocks).double().numpy()
+    centred = seen - seen.mean(0)
+    return np.asarray(centred / np.linalg.norm(centred, axis=1, keepdims=True))
+
+
+def row(record: Mapping[str, Any]) -> list[object]:
+    """A row of the table."""
+    kappas = record["agreement"]
+    return [
+        record["class"],
+        record["layer"],
+        record["photographs"],
+        f"{record['pairs']} → {record['groups']}",
+        f"{np.mean(kappas):.2f} ({min(kappas):.2f} to {max(kappas):.2f})",
+        "–" if record["purity"] is None else f"{record['purity']:.2f}",
+        f"{record['largest']:.2f}",
+    ]
+
+
+def main() -> None:
+    """Measure the classes of a network."""
+    parser = arguments(__doc__)
+    parser.add_argument("--network", choices=list(LAYERS), default="resnet18")
+    parser.add_argument("--classes", default="", help="names; all by default")
+    parser.add_argument("--splits", type=int, default=4)
+    parser.add_argument("--eyes", action="store_true", help="measure purity, which takes longer")
+    parser.add_argument("--save", type=Path, help="file that records are added to, one JSON a line")
+    options = parser.parse_args()
+    if options.real is None:
+        parser.error("--real FOLDER is needed: groups depend on trained weights and photographs")
+    torch.set_num_threads(options.threads)
+    model = network(options.network, options.real)
+    vit = transformer(options.real) if options.eyes and options.network != "vit" else None
+    config, rows = Config(), []
+    for folder in sorted((options.real / "images" / "imagenet20").iterdir()):
+        name = folder.name.split("_", 1)[1]
+        if options.classes and name not in options.classes.split(","):
+            continue
+        with tempfile.TemporaryDirectory() as work:
+            start = time.process_time()
+            layers = LAYERS[options.network]
+            study = study_of(model, folder, Path(work), layers, config)
+            neurons = neurons_of(study, config)
+            eyes = None if vit is None else eyes_of(vit, study.crops)
+            for layer in reversed(layers[:-1]):
+                found = measure(study, layer, neurons[layer], options.splits, eyes)
+                record = {"network": options.network, "class": name, **found}
+                rows.append(row(record))
+                print(*rows[-1], flush=True)
+                if options.save:
+                    with options.save.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(record) + "\n")
+            print(f"{name}: {time.process_time() - start:.0f} processor seconds", flush=True)
+    head = ["class", "layer", "photographs", "pairs → groups", "agreement", "purity", "largest"]
+    print(f"{machine()}\n\n{table(head, rows)}")
+
+
+if __name__ == "__main__":
+    main()

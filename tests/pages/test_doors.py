@@ -1,0 +1,47 @@
+"""Pages of one folder lead to each other."""
+
+import json
+import re
+
+from neurflow.pages.doors import doors
+from tests.pages.test_policy import audited, compared, debugged, evaluated, report
+
+
+def told(page):
+    """The doors that are written into a page of the front end."""
+    text = page.read_text()
+    return json.loads(
+        re.search(r'<script type="application/json" id="doors">(.*?)</script>', text)[1]
+    )
+
+
+def test_a_page_leads_to_the_pages_beside_it(wide, tmp_path):
+    for make in (debugged, compared, evaluated, audited):
+        make(wide, tmp_path)
+    assert told(report(wide, tmp_path)) == [], "it is no folder of a result"
+    (tmp_path / "circuit.json").touch()
+    assert told(report(wide, tmp_path)) == [
+        ["Shortcut audit of bee", "./audit.html"],
+        ["a and b", "./both.html"],
+        ["Debugging bee", "./debug.html"],
+        ["Evidence for bee", "./evaluation.html"],
+    ]
+    assert ["Why bee?", "./report.html"] in told(audited(wide, tmp_path))
+    evidence = evaluated(wide, tmp_path).read_text()
+    assert "<a href='./report.html'>Why bee?</a>" in evidence
+
+
+def test_only_pages_of_neurflow_are_doors(wide, tmp_path):
+    (tmp_path / "circuit.json").touch()
+    page = report(wide, tmp_path)
+    (tmp_path / "other.html").write_text("<title>holiday</title>")
+    (tmp_path / "broken.html").mkdir()
+    (tmp_path / "link.html").symlink_to(page)
+    (tmp_path / "javascript:x.html").write_text(
+        "<title>&lt;/script&gt;&lt;b&gt; · neurflow</title>"
+    )
+    assert doors(page) == [("</script><b>", "./javascript%3Ax.html")]
+    assert told(report(wide, tmp_path)) == [["</script><b>", "./javascript%3Ax.html"]]
+    for number in range(12):
+        debugged(wide, tmp_path).rename(tmp_path / f"{number}.html")
+    assert len(doors(page)) == 6, "more were a list and no doors"
