@@ -219,8 +219,8 @@ def _weights_file(weights: str | Path | None) -> Path | None:
     if weights is None:
         return None
     path = Path(weights)
-    if path.is_file():
-        return path
+    if path.is_file() or (path.is_dir() and weights not in (RANDOM, DEFAULT)):
+        return path  # what is wrong with a folder is told when it is read
     if path.suffix or len(path.parts) > 1:
         raise ModelError(f"There is no weights file {str(path)!r}.")
     return None
