@@ -152,6 +152,13 @@ def test_tables_are_sorted_filtered_and_saved(show, wide, tmp_path):
     text = saved(page, "CSV", tmp_path / "edges.csv").read_text()
     found = list(csv.DictReader(io.StringIO(text)))
     assert {row["upper"] for row in found if row["upper"] != "head/0"} == {"late/2"}
+    page.get_by_label("Filter").fill("")
+    page.emulate_media(media="print", color_scheme="dark")
+    frame = (
+        "e => [e.scrollHeight <= e.clientHeight, getComputedStyle(document.body).backgroundColor]"
+    )
+    assert page.locator(".table-frame").evaluate(frame) == [True, "rgb(255, 255, 255)"]
+    page.emulate_media(media="screen", color_scheme="light")
     rows.first.get_by_role("button").click()
     expect(page.locator(".card.selected")).to_have_count(1)
 
