@@ -75,8 +75,8 @@ def network(name: str, real: Path) -> Model:
     if name != "vit":
         return load(name, real)
     folders = sorted(folder.name for folder in (real / "images" / "imagenet20").iterdir())
-    names = [folder.split("_", 1)[1] for folder in folders]
-    return Model(transformer(real), input_size=(3, 224, 224), resize=256, class_names=names)
+    names = [folder.split("_", 1)[1].replace("_", " ") for folder in folders]
+    return Model(transformer(real), class_names=names)
 
 
 def study_of(

@@ -1,11 +1,15 @@
 """Weights as people have them: containers, prefixes, and files that hold no state dict."""
 
 import argparse
+import json
+import pickle
 import zipfile
+from datetime import datetime
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from neurflow.errors import ModelError
@@ -40,10 +44,17 @@ def under(prefix, state):
             lambda s: {"state_dict": under("model.", s)},
             "the prefix 'model.' was removed from names",
         ),
-        (lambda s: under("_orig_mod.", s), "the prefix '_orig_mod.' was removed from names"),
+        (lambda s: under("_orig_mod.", s), "'_orig_mod.' was removed from names"),
+        (lambda s: under("module._orig_mod.", s), "prefix 'module.' was removed from names"),
         (
-            lambda s: under("module._orig_mod.", s),
-            "prefix 'module._orig_mod.' was removed from names",
+            lambda s: under(
+                "model.", {k.replace("0.", "0._orig_mod.", 1): v for k, v in s.items()}
+            ),
+            "'_orig_mod.' was removed from names",
+        ),
+        (
+            lambda s: {k.replace("0.", "0._checkpoint_wrapped_module."): v for k, v in s.items()},
+            "'_checkpoint_wrapped_module.' was removed",
         ),
         (lambda s: {k.replace("0.", "0._orig_mod.", 1): v for k, v in s.items()}, "'_orig_mod.'"),
         (lambda s: under("some.thing.", s), "the prefix 'some.thing.' was removed from names"),
@@ -61,6 +72,27 @@ def under(prefix, state):
         (
             lambda s: {"args": argparse.Namespace(lr=0.1), "best": np.float64(1), "model": s},
             "'model'",
+        ),
+        (lambda s: [{"epoch": 1}, s], "those under '1'"),
+        (lambda s: {"a": {"b": {"c": {"d": {"e": s}}}}}, "those under 'a.b.c.d.e'"),
+        (lambda s: {"optim_state": {k: v + 1 for k, v in s.items()}, "weights": s}, "'weights'"),
+        (lambda s: {k: v.numpy() for k, v in s.items()}, None),
+        (
+            lambda s: {
+                "net": s,
+                "when": datetime(2024, 1, 1),
+                "seen": {1, 2},
+                "best": np.arange(3),
+                "state": np.random.get_state(),
+            },
+            "'net'",
+        ),
+        (
+            lambda s: (
+                {k: v for k, v in s.items() if k != "head.weight"}
+                | {"head.weight_orig": s["head.weight"] + 0, "head.weight_mask": torch.ones(4, 16)}
+            ),
+            "the parts that pruning had made were put together",
         ),
     ],
 )
@@ -87,12 +119,63 @@ def test_what_the_network_has_no_place_for_is_left_out_and_told(tmp_path, state)
     [
         (lambda v: torch.quantize_per_tensor(v, 0.1, 0, torch.qint8), "holds quantised values"),
         (lambda v: v.to(torch.complex64), "holds complex values"),
+        (lambda v: v.to_sparse(), "holds sparse values"),
+        (lambda v: v.to("meta"), r"only the shapes of weights \(on the meta device\)"),
     ],
 )
 def test_values_that_no_weight_can_take_are_refused(tmp_path, state, change, told):
     torch.save({**state, "head.weight": change(state["head.weight"])}, tmp_path / "w.pt")
-    with pytest.raises(ModelError, match=told + r" \(head.weight\)"):
+    with pytest.raises(ModelError, match=told + ", as in head.weight"):
         load_weights(SmallNet(), tmp_path / "w.pt")
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+@pytest.mark.parametrize(
+    "normed", [nn.utils.weight_norm, nn.utils.parametrizations.weight_norm], ids=["old", "new"]
+)
+def test_weights_of_weight_norm_are_put_together(tmp_path, normed):
+    source = seeded(SmallNet)
+    normed(source.head)
+    normed(source.block1[0])
+    torch.save(under("module.", source.state_dict()), tmp_path / "w.pt")
+    module = zeros()
+    notes = " ".join(load_weights(module, tmp_path / "w.pt"))
+    assert "the parts that weight norm had made" in notes
+    torch.testing.assert_close(module.head.weight, source.head.weight)
+    torch.testing.assert_close(module.block1[0].weight, source.block1[0].weight)
+
+
+def test_the_parts_of_a_sharded_model_are_read_by_their_index(tmp_path, state):
+    names = sorted(state)
+    parts = {f"model-0000{n}-of-00002.safetensors": names[n - 1 :: 2] for n in (1, 2)}
+    for file, keys in parts.items():
+        save_file({key: state[key] for key in keys}, tmp_path / file)
+    places = {key: file for file, keys in parts.items() for key in keys}
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": places}))
+    module = zeros()
+    load_weights(module, index)
+    assert all(torch.equal(value, state[name]) for name, value in module.state_dict().items())
+    with pytest.raises(ModelError, match=r"part 1 of 2.*model\.safetensors\.index\.json"):
+        load_weights(module, tmp_path / next(iter(parts)))
+    for content, told in (
+        ({"weight_map": {"a": "../w.pt"}}, "no file beside it"),
+        ({"weight_map": {"a": "gone.bin"}}, "no file beside it"),
+        ([], "no index"),
+        ({"weight_map": {"a": index.name}}, "is not a state dict"),
+    ):
+        index.write_text(json.dumps(content))
+        with pytest.raises(ModelError, match=told):
+            load_weights(module, index)
+
+
+def test_the_kind_of_a_file_is_told_by_its_content(tmp_path, state):
+    torch.save(state, tmp_path / "w.safetensors")
+    save_file(state, tmp_path / "w.bin")
+    for name in ("w.safetensors", "w.bin"):
+        module = zeros()
+        load_weights(module, tmp_path / name)
+        assert torch.equal(module.head.weight, state["head.weight"])
 
 
 def test_a_prefix_is_put_on_where_the_network_is_wrapped(tmp_path, state):
@@ -161,10 +244,18 @@ def holding(data):
         ("model.gguf", holding(b"GGUF\3\0\0\0"), "is no file of weights"),
         ("packed.zip", archive("weights.pth"), "unpack it"),
         ("folder", lambda path: path.mkdir(), "is a folder"),
+        ("dcp", lambda p: (p.mkdir(), (p / ".metadata").touch()), "dcp_to_torch"),
+        ("w.pth.gz", holding(b"\x1f\x8b\x08\0"), "is compressed"),
+        ("w.pkl", lambda p: p.write_bytes(pickle.dumps([1], 4)), "not written by torch.save"),
+        (
+            "p4.pt",
+            lambda p: torch.save({"a": torch.ones(1)}, p, pickle_protocol=4),
+            "Save it again",
+        ),
         (
             "damaged.pth",
             holding(b"\x80\x02garbage"),
-            "cannot be read|has objects other than tensors",
+            "cannot be read|has objects other than tensors|not written by torch.save",
         ),
     ],
 )

@@ -15,6 +15,7 @@ from neurflow.attribution.integrated_gradients import (
     integrated_gradients,
     secants,
 )
+from neurflow.model.fast.crop_gradient import _Pairs
 from neurflow.model.fast.crops import principal
 from tests.model.test_graph import model_of
 from tests.networks import seeded, settle
@@ -107,6 +108,19 @@ def test_shared_work_gives_what_the_tail_of_each_pair_gives(case, rule, room, mo
     close(found.change, plain.change)
     if rule is secants:
         close(found.scores.sum(1), found.change)
+
+
+def test_targets_of_a_crop_share_one_gradient_in_inverted_residuals(case, request, monkeypatch):
+    asked, through = [], _Pairs._through
+
+    def counted(pairs, at_joints):
+        asked.append(pairs.count)
+        return through(pairs, at_joints)
+
+    monkeypatch.setattr(_Pairs, "_through", counted)
+    shared(case)
+    inverted = request.node.callspec.params["case"] == "inverted residual"
+    assert sum(asked) == (len(CROPS.unique()) if inverted else len(CROPS))
 
 
 def test_few_modes_complete_too(case):

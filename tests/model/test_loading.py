@@ -190,3 +190,8 @@ def test_networks_that_are_not_open_are_refused_when_they_are_loaded(tmp_path, c
     file.write_text(f"import torch\nfrom torch import nn\ndef make(): return {code}\n")
     with pytest.raises(ModelError, match=said):
         load_model(f"file:{file}:make")
+
+
+def test_a_module_is_no_reference():
+    with pytest.raises(ModelError, match=r"neurflow\.Model\(module\)"):
+        load_model(SmallNet())

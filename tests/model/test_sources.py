@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torchvision import models
 
-from neurflow import load_model
+from neurflow import Model, load_model
 from neurflow.errors import ModelError, RequestError
 from neurflow.model import Preprocessing
 from neurflow.model.of_timm import preprocessing
@@ -46,7 +46,9 @@ def own_file(tmp_path, monkeypatch):
 
     yield write
     for name in set(sys.modules) - known:
-        del sys.modules[name]
+        place = getattr(sys.modules[name], "__file__", None) or ""
+        if place.startswith(str(tmp_path)) or name in ("proj", "mylib"):
+            del sys.modules[name]
 
 
 def test_a_file_imports_what_lies_beside_it_and_may_hold_dataclasses(own_file, tmp_path, capsys):
@@ -76,13 +78,29 @@ def test_a_file_imports_what_lies_beside_it_and_may_hold_dataclasses(own_file, t
         load_model(f"file:{other / 'net.py'}:build")
 
 
+def test_a_file_of_a_package_imports_its_neighbours(own_file):
+    text = "from .parts import make\ndef build(): return make()\n"
+    folder = own_file(proj__models=text, proj__parts=NETWORK)
+    (folder / "proj" / "__init__.py").touch()
+    assert load_model(f"file:{folder / 'proj' / 'models.py'}:build").network.classes == 2
+
+
+def test_a_file_does_not_see_the_command_line(own_file, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["neurflow", "discover", "file:net.py:make"])
+    text = NETWORK + "import argparse\nargparse.ArgumentParser().parse_args()\n"
+    folder = own_file(net=text)
+    assert load_model(f"file:{folder / 'net.py'}:make").network.classes == 2
+    assert sys.argv[1:] == ["discover", "file:net.py:make"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("def make(): return open('/no/such/file')", r"net.py, line 1: FileNotFoundError"),
         ("\n\ndef make(:", r"net.py, line 3: SyntaxError"),
         ("import no_such_module_at_all", r"net.py, line 1: ModuleNotFoundError"),
-        ("raise SystemExit(3)", r"net.py, line 1: SystemExit: 3"),
+        ("raise SystemExit(3)", r"net.py, line 1: SystemExit: 3\n.*__name__ == '__main__'"),
+        ("x = 1\0", r"net.py: SyntaxError: source code string cannot contain null bytes"),
         ("def make(n, m=1): pass", "net.py:make needs n, but it is called without arguments"),
         ("def make(): return 1, ['a']", "make of .*net.py returns a tuple; it must return"),
         ("def make(): pass", "returns nothing"),
@@ -93,6 +111,8 @@ def test_failures_in_a_users_file_are_told_as_its_own(own_file, text, message):
     folder = own_file(net=text)
     with pytest.raises(ModelError, match=message):
         load_model(f"file:{folder / 'net.py'}:make")
+    with pytest.raises(ModelError, match="Name the function"):
+        load_model(f"file:{folder / 'net.py'}")
 
 
 def test_options_that_a_model_of_the_users_would_not_heed_are_refused(own_file):
@@ -216,6 +236,22 @@ def test_transformers_bring_processor_names_and_blocks(folder):
         load_model(f"hf:{folder}", mean=0.5)
     with pytest.raises(ModelError, match="Give the name of an image classifier"):
         load_model(f"hf:{folder.parent}")
+
+
+def test_the_layers_of_swin_are_its_blocks():
+    import transformers
+
+    config = transformers.SwinConfig(
+        embed_dim=16, depths=[1, 2], num_heads=[2, 4], window_size=4, image_size=64, num_labels=3
+    )
+    swin = Model(
+        transformers.SwinForImageClassification(config), transform=Preprocessing(crop=(64, 64))
+    )
+    proposed = swin.proposed_layers()
+    assert proposed[-3:] == ("swin.encoder.layers.0", "swin.encoder.layers.1", "classifier")
+    one = models.SwinTransformer([4, 4], 16, [2, 2], [2, 2], [4, 4], num_classes=3)
+    blocks = Model(one, transform=Preprocessing(crop=(64, 64))).proposed_layers()
+    assert {"features.1.0", "features.1.1", "features.3.0", "features.3.1"} < set(blocks)
 
 
 def test_a_clip_with_texts_as_classes_is_a_classifier(tmp_path):

@@ -9,7 +9,7 @@ from torch.nn import functional
 from torchvision.transforms import v2
 
 from neurflow import Config, Model, discover
-from neurflow.errors import ModelError
+from neurflow.errors import LayerError, ModelError
 from neurflow.model import Preprocessing
 from tests.networks import SmallNet, settle
 
@@ -42,6 +42,44 @@ class Kind(SmallNet):
 def test_what_is_no_function_of_the_picture_or_has_no_gradient_is_refused(change, message):
     with pytest.raises(ModelError, match=message):
         Model(settle(Kind(change)), transform=PLAIN).network  # noqa: B018
+
+
+def test_a_network_that_takes_only_pixels_from_0_to_1_is_explained():
+    class Checks(SmallNet):
+        def forward(self, x):
+            assert x.min() >= 0 and x.max() <= 1, "pixels are in 0..1"
+            return super().forward(x)
+
+    assert Model(settle(Checks()), transform=PLAIN)._trial.outputs.kind == "logits"
+
+
+@pytest.mark.parametrize(
+    ("forward", "told"),
+    [
+        (lambda self, x, more: x, "Wrap it in a module whose forward takes only the images"),
+        (lambda self, *, x: x, "Wrap it in a module whose forward takes only the images"),
+        (None, "Give a module that has a forward pass"),
+    ],
+)
+def test_a_forward_pass_that_does_not_take_images_is_told(forward, told):
+    module = nn.ModuleList([SmallNet()])
+    if forward:
+        module = type("Other", (SmallNet,), {"forward": forward})()
+    with pytest.raises(ModelError, match=told):
+        Model(module, transform=PLAIN).network  # noqa: B018
+
+
+def test_a_network_whose_parts_are_no_modules_says_so():
+    class Hidden(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.parts = [settle(SmallNet())]
+
+        def forward(self, x):
+            return self.parts[0](x)
+
+    with pytest.raises(LayerError, match=r"nn\.ModuleList, and not functions or in a plain list"):
+        discover(Model(Hidden(), transform=PLAIN), torch.rand(2, 3, 32, 32), 1)
 
 
 def test_a_batch_norm_without_statistics_is_named_and_explained_only_if_asked():
@@ -80,6 +118,10 @@ def test_kinds_that_cannot_be_opened_are_named_with_what_to_give():
         (wrapped, "TorchScript cannot be accessed .layer '0'"),
         (whole, "head.weight is torch.int8"),
         (small, "head.weight is float8_e4m3fn, which is not computed in"),
+        (
+            torch.export.export(plain, (torch.rand(2, 3, 32, 32),)).module(),
+            "of torch.export has no",
+        ),
         (inside, "made inside torch.inference_mode"),
         (nn.LazyLinear(3), "does not exist before"),
         (SmallNet().to("meta"), "meta device"),

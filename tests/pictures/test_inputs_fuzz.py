@@ -6,6 +6,7 @@ ones every time.
 """
 
 import io
+import json
 import os
 import tempfile
 import warnings
@@ -243,14 +244,24 @@ NAMES = st.sampled_from(
         "state_dict",
         "model",
         "ema",
+        "optim",
+        "1._orig_mod.weight",
+        "1.weight_orig",
+        "1.weight_mask",
+        "1.weight_g",
+        "1.weight_v",
+        "1.parametrizations.weight.original0",
+        "1.parametrizations.weight.original1",
         "x",
         "",
     ]
 )
 CONTENTS = st.recursive(
-    st.none() | st.integers() | st.text(max_size=4) | TENSORS,
+    st.none() | st.integers() | st.text(max_size=4) | TENSORS | ARRAYS,
     lambda inner: (
-        st.dictionaries(NAMES | st.integers(), inner, max_size=3) | st.lists(inner, max_size=2)
+        st.dictionaries(NAMES | st.integers(), inner, max_size=3)
+        | st.lists(inner, max_size=2)
+        | st.lists(st.tuples(NAMES, inner), max_size=3)
     ),
     max_leaves=8,
 )
@@ -262,6 +273,24 @@ def test_checkpoints_of_anything(content):
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "weights.pt")
         torch.save(content, file)
+        cured(load_weights, network(), file)
+
+
+@FEW
+@given(
+    content=st.binary(max_size=20)
+    | st.recursive(
+        st.none() | st.integers() | st.sampled_from(["a.bin", "../a.bin", "w.index.json", "", "/"]),
+        lambda inner: st.dictionaries(st.sampled_from(["weight_map", "x"]), inner, max_size=2),
+        max_leaves=4,
+    ).map(lambda value: json.dumps(value).encode()),
+    part=st.deferred(lambda: st.sampled_from(checkpoints())),
+)
+def test_indices_of_anything(content, part):
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "a.bin").write_bytes(part)
+        file = Path(folder, "w.index.json")
+        file.write_bytes(content)
         cured(load_weights, network(), file)
 
 

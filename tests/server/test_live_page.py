@@ -175,7 +175,7 @@ def test_a_label_is_kept(visit, url, run):
     expect(card).to_have_text(hostile)
     assert neurflow.load_circuit(run).group("block3/0").label == hostile
     page.get_by_role("button", name="Clear").click()
-    expect(card).to_have_text("0")
+    expect(card).to_have_text("Group 0")
 
 
 def test_what_goes_wrong_is_said(visit, url, tmp_path):

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { best, circuitOf, leaders, parts, scoreError, step, strongest, unsure } from "../src/circuit/circuit";
-import { find, groupsIn } from "../src/circuit/find";
+import { find, groupsIn, raisedBy } from "../src/circuit/find";
 import { titleOf } from "../src/circuit/names";
 import { crossings, order } from "../src/circuit/order";
 import { stations, strongestPath } from "../src/circuit/path";
@@ -258,6 +258,8 @@ describe("what people type and share", () => {
       ["group", "b/1", undefined],
       ["class", null, 3],
     ]);
+    const [, elsewhere] = find(circuit, "wings", others)!;
+    expect([raisedBy([elsewhere!]), raisedBy(null), raisedBy([])]).toEqual([null, null, new Set()]);
   });
   it("goes first to the group that matters most", () => {
     expect(best(circuit, groupsIn(find(circuit, "b/")!))).toBe("b/0");

@@ -2,8 +2,11 @@
 
 1. The score error of a target is a ratio of sums over its crops. It is measured on a sample of crops.
    The tolerance applies to the upper confidence limit for all crops.
-2. The error falls with a power of 1/N. The required N follows from one measurement. If it is at least
-   twice the N of the measurement, the error is measured again at the new N.
+2. The error of most rules falls with a power of 1/N, and is estimated from N and N / 2 points. On
+   smooth paths, the error of Gauss-Legendre points falls by a factor with each point. There, N points
+   are compared with a few more, whose own error is small in comparison.
+3. The required N follows from one measurement. If it is at least twice the N of the measurement, the
+   error is measured again at the new N.
 """
 
 from __future__ import annotations
@@ -17,8 +20,6 @@ from scipy import stats
 
 from neurflow.circuit import RuleName
 
-Measurement = Callable[[Mapping[int, int], RuleName, float], dict[int, float]]
-"""measures (target → N, rule, order of its error) → target → score error"""
 AUTO_STEPS = (4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128, 192, 256)
 """values of N from which auto chooses; the last one is used even if its error is too large"""
 PROJECTED_STEPS = (6, 9, 12, 15, 21, 30, 45, *AUTO_STEPS[13:])
@@ -39,13 +40,27 @@ class Look:
         order: measured power of 1/N with which its error falls. For secants, it would be 2 if no two
             slopes changed in the same cell.
         steps: its possible values of N.
+        more: additional points that N is compared with. Its error is then taken to fall by
+            :data:`EACH` with each point. 0 if it falls with a power of 1/N.
     """
 
     rule: RuleName
     first: int
     order: float
     steps: tuple[int, ...] = AUTO_STEPS
+    more: int = 0
 
+    def error(self, measured: float, at: int, steps: int) -> float:
+        """What is expected of ``steps`` points if ``at`` points have the ``measured`` error."""
+        if self.more:
+            return measured * EACH ** (at - steps)
+        return measured * (at / steps) ** self.order
+
+
+Measurement = Callable[[Mapping[int, int], Look], dict[int, float]]
+"""measures (target → N, rule) → target → score error"""
+EACH = 3.0
+"""factor by which the error on a smooth path falls with each point, at least"""
 
 OTHERS = (Look("midpoints", 8, 1.0), Look("steep", 16, 3.0))
 USUAL = (Look("secants", 8, 1.7, AUTO_STEPS[2:]), *OTHERS)
@@ -58,7 +73,7 @@ BEHIND_NORMS = (
     *USUAL,
 )
 """rules for paths from zero in networks with layer norms"""
-FROM_MEAN = (Look("gauss", 4, 3.0, SMOOTH_STEPS), *USUAL)
+FROM_MEAN = (Look("gauss", 3, 3.0, SMOOTH_STEPS, more=2), *USUAL)
 """rules for paths from the mean"""
 POOR = 0.1
 """score error of the first measurement above which the next rule is tried too"""
@@ -111,12 +126,12 @@ def chosen_plans(
         tried = dict.fromkeys(asked, look.first)
         found: dict[int, Plan] = {}
         while tried:
-            errors = measure(tried, look.rule, look.order)
+            errors = measure(tried, look)
             for a, error in errors.items():
                 if tried[a] == look.first and error <= POOR:
                     poor.discard(a)
                 steps = enough(look, tried[a], error, tolerance)
-                found[a] = Plan(look, steps, error * (tried[a] / steps) ** look.order)
+                found[a] = Plan(look, steps, look.error(error, tried[a], steps))
             # at a very different N, the order of the error is only a guess
             far = {a: found[a].steps for a, n in tried.items() if found[a].steps >= 2 * n}
             tried = {a: n for a, n in far.items() if isfinite(errors[a])}
@@ -134,8 +149,8 @@ def enough(look: Look, steps: int, error: float, tolerance: float) -> int:
     """
     if not isfinite(error):
         return look.steps[-1]
-    needed = steps * (error / tolerance) ** (1 / look.order)
-    return next((n for n in look.steps if n >= needed), look.steps[-1])
+    enough = (n for n in look.steps if look.error(error, steps, n) <= tolerance)
+    return next(enough, look.steps[-1])
 
 
 def upper_end(sample: np.ndarray, population: int) -> float:

@@ -117,8 +117,8 @@ def _plans(task: AttributionTask, steps: int | Literal["auto"]) -> dict[int, Pla
         errors = _look(task, dict.fromkeys(task.concepts, steps), _against_many, None)
         return {a: Plan(None, steps, errors[a], "gauss") for a in task.concepts}
 
-    def refined(tried: Mapping[int, int], rule: RuleName, order: float) -> dict[int, float]:
-        return _look(task, tried, partial(_refined, rule=rule, order=order), rule)
+    def refined(tried: Mapping[int, int], look: Look) -> dict[int, float]:
+        return _look(task, tried, partial(_refined, look=look), look.rule)
 
     def has_slopes(a: int) -> bool:
         return task.segment.specialised(a).secants is not None
@@ -170,7 +170,7 @@ def _more(
         assert error is not None and plan.error is not None and look is not None
         steps = enough(look, plan.steps, error, tolerance)
         if steps > plan.steps:
-            more[a] = Plan(look, steps, plan.error * (plan.steps / steps) ** look.order)
+            more[a] = Plan(look, steps, look.error(plan.error, plan.steps, steps))
     return more
 
 
@@ -324,15 +324,17 @@ def _refined(
     observed: Observed,
     steps: int,
     *,
-    rule: RuleName,
-    order: float,
+    look: Look,
 ) -> tuple[Tensor, Tensor]:
-    """Return scores ``[pair, lower neuron]``, and an estimate of their limit (Richardson
-    extrapolation).
+    """Return scores ``[pair, lower neuron]``, and an estimate of their limit.
+
+    By more points, or by Richardson extrapolation from half of them.
     """
-    scores = partial(by_rule, segment, neurons, observed, rule=RULES[rule], whole=False)
+    scores = partial(by_rule, segment, neurons, observed, rule=RULES[look.rule], whole=False)
+    if look.more:
+        return scores(steps)[0], scores(steps + look.more)[0]
     coarse, fine = (scores(n)[0] for n in (steps // 2, steps))
-    return fine, fine + (fine - coarse) / (2**order - 1)
+    return fine, fine + (fine - coarse) / (2**look.order - 1)
 
 
 def _against_many(

@@ -129,8 +129,8 @@ def _drawn(
         # With published sharing, a set that holds several meanings of a neuron gets its weight once.
         ways = np.minimum(_ways(part, position, config) @ holds, 1)
         weights = _weights(neuron, part, chance) @ ways
-        for g, members in enumerate(sets):
-            if member in members:
+        for g, own in enumerate(sets):
+            if member in own:
                 found[:, g] += weights
     if config.aggregation == "mean":
         found /= np.array([len(members) for members in above])[:, None]

@@ -191,7 +191,14 @@ def study_layers(
             )
     names.append(top)
     if len(names) < 2:
-        raise LayerError(f"At least one layer below {target.layer!r} is needed.")
+        alone = len(model.layers()) == 1
+        why = (
+            " The network has no other: its parts must be modules that are attributes of it, or in an "
+            "nn.ModuleList, and not functions or in a plain list."
+        )
+        raise LayerError(
+            f"At least one layer below {target.layer!r} is needed.{why if alone else ''}"
+        )
     return names
 
 

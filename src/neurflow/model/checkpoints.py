@@ -1,25 +1,22 @@
 """Load weights from a file into a network, including files that wrap a state dict.
 
-1. The first bytes tell the kind of a file (``recognise``). A file without tensors is refused, with a
-   message that says what to do instead. PyTorch's own files are read with ``weights_only=True``, so
-   they cannot run code.
-2. Of the mappings of tensors in the file, at any depth (``state_dict``, ``model_state_dict``, ``ema``,
-   …), the one that fits best is used. Averaged weights are preferred to the weights themselves,
+1. The file is read by its kind (``weight_files``), without running code.
+2. Of the mappings of tensors in it, at any depth (``state_dict``, ``model_state_dict``, ``ema``, …),
+   the one that fits best is used. Averaged weights are preferred to the weights themselves,
    because such training reports the accuracy of the average.
-3. A prefix that wrappers put before the names (``module.``, ``model.``, ``_orig_mod.``, …) is taken
-   off, or put on, where the network's names ask for it.
+3. What wrappers put before or into the names (``module.``, ``model.``, ``_orig_mod.``, …) is taken
+   off, or put on, where the network's names ask for it. Weights that pruning or weight norm keeps in
+   parts are put together.
 4. Everything must fit: no missing or unexpected names, and equal shapes. A note says what was done.
 """
 
 from __future__ import annotations
 
-import pickle
+import contextlib
 import re
-import zipfile
-from argparse import Namespace
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path, PosixPath, WindowsPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,18 +24,25 @@ import torch
 from torch import Tensor, nn
 
 from neurflow.errors import ModelError
+from neurflow.model.weight_files import read_weights
 
 State = dict[str, Tensor]
 AVERAGES = ("ema", "swa", "averaged")
 """words in the name of a container that has weights averaged over training"""
 COUNTER = "num_batches_tracked"
 """buffer of batch norms; often missing in published files, and without effect in eval mode"""
-COMPILED = "_orig_mod."
-"""prefix of the names in a module that ``torch.compile`` wrapped"""
-DEPTH = 3
+WRAPPERS = re.compile(r"_orig_mod\.|_checkpoint_wrapped_module\.|_fsdp_wrapped_module\.")
+"""what wrappers of a submodule put into names: ``torch.compile``, activation checkpoints, FSDP"""
+PARTS = (
+    ("{}_orig", "{}_mask", "pruning"),
+    ("{}_g", "{}_v", "weight norm"),
+    ("parametrizations.{}.original0", "parametrizations.{}.original1", "weight norm"),
+)
+"""names of the two parts that a weight is kept in, and what keeps it so"""
+DEPTH = 6
 """depth to which containers are searched"""
-HARMLESS = [Namespace, PosixPath, WindowsPath, np.dtype, np.ndarray]
-"""types that training scripts store beside the weights, and that are safe to load"""
+SEVERAL = 16
+"""entries of a list in which weights are searched"""
 
 
 def load_weights(module: nn.Module, path: Path) -> tuple[str, ...]:
@@ -49,7 +53,7 @@ def load_weights(module: nn.Module, path: Path) -> tuple[str, ...]:
     """
     wanted = {k: v for k, v in module.state_dict().items() if isinstance(v, Tensor)}
     fits = [
-        _Fit.best(name, state, wanted) for name, state in _mappings(_read(path), DEPTH) if state
+        _Fit.best(name, state, wanted) for name, state in _mappings(read_weights(path)) if state
     ]
     if not fits:
         raise ModelError(
@@ -71,6 +75,8 @@ class _Fit:
 
     Attributes:
         where: names of the containers that it was in.
+        unwrapped: what wrappers had put into its names.
+        joined: what kept some of its weights in parts.
         taken_off, put_on: prefixes that were removed from or added to its names.
         state: name → tensor.
         left_out: names without the prefix, which belong to other modules.
@@ -83,6 +89,8 @@ class _Fit:
     state: State
     left_out: tuple[str, ...]
     count: int
+    unwrapped: str = ""
+    joined: str = ""
 
     @property
     def averaged(self) -> bool:
@@ -92,13 +100,19 @@ class _Fit:
     @classmethod
     def best(cls, where: str, state: State, wanted: Mapping[str, Tensor]) -> _Fit:
         """The same tensors, renamed by the prefix with which most fit; if equal, without a prefix."""
-        tried = [cls.of(where, state, wanted, "", "")]
-        tried += [cls.of(where, state, wanted, off, "") for off in _prefixes(state, wanted)]
-        tried += [cls.of(where, state, wanted, "", on) for on in _prefixes(wanted, state)]
-        if any(COMPILED in key for key in state):  # a submodule was compiled
-            inner = {key.replace(COMPILED, ""): value for key, value in state.items()}
-            tried.append(replace(cls.of(where, inner, wanted, "", ""), taken_off=COMPILED))
+        tried = [*cls._by_prefix(where, state, wanted)]
+        for change in (_unwrapped, _whole):
+            changed, what, key = change(state)
+            if what:
+                more = cls._by_prefix(where, changed, wanted)
+                tried += [replace(fit, **{key: what}) for fit in more]
         return max(tried, key=lambda fit: (fit.count, -len(fit.taken_off + fit.put_on)))
+
+    @classmethod
+    def _by_prefix(cls, where: str, state: State, wanted: Mapping[str, Tensor]) -> Iterator[_Fit]:
+        yield cls.of(where, state, wanted, "", "")
+        yield from (cls.of(where, state, wanted, off, "") for off in _prefixes(state, wanted))
+        yield from (cls.of(where, state, wanted, "", on) for on in _prefixes(wanted, state))
 
     @classmethod
     def of(cls, where: str, state: State, wanted: Mapping[str, Tensor], off: str, on: str) -> _Fit:
@@ -121,6 +135,10 @@ class _Fit:
             yield f"Weights of {path.name}: those under {self.where!r} are used{also}."
         if self.taken_off:
             yield f"Weights of {path.name}: the prefix {self.taken_off!r} was removed from names."
+        if self.unwrapped:
+            yield f"Weights of {path.name}: {self.unwrapped!r} was removed from names."
+        if self.joined:
+            yield f"Weights of {path.name}: the parts that {self.joined} had made were put together."
         if self.put_on:
             yield f"Weights of {path.name}: the prefix {self.put_on!r} was added to all names."
         if self.left_out:
@@ -128,6 +146,35 @@ class _Fit:
                 f"Weights of {path.name}: {len(self.left_out)} are left out, such as "
                 f"{self.left_out[0]}, because the network does not have them."
             )
+
+
+def _unwrapped(state: State) -> tuple[State, str, str]:
+    """The tensors without what wrappers put into their names; this, and the field of a fit for it."""
+    found = sorted({word for key in state for word in WRAPPERS.findall(key)})
+    return {WRAPPERS.sub("", key): v for key, v in state.items()}, "".join(found), "unwrapped"
+
+
+def _whole(state: State) -> tuple[State, str, str]:
+    """The tensors with those put together that are kept in parts; by what, and the field for it."""
+    made, why = dict(state), ""
+    for first, second, what in PARTS:
+        ends = re.compile(rf"(.*?){re.escape(first).replace(re.escape('{}'), '(weight|bias)')}")
+        for key in state:
+            found = ends.fullmatch(key)
+            other = found and found[1] + second.format(found[2])
+            if found and other in state:
+                with contextlib.suppress(RuntimeError, IndexError):  # parts that do not fit stay
+                    one, two = state[key], state[other]
+                    whole = one * two if what == "pruning" else _scaled(two, one)
+                    made[found[1] + found[2]], why = whole, what
+                    del made[key], made[other]
+    return made, why, "joined"
+
+
+def _scaled(direction: Tensor, length: Tensor) -> Tensor:
+    """A weight of weight norm: over the axes on which its length is 1, it has this length."""
+    axes = [axis for axis, size in enumerate(length.shape) if size == 1]
+    return direction * (length / direction.square().sum(dim=axes, keepdim=True).sqrt())
 
 
 def _prefixes(long: Mapping[str, Tensor], short: Mapping[str, Tensor]) -> list[str]:
@@ -155,18 +202,33 @@ def _refuse_misfit(path: Path, module: nn.Module, fit: _Fit, wanted: Mapping[str
     raise ModelError(
         f"The weights in {path} do not fit {type(module).__name__}: {len(missing)} missing, "
         f"{len(extra)} unexpected, {len(wrong)} of another shape ({'; '.join(examples)}). "
-        f"{_cure(missing, extra, wrong, fit, wanted)}"
+        f"{_of_part(path) or _cure(missing, extra, wrong, fit, wanted)}"
     )
 
 
 def _refuse_others(path: Path, state: State) -> None:
     """Refuse values that no weight of a network in floating point can take."""
+    kinds: dict[str, Callable[[Tensor], bool]] = {
+        "quantised values": lambda value: value.is_quantized,
+        "complex values": torch.is_complex,
+        "sparse values": lambda value: value.layout != torch.strided,
+        "only the shapes of weights (on the meta device)": lambda value: value.is_meta,
+    }
     for name, value in state.items():
-        if value.is_quantized or value.is_complex():
-            kind = "quantised" if value.is_quantized else "complex"
-            raise ModelError(
-                f"{path} holds {kind} values ({name}). Save the weights in floating point."
-            )
+        for kind, has in kinds.items():
+            if has(value):
+                raise ModelError(
+                    f"{path} holds {kind}, as in {name}. Save dense weights in floating point."
+                )
+
+
+def _of_part(path: Path) -> str:
+    """What to do with one of several files of weights; nothing for another file."""
+    found = re.search(r"-(\d+)-of-(\d+)\.(safetensors|bin)$", path.name)
+    if not found:
+        return ""
+    index = f"{path.name[: found.start()]}.{found[3]}.index.json"
+    return f"This is part {int(found[1])} of {int(found[2])}. Give the index of all: {index}"
 
 
 def _cure(
@@ -187,110 +249,30 @@ def _cure(
     return "Check that they belong to this architecture and number of classes."
 
 
-def _mappings(value: Any, depth: int, where: str = "") -> Iterator[tuple[str, State]]:
-    """(place, tensors by name) of every mapping with tensors in a checkpoint."""
-    if not isinstance(value, Mapping) or depth < 0:
-        return
-    named = {str(k): v for k, v in value.items()}
-    state = {k: v for k, v in named.items() if isinstance(v, Tensor)}
-    if any(key.startswith("optimizer") for key in where.split(".")):
-        return
-    yield where, state
-    for key, inner in named.items():
-        yield from _mappings(inner, depth - 1, f"{where}.{key}".lstrip("."))
+def _mappings(value: Any) -> Iterator[tuple[str, State]]:
+    """(place, tensors by name) of every mapping with tensors in a checkpoint, outer ones first."""
+    seen: set[int] = set()
+
+    def within(value: Any, where: tuple[str, ...]) -> Iterator[tuple[str, State]]:
+        optimiser = bool(where) and where[-1].startswith("optim")
+        if optimiser or len(where) > DEPTH or id(value) in seen:
+            return
+        if isinstance(value, list | tuple):
+            named = all(
+                isinstance(v, tuple) and len(v) == 2 and isinstance(v[0], str) for v in value
+            )
+            value = dict(value) if named else dict(enumerate(value[:SEVERAL]))
+        if not isinstance(value, Mapping):
+            return
+        seen.add(id(value))
+        values = {str(k): torch.from_numpy(v) if _numbers(v) else v for k, v in value.items()}
+        yield ".".join(where), {k: v for k, v in values.items() if isinstance(v, Tensor)}
+        for key, inner in values.items():
+            yield from within(inner, (*where, key))
+
+    return within(value, ())
 
 
-def _read(path: Path) -> Any:
-    kind, cure = recognise(path)
-    if kind:
-        raise ModelError(f"{path} is {kind}. {cure}")
-    try:
-        if _is_safetensors(path):
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        with torch.serialization.safe_globals([*HARMLESS, *_numpy_scalars()]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise _unsafe(path, str(error)) from None
-    except Exception as error:  # readers raise many kinds of error on a damaged file
-        reason = str(error).splitlines()[0].split(". ")[0] if str(error) else type(error).__name__
-        raise ModelError(
-            f"The weights in {path} cannot be read: {reason}. Fetch or save the file again."
-        ) from None
-
-
-def _numpy_scalars() -> list[Any]:
-    """The types that pickled NumPy scalars refer to."""
-    scalar = np.float64(0).__reduce__()[0]
-    kinds = {type(np.dtype(code)) for code in np.typecodes["All"] if code not in "OV"}
-    return [scalar, (scalar, "numpy.core.multiarray.scalar"), *kinds]
-
-
-def _unsafe(path: Path, reason: str) -> ModelError:
-    """The error for a pickle with objects other than tensors, usually a whole module."""
-    found = re.search(r"(?:GLOBAL |global |class )[`'\"]?([\w.]+)", reason)
-    what = f" (a {found[1]})" if found and "." in found[1] else ""
-    return ModelError(
-        f"{path} has objects other than tensors{what}, and loading it could run foreign code. "
-        "Save only the state dict where it was made: torch.save(model.state_dict(), PATH)."
-    )
-
-
-def _is_safetensors(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(9)
-    return path.suffix == ".safetensors" or (len(head) == 9 and head[8:9] == b"{")
-
-
-_STATE = (
-    "Save the state dict of the network it was made from: torch.save(model.state_dict(), PATH)."
-)
-_CONVERT = "Convert it to PyTorch, and save the state dict: torch.save(model.state_dict(), PATH)."
-
-
-def recognise(path: Path) -> tuple[str, str]:
-    """Name the kind of a file without a state dict, and a cure; ("", "") for other files."""
-    if path.is_dir():
-        return "a folder", "Give the file of weights in it."
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(256)
-    suffix = path.suffix.lower()
-    if size == 0:
-        return "empty", "Fetch or save the file again."
-    if head.startswith(b"version https://git-lfs"):
-        return "a pointer of Git LFS, not the file itself", "Fetch it: git lfs pull"
-    if head.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html", b"<head")):
-        return "a web page, not a file of weights", "Fetch the file itself, not its page."
-    if head.startswith(b"\x89HDF") or suffix in (".h5", ".hdf5", ".keras"):
-        return "a Keras or HDF5 file", _CONVERT
-    if suffix in (".pb", ".tflite", ".index") or head[4:8] == b"TFL3":
-        return "a TensorFlow file", _CONVERT
-    if suffix in (".msgpack", ".npz", ".npy"):
-        return "a Flax or NumPy file", _CONVERT
-    if suffix == ".onnx" or re.match(rb"\x08[\x01-\x20]\x12.", head, re.DOTALL):
-        return "an ONNX file: a whole network", f"Give it as the model: onnx:{path}"
-    if zipfile.is_zipfile(path):
-        return _of_archive(path)
-    if not (head.startswith(b"\x80") or suffix == ".safetensors" or head[8:9] == b"{"):
-        return "no file of weights that PyTorch or safetensors writes", "Check the path."
-    return "", ""
-
-
-def _of_archive(path: Path) -> tuple[str, str]:
-    """The same for a zip archive, of which PyTorch writes several kinds."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name.partition("/")[2] or name for name in archive.namelist()]
-    except (OSError, zipfile.BadZipFile):
-        return "", ""
-    if "constants.pkl" in names or any(name.startswith("code/") for name in names):
-        return "TorchScript: a compiled network whose layers cannot be opened", _STATE
-    if any(name.startswith(("models/", "archive_format")) for name in names):
-        return "a program of torch.export", _STATE
-    if "model.weights.h5" in names:
-        return "a Keras or HDF5 file", _CONVERT
-    if "data.pkl" not in names:
-        return "a zip archive without weights of PyTorch", "If they are packed in it, unpack it."
-    return "", ""
+def _numbers(value: Any) -> bool:
+    """Whether a value is an array that can be a weight."""
+    return isinstance(value, np.ndarray) and value.dtype.isnative and value.dtype.char in "efd"

@@ -121,11 +121,16 @@ def load_model(
     )
 
 
-def _loaded(reference: str, request: Request) -> Loaded:
+def _loaded(reference: object, request: Request) -> Loaded:
     """Load a network by the loader of its kind of reference.
 
     Weights that are drawn are the same each time, so that a result of a random network can be used.
     """
+    if not isinstance(reference, str):
+        raise ModelError(
+            f"load_model takes a reference such as torchvision:resnet18, not a {type(reference).__name__}. "
+            "Wrap a module of your own: neurflow.Model(module)"
+        )
     kind, _, name = reference.partition(":")
     load = loader(kind) if name else None
     if load is None:
@@ -214,8 +219,8 @@ def _weights_file(weights: str | Path | None) -> Path | None:
     if weights is None:
         return None
     path = Path(weights)
-    if path.is_file():
-        return path
+    if path.is_file() or (path.is_dir() and weights not in (RANDOM, DEFAULT)):
+        return path  # what is wrong with a folder is told when it is read
     if path.suffix or len(path.parts) > 1:
         raise ModelError(f"There is no weights file {str(path)!r}.")
     return None

@@ -1,8 +1,10 @@
 """``file:module.py:factory``: loads a network from the user's own Python file.
 
 1. The file's folder is first in ``sys.path``, and the module is in ``sys.modules``, so that imports of
-   neighbouring files and dataclasses work.
-2. Its output goes to stderr, and its errors are reported with the line in that file.
+   neighbouring files and dataclasses work. A file in a package is imported as a part of it, so that
+   relative imports work.
+2. It sees a command line without arguments. Its output goes to stderr, and its errors are reported
+   with the line in that file.
 3. The factory takes no arguments and returns an ``nn.Module`` or a ``Model``.
 """
 
@@ -38,6 +40,8 @@ def load(name: str, request: Request) -> Loaded:
         )
     text, _, factory = name.rpartition(":")
     path = Path(text)
+    if factory.endswith(".py"):
+        raise ModelError(f"Name the function that makes the network as well: file:{name}:FUNCTION")
     if path.suffix != ".py" or not path.is_file():
         raise ModelError(f"There is no Python file {text!r}. Write file:module.py:factory.")
     with _run_for(path):
@@ -85,10 +89,13 @@ def _called(factory: Callable[..., Any], name: str, path: Path) -> Any:
 
 def _executed(path: Path) -> ModuleType:
     """Execute a file as a new module."""
-    folder = str(path.parent)
+    package, home = _package(path.parent)
+    folder = str(home)
     sys.path[:] = [folder, *(entry for entry in sys.path if entry != folder)]
-    _forget_namesakes(path.parent)
-    name = f"neurflow_file_{path.stem}"
+    _forget_namesakes(home)
+    if package:
+        importlib.import_module(package)
+    name = f"{package}.{path.stem}" if package else f"neurflow_file_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None, "a .py file has a loader"
     module = importlib.util.module_from_spec(spec)
@@ -99,6 +106,15 @@ def _executed(path: Path) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def _package(folder: Path) -> tuple[str, Path]:
+    """The dotted name of the package that a folder is, and the folder that it is imported from."""
+    names: list[str] = []
+    while (folder / "__init__.py").is_file() and folder.name.isidentifier():
+        names.insert(0, folder.name)
+        folder = folder.parent
+    return ".".join(names), folder
 
 
 def _forget_namesakes(folder: Path) -> None:
@@ -125,16 +141,22 @@ def _in_library(path: Path) -> bool:
 @contextlib.contextmanager
 def _run_for(path: Path) -> Iterator[None]:
     """Send output to stderr, and turn failures into a ``ModelError`` with the line of the file."""
+    arguments = sys.argv
+    sys.argv = [str(path)]
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
     except NeurFlowError:
         raise
     except (Exception, SystemExit) as error:
+        script = "Put what runs as a script below if __name__ == '__main__'. "
         raise ModelError(
             f"{_where(error, path)}: {type(error).__name__}: {_said(error)}\n"
+            f"{script if isinstance(error, SystemExit) else ''}"
             "The failure is in that file, not in neurflow."
         ) from error
+    finally:
+        sys.argv = arguments
 
 
 def _said(error: BaseException) -> str:
@@ -144,7 +166,7 @@ def _said(error: BaseException) -> str:
 
 def _where(error: BaseException, path: Path) -> str:
     """File and line of a failure: the innermost frame within the user's folder."""
-    if isinstance(error, SyntaxError) and error.filename:
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_file():
         return f"{error.filename}, line {error.lineno}"
     folder = path.resolve().parent
     frames = traceback.extract_tb(error.__traceback__)

@@ -81,6 +81,10 @@ def plain_module(module: nn.Module) -> nn.Module:
 
 def refuse_closed(module: nn.Module) -> None:
     """Raise ``ModelError`` for TorchScript, and for parameters that do not exist yet."""
+    if isinstance(module, torch.fx.GraphModule) and "eval" in vars(module):
+        raise ModelError(
+            "A program of torch.export has no eval mode. Give the nn.Module that it was exported from."
+        )
     for name, part in module.named_modules():
         if isinstance(part, torch.jit.ScriptModule):
             where = f"layer {name!r}" if name else "the network"
@@ -114,6 +118,8 @@ def refuse_kinds(module: nn.Module) -> None:
 def _refuse_value(name: str, value: Tensor, parameter: bool) -> None:
     if value.is_meta:
         raise ModelError(f"{name} is on the meta device and has no values. Load its weights.")
+    if parameter and value.is_complex():
+        raise ModelError(f"{name} is complex, and attributions are of real numbers.")
     if value.is_floating_point() and value.dtype not in (*LOW, torch.float32, torch.float64):
         kind = str(value.dtype).removeprefix("torch.")
         raise ModelError(
@@ -164,7 +170,15 @@ def look(module: nn.Module, images: Tensor, *, said: Kind | None, classes: int |
         warnings.simplefilter("ignore")  # warnings about tensors with gradients in the forward pass
         watched = images.clone().requires_grad_()
         with _precisions(module) as seen:
-            outputs, value = find_outputs(_guarded(module), watched, said, classes)
+            try:
+                outputs, value = find_outputs(_guarded(module), watched, said, classes)
+            except ModelError as failure:
+                if failure.__cause__ is None:
+                    raise
+                images = images.sigmoid()  # some networks check that pixels are in 0…1
+                watched = images.clone().requires_grad_()
+                with _instead(failure):
+                    outputs, value = find_outputs(_guarded(module), watched, said, classes)
         low = next((kind for kind in LOW if kind in seen), None)
         if not value.isfinite().any():
             raise ModelError(
@@ -175,6 +189,15 @@ def look(module: nn.Module, images: Tensor, *, said: Kind | None, classes: int |
             raise ModelError(_where_cut(module, watched))
         chance = _chance(module, images, outputs.place, value.detach(), low is not None)
         return Trial(outputs, tuple(chance), low)
+
+
+@contextlib.contextmanager
+def _instead(failure: ModelError) -> Iterator[None]:
+    """Raise an earlier failure in place of the same kind of failure."""
+    try:
+        yield
+    except ModelError as error:
+        raise (failure if error.__cause__ else error) from error.__cause__
 
 
 @contextlib.contextmanager
@@ -212,8 +235,10 @@ def _guarded(module: nn.Module) -> Any:
 
 def _why_it_fails(module: nn.Module, images: Tensor, error: Exception) -> str:
     """What to do about a network that fails on a batch of images."""
-    if isinstance(error, TypeError) and "required positional argument" in str(error):
+    if isinstance(error, TypeError) and "positional argument" in str(error):
         return "Wrap it in a module whose forward takes only the images."
+    if isinstance(error, NotImplementedError) and '"forward"' in str(error):
+        return "Give a module that has a forward pass."
     with contextlib.suppress(Exception):  # may fail in any way, as before
         module(images[:1])
         return "It runs on one picture alone: its forward pass must take batches of any size."

@@ -31,7 +31,7 @@ def doors(page: Path) -> list[tuple[str, str]]:
     if not (page.parent / INDEX).is_file():
         return []
     files = sorted(file for file in page.parent.glob("*.html") if file.name != page.name)
-    found = []
+    found: list[tuple[str, str]] = []
     for file in files:
         if len(found) == _MOST:
             break

@@ -11,7 +11,7 @@ import { step, strongest } from "./circuit";
 import { Collect } from "./collect";
 import { type Explorer, useExplorer } from "./explorer";
 import { FigureView } from "./figure_view";
-import { find, groupsIn, type Result } from "./find";
+import { find, type Result, raisedBy } from "./find";
 import { Graph } from "./graph";
 import { Guide, wasLeft } from "./guide";
 import { Header } from "./header";
@@ -55,7 +55,7 @@ export function CircuitPage({ explorer, found = NONE, marks = null, children, wh
     if (rival !== undefined) change({ rival: String(rival), view: "why" });
     if (group) change({ group, neuron: neuron ?? null, path: null, ...(view === "figure" ? { view: null } : {}) });
   };
-  const frame = { live: why !== undefined, explorer, shown, found: results && groupsIn(results), marks };
+  const frame = { live: why !== undefined, explorer, shown, found: raisedBy(results), marks };
   return (
     <div
       class={`page${group && !view ? " with-panel" : ""}${children && !view ? " with-dock" : ""}${EMBEDDED ? " embed" : ""}`}

@@ -2,7 +2,8 @@
  * The edges of a large circuit, painted on one canvas: thousands of elements would be slow to move.
  *
  * The canvas covers the window (what is in view and some more), so that it is painted again only when
- * the window changes; until then it moves with the drawing.
+ * the window changes; until then it moves with the drawing. Painting thousands of edges takes many frames,
+ * so a window that moves on is painted once it rests.
  */
 
 import { useLayoutEffect, useRef } from "preact/hooks";
@@ -20,33 +21,38 @@ interface CanvasProps {
   drawn: Window | null;
 }
 
+/** How long the window rests before its edges are painted, in milliseconds. */
+const REST = 120;
 /** Browsers give up on larger canvases. */
 const LARGEST_SIDE = 4096;
+/** Dashes of thinner lines take longest to paint, and are too small to be seen among thousands of edges. */
+const DASHED = 4;
 /** Widths told apart, so that edges alike are one stroke. */
 const WIDTHS = 6;
 
 export function Canvas({ plan, shown, largest, drawn }: CanvasProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const theme = useTheme();
+  const painted = useRef<unknown[]>([]);
   useLayoutEffect(() => {
-    if (drawn) paint(canvas.current!, plan, shown, largest, drawn);
+    if (!drawn) return;
+    const contents = [plan, shown, largest, theme];
+    const draw = () => {
+      painted.current = contents;
+      paint(canvas.current!, plan, shown, largest, drawn);
+    };
+    const moved = contents.every((each, i) => each === painted.current[i]);
+    const timer = moved ? setTimeout(draw, REST) : draw();
+    return () => clearTimeout(timer ?? undefined);
   }, [plan, shown, largest, drawn, theme]);
   if (!drawn) return null;
-  const [width, height] = [drawn.right - drawn.left, drawn.bottom - drawn.top];
-  return (
-    <canvas
-      class="edges all"
-      ref={canvas}
-      aria-hidden="true"
-      data-edges={shown.length}
-      style={box({ left: drawn.left, top: drawn.top, width, height })}
-    />
-  );
+  return <canvas class="edges all" ref={canvas} aria-hidden="true" data-edges={shown.length} />;
 }
 
 function paint(canvas: HTMLCanvasElement, plan: Layout, shown: EdgeData[], largest: number, drawn: Window): void {
   const [width, height] = [drawn.right - drawn.left, drawn.bottom - drawn.top];
   const scale = Math.min(drawn.k * devicePixelRatio, LARGEST_SIDE / Math.max(width, height));
+  Object.assign(canvas.style, box({ left: drawn.left, top: drawn.top, width, height }));
   canvas.width = Math.round(width * scale);
   canvas.height = Math.round(height * scale);
   const brush = canvas.getContext("2d")!;
@@ -56,7 +62,7 @@ function paint(canvas: HTMLCanvasElement, plan: Layout, shown: EdgeData[], large
     brush.globalAlpha = faded ? 0.3 : 0.75;
     brush.strokeStyle = colours.getPropertyValue(against ? "--against" : "--for");
     brush.lineWidth = line;
-    brush.setLineDash(against ? [7, 5] : []);
+    brush.setLineDash(against && line >= DASHED ? [7, 5] : []);
     brush.stroke(path);
   }
 }

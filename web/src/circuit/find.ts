@@ -57,6 +57,13 @@ function rank({ kind, rival }: Result, wanted: string): number {
 /** All groups that the results cover. */
 export const groupsIn = (results: Result[]): Set<string> => new Set(results.flatMap(({ groups }) => groups));
 
+/** The groups that are raised above the others; null where the results are all elsewhere. */
+export function raisedBy(results: Result[] | null): Set<string> | null {
+  if (!results) return null;
+  const groups = groupsIn(results);
+  return results.length && !groups.size ? null : groups;
+}
+
 /** As many as a list shows. */
 export const listed = (results: Result[]): Result[] => results.slice(0, LISTED);
 

@@ -21,18 +21,16 @@ const LEAST_HIGH = 40;
 export function Minimap({ circuit, plan, raised, inView, onGo }: MinimapProps) {
   const height = Math.min(Math.max((WIDTH * plan.height) / plan.width, LEAST_HIGH), MOST_HIGH);
   const go = (event: PointerEvent) => {
-    const map = event.currentTarget as SVGSVGElement;
+    const map = event.currentTarget as HTMLDivElement;
     const { left, top, width, height } = map.getBoundingClientRect();
     onGo({ x: ((event.clientX - left) / width) * plan.width, y: ((event.clientY - top) / height) * plan.height });
   };
+  const whole = { viewBox: `0 0 ${plan.width} ${plan.height}`, preserveAspectRatio: "none" };
   return (
-    <svg
+    <div
       class="minimap"
       aria-hidden="true"
-      width={WIDTH}
-      height={height}
-      viewBox={`0 0 ${plan.width} ${plan.height}`}
-      preserveAspectRatio="none"
+      style={{ width: `${WIDTH}px`, height: `${height}px` }}
       onPointerDown={(event) => {
         event.stopPropagation();
         event.currentTarget.setPointerCapture(event.pointerId);
@@ -43,10 +41,15 @@ export function Minimap({ circuit, plan, raised, inView, onGo }: MinimapProps) {
       }}
       onClick={(event) => event.stopPropagation()}
     >
-      <path class="spots" d={spots(circuit, plan, () => true)} />
-      <path class="spots raised" d={spots(circuit, plan, (id) => raised.has(id))} />
-      <rect class="in-view" ref={inView} vector-effect="non-scaling-stroke" />
-    </svg>
+      <svg {...whole} aria-hidden="true">
+        <path class="spots" d={spots(circuit, plan, () => true)} />
+        <path class="spots raised" d={spots(circuit, plan, (id) => raised.has(id))} />
+      </svg>
+      {/* a layer of its own: it moves with every frame, and the cards under it need not be drawn again */}
+      <svg {...whole} class="moves" aria-hidden="true">
+        <rect class="in-view" ref={inView} vector-effect="non-scaling-stroke" />
+      </svg>
+    </div>
   );
 }
 

@@ -1,6 +1,6 @@
 /** Groups ranked by the evidence that they are a shortcut, each signal with its interval. */
 
-import { fixed } from "../shared/format";
+import { fixed, plural } from "../shared/format";
 import type { AuditReport, DebugPageData } from "../shared/types";
 import { Whisker } from "../shared/whisker";
 import { GroupTitle } from "./group_title";
@@ -22,7 +22,7 @@ export function AuditTable({ data, audit }: { data: DebugPageData; audit: AuditR
     <section aria-label="Audit">
       <p class="in-short">{inShort(data, audit)}</p>
       <p class="lead">
-        {audit.of_class} pictures of {data.target}, {audit.pictures - audit.of_class} of other classes,{" "}
+        {plural(audit.of_class, "picture")} of {data.target}, {audit.pictures - audit.of_class} of other classes,{" "}
         {audit.false_positives} of which are mistaken for it. This is a ranking, not a verdict: look at the crops, then
         mask a group to check.
       </p>

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import type { Circuit } from "../circuit/circuit";
-import { fixed } from "../shared/format";
+import { fixed, plural } from "../shared/format";
 import type { AuditReport, AuditState, GroupAudit } from "../shared/types";
 import { Whisker } from "../shared/whisker";
 import { Known, MaskSwitch } from "./firing";
@@ -62,9 +62,9 @@ function Walk({ report, live, circuit, selected, onSelect }: WalkProps & { repor
   return (
     <div>
       <p class="quiet lead">
-        {report.of_class} pictures of {circuit.data.target}, {report.pictures - report.of_class} of other classes,{" "}
-        {report.false_positives} of which are mistaken for it. This is a ranking, not a verdict: look at the crops, then
-        mask the group.
+        {plural(report.of_class, "picture")} of {circuit.data.target}, {report.pictures - report.of_class} of other
+        classes, {report.false_positives} of which are mistaken for it. This is a ranking, not a verdict: look at the
+        crops, then mask the group.
       </p>
       {(report.notes ?? []).map((note) => (
         <p class="trouble" key={note}>

@@ -25,7 +25,7 @@ export function Sentence({ why, readings, circuit, onRival }: SentenceProps) {
   return (
     <p class="why-sentence">
       Called <em>{answer.name}</em> ({said(answer, hundredths)}) rather than{" "}
-      <span class="named">
+      <span class="kept">
         <select
           aria-label="Rival class"
           value={rival ? String(rival.index) : "none"}
@@ -66,7 +66,9 @@ function Because({ why, readings, circuit }: Omit<SentenceProps, "onRival"> & { 
     effects.map(({ id, effect }, i) => (
       <span key={id}>
         {i > 0 && ", "}
-        {name(id)} <b class={effect < 0 ? "against" : "for"}>{signed(effect)}</b>
+        <span class="kept">
+          {name(id)} <b class={effect < 0 ? "against" : "for"}>{signed(effect)}</b>
+        </span>
       </span>
     ));
   const running = why.compared < why.effects.length;

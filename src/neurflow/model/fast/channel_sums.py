@@ -35,8 +35,8 @@ def channel_sums(
         gradients: gradients at its output.
     """
     outputs, channels, *kernel = weight.shape
-    stride, padding, dilation = window
-    seen = unfold(x[:, None], kernel, dilation, padding, stride)
+    stride, padding, dilation = map(tuple, window)
+    seen = unfold(x[:, None], tuple(kernel), dilation, padding, stride)
     seen = seen.transpose(1, 2).contiguous()
     taps = weight.permute(1, 2, 3, 0).reshape(channels, -1, outputs).contiguous()
     places = seen.shape[1]

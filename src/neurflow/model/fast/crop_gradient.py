@@ -23,6 +23,8 @@ from neurflow.model.network.protocols import Cells, Path
 
 HELD = 4
 """chunks of frontier values that the crop part of one crop may take"""
+SAME = 1e-6
+"""relative difference of gradients that is rounding"""
 
 
 def together(
@@ -163,16 +165,19 @@ class _Pairs:
         ]
 
     def _by_rows(self, gradient: Float[Tensor, "cell pair place tap"]) -> list[Tensor] | None:
-        """The same of a channelwise tail, where pairs of a crop differ in their rows alone.
+        """The same of a channelwise tail, where pairs of a crop differ in a factor for each channel.
 
         None if they do not, or if no crop has several pairs.
         """
-        firsts = torch.searchsorted(self.row, self.row.unique())
+        firsts = torch.searchsorted(self.row, torch.unique_consecutive(self.row))
         if gradient.shape[-1] > 1 or len(firsts) == self.count:
             return None
         first = gradient[:, firsts]
         place = torch.searchsorted(self.row[firsts], self.row)
-        if not torch.equal(first[:, place], gradient):
+        total = gradient.sum((0, 2, 3))
+        scale = total / total[firsts][place]  # a norm after the rows has a scale for each target
+        apart = (first[:, place] * scale[:, None, None] - gradient).abs().amax((0, 2, 3))
+        if not (apart <= SAME * gradient.abs().amax((0, 2, 3))).all():
             return None
         start = self.chosen.start if isinstance(self.chosen, slice) else 0
         unit = _Pairs(self.whole, self.made, start + firsts, self.row[firsts])
@@ -180,7 +185,7 @@ class _Pairs:
         assert rows is not None
         unit.fixed[rows] = torch.ones_like(unit.fixed[rows])
         (found,) = unit._through([first])
-        own = self.fixed[rows][:, 0]
+        own = self.fixed[rows][:, 0] * scale[:, None]
         return [found[place] * own.view(*own.shape, *[1] * (found.ndim - 2))]
 
     def _head(self) -> tuple[list[Tensor], list[Tensor]]:

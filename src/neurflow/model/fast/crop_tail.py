@@ -112,7 +112,7 @@ class CropTail:
 
     @cached_property
     def channelwise(self) -> bool:
-        """Whether each channel of the only joint depends only on the same channel of the only input."""
+        """Whether a channel of the only joint depends only on the same channel of the only input."""
         if len(self.joints) != 1 or len(self.inputs) != 1 or self.joints[0].rows is None:
             return False
         apart = {*self.inputs, *self.joints[0].reshapes}
@@ -127,7 +127,9 @@ class CropTail:
         if node.target is not aten.conv2d.default:
             return False
         weight = arguments(node)[1]
-        shape = getattr(self.tail, weight.target).shape if weight.op == "get_attr" else ()
+        shape: Sequence[int] = ()
+        if weight.op == "get_attr":
+            shape = getattr(self.tail, weight.target).shape
         return len(shape) == 4 and shape[1] == 1 and window_of(arguments(node))[1] == shape[0]
 
     @property

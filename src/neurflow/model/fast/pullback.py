@@ -82,7 +82,10 @@ def transposed(
     reach = [gap * (k - 1) for gap, k in zip(gaps, weight.shape[2:], strict=True)]
     if groups == len(weight) and weight.shape[1] == 1 and all(map(operator.le, edges, reach)):
         return _depthwise(gradient, size, weight, window)
+    # of the input only the layout matters: in any other one, the gradient would be copied
     unread = gradient.new_empty(()).expand(*size)
+    if gradient.device.type == "cpu" and gradient.ndim == 4:
+        unread = torch.empty(size, dtype=gradient.dtype, memory_format=torch.channels_last)
     wanted = [True, False, False]
     result: Tensor = aten.convolution_backward.default(
         gradient, unread, weight, None, steps, edges, gaps, False, [0, 0], groups, wanted

@@ -63,11 +63,14 @@ class Trunk:
         return self._shares and any(map(self._sums, self._varying))
 
     def _sums(self, node: fx.Node) -> bool:
-        if node.target is not aten.conv2d.default or node.args[0] is not self._x:
+        if node.target is not aten.conv2d.default or arguments(node)[0] is not self._x:
             return False
         weight = arguments(node)[1]
-        shape = getattr(self.run, weight.target).shape if weight.op == "get_attr" else ()
-        return len(shape) == 4 and window_of(arguments(node))[1] == 1 and shape[2] * shape[3] > 1
+        shape: Sequence[int] = ()
+        if weight.op == "get_attr":
+            shape = getattr(self.run, weight.target).shape
+        whole = len(shape) == 4 and window_of(arguments(node))[1] == 1
+        return whole and shape[2] * shape[3] > 1
 
     def back(
         self,

@@ -1,0 +1,91 @@
+"""Finds the softmax or sigmoid that a network ends in, and the values before it.
+
+Functions of torch are watched while the network runs (``Squashes``). A squash is followed through
+reshapes, a logarithm or exponential, and the choice of one of two probabilities.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+SOFTMAX = {torch.softmax, Tensor.softmax, functional.softmax}
+LOG_SOFTMAX = {torch.log_softmax, Tensor.log_softmax, functional.log_softmax}
+IN_PLACE = {torch.sigmoid_, Tensor.sigmoid_}
+SIGMOID = {torch.sigmoid, Tensor.sigmoid, functional.sigmoid, torch.special.expit, *IN_PLACE}
+LOG_SIGMOID = {functional.logsigmoid}
+SQUASHES: dict[Any, str] = {
+    **dict.fromkeys(SOFTMAX, "softmax"),
+    **dict.fromkeys(LOG_SOFTMAX, "log-softmax"),
+    **dict.fromkeys(SIGMOID, "sigmoid"),
+    **dict.fromkeys(LOG_SIGMOID, "log-sigmoid"),
+}
+LOG, EXP = {torch.log, Tensor.log}, {torch.exp, Tensor.exp}
+AFTER = {
+    **{("softmax", func): "log-softmax" for func in LOG},
+    **{("sigmoid", func): "log-sigmoid" for func in LOG},
+    **{("log-softmax", func): "softmax" for func in EXP},
+    **{("log-sigmoid", func): "sigmoid" for func in EXP},
+}
+"""(squash, function of its result) → the two in one"""
+ONE_OF_TWO = "softmax over two classes, which is a sigmoid"
+"""the squash of a probability that is picked from two"""
+RESHAPES = {
+    *(torch.squeeze, Tensor.squeeze, torch.flatten, Tensor.flatten, torch.reshape, Tensor.reshape),
+    *(
+        Tensor.view,
+        Tensor.contiguous,
+        Tensor.float,
+        Tensor.clone,
+        torch.unsqueeze,
+        Tensor.unsqueeze,
+    ),
+}
+
+
+class Squashes(TorchFunctionMode):
+    """Records the input of each softmax, log-softmax and sigmoid, and follows reshapes after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: dict[int, tuple[Tensor, Tensor, str]] = {}
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Run a function and record its input."""
+        kwargs = kwargs or {}
+        source = args[0] if args else kwargs.get("input")
+        if func in IN_PLACE and isinstance(source, Tensor):
+            source = source.clone()
+        made = func(*args, **kwargs)
+        if func in SQUASHES:
+            self._seen[id(made)] = (made, source, SQUASHES[func])
+        elif id(source) in self._seen:
+            _, before, name = self._seen[id(source)]
+            if func in RESHAPES:
+                self._seen[id(made)] = (made, func(before, *args[1:], **kwargs), name)
+            elif (name, func) in AFTER:
+                self._seen[id(made)] = (made, before, AFTER[name, func])
+            elif func is Tensor.__getitem__ and _picks_one_of_two(made, before, name):
+                other = func(before.flip(1), *args[1:])
+                self._seen[id(made)] = (made, func(before, *args[1:]) - other, ONE_OF_TWO)
+        return made
+
+    def squash_of(self, value: Tensor) -> str | None:
+        """The softmax or sigmoid that made a tensor, or None."""
+        found = self._seen.get(id(value))
+        return found[2] if found else None
+
+    def input_of(self, value: Tensor) -> Tensor:
+        """The input of the softmax or sigmoid that made a tensor."""
+        return self._seen[id(value)][1]
+
+
+def _picks_one_of_two(made: Tensor, before: Tensor, name: str) -> bool:
+    """Whether a tensor is one column of a softmax over two classes."""
+    return name == "softmax" and before.ndim == 2 and before.shape[1] == 2 * made[:1].numel() == 2
