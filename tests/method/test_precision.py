@@ -53,5 +53,5 @@ def test_half_precision_that_breaks_completeness_is_told():
     note = notes(settle(seeded(partial(Autocast, 1000.0))), images)[-1]
     assert "computes in bfloat16" in note and "autocast" in note, note
     (note,) = notes(settle(seeded(partial(Shifted, 1000.0))).bfloat16(), images)
-    assert "computes in bfloat16, and attributions of" in note
+    assert "computes in bfloat16, so the completeness error in" in note
     assert not notes(settle(seeded(partial(Shifted, 0.0))).double(), images)

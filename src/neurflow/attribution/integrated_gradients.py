@@ -1,30 +1,33 @@
 """Integrated gradients of one neuron with respect to the layer below (section "importance").
 
-For an input ``x`` of the segment and a baseline ``b`` (zero, unless ``baselines`` says otherwise),
-with ``N`` points ``α_n`` of weight ``w_n`` on [0, 1]:
+For an input ``x`` of the segment and a baseline ``b`` (zero, unless ``baselines`` selects another
+one), with ``N`` points ``α_n`` of weight ``w_n`` on [0, 1]:
 
     IG(x) = (x − b) ⊙ Σ_n w_n ∂φ_a(b + α_n (x − b))/∂x
     T_s = Σ over space (or tokens) of channel s of IG(x)
 
-1. The affine prefix of the segment maps the line from ``b`` to ``x`` to a straight line, at the
+1. The affine prefix of the segment maps the line from ``b`` to ``x`` to a straight line at the
    frontier.
-2. For each ``α_n`` the tail behind the frontier gives ``φ_a`` and its gradient at the frontier; the
+2. For each ``α_n``, the tail after the frontier gives ``φ_a`` and its gradient at the frontier. The
    weighted gradients are summed there.
-3. The sum goes back through the prefix once: an affine map has the same Jacobian everywhere.
+3. The sum is propagated back through the prefix once, because an affine map has the same Jacobian
+   everywhere.
 4. Completeness, ``Σ_s T_s = φ_a(x) − φ_a(b)``, is measured with one more evaluation at each end.
 
-Points are Gauss-Legendre's, as published, unless another rule is asked for:
+The default are Gauss-Legendre points, as published. There are other rules:
 
-* ReLUs that switch along the line make the integrand jump, mostly in its first part. There a midpoint
-  rule whose intervals grow needs about two thirds of the points for the same completeness error.
-* Slopes of secants instead of derivatives (``model.secants``) make every cell of the path complete.
-  Where all operations of the tail have them, few cells do: the error of the scores falls with the
-  square of their number. Completeness then says nothing of it.
-* A layer norm does not feel the scale of its input, so on a path from zero nearly all change is next to
-  α = 0. Gauss-Legendre points in ``t``, with ``α = c sinh(t arsinh(1/c))``, resolve it (``sinh``).
-  Their error falls exponentially where the segment is smooth, as does that of Gauss-Legendre points on
-  paths from the mean. ``graded`` has cells of secants between such ends, for segments that are not.
-  ``steep``, with α = t^7, is older and slower.
+* ReLUs that switch along the line cause jumps of the integrand, mostly in the first part of the line.
+  A midpoint rule with growing intervals needs about two thirds of the points for the same
+  completeness error.
+* Slopes of secants instead of derivatives (``model.fast.secants``) make every cell of the path
+  complete.
+  If all operations of the tail have slopes, few cells are enough: the error of the scores falls with
+  the square of their number. Completeness is then no measure of the error.
+* The output of a layer norm does not depend on the scale of its input, so on a path from zero nearly
+  all change is close to α = 0. Gauss-Legendre points in ``t``, with ``α = c sinh(t arsinh(1/c))``,
+  resolve it (``sinh``). Their error falls exponentially if the segment is smooth, as does that of
+  Gauss-Legendre points on paths from the mean. ``graded`` has cells of secants between such ends, for
+  segments that are not smooth. ``steep``, with α = t^7, is older and slower.
 """
 
 from __future__ import annotations
@@ -44,15 +47,17 @@ from neurflow.model.network.protocols import Cells, NeuronSegment, Path, Segment
 Rule = Callable[[int], tuple[np.ndarray, np.ndarray]]
 """N → (points α, weights w) ``[step]`` on [0, 1]; the weights sum to 1"""
 ABRUPT = 1e-3
-"""share of a path from zero on which most of the change is behind a norm"""
+"""share of a path from zero on which most of the change after a norm occurs"""
 MANY = 6
-"""cells from which on a third as many modes are kept: neither's error prevails"""
+"""number of cells above which a third as many modes are used, which balances both errors"""
 SHARED = 64
-"""cells up to which a path is taken as a whole, and what pairs of a crop share is computed once"""
+"""largest number of cells for which a path is processed as a whole and pairs of a crop share their
+work
+"""
 CHUNK_ELEMENTS = 1_250_000
-"""frontier values handled at once: small enough to stay in a processor's cache"""
+"""number of frontier values to process at once, which fit into the cache of a CPU"""
 GPU_CHUNK_ELEMENTS = 40_000_000
-"""the same on a GPU, which small chunks leave idle"""
+"""the same on a GPU, which is idle with small chunks"""
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Attribution:
 
     Attributes:
         scores: ``[crop, lower neuron]`` T, signed, pooled over space.
-        change: ``[crop]`` φ_a(x) − φ_a(baseline), which the scores of a crop should add up to.
+        change: ``[crop]`` φ_a(x) − φ_a(baseline), the sum of complete scores of a crop.
     """
 
     scores: Tensor
@@ -69,50 +74,50 @@ class Attribution:
 
     @property
     def gap(self) -> Tensor:
-        """``[crop]`` |Σ_s T_s − (φ_a(x) − φ_a(baseline))|: the error of completeness."""
+        """``[crop]`` completeness error |Σ_s T_s − (φ_a(x) − φ_a(baseline))|."""
         return (self.scores.sum(1) - self.change).abs()
 
 
 def gauss_legendre(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points and weights that integrate polynomials up to degree ``2 N − 1`` exactly."""
+    """Return points and weights that integrate polynomials up to degree ``2 N − 1`` exactly."""
     points, weights = np.polynomial.legendre.leggauss(steps)
     return (points + 1) / 2, weights / 2
 
 
 def graded_midpoints(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Midpoints and lengths of intervals between ``(n / N) ** 1.5``; the lengths sum to 1."""
+    """Return midpoints and lengths of intervals between ``(n / N) ** 1.5``; the lengths sum to 1."""
     edges = (np.arange(steps + 1) / steps) ** 1.5
     return (edges[1:] + edges[:-1]) / 2, np.diff(edges)
 
 
 def steep_gauss(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points of Gauss-Legendre in ``t`` after the substitution ``α = t^7``."""
+    """Return Gauss-Legendre points in ``t``, with the substitution ``α = t^7``."""
     points, weights = gauss_legendre(steps)
     return points**7, 7 * points**6 * weights
 
 
 def _sinh(t: np.ndarray) -> np.ndarray:
-    """[0, 1] → [0, 1], with half of the way within the square root of the share."""
+    """Map [0, 1] to [0, 1], with half of the values within the square root of the share."""
     return np.asarray(ABRUPT * np.sinh(t * np.arcsinh(1 / ABRUPT)))
 
 
 def sinh(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Legendre points substituted by a hyperbolic sine, for change next to 0."""
+    """Return Gauss-Legendre points with a hyperbolic sine as substitution, for change close to 0."""
     points, weights = gauss_legendre(steps)
     rate = np.arcsinh(1 / ABRUPT)
     return _sinh(points), ABRUPT * rate * np.cosh(points * rate) * weights
 
 
 def graded(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ends and lengths of cells as those of :func:`secants`, equal in the ``t`` of :func:`sinh`."""
+    """Return ends and lengths of cells as :func:`secants` does, equal in the ``t`` of :func:`sinh`."""
     edges = _sinh(np.arange(steps + 1) / steps)
     return edges, np.append(np.diff(edges), 0.0)
 
 
 def secants(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """``N + 1`` ends of cells and the ``N`` lengths from each to the next; 0 behind the last.
+    """Return the ``N + 1`` ends of ``N`` cells, and their lengths; the length after the last end is 0.
 
-    Not points to take gradients at: slopes over cells are (``model.secants``).
+    No gradients are taken at these points; slopes over cells are used (``model.fast.secants``).
     """
     edges = (np.arange(steps + 1) / steps) ** 1.5
     return edges, np.append(np.diff(edges), 0.0)
@@ -136,23 +141,25 @@ def integrated_gradients(
     crops: Tensor | None = None,
     modes: int | None = None,
 ) -> Attribution:
-    """T(a, s, v) for each crop ``v`` of a batch.
+    """Return T(a, s, v) for each crop ``v`` of a batch.
 
     Args:
-        segment: from the lower layer to the upper one.
-        neuron: channel ``a`` of the upper layer; or ``[crop]`` one for each crop, all of which
-            ``segment.specialised`` of the first one serves.
+        segment: the segment from the lower layer to the upper one.
+        neuron: channel ``a`` of the upper layer; or ``[crop]`` one for each crop, if
+            ``segment.specialised`` of the first one serves all of them.
         x: ``[crop, …]`` observed output of the lower layer.
         bypass: observed values of ``segment.bypass``.
-        steps: N, points on the path.
-        trunk: observed values of the specialised segment's ``trunk``, to save their computation.
+        steps: N, number of points on the path.
+        trunk: observed values of the specialised segment's ``trunk``, which are computed otherwise.
         rule: N → points and weights.
-        baseline: ``[1, …]`` where the path begins, the same for all crops; None is zero.
-        whole: whether to find the change of φ_a too; if not, it is NaN.
-        crops: ``[crop]`` numbers that tell which samples are of one crop, with the same values; these
-            lie side by side, and share the work on it. By default each is a crop of its own.
-        modes: of rules of cells, how many functions along the path gradients are projected on where
-            that pays (``model.fast.crop_tail``). By default a third as many as cells.
+        baseline: ``[1, …]`` start of the path, the same for all crops; None stands for zero.
+        whole: whether to compute the change of φ_a; otherwise it is NaN.
+        crops: ``[crop]`` crop number of each sample. Samples of the same crop must have the same
+            values and be adjacent; they share the work on it. By default, every sample is another
+            crop.
+        modes: for rules of cells, the number of functions along the path on which gradients are
+            projected if that is worthwhile (``model.fast.crop_tail``); by default, a third of the
+            number of cells.
     """
     neurons = torch.as_tensor(neuron, device=x.device).expand(len(x))
     fast = segment.specialised(int(neurons[0]))
@@ -180,9 +187,9 @@ def integrated_gradients(
 
 
 def _kind_shares(segment: Segment, rule: Rule) -> bool:
-    """Whether slopes or derivatives of single operations are the better way to share work.
+    """Return whether slopes or derivatives of single operations are the better way to share work.
 
-    At points behind norms it is a graph of autograd's (:func:`_shares`).
+    At points after norms, autograd is used instead (:func:`_shares`).
     """
     return rule in CELLS or not segment.normalises
 
@@ -196,7 +203,7 @@ def _cells(rule: Rule, steps: int, modes: int | None, like: Tensor) -> Cells:
 
 
 def _completed(scores: Tensor, change: Tensor) -> Tensor:
-    """Scores that add up to the change: what the modes lose is given back in proportion to |T|."""
+    """Make scores complete: the part that the modes lose is redistributed in proportion to |T|."""
     size = scores.abs()
     missing = (change - scores.sum(1)) / size.sum(1).clamp_min(torch.finfo(size.dtype).tiny)
     return scores + missing[:, None] * size
@@ -205,9 +212,9 @@ def _completed(scores: Tensor, change: Tensor) -> Tensor:
 def _shares(
     segment: Segment, fast: NeuronSegment, rule: Rule, steps: int, crops: Tensor | None
 ) -> bool:
-    """Whether to run once what pairs of one crop share at points, one crop after the other.
+    """Return whether pairs of one crop share the crop part at points, one crop after the other.
 
-    It pays where the crop part is large and several targets ask for a crop: in transformers.
+    This is worthwhile if the crop part is large and a crop has several targets, as in transformers.
     """
     if crops is None or rule in CELLS or steps > SHARED or not segment.normalises:
         return False
@@ -216,12 +223,12 @@ def _shares(
 
 
 def _chunk(like: Tensor) -> int:
-    """Frontier values to handle at once."""
+    """Return the number of frontier values to process at once."""
     return GPU_CHUNK_ELEMENTS if like.is_cuda else CHUNK_ELEMENTS
 
 
 def _change(fast: NeuronSegment, path: Path, batch: int) -> Tensor:
-    """``[batch]`` φ_a(x) − φ_a(baseline)."""
+    """Return φ_a(x) − φ_a(baseline) ``[batch]``."""
     with torch.no_grad():
         at_start, at_x = (
             fast.tail(batch, *ends, *path.fixed)[0] for ends in (path.start, path.end)
@@ -232,14 +239,14 @@ def _change(fast: NeuronSegment, path: Path, batch: int) -> Tensor:
 def _mean_gradient(
     fast: NeuronSegment, path: Path, batch: int, rule: Rule, steps: int
 ) -> list[Tensor]:
-    """``Σ_n w_n ∂φ_a/∂frontier`` at ``start + α_n (end − start)``, for each frontier tensor."""
+    """Return ``Σ_n w_n ∂φ_a/∂frontier`` at ``start + α_n (end − start)``, for each frontier tensor."""
     cellwise = rule in CELLS and not fast.affine and fast.secants is not None
     if rule in CELLS and not cellwise:
         rule = graded_midpoints
     points, weights = rule(1 if fast.affine else steps)
     total = [torch.zeros_like(value) for value in path.end]
     room = max(1, _chunk(path.end[0]) * batch // max(1, sum(value.numel() for value in path.end)))
-    # cells share their ends, so as much of a line as there is room for is taken together
+    # cells share their ends, so the part of a line that fits is processed together
     crops = max(1, min(batch, room // len(points) if cellwise else room))
     for first in range(0, batch, crops):
         count = min(crops, batch - first)
@@ -258,7 +265,7 @@ def _mean_gradient(
 
 
 def _some(value: Tensor, axis: int | None, *, batch: int, first: int, count: int) -> Tensor:
-    """Some samples' part of a tensor; all of one that is the same for all."""
+    """Return some samples' part of a tensor, or all of a tensor without samples."""
     if axis is None or count == batch:
         return value
     rows = value.shape[axis] // batch
@@ -277,11 +284,11 @@ class _Lines:
     sums: list[Tensor]
 
     def add(self, points: np.ndarray, weights: np.ndarray) -> None:
-        """Gradients at points."""
+        """Add gradients at points."""
         self._add(self.fast.tail, points, weights)
 
     def add_secants(self, points: np.ndarray, lengths: np.ndarray) -> None:
-        """Slopes over the cells between points; behind the last one none begins."""
+        """Add slopes over the cells between points; there is no cell after the last point."""
         assert self.fast.secants is not None
         lengths = np.append(lengths[: len(points) - 1], 0.0)
         self._add(partial(self.fast.secants, len(points)), points, lengths)
@@ -309,5 +316,5 @@ class _Lines:
 
 
 def _joined(values: Sequence[Tensor], axis: int) -> Tensor:
-    """``torch.cat`` that does not copy a single value."""
+    """Concatenate, without a copy if there is a single tensor."""
     return values[0] if len(values) == 1 else torch.cat(list(values), axis)

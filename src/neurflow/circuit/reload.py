@@ -94,7 +94,7 @@ def must_be_named(reference: str) -> bool:
 
 
 def _alike(reference: str, other: str) -> bool:
-    """Whether two references name the same network, wherever its file is and whatever it is called."""
+    """Return whether two references name the same network, regardless of folder and name of a file."""
     (kind, _, name), (other_kind, _, other_name) = reference.partition(":"), other.partition(":")
     if kind == other_kind == "file":
         return True
@@ -102,11 +102,11 @@ def _alike(reference: str, other: str) -> bool:
 
 
 def not_followed(reference: str, line: str = "") -> RequestError:
-    """The error for a reference that the caller has to pass.
+    """Return the error for a reference that the caller has to pass.
 
     Args:
-        reference: that of the result.
-        line: the command line that was typed, if there is one.
+        reference: reference in the result.
+        line: the command line, if there is one.
     """
     if ":" not in reference:
         return RequestError(

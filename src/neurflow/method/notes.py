@@ -1,4 +1,4 @@
-"""What a person should know of a circuit before relying on it, as one-line notes."""
+"""Notes on a circuit that its reader should know, one line each."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ def notes(study: Study, found: Findings, config: Config) -> tuple[str, ...]:
 
 
 def far_off(layers: Sequence[CircuitLayer], config: Config, half: bool) -> list[str]:
-    """A note on neurons whose scores did not come within the tolerance.
+    """Return a note if the score error of some neurons is larger than the tolerance.
 
     Args:
-        layers: of the circuit.
-        config: of the run.
+        layers: layers of the circuit.
+        config: configuration of the run.
         half: whether the network computes in half precision.
     """
     errors = [n.score_error or 0.0 for layer in layers for n in layer.neurons.values()]

@@ -1,10 +1,10 @@
-"""Whether fewer digits than float32 have harmed a circuit, and by how much.
+"""Notes on the effect of a precision below float32 on a circuit.
 
-1. A network of half precision computes its attributions in it: where they no longer add up to what they
-   explain (the completeness error), it is told.
-2. ``precision="bfloat16"`` runs the pass over all crops in fewer digits. On the crops of one image both
-   are run: where activations differ by more than a share of how they vary from crop to crop, the
-   ranking of crops does too, and it is told.
+1. The attributions of a network in half precision are computed in half precision. A note is made if
+   their completeness error is large.
+2. With ``precision="bfloat16"``, the pass over all crops runs in bfloat16. The crops of one image are
+   run in both precisions. A note is made if the activations differ by a large part of their deviation
+   over crops, because the ranking of crops then differs as well.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from neurflow.model import Model
 from neurflow.pictures.crops import CropSet
 
 INCOMPLETE = 0.05
-"""completeness error from which on it is told"""
+"""completeness error above which a note is made"""
 SHIFTED = 0.1
-"""mean difference of activations, in standard deviations over crops, from which on it is told"""
+"""mean difference of activations above which a note is made, in standard deviations over crops"""
 CROPS = 16
-"""crops that both precisions are compared on"""
+"""number of crops that are run in both precisions"""
 
 
 def low_precision(
     model: Model, crops: CropSet, layers: Sequence[CircuitLayer], config: Config
 ) -> Iterator[str]:
-    """What the user should know of the precision of a circuit's numbers, a line each."""
+    """Yield notes on the precision of a circuit's numbers."""
     if model.half:
         found = {
             layer.name: max((n.completeness_error or 0 for n in layer.neurons.values()), default=0)
@@ -39,9 +39,9 @@ def low_precision(
         name = max(found, key=lambda each: found[each])
         if found[name] > INCOMPLETE:
             yield (
-                f"The network computes in {str(model.half).removeprefix('torch.')}, and "
-                f"attributions of {name} miss what they explain by up to {found[name]:.0%}. "
-                "Give it in float32: module.float(), and without autocast in its forward pass."
+                f"The network computes in {str(model.half).removeprefix('torch.')}, so the "
+                f"completeness error in {name} is up to {found[name]:.0%}. Use float32: "
+                "module.float(), and no autocast in the forward pass."
             )
     if config.precision != "float32":
         names = [layer.name for layer in layers]
@@ -50,13 +50,13 @@ def low_precision(
         if shifts[worst] > SHIFTED:
             yield (
                 f"In {config.precision}, activations of {names[worst]} differ from those in float32 "
-                f"by {shifts[worst]:.0%} of how they vary from crop to crop: crops near the end of "
-                "a neuron's ranking may be others. Use --precision float32."
+                f"by {shifts[worst]:.0%} of their standard deviation over crops, so the weakest "
+                "crops of a neuron may differ. Use --precision float32."
             )
 
 
 def _shifts(model: Model, crops: CropSet, names: Sequence[str]) -> list[float]:
-    """By layer, the mean difference of activations in bfloat16 over their deviation."""
+    """Return the mean difference of activations in bfloat16 over their deviation, layer by layer."""
     layers = [model.layer(name) for name in names]
     forward = model.outputs([model.node(name) for name in names])
     pixels = model.feed(crops.pixels(crops.of_image(0)[:CROPS]))

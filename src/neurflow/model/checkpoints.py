@@ -105,7 +105,8 @@ class _Fit:
             changed, what, key = change(state)
             if what:
                 more = cls._by_prefix(where, changed, wanted)
-                tried += [replace(fit, **{key: what}) for fit in more]
+                named: dict[str, Any] = {key: what}
+                tried += [replace(fit, **named) for fit in more]
         return max(tried, key=lambda fit: (fit.count, -len(fit.taken_off + fit.put_on)))
 
     @classmethod

@@ -128,8 +128,8 @@ def _loaded(reference: object, request: Request) -> Loaded:
     """
     if not isinstance(reference, str):
         raise ModelError(
-            f"load_model takes a reference such as torchvision:resnet18, not a {type(reference).__name__}. "
-            "Wrap a module of your own: neurflow.Model(module)"
+            "load_model takes a reference such as torchvision:resnet18, not a "
+            f"{type(reference).__name__}. Wrap a module of your own: neurflow.Model(module)"
         )
     kind, _, name = reference.partition(":")
     load = loader(kind) if name else None

@@ -38,9 +38,11 @@ Continues = Callable[[dict[str, Any], dict[str, Any]], bool]
 other
 """
 LARGEST = 64 * MEBIBYTE
-"""bytes of a JSON value that is kept"""
+"""largest size of a JSON value, in bytes"""
 LONGEST, SHORT = 200, 50
-"""bytes up to which a name is the name of its file, and the letters that are kept of a longer one"""
+"""largest number of bytes of a name that is used as a file name, and the characters kept of a longer
+name
+"""
 
 
 class Workspace:
@@ -81,7 +83,7 @@ class Workspace:
         write_atomically(self._file(name, ".json"), data)
 
     def array(self, name: str, shape: tuple[int, ...]) -> Path:
-        """File of a float32 array to be filled in place; made if it is not there."""
+        """Return the file of a float32 array that is filled in place; create it if necessary."""
         file = self._file(name, ".npy")
         refuse_link(file)
         if not file.exists():
@@ -93,13 +95,15 @@ class Workspace:
         return file
 
     def journal(self, name: str) -> Journal:
-        """Sums under way, by name."""
+        """Return the journal with this name."""
         file = self._file(name, ".npz")
         refuse_link(file)
         return Journal(None if self._temporary else file)
 
     def _file(self, name: str, ending: str) -> Path:
-        """The file of a name. Layers of ONNX have slashes in their names, and names may be long."""
+        """Return the file of a name. Layers of ONNX have slashes in their names, and names may be
+        long.
+        """
         plain = re.sub(r'[/\\:*?"<>|%]', lambda found: f"%{ord(found[0]):x}", name)
         if len(plain.encode()) > LONGEST:
             plain = f"{plain[:SHORT]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"

@@ -1,12 +1,12 @@
-"""A network cut by hooks on its full forward pass: for modules that do not export.
+"""A network that is cut by hooks on its full forward pass, for modules that cannot be exported.
 
-1. One forward pass with hooks on every module tells which outputs there are, in which order they are
-   complete, and how often a module runs (its last call counts).
-2. To observe a layer, run the network from the images and keep its output.
-3. A segment runs the network from the images too, with the lower layer's output replaced. What else
-   flows into the upper layer comes from the images, and so is held at its observed value.
+1. One forward pass with hooks on every module finds the outputs, their order, and how often each module
+   runs. If a module runs several times, its last call is used.
+2. To observe a layer, the network is run from the images, and the layer's output is stored.
+3. A segment also runs the network from the images, and replaces the lower layer's output. All other
+   values that reach the upper layer are computed from the images, so they have their observed values.
 
-Hooks live only inside ``_running``; none survives it.
+Hooks exist only inside ``_running``.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class HookedNetwork:
     """``Network`` on a module's own forward pass.
 
     Args:
-        module: in eval mode.
+        module: the module, in eval mode.
         example: ``[2, channel, height, width]``.
         reason: why the module was not exported, for the note.
-        axes: layer → channel axis, where the user knows better.
+        axes: layer → channel axis, as set by the user.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class HookedNetwork:
         self.widest = logits.element_size() * max(prod(x.shape) for x in self.layers.values())
 
     def _survey(self) -> Tensor:
-        """Fill in calls and layers; returns the logits of the example."""
+        """Find calls and layers; return the logits of the example."""
         values: dict[str, Tensor] = {}
 
         def note(name: str, value: Tensor) -> None:
@@ -98,7 +98,9 @@ class HookedNetwork:
     def _running(
         self, change: Callable[[str, Tensor], Any], *, every: bool = False
     ) -> Iterator[None]:
-        """Hooks on all modules; ``change`` sees the first tensor of a module's last output."""
+        """Install hooks on all modules; ``change`` receives the first tensor of a module's last
+        output.
+        """
         count: Counter[str] = Counter()
 
         def hook(module: nn.Module, _: Any, output: Any) -> Any:
@@ -124,17 +126,18 @@ class HookedNetwork:
         return any(isinstance(module, kinds) for module in self._module.modules())
 
     def key(self, name: str) -> Key:
-        """A layer is its own key."""
+        """Return the layer's name, which is its key."""
         return name
 
     def precedes(self, lower: str, upper: str) -> bool:
-        """By the order in which outputs are complete."""
+        """Compare the order in which outputs are complete."""
         return self._order.index(lower) < self._order.index(upper)
 
     def proposed(self) -> list[str]:
-        """Outputs of blocks, each of which the next one depends on, and the logits.
+        """Return the outputs of blocks, each of which depends on the previous one, and the logits.
 
-        Without blocks, modules without parameters, as in a plain ``nn.Sequential``, or any others.
+        Without blocks, these are modules without parameters, as in a plain ``nn.Sequential``, or any
+        others.
         """
         modules = dict(self._module.named_modules())
         names = [name for name in self._order if name in modules]
@@ -147,7 +150,7 @@ class HookedNetwork:
         return kept
 
     def _chain(self, candidates: Sequence[str]) -> list[str]:
-        """The last candidates of which each depends on the one before, and the logits."""
+        """Return the last candidates of which each depends on the previous one, and the logits."""
         kept = [self.output_name]
         for name in reversed(candidates):
             if len(kept) > PROPOSED_BLOCKS:
@@ -157,9 +160,10 @@ class HookedNetwork:
         return kept
 
     def _depends(self, upper: str, lower: str) -> bool:
-        """Whether a change of the lower output, large and unlike a mere shift, moves the upper one.
+        """Return whether a large, irregular change of the lower output changes the upper one.
 
-        By more than rounding: two equal runs may differ in the last digits.
+        Changes at the level of rounding errors are ignored, because two equal runs may differ in the
+        last digits.
         """
         if not self.precedes(lower, upper):
             return False
@@ -169,7 +173,7 @@ class HookedNetwork:
         return bool((found - value).abs().max() > 1e-4 * value.abs().max())
 
     def observe(self, keys: Sequence[Key]) -> Observer:
-        """Runs the module and keeps what is asked for."""
+        """Return a function that runs the module and returns the requested values."""
         names = cast(Sequence[str], keys)
 
         def observe(images: Tensor) -> tuple[Tensor, ...]:
@@ -188,7 +192,9 @@ class HookedNetwork:
     def run(
         self, images: Tensor, lower: str, x: Tensor, upper: str, changes: Changes | None = None
     ) -> Tensor:
-        """Upper layer's output with the lower layer's replaced by ``x``, and others changed."""
+        """Return the upper layer's output with the lower layer's replaced by ``x``, and others
+        changed.
+        """
         kept: dict[str, Tensor] = {}
         changes = {**(changes or {}), lower: lambda _: x.clone()}
 
@@ -202,7 +208,7 @@ class HookedNetwork:
         return kept[upper]
 
     def segment(self, lower: str, upper: str) -> HookedSegment:
-        """Everything from the images on, with the lower layer replaced."""
+        """Return a segment that runs the whole network from the images."""
         if not self._depends(upper, lower):
             raise LayerError(
                 f"Layer {upper!r} does not depend on {lower!r}: name layers input side first, "
@@ -236,7 +242,7 @@ class HookedSegment:
         bypass: Sequence[Tensor] = (),
         changes: Changes | None = None,
     ) -> Float[Tensor, "upper_rows ..."]:
-        """Needs the images as the bypass."""
+        """Run the segment; the bypass consists of the images."""
         for name in changes or ():
             after = self.network.precedes(self.lower.name, name)
             if not (after and self.network.precedes(name, self.upper.name)):
@@ -244,13 +250,13 @@ class HookedSegment:
         return self.network.run(bypass[0], self.lower.name, x, self.upper.name, changes)
 
     def specialised(self, neuron: int) -> HookedNeuron:
-        """Nothing is saved; the neuron is picked from the whole output."""
+        """Return a segment that picks the neuron from the whole output; this saves no work."""
         return HookedNeuron(self)
 
 
 @dataclass(frozen=True)
 class HookedNeuron:
-    """``NeuronSegment`` whose frontier is the lower layer's output itself."""
+    """``NeuronSegment`` with the lower layer's output as the frontier."""
 
     segment: HookedSegment
     trunk: tuple[Key, ...] = ()
@@ -264,7 +270,7 @@ class HookedNeuron:
 
     @property
     def serves(self) -> np.ndarray:
-        """All neurons."""
+        """All neurons are served."""
         return np.ones(self.segment.upper.neurons, dtype=bool)
 
     def path(
@@ -275,7 +281,7 @@ class HookedNeuron:
         trunk: Sequence[Tensor] = (),
         baseline: Tensor | None = None,
     ) -> Path:
-        """``x`` is the frontier; neurons and images are fixed."""
+        """Return the path: ``x`` is the frontier; neurons and images are fixed."""
         start = torch.zeros_like(x) if baseline is None else like(x, baseline)
         return Path([start], [x], [neurons, *bypass], back=lambda gradients: gradients[0])
 
@@ -286,13 +292,13 @@ class HookedNeuron:
         neurons: Int[Tensor, " batch"],
         images: Float[Tensor, "batch channel height width"],
     ) -> tuple[Float[Tensor, " batch"]]:
-        """``φ_a`` of each sample."""
+        """Return ``φ_a`` of each sample."""
         phi = self.segment.upper.pool(self.segment.run(x, [images]))
         return (phi.gather(1, neurons[:, None])[:, 0],)
 
 
 def _first(output: Any) -> Tensor | None:
-    """The first tensor of what a module returned."""
+    """Return the first tensor of a module's output."""
     if isinstance(output, Tensor):
         return output
     values = output.values() if isinstance(output, dict) else output
@@ -302,7 +308,7 @@ def _first(output: Any) -> Tensor | None:
 
 
 def _with_first(output: Any, new: Tensor) -> Any:
-    """What a module returned with its first tensor replaced."""
+    """Return a module's output with its first tensor replaced."""
     if isinstance(output, Tensor):
         return new
     old = _first(output)

@@ -1,10 +1,9 @@
-"""Scores behind a convolution of ``x``, from the gradients at its output, without the gradient at
-``x``.
+"""Scores of ``x`` from the gradients at the output of a convolution of ``x``.
 
-Scores need only the sum of ``x ⊙ Wᵀg`` over space, for each channel of ``x``. It is linear in the
-gradient ``g``, and its matrix depends on the crop alone: how much each channel of ``x``
-contributes to each output of the convolution. Computing the matrix takes as many multiplications
-as one transposed convolution. With it, every further gradient takes only as many as a 1×1
+Scores need only the sum of ``x ⊙ Wᵀg`` over space, for each channel of ``x``. This sum is linear in
+the gradient ``g``, and its matrix depends only on the crop: it says how much each channel of ``x``
+contributes to each output of the convolution. Computing the matrix takes as many multiplications as
+one transposed convolution. With the matrix, every further gradient takes only as many as a 1×1
 convolution.
 """
 
@@ -16,9 +15,9 @@ from torch.nn.functional import unfold
 from neurflow.model.fast.pullback import Window, transposed
 
 MANY = 8
-"""gradients of a crop from which on the matrix pays"""
+"""number of gradients of a crop above which the matrix is worthwhile"""
 CHANNELS = 16
-"""channels of ``x`` at a time: their part of the matrix fits into the cache"""
+"""number of channels of ``x`` at a time, so that their part of the matrix fits into the cache"""
 
 
 def channel_sums(
@@ -27,13 +26,13 @@ def channel_sums(
     window: Window,
     gradients: Float[Tensor, "pair output h w"],
 ) -> Float[Tensor, "pair channel"]:
-    """``x ⊙ Wᵀg`` summed over space, for several gradients ``g``.
+    """Return ``x ⊙ Wᵀg`` summed over space, for several gradients ``g``.
 
     Args:
         x: input of the convolution.
-        weight: of it; one group.
+        weight: its weight; there is one group.
         window: its stride, padding and dilation.
-        gradients: at its output.
+        gradients: gradients at its output.
     """
     outputs, channels, *kernel = weight.shape
     stride, padding, dilation = map(tuple, window)
@@ -53,14 +52,14 @@ def channel_sums(
 
 
 class Sums:
-    """Adds up the scores of pairs of several crops.
+    """Sums the scores of pairs of several crops.
 
     Attributes:
         total: ``[pair, channel]`` the scores so far.
 
     Args:
         x: ``[pair, channel, height, width]``, the same for pairs of one crop.
-        crops: number of each pair's crop; equal ones lie side by side.
+        crops: number of each pair's crop. Pairs of the same crop are adjacent.
     """
 
     def __init__(self, x: Tensor, crops: Int[Tensor, " pair"]) -> None:
@@ -69,7 +68,7 @@ class Sums:
         self.total = x.new_zeros(x.shape[:2])
 
     def add(self, gradient: Tensor, weight: Tensor, window: Window) -> None:
-        """Add the scores behind a convolution of ``x`` with gradients ``[pair, …]`` at its output."""
+        """Add the scores from gradients ``[pair, …]`` at the output of a convolution of ``x``."""
         few: list[int] = []
         first = 0
         for count in self._counts:

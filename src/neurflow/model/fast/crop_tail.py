@@ -112,7 +112,7 @@ class CropTail:
 
     @cached_property
     def channelwise(self) -> bool:
-        """Whether a channel of the only joint depends on the same channel of the only input alone."""
+        """Whether a channel of the only joint depends only on the same channel of the only input."""
         if len(self.joints) != 1 or len(self.inputs) != 1 or self.joints[0].rows is None:
             return False
         apart = {*self.inputs, *self.joints[0].reshapes}

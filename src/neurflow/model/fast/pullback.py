@@ -1,7 +1,7 @@
-"""A gradient taken back through one affine call, without a graph of autograd's.
+"""Propagates a gradient back through one affine call, without autograd.
 
-Convolutions and linear maps have their transposes here. Any other affine call is differentiated at 0,
-which is as good as anywhere.
+Convolutions and linear maps have explicit transposes here. Any other affine call is differentiated at
+0; its gradient is the same everywhere.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Window = tuple[list[int], list[int], list[int]]
 def pull(
     node: fx.Node, gradient: Tensor, inputs: Sequence[fx.Node], values: Values, sizes: Values
 ) -> list[Tensor]:
-    """The gradient at each of the ``inputs`` of an affine call.
+    """Return the gradient at each of the ``inputs`` of an affine call.
 
     Args:
-        node: the call; samples come first in its value.
+        node: the call; its value has samples on the first axis.
         gradient: ``[sample, …]`` at its value.
         inputs: its arguments that vary.
-        values: of its other arguments; sizes that follow the batch are those of ``gradient``.
-        sizes: of the inputs, without the samples.
+        values: values of its other arguments; sizes that depend on the batch are those of ``gradient``.
+        sizes: sizes of the inputs, without the sample axis.
     """
     given: Any = fx.map_arg(node.args, lambda n: None if n in inputs else values(n))
     if len(inputs) == 1 and node.args[0] is inputs[0] and not node.kwargs:
@@ -48,7 +48,7 @@ def pull(
 
 
 def call(node: fx.Node, values: Values) -> Any:
-    """The value of a call; of a piece of several tensors, they are computed too."""
+    """Return the value of a call; if it takes a piece of several tensors, these are computed too."""
     if node.target is operator.getitem:
         whole, index = node.args
         assert isinstance(whole, fx.Node)
@@ -59,7 +59,7 @@ def call(node: fx.Node, values: Values) -> Any:
 
 
 def sources(node: fx.Node) -> list[fx.Node]:
-    """The tensors that a call reads; those of the whole if it takes a piece of several tensors."""
+    """Return the tensors that a call reads; for a piece of several tensors, those of the whole."""
     if node.target is operator.getitem:
         whole = node.all_input_nodes[0]
         if not is_tensor(whole):
@@ -68,7 +68,7 @@ def sources(node: fx.Node) -> list[fx.Node]:
 
 
 def window_of(given: Sequence[Any]) -> tuple[Window, int]:
-    """Stride, padding and dilation of a convolution with these arguments, and its groups."""
+    """Return stride, padding and dilation of a convolution with these arguments, and its groups."""
     window = [*given[3:], *([1], [0], [1], 1)[max(len(given) - 3, 0) :]]
     steps, edges, gaps = (list(v) * 2 if len(v) == 1 else list(v) for v in window[:3])
     return (steps, edges, gaps), window[3]
@@ -77,7 +77,7 @@ def window_of(given: Sequence[Any]) -> tuple[Window, int]:
 def transposed(
     gradient: Tensor, size: Sequence[int], weight: Tensor, window: Window, groups: int = 1
 ) -> Tensor:
-    """The transpose of a convolution: the gradient at its input of a given size."""
+    """Return the transpose of a convolution: the gradient at its input of a given size."""
     steps, edges, gaps = window
     reach = [gap * (k - 1) for gap, k in zip(gaps, weight.shape[2:], strict=True)]
     if groups == len(weight) and weight.shape[1] == 1 and all(map(operator.le, edges, reach)):
@@ -94,7 +94,9 @@ def transposed(
 
 
 def _depthwise(gradient: Tensor, size: Sequence[int], weight: Tensor, window: Window) -> Tensor:
-    """The transpose of a depthwise convolution as another one, which is quicker than its gradient."""
+    """Return the transpose of a depthwise convolution as another one, which is faster than its
+    gradient.
+    """
     steps, edges, gaps = window
     before = [gap * (k - 1) - p for gap, k, p in zip(gaps, weight.shape[2:], edges, strict=True)]
     spread = gradient

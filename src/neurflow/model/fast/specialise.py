@@ -1,13 +1,14 @@
-"""A segment made fast for one neuron, exactly.
+"""A segment specialised for one neuron, with exact results.
 
-1. ``select_neurons`` reduces the segment's graph to what the neuron needs.
-2. From the cut up to the first non-linear operation everything is affine in the lower layer's
-   output ``x``, and integrated gradients walk the straight line ``αx``. So this *prefix* is evaluated
-   at ``x`` and at 0 only, its outputs (the *frontier*) are interpolated, and only the *tail* behind
-   the frontier is run for every ``α``. ``attribution.integrated_gradients`` does the walking.
-3. The prefix has two parts. The *trunk* is computed whole and is the same for all neurons: its value
-   at ``x`` is one that the network computes anyway, and its Jacobian serves every batch. The *own*
-   part is a few channels that depend on which neuron is asked for.
+1. ``select_neurons`` reduces the segment's graph to the operations that the neuron needs.
+2. Up to the first non-linear operation, everything is affine in the lower layer's output ``x``, and
+   integrated gradients follow a straight line. This *prefix* is therefore evaluated only at both
+   ends. Its outputs, the *frontier*, are interpolated, and only the *tail* after the frontier is run
+   for every
+   ``α`` (``attribution.integrated_gradients``).
+3. The prefix has two parts. The *trunk* is computed completely and is the same for all neurons: its
+   value at ``x`` is a value of the network, and its Jacobian serves every batch. The *own* part
+   consists of a few channels that depend on the neuron.
 """
 
 from __future__ import annotations
@@ -36,14 +37,15 @@ from neurflow.model.network.protocols import Path, like
 def select_neurons(
     network: NetworkGraph, source: fx.Graph, axis: int, neurons: int, example: int
 ) -> Selection:
-    """A segment's graph reduced to ``φ_a`` ``[batch]`` of one upper neuron a sample.
+    """Reduce a segment's graph to ``φ_a`` ``[batch]`` of one upper neuron for each sample.
 
     Args:
-        network: where the graph comes from.
-        source: its result is the upper layer's output, with channels on ``axis``.
-        axis: see ``source``.
+        network: the network of the graph.
+        source: a graph with the upper layer's output as its result, with channels on ``axis``.
+        axis: channel axis of the result.
         neurons: number of channels.
-        example: a neuron that the graph shall serve; it serves others where they are alike.
+        example: a neuron that the graph must serve. It also serves neurons for which the graph is the
+            same.
     """
     upper = result(source)
     rules = {target: op.select for target, op in OPS.items() if op.select}
@@ -58,9 +60,9 @@ class Specialised:
     """``NeuronSegment`` on a graph.
 
     Args:
-        network: where the graph comes from.
-        sources: node of the segment's graph → the node of the network that it is a copy of.
-        selection: the segment's graph reduced to one neuron a sample.
+        network: the network of the graph.
+        sources: node of the segment's graph → the original node of the network.
+        selection: the segment's graph reduced to one neuron for each sample.
     """
 
     def __init__(
@@ -103,7 +105,7 @@ class Specialised:
 
     @cached_property
     def parted(self) -> Parted | None:
-        """The tail in two parts, if a part of it depends on the crop alone."""
+        """The tail in two parts, if a part of it depends only on the crop."""
         return part(self.tail, self._shared)
 
     def path(
@@ -114,7 +116,7 @@ class Specialised:
         trunk: Sequence[Tensor] = (),
         baseline: Tensor | None = None,
     ) -> Path:
-        """The straight line from the baseline to ``x`` as it looks at the frontier."""
+        """Return the line from the baseline to ``x`` at the frontier."""
         with torch.no_grad():
             trunk = trunk or self._whole.run(x, len(x), *bypass)
             start = x.new_zeros(()).expand_as(x) if baseline is None else like(x, baseline)
@@ -154,7 +156,9 @@ class Specialised:
 
 
 def _frontier(graph: fx.Graph, affine: set[fx.Node], output: fx.Node) -> list[fx.Node]:
-    """Affine nodes that something not affine reads, as far as the output needs it."""
+    """Return the affine nodes that are used by nodes that are not affine, as far as the output needs
+    them.
+    """
     if output in affine:
         return [output]
     needed = {node for node in ancestors([output]) if node not in affine}
@@ -164,7 +168,7 @@ def _frontier(graph: fx.Graph, affine: set[fx.Node], output: fx.Node) -> list[fx
 def _fixed_inputs(
     tail: Sequence[fx.Node], varying: set[fx.Node], given: set[fx.Node]
 ) -> list[fx.Node]:
-    """Tensors that the tail reads and that follow from what is ``given``, not from ``x``."""
+    """Return the tensors that the tail uses and that follow from ``given`` values, not from ``x``."""
     fixed = {
         node
         for node in ancestors(tail)

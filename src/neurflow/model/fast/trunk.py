@@ -1,13 +1,13 @@
 """The trunk of a specialised segment: affine operations that are the same for all neurons.
 
-1. The network computes the trunk's values at ``x`` anyway.
+1. The values of the trunk at ``x`` are values of the network, which are known anyway.
 2. At 0 they are the same for all samples, so only one sample is run.
-3. Gradients go back through it one call at a time, by the transpose of each (``pullback``). The
+3. Gradients are propagated back one call at a time, by the transpose of each call (``pullback``). The
    trunk is not run for this.
-4. Where many pairs of one crop share a convolution of ``x``, their scores are computed without the
+4. If many pairs of one crop share a convolution of ``x``, their scores are computed without the
    gradient at ``x`` (``channel_sums``).
-5. A trunk that reads other values than ``x``, or has samples along another axis than the first, is
-   run and differentiated by autograd instead.
+5. If a trunk uses values other than ``x``, or has samples on another axis than the first, it is run and
+   differentiated by autograd.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Trunk:
 
     Args:
         module: ``(x, batch, *bypass)`` → its values.
-        alone: no value depends on the bypass.
-        rows: every tensor has one row for each sample, along the first axis.
+        alone: whether no value depends on the bypass.
+        rows: whether every tensor has one row for each sample, on the first axis.
     """
 
     def __init__(self, module: fx.GraphModule, *, alone: bool, rows: bool) -> None:
@@ -50,14 +50,16 @@ class Trunk:
         return [n for n in self.run.graph.nodes if n in found and n.op == "call_function"]
 
     def at(self, start: Tensor, bypass: Sequence[Tensor], *, zero: bool) -> list[Tensor]:
-        """Its values ``[batch, …]`` at ``start``, which is 0 everywhere if ``zero``."""
+        """Return its values ``[batch, …]`` at ``start``, which is 0 everywhere if ``zero``."""
         if zero and self._shares:
             return [value.expand(len(start), *value.shape[1:]) for value in self._zero(start)[1]]
         return list(self.run(start, len(start), *bypass))
 
     @cached_property
     def sums(self) -> bool:
-        """Whether it begins with a convolution whose sums over space are quicker than its transpose."""
+        """Whether it begins with a convolution for which sums over space are faster than the
+        transpose.
+        """
         return self._shares and any(map(self._sums, self._varying))
 
     def _sums(self, node: fx.Node) -> bool:
@@ -77,13 +79,13 @@ class Trunk:
         gradients: Sequence[Tensor | None],
         sums: Sums | None = None,
     ) -> Tensor | None:
-        """The gradient at ``x`` from those at its values; None where there are none.
+        """Return the gradient at ``x`` from those at its values; None if there are none.
 
         Args:
-            x: ``[batch, …]``; only its form is read.
-            bypass: what the trunk reads beside it.
+            x: ``[batch, …]``; only its shape is used.
+            bypass: other inputs of the trunk.
             gradients: ``[batch, …]`` at its values.
-            sums: takes the gradients at convolutions of ``x``, which the result then lacks.
+            sums: takes the gradients at convolutions of ``x``, which are then missing in the result.
         """
         if all(gradient is None for gradient in gradients):
             return None
@@ -119,7 +121,7 @@ class Trunk:
         return waiting.get(self._x)
 
     def _zero(self, like: Tensor) -> tuple[dict[fx.Node, Any], list[Tensor]]:
-        """(value of every node, values of the trunk) at 0 for one sample."""
+        """Return (value of every node, values of the trunk) at 0 for one sample."""
         key = like.dtype, like.device
         if key not in self._at_zero:
             values: dict[fx.Node, Any] = {self._x: torch.zeros_like(like[:1]), self._batch: 1}

@@ -27,7 +27,7 @@ Changes = Mapping[str, Callable[[Tensor], Tensor]]
 
 
 def not_between(name: str, lower: Layer, upper: Layer) -> LayerError:
-    """The error for a change of a layer outside of a segment."""
+    """Return the error for a change of a layer outside of a segment."""
     return LayerError(
         f"Layer {name!r} is not between {lower.name!r} and {upper.name!r}, so its output cannot be "
         "changed there."
@@ -35,21 +35,22 @@ def not_between(name: str, lower: Layer, upper: Layer) -> LayerError:
 
 
 def like(x: Tensor, baseline: Tensor) -> Tensor:
-    """A baseline ``[1, …]`` as a tensor of the shape and memory layout of ``x`` ``[batch, …]``."""
+    """Return a baseline ``[1, …]`` in the shape and memory layout of ``x`` ``[batch, …]``."""
     return torch.zeros_like(x).add_(baseline)
 
 
 @dataclass(frozen=True)
 class Path:
-    """The line from the baseline to ``x`` at the frontier of a segment, where it is straight as well.
+    """The line from the baseline to ``x`` at the frontier of a segment, where it is a straight line
+    as well.
 
     Attributes:
         start, end: values of the frontier at the baseline and at ``x``.
-        fixed: other values that the tail needs, which are constant along the line.
+        fixed: other inputs of the tail, which are constant along the line.
         back: gradients at the frontier → the gradient at ``x``.
-        scores: (gradients at the frontier, the way from the baseline to ``x``, crop of each sample) →
-            ``[batch, channel]`` the way times the gradient, summed over space. None if this is no
-            quicker than :attr:`back`.
+        scores: (gradients at the frontier, ``x`` minus the baseline, crop of each sample) →
+            ``[batch, channel]`` the difference times the gradient, summed over space. None if this is
+            not faster than :attr:`back`.
     """
 
     start: Sequence[Tensor]
@@ -61,12 +62,12 @@ class Path:
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells of a path, or points on it, which are cells of no length.
+    """The cells of a path, or points on it, which are cells of length 0.
 
     Attributes:
-        points: ends of the cells; the points.
-        weights: ``[cell]`` their lengths; of points, their weights.
-        count: how many modes gradients are projected on; None to keep every cell.
+        points: ends of the cells, or the points.
+        weights: ``[cell]`` lengths of the cells, or weights of the points.
+        count: number of modes on which gradients are projected; None if every cell is used.
     """
 
     points: Sequence[float]
@@ -75,7 +76,7 @@ class Cells:
 
     @property
     def long(self) -> bool:
-        """Whether they are cells: slopes are then those of secants, not derivatives."""
+        """Whether there are cells, so that slopes are those of secants and not derivatives."""
         return len(self.points) > len(self.weights)
 
 
@@ -92,7 +93,7 @@ class NeuronSegment(Protocol):
 
     @property
     def trunk(self) -> tuple[Key, ...]:
-        """Values of the network that :meth:`path` computes from ``x`` unless it gets them."""
+        """Values of the network that :meth:`path` computes from ``x`` unless they are given."""
 
     @property
     def affine(self) -> bool:
@@ -128,7 +129,7 @@ class NeuronSegment(Protocol):
 
     @property
     def projects(self) -> bool:
-        """Whether :attr:`together` can do with fewer modes than cells."""
+        """Whether :attr:`together` needs fewer modes than cells."""
 
     def path(
         self,
@@ -138,9 +139,10 @@ class NeuronSegment(Protocol):
         trunk: Sequence[Tensor] = (),
         baseline: Tensor | None = None,
     ) -> Path:
-        """The line from ``baseline`` ``[1, …]`` to ``x`` ``[batch, …]``, for each sample's neuron.
+        """Return the line from ``baseline`` ``[1, …]`` to ``x`` ``[batch, …]``, for each sample's
+        neuron.
 
-        The baseline is broadcast to ``x``; None is 0. ``neurons`` is ``[batch]``.
+        The baseline is broadcast to ``x``; None stands for 0. ``neurons`` is ``[batch]``.
         """
 
 
@@ -174,13 +176,14 @@ class Segment(Protocol):
     def run(
         self, x: Tensor, bypass: Sequence[Tensor] = (), changes: Changes | None = None
     ) -> Tensor:
-        """Upper layer's output ``[batch, …]`` for the lower layer's output ``x`` ``[batch, …]``.
+        """Return the upper layer's output ``[batch, …]`` for the lower layer's output ``x`` ``[batch,
+        …]``.
 
-        ``changes`` are applied to layers in between; ``LayerError`` for a layer that is not.
+        ``changes`` are applied to layers in between; ``LayerError`` for any other layer.
         """
 
     def specialised(self, neuron: int) -> NeuronSegment:
-        """The segment specialised for an upper neuron and others of its kind."""
+        """Return the segment specialised for an upper neuron and similar ones."""
 
 
 class Network(Protocol):
@@ -207,16 +210,18 @@ class Network(Protocol):
         """A note for the user on how the network is cut."""
 
     def key(self, name: str) -> Key:
-        """The key of a layer's output for :meth:`observe`."""
+        """Return the key of a layer's output for :meth:`observe`."""
 
     def precedes(self, lower: str, upper: str) -> bool:
-        """Whether a layer's output is computed before that of another layer."""
+        """Return whether a layer's output is computed before that of another layer."""
 
     def proposed(self) -> list[str]:
-        """Layers studied by default, input side first, the logits last."""
+        """Return the layers studied by default, input side first, the logits last."""
 
     def observe(self, keys: Sequence[Key]) -> Observer:
-        """A function from images to the values of some keys."""
+        """Return a function from images to the values of some keys."""
 
     def segment(self, lower: str, upper: str) -> Segment:
-        """The part between two layers; ``LayerError`` if the upper one does not depend on the lower."""
+        """Return the part between two layers; ``LayerError`` if the upper one does not depend on the
+        lower.
+        """
