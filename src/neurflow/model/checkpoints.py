@@ -102,11 +102,10 @@ class _Fit:
         """The same tensors, renamed by the prefix with which most fit; if equal, without a prefix."""
         tried = [*cls._by_prefix(where, state, wanted)]
         for change in (_unwrapped, _whole):
-            changed, what, key = change(state)
-            if what:
+            changed, unwrapped, joined = change(state)
+            if unwrapped or joined:
                 more = cls._by_prefix(where, changed, wanted)
-                named: dict[str, Any] = {key: what}
-                tried += [replace(fit, **named) for fit in more]
+                tried += [replace(fit, unwrapped=unwrapped, joined=joined) for fit in more]
         return max(tried, key=lambda fit: (fit.count, -len(fit.taken_off + fit.put_on)))
 
     @classmethod
@@ -150,13 +149,13 @@ class _Fit:
 
 
 def _unwrapped(state: State) -> tuple[State, str, str]:
-    """The tensors without what wrappers put into their names; this, and the field of a fit for it."""
+    """The tensors without what wrappers put into their names; this; and nothing that was joined."""
     found = sorted({word for key in state for word in WRAPPERS.findall(key)})
-    return {WRAPPERS.sub("", key): v for key, v in state.items()}, "".join(found), "unwrapped"
+    return {WRAPPERS.sub("", key): v for key, v in state.items()}, "".join(found), ""
 
 
 def _whole(state: State) -> tuple[State, str, str]:
-    """The tensors with those put together that are kept in parts; by what, and the field for it."""
+    """The tensors with those put together that are kept in parts; nothing unwrapped; and by what."""
     made, why = dict(state), ""
     for first, second, what in PARTS:
         ends = re.compile(rf"(.*?){re.escape(first).replace(re.escape('{}'), '(weight|bias)')}")
@@ -169,7 +168,7 @@ def _whole(state: State) -> tuple[State, str, str]:
                     whole = one * two if what == "pruning" else _scaled(two, one)
                     made[found[1] + found[2]], why = whole, what
                     del made[key], made[other]
-    return made, why, "joined"
+    return made, "", why
 
 
 def _scaled(direction: Tensor, length: Tensor) -> Tensor:
