@@ -66,16 +66,23 @@ export function Head({ layer, plan, number, onCut }: HeadProps) {
 function Count({ layer, count }: { layer: LayerData; count: number }) {
   const groups = plural(count, "group");
   const agreement = layer.tree?.agreement[count - 1];
-  if (layer.note && count === layer.groups.length) return <Unstable about={layer.note}>{groups}</Unstable>;
+  if (layer.note && count === layer.groups.length)
+    return (
+      <Unstable about={layer.note}>{count === 1 ? "1 group: no stable division" : `${groups}, not stable`}</Unstable>
+    );
   if (count < 2 || agreement === undefined) return <>{groups}</>;
   const about = `Agreement of groups found on two halves of the pictures: ${fixed(agreement, 2)} (1: the same groups, 0: no more than by chance)`;
-  return agreement < SHAKY ? <Unstable about={about}>{groups}</Unstable> : <i title={about}>{groups}</i>;
+  return agreement < SHAKY ? (
+    <Unstable about={about}>{`${groups}, not stable`}</Unstable>
+  ) : (
+    <i title={about}>{groups}</i>
+  );
 }
 
 function Unstable({ about, children }: { about: string; children: string }) {
   return (
     <em class="against" title={about}>
-      {children}, not stable
+      {children}
     </em>
   );
 }
