@@ -147,6 +147,8 @@ def picture_of(pixels: Tensor, transform: Transform) -> Image.Image:
         pixels = pixels * known[1] + known[0]
     elif pixels.min() < 0 or pixels.max() > 1:
         pixels = (pixels - pixels.min()) / (pixels.max() - pixels.min()).clamp_min(1e-12)
+    if getattr(transform, "blue_first", False):
+        pixels = pixels.flip(0)
     channels = 3 if pixels.shape[0] >= 3 else 1
     array = (pixels[:channels].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
     return Image.fromarray(np.ascontiguousarray(array[..., 0] if channels == 1 else array))
