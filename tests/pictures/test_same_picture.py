@@ -231,7 +231,7 @@ def test_the_mode_can_be_said():
     model = Model(net(1), transform=look, picture_mode="I;16")
     deep = Image.fromarray(np.full((8, 8), 40_001, np.uint16))
     with pytest.raises(
-        UnreadableImage, match="shape"
+        UnreadableImage, match="must resize all pictures"
     ):  # the probe is 300 wide, and nothing resizes
         load_images([deep], model).read(0)
     assert seen[-1] == ("I;16", 40_001)

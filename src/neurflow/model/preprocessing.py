@@ -113,6 +113,11 @@ class Preprocessing:
             raise ModelError(
                 f"mean {new.mean} and std {new.std} need one value per channel, std above 0."
             )
+        if max(new.mean) > 1:
+            raise ModelError(
+                f"mean {new.mean} is not in 0…1, the range of pixel values. If it and std are for "
+                "values in 0…255, divide both by 255."
+            )
         return new
 
 

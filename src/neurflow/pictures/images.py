@@ -348,7 +348,10 @@ def _input(model: Model, value: Any) -> Tensor:
     if not isinstance(made, Tensor):
         raise UnreadableImage(f"the transform makes no tensor of it: {type(made).__name__}")
     if tuple(made.shape) != model.input_size:
-        raise UnreadableImage(f"shape {tuple(made.shape)}, the model takes {model.input_size}")
+        cure = "; the transform must resize all pictures to one size" if picture is not None else ""
+        raise UnreadableImage(
+            f"shape {tuple(made.shape)}, the model takes {model.input_size}{cure}"
+        )
     if not made.isfinite().all():
         raise UnreadableImage("it holds values that are not finite")
     return made.detach().float()
