@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from neurflow.circuit import Circuit
 from neurflow.cli.explore import _samples
 from neurflow.demo.network import REFERENCE
 from neurflow.demo.pictures import CLASSES
@@ -26,7 +27,7 @@ Run = Callable[..., Outcome]
 def test_it_serves_and_ends_by_ctrl_c(run_folder: Path, built: None) -> None:
     command = [sys.executable, "-c", "from neurflow.cli import main; main()"]
     process = subprocess.Popen(
-        [*command, "explore", str(run_folder), "--port", "0", "--json"],
+        [*command, "explore", str(run_folder), "--port", "0", "--json", "--quiet"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -42,6 +43,20 @@ def test_it_serves_and_ends_by_ctrl_c(run_folder: Path, built: None) -> None:
     process.send_signal(signal.SIGINT)
     rest, err = process.communicate()
     assert (process.returncode, rest, err) == (0, "", "")
+
+
+def test_a_model_that_must_be_named_is_told_before_serving(
+    neurflow: Run, circuit: Circuit, tmp_path: Path, built: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uvicorn.Server.run", lambda server, sockets: None)
+    info = circuit.model.model_copy(update={"reference": "file:a.py:b"})
+    run_folder = tmp_path / "run"
+    circuit.model_copy(update={"model": info}).save(run_folder)
+    outcome = neurflow("explore", run_folder, "--port", "0", "--no-open")
+    assert "Only the stored result can be explored." in outcome.err
+    assert f"explore {run_folder} --port 0 --no-open --model file:a.py:b" in outcome.err
+    named = neurflow("explore", run_folder, "--port", "0", "--no-open", "--model", "file:a.py:b")
+    assert "Only the stored" not in named.err
 
 
 def test_the_demo_draws_pictures_to_try(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,6 +167,12 @@ def test_class_names_must_be_as_many_as_the_logits():
         model.target("a")
 
 
+def test_a_mean_for_bytes_is_refused():
+    assert Preprocessing().adapted(mean=0, std=1 / 255).mean == (0, 0, 0)
+    with pytest.raises(ModelError, match="divide both by 255"):
+        Preprocessing().adapted(mean=127.5, std=127.5)
+
+
 def test_a_transform_that_fails_or_makes_no_image_is_refused():
     with pytest.raises(ModelError, match="transform fails on a plain RGB picture"):
         Model(SmallNet(), transform=lambda _: 1 / 0).input_size  # noqa: B018

@@ -37,7 +37,8 @@ from neurflow.model.naming import ClassNames
         (["crane", "crane"], "crane", None),
         (["crane", "crane"], "1", 1),
         (["0", "1", "10", "2"], "2", 3),
-        (["0", "1", "10", "2"], "3", 3),
+        (["0", "1", "10", "2"], "3", None),
+        (["1", "2", "3"], "0", None),
         (["caf\u00e9", "b"], "cafe\u0301", 0),
         (["cafe\u0301", "b"], "CAF\u00c9", 0),
         (["a", "b"], "\u00b2", None),
@@ -144,12 +145,24 @@ NAMES = ["tench", "h\u00e9ron", "cock"]
         "- tench\n- 'h\u00e9ron'\n- cock\n".encode(),
         "path: x\nnc: 3\nnames:\n  0: tench\n  1: h\u00e9ron\n  # a bird\n  2: cock\ntest: y".encode(),
         "nc: 3\nnames: ['tench', 'h\u00e9ron', 'cock']\n".encode(),
+        json.dumps([{"id": i, "name": NAMES[i]} for i in (2, 0, 1)]).encode(),
+        json.dumps({"categories": [{"id": i + 1, "name": NAMES[i]} for i in (1, 2, 0)]}).encode(),
+        json.dumps({"idx_to_class": dict(enumerate(NAMES))}).encode(),
+        str(tuple(NAMES)).encode(),
+        '"tench",\n"h\u00e9ron",\n"cock"\n'.encode(),
         "classes:\n- tench\n- h\u00e9ron\n- cock\n".encode(),
     ],
 )
 def test_class_names_are_read_in_every_common_form(tmp_path, data):
     (tmp_path / "names").write_bytes(data)
     assert read_class_names(tmp_path / "names") == NAMES
+
+
+def test_many_lines_counted_from_1_are_a_table(tmp_path):
+    """As in ``classes.txt`` of CUB and ``classInd.txt`` of UCF101."""
+    names = [f"{i:03}.Bird_{i}" for i in range(1, 13)]
+    (tmp_path / "names").write_text("".join(f"{i} {name}\n" for i, name in enumerate(names, 1)))
+    assert read_class_names(tmp_path / "names") == names
 
 
 @pytest.mark.parametrize(
@@ -160,6 +173,8 @@ def test_class_names_are_read_in_every_common_form(tmp_path, data):
         ["0", "1", "10", "2"],
         ["[unk]", "cat"],
         ["{", "}x"],
+        ["1 Chronicles", "2 Kings"],
+        ["'n' roll", "cat"],
         ["n01440764 tench, Tinca tinca", "n01443537 goldfish"],
     ],
 )

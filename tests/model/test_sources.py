@@ -14,6 +14,8 @@ from neurflow.errors import ModelError, RequestError
 from neurflow.model import Preprocessing
 from neurflow.model.of_timm import preprocessing
 from neurflow.model.of_torchvision import SLOWLY_INITIALISED, _options, _preset
+from neurflow.model.of_transformers import Processor
+from neurflow.model.preprocessing import picture_of
 from neurflow.model.source import Request
 from tests.clip import save_tiny_clip
 
@@ -236,6 +238,26 @@ def test_transformers_bring_processor_names_and_blocks(folder):
         load_model(f"hf:{folder}", mean=0.5)
     with pytest.raises(ModelError, match="Give the name of an image classifier"):
         load_model(f"hf:{folder.parent}")
+
+
+def test_transformers_say_channels_their_order_and_the_kind_of_outputs(tmp_path):
+    import transformers
+
+    more = {"num_labels": 3, "image_size": 32, "problem_type": "multi_label_classification"}
+    vit = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "patch_size": 8}
+    config = transformers.ViTConfig(num_channels=1, intermediate_size=32, **vit, **more)
+    transformers.ViTForImageClassification(config).save_pretrained(tmp_path)
+    processor = transformers.ViTImageProcessor(
+        size={"height": 32, "width": 32}, rescale_factor=1 / 127.5, image_mean=[1], image_std=[1]
+    )
+    processor.save_pretrained(tmp_path)
+    model, grey = load_model(f"hf:{tmp_path}"), odd_picture(32, 32).convert("L")
+    assert model.outputs_are.kind == "sigmoid"
+    seen = model.picture(model.transform(grey))
+    np.testing.assert_allclose(np.asarray(seen), np.asarray(grey), atol=1)
+    turned = Processor(transformers.MobileViTImageProcessor(crop_size={"height": 97, "width": 97}))
+    blue = picture_of(turned(Image.new("RGB", (97, 97), (0, 0, 200))), turned)
+    assert blue.getpixel((9, 9)) == (0, 0, 200)
 
 
 def test_the_layers_of_swin_are_its_blocks():

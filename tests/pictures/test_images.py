@@ -142,7 +142,7 @@ def test_empty_and_missing_sources_are_refused(tmp_path, model):
     with pytest.raises(ImagesError, match="the source is empty"):
         load_images([], model)
     with pytest.raises(ImagesError, match="axes"):
-        load_images(torch.rand(3, 32, 32), model)
+        load_images(torch.rand(9), model)
     with pytest.raises(ImagesError, match="Cannot read images from int"):
         load_images(3, model)
 

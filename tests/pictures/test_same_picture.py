@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision.transforms import v2
 
 from neurflow import Model, load_images
@@ -119,6 +119,7 @@ def test_a_grey_picture_gives_the_same_input_whichever_way_it_comes(kind, tmp_pa
 ARRAYS = {
     "HW": GREY,
     "HW, 16 bits": GREY.astype(np.uint16) * 257,
+    "HW, 16 bits, as in FITS": (GREY.astype(np.uint16) * 257).astype(">u2"),
     "HW, float": GREY / 255,
     "HWC of one": GREY[..., None],
     "HWC": np.dstack([GREY] * 3),
@@ -146,6 +147,30 @@ def test_an_array_gives_the_same_input_as_the_file(kind):
         torch.testing.assert_close(
             load_images(source, model).read(0), expected, atol=tolerance, rtol=0
         )
+
+
+def test_one_array_is_one_picture_and_an_array_of_paths_a_list(tmp_path):
+    model, expected = model_of(), torch.from_numpy(COLOUR / 255).float().permute(2, 0, 1)
+    Image.fromarray(COLOUR).save(tmp_path / "a.png")
+    paths = [str(tmp_path / "a.png")]
+    for source in (COLOUR, expected, np.array(paths), np.array(paths, dtype=object)):
+        images = load_images(source, model)
+        torch.testing.assert_close(images.read(0), expected)
+        assert len(images) == 1
+    assert load_images(GREY, model).read(0).shape == expected.shape
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (np.zeros((9, 8, 8), np.uint8), r"images\[:, None\]"),
+        (DataLoader([1]), "Give its data set: loader.dataset"),
+        ((COLOUR for _ in range(2)), r"Give a list of its items: list\(source\)"),
+    ],
+)
+def test_sources_of_another_kind_are_refused_with_the_cure(source, told):
+    with pytest.raises(ImagesError, match=told):
+        load_images(source, model_of())
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -206,7 +231,7 @@ def test_the_mode_can_be_said():
     model = Model(net(1), transform=look, picture_mode="I;16")
     deep = Image.fromarray(np.full((8, 8), 40_001, np.uint16))
     with pytest.raises(
-        UnreadableImage, match="shape"
+        UnreadableImage, match="must resize all pictures"
     ):  # the probe is 300 wide, and nothing resizes
         load_images([deep], model).read(0)
     assert seen[-1] == ("I;16", 40_001)

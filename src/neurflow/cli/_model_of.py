@@ -14,6 +14,7 @@ from neurflow.cli._options import ClassNames, Device
 
 if TYPE_CHECKING:
     from neurflow.circuit import Circuit
+    from neurflow.errors import RequestError
     from neurflow.model import Model
 
 _OPTIONS: dict[str, tuple[Any, Any]] = {
@@ -65,16 +66,24 @@ class ModelOptions:
         line = shlex.join(["neurflow", *TYPED.get()])
         return cls(**{name: values.pop(name) for name in _OPTIONS}, line=line)
 
+    def refusal(self, circuit: Circuit) -> RequestError | None:
+        """Return the error if the model must be named, with the complete command; otherwise None."""
+        from neurflow.circuit.reload import must_be_named, not_followed
+
+        if self.model is not None or not must_be_named(circuit.model.reference):
+            return None
+        return not_followed(circuit.model.reference, self.line)
+
     def load(self, circuit: Circuit) -> Model:
         """Load the model of a circuit; see ``neurflow.reload_model``.
 
         Raises:
             RequestError: the model must be named; the message has the complete command.
         """
-        from neurflow.circuit.reload import must_be_named, not_followed, reload_model
+        from neurflow.circuit.reload import reload_model
 
-        if self.model is None and must_be_named(circuit.model.reference):
-            raise not_followed(circuit.model.reference, self.line)
+        if refusal := self.refusal(circuit):
+            raise refusal
         return reload_model(
             circuit,
             self.model,

@@ -109,7 +109,10 @@ def explore(
         given.refuse("a single result", "images", "clip", *model)
         served, title = Gallery(run, ui.progress), f"the atlas of {run}"
     else:
-        served = _session(run, ModelOptions.pop(model), images, clip)
+        of_result = ModelOptions.pop(model)
+        served = _session(run, of_result, images, clip)
+        if refusal := of_result.refusal(served.circuit):
+            ui.note(f"Only the stored result can be explored. {refusal}")
         title = served.circuit.target.name
     asked = token if token_file is None else token_in(token_file)
     server = Server(served, host=host, port=port, token=asked)

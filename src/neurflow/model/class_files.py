@@ -30,6 +30,11 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+_INDEX_COLUMNS = ("id", "index", "class_id", "label_id")
+_MAPPINGS = ("id2label", "idx_to_class", "names", "classes", "class_names", "labels", "categories")
+_INVERSE_MAPPINGS = ("label2id", "class_to_idx")
+_COUNTED = 10
+"""smallest number of lines such as ``1 tench``, counted from 1, that are read as a table"""
 _NAME_COLUMNS = ("name", "class_name", "class", "label", "category", "classname")
 
 
@@ -79,7 +84,7 @@ def _text(text: str) -> str:
 
 def _names(text: str) -> list[str]:
     stripped = text.strip()
-    if stripped.startswith(("[", "{")):
+    if stripped.startswith(("[", "{", "('", '("')):
         data = _literal(stripped)
         if data is not None:
             return _of_data(data)
@@ -88,6 +93,9 @@ def _names(text: str) -> list[str]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if lines and all(re.match(r"-\s+\S", line) for line in lines):  # a list in YAML
         lines = [line[1:].strip().strip("\"'") for line in lines]
+    quoted = [re.fullmatch(r"(['\"])(.*)\1,?", line) for line in lines]
+    if lines and all(quoted):
+        return [each[2] for each in quoted if each]
     return _of_table(lines) or lines
 
 
@@ -121,14 +129,17 @@ def _literal(text: str) -> Any:
 
 def _of_data(data: Any) -> list[str]:
     if isinstance(data, Mapping):
-        for key in ("id2label", "names", "classes", "class_names", "label2id", "class_to_idx"):
+        for key in (*_MAPPINGS, *_INVERSE_MAPPINGS):
             if isinstance(data.get(key), Mapping | list):
                 return _of_data(data[key])
         return _of_mapping(data)
     if isinstance(data, Sequence | set) and not isinstance(data, str | bytes):
         if isinstance(data, set):
             raise ValueError("a set has no order")
-        return [_name(item) for item in data]
+        by_index = [(_index_of(item), _name(item)) for item in data]
+        if data and all(index is not None for index, _ in by_index):
+            return _by_index(by_index, (0, 1))
+        return [name for _, name in by_index]
     raise ValueError(f"it has neither a list nor a dict of names, but one {type(data).__name__}")
 
 
@@ -139,6 +150,13 @@ def _of_mapping(data: Mapping[Any, Any]) -> list[str]:
     if all(isinstance(value, int) and not isinstance(value, bool) for value in data.values()):
         return _by_index([(value, _name(key)) for key, value in data.items()], (0, 1))
     raise ValueError("its dict maps neither indices to names nor names to indices")
+
+
+def _index_of(item: Any) -> int | None:
+    """The index in ``{"id": 7, "name": "cat"}``, a category of COCO's; None without one."""
+    if not isinstance(item, Mapping):
+        return None
+    return next((_number(item[key]) for key in _INDEX_COLUMNS if key in item), None)
 
 
 def _name(item: Any) -> str:
@@ -181,7 +199,8 @@ def _of_table(lines: Sequence[str]) -> list[str] | None:
             return names
     found = [re.fullmatch(r"([0-9]{1,9})\s*([\s:.)=])\s*(.*\S)", line) for line in lines]
     if all(found):
-        starts = (0, 1) if all(each and each[2].strip() for each in found) else (0,)
+        certain = len(lines) >= _COUNTED or all(each and each[2].strip() for each in found)
+        starts = (0, 1) if certain else (0,)
         names = _counted([[each[1], each[3].strip("\"'")] for each in found if each], 0, 1, starts)
         if names is not None and len(set(names)) == len(names):  # "1 euro", "2 euro" are names
             return names

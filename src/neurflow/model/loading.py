@@ -112,7 +112,7 @@ def load_model(
         _on(module.eval().requires_grad_(False), device),
         transform=_transform(reference, loaded, given, size),
         class_names=names or loaded.names,
-        output=output,
+        output=output or loaded.output,
         allow_chance=allow_chance,
         reference=reference,
         weights=str(path or weights or RANDOM),

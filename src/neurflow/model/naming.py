@@ -8,7 +8,7 @@ that matches any class decides:
 3. for ``wnid_name`` (``n`` and eight digits, as in ImageNet's folder names) the class of that wnid, or
    else the name after it;
 4. one of several names separated by commas (``tench, Tinca tinca``);
-5. the number of the class, in ASCII digits.
+5. the number of the class, in ASCII digits; for labels of pictures, not if all names are numbers.
 
 A rule that matches several classes is ambiguous, and nothing is guessed.
 """
@@ -51,6 +51,12 @@ class ClassNames:
         """Whether the names are just the numbers of the classes."""
         return self.all == tuple(map(str, range(len(self))))
 
+    @cached_property
+    def _all_numbers(self) -> bool:
+        """Whether the names are different numbers, and not just those of the classes."""
+        digits = all(name.isascii() and name.isdigit() for name in self.all)
+        return digits and not self.numbered and len(set(self.all)) == len(self)
+
     def matching(self, text: str) -> tuple[int, ...]:
         """Indices of the classes that match a text; several if it is ambiguous."""
         found = self._named(text)
@@ -59,9 +65,17 @@ class ClassNames:
             found = self._by_wnid(*wnid) or found
         return found or self._synonyms.get(_folded(text), ()) or self._numbered(text)
 
+    def labelled(self, text: str) -> tuple[int, ...]:
+        """Indices of the classes that match a picture's label, as in :meth:`matching`.
+
+        If all names are numbers, a further number is not the index of a class: with digits called
+        ``1`` to ``9``, the label ``0`` is no class.
+        """
+        return () if self._all_numbers and not self._named(text) else self.matching(text)
+
     def label(self, text: str | None) -> int | None:
         """The class that a picture's label names; None if it names none or several."""
-        found = () if text is None else self.matching(text)
+        found = () if text is None else self.labelled(text)
         return found[0] if len(found) == 1 else None
 
     def text_of(self, index: int) -> str:

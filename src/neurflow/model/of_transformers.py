@@ -20,6 +20,8 @@ from neurflow.runtime.extras import require
 
 PROMPT = "a photo of a {}"
 """text that is made of a class name"""
+OUTPUTS = {"multi_label_classification": "sigmoid", "regression": "values"}
+"""``problem_type`` of a configuration → kind of the outputs"""
 
 
 def load(name: str, request: Request) -> Loaded:
@@ -51,11 +53,13 @@ def load(name: str, request: Request) -> Loaded:
             tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(_why_not(name, error)) from None
-    transform = Processor(processor)
+    transform = Processor(processor, getattr(config, "num_channels", 3))
     if texts:
         return Loaded(_with_texts(module, tokenizer, request), transform, request.names)
     labels = config.id2label or {}
-    return Loaded(module, transform, [str(labels[i]) for i in sorted(labels)])
+    names = [str(labels[i]) for i in sorted(labels)]
+    output = OUTPUTS.get(getattr(config, "problem_type", None) or "")
+    return Loaded(module, transform, names, output=output)
 
 
 def _why_not(name: str, error: Exception) -> str:
@@ -68,16 +72,30 @@ def _why_not(name: str, error: Exception) -> str:
 
 
 class Processor:
-    """An image processor as a transform; ``mean`` and ``std`` turn inputs back into pictures."""
+    """An image processor as a transform.
 
-    def __init__(self, processor: Any) -> None:
+    Args:
+        processor: of transformers.
+        channels: of the network's input; 1 for grey pictures.
+
+    Attributes:
+        mean, std: turn inputs back into values in 0…1, if the processor normalises.
+        blue_first: whether the channels are blue, green and red.
+    """
+
+    def __init__(self, processor: Any, channels: int = 3) -> None:
         self._processor = processor
+        self._mode = "L" if channels == 1 else "RGB"
+        self.blue_first = bool(getattr(processor, "do_flip_channel_order", False))
         if getattr(processor, "do_normalize", False):
-            self.mean, self.std = list(processor.image_mean), list(processor.image_std)
+            rescaled = getattr(processor, "do_rescale", False)
+            white = 255 * (processor.rescale_factor if rescaled else 1)
+            self.mean = [value / white for value in processor.image_mean]
+            self.std = [value / white for value in processor.image_std]
 
     def __call__(self, picture: Image.Image) -> Tensor:
         """Input ``[channel, height, width]``."""
-        made = self._processor(images=picture.convert("RGB"), return_tensors="pt")
+        made = self._processor(images=picture.convert(self._mode), return_tensors="pt")
         pixels: Tensor = made["pixel_values"][0]
         return pixels
 

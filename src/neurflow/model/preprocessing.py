@@ -113,6 +113,11 @@ class Preprocessing:
             raise ModelError(
                 f"mean {new.mean} and std {new.std} need one value per channel, std above 0."
             )
+        if max(new.mean) > 1:
+            raise ModelError(
+                f"mean {new.mean} is not in 0…1, the range of pixel values. If it and std are for "
+                "values in 0…255, divide both by 255."
+            )
         return new
 
 
@@ -147,6 +152,8 @@ def picture_of(pixels: Tensor, transform: Transform) -> Image.Image:
         pixels = pixels * known[1] + known[0]
     elif pixels.min() < 0 or pixels.max() > 1:
         pixels = (pixels - pixels.min()) / (pixels.max() - pixels.min()).clamp_min(1e-12)
+    if getattr(transform, "blue_first", False):
+        pixels = pixels.flip(0)
     channels = 3 if pixels.shape[0] >= 3 else 1
     array = (pixels[:channels].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
     return Image.fromarray(np.ascontiguousarray(array[..., 0] if channels == 1 else array))

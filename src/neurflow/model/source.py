@@ -57,6 +57,7 @@ class Loaded:
         names: of the classes, in the order of the outputs.
         notes: notes for the user.
         sized: whether the transform already has the requested input size.
+        output: kind of the outputs, if the source says it.
     """
 
     module: Any
@@ -64,6 +65,7 @@ class Loaded:
     names: Sequence[str] | None = None
     notes: tuple[str, ...] = ()
     sized: bool = False
+    output: str | None = None
 
 
 Load = Callable[[str, Request], Loaded]

@@ -226,7 +226,7 @@ def _guarded(module: nn.Module) -> Any:
             reason = str(error).strip().splitlines()
             raise ModelError(
                 f"The network fails on a batch of images {tuple(images.shape)}: "
-                f"{type(error).__name__}: {reason[0] if reason else 'no reason given'}. "
+                f"{type(error).__name__}: {reason[0].rstrip('.') if reason else 'no reason given'}. "
                 f"{_why_it_fails(module, images, error)}"
             ) from error
 

@@ -153,7 +153,9 @@ def load_images(source: Any, model: Model) -> Images:
         return source
     if isinstance(source, str | Path):
         return _from_folder(Path(source), model)
-    if isinstance(source, Image.Image):
+    if isinstance(source, np.ndarray) and source.ndim == 1 and source.dtype.kind in "OU":
+        source = list(source)  # paths, or pictures of several sizes
+    if isinstance(source, Image.Image) or _is_one_picture(source, model):
         source = [source]
     if isinstance(source, Sequence) and source and all(isinstance(s, str | Path) for s in source):
         paths = [Path(s) for s in source]
@@ -162,12 +164,20 @@ def load_images(source: Any, model: Model) -> Images:
     return _from_memory(source, model)
 
 
+def _is_one_picture(source: Any, model: Model) -> bool:
+    """Return whether a source is one picture, grey or with as many channels as the input."""
+    if not isinstance(source, Tensor | np.ndarray) or source.ndim not in (2, 3):
+        return False
+    return source.ndim == 2 or model.offer.shape[0] in (source.shape[0], source.shape[2])
+
+
 def _refuse_others(source: Any) -> None:
     """Raise an error for anything that is not a sequence of images."""
     if isinstance(source, Tensor | np.ndarray) and source.ndim != 4:
         raise ImagesError(
             "A tensor or array of images has axes [image, channel, height, width] or "
             f"[image, height, width, channel]; this has {source.ndim}."
+            + (" Grey ones need a further axis: images[:, None]." if source.ndim == 3 else "")
         )
     if isinstance(source, Mapping):
         parts = ", ".join(map(str, list(source)[:5]))
@@ -178,16 +188,22 @@ def _refuse_others(source: Any) -> None:
             "table['label']))."
         )
     if not hasattr(source, "__getitem__") or not hasattr(source, "__len__"):
-        raise ImagesError(
-            f"Cannot read images from {type(source).__name__}. "
-            "Give a folder, a data set, an array, a tensor or a list of pictures."
-        )
+        raise ImagesError(f"Cannot read images from {type(source).__name__}. {_instead_of(source)}")
     try:
         count = len(source)
     except Exception as error:  # the source is the user's code and may raise anything
         raise ImagesError(f"The source of images does not say how many it has: {error}") from None
     if count == 0:
         raise ImagesError("There are no images: the source is empty.")
+
+
+def _instead_of(source: Any) -> str:
+    """What to give instead of a source without numbered items."""
+    if not hasattr(source, "__iter__"):
+        return "Give a folder, a data set, an array, a tensor or a list of pictures."
+    if hasattr(source, "dataset"):  # a DataLoader
+        return "Give its data set: loader.dataset"
+    return "Give a list of its items: list(source)"
 
 
 def spread(refs: Sequence[ImageRef], seed: int) -> list[int]:
@@ -286,14 +302,15 @@ def _from_memory(source: Any, model: Model) -> Images:
     if any(ref.label is not None for ref in refs):
         notes += _label_notes([ref.label for ref in refs], model.names)
     if no_class:
-        notes.append(f"{no_class} labels are no single class; these images count as unlabelled.")
+        labels = "1 label is" if no_class == 1 else f"{no_class} labels are"
+        notes.append(f"{labels} no single class; these images count as unlabelled.")
     return Images(tuple(refs), read, digest.hexdigest(), notes=tuple(notes))
 
 
 def _label_notes(labels: Iterable[str | None], names: ClassNames) -> list[str]:
     """Return notes on labels that match no class or several classes."""
     counts = Counter(label for label in labels if label is not None)
-    found = {label: names.matching(label) for label in counts}
+    found = {label: names.labelled(label) for label in counts}
     return [
         *_label_note("no class of the model", [c for c in counts.items() if not found[c[0]]]),
         *_label_note("several classes", [c for c in counts.items() if len(found[c[0]]) > 1]),
@@ -331,7 +348,10 @@ def _input(model: Model, value: Any) -> Tensor:
     if not isinstance(made, Tensor):
         raise UnreadableImage(f"the transform makes no tensor of it: {type(made).__name__}")
     if tuple(made.shape) != model.input_size:
-        raise UnreadableImage(f"shape {tuple(made.shape)}, the model takes {model.input_size}")
+        cure = "; the transform must resize all pictures to one size" if picture is not None else ""
+        raise UnreadableImage(
+            f"shape {tuple(made.shape)}, the model takes {model.input_size}{cure}"
+        )
     if not made.isfinite().all():
         raise UnreadableImage("it holds values that are not finite")
     return made.detach().float()

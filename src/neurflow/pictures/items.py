@@ -9,7 +9,8 @@ picture is
 - a tensor of integers of these shapes;
 - a floating-point tensor or array with the shape of the input, which is used without the transform.
 
-A label is one class: an integer, a text, or a number for which the data set has a name.
+A label is one class: an integer, a text (also as bytes), a one-hot vector, or a number for which the
+data set has a name.
 """
 
 from __future__ import annotations
@@ -141,6 +142,7 @@ def _are_bytes(array: np.ndarray) -> bool:
 
 def _from_array(array: np.ndarray, offer: Offer, prefer_last: bool) -> Image.Image | Tensor:
     """Convert numbers to a picture; their type determines the value of white."""
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)  # FITS files are big-endian
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * np.uint8(255)
     is_float = array.dtype.kind == "f"
@@ -242,10 +244,14 @@ class Labels:
 
     def text(self, label: Any, index: int) -> str | None:
         """Return the label of item ``index`` as text; None if it is not a single class."""
+        if isinstance(label, bytes):  # as h5py returns texts
+            label = label.decode(errors="backslashreplace")
+        own = own_names(self._source, index)
         number = _one_number(label)
         if number is None:
+            number = _one_hot(label, len(self._classes if own is None else own))
+        if number is None:
             return str(label) if isinstance(label, str | np.str_) else None
-        own = own_names(self._source, index)
         if own is None or (self._classes.numbered and len(own) == len(self._classes)):
             return self._text_of(number)
         if not 0 <= number < len(own):
@@ -272,6 +278,17 @@ def _one_number(label: Any) -> int | None:
     if isinstance(label, float | np.floating) and float(label).is_integer():
         return int(label)
     return None
+
+
+def _one_hot(label: Any, classes: int) -> int | None:
+    """Return the class of a one-hot vector, which has an entry for each class; otherwise None."""
+    if not isinstance(label, Tensor | np.ndarray | list | tuple):
+        return None
+    values = np.asarray(label.detach().cpu() if isinstance(label, Tensor) else label)
+    if values.shape != (classes,) or values.dtype.kind not in "biuf":
+        return None
+    is_one = values == 1
+    return int(is_one.argmax()) if is_one.sum() == 1 and not values[~is_one].any() else None
 
 
 def own_names(source: Any, index: int) -> Sequence[str] | None:
