@@ -63,8 +63,8 @@ class Config(Frozen):
     k: Positive = Field(50, description="k, number of crops in a neuron's concept V_a")
     steps: Positive | Literal["auto"] = Field(
         "auto",
-        description="N, number of points of integrated gradients; auto takes as many as each neuron "
-        "needs for the tolerance; published: 50",
+        description="N, number of points of integrated gradients; auto takes at least as many as "
+        "each neuron needs for the tolerance; published: 50",
     )
     baseline: BaselineName = Field(
         "auto",

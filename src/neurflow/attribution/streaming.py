@@ -7,14 +7,13 @@
    ``V_a^i``, and the completeness gap. The scores of single pairs are stored only on request. A
    journal stores the sums once a minute.
 3. The *score error* is the distance of a target's scores from integrated gradients, the limit of
-   large
-   N: ``Σ_v Σ_s |T_N − T| / Σ_v Σ_s |T|``. It is estimated on :data:`SAMPLE` crops of each target from
-   two values of N. The stored value is the one-sided upper 97.5 % confidence limit for all of
-   ``V_a``. If a rule does not complete by construction, it is at least the completeness gap of all
-   crops.
+   large N: ``Σ_v Σ_s |T_N − T| / Σ_v Σ_s |T|``. It is estimated on :data:`SAMPLE` crops of each
+   target from two values of N. The stored value is the one-sided upper 97.5 % confidence limit for
+   all of ``V_a``. If a rule does not complete by construction, it is at least the completeness gap of
+   all crops.
 4. With ``steps="auto"``, this estimate determines the rule and the N of each target. N is increased
-   until the score error is within the tolerance, or N is the largest one. With a given N, it is only
-   stored.
+   until the score error is within the tolerance, or N is the largest one. ``equal_steps`` then raises
+   the N of some targets, so that more of them share work. With a given N, it is only stored.
 5. Scores that are not finite raise ``WorkError``; they never count as within the tolerance.
 """
 
@@ -30,6 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neurflow.attribution.equal_steps import with_equal_steps
 from neurflow.attribution.integrated_gradients import (
     Rule,
     gauss_legendre,
@@ -123,7 +123,8 @@ def _plans(task: AttributionTask, steps: int | Literal["auto"]) -> dict[int, Pla
     def has_slopes(a: int) -> bool:
         return task.segment.specialised(a).secants is not None
 
-    return chosen_plans(task.concepts, _looks(task), refined, has_slopes, task.config.tolerance)
+    chosen = chosen_plans(task.concepts, _looks(task), refined, has_slopes, task.config.tolerance)
+    return with_equal_steps(chosen, task)
 
 
 def _stage(task: AttributionTask) -> str:
@@ -256,9 +257,8 @@ def _stream(
         return
     for block in maps.blocks(np.unique(pairs.crop)):
         inside = np.flatnonzero(np.isin(pairs.crop, block))
-        inside = inside[
-            np.argsort(pairs.crop[inside], kind="stable")
-        ]  # the pairs of a crop share work
+        # the pairs of a crop share work
+        inside = inside[np.argsort(pairs.crop[inside], kind="stable")]
         for alike in _alike(segment, pairs[inside]):
             left = inside[alike]
             left = left[~done[left]]
