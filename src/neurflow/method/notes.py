@@ -45,12 +45,13 @@ def notes(study: Study, found: Findings, config: Config) -> tuple[str, ...]:
         )
     count = len(study.crops.chosen)
     limit = crops_limit(config, count)
+    images = "1 image" if count == 1 else f"{count} images"
     if count < 5:
-        notes.append(f"Only {count} images: concepts rest on few pictures.")
+        notes.append(f"Only {images}: concepts rest on few pictures.")
     if config.crops_per_image == "auto" and limit != PER_IMAGE:
         notes.append(
             f"A concept may have {limit} crops of one image instead of {PER_IMAGE}, "
-            f"because there are only {count} images."
+            f"because D has only {images}."
         )
     return tuple(notes)
 
