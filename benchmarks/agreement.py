@@ -1,4 +1,4 @@
-"""Groups on real networks and photographs: do they come back, and does each show one thing?
+"""Measure whether groups recur on other photographs, and whether each shows one thing.
 
     python -m benchmarks.agreement --real FOLDER [--network NAME] [--classes CLASS,…] [--save FILE]
 
@@ -7,10 +7,10 @@ target down, the τ lower neurons with the largest mean of |input × gradient| o
 crops of each. The photographs are those that the network recognises, or all of the class where it
 recognises fewer than ``ENOUGH``. For each layer below the target's:
 
-1. *agreement*: Cohen's kappa of the groups on disjoint halves of the photographs, the neurons being
-   given; as in ``neurflow evaluate RUN groups``;
-2. *purity* by the class token of the vision transformer of FOLDER, as a share of the purity of every
-   pair alone. It is not measured for the transformer itself;
+1. *agreement*: Cohen's kappa of the groups on disjoint halves of the photographs, as in
+   ``neurflow evaluate RUN groups``. The neurons are the same. Mean and standard error over the splits;
+2. *purity* by the class token of the vision transformer in FOLDER, relative to that of single pairs.
+   It is not measured for the transformer itself;
 3. *largest*: the largest share of the (neuron, crop) items in one group.
 """
 
@@ -31,12 +31,11 @@ from benchmarks.networks import load
 from benchmarks.page import arguments, machine, table
 from neurflow import Config, Model, load_images
 from neurflow.attribution import AttributionTask, score_neurons
-from neurflow.evaluation.groups import Items, purity
+from neurflow.evaluation.groups import Items, agreement_of_halves, groups_on, purity
+from neurflow.evaluation.settings import Settings
+from neurflow.method.clustering import unit
 from neurflow.method.concepts import Concept, find_concepts
 from neurflow.method.core_neurons import core_neurons
-from neurflow.method.grouping.features import Seen
-from neurflow.method.grouping.reproducibility import agreement
-from neurflow.method.groups import neuron_groups
 from neurflow.pictures.crops import CropSet
 from neurflow.refs import Member
 from neurflow.runtime.memory import Budget
@@ -55,12 +54,10 @@ LAYERS = {
     "mobilenet_v2": ("features.16", "features.17", "features.18", "classifier.1"),
     "vit": ("blocks.9", "blocks.10", "blocks.11", "head"),
 }
-TUNED = ("golden_retriever", "samoyed", "tench", "church", "golf_ball")
-"""classes of ResNet18 on which the grouping was chosen"""
 
 
 def transformer(real: Path) -> nn.Module:
-    """The vision transformer of the folder, with its head for ten classes."""
+    """Load the vision transformer of the folder, with its head for ten classes."""
     import timm
     from safetensors.torch import load_file
 
@@ -71,7 +68,7 @@ def transformer(real: Path) -> nn.Module:
 
 
 def network(name: str, real: Path) -> Model:
-    """One of the networks that are measured."""
+    """Load one of the networks that are measured."""
     if name != "vit":
         return load(name, real)
     folders = sorted(folder.name for folder in (real / "images" / "imagenet20").iterdir())
@@ -82,7 +79,7 @@ def network(name: str, real: Path) -> Model:
 def study_of(
     model: Model, folder: Path, work: Path, layers: Sequence[str], config: Config
 ) -> Study:
-    """A study of the class of a folder, on the photographs that the network recognises."""
+    """Make the study of a folder's class, on the photographs that the network recognises."""
     images = load_images(folder, model)
     target = model.target(folder.name.split("_", 1)[1].replace("_", " "))
     budget = Budget("2GB", Silent())
@@ -96,7 +93,7 @@ def study_of(
 
 
 def neurons_of(study: Study, config: Config) -> dict[str, set[int]]:
-    """Layer below the target's → neurons that a circuit would have, by input × gradient."""
+    """Return layer → the neurons that a circuit would have, by input × gradient."""
     found: dict[str, set[int]] = {}
     targets = {study.target.neuron}
     for pair in study.pairs():
@@ -111,70 +108,30 @@ def neurons_of(study: Study, config: Config) -> dict[str, set[int]]:
 
 
 def strongest(concept: Concept) -> Concept:
-    """The strongest crops of a concept, as one meaning."""
+    """Return the strongest crops of a concept, as one meaning."""
     meaning = np.zeros(CROPS, dtype=np.int64)
     return Concept(concept.crops[:CROPS], concept.phi[:CROPS], meaning, concept.vectors[:1])
-
-
-def grouped(
-    study: Study, layer: str, neurons: set[int], config: Config, images: np.ndarray | None = None
-) -> tuple[Mapping[int, Concept], Mapping[Member, int]]:
-    """Concepts of some neurons on some images, and the group of each of their pairs."""
-    rows = None
-    if images is not None:
-        rows = np.concatenate([study.crops.of_image(i) for i in images.tolist()])
-    concepts = find_concepts(study, layer, neurons, config, rows)
-    seen = Seen(study.activations[layer], study.image_of, rows)
-    found = neuron_groups(concepts, seen, config)
-    return concepts, {member: g for g, group in enumerate(found.groups) for member in group}
-
-
-def labels(
-    study: Study,
-    layer: str,
-    items: Items,
-    concepts: Mapping[int, Concept],
-    group_of: Mapping[Member, int],
-) -> np.ndarray:
-    """``[item]`` group of the neuron's meaning that is nearest to the crop."""
-    previous = study.activations[study.below(layer)]
-    found = np.empty(len(items.neurons), dtype=np.int64)
-    for a, concept in concepts.items():
-        own = np.flatnonzero(items.neurons == a)
-        points = np.asarray(previous[items.crops[own]], dtype=np.float64)
-        apart = ((points[:, None] - concept.vectors[None]) ** 2).sum(2)
-        found[own] = [group_of[Member(a, int(i))] for i in apart.argmin(1)]
-    return found
 
 
 def measure(
     study: Study, layer: str, neurons: set[int], splits: int, eyes: np.ndarray | None
 ) -> dict[str, Any]:
-    """The measures of one layer."""
+    """Measure one layer."""
     config = Config()
-    concepts, group_of = grouped(study, layer, neurons, config)
-    owners = np.concatenate([np.full(len(c.crops), a) for a, c in concepts.items()])
-    crops = np.concatenate([c.crops for c in concepts.values()])
+    whole = groups_on(study, layer, neurons, config)
+    owners = np.concatenate([np.full(len(c.crops), a) for a, c in whole.concepts.items()])
+    crops = np.concatenate([c.crops for c in whole.concepts.values()])
     items = Items(owners, crops, study.image_of[crops])
-    meanings = np.concatenate([c.meaning for c in concepts.values()])
+    meanings = np.concatenate([c.meaning for c in whole.concepts.values()])
     pairs = [Member(a, i) for a, i in zip(owners.tolist(), meanings.tolist(), strict=True)]
-    own = np.array([group_of[pair] for pair in pairs])
+    own = np.array([whole.group_of[pair] for pair in pairs])
     alone = np.unique(np.array(pairs), axis=0, return_inverse=True)[1]
-    rng = np.random.default_rng(0)
-    kappas = []
-    for _ in range(splits):
-        count = len(study.crops.chosen)
-        halves = np.split(rng.permutation(count)[: count // 2 * 2], 2)
-        one, other = (
-            labels(study, layer, items, *grouped(study, layer, neurons, config, np.sort(half)))
-            for half in halves
-        )
-        kappas.append(agreement(items.neurons, one, other) or 0.0)
+    kappas, _ = agreement_of_halves(study, layer, items, config, Settings(splits=splits))
     return {
         "layer": layer,
         "photographs": len(study.crops.chosen),
-        "pairs": len(group_of),
-        "groups": len(set(group_of.values())),
+        "pairs": len(whole.group_of),
+        "groups": len(set(whole.group_of.values())),
         "agreement": kappas,
         "largest": float(np.bincount(own).max() / len(own)),
         "purity": None
@@ -184,7 +141,7 @@ def measure(
 
 
 def eyes_of(vit: nn.Module, crops: CropSet) -> np.ndarray:
-    """``[crop, feature]`` class token of the transformer, centred, of unit length."""
+    """Return the transformer's class token of each crop, centred and of unit length."""
     mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
     spread = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
     blocks = []
@@ -193,19 +150,19 @@ def eyes_of(vit: nn.Module, crops: CropSet) -> np.ndarray:
         with torch.inference_mode():
             blocks.append(vit.forward_features((pixels - mean) / spread)[:, 0])  # type: ignore[operator]
     seen = torch.cat(blocks).double().numpy()
-    centred = seen - seen.mean(0)
-    return np.asarray(centred / np.linalg.norm(centred, axis=1, keepdims=True))
+    return unit(seen - seen.mean(0))
 
 
 def row(record: Mapping[str, Any]) -> list[object]:
-    """A row of the table."""
+    """Return a row of the table."""
     kappas = record["agreement"]
+    error = np.std(kappas) / len(kappas) ** 0.5
     return [
         record["class"],
         record["layer"],
         record["photographs"],
         f"{record['pairs']} → {record['groups']}",
-        f"{np.mean(kappas):.2f} ({min(kappas):.2f} to {max(kappas):.2f})",
+        f"{np.mean(kappas):.2f} ± {error:.2f}",
         "–" if record["purity"] is None else f"{record['purity']:.2f}",
         f"{record['largest']:.2f}",
     ]

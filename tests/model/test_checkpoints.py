@@ -159,9 +159,9 @@ def test_the_parts_of_a_sharded_model_are_read_by_their_index(tmp_path, state):
     with pytest.raises(ModelError, match=r"part 1 of 2.*model\.safetensors\.index\.json"):
         load_weights(module, tmp_path / next(iter(parts)))
     for content, told in (
-        ({"weight_map": {"a": "../w.pt"}}, "no file beside it"),
-        ({"weight_map": {"a": "gone.bin"}}, "no file beside it"),
-        ([], "no index"),
+        ({"weight_map": {"a": "../w.pt"}}, "not in its folder"),
+        ({"weight_map": {"a": "gone.bin"}}, "not in its folder"),
+        ([], "not an index"),
         ({"weight_map": {"a": index.name}}, "is not a state dict"),
     ):
         index.write_text(json.dumps(content))

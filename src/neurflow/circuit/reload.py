@@ -116,7 +116,7 @@ def not_followed(reference: str, line: str = "") -> RequestError:
     named = shlex.quote(reference) if len(reference) <= LONGEST else "REFERENCE"
     return RequestError(
         f"The result names {reference:.200} as its model. Loading it may run code or "
-        "open files, so it is not loaded by itself. "
+        "open files, so it is not loaded automatically. "
         f"If you trust it: {f'{line} --model {named}'.strip()}"
     )
 

@@ -19,7 +19,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,10 +28,13 @@ from pydantic import Field
 
 from neurflow.circuit import Circuit, CircuitLayer
 from neurflow.circuit.uncertainty import resampled
+from neurflow.config import Config
 from neurflow.errors import RequestError
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
+from neurflow.evaluation.settings import Settings
 from neurflow.evaluation.statistics import mean_interval
+from neurflow.method.clustering import unit
 from neurflow.method.concepts import Concept, find_concepts
 from neurflow.method.grouping.features import Seen
 from neurflow.method.grouping.reproducibility import agreement
@@ -43,6 +46,7 @@ from neurflow.refs import Member
 from neurflow.runtime.workspace import Workspace
 from neurflow.stats import Interval, correlation
 from neurflow.study.activations import collect
+from neurflow.study.study import Study
 
 DEALS = 10
 """number of shuffles for an estimate of chance"""
@@ -125,7 +129,7 @@ def _row(lab: Laboratory, place: int, eyes: np.ndarray | None) -> GroupsRow:
     pairs = [own[a, crop] for a, crop in zip(items.neurons, items.crops, strict=True)]
     label = np.array([group_of[pair] for pair in pairs])
     alone = np.unique(np.array(pairs), axis=0, return_inverse=True)[1]
-    found, dealt = _agreement(lab, place, items)
+    found, dealt = agreement_of_halves(lab.own, layer.name, items, lab.circuit.config, lab.settings)
     rng = np.random.default_rng(lab.settings.seed)
     seen = [np.unique(items.images[label == g]).size for g in range(len(layer.groups))]
     measured = eyes is not None
@@ -226,63 +230,74 @@ def _cosines(eyes: np.ndarray, items: Items, chosen: np.ndarray) -> np.ndarray:
     return np.array([total @ total - (sums**2).sum(), counts.sum() ** 2 - (counts**2).sum()])
 
 
-def _agreement(lab: Laboratory, place: int, items: Items) -> tuple[list[float], list[float]]:
-    """Return kappa on two halves, and kappa with the pairs of one half shuffled, for each split."""
-    images = len(lab.own.crops.chosen)
-    rng = np.random.default_rng(lab.settings.seed)
+@dataclass(frozen=True)
+class Found:
+    """The concepts of a layer's neurons on some images, and the group of each of their pairs."""
+
+    concepts: Mapping[int, Concept]
+    group_of: Mapping[Member, int]
+
+
+def groups_on(
+    study: Study,
+    layer: str,
+    neurons: Iterable[int],
+    config: Config,
+    images: np.ndarray | None = None,
+) -> Found:
+    """Find the groups of some neurons of a layer on some images, by default on all."""
+    rows = None
+    if images is not None:
+        rows = np.concatenate([study.crops.of_image(i) for i in images.tolist()])
+    concepts = find_concepts(study, layer, neurons, config, rows)
+    seen = Seen(study.activations[layer], study.image_of, rows)
+    found = neuron_groups(concepts, seen, config)
+    return Found(concepts, {m: g for g, group in enumerate(found.groups) for m in group})
+
+
+def labels(study: Study, layer: str, items: Items, found: Found) -> np.ndarray:
+    """Return the group of each item: that of the meaning nearest to its crop."""
+    previous = study.activations[study.below(layer)]
+    label = np.empty(len(items.neurons), dtype=np.int64)
+    for a, concept in found.concepts.items():
+        own = np.flatnonzero(items.neurons == a)
+        points = np.asarray(previous[items.crops[own]], dtype=np.float64)
+        apart = ((points[:, None] - concept.vectors[None]) ** 2).sum(2)
+        label[own] = [found.group_of[Member(a, int(i))] for i in apart.argmin(1)]
+    return label
+
+
+def agreement_of_halves(
+    study: Study, layer: str, items: Items, config: Config, settings: Settings
+) -> tuple[list[float], list[float]]:
+    """Return kappa on two halves, and kappa with the pairs of one half shuffled, for each split.
+
+    Args:
+        study: the network on the crops of D.
+        layer: a layer of the study.
+        items: items of the neurons that are grouped.
+        config: of the meanings and groups.
+        settings: number and seed of the splits.
+    """
+    images, neurons = len(study.crops.chosen), np.unique(items.neurons).tolist()
+    splitting = np.random.default_rng(settings.seed)
+    shuffling = np.random.default_rng([settings.seed, 1])
     found, dealt = [], []
-    for _ in range(lab.settings.splits if images > 1 else 0):
-        halves = np.split(rng.permutation(images)[: images // 2 * 2], 2)
+    for _ in range(settings.splits if images > 1 else 0):
+        halves = np.split(splitting.permutation(images)[: images // 2 * 2], 2)
         try:
-            one, other = (_on(lab, place, np.sort(half)) for half in halves)
+            one, other = (groups_on(study, layer, neurons, config, np.sort(h)) for h in halves)
         except RequestError:  # too few crops: there is nothing to compare
             break
-        first, second = (_labels(lab, place, items, *half) for half in (one, other))
+        first, second = (labels(study, layer, items, half) for half in (one, other))
         kappa = agreement(items.neurons, first, second)
         if kappa is None:
             continue
         found.append(kappa)
-        concepts, members = other
-        shuffled = dict(zip(members, rng.permutation(list(members.values())).tolist(), strict=True))
-        anew = agreement(items.neurons, first, _labels(lab, place, items, concepts, shuffled))
-        dealt.append(anew or 0.0)
+        groups = shuffling.permutation(list(other.group_of.values())).tolist()
+        anew = Found(other.concepts, dict(zip(other.group_of, groups, strict=True)))
+        dealt.append(agreement(items.neurons, first, labels(study, layer, items, anew)) or 0.0)
     return found, dealt
-
-
-def _on(
-    lab: Laboratory, place: int, images: np.ndarray
-) -> tuple[Mapping[int, Concept], Mapping[Member, int]]:
-    """Find the concepts of the layer's neurons on some images, and the group of each pair."""
-    bench, config, name = lab.own, lab.circuit.config, lab.names[place]
-    numbers = np.concatenate([bench.crops.of_image(i) for i in images.tolist()])
-    neurons = set(lab.circuit.layers[place].neurons)
-    concepts = find_concepts(bench, name, neurons, config, numbers)
-    of = bench.crops.image_of(np.arange(len(bench.crops)))
-    found = neuron_groups(concepts, Seen(bench.activations[name], of, numbers), config)
-    return concepts, {m: g for g, group in enumerate(found.groups) for m in group}
-
-
-def _labels(
-    lab: Laboratory,
-    place: int,
-    items: Items,
-    concepts: Mapping[int, Concept],
-    group_of: Mapping[Member, int],
-) -> np.ndarray:
-    """Return the group of each item: that of the meaning nearest to its crop."""
-    previous = lab.own.activations[_below(lab.names, place)]
-    found = np.empty(len(items.neurons), dtype=np.int64)
-    for a, concept in concepts.items():
-        own = np.flatnonzero(items.neurons == a)
-        points = np.asarray(previous[items.crops[own]], dtype=np.float64)
-        apart = ((points[:, None] - concept.vectors[None]) ** 2).sum(2)
-        found[own] = [group_of[Member(a, int(i))] for i in apart.argmin(1)]
-    return found
-
-
-def _below(names: Sequence[str], place: int) -> str:
-    """Return the layer below, whose activations are the features of concept vectors."""
-    return names[max(place - 1, 0)]
 
 
 def _eyes(lab: Laboratory) -> np.ndarray | None:
@@ -291,8 +306,7 @@ def _eyes(lab: Laboratory) -> np.ndarray | None:
         return None
     file = Path(lab.settings.eyes)
     seen = _read(file, len(lab.own)) if file.suffix == ".npy" else _embedded(lab, str(file))
-    centred = seen - seen.mean(0)
-    return np.asarray(centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12))
+    return unit(seen - seen.mean(0))
 
 
 def _read(file: Path, crops: int) -> np.ndarray:

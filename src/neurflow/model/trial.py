@@ -119,11 +119,11 @@ def _refuse_value(name: str, value: Tensor, parameter: bool) -> None:
     if value.is_meta:
         raise ModelError(f"{name} is on the meta device and has no values. Load its weights.")
     if parameter and value.is_complex():
-        raise ModelError(f"{name} is complex, and attributions are of real numbers.")
+        raise ModelError(f"{name} is complex. Attributions need real numbers.")
     if value.is_floating_point() and value.dtype not in (*LOW, torch.float32, torch.float64):
         kind = str(value.dtype).removeprefix("torch.")
         raise ModelError(
-            f"{name} is {kind}, which is not computed in. Give it in float32: .float()"
+            f"{name} is {kind}, in which neurflow cannot compute. Convert it: module.float()"
         )
     if value.is_quantized or (parameter and not value.is_floating_point()):
         raise ModelError(_quantised(f"{name} is {value.dtype}"))

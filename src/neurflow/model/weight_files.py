@@ -68,12 +68,14 @@ def _of_parts(path: Path) -> dict[str, Any]:
     try:
         names = {str(name) for name in json.loads(path.read_bytes())["weight_map"].values()}
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ModelError(f"{path} is no index of files of weights. Check the path.") from None
+        raise ModelError(f"{path} is not an index of weight files. Check the path.") from None
     found: dict[str, Any] = {}
     for name in sorted(names):
         part = path.parent / name
         if Path(name).name != name or not part.is_file():
-            raise ModelError(f"{path} names {name!r:.200}, which is no file beside it. Fetch it.")
+            raise ModelError(
+                f"{path} lists {name!r:.200}, which is not in its folder. Download it."
+            )
         content = read_weights(part) if not name.endswith(INDEX) else {}
         found |= content if isinstance(content, dict) else {}
     return found

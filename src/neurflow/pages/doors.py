@@ -1,8 +1,8 @@
 """Doors: links from a page in the folder of a result to the other pages there.
 
-``neurflow report RUN`` writes into the folder of the result. An audit, a debug page, a comparison or
-the evidence that is written there too leads to it, and it leads to them once it is written again.
-Pages elsewhere have no doors: they are to be sent to somebody, who has nothing that they could lead to.
+``neurflow report RUN`` writes into the folder of the result. Other pages that are written there link to
+it, and it links to them after it is written again. Pages elsewhere have no doors, because they may be
+sent to people who do not have the other pages.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ PLACE = '<script type="application/json" id="doors"></script>'
 _TITLE = re.compile(r"<title>([^<]{1,200}) · neurflow</title>")
 _LARGEST = 64 << 20
 _HEAD = 1 << 14
-"""bytes in which the title stands"""
+"""bytes in which the title is searched"""
 _MOST = 6
-"""of more pages only the first have a door"""
+"""largest number of doors"""
 
 
 def doors(page: Path) -> list[tuple[str, str]]:

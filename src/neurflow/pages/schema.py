@@ -13,10 +13,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from neurflow.pages.atlas_payload import AtlasPageData
+from neurflow.pages.circuit_data import PageData
 from neurflow.pages.comparison_payload import ComparisonPageData
 from neurflow.pages.debug_payload import DebugPageData
 from neurflow.pages.messages import Messages
-from neurflow.pages.payload import PageData
 
 
 class FrontEnd(BaseModel):

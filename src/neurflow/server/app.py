@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 from neurflow.circuit.edits import Edits
 from neurflow.debugging.result import WhatIf
 from neurflow.errors import NeurFlowError, RequestError, WorkError
+from neurflow.pages.circuit_data import PageData
 from neurflow.pages.messages import (
     AuditState,
     EditRequest,
@@ -39,7 +40,6 @@ from neurflow.pages.messages import (
     Status,
 )
 from neurflow.pages.page import bundle
-from neurflow.pages.payload import PageData
 from neurflow.pages.policy import META, policy
 from neurflow.server.guard import Guard
 from neurflow.server.session import ModelMissing, NotFound, Session

@@ -1,4 +1,4 @@
-"""What words mean: classes of the network, and groups whose crops look like them."""
+"""Search by words: classes of the network, and groups whose crops look like the words."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from neurflow.model import Model
 from neurflow.pages.messages import ClassName, Findings, Likeness
 
 LISTED = 20
-"""classes told at most"""
+"""largest number of classes in an answer"""
 BEST = 8
-"""groups told at most"""
+"""largest number of groups in an answer"""
 LEAST = 0.5
 """standard deviations by which a group's crops must fit the words better than other crops"""
 
