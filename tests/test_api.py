@@ -30,11 +30,11 @@ def trained(monkeypatch):
     monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda *_, **__: module.state_dict())
 
 
-def test_every_public_name_is_there():
+def test_every_public_name_exists():
     assert all(hasattr(neurflow, name) for name in neurflow.__all__)
 
 
-def test_the_readme_runs_as_printed(trained, tmp_path, monkeypatch):
+def test_the_code_of_the_readme_runs(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # two blocks instead of ten, for time; everything else as a user would have it
     monkeypatch.setattr("neurflow.model.network.layers.PROPOSED_BLOCKS", 2)

@@ -61,7 +61,7 @@ def test_the_site_embeds_every_kind_of_page():
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=name)
-def test_links_lead_somewhere(path):
+def test_links_have_targets(path):
     for link in LINK.findall(prose(path)):
         file, _, anchor = link.partition("#")
         target = (path.parent / file).resolve() if file else path
@@ -107,7 +107,7 @@ def test_command_lines_parse(path):
             pytest.fail(f"neurflow {shlex.join(words)}: {error.format_message()}")
 
 
-def test_a_wrong_command_line_is_noticed():
+def test_wrong_command_lines_are_detected():
     with pytest.raises(typer.TyperException, match="No such option"):
         parse(["discover", "torchvision:resnet18", "photos/", "--tagret", "bee"])
 
@@ -117,7 +117,7 @@ EXAMPLES += ["load_images", "load_model", "sweep"]
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_examples_in_docstrings_call_what_there_is(name):
+def test_examples_in_docstrings_use_existing_parameters(name):
     _, found, code = inspect.getdoc(getattr(neurflow, name)).partition("Example::\n")
     assert found
     calls = [
@@ -148,7 +148,7 @@ def imports(path: Path) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("path", sorted((DOCS / "tutorials").glob("*.md")), ids=name)
-def test_tutorials_import_what_there_is(path):
+def test_imports_of_tutorials_exist(path):
     for module, imported in imports(path):
         assert hasattr(importlib.import_module(module), imported), (
             f"from {module} import {imported}"

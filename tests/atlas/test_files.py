@@ -40,7 +40,7 @@ def files(atlas):
     return {str(file.relative_to(atlas)) for file in atlas.rglob("*.parquet")}
 
 
-def test_packed_rows_are_those_of_the_circuits(sweep, expected):
+def test_packed_tables_have_the_rows_of_the_circuits(sweep, expected):
     entered = contents(sweep / "atlas").entered
     pack(sweep / "atlas")
     assert rows(Atlas(sweep)) == expected and all(expected[t] for t in TABLES if t not in LATER)
@@ -52,9 +52,7 @@ LATER = {"labels", "evidence"}
 """tables that are empty at first"""
 
 
-def test_a_circuit_that_is_entered_again_takes_the_place_of_the_packed_one(
-    sweep, expected, circuits
-):
+def test_a_circuit_that_is_added_again_replaces_the_packed_one(sweep, expected, circuits):
     pack(sweep / "atlas")
     ant = circuits["c-ant"]
     id = ant.layers[0].groups[0].id
@@ -69,7 +67,7 @@ def test_a_circuit_that_is_entered_again_takes_the_place_of_the_packed_one(
     assert not contents(sweep / "atlas").new
 
 
-def test_packing_waits_until_it_is_worth_it(sweep, circuits):
+def test_tables_are_packed_only_if_a_quarter_is_new(sweep, circuits):
     atlas, ant = sweep / "atlas", circuits["c-ant"]
     for number in range(4):
         keep_tables(atlas, f"c-ant-{number}", ant)
@@ -90,9 +88,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("again", [False, True], ids=["first", "again"])
 @pytest.mark.parametrize("what", ["replace", "unlink"])
-def test_whoever_is_killed_while_packing_loses_nothing(
-    sweep, expected, circuits, monkeypatch, what, again
-):
+def test_a_kill_while_packing_loses_nothing(sweep, expected, circuits, monkeypatch, what, again):
     if again:
         pack(sweep / "atlas")
         keep_tables(sweep / "atlas", "c-ant", circuits["c-ant"])
@@ -137,14 +133,14 @@ def test_a_full_disk_leaves_the_atlas_as_it_was(sweep, expected, monkeypatch):
     assert not list((sweep / "atlas").rglob("*.partial"))
 
 
-def test_who_asks_while_another_packs_is_answered(sweep, expected):
+def test_queries_work_while_another_process_packs(sweep, expected):
     asking = Atlas(sweep)
     pack(sweep / "atlas")  # the files that it knew are gone
     assert rows(asking) == expected
 
 
 @pytest.mark.parametrize("damage", ["packed.json", "groups.parquet", "list"])
-def test_a_damaged_atlas_is_made_again(sweep, expected, circuits, damage):
+def test_a_damaged_atlas_is_rebuilt(sweep, expected, circuits, damage):
     for name, circuit in circuits.items():
         circuit.save(sweep / "circuits" / name)
     renew(sweep, whole=True)
@@ -157,7 +153,7 @@ def test_a_damaged_atlas_is_made_again(sweep, expected, circuits, damage):
 
 
 @pytest.mark.parametrize("packed", [True, False])
-def test_a_truncated_table_is_told_with_its_cure(sweep, expected, circuits, packed):
+def test_a_truncated_table_is_reported_with_the_solution(sweep, expected, circuits, packed):
     for name, circuit in circuits.items():
         circuit.save(sweep / "circuits" / name)
     renew(sweep, whole=True)
@@ -177,7 +173,7 @@ def test_a_truncated_table_is_told_with_its_cure(sweep, expected, circuits, pack
     assert rows(Atlas(sweep)) == expected
 
 
-def test_half_an_entry_is_not_read(sweep, expected, circuits, monkeypatch):
+def test_incomplete_entries_are_not_read(sweep, expected, circuits, monkeypatch):
     atlas, written = sweep / "atlas", [3]
 
     def deadly(*given, real=os.replace):

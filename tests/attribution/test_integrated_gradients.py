@@ -83,7 +83,7 @@ def test_a_linear_head_has_a_closed_form():
 
 
 @pytest.mark.parametrize("name", ["resnet18", "vit"])
-def test_more_points_close_the_completeness_gap(name):
+def test_more_points_reduce_the_completeness_error(name):
     model = family(name)
     layers = model.proposed_layers()
     segment = model.segment(layers[-3], layers[-2])
@@ -100,14 +100,14 @@ def test_points_and_weights_integrate_polynomials_exactly():
 
 
 @pytest.mark.parametrize("rule", [gauss_legendre, graded_midpoints, steep_gauss])
-def test_every_rule_integrates(rule):
+def test_every_rule_integrates_correctly(rule):
     points, weights = rule(64)
     assert (np.diff(points) > 0).all() and points[0] > 0 and points[-1] < 1
     assert (weights > 0).all() and weights.sum() == pytest.approx(1)
     assert (weights * np.exp(points)).sum() == pytest.approx(np.e - 1, rel=1e-3)
 
 
-def test_each_rule_is_good_at_what_it_is_for():
+def test_each_rule_is_accurate_on_its_kind_of_integrand():
     """A jump at 0.1, as of a ReLU; a step within a thousandth of the start, as of a layer norm."""
 
     def error(rule, change, rate, steps=16):

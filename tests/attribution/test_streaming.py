@@ -74,7 +74,7 @@ def run(segment, values, concepts, **options):
 
 @pytest.mark.parametrize("name", ["resnet18", "googlenet", "mobilenet_v2", "vit"])
 @pytest.mark.parametrize("minus", [None, 3])
-def test_batches_of_many_targets_give_what_each_gives_alone(name, minus):
+def test_batching_targets_does_not_change_scores(name, minus):
     segment, values, concepts = setting(name)
     found, _ = run(segment, values, concepts, minus=minus)
     x, *_ = values.values()
@@ -143,7 +143,7 @@ def test_the_score_error_is_the_distance_from_the_limit(steps):
     assert stated.mean() <= 4 * true.mean() + 5e-4, (stated, true)
 
 
-def test_completeness_is_told_where_it_says_something():
+def test_completeness_is_reported_only_if_it_is_informative():
     segment, values, concepts = setting("resnet18")
     auto, _ = run(segment, values, concepts, steps="auto")
     fixed, _ = run(segment, values, concepts, steps=6)
@@ -154,7 +154,7 @@ def test_completeness_is_told_where_it_says_something():
 
 
 @pytest.mark.parametrize(("name", "rule"), [("resnet18", secants), ("vit", sinh)])
-def test_auto_tells_the_points_it_used(name, rule):
+def test_auto_reports_the_points_it_used(name, rule):
     """Scores are those of the rule it chose at the N it tells; behind norms, ``sinh``."""
     segment, values, concepts = setting(name)
     found, _ = run(segment, values, concepts, steps="auto")
@@ -169,7 +169,7 @@ def test_auto_tells_the_points_it_used(name, rule):
         np.testing.assert_allclose(found[a].importance, expected, rtol=1e-3, atol=1e-4 * scale)
 
 
-def test_the_upper_end_by_hand():
+def test_the_upper_confidence_limit_by_hand():
     """Ratio 0.2; residuals ±0.1 of two crops of three: 0.2 + 12.71 · 0.1 · √(1/3)."""
     sample = np.array([[0.1, 1.0], [0.3, 1.0]])
     assert upper_end(sample, 2) == pytest.approx(0.2)
@@ -178,7 +178,7 @@ def test_the_upper_end_by_hand():
     assert np.isnan(upper_end(np.array([[0.1, 0.0], [0.0, 0.0]]), 3))
 
 
-def test_the_upper_end_is_above_the_truth_as_often_as_it_says():
+def test_the_upper_confidence_limit_has_its_coverage():
     rng = np.random.default_rng(0)
     above = 0
     for _ in range(400):
@@ -214,7 +214,7 @@ def pooled(least):
 
 
 @pytest.mark.parametrize("steps", ["auto", 50])
-def test_roots_behind_a_pooling_have_scores(steps):
+def test_roots_after_pooling_have_scores(steps):
     segment, values, concepts = pooled(1e-6)
     assert segment.specialised(0).secants
     found, _ = run(segment, values, concepts, steps=steps)

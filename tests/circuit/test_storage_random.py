@@ -103,7 +103,7 @@ def circuits(draw: st.DrawFn) -> Circuit:
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(any_circuit=circuits())
-def test_any_circuit_comes_back_as_it_was(any_circuit: Circuit, tmp_path: Path) -> None:
+def test_random_circuits_are_loaded_unchanged(any_circuit: Circuit, tmp_path: Path) -> None:
     save_circuit(any_circuit, tmp_path)
     assert contents(load_circuit(tmp_path)) == contents(any_circuit)
 
@@ -128,7 +128,7 @@ ODD_VALUES = st.sampled_from(
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
-def test_whatever_stands_in_the_index_loading_gives_a_circuit_or_our_error(
+def test_a_random_index_gives_a_circuit_or_an_error_of_neurflow(
     circuit: Circuit, tmp_path: Path, data: st.DataObject
 ) -> None:
     save_circuit(circuit, tmp_path)

@@ -23,7 +23,7 @@ def folder(shared: Circuit, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def test_steps_forth_and_back(neurflow: Run, folder: Path) -> None:
+def test_edit_undo_and_redo(neurflow: Run, folder: Path) -> None:
     assert neurflow("edit", folder).out == "There are no edits.\n"
     assert neurflow("edit", folder, "--merge", "block/0, block/1").out == (
         "1. block/0 and block/1 merged into block/2\n"
@@ -71,7 +71,7 @@ def test_edits_are_carried_to_another_copy(
         (["--import", "{circuit}"], "contains no edits"),
     ],
 )
-def test_bad_requests_are_named_and_change_nothing(
+def test_invalid_edits_are_refused_and_change_nothing(
     neurflow: Run, folder: Path, options: list[str], words: str
 ) -> None:
     before = load_circuit(folder).model_dump()

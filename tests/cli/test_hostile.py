@@ -144,7 +144,7 @@ def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("call", calls())
-def test_a_result_runs_nothing(
+def test_commands_run_no_code_of_a_result(
     neurflow: Run, places: dict[str, str], marker: Path, call: str
 ) -> None:
     words = [places.get(word, word.removeprefix("@")) for word in calls()[call]]
@@ -153,7 +153,7 @@ def test_a_result_runs_nothing(
     assert "Traceback" not in outcome.err and "should not happen" not in outcome.err
 
 
-def test_the_commands_that_load_a_model_say_how_to_name_it(
+def test_commands_that_need_a_model_say_how_to_name_it(
     neurflow: Run, places: dict[str, str], marker: Path
 ) -> None:
     """And what is named runs: the test above can fail."""
@@ -171,7 +171,7 @@ def test_the_commands_that_load_a_model_say_how_to_name_it(
     assert marker.exists()
 
 
-def test_every_command_with_a_result_is_called() -> None:
+def test_every_command_that_takes_a_result_is_tested() -> None:
     """So that a new command is covered: its arguments must be known here."""
     called = {call.split()[0] for call in calls()}
     assert {"show", "report", "explore", "label", "edit", "debug", "audit", "compare"} <= called

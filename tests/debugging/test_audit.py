@@ -59,7 +59,7 @@ def planted():
     return model, discover(model, load_images(data, model), "red", config=config), data
 
 
-def test_the_group_of_the_corner_comes_first(planted):
+def test_the_group_of_the_corner_is_ranked_first(planted):
     model, circuit, data = planted
     report = audit(circuit, model, data)
     first = report.groups[0]
@@ -75,7 +75,7 @@ def test_the_group_of_the_corner_comes_first(planted):
     assert [group.rank for group in report.groups] == list(range(1, len(report.groups) + 1))
 
 
-def test_masking_what_comes_first_mends_the_false_positives(planted):
+def test_masking_the_first_group_corrects_the_false_positives(planted):
     model, circuit, data = planted
     first = audit(circuit, model, data).groups[0]
     overall = debug(circuit, model, data, mask=[first.id], draws=0).what_if.overall
@@ -84,7 +84,7 @@ def test_masking_what_comes_first_mends_the_false_positives(planted):
     assert len(overall.flips) == 12
 
 
-def test_what_is_taken_for_red_is_explained_by_the_corner(planted):
+def test_false_positives_are_explained_by_the_corner(planted):
     model, circuit, data = planted
     mistakes = debug(circuit, model, data, errors=True).mistakes
     assert (mistakes.right, len(mistakes.missed), len(mistakes.taken)) == (24, 0, 12)
@@ -94,7 +94,7 @@ def test_what_is_taken_for_red_is_explained_by_the_corner(planted):
     assert mistakes.why_missed == ()
 
 
-def test_mistakes_are_those_that_labels_and_answers_make(model, circuit, studied):
+def test_mistakes_are_where_labels_and_predictions_differ(model, circuit, studied):
     data = labelled(model, studied)
     found = debug(circuit, model, data, errors=True).mistakes
     with torch.no_grad():
@@ -119,7 +119,7 @@ def test_without_false_positives_the_audit_says_so(planted):
     assert "cannot be measured" in report.notes[0]
 
 
-def test_what_is_left_out_is_told_once(planted):
+def test_pictures_that_are_left_out_are_reported_once(planted):
     model, circuit, data = planted
     strange = [(data[0][0], "blue")] * 5 + [(data[0][0], None)] * 2
     said = []
@@ -173,7 +173,7 @@ def test_evidence_by_hand():
     assert weigh(signals) == pytest.approx(0.1 + 0.6 + 0.04)
 
 
-def test_what_masking_mends_by_hand():
+def test_the_signal_mends_by_hand():
     # ten pictures, three of class 0, two more taken for it: one of these mended, one right one spoilt
     labels = np.array([0, 0, 0, 1, 1, 1, 1, 1, 1, 1])
     said = np.array([0, 0, 1, 0, 0, 1, 1, 1, 1, 1])
@@ -188,7 +188,7 @@ def test_what_masking_mends_by_hand():
     assert found.high - found.value == pytest.approx(1.96 * spread, rel=1e-3)
 
 
-def test_one_picture_gives_a_figure_that_may_be_anything():
+def test_one_picture_gives_an_unbounded_interval():
     before = Answers(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 1]), target=0)
     after = before.with_logits(np.array([[1.0, 0.0], [-9.0, 1.0]]))
     found = raises(before, after)
@@ -196,14 +196,14 @@ def test_one_picture_gives_a_figure_that_may_be_anything():
     assert (found.low, found.high) == (-1, 1)
 
 
-def test_apart_is_from_the_same_place_to_the_opposite():
+def test_apart_ranges_from_equal_to_opposite_places():
     maps = np.random.default_rng(0).random((4, 9))
     assert apart(maps, 2 * maps + 1).value == pytest.approx(0)
     assert apart(maps, -maps).value == pytest.approx(1)
     assert apart(maps, np.ones((4, 9))) is None
 
 
-def test_what_cannot_be_audited_is_refused(planted, circuit):
+def test_audits_that_are_impossible_are_refused(planted, circuit):
     model, found, data = planted
     with pytest.raises(ImagesError, match="there are none of other classes"):
         audit(found, model, [pair for pair in data if pair[1] == 0])

@@ -31,13 +31,13 @@ def found(model, studied, circuit):
 
 
 @pytest.mark.parametrize("rule", ["published", "signed", "contrast", "stepwise"])
-def test_a_smaller_circuit_is_what_discovery_finds_at_that_tau(lab_of, found, rule):
+def test_a_smaller_circuit_equals_a_discovery_with_that_tau(lab_of, found, rule):
     lab, small = lab_of(found(selection=rule)), found(selection=rule, tau=2)
     known = {layer.name: sorted(layer.neurons) for layer in small.layers[:-1]}
     assert circuit_at(lab, 2) == dict(reversed(known.items()))
 
 
-def test_sets_of_any_size_are_taken_by_the_circuits_rule(lab_of, found):
+def test_sets_of_any_size_follow_the_rule_of_the_circuit(lab_of, found):
     subject, larger = found(selection="signed"), found(selection="signed", tau=6)
     lab = lab_of(subject)
     known = larger.layer("head").neurons[subject.target.neuron].core_neurons
@@ -79,7 +79,7 @@ def edited(circuit):
     return edits.apply(circuit, done)
 
 
-def test_groups_made_by_hand_are_measured(lab_of, edited):
+def test_edited_groups_are_measured(lab_of, edited):
     lab = lab_of(edited)
     ids = {group.id for layer in edited.layers for group in layer.groups}
     edges = {(edge.upper, edge.lower) for edge in edited.edges}
@@ -90,7 +90,7 @@ def test_groups_made_by_hand_are_measured(lab_of, edited):
         assert {(edge.upper, edge.lower) for edge in robustness.edges} == edges
 
 
-def test_what_is_dealt_adds_up_to_the_edges_of_groups_made_by_hand(edited):
+def test_weights_of_pairs_sum_to_the_edges_of_edited_groups(edited):
     lower, upper = edited.layers[0], edited.layers[1]
     weights = contributions(edited, upper, lower) @ memberships(edited, lower).matrix()
     above, below = ([group.id for group in layer.groups] for layer in (upper, lower))

@@ -30,7 +30,7 @@ def test_purity_is_that_of_all_pairs_of_different_photographs():
         assert purity(eyes, items, label) == pytest.approx(slowly(eyes, items, label))
 
 
-def test_the_table_tells_of_every_layer_with_groups(lab_of, tmp_path, circuit):
+def test_the_table_has_every_layer_with_groups(lab_of, tmp_path, circuit):
     lab = lab_of(splits=2)
     eyes = np.random.default_rng(0).standard_normal((len(lab.own), 8))
     np.save(tmp_path / "eyes.npy", eyes)
@@ -53,7 +53,7 @@ def test_the_table_tells_of_every_layer_with_groups(lab_of, tmp_path, circuit):
         assert row.largest == pytest.approx(counts.max() / len(items.crops))
 
 
-def test_eyes_that_see_the_groups_find_them_pure(lab_of, tmp_path, circuit):
+def test_an_embedding_of_the_groups_has_full_purity(lab_of, tmp_path, circuit):
     """An embedding that is nothing but the group of a crop in the top layer of groups."""
     lab, layer = lab_of(splits=0), circuit.layers[-2]
     eyes = np.zeros((len(lab.own), len(layer.groups)))
@@ -65,7 +65,7 @@ def test_eyes_that_see_the_groups_find_them_pure(lab_of, tmp_path, circuit):
     assert row.purity > row.chance + 0.05
 
 
-def test_weight_from_above_is_shared_out(circuit):
+def test_the_weight_of_a_group_is_divided_among_its_inputs(circuit):
     layer = circuit.layers[0]
     flow = {group.id: 0.0 for group in layer.groups}
     for edge in circuit.edges:

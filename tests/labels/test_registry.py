@@ -87,7 +87,7 @@ def test_the_decorator_registers_once(monkeypatch: pytest.MonkeyPatch, installed
         register("mine")(type("Other", (), {}))
 
 
-def test_the_example_of_the_docs_runs_as_printed(
+def test_the_example_of_the_docs_runs(
     planted: Circuit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     empty(monkeypatch)

@@ -83,7 +83,7 @@ def test_only_average_precision_notices_missing_and_extra_labels(measure: Measur
 @pytest.mark.parametrize(
     ("measure", "passes"), [(precision, {"missing", "extra"}), (auc, {"extra"})]
 )
-def test_the_same_where_the_label_is_the_truth_and_the_group_scores(measure: Measure, passes):
+def test_the_same_on_pictures_of_named_concepts(measure: Measure, passes):
     """As on pictures of named concepts: the label says which pictures should excite the group."""
     rng = np.random.default_rng(0)
     fell: dict[str, list[bool]] = {"missing": [], "extra": []}

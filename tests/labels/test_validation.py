@@ -51,7 +51,7 @@ TRIAL = Trial(kinds=(12, 10, 10), population=(100, 200, 100))
         max_size=30,
     )
 )
-def test_average_precision_is_that_of_the_definition_and_of_scikit_learn(crops):
+def test_average_precision_equals_the_definition_and_scikit_learn(crops):
     truth = np.array([yes for yes, *_ in crops])
     scores = np.array([score / 4 for _, score, _ in crops])
     weights = [weight for *_, weight in crops]
@@ -97,7 +97,7 @@ def test_the_interval_of_the_auprc_covers_the_truth(distance, own):
     assert np.mean([low <= power <= high for _, low, high in found]) >= 0.95
 
 
-def test_blind_judges_beat_chance_as_rarely_as_promised():
+def test_random_judges_beat_chance_at_the_nominal_rate():
     rng = np.random.default_rng(0)
     beaten = []
     for _ in range(300):
@@ -107,7 +107,7 @@ def test_blind_judges_beat_chance_as_rarely_as_promised():
     assert np.mean(beaten) == pytest.approx(0.025, abs=0.025)
 
 
-def test_a_gain_that_is_none_is_not_found():
+def test_no_gain_is_found_if_there_is_none():
     rng = np.random.default_rng(1)
     count = len(TRIAL.truth)
     found = [gain(TRIAL, rng.random(count), rng.random(count), rng).low > 0 for _ in range(300)]
@@ -143,7 +143,7 @@ def test_an_oracle_scores_near_one_and_shuffled_labels_near_chance(planted, draw
     assert doubts == {"does not beat chance"}
 
 
-def test_on_the_demo_network_the_oracle_is_far_ahead_of_shuffled_labels():
+def test_on_the_demo_network_the_oracle_beats_shuffled_labels():
     """Groups that a network formed, with meanings that are less pure than planted ones."""
     drawn = [picture("taxi", seed) for seed in range(24)]
     circuit = neurflow.discover(
@@ -184,7 +184,7 @@ class Fixed:
 
 
 @pytest.mark.parametrize("score", [0.0, 0.5, 1.0])
-def test_a_judge_that_picks_all_or_nothing_is_at_chance(planted: Circuit, score):
+def test_a_judge_with_constant_scores_is_at_chance(planted: Circuit, score):
     circuit = neurflow.label(planted, Fixed(score), groups=["late/0"])
     found = circuit.group("late/0").evidence.validation
     assert found.auprc.value == pytest.approx(found.share)
@@ -194,7 +194,7 @@ def test_a_judge_that_picks_all_or_nothing_is_at_chance(planted: Circuit, score)
     assert found.doubt == "does not beat chance"
 
 
-def test_the_judge_is_told_the_label_alone_and_crops_in_random_order(planted: Circuit):
+def test_the_judge_gets_only_the_label_and_crops_in_random_order(planted: Circuit):
     judge = Fixed(0.5)
     neurflow.label(planted, Fixed(0.5), judge=judge, groups=["late/0"])
     first, constant = judge.judged
@@ -210,14 +210,14 @@ def of(circuit: Circuit, id: str) -> set[bytes]:
 
 
 @pytest.mark.parametrize("scores", [(0.5,), (2.0,) * 20, (float("nan"),) * 20])
-def test_a_judge_that_gives_no_scores_is_told_so(planted: Circuit, scores):
+def test_a_judge_without_scores_is_an_error(planted: Circuit, scores):
     judge = Fixed(0.5)
     judge.judge = lambda request: scores  # type: ignore[method-assign]
     with pytest.raises(WorkError, match="fixed must judge 32 crops"):
         neurflow.label(planted, judge, groups=["late/0"], settings=Settings(constant=False))
 
 
-def test_a_group_without_crops_to_spare_is_labelled_and_not_validated(planted: Circuit):
+def test_a_group_with_few_crops_is_labelled_without_validation(planted: Circuit):
     few = planted.model_copy(
         update={"thumbnails": {c: planted.thumbnails[c] for c in planted.group("late/0").crops[:1]}}
     )
@@ -226,7 +226,7 @@ def test_a_group_without_crops_to_spare_is_labelled_and_not_validated(planted: C
     assert group.evidence.doubt == "not validated"
 
 
-def test_a_labeler_that_judges_nothing_labels_all_the_same_and_says_so(planted: Circuit):
+def test_labels_without_a_judge_are_noted_as_unvalidated(planted: Circuit):
     class Mute:
         name, source = "mute", "model"
 
@@ -261,7 +261,7 @@ class AtOnce(Oracle):
         return [seen[label].tolist() for label in labels]
 
 
-def test_a_judge_that_compares_at_once_is_asked_once_a_group(planted, drawn):
+def test_a_judge_with_compare_gets_one_request_per_group(planted, drawn):
     judge, plain = AtOnce(drawn), Oracle(drawn)
     ids = ["early/0", "early/1"]
     circuit = neurflow.label(planted, Oracle(drawn), judge=judge, groups=ids)
@@ -273,7 +273,7 @@ def test_a_judge_that_compares_at_once_is_asked_once_a_group(planted, drawn):
         assert found.constant.auprc == known.constant.auprc
 
 
-def test_a_label_must_beat_the_others_where_they_are_compared(planted, drawn):
+def test_a_label_must_beat_the_other_labels(planted, drawn):
     judge = AtOnce(drawn, also="taxi")
     found = neurflow.label(planted, Oracle(drawn), judge=judge, groups=["early/0", "early/1"])
     wheel = found.group("early/0").evidence.validation
@@ -310,7 +310,7 @@ class LooksAlike:
         return tuple((1 / (1 + np.exp(-likeness / likeness.std()))).tolist())
 
 
-def test_the_chance_of_a_blind_judge_by_hand():
+def test_the_chance_of_a_guessing_judge_by_hand():
     """Two groups with one other label, one with three: 1/2, 1/2, 1/4."""
     won, lost = (Rivals(count=1, as_good=n, best="a", auprc=0.5) for n in (0, 1))
     third = Rivals(count=3, as_good=0, best="a", auprc=0.5)
@@ -319,7 +319,7 @@ def test_the_chance_of_a_blind_judge_by_hand():
     assert by_accident([lost]) == by_accident([]) == 1
 
 
-def test_a_judge_that_only_sees_what_looks_alike_lets_no_label_pass(planted):
+def test_no_label_passes_with_a_judge_of_random_features(planted):
     """Some of its labels beat chance and the other labels, as often as a blind judge's would."""
     notes: list[str] = []
     listener = Silent()

@@ -28,7 +28,7 @@ def test_silhouette_equals_the_definition_and_scikit_learn(seed, clusters):
 
 
 @pytest.mark.parametrize("centres", [2, 3, 5])
-def test_clear_meanings_are_told_apart(centres):
+def test_clear_meanings_are_separated(centres):
     points = np.concatenate([cloud(8 * np.eye(6)[i], 10 + i, seed=i) for i in range(centres)])
     labels = ward_clusters(points, 5)
     assert labels.max() + 1 == centres
@@ -55,7 +55,7 @@ def test_one_cloud_is_one_cluster_even_when_it_is_stretched():
     assert single >= 16
 
 
-def test_the_gaussian_null_takes_a_long_tail_for_several_clusters():
+def test_the_gaussian_rule_splits_long_tails():
     """Its known weakness, for which ``Config.meanings`` asks other images instead."""
     split = 0
     for seed in range(6):

@@ -13,7 +13,7 @@ from tests.labels.test_concepts import Colours, folder
 __all__ = ["folder"]  # a fixture
 
 
-def test_each_class_has_its_crops_and_what_speaks_for_it(folder) -> None:
+def test_each_class_has_its_own_crops_and_core_neurons(folder) -> None:
     """Class 0 is red and class 1 is blue; green speaks for neither."""
     model = neurflow.Model(Colours(), transform=Compose([Resize(16), ToTensor()]))
     config = neurflow.Config(tau=3, k=6, concept_set="all", granularities=(1.0,))
@@ -41,7 +41,7 @@ def test_without_crops_for_the_second_class_there_is_one_meaning() -> None:
     assert found.crops.tolist() == [5, 4, 3] and found.meaning.tolist() == [0, 0, 0]
 
 
-def test_no_crop_speaks_for_both() -> None:
+def test_no_crop_is_used_for_both_classes() -> None:
     previous = np.arange(12.0)[:, None]
     crops = (np.array([2, 1, 0, 3]), np.array([3, 0, 1, 2]))  # of four crops, all are in both lists
     found = both_sides(crops, (np.array([2.0, 1, -1, -2]), np.array([-2.0, -1, 1, 2])), previous)

@@ -119,7 +119,7 @@ def test_concepts_and_cores_equal_the_slow_definition(model, images, circuit):
     assert lower.name == "block2"
 
 
-def test_groups_share_out_all_that_flows(circuit):
+def test_edges_into_a_group_sum_to_at_most_one(circuit):
     """Mean over pairs, conserving: the edges into a group add up to at most 1 in absolute value."""
     for layer in circuit.layers[1:]:
         for group in layer.groups:
@@ -178,7 +178,7 @@ class KilledAt:
     ("stage", "step"),
     [("activations", 1), ("block3 → block2", 0), ("block2 → block1", 0), ("groups", 0)],
 )
-def test_a_killed_run_goes_on_where_it_was(model, images, target, circuit, tmp_path, stage, step):
+def test_a_killed_run_resumes_at_its_stage(model, images, target, circuit, tmp_path, stage, step):
     with pytest.raises(Kill):
         discover(
             model,
@@ -238,7 +238,7 @@ def pairs_of(attributed):
 
 @pytest.mark.parametrize("steps", [8, "auto"])
 @pytest.mark.parametrize("stage", ["block2 → block1", "block3 → block2, {choice}"])
-def test_a_run_killed_within_a_layer_goes_on_behind_the_last_batch(
+def test_a_run_killed_within_a_layer_resumes_after_the_last_batch(
     model, images, target, tmp_path, written_at_once, attributed, steps, stage
 ):
     """All that was attributed before is in the result, to the last digit, and not done again."""
@@ -274,7 +274,7 @@ def test_a_run_killed_within_a_layer_goes_on_behind_the_last_batch(
     assert 0 <= again <= 2 * 64, "the batch that was under way, and no other"
 
 
-def test_a_quick_look_is_part_of_the_full_run_which_goes_on_from_it(
+def test_a_full_run_continues_from_a_quick_run(
     model, images, target, circuit, tmp_path, attributed
 ):
     look = partial(discover, model, images, target, out=tmp_path / "run")
@@ -309,7 +309,7 @@ def test_a_damaged_journal_is_not_used(model, images, target, tmp_path, written_
     assert request(out=tmp_path / "run").model_dump_json() == request().model_dump_json()
 
 
-def test_dead_neurons_are_in_no_layer_and_it_is_said(images, target, model):
+def test_dead_neurons_are_left_out_with_a_note(images, target, model):
     """With most channels of a block silent, τ of them used to fill up with dead ones by index."""
     torch.manual_seed(0)
     module = settle(SmallNet())
@@ -324,7 +324,7 @@ def test_dead_neurons_are_in_no_layer_and_it_is_said(images, target, model):
     assert any("importance 0 for them and are left out" in note for note in found.notes)
 
 
-def test_a_network_on_which_nothing_acts_is_an_error(images, model):
+def test_a_network_without_core_neurons_is_an_error(images, model):
     torch.manual_seed(0)
     module = settle(SmallNet())
     torch.nn.init.zeros_(module.head.weight)
@@ -334,7 +334,7 @@ def test_a_network_on_which_nothing_acts_is_an_error(images, model):
         discover(silent, images, 0, config=config)
 
 
-def test_a_vision_transformer_goes_all_the_way(tmp_path):
+def test_the_circuit_of_a_vision_transformer(tmp_path):
     build, size = FAMILIES["vit"]
     transform = Preprocessing(resize=None, crop=(size, size))
     model = Model(settle(build()), transform=transform)
@@ -349,7 +349,7 @@ def test_a_vision_transformer_goes_all_the_way(tmp_path):
     assert len(vector.concept_vector) == 16
 
 
-def test_one_crop_of_an_image_in_a_top_k(model, images, target):
+def test_at_most_one_crop_of_an_image_in_a_top_k(model, images, target):
     config = Config(tau=4, k=3, steps=4, crops_per_image=1)
     found = discover(model, images, target, config=config)
     for layer in found.layers:
@@ -357,7 +357,7 @@ def test_one_crop_of_an_image_in_a_top_k(model, images, target):
             assert len({crop.image for crop in neuron.crops}) == 3
 
 
-def test_the_request_on_disk_can_be_read(model, images, target, tmp_path):
+def test_the_stored_request_is_readable(model, images, target, tmp_path):
     discover(model, images, target, config=CONFIG, out=tmp_path / "run")
     request = json.loads((tmp_path / "run" / "work" / "request.json").read_text())
     assert request["config"]["tau"] == 4

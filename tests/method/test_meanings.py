@@ -42,7 +42,7 @@ def mixture(rng, sizes, apart=14):
 
 
 @pytest.mark.parametrize("kind", SINGLE)
-def test_a_single_population_is_one_meaning_whatever_its_tail(kind):
+def test_a_single_population_is_one_meaning_with_any_tail(kind):
     split = sum(
         reproducible_clusters(
             SINGLE[kind](np.random.default_rng(seed)), APART, Config(seed=seed)
@@ -60,7 +60,7 @@ def test_planted_meanings_are_found(sizes):
         assert adjusted_rand_score(truth, found) > 0.9
 
 
-def test_photographs_are_no_meanings():
+def test_photographs_are_not_taken_for_meanings():
     """Fifty crops of a few photographs, each like those of its own: nothing recurs on others."""
     split_by_crop = 0
     for seed in range(5):
@@ -72,7 +72,7 @@ def test_photographs_are_no_meanings():
     assert split_by_crop >= 3, "without their images the crops would be divided"
 
 
-def test_a_meaning_rests_on_two_images():
+def test_a_meaning_needs_two_images():
     rng = np.random.default_rng(0)
     points, _ = mixture(rng, (40, 10), apart=30)
     one = np.where(APART < 40, APART, 40)  # the second meaning is one photograph
@@ -80,7 +80,7 @@ def test_a_meaning_rests_on_two_images():
     assert reproducible_clusters(points, APART, Config()).any()
 
 
-def test_the_answer_does_not_hang_on_the_seed():
+def test_the_result_does_not_depend_on_the_seed():
     rng = np.random.default_rng(1)
     neurons = [mixture(rng, (25, 25), apart)[0] for apart in (0, 4, 12, 20)] + [factors(rng, 1)]
     same = 0
@@ -108,7 +108,7 @@ def test_dip_equals_its_definition():
         assert dip(places, weights) == pytest.approx(expected, abs=1e-6)
 
 
-def test_dip_of_two_heaps_and_of_a_line():
+def test_dip_of_two_clusters_and_of_a_line():
     """Two heaps of equal size lie 1/4 from any single one, a flat line is one."""
     heaps = np.concatenate([np.linspace(0, 0.001, 50), np.linspace(1, 1.001, 50)])
     assert dip(heaps, np.ones(100)) == pytest.approx(0.25, abs=0.01)
@@ -116,7 +116,7 @@ def test_dip_of_two_heaps_and_of_a_line():
     assert dip(np.ones(5), np.ones(5)) == 0
 
 
-def test_meanings_are_told_apart_by_what_else_fires():
+def test_meanings_are_separated_by_other_neurons_of_the_layer():
     """Two kinds of crops that only the neuron's own layer tells apart, by direction."""
     rng = np.random.default_rng(0)
     kinds = np.abs(rng.normal(size=(2, FEATURES)))

@@ -33,7 +33,7 @@ def notes(module, images, config=CONFIG):
 
 
 @pytest.mark.parametrize(("shift", "told"), [(0.0, 0), (1000.0, 1)])
-def test_a_bfloat16_pass_that_shifts_activations_is_told(shift, told):
+def test_a_bfloat16_pass_that_shifts_activations_is_noted(shift, told):
     images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     config = CONFIG.model_copy(update={"precision": "bfloat16"})
     found = notes(settle(seeded(partial(Shifted, shift))), images, config)
@@ -42,7 +42,7 @@ def test_a_bfloat16_pass_that_shifts_activations_is_told(shift, told):
     assert not notes(settle(seeded(partial(Shifted, shift))), images)
 
 
-def test_half_precision_that_breaks_completeness_is_told():
+def test_half_precision_that_breaks_completeness_is_noted():
     images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
     class Autocast(Shifted):

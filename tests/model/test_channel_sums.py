@@ -22,7 +22,7 @@ def by_autograd(x, weight, window, gradients):
     "window",
     [([1, 1], [1, 1], [1, 1]), ([2, 2], [1, 1], [1, 1]), ([2, 1], [0, 2], [1, 2])],
 )
-def test_sums_over_space_are_those_of_the_transpose(window, monkeypatch):
+def test_sums_over_space_equal_the_transposed_convolution(window, monkeypatch):
     monkeypatch.setattr(module, "CHANNELS", 3)  # the last part of five channels is smaller
     torch.manual_seed(0)
     x, weight = torch.randn(5, 9, 7), torch.randn(4, 5, 3, 3)
@@ -33,7 +33,7 @@ def test_sums_over_space_are_those_of_the_transpose(window, monkeypatch):
     )
 
 
-def test_crops_with_many_and_with_few_pairs_are_added_up(monkeypatch):
+def test_crops_with_many_and_with_few_pairs_are_combined(monkeypatch):
     monkeypatch.setattr(module, "MANY", 3)
     torch.manual_seed(0)
     crops = torch.tensor([4, 2, 2, 2, 7, 7])

@@ -95,7 +95,7 @@ def close(found, expected, tolerance=1e-5):
 
 @pytest.mark.parametrize("rule", [secants, gauss_legendre])
 @pytest.mark.parametrize("room", [1, 10**6])
-def test_shared_work_gives_what_the_tail_of_each_pair_gives(case, rule, room, monkeypatch):
+def test_shared_work_does_not_change_scores(case, rule, room, monkeypatch):
     """Whether the path is taken as a whole or in parts."""
     module = sys.modules["neurflow.attribution.integrated_gradients"]
     monkeypatch.setattr(module, "CHUNK_ELEMENTS", room)
@@ -123,12 +123,12 @@ def test_targets_of_a_crop_share_one_gradient_in_inverted_residuals(case, reques
     assert sum(asked) == (len(CROPS.unique()) if inverted else len(CROPS))
 
 
-def test_few_modes_complete_too(case):
+def test_few_modes_are_complete(case):
     found = shared(case, modes=2)
     close(found.scores.sum(1), found.change)
 
 
-def test_many_cells_tend_to_plain_integrated_gradients(case):
+def test_many_cells_converge_to_integrated_gradients(case):
     segment, pairs, x, held = case
     found = integrated_gradients(
         segment, pairs, x, held, steps=64, rule=secants, crops=CROPS, modes=64
@@ -142,7 +142,7 @@ def test_many_cells_tend_to_plain_integrated_gradients(case):
     assert (found - expected).abs().sum() < 0.02 * expected.abs().sum()
 
 
-def test_few_modes_lose_little(case):
+def test_few_modes_are_accurate(case):
     exact = shared(case, modes=CELLS).scores
     lost = [
         float((shared(case, modes=count).scores - exact).abs().sum() / exact.abs().sum())

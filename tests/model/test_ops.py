@@ -196,7 +196,7 @@ def x():
     return x
 
 
-def test_every_row_is_tried(segments):
+def test_every_row_of_the_table_is_tested(segments):
     tried = {n.target for s in segments.values() for n in s.cut.graph.nodes}
     for segment in segments.values():
         for part in (segment.specialised(0)._own, segment.specialised(0).tail):
@@ -205,7 +205,7 @@ def test_every_row_is_tried(segments):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_scores_are_those_of_captum(segments, x, name):
+def test_scores_equal_captum(segments, x, name):
     """At N = 400 with points to the last digits, and with secants where the operations have slopes."""
     segment = segments[name]
     neuron = segment.upper.neurons - 1
@@ -234,7 +234,7 @@ def test_scores_are_those_of_captum(segments, x, name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_is_called_affine_is(segments, x, name):
+def test_nodes_marked_affine_are_affine(segments, x, name):
     """Every affine node, at a third of the way; a product of one value with itself is none."""
     segment = segments[name]
     start = next(iter(segment.cut.graph.nodes))
@@ -284,7 +284,7 @@ BOUNDED = {aten.clamp_min.default, aten.clamp_max.default}
 
 
 @pytest.mark.parametrize(("target", "rest"), list(slopes()))
-def test_slopes_are_the_mean_derivative_on_the_way(target, rest):
+def test_slopes_equal_the_mean_derivative(target, rest):
     """Also where the way is short or none, and next to the edge of the domain."""
     generator = torch.Generator().manual_seed(0)
     if target is aten.addcmul.default or target in TWO:

@@ -15,7 +15,7 @@ from neurflow.model.fast.one_row import row_products
 from tests.shapes import checked
 
 
-def test_a_wrong_shape_is_caught_in_tests():
+def test_wrong_shapes_are_detected_in_tests():
     with pytest.raises(TypeCheckError):
         row_products(torch.zeros(2, 3, 4), torch.zeros(1, 5, 4))
     with pytest.raises(TypeCheckError):

@@ -55,7 +55,7 @@ def test_inputs_that_are_not_square_have_square_crops():
     assert any(right > 32 for _, _, right, _ in boxes)
 
 
-def test_channels_last_modules_have_channels_for_neurons():
+def test_neurons_of_channels_last_modules_are_channels():
     module = settle(ChannelsLast())
     model = model_of(module, 32)
     shapes = {info.name: (info.neurons, info.kind) for info in model.layers()}
@@ -170,7 +170,7 @@ def test_a_skip_over_two_layers_by_hand():
         assert float(found.change) == pytest.approx(change)
 
 
-def test_two_branches_up_to_the_logits_propose_blocks_that_feed_each_other():
+def test_proposed_layers_of_a_network_with_two_branches_are_connected():
     class Block(nn.Module):
         def __init__(self):
             super().__init__()

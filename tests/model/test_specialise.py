@@ -150,7 +150,7 @@ def test_a_selected_neuron_equals_the_channel_of_the_whole(segment):
                 torch.testing.assert_close(found, whole[:, other], rtol=1e-5, atol=1e-6)
 
 
-def test_samples_of_a_batch_may_ask_for_different_neurons(segment):
+def test_samples_of_a_batch_can_have_different_neurons(segment):
     x = torch.randn(4, 8, 6, 6, generator=torch.Generator().manual_seed(0))
     module, serves = selected(segment, 0)
     neurons = torch.from_numpy(np.resize(np.flatnonzero(serves)[::-1], 4).copy())
@@ -184,7 +184,7 @@ def test_the_frontier_is_affine(segment):
         torch.testing.assert_close(middle, 0.7 * low + 0.3 * high, rtol=1e-4, atol=1e-5)
 
 
-def test_gradients_go_back_as_through_the_whole(segment):
+def test_gradients_equal_those_of_the_whole_segment(segment):
     """With the tail's gradient at ``x`` itself, ``back`` gives the gradient of φ_a at ``x``."""
     x = torch.randn(3, 8, 6, 6, generator=torch.Generator().manual_seed(1)).requires_grad_()
     for neuron in (0, segment.upper.neurons - 1):
@@ -196,7 +196,7 @@ def test_gradients_go_back_as_through_the_whole(segment):
         torch.testing.assert_close(path.back(at_frontier), expected, rtol=1e-4, atol=1e-6)
 
 
-def test_points_of_the_line_may_lie_behind_each_other(segment):
+def test_several_points_of_the_path_in_one_batch(segment):
     """Several copies of a batch, as for several α, give what each gives alone."""
     x = torch.randn(2, 8, 6, 6, generator=torch.Generator().manual_seed(1))
     neurons = torch.from_numpy(np.flatnonzero(segment.specialised(0).serves)[[0, -1]])
@@ -215,7 +215,7 @@ def test_points_of_the_line_may_lie_behind_each_other(segment):
         torch.testing.assert_close(fast.tail(4, *both, *fixed)[0], torch.cat(alone))
 
 
-def test_observed_values_stand_in_for_the_trunk():
+def test_observed_values_replace_the_trunk():
     """What the network computes anyway need not be computed again, and is really used."""
     module = settle(Around(Residual(), 8))
     network = export_network(module, torch.zeros(2, 3, 6, 6))
@@ -241,7 +241,7 @@ SMOOTH = 1e-4
 """a smooth function's shortest secants are its derivative in the middle"""
 
 
-def test_with_secants_any_number_of_cells_completes(segment):
+def test_secants_are_complete_for_any_number_of_cells(segment):
     x = torch.randn(3, 8, 6, 6, generator=torch.Generator().manual_seed(0))
     for neuron in (0, segment.upper.neurons - 1):
         fast = segment.specialised(neuron)
@@ -253,7 +253,7 @@ def test_with_secants_any_number_of_cells_completes(segment):
             assert float(found.gap.max()) <= least, steps
 
 
-def test_scores_by_secants_tend_to_integrated_gradients(segment):
+def test_scores_by_secants_converge_to_integrated_gradients(segment):
     if segment.specialised(1).secants is None:
         pytest.skip("its tail has no slopes")
     x = torch.randn(3, 8, 6, 6, generator=torch.Generator().manual_seed(0))
@@ -266,7 +266,7 @@ def test_scores_by_secants_tend_to_integrated_gradients(segment):
     assert errors[1] < errors[0] or errors[0] < 1e-4  # nothing to gain where nothing switches
 
 
-def test_which_tails_have_secants():
+def test_tails_that_have_secants():
     kinds = ("conv", "gelu", "hard swish", "max pooling", "tokens", "residual")
     made = {}
     for kind in kinds:
@@ -283,7 +283,7 @@ def test_which_tails_have_secants():
     assert made == dict.fromkeys(kinds, True) | {"max pooling": False}
 
 
-def test_a_line_is_never_drawn_through_infinity(segment):
+def test_paths_with_infinite_values_have_no_secants(segment):
     x = torch.randn(2, 8, 6, 6)
     _, path = split(segment, 0, x)
     assert all(value.isfinite().all() for value in [*path.start, *path.end])

@@ -35,7 +35,7 @@ def page(chromium):
 
 
 @pytest.mark.browser
-def test_a_report_can_be_read(page, model, circuit, studied, tmp_path):
+def test_the_page_shows_a_report(page, model, circuit, studied, tmp_path):
     group = circuit.layer("block2").groups[0].id
     report = debug(
         circuit, model, nets.labelled(model, studied), mask=[group], errors=True, draws=4
@@ -67,7 +67,9 @@ def test_a_report_can_be_read(page, model, circuit, studied, tmp_path):
 
 
 @pytest.mark.browser
-def test_what_the_missed_are_called_chooses_pictures(page, model, circuit, studied, tmp_path):
+def test_clicking_a_predicted_class_filters_the_missed_pictures(
+    page, model, circuit, studied, tmp_path
+):
     pictures = debug(circuit, model, nets.labelled(model, studied)).pictures
     own = [p.name for p in pictures if true_class(p.label, model) == circuit.target.neuron][:2]
     turned = tuple(  # two of the class are answered otherwise
@@ -90,7 +92,7 @@ def test_what_the_missed_are_called_chooses_pictures(page, model, circuit, studi
 
 
 @pytest.mark.browser
-def test_an_audit_can_be_read(page, model, circuit, studied, tmp_path):
+def test_the_page_shows_an_audit(page, model, circuit, studied, tmp_path):
     report = audit(circuit, model, nets.labelled(model, studied))
     page.goto(write_audit_page(circuit, report, tmp_path / "audit.html").as_uri())
     rows = page.locator(".audit tbody tr")

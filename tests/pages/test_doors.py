@@ -15,7 +15,7 @@ def told(page):
     )
 
 
-def test_a_page_leads_to_the_pages_beside_it(wide, tmp_path):
+def test_a_page_links_to_the_pages_beside_it(wide, tmp_path):
     for make in (debugged, compared, evaluated, audited):
         make(wide, tmp_path)
     assert told(report(wide, tmp_path)) == [], "it is no folder of a result"
@@ -31,7 +31,7 @@ def test_a_page_leads_to_the_pages_beside_it(wide, tmp_path):
     assert "<a href='./report.html'>Why bee?</a>" in evidence
 
 
-def test_only_pages_of_neurflow_are_doors(wide, tmp_path):
+def test_only_pages_of_neurflow_are_linked(wide, tmp_path):
     (tmp_path / "circuit.json").touch()
     page = report(wide, tmp_path)
     (tmp_path / "other.html").write_text("<title>holiday</title>")

@@ -116,7 +116,7 @@ def digest(source):
 
 
 @pytest.mark.parametrize("make", PAGES)
-def test_a_page_runs_what_its_policy_names_and_loads_nothing(make, circuit, built, tmp_path):
+def test_pages_run_only_scripts_of_their_policy_and_load_nothing(make, circuit, built, tmp_path):
     found = Parts(make(circuit, tmp_path).read_text(encoding="utf-8"))
     (told,) = found.policies
     rules = dict(rule.split(" ", 1) for rule in told.split("; "))
@@ -130,7 +130,7 @@ def test_a_page_runs_what_its_policy_names_and_loads_nothing(make, circuit, buil
 
 @pytest.mark.browser
 @pytest.mark.parametrize("make", PAGES)
-def test_a_browser_finds_nothing_that_breaks_the_policy(make, circuit, browser, built, tmp_path):
+def test_browsers_report_no_violation_of_the_policy(make, circuit, browser, built, tmp_path):
     page, trouble = patient(browser.new_page()), []
     page.on("console", lambda message: trouble.append(message.text))
     page.on("pageerror", lambda error: trouble.append(str(error)))
@@ -143,7 +143,7 @@ def test_a_browser_finds_nothing_that_breaks_the_policy(make, circuit, browser, 
     page.close()
 
 
-def test_style_attributes_become_classes_and_text_stays_text():
+def test_style_attributes_are_replaced_by_classes():
     page = '<title>x</title><p style="a: b">style="c: d"</p><i style="a: b"></i>'
     page += '<b style="e: &quot;f"></b>'
     styled = with_classes(page)

@@ -56,7 +56,7 @@ def test_a_registered_source_is_read(archive, tmp_path):
         load_images(tmp_path / "none", model)
 
 
-def test_a_source_that_fails_is_named():
+def test_the_error_names_a_failing_source():
     @picture_source("broken")
     def broken(source, model):
         raise OSError("no such camera")
@@ -74,7 +74,7 @@ def test_a_registered_reference_is_loaded():
         load_model("zoo:huge")
 
 
-def test_built_in_kinds_cannot_be_taken():
+def test_names_of_built_in_kinds_cannot_be_registered():
     with pytest.raises(RequestError, match="built in"):
         model_reference("timm")
 

@@ -139,7 +139,7 @@ def writes(source: str) -> list[int]:
     return found
 
 
-def test_every_writer_goes_through_files() -> None:
+def test_files_are_written_only_by_runtime_files() -> None:
     elsewhere = {path: writes(source) for path, source in sources().items()}
     del elsewhere["runtime/files.py"]
     assert {path: lines for path, lines in elsewhere.items() if lines} == {}

@@ -39,7 +39,7 @@ def command(*arguments):
     return ended.value.code or 0
 
 
-def test_groups_are_merged_split_and_brought_back(visit, serving, copies, tmp_path):
+def test_groups_can_be_merged_split_and_restored(visit, serving, copies, tmp_path):
     run, other = copies
     before = groups(run)
     first, second, *_ = before
@@ -86,7 +86,7 @@ def test_groups_are_merged_split_and_brought_back(visit, serving, copies, tmp_pa
     expect(card(page, made)).to_be_visible()
 
 
-def test_merging_goes_by_keyboard_and_a_refusal_is_told(visit, serving, copies):
+def test_merging_with_the_keyboard_and_the_message_of_a_refusal(visit, serving, copies):
     run, _ = copies
     first, second, *_ = groups(run)
     page = visit(serving(Session(run, model_of)))

@@ -31,7 +31,7 @@ def described(stored, built, tmp_path):
         yield schemathesis.openapi.from_asgi("/api/openapi.json", app)
 
 
-def test_what_is_answered_is_what_is_described(described):
+def test_responses_follow_the_openapi_description(described):
     asked = []
     for found in described.get_all_operations():
         operation = found.ok()

@@ -57,7 +57,7 @@ def run_over(model, crops, names, work, batch, **options):
 
 @pytest.mark.parametrize("network", ["resnet18", "densenet", "vit"])
 @pytest.mark.parametrize("place", ROOMS)
-def test_values_are_those_of_the_network_wherever_they_are_kept(
+def test_feature_maps_equal_the_network_in_memory_and_on_disk(
     tmp_path, monkeypatch, network, place
 ):
     model = small_model(network)
@@ -90,7 +90,7 @@ def crops_in_order(model, crops, numbers):
     return model.feed(torch.cat([crops.pixels([n]) for n in numbers]))
 
 
-def test_no_crop_is_run_again_where_all_are_kept(tmp_path, monkeypatch, counted):
+def test_no_crop_is_run_again_if_all_maps_are_kept(tmp_path, monkeypatch, counted):
     model = small_model()
     crops, names, segments, features, batch = prepare(model, tmp_path, 2**30, monkeypatch, 0)
     before = counted[0]
@@ -100,7 +100,7 @@ def test_no_crop_is_run_again_where_all_are_kept(tmp_path, monkeypatch, counted)
     assert counted[0] - before == len(crops)
 
 
-def test_a_crop_is_run_once_more_where_only_some_are_kept(tmp_path, monkeypatch, counted):
+def test_a_crop_is_run_once_more_if_only_some_maps_are_kept(tmp_path, monkeypatch, counted):
     """Room for most of the crops: those needed are run when first needed, for all segments below."""
     model = small_model()
     crops, _, segments, features, _ = prepare(model, tmp_path, 2**30, monkeypatch, 0)
@@ -113,7 +113,7 @@ def test_a_crop_is_run_once_more_where_only_some_are_kept(tmp_path, monkeypatch,
     assert counted[0] - before == len(needed)
 
 
-def test_a_pass_in_bfloat16_leaves_the_maps_exact(tmp_path, monkeypatch):
+def test_feature_maps_are_exact_after_a_bfloat16_pass(tmp_path, monkeypatch):
     model = small_model()
     crops, names, segments, features, batch = prepare(model, tmp_path, 2**30, monkeypatch, 0)
     run = partial(run_over, model, crops, names)
@@ -133,7 +133,7 @@ def test_a_pass_in_bfloat16_leaves_the_maps_exact(tmp_path, monkeypatch):
         torch.testing.assert_close(value, wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_files_are_gone_when_the_maps_are(tmp_path, monkeypatch):
+def test_files_are_removed_with_the_maps(tmp_path, monkeypatch):
     *_, features, _ = prepare(small_model(), tmp_path, 2**10, monkeypatch, 2**30)
     assert features.keeps_all
     assert not list(tmp_path.iterdir())
