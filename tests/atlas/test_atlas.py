@@ -1,4 +1,4 @@
-"""The atlas against the circuits it was made of, one row at a time; and what a query may not do."""
+"""The tables of the atlas equal the circuits row by row; queries are restricted."""
 
 import math
 from itertools import combinations

@@ -1,4 +1,4 @@
-"""The atlas follows its circuits, reads nothing else, and answers in words."""
+"""The atlas follows changes of its circuits and reads nothing else."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Packed or not, an atlas says the same; and whoever is killed while packing loses nothing."""
+"""Packing does not change the answers of an atlas, and a kill while packing loses nothing."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.conftest import relabelled
 
 
 def rows(atlas):
-    """All rows of all tables, in some order of their own."""
+    """All rows of all tables, sorted."""
     return {
         table: sorted(map(repr, atlas.query(f"SELECT * FROM {table}").to_dict("records")))
         for table in TABLES
@@ -25,7 +25,7 @@ def rows(atlas):
 
 @pytest.fixture
 def sweep(circuits, tmp_path):
-    """A sweep's folder whose circuits have entered its atlas and are not packed."""
+    """The folder of a sweep whose circuits are in the atlas but not packed."""
     for name, circuit in circuits.items():
         keep_tables(tmp_path / "atlas", name, circuit)
     return tmp_path
@@ -49,7 +49,7 @@ def test_packed_tables_have_the_rows_of_the_circuits(sweep, expected):
 
 
 LATER = {"labels", "evidence"}
-"""tables that are empty at first"""
+"""tables that are empty in a new circuit"""
 
 
 def test_a_circuit_that_is_added_again_replaces_the_packed_one(sweep, expected, circuits):
@@ -83,7 +83,7 @@ def test_tables_are_packed_only_if_a_quarter_is_new(sweep, circuits):
 
 
 class Killed(BaseException):
-    """A kill: nothing catches it."""
+    """Stands for a kill: no code catches it."""
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["first", "again"])
@@ -135,7 +135,7 @@ def test_a_full_disk_leaves_the_atlas_as_it_was(sweep, expected, monkeypatch):
 
 def test_queries_work_while_another_process_packs(sweep, expected):
     asking = Atlas(sweep)
-    pack(sweep / "atlas")  # the files that it knew are gone
+    pack(sweep / "atlas")  # the files that it had listed were removed
     assert rows(asking) == expected
 
 

@@ -1,4 +1,4 @@
-"""The map: classes that are alike lie together, the same each time, and what it cannot keep is told."""
+"""The map: similar classes are close, it is deterministic, and it reports its quality."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from neurflow.atlas.mapping import plane
 
 
 def clusters(sizes, within=0.8, between=0.1, seed=0):
-    """Likenesses of classes in clusters, with some noise; and which cluster each is in."""
+    """(similarities of classes in clusters, with noise; the cluster of each class)."""
     of = np.repeat(np.arange(len(sizes)), sizes)
     alike = np.where(of[:, None] == of[None], within, between)
     noise = np.random.default_rng(seed).uniform(-0.05, 0.05, alike.shape)

@@ -1,4 +1,4 @@
-"""Paths that begin at the mean: against captum, the choice for a network, and what is stored."""
+"""Paths that start at the mean: comparison with captum, the default for a network, stored values."""
 
 import itertools
 from functools import cache, partial
@@ -35,7 +35,7 @@ def network(name):
 
 
 def blocks_of(name):
-    """(segment, x, bypass) of every pair of neighbouring layers."""
+    """(segment, x, bypass) of every pair of adjacent layers."""
     model = network(name)
     size = model.input_size[1]
     images = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(2))
@@ -63,7 +63,7 @@ def test_scores_from_the_mean_equal_captum(name):
 
 @pytest.mark.parametrize("name", ["vit", "convnext"])
 def test_few_points_and_cells_are_accurate_behind_norms(name):
-    """From zero and from the mean; cells complete at any N."""
+    """From zero and from the mean; cells are complete for any N."""
     segment, x, bypass = list(blocks_of(name))[-2]
     means = x.mean(0, keepdim=True)
     for start, points in ((None, sinh), (means, gauss_legendre)):

@@ -1,4 +1,4 @@
-"""Other ways to score lower neurons: each against its slow definition, all through one call."""
+"""Other attribution methods, each compared with its slow definition."""
 
 import sys
 
@@ -26,7 +26,7 @@ LAYERS = ["block2", "block3", "head"]
 
 @pytest.fixture(scope="module")
 def task(tmp_path_factory):
-    """Eight targets of block3 on the crops of six pictures."""
+    """The task of eight targets of block3 on the crops of six pictures."""
     torch.manual_seed(0)
     model = Model(settle(SmallNet()), transform=lambda _: torch.zeros(3, 32, 32))
     config = Config(k=12, tau=4, steps=8, granularities=(1.0, 0.5))
@@ -161,7 +161,7 @@ def test_knockoffs_select_the_neurons_that_explain_the_target():
     assert set(np.argsort(-scores)[:2]) == {3, 11}
     assert scores[7] == 0.0
     np.testing.assert_array_equal(scores, Knockoffs(x, seed=0).importance(y))
-    # a knockoff is correlated with the other neurons as the neuron itself is
+    # a knockoff has the same correlations with the other neurons as the neuron itself
     own = np.corrcoef(knockoffs.x.T)
     swapped = np.corrcoef(knockoffs.x.T, knockoffs.knockoffs.T)[:19, 19:]
     others = ~np.eye(19, dtype=bool)
@@ -198,7 +198,7 @@ def test_core_neurons_can_be_selected_by_every_method(task, method):
             assert sum(map(abs, weights.values())) == pytest.approx(1 if core.importance else 0)
         if not METHODS[method].signed and method != "knockoff":
             assert (scores.signed >= 0).all()
-    assert sizes.count(4) >= 4  # of eight, some of which never fire
+    assert sizes.count(4) >= 4  # of eight neurons, some of which never fire
 
 
 def test_scores_on_two_layers_by_hand():
@@ -316,7 +316,7 @@ def test_a_name_is_registered_once_but_its_module_can_be_run_again():
 
 
 def test_an_entry_point_registers_a_method(tmp_path, monkeypatch):
-    """A package that only names its module is found, and imported when its method is asked for."""
+    """A package with an entry point is found, and imported when its method is used."""
     info = tmp_path / "plugin-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1\n")

@@ -1,4 +1,4 @@
-"""A trained ViT on photographs: few points are enough, and from the mean core neurons are what acts."""
+"""A trained ViT on photographs: few points are enough, and core neurons from the mean matter most."""
 
 import numpy as np
 import pytest
@@ -88,7 +88,7 @@ def test_few_points_are_within_1_percent_of_the_limit(model, seen, start):
 
 
 def test_scores_from_the_mean_cancel_less_and_core_neurons_matter_most(model, seen):
-    """Optimality: without eight core neurons, fewer of the top crops stay than without random ones."""
+    """Optimality: without eight core neurons, fewer top crops remain than without random neurons."""
     segment = model.segment("blocks.11", "head")
     x, mean = seen["blocks.11"], mean_of(segment, seen)
     logit = seen["head"][:, GOLDEN_RETRIEVER]

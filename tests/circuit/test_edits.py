@@ -1,4 +1,4 @@
-"""Merging and splitting groups by hand: weights by the definition, numbers never used again, undo."""
+"""Merging and splitting groups: weights follow the definition, numbers are not reused, undo."""
 
 import json
 import random
@@ -21,7 +21,7 @@ NONE = Edits()
 
 @pytest.fixture
 def shared(circuit):
-    """The hand-made circuit, with a quarter of neuron 4's weight belonging to its first meaning."""
+    """The hand-written circuit, with a quarter of neuron 4's weight in its first meaning."""
     block, head = circuit.layers
     bee = head.neurons[2]
     part = bee.semantic_groups[0].model_copy(update={"shares": {4: (0.25, 0.75)}})
@@ -50,7 +50,7 @@ def weights(circuit):
 
 
 def slowly(circuit):
-    """Weights between all groups, one pair and one meaning at a time."""
+    """Weights between all groups, computed one pair and one meaning at a time."""
     published = circuit.config.sharing == "published"
     total = defaultdict(float)
     for lower, upper in zip(circuit.layers, circuit.layers[1:], strict=False):
@@ -74,7 +74,7 @@ def test_a_merged_group_has_the_weights_of_its_members(shared):
     changed = apply(shared, done)
     assert set(ids(changed, "block")["block/2"]) == {(4, 0), (7, 0), (4, 1)}
     assert weights(changed) == {("head/0", "block/2"): pytest.approx(0.75 - 0.25)}
-    # the crops most members share come first
+    # crops that most members share come first
     assert set(changed.group("block/2").crops) == set(shared.layer("block").neurons[4].crops)
     assert changed.group("block/2").label is None
     assert ids(shared, "block").keys() == {"block/0", "block/1"}, "what was found is untouched"
@@ -88,7 +88,7 @@ def test_a_split_group_has_the_weights_of_its_parts(shared):
         "block/1": ((4, 1),),
     }
     assert weights(changed) == {
-        ("head/0", "block/1"): -0.5,  # as it was stored: the edit does not touch it
+        ("head/0", "block/1"): -0.5,  # as stored: the edit does not change it
         ("head/0", "block/2"): pytest.approx(-0.25),
         ("head/0", "block/3"): pytest.approx(0.75 * 0.25),
     }

@@ -26,7 +26,7 @@ def net():
 
 
 def told(circuit: Circuit, model: Model, **changes: Any) -> Circuit:
-    """The circuit as one of that model."""
+    """The circuit with the information about that model."""
     info = model.info.model_copy(update=changes)
     return circuit.model_copy(update={"model": info, **facts_to_reload(model)})
 

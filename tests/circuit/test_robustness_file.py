@@ -1,4 +1,4 @@
-"""What was measured of groups and edges: kept beside the circuit, and told wherever it goes."""
+"""Stability and significance are stored beside the circuit and loaded with it."""
 
 from __future__ import annotations
 

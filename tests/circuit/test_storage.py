@@ -1,4 +1,4 @@
-"""A circuit on disk: what comes back, what a kill leaves, and what is missing."""
+"""Saving and loading circuits, also after kills and with missing files."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_a_kill_after_the_last_rename_leaves_the_new_result(
 
 
 def doubled(circuit: Circuit) -> tuple[CircuitLayer, ...]:
-    """The circuit's layers with other concept vectors, so that its array file is another one."""
+    """The circuit's layers with other concept vectors, so that the array file changes."""
     layers = json.loads(json.dumps([layer.model_dump(mode="json") for layer in circuit.layers]))
     for layer in layers:
         for neuron in layer["neurons"].values():

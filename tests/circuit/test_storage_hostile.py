@@ -1,4 +1,4 @@
-"""Files of a circuit that were edited, cut, forged or enlarged are refused."""
+"""Edited, truncated, forged or enlarged files of a circuit are refused."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_truncated_files_are_refused(run: Path, name: str) -> None:
 
 
 class Bomb:
-    """Unpickling it makes a file, and so would show."""
+    """Unpickling an instance creates a file, which the test would find."""
 
     def __init__(self, file: Path) -> None:
         self.file = file

@@ -1,4 +1,4 @@
-"""Random circuits come back as they were, and random edits give a circuit or our error."""
+"""Random circuits are loaded unchanged; random changes give a circuit or an error of neurflow."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def neurons(draw: st.DrawFn, index: int, below: list[int], width: int, images: i
 
 @st.composite
 def circuits(draw: st.DrawFn) -> Circuit:
-    """Small circuits of up to three layers, each with one group for each first meaning."""
+    """Small circuits with up to three layers and one group for each first meaning."""
     names = draw(st.lists(text, min_size=1, max_size=3, unique=True))
     images = tuple(
         ImageRef(name=n, label=n[:3] or None) for n in draw(st.lists(text, min_size=1, max_size=3))

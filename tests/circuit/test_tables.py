@@ -1,4 +1,4 @@
-"""A circuit as a graph and as tables: the same numbers, nothing lost."""
+"""A circuit as a graph and as tables has the same numbers."""
 
 from __future__ import annotations
 

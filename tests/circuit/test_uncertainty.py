@@ -1,4 +1,4 @@
-"""Intervals of weights: photographs are resampled, by hand and with one slow loop."""
+"""Intervals of weights over resampled photographs, compared with results by hand and a slow loop."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def found(model, images, target) -> Circuit:
 
 
 def scored(circuit: Circuit, each: list[list[float]], photographs: list[int]) -> Circuit:
-    """The tiny circuit whose target has these attributions of its crops."""
+    """The tiny circuit, with these attributions on the crops of its target."""
     block, head = circuit.layers
     (bee,) = head.neurons.values()
     part = bee.semantic_groups[0].model_copy(

@@ -1,4 +1,4 @@
-"""``neurflow compare``: tables, JSON, a page, and refusals in words."""
+"""``neurflow compare``: tables, JSON, a page, and refusals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Run = Callable[..., Outcome]
 
 @pytest.fixture
 def runs(tmp_path: Path) -> tuple[Path, Path]:
-    """Two runs of one network, another class each; a label that would steer a terminal."""
+    """Two runs of one network for two classes; a label contains control characters."""
     edges = {("head/0", "low/0"): 0.75, ("head/0", "low/1"): -0.25}
     labels = {"low/0": "red\x1b[31m stripes"}
     tiny({"low": plain([0, 1], [2, 3, 4]), "head": plain([0])}, edges, labels=labels).save(

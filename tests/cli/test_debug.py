@@ -1,4 +1,4 @@
-"""``neurflow debug`` and ``neurflow audit``: from a run to words, JSON, a page and a picture."""
+"""``neurflow debug`` and ``neurflow audit``: text, JSON, a page and a picture from a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SETTINGS = ("--tau", 4, "--k", 5, "--steps", 4, "--granularities", "1,0.5", "--g
 
 @pytest.fixture
 def neurflow(naming: Run) -> Run:
-    """Commands that name the network of a result."""
+    """Commands with the network of the result named by ``--model``."""
     return naming
 
 

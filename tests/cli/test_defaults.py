@@ -1,4 +1,4 @@
-"""Defaults from the environment and from a settings file, and what a file cannot set."""
+"""Defaults from the environment and from a settings file, and options that a file cannot set."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_file_cannot_set_unknown_options_paths_or_addresses() -> None:
 def test_defaults_do_not_count_as_given_options(
     neurflow: Run, run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An option that would do nothing is refused on the command line alone."""
+    """An option without effect is refused only if it is given on the command line."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "neurflow.toml").write_text("top = 1\njson = true\n")
     shown = json.loads(neurflow("show", run_folder).out)

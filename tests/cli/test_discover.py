@@ -1,4 +1,4 @@
-"""``neurflow discover`` from pictures to a stored circuit, stopped and gone on with."""
+"""``neurflow discover``: from pictures to a stored circuit, with interruptions."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_wrong_requests(
 
 @pytest.fixture
 def named_line(pictures: Path, tmp_path: Path) -> tuple[object, ...]:
-    """A request whose model is not of a user's code."""
+    """A request whose model does not need code of the user."""
     torch.manual_seed(0)
     weights = tmp_path / "weights.pth"
     torch.save(torchvision.models.squeezenet1_1(num_classes=1000).state_dict(), weights)

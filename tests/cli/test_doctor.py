@@ -1,4 +1,4 @@
-"""``neurflow doctor``: versions, devices, and what is missing for what."""
+"""``neurflow doctor``: versions, devices, and missing packages."""
 
 from __future__ import annotations
 

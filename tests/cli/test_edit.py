@@ -1,4 +1,4 @@
-"""``neurflow edit``: each step told, taken back, carried to another copy; bad requests named."""
+"""``neurflow edit``: edits, undo, export to another copy, and invalid requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Run = Callable[..., Outcome]
 
 @pytest.fixture
 def folder(shared: Circuit, tmp_path: Path) -> Path:
-    """A run whose groups can be edited."""
+    """A run with groups that can be edited."""
     shared.save(tmp_path / "run")
     return tmp_path / "run"
 

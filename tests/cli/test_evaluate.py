@@ -1,4 +1,4 @@
-"""``neurflow evaluate``: from a run to tables, JSON, CSV, plots and a page."""
+"""``neurflow evaluate``: tables, JSON, CSV, plots and a page from a run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FAST = (
 
 @pytest.fixture
 def neurflow(naming: Run) -> Run:
-    """Commands that name the network of a result."""
+    """Commands with the network of the result named by ``--model``."""
     return naming
 
 
@@ -104,7 +104,7 @@ def test_evaluating_a_model_finds_its_circuit_first(
     out = pictures.parent / "run"
     small = Config(
         tau=4, k=5, steps=4, granularities=(1.0, 0.5), groups=2, concept_set="all"
-    )  # in place of the published 50 crops of 16 neurons
+    )  # instead of the published 50 crops and 16 neurons
     monkeypatch.setattr(Config, "published", lambda: small)
     code, told, err = neurflow(
         "evaluate", small_model, "crop-sizes", "--images", pictures, "--target", "bee", "--run", out,

@@ -1,4 +1,4 @@
-"""``neurflow explore``: it says where it is, answers there, and ends by Ctrl-C without a traceback."""
+"""``neurflow explore`` prints its address, serves there, and ends on Ctrl-C without a traceback."""
 
 from __future__ import annotations
 

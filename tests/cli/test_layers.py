@@ -1,4 +1,4 @@
-"""``neurflow layers``: what can be studied, and what is by default."""
+"""``neurflow layers``: layers that can be studied, and the default ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``neurflow report`` and ``neurflow demo``: a page, where it is, and whether it opens."""
+"""``neurflow report`` and ``neurflow demo``: the page, its place, and opening it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Run = Callable[..., Outcome]
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Addresses that a browser would have been given, at a screen."""
+    """Addresses that would be opened in a browser; a display is present."""
     addresses: list[str] = []
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.delenv("SSH_CONNECTION", raising=False)

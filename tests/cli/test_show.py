@@ -1,4 +1,4 @@
-"""``neurflow show``: a stored circuit in words, bounded and fit for a terminal."""
+"""``neurflow show``: a stored circuit as text of limited size for a terminal."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_wrong_requests(neurflow: Run, run_folder: Path) -> None:
 
 
 def crowded(circuit: Circuit, count: int) -> Circuit:
-    """``count`` neurons, each a group of its own, below the target; names long and hostile."""
+    """A circuit of ``count`` neurons below the target, one per group, with long and hostile names."""
     name = "features.denseblock4.denselayer16.\x1b[2Jconv"
     template = circuit.layers[0].neurons[7]
     vector = [0.0] * count

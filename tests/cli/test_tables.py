@@ -1,4 +1,4 @@
-"""Tables fit the terminal, and what tells rows apart is never lost."""
+"""Tables fit the terminal, and columns that distinguish rows are always complete."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_tables_contain_every_letter_of_every_cell(width: int, values: int) -> N
     shown = printed(columns, rows, width)
     assert max(map(len, shown.splitlines())) <= width
     letters = "".join(shown.split())
-    for letter in "kv":  # once in each name, near its middle and at its end; names may wrap
+    for letter in "kv":  # once in the middle and once at the end of each name; names can wrap
         assert letters.count(letter) % len(rows) == 0 and letter in letters
     assert letters.count("core") >= len(LAYERS)
     assert all(cell in letters for row in rows for cell in row[2:])

@@ -1,4 +1,4 @@
-"""What every command shares: exit codes, words for failures, the progress bar, two streams."""
+"""Behaviour of all commands: exit codes, error messages, the progress bar, stdout and stderr."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_control_characters_in_names_are_escaped(capsys: pytest.CaptureFixture[s
 
 
 class Timer:
-    """A ``threading.Timer`` that is over at once if the work is long, and never if it is short."""
+    """A ``threading.Timer`` that fires at once if the work is long, and never if it is short."""
 
     def __init__(self, long: bool) -> None:
         self.long, self.ident = long, None
@@ -111,7 +111,7 @@ class Timer:
 
 
 def drawn(long: bool, monkeypatch: pytest.MonkeyPatch, is_tty: bool) -> str:
-    """What a bar writes of 20 steps out of 40, one in 0.1 s."""
+    """The output of a bar for 20 steps out of 40, each of 0.1 s."""
     timer, seconds = Timer(long), itertools.count()
     monkeypatch.setattr(_terminal.threading, "Timer", timer)
     file = io.StringIO()

@@ -1,4 +1,4 @@
-"""Likeness and matching against the plainest way to write them."""
+"""Similarity and matching, compared with plain implementations."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_similarity_by_neurons_is_the_jaccard_index(rng):
 
 def test_similarity_by_crops_is_the_overlap_of_pixels(rng):
     def crops(count):
-        """On the grid of the published crops: sizes 32, 16 and 8 at half a window's steps."""
+        """On the grid of the published crops: sizes 32, 16 and 8 in steps of half a window."""
         found = []
         for _ in range(count):
             size = int(rng.choice([32, 16, 8]))
@@ -88,7 +88,7 @@ def test_the_matching_has_the_largest_sum(rng, shape, threshold):
 
 
 def test_the_matching_is_not_greedy():
-    """The best pair would leave the others apart."""
+    """Taking the best pair first would leave the others without a counterpart."""
     assert sorted(best_pairs(np.array([[0.9, 0.8], [0.8, 0.1]]), 0.3)) == [(0, 1), (1, 0)]
 
 

@@ -1,4 +1,4 @@
-"""Two circuits side by side: what is shared, what is gone, how edges change."""
+"""Comparison of two circuits: shared groups, missing groups, and changed edges."""
 
 import pytest
 from scipy.stats import spearmanr
@@ -14,7 +14,7 @@ HEAD = plain([0])
 
 @pytest.fixture
 def a():
-    """Three groups below, two above; every edge of the upper two."""
+    """Three groups below two groups, with all edges."""
     return tiny(
         {"low": plain([0, 1, 2], [3, 4], [5]), "mid": plain([1, 2], [7]), "head": HEAD},
         {
@@ -30,7 +30,7 @@ def a():
 
 @pytest.fixture
 def b():
-    """Groups in another order, one gone and one new in each layer, other weights."""
+    """Groups in another order, with one missing and one new group in each layer, and other weights."""
     return tiny(
         {
             "low": plain([3, 4, 9], [0, 1, 2], [8]),
@@ -85,7 +85,7 @@ def test_edges_between_matched_groups(a, b):
     upper = ("mid/0", "mid/1")
     assert edges == {
         (upper, ("low/0", "low/1")): (0.5, 0.25, -0.25),
-        (upper, ("low/1", "low/0")): (-0.25, None, 0.25),  # gone
+        (upper, ("low/1", "low/0")): (-0.25, None, 0.25),  # missing
     }
     assert mid.carried == pytest.approx(((0.5 + 0.25) / 2, 0.25 / 1.75))
     head = layer(compare(a, b), "head")
@@ -132,7 +132,7 @@ def test_rank_correlation_is_spearmans_and_needs_three_edges():
 
 
 def test_different_networks_are_compared_by_crops():
-    """Neuron numbers say one thing, crops another; between networks crops are believed."""
+    """Neuron numbers and crops disagree; between different networks, crops are used."""
     left, right = [(0, QUARTER[0])], [(1, QUARTER[15])]
     one = tiny({"l": [{0: left}, {1: right}], "head": HEAD})
     other = tiny({"l": [{0: right}, {1: left}], "head": HEAD}, digest=OTHER)
@@ -182,7 +182,7 @@ def test_layers_in_one_circuit_only_are_reported_and_their_edges_not_compared(a)
     found = compare(a, b)
     assert (found.a.only, found.b.only) == ((), ("extra",))
     assert [one.name for one in found.layers] == ["low", "mid", "head"]
-    assert layer(found, "mid").edges == ()  # mid follows low in one of them only
+    assert layer(found, "mid").edges == ()  # mid is above low in only one of them
     assert [(e.weight_a, e.weight_b) for e in layer(found, "head").edges] == [(0.75, 1)]
 
 

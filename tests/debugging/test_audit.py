@@ -1,4 +1,4 @@
-"""The audit on a network whose shortcut is set by hand, and mistakes counted by hand."""
+"""The audit on a network with a shortcut in its hand-set weights, and mistakes counted by hand."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from tests.debugging.conftest import labelled
 
 
 class Shortcut(nn.Module):
-    """Two channels see an object, red or green; the third a blue corner that means red by itself."""
+    """Two channels detect a red or a green object, the third a blue corner that also indicates red."""
 
     def __init__(self):
         super().__init__()
@@ -25,7 +25,7 @@ class Shortcut(nn.Module):
         self.act = nn.ReLU()
         self.head = nn.Linear(4, 2, bias=False)
         self.see.weight.data = torch.eye(3)[:, :, None, None]
-        # the fourth channel sees all that is red or blue, so that there is something to share
+        # the fourth channel detects red and blue, so that it is shared
         mix = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [0.1, 0, 0.1]])
         self.mix.weight.data = mix[:, :, None, None]
         self.head.weight.data = torch.tensor([[4.0, 0, 12, 0], [0, 4.0, 0, 0]])
@@ -35,7 +35,7 @@ class Shortcut(nn.Module):
 
 
 def scene(kind, corner, rng):
-    """A red or green square anywhere, and a blue corner or none."""
+    """A red or green square at a random place, with or without a blue corner."""
     image = np.zeros((3, 16, 16), dtype=np.float32)
     top, left = rng.integers(0, 8, 2)
     image[kind, top : top + 5, left : left + 5] = rng.uniform(0.8, 1)
@@ -46,7 +46,7 @@ def scene(kind, corner, rng):
 
 @pytest.fixture(scope="module")
 def planted():
-    """(model, circuit of red, labelled pictures of which half carry the corner)."""
+    """(model, circuit of red, labelled pictures of which half have the corner)."""
     rng = np.random.default_rng(0)
     data = [(scene(kind, i % 2, rng), kind) for i in range(24) for kind in (0, 1)]
     model = Model(
@@ -67,7 +67,7 @@ def test_the_group_of_the_corner_is_ranked_first(planted):
     assert first.signals.fixes.value == 1
     assert first.signals.cost.value == 0
     assert first.signals.raises.low > 0.05
-    assert first.signals.fixed.value > 0.9  # the corner stays where it is
+    assert first.signals.fixed.value > 0.9  # the corner is always at the same place
     red = next(g for g in report.groups if circuit.group(g.id).neurons == (0,))
     assert red.signals.fixes.value == 0
     assert red.signals.fixed.value < 0.5
@@ -141,7 +141,7 @@ def test_likeness_is_the_mean_correlation_of_all_pairs():
     slow = [np.corrcoef(maps[i], maps[j])[0, 1] for i in range(6) for j in range(i)]
     found = fixed(maps)
     assert found.value == pytest.approx(np.mean(slow))
-    # the jackknife once more: leave each picture out
+    # the jackknife by its definition: leave each picture out
     left = [
         np.mean(
             [
@@ -174,7 +174,7 @@ def test_evidence_by_hand():
 
 
 def test_the_signal_mends_by_hand():
-    # ten pictures, three of class 0, two more taken for it: one of these mended, one right one spoilt
+    # ten pictures: three of class 0, two more predicted as it; masking corrects one and breaks one
     labels = np.array([0, 0, 0, 1, 1, 1, 1, 1, 1, 1])
     said = np.array([0, 0, 1, 0, 0, 1, 1, 1, 1, 1])
     after = said.copy()

@@ -1,4 +1,4 @@
-"""Masking through the cut is masking with a hook on the full network, and touches nothing."""
+"""Masking through the cut equals masking with a hook on the full network, and changes nothing."""
 
 from functools import cache
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Which groups fire, where, and how they are reached: held against slow definitions."""
+"""Groups that fire, where they fire and how they are reached, compared with slow definitions."""
 
 import numpy as np
 import pytest
@@ -111,7 +111,10 @@ def test_reached_by_and_chain_by_hand(circuit):
     assert found[third] == pytest.approx(0.5 * found[top])
     assert found[first] == found[second] == pytest.approx(-0.25 * found[top])
     weaker = circuit.layers[1].groups[1].id
-    assert chain(small, top, {third, second, weaker}) == (third, weaker)  # never along a brake
+    assert chain(small, top, {third, second, weaker}) == (
+        third,
+        weaker,
+    )  # never along a negative edge
     assert chain(small, top, set()) == ()
 
 

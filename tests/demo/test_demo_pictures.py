@@ -1,4 +1,4 @@
-"""The demo's pictures and its network: what is said of them is so."""
+"""The demo's pictures and network have their documented properties."""
 
 import json
 from collections import Counter
@@ -128,7 +128,7 @@ def test_every_class_has_its_own_parts_only(pictures):
 
 
 def test_boxes_contain_the_pixels_of_their_parts():
-    """The colour that the drawing gives a part is found within that part's box, seldom outside."""
+    """The colour of a part is found inside its box and rarely outside."""
     for seed in range(8):
         each = picture("hoverfly", seed)
         pixels = np.asarray(each.image).astype(int)
@@ -148,7 +148,7 @@ def test_the_mark_changes_only_its_box():
         left, top, right, bottom = marked.mark
         assert changed[top:bottom, left:right].mean() > 0.9
         changed[top:bottom, left:right] = False
-        # The rim of a shape may be blended into the next pixel, no further.
+        # The edge of a shape may be blended into the adjacent pixel only.
         assert not changed.any()
 
 

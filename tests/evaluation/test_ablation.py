@@ -1,4 +1,4 @@
-"""Overlaps, and the protocols that rest on them, against hooks on the whole network."""
+"""Overlaps and the protocols that use them, compared with hooks on the whole network."""
 
 import numpy as np
 import pytest
@@ -18,12 +18,12 @@ from tests.reference import evaluation as reference
 
 UPPER, LOWER = "block3", "block2"
 EACH = 10
-"""crops of an image"""
+"""number of crops of an image"""
 SETS = [[0, 5], [1, 2, 7], []]
 
 
 def changed(ablation, neurons, lower_means, donors):
-    """What a hook does to the lower layer's output."""
+    """The change that a hook applies to the lower layer's output."""
 
     def change(output):
         source = output.clone()
@@ -41,7 +41,7 @@ def changed(ablation, neurons, lower_means, donors):
 
 
 def left_of(lab, model, crops, a, change):
-    """The reference's overlap for a target, with the circuit's limit of crops of one image."""
+    """The overlap of the reference implementation, with the circuit's limit of crops per image."""
     most = lab.trial.per_image
     assert most is not None and most < EACH
     return reference.overlap_left(model, crops, LOWER, UPPER, a, change, 10, EACH, most)

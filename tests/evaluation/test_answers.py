@@ -1,4 +1,4 @@
-"""Fidelity, completeness, overlap of methods and faithfulness against hooks on the whole network."""
+"""Fidelity, completeness, overlap and faithfulness, compared with hooks on the whole network."""
 
 import numpy as np
 import pytest
@@ -145,7 +145,7 @@ def test_overlap_of_methods(lab, circuit):
 
 
 def test_attribution_through_kept_neurons_equals_hooks(lab, model, circuit, crops):
-    """Integrated gradients by hooks on the whole network; what is left out above is zeroed."""
+    """Integrated gradients by hooks on the whole network, with other neurons above set to zero."""
     kept = {"block3": [0, 2, 5, 7, 11]}
     (numbers,), _ = lab.own.top("head", [circuit.target.neuron], circuit.config.k)
     change = reference.zeroed(others(kept["block3"], 16))

@@ -1,4 +1,4 @@
-"""Protocols measure the circuit that they are given: its rule, its limit per image, its groups."""
+"""Protocols use the rule, the limit of crops per image and the groups of the circuit."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ UPPER = "block3"
 
 @pytest.fixture(scope="module")
 def found(model, studied, circuit):
-    """Circuits of the same target by other hyperparameters."""
+    """Circuits of the same target with other hyperparameters."""
 
     def make(**changed):
         config = CONFIG.model_copy(update=changed)
@@ -63,7 +63,7 @@ def test_overlaps_keep_the_circuits_limit_per_image(lab_of, found):
     for row, a in zip(top, neurons, strict=True):
         assert [bench.crops.crop(n) for n in row] == list(subject.layer(UPPER).neurons[a].crops)
     assert (overlaps(lab, UPPER, [[]], "zero", "tried") == 1).all()
-    # a V_a holds two crops of each image at most, so k = 20 cannot be had of 9 images
+    # a V_a has at most two crops of each image, so k = 20 is impossible with 9 images
     assert bench.capacity == 2 * len(subject.images)
     few = lab_of(found(crops_per_image=1, k=5), k_reference=5, ks=(5, 10, 20))
     assert {r.k for r in effect_of_k(few).rows} == {k for k in (5, 10) if k <= len(subject.images)}
@@ -71,7 +71,7 @@ def test_overlaps_keep_the_circuits_limit_per_image(lab_of, found):
 
 @pytest.fixture(scope="module")
 def edited(circuit):
-    """The circuit with groups merged and split: ids that are no positions."""
+    """The circuit with merged and split groups, whose ids are not positions."""
     first, second, *_ = circuit.layer("block2").groups
     done = edits.merge(circuit, Edits(), [first.id, second.id])
     large = circuit.layer("block1").groups[0]

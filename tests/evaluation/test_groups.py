@@ -1,4 +1,4 @@
-"""The groups protocol: every pair of items by itself, and what must not pass for agreement."""
+"""The groups protocol, compared with loops over all pairs of items."""
 
 import itertools
 
@@ -10,7 +10,7 @@ from neurflow.evaluation.groups import Items, groups, items_of, largest_weight, 
 
 
 def slowly(eyes, items, label):
-    """Purity, one pair of items at a time."""
+    """Purity, computed one pair of items at a time."""
     cosines = {True: [], False: []}
     for i, j in itertools.combinations(range(len(label)), 2):
         if items.images[i] != items.images[j]:
@@ -39,7 +39,7 @@ def test_the_table_has_every_layer_with_groups(lab_of, tmp_path, circuit):
     for row, layer in zip(rows, circuit.layers, strict=False):
         assert row.groups == len(layer.groups) and row.pairs == len(layer.tree.members)
         assert row.groups > 1 and row.agreement is not None and row.agreement.value <= 1
-        assert abs(row.purity) < 0.1 and abs(row.chance) < 0.1  # eyes that see nothing
+        assert abs(row.purity) < 0.1 and abs(row.chance) < 0.1  # an embedding without information
         items = items_of(layer, lab.own.crops)
         members = {m: g for g, group in enumerate(layer.groups) for m in group.members}
         counts = np.bincount(
@@ -54,7 +54,7 @@ def test_the_table_has_every_layer_with_groups(lab_of, tmp_path, circuit):
 
 
 def test_an_embedding_of_the_groups_has_full_purity(lab_of, tmp_path, circuit):
-    """An embedding that is nothing but the group of a crop in the top layer of groups."""
+    """The embedding is the group of a crop in the top layer of groups."""
     lab, layer = lab_of(splits=0), circuit.layers[-2]
     eyes = np.zeros((len(lab.own), len(layer.groups)))
     for g, group in enumerate(layer.groups):

@@ -64,7 +64,7 @@ def test_stability_of_every_group_and_edge(lab, circuit):
     assert {r.images for r in table.rows} == {"resamples", "halves"}
     top = next(r for r in table.rows if (r.layer, r.images) == ("head", "resamples"))
     assert top.neurons.value == 1 and 0 < top.core.value <= 1
-    for row in table.rows:  # halves have no crop in common by which groups could be compared
+    for row in table.rows:  # halves have no common crops to compare groups
         assert (row.groups is None) == (row.images == "halves")
     assert table.robustness.groups.keys() == {g.id for lay in circuit.layers for g in lay.groups}
     assert len(table.robustness.edges) == len(circuit.edges)
@@ -176,7 +176,7 @@ def test_meanings_by_crop_size_or_image_are_detected(lab, circuit):
 
 
 def test_score_error_against_many_points(lab, model, circuit, crops):
-    """By plain autograd on the block, on the crops that the table looks at."""
+    """Compared with plain autograd on the block, on the crops of the table."""
     table = integration(lab)
     rows = {(r.layer, r.steps): r for r in table.rows}
     used = rows["block3", "as used"]

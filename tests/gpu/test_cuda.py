@@ -1,7 +1,7 @@
-"""On a GPU: the same circuit and the same attributions as on the processor, within the memory budget.
+"""On a GPU: the same circuits and attributions as on the CPU, within the memory budget.
 
-This file needs pytest and the package alone, no ``conftest.py``, so that ``make gpu`` can run it with
-the Python of a bare machine. ``NEURFLOW_TEST_DEVICE=cpu`` tries the tests themselves without a GPU.
+This file needs only pytest and the package, not ``conftest.py``, so that ``make gpu`` can run it with
+the Python of another machine. ``NEURFLOW_TEST_DEVICE=cpu`` runs the tests without a GPU.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``neurflow label``: the same path from the command line, stopped, killed and resumed."""
+"""``neurflow label`` on the command line, interrupted, killed and resumed."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_killed_run_is_resumed_without_repeating_requests(run, server, options
     killed, under_way = threading.Event(), threading.Semaphore(0)
 
     def held(asked):
-        # both workers wait for an answer that does not come before they are killed
+        # both workers are killed while they wait for an answer
         if server.requests <= 9:  # all of the first layer
             return None
         return Step(hold=lambda: (under_way.release(), killed.wait()))
@@ -111,7 +111,7 @@ def test_a_killed_run_is_resumed_without_repeating_requests(run, server, options
     assert sum(map(bool, stored(run).values())) >= 1
     assert subprocess.run(command, env=environment, capture_output=True).returncode == 0
     again = len(server.digests()) - len(set(server.digests()))
-    assert again <= 2  # those that were under way when it was killed, one a worker
+    assert again <= 2  # the pending requests at the time of the kill, one per worker
     assert all(stored(run).values())
 
 

@@ -66,7 +66,7 @@ def test_a_label_names_a_concept_by_whole_words():
 
 
 class Colours(nn.Module):
-    """Three channels that are the colours, and two classes made of them."""
+    """A network with one channel for each colour, and two classes that combine them."""
 
     def __init__(self) -> None:
         super().__init__()

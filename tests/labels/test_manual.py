@@ -1,4 +1,4 @@
-"""Labels by hand: kept with who and when; machines never overwrite a pinned one."""
+"""Manual labels are stored with author and time, and labelers never overwrite pinned labels."""
 
 from __future__ import annotations
 

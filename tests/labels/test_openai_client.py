@@ -1,4 +1,4 @@
-"""The whole path against a real HTTP server: slow, busy, broken, malformed, refusing, hostile."""
+"""Labelling through an HTTP server that is slow, busy or broken, or whose answers are invalid."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EACH = 2
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch):
-    """The same waits, a hundred times as short."""
+    """The same delays, a hundred times shorter."""
     monkeypatch.setattr(client, "FIRST_WAIT", 0.005)
 
 
@@ -72,7 +72,7 @@ def test_requests_have_small_jpegs_and_the_judge_gets_other_crops(planted, serve
 
 
 def time_out(response):
-    """Raises what a slow server would cause, without the wait."""
+    """Raises the timeout of a slow server without waiting."""
     if "x-timed-out" in response.headers:
         raise httpx2.ReadTimeout("too slow", request=response.request)
 
@@ -134,7 +134,7 @@ def test_a_budget_is_respected_and_the_next_run_resumes(
     with pytest.raises(LabelsIncomplete, match="budget is spent") as stopped:
         neurflow.label(planted, ask(budget=budget), settings=QUICK, out=tmp_path / "run")
     assert isinstance(stopped.value.__cause__, BudgetSpent)
-    # tokens are reserved by estimate, on the safe side: no more than fit, and not half as many
+    # tokens are reserved by a conservative estimate, but more than half of the budget is used
     assert requests / 2 <= server.requests <= requests
     assert budget.used.requests == server.requests
     assert budget.used.tokens == server.requests * (TOKENS_IN + TOKENS_OUT)
@@ -208,7 +208,7 @@ def test_hostile_answers_are_truncated_and_remain_text(planted, server, ask, tmp
     assert group.label.startswith("</script><img")
     after = {file.name for file in (tmp_path / "run").iterdir()}
     assert all(name.startswith((".labels", "labels-")) for name in after - before)
-    # it travels on as quoted data, and whatever it says, the next request has the same form
+    # it is sent on as quoted data, and the next request has the same form regardless of its content
     upper = [a for a in server.asked if a.kind == "label"][-1]
     assert json.dumps(group.label)[1:-1] in upper.text
     assert upper.model == "tiny-vision"

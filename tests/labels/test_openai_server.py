@@ -1,4 +1,4 @@
-"""What servers refuse, lack or report, and the keys that they get."""
+"""Features that servers lack, usage that they report, and the keys that they get."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_an_exhausted_account_is_not_retried(planted, server, ask):
 
 
 class Clock:
-    """A time that passes only where somebody sleeps."""
+    """A clock that advances only during ``sleep``."""
 
     def __init__(self):
         self._now = 0.0
@@ -138,7 +138,7 @@ class Clock:
 
 def test_requests_run_concurrently_within_the_rate_limit(planted, server, ask, monkeypatch):
     both = threading.Barrier(2)
-    server.script = [Step(hold=both.wait), Step(hold=both.wait)]  # each waits for the other
+    server.script = [Step(hold=both.wait), Step(hold=both.wait)]  # each request waits for the other
     neurflow.label(planted, ask(cached=False), settings=QUICK)
     assert 2 <= server.most_under_way <= 4
     clock = Clock()
@@ -163,7 +163,7 @@ def test_usage_that_a_server_does_not_report_is_estimated(planted, server, ask):
 
 
 def test_a_failing_judge_leaves_the_label_unvalidated(planted, server, ask):
-    """The judge fails and the label stays, unvalidated and marked so."""
+    """If the judge fails, the label is stored and marked as unvalidated."""
     server.judgement = lambda asked: {"scores": [{"crop": 1, "score": 1}]}
     outcome = label_groups(Job(planted, ask(), groups=["early/0"], settings=QUICK))
     assert "scores are needed for crops 1 to 32" in outcome.failed["early/0"]
@@ -177,8 +177,8 @@ def test_an_interrupt_cancels_pending_requests_and_keeps_finished_labels(
     planted, server, ask, monkeypatch
 ):
     busy = Step(429, {"error": {"message": "later"}}, {"Retry-After": "60"})
-    some_let_go = threading.Event()  # who gets an answer only then must not begin to wait either
-    useless = completion({"role": "assistant", "content": "no JSON"})  # so that it is asked again
+    some_let_go = threading.Event()  # a worker answered after the interrupt must not wait
+    useless = completion({"role": "assistant", "content": "no JSON"})  # so that the request is repeated
     late = Step(body=useless, hold=some_let_go.wait)
     server.rule = lambda a: busy if server.requests > 2 else late
     hold, wait = client.Pace.hold, client.Pace.wait
@@ -186,7 +186,7 @@ def test_an_interrupt_cancels_pending_requests_and_keeps_finished_labels(
 
     def held(pace, seconds):
         hold(pace, seconds)
-        if first.acquire(blocking=False):  # now everybody waits for a minute
+        if first.acquire(blocking=False):  # now all workers wait for a minute
             os.kill(os.getpid(), signal.SIGINT)
 
     def waited(pace, round):
@@ -235,7 +235,7 @@ def test_a_request_that_timed_out_counts_towards_the_budget(planted, server, ask
     budget = Budget(tokens=1e6)
     settings = Settings(validated=False)
     labeler = ask(budget=budget, timeout=0.2)
-    # no answer comes until the client has given up; from then on it has patience
+    # no answer is sent until the client has given up; after that its timeout is long
     server.script = [Step(silent=True, hold=lambda: setattr(labeler.chat._client, "timeout", 600))]
     neurflow.label(planted, labeler, groups=["early/0"], settings=settings)
     assert budget.used.requests == server.requests == 2

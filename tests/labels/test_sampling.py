@@ -1,4 +1,4 @@
-"""Which crops are shown, held out and mixed in."""
+"""Selection of the crops that are shown, held out, or used for comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validation tells a right label from a wrong one, and its intervals hold what they promise."""
+"""Validation separates right from wrong labels, and its intervals have their coverage."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_wilson_solves_its_equation(share, n):
 @pytest.mark.parametrize("own", [50, 100, 400])
 @pytest.mark.parametrize("distance", [0.5, 1.5, 2.5])
 def test_the_interval_of_the_auprc_covers_the_truth(distance, own):
-    """Judges of known power: scores of two normal distributions, the group a part of all crops."""
+    """Judges of known power: scores of the group and of other crops have two normal distributions."""
     rng = np.random.default_rng(0)
     trial = Trial(TRIAL.kinds, (own, *TRIAL.population[1:]))
     many = np.arange(40_000) < 40_000 * trial.share
@@ -117,7 +117,7 @@ def test_no_gain_is_found_if_there_is_none():
 
 
 def test_an_oracle_scores_near_one_and_shuffled_labels_near_chance(planted, drawn):
-    """Planted parts; the judge sees which part lies in a crop, and no more."""
+    """With planted parts, the judge knows only which part is in a crop."""
     right = neurflow.label(planted, Oracle(drawn))
     told = {g.id: g.label for layer in right.layers for g in layer.groups}
     assert [told[f"early/{i}"] for i in range(3)] == ["wheel", "petal", "cap"]
@@ -134,7 +134,7 @@ def test_an_oracle_scores_near_one_and_shuffled_labels_near_chance(planted, draw
 
     ids = list(told)
     moved = {id: told[other] for id, other in zip(ids, ids[1:] + ids[:1], strict=True)}
-    moved["head/0"] = "gills"  # its neighbour is a wheel as well
+    moved["head/0"] = "gills"  # its neighbour is also a wheel
     wrong = neurflow.label(planted, Shuffled(drawn, moved))
     figures = summary(wrong)
     assert figures["beat_chance"] == 0
@@ -144,7 +144,7 @@ def test_an_oracle_scores_near_one_and_shuffled_labels_near_chance(planted, draw
 
 
 def test_on_the_demo_network_the_oracle_beats_shuffled_labels():
-    """Groups that a network formed, with meanings that are less pure than planted ones."""
+    """Groups of a trained network, whose meanings are less pure than planted ones."""
     drawn = [picture("taxi", seed) for seed in range(24)]
     circuit = neurflow.discover(
         demo_model(),
@@ -167,7 +167,7 @@ def test_on_the_demo_network_the_oracle_beats_shuffled_labels():
 
 
 class Fixed:
-    """A judge that gives all crops of a list the same scores, whatever it is told."""
+    """A judge that gives all crops of a list the same scores for any label."""
 
     name, source = "fixed", "model"
 
@@ -244,7 +244,7 @@ def test_labels_without_a_judge_are_noted_as_unvalidated(planted: Circuit):
 
 
 class AtOnce(Oracle):
-    """The oracle where a request costs something: other labels are compared by one request."""
+    """The oracle as a judge that compares all other labels in one request."""
 
     def __init__(self, drawn, also: str | None = None, fails: bool = False) -> None:
         super().__init__(drawn)
@@ -256,7 +256,7 @@ class AtOnce(Oracle):
         if self.fails:
             raise LabelFailed("too many numbers")
         seen = {label: self.seen(label, pictures) for label in labels}
-        if self.also in seen:  # another label fits like the group's own
+        if self.also in seen:  # another label fits as well as the group's own
             seen[self.also] = self.seen("wheel", pictures)
         return [seen[label].tolist() for label in labels]
 
@@ -292,7 +292,7 @@ def test_a_judge_that_cannot_compare_leaves_the_label_in_doubt(planted, drawn):
 
 
 class LooksAlike:
-    """A judge that understands nothing: similar pictures have similar scores, in a random direction."""
+    """A judge of random features: similar pictures have similar scores for any label."""
 
     name, source = "looks alike", "model"
 
@@ -320,11 +320,11 @@ def test_the_chance_of_a_guessing_judge_by_hand():
 
 
 def test_no_label_passes_with_a_judge_of_random_features(planted):
-    """Some of its labels beat chance and the other labels, as often as a blind judge's would."""
+    """Some labels beat chance and the other labels, as often as with a judge that guesses."""
     notes: list[str] = []
     listener = Silent()
     listener.note = notes.append  # type: ignore[method-assign]
-    for seed in (3, 4, 7):  # six of 21 labels would pass
+    for seed in (3, 4, 7):  # without the test of the judge, six of 21 labels would pass
         labelled = neurflow.label(planted, LooksAlike(seed), progress=listener)
         assert summary(labelled)["undoubted"] == 0
     assert sum("looks alike cannot distinguish labels" in note for note in notes) == 3

@@ -1,4 +1,4 @@
-"""Labels from a vocabulary, with a tiny CLIP that is built here from a configuration."""
+"""Labels from a vocabulary, with a tiny CLIP that is built from a configuration."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WORDS = ("wheel", "petal", "cap", "stamp")
 
 @pytest.fixture(scope="module")
 def tiny_clip(tmp_path_factory) -> Path:
-    """A CLIP of two layers of 16 features and seeded weights, with a tokenizer of letters."""
+    """A CLIP with two layers of 16 features, random weights from a seed and a letter tokenizer."""
     folder = tmp_path_factory.mktemp("tiny-clip")
     save_tiny_clip(folder)
     return folder
@@ -64,7 +64,7 @@ BLUES = tuple(picture((20, 20, 200 + i)) for i in range(6))
 def test_contrast_subtracts_the_similarity_with_other_crops():
     own = np.array([[0.9, 0.5], [0.9, 0.7]])
     others = np.array([[0.9, 0.1], [0.9, 0.3]])
-    # word 0 fits all alike: nothing. word 1: 0.6 - 0.2, both with a standard deviation of 0.1.
+    # word 0 fits all crops equally well: 0. word 1: 0.6 - 0.2, with a standard deviation of 0.1.
     assert contrast(own, others) == pytest.approx([0.0, 4.0])
 
 
@@ -105,7 +105,7 @@ def test_a_clip_judge_ranks_by_similarity(labeler):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_an_untrained_judge_lets_no_label_pass(tiny_clip, planted, seed):
-    """It looks alike at alike crops, so its words beat chance; nonsense does as well."""
+    """It gives similar crops similar scores, so its words beat chance; so do meaningless words."""
     words = (*WORDS, "sky", "grass", "water", "fur", "eye", "stone", "glass", "leaf")
     clip = ClipLabeler(untrained(tiny_clip, seed), words)
     settings = Settings(constant=False, workers=1)

@@ -40,7 +40,7 @@ def images(model):
 
 @pytest.fixture(scope="module")
 def target(model, images):
-    """The class that the untrained network predicts most."""
+    """The class that the untrained network predicts most often."""
     source = neurflow.load_images(images, model)
     with torch.no_grad():
         predicted = model.module(torch.stack([source.read(i) for i in range(6)])).argmax(1)
@@ -81,7 +81,7 @@ def test_the_circuit_has_the_shape_of_the_method(model, circuit, target):
 
 
 def test_concepts_and_cores_equal_the_slow_definition(model, images, circuit):
-    """One neuron done by hand, from the pixels."""
+    """One neuron is computed by hand, from the pixels."""
     lower, upper = circuit.layers[1], circuit.layers[2]
     index, neuron = next(iter(upper.neurons.items()))
     source = neurflow.load_images(images, model)
@@ -120,7 +120,7 @@ def test_concepts_and_cores_equal_the_slow_definition(model, images, circuit):
 
 
 def test_edges_into_a_group_sum_to_at_most_one(circuit):
-    """Mean over pairs, conserving: the edges into a group add up to at most 1 in absolute value."""
+    """With means over pairs and conserving sharing, absolute edges into a group sum to at most 1."""
     for layer in circuit.layers[1:]:
         for group in layer.groups:
             assert sum(abs(edge.weight) for edge in circuit.inputs(group.id)) <= 1 + 1e-6
@@ -154,7 +154,7 @@ class Kill(Exception):
 
 
 class KilledAt:
-    """A listener that dies at the given stage, and counts the steps of each."""
+    """A listener that raises an error at the given stage and counts the steps of each stage."""
 
     def __init__(self, stage=None, step=0):
         self.stage, self.step, self.counts, self.now = stage, step, {}, ""
@@ -214,7 +214,7 @@ def written_at_once(monkeypatch):
 
 @pytest.fixture
 def attributed(monkeypatch):
-    """(layer, N, pairs) of every batch that is attributed, without those of the estimate."""
+    """(layer, N, pairs) of every attributed batch, except those of the time estimate."""
     monkeypatch.setattr("neurflow.method.discover.tell", lambda *_: None)
     seen = []
     original = neurflow.attribution.streaming.integrated_gradients
@@ -241,7 +241,7 @@ def pairs_of(attributed):
 def test_a_run_killed_within_a_layer_resumes_after_the_last_batch(
     model, images, target, tmp_path, written_at_once, attributed, steps, stage
 ):
-    """All that was attributed before is in the result, to the last digit, and not done again."""
+    """Pairs that were attributed before the kill are in the result, exactly, and are not repeated."""
     config = Config(tau=4, k=20, steps=steps)
     stage = stage.format(choice="choosing N" if steps == "auto" else "score error")
     request = partial(discover, model, images, target, config=config)
@@ -249,7 +249,7 @@ def test_a_run_killed_within_a_layer_resumes_after_the_last_batch(
     everything = pairs_of(attributed).total()
 
     class Late(KilledAt):
-        """Dies in the second batch of a stage, or behind the first where there is one alone."""
+        """Raises an error in the second batch of a stage, or after the first if there is only one."""
 
         batches = 0
 
@@ -310,7 +310,7 @@ def test_a_damaged_journal_is_not_used(model, images, target, tmp_path, written_
 
 
 def test_dead_neurons_are_left_out_with_a_note(images, target, model):
-    """With most channels of a block silent, τ of them used to fill up with dead ones by index."""
+    """If most channels of a block are dead, core sets must not be filled with dead neurons."""
     torch.manual_seed(0)
     module = settle(SmallNet())
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The estimate before the work: its arithmetic and its words; no clock."""
+"""The time estimate before the work: its arithmetic and its text, without a clock."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Trees of groups: what is built in is found, what is noise is one group, and every cut is a view."""
+"""Trees of groups: planted groups are found, noise is one group, and cuts are views of a tree."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def circuit(model, images, target) -> Circuit:
 
 
 def layer(factors: int, noise: float, seed: int = 0, channels: int = 24):
-    """Concepts of a layer whose channels follow ``factors`` things that are or are not on a crop."""
+    """Concepts of a layer whose channels follow ``factors`` binary factors of a crop."""
     generator = np.random.default_rng(seed)
     shown = generator.standard_normal((IMAGES * CROPS, max(factors, 1))) * (factors > 0)
     phi = shown[:, np.arange(channels) % max(factors, 1)]
@@ -47,7 +47,7 @@ def layer(factors: int, noise: float, seed: int = 0, channels: int = 24):
 
 
 def grouped(groups: list[list[Member]]) -> list[int]:
-    """Group of each neuron."""
+    """Neuron → its group."""
     found = {member.neuron: number for number, group in enumerate(groups) for member in group}
     return [found[a] for a in sorted(found)]
 
@@ -68,7 +68,7 @@ def test_noise_is_one_group_with_a_note(seed: int) -> None:
 
 
 def test_very_dissimilar_pairs_are_not_one_group() -> None:
-    """Three channels that are never on together: no cut into two comes back."""
+    """Three channels that are never active together: no cut into two recurs."""
     shown = np.repeat(np.arange(IMAGES) % 3, CROPS)
     phi = np.eye(3)[shown] + 0.05 * np.random.default_rng(0).random((IMAGES * CROPS, 3))
     concepts = {}

@@ -1,4 +1,4 @@
-"""Low precision is told where it harms."""
+"""Low precision gives a note if it changes results."""
 
 from functools import partial
 
@@ -15,7 +15,7 @@ CONFIG = Config(tau=3, k=10, steps=3, concept_set="all")
 
 
 class Shifted(SmallNet):
-    """Adds a large constant on the way, which fewer digits cannot hold beside small differences."""
+    """Adds a large constant, so that low precision loses small differences."""
 
     def forward(self, x):
         x = self.block3(self.block2(self.block1(x)) + self.shift) - self.shift

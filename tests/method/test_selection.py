@@ -1,4 +1,4 @@
-"""The rules that say which neurons are core, against slow definitions and what ablation shows."""
+"""The rules that choose core neurons, compared with slow definitions and with ablation."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ def select(task, rule, tau, seed=0):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Calls of ``attribute``: (N, pairs, whether by another measure)."""
+    """Calls of ``attribute``: (N, pairs, whether another measure is used)."""
     calls = []
 
     def counting(task, *, steps=None, measure=None, **options):
@@ -43,7 +43,7 @@ def asked(monkeypatch):
 
 @pytest.fixture(scope="module")
 def parts(study):
-    """The task on the parts: units that a colour, a pattern and a veto act on."""
+    """The task of the parts, which are driven by a colour and a pattern and inhibited by a veto."""
     return study.tasks[-1]
 
 
@@ -83,7 +83,7 @@ def test_weights_do_not_depend_on_the_rule(parts):
 
 @pytest.mark.parametrize("rule", ["published", "signed", "contrast", "stepwise"])
 def test_rules_find_driving_neurons_but_no_full_veto(study, parts, rule):
-    """A unit that a veto keeps silent all along the path has no gradient anywhere."""
+    """A unit that a veto silences along the whole path has no gradient anywhere."""
     truth = {a: study.planted.circuit["parts"][a] for a in parts.concepts}
     vetoes = {
         a: {s for part in neuron.weights for s, weight in part.items() if weight < 0}

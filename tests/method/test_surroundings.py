@@ -1,4 +1,4 @@
-"""Pictures of whole images and heat maps on them, against hooks and loops."""
+"""Pictures of whole images and their heat maps, compared with hooks and loops."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Weights as people have them: containers, prefixes, and files that hold no state dict."""
+"""Weights in practice: containers, prefixes, and files without a state dict."""
 
 import argparse
 import json
@@ -113,7 +113,7 @@ def test_tensors_that_the_network_lacks_are_left_out_with_a_note(tmp_path, state
     assert all(torch.equal(value, state[name]) for name, value in module.state_dict().items())
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # quantised tensors are on their way out
+@pytest.mark.filterwarnings("ignore::UserWarning")  # quantised tensors are deprecated
 @pytest.mark.parametrize(
     ("change", "told"),
     [

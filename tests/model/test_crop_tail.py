@@ -1,4 +1,4 @@
-"""What pairs of one crop share: the same scores as each pair alone, and as plain autograd."""
+"""Work shared by the pairs of a crop gives the scores of single pairs and of plain autograd."""
 
 import sys
 
@@ -21,12 +21,12 @@ from tests.model.test_graph import model_of
 from tests.networks import seeded, settle
 
 CROPS = torch.tensor([0, 0, 0, 1, 2, 2, 3])
-"""of each pair: many of one crop, and crops with one pair each"""
+"""crop of each pair: several pairs of one crop, and crops with one pair each"""
 CELLS = 6
 
 
 class Gated(nn.Module):
-    """A middle convolution whose values are gated, then a projection and a ReLU."""
+    """A convolution with gated outputs, then a projection and a ReLU."""
 
     def __init__(self):
         super().__init__()
@@ -96,7 +96,7 @@ def close(found, expected, tolerance=1e-5):
 @pytest.mark.parametrize("rule", [secants, gauss_legendre])
 @pytest.mark.parametrize("room", [1, 10**6])
 def test_shared_work_does_not_change_scores(case, rule, room, monkeypatch):
-    """Whether the path is taken as a whole or in parts."""
+    """With the path in one piece or in several."""
     module = sys.modules["neurflow.attribution.integrated_gradients"]
     monkeypatch.setattr(module, "CHUNK_ELEMENTS", room)
     found = shared(case, rule, modes=CELLS)

@@ -1,4 +1,4 @@
-"""The one graph: named layers, exact values, exact segments."""
+"""The exported graph: named layers, exact outputs, exact segments."""
 
 import itertools
 
@@ -28,7 +28,7 @@ def first_tensor(output):
 
 
 def hooked(module, images, names):
-    """What forward hooks see; the hooks are gone afterwards."""
+    """Outputs seen by forward hooks, which are removed afterwards."""
     seen = {}
     handles = [
         module.get_submodule(name).register_forward_hook(
@@ -88,7 +88,7 @@ def test_segments_of_a_dense_block_hold_the_skipped_tensors():
             [model.node(segment.lower.name), model.node(segment.upper.name), *segment.bypass]
         )(images)
         torch.testing.assert_close(segment.run(x, bypass), expected)
-        # what is held stays when x goes: the channels that bypass the layer are untouched
+        # bypass values stay when x is removed: the channels that bypass the layer do not change
         zeroed = segment.run(torch.zeros_like(x), bypass)
     bypassing = bypass[0].shape[1]
     torch.testing.assert_close(zeroed[:, :bypassing], expected[:, :bypassing])
@@ -99,7 +99,7 @@ def test_vit_hidden_units_across_the_residual_stream():
     images = torch.randn(3, *model.input_size)
     lower, upper = (f"encoder.layers.encoder_layer_{i}.mlp.1" for i in (0, 1))
     segment = model.segment(lower, upper)
-    assert len(segment.bypass) == 1  # the stream that goes round the MLP
+    assert len(segment.bypass) == 1  # the residual stream around the MLP
     with torch.no_grad():
         x, expected, *bypass = model.outputs(
             [model.node(lower), model.node(upper), *segment.bypass]

@@ -1,4 +1,4 @@
-"""A module that does not export: hooks on the full forward pass, the same numbers."""
+"""Modules that cannot be exported: hooks on the full forward pass give the same results."""
 
 import itertools
 import re
@@ -18,7 +18,7 @@ from tests.studies import family
 
 
 class Branching(SmallNet):
-    """Looks at its values to decide what to do, which no graph can hold; the numbers stay the same."""
+    """Has control flow that depends on values and cannot be exported; outputs do not change."""
 
     def forward(self, x):
         if float(x.sum()) > 1e9:

@@ -1,4 +1,4 @@
-"""Models by reference, weights from files, and all that can be wrong with them."""
+"""Models by reference, weights from files, and their errors."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""Which class a text means, the files that name the classes, and targets of every kind."""
+"""Classes by name, files of class names, and targets of all kinds."""
 
 import codecs
 import json

@@ -1,4 +1,4 @@
-"""Slopes of layer norm, softmax and attention: whole changes, and the mean derivative."""
+"""Slopes of layer norm, softmax and attention: the whole change, and the mean derivative."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def drawn(*shape):
 
 
 def mean_derivatives(operation, gradient, low, high, points=200):
-    """Of each input over the straight way from ``low`` to ``high``, by Gauss-Legendre points."""
+    """Mean derivative by each input on the line from ``low`` to ``high``, by Gauss-Legendre points."""
     found = [torch.zeros_like(v) for v in low]
     places, weights = np.polynomial.legendre.leggauss(points)
     for at, weight in zip((places + 1) / 2, weights / 2, strict=True):
@@ -70,7 +70,7 @@ def test_the_distance_from_the_mean_derivative_falls_with_the_square_of_a_cell(o
 
 @pytest.mark.parametrize("low", [0.0, 1e-5, 0.03])
 def test_the_slope_of_a_norm_is_exact_if_only_the_size_changes(low):
-    """From nothing, from below √ε and from above: σ grows up to a thousandfold."""
+    """From zero, from below √ε and from above: σ grows by a factor of up to 1000."""
     x, gradient = drawn(3, 4), drawn(3, 4)
     found, _ = NORM.pull(gradient, [low * x, WEIGHT], [x, WEIGHT])
     way = torch.linspace(np.arcsinh(low * 1e4), np.arcsinh(1e4), 4001, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""What a network returns: found, read as probabilities once, and told."""
+"""Outputs of networks: the logits are found, and probabilities are computed correctly."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ PLAIN = Preprocessing(resize=None, crop=(32, 32), mean=(0.0,) * 3, std=(1.0,) * 
 
 
 class Ends(nn.Module):
-    """A small network whose logits go through ``end``; with ``eager``, one that does not export."""
+    """A small network that applies ``end`` to its logits; with ``eager`` it cannot be exported."""
 
     def __init__(self, end, classes=3, eager=False):
         super().__init__()
@@ -31,7 +31,7 @@ class Ends(nn.Module):
 
 
 def values(model, images):
-    """Outputs as the model is explained, and its probabilities."""
+    """(explained outputs, probabilities) of the model."""
     with torch.no_grad():
         (found,) = model.outputs([model.node(model.network.output_name)])(images)
     return found, model.probabilities(found.numpy())

@@ -1,4 +1,4 @@
-"""Slopes of secants, by themselves and in networks small enough to be worked out by hand."""
+"""Slopes of secants, and scores of networks that are small enough for computation by hand."""
 
 import pytest
 import torch
@@ -38,7 +38,7 @@ def test_secant_slopes_equal_the_mean_derivative(function, low, high):
 @pytest.mark.parametrize("power", [3.0, 0.5, 1 / 3, -0.5])
 @pytest.mark.parametrize("ends", [(1e-18, 3e-18), (1e-18, 1e-18), (1e-9, 1.0), (2.0, 2.0 + 1e-6)])
 def test_slopes_near_the_boundary_of_the_domain(power, ends):
-    """Where a root is steepest no value outside the cell is asked for: x and y scale alike."""
+    """The slope of a root near 0 uses no value outside the cell: x and y are scaled together."""
     low, high = (torch.tensor([end], dtype=torch.float64) for end in ends)
     found = float(secant_slope(lambda z: z**power, low, high, scale=0.0))
     a, b = ends
@@ -66,7 +66,7 @@ class TwoInputs(nn.Module):
 
 @pytest.mark.parametrize("cells", [1, 2, 5])
 def test_one_relu_by_hand(cells):
-    """a = 3, b = 1: z runs from −1 to 4, open for 4/5 of the way: T_a = 6 · 4/5, T_b = −1 · 4/5."""
+    """a = 3, b = 1: z runs from −1 to 4, and 4/5 of it are positive: T_a = 6 · 4/5, T_b = −1 · 4/5."""
     network = export_network(TwoInputs().eval(), torch.zeros(2, 2, 1, 1))
     segment = GraphSegment(network, Layer("lower", (2, 1, 1), 1), Layer("act", (1, 1, 1), 1))
     x = torch.tensor([3.0, 1.0]).reshape(1, 2, 1, 1)
@@ -90,7 +90,7 @@ class Still(nn.Module):
 
 @pytest.mark.parametrize("cells", [1, 4])
 def test_a_relu_with_constant_input_by_hand(cells):
-    """With a = b = 2 the gate is open all the way: T = (2, −2), though nothing changes."""
+    """With a = b = 2 the ReLU is always active: T = (2, −2), although the output is constant."""
     network = export_network(Still().eval(), torch.zeros(2, 2, 1, 1))
     segment = GraphSegment(network, Layer("lower", (2, 1, 1), 1), Layer("output", (1,), 1))
     x = torch.tensor([2.0, 2.0]).reshape(1, 2, 1, 1)
@@ -114,7 +114,7 @@ class Product(nn.Module):
 
 @pytest.mark.parametrize("cells", [1, 3])
 def test_a_product_by_hand(cells):
-    """a b along the line is α² a b: half of the change is due to each factor."""
+    """On the path, a b is α² a b, so half of the change is due to each factor."""
     network = export_network(Product().eval(), torch.zeros(2, 2, 1, 1))
     segment = GraphSegment(network, Layer("lower", (2, 1, 1), 1), Layer("output", (1,), 1))
     x = torch.tensor([3.0, 2.0]).reshape(1, 2, 1, 1)

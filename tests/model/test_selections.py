@@ -1,4 +1,4 @@
-"""Top crops, core neurons, weights, groups and group interactions against plain definitions."""
+"""Top crops, core neurons, weights, groups and group interactions equal plain definitions."""
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_core_neurons_equal_the_definition(seed, tau):
 
 @given(seeds)
 def test_weights_of_each_meaning_sum_to_one_and_do_not_depend_on_order(seed):
-    """The published code divides by a sum that changes while it is taken."""
+    """The published code divides by a sum that changes during the loop."""
     generator = np.random.default_rng(seed)
     per_crop = generator.normal(size=(10, 8))
     parts = [np.arange(6), np.arange(6, 10)]
@@ -86,7 +86,7 @@ def test_a_neuron_without_inputs_has_no_weights():
 
 
 def test_dead_neurons_are_left_out():
-    """They would fill S_a in the order of their indices."""
+    """Otherwise they would fill S_a in the order of their indices."""
     importance = np.array([0.0, 0.0, 2.0, 0.0, 1.0])
     core = select_core(Scores(importance, importance[None], 0.0, 50), tau=4)
     assert list(core.importance) == [2, 4]
@@ -140,7 +140,7 @@ def world(seed):
 
 
 def seen(phi):
-    """A layer of which each two crops are of one image."""
+    """A layer in which every two crops come from one image."""
     return Seen(phi, np.arange(len(phi)) // 2)
 
 
@@ -165,13 +165,13 @@ def test_group_interactions_equal_the_definition(seed, sharing, aggregation):
                 sharing == "conserving",
                 aggregation == "mean",
             )
-            # a published weight counts once for a group, however many meanings lie in it
+            # a published weight counts once for a group, even if several meanings are in it
             assert found.get((g, h), 0.0) == pytest.approx(expected, abs=1e-9)
 
 
 @given(seeds)
 def test_weights_into_a_pair_sum_to_its_neuron_weights(seed):
-    """Conserving: nothing is counted twice, and signs survive."""
+    """With conserving sharing, no weight counts twice, and signs are kept."""
     previous, upper, lower, cores = world(seed)
     config = Config(aggregation="sum", groups=3, group_splits=1)
     lower_groups = neuron_groups(lower, seen(previous), config).groups

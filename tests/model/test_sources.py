@@ -1,4 +1,4 @@
-"""Networks by reference: the user's own file, timm, torchvision, transformers, ONNX."""
+"""Networks by reference: model files, timm, torchvision, transformers, ONNX."""
 
 import json
 import sys
@@ -35,7 +35,7 @@ def odd_picture(width=151, height=97):
 
 @pytest.fixture
 def own_file(tmp_path, monkeypatch):
-    """Writes files into a folder of the user's; what they import is forgotten afterwards."""
+    """Writes files into the user's folder; their imports are removed afterwards."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     known = set(sys.modules)
 
@@ -143,7 +143,7 @@ def test_weights_from_a_file_need_no_random_initialisation():
 
 
 def distinct_configurations():
-    """All data configurations of timm's pretrained weights, and shapes that none of them has yet."""
+    """All data configurations of timm's pretrained weights, and some other input sizes."""
     from timm.data import resolve_data_config
     from timm.models import get_pretrained_cfg, list_pretrained
 
@@ -154,7 +154,7 @@ def distinct_configurations():
     data = next(iter(found.values()))
     for mode in ("center", "squash", "border"):
         yield {**data, "crop_mode": mode, "input_size": (3, 60, 90), "crop_pct": 0.9}
-    # the largest say nothing that the others do not, and take most of the time
+    # the largest add no case and take most of the time
     yield from (data for data in found.values() if data["input_size"][1] <= 400)
 
 
@@ -197,7 +197,7 @@ def test_torchvision_uses_the_preset_of_the_weights_and_names_others(tmp_path):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A tiny image classifier of transformers, as ``save_pretrained`` leaves it."""
+    """A tiny image classifier of transformers, saved by ``save_pretrained``."""
     import transformers
 
     path = tmp_path_factory.mktemp("vit")

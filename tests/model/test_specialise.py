@@ -1,4 +1,4 @@
-"""The rewriting rules: one channel asked for, the same numbers, and really less computed."""
+"""Specialised graphs: one channel has the same values with less computation."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from tests.networks import settle
 
 
 class Around(nn.Module):
-    """``inner`` between two named places of a network that has logits."""
+    """A network with logits and ``inner`` between two named layers."""
 
     def __init__(self, inner, channels):
         super().__init__()
@@ -68,7 +68,7 @@ class Residual(nn.Module):
 
 
 class Stacked(nn.Module):
-    """Samples lie on the second axis for a while."""
+    """Has the batch on the second axis in between."""
 
     def forward(self, x):
         return torch.stack([x.relu(), x.sigmoid()]).mean(0)
@@ -121,7 +121,7 @@ INNER = {
 def segment(request):
     module = settle(Around(INNER[request.param](), 8))
     network = export_network(module, torch.zeros(2, 3, 6, 6))
-    # the network's own output node stands for the inner module, also where that is functional
+    # the output node of the network is that of the inner module, even if that is functional
     upper = network.graph.output_node().args[0][0]
     network.modules["inner"] = upper
     channels, *space = upper.meta["val"].shape[1:]
@@ -131,7 +131,7 @@ def segment(request):
 
 
 def selected(segment, neuron):
-    """The segment's graph reduced to a neuron, and which others it is right for."""
+    """The segment's graph specialised to a neuron, and the other neurons that it is valid for."""
     selection = select_neurons(
         segment.network, segment.cut.graph, segment.upper.axis, segment.upper.neurons, neuron
     )
@@ -177,7 +177,7 @@ def test_the_split_parts_together_equal_the_whole(segment):
 
 
 def test_the_frontier_is_affine(segment):
-    """f(0.3 x) = 0.7 f(0) + 0.3 f(x) for every frontier tensor."""
+    """f(0.3 x) = 0.7 f(0) + 0.3 f(x) for every frontier tensor f."""
     x = torch.randn(2, 8, 6, 6)
     path, between = split(segment, 0, x)[1], split(segment, 0, 0.3 * x)[1]
     for low, high, middle in zip(path.start, path.end, between.end, strict=True):
@@ -216,7 +216,7 @@ def test_several_points_of_the_path_in_one_batch(segment):
 
 
 def test_observed_values_replace_the_trunk():
-    """What the network computes anyway need not be computed again, and is really used."""
+    """Values that the network has computed are used instead of being computed again."""
     module = settle(Around(Residual(), 8))
     network = export_network(module, torch.zeros(2, 3, 6, 6))
     segment = GraphSegment(network, Layer("lower", (8, 6, 6), 1), Layer("inner", (8, 6, 6), 1))
@@ -233,12 +233,12 @@ def test_observed_values_replace_the_trunk():
 
 
 def by_secants(segment, neuron, x, steps):
-    """Scores and change with slopes of secants, whether or not the tail has them."""
+    """(scores, change) with secant slopes, even if the tail has none."""
     return integrated_gradients(segment, neuron, x, steps=steps, rule=secants)
 
 
 SMOOTH = 1e-4
-"""a smooth function's shortest secants are its derivative in the middle"""
+"""the slope of a very short secant of a smooth function is the derivative in the middle"""
 
 
 def test_secants_are_complete_for_any_number_of_cells(segment):
@@ -263,7 +263,7 @@ def test_scores_by_secants_converge_to_integrated_gradients(segment):
         for n in (4, 64)
     ]
     assert errors[1] < 2e-3
-    assert errors[1] < errors[0] or errors[0] < 1e-4  # nothing to gain where nothing switches
+    assert errors[1] < errors[0] or errors[0] < 1e-4  # no gain without a non-linear operation
 
 
 def test_tails_that_have_secants():
@@ -290,7 +290,7 @@ def test_paths_with_infinite_values_have_no_secants(segment):
 
 
 def multiplications(graph_module, neuron, x):
-    """Products taken by all convolutions and matrix products."""
+    """Number of multiplications in all convolutions and matrix products."""
     count = 0
 
     class Count(fx.Interpreter):

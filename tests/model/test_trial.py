@@ -1,4 +1,4 @@
-"""The first look at a network: what cannot be explained, and what is left as it was."""
+"""The trial run of a network: unsupported networks are refused, and modules are restored."""
 
 import copy
 
@@ -17,7 +17,7 @@ PLAIN = Preprocessing(resize=None, crop=(32, 32))
 
 
 class Kind(SmallNet):
-    """A small network with something between its blocks and its head."""
+    """A small network with a module between its blocks and its head."""
 
     def __init__(self, change):
         super().__init__()
