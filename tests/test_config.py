@@ -1,4 +1,4 @@
-"""Presets, and what a stored configuration says about fields that did not exist yet."""
+"""Presets, and stored configurations without fields that were added later."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Ids of groups are values with parts."""
+"""Ids of groups are strings with a layer and a number."""
 
 import pickle
 from copy import deepcopy

@@ -1,4 +1,4 @@
-"""Statistics next to another library's."""
+"""Statistics compared with another library."""
 
 import pytest
 from scipy.stats import binomtest

@@ -1,4 +1,4 @@
-"""What the suite itself promises: nothing is skipped where it must run, nothing is rewritten late."""
+"""Checks of the test suite itself."""
 
 import importlib
 from types import SimpleNamespace

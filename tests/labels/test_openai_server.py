@@ -178,7 +178,9 @@ def test_an_interrupt_cancels_pending_requests_and_keeps_finished_labels(
 ):
     busy = Step(429, {"error": {"message": "later"}}, {"Retry-After": "60"})
     some_let_go = threading.Event()  # a worker answered after the interrupt must not wait
-    useless = completion({"role": "assistant", "content": "no JSON"})  # so that the request is repeated
+    useless = completion(
+        {"role": "assistant", "content": "no JSON"}
+    )  # so that the request is repeated
     late = Step(body=useless, hold=some_let_go.wait)
     server.rule = lambda a: busy if server.requests > 2 else late
     hold, wait = client.Pace.hold, client.Pace.wait

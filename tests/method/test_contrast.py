@@ -43,7 +43,10 @@ def test_without_crops_for_the_second_class_there_is_one_meaning() -> None:
 
 def test_no_crop_is_used_for_both_classes() -> None:
     previous = np.arange(12.0)[:, None]
-    crops = (np.array([2, 1, 0, 3]), np.array([3, 0, 1, 2]))  # with four crops, all are in both lists
+    crops = (
+        np.array([2, 1, 0, 3]),
+        np.array([3, 0, 1, 2]),
+    )  # with four crops, all are in both lists
     found = both_sides(crops, (np.array([2.0, 1, -1, -2]), np.array([-2.0, -1, 1, 2])), previous)
     assert found.crops.tolist() == [2, 1, 3, 0] and found.meaning.tolist() == [0, 0, 1, 1]
     assert found.vectors[:, 0] == pytest.approx([1.5, 1.5])

@@ -1,4 +1,4 @@
-"""The page of a sweep: what it is told, and in a browser the map, search, classes, keyboard, back."""
+"""The page of a sweep: its payload, and in a browser the map, search, classes, keyboard and history."""
 
 import os
 
@@ -68,7 +68,7 @@ def test_shared_groups_are_listed_by_both_measures(data):
                 assert found.match in of(data, target).shown
             else:
                 assert found is None
-    # wasp's [8] and fly's [20] have no neuron in common, and the same crops to the network
+    # wasp's [8] and fly's [20] have no common neuron, but equal concept vectors of crops
     fly, wasp = of(data, "fly"), of(data, "wasp")
     (same,) = (
         s
@@ -99,7 +99,7 @@ def test_pages_are_rewritten_only_if_their_circuit_changed(sweep, tmp_path, caps
     pages = sorted((folder / "circuits").iterdir())
     assert [page.stem for page in pages] == sorted(circuits())
     for page in pages:
-        os.utime(page, ns=(page.stat().st_atime_ns, 2**62))  # newer than anything
+        os.utime(page, ns=(page.stat().st_atime_ns, 2**62))  # newer than all files
     before = [page.read_bytes() for page in pages]
     pages[0].write_text("older")
     os.utime(pages[0], ns=(0, 0))
@@ -121,7 +121,7 @@ def pages(sweep, built, tmp_path_factory):
 
 @pytest.fixture
 def open_page(browser, pages):
-    """Opens the map; fails at the end if it asked for anything or logged anything."""
+    """Opens the map; fails at the end if the page sent a request or logged a message."""
     trouble, contexts = [], []
 
     def opened(width=1280, height=800, scheme="light", hash=""):
@@ -264,7 +264,7 @@ def test_shortcut_candidates_link_to_their_class(browser, built, tmp_path):
 
 
 def with_a_corner(target, number):
-    """A circuit whose first group keeps to a corner of five pictures, the others move about."""
+    """A circuit whose first group has crops in a corner of five pictures; the others vary."""
     corner = [{0: [(i, QUARTER[0]) for i in range(5)]}]
     moving = [{a: [(i, QUARTER[(a * 3 + 5 * i) % 16]) for i in range(5)]} for a in (1, 2)]
     return tiny(

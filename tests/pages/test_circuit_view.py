@@ -1,4 +1,4 @@
-"""The circuit in a real browser: paths, minimap, the address that keeps the view, saved pictures."""
+"""The circuit in a real browser: paths, minimap, the view in the address, saved pictures."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -18,7 +18,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def strongest_path(circuit: Circuit, start: str) -> tuple[list[str], float]:
-    """Every path to the top layer, one after another, and the one of largest product."""
+    """The path to the top layer with the largest product, by trying all paths."""
     top = {group.id for group in circuit.layers[-1].groups}
     open_paths, found = [([start], 1.0)], []
     while open_paths:
@@ -40,7 +40,7 @@ def test_the_strongest_path_and_its_navigation(page, wide, way):
     expect(panel.get_by_role("button", name="to the pixels")).to_be_disabled()
     panel.get_by_role("button", name="to bee").click()
     ids, weight = strongest_path(wide, "early/2")
-    page.mouse.move(640, 5)  # off the cards: what is hovered stands out instead
+    page.mouse.move(640, 5)  # off the cards: hovering would highlight others
     expect(page.locator(".card.raised")).to_have_count(len(ids))
     raised = page.locator(".card.raised").evaluate_all("all => all.map(e => e.dataset.group)")
     assert set(raised) == set(ids)
@@ -153,7 +153,7 @@ def test_the_saved_png_has_double_resolution_and_content(show, wide, tmp_path):
 
 @pytest.fixture(scope="module")
 def many():
-    """More groups than are drawn at once."""
+    """A circuit with more groups than are drawn at once."""
     return large(layers=5, groups=60, edges=500)
 
 

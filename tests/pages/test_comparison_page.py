@@ -1,4 +1,4 @@
-"""The page of two circuits in a browser: face to face, filtered, searched, by keyboard, inert."""
+"""The comparison page in a browser: matched groups, filters, search, keyboard and safety."""
 
 import pytest
 from playwright.sync_api import expect
@@ -28,7 +28,7 @@ def b():
 
 @pytest.fixture
 def open_page(browser, tmp_path):
-    """Opens a comparison's page; fails at the end if it asked for anything or logged anything."""
+    """Opens a comparison's page; fails at the end if it sent a request or logged a message."""
     trouble, contexts = [], []
 
     def opened(a, b, width=1280, scheme="light", **settings):
@@ -105,7 +105,7 @@ def test_inputs_of_a_pair_are_listed_and_linked(open_page, a, b):
         ["absent", "+0.30", ""],
         ["+0.20", "+0.10", "−0.10"],
     ]
-    page.get_by_role("button", name="Only A").click()  # what is followed need not be shown
+    page.get_by_role("button", name="Only A").click()  # a followed group may have been hidden
     page.get_by_role("button", name="Shared").click()
     page.locator(".inputs .group-link").nth(3).press("Enter")
     expect(page.get_by_role("button", name="All", exact=False).first).to_have_attribute(

@@ -1,4 +1,4 @@
-"""Other cuts on the page are those of Python, to the digits that are shown."""
+"""Other cuts on the page equal those of Python in all digits that are shown."""
 
 from urllib.parse import quote
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 
 def with_tree(circuit, name, count):
-    """The circuit with one layer grouped by a tree that joins its pairs one after the other."""
+    """The circuit, with a tree in one layer that joins its pairs one after the other."""
     layer = circuit.layer(name)
     members = sorted(member for group in layer.groups for member in group.members)
     pairs = len(members)

@@ -1,4 +1,4 @@
-"""The debug page in a browser: what fires, what if, mistakes and the audit can be read and used."""
+"""The debug page in a browser: firing groups, what-if, mistakes and the audit."""
 
 import re
 
@@ -17,7 +17,7 @@ model, studied, common, circuit = nets.model, nets.studied, nets.common, nets.ci
 
 @pytest.fixture
 def page(chromium):
-    """A browser's page that loads nothing but files, and has nothing to complain of."""
+    """A browser page that must load only files and log no errors."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:

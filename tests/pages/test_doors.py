@@ -1,4 +1,4 @@
-"""Pages of one folder lead to each other."""
+"""Pages in one folder link to each other."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from tests.pages.test_policy import audited, compared, debugged, evaluated, repo
 
 
 def told(page):
-    """The doors that are written into a page of the front end."""
+    """The links to other pages that are stored in a page."""
     text = page.read_text()
     return json.loads(
         re.search(r'<script type="application/json" id="doors">(.*?)</script>', text)[1]

@@ -1,4 +1,4 @@
-"""The sentence that a table's section of the evidence page begins with."""
+"""The summary sentence of each table on the evidence page."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""Figures, tables, typed results and access in a real browser."""
+"""Figures, tables, search results and accessibility in a real browser."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ MM = 96 / 25.4
 
 
 def pinned(show, wide, *ids, scheme="light"):
-    """The page with some groups pinned one after another, and the figure of them open."""
+    """The page with some pinned groups and their figure opened."""
     page = show(wide, scheme)
     for id in ids:
         page.locator(f'[data-group="{id}"]').press("Enter")
@@ -98,7 +98,7 @@ def test_names_and_appearance_are_in_the_address(show, wide, tmp_path):
     assert root.find(f"{SVG}rect").get("fill") == "#15171a"
     page.get_by_label("Look").select_option("transparent")
     clear = drawn(page, tmp_path / "clear.svg")
-    assert clear.find(f"{SVG}rect") is None  # no ground behind it all
+    assert clear.find(f"{SVG}rect") is None  # no background
     with Image.open(saved(page, "Save PNG", tmp_path / "clear.png")) as image:
         assert image.size[0] == 4 * int(clear.get("width"))
         assert image.convert("RGBA").getpixel((1, 1))[3] == 0

@@ -1,4 +1,4 @@
-"""A circuit displays itself: the page in a frame, small, offline, and walled off."""
+"""A circuit is displayed in notebooks as a small, offline page in a sandboxed frame."""
 
 import html
 import re
@@ -14,7 +14,7 @@ from tests.pages.conftest import HOSTILE
 
 
 def inside(frame):
-    """The page within a frame's HTML."""
+    """The page in the HTML of a frame."""
     (page,) = re.findall(r'srcdoc="([^"]*)"', frame)
     return html.unescape(page)
 

@@ -1,4 +1,4 @@
-"""The page in a real browser, opened from disk: nothing leaves the machine, nothing is logged."""
+"""The page in a real browser, opened from disk, without requests or log messages."""
 
 import re
 
@@ -87,7 +87,7 @@ def test_arrow_keys_move_through_the_circuit(page, wide):
     page.keyboard.press("ArrowRight")
     expect(page.locator(".card.selected")).to_have_attribute("data-group", "head/0")
     page.locator('[data-list="lower"] button').first.press("Enter")
-    expect(page.get_by_role("complementary")).to_be_focused()  # its former button is gone
+    expect(page.get_by_role("complementary")).to_be_focused()  # its former button was removed
     page.keyboard.press("Escape")
     expect(page.get_by_role("complementary")).to_have_count(0)
     assert page.evaluate("document.activeElement.dataset.group") == below
@@ -128,7 +128,7 @@ def test_focused_cards_become_visible(page):
     for _ in range(4):
         page.get_by_label("Zoom in").click()
     assert not in_sight(page, "early/0")
-    page.locator('[data-group="head/0"]').focus()  # it was with the button
+    page.locator('[data-group="head/0"]').focus()  # the focus was on the button
     chosen = page.locator(".card.selected")
     for key in ["ArrowLeft", "ArrowLeft", *["ArrowUp"] * 5, *["ArrowDown"] * 5]:
         page.keyboard.press(key)
@@ -188,7 +188,7 @@ def test_search_finds_groups_labels_and_neurons(page):
     expect(page.locator(".card.raised")).to_have_count(3)
     box.fill("onerror")
     expect(page.locator(".card.raised")).to_have_attribute("data-group", "early/1")
-    box.fill("7")  # a neuron of early alone
+    box.fill("7")  # a neuron of early only
     expect(page.locator(".card.raised")).to_have_attribute("data-group", "early/3")
     box.press("Enter")
     expect(page.locator(".card.selected")).to_have_attribute("data-group", "early/3")
@@ -292,18 +292,18 @@ def test_a_group_is_shown_in_its_pictures_with_boxes_and_heat(page, wide):
     painted = "c => [...c.getContext('2d').getImageData(0, 0, 2, 2).data]"
     values = sights.first.locator("canvas").evaluate(painted)
     *cold, hot = (values[i + 3] for i in range(0, 16, 4))
-    assert hot == 0 and min(cold) > 180  # what is cold is dimmed
+    assert hot == 0 and min(cold) > 180  # parts without activation are dimmed
     page.get_by_label("heat map").uncheck()
     expect(sights.locator("canvas")).to_have_count(0)
     said = page.locator(".histogram").first.get_attribute("aria-label")
     assert "14 crops, from \u22121.00 to 3.00" in said and "from 1.50 to 3.00" in said
     page.locator('[data-group="head/0"]').click()
     expect(page.locator(".sight").first).to_be_visible()
-    expect(page.get_by_label("heat map")).to_have_count(0)  # no space at the last layer
+    expect(page.get_by_label("heat map")).to_have_count(0)  # the last layer has no space axes
 
 
 def test_the_summary_names_the_strongest_group_of_each_layer(page, wide):
-    """Weights multiplied along each path and added up over all paths, one path at a time."""
+    """Compared with products of weights along each path, summed over all paths."""
 
     def reach(id):
         if id == "head/0":

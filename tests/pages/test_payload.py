@@ -1,4 +1,4 @@
-"""What the page is told: complete, compact, and inert whatever a label holds."""
+"""The payload of the page is complete and compact, and labels in it cannot run code."""
 
 import base64
 import hashlib
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def embedded(text):
-    """The data inside a page, as the browser would read them."""
+    """The data in a page, parsed as in the browser."""
     (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
     return json.loads(data)
 

@@ -1,4 +1,4 @@
-"""Plain pictures show what is known, and leave out what is not."""
+"""Plots show known values and leave out unknown ones."""
 
 from matplotlib.figure import Figure
 

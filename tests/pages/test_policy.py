@@ -1,4 +1,4 @@
-"""Every page carries a content security policy, and everything in the page is allowed by it."""
+"""Every page has a content security policy that allows everything in the page."""
 
 import base64
 import hashlib
@@ -82,7 +82,7 @@ PAGES = [report, frame, debugged, audited, compared, mapped, evaluated]
 
 
 class Parts(HTMLParser):
-    """What a page runs, loads and is styled by, and the policies that it carries."""
+    """The scripts, styles, loaded addresses and policies of a page."""
 
     def __init__(self, page):
         super().__init__()
@@ -137,7 +137,7 @@ def test_browsers_report_no_violation_of_the_policy(make, circuit, browser, buil
     page.goto(make(circuit, tmp_path).as_uri())
     page.get_by_role("heading").first.wait_for()
     assert page.evaluate("getComputedStyle(document.body).display") != "none"
-    # by default text is black on nothing: the style sheets were let through
+    # the default would be black text without background: the style sheets were applied
     assert page.evaluate("getComputedStyle(document.body).fontFamily") != "serif"
     assert trouble == []
     page.close()

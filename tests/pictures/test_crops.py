@@ -1,4 +1,4 @@
-"""Crops: the published windows, as (image, box), pixels on demand."""
+"""Crops: the published windows as (image, box), and their pixels."""
 
 import pytest
 import torch

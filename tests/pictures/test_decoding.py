@@ -1,4 +1,4 @@
-"""The one decoder: what it opens, what it refuses, and the modes it makes."""
+"""The decoder: files that it opens or refuses, and picture modes."""
 
 import io
 import struct
@@ -22,7 +22,7 @@ def file_of(picture, form="PNG", **options):
 
 
 def claiming(width, height, bits=16):
-    """A PNG file whose header claims a size, and that holds nothing."""
+    """A PNG file whose header claims a size, without pixel data."""
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
     check = struct.pack(">I", zlib.crc32(header))
     nothing = struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
@@ -30,7 +30,7 @@ def claiming(width, height, bits=16):
 
 
 def tiff(tags, data):
-    """A TIFF file of one part; tag → number, the part's place as None."""
+    """A TIFF file with one strip; tag → number, or None for the offset of the strip."""
     start = 8 + 2 + 12 * len(tags) + 4
     entries = b"".join(
         struct.pack("<HHII", tag, 4, 1, start if value is None else value)
@@ -41,7 +41,7 @@ def tiff(tags, data):
 
 
 def twelve_bit_tiff(values):
-    """An uncompressed TIFF of 12 bits a sample; an even number of columns."""
+    """An uncompressed TIFF with 12 bits per sample and an even number of columns."""
     height, width = values.shape
     pairs = values.reshape(-1, 2).astype(int)
     packed = np.stack(

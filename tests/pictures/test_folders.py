@@ -1,4 +1,4 @@
-"""Folders of pictures: what is read, what is told, and which folder is the label."""
+"""Folders of pictures: files that are read, reports, and labels from folder names."""
 
 import importlib
 import os
@@ -135,7 +135,7 @@ def test_max_images_do_not_depend_on_shared_predictions(tmp_path):
     batch, config = Batch(4, quiet), Config(seed=3)
     looked = ModelOnImages(model, images, batch, quiet)
     shared = predict(looked)
-    ((called,),) = set(shared.classes.values())  # all pictures are alike
+    ((called,),) = set(shared.classes.values())  # all pictures are equal
     choose = partial(concept_images, looked, model.target(called), config)
     alone = choose(max_images=6)
     assert alone == choose(max_images=6, predictions=shared)
@@ -145,7 +145,7 @@ def test_max_images_do_not_depend_on_shared_predictions(tmp_path):
 
 
 class Named(Dataset):
-    """As torchvision's ``ImageFolder``: numbers of its own."""
+    """A data set with its own class numbers, like torchvision's ``ImageFolder``."""
 
     def __init__(self, *classes):
         self.classes = list(classes)
@@ -172,7 +172,7 @@ def test_class_names_of_a_data_set_take_precedence_over_numbers():
 
 
 class Features:
-    """As a data set of Hugging Face: items are dicts, names are in ``features``."""
+    """Like a data set of Hugging Face: items are dicts, names are in ``features``."""
 
     def __init__(self, names):
         kind = type("ClassLabel", (), {"names": names})

@@ -1,4 +1,4 @@
-"""Sources of images: every kind, every odd file, and what cannot be read."""
+"""Sources of images: all kinds, unusual files, and unreadable files."""
 
 import numpy as np
 import pytest
@@ -70,7 +70,9 @@ def test_exif_orientation_is_applied(tmp_path, model):
     exif[0x0112] = 6  # turn clockwise
     wide.save(tmp_path / "turned.jpg", exif=exif, quality=95)
     pixels = load_images(tmp_path, model).read(0)
-    assert pixels[0, -1].mean() - pixels[0, 0].mean() > 0.5  # bright below, no longer at the right
+    assert (
+        pixels[0, -1].mean() - pixels[0, 0].mean() > 0.5
+    )  # bright at the bottom, not on the right
 
 
 def test_errors_for_damaged_and_truncated_pictures(tmp_path, model):

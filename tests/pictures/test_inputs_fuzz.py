@@ -1,8 +1,8 @@
-"""Pictures, class files, folders, targets, checkpoints and references of any content raise only
-neurflow's errors.
+"""Random pictures, class files, folders, targets, checkpoints and references raise only errors of
+neurflow.
 
-``NEURFLOW_FUZZ=20000 pytest tests/pictures/test_inputs_fuzz.py`` tries that many of each, and other
-ones every time.
+``NEURFLOW_FUZZ=20000 pytest tests/pictures/test_inputs_fuzz.py`` tries this many of each, with a
+different seed every time.
 """
 
 import io
@@ -41,9 +41,9 @@ def model():
 
 @cache
 def seeds():
-    """Small files of the formats that Pillow writes."""
+    """Small files in the formats that Pillow can write."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of formats that Pillow will not write
+        warnings.simplefilter("ignore", DeprecationWarning)  # formats that Pillow cannot write
         return tuple(written())
 
 
@@ -71,7 +71,7 @@ FEW = settings(
 
 
 def cured(call, *arguments):
-    """Call; whatever a user can cure may be raised, and nothing else."""
+    """Call the function; only errors that a user can fix may be raised."""
     try:
         return call(*arguments)
     except NeurFlowError as error:
@@ -206,7 +206,7 @@ def saved(value, **options):
 
 @cache
 def checkpoints():
-    """Small files of weights of the kinds that people have."""
+    """Small files of weights of common kinds."""
     state = network().state_dict()
     wrapped = {f"module.{name}": value for name, value in state.items()}
     return (
@@ -343,6 +343,6 @@ def test_random_references(kind, name, code, config, data, options):
         Path(folder, "config.json").write_text(config)
         for word, path in (("FILE", file), ("FOLDER", folder)):
             name = name.replace(word, str(path))
-        if kind == "hf":  # a name that is no folder would be looked for on the network
+        if kind == "hf":  # a name that is not a folder would be looked up on the network
             name = folder
         cured(lambda: load_model(f"{kind}:{name}", **options))

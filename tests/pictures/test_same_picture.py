@@ -1,4 +1,4 @@
-"""The same picture gives the same input, whichever way and in whichever depth it comes."""
+"""The same picture gives the same input from every source and at every depth."""
 
 import io
 
@@ -66,7 +66,7 @@ PICTURES = {
 @pytest.mark.parametrize("fit", ["center", "border"])
 def test_default_preprocessing_keeps_the_depth_of_a_picture(tmp_path, channels, fit):
     values = np.linspace(20_000, 20_255, SIDE * SIDE, dtype=np.uint16).reshape(SIDE, SIDE)
-    Image.fromarray(values).save(tmp_path / "deep.png")  # one level of 8 bits
+    Image.fromarray(values).save(tmp_path / "deep.png")  # one 8-bit level
     plain = Preprocessing(None, (SIDE, SIDE), (0.0,) * channels, (1.0,) * channels, fit=fit)
     model = Model(net(channels), transform=plain, class_names=["ant", "bee", "cat"])
     wanted = torch.from_numpy(values / 65535).float().expand(channels, -1, -1)
@@ -92,7 +92,7 @@ class Items(Dataset):
 
 
 def sources(picture, form, folder):
-    """Way → source of one picture."""
+    """Kind of source → source of one picture."""
     data = saved(picture, form)
     (folder / f"a.{form.lower()}").write_bytes(data)
     yield "folder", folder

@@ -1,4 +1,4 @@
-"""Sources of pictures and kinds of model reference that users add, as the documentation shows them."""
+"""Registered picture sources and kinds of model reference, as in the documentation."""
 
 import re
 import zipfile
@@ -21,7 +21,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "extending.md"
 
 
 def example(heading):
-    """The code of a section of the guide."""
+    """The code in a section of the guide."""
     (code,) = re.findall(rf"^## {heading}$.*?^```python\n(.*?)^```", GUIDE.read_text(), re.S | re.M)
     return code
 
@@ -52,7 +52,7 @@ def test_a_registered_source_is_read(archive, tmp_path):
     found = load_images(archive, model)
     assert [ref.label for ref in found.refs] == ["dog"]
     assert found.read(0).shape == model.input_size
-    with pytest.raises(ImagesError, match="no image or folder"):  # others are read as before
+    with pytest.raises(ImagesError, match="no image or folder"):  # other sources are read as before
         load_images(tmp_path / "none", model)
 
 

@@ -1,4 +1,4 @@
-"""Results show themselves by what is registered for their class."""
+"""Results are displayed by the renderer that is registered for their class."""
 
 from neurflow.runtime import display
 

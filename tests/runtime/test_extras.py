@@ -1,4 +1,4 @@
-"""A package that is missing: the same one-line cure and exit code, whatever needs it."""
+"""Missing packages give the same error message and exit code everywhere."""
 
 from __future__ import annotations
 

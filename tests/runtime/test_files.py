@@ -1,4 +1,4 @@
-"""Files: whole or not there, no link followed, JSON bounded before it is parsed."""
+"""Files are written atomically, links are not followed, and JSON is limited before it is parsed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from neurflow.runtime.files import (
 
 @pytest.fixture
 def precious(tmp_path: Path) -> Path:
-    """A file that belongs to somebody."""
+    """A file of another user."""
     file = tmp_path / "precious"
     file.write_text("mine")
     return file

@@ -1,4 +1,4 @@
-"""Journals: sums come back as they were, or not at all; they are written once a minute."""
+"""Journals: sums are restored exactly or not at all, and are written once a minute."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_sums_are_restored_only_for_the_same_key(tmp_path, clock):
     again.follow("z", stranger)
     assert not stranger["done"].any()
     clock.now = 3 * EVERY
-    again.tick()  # what nobody has asked for yet is still there
+    again.tick()  # sums that have not been requested yet are still stored
     late = sums()
     Journal(tmp_path / "a.npz").follow("y", late)
     assert (late["sum"] == 7).all()
@@ -56,7 +56,7 @@ def test_journals_are_written_once_a_minute_if_all_numbers_are_finite(tmp_path, 
     clock.now = 2 * EVERY
     journal.tick()
     assert (tmp_path / "a.npz").exists()
-    Journal(tmp_path / "a.npz").write()  # by one that was not asked for anything
+    Journal(tmp_path / "a.npz").write()  # by a journal without requests
     Journal(tmp_path / "a.npz").follow("x", again := sums())
     assert again["done"].all()
     journal.remove()

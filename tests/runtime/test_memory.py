@@ -1,4 +1,4 @@
-"""The budget: amounts in words, batches that follow, and halving when it was too much."""
+"""The memory budget: parsing of sizes, batch sizes, and halving of batches."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_a_batch_uses_a_quarter_and_at_least_one_item():
 
 
 class Limited:
-    """Work that fits for so many items at once."""
+    """Work that fits into memory for up to a number of items at once."""
 
     def __init__(self, most, error):
         self.most, self.error, self.calls = most, error, []
@@ -77,7 +77,7 @@ def test_batches_that_do_not_fit_are_halved(error):
     assert np.concatenate([part for part, _ in found]).tolist() == list(range(20))
     assert np.concatenate([result for _, result in found]).tolist() == list(range(0, 200, 10))
     assert work.calls[:4] == [16, 8, 4, 2]
-    assert batch.size == 2  # what did not fit once is not tried again
+    assert batch.size == 2  # a size that did not fit is not tried again
     assert len(listener.notes) == 3
     assert "Out of memory with 16 at once; continuing with 8" in listener.notes[0]
 

@@ -1,4 +1,4 @@
-"""Intermediate results: whole or not there, and a full disk told apart from a bug."""
+"""Intermediate results are written atomically, and full disks give a clear error."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A sweep served: the map, circuits and comparisons on demand, and nothing else."""
+"""Serving a sweep: the map, circuits and comparisons on request."""
 
 import asyncio
 import threading
@@ -162,7 +162,7 @@ def test_pages_of_disconnected_clients_are_not_made(gallery, monkeypatch):
     assert ended.value.status_code == GONE
     go_on.set()
     busy.result()
-    gallery.worker.submit(lambda: None).result()  # what was asked for before was dropped
+    gallery.worker.submit(lambda: None).result()  # the earlier request was dropped
 
 
 @pytest.mark.browser

@@ -1,4 +1,4 @@
-"""Who may ask: hosts, origins, tokens, sizes, and what a page may load."""
+"""Access rules: hosts, origins, tokens, sizes, and content security policies."""
 
 import asyncio
 import re
@@ -162,7 +162,7 @@ def test_beyond_loopback_a_token_is_always_required(session, built):
 
 
 def answers(server):
-    """What a browser of this machine gets at each printed address."""
+    """The responses at each printed address to a browser on this machine."""
     urls = server.url, server.url_elsewhere
     thread = threading.Thread(target=server.serve)
     thread.start()
@@ -244,7 +244,7 @@ def test_the_size_of_bodies_is_limited(client, monkeypatch):
 
 
 async def uploading(app, receive):
-    """The status that an upload is answered with; ``receive`` gives its body."""
+    """The status of the response to an upload; ``receive`` gives its body."""
     said = []
 
     async def send(message):
@@ -257,7 +257,7 @@ async def uploading(app, receive):
 
 
 def test_the_number_of_waiting_uploads_is_limited(session, built):
-    """The worker is busy: of twenty uploads at once, no more are read than may be held."""
+    """While the worker is busy, no more of twenty uploads are read than may be held."""
     free, held, most = threading.Event(), 0, 0
 
     async def one(app):
@@ -267,7 +267,7 @@ def test_the_number_of_waiting_uploads_is_limited(session, built):
         async def receive():
             nonlocal held, most
             if not left:
-                return await asyncio.Future()  # the client stays
+                return await asyncio.Future()  # the client stays connected
             held += 1
             most = max(most, held)
             if held == MOST_UPLOADS:
@@ -296,7 +296,7 @@ def test_the_number_of_connections_is_limited(session, built, monkeypatch):
     monkeypatch.setattr("neurflow.server.server.MOST_CONNECTIONS", 3)
     server = Server(session, port=0)
     thread = threading.Thread(target=server._server.run, args=([server._socket],))
-    monkeypatch.setattr(session, "start", lambda: None)  # it has started, and goes on
+    monkeypatch.setattr(session, "start", lambda: None)  # it has started, and continues
     monkeypatch.setattr(session, "stop", lambda: None)
     thread.start()
     try:

@@ -1,4 +1,4 @@
-"""The live page in a real browser: the numbers of the command line, and nothing leaves the machine."""
+"""The live page in a browser shows the figures of the command line and contacts no other server."""
 
 import base64
 import io
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.browser
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 REFUSED = "Failed to load resource: the server responded with a status of 400"
-"""what the browser itself notes of a refusal; the page says it in words"""
+"""the browser's own log message for a refused request, which the page also reports"""
 DROP = """(data) => {
     const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
     const transfer = new DataTransfer();
@@ -46,7 +46,7 @@ def chromium_browser(built):
 
 @pytest.fixture
 def visit(chromium_browser):
-    """Opens a served page; fails at the end if it asked another server or logged anything."""
+    """Opens a served page; fails at the end if it contacted another server or logged a message."""
     trouble, contexts = [], []
 
     def logged(message):
@@ -80,7 +80,7 @@ def visit(chromium_browser):
 
 
 def by_command(run, picture, *options):
-    """What ``neurflow debug --json`` tells; its stdout, while no export in a thread swaps it."""
+    """The output of ``neurflow debug --json``, read while no export in a thread replaces stdout."""
     told = io.StringIO()
     with redirect_stdout(told), pytest.raises(SystemExit):
         named = ("--model", neurflow.load_circuit(run).model.reference)

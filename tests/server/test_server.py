@@ -1,4 +1,4 @@
-"""What the server answers: the numbers of ``neurflow.debug``, and refusals that say why."""
+"""The server returns the figures of ``neurflow.debug``, and refusals give the reason."""
 
 import base64
 import io
@@ -30,7 +30,7 @@ def file_of(picture, kind="PNG"):
 
 
 def claiming(width, height):
-    """The beginning of a PNG that says how large it is."""
+    """The beginning of a PNG, with its size."""
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
     return b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IDAT"
@@ -58,7 +58,7 @@ def test_the_circuit_has_the_current_labels(client, run):
 
 def test_pictures_and_masks_equal_debug(client, run, tmp_path):
     circuit = neurflow.load_circuit(run)
-    groups = [layer.groups[0].id for layer in circuit.layers[:2]]  # of two layers at once
+    groups = [layer.groups[0].id for layer in circuit.layers[:2]]  # of two layers
     shown = uploaded(client)  # first: two threads must not export networks at the same time
     told = neurflow.debug(circuit, model_of(circuit), picture_file(tmp_path), mask=groups)
     report = shown["shown"]["report"]

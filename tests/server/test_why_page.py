@@ -1,4 +1,4 @@
-"""Why one picture gets its answer, in a real browser: figures, rival, scrubbing, pointing, samples."""
+"""The view *Why this picture* in a real browser: effects, rival class, masks, pointing, samples."""
 
 import re
 
@@ -21,7 +21,7 @@ def effects(page):
 
 
 def explained(page):
-    """Waits until every group has been compared with random neurons; returns what the page tells."""
+    """Waits until every group is compared with random neurons; returns the figures of the page."""
     more = page.get_by_role("button", name=re.compile("Show all"))
     expect(page.locator(".effect-list li").first).to_be_visible()
     expect(page.locator(".effects h2")).not_to_contain_text("compared …")

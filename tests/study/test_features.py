@@ -1,4 +1,4 @@
-"""Feature maps: the same values wherever they are kept, and crops run no more often than promised."""
+"""Feature maps are equal in memory and on disk, and crops are run as rarely as documented."""
 
 import itertools
 from functools import partial
@@ -27,7 +27,7 @@ def small_model(name="resnet18"):
 
 @pytest.fixture
 def counted(monkeypatch):
-    """How many crops went through the network."""
+    """Number of crops that were run through the network."""
     count = [0]
     original = Model.feed
 
@@ -101,7 +101,7 @@ def test_no_crop_is_run_again_if_all_maps_are_kept(tmp_path, monkeypatch, counte
 
 
 def test_a_crop_is_run_once_more_if_only_some_maps_are_kept(tmp_path, monkeypatch, counted):
-    """Room for most of the crops: those needed are run when first needed, for all segments below."""
+    """With memory for most crops, the others are run on first use, for all segments below."""
     model = small_model()
     crops, _, segments, features, _ = prepare(model, tmp_path, 2**30, monkeypatch, 0)
     room = len(crops) * features._bytes(features.keys) - 1
