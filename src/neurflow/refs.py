@@ -95,7 +95,7 @@ class LoadOptions(Frozen):
     resize: Index | None = None
     input_size: Index | tuple[Index, Index] | None = None
     output: Annotated[str, Field(pattern="^[a-z-]{1,40}$")] | None = None
-    """what the outputs are, such as ``logits``"""
+    """kind of the outputs, such as ``logits``"""
     allow_chance: bool | None = None
     classes_as_text: bool | None = None
 

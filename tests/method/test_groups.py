@@ -14,7 +14,7 @@ from neurflow.config import Config
 from neurflow.errors import RequestError, ResultError
 from neurflow.method.clustering import unit
 from neurflow.method.concepts import Concept
-from neurflow.method.grouping.features import Seen, pairs_of, profiles
+from neurflow.method.grouping.features import LayerOnCrops, pairs_of, profiles
 from neurflow.method.grouping.reproducibility import agreement
 from neurflow.method.groups import neuron_groups
 from neurflow.refs import Member
@@ -43,7 +43,7 @@ def layer(factors: int, noise: float, seed: int = 0, channels: int = 24):
         crops = np.argsort(-phi[:, a])[:20]
         vectors = phi[crops].mean(0, keepdims=True)
         concepts[a] = Concept(crops, phi[crops, a], np.zeros(20, dtype=np.int64), vectors)
-    return concepts, Seen(phi, np.repeat(np.arange(IMAGES), CROPS))
+    return concepts, LayerOnCrops(phi, np.repeat(np.arange(IMAGES), CROPS))
 
 
 def grouped(groups: list[list[Member]]) -> list[int]:
@@ -76,14 +76,16 @@ def test_very_dissimilar_pairs_are_not_one_group() -> None:
         crops = np.argsort(-phi[:, a])[:20]
         vectors = phi[crops].mean(0, keepdims=True)
         concepts[a] = Concept(crops, phi[crops, a], np.zeros(20, dtype=np.int64), vectors)
-    found = neuron_groups(concepts, Seen(phi, np.repeat(np.arange(IMAGES), CROPS)), Config())
+    found = neuron_groups(
+        concepts, LayerOnCrops(phi, np.repeat(np.arange(IMAGES), CROPS)), Config()
+    )
     assert sorted(grouped(found.groups)) == [0, 1, 2]
     assert found.note is None
 
 
 def test_groups_do_not_depend_on_the_scale_of_a_channel() -> None:
     concepts, seen = layer(3, 0.5)
-    scaled = Seen(seen.phi * np.geomspace(1e-3, 1e3, 24) + 7, seen.images)
+    scaled = LayerOnCrops(seen.phi * np.geomspace(1e-3, 1e3, 24) + 7, seen.images)
     one, other = (neuron_groups(concepts, s, Config()).groups for s in (seen, scaled))
     assert one == other
 
@@ -143,7 +145,7 @@ def test_groups_of_the_stored_cut_are_numbered_by_size() -> None:
 
 def test_with_a_single_image_only_dissimilar_pairs_are_separated() -> None:
     concepts, seen = layer(3, 0.5)
-    found = neuron_groups(concepts, Seen(seen.phi, np.zeros_like(seen.images)), Config())
+    found = neuron_groups(concepts, LayerOnCrops(seen.phi, np.zeros_like(seen.images)), Config())
     assert adjusted_rand_score(grouped(found.groups), np.arange(24) % 3) == 1
     assert "only those groups that have nothing in common" in str(found.note)
 

@@ -16,7 +16,7 @@ from neurflow.method.core_neurons import (
     interaction_weights,
     next_targets,
 )
-from neurflow.method.grouping.features import Seen
+from neurflow.method.grouping.features import LayerOnCrops
 from neurflow.method.groups import drives, meaning_shares, neuron_groups
 from neurflow.refs import Member
 from neurflow.study.activations import top_crops
@@ -141,7 +141,7 @@ def world(seed):
 
 def seen(phi):
     """A layer in which every two crops come from one image."""
-    return Seen(phi, np.arange(len(phi)) // 2)
+    return LayerOnCrops(phi, np.arange(len(phi)) // 2)
 
 
 @given(seeds, st.sampled_from(["conserving", "published"]), st.sampled_from(["sum", "mean"]))

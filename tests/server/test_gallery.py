@@ -14,9 +14,9 @@ from neurflow.cli.explore import is_sweep
 from neurflow.errors import ResultError
 from neurflow.labels.manual import set_label
 from neurflow.server import gallery as module
+from neurflow.server.answer_cache import AnswerCache
 from neurflow.server.app import GONE, computed
 from neurflow.server.gallery import Gallery, create_gallery
-from neurflow.server.kept import Kept
 from tests.pages.browsing import patient
 from tests.pages.conftest import browser as browser
 from tests.pages.conftest import chromium_path as chromium_path
@@ -111,7 +111,7 @@ def test_a_page_is_cached_until_its_circuit_changes(gallery, sweep):
 
 
 def test_the_cache_is_bounded_and_drops_the_oldest_page(tmp_path):
-    kept, made = Kept(most_bytes=10), []
+    kept, made = AnswerCache(most_bytes=10), []
 
     def ask(name, size=4):
         return kept.get((name,), [], lambda: made.append(name) or bytes(size))
@@ -138,7 +138,7 @@ def test_pages_are_made_one_at_a_time(gallery, monkeypatch):
         return page
 
     monkeypatch.setattr(module, "render", watched)
-    monkeypatch.setattr(gallery, "_kept", Kept())
+    monkeypatch.setattr(gallery, "_cache", AnswerCache())
     app = create_gallery(gallery)
     paths = [f"/circuits/head-{i}-{name}.html" for i, name in enumerate(("bee", "fly", "wasp"))]
     with ThreadPoolExecutor(6) as asking:

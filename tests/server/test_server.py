@@ -17,7 +17,7 @@ from neurflow.labels.zero_shot import ClipLabeler
 from neurflow.server import session as session_module
 from neurflow.server.app import create_app
 from neurflow.server.session import Session
-from neurflow.server.worker import Cancelled, Polite, Watched, Worker
+from neurflow.server.worker import CancellableProgress, Cancelled, Worker, YieldingProgress
 from tests.cli.conftest import model_of
 from tests.clip import save_tiny_clip
 from tests.server.conftest import noise, picture_file
@@ -162,7 +162,7 @@ def test_long_work_yields_to_short_requests():
     began, go_on = threading.Event(), threading.Event()
 
     def long():
-        progress = Polite(worker, lambda *told: order.append(told))
+        progress = YieldingProgress(worker, lambda *told: order.append(told))
         progress.start("masking", 2)
         began.set()
         go_on.wait()
@@ -182,7 +182,7 @@ def test_long_work_yields_to_short_requests():
 
 
 def test_work_of_disconnected_clients_is_cancelled():
-    watched = Watched()
+    watched = CancellableProgress()
     watched.advance()
     watched.gone.set()
     with pytest.raises(Cancelled):
@@ -190,7 +190,7 @@ def test_work_of_disconnected_clients_is_cancelled():
     worker, started = Worker(), threading.Event()
 
     def endless():
-        progress = Polite(worker, lambda *_: started.set())
+        progress = YieldingProgress(worker, lambda *_: started.set())
         while True:
             progress.advance()
 

@@ -174,7 +174,7 @@ class _LayerAudit:
         self, before: signals.Answers, carried: Mapping[GroupId, float]
     ) -> Iterator[Audited]:
         """Each group with its signals, for the ablation that gives more evidence."""
-        heat = np.concatenate(self._heat)[before.called]  # [picture, group, cell]
+        heat = np.concatenate(self._heat)[before.predicted_as_target]  # [picture, group, cell]
         after = [np.concatenate(parts) for parts in zip(*self._after, strict=True)]
         weights = np.array([max(carried[group.id], 0) for group in self.groups])
         for number, group in enumerate(self.groups):

@@ -1,4 +1,4 @@
-"""Groups: do they recur on other pictures, does each show one thing, and how many are there?
+"""Groups: whether they recur on other pictures, whether each shows one thing, and their number.
 
 1. An *item* is a (neuron, crop of its V_a on all images) pair. Its group is the group of the neuron's
    meaning with the concept vector nearest to the crop.
@@ -36,7 +36,7 @@ from neurflow.evaluation.settings import Settings
 from neurflow.evaluation.statistics import mean_interval
 from neurflow.method.clustering import unit
 from neurflow.method.concepts import Concept, find_concepts
-from neurflow.method.grouping.features import Seen
+from neurflow.method.grouping.features import LayerOnCrops
 from neurflow.method.grouping.reproducibility import agreement
 from neurflow.method.groups import neuron_groups
 from neurflow.model import load_model
@@ -250,7 +250,7 @@ def groups_on(
     if images is not None:
         rows = np.concatenate([study.crops.of_image(i) for i in images.tolist()])
     concepts = find_concepts(study, layer, neurons, config, rows)
-    seen = Seen(study.activations[layer], study.image_of, rows)
+    seen = LayerOnCrops(study.activations[layer], study.image_of, rows)
     found = neuron_groups(concepts, seen, config)
     return Found(concepts, {m: g for g, group in enumerate(found.groups) for m in group})
 

@@ -81,7 +81,7 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
     """group → reason"""
     stopped: NeurFlowError | None = None
-    """what ended the work early"""
+    """the reason why the work ended early"""
 
 
 class LabelsIncomplete(WorkError):

@@ -20,7 +20,7 @@ PORT = 8750
 """first port tried when none is given"""
 TRIED = 20
 MOST_CONNECTIONS = 256
-"""connections at once; a further one is answered with 503, and nothing is kept of it"""
+"""largest number of simultaneous connections; further ones get the status 503"""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
