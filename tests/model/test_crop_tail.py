@@ -94,11 +94,11 @@ def close(found, expected, tolerance=1e-5):
 
 
 @pytest.mark.parametrize("rule", [secants, gauss_legendre])
-@pytest.mark.parametrize("room", [1, 10**6])
-def test_shared_work_does_not_change_scores(case, rule, room, monkeypatch):
+@pytest.mark.parametrize("chunk", [1, 10**6])
+def test_shared_work_does_not_change_scores(case, rule, chunk, monkeypatch):
     """With the path in one piece or in several."""
     module = sys.modules["neurflow.attribution.integrated_gradients"]
-    monkeypatch.setattr(module, "CHUNK_ELEMENTS", room)
+    monkeypatch.setattr(module, "CHUNK_ELEMENTS", chunk)
     found = shared(case, rule, modes=CELLS)
     segment, pairs, x, held = case
     fast = segment.specialised(int(pairs[0]))

@@ -18,7 +18,7 @@ from neurflow.study.features import FeatureMaps
 from tests.method.test_discover import picture
 from tests.studies import family, inputs
 
-ROOMS = {"in memory": 2**30, "on disk": 2**10, "in blocks": 2**10}
+BUDGETS = {"in memory": 2**30, "on disk": 2**10, "in blocks": 2**10}
 
 
 def small_model(name="resnet18"):
@@ -39,7 +39,7 @@ def counted(monkeypatch):
     return count
 
 
-def prepare(model, tmp_path, room, monkeypatch, scratch):
+def prepare(model, tmp_path, memory, monkeypatch, scratch):
     monkeypatch.setattr("neurflow.study.features.SCRATCH", scratch)
     size = model.input_size[1:]
     images = inputs(torch.randn(3, 3, *size))
@@ -47,7 +47,7 @@ def prepare(model, tmp_path, room, monkeypatch, scratch):
     names = model.proposed_layers()[-4:]
     segments = [model.segment(*pair) for pair in reversed(list(itertools.pairwise(names)))]
     batch = Batch(4, Silent())
-    features = FeatureMaps(model, crops, segments, folder=tmp_path, room=room, batch=batch)
+    features = FeatureMaps(model, crops, segments, folder=tmp_path, memory=memory, batch=batch)
     return crops, names, segments, features, batch
 
 
@@ -56,14 +56,14 @@ def run_over(model, crops, names, work, batch, **options):
 
 
 @pytest.mark.parametrize("network", ["resnet18", "densenet", "vit"])
-@pytest.mark.parametrize("place", ROOMS)
+@pytest.mark.parametrize("place", BUDGETS)
 def test_feature_maps_equal_the_network_in_memory_and_on_disk(
     tmp_path, monkeypatch, network, place
 ):
     model = small_model(network)
     scratch = 2**30 if place == "on disk" else 0
     crops, names, segments, features, batch = prepare(
-        model, tmp_path, ROOMS[place], monkeypatch, scratch
+        model, tmp_path, BUDGETS[place], monkeypatch, scratch
     )
     assert features.keeps_all == (place != "in blocks")
     run_over(model, crops, names, Workspace(tmp_path), batch, features=features)
@@ -104,8 +104,8 @@ def test_a_crop_is_run_once_more_if_only_some_maps_are_kept(tmp_path, monkeypatc
     """With memory for most crops, the others are run on first use, for all segments below."""
     model = small_model()
     crops, _, segments, features, _ = prepare(model, tmp_path, 2**30, monkeypatch, 0)
-    room = len(crops) * features._bytes(features.keys) - 1
-    crops, _, segments, features, _ = prepare(model, tmp_path, room, monkeypatch, 0)
+    memory = len(crops) * features._bytes(features.keys) - 1
+    crops, _, segments, features, _ = prepare(model, tmp_path, memory, monkeypatch, 0)
     assert not features.keeps_all
     before, needed = counted[0], np.arange(0, len(crops), 2)
     for segment in segments:
