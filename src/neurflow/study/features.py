@@ -344,11 +344,9 @@ class FeatureMaps:
         if not self.keeps_all:
             return [missing]
         return [self._crops.of_image(i) for i in np.unique(self._crops.image_of(missing)).tolist()]
-        """Select the values to store: those of this segment, and those of lower segments while they
+
     def _select_values(self, place: int, needed: np.ndarray) -> None:
-        """Select the values to store: those of this segment, and those of lower segments as long as they
-        fit.
-        """
+        """Select the values to store: those of this segment, and of lower segments as they fit."""
         own = self._wanted[place]
         missing = np.count_nonzero(self._slot[needed] < 0)
         if set(own) <= self._kept.keys() and missing <= self._slots - self._used:
