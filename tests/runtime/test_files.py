@@ -98,8 +98,8 @@ def test_only_plain_files_up_to_a_size_are_read(tmp_path: Path, precious: Path) 
     ("text", "problem"),
     [
         (b"[" + b"[]," * 200_000 + b"[]]", "its values would take 2. MiB, over 8"),
-        (b'{"a":' * (DEPTH + 1) + b"1" + b"}" * (DEPTH + 1), f"lie {DEPTH + 1} deep"),
-        (b"[" * 20_000, "lie 20000 deep"),
+        (b'{"a":' * (DEPTH + 1) + b"1" + b"}" * (DEPTH + 1), f"nested {DEPTH + 1} levels"),
+        (b"[" * 20_000, "nested 20000 levels"),
         (b'"[[[[', "not JSON"),
         (b"[NaN]", "not JSON"),
     ],

@@ -197,7 +197,7 @@ def test_the_printed_address_is_reachable(run, built, host):
     [
         ("192.0.2.1", "no such address. Give an address of this machine"),
         ("nobody.invalid", "Give an address of this machine"),
-        ("a" * 70, "it is no name"),
+        ("a" * 70, "it is not a valid name"),
     ],
 )
 def test_an_unavailable_host_is_an_error(session, built, host, words):

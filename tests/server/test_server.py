@@ -116,7 +116,7 @@ def test_the_oldest_pictures_are_dropped_and_none_is_written(client, run, monkey
     [
         ({"groups": ["block3/77"]}, 404, "no group 'block3/77'"),
         ({"groups": ["head/0"]}, 400, "is the target itself"),
-        ({"groups": ["block3/0"], "pictures": [99]}, 404, "not kept here"),
+        ({"groups": ["block3/0"], "pictures": [99]}, 404, "no longer stored"),
         ({"groups": ["block3/0"], "draws": 101}, 422, "draws"),
         ({"groups": []}, 422, "groups"),
         ({"groups": ["block3/0"], "hidden": 1}, 422, "hidden"),

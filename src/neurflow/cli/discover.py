@@ -28,7 +28,7 @@ def discover(
     target: Annotated[
         str,
         typer.Option(
-            help="A class by name or number, LAYER/NEURON, or CLASS-CLASS: why one and not the other."
+            help="A class by name or number, LAYER/NEURON, or CLASS-CLASS: a difference of classes."
         ),
     ],
     out: Annotated[
@@ -51,7 +51,7 @@ def discover(
     asked = _finished.asked(model, images, target, study)
     answer = _finished.recall(folder, asked)
     if answer is not None:
-        ui.note(f"{folder} holds this circuit already: nothing to do.")
+        ui.note(f"{folder} already contains this circuit: nothing to do.")
     else:
         answer = _found(ui, model, images, target, folder, study)
         if asked is not None:

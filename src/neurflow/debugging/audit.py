@@ -114,7 +114,7 @@ def audit(
         if false
         else (
             f"None of these pictures is mistaken for {target.name!r}, so the mistakes that masking "
-            "would fix cannot be measured. The audit is sharper on pictures from actual use.",
+            "would fix cannot be measured. The audit is more sensitive on pictures from actual use.",
         ),
     )
 

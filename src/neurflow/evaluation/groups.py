@@ -108,7 +108,7 @@ def groups(lab: Laboratory) -> Table[GroupsRow]:
         protocol="groups",
         title="Groups",
         question="Whether a layer's groups are found again on other pictures of the class, and whether "
-        "the crops of each look alike to another network. Good groups agree, are about as pure as "
+        "the crops of each are similar for another network. Good groups agree, are about as pure as "
         "single pairs, and are few.",
         chart=Chart(x="layer", y=("agreement", "purity", "alone"), y_label="agreement, purity"),
         rows=tuple(rows),
@@ -336,7 +336,7 @@ def _embedded(lab: Laboratory, reference: str) -> np.ndarray:
     crops = CropSet(images, chosen, model.input_size[1:], granularities)
     if len(crops) != len(lab.own):
         raise RequestError(
-            f"{reference} sees pictures of another shape, so that its crops are others. "
+            f"{reference} takes pictures of another shape, so its crops differ. "
             "Give a network with square inputs: --eyes"
         )
     layer = [name for name in model.proposed_layers() if name != model.network.output_name][-1]

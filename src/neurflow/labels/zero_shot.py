@@ -124,7 +124,7 @@ class ClipLabeler:
         self, words: np.ndarray, pictures: Sequence[Picture], others: Sequence[Picture]
     ) -> np.ndarray:
         if not pictures or not others:
-            raise LabelFailed("there are no other crops to be a contrast to")
+            raise LabelFailed("there are no other crops to compare with")
         return contrast(self._pictures(pictures) @ words.T, self._pictures(others) @ words.T)
 
     @cached_property

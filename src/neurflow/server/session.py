@@ -289,7 +289,7 @@ class Session:
     def _held(self, number: int) -> tuple[ImageRef, Tensor]:
         self._ready()
         if number not in self._pictures:
-            raise NotFound(f"Picture {number} is not kept here any more. Drop it again.")
+            raise NotFound(f"Picture {number} is no longer stored. Drop it again.")
         self._pictures.move_to_end(number)
         return self._pictures[number]
 
