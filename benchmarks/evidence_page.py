@@ -27,10 +27,10 @@ SAME = 1e-9
 
 @dataclass(frozen=True)
 class Summary:
-    """How a protocol is summarised.
+    """The summary of a protocol.
 
     Attributes:
-        words: what is measured, and which direction is good.
+        words: the quantity that is measured, and the good direction.
         values: columns whose mean over layers is shown.
         by: columns that distinguish the rows of one layer.
         where: values of other columns; rows with others are left out of summary and chart.
@@ -232,7 +232,7 @@ def chart(shown: pd.DataFrame, summary: Summary, path: Path) -> None:
 
 
 def _name(key: tuple[Any, ...], by: Sequence[str]) -> str:
-    """Of a row; numbers are named by their column."""
+    """The label of a row; numbers are named by their column."""
     parts = [
         f"{name} {part}" if isinstance(part, int) else str(part)
         for name, part in zip(("network", "class", *by), key, strict=True)

@@ -1,4 +1,4 @@
-"""One meaning or several: how often a single population is split, and several meanings are found.
+"""How often the rules split a single population, and how often they find several meanings.
 
     python -m benchmarks.meanings [--clouds 60] [--seeds 20] [--real FOLDER --cache FOLDER] [--write]
 

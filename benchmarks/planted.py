@@ -153,7 +153,7 @@ def carriers(own: np.ndarray, marks: str, strength: float, seed: Sequence[int]) 
         marks: *usual*, a share ``strength`` of the class; *none*; *swapped*, all pictures of the other
             classes; *all*; *half*, a random half of the pictures of every class.
         strength: share of the class's pictures with the usual marks.
-        seed: of the random choice.
+        seed: seed of the random choice.
     """
     share = {
         "usual": np.where(own, strength, 0),

@@ -108,9 +108,9 @@ class ModelInfo(Frozen):
     """Description of a model that allows to load it again and to recognise a different one."""
 
     reference: str
-    """as given to ``load_model``, or the class name of a module from memory"""
+    """the reference given to ``load_model``, or the class name of a module passed in Python"""
     weights: str | None = None
-    """where the weights came from: a path, a torchvision name, or None"""
+    """origin of the weights: a path, a torchvision name, or None"""
     digest: str
     """SHA-256 of parameters and buffers"""
     input_size: tuple[Index, Index, Index]

@@ -100,7 +100,7 @@ def write_new(atlas: Path, name: str, tables: Mapping[str, Any]) -> None:
 
     Args:
         atlas: folder.
-        name: of the circuit.
+        name: name of the circuit.
         tables: table → pyarrow table with the columns of ``TABLES``.
     """
     for table in reversed(TABLES):

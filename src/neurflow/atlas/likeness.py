@@ -25,7 +25,7 @@ def circuit_likeness(atlas: Atlas, of: str | None = None) -> tuple[list[str], np
     """Similarity of circuits.
 
     Args:
-        atlas: of the circuits.
+        atlas: atlas of the circuits.
         of: compare only this circuit with all; None compares every pair.
 
     Returns:
@@ -67,7 +67,7 @@ def group_likeness(
     """``layer, group, circuit, match, similarity`` of a circuit's groups and those of other circuits.
 
     Args:
-        atlas: of the circuits.
+        atlas: atlas of the circuits.
         first: the circuit.
         others: circuits to compare it with; None for all.
         by: neurons or crops.
@@ -110,7 +110,7 @@ def nearest_groups(
     One layer of all circuits is held in memory at a time.
 
     Args:
-        atlas: of the circuits.
+        atlas: atlas of the circuits.
         near: circuit → other circuits to compare it with.
         by: neurons or crops.
         least: least similarity of a match.

@@ -35,7 +35,7 @@ class Atlas:
     """The tables of a sweep.
 
     Args:
-        folder: of the sweep; it is not modified.
+        folder: folder of the sweep; it is not modified.
         memory: memory limit of a query, such as "1GB"; None for DuckDB's default.
         progress: receives notes on damaged circuits and on circuits that are newer than the atlas.
 

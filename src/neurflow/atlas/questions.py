@@ -57,7 +57,7 @@ def shared_groups(
     """Groups that the first circuit shares with each of the others, and with none of ``without``.
 
     Args:
-        atlas: of the circuits.
+        atlas: atlas of the circuits.
         names: at least two circuits or targets.
         without: circuits that must not have such a group.
         by: compare groups by their neurons, or by how similar their crops are to the network.

@@ -83,7 +83,7 @@ CONFIDENCE = 0.975
 
 @dataclass(frozen=True)
 class Plan:
-    """How a target is attributed: the rule, N, and the expected score error.
+    """The plan for a target: the rule, N, and the expected score error.
 
     ``candidate`` is None if N was given, or for measures other than integrated gradients.
     """

@@ -1,4 +1,4 @@
-"""How the weight of a core neuron reaches the groups that hold its meanings.
+"""Distributes the weight of a core neuron among the groups that contain its meanings.
 
 *conserving*: the weight is split among the neuron's meanings by the share of the crops of ``V_a^i``
 that is nearest to each, so the absolute weights into a pair still sum to 1;

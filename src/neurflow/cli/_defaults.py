@@ -45,7 +45,7 @@ def defaults(root: Any, folder: Path, environment: Mapping[str, str]) -> dict[st
 
     Args:
         root: the group of all commands.
-        folder: where to begin looking for a settings file.
+        folder: folder in which the search for a settings file starts.
         environment: the environment variables.
 
     Raises:

@@ -30,7 +30,7 @@ app = typer.Typer(
 
 
 class Engine(StrEnum):
-    """Where workers run."""
+    """The engine that runs the workers."""
 
     local = "local"
     ray = "ray"

@@ -80,7 +80,7 @@ def compare(
             channels that stayed together, and ``crops`` finds groups that see the same content.
         threshold: least similarity of a pair, in [0, 1].
         draws: number of random assignments for ``chance``.
-        seed: of the assignments.
+        seed: seed of the assignments.
         progress: receives stages and steps.
 
     Raises:

@@ -48,7 +48,7 @@ class GroupPair(Frozen):
     matched_by: Literal["neurons", "crops", "target"]
     """``target``: both are the groups of their circuits' targets"""
     similarity: Share
-    """by neurons or by crops, according to ``Comparison.by``"""
+    """similarity by neurons or by crops, according to ``Comparison.by``"""
     chance: Interval | None
     """largest similarity of the group of A to random groups of B: mean, 5th and 95th percentile; None
     if B has a single group in the layer"""

@@ -57,7 +57,7 @@ def debug(
         errors: whether to explain the class's mistakes among labelled images.
         label: true class of images without a label.
         draws: number of sets of random neurons that a change is compared with.
-        seed: of these sets.
+        seed: seed of these sets.
         progress: receives stages, steps and notes.
 
     Raises:

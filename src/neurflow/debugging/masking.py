@@ -87,12 +87,12 @@ def mask_of(
 
 @dataclass(frozen=True)
 class Observed:
-    """What one run without a mask leaves.
+    """The values of one run without a mask.
 
     Attributes:
         outputs: layer → its output ``[batch, …]``.
         logits: ``[batch, class]``.
-        bypass: what reaches the logits past the lowest layer.
+        bypass: values that reach the logits without passing through the lowest layer.
     """
 
     outputs: dict[str, Tensor]
@@ -160,7 +160,7 @@ class Masker:
         Several masks of one layer are run as one batch. The results are those of ``run``.
 
         Args:
-            seen: what one picture was observed to be.
+            seen: observed values of one picture.
             masks: changes of these layers.
             at_once: number of masks in a batch.
         """
@@ -228,7 +228,7 @@ def matched_neurons(
         phi: ``[neuron]`` mean activation of every neuron of the layer.
         neurons: the neurons to match.
         draws: number of sets.
-        seed: of the draws.
+        seed: seed of the draws.
         pool: number of candidates for each neuron.
     """
     others = np.setdiff1d(np.arange(len(phi)), neurons)

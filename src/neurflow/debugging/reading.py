@@ -1,4 +1,5 @@
-"""Reads a picture by a circuit: which groups fire, where, and through which lower groups.
+"""Explains a picture by a circuit: the groups that fire, where they fire, and the groups that drive
+them.
 
 1. Crop the picture as the concept set was cropped, and run all crops through the network once.
 2. A group's score on the picture is that of its best crop (``scores``). The group *fires* if the score
@@ -49,7 +50,7 @@ class Observed:
     """The activations of one picture.
 
     Attributes:
-        boxes: of its crops; the first is the whole picture if the granularities begin with 1.
+        boxes: boxes of its crops; the first is the whole picture if the granularities begin with 1.
         phi: layer → ``[crop, neuron]`` pooled activations.
         maps: layer → ``[height, width, neuron]`` on the whole picture; layers without spatial
             positions are left out.

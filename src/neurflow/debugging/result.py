@@ -158,7 +158,7 @@ class Effect(Frozen):
 
 
 class GroupEffect(Frozen):
-    """What one group does for the answer on one picture."""
+    """The effect of one group on the answer for one picture."""
 
     id: GroupId
     effect: float
@@ -235,7 +235,7 @@ class Mistake(Frozen):
     label: str
     predicted: str
     groups: tuple[GroupReading, ...]
-    """by decreasing product of ``unlike`` and ``path_weight``"""
+    """groups by decreasing product of ``unlike`` and ``path_weight``"""
 
 
 class Mistakes(Frozen):

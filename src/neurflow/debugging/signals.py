@@ -36,7 +36,7 @@ class Answers:
         logits: ``[picture, class]``.
         labels: ``[picture]`` true classes.
         target: the class that is audited.
-        outputs: how the model's outputs are read.
+        outputs: interpretation of the model's outputs.
     """
 
     logits: np.ndarray

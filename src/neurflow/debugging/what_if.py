@@ -42,11 +42,11 @@ CROPPED = 8
 
 @dataclass(frozen=True)
 class Controls:
-    """How a change is tried.
+    """Settings for trying a change.
 
     Attributes:
         draws: number of sets of random neurons to compare with.
-        seed: of these sets.
+        seed: seed of these sets.
         crops: whether the published check on all crops is done; it takes longer than everything else.
     """
 

@@ -1,7 +1,7 @@
 """The embedded demo: drawn pictures, and a small network that the project trained on them.
 
-Everything the demo shows is made here, so everything about it is known: which parts each picture
+All contents of the demo are generated here, and their properties are known: which parts each picture
 has and where (``pictures``), which two classes are hard to tell apart, and which mark was planted
-as a shortcut. What a circuit says about ``network`` can therefore be checked against the truth.
+as a shortcut. A circuit of ``network`` can therefore be compared with the ground truth.
 ``train`` makes the shipped weights again.
 """

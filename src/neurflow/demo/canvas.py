@@ -35,7 +35,7 @@ Points = NDArray[np.float64]
 
 
 class Style(TypedDict, total=False):
-    """How a shape is filled; see ``Canvas.fill``."""
+    """The paint of a shape; see ``Canvas.fill``."""
 
     alpha: float
     shade: float
@@ -160,7 +160,7 @@ class Pen:
         self.fill(ribbon(points, width), colour, **style)
 
     def point(self, x: float, y: float) -> tuple[float, float]:
-        """Where a point of the object lies on the large canvas."""
+        """The position of a point of the object on the large canvas."""
         placed = self._place(np.array([(x, y)]))[0]
         return float(placed[0]), float(placed[1])
 

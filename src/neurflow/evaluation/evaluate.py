@@ -96,7 +96,7 @@ def evaluate(
         protocol: names of :data:`PROTOCOLS`, or ``all``.
         held_out: pictures that it was not made from. Answers are counted on those labelled with the
             class, and overlaps are measured on the crops of those predicted as the class.
-        settings: how thorough the measurement is; the published values by default.
+        settings: settings of the measurement; the published values by default.
         out: the circuit's folder; finished tables are stored in ``out/evaluation`` and found again.
         memory: memory to use on top of the model.
         progress: receives stages, steps and notes.

@@ -276,7 +276,7 @@ def agreement_of_halves(
         study: the network on the crops of D.
         layer: a layer of the study.
         items: items of the neurons that are grouped.
-        config: of the meanings and groups.
+        config: configuration of the meanings and groups.
         settings: number and seed of the splits.
     """
     images, neurons = len(study.crops.chosen), np.unique(items.neurons).tolist()

@@ -41,7 +41,7 @@ SAME = 1e-3
 
 @dataclass(frozen=True)
 class Bench(Study):
-    """A study of a circuit's layers, with what protocols measure on it.
+    """A study of a circuit's layers, with the measurements that protocols share.
 
     Attributes:
         per_image: largest number of crops of one image in a V_a; None for no limit.
@@ -133,9 +133,9 @@ class Laboratory:
         model: its model.
         images: the pictures that it was made from; None if they are not available.
         held_out: pictures that it was not made from.
-        settings: how thorough the measurement is.
+        settings: settings of the measurement.
         work: stores intermediate results.
-        budget: of memory.
+        budget: memory budget.
         progress: receives stages, steps and notes.
     """
 

@@ -71,7 +71,7 @@ def rediscover(bench: Bench, numbers: np.ndarray, config: Config) -> Found:
     Args:
         bench: the concept set.
         numbers: ``[crop]`` numbers of crops, which may repeat.
-        config: of the circuit.
+        config: configuration of the circuit.
 
     Raises:
         RequestError: there are fewer crops than k.

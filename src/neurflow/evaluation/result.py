@@ -40,7 +40,7 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 class Chart(Frozen):
-    """How a table is drawn: a panel for each value of some columns, and a colour for each series."""
+    """The chart of a table: a panel for each value of some columns, and a colour for each series."""
 
     x: str
     y: tuple[str, ...]
@@ -66,7 +66,7 @@ class Table(Frozen, Generic[AnyRow]):
     protocol: str
     title: str
     question: str
-    """what is measured, and which values are good"""
+    """the quantity that is measured, and the good values"""
     chart: Chart
     rows: tuple[SerializeAsAny[AnyRow], ...]
     notes: tuple[str, ...] = ()

@@ -29,7 +29,7 @@ WORDS = 200
 
 @dataclass(frozen=True)
 class Settings:
-    """How groups are labelled.
+    """Settings of labelling.
 
     Attributes:
         shown: largest number of a group's crops that the labeler sees.
@@ -37,7 +37,7 @@ class Settings:
         validated: whether labels are validated.
         constant: whether each label is compared with the target's name as a label.
         rivals: largest number of labels of other groups that each label is compared with.
-        seed: of the choice of crops and of the intervals.
+        seed: seed of the choice of crops and of the intervals.
         workers: number of groups that are labelled at the same time.
     """
 
@@ -62,7 +62,7 @@ class Asking:
 
     Attributes:
         circuit: with thumbnails.
-        settings: how many crops and labels a request has.
+        settings: numbers of crops and labels in a request.
         labels: group → its label so far; the labelling adds to it.
     """
 

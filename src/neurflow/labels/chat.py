@@ -62,7 +62,7 @@ class Chat(Protocol):
     name: str
     """name of the model"""
     identity: str
-    """of the model and the server; chats of equal identity may share a cache"""
+    """identity of the model and the server; chats with equal identities may share a cache"""
 
     def complete(self, question: Question) -> Reply:
         """Answer a question; raises as ``Labeler`` does."""

@@ -49,7 +49,7 @@ def concept_checks(
 
     Args:
         circuit: with labels.
-        model: of the circuit.
+        model: model of the circuit.
         pictures: a folder of folders, named after the concepts; or any source with labels that
             ``load_images`` takes.
         progress: receives stages and steps.
@@ -125,8 +125,8 @@ def group_scores(phi: np.ndarray, layer: CircuitLayer, group: NeuronGroup) -> np
 
     Args:
         phi: ``[picture, neuron]`` pooled activations of the layer.
-        layer: of the circuit.
-        group: of the layer.
+        layer: layer of the circuit.
+        group: group of the layer.
     """
     total = np.zeros(len(phi))
     for a, i in group.members:

@@ -56,7 +56,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Job:
-    """What to label, and by whom.
+    """A labelling job: the groups, the labeler and the judge.
 
     Attributes:
         circuit: a result with thumbnails; neither the model nor the pictures are needed.

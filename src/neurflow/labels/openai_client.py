@@ -64,7 +64,7 @@ class OpenAIChat:
 
     Args:
         model: its name on the server.
-        base_url: of the server, up to and including ``/v1``; default is OpenAI's.
+        base_url: address of the server, up to and including ``/v1``; default is OpenAI's.
         key_env: name of the environment variable that has the key; default is ``OPENAI_API_KEY``
             without a ``base_url``, and no key with one.
         key_file: file that has the key instead.

@@ -65,7 +65,7 @@ def labeler_named(name: str, options: Mapping[str, str] | None = None) -> Labele
     """Make the labeler that is registered under a name.
 
     Args:
-        name: as registered.
+        name: registered name.
         options: keyword arguments of the factory.
 
     Raises:

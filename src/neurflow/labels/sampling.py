@@ -54,7 +54,7 @@ def sample(circuit: Circuit, group: NeuronGroup, shown: int, held_out: int, seed
         group: one of its groups.
         shown: largest number of crops for the labeler.
         held_out: largest number for the validation; other crops fill the sample up to ``LARGEST``.
-        seed: of the choice of the other crops; every group draws its own numbers.
+        seed: seed of the choice of the other crops; every group draws its own numbers.
     """
     pictured = [crop for crop in group.crops if crop in circuit.thumbnails]
     to_show, to_hold = _dealt(pictured)

@@ -17,7 +17,7 @@ def summary(
     Args:
         circuit: with labels.
         groups: ids; default is all.
-        seed: of the intervals.
+        seed: seed of the intervals.
 
     Keys ``groups, labelled, pinned, rejected, validated, beat_chance, beat_others, beat_constant,
     undoubted`` are counts; ``auprc, chance, constant_auprc, gain`` are (mean, low, high), or None if

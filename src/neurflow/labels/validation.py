@@ -115,7 +115,7 @@ def validate(
         sample: the group's crops.
         claim: the label, and the texts it is compared with.
         judge: scores the crops.
-        seed: of the order of the crops and of the intervals.
+        seed: seed of the order of the crops and of the intervals.
 
     Returns:
         The figures; None where no crop of the group is left for the judge.

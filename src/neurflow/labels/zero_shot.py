@@ -52,7 +52,7 @@ class ClipLabeler:
         model: folder of a CLIP-style model, or its name on the hub.
         vocabulary: words or short phrases.
         template: text into which a word is inserted before it is embedded.
-        device: where to compute.
+        device: device of the model.
 
     Raises:
         RequestError: ``transformers`` is not installed, the template has no place for a word, or the

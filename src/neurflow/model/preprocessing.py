@@ -25,7 +25,7 @@ MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
 Fit = Literal["center", "squash", "border"]
-"""how a picture with another aspect ratio is fitted to the input"""
+"""method of fitting a picture with another aspect ratio to the input"""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Loaded:
     Attributes:
         module: an ``nn.Module``, or a ``Model`` that the user made.
         transform: its preprocessing.
-        names: of the classes, in the order of the outputs.
+        names: names of the classes, in the order of the outputs.
         notes: notes for the user.
         sized: whether the transform already has the requested input size.
         output: kind of the outputs, if the source says it.

@@ -67,7 +67,7 @@ class MeaningData(_Data):
     crops: list[int]
     """the strongest of them"""
     activations: list[float]
-    """of the neuron, on each of ``crops``"""
+    """activation of the neuron on each of ``crops``"""
     weights: dict[int, float]
     """core neuron of the layer below → signed weight"""
     shares: dict[int, list[float]]
@@ -105,7 +105,7 @@ class EvidenceData(_Data):
     features: list[str]
     combination: str | None
     words: list[tuple[str, float]]
-    """of a vocabulary, with their contrast; best first"""
+    """words of a vocabulary with their contrast, best first"""
     validation: Validation | None
     concept: ConceptCheck | None
     doubt: str | None
@@ -133,7 +133,7 @@ class GroupData(_Data):
 
 
 class TreeData(_Data):
-    """How the pairs of a layer join; see ``GroupTree``."""
+    """The tree of a layer's pairs; see ``GroupTree``."""
 
     members: list[tuple[int, int]]
     """(neuron, meaning) of each pair"""
@@ -214,7 +214,7 @@ class PageData(_Data):
     aggregation: Literal["sum", "mean"]
     """over the pairs of the upper group"""
     sharing: Literal["conserving", "published"]
-    """how a core neuron's weight is divided among the groups with its meanings"""
+    """division of a core neuron's weight among the groups with its meanings"""
     layers: list[LayerData]
     edges: list[EdgeData]
     spreads: list[SpreadData]

@@ -23,8 +23,8 @@ def write_comparison_page(
     Args:
         a: first circuit that was given to ``compare``.
         b: second one.
-        comparison: what ``compare`` returned.
-        path: of the file; replaced atomically.
+        comparison: result of ``compare``.
+        path: path of the file; replaced atomically.
         names: names of the circuits, used if both are of one target in one network.
 
     Raises:

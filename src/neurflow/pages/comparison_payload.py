@@ -38,7 +38,7 @@ class ComparedGroup(_Data):
     """why the label should not be believed, if it failed its validation"""
     neurons: list[int]
     pictures: list[int]
-    """of its first crops: positions in ``ComparisonPageData.pictures``"""
+    """pictures of its first crops: positions in ``ComparisonPageData.pictures``"""
     inputs: list[InputData]
     """strongest first"""
 

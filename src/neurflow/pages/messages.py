@@ -69,7 +69,7 @@ class LivePicture(_Message):
 
 
 class _MaskingRequest(_Message):
-    """What requests that mask groups have in common."""
+    """The common fields of requests that mask groups."""
 
     groups: Annotated[list[GroupId], Field(min_length=1, max_length=1000)]
     by: Ablation = "zero"
@@ -117,7 +117,7 @@ class ClassName(_Message):
 
 
 class Likeness(_Message):
-    """How much better a group's crops fit some words than other crops do."""
+    """How much better a group's crops fit the words than other crops."""
 
     id: str
     contrast: float
@@ -133,7 +133,7 @@ class Findings(_Message):
 
 
 class NeuronMap(_Message):
-    """Where a neuron responds on a picture."""
+    """The map of a neuron's response on a picture."""
 
     neuron: int
     strength: float
@@ -143,7 +143,7 @@ class NeuronMap(_Message):
 
 
 class NeuronMaps(_Message):
-    """Where each neuron of a layer responds on a picture."""
+    """The response maps of all neurons of a layer on a picture."""
 
     layer: str
     height: int

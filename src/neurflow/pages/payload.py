@@ -1,7 +1,7 @@
 """Make the data of a circuit's page (:mod:`~neurflow.pages.circuit_data`).
 
-What a page cannot show, such as concept vectors, is left out. Numbers are rounded to six digits; with
-all digits they would take a third of a large page.
+Data that a page cannot show, such as concept vectors, are left out. Numbers are rounded to six digits;
+with all digits they would take a third of a large page.
 """
 
 from __future__ import annotations

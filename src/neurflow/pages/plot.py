@@ -102,7 +102,7 @@ def _exemplars(panel: Any, circuit: Circuit, id: str) -> None:
 
 
 def _what_if(panel: Any, found: WhatIf, target: Target) -> None:
-    """Logits before and after: of the target, and of the best classes of either."""
+    """Logits of the target and of the best classes, before and after masking."""
     effect = found.effects[0]
     panel.set_axis_on()
     shown = [*effect.before[:CLASSES], *effect.after[:CLASSES]]

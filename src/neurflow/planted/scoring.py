@@ -217,7 +217,7 @@ def weight_scores(
     """(share of right signs, rank correlation) over the true core neurons, averaged over meanings.
 
     Args:
-        truth: of the neuron.
+        truth: true weights of the neuron.
         signed: ``[found semantic group, lower neuron]``.
         stands_for: true meaning of each found semantic group.
     """

@@ -43,7 +43,7 @@ class Planted:
     """A network whose circuit is known, with pictures.
 
     Attributes:
-        plan: of the circuit.
+        plan: plan of the circuit.
         model: the network.
         images: ``[image, rgb, row, column]`` in [0, 1].
         scenes: contents of each image.
@@ -105,7 +105,7 @@ def build(
 
     Args:
         depth: number of layers, 3 to 6: detectors, up to four levels of conjunctions, and the head.
-        seed: of the circuit, its weights and the pictures.
+        seed: seed of the circuit, its weights and the pictures.
         traits: properties that make the circuit hard to read; see ``neurflow.planted.TRAITS``.
         each: number of pictures for each concept and class.
         clutter: largest number of tiles of other parts in a picture.

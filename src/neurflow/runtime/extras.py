@@ -43,7 +43,7 @@ class Extra:
     """One extra of the distribution.
 
     Attributes:
-        name: as in ``pip install 'neurflow[name]'``.
+        name: name of the extra, as in ``pip install 'neurflow[name]'``.
         purpose: the features that need it.
         versions: module → its version, for modules that are installed.
         missing: modules that are not installed.

@@ -182,7 +182,7 @@ def _add_routes(app: FastAPI, session: Session, page: str) -> None:
     async def neurons(
         request: Request, number: Held, layer: Annotated[str, Query(min_length=1, max_length=500)]
     ) -> NeuronMaps:
-        """Where each neuron of a layer responds on a picture."""
+        """The response maps of all neurons of a layer on a picture."""
         return await computed(session.worker, request, lambda _: session.neuron_maps(number, layer))
 
     @app.get("/api/audit", responses=refusals())

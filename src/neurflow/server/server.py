@@ -32,7 +32,7 @@ class Server:
         served: a circuit's session, or the gallery of a sweep.
         host: address or name to listen on; beyond loopback a token is always required.
         port: 0 for any free port, None for the first free one from ``PORT`` on.
-        token: that clients need; generated if one is needed and none is given.
+        token: token that clients need; generated if one is needed and none is given.
 
     Raises:
         RequestError: the host or port is not available, or the token is too short.

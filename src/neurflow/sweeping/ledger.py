@@ -20,7 +20,7 @@ class TargetState:
     """One target of a sweep.
 
     Attributes:
-        name: of its folder under ``circuits``.
+        name: name of its folder under ``circuits``.
         target: its name.
         state: running if a process is working on it.
         problem: why it failed.

@@ -122,7 +122,7 @@ def agree(folder: Path, plan: Plan, *, redo: bool = False) -> Plan:
     """Add a plan's jobs to the folder's plan; everything else must be equal.
 
     Args:
-        folder: of the sweep.
+        folder: folder of the sweep.
         plan: with the jobs to do.
         redo: whether a different plan is replaced, with its circuits, instead of refused.
 

@@ -32,7 +32,8 @@ class OnRay:
 
     Args:
         workers: number of actors; each loads the model once.
-        address: of the cluster, such as "auto" or "ray://head:10001"; None starts one on this machine.
+        address: address of the cluster, such as "auto" or "ray://head:10001"; None starts one on this
+            machine.
         cpus: number of processors that Ray reserves for a worker.
         gpus: number of GPUs, of which a worker sees only its own; a fraction shares a GPU.
     """

@@ -48,7 +48,7 @@ RESHAPES = {aten.flatten.using_ints, aten.transpose.int, aten.reshape.default, a
 
 @dataclass(frozen=True)
 class Joint:
-    """Where the head reads the crop part.
+    """A value of the crop part that the head reads.
 
     Attributes:
         read: the input of the head: the value itself, or its product with rows.
@@ -76,10 +76,10 @@ class CropTail:
         varying: its tensors that vary along the path, in order; the inputs come first.
         flat: those of them that are affine in the inputs.
         slopes: its calls that are not affine → the operation with its slope, and its inputs.
-        joints: where the head reads it.
+        joints: values that the head reads.
         head: ``(points, batch, *joints, *own, *fixed)`` → ``(φ_a [batch],)``, with slopes of secants.
         head_at_points: ``(batch, *joints, *own, *fixed)`` → the same, with derivatives.
-        needed: which of the fixed tensors the head reads.
+        needed: indices of the fixed tensors that the head reads.
     """
 
     tail: fx.GraphModule
@@ -213,7 +213,7 @@ def _divided(
 def _joints(
     inside: Sequence[fx.Node], fixed: Sequence[fx.Node], slopes: Collection[fx.Node]
 ) -> list[Joint]:
-    """Where nodes outside read nodes inside."""
+    """The joints: nodes inside that nodes outside read."""
     within = set(inside)
     joints: dict[fx.Node, Joint] = {}
     for value in inside:

@@ -42,7 +42,7 @@ class Layer:
 
     Attributes:
         name: module path.
-        shape: of one sample, without the batch.
+        shape: shape of one sample, without the batch.
         axis: channel axis, counted with the batch as axis 0.
     """
 
