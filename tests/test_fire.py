@@ -7,7 +7,7 @@ import random
 import subprocess
 import sys
 
-from benchmarks.fire.mutate import damaged, json_input, rewritten
+from benchmarks.fire.mutate import VALUES, damaged, json_input, rewritten
 
 from neurflow.errors import WorkError
 
@@ -36,6 +36,16 @@ def test_a_seed_gives_the_same_inputs_and_they_differ_from_what_is_valid():
     data, chance = json.dumps(value).encode(), random.Random(0)
     assert sum(damaged(data, chance) != data for _ in range(100)) > 80
     assert sum(rewritten(value, chance) != value for _ in range(100)) > 80
+
+
+def test_rewriting_leaves_the_values_that_are_put_in_as_they_are():
+    before, chance = repr(VALUES), random.Random(0)
+    value = {"a": [1, {"b": []}], "c": {}}
+    for _ in range(2000):
+        value = rewritten(value, chance)
+        value = value if isinstance(value, dict) and len(repr(value)) < 5000 else {"a": [1]}
+        json.dumps(value)
+    assert repr(VALUES) == before
 
 
 def test_what_an_input_must_not_do_is_seen(tmp_path):

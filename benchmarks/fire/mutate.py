@@ -96,10 +96,10 @@ def rewritten(value: Any, chance: random.Random) -> Any:
     for _ in range(chance.choice((1, 1, 2, 3))):
         parent, key = _place(made, chance)
         if parent is None:
-            return chance.choice(VALUES)
+            return _value(chance)
         match chance.randrange(6):
             case 0 | 1:
-                parent[key] = chance.choice(VALUES)
+                parent[key] = _value(chance)
             case 2:
                 del parent[key]
             case 3:
@@ -112,6 +112,11 @@ def rewritten(value: Any, chance: random.Random) -> Any:
             case _:
                 parent[key] = _near(parent[key], chance)
     return made
+
+
+def _value(chance: random.Random) -> Any:
+    """A copy of one of the values, since what is made from it is rewritten further."""
+    return copy.deepcopy(chance.choice(VALUES))
 
 
 def _place(value: Any, chance: random.Random) -> tuple[Any, Any]:
