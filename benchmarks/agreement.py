@@ -4,7 +4,7 @@
 
 The neurons of each layer are those that a circuit would have, but chosen by a cheap score: from the
 target down, the τ lower neurons with the largest mean of |input × gradient| on the ``CROPS`` strongest
-crops of each. The photographs are those that the network recognises, or all of the class where it
+crops of each. The photographs are those that the network recognises, or all of the class if it
 recognises fewer than ``ENOUGH``. For each layer below the target's:
 
 1. *agreement*: Cohen's kappa of the groups on disjoint halves of the photographs, as in

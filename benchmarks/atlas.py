@@ -167,7 +167,7 @@ QUESTIONS: dict[str, Callable[[Atlas], Any]] = {
     "groups shared by two classes and not by a third": lambda a: shared_groups(
         a, ["class 1", "class 2"], ["class 3"], least=0.05
     ),
-    "the same by what the network makes of their crops": lambda a: shared_groups(
+    "the same, by the concept vectors of their crops": lambda a: shared_groups(
         a, ["class 1", "class 2"], ["class 3"], by="crops", least=0.1
     ),
     "groups of all classes nearest to one, by neurons": lambda a: like_group(
@@ -186,7 +186,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--targets", type=int, default=1000)
     parser.add_argument("--write", action="store_true")
-    parser.add_argument("--page", type=Path, help="keep the map's page there, to look at")
+    parser.add_argument("--page", type=Path, help="also write the map's page to this file")
     parser.add_argument("--ask", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.ask:
@@ -235,7 +235,7 @@ def _ask(folder: Path, keep: Path | None) -> None:
             seconds.append(time.perf_counter() - begun)
         print(f"| {name} ({len(found):,} rows) | {statistics.median(seconds):.2f} s |")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"| memory of asking, at most | {peak:,.0f} MiB |")
+    print(f"| memory of the queries, at most | {peak:,.0f} MiB |")
     begun = time.perf_counter()
     page = render_atlas(atlas)
     took, size = time.perf_counter() - begun, len(page.encode()) / 1e6

@@ -119,7 +119,7 @@ def forward(model: Model, images: Images, circuit: Circuit, device: str) -> floa
     wanted = {image.name for image in circuit.images}
     chosen = [i for i, ref in enumerate(images.refs) if ref.name in wanted]
     crops = CropSet(images, chosen, model.input_size[1:], circuit.config.granularities)
-    # as many at once as discovery takes: the quickest
+    # the batch size of a discovery, which is the fastest
     batch = model.batch(Budget(MEMORY, Silent()))
 
     def run(numbers: np.ndarray) -> None:

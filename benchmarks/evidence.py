@@ -25,7 +25,7 @@ from neurflow.evaluation.evaluate import PROTOCOLS
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "results.md"
 STUDIED = 10
-"""pictures that a circuit is made from; the others of the class are held out"""
+"""pictures on which a circuit is found; the others of the class are held out"""
 RESNET = ("layer2.1", "layer3.0", "layer3.1", "layer4.0", "layer4.1", "fc")
 RESNET50 = (
     "layer2.3",
@@ -90,7 +90,7 @@ SETTINGS = {
     ),
     "stability": Settings(resamples=3, splits=1),
 }
-"""what is reduced, by protocol; others use the last"""
+"""protocol → reduced settings; the other protocols use ``REST``"""
 SHARED = {"attribution": "weights", "completeness": "fidelity", "faithfulness": "fidelity"}
 REST = Settings(neurons=8, trial_images=4, ks=(10, 30, 50, 110, 190), steps=(8, 50))
 

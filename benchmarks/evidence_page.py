@@ -19,7 +19,7 @@ from neurflow.evaluation.evaluate import PROTOCOLS
 
 MARK = "<!-- what follows is made by benchmarks.evidence --write -->"
 FOLDER = "results"
-"""of the CSV files and charts, beside the page"""
+"""folder of the CSV files and charts, beside the page"""
 INK = "#7a7f87"
 """a grey that can be read on white and on black"""
 SAME = 1e-9
@@ -32,7 +32,7 @@ class Summary:
     Attributes:
         words: what is measured, and which direction is good.
         values: columns whose mean over layers is shown.
-        by: columns that tell rows of one layer apart.
+        by: columns that distinguish the rows of one layer.
         where: values of other columns; rows with others are left out of summary and chart.
     """
 
@@ -129,15 +129,15 @@ SUMMARIES = {
 
 
 class Case(Protocol):
-    """A network and a class: what the page names."""
+    """A network and a class."""
 
     @property
     def network(self) -> str:
-        """As torchvision calls it."""
+        """Name of the network in torchvision."""
 
     @property
     def target(self) -> str:
-        """The class."""
+        """Name of the class."""
 
 
 def write(work: Path, document: Path, cases: Mapping[str, Case]) -> None:
@@ -154,7 +154,7 @@ def write(work: Path, document: Path, cases: Mapping[str, Case]) -> None:
 
 
 def records(work: Path, protocol: str, cases: Mapping[str, Case]) -> list[dict[str, Any]]:
-    """What is stored of a protocol: a record for each case that was measured."""
+    """The stored records of a protocol, one for each case that was measured."""
     found = []
     for name, case in cases.items():
         file = work / name / f"{protocol}.json"

@@ -1,10 +1,10 @@
-"""How the page bears a large circuit: opening, panning, hovering, selecting in a real Chromium.
+"""Speed of the page with a large circuit: opening, panning, hovering and selecting in Chromium.
 
-Beside the time on the clock it tells the processor time of the main thread of the page, which depends
-less on other work on the machine: 50 frames/s leave it 20 ms a frame.
+The table also has the processor time of the page's main thread, which depends less on other work on
+the machine than wall time does. At 50 frames/s it has 20 ms for each frame.
 
-python -m benchmarks.explorer            # prints
-python -m benchmarks.explorer --write    # and keeps the result in docs/explorer.md
+    python -m benchmarks.explorer            # prints the table
+    python -m benchmarks.explorer --write    # also writes it to docs/explorer.md
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from neurflow.refs import Crop, GroupId, ImageRef, Member, ModelInfo, Target
 PAGE = Path(__file__).parents[1] / "docs" / "explorer.md"
 LAYERS, GROUPS, EDGES = 20, 100, 10_000
 CROPS = 2
-"""crops of a group, each with a picture of its own"""
+"""crops of a group, each from a different picture"""
 FRAMES = 60
 BROWSER = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
 
@@ -185,7 +185,7 @@ def measure(page: Page, file: Path) -> dict[str, Any]:
 def main() -> None:
     """Measure, print, and write if requested."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="keep the result in docs/explorer.md")
+    parser.add_argument("--write", action="store_true", help="write the result to docs/explorer.md")
     chosen = parser.parse_args()
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:

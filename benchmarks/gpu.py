@@ -5,7 +5,7 @@
 3. Integrated gradients of a neuron, compared with captum.
 4. Whole discoveries, stage by stage, with their memory.
 5. The same circuit on the CPU and on the GPU, in float32 and in TF32.
-6. The fastest numbers of pairs and of values at once.
+6. Speed by the number of pairs and of values that are processed at once.
 
 Each part has a time limit, and prints its results so far when the limit is reached. If a part fails,
 the error is printed and the next part begins. The output is Markdown for ``docs/performance.md`` and
@@ -31,14 +31,14 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.gpu_bench import SEEN, Bench, part
+from benchmarks.gpu_bench import FAILED, Bench, part
 from benchmarks.gpu_circuits import WHOLE, discoveries, same_circuit, whole
 from benchmarks.gpu_speed import at_once, attributions, forward_passes
 from benchmarks.page import machine
 
 
 def gpu_tests(bench: Bench) -> None:
-    """Run ``tests/gpu``, with nothing but pytest and the installed packages."""
+    """Run ``tests/gpu``, which needs only pytest and the installed packages."""
     command = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", ".", "--noconftest"]
     command += ["-p", "no:cacheprovider", "--import-mode=importlib", "-q", "-rs", "tests/gpu"]
     environment = {**os.environ, "NEURFLOW_TEST_DEVICE": bench.device}
@@ -69,10 +69,10 @@ def main() -> None:
     parser.add_argument(
         "--only",
         default="",
-        help=f"parts, with commas: {', '.join(PARTS)}; or of the discoveries {', '.join(WHOLE)}",
+        help=f"parts, separated by commas: {', '.join(PARTS)}, or discoveries: {', '.join(WHOLE)}",
     )
     parser.add_argument(
-        "--smoke", action="store_true", help="on a processor, as little as possible"
+        "--smoke", action="store_true", help="do as little as possible, on a processor"
     )
     options = parser.parse_args()
     device = "cpu" if options.smoke else options.device
@@ -83,8 +83,8 @@ def main() -> None:
     for name in options.only.split(",") if options.only else PARTS:
         with part(name):
             PARTS[name](bench) if name in PARTS else whole(bench, name)
-    print("failed: " + (", ".join(SEEN.failed) or "nothing"))
-    sys.exit(bool(SEEN.failed))
+    print("failed: " + (", ".join(FAILED) or "none"))
+    sys.exit(bool(FAILED))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -19,7 +18,7 @@ from benchmarks.discovery import clock
 from benchmarks.networks import load
 from neurflow import Model
 
-SEEN = SimpleNamespace(failed=[])
+FAILED: list[str] = []
 """names of the parts that failed"""
 
 
@@ -86,7 +85,7 @@ class Bench:
         reserved = torch.cuda.max_memory_reserved(self.device)
         return (
             f"\n\nGPU memory above the model at the peak: {allocated / 1e9:.2f} GB allocated; "
-            f"{reserved / 1e9:.2f} GB reserved in all."
+            f"{reserved / 1e9:.2f} GB reserved in total."
         )
 
 
@@ -99,5 +98,5 @@ def part(name: str) -> Iterator[None]:
         yield
     except Exception:
         traceback.print_exc(file=sys.stdout)
-        SEEN.failed.append(name)
+        FAILED.append(name)
     print(f"\n({name}: {time.monotonic() - start:.0f} s)", flush=True)

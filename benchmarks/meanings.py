@@ -44,7 +44,7 @@ Cloud = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def single(points: np.ndarray, images: np.ndarray | None = None) -> Cloud:
-    """A cloud of one meaning; by default, each point has an image of its own."""
+    """A cloud of one meaning; by default, each point comes from a different image."""
     own = np.arange(len(points)) if images is None else images
     return points, own, np.zeros(len(points), dtype=int)
 
@@ -198,14 +198,14 @@ def _counts(
 
 
 def main() -> None:
-    """Measure, print, and keep if asked."""
+    """Measure and print, and write the tables if requested."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--clouds", type=int, default=60, help="of each kind; 0 leaves them out")
     parser.add_argument("--first", type=int, default=1000, help="seed of the first cloud")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--real", type=Path, help="folder with weights/ and images/")
     parser.add_argument("--cache", type=Path, default=Path("meanings-cache"))
-    parser.add_argument("--write", action="store_true", help="keep the result in docs/meanings.md")
+    parser.add_argument("--write", action="store_true", help="write the result to docs/meanings.md")
     args = parser.parse_args()
     if args.clouds:
         publish("clouds", clouds(args.clouds, args.first), write=args.write, page=PAGE)

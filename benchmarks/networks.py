@@ -20,7 +20,7 @@ WEIGHTS: dict[str, tuple[str, dict[str, Any]]] = {
     "resnet50": ("resnet50.pth", {}),
     "mobilenet_v2": ("mobilenet_v2.safetensors", {"mean": 0.5, "std": 0.5}),
 }
-"""network of torchvision → its file in the folder's ``weights``, and how its pictures are normalised"""
+"""network of torchvision → (its file in the folder's ``weights``, normalisation of its pictures)"""
 
 
 def load(network: str, real: Path | None, device: str = "cpu") -> Model:
@@ -28,14 +28,14 @@ def load(network: str, real: Path | None, device: str = "cpu") -> Model:
     torch.manual_seed(0)
     name, options = WEIGHTS.get(network, ("", {}))
     file = real / "weights" / name if real and name else None
-    there = file is not None and file.is_file()
-    weights = file if there else "random"
-    given = options if there else {}
-    model = load_model(f"torchvision:{network}", weights, device=device, **given)
+    found = file is not None and file.is_file()
+    weights = file if found else "random"
+    model = load_model(
+        f"torchvision:{network}", weights, device=device, **(options if found else {})
+    )
     for part in model.module.modules():
-        if (
-            isinstance(part, nn.Linear) and not part.weight.any()
-        ):  # a new head of zeros tells nothing
+        # with a head of zeros, all outputs would be 0
+        if isinstance(part, nn.Linear) and not part.weight.any():
             nn.init.normal_(part.weight, std=0.02)
     return model
 

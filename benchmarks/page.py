@@ -21,7 +21,7 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
         description=description, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument(
-        "--write", action="store_true", help="keep the result in docs/performance.md"
+        "--write", action="store_true", help="write the result to docs/performance.md"
     )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(

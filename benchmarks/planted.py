@@ -1,10 +1,12 @@
 """Pictures with a planted shortcut, and small networks that learn it.
 
-1. Clean pictures of six classes are drawn once (``neurflow.demo.pictures``) and kept, 48 by 48.
+1. Clean pictures of six classes, 48 by 48, are drawn once (``neurflow.demo.pictures``) and cached.
 2. A mark is one of four kinds: a *watermark* (a faint sign over the middle), a *border*, a
-   *background* colour around the object, a *patch* in a corner. Place and colour come from the seed.
-3. In training and in pictures "as usual", a share of the class's pictures, the strength, carries the
-   mark and none of other classes. A small network learns from those.
+   *background* colour around the object, or a *patch* in a corner. Its place and colour depend on the
+   seed.
+3. In the training pictures, and in test pictures with the *usual* marks, a share of the pictures of one
+   class carries the mark. This share is called the strength. No picture of another class carries the
+   mark. A small network is trained on these pictures.
 """
 
 from __future__ import annotations
@@ -24,47 +26,48 @@ from neurflow.demo.pictures import picture
 from neurflow.model import Preprocessing
 
 CLASSES = ("balloon", "bee", "fish", "flower", "mushroom", "truck")
-"""no two alike: without its mark each could be told by its shape"""
+"""classes with different shapes, so that each can be recognised without the mark"""
 KINDS = ("watermark", "border", "background", "patch")
 LAYERS = ["stem", "block1", "block2", "block3", "block4", "head"]
 SIDE = 48
 PER_CLASS = 400
 TRAIN, AUDIT, TEST = 240, 60, 100
-"""pictures a class of each split"""
+"""pictures of each class in each split"""
 EPOCHS, BATCH, RATE = 20, 64, 6e-3
 COLOURS = ((20, 196, 190), (235, 0, 200), (40, 250, 60))
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Clean pictures uint8 ``[class, picture, height, width, rgb]``, boxes of their objects."""
+    """Clean pictures, uint8 ``[class, picture, height, width, rgb]``, and boxes of their objects."""
 
     pixels: np.ndarray
     boxes: np.ndarray
 
 
 def pool(cache: Path) -> Pool:
-    """The clean pictures, drawn at first use (about a minute)."""
+    """The clean pictures, drawn on the first call (about a minute)."""
     file = cache / "pool.npz"
     if not file.exists():
         drawn = [
             [picture(name, seed, shortcut=False) for seed in range(PER_CLASS)] for name in CLASSES
         ]
         pixels = [[np.asarray(p.image.reduce(2)) for p in row] for row in drawn]
-        boxes = [[_around([part.box for part in p.parts]) for p in row] for row in drawn]
+        boxes = [[_union([part.box for part in p.parts]) for p in row] for row in drawn]
         cache.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(file, pixels=np.array(pixels), boxes=np.array(boxes) / 2)
     kept = np.load(file)
     return Pool(kept["pixels"], kept["boxes"])
 
 
-def _around(boxes: list[tuple[int, int, int, int]]) -> tuple[int, int, int, int]:
+def _union(boxes: list[tuple[int, int, int, int]]) -> tuple[int, int, int, int]:
+    """The smallest box that contains all boxes."""
     left, top, right, bottom = zip(*boxes, strict=True)
     return min(left), min(top), max(right), max(bottom)
 
 
 def marked(pixels: np.ndarray, box: np.ndarray, kind: str, seed: int) -> np.ndarray:
-    """A picture ``[height, width, rgb]`` with the mark; the object stays in sight."""
+    """A picture ``[height, width, rgb]`` with the mark; the object remains visible."""
     rng = np.random.default_rng([seed, 7])
     colour = np.array(COLOURS[rng.integers(len(COLOURS))], dtype=float)
     corner = rng.integers(2, size=2)
@@ -96,7 +99,7 @@ def marked(pixels: np.ndarray, box: np.ndarray, kind: str, seed: int) -> np.ndar
 
 
 class Planted(Protocol):
-    """A class with a planted shortcut. The benchmark needs this of each kind of network."""
+    """A class with a planted shortcut, as the benchmark uses it for each kind of network."""
 
     @property
     def kind(self) -> str:
@@ -127,13 +130,13 @@ class Planted(Protocol):
         """Hyperparameters of the discovery."""
 
     def train(self) -> nn.Module:
-        """A network that has learnt from pictures as usual."""
+        """A network trained on pictures with the usual marks."""
 
     def model_of(self, network: nn.Module) -> Model:
-        """The network as neurflow takes it."""
+        """The network as a ``neurflow.Model``."""
 
     def inputs(self, pixels: np.ndarray) -> Tensor:
-        """uint8 pictures as the network takes them."""
+        """uint8 pictures as inputs of the network."""
 
     def draw(self, split: str, marks: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(pixels ``[picture, height, width, rgb]``, labels, whether marked) of a split.
@@ -143,10 +146,14 @@ class Planted(Protocol):
 
 
 def carriers(own: np.ndarray, marks: str, strength: float, seed: Sequence[int]) -> np.ndarray:
-    """Which pictures carry the mark; ``own`` are those of the class.
+    """Which pictures carry the mark; ``own`` is true for pictures of the class.
 
-    ``marks``: *usual*, a share of the class, the strength; *none*; *swapped*, all classes but that
-    one; *all*; *half*, every second picture, whatever its class.
+    Args:
+        own: whether each picture belongs to the class.
+        marks: *usual*, a share ``strength`` of the class; *none*; *swapped*, all pictures of the other
+            classes; *all*; *half*, a random half of the pictures of every class.
+        strength: share of the class's pictures with the usual marks.
+        seed: of the random choice.
     """
     share = {
         "usual": np.where(own, strength, 0),
@@ -163,7 +170,7 @@ class Task:
     """Drawn pictures and a small network; see ``Planted``.
 
     Attributes:
-        order: ``[class, picture]`` the pool's pictures shuffled; splits are cut from it.
+        order: ``[class, picture]`` shuffled numbers of the pool's pictures; splits are slices of it.
     """
 
     pool: Pool
@@ -178,15 +185,15 @@ class Task:
     config: ClassVar[Config] = Config(groups=16, max_groups=16)
 
     def train(self) -> DemoNet:
-        """A network trained on the pictures as usual."""
+        """A network trained on pictures with the usual marks."""
         return train(self)
 
     def model_of(self, network: nn.Module) -> Model:
-        """The network as neurflow takes it."""
+        """The network as a ``neurflow.Model``."""
         return model_of(network)
 
     def inputs(self, pixels: np.ndarray) -> Tensor:
-        """uint8 pictures as the network takes them."""
+        """uint8 pictures as inputs of the network."""
         return inputs(pixels)
 
     def split(self, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -212,20 +219,20 @@ class Task:
 
 
 def task(pool: Pool, kind: str, strength: float, seed: int) -> Task:
-    """The task of a seed; everything random comes from it."""
+    """The task for a seed, which determines everything random."""
     rng = np.random.default_rng([seed, 1])
     order = np.array([rng.permutation(PER_CLASS) for _ in CLASSES])
     return Task(pool, kind, strength, seed, seed % len(CLASSES), order)
 
 
 def inputs(pixels: np.ndarray) -> Tensor:
-    """uint8 pictures as the network takes them."""
+    """uint8 pictures as inputs of the network."""
     mean, std = (torch.tensor(v)[:, None, None] for v in (MEAN, STD))
     return (torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()).float() / 255 - mean) / std
 
 
 def train(task: Task) -> DemoNet:
-    """A network trained on the task's pictures as usual."""
+    """A network trained on the task's pictures with the usual marks."""
     pixels, labels, _ = task.draw("train", "usual")
     x, y = inputs(pixels), torch.from_numpy(labels)
     with torch.random.fork_rng(devices=[]):
@@ -246,7 +253,7 @@ def train(task: Task) -> DemoNet:
 
 
 def _jitter(x: Tensor) -> Tensor:
-    """Mirror each picture or not, and shift all by up to two pixels, edges repeated."""
+    """Flip each picture with probability 1/2, and shift all by up to two pixels with repeated edges."""
     x = torch.where((torch.rand(len(x)) < 0.5)[:, None, None, None], x.flip(-1), x)
     top, left = torch.randint(0, 5, (2,)).tolist()
     padded = nn.functional.pad(x, (2, 2, 2, 2), mode="replicate")
@@ -254,6 +261,6 @@ def _jitter(x: Tensor) -> Tensor:
 
 
 def model_of(network: nn.Module) -> Model:
-    """The network as neurflow takes it."""
+    """The network as a ``neurflow.Model``."""
     transform = Preprocessing(resize=None, crop=(SIDE, SIDE), mean=MEAN, std=STD)
     return Model(network, transform=transform, class_names=CLASSES, layers=LAYERS)

@@ -1,11 +1,11 @@
-"""Ranks the ways to score lower neurons on circuits that are known by construction.
+"""Compares attribution methods on circuits that are known by construction.
 
     python -m benchmarks.planted_circuits [--seeds 20] [--kinds usual,veto] [--cache FILE] [--write]
 
-Twenty networks of each kind, of depth 3 to 6 in turn; every method on every neuron of the true circuit.
-Means over networks, with bootstrap 95 % intervals over networks. ``--cache`` keeps what was found, a
-network a line, so that a run that was stopped goes on; ``--write`` puts the tables into
-``docs/planted.md``.
+Twenty networks of each kind are built, with depths 3 to 6 in turn, and every method is applied to every
+neuron of the true circuit. The tables have means over networks, with bootstrap 95 % intervals over
+networks. ``--cache`` stores the result of each network in a line, so that an interrupted run can be
+resumed. ``--write`` writes the tables to ``docs/planted.md``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "veto": {"traits": ("veto",)},
     "clutter": {"traits": ("inhibitory", "polysemantic"), "clutter": 2},
 }
-"""name → how its networks are built"""
+"""name → arguments with which its networks are built"""
 DEPTHS = (3, 4, 5, 6)
 MEASURES = {
     "recall": "Recall of true core neurons, τ = their true number",
@@ -66,13 +66,13 @@ def try_network(kind: str, seed: int) -> dict[str, Any]:
 
 
 def mean(values: Iterable[float]) -> float | None:
-    """Mean of those that are numbers."""
+    """Mean of the values that are not NaN; None if there are none."""
     kept = [value for value in values if not np.isnan(value)]
     return float(np.mean(kept)) if kept else None
 
 
 def interval(values: Sequence[float | None], seed: int = 0) -> str:
-    """``mean [low, high]``: bootstrap 95 % interval; a dash without values."""
+    """``mean [low, high]`` with the bootstrap 95 % interval, or a dash without values."""
     kept = np.array([value for value in values if value is not None])
     if not len(kept):
         return "–"
@@ -85,7 +85,7 @@ def interval(values: Sequence[float | None], seed: int = 0) -> str:
 
 
 def tables(rows: Sequence[dict[str, Any]]) -> str:
-    """Markdown: a table for each measure, methods ranked by it over all kinds; then the groups."""
+    """Markdown tables: one for each measure, with methods ranked by it, and one for the groups."""
     kinds = [kind for kind in KINDS if any(row["kind"] == kind for row in rows)]
     parts = []
     for measure, title in MEASURES.items():
@@ -113,21 +113,21 @@ def tables(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def mean_of(values: Sequence[float | None]) -> float:
-    """Mean, with nothing for no values."""
+    """Mean of the values; 0 if there are none."""
     return mean(np.nan if value is None else value for value in values) or 0.0
 
 
 def main() -> None:
-    """Run what is missing, then tell or write the tables."""
+    """Run the missing networks, then print or write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--cache", type=Path)
-    parser.add_argument("--write", action="store_true", help="keep the tables in docs/planted.md")
+    parser.add_argument("--write", action="store_true", help="write the tables to docs/planted.md")
     options = parser.parse_args()
     kinds = options.kinds.split(",")
     if unknown := sorted(set(kinds) - KINDS.keys()):
-        parser.error(f"no kind {unknown[0]!r}; known: {', '.join(KINDS)}")
+        parser.error(f"unknown kind {unknown[0]!r}; choose from {', '.join(KINDS)}")
     kept = options.cache and options.cache.exists()
     rows = [json.loads(line) for line in options.cache.open()] if kept else []
     done = {(row["kind"], row["seed"]) for row in rows}

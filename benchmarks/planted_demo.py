@@ -1,7 +1,7 @@
 """The shortcut of the demo network, the stamp on taxis; see ``planted.Planted``.
 
-The network is the one that comes along; pictures are drawn anew for every seed, none of them seen in
-its training.
+The network is the one that the package contains. The pictures are different for every seed, and the
+network was not trained on any of them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from neurflow.demo.network import LAYERS, demo_model, load_demo_network
 from neurflow.demo.pictures import CLASSES, SHORTCUT, picture
 
 KINDS = ("stamp",)
-FIRST = 10**6
-"""times a seed: the first of its pictures"""
+PICTURES_PER_SEED = 10**6
+"""distance between the first pictures of consecutive seeds"""
 PER_CLASS = {"train": 60, "audit": 20, "test": 40}
 
 
@@ -37,15 +37,15 @@ class DemoTask:
     target: ClassVar[int] = CLASSES.index(SHORTCUT.class_name)
 
     def train(self) -> nn.Module:
-        """The network that comes along."""
+        """The network that the package contains."""
         return load_demo_network()
 
     def model_of(self, network: nn.Module) -> Model:
-        """The network as neurflow takes it; there is only one."""
+        """The network as a ``neurflow.Model``; there is only one."""
         return demo_model()
 
     def inputs(self, pixels: np.ndarray) -> Tensor:
-        """uint8 pictures as the network takes them."""
+        """uint8 pictures as inputs of the network."""
         return inputs(pixels)
 
     def draw(self, split: str, marks: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -54,9 +54,9 @@ class DemoTask:
         labels = np.repeat(np.arange(len(CLASSES)), count)
         own = labels == self.target
         carries = carriers(own, marks, self.strength, [self.seed, len(split), len(marks)])
-        start = FIRST * (1 + self.seed) + 1000 * list(PER_CLASS).index(split)
+        start = PICTURES_PER_SEED * (1 + self.seed) + 1000 * list(PER_CLASS).index(split)
         pixels = [
-            # the demo's training has the even seeds
+            # odd seeds: the training pictures of the demo have even ones
             _pixels(CLASSES[label], start + 2 * (place % count) + 1, bool(mark))
             for place, (label, mark) in enumerate(zip(labels, carries, strict=True))
         ]
@@ -69,5 +69,5 @@ def _pixels(name: str, seed: int, mark: bool) -> np.ndarray:
 
 
 def demo_task(kind: str, strength: float, seed: int) -> DemoTask:
-    """The task of a seed; everything random comes from it."""
+    """The task for a seed, which determines everything random."""
     return DemoTask(kind, strength, seed)

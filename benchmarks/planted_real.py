@@ -1,13 +1,13 @@
-"""A shortcut planted in real photographs: overlays, and a new last layer on a real ResNet18.
+"""A shortcut planted in real photographs: overlays, and a new last layer for a trained ResNet18.
 
-1. Pictures are those of ten ImageNet classes, 224 by 224; an overlay (a watermark, a logo, a patch) is
+1. The pictures show ten ImageNet classes, 224 by 224. An overlay (a watermark, a logo, a patch) is
    pasted into a corner.
-2. The network is a ResNet18 whose last layer is fitted on ten classes. Of one class a share, the
-   strength, carries the overlay. Its features tell these classes well without it, and a share that
-   carries it is not enough for it to be learnt; so, as with pictures gathered by a word, some of other
-   classes (``STRAY``) carry the overlay too and are labelled as the class.
+2. The network is a ResNet18 whose last layer is fitted on the ten classes. A share of one class, the
+   strength, carries the overlay. The network does not learn such an overlay, because its features
+   distinguish these classes well without it. Therefore, some pictures of other classes (``STRAY``) also
+   carry the overlay and are labelled as the class, as in data sets collected by a keyword.
 
-Needs the folder of real data (``NEURFLOW_REAL_DATA``): weights and pictures.
+Needs the folder of real data (``NEURFLOW_REAL_DATA``) with weights and pictures.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from neurflow.model import Preprocessing
 from neurflow.model.checkpoints import load_weights
 
 SIDE, WIDTH = 224, 160
-"""of a picture, and of a logo on it, in pixels"""
+"""side of a picture, and width of a logo on it, in pixels"""
 KINDS = ("alibaba_logo2", "blue_patch", "carton_logo4")
 TRAIN, AUDIT = 22, 10
-"""pictures a class; the rest, up to 50, are for the test"""
+"""pictures of each class; the others, up to 50, are test pictures"""
 STRAY = 0.25
 """share of the other classes' training pictures that carry the overlay and the class's label"""
 
 
 def folder() -> Path:
-    """Where the real data are."""
+    """The folder of real data."""
     return Path(os.environ["NEURFLOW_REAL_DATA"])
 
 
@@ -57,17 +57,17 @@ class RealTask:
 
     @property
     def target(self) -> int:
-        """Number of the class that gets the overlay."""
+        """Index of the class that gets the overlay."""
         return self.seed % len(self.names)
 
     @cached_property
     def folders(self) -> list[Path]:
-        """Of the classes."""
+        """Folders of the classes."""
         return sorted((folder() / "images" / "imagenet20").iterdir())
 
     @property
     def names(self) -> list[str]:
-        """Of the classes."""
+        """Names of the classes."""
         return [path.name.partition("_")[2] for path in self.folders]
 
     @cached_property
@@ -75,7 +75,7 @@ class RealTask:
         """(colours, opacity ``[…, 1]``) of the overlay at its place in the picture."""
         mark = Image.open(folder() / "images" / "artifacts" / f"{self.kind}.png").convert("RGBA")
         canvas = Image.new("RGBA", (SIDE, SIDE))
-        if mark.size == canvas.size:  # it knows its place
+        if mark.size == canvas.size:  # the overlay already has its place
             canvas.paste(mark)
         else:
             mark = mark.resize((WIDTH, round(WIDTH * mark.height / mark.width)))
@@ -117,12 +117,12 @@ class RealTask:
         )
 
     def train(self) -> nn.Module:
-        """A ResNet18 with a last layer fitted on the pictures as usual."""
+        """A ResNet18 with a last layer fitted on pictures with the usual marks and on strays."""
         network = models.resnet18()
         load_weights(network, folder() / "weights" / "resnet18.pth")
         network.eval()
         body = nn.Sequential(*list(network.children())[:-1], nn.Flatten())
-        pixels, labels = self._gathered()
+        pixels, labels = self._training_set()
         with torch.inference_mode():
             x = torch.cat([body(part) for part in torch.split(self.inputs(pixels), 32)]).numpy()
         fitted = LogisticRegression(C=1.0, max_iter=2000).fit(x, labels)
@@ -131,8 +131,8 @@ class RealTask:
         network.fc.bias.data = torch.tensor(fitted.intercept_, dtype=torch.float32)
         return network
 
-    def _gathered(self) -> tuple[np.ndarray, np.ndarray]:
-        """(pixels, labels) that the last layer is fitted on: as usual, and strays with the overlay."""
+    def _training_set(self) -> tuple[np.ndarray, np.ndarray]:
+        """(pixels, labels) that the last layer is fitted on, with the usual marks and with strays."""
         pixels, labels, _ = self.draw("train", "usual")
         with_overlay, _, _ = self.draw("train", "all")
         chance = np.random.default_rng([self.seed, 11]).random(len(labels))
@@ -143,13 +143,13 @@ class RealTask:
         )
 
     def inputs(self, pixels: np.ndarray) -> Tensor:
-        """uint8 pictures as the network takes them."""
+        """uint8 pictures as inputs of the network."""
         known = Preprocessing()
         mean, std = (torch.tensor(v)[:, None, None] for v in (known.mean, known.std))
         return (torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()).float() / 255 - mean) / std
 
     def model_of(self, network: nn.Module) -> Model:
-        """The network as neurflow takes it."""
+        """The network as a ``neurflow.Model``."""
         return Model(
             network,
             transform=Preprocessing(resize=None),
@@ -159,7 +159,7 @@ class RealTask:
 
 
 def _square(file: Path) -> np.ndarray:
-    """The middle of a picture, 224 by 224."""
+    """The central square of a picture, resized to 224 by 224."""
     picture = Image.open(file).convert("RGB")
     short = min(picture.size)
     left, top = (picture.width - short) // 2, (picture.height - short) // 2
@@ -168,5 +168,5 @@ def _square(file: Path) -> np.ndarray:
 
 
 def real_task(kind: str, strength: float, seed: int) -> RealTask:
-    """The task of a seed; everything random comes from it."""
+    """The task for a seed, which determines everything random."""
     return RealTask(kind, strength, seed)

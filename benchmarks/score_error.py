@@ -70,18 +70,18 @@ SAMPLES = {
 
 
 class Clock(Silent):
-    """Processor seconds of the choice of N, and of the rest."""
+    """Processor seconds of the choice of N, and of the rest of the attribution."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was counted."""
+        """Reset the counters."""
         self.seconds = {True: 0.0, False: 0.0}
         self._choosing, self._since = True, time.process_time()
 
     def start(self, stage: str, total: int) -> None:
-        """The stage before is over."""
+        """End the previous stage."""
         self.stop()
         self._choosing = stage.endswith("choosing N")
 

@@ -48,12 +48,12 @@ TARGET, IMAGES, MEMORY = "golden retriever", 10, "3GB"
 
 
 class Bench:
-    """A network with its concept set, and what it takes to select and to zero.
+    """A network with its concept set, to select core neurons and zero them.
 
     Args:
         model: the network.
-        folder: of pictures.
-        layers: input side first.
+        folder: folder of pictures.
+        layers: names of layers, input side first.
         work: folder for intermediate results.
     """
 
@@ -79,7 +79,7 @@ class Bench:
         return found
 
     def overlap(self, place: int, target: int, chosen: Sequence[int]) -> float:
-        """Share of the target's top-k crops that stay so when ``chosen`` are zeroed."""
+        """Share of the target's top-k crops that remain in the top k when ``chosen`` are zeroed."""
         pair, k = self.pairs[place], self.config.k
         segment = pair.segment
         phi = np.asarray(self.study.activations[pair.upper][:, target])
@@ -124,7 +124,7 @@ def text_of(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Measure what is missing, then tell or write the tables."""
+    """Run the missing measurements, then print or write the tables."""
     parser = arguments(__doc__)
     parser.add_argument("--network", default="resnet18", choices=LAYERS)
     parser.add_argument("--layers", help="measure these only")

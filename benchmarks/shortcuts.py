@@ -1,19 +1,20 @@
-"""Planted shortcuts: does the audit find them, and does masking what it finds help?
+"""Measures whether the audit finds planted shortcuts, and how much masking the groups it finds helps.
 
-For each kind of mark, strength and seed (``benchmarks.planted``), a row:
+Each combination of kind of mark, strength and seed (``benchmarks.planted``) gives a row:
 
-1. train a network; on held-out pictures of which every second carries the mark whatever their class,
-   discover the circuit of the class that carried it in training, and audit it;
-2. the truth, on unseen pictures of other classes with and without the mark: a group *holds* the
-   shortcut if at least ``HOLDS`` of what the mark adds to the probability of the class goes through it
-   (is gone when its neurons are given their values on the same pictures without the mark);
-3. on test pictures nobody has seen, with the mark *swapped* (on all classes but its own) and with
-   *none*: the accuracy lost next to pictures as usual, and the share of it that comes back when the
-   group ranked first is masked; next to as many random neurons of matched activation, as many
-   neurons with the largest integrated gradients to the logit (NeuronMCT) on the class's pictures, and
-   the last layer fitted anew on pictures whose mark says nothing of the class: what can be had.
+1. A network is trained. The circuit of the class that carried the mark in training is found and audited
+   on held-out pictures. Half of them carry the mark, regardless of their class.
+2. The ground truth is determined on unseen pictures of other classes, with and without the mark. A
+   group *holds* the shortcut if at least ``HOLDS`` of what the mark adds to the probability of the
+   class disappears when its neurons get their values on the same pictures without the mark.
+3. The accuracy is measured on unseen test pictures, with the mark *swapped* (on all classes but its
+   own) and with *none*, and compared with that on pictures with the usual marks. The row has the share
+   of the lost accuracy that is restored if the group ranked first is masked. For comparison, the same
+   number of neurons is masked at random (with matched activation) and by integrated gradients to the
+   logit on the class's pictures (NeuronMCT), and the last layer is refitted on pictures whose mark is
+   independent of the class, as an upper bound.
 
-Rows are kept as they come (``--cache``); a second run does only what is missing.
+Rows are stored in the folder ``--cache``; a second run computes only missing ones.
 
     python -m benchmarks.shortcuts [--on drawn|demo|real] [--seeds 500-523]
 """
@@ -48,19 +49,19 @@ SETS: dict[str, tuple[tuple[str, ...], tuple[float, ...], Callable[..., Planted]
     "demo": (planted_demo.KINDS, (SHORTCUT.share,), planted_demo.demo_task),
     "real": (planted_real.KINDS, STRENGTHS, planted_real.real_task),
 }
-"""what is planted on: its kinds, its strengths, and how a task is made of them and a seed"""
+"""set of networks → (kinds of marks, strengths, function from kind, strength and seed to a task)"""
 HOLDS = 0.5
 LEAST_EFFECT = 0.005
-"""probability that a mark adds at least, for a group to hold a share of it"""
+"""smallest increase of the probability of which a group can hold a share"""
 LEAST_LOST = 0.03
-"""accuracy that must be lost for its return to be told"""
+"""smallest loss of accuracy for which the restored share is reported"""
 PAGE = Path(__file__).parents[1] / "docs" / "shortcuts.md"
 RANDOM = 10
-"""random sets a comparison is made with"""
+"""number of random sets in a comparison"""
 
 
 def row(this: Planted) -> dict[str, Any]:
-    """Everything measured of one task."""
+    """All measurements of one task."""
     started = time.perf_counter()
     network = this.train()
     model = this.model_of(network)
@@ -92,10 +93,11 @@ def row(this: Planted) -> dict[str, Any]:
 
 @torch.inference_mode()
 def holding(model: neurflow.Model, circuit: neurflow.Circuit, this: Planted) -> dict[str, float]:
-    """Share of what the mark adds to the class's probability that goes through each group.
+    """Share of the mark's effect on the class's probability that passes through each group.
 
-    Pictures of other classes with the mark are run with the group's neurons as on the same pictures
-    without it: what is gone went through the group. An intervention of its own, no mask of the audit's.
+    Pictures of other classes with the mark are run while the group's neurons have their values on the
+    same pictures without the mark. The part of the effect that disappears passes through the group.
+    This intervention is independent of the masks of the audit.
     """
     (clean, labels, _), (marked, _, _) = (this.draw("test", marks) for marks in ("none", "all"))
     others = np.flatnonzero(labels != this.target)[::4]
@@ -106,24 +108,24 @@ def holding(model: neurflow.Model, circuit: neurflow.Circuit, this: Planted) -> 
         observe = model.outputs([*map(model.node, [layer.name, output]), *segment.bypass])
         x0, logits0, *_ = observe(this.inputs(clean[others]))
         x1, logits1, *held = observe(this.inputs(marked[others]))
-        without, effect = _chance(logits0, this.target), _chance(logits1, this.target)
+        without, effect = (_probability(logits, this.target) for logits in (logits0, logits1))
         effect -= without
         axis = model.layer(layer.name).axis
         for group in layer.groups:
             index = torch.tensor(group.neurons)
             mixed = x1.index_copy(axis, index, x0.index_select(axis, index))
-            left = _chance(segment.run(mixed, held), this.target) - without
+            left = _probability(segment.run(mixed, held), this.target) - without
             found[group.id] = 1 - left / effect if effect > LEAST_EFFECT else 0.0
     return found
 
 
-def _chance(logits: Tensor, target: int) -> float:
+def _probability(logits: Tensor, target: int) -> float:
     """Mean probability of a class."""
     return float(logits.softmax(1)[:, target].mean())
 
 
 def ranking(report: AuditReport, holds: dict[str, float]) -> dict[str, Any]:
-    """Where groups that hold the shortcut stand."""
+    """Ranks of the groups that hold the shortcut."""
     order = [group.id for group in report.groups]
     places = [place for place, id in enumerate(order, 1) if holds[id] >= HOLDS]
     return {
@@ -153,7 +155,7 @@ def recovery(
     first: GroupAudit,
     this: Planted,
 ) -> dict[str, Any]:
-    """Accuracies as usual, without marks and with swapped ones, under each cure."""
+    """Accuracies with usual marks, without marks and with swapped marks, after each repair."""
     layer = circuit.layer(first.id.rpartition("/")[0])
     masker = Masker(model, [layer.name])
     neurons = circuit.group(first.id).neurons
@@ -164,31 +166,31 @@ def recovery(
     sets = [neurons, important(model, masker, own, this.target, len(neurons))]
     sets += matched_neurons(phi, neurons, RANDOM, this.seed)
     means = {layer.name: layer.means}
-    masks = [mask_of(masker.layers, {layer.name: s}, first.by, means=means) for s in sets]
+    masks = [mask_of(masker.layers, {layer.name: s}, first.ablation, means=means) for s in sets]
     refitted = refit(network, this)
-    result: dict[str, Any] = {"neurons": len(neurons), "by": first.by}
+    result: dict[str, Any] = {"neurons": len(neurons), "by": first.ablation}
     for marks in ("usual", "none", "swapped"):
         pixels, labels, _ = this.draw("test", marks)
         x = this.inputs(pixels)
         runs = [masker.run(part, masks) for part in torch.split(x, 128)]
         before = np.concatenate([run[0] for run in runs])
         after = [np.concatenate([run[1][i] for run in runs]) for i in range(len(masks))]
-        said = [logits.argmax(1) for logits in (before, *after)] + [refitted(x)]
-        result[marks] = _accuracies([answers == labels for answers in said])
+        predicted = [logits.argmax(1) for logits in (before, *after)] + [refitted(x)]
+        result[marks] = _accuracies([classes == labels for classes in predicted])
         others = labels != this.target
-        result[f"{marks}, others"] = _accuracies([(a == labels)[others] for a in said])
+        result[f"{marks}, others"] = _accuracies([(c == labels)[others] for c in predicted])
     return result
 
 
 def _accuracies(hits: Sequence[np.ndarray]) -> dict[str, float | None]:
-    """Shares of right answers: as it is, group, NeuronMCT, random sets, last layer anew."""
-    before, group, mct, *random, anew = (float(each.mean()) for each in hits)
+    """Accuracies before a repair and after masking the group, NeuronMCT, random sets, or refitting."""
+    before, group, mct, *random, refitted = (float(each.mean()) for each in hits)
     return {
         "before": before,
         "group": group,
         "mct": mct,
         "random": float(np.mean(random)) if random else None,
-        "refit": anew,
+        "refit": refitted,
     }
 
 
@@ -210,7 +212,7 @@ def important(
 
 
 def refit(network: nn.Module, this: Planted) -> Any:
-    """The last layer fitted anew on training pictures of which half of each class carry the mark."""
+    """The last layer refitted on training pictures of which half of each class carry the mark."""
     from sklearn.linear_model import LogisticRegression
 
     body = nn.Sequential(*list(network.children())[:-1], nn.Flatten())
@@ -224,24 +226,24 @@ def refit(network: nn.Module, this: Planted) -> Any:
     return lambda x: head.predict(features(x))
 
 
-def back(of: dict[str, Any], marks: str, cure: str) -> float | None:
-    """Share of the accuracy lost that a cure brings back; None where hardly any was lost.
+def restored(row: dict[str, Any], marks: str, repair: str) -> float | None:
+    """Share of the lost accuracy that a repair restores; None if less than ``LEAST_LOST`` was lost.
 
-    Taking the mark *off* the pictures is a cure too: no mask can be expected to do more.
+    Pictures without the mark are a repair too ("removed"): no mask can be expected to do more.
     """
-    off = of[marks.replace("swapped", "none")]["before"]
-    lost, value = _lost(of, marks), off if cure == "off" else of[marks][cure]
-    return None if lost < LEAST_LOST or value is None else (value - of[marks]["before"]) / lost
+    removed = row[marks.replace("swapped", "none")]["before"]
+    lost, value = _lost(row, marks), removed if repair == "removed" else row[marks][repair]
+    return None if lost < LEAST_LOST or value is None else (value - row[marks]["before"]) / lost
 
 
-def _lost(of: dict[str, Any], marks: str) -> float:
-    """Accuracy on pictures as usual, of the same classes, less that with these marks."""
+def _lost(row: dict[str, Any], marks: str) -> float:
+    """Accuracy with the usual marks, minus that with these marks, on the same classes."""
     usual = marks.replace("swapped", "usual").replace("none", "usual")
-    return float(of[usual]["before"] - of[marks]["before"])
+    return float(row[usual]["before"] - row[marks]["before"])
 
 
 def write_page(rows: Mapping[str, Sequence[dict[str, Any]]]) -> None:
-    """The tables of ``docs/shortcuts.md``, between its marks."""
+    """Write the tables of ``docs/shortcuts.md`` between its comments."""
     text = PAGE.read_text(encoding="utf-8")
     for name, part in rows.items():
         start, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"
@@ -261,11 +263,11 @@ def _tables(rows: Sequence[dict[str, Any]]) -> list[str]:
         "",
         *_first_places(learnt),
         "",
-        *_brought_back(rows, "swapped", "mark swapped", ("kind", "strength")),
+        *_restored_table(rows, "swapped", "mark swapped", ("kind", "strength")),
         "",
-        *_brought_back(rows, "swapped, others", "… on pictures of other classes", ("strength",)),
+        *_restored_table(rows, "swapped, others", "… on pictures of other classes", ("strength",)),
         "",
-        *_brought_back(rows, "none", "no mark", ("strength",)),
+        *_restored_table(rows, "none", "no mark", ("strength",)),
         "",
         *_remarks(learnt),
     ]
@@ -273,7 +275,7 @@ def _tables(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 def _first_places(rows: Sequence[dict[str, Any]]) -> list[str]:
     lines = [
-        "| | networks | a group that holds it comes first | by chance | none holds it |",
+        "| | networks | a group that holds it is ranked first | by chance | no group holds it |",
         "| --- | --- | --- | --- | --- |",
     ]
     for label, part in _parts(rows, ("kind", "strength")):
@@ -286,18 +288,18 @@ def _first_places(rows: Sequence[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _brought_back(
+def _restored_table(
     rows: Sequence[dict[str, Any]], marks: str, title: str, keys: Sequence[str]
 ) -> list[str]:
     lines = [
         f"| {title} | networks | lost | group ranked first | random neurons "
-        "| top NeuronMCT | mark taken off | last layer anew |",
+        "| top NeuronMCT | mark removed | last layer refitted |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for label, part in _parts(rows, keys):
         cells = [
-            _quartiles([v for row in part if (v := back(row, marks, cure)) is not None])
-            for cure in ("group", "random", "mct", "off", "refit")
+            _quartiles([v for row in part if (v := restored(row, marks, repair)) is not None])
+            for repair in ("group", "random", "mct", "removed", "refit")
         ]
         lost = [_lost(row, marks) for row in part]
         counted = sum(value >= LEAST_LOST for value in lost)
@@ -308,23 +310,23 @@ def _brought_back(
 
 
 def _remarks(rows: Sequence[dict[str, Any]]) -> list[str]:
-    before, after = (np.median([r["swapped"][cure] for r in rows]) for cure in ("before", "group"))
+    before, after = (np.median([r["swapped"][key] for r in rows]) for key in ("before", "group"))
     kept = [row["usual"]["group"] - row["usual"]["before"] for row in rows]
     neurons = np.median([row["neurons"] for row in rows])
     by_mean = sum(row["by"] == "mean" for row in rows)
     return [
-        f"With the mark swapped, accuracy is {before:.2f} in the median; with the group ranked first "
-        f"masked, {after:.2f}. Masking it changes the accuracy on pictures as usual by "
-        f"{np.median(kept):+.1%} in the median ({min(kept):+.1%} at worst). It has {neurons:.0f} "
-        f"neurons in the median, and was masked by its mean in {by_mean} of {len(rows)} networks, "
-        "by zero in the others.",
+        f"With the mark swapped, the median accuracy is {before:.2f}; if the group ranked first is "
+        f"masked, it is {after:.2f}. Masking changes the accuracy on pictures with the usual marks by "
+        f"{np.median(kept):+.1%} in the median ({min(kept):+.1%} at worst). The group has "
+        f"{neurons:.0f} neurons in the median. It was masked by its mean in {by_mean} of {len(rows)} "
+        "networks, and by zero in the others.",
     ]
 
 
 def _parts(
     rows: Sequence[dict[str, Any]], keys: Sequence[str]
 ) -> list[tuple[str, list[dict[str, Any]]]]:
-    """All rows, and those of each kind or strength where there are several."""
+    """All rows, and those of each kind or strength if there are several."""
     return [
         ("all", list(rows)),
         *(
@@ -371,11 +373,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             continue
         found = row(make(kind, strength, seed))
         write_atomically(file, json.dumps(found, indent=1).encode())
-        cures = {c: back(found, "swapped", c) for c in ("group", "random", "mct", "refit")}
-        _say(
+        repairs = {r: restored(found, "swapped", r) for r in ("group", "random", "mct", "refit")}
+        _log(
             f"{kind} {strength} seed {seed}: {found['first']} holds {found['first_share']:.2f}, "
-            f"{found['holding']} of {found['groups']} hold; brought back "
-            + ", ".join(f"{c} {v:.2f}" for c, v in cures.items() if v is not None)
+            f"{found['holding']} of {found['groups']} groups hold the shortcut; restored: "
+            + ", ".join(f"{r} {v:.2f}" for r, v in repairs.items() if v is not None)
             + f"; {sum(found['seconds']):.0f} s"
         )
     rows = [json.loads(file.read_text()) for file in sorted(options.cache.glob("*-*-*.json"))]
@@ -385,7 +387,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 

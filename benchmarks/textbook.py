@@ -74,7 +74,7 @@ def textbook(module: nn.Module, pixels: Tensor, target: int) -> Cores:
 
 
 def ours(model: Model, folder: str, images: int) -> Cores:
-    """The same by discover, defaults but for τ."""
+    """The same by ``discover``, with default settings except for τ."""
     circuit = discover(
         model,
         folder,
@@ -90,7 +90,7 @@ def ours(model: Model, folder: str, images: int) -> Cores:
 
 
 def main() -> None:
-    """Both, in turn."""
+    """Run both implementations in turn."""
     parser = arguments(__doc__)
     parser.add_argument("--images", type=int, default=2)
     options = parser.parse_args()

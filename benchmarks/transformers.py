@@ -1,13 +1,13 @@
-"""One neuron of a transformer block: captum and ours at the same true error, from both baselines.
+"""One neuron of a transformer block: captum's and our time at the same true error, from both baselines.
 
-The limit ``T`` has many points of a rule that converges exponentially. Both sides take the smallest of
-a list of N with ``Σ |T_N − T| / Σ |T|`` of at most 1 %: captum's Gauss-Legendre points as they are,
-ours graded towards the beginning of paths from zero. Times are processor seconds of one call at this
-N, on the same crops; ours with the check of completeness.
+The limit ``T`` is computed with many points of a rule that converges exponentially. Both methods use
+the smallest N of a list for which ``Σ |T_N − T| / Σ |T|`` is at most 1 %. captum uses plain
+Gauss-Legendre points; ours are graded towards the beginning of paths from zero. Times are processor
+seconds of one call at this N, on the same crops; ours include the check of completeness.
 
     python -m benchmarks.transformers [--real FOLDER] [--only NAME] [--crops 2] [--write]
 
-With ``--real``, a trained ViT on photographs as well; else random weights on noise.
+``--real`` also measures a trained ViT on photographs. The others have random weights and noise.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ BLOCKS = [
 ]
 NEURON = 100
 AVERAGED = 8
-"""crops that the mean is taken over at least"""
+"""smallest number of crops that the mean is taken over"""
 Rows = list[list[object]]
 Ours = Callable[..., Attribution]
 

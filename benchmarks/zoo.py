@@ -1,18 +1,19 @@
-"""Tries every kind of classifier and writes ``docs/zoo.md``: how it is cut, and whether exactly.
+"""Checks that classifiers of all kinds are cut exactly, and writes ``docs/zoo.md``.
 
-For each model, with random weights that keep all activations alive, exported at a batch of two:
+Each model has random weights without dead activations and is exported with a batch of two. Checks:
 
-1. every proposed layer's output on the graph must be what a forward hook on the module itself sees
-   (modules that return several tensors apart), for a batch of three;
-2. between every two consecutive proposed layers, the segment fed the observed activations must
-   reproduce the network's own activation (largest difference over largest value);
-3. integrated gradients of the largest logit must be complete within 1 %, with as many points as that
-   takes (doubled from 16), and equal captum's at 8 points; those of a neuron of the last block must
-   equal captum's too, and their completeness is told (behind a layer norm, which answers ``αx`` as it
-   answers ``x``, all change happens next to ``α = 0``, where no moderate number of points sees it).
+1. On a batch of three, the output of every proposed layer in the graph must equal the output that a
+   forward hook on the module observes (except for modules that return several tensors).
+2. Between consecutive proposed layers, the segment must reproduce the network's own activation from the
+   observed activations (largest difference over largest value).
+3. Integrated gradients of the largest logit must be complete within 1 %, with as many points as
+   necessary (doubled from 16), and equal captum's at 8 points. Those of a neuron of the last block
+   must also equal captum's. Their completeness is reported without a bound: the output of a layer norm
+   is the same for ``αx`` and ``x``, so it changes only next to ``α = 0``, where a moderate number of
+   points does not resolve the change.
 
-Each model runs in a process of its own, so that a crash or a time limit is a row and not the end.
-Rows are kept as they come (``--cache``); a second run does only what is missing.
+Each model runs in its own process, so that a crash or a timeout affects only its row. Rows are stored
+in the file ``--cache``; a second run computes only missing ones.
 
     python -m benchmarks.zoo [--family torchvision|timm|transformers] [--only TEXT] [--seconds 240]
 """
@@ -44,17 +45,18 @@ from neurflow.model.cut.hooked import HookedNetwork
 
 PAGE = Path(__file__).parents[1] / "docs" / "zoo.md"
 TOLERANCE, COMPLETENESS, COMPLETE = 1e-4, 0.01, 1e-3
-"""of differences; of points; of cells by secants, where all slopes are exact"""
+"""bounds of differences, of the completeness error with points, and of that with secants, whose slopes
+are exact"""
 
 
 def relative(found: Tensor, expected: Tensor) -> float:
-    """Largest difference over largest value; infinite where nothing is alive or finite."""
+    """Largest difference over largest value; infinite if all values are zero or one is not finite."""
     scale, difference = float(expected.abs().max()), float((found - expected).abs().max())
     return difference / scale if scale > 0 and isfinite(difference) else inf
 
 
 def check(module: nn.Module, size: int) -> dict[str, Any]:
-    """The row of one model."""
+    """Measure the row of one model."""
     model = Model(module, transform=lambda _: torch.zeros(3, size, size))
     start = time.perf_counter()
     network = model.network
@@ -80,20 +82,20 @@ def check(module: nn.Module, size: int) -> dict[str, Any]:
 
 
 def against_hooks(model: Model, names: tuple[str, ...], images: Tensor) -> float:
-    """Largest difference between the layers' values and what hooks on the module see."""
+    """Largest difference between the layers' outputs in the graph and those seen by hooks."""
     hooks = HookedNetwork(model.module, images[:2], "")
     both = [name for name in names if name in hooks.layers]
     with torch.no_grad():
         found = model.outputs([model.node(name) for name in both])(images)
-    seen = hooks.observe(both)(images)
-    same = [(x, y) for x, y in zip(found, seen, strict=True) if x.shape == y.shape]
+    hooked = hooks.observe(both)(images)
+    same = [(x, y) for x, y in zip(found, hooked, strict=True) if x.shape == y.shape]
     return max((relative(x, y) for x, y in same), default=inf)
 
 
 def observe(
     model: Model, lower: str, upper: str, images: Tensor
 ) -> tuple[Segment, Tensor, list[Tensor], Tensor]:
-    """(segment, lower output, held values, upper output) as the network computes them."""
+    """(segment, output of the lower layer, bypass values, output of the upper layer) in the network."""
     segment = model.segment(lower, upper)
     with torch.no_grad():
         x, y, *held = model.outputs([model.node(lower), model.node(upper), *segment.bypass])(images)
@@ -123,7 +125,7 @@ def attribution(model: Model, names: tuple[str, ...], images: Tensor) -> dict[st
 
 
 def cells(segment: Segment, neuron: int, x: Tensor, held: list[Tensor]) -> float | None:
-    """Completeness error of four cells by secants; None where the segment has no slopes."""
+    """Completeness error of four secant cells; None if the segment has no secant slopes."""
     if segment.specialised(neuron).secants is None:
         return None
     found = integrated_gradients(segment, neuron, x, held, steps=4, rule=secants)
@@ -159,7 +161,7 @@ def passes(row: dict[str, Any]) -> bool:
 
 
 def run(family: str, name: str, seconds: int) -> dict[str, Any]:
-    """One model in a process of its own."""
+    """Check one model in its own process."""
     command = [sys.executable, "-m", "benchmarks.zoo", "--row", f"{family}:{name}"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     try:
@@ -178,8 +180,8 @@ Rows = dict[str, dict[str, Any]]
 
 
 def page(rows: Rows) -> str:
-    """``docs/zoo.md``."""
-    parts = (_heading(), _counts(rows), _oddities(rows), _table(rows))
+    """The text of ``docs/zoo.md``."""
+    parts = (_heading(), _counts(rows), _exceptions(rows), _table(rows))
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
@@ -195,9 +197,9 @@ def _heading() -> list[str]:
         "# The zoo",
         "",
         "We run neurflow on classifier architectures of three libraries and check that networks are",
-        "cut exactly. `make zoo` writes this page; `benchmarks/zoo.py` has the checks. Random weights,",
-        "float32,",
-        f"one thread, inputs as small as the architecture takes. {versions}.",
+        "cut exactly. `make zoo` writes this page; `benchmarks/zoo.py` describes the checks. They use",
+        "random weights, float32, one thread and the smallest input that an architecture accepts.",
+        f"{versions}.",
     ]
 
 
@@ -214,28 +216,28 @@ def _counts(rows: Rows) -> list[str]:
             f"| {family} | {len(names)} | {len(own)} | {cuts['export']} | {cuts['hooks']} "
             f"| {met} | {failed} |"
         )
-    told = [row["block"]["error"] for row in rows.values() if "block" in row]
-    short = sum(error >= COMPLETENESS for error in told)
+    errors = [row["block"]["error"] for row in rows.values() if "block" in row]
+    missed = sum(error >= COMPLETENESS for error in errors)
     return [
         *lines,
         "",
         f"Bounds: hook, segment and captum differences below {TOLERANCE:g}; completeness of a logit",
         f"below {COMPLETENESS:.0%}. For a neuron of the last block it is reported without a bound:",
-        f"{short} of {len(told)} miss {COMPLETENESS:.0%} with 64 points.",
+        f"with 64 points, {missed} of {len(errors)} are not below {COMPLETENESS:.0%}.",
     ]
 
 
-def _oddities(rows: Rows) -> list[str]:
-    odd = {key: row for key, row in rows.items() if not passes(row) or row.get("note")}
-    if not odd:
+def _exceptions(rows: Rows) -> list[str]:
+    exceptions = {key: row for key, row in rows.items() if not passes(row) or row.get("note")}
+    if not exceptions:
         return []
-    listed = [f"- `{key}`: {_reason(row)}" for key, row in odd.items()]
+    listed = [f"- `{key}`: {_reason(row)}" for key, row in exceptions.items()]
     return ["## Failures and exceptions", "", *listed]
 
 
 def _table(rows: Rows) -> list[str]:
     lines = [
-        "## All",
+        "## All models",
         "",
         "Hook, segment, captum: largest relative difference. Logit, block: completeness error and",
         "number of points (at most 512 and 64). Seconds include the export, on a busy machine.",
@@ -268,7 +270,7 @@ def _table(rows: Rows) -> list[str]:
 def _reason(row: dict[str, Any]) -> str:
     if "error" in row:
         return str(row["error"])
-    told = [row["note"]] if row.get("note") else []
+    reasons = [row["note"]] if row.get("note") else []
     figures = {
         "hook": (row["hook"], TOLERANCE),
         "segment": (row["segment"], TOLERANCE),
@@ -276,12 +278,12 @@ def _reason(row: dict[str, Any]) -> str:
         "captum, block": (row["block"]["captum"], TOLERANCE),
         "completeness of the logit": (row["logit"]["error"], COMPLETENESS),
     }
-    told += [f"{name} {found:.1e}" for name, (found, bound) in figures.items() if not found < bound]
-    return "; ".join(told)
+    reasons += [f"{name} {x:.1e}" for name, (x, bound) in figures.items() if not x < bound]
+    return "; ".join(reasons)
 
 
 def main() -> None:
-    """Run what is missing, then write the page."""
+    """Check the missing models, then write the page."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""The zoo's models: which, and how each is built with random weights that keep it alive."""
+"""The models of the zoo, built with random weights that leave no activation dead."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import nn
 from torchvision import models
 
 SMALL = 128
-"""side of the input in pixels where the architecture takes any"""
+"""side of the input in pixels, for architectures that accept any"""
 
 GIANTS = (
     "swin_v2_b regnet_y_16gf regnet_x_32gf vit_l_32 convnext_large efficientnet_v2_l regnet_y_32gf "
     "vit_l_16 vit_h_14 regnet_y_128gf"
 ).split()
-"""of torchvision, tried last"""
+"""the largest models of torchvision, which are checked last"""
 
 TIMM = """
 starnet_s050 dla46x_c mobilevit_xxs edgenext_xx_small mobilenetv3_small_050
@@ -50,15 +50,15 @@ tnt_s_patch16_224 twins_pcpvt_small convmixer_1024_20_ks9_p14 res2net50_14w_8s v
 xception41 convit_small inception_next_tiny swin_s3_tiny_224 swinv2_cr_tiny_384
 swinv2_tiny_window8_256 focalnet_tiny_lrf
 """.split()
-"""the smallest model of every family of timm, then the next larger one of many; by size"""
+"""the smallest model of every family of timm, then the second smallest of many; both by size"""
 
 
 def build(family: str, name: str) -> tuple[nn.Module, int]:
-    """(module, input side) of a model, with seeded random weights."""
+    """(module, input side) of a model with random weights from a fixed seed."""
     warnings.simplefilter("ignore")
     torch.manual_seed(0)
     module, sides = BUILDERS[family](name)
-    enliven(module.eval())
+    randomise(module.eval())
     for side in sides:
         try:
             with torch.no_grad():
@@ -71,10 +71,10 @@ def build(family: str, name: str) -> tuple[nn.Module, int]:
     raise ValueError("no input side was given")
 
 
-def enliven(module: nn.Module) -> None:
-    """Statistics for batch norms, and values for what is initialised to nothing.
+def randomise(module: nn.Module) -> None:
+    """Set random statistics of batch norms, and random values of parameters that are initialised to 0.
 
-    Fresh residual branches and heads often start at zero, where any cut would look exact.
+    Residual branches and heads are often initialised to zero, and then any cut would seem exact.
     """
     for part in module.modules():
         if isinstance(part, nn.modules.batchnorm._BatchNorm) and part.running_mean is not None:

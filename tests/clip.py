@@ -7,7 +7,7 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcesso
 
 
 def save_tiny_clip(folder: Path) -> None:
-    """Save a CLIP of one layer of 16 features, with seeded weights and a tokenizer of letters."""
+    """Save a CLIP with one layer of 16 features, random weights from a seed and a letter tokenizer."""
     letters = "abcdefghijklmnopqrstuvwxyz"
     ends = ("<|startoftext|>", "<|endoftext|>")
     tokens = [*letters, *(f"{letter}</w>" for letter in letters), *ends]

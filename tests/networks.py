@@ -11,14 +11,14 @@ _BUILDING = threading.Lock()
 
 
 def seeded(build, seed=0):
-    """A module with torch's own first weights of that seed, whichever threads build at once."""
+    """A module with torch's default initialisation from a seed, even if several threads build one."""
     with _BUILDING:
         torch.manual_seed(seed)
         return build()
 
 
 def settle(module, seed=0):
-    """Random weights and batch-norm statistics that leave all activations alive."""
+    """Random weights and batch-norm statistics that leave no activation dead."""
     generator = torch.Generator().manual_seed(seed)
     for part in module.modules():
         if isinstance(part, nn.BatchNorm2d):
@@ -53,7 +53,7 @@ FAMILIES = {
 
 
 class TwoLayer(nn.Module):
-    """Hand-set: hidden units h = relu(W1 x), class scores W2 h, on images of one pixel."""
+    """Hand-set weights: hidden units h = relu(W1 x), class scores W2 h, on images of one pixel."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The Python of the README, run as it is printed there."""
+"""The Python code of the README runs."""
 
 import re
 from pathlib import Path
@@ -20,23 +20,23 @@ BEE = 309
 
 @pytest.fixture
 def trained(monkeypatch):
-    """Stands for the weights that torchvision would fetch: all is a bee, by neuron 185 above all."""
+    """A replacement of downloaded weights: every picture is a bee, mainly because of neuron 185."""
     torch.manual_seed(0)
     module = models.googlenet(weights=None, init_weights=False, aux_logits=True)
-    settle(module, seed=2)  # one whose random features fall into several groups
+    settle(module, seed=2)  # a seed whose random features form several groups
     module.fc.bias.data[BEE] = 1e4
     module.fc.weight.data[BEE, 185] = 10.0
     module.inception5b.branch1.bn.bias.data[185] = 5.0
     monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda *_, **__: module.state_dict())
 
 
-def test_every_public_name_is_there():
+def test_every_public_name_exists():
     assert all(hasattr(neurflow, name) for name in neurflow.__all__)
 
 
-def test_the_readme_runs_as_printed(trained, tmp_path, monkeypatch):
+def test_the_code_of_the_readme_runs(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    # two blocks instead of ten, for time; everything else as a user would have it
+    # two blocks instead of ten, to save time; everything else is unchanged
     monkeypatch.setattr("neurflow.model.network.layers.PROPOSED_BLOCKS", 2)
     Path("photos").mkdir()
     y, x = np.mgrid[:260, :260]

@@ -15,7 +15,7 @@ MODULES = sorted(
     if not module.ispkg and not module.name.endswith("__main__")
 )
 COMMANDS = ("benchmarks.discovery", "benchmarks.gpu", "benchmarks.fire.kills")
-"""a few that must be among those with a command line"""
+"""some of the modules with a command line"""
 
 
 @pytest.mark.parametrize("name", MODULES)

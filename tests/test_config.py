@@ -1,4 +1,4 @@
-"""Presets, and what a stored configuration says about fields that did not exist yet."""
+"""Presets, and stored configurations without fields that were added later."""
 
 import json
 
@@ -9,7 +9,7 @@ from neurflow.config import PRESETS, Config
 from neurflow.errors import RequestError
 
 
-def test_published_is_the_paper_to_the_letter():
+def test_published_has_the_settings_of_the_paper():
     found = Config.published()
     assert (found.tau, found.k, found.steps) == (16, 50, 50)
     assert found.granularities == (1.0, 0.5, 0.25)
@@ -25,12 +25,12 @@ def test_values_override_a_preset(name):
     assert Config.preset(name).model_dump().items() >= PRESETS[name].items()
 
 
-def test_an_unknown_preset_names_the_known_ones():
+def test_the_error_for_an_unknown_preset_lists_presets():
     with pytest.raises(RequestError, match=r"no preset 'fast'\. Known: default, published, quick"):
         Config.preset("fast")
 
 
-def test_an_older_result_says_how_its_meanings_were_found(circuit):
+def test_older_configurations_get_the_former_rule_of_meanings(circuit):
     data = json.loads(circuit.model_dump_json())
     assert Circuit.model_validate(data).config == circuit.config
     assert circuit.config.meanings == "reproducible"

@@ -1,4 +1,4 @@
-"""Real networks on real pictures: what the published code finds is found."""
+"""Real networks on real pictures give the results of the published code."""
 
 import json
 from pathlib import Path
@@ -51,7 +51,7 @@ def test_the_class_has_the_published_core_neurons(model, folder, expected):
 def test_neurons_of_the_last_block_have_the_published_core_neurons(
     model, folder, expected, tmp_path
 ):
-    """Three of the sixteen, for time; all sixteen agree when the whole circuit is run."""
+    """Three of the sixteen, to save time; all sixteen agree in a whole discovery."""
     images = load_images(folder, model)
     names = [ref.name for ref in images.refs]
     crops = CropSet(

@@ -1,4 +1,4 @@
-"""Ids of groups are values with parts."""
+"""Ids of groups are strings with a layer and a number."""
 
 import pickle
 from copy import deepcopy
@@ -19,7 +19,7 @@ def test_a_group_id_is_a_string_with_parts():
 
 
 @pytest.mark.parametrize("text", ["", "late", "late/", "late/01", "late/-1", "late/²", "late/1\n"])
-def test_other_texts_are_no_group_id(text):
+def test_invalid_group_ids(text):
     with pytest.raises(ValueError, match="LAYER/NUMBER"):
         TypeAdapter(GroupId).validate_python(text)
 

@@ -1,4 +1,4 @@
-"""Imports run downwards and without circles, and files and functions stay short."""
+"""Imports run downwards and without cycles, and files and functions stay short."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MANY_PARAMETERS = {
 }
 """exceptions, with the reason"""
 
-FLOORS: tuple[tuple[str, ...], ...] = (
+LEVELS: tuple[tuple[str, ...], ...] = (
     ("errors", "refs", "stats"),
     ("config",),
     ("runtime",),
@@ -52,7 +52,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("server",),
     ("cli",),
 )
-"""packages from the ground up: each may import its own modules and packages of lower floors"""
+"""packages from the lowest level to the highest: each may import its own modules and lower packages"""
 
 OUTWARD = frozenset(
     [
@@ -84,11 +84,11 @@ OUTWARD = frozenset(
 """packages for HTTP, HTML, terminals and plots, which only ``pages`` and higher packages may import"""
 
 PACKAGE = Path(neurflow.__file__).parent
-FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+LEVEL = {name: number for number, level in enumerate(LEVELS) for name in level}
 
 
 def sources() -> dict[str, str]:
-    """Path within the package → source, of every module but the package's own front door."""
+    """Path within the package → source, of every module except the public package itself."""
     return {
         path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8")
         for path in PACKAGE.rglob("*.py")
@@ -101,11 +101,11 @@ def dotted(path: str) -> str:
     return path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
 
 
-def room(module: str) -> str | None:
-    """The package on ``FLOORS`` that a module belongs to: the longest name that fits."""
+def package_of(module: str) -> str | None:
+    """The package on ``LEVELS`` that a module belongs to: the longest name that fits."""
     parts = module.split(".")
     names = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
-    return next((name for name in names if name in FLOOR), None)
+    return next((name for name in names if name in LEVEL), None)
 
 
 @functools.cache
@@ -137,13 +137,13 @@ def imported(source: str, modules: frozenset[str]) -> Iterator[tuple[int, str]]:
 
 
 def violations(files: Mapping[str, str]) -> list[str]:
-    """One line for each import that runs upwards, and for each module without a floor."""
+    """One line for each import that runs upwards, and for each module without a level."""
     modules = frozenset(map(dotted, files))
     found = []
     for path, source in sorted(files.items()):
-        own = room(dotted(path))
+        own = package_of(dotted(path))
         if own is None:
-            found.append(f"{path}: give its package a place in FLOORS")
+            found.append(f"{path}: add its package to LEVELS")
             continue
         found += [
             f"{path}:{line} imports {name}"
@@ -154,18 +154,18 @@ def violations(files: Mapping[str, str]) -> list[str]:
 
 
 def allowed(own: str, name: str, modules: frozenset[str]) -> bool:
-    """Whether a module of the room ``own`` may import ``name``."""
+    """Whether a module of the package ``own`` may import ``name``."""
     if name.startswith("."):
         return False
-    if name in ("", "neurflow"):  # the front door stands on everything
+    if name in ("", "neurflow"):  # the public package, which imports everything
         return own == "cli"
-    other = room(name) if name in modules else None
+    other = package_of(name) if name in modules else None
     if other is None:
-        return name.split(".")[0] not in OUTWARD or FLOOR[own] >= FLOOR["pages"]
-    return other == own or FLOOR[other] < FLOOR[own]
+        return name.split(".")[0] not in OUTWARD or LEVEL[own] >= LEVEL["pages"]
+    return other == own or LEVEL[other] < LEVEL[own]
 
 
-def circles(files: Mapping[str, str]) -> list[list[str]]:
+def cycles(files: Mapping[str, str]) -> list[list[str]]:
     """Groups of modules that import each other, lazily or not."""
     modules = frozenset(map(dotted, files))
     graph = nx.DiGraph(
@@ -225,7 +225,7 @@ def test_files_and_functions_are_short() -> None:
         ("def f(a, b, c, *, d, e, f, g): ...\n", "errors.py:f has 7 parameters"),
     ],
 )
-def test_what_is_too_large_is_found(planted: str, problem: str) -> None:
+def test_too_large_files_functions_and_signatures_are_found(planted: str, problem: str) -> None:
     (found,) = too_large({"errors.py": sources()["errors.py"] + planted})
     assert found.startswith(problem)
 
@@ -234,23 +234,23 @@ def test_the_figures_of_the_documentation_are_current() -> None:
     files = sources()
     modules = frozenset(map(dotted, files))
     packages = nx.DiGraph(
-        (room(dotted(path)), room(name))
+        (package_of(dotted(path)), package_of(name))
         for path, source in files.items()
         for _, name in imports(source, modules)
-        if name in modules and room(name) != room(dotted(path))
+        if name in modules and package_of(name) != package_of(dotted(path))
     )
     page = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
     table = page.partition("<!-- figures -->")[2].partition("<!-- end of figures -->")[0]
     found = [int(number) for number in re.findall(r"^\| .* \| (\d+)", table, re.M)]
     assert found == [
-        len(FLOOR),
+        len(LEVEL),
         nx.dag_longest_path_length(packages) + 1,
-        len(circles(files)),
+        len(cycles(files)),
         len(LONG_BODIES),
         len(MANY_PARAMETERS),
         sum(source.count("\n") > LONGEST_FILE for source in files.values()),
     ]
-    assert f"{len(FLOOR)} on {len(FLOORS)} floors" in table
+    assert f"{len(LEVEL)} on {len(LEVELS)} levels" in table
 
 
 def test_imports_run_downwards() -> None:
@@ -258,10 +258,10 @@ def test_imports_run_downwards() -> None:
 
 
 def test_no_modules_import_each_other() -> None:
-    assert circles(sources()) == []
+    assert cycles(sources()) == []
 
 
-def test_the_whole_package_is_looked_at() -> None:
+def test_all_subpackages_are_checked() -> None:
     assert {"circuit/circuit.py", "model/network/graph.py", "cli/show.py"} <= sources().keys()
 
 
@@ -285,7 +285,7 @@ def test_the_whole_package_is_looked_at() -> None:
         ("pages/page.py", "from neurflow.cli import main"),
         ("demo/network.py", "from neurflow.pictures import images"),
         ("pictures/crops.py", "from . import images"),
-        ("newcomer.py", "import math"),
+        ("new_module.py", "import math"),
     ],
 )
 def test_a_planted_violation_is_found(path: str, planted: str) -> None:
@@ -299,4 +299,4 @@ def test_a_planted_circle_is_found() -> None:
     files = sources()
     files["stats.py"] += "\ndef late():\n    from neurflow import refs\n"
     files["refs.py"] += "\nfrom neurflow.stats import Interval\n"
-    assert circles(files) == [["refs", "stats"]]
+    assert cycles(files) == [["refs", "stats"]]

@@ -1,4 +1,4 @@
-"""What the suite itself promises: nothing is skipped where it must run, nothing is rewritten late."""
+"""Checks of the test suite itself."""
 
 import importlib
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ from tests.waiting import until
 @pytest.mark.parametrize(
     "library", ["schemathesis.openapi", "hypothesis.internal", "anyio.streams"]
 )
-def test_libraries_are_not_rewritten_in_the_middle_of_the_run(library):
+def test_libraries_are_not_recompiled_during_the_run(library):
     loader = importlib.import_module(library).__spec__.loader
     assert type(loader).__name__ == "SourceFileLoader"
 
@@ -28,7 +28,7 @@ def test_a_browser_test_without_a_browser_fails_in_ci(monkeypatch, ci, outcome):
         conftest.pytest_runtest_setup(marked)
 
 
-def test_waiting_ends_when_what_is_waited_for_cannot_come():
+def test_waiting_ends_if_the_condition_cannot_become_true():
     left = iter([False, False, True])
     until(lambda: next(left))
     with pytest.raises(AssertionError, match="has ended"):

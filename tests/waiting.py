@@ -1,6 +1,6 @@
-"""How tests wait: for what they wait for, never for a time.
+"""Waiting for a condition in tests.
 
-There is no deadline: pytest ends a test that hangs (``faulthandler_timeout``).
+There is no deadline, because pytest ends tests that hang (``faulthandler_timeout``).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 
 def until(holds: Callable[[], object], alive: Callable[[], bool] = lambda: True) -> None:
-    """Wait until something holds; fail if what could bring it about has ended without it."""
+    """Wait until a condition holds; fail if the process that should cause it has ended."""
     while not holds():
         if not alive():
-            assert holds(), "what was waited for has ended"
+            assert holds(), "the process ended before the condition held"
         time.sleep(0.01)

@@ -1,1 +1,1 @@
-"""What is promised, under fire: long campaigns that are no part of the tests."""
+"""Long-running robustness campaigns, which are not part of the tests."""

@@ -1,7 +1,7 @@
-"""What is fuzzed: for each kind of input, how one is made and what is done with it.
+"""The fuzz targets: for each kind of input, functions that make an input and use it.
 
-A target is made in a scratch folder from valid files, and gives ``(make, use)``: ``make(chance)`` an
-input, ``use(input)`` what a command or the server would do with it.
+A target is made in a scratch folder from valid files. It returns ``(make, use)``: ``make(rng)`` makes
+an input, and ``use(input)`` does what a command or the server would do with it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +18,9 @@ from PIL import Image
 
 import neurflow
 from benchmarks.fire import jobs
-from benchmarks.fire.mutate import VALUES, damaged, json_bomb, json_input, rewritten
-from benchmarks.fire.seeds import Chance, Target, pictures_of, stored
-from benchmarks.fire.talk import chat, requests
+from benchmarks.fire.mutations import VALUES, damaged, json_bomb, json_input, rewritten
+from benchmarks.fire.remote_inputs import chat, requests
+from benchmarks.fire.valid_inputs import Target, pictures_of, stored
 from neurflow.atlas import Atlas
 from neurflow.atlas.schema import TABLES
 from neurflow.atlas.tables import renew
@@ -40,38 +41,38 @@ QUERIES = tuple(f"SELECT * FROM {table}" for table in TABLES)
 
 
 def _file(file: Path, use: Callable[[], object]) -> Target:
-    """A JSON file is replaced by inputs made from it."""
+    """Replace a JSON file by inputs made from it."""
     valid = [json.loads(file.read_text())]
 
     def written(data: bytes) -> object:
         file.write_bytes(data)
         return use()
 
-    return lambda chance: json_input(valid, chance), written
+    return lambda rng: json_input(valid, rng), written
 
 
 def circuits(scratch: Path) -> Target:
-    """``circuit.json``; every fifth time what is loaded is edited, shown and saved."""
+    """``circuit.json``."""
     run = stored(scratch)
     for file in [*run.glob("labels-*"), *run.glob("edits-*"), *run.glob("robustness-*")]:
-        file.unlink()  # their names go with the bytes of circuit.json
+        file.unlink()  # their names depend on the bytes of circuit.json
     return _file(run / "circuit.json", lambda: neurflow.load_circuit(run))
 
 
 def tensors(scratch: Path) -> Target:
-    """The safetensors files, with the digests that the index wants."""
+    """The safetensors files, with matching digests in the index."""
     run = stored(scratch)
     index = json.loads((run / "circuit.json").read_text())
     kinds = ("arrays", "thumbnails", "surroundings")
     valid = {k: next(run.glob(f"{k}-*")).read_bytes() for k in kinds}
 
-    def make(chance: Chance) -> tuple[str, bytes]:
-        kind = chance.choice(kinds)
+    def make(rng: random.Random) -> tuple[str, bytes]:
+        kind = rng.choice(kinds)
         head = int.from_bytes(valid[kind][:8], "little")
-        if chance.random() < 0.5:  # the header is JSON
-            said = json.dumps(rewritten(json.loads(valid[kind][8 : 8 + head]), chance)).encode()
-            return kind, len(said).to_bytes(8, "little") + said + valid[kind][8 + head :]
-        return kind, damaged(valid[kind], chance)
+        if rng.random() < 0.5:  # the header is JSON
+            header = json.dumps(rewritten(json.loads(valid[kind][8 : 8 + head]), rng)).encode()
+            return kind, len(header).to_bytes(8, "little") + header + valid[kind][8 + head :]
+        return kind, damaged(valid[kind], rng)
 
     def use(made: tuple[str, bytes]) -> object:
         kind, data = made
@@ -88,7 +89,7 @@ def tensors(scratch: Path) -> Target:
 
 
 def labels(scratch: Path) -> Target:
-    """The file of labels; every load is followed by a label that is set."""
+    """The file of labels; a label is set after every load."""
     run = stored(scratch)
     store = LabelStore(run)
     group = store.circuit.layers[0].groups[0].id
@@ -121,7 +122,7 @@ def robustness(scratch: Path) -> Target:
 
 
 def work(scratch: Path) -> Target:
-    """What an interrupted run has left."""
+    """The intermediate results of an interrupted run."""
     run = stored(scratch)
     place = Workspace(run / "work")
     place.write("thing", {"bee": [1.0, 2, None], "layers": {"a": [[1, 2], [3]]}, "finished": True})
@@ -145,18 +146,16 @@ def plans(scratch: Path) -> Target:
 
 
 def atlas(scratch: Path) -> Target:
-    """The files of an atlas; tables are queried, or everything is packed anew."""
+    """The files of an atlas, read by queries."""
     jobs.prepare("pack", scratch)
     jobs.pack(scratch)
     place = scratch / "atlas"
     valid = {str(f.relative_to(place)): f.read_bytes() for f in place.rglob("*") if f.is_file()}
 
-    def make(chance: Chance) -> tuple[str, bytes, str]:
-        name = chance.choice(list(valid))
-        sql = (
-            chance.choice(QUERIES) if name.endswith(".json") else f"SELECT * FROM {Path(name).stem}"
-        )
-        return name, damaged(valid[name], chance), sql
+    def make(rng: random.Random) -> tuple[str, bytes, str]:
+        name = rng.choice(list(valid))
+        sql = rng.choice(QUERIES) if name.endswith(".json") else f"SELECT * FROM {Path(name).stem}"
+        return name, damaged(valid[name], rng), sql
 
     def use(made: tuple[str, bytes, str]) -> object:
         name, data, sql = made
@@ -170,7 +169,7 @@ def atlas(scratch: Path) -> Target:
 
 
 def packing(scratch: Path) -> Target:
-    """Damaged packed files, when an atlas is renewed."""
+    """Damaged packed files, read when an atlas is rebuilt."""
     jobs.prepare("pack", scratch)
     jobs.pack(scratch)
     place, spare = scratch / "atlas", scratch / "spare"
@@ -178,9 +177,9 @@ def packing(scratch: Path) -> Target:
     shutil.copytree(place, spare)
     names = [str(file.relative_to(place)) for file in place.rglob("*") if file.is_file()]
 
-    def make(chance: Chance) -> list[tuple[str, bytes]]:
-        chosen = chance.sample(names, chance.choice((1, 1, 2)))
-        return [(name, damaged((spare / name).read_bytes(), chance)) for name in chosen]
+    def make(rng: random.Random) -> list[tuple[str, bytes]]:
+        chosen = rng.sample(names, rng.choice((1, 1, 2)))
+        return [(name, damaged((spare / name).read_bytes(), rng)) for name in chosen]
 
     def use(made: list[tuple[str, bytes]]) -> None:
         shutil.rmtree(place)
@@ -194,13 +193,11 @@ def packing(scratch: Path) -> Target:
     return make, use
 
 
-def picture_bomb(chance: Chance) -> bytes:
-    """A small PNG or BMP file that says it is very large."""
-    width, height = chance.choice(
-        ((60_000, 60_000), (2**31 - 1, 1), (1, 2**31 - 1), (8_000, 8_000))
-    )
+def picture_bomb(rng: random.Random) -> bytes:
+    """A small PNG file whose header claims a very large size."""
+    width, height = rng.choice(((60_000, 60_000), (2**31 - 1, 1), (1, 2**31 - 1), (8_000, 8_000)))
     file = io.BytesIO()
-    Image.new(chance.choice(("1", "L", "RGB")), (4, 4)).save(file, "PNG")
+    Image.new(rng.choice(("1", "L", "RGB")), (4, 4)).save(file, "PNG")
     data = bytearray(file.getvalue())
     data[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
     import zlib
@@ -213,22 +210,20 @@ def uploads(_: Path) -> Target:
     """Files that a person uploads to the live explorer."""
     valid = pictures_of()
 
-    def make(chance: Chance) -> bytes:
-        if chance.randrange(500) == 0:
-            return picture_bomb(chance)
-        return damaged(chance.choice(valid), chance)
+    def make(rng: random.Random) -> bytes:
+        if rng.randrange(500) == 0:
+            return picture_bomb(rng)
+        return damaged(rng.choice(valid), rng)
 
     return make, lambda data: picture_from(data).convert("RGB").resize((8, 8))
 
 
 def images(scratch: Path) -> Target:
-    """Image files in a folder, by their path and in every mode that a transform may want."""
+    """Image files, opened by path and converted to a mode that a transform may need."""
     valid, file = pictures_of(), scratch / "picture.jpg"
 
-    def make(chance: Chance) -> tuple[bytes, str]:
-        return damaged(chance.choice(valid), chance), chance.choice(
-            ("RGB", "L", "RGBA", "F", "I;16")
-        )
+    def make(rng: random.Random) -> tuple[bytes, str]:
+        return damaged(rng.choice(valid), rng), rng.choice(("RGB", "L", "RGBA", "F", "I;16"))
 
     def use(made: tuple[bytes, str]) -> object:
         file.write_bytes(made[0])
@@ -238,19 +233,19 @@ def images(scratch: Path) -> Target:
 
 
 def json_texts(_: Path) -> Target:
-    """The reader of JSON itself: many small bombs."""
+    """The JSON reader."""
     from neurflow.runtime.files import SMALL, json_value
 
-    def make(chance: Chance) -> bytes:
-        if chance.random() < 0.002:
-            return json_bomb(chance)
-        value = [chance.choice(VALUES) for _ in range(4)]
-        return damaged(json.dumps(value).encode(), chance)
+    def make(rng: random.Random) -> bytes:
+        if rng.random() < 0.002:
+            return json_bomb(rng)
+        value = [rng.choice(VALUES) for _ in range(4)]
+        return damaged(json.dumps(value).encode(), rng)
 
     def use(data: bytes) -> object:
         try:
             return json_value(data, SMALL)
-        except ValueError as error:  # what its callers turn into an error of neurflow
+        except ValueError as error:  # the callers turn it into an error of neurflow
             return error
 
     return make, use
@@ -272,4 +267,4 @@ TARGETS: dict[str, tuple[int, Callable[[Path], Target]]] = {
     "chat answers": (150_000, chat),
     "requests to the explorer": (20_000, requests),
 }
-"""name → inputs of the full length, and what makes the target"""
+"""name → (number of inputs of the full campaign, function that makes the target)"""

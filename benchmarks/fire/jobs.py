@@ -1,8 +1,8 @@
-"""The work that is done under fire: each a function of a folder, on a small network and drawn noise.
+"""The jobs of the campaigns. Each is a function of a folder, on a small network and pictures of noise.
 
-A job goes on in its folder where it was stopped, and its result is the same however often that was.
-``prepare`` makes what a job begins with. ``kept`` gives what is finished, part by part: a part that is
-there once never changes.
+A job resumes in its folder where it was interrupted, and its result does not depend on interruptions.
+``prepare`` makes the initial folder of a job. ``kept`` returns the finished parts; a finished part
+never changes.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from neurflow.labels.manual import set_label
 CLASSES = ("ant", "bee", "fly", "wasp")
 EDITS = 8
 CIRCUITS = 4
-"""of the atlas that is packed"""
+"""number of circuits in the atlas that is packed"""
 CONFIG = neurflow.Config(tau=4, k=6, steps=4, granularities=(1.0, 0.5), groups=3, concept_set="all")
 
 
 def model() -> neurflow.Model:
-    """Three convolutions and a head, with seeded weights."""
+    """Three convolutions and a head, with random weights from a seed."""
     torch.manual_seed(0)
     widths = (3, 8, 12, 16)
     blocks = [
@@ -59,17 +59,17 @@ def pictures() -> Tensor:
 
 
 def discover(folder: Path) -> None:
-    """One circuit."""
+    """Find one circuit."""
     neurflow.discover(model(), pictures(), "bee", config=CONFIG, out=folder / "circuits" / "bee")
 
 
 def sweep(folder: Path) -> None:
-    """The circuits of two classes, and their atlas."""
+    """Find the circuits of two classes, and make their atlas."""
     neurflow.sweep(model(), pictures(), list(CLASSES[:2]), folder, config=CONFIG)
 
 
 def label(folder: Path) -> None:
-    """A label for each group, by hand."""
+    """Set a label for each group."""
     store = LabelStore(folder / "circuits" / "bee")
     for layer in store.circuit.layers:
         for group in layer.groups:
@@ -78,13 +78,13 @@ def label(folder: Path) -> None:
 
 
 def edit(folder: Path) -> None:
-    """Groups merged or split by hand, each edit stored at once."""
+    """Merge and split groups, and store each edit at once."""
     for step in range(EDITS):
         change_edits(folder / "circuits" / "bee", functools.partial(_edited, step))
 
 
 def _edited(step: int, circuit: neurflow.Circuit, edits: Edits) -> Edits:
-    """The edits with one more, unless the step was done before: two groups merged, or one split."""
+    """Merge two groups or split one, unless this step is already done; return all edits."""
     if len(edits.done) > step:
         return edits
     for layer in apply(circuit, edits).layers:
@@ -97,7 +97,7 @@ def _edited(step: int, circuit: neurflow.Circuit, edits: Edits) -> Edits:
 
 
 def pack(folder: Path) -> None:
-    """Circuits entered in an atlas one by one, and packed in between."""
+    """Add circuits to an atlas one by one, and pack it in between."""
     for place in sorted((folder / "circuits").iterdir()):
         if place.name not in up_to_date(folder / "atlas"):
             keep_tables(folder / "atlas", place.name, neurflow.load_circuit(place))
@@ -116,7 +116,7 @@ JOBS: dict[str, Callable[[Path], None]] = {
 
 
 def prepare(job: str, folder: Path) -> None:
-    """Make what a job begins with."""
+    """Make the initial folder of a job."""
     folder.mkdir(parents=True, exist_ok=True)
     if job in ("label", "edit", "pack") and not (folder / "circuits").exists():
         discover(folder)
@@ -129,7 +129,7 @@ def prepare(job: str, folder: Path) -> None:
 
 
 def kept(folder: Path) -> dict[str, bytes]:
-    """What is finished in a folder: circuits, labels, edits, and what an atlas has of each circuit."""
+    """Return the finished parts in a folder: circuits, labels, edits, and the circuits in the atlas."""
     found: dict[str, bytes] = {}
     for file in sorted(folder.glob("circuits/*/circuit.json")):
         name = file.parent.name
@@ -144,9 +144,7 @@ def kept(folder: Path) -> dict[str, bytes]:
 
 
 def result(folder: Path) -> dict[str, bytes]:
-    """What a job that has ended has made; labels tell when they were given, and of them only the words
-    count.
-    """
+    """Return the result of a finished job; only the text of a label is compared, as its time varies."""
     made = kept(folder)
     if (folder / "atlas").is_dir():
         atlas = Atlas(folder)

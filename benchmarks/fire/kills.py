@@ -1,10 +1,10 @@
-"""Kills: a job is killed at random moments, and repeated until it ends by itself.
+"""Kills jobs at random moments and resumes them.
 
-1. The job runs undisturbed: its time and its result.
-2. In another folder it is begun and killed (``SIGKILL``) at a moment drawn evenly from that time; this
-   is repeated ``A_ROUND`` times, then it may end.
-3. After each kill: what was finished before is there, unchanged and readable. At the end: the result is
-   that of the undisturbed run, to the byte.
+1. The job runs undisturbed. This gives its duration and its result.
+2. In another folder, the job is started and killed (``SIGKILL``) at a random moment within that
+   duration. After ``KILLS_PER_ROUND`` kills it may finish.
+3. After each kill, everything that was finished before must still exist, unchanged and readable. At the
+   end, the result must equal that of the undisturbed run byte by byte.
 
     python -m benchmarks.fire.kills [--kills 1000] [--jobs discover,sweep] [--seed 0]
 """
@@ -22,46 +22,46 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from benchmarks.fire.jobs import JOBS, kept, prepare, result
-from benchmarks.fire.told import heading, row
+from benchmarks.fire.report import heading, row
 
-A_ROUND = 5
-"""kills before a job may end"""
+KILLS_PER_ROUND = 5
+"""kills before a job may finish"""
 
 
 @dataclass
 class Count:
-    """What happened to one job."""
+    """Counts of one job."""
 
     kills: int = 0
     in_time: int = 0
     """kills that came before the job had ended"""
     rounds: int = 0
     lost: int = 0
-    """finished parts that were gone or changed after a kill"""
+    """finished parts that were missing or changed after a kill"""
     unequal: int = 0
     """results that differ from the undisturbed one"""
     failed: int = 0
-    """repetitions that did not end well by themselves"""
+    """rounds in which the last run of the job failed"""
 
 
 COLUMNS = ("job", *(field.name.replace("_", " ") for field in fields(Count)))
 
 
 def begin(job: str, folder: Path) -> BaseProcess:
-    """The job in a process of its own, forked from one that has everything imported."""
+    """Start the job in its own process, forked from a process that has imported everything."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmarks.fire.nursery"])
+    context.set_forkserver_preload(["benchmarks.fire.preload"])
     process = context.Process(target=JOBS[job], args=(folder,))
     process.start()
     return process
 
 
-def one_round(job: str, folder: Path, seconds: float, chance: random.Random, count: Count) -> None:
-    """Kill the job some times, then let it end."""
+def one_round(job: str, folder: Path, seconds: float, rng: random.Random, count: Count) -> None:
+    """Kill the job several times, then let it finish."""
     before = kept(folder)
-    for _ in range(A_ROUND):
+    for _ in range(KILLS_PER_ROUND):
         running = begin(job, folder)
-        running.join(chance.uniform(0, seconds))
+        running.join(rng.uniform(0, seconds))
         count.in_time += running.is_alive()
         running.kill()
         running.join()
@@ -75,9 +75,9 @@ def one_round(job: str, folder: Path, seconds: float, chance: random.Random, cou
 
 
 def campaign(job: str, kills: int, minutes: float, seed: int, scratch: Path) -> Count:
-    """Rounds until the job was killed so often, or the time is over."""
+    """Repeat rounds until the number of kills or the time limit is reached."""
     end = time.monotonic() + (60 * minutes or 1e9)
-    chance, count, seconds = random.Random(f"{job} {seed}"), Count(), 0.0
+    rng, count, seconds = random.Random(f"{job} {seed}"), Count(), 0.0
     prepare(job, scratch / "prepared")
     begin(job, shutil.copytree(scratch / "prepared", scratch / "first")).join()  # starts the server
     undisturbed = shutil.copytree(scratch / "prepared", scratch / "undisturbed")
@@ -86,10 +86,10 @@ def campaign(job: str, kills: int, minutes: float, seed: int, scratch: Path) -> 
     running.join()
     seconds, wanted = time.monotonic() - began, result(undisturbed)
     if running.exitcode or not wanted:
-        raise SystemExit(f"{job} fails undisturbed.")
+        raise SystemExit(f"{job} fails without being killed.")
     while count.kills < kills and time.monotonic() < end:
         folder = shutil.copytree(scratch / "prepared", scratch / str(count.rounds))
-        one_round(job, folder, seconds, chance, count)
+        one_round(job, folder, seconds, rng, count)
         count.rounds += 1
         count.unequal += result(folder) != wanted
         shutil.rmtree(folder)
@@ -97,22 +97,22 @@ def campaign(job: str, kills: int, minutes: float, seed: int, scratch: Path) -> 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print a row for each job; how many things went wrong."""
-    asked = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    asked.add_argument("--kills", type=int, default=1000, help="of all jobs together")
-    asked.add_argument("--jobs", default=",".join(JOBS))
-    asked.add_argument("--minutes", type=float, default=0, help="at most for each job; 0: no limit")
-    asked.add_argument("--seed", type=int, default=0)
-    given = asked.parse_args(arguments)
-    jobs, bad = given.jobs.split(","), 0
+    """Print a row for each job; return the number of faults."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--kills", type=int, default=1000, help="total over all jobs")
+    parser.add_argument("--jobs", default=",".join(JOBS))
+    parser.add_argument("--minutes", type=float, default=0, help="limit for each job; 0: no limit")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    jobs, faults = options.jobs.split(","), 0
     heading("Kills", COLUMNS)
     for job in jobs:
         with tempfile.TemporaryDirectory() as scratch:
-            kills = -(-given.kills // len(jobs))
-            count = campaign(job, kills, given.minutes, given.seed, Path(scratch))
-        bad += count.lost + count.unequal + count.failed
+            kills = -(-options.kills // len(jobs))
+            count = campaign(job, kills, options.minutes, options.seed, Path(scratch))
+        faults += count.lost + count.unequal + count.failed
         row(job, *(getattr(count, field.name) for field in fields(count)))
-    return bad
+    return faults
 
 
 if __name__ == "__main__":

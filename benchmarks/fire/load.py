@@ -1,11 +1,11 @@
-"""Load: many clients on one live explorer, for some minutes, on this machine's loopback alone.
+"""Load test: many clients send requests to one live explorer for some minutes, on the loopback only.
 
-1. The explorer of a small circuit is served in a process of its own, on 127.0.0.1.
-2. Each client asks in a loop, by a share each: the page, the circuit, the state, uploads (some of them
-   no pictures), masks, labels, edits that are taken back, and requests that are broken off.
-3. Every answer must be one that is described (200, 400, 404, 408, 422, 499, 503 when there are too many
-   connections), within ``PATIENCE`` seconds. The server's memory is told every tenth of the time; it
-   must be flat: after the first quarter it may grow by ``GROWTH`` MiB.
+1. The explorer of a small circuit is served in its own process, on 127.0.0.1.
+2. Each client sends random requests in a loop: the page, the circuit, the status, uploads (some are not
+   pictures), masks, labels, edits, and requests that are aborted. ``KINDS`` gives their frequencies.
+3. Every answer must have a documented status (200, 400, 404, 408, 422, or 503 if there are too many
+   connections) and arrive within ``TIMEOUT`` seconds. The server's memory is sampled ten times per run.
+   After the first quarter of the time it may grow by at most ``GROWTH`` MiB.
 
     python -m benchmarks.fire.load [--clients 50] [--minutes 20] [--seed 0]
 """
@@ -31,51 +31,51 @@ from PIL import Image
 
 import neurflow
 from benchmarks.fire import jobs
-from benchmarks.fire.told import heading, resident, row
+from benchmarks.fire.report import heading, resident, row
 from neurflow.server.server import Server
 from neurflow.server.session import Session
 
-PATIENCE = 120.0
-"""seconds until a client gives an answer up"""
+TIMEOUT = 120.0
+"""seconds that a client waits for an answer"""
 GROWTH = 64.0
-"""MiB that memory may grow by after the first quarter of the time"""
-DESCRIBED = {200, 400, 404, 408, 422, 503}
+"""allowed growth of the memory after the first quarter of the time, in MiB"""
+DOCUMENTED = {200, 400, 404, 408, 422, 503}
 
 
 def serve(folder: Path, line: Connection) -> None:
-    """The explorer, until it is told to stop."""
+    """Serve the explorer until a message arrives."""
     session = Session(
         folder, lambda _: jobs.model(), lambda model: neurflow.load_images(jobs.pictures(), model)
     )
     server = Server(session, port=0)
     line.send(server.url)
-    threading.Thread(target=_stop_when_told, args=(server, line), daemon=True).start()
+    threading.Thread(target=_stop_on_message, args=(server, line), daemon=True).start()
     server.serve()
 
 
-def _stop_when_told(server: Server, line: Connection) -> None:
+def _stop_on_message(server: Server, line: Connection) -> None:
     line.recv()
     server.stop()
 
 
-def client(url: str, seed: str, end: float, seen: Counter[str], waits: list[float]) -> None:
-    """One client: asks until the end."""
-    chance = random.Random(seed)
-    with httpx2.Client(base_url=url, timeout=PATIENCE) as asking:
-        circuit = asking.get("/api/circuit").json()
+def client(url: str, seed: str, end: float, counts: Counter[str], waits: list[float]) -> None:
+    """Send requests until the end."""
+    rng = random.Random(seed)
+    with httpx2.Client(base_url=url, timeout=TIMEOUT) as http:
+        circuit = http.get("/api/circuit").json()
         layers = circuit["layers"]
         groups = [group["id"] for layer in layers for group in layer["groups"]]
         held: list[int] = []
         while time.monotonic() < end:
             began = time.monotonic()
-            what = chance.choices(tuple(KINDS), tuple(KINDS.values()))[0]
+            kind = rng.choices(tuple(KINDS), tuple(KINDS.values()))[0]
             try:
-                status = _ask(asking, what, chance, groups, held)
+                status = _send(http, kind, rng, groups, held)
             except httpx2.TimeoutException:
                 status = -1
             except httpx2.TransportError:
                 status = 0
-            seen[f"{what} {status}"] += 1
+            counts[f"{kind} {status}"] += 1
             if status > 0:
                 waits.append(time.monotonic() - began)
 
@@ -87,70 +87,71 @@ KINDS = {
     "samples": 2,
     "sample": 4,
     "upload": 6,
-    "no picture": 2,
+    "invalid upload": 2,
     "mask": 6,
     "label": 2,
     "edit": 1,
     "edits": 2,
-    "broken off": 2,
-    "nonsense": 2,
+    "aborted": 2,
+    "unknown path": 2,
 }
-"""what is asked → its share"""
+"""kind of request → relative frequency"""
 
 
-def _ask(
-    asking: httpx2.Client, what: str, chance: random.Random, groups: list[str], held: list[int]
+def _send(
+    http: httpx2.Client, kind: str, rng: random.Random, groups: list[str], held: list[int]
 ) -> int:
-    """Ask once; the status."""
-    match what:
+    """Send one request; return the status."""
+    match kind:
         case "page" | "circuit" | "status" | "samples" | "edits":
-            return asking.get("/" if what == "page" else f"/api/{what}").status_code
+            return http.get("/" if kind == "page" else f"/api/{kind}").status_code
         case "sample":
-            return _held(asking.post(f"/api/samples/{chance.randrange(9)}"), held)
+            return _picture_status(http.post(f"/api/samples/{rng.randrange(9)}"), held)
         case "upload":
-            return _held(asking.post("/api/pictures?name=x", content=_picture(chance)), held)
-        case "no picture":
-            return asking.post("/api/pictures", content=chance.randbytes(2**16)).status_code
+            return _picture_status(http.post("/api/pictures?name=x", content=_picture(rng)), held)
+        case "invalid upload":
+            return http.post("/api/pictures", content=rng.randbytes(2**16)).status_code
         case "mask":
-            chosen = {"pictures": held[-1:] or [1], "groups": [chance.choice(groups)], "draws": 2}
-            return asking.post("/api/mask", json=chosen).status_code
+            chosen = {"pictures": held[-1:] or [1], "groups": [rng.choice(groups)], "draws": 2}
+            return http.post("/api/mask", json=chosen).status_code
         case "label":
-            path = f"/api/groups/{chance.choice(groups)}/label"
-            return asking.put(path, json={"label": f"thing {chance.randrange(9)}"}).status_code
+            path = f"/api/groups/{rng.choice(groups)}/label"
+            return http.put(path, json={"label": f"thing {rng.randrange(9)}"}).status_code
         case "edit":
             edits = ({"kind": "merge", "groups": groups[:2]}, {"kind": "undo"}, {"kind": "redo"})
-            return asking.post("/api/edits", json=chance.choice(edits)).status_code
-        case "broken off":
+            return http.post("/api/edits", json=rng.choice(edits)).status_code
+        case "aborted":
             try:
-                return asking.post("/api/mask", json={"pictures": [1]}, timeout=0.001).status_code
+                return http.post("/api/mask", json={"pictures": [1]}, timeout=0.001).status_code
             except httpx2.TimeoutException:
                 return 499
         case _:
-            return asking.request(chance.choice(("GET", "PUT", "POST")), "/api/x").status_code
+            return http.request(rng.choice(("GET", "PUT", "POST")), "/api/x").status_code
 
 
-def _held(answer: httpx2.Response, held: list[int]) -> int:
+def _picture_status(answer: httpx2.Response, held: list[int]) -> int:
+    """The status of an answer; the number of its picture is added to ``held``."""
     if answer.status_code == 200:
         held.append(answer.json()["number"])
     return answer.status_code
 
 
-def _picture(chance: random.Random) -> bytes:
-    side, file = chance.choice((16, 64, 256)), io.BytesIO()
-    pixels = np.frombuffer(chance.randbytes(side * side * 3), np.uint8).reshape(side, side, 3)
-    Image.fromarray(pixels).save(file, chance.choice(("PNG", "JPEG", "WEBP")))
+def _picture(rng: random.Random) -> bytes:
+    side, file = rng.choice((16, 64, 256)), io.BytesIO()
+    pixels = np.frombuffer(rng.randbytes(side * side * 3), np.uint8).reshape(side, side, 3)
+    Image.fromarray(pixels).save(file, rng.choice(("PNG", "JPEG", "WEBP")))
     return file.getvalue()
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print what was answered, and the server's memory over time."""
-    asked = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    asked.add_argument("--clients", type=int, default=50)
-    asked.add_argument("--minutes", type=float, default=60)
-    asked.add_argument("--seed", type=int, default=0)
-    given = asked.parse_args(arguments)
+    """Print the counts of answers and the server's memory over time; return the number of faults."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--clients", type=int, default=50)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
     context = multiprocessing.get_context("spawn")
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     waits: list[float] = []
     memory: list[float] = []
     with tempfile.TemporaryDirectory() as scratch:
@@ -158,35 +159,35 @@ def main(arguments: list[str] | None = None) -> int:
         here, there = context.Pipe()
         process = context.Process(target=serve, args=(Path(scratch) / "circuits" / "bee", there))
         process.start()
-        url, end = here.recv(), time.monotonic() + 60 * given.minutes
-        asks: list[Any] = [
-            threading.Thread(target=client, args=(url, f"{given.seed} {i}", end, seen, waits))
-            for i in range(given.clients)
+        url, end = here.recv(), time.monotonic() + 60 * options.minutes
+        clients: list[Any] = [
+            threading.Thread(target=client, args=(url, f"{options.seed} {i}", end, counts, waits))
+            for i in range(options.clients)
         ]
-        for each in asks:
+        for each in clients:
             each.start()
-        while any(each.is_alive() for each in asks):
+        while any(each.is_alive() for each in clients):
             memory.append(resident(process.pid or 0))
-            time.sleep(max(0.5, 6 * given.minutes))
+            time.sleep(max(0.5, 6 * options.minutes))
         here.send("stop")
         process.join(30)
         stopped = process.exitcode == 0
         process.kill()
-    return told(given, seen, waits, memory, stopped)
+    return report(options, counts, waits, memory, stopped)
 
 
-def told(
-    given: argparse.Namespace,
-    seen: Counter[str],
+def report(
+    options: argparse.Namespace,
+    counts: Counter[str],
     waits: list[float],
     memory: list[float],
     stopped: bool,
 ) -> int:
-    """Print the rows; the number of faults."""
+    """Print the table; return the number of faults."""
     statuses: Counter[int] = Counter()
-    for what, times in seen.items():
-        statuses[int(what.rpartition(" ")[2])] += times
-    bad = sum(n for status, n in statuses.items() if status not in DESCRIBED and status != 499)
+    for kind, times in counts.items():
+        statuses[int(kind.rpartition(" ")[2])] += times
+    bad = sum(n for status, n in statuses.items() if status not in DOCUMENTED and status != 499)
     settled = memory[len(memory) // 4 :]
     grown = settled[-1] - settled[0]
     heading(
@@ -195,21 +196,21 @@ def told(
             "clients",
             "minutes",
             "requests",
-            "not described",
+            "undocumented",
             "median s",
             "99 % s",
             "longest s",
             "MiB at first",
             "MiB at the end",
-            "ended well",
+            "clean exit",
         ),
     )
     ordered = sorted(waits)
     at = [ordered[min(len(ordered) - 1, int(q * len(ordered)))] for q in (0.5, 0.99, 1)]
     row(
-        str(given.clients),
-        given.minutes,
-        sum(seen.values()),
+        str(options.clients),
+        options.minutes,
+        sum(counts.values()),
         bad,
         *at,
         settled[0],

@@ -82,7 +82,7 @@ class Config(Frozen):
     )
     depth: Positive | None = Field(
         None,
-        description="layers below the target's that are studied where none are named; all by default",
+        description="number of layers below the target's, if no layers are given; all by default",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",

@@ -62,7 +62,7 @@ class GroupId(str):
         """Parse ``LAYER/NUMBER``; ``ValueError`` for other text."""
         found = re.fullmatch(r"(.*)/(0|[1-9][0-9]{0,8})", text, re.DOTALL)
         if found is None:
-            raise ValueError(f"{text!r:.80} is no group: a group is named LAYER/NUMBER")
+            raise ValueError(f"{text!r:.80} is not a group; groups are named LAYER/NUMBER")
         return cls(found[1], int(found[2]))
 
     @classmethod
@@ -95,7 +95,7 @@ class LoadOptions(Frozen):
     resize: Index | None = None
     input_size: Index | tuple[Index, Index] | None = None
     output: Annotated[str, Field(pattern="^[a-z-]{1,40}$")] | None = None
-    """what the outputs are, such as ``logits``"""
+    """kind of the outputs, such as ``logits``"""
     allow_chance: bool | None = None
     classes_as_text: bool | None = None
 

@@ -1,4 +1,4 @@
-"""Circuits of three classes, and an atlas of them."""
+"""Circuits of three classes and their atlas."""
 
 import pytest
 

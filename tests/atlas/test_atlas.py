@@ -1,4 +1,4 @@
-"""The atlas against the circuits it was made of, one row at a time; and what a query may not do."""
+"""The tables of the atlas equal the circuits row by row; queries are restricted."""
 
 import math
 from itertools import combinations
@@ -42,7 +42,7 @@ def jaccard(a, b):
     return len(a & b) / len(a | b)
 
 
-def test_every_table_holds_every_circuit_with_all_its_rows(atlas, circuits):
+def test_every_table_has_all_rows_of_every_circuit(atlas, circuits):
     for table in TABLES.keys() - {"labels", "evidence"}:
         counted = dict(
             atlas.query(f"SELECT circuit, count(*) FROM {table} GROUP BY ALL").values.tolist()
@@ -71,7 +71,7 @@ def test_every_table_holds_every_circuit_with_all_its_rows(atlas, circuits):
         assert list(atlas.query(f"SELECT * FROM {table}").columns) == ["circuit", *columns]
 
 
-def test_circuits_are_alike_by_the_neurons_they_share(atlas, circuits):
+def test_similarity_of_circuits_is_by_shared_neurons(atlas, circuits):
     found = similarities(atlas)
     told = {frozenset((a, b)): s for a, b, s in found.values.tolist()}
     for a, b in combinations(circuits, 2):
@@ -102,7 +102,7 @@ def test_shared_groups_are_those_with_a_counterpart_in_each(atlas, circuits, lea
         assert row["similarity of c-bee"] == pytest.approx(best((row["layer"], row["group"]), bee))
 
 
-def test_neurons_are_ranked_by_how_many_circuits_they_serve(atlas, circuits):
+def test_neurons_are_ranked_by_the_number_of_circuits_that_use_them(atlas, circuits):
     found = serving(atlas, count=1000)
     for row in found.to_dict("records"):
         using = [
@@ -119,7 +119,7 @@ def test_neurons_are_ranked_by_how_many_circuits_they_serve(atlas, circuits):
     assert len(found) == len(expected)
 
 
-def test_candidates_for_shortcuts_keep_to_one_place(atlas, circuits):
+def test_shortcut_candidates_have_crops_at_one_place(atlas, circuits):
     found = shortcut_candidates(atlas, count=1000)
     expected = {}
     for name, circuit in circuits.items():
@@ -141,7 +141,7 @@ def test_candidates_for_shortcuts_keep_to_one_place(atlas, circuits):
     assert list(found.spread) == sorted(found.spread)
 
 
-def test_what_changed_between_two_sweeps(atlas, circuits, model, images, tmp_path):
+def test_changes_between_two_sweeps(atlas, circuits, model, images, tmp_path):
     config = CONFIG.model_copy(update={"concept_set": "all", "groups": 3, "tau": 3})
     other = neurflow.discover(model, images, "bee", config=config)
     keep_tables(tmp_path / "atlas", "c-bee", other)
@@ -177,7 +177,7 @@ def cosine(a, b):
     return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
 
 
-def test_groups_are_the_same_by_what_the_network_makes_of_their_crops(atlas, circuits):
+def test_groups_can_be_compared_by_concept_vectors_of_their_crops(atlas, circuits):
     known = vectors(circuits)
 
     def best(group, other):
@@ -200,7 +200,7 @@ def test_groups_are_the_same_by_what_the_network_makes_of_their_crops(atlas, cir
 
 
 @pytest.mark.parametrize("by", ["neurons", "crops"])
-def test_the_groups_that_are_most_like_one(atlas, circuits, by):
+def test_groups_most_similar_to_a_group(atlas, circuits, by):
     known = vectors(circuits)
     group = next(key for key in known if key[0] == "c-bee")
     sets = {(name, *key): m for name, c in circuits.items() for key, m in members(c).items()}
@@ -237,7 +237,7 @@ def test_circuits_without_a_common_layer_are_not_compared(circuits, tmp_path):
     assert len(shared_groups(atlas, ["c-ant", "c-far"], by="crops")) == 0
 
 
-def test_labels_arrive_with_their_evidence_and_an_entry_is_replaced(circuits, tmp_path):
+def test_labels_are_stored_with_their_evidence_and_entries_are_replaced(circuits, tmp_path):
     circuit = circuits["c-ant"]
     id = circuit.layers[0].groups[0].id
     for label in ("wings", "round eyes"):

@@ -1,4 +1,4 @@
-"""The atlas follows its circuits, reads nothing else, and answers in words."""
+"""The atlas follows changes of its circuits and reads nothing else."""
 
 import json
 
@@ -30,7 +30,7 @@ def swept(circuits, tmp_path):
     return tmp_path
 
 
-def test_what_is_labelled_or_measured_later_is_read_when_the_atlas_is_opened(swept, circuits):
+def test_later_labels_and_measurements_are_read_when_the_atlas_is_opened(swept, circuits):
     id = circuits["c-ant"].layers[0].groups[0].id
     assert len(Atlas(swept).query("SELECT * FROM labels")) == 0
     before = contents(swept / "atlas").entered["c-bee"]
@@ -49,7 +49,7 @@ def test_what_is_labelled_or_measured_later_is_read_when_the_atlas_is_opened(swe
     assert contents(swept / "atlas").entered["c-bee"] == before
 
 
-def test_an_atlas_of_another_version_is_made_again(swept):
+def test_an_atlas_of_another_version_is_rebuilt(swept):
     (swept / "atlas" / "groups.parquet").write_bytes(b"of another version")
     (swept / "atlas" / "schema.json").write_text('{"schema_version": 1}')
     assert len(Atlas(swept).query("SELECT DISTINCT circuit FROM groups")) == 2
@@ -58,13 +58,13 @@ def test_an_atlas_of_another_version_is_made_again(swept):
     assert json.loads((swept / "atlas" / "schema.json").read_text()) == {"schema_version": VERSION}
 
 
-def test_an_atlas_without_its_circuits_is_not_thrown_away(folder):
+def test_an_atlas_without_its_circuits_is_kept(folder):
     with pytest.raises(ResultError, match="has no circuits for an atlas"):
         renew(folder, whole=True)
     assert len(Atlas(folder).query("SELECT * FROM targets")) == 3
 
 
-def test_a_damaged_circuit_is_left_out_and_told(swept, capsys):
+def test_a_damaged_circuit_is_left_out_and_reported(swept, capsys):
     (swept / "circuits" / "c-ant" / "circuit.json").write_text("{")
     with pytest.raises(SystemExit) as ended:
         main(["atlas", "query", str(swept), "--renew"])
@@ -73,7 +73,7 @@ def test_a_damaged_circuit_is_left_out_and_told(swept, capsys):
     assert "c-ant is left out" in told.err
 
 
-def test_whoever_asks_writes_nothing(swept, circuits, capsys):
+def test_queries_write_nothing(swept, circuits, capsys):
     def tree():
         files = (file for file in sorted(swept.rglob("*")) if file.is_file())
         return {str(file): (file.stat().st_mtime_ns, file.read_bytes()) for file in files}
@@ -125,7 +125,7 @@ def test_whoever_asks_writes_nothing(swept, circuits, capsys):
         "",
     ],
 )
-def test_a_query_reads_the_atlas_and_nothing_else(atlas, folder, tmp_path, sql):
+def test_a_query_can_read_only_the_atlas(atlas, folder, tmp_path, sql):
     secret = tmp_path / "secret.csv"
     secret.write_text("a\n1\n")
     filled = sql.format(outside=secret, inside=folder / "atlas" / "new.parquet")
@@ -137,7 +137,7 @@ def test_a_query_reads_the_atlas_and_nothing_else(atlas, folder, tmp_path, sql):
     assert len(atlas.query("SELECT * FROM targets")) == 3
 
 
-def test_no_atlas_and_one_of_another_version_are_told_apart(tmp_path):
+def test_a_missing_atlas_and_another_version_have_different_errors(tmp_path):
     with pytest.raises(ResultError, match="no atlas yet"):
         Atlas(tmp_path)
     (tmp_path / "atlas").mkdir()
@@ -150,7 +150,7 @@ def test_no_atlas_and_one_of_another_version_are_told_apart(tmp_path):
         Atlas(tmp_path)
 
 
-def test_names_that_are_not_there_are_told_with_near_ones(atlas):
+def test_errors_for_unknown_names_suggest_similar_ones(atlas):
     with pytest.raises(RequestError, match=r"no circuit 'bees'.*bee"):
         nearest(atlas, "bees")
     with pytest.raises(RequestError, match="at least two circuits"):
@@ -173,9 +173,7 @@ def test_names_that_are_not_there_are_told_with_near_ones(atlas):
         (["changed", "{folder}"], "c-bee"),
     ],
 )
-def test_the_command_answers_in_words_and_as_data(
-    folder, circuits, capsys, monkeypatch, options, words
-):
+def test_the_command_prints_text_and_json(folder, circuits, capsys, monkeypatch, options, words):
     monkeypatch.setenv("COLUMNS", "100")
     group = circuits["c-ant"].layers[0].groups[0].id
     question, *rest = [option.format(folder=folder, group=group) for option in options]

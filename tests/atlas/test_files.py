@@ -1,4 +1,4 @@
-"""Packed or not, an atlas says the same; and whoever is killed while packing loses nothing."""
+"""Packing does not change the answers of an atlas, and a kill while packing loses nothing."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.conftest import relabelled
 
 
 def rows(atlas):
-    """All rows of all tables, in some order of their own."""
+    """All rows of all tables, sorted."""
     return {
         table: sorted(map(repr, atlas.query(f"SELECT * FROM {table}").to_dict("records")))
         for table in TABLES
@@ -25,7 +25,7 @@ def rows(atlas):
 
 @pytest.fixture
 def sweep(circuits, tmp_path):
-    """A sweep's folder whose circuits have entered its atlas and are not packed."""
+    """The folder of a sweep whose circuits are in the atlas but not packed."""
     for name, circuit in circuits.items():
         keep_tables(tmp_path / "atlas", name, circuit)
     return tmp_path
@@ -40,7 +40,7 @@ def files(atlas):
     return {str(file.relative_to(atlas)) for file in atlas.rglob("*.parquet")}
 
 
-def test_packed_rows_are_those_of_the_circuits(sweep, expected):
+def test_packed_tables_have_the_rows_of_the_circuits(sweep, expected):
     entered = contents(sweep / "atlas").entered
     pack(sweep / "atlas")
     assert rows(Atlas(sweep)) == expected and all(expected[t] for t in TABLES if t not in LATER)
@@ -49,12 +49,10 @@ def test_packed_rows_are_those_of_the_circuits(sweep, expected):
 
 
 LATER = {"labels", "evidence"}
-"""tables that are empty at first"""
+"""tables that are empty in a new circuit"""
 
 
-def test_a_circuit_that_is_entered_again_takes_the_place_of_the_packed_one(
-    sweep, expected, circuits
-):
+def test_a_circuit_that_is_added_again_replaces_the_packed_one(sweep, expected, circuits):
     pack(sweep / "atlas")
     ant = circuits["c-ant"]
     id = ant.layers[0].groups[0].id
@@ -69,7 +67,7 @@ def test_a_circuit_that_is_entered_again_takes_the_place_of_the_packed_one(
     assert not contents(sweep / "atlas").new
 
 
-def test_packing_waits_until_it_is_worth_it(sweep, circuits):
+def test_tables_are_packed_only_if_a_quarter_is_new(sweep, circuits):
     atlas, ant = sweep / "atlas", circuits["c-ant"]
     for number in range(4):
         keep_tables(atlas, f"c-ant-{number}", ant)
@@ -85,14 +83,12 @@ def test_packing_waits_until_it_is_worth_it(sweep, circuits):
 
 
 class Killed(BaseException):
-    """A kill: nothing catches it."""
+    """Stands for a kill: no code catches it."""
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["first", "again"])
 @pytest.mark.parametrize("what", ["replace", "unlink"])
-def test_whoever_is_killed_while_packing_loses_nothing(
-    sweep, expected, circuits, monkeypatch, what, again
-):
+def test_a_kill_while_packing_loses_nothing(sweep, expected, circuits, monkeypatch, what, again):
     if again:
         pack(sweep / "atlas")
         keep_tables(sweep / "atlas", "c-ant", circuits["c-ant"])
@@ -137,14 +133,14 @@ def test_a_full_disk_leaves_the_atlas_as_it_was(sweep, expected, monkeypatch):
     assert not list((sweep / "atlas").rglob("*.partial"))
 
 
-def test_who_asks_while_another_packs_is_answered(sweep, expected):
+def test_queries_work_while_another_process_packs(sweep, expected):
     asking = Atlas(sweep)
-    pack(sweep / "atlas")  # the files that it knew are gone
+    pack(sweep / "atlas")  # the files that it had listed were removed
     assert rows(asking) == expected
 
 
 @pytest.mark.parametrize("damage", ["packed.json", "groups.parquet", "list"])
-def test_a_damaged_atlas_is_made_again(sweep, expected, circuits, damage):
+def test_a_damaged_atlas_is_rebuilt(sweep, expected, circuits, damage):
     for name, circuit in circuits.items():
         circuit.save(sweep / "circuits" / name)
     renew(sweep, whole=True)
@@ -157,7 +153,7 @@ def test_a_damaged_atlas_is_made_again(sweep, expected, circuits, damage):
 
 
 @pytest.mark.parametrize("packed", [True, False])
-def test_a_truncated_table_is_told_with_its_cure(sweep, expected, circuits, packed):
+def test_a_truncated_table_is_reported_with_the_solution(sweep, expected, circuits, packed):
     for name, circuit in circuits.items():
         circuit.save(sweep / "circuits" / name)
     renew(sweep, whole=True)
@@ -177,7 +173,7 @@ def test_a_truncated_table_is_told_with_its_cure(sweep, expected, circuits, pack
     assert rows(Atlas(sweep)) == expected
 
 
-def test_half_an_entry_is_not_read(sweep, expected, circuits, monkeypatch):
+def test_incomplete_entries_are_not_read(sweep, expected, circuits, monkeypatch):
     atlas, written = sweep / "atlas", [3]
 
     def deadly(*given, real=os.replace):

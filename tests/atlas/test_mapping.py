@@ -1,4 +1,4 @@
-"""The map: classes that are alike lie together, the same each time, and what it cannot keep is told."""
+"""The map: similar classes are close, it is deterministic, and it reports its quality."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from neurflow.atlas.mapping import plane
 
 
 def clusters(sizes, within=0.8, between=0.1, seed=0):
-    """Likenesses of classes in clusters, with some noise; and which cluster each is in."""
+    """(similarities of classes in clusters, with noise; the cluster of each class)."""
     of = np.repeat(np.arange(len(sizes)), sizes)
     alike = np.where(of[:, None] == of[None], within, between)
     noise = np.random.default_rng(seed).uniform(-0.05, 0.05, alike.shape)
@@ -17,7 +17,7 @@ def clusters(sizes, within=0.8, between=0.1, seed=0):
 
 
 @pytest.mark.parametrize("sizes", [(4, 4), (5, 6, 7), (20, 30, 40, 10)])
-def test_classes_that_are_alike_lie_together(sizes):
+def test_similar_classes_are_close_to_each_other(sizes):
     alike, of = clusters(sizes)
     found = plane(alike)
     away = np.linalg.norm(found.points[:, None] - found.points[None], axis=2)
@@ -31,7 +31,7 @@ def test_the_same_circuits_give_the_same_map():
     assert np.array_equal(plane(alike).points, plane(alike.copy()).points)
 
 
-def test_it_is_told_how_many_neighbours_it_keeps():
+def test_the_share_of_preserved_neighbours_is_reported():
     alike, _ = clusters((3, 4, 5), seed=3)
     found = plane(alike)
     shares = []
@@ -45,7 +45,7 @@ def test_it_is_told_how_many_neighbours_it_keeps():
 
 
 @pytest.mark.parametrize("count", range(5))
-def test_few_classes_have_a_map_too(count):
+def test_maps_of_few_classes(count):
     alike = np.full((count, count), 0.3)
     np.fill_diagonal(alike, 1)
     found = plane(alike)
@@ -61,7 +61,7 @@ def test_three_classes_keep_their_distances():
     assert away / away[0, 1] == pytest.approx((1 - alike) / 0.3)
 
 
-def test_what_cannot_be_compared_lies_apart():
+def test_classes_that_cannot_be_compared_are_apart():
     alike = np.full((6, 6), np.nan)
     alike[:3, :3] = alike[3:, 3:] = 0.9
     points = plane(alike).points

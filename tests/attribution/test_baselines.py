@@ -1,4 +1,4 @@
-"""Paths that begin at the mean: against captum, the choice for a network, and what is stored."""
+"""Paths that start at the mean: comparison with captum, the default for a network, stored values."""
 
 import itertools
 from functools import cache, partial
@@ -35,7 +35,7 @@ def network(name):
 
 
 def blocks_of(name):
-    """(segment, x, bypass) of every pair of neighbouring layers."""
+    """(segment, x, bypass) of every pair of adjacent layers."""
     model = network(name)
     size = model.input_size[1]
     images = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(2))
@@ -45,7 +45,7 @@ def blocks_of(name):
 
 
 @pytest.mark.parametrize("name", ["vit", "convnext", "resnet18"])
-def test_scores_from_a_mean_are_those_of_captum(name):
+def test_scores_from_the_mean_equal_captum(name):
     for segment, x, bypass in blocks_of(name):
         neuron = segment.upper.neurons // 2
         start = x.mean(0, keepdim=True)
@@ -62,8 +62,8 @@ def test_scores_from_a_mean_are_those_of_captum(name):
 
 
 @pytest.mark.parametrize("name", ["vit", "convnext"])
-def test_few_points_and_cells_come_near_the_limit_behind_norms(name):
-    """From zero and from the mean; cells complete at any N."""
+def test_few_points_and_cells_are_accurate_behind_norms(name):
+    """From zero and from the mean; cells are complete for any N."""
     segment, x, bypass = list(blocks_of(name))[-2]
     means = x.mean(0, keepdim=True)
     for start, points in ((None, sinh), (means, gauss_legendre)):
@@ -81,7 +81,7 @@ def test_few_points_and_cells_come_near_the_limit_behind_norms(name):
 
 
 @pytest.mark.parametrize("name", ["vit", "convnext"])
-def test_pairs_of_one_crop_share_work_and_get_what_each_gets_alone(name):
+def test_sharing_work_of_a_crop_does_not_change_scores(name):
     segment, x, bypass = list(blocks_of(name))[-2]
     crops = torch.tensor([0, 0, 0, 1, 2, 2])
     pairs = torch.tensor([0, 3, 5, 1, 3, 4])
@@ -99,13 +99,13 @@ def test_pairs_of_one_crop_share_work_and_get_what_each_gets_alone(name):
 @pytest.mark.parametrize(
     ("name", "expected"), [("vit", "mean"), ("convnext", "mean"), ("mobilenet_v2", "zero")]
 )
-def test_the_default_follows_the_network(name, expected):
+def test_the_default_baseline_depends_on_the_network(name, expected):
     for segment, *_ in blocks_of(name):
         assert baseline_name(segment, "auto") == expected
         assert baseline_name(segment, "zero") == "zero"
 
 
-def test_the_published_path_begins_at_zero():
+def test_the_published_path_starts_at_zero():
     assert Config().baseline == "auto"
     assert Config.published().baseline == "zero"
     earlier = Config().model_dump()
@@ -114,7 +114,7 @@ def test_the_published_path_begins_at_zero():
 
 
 @pytest.mark.parametrize("steps", [8, "auto"])
-def test_a_task_begins_at_the_mean_over_all_crops(tmp_path, steps):
+def test_paths_start_at_the_mean_over_all_crops(tmp_path, steps):
     model = network("vit")
     images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     config = Config(k=6, steps=steps, granularities=(1.0, 0.5), tolerance=0.01)

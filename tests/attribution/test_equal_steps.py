@@ -1,4 +1,4 @@
-"""N is raised where more targets then share the work on a crop."""
+"""N is raised if more targets can then share the work on a crop."""
 
 from itertools import combinations
 
@@ -8,20 +8,20 @@ from neurflow.attribution.equal_steps import RUN, equal_steps
 
 
 def cost(steps, crops):
-    """As documented: every pair costs its cells, every run of a crop at an N costs ``RUN``."""
+    """The documented cost: a pair costs its cells, and a run of a crop at an N costs ``RUN``."""
     runs = {(n, crop) for a, n in steps.items() for crop in crops[a]}
     return RUN * len(runs) + sum(n * len(crops[a]) for a, n in steps.items())
 
 
-def test_targets_on_the_same_crops_get_one_n_and_others_keep_theirs():
+def test_only_targets_with_shared_crops_get_the_same_n():
     same, other = np.arange(10), np.arange(10, 20)
     assert equal_steps({3: 8, 5: 12}, {3: same, 5: same}) == {3: 12, 5: 12}
     assert equal_steps({3: 8, 5: 12}, {3: same, 5: other}) == {3: 8, 5: 12}
-    # a crop is not worth so many cells
+    # a run of a crop costs less than that many cells
     assert equal_steps({3: 8, 5: 8 + 2 * RUN}, {3: same, 5: same}) == {3: 8, 5: 8 + 2 * RUN}
 
 
-def test_no_choice_of_levels_is_cheaper():
+def test_the_choice_has_the_lowest_cost():
     rng = np.random.default_rng(0)
     values = (8, 10, 14, 20, 48)
     for _ in range(20):

@@ -1,4 +1,4 @@
-"""Attribution: hand-computed, against captum, against the plain definition, and complete."""
+"""Integrated gradients compared with captum, the plain definition and results by hand."""
 
 import itertools
 
@@ -29,7 +29,7 @@ def observed(model, segment, images):
 
 
 def phi(segment, x, bypass, neuron):
-    """φ_a of a batch by the full segment; bypass tensors repeated to the batch."""
+    """φ_a of a batch by the full segment; bypass tensors are repeated to the batch size."""
     repeated = [
         torch.cat([h] * (len(x) // h.shape[axis]), axis)
         for h, axis in zip(bypass, (0,) * len(bypass), strict=True)
@@ -72,7 +72,7 @@ def test_equals_the_plain_definition_with_a_held_tensor():
 
 
 def test_a_linear_head_has_a_closed_form():
-    """φ = W h: IG of unit s is exactly its value times its weight."""
+    """φ = W h: the IG of unit s is exactly its value times its weight."""
     model = Model(TwoLayer(), transform=lambda _: torch.zeros(2, 1, 1))
     segment = model.segment("act", "head")
     x, bypass = observed(model, segment, torch.tensor([[[[3.0]], [[1.0]]]]))
@@ -83,7 +83,7 @@ def test_a_linear_head_has_a_closed_form():
 
 
 @pytest.mark.parametrize("name", ["resnet18", "vit"])
-def test_more_points_close_the_completeness_gap(name):
+def test_more_points_reduce_the_completeness_error(name):
     model = family(name)
     layers = model.proposed_layers()
     segment = model.segment(layers[-3], layers[-2])
@@ -100,15 +100,15 @@ def test_points_and_weights_integrate_polynomials_exactly():
 
 
 @pytest.mark.parametrize("rule", [gauss_legendre, graded_midpoints, steep_gauss])
-def test_every_rule_integrates(rule):
+def test_every_rule_integrates_correctly(rule):
     points, weights = rule(64)
     assert (np.diff(points) > 0).all() and points[0] > 0 and points[-1] < 1
     assert (weights > 0).all() and weights.sum() == pytest.approx(1)
     assert (weights * np.exp(points)).sum() == pytest.approx(np.e - 1, rel=1e-3)
 
 
-def test_each_rule_is_good_at_what_it_is_for():
-    """A jump at 0.1, as of a ReLU; a step within a thousandth of the start, as of a layer norm."""
+def test_each_rule_is_accurate_on_its_kind_of_integrand():
+    """A jump at 0.1, as with a ReLU, and a step within 0.001 of the start, as with a layer norm."""
 
     def error(rule, change, rate, steps=16):
         points, weights = rule(steps)

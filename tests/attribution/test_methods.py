@@ -1,4 +1,4 @@
-"""Other ways to score lower neurons: each against its slow definition, all through one call."""
+"""Other attribution methods, each compared with its slow definition."""
 
 import sys
 
@@ -26,7 +26,7 @@ LAYERS = ["block2", "block3", "head"]
 
 @pytest.fixture(scope="module")
 def task(tmp_path_factory):
-    """Eight targets of block3 on the crops of six pictures."""
+    """The task of eight targets of block3 on the crops of six pictures."""
     torch.manual_seed(0)
     model = Model(settle(SmallNet()), transform=lambda _: torch.zeros(3, 32, 32))
     config = Config(k=12, tau=4, steps=8, granularities=(1.0, 0.5))
@@ -58,7 +58,7 @@ def assert_scores(task, found, a, expected):
 @pytest.mark.parametrize(
     "method", ["gradient", "input_x_gradient", "guided_backprop", "deeplift", "lrp", "ablation"]
 )
-def test_a_method_equals_its_slow_definition(task, method):
+def test_methods_equal_their_slow_definitions(task, method):
     found = score_neurons(method, task)
     block = task.model.module.block3
     for a, concept in task.concepts.items():
@@ -66,7 +66,7 @@ def test_a_method_equals_its_slow_definition(task, method):
         assert_scores(task, found, a, getattr(slow, method)(block, x, a))
 
 
-def test_neuron_mct_asks_the_output_not_the_target(task):
+def test_neuron_mct_scores_neurons_for_the_output(task):
     found = score_neurons("neuron_mct", task)
     phi = task.activations["head"][:, 1]
     numbers = np.argsort(-phi, kind="stable")[: task.config.k]
@@ -95,7 +95,7 @@ def test_smoothgrad_is_the_mean_gradient_under_noise_in_a_crops_own_range(task):
     assert (found - expected).abs().max() < 0.05 * expected.abs().max()
 
 
-def test_gradient_shap_nears_integrated_gradients(task):
+def test_gradient_shap_approximates_integrated_gradients(task):
     a = 4
     x = maps(task, "block2", task.concepts[a].crops[:3])
     values = Observed.of(task.segment, {key: x for key in task.segment.observed})
@@ -128,7 +128,7 @@ def test_weight_norm_is_of_the_filters_that_read_a_neuron(task):
             assert scores.importance[s] == pytest.approx(total**0.5, rel=1e-5)
 
 
-def test_weight_norm_sees_through_pooling_groups_and_flattening():
+def test_weight_norm_supports_pooling_groups_and_flattening():
     class Grouped(nn.Module):
         def __init__(self):
             super().__init__()
@@ -150,7 +150,7 @@ def test_weight_norm_sees_through_pooling_groups_and_flattening():
     np.testing.assert_allclose(head, expected, rtol=1e-5)
 
 
-def test_knockoffs_point_at_what_explains_the_target():
+def test_knockoffs_select_the_neurons_that_explain_the_target():
     rng = np.random.default_rng(0)
     common = rng.standard_normal((300, 1))
     x = 0.6 * common + rng.standard_normal((300, 20))
@@ -161,14 +161,14 @@ def test_knockoffs_point_at_what_explains_the_target():
     assert set(np.argsort(-scores)[:2]) == {3, 11}
     assert scores[7] == 0.0
     np.testing.assert_array_equal(scores, Knockoffs(x, seed=0).importance(y))
-    # a knockoff is correlated with the other neurons as the neuron itself is
+    # a knockoff has the same correlations with the other neurons as the neuron itself
     own = np.corrcoef(knockoffs.x.T)
     swapped = np.corrcoef(knockoffs.x.T, knockoffs.knockoffs.T)[:19, 19:]
     others = ~np.eye(19, dtype=bool)
     assert np.abs(own - swapped)[others].mean() < 0.06
 
 
-def test_what_is_random_follows_the_seed_and_leaves_the_global_generators(task):
+def test_random_methods_use_the_seed_and_not_the_global_generators(task):
     torch.manual_seed(5)
     np.random.seed(5)
     expected = torch.rand(1), np.random.rand()
@@ -184,7 +184,7 @@ def test_what_is_random_follows_the_seed_and_leaves_the_global_generators(task):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_gives_scores_to_select_from(task, method):
+def test_core_neurons_can_be_selected_by_every_method(task, method):
     found = score_neurons(method, task)
     assert list(found) == list(task.concepts)
     sizes = []
@@ -198,10 +198,10 @@ def test_every_method_gives_scores_to_select_from(task, method):
             assert sum(map(abs, weights.values())) == pytest.approx(1 if core.importance else 0)
         if not METHODS[method].signed and method != "knockoff":
             assert (scores.signed >= 0).all()
-    assert sizes.count(4) >= 4  # of eight, some of which never fire
+    assert sizes.count(4) >= 4  # of eight neurons, some of which never fire
 
 
-def test_by_hand_on_two_layers():
+def test_scores_on_two_layers_by_hand():
     """h = (3, 2, 2), logit 0 = h0 − h1 + h2 / 2."""
     model = Model(TwoLayer(), transform=lambda _: torch.zeros(2, 1, 1))
     segment = model.segment("act", "head")
@@ -219,7 +219,7 @@ def test_by_hand_on_two_layers():
         torch.testing.assert_close(change, torch.tensor([2.0]))
 
 
-def test_unknown_method_and_segments_that_cannot_serve(task):
+def test_unknown_methods_and_unsupported_segments_are_refused(task):
     with pytest.raises(RequestError, match="Near names: deeplift"):
         score_neurons("deep_lift", task)
     gelu = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.GELU(), nn.Conv2d(4, 2, 1))
@@ -229,7 +229,7 @@ def test_unknown_method_and_segments_that_cannot_serve(task):
         with_modules(model.segment("0.0", "0"), "deeplift")
 
 
-def test_deeplift_refuses_what_captum_has_no_rule_for():
+def test_deeplift_refuses_operations_without_a_rule_in_captum():
     class Gated(nn.Module):
         def __init__(self):
             super().__init__()
@@ -279,7 +279,7 @@ def test_lrp_without_biases_is_input_times_gradient():
         with_rules(gated.segment("stem", "upper"))
 
 
-def test_a_method_of_ones_own_is_scored_like_the_others(task):
+def test_registered_methods_are_scored_like_the_built_in_ones(task):
     """The example of ``register``."""
 
     @neurflow.attribution.register("correlation")
@@ -301,7 +301,7 @@ def test_a_method_of_ones_own_is_scored_like_the_others(task):
     assert found[2].signed[0, 5] == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_name_is_registered_once_but_its_module_may_run_again():
+def test_a_name_is_registered_once_but_its_module_can_be_run_again():
     def again(scale):
         def scores(task):
             return scale
@@ -316,7 +316,7 @@ def test_a_name_is_registered_once_but_its_module_may_run_again():
 
 
 def test_an_entry_point_registers_a_method(tmp_path, monkeypatch):
-    """A package that only names its module is found, and imported when its method is asked for."""
+    """A package with an entry point is found, and imported when its method is used."""
     info = tmp_path / "plugin-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1\n")

@@ -1,4 +1,4 @@
-"""A trained ViT on photographs: few points are enough, and from the mean core neurons are what acts."""
+"""A trained ViT on photographs: few points are enough, and core neurons from the mean matter most."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def error(found, limit):
 
 
 @pytest.mark.parametrize("start", ["zero", "mean"])
-def test_a_class_is_within_a_hundredth_of_captum_with_many_points(model, seen, start):
+def test_scores_of_a_class_differ_by_less_than_1_percent_from_captum(model, seen, start):
     segment = model.segment("blocks.11", "head")
     x = seen["blocks.11"][:1]
     baseline = None if start == "zero" else mean_of(segment, seen)
@@ -75,7 +75,7 @@ def test_a_class_is_within_a_hundredth_of_captum_with_many_points(model, seen, s
 
 
 @pytest.mark.parametrize("start", ["zero", "mean"])
-def test_a_block_is_within_a_hundredth_of_its_limit_with_few_points(model, seen, start):
+def test_few_points_are_within_1_percent_of_the_limit(model, seen, start):
     segment = model.segment("blocks.10", "blocks.11")
     x = seen["blocks.10"][:1]
     baseline = None if start == "zero" else mean_of(segment, seen)
@@ -87,8 +87,8 @@ def test_a_block_is_within_a_hundredth_of_its_limit_with_few_points(model, seen,
     assert error(few, many) < 0.01
 
 
-def test_from_the_mean_scores_cancel_less_and_core_neurons_matter_most(model, seen):
-    """Optimality: without eight core neurons, fewer of the top crops stay than without random ones."""
+def test_scores_from_the_mean_cancel_less_and_core_neurons_matter_most(model, seen):
+    """Optimality: without eight core neurons, fewer top crops remain than without random neurons."""
     segment = model.segment("blocks.11", "head")
     x, mean = seen["blocks.11"], mean_of(segment, seen)
     logit = seen["head"][:, GOLDEN_RETRIEVER]

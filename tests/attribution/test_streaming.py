@@ -1,4 +1,4 @@
-"""Attribution of many targets at once: the same as one by one, with as many points as each needs."""
+"""Attribution of many targets in batches, with the number of points that each target needs."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Concept:
 
 
 class Held:
-    """Stands for ``SegmentMaps``, in blocks of four crops; counts what is asked for."""
+    """A replacement of ``SegmentMaps`` with blocks of four crops that counts requests."""
 
     def __init__(self, segment, values):
         self.segment, self.values, self.taken = segment, values, Counter()
@@ -74,7 +74,7 @@ def run(segment, values, concepts, **options):
 
 @pytest.mark.parametrize("name", ["resnet18", "googlenet", "mobilenet_v2", "vit"])
 @pytest.mark.parametrize("minus", [None, 3])
-def test_batches_of_many_targets_give_what_each_gives_alone(name, minus):
+def test_batching_targets_does_not_change_scores(name, minus):
     segment, values, concepts = setting(name)
     found, _ = run(segment, values, concepts, minus=minus)
     x, *_ = values.values()
@@ -113,7 +113,7 @@ def test_auto_steps_reach_the_tolerance_with_few_points(name):
 
 
 def limit_of(segment, values, a, concept):
-    """``[crop, lower neuron]`` T by so many points that no more matter."""
+    """``[crop, lower neuron]`` T with so many points that it has converged."""
     rows = torch.from_numpy(concept.crops)
     x, *_ = values.values()
     bypass = [values[key][rows] for key in segment.bypass]
@@ -123,14 +123,14 @@ def limit_of(segment, values, a, concept):
 
 @pytest.mark.parametrize("steps", ["auto", 6])
 def test_the_score_error_is_the_distance_from_the_limit(steps):
-    """Of the mean |T|: hardly ever more than stated, and not far less."""
+    """The error of the mean |T| rarely exceeds the stated one, which is not much larger."""
     stated, true = [], []
     for name in ("resnet18", "mobilenet_v2", "googlenet"):
         segment, values, concepts = setting(name)
         found, _ = run(segment, values, concepts, steps=steps, tolerance=0.005)
         for a, concept in concepts.items():
             limit = np.abs(limit_of(segment, values, a, concept)).mean(0)
-            if limit.any():  # it is not silent
+            if limit.any():  # the target fires
                 true.append(np.abs(found[a].importance - limit).sum() / limit.sum())
                 stated.append(found[a].score_error)
     true, stated = np.array(true), np.array(stated)
@@ -138,12 +138,12 @@ def test_the_score_error_is_the_distance_from_the_limit(steps):
     if steps == "auto":
         assert (true <= 0.005).mean() >= 0.95
         assert (stated <= 0.005).all()
-    assert (true <= stated + 2e-4).mean() >= 0.9  # three crops of six are looked at
+    assert (true <= stated + 2e-4).mean() >= 0.9  # three of six crops are sampled
     assert true.mean() <= stated.mean() + 1e-4
     assert stated.mean() <= 4 * true.mean() + 5e-4, (stated, true)
 
 
-def test_completeness_is_told_where_it_says_something():
+def test_completeness_is_reported_only_if_it_is_informative():
     segment, values, concepts = setting("resnet18")
     auto, _ = run(segment, values, concepts, steps="auto")
     fixed, _ = run(segment, values, concepts, steps=6)
@@ -154,8 +154,8 @@ def test_completeness_is_told_where_it_says_something():
 
 
 @pytest.mark.parametrize(("name", "rule"), [("resnet18", secants), ("vit", sinh)])
-def test_auto_tells_the_points_it_used(name, rule):
-    """Scores are those of the rule it chose at the N it tells; behind norms, ``sinh``."""
+def test_auto_reports_the_points_it_used(name, rule):
+    """Scores equal those of the reported rule at the reported N; after norms, the rule is ``sinh``."""
     segment, values, concepts = setting(name)
     found, _ = run(segment, values, concepts, steps="auto")
     x, *_ = values.values()
@@ -169,7 +169,7 @@ def test_auto_tells_the_points_it_used(name, rule):
         np.testing.assert_allclose(found[a].importance, expected, rtol=1e-3, atol=1e-4 * scale)
 
 
-def test_the_upper_end_by_hand():
+def test_the_upper_confidence_limit_by_hand():
     """Ratio 0.2; residuals ±0.1 of two crops of three: 0.2 + 12.71 · 0.1 · √(1/3)."""
     sample = np.array([[0.1, 1.0], [0.3, 1.0]])
     assert upper_end(sample, 2) == pytest.approx(0.2)
@@ -178,7 +178,7 @@ def test_the_upper_end_by_hand():
     assert np.isnan(upper_end(np.array([[0.1, 0.0], [0.0, 0.0]]), 3))
 
 
-def test_the_upper_end_is_above_the_truth_as_often_as_it_says():
+def test_the_upper_confidence_limit_has_its_coverage():
     rng = np.random.default_rng(0)
     above = 0
     for _ in range(400):
@@ -190,7 +190,7 @@ def test_the_upper_end_is_above_the_truth_as_often_as_it_says():
 
 
 class Pooled(nn.Module):
-    """Generalised-mean pooling, with or without an ε below the root."""
+    """Generalised-mean pooling, with or without an ε inside the root."""
 
     def __init__(self, least):
         super().__init__()
@@ -214,7 +214,7 @@ def pooled(least):
 
 
 @pytest.mark.parametrize("steps", ["auto", 50])
-def test_roots_behind_a_pooling_have_scores(steps):
+def test_roots_after_pooling_have_scores(steps):
     segment, values, concepts = pooled(1e-6)
     assert segment.specialised(0).secants
     found, _ = run(segment, values, concepts, steps=steps)
@@ -226,7 +226,7 @@ def test_roots_behind_a_pooling_have_scores(steps):
 
 @pytest.mark.parametrize("steps", ["auto", 50])
 def test_scores_that_are_not_finite_are_refused(steps):
-    """The root's slope at 0 is infinite, and a channel stays there all the way."""
+    """The slope of the root at 0 is infinite, and a channel is 0 along the whole path."""
     segment, values, concepts = pooled(0.0)
     x = next(iter(values.values()))
     x[:, 2] = 0.0

@@ -1,4 +1,4 @@
-"""A circuit on disk, for the tests of this folder."""
+"""A stored circuit for the tests of this folder."""
 
 from pathlib import Path
 

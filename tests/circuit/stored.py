@@ -15,7 +15,7 @@ from neurflow.circuit import (
 
 
 def contents(circuit: Circuit) -> tuple[Any, ...]:
-    """Everything a circuit holds, arrays as lists, to be compared with ``==``."""
+    """All data of a circuit with arrays as lists, for comparison with ``==``."""
     shown = (circuit.thumbnails, circuit.pictures, circuit.heat)
     return circuit.model_dump(mode="json"), *map(dict, shown)
 
@@ -32,7 +32,7 @@ def rewrite(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
 
 
 def replace(folder: Path, kind: str, data: bytes) -> None:
-    """Put other bytes in place of a file, name and digest corrected, as a forger would."""
+    """Replace a file by other bytes, with matching name and digest, as an attacker would."""
     digest = hashlib.sha256(data).hexdigest()
     only(folder, kind).unlink()
     (folder / f"{kind}-{digest[:16]}.safetensors").write_bytes(data)

@@ -1,4 +1,4 @@
-"""Merging and splitting groups by hand: weights by the definition, numbers never used again, undo."""
+"""Merging and splitting groups: weights follow the definition, numbers are not reused, undo."""
 
 import json
 import random
@@ -21,7 +21,7 @@ NONE = Edits()
 
 @pytest.fixture
 def shared(circuit):
-    """The hand-made circuit, with a quarter of neuron 4's weight belonging to its first meaning."""
+    """The hand-written circuit, with a quarter of neuron 4's weight in its first meaning."""
     block, head = circuit.layers
     bee = head.neurons[2]
     part = bee.semantic_groups[0].model_copy(update={"shares": {4: (0.25, 0.75)}})
@@ -50,7 +50,7 @@ def weights(circuit):
 
 
 def slowly(circuit):
-    """Weights between all groups, one pair and one meaning at a time."""
+    """Weights between all groups, computed one pair and one meaning at a time."""
     published = circuit.config.sharing == "published"
     total = defaultdict(float)
     for lower, upper in zip(circuit.layers, circuit.layers[1:], strict=False):
@@ -74,7 +74,7 @@ def test_a_merged_group_has_the_weights_of_its_members(shared):
     changed = apply(shared, done)
     assert set(ids(changed, "block")["block/2"]) == {(4, 0), (7, 0), (4, 1)}
     assert weights(changed) == {("head/0", "block/2"): pytest.approx(0.75 - 0.25)}
-    # the crops most members share come first
+    # crops that most members share come first
     assert set(changed.group("block/2").crops) == set(shared.layer("block").neurons[4].crops)
     assert changed.group("block/2").label is None
     assert ids(shared, "block").keys() == {"block/0", "block/1"}, "what was found is untouched"
@@ -88,14 +88,14 @@ def test_a_split_group_has_the_weights_of_its_parts(shared):
         "block/1": ((4, 1),),
     }
     assert weights(changed) == {
-        ("head/0", "block/1"): -0.5,  # as it was stored: the edit does not touch it
+        ("head/0", "block/1"): -0.5,  # as stored: the edit does not change it
         ("head/0", "block/2"): pytest.approx(-0.25),
         ("head/0", "block/3"): pytest.approx(0.75 * 0.25),
     }
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_any_edits_equal_the_definition(found, seed):
+def test_weights_after_random_edits_equal_the_definition(found, seed):
     draw = random.Random(seed)
     edits = NONE
     for _ in range(6):
@@ -152,7 +152,7 @@ def test_the_mean_is_over_the_merged_pairs(model, images, target):
         assert new.get((made, below.id), 0) == pytest.approx(expected, abs=1e-6)
 
 
-def test_undo_and_redo_go_back_and_forth(shared):
+def test_undo_and_redo(shared):
     first = merge(shared, NONE, ["block/0", "block/1"])
     second = split(shared, first, "block/2", [Member(4, 1)])
     back = undo(second)
@@ -166,7 +166,7 @@ def test_undo_and_redo_go_back_and_forth(shared):
     assert split(shared, back, "block/2", [Member(7, 0)]).undone == (), "another way was taken"
 
 
-def test_numbers_are_not_used_again(shared):
+def test_numbers_of_groups_are_not_reused(shared):
     first = merge(shared, NONE, ["block/0", "block/1"])
     other = split(shared, undo(first), "block/0", [Member(4, 0)])
     assert other.done[0].into == ("block/3", "block/4")
@@ -185,17 +185,17 @@ def test_numbers_are_not_used_again(shared):
         (lambda c: split(c, NONE, "block/8", [(4, 1)]), "block/8"),
     ],
 )
-def test_what_cannot_be_is_refused(shared, change, words):
+def test_impossible_edits_are_refused(shared, change, words):
     with pytest.raises(NeurFlowError, match=words):
         change(shared)
 
 
-def test_a_result_without_shares_says_so(circuit):
+def test_results_without_shares_cannot_be_edited(circuit):
     with pytest.raises(ResultError, match="an earlier version made it"):
         merge(circuit, NONE, ["block/0", "block/1"])
 
 
-def test_edits_lie_beside_the_circuit_and_labels_stay(shared, tmp_path):
+def test_edits_are_stored_beside_the_circuit_and_labels_remain(shared, tmp_path):
     shared.save(tmp_path)
     change_edits(tmp_path, lambda c, e: split(c, e, "block/0", [Member(7, 0)]))
     LabelStore(tmp_path).update("block/2", lambda group: group.model_copy(update={"label": "legs"}))

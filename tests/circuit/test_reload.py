@@ -26,7 +26,7 @@ def net():
 
 
 def told(circuit: Circuit, model: Model, **changes: Any) -> Circuit:
-    """The circuit as one of that model."""
+    """The circuit with the information about that model."""
     info = model.info.model_copy(update=changes)
     return circuit.model_copy(update={"model": info, **facts_to_reload(model)})
 
@@ -42,7 +42,7 @@ def reference(tmp_path: Path) -> str:
     return f"file:{tmp_path / 'net.py'}:net"
 
 
-def test_names_preprocessing_and_options_come_back(
+def test_class_names_preprocessing_and_options_are_restored(
     circuit: Circuit, reference: str, tmp_path: Path
 ) -> None:
     model = load_model(
@@ -57,7 +57,7 @@ def test_names_preprocessing_and_options_come_back(
     assert reload_model(kept, reference, class_names=["a", "b"]).class_names == ("a", "b")
 
 
-def test_weights_of_a_file_come_back_with_the_number_of_classes(
+def test_weights_from_a_file_are_restored_with_the_number_of_classes(
     circuit: Circuit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from torchvision.models import squeezenet1_1
@@ -76,7 +76,7 @@ def test_weights_of_a_file_come_back_with_the_number_of_classes(
         reload_model(told(circuit, model))
 
 
-def test_classes_that_are_called_by_numbers_come_back(circuit: Circuit, tmp_path: Path) -> None:
+def test_class_names_that_are_numbers_are_restored(circuit: Circuit, tmp_path: Path) -> None:
     from torchvision.models import squeezenet1_1
 
     torch.save(squeezenet1_1(num_classes=10).state_dict(), tmp_path / "digits.pth")
@@ -86,9 +86,7 @@ def test_classes_that_are_called_by_numbers_come_back(circuit: Circuit, tmp_path
     assert (again.info, again.class_names) == (model.info, tuple(digits))
 
 
-def test_a_network_that_was_drawn_is_drawn_the_same_way_again(
-    circuit: Circuit, reference: str
-) -> None:
+def test_random_weights_are_restored(circuit: Circuit, reference: str) -> None:
     path = Path(reference.split(":")[1])
     path.write_text(NET.replace("    torch.manual_seed(0)\n", ""))
     for name in ("torchvision:squeezenet1_1", reference):
@@ -99,7 +97,7 @@ def test_a_network_that_was_drawn_is_drawn_the_same_way_again(
         assert reload_model(told(circuit, model), name).info == model.info
 
 
-def test_a_file_that_was_renamed_keeps_the_weights_of_the_result(
+def test_a_renamed_model_file_uses_the_weights_of_the_result(
     circuit: Circuit, reference: str, tmp_path: Path
 ) -> None:
     module = load_model(reference).module
@@ -110,7 +108,7 @@ def test_a_file_that_was_renamed_keeps_the_weights_of_the_result(
     assert again.info.digest == model.info.digest
 
 
-def test_the_preprocessing_is_that_of_the_run_where_the_librarys_has_changed(
+def test_the_preprocessing_of_the_run_is_used_if_the_library_changed_its_own(
     circuit: Circuit, reference: str
 ) -> None:
     model = load_model(reference)
@@ -118,14 +116,14 @@ def test_the_preprocessing_is_that_of_the_run_where_the_librarys_has_changed(
     assert reload_model(told(circuit, model), reference).transform == model.transform
 
 
-def test_results_of_before_are_loaded(circuit: Circuit, reference: str) -> None:
+def test_results_of_earlier_versions_are_loaded(circuit: Circuit, reference: str) -> None:
     model = load_model(reference)
     before = circuit.model_copy(update={"model": model.info})
     assert before.class_names == () and before.preprocessing is None
     assert reload_model(before, reference).class_names == ("0", "1")
 
 
-def test_the_demos_network_needs_no_name(circuit: Circuit) -> None:
+def test_the_demo_network_is_loaded_without_a_reference(circuit: Circuit) -> None:
     from neurflow.demo.network import REFERENCE, demo_model
 
     info = circuit.model.model_copy(update={"reference": REFERENCE})
@@ -146,7 +144,7 @@ def test_the_demos_network_needs_no_name(circuit: Circuit) -> None:
         "torchvision:resnet18\nfile:x.py:f",
     ],
 )
-def test_what_a_result_names_is_not_followed_unless_it_is_in_a_library(
+def test_references_in_results_are_followed_only_to_libraries(
     circuit: Circuit, reference: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -158,7 +156,7 @@ def test_what_a_result_names_is_not_followed_unless_it_is_in_a_library(
 
 
 @pytest.mark.parametrize("weights", ["/dev/zero", "//host/share/a.pth", "sub/none.pth"])
-def test_weights_are_read_from_plain_files_alone(
+def test_weights_are_read_only_from_plain_files(
     circuit: Circuit, weights: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -174,14 +172,14 @@ def test_weights_are_read_from_plain_files_alone(
     [{"crop": "all"}, {"no_such_setting": 1}, {"crop": (1, 2, 3)}, {"fill": None}],
     ids=["kind", "name", "length", "none"],
 )
-def test_a_preprocessing_that_is_none_is_refused(
+def test_invalid_preprocessing_is_refused(
     circuit: Circuit, reference: str, facts: dict[str, Any]
 ) -> None:
     with pytest.raises(ResultError, match="preprocessing of the result"):
         reload_model(circuit.model_copy(update={"preprocessing": facts}), reference)
 
 
-def test_options_are_typed(circuit: Circuit, tmp_path: Path) -> None:
+def test_types_of_options_are_checked(circuit: Circuit, tmp_path: Path) -> None:
     import json
 
     circuit.save(tmp_path)
@@ -198,7 +196,7 @@ def test_options_are_typed(circuit: Circuit, tmp_path: Path) -> None:
             load_circuit(tmp_path)
 
 
-def test_a_module_of_another_shape_is_told(circuit: Circuit) -> None:
+def test_a_module_with_other_shapes_is_reported(circuit: Circuit) -> None:
     model = Model(nn.Sequential(nn.Flatten(), nn.Linear(3 * 224 * 224, 2)))
     with pytest.raises(RequestError, match="in memory"):
         reload_model(told(circuit, model))

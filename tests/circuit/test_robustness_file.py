@@ -1,4 +1,4 @@
-"""What was measured of groups and edges: kept beside the circuit, and told wherever it goes."""
+"""Stability and significance are stored beside the circuit and loaded with it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def edge(circuit: Circuit) -> object:
     return next(e for e in circuit.edges if (e.upper, e.lower) == EDGE)
 
 
-def test_it_comes_back_and_the_circuit_file_stays(folder: Path, circuit: Circuit) -> None:
+def test_measurements_are_restored_and_the_circuit_file_does_not_change(
+    folder: Path, circuit: Circuit
+) -> None:
     before = (folder / "circuit.json").read_bytes()
     assert load_circuit(folder).group("block/1").stability is None
     saved = save_robustness(folder, MEASURED)
@@ -42,14 +44,14 @@ def test_it_comes_back_and_the_circuit_file_stays(folder: Path, circuit: Circuit
     assert b"stability" not in before and b"significance" not in before
 
 
-def test_a_further_measurement_adds_to_the_first(folder: Path) -> None:
+def test_further_measurements_are_added(folder: Path) -> None:
     save_robustness(folder, MEASURED)
     more = EdgeRobustness(upper=EDGE[0], lower=EDGE[1], stability=0.9)
     found = edge(save_robustness(folder, RobustnessFile(edges=(more,))))
     assert (found.significance, found.stability) == (0.03, 0.9)
 
 
-def test_a_circuit_takes_it_along(folder: Path, tmp_path: Path) -> None:
+def test_a_saved_circuit_keeps_its_measurements(folder: Path, tmp_path: Path) -> None:
     measured = save_robustness(folder, MEASURED)
     save_circuit(measured, tmp_path / "copy")
     assert load_circuit(tmp_path / "copy") == measured
@@ -69,7 +71,7 @@ def test_a_damaged_or_hostile_file_is_refused(folder: Path) -> None:
             load_circuit(folder)
 
 
-def test_tables_tell_it(folder: Path) -> None:
+def test_measurements_are_in_the_tables(folder: Path) -> None:
     measured = save_robustness(folder, MEASURED)
     frames = to_frames(measured)
     row = frames["group_edges"].set_index(["upper", "lower"]).loc[EDGE]

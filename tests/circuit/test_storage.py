@@ -1,4 +1,4 @@
-"""A circuit on disk: what comes back, what a kill leaves, and what is missing."""
+"""Saving and loading circuits, also after kills and with missing files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.circuit.stored import contents, header, replace, rewrite
 from tests.conftest import webp
 
 
-def test_what_is_saved_comes_back(circuit: Circuit, run: Path) -> None:
+def test_a_saved_circuit_is_loaded_unchanged(circuit: Circuit, run: Path) -> None:
     loaded = load_circuit(run)
     assert contents(loaded) == contents(circuit)
     vector = loaded.layers[0].neurons[4].semantic_groups[1].concept_vector
@@ -31,7 +31,7 @@ def test_what_is_saved_comes_back(circuit: Circuit, run: Path) -> None:
     assert not vector.flags.writeable
 
 
-def test_what_a_hostile_file_says_of_itself_is_told_in_short_and_without_control(run: Path) -> None:
+def test_quoted_text_of_hostile_files_is_short_and_has_no_control_characters(run: Path) -> None:
     replace(run, "arrays", header(a={"dtype": "F32", "shape": "\x1b[2J" + "x" * 9000}))
     with pytest.raises(ResultError, match="not safetensors") as found:
         load_circuit(run)
@@ -71,7 +71,7 @@ def test_equal_circuits_give_equal_bytes(circuit: Circuit, run: Path, tmp_path: 
         ),
     ],
 )
-def test_a_circuit_that_contradicts_itself_is_not_written(
+def test_an_inconsistent_circuit_is_not_written(
     circuit: Circuit, tmp_path: Path, edge: GroupEdge, problem: str
 ) -> None:
     with pytest.raises(ResultError, match=problem):
@@ -101,7 +101,7 @@ def test_a_kill_while_saving_leaves_the_old_result(
     assert len(list(run.iterdir())) == 4
 
 
-def test_a_kill_after_the_last_move_leaves_the_new_result(
+def test_a_kill_after_the_last_rename_leaves_the_new_result(
     circuit: Circuit, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = circuit.model_copy(update={"layers": doubled(circuit)})
@@ -117,7 +117,7 @@ def test_a_kill_after_the_last_move_leaves_the_new_result(
 
 
 def doubled(circuit: Circuit) -> tuple[CircuitLayer, ...]:
-    """The circuit's layers with other concept vectors, so that its array file is another one."""
+    """The circuit's layers with other concept vectors, so that the array file changes."""
     layers = json.loads(json.dumps([layer.model_dump(mode="json") for layer in circuit.layers]))
     for layer in layers:
         for neuron in layer["neurons"].values():
@@ -126,13 +126,13 @@ def doubled(circuit: Circuit) -> tuple[CircuitLayer, ...]:
     return tuple(CircuitLayer.model_validate(layer) for layer in layers)
 
 
-def test_a_folder_that_cannot_be_written_is_named(circuit: Circuit, tmp_path: Path) -> None:
+def test_the_error_names_a_folder_that_cannot_be_written(circuit: Circuit, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(WorkError, match="Cannot write"):
         save_circuit(circuit, tmp_path / "file" / "run")
 
 
-def test_what_is_not_there_says_how_to_make_it(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_result_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="neurflow discover"):
         load_circuit(tmp_path / "none")
     (tmp_path / "half" / "work").mkdir(parents=True)
@@ -143,14 +143,14 @@ def test_what_is_not_there_says_how_to_make_it(tmp_path: Path) -> None:
         load_circuit(tmp_path / "file")
 
 
-def test_pictures_and_heat_maps_come_back(circuit: Circuit, tmp_path: Path) -> None:
+def test_pictures_and_heat_maps_are_restored(circuit: Circuit, tmp_path: Path) -> None:
     heat = {("block/0", 0): HeatMap(1, 3, b"\x00\x7f\xff"), ("head/0", 1): HeatMap(2, 1, b"ab")}
     shown = circuit.model_copy(update={"pictures": {0: webp(), 1: webp()}, "heat": heat})
     save_circuit(shown, tmp_path / "shown")
     assert contents(load_circuit(tmp_path / "shown")) == contents(shown)
 
 
-def test_results_of_before_there_were_pictures_load(circuit: Circuit, run: Path) -> None:
+def test_results_without_pictures_are_loaded(circuit: Circuit, run: Path) -> None:
     (file,) = run.glob("surroundings*")
     file.unlink()
     rewrite(run, lambda content: content.pop("surroundings"))

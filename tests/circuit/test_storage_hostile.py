@@ -1,4 +1,4 @@
-"""Files of a circuit that were edited, cut, forged or enlarged are refused."""
+"""Edited, truncated, forged or enlarged files of a circuit are refused."""
 
 from __future__ import annotations
 
@@ -104,14 +104,14 @@ def test_numbers_that_are_not_finite_are_refused(run: Path, number: str) -> None
     [b"", b"\xff\xfe", b"[" * 100_000, b"[]", pickle.dumps({"schema_version": 1})],
     ids=["empty", "no text", "deep", "list", "pickle"],
 )
-def test_what_is_no_index_is_refused(run: Path, data: bytes) -> None:
+def test_invalid_index_files_are_refused(run: Path, data: bytes) -> None:
     (run / "circuit.json").write_bytes(data)
     with pytest.raises(ResultError, match=r"circuit\.json is damaged"):
         load_circuit(run)
 
 
 @pytest.mark.parametrize("name", ["circuit.json", "arrays", "thumbnails"])
-def test_a_file_cut_short_is_refused(run: Path, name: str) -> None:
+def test_truncated_files_are_refused(run: Path, name: str) -> None:
     (file,) = run.glob(f"{name}*")
     whole = file.read_bytes()
     for length in (0, 7, len(whole) // 2, len(whole) - 1):
@@ -121,7 +121,7 @@ def test_a_file_cut_short_is_refused(run: Path, name: str) -> None:
 
 
 class Bomb:
-    """Unpickling it makes a file, and so would show."""
+    """Unpickling an instance creates a file, which the test would find."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -149,7 +149,7 @@ FORGED: dict[str, Callable[[Path], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", FORGED)
-def test_forged_arrays_are_refused_and_nothing_runs(run: Path, kind: str) -> None:
+def test_forged_arrays_are_refused_and_run_no_code(run: Path, kind: str) -> None:
     replace(run, "arrays", FORGED[kind](run))
     with pytest.raises(ResultError, match="damaged"):
         load_circuit(run)
@@ -173,7 +173,7 @@ THUMBNAILS: dict[str, dict[str, bytes]] = {
 
 
 @pytest.mark.parametrize("kind", THUMBNAILS)
-def test_thumbnails_that_are_none_are_refused(run: Path, kind: str) -> None:
+def test_invalid_thumbnails_are_refused(run: Path, kind: str) -> None:
     forged = {key: np.frombuffer(data, np.uint8) for key, data in THUMBNAILS[kind].items()}
     replace(run, "thumbnails", save(forged))
     with pytest.raises(ResultError, match="damaged"):
@@ -198,7 +198,7 @@ SURROUNDINGS: dict[str, dict[str, np.ndarray]] = {
 
 
 @pytest.mark.parametrize("kind", SURROUNDINGS)
-def test_surroundings_that_are_none_are_refused(run: Path, kind: str) -> None:
+def test_invalid_surroundings_are_refused(run: Path, kind: str) -> None:
     replace(run, "surroundings", save(SURROUNDINGS[kind]))
     with pytest.raises(ResultError, match="damaged"):
         load_circuit(run)
@@ -217,14 +217,14 @@ def test_links_and_devices_are_refused(run: Path, tmp_path: Path, name: str) -> 
         load_circuit(run)
 
 
-def test_absurd_sizes_are_refused_unread(run: Path) -> None:
+def test_huge_sizes_are_refused_before_reading(run: Path) -> None:
     with (run / "circuit.json").open("r+b") as handle:
         handle.truncate(2**40)
     with pytest.raises(ResultError, match="1048576 MiB, over 128"):
         load_circuit(run)
 
 
-def test_any_flipped_byte_is_noticed(run: Path) -> None:
+def test_every_flipped_byte_is_detected(run: Path) -> None:
     file = only(run, "arrays")
     whole = file.read_bytes()
     assert load(whole)["8"].shape == (4, 8)

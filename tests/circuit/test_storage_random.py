@@ -1,4 +1,4 @@
-"""Random circuits come back as they were, and random edits give a circuit or our error."""
+"""Random circuits are loaded unchanged; random changes give a circuit or an error of neurflow."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def neurons(draw: st.DrawFn, index: int, below: list[int], width: int, images: i
 
 @st.composite
 def circuits(draw: st.DrawFn) -> Circuit:
-    """Small circuits of up to three layers, each with one group for each first meaning."""
+    """Small circuits with up to three layers and one group for each first meaning."""
     names = draw(st.lists(text, min_size=1, max_size=3, unique=True))
     images = tuple(
         ImageRef(name=n, label=n[:3] or None) for n in draw(st.lists(text, min_size=1, max_size=3))
@@ -103,7 +103,7 @@ def circuits(draw: st.DrawFn) -> Circuit:
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(any_circuit=circuits())
-def test_any_circuit_comes_back_as_it_was(any_circuit: Circuit, tmp_path: Path) -> None:
+def test_random_circuits_are_loaded_unchanged(any_circuit: Circuit, tmp_path: Path) -> None:
     save_circuit(any_circuit, tmp_path)
     assert contents(load_circuit(tmp_path)) == contents(any_circuit)
 
@@ -128,7 +128,7 @@ ODD_VALUES = st.sampled_from(
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
-def test_whatever_stands_in_the_index_loading_gives_a_circuit_or_our_error(
+def test_a_random_index_gives_a_circuit_or_an_error_of_neurflow(
     circuit: Circuit, tmp_path: Path, data: st.DataObject
 ) -> None:
     save_circuit(circuit, tmp_path)

@@ -1,4 +1,4 @@
-"""A circuit as a graph and as tables: the same numbers, nothing lost."""
+"""A circuit as a graph and as tables has the same numbers."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_labels_and_their_evidence_are_in_the_frames(circuit: Circuit) -> None:
     assert groups.loc["head/0"][list(LABEL_COLUMNS)].isna().all()
 
 
-def test_graphml_holds_labels_as_text_and_can_be_read_again(circuit: Circuit, tmp_path) -> None:
+def test_graphml_has_labels_as_text_and_can_be_read(circuit: Circuit, tmp_path) -> None:
     told = labelled(circuit)
     told = relabelled(told, "block/0", "a\x1b[2Jb\ud800", evidence=None)
     told.to_graphml(tmp_path / "circuit.graphml")

@@ -1,4 +1,4 @@
-"""Intervals of weights: photographs are resampled, by hand and with one slow loop."""
+"""Intervals of weights over resampled photographs, compared with results by hand and a slow loop."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def found(model, images, target) -> Circuit:
 
 
 def scored(circuit: Circuit, each: list[list[float]], photographs: list[int]) -> Circuit:
-    """The tiny circuit whose target has these attributions of its crops."""
+    """The tiny circuit, with these attributions on the crops of its target."""
     block, head = circuit.layers
     (bee,) = head.neurons.values()
     part = bee.semantic_groups[0].model_copy(
@@ -43,7 +43,7 @@ def scored(circuit: Circuit, each: list[list[float]], photographs: list[int]) ->
     return circuit.model_copy(update={"layers": (block, head)})
 
 
-def test_a_sign_is_certain_where_all_photographs_agree(circuit: Circuit) -> None:
+def test_a_sign_is_certain_if_all_photographs_agree(circuit: Circuit) -> None:
     agree = scored(circuit, [[3, -1], [2.9, -1], [3.1, -1]], [0, 1, 2])
     spread = intervals(agree.layers[1], agree.layers[0], agree.config)
     low, high = spread["head/0", "block/1"]  # half of neuron 4's weight of about 3/4
@@ -53,7 +53,7 @@ def test_a_sign_is_certain_where_all_photographs_agree(circuit: Circuit) -> None
     assert low < 0 < high
 
 
-def test_two_photographs_tell_nothing(circuit: Circuit) -> None:
+def test_two_photographs_give_no_interval(circuit: Circuit) -> None:
     few = scored(circuit, [[3, -1], [2.9, -1], [3.1, -1]], [0, 1, 1])
     assert intervals(few.layers[1], few.layers[0], few.config) == {}
 
@@ -67,7 +67,7 @@ def test_attributions_of_crops_give_the_stored_weights(found: Circuit) -> None:
                 np.testing.assert_allclose(list(part.weights.values()), expected, atol=1e-5)
 
 
-def test_a_resample_is_the_circuits_own_rule_on_other_weights_of_photographs(found) -> None:
+def test_resamples_use_the_rule_of_the_circuit_with_other_weights(found) -> None:
     lower, upper = found.layers[:2]
     drawn = resampled(upper, lower, found.config, 2)
     chance = np.random.default_rng(found.config.seed).exponential(size=(2, len(found.images)))
@@ -88,7 +88,7 @@ def test_a_resample_is_the_circuits_own_rule_on_other_weights_of_photographs(fou
     np.testing.assert_allclose(drawn, slow, atol=1e-6)
 
 
-def test_every_edge_of_every_cut_has_an_interval_that_comes_back_from_disk(found, tmp_path) -> None:
+def test_intervals_of_all_cuts_are_restored_from_disk(found, tmp_path) -> None:
     for view in (found, found.cut({found.layers[0].name: 2})):
         assert all(edge.low <= edge.high for edge in view.edges)
         near = [edge.low - 0.05 <= edge.weight <= edge.high + 0.05 for edge in view.edges]
@@ -124,7 +124,7 @@ def test_attributions_of_other_crops_are_refused(circuit: Circuit, tmp_path) -> 
         save_circuit(scored(circuit, [[1, 2], [3, 4]], [0, 0, 1]), tmp_path)
 
 
-def test_the_page_and_show_tell_what_is_not_certain(circuit: Circuit) -> None:
+def test_the_page_and_show_mark_uncertain_edges(circuit: Circuit) -> None:
     sure, unsure = circuit.edges
     sure = sure.model_copy(update={"positive": 0.5, "negative": -0.25, "low": 0.1, "high": 0.4})
     unsure = unsure.model_copy(update={"low": -0.75, "high": 0.125})

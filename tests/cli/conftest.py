@@ -1,4 +1,4 @@
-"""How the tests of the command line run it, and what they run it on."""
+"""Fixtures that run the command line, and a small network and pictures for it."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def small():
 
 
 def model_of(circuit: Circuit) -> Model:
-    """The model of a result that a test made itself, so that its code is trusted."""
+    """The model of a result that a test has made, so its code can be trusted."""
     return reload_model(circuit, circuit.model.reference)
 
 
 class Outcome(NamedTuple):
-    """What a command ended with."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -51,7 +51,7 @@ def neurflow(plain: Callable[..., Outcome]) -> Callable[..., Outcome]:
 def plain(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Outcome]:
-    """The same; files of tests may put their own in place of ``neurflow``."""
+    """The same, by default; test files can override it."""
     monkeypatch.setenv("COLUMNS", "80")
 
     def run(*arguments: object) -> Outcome:
@@ -66,7 +66,7 @@ def plain(
 
 @pytest.fixture
 def run_folder(circuit: Circuit, tmp_path: Path) -> Path:
-    """The hand-made circuit, stored."""
+    """The hand-written circuit, stored."""
     circuit.save(tmp_path / "run")
     return tmp_path / "run"
 
@@ -93,7 +93,7 @@ def pictures(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def naming(plain: Callable[..., Outcome], small_model: str) -> Callable[..., Outcome]:
-    """Run a command line that names the small network where a result of it is asked."""
+    """Run a command line, with ``--model`` for the small network where its result is used."""
 
     def run(command: str, subject: object, *rest: object) -> Outcome:
         loads = command in ("debug", "audit", "evaluate") and isinstance(subject, Path)

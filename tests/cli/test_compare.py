@@ -1,4 +1,4 @@
-"""``neurflow compare``: tables, JSON, a page, and refusals in words."""
+"""``neurflow compare``: tables, JSON, a page, and refusals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Run = Callable[..., Outcome]
 
 @pytest.fixture
 def runs(tmp_path: Path) -> tuple[Path, Path]:
-    """Two runs of one network, another class each; a label that would steer a terminal."""
+    """Two runs of one network for two classes; a label contains control characters."""
     edges = {("head/0", "low/0"): 0.75, ("head/0", "low/1"): -0.25}
     labels = {"low/0": "red\x1b[31m stripes"}
     tiny({"low": plain([0, 1], [2, 3, 4]), "head": plain([0])}, edges, labels=labels).save(
@@ -29,7 +29,7 @@ def runs(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "bee", tmp_path / "fly"
 
 
-def test_layers_at_a_glance(neurflow: Run, runs: tuple[Path, Path]) -> None:
+def test_overview_of_all_layers(neurflow: Run, runs: tuple[Path, Path]) -> None:
     code, out, err = neurflow("compare", *runs)
     assert (code, err) == (0, "")
     assert "A  bee by Tiny" in out and "B  fly by Tiny" in out
@@ -40,7 +40,7 @@ def test_layers_at_a_glance(neurflow: Run, runs: tuple[Path, Path]) -> None:
     assert change.split()[-3:] == ["-0.25", "+0.50", "+0.75"]
 
 
-def test_one_layer_in_full(neurflow: Run, runs: tuple[Path, Path]) -> None:
+def test_details_of_one_layer(neurflow: Run, runs: tuple[Path, Path]) -> None:
     code, out, _ = neurflow("compare", *runs, "--layer", "low")
     assert code == 0
     assert "1 shared, 1 only in A, 1 only in B" in out
@@ -49,7 +49,7 @@ def test_one_layer_in_full(neurflow: Run, runs: tuple[Path, Path]) -> None:
     assert neurflow("compare", *runs, "--layer", "lo").code == 2
 
 
-def test_as_data(neurflow: Run, runs: tuple[Path, Path], tmp_path: Path) -> None:
+def test_json_output(neurflow: Run, runs: tuple[Path, Path], tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     code, out, _ = neurflow("compare", *runs, "--json", "-o", page, "--seed", 3)
     found = json.loads(out)

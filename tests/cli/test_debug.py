@@ -1,4 +1,4 @@
-"""``neurflow debug`` and ``neurflow audit``: from a run to words, JSON, a page and a picture."""
+"""``neurflow debug`` and ``neurflow audit``: text, JSON, a page and a picture from a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SETTINGS = ("--tau", 4, "--k", 5, "--steps", 4, "--granularities", "1,0.5", "--g
 
 @pytest.fixture
 def neurflow(naming: Run) -> Run:
-    """Commands that name the network of a result."""
+    """Commands with the network of the result named by ``--model``."""
     return naming
 
 
@@ -122,7 +122,9 @@ def test_wrong_requests(
     assert "Traceback" not in outcome.err
 
 
-def test_a_corrupt_picture_alone_is_an_error(neurflow: Run, run: Path, tmp_path: Path) -> None:
+def test_a_corrupt_picture_is_an_error_only_by_itself(
+    neurflow: Run, run: Path, tmp_path: Path
+) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
     outcome = neurflow("debug", run, broken)
@@ -130,7 +132,7 @@ def test_a_corrupt_picture_alone_is_an_error(neurflow: Run, run: Path, tmp_path:
     assert "No picture can be read. The first, broken.png: not a picture" in outcome.err
 
 
-def test_a_module_from_memory_cannot_be_loaded(run_folder: Path, capsys: Capture) -> None:
+def test_a_module_passed_in_python_cannot_be_reloaded(run_folder: Path, capsys: Capture) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["debug", str(run_folder), str(run_folder)])
     assert ended.value.code == 2

@@ -1,4 +1,4 @@
-"""Defaults from the environment and from a settings file, and what a file cannot set."""
+"""Defaults from the environment and from a settings file, and options that a file cannot set."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def found(folder: Path, **environment: str) -> dict[str, Any]:
     return defaults(typer.main.get_command(app), folder, environment)
 
 
-def test_the_particular_counts_before_the_general_and_the_environment_before_the_file(
+def test_specific_settings_and_the_environment_take_precedence(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "neurflow.toml").write_text(
@@ -39,7 +39,7 @@ def test_the_particular_counts_before_the_general_and_the_environment_before_the
     assert "tau" not in made["show"]
 
 
-def test_a_table_of_pyproject_counts_and_others_are_no_settings(tmp_path: Path) -> None:
+def test_only_the_table_of_pyproject_is_read(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n')
     assert found(tmp_path)["show"] == {}
     (tmp_path / "pyproject.toml").write_text(
@@ -63,7 +63,9 @@ def test_a_table_of_pyproject_counts_and_others_are_no_settings(tmp_path: Path) 
         ('eyes = "timm:x"', "NEURFLOW_EYES"),
     ],
 )
-def test_what_a_file_cannot_set(neurflow: Run, tmp_path: Path, monkeypatch, text, words) -> None:
+def test_options_that_a_file_cannot_set(
+    neurflow: Run, tmp_path: Path, monkeypatch, text, words
+) -> None:
     (tmp_path / "neurflow.toml").write_text(text)
     with pytest.raises(RequestError, match=words):
         found(tmp_path)
@@ -72,7 +74,7 @@ def test_what_a_file_cannot_set(neurflow: Run, tmp_path: Path, monkeypatch, text
     assert code == 2 and words in err and json.loads(out)["error"]["exit_code"] == 2
 
 
-def test_a_file_sets_only_options_that_exist_and_nothing_that_is_a_path_or_an_address() -> None:
+def test_a_file_cannot_set_unknown_options_paths_or_addresses() -> None:
     options = {}
     for leaf in _leaves(typer.main.get_command(app)):
         for name, option in _options(leaf).items():
@@ -83,10 +85,10 @@ def test_a_file_sets_only_options_that_exist_and_nothing_that_is_a_path_or_an_ad
         assert not words & {"FILE", "FOLDER", "DIR", "URL", "ADDRESS", "MODEL", "TOKEN"}, name
 
 
-def test_a_default_is_no_request(
+def test_defaults_do_not_count_as_given_options(
     neurflow: Run, run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An option that would do nothing is refused on the command line alone."""
+    """An option without effect is refused only if it is given on the command line."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "neurflow.toml").write_text("top = 1\njson = true\n")
     shown = json.loads(neurflow("show", run_folder).out)

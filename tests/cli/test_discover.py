@@ -1,4 +1,4 @@
-"""``neurflow discover`` from pictures to a stored circuit, stopped and gone on with."""
+"""``neurflow discover``: from pictures to a stored circuit, with interruptions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def request_line(small_model: str, pictures: Path) -> tuple[object, ...]:
     return ("discover", small_model, pictures, *options.split())
 
 
-def test_from_pictures_to_a_result(
+def test_pictures_give_a_stored_circuit(
     neurflow: Run, request_line: tuple[object, ...], tmp_path: Path
 ) -> None:
     folder = tmp_path / "my runs" / "bee"
@@ -47,7 +47,7 @@ def test_from_pictures_to_a_result(
     assert [len(layer.neurons) for layer in circuit.layers][-2:] == [3, 1]
 
 
-def test_again_it_is_there_already_and_another_request_is_refused(
+def test_a_finished_run_is_reused_and_another_request_is_refused(
     neurflow: Run, request_line: tuple[object, ...], tmp_path: Path
 ) -> None:
     first = neurflow(*request_line, "--out", tmp_path / "bee", "--json")
@@ -60,7 +60,7 @@ def test_again_it_is_there_already_and_another_request_is_refused(
     assert "--out" in err
 
 
-def test_stopped_half_way_the_same_command_goes_on(
+def test_an_interrupted_run_is_resumed(
     neurflow: Run,
     request_line: tuple[object, ...],
     tmp_path: Path,
@@ -95,7 +95,7 @@ def test_stopped_half_way_the_same_command_goes_on(
     assert json.loads(resumed.out) == expected
 
 
-def test_no_out_is_a_folder_named_by_model_and_target(
+def test_the_default_folder_is_named_after_model_and_target(
     neurflow: Run,
     request_line: tuple[object, ...],
     tmp_path: Path,
@@ -134,7 +134,7 @@ def test_wrong_requests(
 
 @pytest.fixture
 def named_line(pictures: Path, tmp_path: Path) -> tuple[object, ...]:
-    """A request whose model is not of a user's code."""
+    """A request whose model does not need code of the user."""
     torch.manual_seed(0)
     weights = tmp_path / "weights.pth"
     torch.save(torchvision.models.squeezenet1_1(num_classes=1000).state_dict(), weights)
@@ -167,7 +167,7 @@ finally:
 
 
 @pytest.mark.parametrize("change", ["a picture", "the weights", "an option", "the result"])
-def test_where_anything_has_changed_the_network_is_asked(
+def test_the_network_is_loaded_if_anything_has_changed(
     neurflow: Run, pictures: Path, tmp_path: Path, change: str
 ) -> None:
     weights, run = tmp_path / "weights.pth", tmp_path / "run"
@@ -200,6 +200,6 @@ def test_where_anything_has_changed_the_network_is_asked(
     assert _finished.recall(run, request(options)) is None
 
 
-def test_code_and_random_weights_are_always_looked_at(pictures: Path) -> None:
+def test_networks_from_code_or_with_random_weights_are_always_loaded(pictures: Path) -> None:
     assert _finished.asked("file:a.py:net", pictures, "bee", {}) is None
     assert _finished.asked("torchvision:vgg11", pictures, "bee", {"weights": "random"}) is None

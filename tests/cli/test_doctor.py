@@ -1,4 +1,4 @@
-"""``neurflow doctor``: versions, devices, and what is missing for what."""
+"""``neurflow doctor``: versions, devices, and missing packages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.cli.conftest import Outcome
 Run = Callable[..., Outcome]
 
 
-def test_what_is_missing_is_named_with_its_use_and_its_cure(
+def test_missing_packages_are_listed_with_use_and_installation(
     neurflow: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)

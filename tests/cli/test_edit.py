@@ -1,4 +1,4 @@
-"""``neurflow edit``: each step told, taken back, carried to another copy; bad requests named."""
+"""``neurflow edit``: edits, undo, export to another copy, and invalid requests."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Run = Callable[..., Outcome]
 
 @pytest.fixture
 def folder(shared: Circuit, tmp_path: Path) -> Path:
-    """A run whose groups can be edited."""
+    """A run with groups that can be edited."""
     shared.save(tmp_path / "run")
     return tmp_path / "run"
 
 
-def test_steps_forth_and_back(neurflow: Run, folder: Path) -> None:
+def test_edit_undo_and_redo(neurflow: Run, folder: Path) -> None:
     assert neurflow("edit", folder).out == "There are no edits.\n"
     assert neurflow("edit", folder, "--merge", "block/0, block/1").out == (
         "1. block/0 and block/1 merged into block/2\n"
@@ -71,7 +71,7 @@ def test_edits_are_carried_to_another_copy(
         (["--import", "{circuit}"], "contains no edits"),
     ],
 )
-def test_bad_requests_are_named_and_change_nothing(
+def test_invalid_edits_are_refused_and_change_nothing(
     neurflow: Run, folder: Path, options: list[str], words: str
 ) -> None:
     before = load_circuit(folder).model_dump()

@@ -1,4 +1,4 @@
-"""``neurflow evaluate``: from a run to tables, JSON, CSV, plots and a page."""
+"""``neurflow evaluate``: tables, JSON, CSV, plots and a page from a run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FAST = (
 
 @pytest.fixture
 def neurflow(naming: Run) -> Run:
-    """Commands that name the network of a result."""
+    """Commands with the network of the result named by ``--model``."""
     return naming
 
 
@@ -69,9 +69,7 @@ def test_all_protocols(neurflow: Run, run: Path, tmp_path: Path) -> None:
     assert addresses <= {*named, "https://matplotlib.org"}, "the page asks nothing of the net"
 
 
-def test_what_was_measured_of_groups_and_edges_is_stored_and_shown(
-    neurflow: Run, run: Path
-) -> None:
+def test_measurements_of_groups_and_edges_are_stored_and_shown(neurflow: Run, run: Path) -> None:
     assert neurflow("evaluate", run, "significance", *FAST).code == 0
     assert neurflow("evaluate", run, "stability", *FAST).code == 0
     circuit = load_circuit(run)
@@ -92,7 +90,7 @@ def test_plots(neurflow: Run, run: Path, tmp_path: Path) -> None:
         assert len(picture.convert("RGB").getcolors(100_000) or ()) > 20
 
 
-def test_a_finished_table_is_found_again(neurflow: Run, run: Path) -> None:
+def test_finished_tables_are_reused(neurflow: Run, run: Path) -> None:
     first = json.loads(neurflow("evaluate", run, "optimality", *FAST, "--json").out)
     again = json.loads(neurflow("evaluate", run, "optimality", *FAST, "--json").out)
     assert again == first, "its seconds too: nothing was measured again"
@@ -100,13 +98,13 @@ def test_a_finished_table_is_found_again(neurflow: Run, run: Path) -> None:
     assert json.loads(other.out)["tables"][0]["seconds"] != first["tables"][0]["seconds"]
 
 
-def test_a_model_is_discovered_first(
+def test_evaluating_a_model_finds_its_circuit_first(
     neurflow: Run, small_model: str, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = pictures.parent / "run"
     small = Config(
         tau=4, k=5, steps=4, granularities=(1.0, 0.5), groups=2, concept_set="all"
-    )  # in place of the published 50 crops of 16 neurons
+    )  # instead of the published 50 crops and 16 neurons
     monkeypatch.setattr(Config, "published", lambda: small)
     code, told, err = neurflow(
         "evaluate", small_model, "crop-sizes", "--images", pictures, "--target", "bee", "--run", out,
@@ -131,7 +129,7 @@ def test_a_model_is_discovered_first(
         (("fidelity", "--ablations", "noise"), "ablations"),
     ],
 )
-def test_what_cannot_be_served_says_what_is_missing(
+def test_protocols_that_cannot_run_name_the_reason(
     neurflow: Run, run: Path, arguments: tuple[object, ...], missing: str
 ) -> None:
     code, out, err = neurflow("evaluate", run, *arguments)
@@ -140,7 +138,9 @@ def test_what_cannot_be_served_says_what_is_missing(
     assert out == "" and "Traceback" not in err
 
 
-def test_lost_and_changed_pictures_are_told(neurflow: Run, run: Path, pictures: Path) -> None:
+def test_missing_and_changed_pictures_are_reported(
+    neurflow: Run, run: Path, pictures: Path
+) -> None:
     elsewhere = pictures.parent / "elsewhere"
     shutil.move(pictures, elsewhere)
     code, _, err = neurflow("evaluate", run, "optimality", *FAST)
@@ -159,7 +159,7 @@ def test_lost_and_changed_pictures_are_told(neurflow: Run, run: Path, pictures: 
     assert code == 2 and "1 of the circuit's 8 images are missing" in err
 
 
-def test_among_all_one_that_cannot_be_served_is_named(neurflow: Run, run: Path) -> None:
+def test_with_all_protocols_those_that_cannot_run_are_listed(neurflow: Run, run: Path) -> None:
     code, out, _ = neurflow(
         "evaluate", run, "crop-sizes", "k", *FAST, "--k-reference", 500, "--json"
     )

@@ -1,4 +1,4 @@
-"""``neurflow explore``: it says where it is, answers there, and ends by Ctrl-C without a traceback."""
+"""``neurflow explore`` prints its address, serves there, and ends on Ctrl-C without a traceback."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.pages.conftest import built as built
 Run = Callable[..., Outcome]
 
 
-def test_it_serves_and_ends_by_ctrl_c(run_folder: Path, built: None) -> None:
+def test_it_serves_until_it_is_interrupted(run_folder: Path, built: None) -> None:
     command = [sys.executable, "-c", "from neurflow.cli import main; main()"]
     process = subprocess.Popen(
         [*command, "explore", str(run_folder), "--port", "0", "--json", "--quiet"],
@@ -45,7 +45,7 @@ def test_it_serves_and_ends_by_ctrl_c(run_folder: Path, built: None) -> None:
     assert (process.returncode, rest, err) == (0, "", "")
 
 
-def test_a_model_that_must_be_named_is_told_before_serving(
+def test_a_required_model_reference_is_reported_before_serving(
     neurflow: Run, circuit: Circuit, tmp_path: Path, built: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("uvicorn.Server.run", lambda server, sockets: None)
@@ -59,7 +59,7 @@ def test_a_model_that_must_be_named_is_told_before_serving(
     assert "Only the stored" not in named.err
 
 
-def test_the_demo_draws_pictures_to_try(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_draws_sample_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("neurflow.pictures.images.load_images", lambda drawn, model: drawn)
     demo = SimpleNamespace(info=SimpleNamespace(reference=REFERENCE))
     labels = [label for _, label in _samples(demo, None)]  # type: ignore[arg-type, union-attr]

@@ -1,4 +1,4 @@
-"""A result from a stranger runs nothing: every command that takes one, as they are registered."""
+"""No command that takes a result runs code from it. All registered commands are tested."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ OTHERS = {
     "TARGET…": "bee",
     "TARGET:GROUP": "bee:block/0",
 }
-"""metavar of another argument that is needed → what is given; "pictures" is a folder"""
+"""metavar of another required argument → its value; "pictures" is a folder"""
 FILES = {"FOLDER", "FILE"}
 """metavars of options that may lead to more work on the result"""
 
@@ -45,7 +45,7 @@ FILES = {"FOLDER", "FILE"}
 def commands(
     group: Any = None, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every registered command, with the words that call it."""
+    """Every registered command, with its name on the command line."""
     group = group or typer.main.get_command(app)
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
@@ -85,13 +85,13 @@ def calls() -> dict[str, list[str]]:
 
 @pytest.fixture
 def marker(tmp_path: Path) -> Path:
-    """Where a factory leaves its mark when it is run."""
+    """The file that the factory creates when it is run."""
     return tmp_path / "executed"
 
 
 @pytest.fixture
 def hostile(circuit: Circuit, tmp_path: Path, marker: Path) -> Circuit:
-    """A circuit that names code of its maker's as its model."""
+    """A circuit whose model is code of the attacker."""
     code = tmp_path / "hostile.py"
     code.write_text(f"import pathlib\npathlib.Path({str(marker)!r}).touch()\nmake = None\n")
     info = circuit.model.model_copy(update={"reference": f"file:{code}:make"})
@@ -100,7 +100,7 @@ def hostile(circuit: Circuit, tmp_path: Path, marker: Path) -> Circuit:
 
 @pytest.fixture
 def places(hostile: Circuit, tmp_path: Path, pictures: Path) -> dict[str, str]:
-    """What stands for the words with ``@``."""
+    """The values of the words that start with ``@``."""
     hostile.save(tmp_path / "run")
     target = Target(layer="head", neuron=2, name="bee")
     plan = Plan(
@@ -126,7 +126,7 @@ def places(hostile: Circuit, tmp_path: Path, pictures: Path) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server loads what it serves, and ends."""
+    """Let a server load its circuit and exit."""
     made = Server.__init__
 
     def init(self: Server, served: Any, **given: Any) -> None:
@@ -144,7 +144,7 @@ def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("call", calls())
-def test_a_result_runs_nothing(
+def test_commands_run_no_code_of_a_result(
     neurflow: Run, places: dict[str, str], marker: Path, call: str
 ) -> None:
     words = [places.get(word, word.removeprefix("@")) for word in calls()[call]]
@@ -153,10 +153,10 @@ def test_a_result_runs_nothing(
     assert "Traceback" not in outcome.err and "should not happen" not in outcome.err
 
 
-def test_the_commands_that_load_a_model_say_how_to_name_it(
+def test_commands_that_need_a_model_say_how_to_name_it(
     neurflow: Run, places: dict[str, str], marker: Path
 ) -> None:
-    """And what is named runs: the test above can fail."""
+    """A named model does run, so the test above can fail."""
     for command in ("debug", "audit"):
         refused = neurflow(command, places["@run"], places["@pictures"])
         assert refused.code == 2 and not marker.exists()
@@ -171,8 +171,8 @@ def test_the_commands_that_load_a_model_say_how_to_name_it(
     assert marker.exists()
 
 
-def test_every_command_with_a_result_is_called() -> None:
-    """So that a new command is covered: its arguments must be known here."""
+def test_every_command_that_takes_a_result_is_tested() -> None:
+    """New commands are covered, because their arguments must be listed here."""
     called = {call.split()[0] for call in calls()}
     assert {"show", "report", "explore", "label", "edit", "debug", "audit", "compare"} <= called
     assert {"evaluate", "sweep", "atlas"} <= called

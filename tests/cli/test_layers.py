@@ -1,4 +1,4 @@
-"""``neurflow layers``: what can be studied, and what is by default."""
+"""``neurflow layers``: layers that can be studied, and the default ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.cli.conftest import Outcome
 Run = Callable[..., Outcome]
 
 
-def test_table_marks_what_is_proposed(neurflow: Run, small_model: str) -> None:
+def test_the_table_marks_proposed_layers(neurflow: Run, small_model: str) -> None:
     code, out, _ = neurflow("layers", small_model)
     assert code == 0
     rows = {tuple(line.split()) for line in out.splitlines()}

@@ -46,7 +46,7 @@ TOGETHER = [
 
 
 @pytest.mark.parametrize("words", TOGETHER, ids=" ".join)
-def test_refused_and_nothing_is_done(
+def test_conflicting_options_are_refused_before_any_work(
     neurflow: Run, run_folder: Path, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     def tree() -> dict[str, bytes]:
@@ -61,9 +61,7 @@ def test_refused_and_nothing_is_done(
     assert tree() == before
 
 
-def test_of_a_sweep_nothing_is_explored_that_only_a_result_has(
-    neurflow: Run, tmp_path: Path
-) -> None:
+def test_options_for_results_are_refused_with_a_sweep(neurflow: Run, tmp_path: Path) -> None:
     (tmp_path / "atlas").mkdir()
     code, _, err = neurflow("explore", tmp_path, "--model", "torchvision:resnet18")
     assert code == 2 and "--model has no effect without a single result" in err

@@ -71,7 +71,7 @@ def test_an_old_command_line_is_rewritten(old: str) -> None:
 
 
 @pytest.mark.parametrize("new", NEW)
-def test_a_new_one_stays_as_it_is(new: str) -> None:
+def test_a_current_command_line_is_not_rewritten(new: str) -> None:
     assert modern(new.split()) == ([new.split()], None)
 
 
@@ -80,7 +80,7 @@ def test_modes_that_exclude_each_other_are_refused() -> None:
         modern(["label", "R", "--pin", "a/1", "--reject", "a/1"])
 
 
-def test_it_runs_and_says_how_to_write_it_now(neurflow: Run, run_folder: Path) -> None:
+def test_old_spellings_work_with_a_note(neurflow: Run, run_folder: Path) -> None:
     old = neurflow("label", run_folder, "--set", "block/1", "two words", "--author", "a", "--json")
     assert old.code == 0 and json.loads(old.out)["groups"][0]["label"] == "two words"
     assert f"neurflow label set {run_folder} block/1 'two words' --author a" in old.err

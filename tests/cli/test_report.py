@@ -1,4 +1,4 @@
-"""``neurflow report`` and ``neurflow demo``: a page, where it is, and whether it opens."""
+"""``neurflow report`` and ``neurflow demo``: the page, its place, and opening it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Run = Callable[..., Outcome]
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Addresses that a browser would have been given, at a screen."""
+    """Addresses that would be opened in a browser; a display is present."""
     addresses: list[str] = []
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
@@ -36,7 +36,7 @@ def test_page_is_written_and_opened(
     assert opened == [page.as_uri()]
 
 
-def test_page_lies_in_the_run_by_default_and_stays_closed_on_request(
+def test_the_page_is_in_the_run_by_default_and_need_not_be_opened(
     neurflow: Run, run_folder: Path, opened: list[str]
 ) -> None:
     assert neurflow("report", run_folder, "--no-open").code == 0
@@ -61,7 +61,7 @@ def test_fewer_crops_make_a_smaller_page(neurflow: Run, run_folder: Path, tmp_pa
     assert neurflow("report", run_folder, "--crops", "0").code == 2
 
 
-def test_no_result_no_page(neurflow: Run, tmp_path: Path, opened: list[str]) -> None:
+def test_a_missing_result_is_an_error(neurflow: Run, tmp_path: Path, opened: list[str]) -> None:
     assert neurflow("report", tmp_path / "none", "-o", tmp_path / "x.html").code == 2
     assert not (tmp_path / "x.html").exists()
     assert opened == []

@@ -1,4 +1,4 @@
-"""``neurflow show``: a stored circuit in words, bounded and fit for a terminal."""
+"""``neurflow show``: a stored circuit as text of limited size for a terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.conftest import evidence, relabelled
 Run = Callable[..., Outcome]
 
 
-def test_groups_with_their_inputs_from_the_target_down(neurflow: Run, run_folder: Path) -> None:
+def test_groups_and_inputs_are_listed_from_the_target_down(neurflow: Run, run_folder: Path) -> None:
     code, out, err = neurflow("show", run_folder)
     assert (code, err) == (0, "")
     lines = [" ".join(line.split()) for line in out.splitlines()]
@@ -52,9 +52,7 @@ def test_one_layer_and_one_group(neurflow: Run, run_folder: Path) -> None:
     ]
 
 
-def test_json_holds_what_is_shown_and_nothing_else_is_on_stdout(
-    neurflow: Run, run_folder: Path
-) -> None:
+def test_json_is_the_only_output_on_stdout(neurflow: Run, run_folder: Path) -> None:
     data = json.loads(neurflow("show", run_folder, "--json").out)
     assert data["target"] == {"layer": "head", "neuron": 2, "minus": None, "name": "bee"}
     assert (data["images"], data["skipped"], data["crops"]) == (2, 1, 118)
@@ -96,7 +94,7 @@ def test_wrong_requests(neurflow: Run, run_folder: Path) -> None:
 
 
 def crowded(circuit: Circuit, count: int) -> Circuit:
-    """``count`` neurons, each a group of its own, below the target; names long and hostile."""
+    """A circuit of ``count`` neurons below the target, one per group, with long and hostile names."""
     name = "features.denseblock4.denselayer16.\x1b[2Jconv"
     template = circuit.layers[0].neurons[7]
     vector = [0.0] * count
@@ -131,7 +129,7 @@ def crowded(circuit: Circuit, count: int) -> Circuit:
     )
 
 
-def test_much_is_cut_to_size(neurflow: Run, circuit: Circuit, tmp_path: Path) -> None:
+def test_long_output_is_truncated(neurflow: Run, circuit: Circuit, tmp_path: Path) -> None:
     crowded(circuit, 300).save(tmp_path / "crowd")
     out = neurflow("show", tmp_path / "crowd").out
     assert "… and 295 smaller groups" in out
@@ -146,7 +144,7 @@ def test_much_is_cut_to_size(neurflow: Run, circuit: Circuit, tmp_path: Path) ->
     assert "\x1b" not in detail
 
 
-def test_a_label_is_shown_with_what_it_is_worth(
+def test_a_label_is_shown_with_its_evidence(
     neurflow: Run, circuit: Circuit, tmp_path: Path
 ) -> None:
     bad = relabelled(circuit, "block/1", "wheel \x1b[2J", evidence=evidence(0.7))
@@ -171,7 +169,7 @@ def test_a_label_is_shown_with_what_it_is_worth(
     assert [group["doubt"] for group in brief] == [None, "does not beat chance"]
 
 
-def test_another_cut_is_shown_with_how_far_its_groups_come_back(
+def test_another_cut_is_shown_with_the_reproducibility_of_its_groups(
     neurflow: Run, circuit: Circuit, tmp_path: Path
 ) -> None:
     block, head = circuit.layers
@@ -201,7 +199,7 @@ def test_another_cut_is_shown_with_how_far_its_groups_come_back(
     assert edge[0] == "block/4"
 
 
-def test_a_cut_that_cannot_be_shown_says_why(neurflow: Run, run_folder: Path) -> None:
+def test_errors_explain_cuts_that_cannot_be_shown(neurflow: Run, run_folder: Path) -> None:
     code, _, err = neurflow("show", run_folder, "--groups", "block")
     assert code == 2 and "--groups layer4.1=9" in err
     code, _, err = neurflow("show", run_folder, "--groups", "block=2")

@@ -1,4 +1,4 @@
-"""Tables fit the terminal, and what tells rows apart is never lost."""
+"""Tables fit the terminal, and columns that distinguish rows are always complete."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ def table(values: int) -> tuple[list[str], list[list[str]]]:
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 @pytest.mark.parametrize("values", [1, 4, 9])
-def test_every_letter_of_every_cell_is_there(width: int, values: int) -> None:
+def test_tables_contain_every_letter_of_every_cell(width: int, values: int) -> None:
     columns, rows = table(values)
     shown = printed(columns, rows, width)
     assert max(map(len, shown.splitlines())) <= width
     letters = "".join(shown.split())
-    for letter in "kv":  # once in each name, near its middle and at its end; names may wrap
+    for letter in "kv":  # once in the middle and once at the end of each name; names can wrap
         assert letters.count(letter) % len(rows) == 0 and letter in letters
     assert letters.count("core") >= len(LAYERS)
     assert all(cell in letters for row in rows for cell in row[2:])
     assert "…" not in shown
 
 
-def test_columns_that_do_not_fit_follow_in_a_table_with_the_same_keys() -> None:
+def test_columns_that_do_not_fit_are_in_a_second_table() -> None:
     shown = printed(["layer", "a", "b", "c"], [["block1", "1" * 20, "2" * 20, "3" * 20]] * 2, 50)
     assert shown.count("block1") == 4 and shown.count("layer") == 2
     assert "3" * 20 in shown
 
 
-def test_what_is_the_same_in_all_rows_is_said_once() -> None:
+def test_constant_columns_are_printed_once() -> None:
     rows = [["block1", "held-out pictures of the class", "1"], ["block2", "", "2"]]
     rows[1][1] = rows[0][1]
     shown = " ".join(printed(["layer", "scope", "n"], rows, 24).split())
@@ -57,5 +57,5 @@ def test_what_is_the_same_in_all_rows_is_said_once() -> None:
     assert "scope:" not in printed(["layer", "scope", "n"], rows, 80)
 
 
-def test_names_cannot_steer_the_terminal() -> None:
+def test_control_characters_in_names_are_escaped() -> None:
     assert "\x1b" not in printed(["a"], [["red\x1b[31m"]], 80)

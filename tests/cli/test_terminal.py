@@ -1,4 +1,4 @@
-"""What every command shares: exit codes, words for failures, the progress bar, two streams."""
+"""Behaviour of all commands: exit codes, error messages, the progress bar, stdout and stderr."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def fail(error: BaseException, *, resumable: bool = False, **manner: bool) -> in
         (NeurFlowError("failed"), 1),
     ],
 )
-def test_our_errors_are_their_words_and_their_exit_code(
+def test_errors_of_neurflow_give_their_message_and_exit_code(
     error: NeurFlowError, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fail(error) == code
     assert capsys.readouterr() == ("", f"Error: {error}\n")
 
 
-def test_other_errors_have_no_traceback_unless_asked_for(
+def test_other_errors_have_a_traceback_only_on_request(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert fail(ZeroDivisionError("division by zero")) == 1
@@ -60,12 +60,14 @@ def test_other_errors_have_no_traceback_unless_asked_for(
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
     ],
 )
-def test_too_little_memory_has_a_cure(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+def test_out_of_memory_errors_suggest_a_solution(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert fail(error) == 1
     assert "--memory" in capsys.readouterr().err
 
 
-def test_ctrl_c_tells_how_to_go_on_where_that_is_possible(
+def test_an_interrupt_says_how_to_resume(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert fail(KeyboardInterrupt(), resumable=True) == 130
@@ -74,7 +76,7 @@ def test_ctrl_c_tells_how_to_go_on_where_that_is_possible(
     assert capsys.readouterr().err == "Stopped.\n"
 
 
-def test_names_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_in_names_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     assert plain("a\x1b[2Jb\x07é→") == "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}é→"
     fail(ModelError("no class '\x1b[31mbee'\nsecond line"))
     shown = capsys.readouterr().err
@@ -86,7 +88,7 @@ def test_names_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> 
 
 
 class Timer:
-    """A ``threading.Timer`` that is over at once if the work is long, and never if it is short."""
+    """A ``threading.Timer`` that fires at once if the work is long, and never if it is short."""
 
     def __init__(self, long: bool) -> None:
         self.long, self.ident = long, None
@@ -109,7 +111,7 @@ class Timer:
 
 
 def drawn(long: bool, monkeypatch: pytest.MonkeyPatch, is_tty: bool) -> str:
-    """What a bar writes of 20 steps out of 40, one in 0.1 s."""
+    """The output of a bar for 20 steps out of 40, each of 0.1 s."""
     timer, seconds = Timer(long), itertools.count()
     monkeypatch.setattr(_terminal.threading, "Timer", timer)
     file = io.StringIO()
@@ -129,7 +131,7 @@ def drawn(long: bool, monkeypatch: pytest.MonkeyPatch, is_tty: bool) -> str:
     return file.getvalue()
 
 
-def test_long_work_has_a_bar_with_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_work_has_a_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = drawn(long=True, monkeypatch=monkeypatch, is_tty=True)
     assert "layer4 → layer3" in shown
     assert "/40" in shown
@@ -138,17 +140,17 @@ def test_long_work_has_a_bar_with_rate_and_time_left(monkeypatch: pytest.MonkeyP
     assert "a note" in shown
 
 
-def test_short_work_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_short_work_has_no_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = drawn(long=False, monkeypatch=monkeypatch, is_tty=True)
     assert shown == "a note\n"
 
 
-def test_a_file_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_gets_no_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = drawn(long=True, monkeypatch=monkeypatch, is_tty=False)
     assert shown == "a note\n"
 
 
-def test_where_stderr_is_no_terminal_there_is_a_line_a_minute() -> None:
+def test_without_a_terminal_progress_is_a_line_a_minute() -> None:
     now, file = [0.0], io.StringIO()
     bar = Bar(Console(file=file, force_terminal=False, width=80), clock=lambda: now[0])
     bar.start("layer4 → layer3", 40)
@@ -162,7 +164,7 @@ def test_where_stderr_is_no_terminal_there_is_a_line_a_minute() -> None:
     ]
 
 
-def test_quiet_says_nothing_and_verbose_says_how_long_stages_took() -> None:
+def test_quiet_prints_nothing_and_verbose_prints_times_of_stages() -> None:
     def said(**manner: bool) -> str:
         now, file = [0.0], io.StringIO()
         bar = Bar(Console(file=file, force_terminal=False), clock=lambda: now[0], **manner)
@@ -179,7 +181,7 @@ def test_quiet_says_nothing_and_verbose_says_how_long_stages_took() -> None:
     assert "steps in" not in said()
 
 
-def test_as_json_a_failure_is_json_and_prints_go_to_stderr(
+def test_with_json_failures_are_json_and_prints_go_to_stderr(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert fail(ModelError("no such model"), as_json=True) == 2
@@ -197,11 +199,11 @@ def test_as_json_a_failure_is_json_and_prints_go_to_stderr(
     assert json.loads(capsys.readouterr().out) == {"a": 1}
 
 
-def test_patience_is_two_seconds() -> None:
+def test_the_bar_appears_after_two_seconds() -> None:
     assert _terminal.PATIENCE == 2
 
 
-def test_a_screen_is_what_can_open_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_display_is_needed_to_open_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)

@@ -90,7 +90,7 @@ def test_every_command_takes_json_and_traceback(neurflow: Run, command: str) -> 
         (("label", "set", "nowhere", "a/0", "x"), "There is no result in nowhere."),
     ],
 )
-def test_a_wrong_request_ends_in_2_and_two_lines(
+def test_wrong_requests_give_exit_code_2_and_two_lines(
     neurflow: Run, arguments: tuple[str, ...], words: str
 ) -> None:
     code, out, err = neurflow(*arguments)
@@ -109,7 +109,7 @@ def test_every_hyperparameter_is_an_option(neurflow: Run, monkeypatch: pytest.Mo
         assert field.description in shown
 
 
-def test_options_become_the_config() -> None:
+def test_options_set_the_config() -> None:
     assert config_from(dict.fromkeys(Config.model_fields)) == Config()
     given = {"tau": 4, "granularities": "1, 0.5", "groups": "7", "crops_per_image": 2}
     assert config_from(given) == Config(tau=4, granularities=(1, 0.5), groups=7, crops_per_image=2)

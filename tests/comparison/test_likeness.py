@@ -1,4 +1,4 @@
-"""Likeness and matching against the plainest way to write them."""
+"""Similarity and matching, compared with plain implementations."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def rng():
     return np.random.default_rng(3)
 
 
-def test_by_neurons_it_is_jaccards_index(rng):
+def test_similarity_by_neurons_is_the_jaccard_index(rng):
     groups = [sorted(rng.choice(12, size, replace=False).tolist()) for size in (3, 5, 1, 7)]
     layer = tiny({"l": plain(*groups)}).layer("l")
     place = {a: i for i, a in enumerate(sorted(layer.neurons))}
@@ -33,9 +33,9 @@ def test_by_neurons_it_is_jaccards_index(rng):
             assert similarities(vectors, vectors)[i, j] == pytest.approx(expected)
 
 
-def test_by_crops_it_is_the_overlap_of_pixels(rng):
+def test_similarity_by_crops_is_the_overlap_of_pixels(rng):
     def crops(count):
-        """On the grid of the published crops: sizes 32, 16 and 8 at half a window's steps."""
+        """On the grid of the published crops: sizes 32, 16 and 8 in steps of half a window."""
         found = []
         for _ in range(count):
             size = int(rng.choice([32, 16, 8]))
@@ -56,14 +56,14 @@ def test_by_crops_it_is_the_overlap_of_pixels(rng):
             assert table[i, j] == pytest.approx(reference.overlap(one, other))
 
 
-def test_one_box_against_another_is_intersection_over_union():
+def test_similarity_of_two_boxes_is_intersection_over_union():
     boxes = (0, 0, 16, 16), (8, 0, 24, 16)
     x, y = (coverage(Crop(0, box), SIDE, SIDE)[None] for box in boxes)
     assert x.sum() == pytest.approx(1)
     assert similarities(x, y)[0, 0] == pytest.approx(1 / 3)
 
 
-def test_inputs_of_different_size_cover_the_same_place():
+def test_crops_of_different_input_sizes_are_comparable():
     small, large = (
         coverage(Crop(0, (4, 0, 20, 16)), 32, 32),
         coverage(Crop(0, (28, 0, 140, 112)), 224, 224),
@@ -71,13 +71,13 @@ def test_inputs_of_different_size_cover_the_same_place():
     assert np.allclose(small, large) and small.shape == (CELLS * CELLS,)
 
 
-def test_empty_groups_are_like_nothing():
+def test_empty_groups_have_similarity_zero():
     assert similarities(np.zeros((1, 3)), np.array([[0.0, 0, 0], [1, 0, 0]])).tolist() == [[0, 0]]
 
 
 @pytest.mark.parametrize("threshold", [0, 0.3, 0.6, 0.99])
 @pytest.mark.parametrize("shape", [(4, 4), (3, 5), (5, 2), (1, 3)])
-def test_no_matching_has_a_larger_sum(rng, shape, threshold):
+def test_the_matching_has_the_largest_sum(rng, shape, threshold):
     for _ in range(5):
         table = rng.random(shape).round(1)
         pairs = best_pairs(table, threshold)
@@ -87,12 +87,12 @@ def test_no_matching_has_a_larger_sum(rng, shape, threshold):
         assert found == pytest.approx(reference.best_sum(table.tolist(), threshold))
 
 
-def test_a_greedy_choice_is_not_taken():
-    """The best pair would leave the others apart."""
+def test_the_matching_is_not_greedy():
+    """Taking the best pair first would leave the others without a counterpart."""
     assert sorted(best_pairs(np.array([[0.9, 0.8], [0.8, 0.1]]), 0.3)) == [(0, 1), (1, 0)]
 
 
-def test_chance_is_the_mean_over_all_deals(rng):
+def test_chance_is_the_mean_over_all_assignments(rng):
     groups, others = [[0, 1, 2], [3, 9]], [[0, 1], [2, 3, 4], [5]]
     one, other = (tiny({"l": plain(*each)}).layer("l") for each in (groups, others))
     place = {a: a for a in range(10)}
@@ -102,7 +102,7 @@ def test_chance_is_the_mean_over_all_deals(rng):
     assert all(interval.low <= interval.value <= interval.high for interval in found)
 
 
-def test_with_one_group_there_is_nothing_to_deal(rng):
+def test_chance_with_one_group(rng):
     layer = tiny({"l": plain([0, 1])}).layer("l")
     vectors = by_neurons(layer, {0: 0, 1: 1})
     assert chance(vectors.groups(), vectors, 10, rng) == [None]

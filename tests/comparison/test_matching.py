@@ -1,4 +1,4 @@
-"""Two circuits side by side: what is shared, what is gone, how edges change."""
+"""Comparison of two circuits: shared groups, missing groups, and changed edges."""
 
 import pytest
 from scipy.stats import spearmanr
@@ -14,7 +14,7 @@ HEAD = plain([0])
 
 @pytest.fixture
 def a():
-    """Three groups below, two above; every edge of the upper two."""
+    """Three groups below two groups, with all edges."""
     return tiny(
         {"low": plain([0, 1, 2], [3, 4], [5]), "mid": plain([1, 2], [7]), "head": HEAD},
         {
@@ -30,7 +30,7 @@ def a():
 
 @pytest.fixture
 def b():
-    """Groups in another order, one gone and one new in each layer, other weights."""
+    """Groups in another order, with one missing and one new group in each layer, and other weights."""
     return tiny(
         {
             "low": plain([3, 4, 9], [0, 1, 2], [8]),
@@ -73,19 +73,19 @@ def test_groups_find_their_counterparts(a, b):
     ]
 
 
-def test_the_targets_face_each_other_though_they_share_nothing(a, b):
+def test_targets_are_matched_even_without_common_neurons(a, b):
     (pair,) = layer(compare(a, b), "head").pairs
     assert (pair.a, pair.b, pair.matched_by, pair.similarity) == ("head/0", "head/0", "target", 0)
     assert pair.chance is None and pair.above_chance is None
 
 
-def test_edges_between_counterparts(a, b):
+def test_edges_between_matched_groups(a, b):
     mid = layer(compare(a, b), "mid")
     edges = {(e.upper, e.lower): (e.weight_a, e.weight_b, e.change) for e in mid.edges}
     upper = ("mid/0", "mid/1")
     assert edges == {
         (upper, ("low/0", "low/1")): (0.5, 0.25, -0.25),
-        (upper, ("low/1", "low/0")): (-0.25, None, 0.25),  # gone
+        (upper, ("low/1", "low/0")): (-0.25, None, 0.25),  # missing
     }
     assert mid.carried == pytest.approx(((0.5 + 0.25) / 2, 0.25 / 1.75))
     head = layer(compare(a, b), "head")
@@ -94,7 +94,7 @@ def test_edges_between_counterparts(a, b):
     assert layer(compare(a, b), "low").carried == (None, None)
 
 
-def test_back_and_forth_is_the_same(a, b):
+def test_the_comparison_is_symmetric(a, b):
     there, back = compare(a, b), compare(b, a)
     assert there.counterparts == {one: other for other, one in back.counterparts.items()}
     for one, other in zip(there.layers, back.layers, strict=True):
@@ -103,7 +103,7 @@ def test_back_and_forth_is_the_same(a, b):
 
 
 @pytest.mark.parametrize("by", ["neurons", "crops"])
-def test_with_itself_all_is_shared(a, by):
+def test_a_circuit_shares_all_groups_with_itself(a, by):
     found = compare(a, a, by=by)
     for one in found.layers:
         assert not one.only_a and not one.only_b
@@ -115,7 +115,7 @@ def test_with_itself_all_is_shared(a, by):
     assert layer(found, "mid").correlation == pytest.approx(1)  # four edges
 
 
-def test_rank_correlation_is_spearmans_over_three_edges_and_more():
+def test_rank_correlation_is_spearmans_and_needs_three_edges():
     names = [f"low/{i}" for i in range(4)]
     low = plain([0], [1], [2], [3])
     weights = (0.4, 0.3, 0.2, 0.1), (0.1, 0.5, 0.3, 0.1)
@@ -131,8 +131,8 @@ def test_rank_correlation_is_spearmans_over_three_edges_and_more():
     assert layer(compare(few, few), "head").correlation is None
 
 
-def test_other_networks_go_by_crops():
-    """Neuron numbers say one thing, crops another; between networks crops are believed."""
+def test_different_networks_are_compared_by_crops():
+    """Neuron numbers and crops disagree; between different networks, crops are used."""
     left, right = [(0, QUARTER[0])], [(1, QUARTER[15])]
     one = tiny({"l": [{0: left}, {1: right}], "head": HEAD})
     other = tiny({"l": [{0: right}, {1: left}], "head": HEAD}, digest=OTHER)
@@ -148,7 +148,7 @@ def test_other_networks_go_by_crops():
     assert "which is not checked" in tuned.notes[0]
 
 
-def test_pictures_are_known_by_name_not_by_place():
+def test_pictures_are_matched_by_name():
     groups = [{0: [(0, QUARTER[0])]}, {1: [(1, QUARTER[0])]}]
     one = tiny({"l": groups, "head": HEAD}, images=("x.png", "y.png"))
     other = tiny({"l": groups, "head": HEAD}, images=("y.png", "x.png"), digest=OTHER)
@@ -174,7 +174,7 @@ def test_the_same_boxes_on_a_larger_input():
     assert layer(compare(one, other), "l").pairs[0].similarity == pytest.approx(1)
 
 
-def test_layers_of_one_circuit_alone_are_told_and_edges_across_them_are_not_compared(a):
+def test_layers_in_one_circuit_only_are_reported_and_their_edges_not_compared(a):
     b = tiny(
         {"low": plain([0, 1, 2]), "extra": plain([0]), "mid": plain([1, 2]), "head": HEAD},
         {("extra/0", "low/0"): 1, ("mid/0", "extra/0"): 1, ("head/0", "mid/0"): 1},
@@ -182,11 +182,11 @@ def test_layers_of_one_circuit_alone_are_told_and_edges_across_them_are_not_comp
     found = compare(a, b)
     assert (found.a.only, found.b.only) == ((), ("extra",))
     assert [one.name for one in found.layers] == ["low", "mid", "head"]
-    assert layer(found, "mid").edges == ()  # mid follows low in one of them only
+    assert layer(found, "mid").edges == ()  # mid is above low in only one of them
     assert [(e.weight_a, e.weight_b) for e in layer(found, "head").edges] == [(0.75, 1)]
 
 
-def test_the_threshold_parts_pairs(a, b):
+def test_pairs_below_the_threshold_are_separated(a, b):
     assert len(layer(compare(a, b, threshold=0.7), "low").pairs) == 1
     alone = layer(compare(a, b, threshold=0.7), "low").only_a[0]
     assert (alone.id, alone.nearest, alone.similarity) == ("low/1", "low/0", pytest.approx(2 / 3))
@@ -196,14 +196,14 @@ def test_the_threshold_parts_pairs(a, b):
     assert found.layers[0].similarity is None
 
 
-def test_chance_follows_the_seed(a, b):
+def test_chance_depends_on_the_seed(a, b):
     def chances(seed):
         return [pair.chance for pair in layer(compare(a, b, seed=seed, draws=7), "low").pairs]
 
     assert chances(0) == chances(0) != chances(1)
 
 
-def test_a_match_is_above_chance_or_is_not():
+def test_matches_within_chance_are_marked():
     groups = plain(*([4 * i + j for j in range(4)] for i in range(6)))
     one = tiny({"l": groups, "head": HEAD})
     assert all(p.above_chance for p in layer(compare(one, one), "l").pairs)
@@ -212,7 +212,7 @@ def test_a_match_is_above_chance_or_is_not():
     assert pairs and not any(p.above_chance for p in pairs)
 
 
-def test_it_is_data(a, b):
+def test_the_comparison_is_data(a, b):
     found = compare(a, b)
     assert Comparison.model_validate_json(found.model_dump_json()) == found
     assert repr(found) == (
@@ -221,7 +221,7 @@ def test_it_is_data(a, b):
     )
 
 
-def test_notes_tell_what_makes_it_doubtful(a, b):
+def test_notes_name_reasons_for_doubt(a, b):
     summed = b.model_copy(update={"config": b.config.model_copy(update={"aggregation": "sum"})})
     assert "compute edge weights differently" in compare(a, summed).notes[0]
     one = a.model_copy(update={"pictures": {0: b"one"}})
@@ -241,7 +241,7 @@ def test_notes_tell_what_makes_it_doubtful(a, b):
         ({"head": HEAD}, {"digest": OTHER, "means": {"head": 9}}, "9 in the other"),
     ],
 )
-def test_what_cannot_be_compared(other, settings, says):
+def test_circuits_that_cannot_be_compared(other, settings, says):
     one = tiny({"head": HEAD}, means={"head": 4})
     by = "neurons" if "means" in settings else "auto"
     with pytest.raises(RequestError, match=says):
@@ -251,6 +251,6 @@ def test_what_cannot_be_compared(other, settings, says):
 @pytest.mark.parametrize(
     "wrong", [{"threshold": 1.5}, {"threshold": -1}, {"draws": 0}, {"by": "hue"}]
 )
-def test_settings_that_make_no_sense(a, wrong):
+def test_invalid_settings_are_refused(a, wrong):
     with pytest.raises(RequestError):
         compare(a, a, **wrong)

@@ -1,4 +1,4 @@
-"""Circuits written down by hand: groups as neurons, each with its own crops."""
+"""Hand-written circuits: groups given by their neurons, each neuron with its own crops."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ QUARTER = tuple((x, y, x + 8, y + 8) for y in range(0, 32, 8) for x in range(0, 
 """boxes that do not overlap"""
 
 Groups = Sequence[Mapping[int, Sequence[tuple[int, tuple[int, int, int, int]]]]]
-"""of a layer: neuron → its crops as (image, box)"""
+"""neuron of a layer → its crops as (image, box)"""
 
 
 def plain(*groups: Sequence[int]) -> Groups:
-    """Groups by their neurons, each with a crop of its own."""
+    """Groups given by their neurons, each neuron with a different crop."""
     return [{a: [(0, QUARTER[a % 16])] for a in group} for group in groups]
 
 
@@ -44,7 +44,7 @@ def tiny(
     means: Mapping[str, int] | None = None,
     vectors: Mapping[int, Sequence[float]] | None = None,
 ) -> Circuit:
-    """A circuit of these groups; the last layer holds the target, ``vectors`` are neurons' concepts."""
+    """A circuit of these groups, with the target in the last layer and concept vectors ``vectors``."""
     frozen = []
     for name, groups in layers.items():
         crops: dict[int, list[Crop]] = {}

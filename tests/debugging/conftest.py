@@ -1,4 +1,4 @@
-"""A small network with everything that debugging asks for, discovered once."""
+"""A small network with its circuit and pictures for debugging, made once."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def pictures(count=10, seed=0):
 
 
 def labelled(model, images):
-    """As a Dataset: every third picture is mislabelled, so that there are mistakes."""
+    """The pictures as a data set in which every third picture is mislabelled, to have mistakes."""
     with torch.no_grad():
         said = model.module(images).argmax(1).tolist()
     wrong = [(c + 1) % len(CLASSES) if i % 3 == 0 else c for i, c in enumerate(said)]
@@ -45,7 +45,7 @@ def studied():
 
 @pytest.fixture(scope="package")
 def common(model, studied):
-    """The class that the network answers most often."""
+    """The class that the network predicts most often."""
     with torch.no_grad():
         return int(model.module(studied).argmax(1).mode().values)
 

@@ -1,4 +1,4 @@
-"""The audit on a network whose shortcut is set by hand, and mistakes counted by hand."""
+"""The audit on a network with a shortcut in its hand-set weights, and mistakes counted by hand."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from tests.debugging.conftest import labelled
 
 
 class Shortcut(nn.Module):
-    """Two channels see an object, red or green; the third a blue corner that means red by itself."""
+    """Two channels detect a red or a green object, the third a blue corner that also indicates red."""
 
     def __init__(self):
         super().__init__()
@@ -25,7 +25,7 @@ class Shortcut(nn.Module):
         self.act = nn.ReLU()
         self.head = nn.Linear(4, 2, bias=False)
         self.see.weight.data = torch.eye(3)[:, :, None, None]
-        # the fourth channel sees all that is red or blue, so that there is something to share
+        # the fourth channel detects red and blue, so that it is shared
         mix = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [0.1, 0, 0.1]])
         self.mix.weight.data = mix[:, :, None, None]
         self.head.weight.data = torch.tensor([[4.0, 0, 12, 0], [0, 4.0, 0, 0]])
@@ -35,7 +35,7 @@ class Shortcut(nn.Module):
 
 
 def scene(kind, corner, rng):
-    """A red or green square anywhere, and a blue corner or none."""
+    """A red or green square at a random place, with or without a blue corner."""
     image = np.zeros((3, 16, 16), dtype=np.float32)
     top, left = rng.integers(0, 8, 2)
     image[kind, top : top + 5, left : left + 5] = rng.uniform(0.8, 1)
@@ -46,7 +46,7 @@ def scene(kind, corner, rng):
 
 @pytest.fixture(scope="module")
 def planted():
-    """(model, circuit of red, labelled pictures of which half carry the corner)."""
+    """(model, circuit of red, labelled pictures of which half have the corner)."""
     rng = np.random.default_rng(0)
     data = [(scene(kind, i % 2, rng), kind) for i in range(24) for kind in (0, 1)]
     model = Model(
@@ -59,7 +59,7 @@ def planted():
     return model, discover(model, load_images(data, model), "red", config=config), data
 
 
-def test_the_group_of_the_corner_comes_first(planted):
+def test_the_group_of_the_corner_is_ranked_first(planted):
     model, circuit, data = planted
     report = audit(circuit, model, data)
     first = report.groups[0]
@@ -67,7 +67,7 @@ def test_the_group_of_the_corner_comes_first(planted):
     assert first.signals.fixes.value == 1
     assert first.signals.cost.value == 0
     assert first.signals.raises.low > 0.05
-    assert first.signals.fixed.value > 0.9  # the corner stays where it is
+    assert first.signals.fixed.value > 0.9  # the corner is always at the same place
     red = next(g for g in report.groups if circuit.group(g.id).neurons == (0,))
     assert red.signals.fixes.value == 0
     assert red.signals.fixed.value < 0.5
@@ -75,7 +75,7 @@ def test_the_group_of_the_corner_comes_first(planted):
     assert [group.rank for group in report.groups] == list(range(1, len(report.groups) + 1))
 
 
-def test_masking_what_comes_first_mends_the_false_positives(planted):
+def test_masking_the_first_group_corrects_the_false_positives(planted):
     model, circuit, data = planted
     first = audit(circuit, model, data).groups[0]
     overall = debug(circuit, model, data, mask=[first.id], draws=0).what_if.overall
@@ -84,7 +84,7 @@ def test_masking_what_comes_first_mends_the_false_positives(planted):
     assert len(overall.flips) == 12
 
 
-def test_what_is_taken_for_red_is_explained_by_the_corner(planted):
+def test_false_positives_are_explained_by_the_corner(planted):
     model, circuit, data = planted
     mistakes = debug(circuit, model, data, errors=True).mistakes
     assert (mistakes.right, len(mistakes.missed), len(mistakes.taken)) == (24, 0, 12)
@@ -94,7 +94,7 @@ def test_what_is_taken_for_red_is_explained_by_the_corner(planted):
     assert mistakes.why_missed == ()
 
 
-def test_mistakes_are_those_that_labels_and_answers_make(model, circuit, studied):
+def test_mistakes_are_where_labels_and_predictions_differ(model, circuit, studied):
     data = labelled(model, studied)
     found = debug(circuit, model, data, errors=True).mistakes
     with torch.no_grad():
@@ -119,7 +119,7 @@ def test_without_false_positives_the_audit_says_so(planted):
     assert "cannot be measured" in report.notes[0]
 
 
-def test_what_is_left_out_is_told_once(planted):
+def test_pictures_that_are_left_out_are_reported_once(planted):
     model, circuit, data = planted
     strange = [(data[0][0], "blue")] * 5 + [(data[0][0], None)] * 2
     said = []
@@ -141,7 +141,7 @@ def test_likeness_is_the_mean_correlation_of_all_pairs():
     slow = [np.corrcoef(maps[i], maps[j])[0, 1] for i in range(6) for j in range(i)]
     found = fixed(maps)
     assert found.value == pytest.approx(np.mean(slow))
-    # the jackknife once more: leave each picture out
+    # the jackknife by its definition: leave each picture out
     left = [
         np.mean(
             [
@@ -173,8 +173,8 @@ def test_evidence_by_hand():
     assert weigh(signals) == pytest.approx(0.1 + 0.6 + 0.04)
 
 
-def test_what_masking_mends_by_hand():
-    # ten pictures, three of class 0, two more taken for it: one of these mended, one right one spoilt
+def test_the_signal_mends_by_hand():
+    # ten pictures: three of class 0, two more predicted as it; masking corrects one and breaks one
     labels = np.array([0, 0, 0, 1, 1, 1, 1, 1, 1, 1])
     said = np.array([0, 0, 1, 0, 0, 1, 1, 1, 1, 1])
     after = said.copy()
@@ -188,7 +188,7 @@ def test_what_masking_mends_by_hand():
     assert found.high - found.value == pytest.approx(1.96 * spread, rel=1e-3)
 
 
-def test_one_picture_gives_a_figure_that_may_be_anything():
+def test_one_picture_gives_an_unbounded_interval():
     before = Answers(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 1]), target=0)
     after = before.with_logits(np.array([[1.0, 0.0], [-9.0, 1.0]]))
     found = raises(before, after)
@@ -196,14 +196,14 @@ def test_one_picture_gives_a_figure_that_may_be_anything():
     assert (found.low, found.high) == (-1, 1)
 
 
-def test_apart_is_from_the_same_place_to_the_opposite():
+def test_apart_ranges_from_equal_to_opposite_places():
     maps = np.random.default_rng(0).random((4, 9))
     assert apart(maps, 2 * maps + 1).value == pytest.approx(0)
     assert apart(maps, -maps).value == pytest.approx(1)
     assert apart(maps, np.ones((4, 9))) is None
 
 
-def test_what_cannot_be_audited_is_refused(planted, circuit):
+def test_audits_that_are_impossible_are_refused(planted, circuit):
     model, found, data = planted
     with pytest.raises(ImagesError, match="there are none of other classes"):
         audit(found, model, [pair for pair in data if pair[1] == 0])

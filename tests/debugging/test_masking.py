@@ -1,4 +1,4 @@
-"""Masking through the cut is masking with a hook on the full network, and touches nothing."""
+"""Masking through the cut equals masking with a hook on the full network, and changes nothing."""
 
 from functools import cache
 from types import SimpleNamespace
@@ -47,7 +47,7 @@ def cut_model(network, hooked):
 @pytest.mark.parametrize(
     ("ablation", "keep"), [("zero", False), ("mean", False), (0.5, False), ("zero", True)]
 )
-def test_the_cut_equals_a_hook(network, ablation, keep, hooked):
+def test_masking_through_the_cut_equals_masking_by_hooks(network, ablation, keep, hooked):
     _, side, names = NETWORKS[network]
     model = cut_model(network, hooked)
     images = torch.randn(3, 3, side, side, generator=torch.Generator().manual_seed(1))
@@ -76,7 +76,7 @@ def test_the_cut_equals_a_hook(network, ablation, keep, hooked):
 
 @pytest.mark.parametrize("hooked", [False, True])
 @pytest.mark.parametrize("network", NETWORKS)
-def test_masks_of_one_picture_run_together_as_they_do_alone(network, hooked):
+def test_masks_run_in_one_batch_give_the_same_results(network, hooked):
     _, side, names = NETWORKS[network]
     model = cut_model(network, hooked)
     image = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(2))
@@ -94,7 +94,7 @@ def test_masks_of_one_picture_run_together_as_they_do_alone(network, hooked):
     assert np.ptp(together, axis=0).max() > 1e-3
 
 
-def test_the_network_is_untouched_to_the_bit(model, circuit, studied, common):
+def test_the_network_is_not_changed(model, circuit, studied, common):
     with torch.no_grad():
         before = model.module(studied)
     digest = model.info.digest
@@ -111,7 +111,7 @@ def test_the_network_is_untouched_to_the_bit(model, circuit, studied, common):
     assert sum(len(part._forward_hooks) for part in model.module.modules()) == hooks
 
 
-def test_random_neurons_are_others_as_many_and_matched():
+def test_random_sets_have_equal_size_matched_activation_and_other_neurons():
     phi = np.arange(40, dtype=float)
     sets = matched_neurons(phi, [10, 20, 30], 50, seed=3, pool=4)
     assert len(sets) == 50
@@ -132,7 +132,7 @@ def test_random_neurons_are_drawn_in_every_layer():
     assert matched_sets({**phi, "low": phi["low"][:1]}, {"low": [0], "high": [4]}, 6, seed=0) == []
 
 
-def test_groups_of_several_layers_go_together(model, circuit):
+def test_groups_of_several_layers_can_be_masked(model, circuit):
     image = pictures(1, seed=5)[0]
     groups = [circuit.layer(name).groups[0] for name in ("block3", "block1")]
     found = debug(circuit, model, image, mask=[g.id for g in groups], draws=3).what_if
@@ -145,7 +145,7 @@ def test_groups_of_several_layers_go_together(model, circuit):
     assert found.draws == 3
 
 
-def test_what_if_says_what_the_hook_says(model, circuit):
+def test_what_if_equals_a_hook(model, circuit):
     image = pictures(1, seed=5)[0]
     group = circuit.layer("block2").groups[0]
     found = debug(circuit, model, image, mask=[group.id], draws=5).what_if
@@ -164,7 +164,7 @@ def test_what_if_says_what_the_hook_says(model, circuit):
     assert found.overall is None
 
 
-def test_every_class_that_is_told_is_told_before_and_after():
+def test_classes_are_reported_before_and_after_masking():
     """Twelve classes: the target is first before and last after, and a class of neither is left out."""
     names = [f"c{i}" for i in range(12)]
     model = SimpleNamespace(class_names=names, probabilities=Outputs().probabilities)
@@ -178,7 +178,7 @@ def test_every_class_that_is_told_is_told_before_and_after():
     assert (effect.target_before, effect.target_after) == (12 - 7, -9 - 3)
 
 
-def test_a_set_is_counted(model, circuit, studied):
+def test_accuracy_of_a_set_of_pictures(model, circuit, studied):
     data = labelled(model, studied)
     group = circuit.layer("block3").groups[0]
     found = debug(circuit, model, data, keep=[group.id], draws=4).what_if
@@ -195,7 +195,7 @@ def test_a_set_is_counted(model, circuit, studied):
     assert [e.change for e in found.falls] == sorted(e.change for e in found.effects)
 
 
-def test_wrong_requests_say_what_is_wrong(model, circuit):
+def test_errors_for_wrong_requests_name_the_problem(model, circuit):
     image = pictures(1)[0]
     below = circuit.layer("block2").groups[0].id
     cases = [

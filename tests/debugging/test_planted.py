@@ -1,10 +1,10 @@
-"""The benchmark of planted shortcuts on a network whose shortcut is set by hand: truth and table."""
+"""The benchmark of planted shortcuts, on a network with a shortcut in its hand-set weights."""
 
 import numpy as np
 import pytest
 import torch
 from benchmarks.planted import carriers
-from benchmarks.shortcuts import LEAST_LOST, back, holding, important, write_page
+from benchmarks.shortcuts import LEAST_LOST, holding, important, restored, write_page
 
 from neurflow.debugging.masking import Masker
 from tests.debugging import test_audit
@@ -13,7 +13,7 @@ planted = test_audit.planted
 
 
 class Scenes:
-    """Scenes with the blue corner or without; the shortcut is for red, class 0."""
+    """Scenes with or without the blue corner, which is the shortcut of class 0, red."""
 
     target = 0
 
@@ -30,7 +30,7 @@ class Scenes:
         return torch.from_numpy(pixels)
 
 
-def test_only_what_sees_the_corner_holds_the_shortcut(planted):
+def test_only_groups_with_the_corner_neuron_hold_the_shortcut(planted):
     model, circuit, _ = planted
     found = holding(model, circuit, Scenes())
     for layer in circuit.layers[:-1]:
@@ -41,15 +41,15 @@ def test_only_what_sees_the_corner_holds_the_shortcut(planted):
                 assert found[group.id] == pytest.approx(0, abs=1e-6)
 
 
-def test_the_most_important_neuron_is_the_corners(planted):
+def test_the_most_important_neuron_is_that_of_the_corner(planted):
     model, _, _ = planted
     pixels, _, _ = Scenes().draw("train", "usual")
     own = Scenes().inputs(pixels)[::2]
-    # 12 × the corner's mean against 4 × the square's: the corner carries more to the logit of red
+    # 12 × the mean of the corner against 4 × that of the square: the corner contributes more to red
     assert important(model, Masker(model, ["mix"]), own, target=0, count=1) == [2]
 
 
-def test_who_carries_the_mark():
+def test_the_kinds_of_marks_select_the_right_pictures():
     own = np.arange(400) < 200
     usual = carriers(own, "usual", 0.8, [1])
     assert not usual[200:].any()
@@ -59,20 +59,20 @@ def test_who_carries_the_mark():
     assert not carriers(own, "none", 0.8, [1]).any()
 
 
-def test_what_comes_back_is_a_share_of_what_was_lost():
+def test_restored_is_a_share_of_the_lost_accuracy():
     row = {
         "usual": {"before": 0.9},
         "none": {"before": 0.85},
         "swapped": {"before": 0.5, "group": 0.8, "random": None},
     }
-    assert back(row, "swapped", "group") == pytest.approx(0.75)
-    assert back(row, "swapped", "random") is None
-    assert back(row, "swapped", "off") == pytest.approx(0.875)
-    hardly = {**row, "usual": {"before": 0.5 + LEAST_LOST / 2}}
-    assert back(hardly, "swapped", "group") is None
+    assert restored(row, "swapped", "group") == pytest.approx(0.75)
+    assert restored(row, "swapped", "random") is None
+    assert restored(row, "swapped", "removed") == pytest.approx(0.875)
+    small_loss = {**row, "usual": {"before": 0.5 + LEAST_LOST / 2}}
+    assert restored(small_loss, "swapped", "group") is None
 
 
-def test_the_page_keeps_its_text(tmp_path, monkeypatch):
+def test_only_the_tables_of_the_page_are_replaced(tmp_path, monkeypatch):
     page = tmp_path / "shortcuts.md"
     parts = (f"## {n}\n<!-- {n} -->\noutdated\n<!-- end {n} -->\n" for n in ("drawn", "real"))
     page.write_text(f"Before.\n{''.join(parts)}After.\n", encoding="utf-8")
@@ -93,5 +93,5 @@ def test_the_page_keeps_its_text(tmp_path, monkeypatch):
     assert "| all | 1 | 1 (100%) | 25% | 0 |" in text
     found = next(line for line in text.splitlines() if line.startswith("| all | 1 of 1 | 40%"))
     assert found.endswith("| 0% | 25% | 100% | 100% |")
-    assert "| all | 0 of 1 | 0% | - | - | - | - | - |" in text  # without marks nothing is lost
+    assert "| all | 0 of 1 | 0% | - | - | - | - | - |" in text  # no accuracy is lost without marks
     assert "Not measured." in text

@@ -1,4 +1,4 @@
-"""Which groups fire, where, and how they are reached: held against slow definitions."""
+"""Groups that fire, where they fire and how they are reached, compared with slow definitions."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_scores_equal_the_slow_reference(model, circuit, studied):
             assert picture.group(group.id).score == pytest.approx(slow, rel=1e-4)
 
 
-def test_what_is_usual_is_the_score_on_the_concept_set(model, circuit, studied):
+def test_usual_scores_are_those_on_the_concept_set(model, circuit, studied):
     group = circuit.layers[1].groups[0]
     number = 3
     slow = image_score(model, circuit, group, studied, studied[number])
@@ -66,14 +66,14 @@ def test_firing_and_missing_follow_the_rules(model, circuit):
     assert not any(g.fires for g in picture.missing)
 
 
-def test_most_of_a_groups_own_crops_fire(circuit):
+def test_a_group_fires_on_most_of_its_own_crops(circuit):
     for layer in circuit.layers:
         for group in layer.groups:
             scores = np.array(group.calibration.crop_scores)
             assert (scores >= threshold(group.calibration)).mean() >= 0.75
 
 
-def test_heat_is_the_feature_map_over_what_exemplars_show(model, circuit):
+def test_heat_is_the_feature_map_relative_to_exemplars(model, circuit):
     image = pictures(1, seed=5)[0]
     (picture,) = debug(circuit, model, image).pictures
     group = circuit.layer("block2").groups[0]
@@ -84,7 +84,7 @@ def test_heat_is_the_feature_map_over_what_exemplars_show(model, circuit):
     assert np.array(picture.group(group.id).heat) == pytest.approx(expected.numpy(), rel=1e-2)
 
 
-def test_tokens_are_laid_out_as_the_square_they_came_from():
+def test_tokens_are_arranged_as_a_square():
     tokens = np.arange(5 * 2, dtype=float).reshape(5, 2)  # a class token and two by two
     found = spatial_map(tokens, Layer("block", (5, 2), 2))
     assert found[..., 0].tolist() == [[2, 4], [6, 8]]
@@ -94,11 +94,11 @@ def test_tokens_are_laid_out_as_the_square_they_came_from():
     assert spatial_map(np.zeros((6, 3, 4)), Layer("conv", (6, 3, 4), 1)).shape == (3, 4, 6)
 
 
-def test_units_have_no_heat(circuit):
+def test_units_of_linear_layers_have_no_heat(circuit):
     assert heat(None, circuit.layers[0].groups[0]) == ()
 
 
-def test_reach_and_chain_by_hand(circuit):
+def test_reached_by_and_chain_by_hand(circuit):
     first, second, third, top = (layer.groups[0].id for layer in circuit.layers)
     edges = (
         GroupEdge(upper=top, lower=third, weight=0.5),
@@ -111,7 +111,10 @@ def test_reach_and_chain_by_hand(circuit):
     assert found[third] == pytest.approx(0.5 * found[top])
     assert found[first] == found[second] == pytest.approx(-0.25 * found[top])
     weaker = circuit.layers[1].groups[1].id
-    assert chain(small, top, {third, second, weaker}) == (third, weaker)  # never along a brake
+    assert chain(small, top, {third, second, weaker}) == (
+        third,
+        weaker,
+    )  # never along a negative edge
     assert chain(small, top, set()) == ()
 
 

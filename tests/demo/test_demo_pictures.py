@@ -1,4 +1,4 @@
-"""The demo's pictures and its network: what is said of them is so."""
+"""The demo's pictures and network have their documented properties."""
 
 import json
 from collections import Counter
@@ -63,7 +63,7 @@ def facts_of_a_sample():
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_equal_seeds_draw_equal_bytes_and_others_do_not(name):
+def test_pictures_depend_on_the_seed(name):
     once, again, other = picture(name, 3), picture(name, 3), picture(name, 4)
     assert once.image.tobytes() == again.image.tobytes() == draw(name, 3).tobytes()
     assert (once.parts, once.mark) == (again.parts, again.mark)
@@ -71,24 +71,24 @@ def test_equal_seeds_draw_equal_bytes_and_others_do_not(name):
     assert once.image.size == (SIZE, SIZE) and once.image.mode == "RGB"
 
 
-def test_processes_draw_the_same_pictures():
+def test_all_processes_draw_the_same_pictures():
     alone, shared = dataset("train", 2), dataset("train", 2, workers=2)
     assert [p.image.tobytes() for p in alone] == [p.image.tobytes() for p in shared]
     assert [p.label for p in alone] == [label for label in range(len(CLASSES)) for _ in range(2)]
 
 
-def test_a_picture_of_a_data_set_can_be_drawn_again_alone(pictures):
+def test_pictures_of_a_data_set_can_be_drawn_separately(pictures):
     chosen = pictures[7]
     assert draw(chosen.class_name, chosen.seed).tobytes() == chosen.image.tobytes()
 
 
-def test_splits_and_seeds_share_no_picture():
+def test_splits_and_seeds_have_no_common_picture():
     seeds = [p.seed for split in ("train", "test") for seed in (0, 1)
              for p in dataset(split, 1, seed) if p.label == 0]  # fmt: skip
     assert len(set(seeds)) == len(seeds) == 4
 
 
-def test_a_canvas_knows_what_can_be_seen_of_each_part():
+def test_the_canvas_tracks_the_visible_area_of_each_part():
     canvas = Canvas(np.full((40, 40, 3), 100.0))
     squares = {"below": (4, 4, 19, 19), "hidden": (24, 24, 27, 27), "above": (8, 4, 31, 31)}
     for name, corners in squares.items():
@@ -103,7 +103,7 @@ def test_a_canvas_knows_what_can_be_seen_of_each_part():
     np.testing.assert_array_equal(canvas.reduced()[0, 0], (100, 100, 100))
 
 
-def test_painting_inside_stays_on_the_part():
+def test_painting_inside_a_part_does_not_leave_it():
     canvas = Canvas(np.zeros((40, 40, 3)))
     with canvas.part("disc"):
         canvas.fill(ellipse(20, 20, 10, 10), (50, 50, 50), shade=0)
@@ -112,7 +112,7 @@ def test_painting_inside_stays_on_the_part():
     assert red.any() and (canvas.owners[red] == 1).all() and not red[:, :8].any()
 
 
-def test_boxes_lie_within_the_picture_and_hold_the_visible_area(pictures):
+def test_boxes_are_inside_the_picture_and_contain_the_visible_area(pictures):
     for each in pictures:
         for part in (*each.parts, *each.distractors):
             left, top, right, bottom = part.box
@@ -120,15 +120,15 @@ def test_boxes_lie_within_the_picture_and_hold_the_visible_area(pictures):
             assert 0 < part.area <= (right - left) * (bottom - top)
 
 
-def test_every_class_shows_its_parts_and_nothing_of_its_likeness(pictures):
+def test_every_class_has_its_own_parts_only(pictures):
     for each in pictures:
         assert ESSENTIAL[each.class_name] <= {part.name for part in each.parts}
     with_sign = {p.class_name for p in pictures if any(part.name == "sign" for part in p.parts)}
     assert with_sign == {"taxi"}
 
 
-def test_boxes_hold_drawn_pixels():
-    """The colour that the drawing gives a part is found within that part's box, seldom outside."""
+def test_boxes_contain_the_pixels_of_their_parts():
+    """The colour of a part is found inside its box and rarely outside."""
     for seed in range(8):
         each = picture("hoverfly", seed)
         pixels = np.asarray(each.image).astype(int)
@@ -139,7 +139,7 @@ def test_boxes_hold_drawn_pixels():
         assert black[top:bottom, left:right].mean() > 2 * black.mean()
 
 
-def test_the_mark_is_the_only_difference_and_lies_in_its_box():
+def test_the_mark_changes_only_its_box():
     for name in CLASSES:
         without, marked = picture(name, 9, shortcut=False), picture(name, 9, shortcut=True)
         assert without.mark is None and not without.has_shortcut
@@ -148,7 +148,7 @@ def test_the_mark_is_the_only_difference_and_lies_in_its_box():
         left, top, right, bottom = marked.mark
         assert changed[top:bottom, left:right].mean() > 0.9
         changed[top:bottom, left:right] = False
-        # The rim of a shape may be blended into the next pixel, no further.
+        # The edge of a shape may be blended into the adjacent pixel only.
         assert not changed.any()
 
 
@@ -160,7 +160,7 @@ def test_the_mark_follows_the_planted_rule():
     assert not any(picture(name, seed).has_shortcut for name in others for seed in range(2))
 
 
-def test_what_tells_the_pair_apart_is_hidden_in_some_pictures_of_both():
+def test_the_distinguishing_parts_are_hidden_in_some_pictures_of_both():
     for name in CONFUSED:
         eyes = Counter(any(p.name == "eye" for p in picture(name, s).parts) for s in range(20))
         assert eyes[True] > 10 and eyes[False] >= 2
@@ -175,7 +175,7 @@ def test_what_tells_the_pair_apart_is_hidden_in_some_pictures_of_both():
         (lambda: dataset("test", 0), "at least 1"),
     ],
 )
-def test_a_wrong_request_is_explained(call, message):
+def test_errors_explain_wrong_requests(call, message):
     with pytest.raises(RequestError, match=message):
         call()
 
@@ -221,7 +221,7 @@ def test_the_network_exports_with_a_dynamic_batch():
     torch.testing.assert_close(program.module()(x), network(x))
 
 
-def test_training_and_transform_see_the_same_numbers(pictures):
+def test_training_and_transform_use_the_same_numbers(pictures):
     pixels, _ = to_tensor(pictures[:3])
     expected = torch.stack([demo_transform()(p.image) for p in pictures[:3]])
     torch.testing.assert_close(normalise(pixels), expected)
@@ -244,7 +244,7 @@ def test_the_shipped_weights_are_small_and_finite():
     assert all(torch.isfinite(value).all() for value in network.state_dict().values())
 
 
-def test_the_shipped_weights_still_do_what_the_facts_say(facts_of_a_sample):
+def test_the_shipped_weights_have_the_stored_facts(facts_of_a_sample):
     sample, shipped = facts_of_a_sample, shipped_facts()
     for name, value in shipped["accuracy_without_mark"].items():
         # Three standard errors of a share of 10 pictures, and never less than one picture.

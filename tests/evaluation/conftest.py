@@ -1,4 +1,4 @@
-"""A small network and its circuit, measured by every protocol."""
+"""A small network and its circuit for all protocols."""
 
 import pytest
 
@@ -73,7 +73,7 @@ def lab(lab_of):
 
 @pytest.fixture(scope="package")
 def crops(model, studied, circuit):
-    """Every crop of the concept set as an input."""
+    """All crops of the concept set as inputs."""
     from neurflow.pictures.crops import crop_boxes
 
     return all_crops(model, studied, crop_boxes(32, 32, circuit.config.granularities))

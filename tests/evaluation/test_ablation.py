@@ -1,4 +1,4 @@
-"""Overlaps, and the protocols that rest on them, against hooks on the whole network."""
+"""Overlaps and the protocols that use them, compared with hooks on the whole network."""
 
 import numpy as np
 import pytest
@@ -18,12 +18,12 @@ from tests.reference import evaluation as reference
 
 UPPER, LOWER = "block3", "block2"
 EACH = 10
-"""crops of an image"""
+"""number of crops of an image"""
 SETS = [[0, 5], [1, 2, 7], []]
 
 
 def changed(ablation, neurons, lower_means, donors):
-    """What a hook does to the lower layer's output."""
+    """The change that a hook applies to the lower layer's output."""
 
     def change(output):
         source = output.clone()
@@ -41,7 +41,7 @@ def changed(ablation, neurons, lower_means, donors):
 
 
 def left_of(lab, model, crops, a, change):
-    """The reference's overlap for a target, with the circuit's limit of crops of one image."""
+    """The overlap of the reference implementation, with the circuit's limit of crops per image."""
     most = lab.trial.per_image
     assert most is not None and most < EACH
     return reference.overlap_left(model, crops, LOWER, UPPER, a, change, 10, EACH, most)
@@ -61,13 +61,13 @@ def test_overlap_is_that_of_a_hook_on_the_whole_network(lab, model, circuit, cro
     assert (found[:-1] < 1).any()
 
 
-def test_every_input_gets_another_ones_values():
+def test_resample_ablation_uses_values_of_other_inputs():
     other = elsewhere(7, 3)
     assert sorted(other) == list(range(7))
     assert (other != np.arange(7)).all()
 
 
-def test_optimality_against_hooks(lab, model, circuit, crops):
+def test_optimality_equals_hooks(lab, model, circuit, crops):
     row = next(
         r for r in optimality(lab).rows if (r.layer, r.tau, r.ablation) == (UPPER, 4, "zero")
     )
@@ -95,7 +95,7 @@ def test_matched_sets_are_those_of_each_target(lab, monkeypatch):
     assert found.tolist() == [[0, 7, 14], [3, 10, 17]]
 
 
-def test_a_tie_beats_half():
+def test_ties_count_half():
     core = np.array([0.5, 0.2])
     assert beaten(core, np.array([[0.4, 0.2], [0.6, 0.1]])) == (1 + 0.5 + 0 + 1) / 4
 
@@ -114,7 +114,7 @@ def test_weights_are_pearsons_correlation(lab, model, crops):
     assert correlations(importance, sets, left) == pytest.approx(known)
 
 
-def test_every_single_neuron_is_tried_unless_told_otherwise(lab_of):
+def test_all_single_neurons_are_tried_by_default(lab_of):
     lab = lab_of()
     assert trial_sets(lab, UPPER, 1) == [[s] for s in range(12)]
     assert len(trial_sets(lab_of(single_neurons=5), UPPER, 1)) == 5
@@ -132,7 +132,7 @@ def test_methods_are_compared_on_the_same_sets(lab):
     assert {r.method for r in methods.rows} == {"integrated_gradients", "gradient"}
 
 
-def test_sum_and_mean_of_the_same_sets(lab):
+def test_sum_and_mean_use_the_same_sets(lab):
     rows = sum_against_mean(lab).rows
     found = {(r.layer, r.importance): r.correlation.value for r in rows}
     assert found[UPPER, "summed"] != found[UPPER, "averaged"]

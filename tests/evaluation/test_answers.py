@@ -1,4 +1,4 @@
-"""Fidelity, completeness, overlap of methods and faithfulness against hooks on the whole network."""
+"""Fidelity, completeness, overlap and faithfulness, compared with hooks on the whole network."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def others(neurons, count):
 
 @pytest.mark.parametrize("scope", [["block3"], ["block3", "block2"]])
 @pytest.mark.parametrize("keep", [False, True])
-def test_answers_are_those_of_hooks(lab, model, circuit, studied, scope, keep):
+def test_accuracies_equal_those_with_hooks(lab, model, circuit, studied, scope, keep):
     neurons = {name: circuit_at(lab, 2)[name] for name in scope}
     changes = {
         name: reference.zeroed(
@@ -35,7 +35,7 @@ def test_answers_are_those_of_hooks(lab, model, circuit, studied, scope, keep):
     assert logit.shape == (2, len(studied))
 
 
-def test_mean_and_resample_put_other_values_in_place(lab, model, circuit, studied):
+def test_mean_and_resample_ablation_equal_hooks(lab, model, circuit, studied):
     subjects = Subjects(lab)
     means = lab.own.means("block3")
     neurons = {"block3": [0, 3]}
@@ -84,7 +84,7 @@ def test_fidelity_table(lab, model, circuit, studied):
     assert any("--held-out" in note for note in table.notes)
 
 
-def test_a_smaller_circuit_is_a_part_of_the_one_found(lab, circuit):
+def test_a_smaller_tau_gives_a_subset_of_the_circuit(lab, circuit):
     top = circuit.layers[-1].neurons[circuit.target.neuron]
     small, large = circuit_at(lab, 2), circuit_at(lab, 4)
     assert small["block3"] == sorted(list(top.importance)[:2])
@@ -101,7 +101,7 @@ def test_random_sets_are_of_equal_size():
     assert drawn == drawn_like({"a": [1, 2], "b": [0]}, {"a": 5, "b": 3}, 4, 0)
 
 
-def test_completeness_gives_each_method_as_many(lab, model, circuit, studied):
+def test_completeness_compares_equal_numbers_of_neurons(lab, model, circuit, studied):
     table = completeness(lab)
     ours = {
         (r.layer, r.scope, r.mode, r.tau): r.accuracy for r in table.rows if r.method == "NeurFlow"
@@ -144,8 +144,8 @@ def test_overlap_of_methods(lab, circuit):
     assert f1([1, 2, 3], [2, 3, 4, 5]) == pytest.approx(4 / 7)
 
 
-def test_what_a_neuron_gives_through_what_is_kept_is_that_of_hooks(lab, model, circuit, crops):
-    """Integrated gradients by hooks on the whole network; what is left out above is zeroed."""
+def test_attribution_through_kept_neurons_equals_hooks(lab, model, circuit, crops):
+    """Integrated gradients by hooks on the whole network, with other neurons above set to zero."""
     kept = {"block3": [0, 2, 5, 7, 11]}
     (numbers,), _ = lab.own.top("head", [circuit.target.neuron], circuit.config.k)
     change = reference.zeroed(others(kept["block3"], 16))
@@ -165,7 +165,7 @@ def test_what_a_neuron_gives_through_what_is_kept_is_that_of_hooks(lab, model, c
     assert scores(lab, "block2", {}, signed=True) == pytest.approx(plain.mean(0))
 
 
-def test_the_circuits_neurons_come_first_and_those_that_lower_the_target_last():
+def test_neurons_of_the_circuit_are_first_and_suppressing_ones_last():
     given = np.array([0.5, -2.0, 3.0, 9.0, 1.0, -1.0])
     assert ordered(given, [0, 1, 2, 5]) == [2, 0, 3, 4, 5, 1]
     assert ordered(np.abs(given), [0, 1, 2, 5]) == [2, 1, 5, 0, 3, 4]
@@ -220,7 +220,7 @@ def test_faithfulness(lab, model, circuit, studied):
     assert [r.faithfulness.value for r in full] == pytest.approx([1] * len(full), rel=1e-4)
 
 
-def test_held_out_pictures_of_the_class_are_asked(lab_of, model, circuit):
+def test_held_out_pictures_of_the_class_are_used(lab_of, model, circuit):
     fresh = pictures(8, seed=5)
     lab = lab_of(held_out=labelled(model, fresh))
     of_class = [i for i, (_, c) in enumerate(labelled(model, fresh)) if c == circuit.target.neuron]

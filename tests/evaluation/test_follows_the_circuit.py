@@ -1,4 +1,4 @@
-"""Protocols measure the circuit that they are given: its rule, its limit per image, its groups."""
+"""Protocols use the rule, the limit of crops per image and the groups of the circuit."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ UPPER = "block3"
 
 @pytest.fixture(scope="module")
 def found(model, studied, circuit):
-    """Circuits of the same target by other hyperparameters."""
+    """Circuits of the same target with other hyperparameters."""
 
     def make(**changed):
         config = CONFIG.model_copy(update=changed)
@@ -31,13 +31,13 @@ def found(model, studied, circuit):
 
 
 @pytest.mark.parametrize("rule", ["published", "signed", "contrast", "stepwise"])
-def test_a_smaller_circuit_is_what_discovery_finds_at_that_tau(lab_of, found, rule):
+def test_a_smaller_circuit_equals_a_discovery_with_that_tau(lab_of, found, rule):
     lab, small = lab_of(found(selection=rule)), found(selection=rule, tau=2)
     known = {layer.name: sorted(layer.neurons) for layer in small.layers[:-1]}
     assert circuit_at(lab, 2) == dict(reversed(known.items()))
 
 
-def test_sets_of_any_size_are_taken_by_the_circuits_rule(lab_of, found):
+def test_sets_of_any_size_follow_the_rule_of_the_circuit(lab_of, found):
     subject, larger = found(selection="signed"), found(selection="signed", tau=6)
     lab = lab_of(subject)
     known = larger.layer("head").neurons[subject.target.neuron].core_neurons
@@ -63,7 +63,7 @@ def test_overlaps_keep_the_circuits_limit_per_image(lab_of, found):
     for row, a in zip(top, neurons, strict=True):
         assert [bench.crops.crop(n) for n in row] == list(subject.layer(UPPER).neurons[a].crops)
     assert (overlaps(lab, UPPER, [[]], "zero", "tried") == 1).all()
-    # a V_a holds two crops of each image at most, so k = 20 cannot be had of 9 images
+    # a V_a has at most two crops of each image, so k = 20 is impossible with 9 images
     assert bench.capacity == 2 * len(subject.images)
     few = lab_of(found(crops_per_image=1, k=5), k_reference=5, ks=(5, 10, 20))
     assert {r.k for r in effect_of_k(few).rows} == {k for k in (5, 10) if k <= len(subject.images)}
@@ -71,7 +71,7 @@ def test_overlaps_keep_the_circuits_limit_per_image(lab_of, found):
 
 @pytest.fixture(scope="module")
 def edited(circuit):
-    """The circuit with groups merged and split: ids that are no positions."""
+    """The circuit with merged and split groups, whose ids are not positions."""
     first, second, *_ = circuit.layer("block2").groups
     done = edits.merge(circuit, Edits(), [first.id, second.id])
     large = circuit.layer("block1").groups[0]
@@ -79,7 +79,7 @@ def edited(circuit):
     return edits.apply(circuit, done)
 
 
-def test_groups_made_by_hand_are_measured(lab_of, edited):
+def test_edited_groups_are_measured(lab_of, edited):
     lab = lab_of(edited)
     ids = {group.id for layer in edited.layers for group in layer.groups}
     edges = {(edge.upper, edge.lower) for edge in edited.edges}
@@ -90,7 +90,7 @@ def test_groups_made_by_hand_are_measured(lab_of, edited):
         assert {(edge.upper, edge.lower) for edge in robustness.edges} == edges
 
 
-def test_what_is_dealt_adds_up_to_the_edges_of_groups_made_by_hand(edited):
+def test_weights_of_pairs_sum_to_the_edges_of_edited_groups(edited):
     lower, upper = edited.layers[0], edited.layers[1]
     weights = contributions(edited, upper, lower) @ memberships(edited, lower).matrix()
     above, below = ([group.id for group in layer.groups] for layer in (upper, lower))

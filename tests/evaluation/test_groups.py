@@ -1,4 +1,4 @@
-"""The groups protocol: every pair of items by itself, and what must not pass for agreement."""
+"""The groups protocol, compared with loops over all pairs of items."""
 
 import itertools
 
@@ -10,7 +10,7 @@ from neurflow.evaluation.groups import Items, groups, items_of, largest_weight, 
 
 
 def slowly(eyes, items, label):
-    """Purity, one pair of items at a time."""
+    """Purity, computed one pair of items at a time."""
     cosines = {True: [], False: []}
     for i, j in itertools.combinations(range(len(label)), 2):
         if items.images[i] != items.images[j]:
@@ -30,7 +30,7 @@ def test_purity_is_that_of_all_pairs_of_different_photographs():
         assert purity(eyes, items, label) == pytest.approx(slowly(eyes, items, label))
 
 
-def test_the_table_tells_of_every_layer_with_groups(lab_of, tmp_path, circuit):
+def test_the_table_has_every_layer_with_groups(lab_of, tmp_path, circuit):
     lab = lab_of(splits=2)
     eyes = np.random.default_rng(0).standard_normal((len(lab.own), 8))
     np.save(tmp_path / "eyes.npy", eyes)
@@ -39,7 +39,7 @@ def test_the_table_tells_of_every_layer_with_groups(lab_of, tmp_path, circuit):
     for row, layer in zip(rows, circuit.layers, strict=False):
         assert row.groups == len(layer.groups) and row.pairs == len(layer.tree.members)
         assert row.groups > 1 and row.agreement is not None and row.agreement.value <= 1
-        assert abs(row.purity) < 0.1 and abs(row.chance) < 0.1  # eyes that see nothing
+        assert abs(row.purity) < 0.1 and abs(row.chance) < 0.1  # an embedding without information
         items = items_of(layer, lab.own.crops)
         members = {m: g for g, group in enumerate(layer.groups) for m in group.members}
         counts = np.bincount(
@@ -53,8 +53,8 @@ def test_the_table_tells_of_every_layer_with_groups(lab_of, tmp_path, circuit):
         assert row.largest == pytest.approx(counts.max() / len(items.crops))
 
 
-def test_eyes_that_see_the_groups_find_them_pure(lab_of, tmp_path, circuit):
-    """An embedding that is nothing but the group of a crop in the top layer of groups."""
+def test_an_embedding_of_the_groups_has_full_purity(lab_of, tmp_path, circuit):
+    """The embedding is the group of a crop in the top layer of groups."""
     lab, layer = lab_of(splits=0), circuit.layers[-2]
     eyes = np.zeros((len(lab.own), len(layer.groups)))
     for g, group in enumerate(layer.groups):
@@ -65,7 +65,7 @@ def test_eyes_that_see_the_groups_find_them_pure(lab_of, tmp_path, circuit):
     assert row.purity > row.chance + 0.05
 
 
-def test_weight_from_above_is_shared_out(circuit):
+def test_the_weight_of_a_group_is_divided_among_its_inputs(circuit):
     layer = circuit.layers[0]
     flow = {group.id: 0.0 for group in layer.groups}
     for edge in circuit.edges:

@@ -31,7 +31,7 @@ from tests.reference import evaluation as reference
 from tests.reference.method import integrated_gradients
 
 
-def test_on_the_same_crops_the_same_circuit_is_found(lab, circuit):
+def test_the_same_crops_give_the_same_circuit(lab, circuit):
     bench = lab.own
     again = rediscover(bench, np.arange(len(bench)), circuit.config)
     found = compare(as_found(circuit, bench.crops), again, lab.names)
@@ -42,7 +42,7 @@ def test_on_the_same_crops_the_same_circuit_is_found(lab, circuit):
     assert all(same for *_, same in found["edges"])
 
 
-def test_on_some_images_it_is_the_circuit_of_these(lab, model, studied, circuit):
+def test_a_subset_of_images_gives_the_circuit_of_that_subset(lab, model, studied, circuit):
     chosen = [1, 3, 4, 6, 8, 9]
     known = discover(model, load_images(studied[chosen], model), circuit.target, config=CONFIG)
     numbers = np.concatenate([lab.own.crops.of_image(i) for i in chosen])
@@ -59,12 +59,12 @@ def test_on_some_images_it_is_the_circuit_of_these(lab, model, studied, circuit)
     assert edges == pytest.approx(found.edges, rel=1e-3, abs=1e-6)
 
 
-def test_stability_is_told_of_every_group_and_edge(lab, circuit):
+def test_stability_of_every_group_and_edge(lab, circuit):
     table = stability(lab)
     assert {r.images for r in table.rows} == {"resamples", "halves"}
     top = next(r for r in table.rows if (r.layer, r.images) == ("head", "resamples"))
     assert top.neurons.value == 1 and 0 < top.core.value <= 1
-    for row in table.rows:  # halves have no crop in common by which groups could be compared
+    for row in table.rows:  # halves have no common crops to compare groups
         assert (row.groups is None) == (row.images == "halves")
     assert table.robustness.groups.keys() == {g.id for lay in circuit.layers for g in lay.groups}
     assert len(table.robustness.edges) == len(circuit.edges)
@@ -76,7 +76,7 @@ def test_one_image_cannot_be_resampled(lab_of, circuit):
         stability(lab_of(alone))
 
 
-def test_too_few_crops_for_halves_are_told(lab_of, model, studied):
+def test_too_few_crops_for_halves_are_reported(lab_of, model, studied):
     few = discover(model, load_images(studied[:2], model), 0, config=CONFIG.model_copy(
         update={"k": 15}
     ))  # fmt: skip
@@ -102,7 +102,7 @@ def test_groups_are_matched_by_their_neurons():
 
 
 @pytest.mark.parametrize("sharing", ["conserving", "published"])
-def test_what_is_dealt_adds_up_to_the_edges(model, studied, circuit, sharing):
+def test_weights_of_pairs_sum_to_the_edges(model, studied, circuit, sharing):
     config = CONFIG.model_copy(update={"sharing": sharing})
     known = discover(model, load_images(studied, model), circuit.target, config=config)
     for lower, upper in itertools.pairwise(known.layers):
@@ -114,7 +114,7 @@ def test_what_is_dealt_adds_up_to_the_edges(model, studied, circuit, sharing):
                 assert weights[g, h] == pytest.approx(edge.weight, rel=1e-4, abs=1e-7)
 
 
-def test_p_values_are_shares_of_deals():
+def test_p_values_are_shares_of_random_assignments():
     given = np.array([[4.0, 3.0, 0.1, -0.2]])
     members = Memberships(np.array([0, 0, 1, 1]), np.arange(4), 4)
     found = p_values(given, members, 4000, 0)
@@ -147,7 +147,7 @@ def test_crop_sizes(lab, circuit):
     assert available(circuit) == pytest.approx([1 / 10, 9 / 10])
 
 
-def test_a_split_by_size_or_by_image_is_seen(lab, circuit):
+def test_meanings_by_crop_size_or_image_are_detected(lab, circuit):
     layer = circuit.layer("block3")
     crops = [Crop(i // 2, (0, 0, 16 * (1 + i % 2), 16 * (1 + i % 2))) for i in range(8)]
 
@@ -176,7 +176,7 @@ def test_a_split_by_size_or_by_image_is_seen(lab, circuit):
 
 
 def test_score_error_against_many_points(lab, model, circuit, crops):
-    """By plain autograd on the block, on the crops that the table looks at."""
+    """Compared with plain autograd on the block, on the crops of the table."""
     table = integration(lab)
     rows = {(r.layer, r.steps): r for r in table.rows}
     used = rows["block3", "as used"]
@@ -203,7 +203,7 @@ def test_score_error_against_many_points(lab, model, circuit, crops):
     assert rows["block3", "50"].error.value < rows["block3", "4"].error.value
 
 
-def test_an_interval_holds_its_mean():
+def test_an_interval_contains_its_mean():
     values = np.random.default_rng(0).normal(3, 1, 40)
     interval = mean_interval(values, SMALL)
     assert interval.value == pytest.approx(values.mean())

@@ -1,7 +1,7 @@
-"""On a GPU: the same circuit and the same attributions as on the processor, within the memory budget.
+"""On a GPU: the same circuits and attributions as on the CPU, within the memory budget.
 
-This file needs pytest and the package alone, no ``conftest.py``, so that ``make gpu`` can run it with
-the Python of a bare machine. ``NEURFLOW_TEST_DEVICE=cpu`` tries the tests themselves without a GPU.
+This file needs only pytest and the package, not ``conftest.py``, so that ``make gpu`` can run it with
+the Python of another machine. ``NEURFLOW_TEST_DEVICE=cpu`` runs the tests without a GPU.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ def assert_alike(found, expected):
             assert mine.neurons[a].rule == neuron.rule
 
 
-def test_the_circuit_is_that_of_the_processor(pictures, expected):
+def test_the_circuit_equals_that_of_the_cpu(pictures, expected):
     assert_alike(discover(small(DEVICE), pictures, "bee", config=CONFIG), expected)
 
 
-def test_the_settings_of_pytorch_come_back(pictures):
+def test_the_settings_of_pytorch_are_restored(pictures):
     before = torch.backends.cudnn.allow_tf32
     discover(small(DEVICE), pictures, "bee", config=CONFIG)
     assert torch.backends.cudnn.allow_tf32 == before
@@ -91,7 +91,7 @@ def of_family(family: str, device: str) -> Model:
 
 
 @pytest.mark.parametrize("family", ["resnet18", "densenet", "vit"])
-def test_networks_export_and_propose_the_layers_of_the_processor(family):
+def test_networks_are_exported_with_the_same_layers_as_on_the_cpu(family):
     build, size = FAMILIES[family]
     proposed = []
     for device in ("cpu", DEVICE):
@@ -106,7 +106,7 @@ def test_networks_export_and_propose_the_layers_of_the_processor(family):
     "family", ["resnet18", "mobilenet_v2", "squeezenet1_0", "googlenet", "densenet", "vit"]
 )
 @pytest.mark.parametrize("rule", ["gauss", "secants", "steep"])
-def test_attributions_are_those_of_the_processor(family, rule):
+def test_attributions_equal_those_of_the_cpu(family, rule):
     scores = {}
     for device in ("cpu", DEVICE):
         model = of_family(family, device)
@@ -132,7 +132,7 @@ def test_attributions_are_those_of_the_processor(family, rule):
     assert torch.allclose(scores[DEVICE], scores["cpu"], rtol=1e-3, atol=1e-3 * scale)
 
 
-def test_a_discovery_keeps_within_its_memory(pictures):
+def test_a_discovery_stays_within_its_memory(pictures):
     model = neurflow.load_model("torchvision:resnet18", "random", device=DEVICE)
     layers = ["layer3.1", "layer4.0", "layer4.1", "fc"]
     model.network.proposed()
@@ -154,7 +154,7 @@ def test_the_circuit_does_not_depend_on_the_memory(pictures, expected):
         assert_alike(found, expected)
 
 
-def test_too_much_at_once_is_halved_until_it_fits():
+def test_batches_are_halved_until_they_fit():
     if ON_GPU:
         _, whole = torch.cuda.mem_get_info()
     else:
@@ -169,7 +169,7 @@ def test_too_much_at_once_is_halved_until_it_fits():
     assert batch.size == (2 if ON_GPU else 1)
 
 
-def test_the_command_line_computes_on_the_device(pictures, expected, tmp_path, capsys):
+def test_the_command_line_uses_the_device(pictures, expected, tmp_path, capsys):
     code = tmp_path / "small.py"
     code.write_text(
         "from tests.gpu.test_cuda import small as make\ndef small():\n    return make('cpu')\n"

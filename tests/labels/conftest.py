@@ -31,12 +31,12 @@ PER_GROUP = 24
 
 @pytest.fixture(scope="session")
 def drawn() -> list[Picture]:
-    """Drawn pictures with their truth, 24 of each class."""
+    """Drawn pictures with their known parts, 24 of each class."""
     return dataset("test", 24, seed=3)
 
 
 def part_crops(drawn: list[Picture], part: str) -> list[Crop]:
-    """A window around the first ``part`` of each picture that has one."""
+    """A window around the first ``part`` of each picture that has such a part."""
     crops = []
     for number, picture in enumerate(drawn):
         boxes = [p.box for p in picture.parts if p.name == part]
@@ -57,7 +57,7 @@ def webp(picture: Picture, crop: Crop) -> bytes:
 
 @pytest.fixture(scope="session")
 def planted(drawn: list[Picture]) -> Circuit:
-    """Two layers of three groups, each of one neuron that answers to one part; one target."""
+    """Two layers of three groups, each with one neuron that responds to one part, and a target."""
     layers, thumbnails, width = [], {}, 3
     for name, parts in PARTS.items():
         neurons, groups = {}, []
@@ -117,7 +117,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
 
 @pytest.fixture
 def ask(server: ChatServer, tmp_path) -> Callable[..., ChatLabeler]:
-    """A labeler of the server, by the client that the real service gets."""
+    """A labeler that uses the server through the client for the real service."""
 
     def made(cached: bool = True, sheet: bool = False, **options) -> ChatLabeler:
         chat = OpenAIChat(

@@ -1,7 +1,7 @@
-"""A labeler that knows the truth about drawn pictures, and one that mixes its labels up.
+"""A labeler that knows the parts of drawn pictures, and one that shuffles its labels.
 
-It sees which parts lie in a crop (``neurflow.demo.pictures`` draws them and tells where), never which
-group a crop is of. So its figures say what labelling and validation do with a perfect eye.
+The oracle knows which parts are in a crop (``neurflow.demo.pictures`` returns their boxes), but not the
+group of a crop. Its figures show how labelling and validation work with perfect recognition.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from neurflow.labels.labeler import Picture
 from neurflow.labels.validation import average_precision
 
 SIDES = {"near": 4, "middle": 2, "far": 1}
-"""words for a crop's side: how often it goes into the picture's"""
+"""words for the size of a crop: how many times its side fits into that of the picture"""
 LEAST = 1 / 16
-"""share of a crop that a part must cover to be what the crop shows"""
+"""share of a crop that a part must cover to count as shown"""
 
 
 class Oracle:
-    """Says which parts the crops show, and how large, so that it tells them from the others best.
+    """Names the parts and the size that best distinguish the crops from the others.
 
-    Its labels are made of a vocabulary of parts: one (``wheel``), two at once (``wheel and lamp``),
-    one without another (``wheel without stamp``), or nothing (``background``); and of how close the
-    crop is: ``near``, ``middle`` or ``far`` before any of them. It judges by the same words.
+    A label names one part (``wheel``), two parts (``wheel and lamp``), one part without another
+    (``wheel without stamp``) or none (``background``). It can begin with the size of the crop:
+    ``near``, ``middle`` or ``far``. The oracle judges by the same words.
     """
 
     name, source = "oracle", "model"
@@ -51,7 +51,7 @@ class Oracle:
         crops = (*request.pictures, *request.others)
         truth = np.arange(len(crops)) < len(request.pictures)
         scores = np.stack([self.seen(label, crops) for label in self.vocabulary])
-        # of labels that do as well the first, which is the plainest
+        # the first of equally good labels, which is the simplest
         return LabelAnswer(
             label=self.vocabulary[int(np.argmax(average_precision(truth, scores)))], confidence=1.0
         )
@@ -60,7 +60,7 @@ class Oracle:
         return tuple(self.seen(request.label, request.pictures).tolist())
 
     def seen(self, label: str, crops: Sequence[Picture]) -> np.ndarray:
-        """How well each crop fits a label: ``[crop]``, 0 to 1."""
+        """``[crop]`` how well each crop fits a label, from 0 to 1."""
         side, _, rest = label.partition(" ")
         words = rest if side in SIDES else label
         fits = np.array([self._fits(words, crop) for crop in crops])
@@ -93,7 +93,7 @@ class Oracle:
 
 
 class Shuffled(Oracle):
-    """The oracle's eye, but labels that belong to other groups: ``labels`` tells which."""
+    """The oracle with the labels of other groups: group → label in ``labels``."""
 
     name = "shuffled"
 
@@ -106,7 +106,7 @@ class Shuffled(Oracle):
 
 
 def visible(picture: Drawn) -> Iterator[Part]:
-    """Everything that a picture shows: parts, distractors, the mark."""
+    """All objects in a picture: parts, distractors and the mark."""
     yield from picture.parts
     yield from picture.distractors
     if picture.mark:

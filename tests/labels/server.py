@@ -1,8 +1,9 @@
-"""A real HTTP server that speaks the chat-completions protocol, with a script of misbehaviour.
+"""An HTTP server for the chat-completions protocol that can simulate failures.
 
-It checks what a real service checks (path, key, shape of messages, pictures that decode as JPEG),
-answers label questions, judgements and comparisons, and can first do what scripts say, one step a
-request: be silent, busy, broken, malformed, refusing, hostile.
+It checks requests as a real service does (path, key, structure of messages, pictures that decode as
+JPEG), and answers requests for labels, judgements and comparisons. A script can define the response to
+each of the first requests: no answer, a busy or failing server, a malformed or hostile answer, a
+refusal.
 """
 
 from __future__ import annotations
@@ -26,21 +27,21 @@ TOKENS_IN, TOKENS_OUT = 900, 60
 
 @dataclass
 class Step:
-    """What the server does with one request in place of answering it."""
+    """The response to one request, instead of the usual answer."""
 
     status: int = 200
     body: Any = None
-    """JSON value, or text as it is; None answers as usual"""
+    """a JSON value, or raw text; None for the usual answer"""
     headers: dict[str, str] = field(default_factory=dict)
     hold: Callable[[], object] = lambda: None
-    """is called before the answer leaves, and may wait for something"""
+    """is called before the answer is sent, and may wait"""
     silent: bool = False
-    """no answer comes until the client gives up"""
+    """no answer is sent until the client gives up"""
 
 
 @dataclass
 class Asked:
-    """One request as the server understood it."""
+    """One request as parsed by the server."""
 
     kind: str
     """label, judgement or comparison"""
@@ -73,7 +74,7 @@ def answer_comparison(asked: Asked) -> Any:
 
 
 class ChatServer:
-    """The server's address, what it was asked, and what it will do."""
+    """The server's address, the requests so far, and the script of responses."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
@@ -94,7 +95,7 @@ class ChatServer:
         self.url = ""
 
     def digests(self) -> list[str]:
-        """What was answered well, to see that nothing is asked twice."""
+        """The requests with a valid answer, to check that none is repeated."""
         return [json.dumps(asked.payload, sort_keys=True) for asked in self.asked]
 
     def respond(self, payload: dict[str, Any]) -> Step:
@@ -116,7 +117,7 @@ class ChatServer:
 
 
 def completion(message: dict[str, Any], usage: Any = None, finish: str = "stop") -> dict[str, Any]:
-    """A chat completion as the protocol has it."""
+    """A chat completion in the format of the protocol."""
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
@@ -128,7 +129,7 @@ def completion(message: dict[str, Any], usage: Any = None, finish: str = "stop")
 
 
 def understood(payload: dict[str, Any]) -> Asked:
-    """The request taken apart; ``KeyError`` and the like where it breaks the protocol."""
+    """The parsed request; raises ``KeyError`` and similar errors if it violates the protocol."""
     system, user = payload["messages"]
     assert (system["role"], user["role"]) == ("system", "user")
     text, pictures = [], []
@@ -148,7 +149,7 @@ def understood(payload: dict[str, Any]) -> Asked:
 
 @contextmanager
 def chat_server() -> Iterator[ChatServer]:
-    """A server on a free port of this machine, for the time of the context."""
+    """A server on a free port of this machine that runs during the context."""
     state = ChatServer()
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""``neurflow label``: the same path from the command line, stopped, killed and resumed."""
+"""``neurflow label`` on the command line, interrupted, killed and resumed."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ def stored(run: Path) -> dict[str, str | None]:
     return {g.id: g.label for layer in load_circuit(run).layers for g in layer.groups}
 
 
-def test_labels_with_their_worth_and_a_second_run_that_sends_nothing(
-    neurflow, run, server, options
-):
+def test_labels_have_evidence_and_a_second_run_sends_nothing(neurflow, run, server, options):
     code, out, err = neurflow("label", "ask", run, *options, "--json")
     assert code == 0
     data = json.loads(out)
@@ -60,7 +58,7 @@ def test_labels_with_their_worth_and_a_second_run_that_sends_nothing(
     assert "A red round thing." in shown and "tiny-vision" in shown
 
 
-def test_an_estimate_is_made_and_nothing_is_sent(neurflow, run, server, options):
+def test_the_dry_run_estimates_the_cost_and_sends_nothing(neurflow, run, server, options):
     prices = ("--price-in", 2, "--price-out", 8)
     code, out, _ = neurflow("label", "ask", run, *options, *prices, "--dry-run", "--json")
     estimate = json.loads(out)
@@ -75,7 +73,7 @@ def test_an_estimate_is_made_and_nothing_is_sent(neurflow, run, server, options)
     assert left["requests"] == NEEDED - 3 * 3
 
 
-def test_a_spent_budget_ends_in_1_with_what_there_is(neurflow, run, server, options):
+def test_an_exhausted_budget_gives_exit_code_1_and_keeps_labels(neurflow, run, server, options):
     code, out, err = neurflow("label", "ask", run, *options, "--max-requests", 8, "--json")
     assert code == 1
     assert server.requests == json.loads(out)["used"]["requests"] == 8
@@ -89,11 +87,11 @@ def test_a_spent_budget_ends_in_1_with_what_there_is(neurflow, run, server, opti
     assert "--price-in" in err
 
 
-def test_a_killed_run_goes_on_and_asks_nothing_twice(run, server, options):
+def test_a_killed_run_is_resumed_without_repeating_requests(run, server, options):
     killed, under_way = threading.Event(), threading.Semaphore(0)
 
     def held(asked):
-        # both workers wait for an answer that does not come before they are killed
+        # both workers are killed while they wait for an answer
         if server.requests <= 9:  # all of the first layer
             return None
         return Step(hold=lambda: (under_way.release(), killed.wait()))
@@ -113,11 +111,11 @@ def test_a_killed_run_goes_on_and_asks_nothing_twice(run, server, options):
     assert sum(map(bool, stored(run).values())) >= 1
     assert subprocess.run(command, env=environment, capture_output=True).returncode == 0
     again = len(server.digests()) - len(set(server.digests()))
-    assert again <= 2  # those that were under way when it was killed, one a worker
+    assert again <= 2  # the pending requests at the time of the kill, one per worker
     assert all(stored(run).values())
 
 
-def test_failed_groups_are_named_and_the_others_are_kept(neurflow, run, server, options):
+def test_failed_groups_are_reported_and_other_labels_are_kept(neurflow, run, server, options):
     server.label = lambda a: "no" if '"late"' in a.text.split("strongest")[0] else LABEL
     code, out, err = neurflow("label", "ask", run, *options, "--no-validation", "--workers", 1)
     assert code == 1
@@ -136,7 +134,7 @@ LABEL = {
 }
 
 
-def test_by_hand(neurflow, run):
+def test_manual_labels(neurflow, run):
     code, out, _ = neurflow(
         "label", "set", run, "early/0", "black wheel", "--caption", "A wheel.", "--author", "ann"
     )
@@ -185,12 +183,12 @@ def test_wrong_requests(neurflow, run, arguments, code, words):
     assert not any(stored(run).values())
 
 
-def test_no_result(neurflow, tmp_path):
+def test_a_missing_run_is_an_error(neurflow, tmp_path):
     code, _, err = neurflow("label", "set", tmp_path / "none", "a/0", "x")
     assert code == 2 and "neurflow discover" in err
 
 
-def test_the_python_of_the_docs_runs_as_printed(planted, server, tmp_path, monkeypatch):
+def test_the_python_code_of_the_docs_runs(planted, server, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)

@@ -27,7 +27,7 @@ COLOURS = {"red": (220, 10, 10), "green": (10, 220, 10), "deep_blue": (10, 10, 2
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from("abc")), min_size=3, max_size=30))
-def test_the_figure_is_the_average_precision_and_the_place_goes_by_what_is_above_chance(pairs):
+def test_concepts_have_average_precision_and_are_ranked_above_chance(pairs):
     scores = np.array([score for score, _ in pairs], float)
     names = np.array([name for _, name in pairs])
     names[:3] = list("abc")
@@ -66,7 +66,7 @@ def test_a_label_names_a_concept_by_whole_words():
 
 
 class Colours(nn.Module):
-    """Three channels that are the colours, and two classes made of them."""
+    """A network with one channel for each colour, and two classes that combine them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_the_group_of_a_colour_answers_to_its_pictures(folder, monkeypatch):
+def test_the_group_of_a_colour_responds_to_pictures_of_it(folder, monkeypatch):
     from torchvision.transforms import Compose, Resize, ToTensor
 
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Labels by hand: kept with who and when; machines never overwrite a pinned one."""
+"""Manual labels are stored with author and time, and labelers never overwrite pinned labels."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Machine:
         return (0.5,) * len(request.pictures)
 
 
-def test_a_label_set_by_hand_is_stored_with_author_time_and_source(circuit: Circuit, tmp_path):
+def test_a_manual_label_is_stored_with_author_time_and_source(circuit: Circuit, tmp_path):
     save_circuit(circuit, tmp_path)
     before = datetime.now(UTC)
     LabelStore(tmp_path).update(
@@ -51,7 +51,7 @@ def test_a_label_set_by_hand_is_stored_with_author_time_and_source(circuit: Circ
     assert (edited.label, edited.caption, edited.evidence.author) == ("hub", None, "bob")
 
 
-def test_machines_leave_what_a_person_set_or_pinned(planted: Circuit, tmp_path):
+def test_labelers_do_not_change_set_or_pinned_labels(planted: Circuit, tmp_path):
     save_circuit(planted, tmp_path)
     store = LabelStore(tmp_path)
     store.update("early/0", lambda g: manual.set_label(g, "hers", author="ann"))
@@ -70,7 +70,7 @@ def test_machines_leave_what_a_person_set_or_pinned(planted: Circuit, tmp_path):
     assert load_circuit(tmp_path).group("early/0").label == "fourth"
 
 
-def test_a_pin_set_while_the_machine_thinks_holds(planted: Circuit, tmp_path):
+def test_a_label_pinned_during_a_request_is_kept(planted: Circuit, tmp_path):
     save_circuit(planted, tmp_path)
     store = LabelStore(tmp_path)
 
@@ -85,7 +85,7 @@ def test_a_pin_set_while_the_machine_thinks_holds(planted: Circuit, tmp_path):
     assert found.group("late/1").label == "a machine's"
 
 
-def test_a_persons_label_is_validated_too(planted: Circuit):
+def test_manual_labels_are_validated(planted: Circuit):
     groups = {"early/0": partial(manual.set_label, label="hers", author="ann")}
     layer = planted.layers[0]
     named = tuple(groups[g.id](g) if g.id in groups else g for g in layer.groups)
@@ -98,7 +98,7 @@ def test_a_persons_label_is_validated_too(planted: Circuit):
     assert found.evidence.validation.judge == "machine"
 
 
-def test_a_rejected_label_is_not_given_again(planted: Circuit, tmp_path):
+def test_a_rejected_label_is_not_assigned_again(planted: Circuit, tmp_path):
     save_circuit(planted, tmp_path)
     store, machine = LabelStore(tmp_path), Machine("Blob")
     neurflow.label(store.circuit, machine, settings=QUICK, out=tmp_path)
@@ -115,14 +115,14 @@ def test_a_rejected_label_is_not_given_again(planted: Circuit, tmp_path):
     assert load_circuit(tmp_path).group("late/2").label == "fish gill"
 
 
-def test_looking_at_a_label_writes_nothing(circuit: Circuit, tmp_path):
+def test_reading_a_label_writes_nothing(circuit: Circuit, tmp_path):
     save_circuit(circuit, tmp_path)
     group = LabelStore(tmp_path).update("block/0", lambda g: g)
     assert group.label == "yellow stripes"
     assert not list(tmp_path.glob("labels-*"))
 
 
-def test_what_makes_no_sense_by_hand_is_refused(circuit: Circuit):
+def test_invalid_manual_labels_are_refused(circuit: Circuit):
     unlabelled = circuit.group("block/1")
     with pytest.raises(RequestError, match="needs words"):
         manual.set_label(unlabelled, " \n ", author="ann")
@@ -137,7 +137,7 @@ def test_what_makes_no_sense_by_hand_is_refused(circuit: Circuit):
             change(unlabelled)
 
 
-def test_labels_written_at_the_same_time_are_all_kept(planted: Circuit, tmp_path):
+def test_concurrent_changes_of_labels_are_all_kept(planted: Circuit, tmp_path):
     save_circuit(planted, tmp_path)
     ids = [group.id for layer in planted.layers for group in layer.groups]
 
@@ -160,7 +160,7 @@ def labelled(circuit: Circuit, folder: Path) -> Path:
     return file
 
 
-def test_labels_and_evidence_move_with_a_circuit_that_is_saved_elsewhere(circuit, tmp_path):
+def test_labels_and_evidence_are_saved_with_the_circuit(circuit, tmp_path):
     labelled(circuit, tmp_path / "one")
     loaded = load_circuit(tmp_path / "one")
     save_circuit(loaded, tmp_path / "two")
@@ -170,14 +170,14 @@ def test_labels_and_evidence_move_with_a_circuit_that_is_saved_elsewhere(circuit
     assert again.group("block/0").label == "yellow stripes"
 
 
-def test_a_circuit_saved_anew_inherits_no_labels(circuit, tmp_path):
+def test_another_circuit_in_the_folder_inherits_no_labels(circuit, tmp_path):
     old = labelled(circuit, tmp_path)
     save_circuit(circuit.model_copy(update={"notes": ("again",)}), tmp_path)
     assert load_circuit(tmp_path).group("block/1").label is None
     assert not old.exists()
 
 
-def test_a_folder_without_labels_is_as_it_was(circuit, tmp_path):
+def test_loading_a_folder_without_labels_changes_nothing(circuit, tmp_path):
     save_circuit(circuit, tmp_path)
     assert {file.suffix for file in tmp_path.iterdir()} == {".json", ".safetensors"}
     index = json.loads((tmp_path / "circuit.json").read_text())
@@ -208,7 +208,7 @@ def test_damaged_labels_are_refused(circuit, tmp_path, edit, problem):
         load_circuit(tmp_path)
 
 
-def test_labels_of_before_load_without_the_figures_that_are_no_evidence(circuit, tmp_path):
+def test_labels_of_earlier_versions_are_loaded_without_obsolete_figures(circuit, tmp_path):
     file = labelled(circuit, tmp_path)
     content = json.loads(file.read_text()) | {"schema_version": 1}
     figure = [0.9, 0.8, 1.0]
@@ -229,13 +229,13 @@ def test_labels_of_before_load_without_the_figures_that_are_no_evidence(circuit,
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[" * 100_000, b'{"groups": NaN}'])
-def test_what_is_no_file_of_labels_is_refused(circuit, tmp_path, data):
+def test_invalid_label_files_are_refused(circuit, tmp_path, data):
     labelled(circuit, tmp_path).write_bytes(data)
     with pytest.raises(ResultError, match=r"labels-.*damaged"):
         load_circuit(tmp_path)
 
 
-def test_a_link_in_place_of_labels_is_refused(circuit, tmp_path):
+def test_a_link_instead_of_a_label_file_is_refused(circuit, tmp_path):
     file = labelled(circuit, tmp_path / "run")
     file.rename(tmp_path / "elsewhere.json")
     file.symlink_to(tmp_path / "elsewhere.json")
@@ -243,9 +243,7 @@ def test_a_link_in_place_of_labels_is_refused(circuit, tmp_path):
         load_circuit(tmp_path / "run")
 
 
-def test_hostile_text_in_a_strangers_labels_is_cleaned_and_labels_of_no_group_are_let_be(
-    circuit, tmp_path
-):
+def test_hostile_labels_are_cleaned_and_those_of_unknown_groups_ignored(circuit, tmp_path):
     file = labelled(circuit, tmp_path)
     content = json.loads(file.read_text())
     content["groups"]["block/1"]["label"] = "\x1b[2J" + "A" * 1000

@@ -1,4 +1,4 @@
-"""The whole path against a real HTTP server: slow, busy, broken, malformed, refusing, hostile."""
+"""Labelling through an HTTP server that is slow, busy or broken, or whose answers are invalid."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EACH = 2
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch):
-    """The same waits, a hundred times as short."""
+    """The same delays, a hundred times shorter."""
     monkeypatch.setattr(client, "FIRST_WAIT", 0.005)
 
 
@@ -39,7 +39,7 @@ def labels(circuit):
     return {g.id: g.label for layer in circuit.layers for g in layer.groups}
 
 
-def test_groups_are_labelled_from_the_input_side_and_lower_labels_are_shown(planted, server, ask):
+def test_groups_are_labelled_bottom_up_and_requests_contain_lower_labels(planted, server, ask):
     circuit = neurflow.label(planted, ask())
     found = [g.evidence.validation for layer in circuit.layers for g in layer.groups]
     assert all(each.constant.text == "taxi" for each in found)
@@ -61,9 +61,7 @@ def test_groups_are_labelled_from_the_input_side_and_lower_labels_are_shown(plan
     assert evidence.validation is not None
 
 
-def test_pictures_are_small_jpegs_of_the_group_and_the_judge_sees_none_of_them(
-    planted, server, ask
-):
+def test_requests_have_small_jpegs_and_the_judge_gets_other_crops(planted, server, ask):
     circuit = neurflow.label(planted, ask(), groups=["early/0"], settings=QUICK)
     label, judgement = server.asked
     assert all(len(data) < 6000 for data in label.pictures + judgement.pictures)
@@ -74,12 +72,12 @@ def test_pictures_are_small_jpegs_of_the_group_and_the_judge_sees_none_of_them(
 
 
 def time_out(response):
-    """Raises what a slow server would cause, without the wait."""
+    """Raises the timeout of a slow server without waiting."""
     if "x-timed-out" in response.headers:
         raise httpx2.ReadTimeout("too slow", request=response.request)
 
 
-def test_a_bad_day_of_the_server_loses_nothing_and_asks_nothing_twice(
+def test_server_failures_lose_nothing_and_repeat_no_answered_request(
     planted, server, ask, monkeypatch
 ):
     server.script = [
@@ -107,7 +105,7 @@ def test_a_bad_day_of_the_server_loses_nothing_and_asks_nothing_twice(
     assert len(server.asked) == EACH * GROUPS
 
 
-def test_a_second_run_asks_nothing(planted, server, ask):
+def test_a_second_run_sends_no_request(planted, server, ask):
     first = neurflow.label(planted, ask(), settings=QUICK)
     count = server.requests
     second = neurflow.label(planted, ask(), settings=QUICK)
@@ -128,13 +126,15 @@ def test_a_second_run_asks_nothing(planted, server, ask):
     ],
     ids=["requests", "tokens", "money"],
 )
-def test_a_budget_is_kept_and_the_next_run_goes_on(planted, server, ask, tmp_path, caps, requests):
+def test_a_budget_is_respected_and_the_next_run_resumes(
+    planted, server, ask, tmp_path, caps, requests
+):
     planted.save(tmp_path / "run")
     budget = Budget(**caps, prices=Prices(input=2, output=8))
     with pytest.raises(LabelsIncomplete, match="budget is spent") as stopped:
         neurflow.label(planted, ask(budget=budget), settings=QUICK, out=tmp_path / "run")
     assert isinstance(stopped.value.__cause__, BudgetSpent)
-    # tokens are reserved by estimate, on the safe side: no more than fit, and not half as many
+    # tokens are reserved by a conservative estimate, but more than half of the budget is used
     assert requests / 2 <= server.requests <= requests
     assert budget.used.requests == server.requests
     assert budget.used.tokens == server.requests * (TOKENS_IN + TOKENS_OUT)
@@ -147,7 +147,7 @@ def test_a_budget_is_kept_and_the_next_run_goes_on(planted, server, ask, tmp_pat
     assert done == neurflow.load_circuit(tmp_path / "run")
 
 
-def test_retries_count_and_no_request_is_sent_beyond_the_cap(planted, server, ask):
+def test_retries_count_towards_the_limit_of_requests(planted, server, ask):
     server.rule = lambda asked: Step(500, {"error": {"message": "always"}})
     budget = Budget(requests=3)
     with pytest.raises(BudgetSpent):
@@ -155,7 +155,7 @@ def test_retries_count_and_no_request_is_sent_beyond_the_cap(planted, server, as
     assert server.requests == 3
 
 
-def test_a_refusal_fails_its_group_alone_and_is_not_asked_again(planted, server, ask):
+def test_a_refusal_affects_one_group_and_is_not_repeated(planted, server, ask):
     refusal = completion({"role": "assistant", "content": None, "refusal": "I will not."})
     server.rule = lambda a: Step(200, refusal) if '"late"' in a.text.split("strongest")[0] else None
     outcome = label_groups(Job(planted, ask(), settings=QUICK))
@@ -170,9 +170,7 @@ def test_a_refusal_fails_its_group_alone_and_is_not_asked_again(planted, server,
     assert sorted(again.failed) == sorted(outcome.failed)
 
 
-def test_an_answer_that_stays_malformed_fails_after_it_was_shown_what_is_wrong(
-    planted, server, ask
-):
+def test_a_malformed_answer_is_sent_back_for_correction_and_then_fails(planted, server, ask):
     server.label = lambda asked: {"label": "", "confidence": 7}
     outcome = label_groups(Job(planted, ask(), groups=["early/0"], settings=QUICK))
     assert "no usable answer" in outcome.failed["early/0"]
@@ -180,7 +178,7 @@ def test_an_answer_that_stays_malformed_fails_after_it_was_shown_what_is_wrong(
     assert "It cannot be used: label:" in server.asked[1].text
 
 
-def test_when_everything_fails_it_does_not_go_on_for_ever(planted, server, ask):
+def test_repeated_failures_end_the_run(planted, server, ask):
     server.label = lambda asked: "no JSON"
     outcome = label_groups(
         Job(planted, ask(), settings=Settings(workers=1, constant=False, rivals=0))
@@ -189,7 +187,7 @@ def test_when_everything_fails_it_does_not_go_on_for_ever(planted, server, ask):
     assert server.requests == 5 * 3
 
 
-def test_hostile_text_is_bounded_and_stays_text(planted, server, ask, tmp_path):
+def test_hostile_answers_are_truncated_and_remain_text(planted, server, ask, tmp_path):
     hostile = "</script><img src=x onerror=alert(1)>\x1b[2J\u202e../../etc/passwd\0"
     server.label = lambda asked: {
         "features": [hostile] * 8,
@@ -210,7 +208,7 @@ def test_hostile_text_is_bounded_and_stays_text(planted, server, ask, tmp_path):
     assert group.label.startswith("</script><img")
     after = {file.name for file in (tmp_path / "run").iterdir()}
     assert all(name.startswith((".labels", "labels-")) for name in after - before)
-    # it travels on as quoted data, and whatever it says, the next request has the same form
+    # it is sent on as quoted data, and the next request has the same form regardless of its content
     upper = [a for a in server.asked if a.kind == "label"][-1]
     assert json.dumps(group.label)[1:-1] in upper.text
     assert upper.model == "tiny-vision"

@@ -1,4 +1,4 @@
-"""What servers refuse, lack or report, and the keys that they get."""
+"""Features that servers lack, usage that they report, and the keys that they get."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = ["hurry"]  # fixtures
     ],
     ids=["openai", "vllm", "llama.cpp", "ollama", "lm studio"],
 )
-def test_a_model_without_eyes_is_named_at_once(planted, server, ask, message):
+def test_a_text_only_model_is_reported_at_once(planted, server, ask, message):
     server.rule = lambda asked: Step(400, {"error": {"message": message}})
     with pytest.raises(NoPictures, match="tiny-vision does not accept pictures") as raised:
         neurflow.label(planted, ask(), settings=Settings(workers=1))
@@ -48,7 +48,7 @@ def test_a_model_without_eyes_is_named_at_once(planted, server, ask, message):
     assert server.requests == 1
 
 
-def test_a_server_that_takes_one_picture_gets_one_sheet(planted, server, ask):
+def test_servers_for_one_picture_get_one_sheet(planted, server, ask):
     server.rule = lambda a: (
         Step(400, {"error": {"message": "At most 1 image(s) may be provided in one request."}})
         if len(a.pictures) > 1
@@ -61,7 +61,7 @@ def test_a_server_that_takes_one_picture_gets_one_sheet(planted, server, ask):
     assert all(len(a.pictures) == 1 for a in server.asked)
 
 
-def test_options_that_a_server_does_not_take_are_left_out(planted, server, ask):
+def test_options_that_a_server_rejects_are_omitted(planted, server, ask):
     def picky(asked):
         for name in ("response_format", "max_tokens", "temperature"):
             if name in asked.payload:
@@ -76,7 +76,7 @@ def test_options_that_a_server_does_not_take_are_left_out(planted, server, ask):
     assert server.asked[0].payload["max_completion_tokens"] == 2000
 
 
-def test_the_key_is_neither_stored_nor_logged_nor_shown(
+def test_the_key_is_neither_stored_nor_logged_nor_printed(
     planted, server, ask, tmp_path, caplog, monkeypatch
 ):
     caplog.set_level(logging.DEBUG)
@@ -93,7 +93,7 @@ def test_the_key_is_neither_stored_nor_logged_nor_shown(
         assert secret not in str(refused.value)
 
 
-def test_no_key_for_the_real_service_is_told_before_anything_is_sent(planted, monkeypatch):
+def test_a_missing_key_is_reported_before_any_request(planted, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     with pytest.raises(RequestError, match="no key in the environment variable OPENAI_API_KEY"):
@@ -106,7 +106,7 @@ def client_labeler(chat):
     return ChatLabeler(chat)
 
 
-def test_no_server_and_no_model_are_told_apart(planted, server, ask):
+def test_a_missing_server_and_a_missing_model_have_different_errors(planted, server, ask):
     nobody = client_labeler(OpenAIChat("m", base_url="http://127.0.0.1:9/v1", retries=1))
     with pytest.raises(WorkError, match=r"Cannot reach http://127.0.0.1:9/v1"):
         neurflow.label(planted, nobody, settings=QUICK)
@@ -115,7 +115,7 @@ def test_no_server_and_no_model_are_told_apart(planted, server, ask):
         neurflow.label(planted, ask(cached=False), settings=QUICK)
 
 
-def test_money_used_up_on_the_account_is_no_reason_to_try_again(planted, server, ask):
+def test_an_exhausted_account_is_not_retried(planted, server, ask):
     body = {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}
     server.rule = lambda asked: Step(429, body)
     with pytest.raises(WorkError, match="no money left"):
@@ -124,7 +124,7 @@ def test_money_used_up_on_the_account_is_no_reason_to_try_again(planted, server,
 
 
 class Clock:
-    """A time that passes only where somebody sleeps."""
+    """A clock that advances only during ``sleep``."""
 
     def __init__(self):
         self._now = 0.0
@@ -136,9 +136,9 @@ class Clock:
         self._now += seconds
 
 
-def test_requests_run_side_by_side_and_no_faster_than_allowed(planted, server, ask, monkeypatch):
+def test_requests_run_concurrently_within_the_rate_limit(planted, server, ask, monkeypatch):
     both = threading.Barrier(2)
-    server.script = [Step(hold=both.wait), Step(hold=both.wait)]  # each waits for the other
+    server.script = [Step(hold=both.wait), Step(hold=both.wait)]  # each request waits for the other
     neurflow.label(planted, ask(cached=False), settings=QUICK)
     assert 2 <= server.most_under_way <= 4
     clock = Clock()
@@ -162,8 +162,8 @@ def test_usage_that_a_server_does_not_report_is_estimated(planted, server, ask):
     assert budget.used.tokens_in > 1000
 
 
-def test_a_failure_of_one_kind_only(planted, server, ask):
-    """The judge fails and the label stays, unvalidated and marked so."""
+def test_a_failing_judge_leaves_the_label_unvalidated(planted, server, ask):
+    """If the judge fails, the label is stored and marked as unvalidated."""
     server.judgement = lambda asked: {"scores": [{"crop": 1, "score": 1}]}
     outcome = label_groups(Job(planted, ask(), groups=["early/0"], settings=QUICK))
     assert "scores are needed for crops 1 to 32" in outcome.failed["early/0"]
@@ -173,12 +173,14 @@ def test_a_failure_of_one_kind_only(planted, server, ask):
     assert isinstance(LabelFailed(""), WorkError)
 
 
-def test_ctrl_c_lets_go_what_waits_for_a_busy_server_and_loses_nothing(
+def test_an_interrupt_cancels_pending_requests_and_keeps_finished_labels(
     planted, server, ask, monkeypatch
 ):
     busy = Step(429, {"error": {"message": "later"}}, {"Retry-After": "60"})
-    some_let_go = threading.Event()  # who gets an answer only then must not begin to wait either
-    useless = completion({"role": "assistant", "content": "no JSON"})  # so that it is asked again
+    some_let_go = threading.Event()  # a worker answered after the interrupt must not wait
+    useless = completion(
+        {"role": "assistant", "content": "no JSON"}
+    )  # so that the request is repeated
     late = Step(body=useless, hold=some_let_go.wait)
     server.rule = lambda a: busy if server.requests > 2 else late
     hold, wait = client.Pace.hold, client.Pace.wait
@@ -186,7 +188,7 @@ def test_ctrl_c_lets_go_what_waits_for_a_busy_server_and_loses_nothing(
 
     def held(pace, seconds):
         hold(pace, seconds)
-        if first.acquire(blocking=False):  # now everybody waits for a minute
+        if first.acquire(blocking=False):  # now all workers wait for a minute
             os.kill(os.getpid(), signal.SIGINT)
 
     def waited(pace, round):
@@ -218,7 +220,7 @@ def test_ctrl_c_lets_go_what_waits_for_a_busy_server_and_loses_nothing(
     ],
     ids=["bare", "fenced", "in words", "after thinking"],
 )
-def test_an_answer_is_found_in_what_models_put_around_it(planted, server, ask, form):
+def test_answers_are_extracted_from_surrounding_text(planted, server, ask, form):
     said = {"features": [], "label": "wheel", "caption": "", "combination": "", "confidence": 1}
     server.label = lambda asked: form.format(json.dumps(said))
     circuit = neurflow.label(planted, ask(), groups=["early/0"], settings=Settings(validated=False))
@@ -226,25 +228,23 @@ def test_an_answer_is_found_in_what_models_put_around_it(planted, server, ask, f
     assert server.requests == 1
 
 
-def test_an_address_without_its_scheme_is_told_at_once():
+def test_an_address_without_scheme_is_refused_at_once():
     with pytest.raises(RequestError, match=r"in full, e\.g\. http://localhost:11434/v1"):
         OpenAIChat("m", base_url="localhost:11434/v1")
 
 
-def test_a_request_that_timed_out_is_paid_for(planted, server, ask):
+def test_a_request_that_timed_out_counts_towards_the_budget(planted, server, ask):
     budget = Budget(tokens=1e6)
     settings = Settings(validated=False)
     labeler = ask(budget=budget, timeout=0.2)
-    # no answer comes until the client has given up; from then on it has patience
+    # no answer is sent until the client has given up; after that its timeout is long
     server.script = [Step(silent=True, hold=lambda: setattr(labeler.chat._client, "timeout", 600))]
     neurflow.label(planted, labeler, groups=["early/0"], settings=settings)
     assert budget.used.requests == server.requests == 2
     assert budget.used.tokens > 1.5 * (TOKENS_IN + TOKENS_OUT)
 
 
-def test_a_server_of_ones_own_gets_no_key_of_another_service(
-    planted, server, tmp_path, monkeypatch
-):
+def test_a_custom_server_does_not_get_the_key_of_openai(planted, server, tmp_path, monkeypatch):
     secrets = {
         "OPENAI_API_KEY": "sk-secret",
         "OPENAI_ADMIN_KEY": "ak-secret",

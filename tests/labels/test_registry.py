@@ -1,4 +1,4 @@
-"""Labelers by name: by the decorator, by an entry point, from the command line."""
+"""Registered labelers: by the decorator, by an entry point, and on the command line."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Counting:
 
 
 def empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget all labelers that were registered or loaded, until the test ends."""
+    """Remove all registered and loaded labelers until the test ends."""
     fresh = Registry[registry.Factory](LABELERS.what, LABELERS.group, direct=True)
     monkeypatch.setattr(registry, "LABELERS", fresh)
 
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package of a user's that has a labeler, and one that cannot be imported."""
+    """A user's package with a labeler, and one that cannot be imported."""
     (tmp_path / "my_labeler.py").write_text(MODULE)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "my_labeler", raising=False)
@@ -87,7 +87,7 @@ def test_the_decorator_registers_once(monkeypatch: pytest.MonkeyPatch, installed
         register("mine")(type("Other", (), {}))
 
 
-def test_the_example_of_the_docs_runs_as_printed(
+def test_the_example_of_the_docs_runs(
     planted: Circuit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     empty(monkeypatch)

@@ -1,4 +1,4 @@
-"""Which crops are shown, held out and mixed in."""
+"""Selection of the crops that are shown, held out, or used for comparison."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_overlap_by_hand():
     assert overlap((0, 0, 4, 4), (0, 0, 4, 4)) == 1
 
 
-def test_no_crop_has_two_parts_to_play(planted: Circuit):
+def test_shown_held_out_and_other_crops_are_disjoint(planted: Circuit):
     for layer in planted.layers:
         for group in layer.groups:
             chosen = sample(planted, group, 12, 12, seed=0)
@@ -42,7 +42,7 @@ def test_no_crop_has_two_parts_to_play(planted: Circuit):
             assert set(contrast(planted, group, chosen, 50, 0)).isdisjoint({*own, *others})
 
 
-def test_equal_arguments_give_equal_crops_and_another_seed_others(planted: Circuit):
+def test_crops_depend_only_on_arguments_and_seed(planted: Circuit):
     group = planted.group("early/0")
     first, again, other = (sample(planted, group, 12, 12, seed) for seed in (0, 0, 1))
     assert first == again
@@ -50,7 +50,7 @@ def test_equal_arguments_give_equal_crops_and_another_seed_others(planted: Circu
     assert first.random != other.random
 
 
-def test_crops_that_show_the_same_are_taken_once(circuit: Circuit):
+def test_near_duplicate_crops_count_once(circuit: Circuit):
     boxes = [(8 * i, 0, 8 * i + 16, 16) for i in range(6)]  # each overlaps the next by a third
     crops = tuple(Crop(image, box) for box in boxes for image in (0, 1))
     group = circuit.group("block/0").model_copy(update={"crops": crops})
@@ -61,7 +61,7 @@ def test_crops_that_show_the_same_are_taken_once(circuit: Circuit):
         assert all(overlap(a.box, b.box) < OVERLAP for a, b in combinations(side, 2))
 
 
-def test_a_group_of_one_image_is_dealt_out_by_crop(circuit: Circuit):
+def test_a_group_of_one_image_is_split_by_crops(circuit: Circuit):
     crops = tuple(Crop(0, (16 * i, 0, 16 * i + 16, 16)) for i in range(6))
     group = circuit.group("block/0").model_copy(update={"crops": crops})
     pictured = circuit.model_copy(update={"thumbnails": dict.fromkeys(crops, b"")})

@@ -1,9 +1,9 @@
-"""The Missing-label and Extra-label tests (arXiv 2506.05774) of what labels are measured by.
+"""The missing-label and extra-label tests (arXiv 2506.05774) of measures for labels.
 
-A label that misses half of what it should name, or that names as much again that it should not, is a
-worse label, and its figure must fall. A measure passes a test if it falls by ``CLEARLY`` in nearly all
-cases. Average precision passes both; accuracy, AUC and the share of crops found each fail at least one,
-which is why no verdict rests on them.
+A label that misses half of what it should name, or that also names as much again, is worse, so a
+measure must decrease. A measure passes a test if it decreases by ``CLEARLY`` in nearly all cases.
+Average precision passes both tests. Accuracy, AUC and the share of crops found each fail at least one,
+so no decision depends on them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 from neurflow.labels.validation import PICKED, Trial, average_precision
 
 CROPS, SHARE = 1200, 0.03
-"""crops, and the part of them that is the group's"""
+"""number of crops, and the share of them that belongs to the group"""
 CLEARLY = 0.05
 CASES = 100
 NEARLY_ALL = 0.95
@@ -42,7 +42,7 @@ def auc(truth: np.ndarray, scores: np.ndarray) -> float:
 
 
 def scored(fits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A judge's scores ``[crop]``: above one half where the label fits, with errors."""
+    """``[crop]`` scores of a judge: above one half if the label fits, with errors."""
     return 1 / (1 + np.exp(-rng.normal(np.where(fits, 2.5, -2.5), 1.0)))
 
 
@@ -53,7 +53,7 @@ def missing(fits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def extra(fits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The label with as much again that it should not fit."""
+    """The label, which also fits the same number of wrong crops."""
     more = rng.permutation(np.flatnonzero(~fits))[: fits.sum()]
     return fits | np.isin(np.arange(len(fits)), more)
 
@@ -68,7 +68,7 @@ def extra(fits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     ],
 )
 def test_only_average_precision_notices_missing_and_extra_labels(measure: Measure, passes):
-    """The group's crops are the truth, and the judge scores by the label."""
+    """The group's crops are the ground truth, and the judge scores by the label."""
     rng = np.random.default_rng(0)
     fell: dict[str, list[bool]] = {"missing": [], "extra": []}
     for _ in range(CASES):
@@ -83,8 +83,8 @@ def test_only_average_precision_notices_missing_and_extra_labels(measure: Measur
 @pytest.mark.parametrize(
     ("measure", "passes"), [(precision, {"missing", "extra"}), (auc, {"extra"})]
 )
-def test_the_same_where_the_label_is_the_truth_and_the_group_scores(measure: Measure, passes):
-    """As on pictures of named concepts: the label says which pictures should excite the group."""
+def test_the_same_on_pictures_of_named_concepts(measure: Measure, passes):
+    """As on pictures of named concepts: the label says which pictures should activate the group."""
     rng = np.random.default_rng(0)
     fell: dict[str, list[bool]] = {"missing": [], "extra": []}
     for _ in range(CASES):
@@ -97,7 +97,7 @@ def test_the_same_where_the_label_is_the_truth_and_the_group_scores(measure: Mea
 
 
 def test_a_sample_shows_extra_labels_only_with_the_true_share():
-    """12 crops of the group and 20 others, as the judge sees them; weights restore the share."""
+    """The judge sees 12 crops of the group and 20 others; weights restore the true share."""
     rng = np.random.default_rng(0)
     own = CROPS // 10
     trial = Trial(kinds=(12, 10, 10), population=(own, (CROPS - own) // 2, (CROPS - own) // 2))

@@ -1,4 +1,4 @@
-"""Validation tells a right label from a wrong one, and its intervals hold what they promise."""
+"""Validation separates right from wrong labels, and its intervals have their coverage."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ TRIAL = Trial(kinds=(12, 10, 10), population=(100, 200, 100))
         max_size=30,
     )
 )
-def test_average_precision_is_that_of_the_definition_and_of_scikit_learn(crops):
+def test_average_precision_equals_the_definition_and_scikit_learn(crops):
     truth = np.array([yes for yes, *_ in crops])
     scores = np.array([score / 4 for _, score, _ in crops])
     weights = [weight for *_, weight in crops]
@@ -86,7 +86,7 @@ def test_wilson_solves_its_equation(share, n):
 @pytest.mark.parametrize("own", [50, 100, 400])
 @pytest.mark.parametrize("distance", [0.5, 1.5, 2.5])
 def test_the_interval_of_the_auprc_covers_the_truth(distance, own):
-    """Judges of known power: scores of two normal distributions, the group a part of all crops."""
+    """Judges of known power: scores of the group and of other crops have two normal distributions."""
     rng = np.random.default_rng(0)
     trial = Trial(TRIAL.kinds, (own, *TRIAL.population[1:]))
     many = np.arange(40_000) < 40_000 * trial.share
@@ -97,7 +97,7 @@ def test_the_interval_of_the_auprc_covers_the_truth(distance, own):
     assert np.mean([low <= power <= high for _, low, high in found]) >= 0.95
 
 
-def test_blind_judges_beat_chance_as_rarely_as_promised():
+def test_random_judges_beat_chance_at_the_nominal_rate():
     rng = np.random.default_rng(0)
     beaten = []
     for _ in range(300):
@@ -107,7 +107,7 @@ def test_blind_judges_beat_chance_as_rarely_as_promised():
     assert np.mean(beaten) == pytest.approx(0.025, abs=0.025)
 
 
-def test_a_gain_that_is_none_is_not_found():
+def test_no_gain_is_found_if_there_is_none():
     rng = np.random.default_rng(1)
     count = len(TRIAL.truth)
     found = [gain(TRIAL, rng.random(count), rng.random(count), rng).low > 0 for _ in range(300)]
@@ -117,7 +117,7 @@ def test_a_gain_that_is_none_is_not_found():
 
 
 def test_an_oracle_scores_near_one_and_shuffled_labels_near_chance(planted, drawn):
-    """Planted parts; the judge sees which part lies in a crop, and no more."""
+    """With planted parts, the judge knows only which part is in a crop."""
     right = neurflow.label(planted, Oracle(drawn))
     told = {g.id: g.label for layer in right.layers for g in layer.groups}
     assert [told[f"early/{i}"] for i in range(3)] == ["wheel", "petal", "cap"]
@@ -134,7 +134,7 @@ def test_an_oracle_scores_near_one_and_shuffled_labels_near_chance(planted, draw
 
     ids = list(told)
     moved = {id: told[other] for id, other in zip(ids, ids[1:] + ids[:1], strict=True)}
-    moved["head/0"] = "gills"  # its neighbour is a wheel as well
+    moved["head/0"] = "gills"  # its neighbour is also a wheel
     wrong = neurflow.label(planted, Shuffled(drawn, moved))
     figures = summary(wrong)
     assert figures["beat_chance"] == 0
@@ -143,8 +143,8 @@ def test_an_oracle_scores_near_one_and_shuffled_labels_near_chance(planted, draw
     assert doubts == {"does not beat chance"}
 
 
-def test_on_the_demo_network_the_oracle_is_far_ahead_of_shuffled_labels():
-    """Groups that a network formed, with meanings that are less pure than planted ones."""
+def test_on_the_demo_network_the_oracle_beats_shuffled_labels():
+    """Groups of a trained network, whose meanings are less pure than planted ones."""
     drawn = [picture("taxi", seed) for seed in range(24)]
     circuit = neurflow.discover(
         demo_model(),
@@ -167,7 +167,7 @@ def test_on_the_demo_network_the_oracle_is_far_ahead_of_shuffled_labels():
 
 
 class Fixed:
-    """A judge that gives all crops of a list the same scores, whatever it is told."""
+    """A judge that gives all crops of a list the same scores for any label."""
 
     name, source = "fixed", "model"
 
@@ -184,7 +184,7 @@ class Fixed:
 
 
 @pytest.mark.parametrize("score", [0.0, 0.5, 1.0])
-def test_a_judge_that_picks_all_or_nothing_is_at_chance(planted: Circuit, score):
+def test_a_judge_with_constant_scores_is_at_chance(planted: Circuit, score):
     circuit = neurflow.label(planted, Fixed(score), groups=["late/0"])
     found = circuit.group("late/0").evidence.validation
     assert found.auprc.value == pytest.approx(found.share)
@@ -194,7 +194,7 @@ def test_a_judge_that_picks_all_or_nothing_is_at_chance(planted: Circuit, score)
     assert found.doubt == "does not beat chance"
 
 
-def test_the_judge_is_told_the_label_alone_and_crops_in_random_order(planted: Circuit):
+def test_the_judge_gets_only_the_label_and_crops_in_random_order(planted: Circuit):
     judge = Fixed(0.5)
     neurflow.label(planted, Fixed(0.5), judge=judge, groups=["late/0"])
     first, constant = judge.judged
@@ -210,14 +210,14 @@ def of(circuit: Circuit, id: str) -> set[bytes]:
 
 
 @pytest.mark.parametrize("scores", [(0.5,), (2.0,) * 20, (float("nan"),) * 20])
-def test_a_judge_that_gives_no_scores_is_told_so(planted: Circuit, scores):
+def test_a_judge_without_scores_is_an_error(planted: Circuit, scores):
     judge = Fixed(0.5)
     judge.judge = lambda request: scores  # type: ignore[method-assign]
     with pytest.raises(WorkError, match="fixed must judge 32 crops"):
         neurflow.label(planted, judge, groups=["late/0"], settings=Settings(constant=False))
 
 
-def test_a_group_without_crops_to_spare_is_labelled_and_not_validated(planted: Circuit):
+def test_a_group_with_few_crops_is_labelled_without_validation(planted: Circuit):
     few = planted.model_copy(
         update={"thumbnails": {c: planted.thumbnails[c] for c in planted.group("late/0").crops[:1]}}
     )
@@ -226,7 +226,7 @@ def test_a_group_without_crops_to_spare_is_labelled_and_not_validated(planted: C
     assert group.evidence.doubt == "not validated"
 
 
-def test_a_labeler_that_judges_nothing_labels_all_the_same_and_says_so(planted: Circuit):
+def test_labels_without_a_judge_are_noted_as_unvalidated(planted: Circuit):
     class Mute:
         name, source = "mute", "model"
 
@@ -244,7 +244,7 @@ def test_a_labeler_that_judges_nothing_labels_all_the_same_and_says_so(planted: 
 
 
 class AtOnce(Oracle):
-    """The oracle where a request costs something: other labels are compared by one request."""
+    """The oracle as a judge that compares all other labels in one request."""
 
     def __init__(self, drawn, also: str | None = None, fails: bool = False) -> None:
         super().__init__(drawn)
@@ -256,12 +256,12 @@ class AtOnce(Oracle):
         if self.fails:
             raise LabelFailed("too many numbers")
         seen = {label: self.seen(label, pictures) for label in labels}
-        if self.also in seen:  # another label fits like the group's own
+        if self.also in seen:  # another label fits as well as the group's own
             seen[self.also] = self.seen("wheel", pictures)
         return [seen[label].tolist() for label in labels]
 
 
-def test_a_judge_that_compares_at_once_is_asked_once_a_group(planted, drawn):
+def test_a_judge_with_compare_gets_one_request_per_group(planted, drawn):
     judge, plain = AtOnce(drawn), Oracle(drawn)
     ids = ["early/0", "early/1"]
     circuit = neurflow.label(planted, Oracle(drawn), judge=judge, groups=ids)
@@ -273,7 +273,7 @@ def test_a_judge_that_compares_at_once_is_asked_once_a_group(planted, drawn):
         assert found.constant.auprc == known.constant.auprc
 
 
-def test_a_label_must_beat_the_others_where_they_are_compared(planted, drawn):
+def test_a_label_must_beat_the_other_labels(planted, drawn):
     judge = AtOnce(drawn, also="taxi")
     found = neurflow.label(planted, Oracle(drawn), judge=judge, groups=["early/0", "early/1"])
     wheel = found.group("early/0").evidence.validation
@@ -292,7 +292,7 @@ def test_a_judge_that_cannot_compare_leaves_the_label_in_doubt(planted, drawn):
 
 
 class LooksAlike:
-    """A judge that understands nothing: similar pictures have similar scores, in a random direction."""
+    """A judge of random features: similar pictures have similar scores for any label."""
 
     name, source = "looks alike", "model"
 
@@ -310,7 +310,7 @@ class LooksAlike:
         return tuple((1 / (1 + np.exp(-likeness / likeness.std()))).tolist())
 
 
-def test_the_chance_of_a_blind_judge_by_hand():
+def test_the_chance_of_a_guessing_judge_by_hand():
     """Two groups with one other label, one with three: 1/2, 1/2, 1/4."""
     won, lost = (Rivals(count=1, as_good=n, best="a", auprc=0.5) for n in (0, 1))
     third = Rivals(count=3, as_good=0, best="a", auprc=0.5)
@@ -319,12 +319,12 @@ def test_the_chance_of_a_blind_judge_by_hand():
     assert by_accident([lost]) == by_accident([]) == 1
 
 
-def test_a_judge_that_only_sees_what_looks_alike_lets_no_label_pass(planted):
-    """Some of its labels beat chance and the other labels, as often as a blind judge's would."""
+def test_no_label_passes_with_a_judge_of_random_features(planted):
+    """Some labels beat chance and the other labels, as often as with a judge that guesses."""
     notes: list[str] = []
     listener = Silent()
     listener.note = notes.append  # type: ignore[method-assign]
-    for seed in (3, 4, 7):  # six of 21 labels would pass
+    for seed in (3, 4, 7):  # without the test of the judge, six of 21 labels would pass
         labelled = neurflow.label(planted, LooksAlike(seed), progress=listener)
         assert summary(labelled)["undoubted"] == 0
     assert sum("looks alike cannot distinguish labels" in note for note in notes) == 3

@@ -1,4 +1,4 @@
-"""Labels from a vocabulary, with a tiny CLIP that is built here from a configuration."""
+"""Labels from a vocabulary, with a tiny CLIP that is built from a configuration."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WORDS = ("wheel", "petal", "cap", "stamp")
 
 @pytest.fixture(scope="module")
 def tiny_clip(tmp_path_factory) -> Path:
-    """A CLIP of two layers of 16 features and seeded weights, with a tokenizer of letters."""
+    """A CLIP with two layers of 16 features, random weights from a seed and a letter tokenizer."""
     folder = tmp_path_factory.mktemp("tiny-clip")
     save_tiny_clip(folder)
     return folder
@@ -61,14 +61,14 @@ REDS = tuple(picture((200 + i, 20, 20)) for i in range(5))
 BLUES = tuple(picture((20, 20, 200 + i)) for i in range(6))
 
 
-def test_contrast_by_hand_takes_away_what_a_word_has_with_everything():
+def test_contrast_subtracts_the_similarity_with_other_crops():
     own = np.array([[0.9, 0.5], [0.9, 0.7]])
     others = np.array([[0.9, 0.1], [0.9, 0.3]])
-    # word 0 fits all alike: nothing. word 1: 0.6 - 0.2, both with a standard deviation of 0.1.
+    # word 0 fits all crops equally well: 0. word 1: 0.6 - 0.2, with a standard deviation of 0.1.
     assert contrast(own, others) == pytest.approx([0.0, 4.0])
 
 
-def test_similarities_are_those_of_the_model(labeler, tiny_clip):
+def test_similarities_equal_those_of_the_model(labeler, tiny_clip):
     model = CLIPModel.from_pretrained(tiny_clip).eval()
     processor = CLIPProcessor.from_pretrained(tiny_clip)
     images = [Image.open(io.BytesIO(p.data)).convert("RGB") for p in (*REDS, *BLUES)]
@@ -80,7 +80,7 @@ def test_similarities_are_those_of_the_model(labeler, tiny_clip):
     assert labeler.contrast(WORDS, REDS, BLUES) == pytest.approx(expected, rel=1e-3)
 
 
-def test_the_best_word_is_the_label_with_the_others_and_the_margin(labeler, planted):
+def test_the_best_word_is_the_label_and_the_margin_is_stored(labeler, planted):
     answer = labeler.label(LabelRequest("g/0", "g", REDS, others=BLUES))
     values = dict(zip(WORDS, labeler.contrast(WORDS, REDS, BLUES), strict=True))
     assert answer.label == max(values, key=values.get)
@@ -96,7 +96,7 @@ def test_the_best_word_is_the_label_with_the_others_and_the_margin(labeler, plan
     assert group.evidence.validation.judge == labeler.name
 
 
-def test_a_judge_ranks_by_similarity_and_is_undecided_where_all_is_alike(labeler):
+def test_a_clip_judge_ranks_by_similarity(labeler):
     scores = labeler.judge(JudgeRequest("wheel", None, (*REDS, *BLUES)))
     assert len(scores) == 11 and all(0 < score < 1 for score in scores)
     assert min(scores) < 0.5 < max(scores)
@@ -105,7 +105,7 @@ def test_a_judge_ranks_by_similarity_and_is_undecided_where_all_is_alike(labeler
 
 @pytest.mark.parametrize("seed", range(3))
 def test_an_untrained_judge_lets_no_label_pass(tiny_clip, planted, seed):
-    """It looks alike at alike crops, so its words beat chance; nonsense does as well."""
+    """It gives similar crops similar scores, so its words beat chance; so do meaningless words."""
     words = (*WORDS, "sky", "grass", "water", "fur", "eye", "stone", "glass", "leaf")
     clip = ClipLabeler(untrained(tiny_clip, seed), words)
     settings = Settings(constant=False, workers=1)
@@ -116,7 +116,7 @@ def test_an_untrained_judge_lets_no_label_pass(tiny_clip, planted, seed):
     assert all(each.nonsense.count > 1 and each.others.count > 3 for each in found)
 
 
-def test_a_person_is_held_against_nonsense_by_an_untrained_judge_too(tiny_clip, planted):
+def test_manual_labels_are_also_compared_with_meaningless_words(tiny_clip, planted):
     clip = ClipLabeler(untrained(tiny_clip, 0))
     named = manual.set_label(planted.group("late/0"), "a stamp", author="ada")
     layers = tuple(
@@ -131,7 +131,7 @@ def test_a_person_is_held_against_nonsense_by_an_untrained_judge_too(tiny_clip, 
     assert found.doubt and found.validation.nonsense.count >= 10
 
 
-def test_nonsense_has_the_lengths_and_letters_of_the_words():
+def test_meaningless_words_have_the_lengths_and_letters_of_the_vocabulary():
     made = nonsense(("wheel", "blue cap"), 1000)
     assert 30 <= len(made) <= 38 and made == nonsense(("wheel", "blue cap"), 1000)
     assert {len(word) for word in made} == {5, 8}
@@ -140,7 +140,7 @@ def test_nonsense_has_the_lengths_and_letters_of_the_words():
     assert len(nonsense(("wheel", "blue cap"), 7)) <= 7
 
 
-def test_text_search_by_looks_ranks_every_group(labeler, planted):
+def test_text_search_by_crops_ranks_every_group(labeler, planted):
     found = find(planted, "wheel", labeler)
     assert sorted(match.group for match in found) == sorted(
         group.id for layer in planted.layers for group in layer.groups
@@ -156,7 +156,7 @@ def test_text_search_in_labels(circuit):
         find(circuit, "  ")
 
 
-def test_what_cannot_be_loaded_says_why(tmp_path, tiny_clip):
+def test_errors_for_models_that_cannot_be_loaded(tmp_path, tiny_clip):
     with pytest.raises(RequestError, match="Cannot load a CLIP-style model"):
         ClipLabeler(tmp_path, WORDS)
     with pytest.raises(RequestError, match=r"for the word; .* has none"):

@@ -1,4 +1,4 @@
-"""Ward clusters, their number by silhouette, and the possibility of one."""
+"""Ward's clustering, and the number of clusters by silhouette, which may be one."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_silhouette_equals_the_definition_and_scikit_learn(seed, clusters):
 
 
 @pytest.mark.parametrize("centres", [2, 3, 5])
-def test_clear_meanings_are_told_apart(centres):
+def test_clear_meanings_are_separated(centres):
     points = np.concatenate([cloud(8 * np.eye(6)[i], 10 + i, seed=i) for i in range(centres)])
     labels = ward_clusters(points, 5)
     assert labels.max() + 1 == centres
@@ -42,9 +42,9 @@ STRETCH = np.array([10, 1, 1, 1, 0.5, 0.5])
 
 
 def test_one_cloud_is_one_cluster_even_when_it_is_stretched():
-    """The published code forces two; a threshold on the silhouette would split a long cloud.
+    """The published code makes at least two; a threshold on the silhouette would split a long cloud.
 
-    The cloud is not the null's own: that draws Gaussians along the axes of the features.
+    The cloud differs from those of the null, which are Gaussians along the axes of the features.
     """
     single = 0
     for seed in range(20):
@@ -55,8 +55,8 @@ def test_one_cloud_is_one_cluster_even_when_it_is_stretched():
     assert single >= 16
 
 
-def test_the_gaussian_null_takes_a_long_tail_for_several_clusters():
-    """Its known weakness, for which ``Config.meanings`` asks other images instead."""
+def test_the_gaussian_rule_splits_long_tails():
+    """A known weakness, so the default of ``Config.meanings`` tests the division on other images."""
     split = 0
     for seed in range(6):
         points = np.exp(np.random.default_rng(seed).normal(size=(50, 64)))

@@ -40,7 +40,7 @@ def images(model):
 
 @pytest.fixture(scope="module")
 def target(model, images):
-    """The class that the untrained network predicts most."""
+    """The class that the untrained network predicts most often."""
     source = neurflow.load_images(images, model)
     with torch.no_grad():
         predicted = model.module(torch.stack([source.read(i) for i in range(6)])).argmax(1)
@@ -81,7 +81,7 @@ def test_the_circuit_has_the_shape_of_the_method(model, circuit, target):
 
 
 def test_concepts_and_cores_equal_the_slow_definition(model, images, circuit):
-    """One neuron done by hand, from the pixels."""
+    """One neuron is computed by hand, from the pixels."""
     lower, upper = circuit.layers[1], circuit.layers[2]
     index, neuron = next(iter(upper.neurons.items()))
     source = neurflow.load_images(images, model)
@@ -119,8 +119,8 @@ def test_concepts_and_cores_equal_the_slow_definition(model, images, circuit):
     assert lower.name == "block2"
 
 
-def test_groups_share_out_all_that_flows(circuit):
-    """Mean over pairs, conserving: the edges into a group add up to at most 1 in absolute value."""
+def test_edges_into_a_group_sum_to_at_most_one(circuit):
+    """With means over pairs and conserving sharing, absolute edges into a group sum to at most 1."""
     for layer in circuit.layers[1:]:
         for group in layer.groups:
             assert sum(abs(edge.weight) for edge in circuit.inputs(group.id)) <= 1 + 1e-6
@@ -154,7 +154,7 @@ class Kill(Exception):
 
 
 class KilledAt:
-    """A listener that dies at the given stage, and counts the steps of each."""
+    """A listener that raises an error at the given stage and counts the steps of each stage."""
 
     def __init__(self, stage=None, step=0):
         self.stage, self.step, self.counts, self.now = stage, step, {}, ""
@@ -178,7 +178,7 @@ class KilledAt:
     ("stage", "step"),
     [("activations", 1), ("block3 → block2", 0), ("block2 → block1", 0), ("groups", 0)],
 )
-def test_a_killed_run_goes_on_where_it_was(model, images, target, circuit, tmp_path, stage, step):
+def test_a_killed_run_resumes_at_its_stage(model, images, target, circuit, tmp_path, stage, step):
     with pytest.raises(Kill):
         discover(
             model,
@@ -214,7 +214,7 @@ def written_at_once(monkeypatch):
 
 @pytest.fixture
 def attributed(monkeypatch):
-    """(layer, N, pairs) of every batch that is attributed, without those of the estimate."""
+    """(layer, N, pairs) of every attributed batch, except those of the time estimate."""
     monkeypatch.setattr("neurflow.method.discover.tell", lambda *_: None)
     seen = []
     original = neurflow.attribution.streaming.integrated_gradients
@@ -238,10 +238,10 @@ def pairs_of(attributed):
 
 @pytest.mark.parametrize("steps", [8, "auto"])
 @pytest.mark.parametrize("stage", ["block2 → block1", "block3 → block2, {choice}"])
-def test_a_run_killed_within_a_layer_goes_on_behind_the_last_batch(
+def test_a_run_killed_within_a_layer_resumes_after_the_last_batch(
     model, images, target, tmp_path, written_at_once, attributed, steps, stage
 ):
-    """All that was attributed before is in the result, to the last digit, and not done again."""
+    """Pairs that were attributed before the kill are in the result, exactly, and are not repeated."""
     config = Config(tau=4, k=20, steps=steps)
     stage = stage.format(choice="choosing N" if steps == "auto" else "score error")
     request = partial(discover, model, images, target, config=config)
@@ -249,7 +249,7 @@ def test_a_run_killed_within_a_layer_goes_on_behind_the_last_batch(
     everything = pairs_of(attributed).total()
 
     class Late(KilledAt):
-        """Dies in the second batch of a stage, or behind the first where there is one alone."""
+        """Raises an error in the second batch of a stage, or after the first if there is only one."""
 
         batches = 0
 
@@ -274,7 +274,7 @@ def test_a_run_killed_within_a_layer_goes_on_behind_the_last_batch(
     assert 0 <= again <= 2 * 64, "the batch that was under way, and no other"
 
 
-def test_a_quick_look_is_part_of_the_full_run_which_goes_on_from_it(
+def test_a_full_run_continues_from_a_quick_run(
     model, images, target, circuit, tmp_path, attributed
 ):
     look = partial(discover, model, images, target, out=tmp_path / "run")
@@ -309,8 +309,8 @@ def test_a_damaged_journal_is_not_used(model, images, target, tmp_path, written_
     assert request(out=tmp_path / "run").model_dump_json() == request().model_dump_json()
 
 
-def test_dead_neurons_are_in_no_layer_and_it_is_said(images, target, model):
-    """With most channels of a block silent, τ of them used to fill up with dead ones by index."""
+def test_dead_neurons_are_left_out_with_a_note(images, target, model):
+    """If most channels of a block are dead, core sets must not be filled with dead neurons."""
     torch.manual_seed(0)
     module = settle(SmallNet())
     with torch.no_grad():
@@ -324,7 +324,7 @@ def test_dead_neurons_are_in_no_layer_and_it_is_said(images, target, model):
     assert any("importance 0 for them and are left out" in note for note in found.notes)
 
 
-def test_a_network_on_which_nothing_acts_is_an_error(images, model):
+def test_a_network_without_core_neurons_is_an_error(images, model):
     torch.manual_seed(0)
     module = settle(SmallNet())
     torch.nn.init.zeros_(module.head.weight)
@@ -334,7 +334,7 @@ def test_a_network_on_which_nothing_acts_is_an_error(images, model):
         discover(silent, images, 0, config=config)
 
 
-def test_a_vision_transformer_goes_all_the_way(tmp_path):
+def test_the_circuit_of_a_vision_transformer(tmp_path):
     build, size = FAMILIES["vit"]
     transform = Preprocessing(resize=None, crop=(size, size))
     model = Model(settle(build()), transform=transform)
@@ -349,7 +349,7 @@ def test_a_vision_transformer_goes_all_the_way(tmp_path):
     assert len(vector.concept_vector) == 16
 
 
-def test_one_crop_of_an_image_in_a_top_k(model, images, target):
+def test_at_most_one_crop_of_an_image_in_a_top_k(model, images, target):
     config = Config(tau=4, k=3, steps=4, crops_per_image=1)
     found = discover(model, images, target, config=config)
     for layer in found.layers:
@@ -357,7 +357,7 @@ def test_one_crop_of_an_image_in_a_top_k(model, images, target):
             assert len({crop.image for crop in neuron.crops}) == 3
 
 
-def test_the_request_on_disk_can_be_read(model, images, target, tmp_path):
+def test_the_stored_request_is_readable(model, images, target, tmp_path):
     discover(model, images, target, config=CONFIG, out=tmp_path / "run")
     request = json.loads((tmp_path / "run" / "work" / "request.json").read_text())
     assert request["config"]["tau"] == 4

@@ -39,7 +39,7 @@ def test_a_folder_of_another_run_is_not_overwritten(model, images, target, tmp_p
 
 
 @pytest.mark.parametrize("finished", [True, False])
-def test_a_run_of_an_earlier_version_is_not_taken_for_a_new_one(
+def test_a_run_of_an_earlier_version_is_not_resumed(
     model, images, target, circuit, tmp_path, monkeypatch, finished
 ):
     again = partial(discover, model, images, target, config=CONFIG, out=tmp_path / "run")
@@ -66,7 +66,7 @@ def test_a_refused_request_can_be_corrected_in_the_same_folder(model, images, ta
     assert found.config.k == CONFIG.k
 
 
-def test_unreadable_images_are_skipped_and_named(model, target, tmp_path):
+def test_unreadable_images_are_skipped_and_reported(model, target, tmp_path):
     for seed in range(6):
         picture(seed).save(tmp_path / f"{seed}.png")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n")
@@ -79,7 +79,7 @@ def test_unreadable_images_are_skipped_and_named(model, target, tmp_path):
         discover(model, tmp_path, target, config=CONFIG)
 
 
-def test_an_image_that_disappears_is_named_and_the_run_goes_on(model, target, tmp_path):
+def test_an_image_that_disappears_is_reported_and_skipped(model, target, tmp_path):
     (tmp_path / "photos").mkdir()
     for seed in range(6):
         picture(seed).save(tmp_path / "photos" / f"{seed}.png")
@@ -117,7 +117,7 @@ def test_concept_sets(model, images, target, tmp_path):
         discover(model, tmp_path, target, config=labelled)
 
 
-def test_no_image_of_the_target_says_what_was_predicted(model, images, target):
+def test_without_an_image_of_the_target_the_error_lists_predictions(model, images, target):
     other = next(name for name in model.class_names if name != target)
     only = [image for image in images if _predicted(model, image) == target]
     with pytest.raises(ImagesError, match=f"is predicted as '{other}'; most are {target}"):
@@ -143,7 +143,9 @@ def _predicted(model, image):
         ),
     ],
 )
-def test_wrong_requests_name_cause_and_cure(model, images, target, arguments, message):
+def test_errors_for_wrong_requests_name_cause_and_solution(
+    model, images, target, arguments, message
+):
     with pytest.raises((RequestError, LayerError), match=message):
         discover(model, images, **{"target": target, "config": CONFIG, **arguments})
 

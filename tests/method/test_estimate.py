@@ -1,4 +1,4 @@
-"""The estimate before the work: its arithmetic and its words; no clock."""
+"""The time estimate before the work: its arithmetic and its text, without a clock."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_a_layer_has_at_most_tau_targets_for_each_above_and_no_more_than_fire():
     assert seconds(COSTS, 8) == [1.0, 16.0, 80.0]
 
 
-def test_it_says_how_long_each_layer_takes_and_what_makes_it_shorter():
+def test_the_estimate_has_time_per_layer_and_faster_options():
     time, shorter = told(COSTS, Config(tau=16))
     assert time == (
         "This will take at most 2 min. Layer by layer, at most: fc → c 1 s (1 neuron), "
@@ -30,7 +30,7 @@ def test_it_says_how_long_each_layer_takes_and_what_makes_it_shorter():
     )
 
 
-def test_what_would_not_be_shorter_is_not_offered_and_short_work_is_not_told():
+def test_useless_options_and_short_estimates_are_omitted():
     _, *shorter = told([Cost("fc", "c", 90.0, 10)], Config(tau=16))
     assert not shorter
     assert not told([Cost("fc", "c", 1.0, 10)], Config(tau=16))

@@ -1,4 +1,4 @@
-"""Trees of groups: what is built in is found, what is noise is one group, and every cut is a view."""
+"""Trees of groups: planted groups are found, noise is one group, and cuts are views of a tree."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from neurflow.config import Config
 from neurflow.errors import RequestError, ResultError
 from neurflow.method.clustering import unit
 from neurflow.method.concepts import Concept
-from neurflow.method.grouping.features import Seen, pairs_of, profiles
+from neurflow.method.grouping.features import LayerOnCrops, pairs_of, profiles
 from neurflow.method.grouping.reproducibility import agreement
 from neurflow.method.groups import neuron_groups
 from neurflow.refs import Member
@@ -33,7 +33,7 @@ def circuit(model, images, target) -> Circuit:
 
 
 def layer(factors: int, noise: float, seed: int = 0, channels: int = 24):
-    """Concepts of a layer whose channels follow ``factors`` things that are or are not on a crop."""
+    """Concepts of a layer whose channels follow ``factors`` binary factors of a crop."""
     generator = np.random.default_rng(seed)
     shown = generator.standard_normal((IMAGES * CROPS, max(factors, 1))) * (factors > 0)
     phi = shown[:, np.arange(channels) % max(factors, 1)]
@@ -43,16 +43,16 @@ def layer(factors: int, noise: float, seed: int = 0, channels: int = 24):
         crops = np.argsort(-phi[:, a])[:20]
         vectors = phi[crops].mean(0, keepdims=True)
         concepts[a] = Concept(crops, phi[crops, a], np.zeros(20, dtype=np.int64), vectors)
-    return concepts, Seen(phi, np.repeat(np.arange(IMAGES), CROPS))
+    return concepts, LayerOnCrops(phi, np.repeat(np.arange(IMAGES), CROPS))
 
 
 def grouped(groups: list[list[Member]]) -> list[int]:
-    """Group of each neuron."""
+    """Neuron → its group."""
     found = {member.neuron: number for number, group in enumerate(groups) for member in group}
     return [found[a] for a in sorted(found)]
 
 
-def test_channels_that_follow_one_thing_are_one_group() -> None:
+def test_channels_with_a_common_factor_are_one_group() -> None:
     found = neuron_groups(*layer(4, 0.5), Config())
     assert adjusted_rand_score(grouped(found.groups), np.arange(24) % 4) == 1
     assert found.tree.default == 4 and found.tree.agreement[3] > 0.9
@@ -61,14 +61,14 @@ def test_channels_that_follow_one_thing_are_one_group() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_noise_is_one_group_and_says_so(seed: int) -> None:
+def test_noise_is_one_group_with_a_note(seed: int) -> None:
     found = neuron_groups(*layer(0, 1.0, seed), Config())
     assert len(found.groups) == 1
     assert "No grouping" in str(found.note)
 
 
-def test_pairs_that_are_unlike_are_not_one_group() -> None:
-    """Three channels that are never on together: no cut into two comes back."""
+def test_very_dissimilar_pairs_are_not_one_group() -> None:
+    """Three channels that are never active together: no cut into two recurs."""
     shown = np.repeat(np.arange(IMAGES) % 3, CROPS)
     phi = np.eye(3)[shown] + 0.05 * np.random.default_rng(0).random((IMAGES * CROPS, 3))
     concepts = {}
@@ -76,19 +76,21 @@ def test_pairs_that_are_unlike_are_not_one_group() -> None:
         crops = np.argsort(-phi[:, a])[:20]
         vectors = phi[crops].mean(0, keepdims=True)
         concepts[a] = Concept(crops, phi[crops, a], np.zeros(20, dtype=np.int64), vectors)
-    found = neuron_groups(concepts, Seen(phi, np.repeat(np.arange(IMAGES), CROPS)), Config())
+    found = neuron_groups(
+        concepts, LayerOnCrops(phi, np.repeat(np.arange(IMAGES), CROPS)), Config()
+    )
     assert sorted(grouped(found.groups)) == [0, 1, 2]
     assert found.note is None
 
 
-def test_a_scale_of_a_channel_changes_nothing() -> None:
+def test_groups_do_not_depend_on_the_scale_of_a_channel() -> None:
     concepts, seen = layer(3, 0.5)
-    scaled = Seen(seen.phi * np.geomspace(1e-3, 1e3, 24) + 7, seen.images)
+    scaled = LayerOnCrops(seen.phi * np.geomspace(1e-3, 1e3, 24) + 7, seen.images)
     one, other = (neuron_groups(concepts, s, Config()).groups for s in (seen, scaled))
     assert one == other
 
 
-def test_vectors_of_some_images_rest_on_their_crops() -> None:
+def test_vectors_of_a_subset_of_images_use_only_their_crops() -> None:
     concepts, seen = layer(3, 0.5)
     pairs = pairs_of(concepts, seen, 0.5)
     chosen = np.arange(10)
@@ -102,7 +104,7 @@ def test_vectors_of_some_images_rest_on_their_crops() -> None:
     np.testing.assert_allclose(pairs.vectors(chosen)[there], expected, atol=1e-12)
 
 
-def test_profiles_are_the_likenesses_by_their_strongest_directions() -> None:
+def test_profiles_are_the_strongest_directions_of_similarities() -> None:
     vectors = unit(np.random.default_rng(0).standard_normal((60, 30)))
     left, scales, _ = np.linalg.svd(vectors @ vectors.T)
     nearest = left[:, :5] * scales[:5] @ left[:, :5].T  # the best approximation of rank 5
@@ -123,7 +125,7 @@ def test_agreement_is_kappa_over_items_of_different_neurons() -> None:
     assert agreement(neurons, one * 0, other * 0) is None
 
 
-def test_cuts_are_those_of_the_library() -> None:
+def test_cuts_equal_those_of_scipy() -> None:
     points = np.random.default_rng(0).standard_normal((15, 4))
     merges, _ = joined(points, "ward")
     for count, found in enumerate(labels(merges, 14), start=1):
@@ -131,7 +133,7 @@ def test_cuts_are_those_of_the_library() -> None:
         assert adjusted_rand_score(found, expected) == 1
 
 
-def test_the_cut_that_was_taken_has_the_first_numbers_by_size() -> None:
+def test_groups_of_the_stored_cut_are_numbered_by_size() -> None:
     merges, _ = joined(np.random.default_rng(1).standard_normal((12, 4)), "ward")
     numbers, owns = numbered(merges, 5), branches(merges)
     assert sorted(numbers) == list(range(23))
@@ -141,14 +143,14 @@ def test_the_cut_that_was_taken_has_the_first_numbers_by_size() -> None:
     assert sizes == sorted(sizes, reverse=True)
 
 
-def test_a_single_image_tells_only_what_is_unlike() -> None:
+def test_with_a_single_image_only_dissimilar_pairs_are_separated() -> None:
     concepts, seen = layer(3, 0.5)
-    found = neuron_groups(concepts, Seen(seen.phi, np.zeros_like(seen.images)), Config())
+    found = neuron_groups(concepts, LayerOnCrops(seen.phi, np.zeros_like(seen.images)), Config())
     assert adjusted_rand_score(grouped(found.groups), np.arange(24) % 3) == 1
     assert "only those groups that have nothing in common" in str(found.note)
 
 
-def test_every_cut_is_a_circuit_and_comes_back_from_disk(circuit: Circuit, tmp_path) -> None:
+def test_every_cut_is_a_circuit_and_can_be_stored(circuit: Circuit, tmp_path) -> None:
     name = circuit.layers[0].name
     pairs = len(circuit.layers[0].tree.members)
     for count in range(1, pairs + 1):
@@ -162,7 +164,7 @@ def test_every_cut_is_a_circuit_and_comes_back_from_disk(circuit: Circuit, tmp_p
     }
 
 
-def test_a_branch_has_one_id_whatever_the_cut(circuit: Circuit) -> None:
+def test_a_branch_has_the_same_id_in_every_cut(circuit: Circuit) -> None:
     name = circuit.layers[0].name
     seen: dict[str, frozenset[Member]] = {}
     for count in range(1, len(circuit.layers[0].tree.members) + 1):
@@ -172,7 +174,7 @@ def test_a_branch_has_one_id_whatever_the_cut(circuit: Circuit) -> None:
     assert len(seen) == 2 * len(circuit.layers[0].tree.members) - 1
 
 
-def test_a_cut_that_cannot_be_made_says_why(circuit: Circuit) -> None:
+def test_errors_explain_impossible_cuts(circuit: Circuit) -> None:
     name = circuit.layers[0].name
     pairs = len(circuit.layers[0].tree.members)
     for count in (0, pairs + 1):

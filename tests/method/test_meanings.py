@@ -1,4 +1,4 @@
-"""A neuron's crops are divided where the division comes back on other images, and nowhere else."""
+"""A neuron's crops are divided only if the division recurs on other images."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from tests.reference import method
 
 POINTS, FEATURES = 50, 128
 APART = np.arange(POINTS)
-"""every crop of an image of its own"""
+"""every crop comes from a different image"""
 
 
 def factors(rng, count):
@@ -42,7 +42,7 @@ def mixture(rng, sizes, apart=14):
 
 
 @pytest.mark.parametrize("kind", SINGLE)
-def test_a_single_population_is_one_meaning_whatever_its_tail(kind):
+def test_a_single_population_is_one_meaning_with_any_tail(kind):
     split = sum(
         reproducible_clusters(
             SINGLE[kind](np.random.default_rng(seed)), APART, Config(seed=seed)
@@ -60,8 +60,8 @@ def test_planted_meanings_are_found(sizes):
         assert adjusted_rand_score(truth, found) > 0.9
 
 
-def test_photographs_are_no_meanings():
-    """Fifty crops of a few photographs, each like those of its own: nothing recurs on others."""
+def test_photographs_are_not_taken_for_meanings():
+    """Fifty crops of a few photographs that differ by photograph: no division recurs on others."""
     split_by_crop = 0
     for seed in range(5):
         rng = np.random.default_rng(seed)
@@ -72,7 +72,7 @@ def test_photographs_are_no_meanings():
     assert split_by_crop >= 3, "without their images the crops would be divided"
 
 
-def test_a_meaning_rests_on_two_images():
+def test_a_meaning_needs_two_images():
     rng = np.random.default_rng(0)
     points, _ = mixture(rng, (40, 10), apart=30)
     one = np.where(APART < 40, APART, 40)  # the second meaning is one photograph
@@ -80,7 +80,7 @@ def test_a_meaning_rests_on_two_images():
     assert reproducible_clusters(points, APART, Config()).any()
 
 
-def test_the_answer_does_not_hang_on_the_seed():
+def test_the_result_does_not_depend_on_the_seed():
     rng = np.random.default_rng(1)
     neurons = [mixture(rng, (25, 25), apart)[0] for apart in (0, 4, 12, 20)] + [factors(rng, 1)]
     same = 0
@@ -108,16 +108,16 @@ def test_dip_equals_its_definition():
         assert dip(places, weights) == pytest.approx(expected, abs=1e-6)
 
 
-def test_dip_of_two_heaps_and_of_a_line():
-    """Two heaps of equal size lie 1/4 from any single one, a flat line is one."""
+def test_dip_of_two_clusters_and_of_a_line():
+    """The dip of two equal clusters is 1/4, and that of a uniform distribution is small."""
     heaps = np.concatenate([np.linspace(0, 0.001, 50), np.linspace(1, 1.001, 50)])
     assert dip(heaps, np.ones(100)) == pytest.approx(0.25, abs=0.01)
     assert dip(np.linspace(0, 1, 100), np.ones(100)) == pytest.approx(0, abs=1e-6)
     assert dip(np.ones(5), np.ones(5)) == 0
 
 
-def test_meanings_are_told_apart_by_what_else_fires():
-    """Two kinds of crops that only the neuron's own layer tells apart, by direction."""
+def test_meanings_are_separated_by_other_neurons_of_the_layer():
+    """Two kinds of crops that differ only in the direction of the own layer's activations."""
     rng = np.random.default_rng(0)
     kinds = np.abs(rng.normal(size=(2, FEATURES)))
     truth = np.repeat([0, 1], 25)
@@ -135,7 +135,7 @@ def test_meanings_are_told_apart_by_what_else_fires():
 
 @pytest.mark.parametrize(("rule", "meanings"), [("reproducible", 1), ("gaussian", 5)])
 def test_the_rule_is_an_option(rule, meanings):
-    """Gaussian clouds take photographs for meanings; ``silhouette`` divides anything."""
+    """The rule ``gaussian`` takes photographs for meanings; ``silhouette`` always divides."""
     rng = np.random.default_rng(3)
     images = np.repeat(np.arange(5), 10)
     previous = rng.normal(size=(5, FEATURES))[images] + 0.1 * rng.normal(size=(POINTS, FEATURES))

@@ -1,4 +1,4 @@
-"""Low precision is told where it harms."""
+"""Low precision gives a note if it changes results."""
 
 from functools import partial
 
@@ -15,7 +15,7 @@ CONFIG = Config(tau=3, k=10, steps=3, concept_set="all")
 
 
 class Shifted(SmallNet):
-    """Adds a large constant on the way, which fewer digits cannot hold beside small differences."""
+    """Adds a large constant, so that low precision loses small differences."""
 
     def forward(self, x):
         x = self.block3(self.block2(self.block1(x)) + self.shift) - self.shift
@@ -33,7 +33,7 @@ def notes(module, images, config=CONFIG):
 
 
 @pytest.mark.parametrize(("shift", "told"), [(0.0, 0), (1000.0, 1)])
-def test_a_bfloat16_pass_that_shifts_activations_is_told(shift, told):
+def test_a_bfloat16_pass_that_shifts_activations_is_noted(shift, told):
     images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     config = CONFIG.model_copy(update={"precision": "bfloat16"})
     found = notes(settle(seeded(partial(Shifted, shift))), images, config)
@@ -42,7 +42,7 @@ def test_a_bfloat16_pass_that_shifts_activations_is_told(shift, told):
     assert not notes(settle(seeded(partial(Shifted, shift))), images)
 
 
-def test_half_precision_that_breaks_completeness_is_told():
+def test_half_precision_that_breaks_completeness_is_noted():
     images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
     class Autocast(Shifted):

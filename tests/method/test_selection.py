@@ -1,4 +1,4 @@
-"""The rules that say which neurons are core, against slow definitions and what ablation shows."""
+"""The rules that choose core neurons, compared with slow definitions and with ablation."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ def select(task, rule, tau, seed=0):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Calls of ``attribute``: (N, pairs, whether by another measure)."""
+    """Calls of ``attribute``: (N, pairs, whether another measure is used)."""
     calls = []
 
     def counting(task, *, steps=None, measure=None, **options):
@@ -43,7 +43,7 @@ def asked(monkeypatch):
 
 @pytest.fixture(scope="module")
 def parts(study):
-    """The task on the parts: units that a colour, a pattern and a veto act on."""
+    """The task of the parts, which are driven by a colour and a pattern and inhibited by a veto."""
     return study.tasks[-1]
 
 
@@ -60,7 +60,7 @@ def block_of(task):
 
 
 @pytest.mark.parametrize("rule", ["published", "signed", "contrast", "stepwise"])
-def test_a_rule_takes_what_its_slow_definition_takes(parts, rule):
+def test_rules_equal_their_slow_definitions(parts, rule):
     tau, phi = 4, np.asarray(parts.activations["parts"])
     found = select(parts, rule, tau)
     others = contrast_crops(parts.concepts, phi)
@@ -70,7 +70,7 @@ def test_a_rule_takes_what_its_slow_definition_takes(parts, rule):
         assert set(found[a].importance) == set(expected)
 
 
-def test_weights_are_the_papers_whatever_the_rule(parts):
+def test_weights_do_not_depend_on_the_rule(parts):
     published, contrast = (select(parts, rule, 48) for rule in ("published", "contrast"))
     for a in parts.concepts:
         assert published[a].importance.keys() == contrast[a].importance.keys()
@@ -82,8 +82,8 @@ def test_weights_are_the_papers_whatever_the_rule(parts):
 
 
 @pytest.mark.parametrize("rule", ["published", "signed", "contrast", "stepwise"])
-def test_every_rule_finds_what_drives_and_none_what_silences_fully(study, parts, rule):
-    """A unit that a veto keeps silent all along the path has no gradient anywhere."""
+def test_rules_find_driving_neurons_but_no_full_veto(study, parts, rule):
+    """A unit that a veto silences along the whole path has no gradient anywhere."""
     truth = {a: study.planted.circuit["parts"][a] for a in parts.concepts}
     vetoes = {
         a: {s for part in neuron.weights for s, weight in part.items() if weight < 0}
@@ -95,7 +95,7 @@ def test_every_rule_finds_what_drives_and_none_what_silences_fully(study, parts,
         assert set(found[a].importance) == neuron.core - vetoes[a]
 
 
-def test_contrast_crops_are_others_near_and_far(parts):
+def test_contrast_crops_are_of_near_and_of_random_ranks(parts):
     phi = np.asarray(parts.activations["parts"])
     found = contrast_crops(parts.concepts, phi, seed=1)
     for a, crops in found.items():
@@ -110,7 +110,7 @@ def test_contrast_crops_are_others_near_and_far(parts):
     assert any((found[a] != other[a]).any() for a in found)
 
 
-def test_where_every_crop_is_the_concepts_own_contrast_is_signed(parts, asked):
+def test_contrast_without_other_crops_equals_signed(parts, asked):
     crops = np.arange(len(parts.activations["parts"]))
     whole = {a: Contrast(crops, np.zeros(len(crops), dtype=int)) for a in list(parts.concepts)[:2]}
     task = replace(parts, concepts=whole)
@@ -122,7 +122,7 @@ def test_where_every_crop_is_the_concepts_own_contrast_is_signed(parts, asked):
     }
 
 
-def test_each_rule_asks_for_no_more_than_it_needs(parts, asked):
+def test_rules_compute_only_the_scores_that_they_need(parts, asked):
     pairs = sum(len(c.crops) for c in parts.concepts.values())
     for rule, calls in {"published": 1, "signed": 1, "contrast": 2, "stepwise": 4}.items():
         asked.clear()
@@ -133,7 +133,7 @@ def test_each_rule_asks_for_no_more_than_it_needs(parts, asked):
         assert [other for *_, other in asked[1:]] == [True] * (calls - 1)
 
 
-def test_a_rule_of_ones_own(parts):
+def test_a_registered_rule(parts):
     """The example of ``register``."""
 
     @core_neurons.register("net")
@@ -149,7 +149,7 @@ def test_a_rule_of_ones_own(parts):
         select(parts, "nett", 3)
 
 
-def test_a_rule_may_not_choose_more_than_tau(parts):
+def test_a_rule_that_chooses_more_than_tau_is_refused(parts):
     @core_neurons.register("greedy")
     def greedy(choice):
         return {a: np.arange(5) for a in choice.concepts}
@@ -158,7 +158,7 @@ def test_a_rule_may_not_choose_more_than_tau(parts):
         select(parts, "greedy", 4)
 
 
-def test_more_core_neurons_than_there_are_gives_all_that_act(parts):
+def test_a_large_tau_gives_all_neurons_with_an_effect(parts):
     score = attribute(parts, steps=16)
     for rule in ("published", "stepwise"):
         for a, core in select(parts, rule, 500).items():

@@ -1,4 +1,4 @@
-"""Pictures of whole images and heat maps on them, against hooks and loops."""
+"""Pictures of whole images and their heat maps, compared with hooks and loops."""
 
 import io
 
@@ -50,7 +50,7 @@ def test_every_group_is_shown_on_the_images_of_its_first_crops(studied):
             assert max(picture.size) == min(SIDE, PICTURE)
 
 
-def test_heat_is_where_the_neurons_fire(studied):
+def test_heat_maps_follow_the_activations(studied):
     model, images, circuit = studied
     positions = [next(i for i, r in enumerate(images.refs) if r == ref) for ref in circuit.images]
     compared = 0
@@ -78,7 +78,7 @@ def test_heat_is_where_the_neurons_fire(studied):
     assert not [key for key in circuit.heat if key[0].startswith(f"{top}/")]
 
 
-def test_a_fine_map_is_averaged_and_a_coarse_one_kept():
+def test_fine_maps_are_averaged_and_coarse_ones_kept():
     heat = np.zeros((2 * FINEST, 3), dtype=np.float32)
     heat[0] = [HOTTEST, HOTTEST / 2, 2 * HOTTEST]
     assert coarse(heat) == HeatMap(FINEST, 3, bytes([128, 64, 255, *[0] * (3 * (FINEST - 1))]))

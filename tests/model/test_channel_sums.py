@@ -1,4 +1,4 @@
-"""Scores behind a convolution, without the gradient at its input: as autograd has them."""
+"""Scores after a convolution without the gradient at its input equal those of autograd."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from tests.networks import seeded, settle
 
 
 def by_autograd(x, weight, window, gradients):
-    """``[pair, channel]`` sums over space, by the gradient at ``x``."""
+    """``[pair, channel]`` sums over space, computed from the gradient at ``x``."""
     x = x[None].expand(len(gradients), -1, -1, -1).clone().requires_grad_()
     (found,) = torch.autograd.grad(conv2d(x, weight, None, *window), x, gradients)
     return (x * found).sum((2, 3))
@@ -22,7 +22,7 @@ def by_autograd(x, weight, window, gradients):
     "window",
     [([1, 1], [1, 1], [1, 1]), ([2, 2], [1, 1], [1, 1]), ([2, 1], [0, 2], [1, 2])],
 )
-def test_sums_over_space_are_those_of_the_transpose(window, monkeypatch):
+def test_sums_over_space_equal_the_transposed_convolution(window, monkeypatch):
     monkeypatch.setattr(module, "CHANNELS", 3)  # the last part of five channels is smaller
     torch.manual_seed(0)
     x, weight = torch.randn(5, 9, 7), torch.randn(4, 5, 3, 3)
@@ -33,7 +33,7 @@ def test_sums_over_space_are_those_of_the_transpose(window, monkeypatch):
     )
 
 
-def test_crops_with_many_and_with_few_pairs_are_added_up(monkeypatch):
+def test_crops_with_many_and_with_few_pairs_are_combined(monkeypatch):
     monkeypatch.setattr(module, "MANY", 3)
     torch.manual_seed(0)
     crops = torch.tensor([4, 2, 2, 2, 7, 7])
@@ -80,4 +80,4 @@ def test_a_basic_block_has_the_same_scores_with_and_without_sums(monkeypatch):
     plain = scores(100)
     assert not used
     torch.testing.assert_close(scores(2), plain, rtol=1e-5, atol=1e-6)
-    assert len(used) == 2  # of three crops two have several pairs
+    assert len(used) == 2  # two of three crops have several pairs

@@ -1,4 +1,4 @@
-"""Weights as people have them: containers, prefixes, and files that hold no state dict."""
+"""Weights in practice: containers, prefixes, and files without a state dict."""
 
 import argparse
 import json
@@ -96,7 +96,7 @@ def under(prefix, state):
         ),
     ],
 )
-def test_weights_are_found_in_what_was_saved_and_it_is_told(tmp_path, state, wrap, note):
+def test_weights_are_found_in_containers_and_reported(tmp_path, state, wrap, note):
     torch.save(wrap(state), tmp_path / "w.pt")
     module = zeros()
     notes = load_weights(module, tmp_path / "w.pt")
@@ -105,7 +105,7 @@ def test_weights_are_found_in_what_was_saved_and_it_is_told(tmp_path, state, wra
     assert ("also has" in " ".join(notes)) == ("also has" in (note or ""))
 
 
-def test_what_the_network_has_no_place_for_is_left_out_and_told(tmp_path, state):
+def test_tensors_that_the_network_lacks_are_left_out_with_a_note(tmp_path, state):
     torch.save(state | {"criterion.weight": torch.ones(3), "ops": torch.ones(1)}, tmp_path / "w.pt")
     module = zeros()
     (note,) = load_weights(module, tmp_path / "w.pt")
@@ -113,7 +113,7 @@ def test_what_the_network_has_no_place_for_is_left_out_and_told(tmp_path, state)
     assert all(torch.equal(value, state[name]) for name, value in module.state_dict().items())
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # quantised tensors are on their way out
+@pytest.mark.filterwarnings("ignore::UserWarning")  # quantised tensors are deprecated
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -123,7 +123,7 @@ def test_what_the_network_has_no_place_for_is_left_out_and_told(tmp_path, state)
         (lambda v: v.to("meta"), r"only the shapes of weights \(on the meta device\)"),
     ],
 )
-def test_values_that_no_weight_can_take_are_refused(tmp_path, state, change, told):
+def test_invalid_values_of_weights_are_refused(tmp_path, state, change, told):
     torch.save({**state, "head.weight": change(state["head.weight"])}, tmp_path / "w.pt")
     with pytest.raises(ModelError, match=told + ", as in head.weight"):
         load_weights(SmallNet(), tmp_path / "w.pt")
@@ -133,7 +133,7 @@ def test_values_that_no_weight_can_take_are_refused(tmp_path, state, change, tol
 @pytest.mark.parametrize(
     "normed", [nn.utils.weight_norm, nn.utils.parametrizations.weight_norm], ids=["old", "new"]
 )
-def test_weights_of_weight_norm_are_put_together(tmp_path, normed):
+def test_weights_of_weight_norm_are_combined(tmp_path, normed):
     source = seeded(SmallNet)
     normed(source.head)
     normed(source.block1[0])
@@ -169,7 +169,7 @@ def test_the_parts_of_a_sharded_model_are_read_by_their_index(tmp_path, state):
             load_weights(module, index)
 
 
-def test_the_kind_of_a_file_is_told_by_its_content(tmp_path, state):
+def test_the_kind_of_a_file_is_recognised_by_its_content(tmp_path, state):
     torch.save(state, tmp_path / "w.safetensors")
     save_file(state, tmp_path / "w.bin")
     for name in ("w.safetensors", "w.bin"):
@@ -178,7 +178,7 @@ def test_the_kind_of_a_file_is_told_by_its_content(tmp_path, state):
         assert torch.equal(module.head.weight, state["head.weight"])
 
 
-def test_a_prefix_is_put_on_where_the_network_is_wrapped(tmp_path, state):
+def test_a_prefix_is_added_for_a_wrapped_network(tmp_path, state):
     torch.save(state, tmp_path / "w.pt")
     wrapped = nn.Sequential()
     wrapped.backbone = zeros()
@@ -187,7 +187,7 @@ def test_a_prefix_is_put_on_where_the_network_is_wrapped(tmp_path, state):
     assert torch.equal(wrapped.backbone.head.weight, state["head.weight"])
 
 
-def test_what_does_not_fit_is_shown_by_an_example_of_each_kind(tmp_path, state):
+def test_errors_show_an_example_of_each_kind_of_mismatch(tmp_path, state):
     torch.save(SmallNet(7).state_dict(), tmp_path / "seven.pt")
     with pytest.raises(ModelError, match=r"7 outputs where the network has 4: give 7 class names"):
         load_weights(SmallNet(), tmp_path / "seven.pt")
@@ -259,7 +259,7 @@ def holding(data):
         ),
     ],
 )
-def test_files_of_other_kinds_are_named_with_what_to_do(tmp_path, name, write, message):
+def test_errors_for_other_kinds_of_files_suggest_a_solution(tmp_path, name, write, message):
     write(tmp_path / name)
     with pytest.raises(ModelError, match=message):
         load_weights(SmallNet(), tmp_path / name)

@@ -1,4 +1,4 @@
-"""What pairs of one crop share: the same scores as each pair alone, and as plain autograd."""
+"""Work shared by the pairs of a crop gives the scores of single pairs and of plain autograd."""
 
 import sys
 
@@ -21,12 +21,12 @@ from tests.model.test_graph import model_of
 from tests.networks import seeded, settle
 
 CROPS = torch.tensor([0, 0, 0, 1, 2, 2, 3])
-"""of each pair: many of one crop, and crops with one pair each"""
+"""crop of each pair: several pairs of one crop, and crops with one pair each"""
 CELLS = 6
 
 
 class Gated(nn.Module):
-    """A middle convolution whose values are gated, then a projection and a ReLU."""
+    """A convolution with gated outputs, then a projection and a ReLU."""
 
     def __init__(self):
         super().__init__()
@@ -94,11 +94,11 @@ def close(found, expected, tolerance=1e-5):
 
 
 @pytest.mark.parametrize("rule", [secants, gauss_legendre])
-@pytest.mark.parametrize("room", [1, 10**6])
-def test_shared_work_gives_what_the_tail_of_each_pair_gives(case, rule, room, monkeypatch):
-    """Whether the path is taken as a whole or in parts."""
+@pytest.mark.parametrize("chunk", [1, 10**6])
+def test_shared_work_does_not_change_scores(case, rule, chunk, monkeypatch):
+    """With the path in one piece or in several."""
     module = sys.modules["neurflow.attribution.integrated_gradients"]
-    monkeypatch.setattr(module, "CHUNK_ELEMENTS", room)
+    monkeypatch.setattr(module, "CHUNK_ELEMENTS", chunk)
     found = shared(case, rule, modes=CELLS)
     segment, pairs, x, held = case
     fast = segment.specialised(int(pairs[0]))
@@ -123,12 +123,12 @@ def test_targets_of_a_crop_share_one_gradient_in_inverted_residuals(case, reques
     assert sum(asked) == (len(CROPS.unique()) if inverted else len(CROPS))
 
 
-def test_few_modes_complete_too(case):
+def test_few_modes_are_complete(case):
     found = shared(case, modes=2)
     close(found.scores.sum(1), found.change)
 
 
-def test_many_cells_tend_to_plain_integrated_gradients(case):
+def test_many_cells_converge_to_integrated_gradients(case):
     segment, pairs, x, held = case
     found = integrated_gradients(
         segment, pairs, x, held, steps=64, rule=secants, crops=CROPS, modes=64
@@ -142,7 +142,7 @@ def test_many_cells_tend_to_plain_integrated_gradients(case):
     assert (found - expected).abs().sum() < 0.02 * expected.abs().sum()
 
 
-def test_few_modes_lose_little(case):
+def test_few_modes_are_accurate(case):
     exact = shared(case, modes=CELLS).scores
     lost = [
         float((shared(case, modes=count).scores - exact).abs().sum() / exact.abs().sum())

@@ -1,4 +1,4 @@
-"""Batch norms folded away: the same numbers, no norm left, and every layer still there."""
+"""Folded batch norms: equal outputs, no norm left, and all layers still available."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from tests.networks import settle
 
 
 class Norms(nn.Module):
-    """A norm behind a convolution, one behind a ReLU, one behind a convolution read twice."""
+    """Norms after a convolution, after a ReLU, and after a convolution that is used twice."""
 
     def __init__(self, affine=True):
         super().__init__()
@@ -26,7 +26,7 @@ class Norms(nn.Module):
 
 
 @pytest.mark.parametrize("affine", [True, False])
-def test_the_same_numbers_without_a_norm(affine):
+def test_folding_does_not_change_outputs(affine):
     module = settle(Norms(affine))
     network = export_network(module, torch.zeros(2, 3, 8, 8))
     images = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -34,13 +34,13 @@ def test_the_same_numbers_without_a_norm(affine):
     targets = [node.target for node in whole.graph.nodes]
     assert BATCH_NORM not in targets
     assert targets.count(aten.conv2d.default) == 2
-    assert targets.count(aten.addcmul.default) == 2  # norm2, and norm3 whose input is read twice
+    assert targets.count(aten.addcmul.default) == 2  # norm2, and norm3 whose input is used twice
     with torch.no_grad():
         torch.testing.assert_close(whole(images)[0], module(images), rtol=1e-5, atol=1e-5)
 
 
-def test_what_is_asked_for_is_computed_as_it_was():
-    """The convolution's own output, though a norm that could swallow it is asked for too."""
+def test_requested_outputs_are_not_changed_by_folding():
+    """The convolution's own output is correct even if a norm that could be folded is requested too."""
     module = settle(Norms())
     network = export_network(module, torch.zeros(2, 3, 8, 8))
     images = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -52,7 +52,7 @@ def test_what_is_asked_for_is_computed_as_it_was():
         torch.testing.assert_close(normed, module.norm1(module.first(images)), rtol=1e-5, atol=1e-5)
 
 
-def test_folded_weights_are_made_once():
+def test_folded_weights_are_computed_once():
     network = export_network(settle(Norms()), torch.zeros(2, 3, 8, 8))
     made = [extract(network.root, [network.input], [network.output]) for _ in range(2)]
     names = [{n.target for n in each.graph.nodes if n.op == "get_attr"} for each in made]

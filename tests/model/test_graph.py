@@ -1,4 +1,4 @@
-"""The one graph: named layers, exact values, exact segments."""
+"""The exported graph: named layers, exact outputs, exact segments."""
 
 import itertools
 
@@ -31,7 +31,7 @@ def first_tensor(output):
 
 
 def hooked(module, images, names):
-    """What forward hooks see; the hooks are gone afterwards."""
+    """Outputs seen by forward hooks, which are removed afterwards."""
     seen = {}
     handles = [
         module.get_submodule(name).register_forward_hook(
@@ -48,7 +48,7 @@ def hooked(module, images, names):
     return seen
 
 
-def test_every_layer_equals_what_a_hook_sees(exported):
+def test_outputs_of_layers_equal_those_seen_by_hooks(exported):
     model, images = exported
     names = [info.name for info in model.layers() if info.name != "output"]
     seen = hooked(model.module, images, names)
@@ -93,7 +93,7 @@ def test_proposed_layers_end_with_the_logits(exported):
     torch.testing.assert_close(logits, model.module(images), rtol=1e-4, atol=rounding)
 
 
-def test_segment_inside_a_dense_block_holds_what_jumps_over_it():
+def test_segments_of_a_dense_block_hold_the_skipped_tensors():
     model = family("densenet")
     images = torch.randn(3, *model.input_size)
     segment = model.segment("features.denseblock2.denselayer1", "features.denseblock2")
@@ -103,7 +103,7 @@ def test_segment_inside_a_dense_block_holds_what_jumps_over_it():
             [model.node(segment.lower.name), model.node(segment.upper.name), *segment.bypass]
         )(images)
         torch.testing.assert_close(segment.run(x, bypass), expected)
-        # what is held stays when x goes: the channels that bypass the layer are untouched
+        # bypass values stay when x is removed: the channels that bypass the layer do not change
         zeroed = segment.run(torch.zeros_like(x), bypass)
     bypassing = bypass[0].shape[1]
     torch.testing.assert_close(zeroed[:, :bypassing], expected[:, :bypassing])
@@ -114,7 +114,7 @@ def test_vit_hidden_units_across_the_residual_stream():
     images = torch.randn(3, *model.input_size)
     lower, upper = (f"encoder.layers.encoder_layer_{i}.mlp.1" for i in (0, 1))
     segment = model.segment(lower, upper)
-    assert len(segment.bypass) == 1  # the stream that goes round the MLP
+    assert len(segment.bypass) == 1  # the residual stream around the MLP
     with torch.no_grad():
         x, expected, *bypass = model.outputs(
             [model.node(lower), model.node(upper), *segment.bypass]
@@ -132,7 +132,7 @@ def test_tokens_are_pooled_over_tokens_and_channels_are_neurons():
     torch.testing.assert_close(layer.pool(tokens), expected)
 
 
-def test_awkward_module_gives_the_values_of_a_hand_written_reference():
+def test_a_complex_module_equals_a_hand_written_reference():
     module = settle(Awkward())
     model = model_of(module, 8)
     images = torch.randn(5, 3, 8, 8)
@@ -157,7 +157,7 @@ def test_awkward_module_gives_the_values_of_a_hand_written_reference():
         assert not torch.allclose(bare, logits)
 
 
-def test_no_hook_survives_and_the_module_is_left_as_it_was(exported):
+def test_hooks_are_removed_and_the_module_is_restored(exported):
     model, _images = exported
     model.layers()
     for part in model.module.modules():
@@ -167,7 +167,7 @@ def test_no_hook_survives_and_the_module_is_left_as_it_was(exported):
     assert not model.module.training
 
 
-def test_unknown_layer_names_near_ones():
+def test_errors_for_unknown_layers_suggest_similar_names():
     model = model_of(TwoLayer(), 1, channels=2)
     with pytest.raises(LayerError, match=r"'frist' does not exist. Near names: first"):
         model.layer("frist")

@@ -1,4 +1,4 @@
-"""A module that does not export: hooks on the full forward pass, the same numbers."""
+"""Modules that cannot be exported: hooks on the full forward pass give the same results."""
 
 import itertools
 import re
@@ -18,7 +18,7 @@ from tests.studies import family
 
 
 class Branching(SmallNet):
-    """Looks at its values to decide what to do, which no graph can hold; the numbers stay the same."""
+    """Has control flow that depends on values and cannot be exported; outputs do not change."""
 
     def forward(self, x):
         if float(x.sum()) > 1e9:
@@ -39,7 +39,7 @@ def both(name):
 
 
 @pytest.mark.parametrize("name", [*FAMILIES, "awkward"])
-def test_hooks_and_graph_give_the_same_numbers(name):
+def test_hooks_and_graph_give_the_same_results(name):
     graph, hooks, size = both(name)
     images = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(0))
     names = (
@@ -69,7 +69,7 @@ def test_hooks_and_graph_give_the_same_numbers(name):
             )
 
 
-def test_a_model_that_does_not_export_says_so_and_why_and_is_explained():
+def test_a_model_that_cannot_be_exported_is_explained_with_a_note():
     module = settle(Branching())
     model = model_of(module, 32)
     assert isinstance(model.network, HookedNetwork)
@@ -89,7 +89,7 @@ def test_a_model_that_does_not_export_says_so_and_why_and_is_explained():
         }
 
 
-def test_layers_are_proposed_where_there_are_no_blocks():
+def test_layers_are_proposed_for_networks_without_blocks():
     class Flat(nn.Sequential):
         def forward(self, x):
             return super().forward(x * 2 if float(x.sum()) > 1e9 else x)
@@ -101,7 +101,7 @@ def test_layers_are_proposed_where_there_are_no_blocks():
     assert network.proposed() == ["1", "2", "3", "4"]
 
 
-def test_a_batch_size_that_is_fixed_is_named_and_nothing_else_is_printed(capfd):
+def test_a_fixed_batch_size_is_reported(capfd):
     class Lengths(SmallNet):
         def forward(self, x):
             return self.head(
@@ -114,7 +114,7 @@ def test_a_batch_size_that_is_fixed_is_named_and_nothing_else_is_printed(capfd):
     assert printed.out == printed.err == ""
 
 
-def test_no_hook_survives_even_when_the_module_fails():
+def test_hooks_are_removed_if_the_module_fails():
     class Fails(Branching):
         broken = False
 

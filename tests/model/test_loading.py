@@ -1,4 +1,4 @@
-"""Models by reference, weights from files, and all that can be wrong with them."""
+"""Models by reference, weights from files, and their errors."""
 
 import pickle
 
@@ -32,7 +32,7 @@ def test_weights_from_a_state_dict_and_from_safetensors(tmp_path, state):
     assert load_model(NAME, "random").info.digest not in digests
 
 
-def test_torchvision_brings_preprocessing_and_class_names(tmp_path, state):
+def test_torchvision_models_have_preprocessing_and_class_names(tmp_path, state):
     model = load_model(NAME, "random", mean=0.5, std=0.25)
     assert model.class_names[207] == "golden retriever"
     assert model.input_size == (3, 224, 224)
@@ -40,7 +40,7 @@ def test_torchvision_brings_preprocessing_and_class_names(tmp_path, state):
     assert model.transform.resize == 256
 
 
-def test_a_factory_of_the_users_own(tmp_path):
+def test_a_user_defined_factory(tmp_path):
     (tmp_path / "mine.py").write_text(
         "from torch import nn\n"
         "def make():\n"
@@ -65,7 +65,7 @@ def test_a_factory_of_the_users_own(tmp_path):
         ("file:nowhere.py:make", "There is no Python file 'nowhere.py'"),
     ],
 )
-def test_unknown_references_name_the_cure(reference, message):
+def test_errors_for_unknown_references_suggest_a_solution(reference, message):
     with pytest.raises(ModelError, match=message):
         load_model(reference, "random")
 
@@ -148,12 +148,12 @@ def test_targets_by_name_number_neuron_and_difference(small):
         ("bee-ant", "There is no class 'bee-ant'"),
     ],
 )
-def test_unknown_targets_name_near_ones(small, target, message):
+def test_errors_for_unknown_targets_suggest_similar_names(small, target, message):
     with pytest.raises(TargetError, match=message):
         small.target(target)
 
 
-def test_an_ambiguous_name_lists_the_numbers():
+def test_errors_for_ambiguous_names_list_the_numbers():
     model = Model(
         SmallNet(), transform=Preprocessing(crop=(32, 32)), class_names=["crane", "x", "Crane", "y"]
     )
@@ -161,13 +161,13 @@ def test_an_ambiguous_name_lists_the_numbers():
         model.target("CRANE")
 
 
-def test_class_names_must_be_as_many_as_the_logits():
+def test_the_number_of_class_names_must_equal_that_of_logits():
     model = Model(SmallNet(), transform=Preprocessing(crop=(32, 32)), class_names=["a", "b"])
     with pytest.raises(ModelError, match="2 class names for 4 logits"):
         model.target("a")
 
 
-def test_a_mean_for_bytes_is_refused():
+def test_a_mean_in_units_of_bytes_is_refused():
     assert Preprocessing().adapted(mean=0, std=1 / 255).mean == (0, 0, 0)
     with pytest.raises(ModelError, match="divide both by 255"):
         Preprocessing().adapted(mean=127.5, std=127.5)
@@ -191,13 +191,13 @@ def test_a_transform_that_fails_or_makes_no_image_is_refused():
         ("torch.jit.trace(nn.Conv2d(3, 2, 1), torch.rand(1, 3, 4, 4))", "TorchScript"),
     ],
 )
-def test_networks_that_are_not_open_are_refused_when_they_are_loaded(tmp_path, code, said):
+def test_networks_that_cannot_be_exported_or_hooked_are_refused(tmp_path, code, said):
     file = tmp_path / "net.py"
     file.write_text(f"import torch\nfrom torch import nn\ndef make(): return {code}\n")
     with pytest.raises(ModelError, match=said):
         load_model(f"file:{file}:make")
 
 
-def test_a_module_is_no_reference():
+def test_a_module_is_not_accepted_as_a_reference():
     with pytest.raises(ModelError, match=r"neurflow\.Model\(module\)"):
         load_model(SmallNet())

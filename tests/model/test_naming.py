@@ -1,4 +1,4 @@
-"""Which class a text means, the files that name the classes, and targets of every kind."""
+"""Classes by name, files of class names, and targets of all kinds."""
 
 import codecs
 import json
@@ -47,11 +47,11 @@ from neurflow.model.naming import ClassNames
         (["a", "b"], None, None),
     ],
 )
-def test_a_label_names_one_class_or_none(names, label, expected):
+def test_labels_match_one_class_or_none(names, label, expected):
     assert ClassNames(names).label(label) == expected
 
 
-def test_wnids_alone_are_classes_of_imagenets_order():
+def test_wnids_without_names_are_imagenet_classes():
     pytest.importorskip("timm")
     names = ClassNames(["crane" if place in (134, 517) else f"c{place}" for place in range(1000)])
     assert names.label("n02088364") == 162
@@ -109,7 +109,7 @@ def test_targets_of_every_kind(names, target, expected):
         ("cat dog b", "0/" + "9" * 5000, "has neurons 0 to 3"),
     ],
 )
-def test_targets_that_mean_nothing_or_too_much_are_refused(names, target, told):
+def test_unknown_and_ambiguous_targets_are_refused(names, target, told):
     with pytest.raises(TargetError, match=told):
         model_of(*names.split()).target(target)
 
@@ -153,12 +153,12 @@ NAMES = ["tench", "h\u00e9ron", "cock"]
         "classes:\n- tench\n- h\u00e9ron\n- cock\n".encode(),
     ],
 )
-def test_class_names_are_read_in_every_common_form(tmp_path, data):
+def test_class_names_are_read_in_all_common_formats(tmp_path, data):
     (tmp_path / "names").write_bytes(data)
     assert read_class_names(tmp_path / "names") == NAMES
 
 
-def test_many_lines_counted_from_1_are_a_table(tmp_path):
+def test_ten_or_more_lines_numbered_from_1_are_a_table(tmp_path):
     """As in ``classes.txt`` of CUB and ``classInd.txt`` of UCF101."""
     names = [f"{i:03}.Bird_{i}" for i in range(1, 13)]
     (tmp_path / "names").write_text("".join(f"{i} {name}\n" for i, name in enumerate(names, 1)))
@@ -178,7 +178,7 @@ def test_many_lines_counted_from_1_are_a_table(tmp_path):
         ["n01440764 tench, Tinca tinca", "n01443537 goldfish"],
     ],
 )
-def test_lines_that_only_look_like_a_table_are_names(tmp_path, lines):
+def test_lines_that_resemble_a_table_are_names(tmp_path, lines):
     (tmp_path / "names.txt").write_text("\n".join(lines))
     assert read_class_names(tmp_path / "names.txt") == lines
 
@@ -197,7 +197,7 @@ def test_lines_that_only_look_like_a_table_are_names(tmp_path, lines):
         (codecs.BOM_UTF16_LE + b"a", "cannot be read"),
     ],
 )
-def test_files_that_hold_no_class_names_say_why(tmp_path, data, told):
+def test_errors_for_files_without_class_names(tmp_path, data, told):
     (tmp_path / "names").write_bytes(data)
     with pytest.raises(ModelError, match=told):
         read_class_names(tmp_path / "names")
@@ -205,6 +205,6 @@ def test_files_that_hold_no_class_names_say_why(tmp_path, data, told):
         read_class_names(tmp_path / "nowhere")
 
 
-def test_a_composed_name_is_found_by_its_decomposed_form():
+def test_names_match_in_composed_and_decomposed_unicode():
     name = "Gar\u00e7on"
     assert ClassNames([name, "x"]).matching(unicodedata.normalize("NFD", name)) == (0,)

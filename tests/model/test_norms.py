@@ -1,4 +1,4 @@
-"""Slopes of layer norm, softmax and attention: whole changes, and the mean derivative."""
+"""Slopes of layer norm, softmax and attention: the whole change, and the mean derivative."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def drawn(*shape):
 
 
 def mean_derivatives(operation, gradient, low, high, points=200):
-    """Of each input over the straight way from ``low`` to ``high``, by Gauss-Legendre points."""
+    """Mean derivative by each input on the line from ``low`` to ``high``, by Gauss-Legendre points."""
     found = [torch.zeros_like(v) for v in low]
     places, weights = np.polynomial.legendre.leggauss(points)
     for at, weight in zip((places + 1) / 2, weights / 2, strict=True):
@@ -40,7 +40,7 @@ def ends(operation):
 
 @pytest.mark.parametrize("operation", [NORM, SOFTMAX, ATTENTION])
 @pytest.mark.parametrize("far", [1e-9, 1e-3, 1.0, 30.0])
-def test_a_cell_passes_the_whole_change_on(operation, far):
+def test_slopes_give_the_whole_change_of_a_cell(operation, far):
     low, high = ends(operation)
     high = [torch.lerp(a, b, far) for a, b in zip(low, high, strict=True)]
     change = operation.value(*high) - operation.value(*low)
@@ -69,8 +69,8 @@ def test_the_distance_from_the_mean_derivative_falls_with_the_square_of_a_cell(o
 
 
 @pytest.mark.parametrize("low", [0.0, 1e-5, 0.03])
-def test_where_only_the_size_changes_a_norm_has_its_mean_derivative(low):
-    """From nothing, from below √ε and from above: σ grows up to a thousandfold."""
+def test_the_slope_of_a_norm_is_exact_if_only_the_size_changes(low):
+    """From zero, from below √ε and from above: σ grows by a factor of up to 1000."""
     x, gradient = drawn(3, 4), drawn(3, 4)
     found, _ = NORM.pull(gradient, [low * x, WEIGHT], [x, WEIGHT])
     way = torch.linspace(np.arcsinh(low * 1e4), np.arcsinh(1e4), 4001, dtype=torch.float64)
@@ -81,14 +81,14 @@ def test_where_only_the_size_changes_a_norm_has_its_mean_derivative(low):
     torch.testing.assert_close(found, mean, rtol=1e-5, atol=1e-5 * float(mean.abs().max()))
 
 
-def test_by_hand_a_softmax_of_two():
+def test_slopes_of_a_softmax_of_two_by_hand():
     """p goes from (1/2, 1/2) to (1/5, 4/5) as the second logit grows by log 4."""
     low, high = torch.zeros(1, 2), torch.tensor([[0.0, np.log(4)]], dtype=torch.float32)
     (found,) = SOFTMAX.pull(torch.tensor([[0.0, 1.0]]), [low], [high])
     torch.testing.assert_close(found, torch.tensor([[-1.0, 1.0]]) * 0.3 / float(np.log(4)))
 
 
-def test_a_position_that_is_masked_gets_nothing():
+def test_masked_positions_get_no_attribution():
     low, high = torch.zeros(1, 3), torch.tensor([[1.0, 2.0, 0.0]])
     low[0, 2] = high[0, 2] = -torch.inf
     (found,) = SOFTMAX.pull(torch.tensor([[1.0, 0.0, 5.0]]), [low], [high])

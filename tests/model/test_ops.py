@@ -1,4 +1,4 @@
-"""Every row of the table of operations, against plain autograd at many points and against captum."""
+"""Every row of the table of operations, compared with plain autograd and with captum."""
 
 import operator
 
@@ -159,7 +159,7 @@ class Case(nn.Module):
 
 
 class All(nn.Module):
-    """Every case behind one layer, so that one export serves them all."""
+    """All cases after one layer, so that a single export is enough."""
 
     def __init__(self):
         super().__init__()
@@ -188,7 +188,7 @@ def segments(network):
 
 @pytest.fixture(scope="module")
 def x():
-    """Random values, a silent channel, and values on the functions' edges."""
+    """Random values, a silent channel, and values at kinks of the functions."""
     x = 2 * torch.randn(3, 4, 3, 3, generator=torch.Generator().manual_seed(0))
     x[0, 0] = 0.0
     x[1, :, 0] = torch.tensor([0.0, 3.0, -3.0])
@@ -196,7 +196,7 @@ def x():
     return x
 
 
-def test_every_row_is_tried(segments):
+def test_every_row_of_the_table_is_tested(segments):
     tried = {n.target for s in segments.values() for n in s.cut.graph.nodes}
     for segment in segments.values():
         for part in (segment.specialised(0)._own, segment.specialised(0).tail):
@@ -205,8 +205,8 @@ def test_every_row_is_tried(segments):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_scores_are_those_of_captum(segments, x, name):
-    """At N = 400 with points to the last digits, and with secants where the operations have slopes."""
+def test_scores_equal_captum(segments, x, name):
+    """At N = 400 with points, nearly exactly, and with secants if the operations have slopes."""
     segment = segments[name]
     neuron = segment.upper.neurons - 1
 
@@ -234,8 +234,8 @@ def test_scores_are_those_of_captum(segments, x, name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_is_called_affine_is(segments, x, name):
-    """Every affine node, at a third of the way; a product of one value with itself is none."""
+def test_nodes_marked_affine_are_affine(segments, x, name):
+    """Every affine node is tested at a third of the path; the square of a value is not affine."""
     segment = segments[name]
     start = next(iter(segment.cut.graph.nodes))
     varying, affine = affine_nodes(segment.cut.graph, start)
@@ -260,7 +260,7 @@ def test_what_is_called_affine_is(segments, x, name):
 
 
 def slopes():
-    """Every row with a slope on random inputs, and on edges, with each way to repeat an operand."""
+    """Every row with a slope on random inputs and at kinks, for each way to repeat an operand."""
     for target, op in OPS.items():
         if op.slope is not None and target not in NORMS:
             exponents = {
@@ -277,15 +277,15 @@ NORMS = {
     aten.softmax.int,
     aten.scaled_dot_product_attention.default,
 }
-"""whose slopes are the mean derivative in the limit of short cells only: ``test_norms``"""
+"""operations whose slopes equal the mean derivative only for short cells; see ``test_norms``"""
 MATRICES = {aten.matmul.default, aten.bmm.default, aten.mm.default, row_products}
 TWO = {aten.mul.Tensor, aten.div.Tensor, *MATRICES}
 BOUNDED = {aten.clamp_min.default, aten.clamp_max.default}
 
 
 @pytest.mark.parametrize(("target", "rest"), list(slopes()))
-def test_slopes_are_the_mean_derivative_on_the_way(target, rest):
-    """Also where the way is short or none, and next to the edge of the domain."""
+def test_slopes_equal_the_mean_derivative(target, rest):
+    """Also for cells of little or no length, and near the boundary of the domain."""
     generator = torch.Generator().manual_seed(0)
     if target is aten.addcmul.default or target in TWO:
         operands = (
@@ -316,8 +316,8 @@ def test_slopes_are_the_mean_derivative_on_the_way(target, rest):
             low, high = ([v.abs() + 1e-2 for v in values] for values in (low, high))
         if target is aten.pow.Tensor_Scalar and (rest[0] < 0 or rest[0] % 1):
             low, high = ([v.abs() + 1e-2 for v in values] for values in (low, high))
-        high[0][..., 0, 0] = low[0][..., 0, 0]  # stands still
-        high[0][..., 0, 1] = low[0][..., 0, 1] * (1 + 1e-4)  # hardly moves
+        high[0][..., 0, 0] = low[0][..., 0, 0]  # a cell of length zero
+        high[0][..., 0, 1] = low[0][..., 0, 1] * (1 + 1e-4)  # a very short cell
         ends = [
             [*(v[i] for i in chosen), *(r for r in rest if torch.is_tensor(r))] for v in (low, high)
         ]

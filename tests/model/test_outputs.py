@@ -1,4 +1,4 @@
-"""What a network returns: found, read as probabilities once, and told."""
+"""Outputs of networks: the logits are found, and probabilities are computed correctly."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ PLAIN = Preprocessing(resize=None, crop=(32, 32), mean=(0.0,) * 3, std=(1.0,) * 
 
 
 class Ends(nn.Module):
-    """A small network whose logits go through ``end``; with ``eager``, one that does not export."""
+    """A small network that applies ``end`` to its logits; with ``eager`` it cannot be exported."""
 
     def __init__(self, end, classes=3, eager=False):
         super().__init__()
@@ -31,7 +31,7 @@ class Ends(nn.Module):
 
 
 def values(model, images):
-    """Outputs as the model is explained, and its probabilities."""
+    """(explained outputs, probabilities) of the model."""
     with torch.no_grad():
         (found,) = model.outputs([model.node(model.network.output_name)])(images)
     return found, model.probabilities(found.numpy())
@@ -52,9 +52,7 @@ def values(model, images):
         (lambda z: z.log_softmax(1).exp(), "logits"),
     ],
 )
-def test_the_values_before_a_squash_are_explained_and_its_probabilities_are_the_networks(
-    end, kind, eager
-):
+def test_logits_before_a_final_softmax_or_sigmoid_are_explained(end, kind, eager):
     module, images = Ends(end, eager=eager), torch.rand(3, 3, 32, 32)
     model = Model(module, transform=PLAIN)
     assert isinstance(model.network, HookedNetwork if eager else ExportedNetwork)
@@ -68,7 +66,7 @@ def test_the_values_before_a_squash_are_explained_and_its_probabilities_are_the_
     assert any("network ends in a" in note for note in model.notes)
 
 
-def test_probabilities_can_be_explained_themselves_and_are_never_squashed_again():
+def test_explained_probabilities_get_no_second_softmax():
     images = torch.rand(3, 3, 32, 32)
     asked = Model(Ends(nn.Softmax(1)), transform=PLAIN, output="probabilities")
     unseen = Model(Ends(lambda z: z.exp() / z.exp().sum(1, keepdim=True)), transform=PLAIN)
@@ -94,7 +92,7 @@ def test_one_probability_of_two_is_a_sigmoid_of_the_difference(eager):
 @pytest.mark.parametrize(
     "end", [lambda z: z, lambda z: z[:, 0], lambda z: z.sigmoid(), lambda z: z.sigmoid().squeeze(1)]
 )
-def test_one_output_is_two_classes_by_its_sign(end):
+def test_one_output_gives_two_classes_by_its_sign(end):
     module, images = Ends(end, classes=1), torch.rand(5, 3, 32, 32)
     model = Model(module, transform=PLAIN, class_names=["tumor"])
     assert model.class_names == ("not tumor", "tumor")
@@ -110,7 +108,7 @@ def test_one_output_is_two_classes_by_its_sign(end):
         Model(module, transform=PLAIN, class_names=list("abc")).target("a")
 
 
-def test_both_classes_of_one_output_have_circuits_of_their_own_pictures():
+def test_circuits_of_both_classes_of_one_output_use_their_own_pictures():
     module = Ends(lambda z: z, classes=1)
     images = torch.rand(12, 3, 32, 32) * torch.rand(12, 3, 1, 1)
     with torch.no_grad():
@@ -124,7 +122,7 @@ def test_both_classes_of_one_output_have_circuits_of_their_own_pictures():
     assert sum(each.probability for each in report.pictures[0].top) == pytest.approx(1)
 
 
-def test_a_picture_of_several_labels_is_of_each_that_is_over_a_half():
+def test_a_multi_label_picture_counts_for_each_label_above_one_half():
     module, images = Ends(torch.sigmoid), torch.rand(12, 3, 32, 32) * torch.rand(12, 3, 1, 1)
     with torch.no_grad():
         module.net.head.bias -= module.net(images).quantile(0.5, 0)  # between two pictures
@@ -146,7 +144,7 @@ def test_a_picture_of_several_labels_is_of_each_that_is_over_a_half():
     )
 
 
-def test_a_quantity_is_no_class_and_has_no_probability():
+def test_regression_outputs_have_no_probability():
     module, images = Ends(lambda z: 40 * z + 50, classes=1), torch.rand(6, 3, 32, 32)
     assert any("--output values" in note for note in Model(module, transform=PLAIN).notes)
     model = Model(module, transform=PLAIN, output="values")
@@ -175,12 +173,12 @@ def test_a_quantity_is_no_class_and_has_no_probability():
         (lambda z: z if len(z) == 1 else 1 / 0, "runs on one picture alone"),
     ],
 )
-def test_what_holds_no_classes_is_refused(end, told):
+def test_outputs_without_classes_are_refused(end, told):
     with pytest.raises(ModelError, match=told):
         Model(Ends(end), transform=PLAIN).network  # noqa: B018
 
 
-def test_labels_and_logarithms_are_read_as_what_they_are_said_to_be():
+def test_the_output_option_is_respected():
     images = torch.rand(2, 3, 32, 32)
     labels, logs = (
         Model(Ends(lambda z: z - 9), transform=PLAIN, output="sigmoid"),
@@ -200,7 +198,7 @@ def test_labels_and_logarithms_are_read_as_what_they_are_said_to_be():
 @pytest.mark.parametrize(
     "end", [lambda z: 0.5 + 0.4 * torch.tanh(z), lambda z: 100 * z.exp() / z.exp().sum(1, True)]
 )
-def test_outputs_that_could_be_probabilities_are_asked_about(end):
+def test_outputs_that_could_be_probabilities_give_a_note(end):
     model = Model(Ends(end), transform=PLAIN)
     assert any("may be probabilities" in note for note in model.notes)
     assert not any("?" in n for n in Model(model.module, transform=PLAIN, output="logits").notes)
@@ -237,7 +235,7 @@ def test_the_logits_are_found_among_other_tensors(form):
     torch.testing.assert_close(found.flatten(1), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_of_two_heads_of_equal_width_the_first_is_taken_and_it_is_told():
+def test_the_first_of_two_heads_of_equal_width_is_used_with_a_note():
     class Heads(SmallNet):
         def forward(self, x):
             x = self.block3(self.block2(self.block1(x))).mean((2, 3))
@@ -249,7 +247,7 @@ def test_of_two_heads_of_equal_width_the_first_is_taken_and_it_is_told():
     assert not told
 
 
-def test_of_two_heads_the_number_of_class_names_decides():
+def test_class_names_decide_between_heads_of_different_width():
     class Heads(SmallNet):
         def __init__(self):
             super().__init__()

@@ -1,4 +1,4 @@
-"""Slopes of secants, by themselves and in networks small enough to be worked out by hand."""
+"""Slopes of secants, and scores of networks that are small enough for computation by hand."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ def relu6(z):
 
 @pytest.mark.parametrize(("function", "top"), [(torch.relu, float("inf")), (relu6, 6.0)])
 @pytest.mark.parametrize(("low", "high"), [*ENDS, (-3.0, 9.0), (4.0, 8.0), (7.0, 8.0)])
-def test_the_slope_of_a_gate_is_the_share_of_the_way_that_is_open(function, top, low, high):
+def test_the_slope_of_a_relu_is_the_share_of_the_cell_where_it_is_active(function, top, low, high):
     way = torch.linspace(low, high, 100_001)
     found = float(gate_slope(function, torch.tensor([low]), torch.tensor([high])))
     share = float(((way > 0) & (way < top)).float().mean())
@@ -28,7 +28,7 @@ def test_the_slope_of_a_gate_is_the_share_of_the_way_that_is_open(function, top,
 
 @pytest.mark.parametrize("function", [torch.sigmoid, torch.nn.functional.gelu, torch.tanh])
 @pytest.mark.parametrize(("low", "high"), ENDS)
-def test_the_slope_of_a_secant_is_the_derivatives_mean(function, low, high):
+def test_secant_slopes_equal_the_mean_derivative(function, low, high):
     way = torch.linspace(low, high, 10_001, dtype=torch.float64).requires_grad_()
     (derivative,) = torch.autograd.grad(function(way).sum(), way)
     found = float(secant_slope(function, torch.tensor([low]), torch.tensor([high])))
@@ -37,8 +37,8 @@ def test_the_slope_of_a_secant_is_the_derivatives_mean(function, low, high):
 
 @pytest.mark.parametrize("power", [3.0, 0.5, 1 / 3, -0.5])
 @pytest.mark.parametrize("ends", [(1e-18, 3e-18), (1e-18, 1e-18), (1e-9, 1.0), (2.0, 2.0 + 1e-6)])
-def test_a_slope_next_to_the_edge_of_the_domain(power, ends):
-    """Where a root is steepest no value outside the cell is asked for: x and y scale alike."""
+def test_slopes_near_the_boundary_of_the_domain(power, ends):
+    """The slope of a root near 0 uses no value outside the cell: x and y are scaled together."""
     low, high = (torch.tensor([end], dtype=torch.float64) for end in ends)
     found = float(secant_slope(lambda z: z**power, low, high, scale=0.0))
     a, b = ends
@@ -65,8 +65,8 @@ class TwoInputs(nn.Module):
 
 
 @pytest.mark.parametrize("cells", [1, 2, 5])
-def test_by_hand_one_relu(cells):
-    """a = 3, b = 1: z runs from −1 to 4, open for 4/5 of the way: T_a = 6 · 4/5, T_b = −1 · 4/5."""
+def test_one_relu_by_hand(cells):
+    """a = 3, b = 1: z runs from −1 to 4, and 4/5 of it are positive: T_a = 6 · 4/5, T_b = −1 · 4/5."""
     network = export_network(TwoInputs().eval(), torch.zeros(2, 2, 1, 1))
     segment = GraphSegment(network, Layer("lower", (2, 1, 1), 1), Layer("act", (1, 1, 1), 1))
     x = torch.tensor([3.0, 1.0]).reshape(1, 2, 1, 1)
@@ -89,8 +89,8 @@ class Still(nn.Module):
 
 
 @pytest.mark.parametrize("cells", [1, 4])
-def test_by_hand_a_gate_whose_input_stands_still(cells):
-    """With a = b = 2 the gate is open all the way: T = (2, −2), though nothing changes."""
+def test_a_relu_with_constant_input_by_hand(cells):
+    """With a = b = 2 the ReLU is always active: T = (2, −2), although the output is constant."""
     network = export_network(Still().eval(), torch.zeros(2, 2, 1, 1))
     segment = GraphSegment(network, Layer("lower", (2, 1, 1), 1), Layer("output", (1,), 1))
     x = torch.tensor([2.0, 2.0]).reshape(1, 2, 1, 1)
@@ -113,8 +113,8 @@ class Product(nn.Module):
 
 
 @pytest.mark.parametrize("cells", [1, 3])
-def test_by_hand_a_product(cells):
-    """a b along the line is α² a b: half of the change is due to each factor."""
+def test_a_product_by_hand(cells):
+    """On the path, a b is α² a b, so half of the change is due to each factor."""
     network = export_network(Product().eval(), torch.zeros(2, 2, 1, 1))
     segment = GraphSegment(network, Layer("lower", (2, 1, 1), 1), Layer("output", (1,), 1))
     x = torch.tensor([3.0, 2.0]).reshape(1, 2, 1, 1)

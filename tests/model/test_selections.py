@@ -1,4 +1,4 @@
-"""Top crops, core neurons, weights, groups and group interactions against plain definitions."""
+"""Top crops, core neurons, weights, groups and group interactions equal plain definitions."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from neurflow.method.core_neurons import (
     interaction_weights,
     next_targets,
 )
-from neurflow.method.grouping.features import Seen
+from neurflow.method.grouping.features import LayerOnCrops
 from neurflow.method.groups import drives, meaning_shares, neuron_groups
 from neurflow.refs import Member
 from neurflow.study.activations import top_crops
@@ -27,7 +27,7 @@ seeds = st.integers(0, 10_000)
 
 
 @given(seeds, st.integers(1, 12), st.integers(1, 40))
-def test_top_crops_equal_the_definition_whatever_the_blocks(seed, k, block):
+def test_top_crops_equal_the_definition_for_any_blocks(seed, k, block):
     phi = np.random.default_rng(seed).integers(0, 6, size=(40, 3)).astype(np.float32)
     numbers, values = top_crops((phi[i : i + block] for i in range(0, 40, block)), k)
     for neuron in range(3):
@@ -37,7 +37,7 @@ def test_top_crops_equal_the_definition_whatever_the_blocks(seed, k, block):
 
 
 @given(seeds, st.integers(1, 3), st.integers(3, 40))
-def test_at_most_so_many_crops_of_an_image(seed, limit, block):
+def test_the_limit_of_crops_per_image(seed, limit, block):
     phi = np.random.default_rng(seed).integers(0, 9, size=(40, 2)).astype(np.float32)
     image = np.repeat(np.arange(8), 5)
     blocks = (phi[i : i + block] for i in range(0, 40, block))
@@ -47,7 +47,7 @@ def test_at_most_so_many_crops_of_an_image(seed, limit, block):
         assert numbers[neuron].tolist() == expected
 
 
-def test_more_crops_than_there_are_is_an_error_that_says_so():
+def test_too_few_crops_are_an_error():
     with pytest.raises(RequestError, match="k=5 is more than the 3 crops there are"):
         top_crops(iter([np.zeros((3, 1))]), 5)
 
@@ -61,7 +61,7 @@ def test_core_neurons_equal_the_definition(seed, tau):
 
 @given(seeds)
 def test_weights_of_each_meaning_sum_to_one_and_do_not_depend_on_order(seed):
-    """The published code divides by a sum that changes while it is taken."""
+    """The published code divides by a sum that changes during the loop."""
     generator = np.random.default_rng(seed)
     per_crop = generator.normal(size=(10, 8))
     parts = [np.arange(6), np.arange(6, 10)]
@@ -75,7 +75,7 @@ def test_weights_of_each_meaning_sum_to_one_and_do_not_depend_on_order(seed):
         assert backwards.tolist() == pytest.approx(list(core.weights[0].values()))
 
 
-def test_a_neuron_on_which_nothing_acts_has_no_weights():
+def test_a_neuron_without_inputs_has_no_weights():
     core = select_core(Scores(np.zeros(4), np.zeros((1, 4)), 0.0, 50), tau=2)
     assert core.weights == ({},)
     assert not core.importance
@@ -86,7 +86,7 @@ def test_a_neuron_on_which_nothing_acts_has_no_weights():
 
 
 def test_dead_neurons_are_left_out():
-    """They would fill S_a in the order of their indices."""
+    """Otherwise they would fill S_a in the order of their indices."""
     importance = np.array([0.0, 0.0, 2.0, 0.0, 1.0])
     core = select_core(Scores(importance, importance[None], 0.0, 50), tau=4)
     assert list(core.importance) == [2, 4]
@@ -106,7 +106,7 @@ def test_concept_vectors_are_means_over_the_meanings_crops():
         np.testing.assert_allclose(vector, previous[crops[part]].mean(0), rtol=1e-5)
 
 
-def test_meaning_shares_count_the_nearest_vector():
+def test_meaning_shares_follow_the_nearest_vector():
     points = np.array([[0.0, 0], [1, 0], [9, 0], [10, 0]])
     assert meaning_shares(points, np.array([[0.0, 0], [10, 0]])).tolist() == [0.5, 0.5]
     assert meaning_shares(points, np.array([[10.0, 0]])).tolist() == [1.0]
@@ -140,8 +140,8 @@ def world(seed):
 
 
 def seen(phi):
-    """A layer of which each two crops are of one image."""
-    return Seen(phi, np.arange(len(phi)) // 2)
+    """A layer in which every two crops come from one image."""
+    return LayerOnCrops(phi, np.arange(len(phi)) // 2)
 
 
 @given(seeds, st.sampled_from(["conserving", "published"]), st.sampled_from(["sum", "mean"]))
@@ -165,13 +165,13 @@ def test_group_interactions_equal_the_definition(seed, sharing, aggregation):
                 sharing == "conserving",
                 aggregation == "mean",
             )
-            # a published weight counts once for a group, however many meanings lie in it
+            # a published weight counts once for a group, even if several meanings are in it
             assert found.get((g, h), 0.0) == pytest.approx(expected, abs=1e-9)
 
 
 @given(seeds)
-def test_what_flows_into_a_pair_adds_up_to_its_weights(seed):
-    """Conserving: nothing is counted twice, and signs survive."""
+def test_weights_into_a_pair_sum_to_its_neuron_weights(seed):
+    """With conserving sharing, no weight counts twice, and signs are kept."""
     previous, upper, lower, cores = world(seed)
     config = Config(aggregation="sum", groups=3, group_splits=1)
     lower_groups = neuron_groups(lower, seen(previous), config).groups
@@ -182,7 +182,7 @@ def test_what_flows_into_a_pair_adds_up_to_its_weights(seed):
             assert sum(alone.values()) == pytest.approx(sum(cores[a].weights[i].values()))
 
 
-def test_parts_of_an_edge_keep_what_cancels_in_its_weight():
+def test_positive_and_negative_parts_of_an_edge():
     upper, lower = [[Member(0, 0), Member(1, 0)]], [[Member(0, 0), Member(1, 0)], [Member(2, 0)]]
     pairs = {
         Member(0, 0): Drive({0: 0.5, 1: -0.25, 2: 0.25}, {}),

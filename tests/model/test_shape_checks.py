@@ -1,4 +1,4 @@
-"""The suite checks the shapes that annotations give (``tests/conftest.py``)."""
+"""The tests check the shapes in annotations at run time (``tests/conftest.py``)."""
 
 import inspect
 
@@ -15,7 +15,7 @@ from neurflow.model.fast.one_row import row_products
 from tests.shapes import checked
 
 
-def test_a_wrong_shape_is_caught_in_tests():
+def test_wrong_shapes_are_detected_in_tests():
     with pytest.raises(TypeCheckError):
         row_products(torch.zeros(2, 3, 4), torch.zeros(1, 5, 4))
     with pytest.raises(TypeCheckError):
@@ -24,7 +24,7 @@ def test_a_wrong_shape_is_caught_in_tests():
 
 @pytest.fixture
 def many_calls(monkeypatch):
-    """Check all functions of the modules whose calls are too many to be checked in every test."""
+    """Check the functions of modules with too many calls to be checked in every test."""
     for module in (clustering, meanings, reproducibility):
         for name, function in inspect.getmembers(module, inspect.isfunction):
             if function.__module__ == module.__name__:

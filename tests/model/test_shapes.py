@@ -1,4 +1,4 @@
-"""Inputs and layouts of all kinds, from the pixels to a circuit."""
+"""Circuits of networks with inputs and layouts of all kinds."""
 
 import pytest
 import torch
@@ -55,7 +55,7 @@ def test_inputs_that_are_not_square_have_square_crops():
     assert any(right > 32 for _, _, right, _ in boxes)
 
 
-def test_channels_last_modules_have_channels_for_neurons():
+def test_neurons_of_channels_last_modules_are_channels():
     module = settle(ChannelsLast())
     model = model_of(module, 32)
     shapes = {info.name: (info.neurons, info.kind) for info in model.layers()}
@@ -73,7 +73,7 @@ def test_channels_last_modules_have_channels_for_neurons():
 
 def test_a_channel_axis_can_be_given():
     class Mixed(nn.Module):
-        """Nothing tells where the channels of ``mix`` are: they come from a plain reshape."""
+        """The channel axis of ``mix`` cannot be inferred, because it comes from a plain reshape."""
 
         def __init__(self):
             super().__init__()
@@ -116,14 +116,14 @@ def test_a_channel_axis_can_be_given():
 def test_hidden_units_attention_and_residual_stream_of_a_transformer(lower, upper, bypass):
     model = family("vit")
     segment = model.segment(lower, upper)
-    assert len(segment.bypass) == bypass  # the stream that goes round
+    assert len(segment.bypass) == bypass  # the residual stream
     images = torch.randn(3, *model.input_size)
     with torch.no_grad():
         x, y, *values = model.outputs([model.node(lower), model.node(upper), *segment.bypass])(
             images
         )
         torch.testing.assert_close(segment.run(x, values), y)
-        if bypass:  # with the part removed, the stream alone reaches the block's end
+        if bypass:  # with the part removed, only the residual stream reaches the block's end
             changed = segment.run(torch.zeros_like(x), values)
             assert not torch.allclose(changed, y)
     circuit = discover(model, images, 1, [lower, upper, "heads.head"], CONFIG)
@@ -138,7 +138,7 @@ def test_auxiliary_heads_are_left_out():
 
 
 def test_a_skip_over_two_layers_by_hand():
-    """y = relu(2 b + a) with b = 3 a: through b alone, a is held, so half of it is not b's doing."""
+    """y = relu(2 b + a) with b = 3 a: a bypasses b and is held, so only the change through b counts."""
 
     class Skip(nn.Module):
         def __init__(self):
@@ -170,7 +170,7 @@ def test_a_skip_over_two_layers_by_hand():
         assert float(found.change) == pytest.approx(change)
 
 
-def test_two_branches_up_to_the_logits_propose_blocks_that_feed_each_other():
+def test_proposed_layers_of_a_network_with_two_branches_are_connected():
     class Block(nn.Module):
         def __init__(self):
             super().__init__()

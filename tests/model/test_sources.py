@@ -1,4 +1,4 @@
-"""Networks by reference: the user's own file, timm, torchvision, transformers, ONNX."""
+"""Networks by reference: model files, timm, torchvision, transformers, ONNX."""
 
 import json
 import sys
@@ -35,7 +35,7 @@ def odd_picture(width=151, height=97):
 
 @pytest.fixture
 def own_file(tmp_path, monkeypatch):
-    """Writes files into a folder of the user's; what they import is forgotten afterwards."""
+    """Writes files into the user's folder; their imports are removed afterwards."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     known = set(sys.modules)
 
@@ -53,7 +53,7 @@ def own_file(tmp_path, monkeypatch):
             del sys.modules[name]
 
 
-def test_a_file_imports_what_lies_beside_it_and_may_hold_dataclasses(own_file, tmp_path, capsys):
+def test_a_model_file_can_import_its_folder_and_define_dataclasses(own_file, tmp_path, capsys):
     text = (
         "from __future__ import annotations\n"
         "from dataclasses import dataclass\n"
@@ -80,14 +80,14 @@ def test_a_file_imports_what_lies_beside_it_and_may_hold_dataclasses(own_file, t
         load_model(f"file:{other / 'net.py'}:build")
 
 
-def test_a_file_of_a_package_imports_its_neighbours(own_file):
+def test_a_model_file_in_a_package_can_use_relative_imports(own_file):
     text = "from .parts import make\ndef build(): return make()\n"
     folder = own_file(proj__models=text, proj__parts=NETWORK)
     (folder / "proj" / "__init__.py").touch()
     assert load_model(f"file:{folder / 'proj' / 'models.py'}:build").network.classes == 2
 
 
-def test_a_file_does_not_see_the_command_line(own_file, monkeypatch):
+def test_a_model_file_does_not_see_the_command_line(own_file, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["neurflow", "discover", "file:net.py:make"])
     text = NETWORK + "import argparse\nargparse.ArgumentParser().parse_args()\n"
     folder = own_file(net=text)
@@ -109,7 +109,7 @@ def test_a_file_does_not_see_the_command_line(own_file, monkeypatch):
         ("make = 3", "is an int; it must be an nn.Module or a function"),
     ],
 )
-def test_failures_in_a_users_file_are_told_as_its_own(own_file, text, message):
+def test_failures_in_a_model_file_are_reported_with_their_line(own_file, text, message):
     folder = own_file(net=text)
     with pytest.raises(ModelError, match=message):
         load_model(f"file:{folder / 'net.py'}:make")
@@ -117,7 +117,7 @@ def test_failures_in_a_users_file_are_told_as_its_own(own_file, text, message):
         load_model(f"file:{folder / 'net.py'}")
 
 
-def test_options_that_a_model_of_the_users_would_not_heed_are_refused(own_file):
+def test_options_without_effect_on_a_user_model_are_refused(own_file):
     text = NETWORK + (
         "import neurflow, torch\n"
         "def model():\n"
@@ -134,7 +134,7 @@ def test_options_that_a_model_of_the_users_would_not_heed_are_refused(own_file):
     assert load_model(reference, output="sigmoid").outputs_are.kind == "sigmoid"
 
 
-def test_weights_from_a_file_are_not_drawn_at_random_first():
+def test_weights_from_a_file_need_no_random_initialisation():
     for name in SLOWLY_INITIALISED:
         builder = models.get_model_builder(name)
         for request, drawn in ((Request(), True), (Request(file="a.pth"), False)):
@@ -143,7 +143,7 @@ def test_weights_from_a_file_are_not_drawn_at_random_first():
 
 
 def distinct_configurations():
-    """All data configurations of timm's pretrained weights, and shapes that none of them has yet."""
+    """All data configurations of timm's pretrained weights, and some other input sizes."""
     from timm.data import resolve_data_config
     from timm.models import get_pretrained_cfg, list_pretrained
 
@@ -154,11 +154,11 @@ def distinct_configurations():
     data = next(iter(found.values()))
     for mode in ("center", "squash", "border"):
         yield {**data, "crop_mode": mode, "input_size": (3, 60, 90), "crop_pct": 0.9}
-    # the largest say nothing that the others do not, and take most of the time
+    # the largest add no case and take most of the time
     yield from (data for data in found.values() if data["input_size"][1] <= 400)
 
 
-def test_timm_models_are_fed_as_timm_feeds_them():
+def test_inputs_of_timm_models_equal_those_of_timm():
     from timm.data import create_transform
 
     picture, tried = odd_picture(), list(distinct_configurations())
@@ -168,13 +168,13 @@ def test_timm_models_are_fed_as_timm_feeds_them():
     assert len(tried) > 100
 
 
-def test_an_input_size_reaches_models_that_are_built_for_one():
+def test_the_input_size_is_passed_to_models_that_are_built_for_one():
     model = load_model("timm:test_vit", "random", input_size=96)
     assert model.input_size == (3, 96, 96)
     assert model.network.classes == 1000
 
 
-def test_torchvision_feeds_by_the_preset_of_the_weights_and_names_others(tmp_path):
+def test_torchvision_uses_the_preset_of_the_weights_and_names_others(tmp_path):
     picture = odd_picture()
     presets = {
         preset: weights.transforms()
@@ -197,7 +197,7 @@ def test_torchvision_feeds_by_the_preset_of_the_weights_and_names_others(tmp_pat
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A tiny image classifier of transformers, as ``save_pretrained`` leaves it."""
+    """A tiny image classifier of transformers, saved by ``save_pretrained``."""
     import transformers
 
     path = tmp_path_factory.mktemp("vit")
@@ -220,7 +220,7 @@ def folder(tmp_path_factory):
     return path
 
 
-def test_transformers_bring_processor_names_and_blocks(folder):
+def test_transformers_models_have_preprocessing_class_names_and_blocks(folder):
     import transformers
 
     model, picture = load_model(f"hf:{folder}"), odd_picture()
@@ -240,7 +240,7 @@ def test_transformers_bring_processor_names_and_blocks(folder):
         load_model(f"hf:{folder.parent}")
 
 
-def test_transformers_say_channels_their_order_and_the_kind_of_outputs(tmp_path):
+def test_channels_and_kind_of_outputs_of_transformers_models(tmp_path):
     import transformers
 
     more = {"num_labels": 3, "image_size": 32, "problem_type": "multi_label_classification"}
@@ -260,7 +260,7 @@ def test_transformers_say_channels_their_order_and_the_kind_of_outputs(tmp_path)
     assert blue.getpixel((9, 9)) == (0, 0, 200)
 
 
-def test_the_layers_of_swin_are_its_blocks():
+def test_proposed_layers_of_swin_are_its_blocks():
     import transformers
 
     config = transformers.SwinConfig(
@@ -296,7 +296,7 @@ def test_a_clip_with_texts_as_classes_is_a_classifier(tmp_path):
         load_model(f"hf:{tmp_path}", classes_as_text=True)
 
 
-def test_onnx_without_its_converter_names_the_cure(monkeypatch):
+def test_the_error_without_the_onnx_converter_suggests_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx2torch", None)
     with pytest.raises(RequestError, match=r"pip install 'neurflow\[onnx\]'"):
         load_model("onnx:net.onnx")
@@ -304,7 +304,7 @@ def test_onnx_without_its_converter_names_the_cure(monkeypatch):
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.onnx")
 @pytest.mark.filterwarnings("ignore:You are using the legacy TorchScript:DeprecationWarning")
-def test_an_onnx_file_is_a_model(tmp_path):
+def test_an_onnx_file_can_be_loaded(tmp_path):
     module = models.resnet18(num_classes=3).eval()
     file = tmp_path / "net.onnx"
     torch.onnx.export(module, (torch.rand(1, 3, 64, 64),), file, dynamo=False,

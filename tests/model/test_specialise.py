@@ -1,4 +1,4 @@
-"""The rewriting rules: one channel asked for, the same numbers, and really less computed."""
+"""Specialised graphs: one channel has the same values with less computation."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from tests.networks import settle
 
 
 class Around(nn.Module):
-    """``inner`` between two named places of a network that has logits."""
+    """A network with logits and ``inner`` between two named layers."""
 
     def __init__(self, inner, channels):
         super().__init__()
@@ -68,7 +68,7 @@ class Residual(nn.Module):
 
 
 class Stacked(nn.Module):
-    """Samples lie on the second axis for a while."""
+    """Has the batch on the second axis in between."""
 
     def forward(self, x):
         return torch.stack([x.relu(), x.sigmoid()]).mean(0)
@@ -121,7 +121,7 @@ INNER = {
 def segment(request):
     module = settle(Around(INNER[request.param](), 8))
     network = export_network(module, torch.zeros(2, 3, 6, 6))
-    # the network's own output node stands for the inner module, also where that is functional
+    # the output node of the network is that of the inner module, even if that is functional
     upper = network.graph.output_node().args[0][0]
     network.modules["inner"] = upper
     channels, *space = upper.meta["val"].shape[1:]
@@ -131,7 +131,7 @@ def segment(request):
 
 
 def selected(segment, neuron):
-    """The segment's graph reduced to a neuron, and which others it is right for."""
+    """The segment's graph specialised to a neuron, and the other neurons that it is valid for."""
     selection = select_neurons(
         segment.network, segment.cut.graph, segment.upper.axis, segment.upper.neurons, neuron
     )
@@ -150,7 +150,7 @@ def test_a_selected_neuron_equals_the_channel_of_the_whole(segment):
                 torch.testing.assert_close(found, whole[:, other], rtol=1e-5, atol=1e-6)
 
 
-def test_samples_of_a_batch_may_ask_for_different_neurons(segment):
+def test_samples_of_a_batch_can_have_different_neurons(segment):
     x = torch.randn(4, 8, 6, 6, generator=torch.Generator().manual_seed(0))
     module, serves = selected(segment, 0)
     neurons = torch.from_numpy(np.resize(np.flatnonzero(serves)[::-1], 4).copy())
@@ -177,14 +177,14 @@ def test_the_split_parts_together_equal_the_whole(segment):
 
 
 def test_the_frontier_is_affine(segment):
-    """f(0.3 x) = 0.7 f(0) + 0.3 f(x) for every frontier tensor."""
+    """f(0.3 x) = 0.7 f(0) + 0.3 f(x) for every frontier tensor f."""
     x = torch.randn(2, 8, 6, 6)
     path, between = split(segment, 0, x)[1], split(segment, 0, 0.3 * x)[1]
     for low, high, middle in zip(path.start, path.end, between.end, strict=True):
         torch.testing.assert_close(middle, 0.7 * low + 0.3 * high, rtol=1e-4, atol=1e-5)
 
 
-def test_gradients_go_back_as_through_the_whole(segment):
+def test_gradients_equal_those_of_the_whole_segment(segment):
     """With the tail's gradient at ``x`` itself, ``back`` gives the gradient of φ_a at ``x``."""
     x = torch.randn(3, 8, 6, 6, generator=torch.Generator().manual_seed(1)).requires_grad_()
     for neuron in (0, segment.upper.neurons - 1):
@@ -196,7 +196,7 @@ def test_gradients_go_back_as_through_the_whole(segment):
         torch.testing.assert_close(path.back(at_frontier), expected, rtol=1e-4, atol=1e-6)
 
 
-def test_points_of_the_line_may_lie_behind_each_other(segment):
+def test_several_points_of_the_path_in_one_batch(segment):
     """Several copies of a batch, as for several α, give what each gives alone."""
     x = torch.randn(2, 8, 6, 6, generator=torch.Generator().manual_seed(1))
     neurons = torch.from_numpy(np.flatnonzero(segment.specialised(0).serves)[[0, -1]])
@@ -215,8 +215,8 @@ def test_points_of_the_line_may_lie_behind_each_other(segment):
         torch.testing.assert_close(fast.tail(4, *both, *fixed)[0], torch.cat(alone))
 
 
-def test_observed_values_stand_in_for_the_trunk():
-    """What the network computes anyway need not be computed again, and is really used."""
+def test_observed_values_replace_the_trunk():
+    """Values that the network has computed are used instead of being computed again."""
     module = settle(Around(Residual(), 8))
     network = export_network(module, torch.zeros(2, 3, 6, 6))
     segment = GraphSegment(network, Layer("lower", (8, 6, 6), 1), Layer("inner", (8, 6, 6), 1))
@@ -233,15 +233,15 @@ def test_observed_values_stand_in_for_the_trunk():
 
 
 def by_secants(segment, neuron, x, steps):
-    """Scores and change with slopes of secants, whether or not the tail has them."""
+    """(scores, change) with secant slopes, even if the tail has none."""
     return integrated_gradients(segment, neuron, x, steps=steps, rule=secants)
 
 
 SMOOTH = 1e-4
-"""a smooth function's shortest secants are its derivative in the middle"""
+"""the slope of a very short secant of a smooth function is the derivative in the middle"""
 
 
-def test_with_secants_any_number_of_cells_completes(segment):
+def test_secants_are_complete_for_any_number_of_cells(segment):
     x = torch.randn(3, 8, 6, 6, generator=torch.Generator().manual_seed(0))
     for neuron in (0, segment.upper.neurons - 1):
         fast = segment.specialised(neuron)
@@ -253,7 +253,7 @@ def test_with_secants_any_number_of_cells_completes(segment):
             assert float(found.gap.max()) <= least, steps
 
 
-def test_scores_by_secants_tend_to_integrated_gradients(segment):
+def test_scores_by_secants_converge_to_integrated_gradients(segment):
     if segment.specialised(1).secants is None:
         pytest.skip("its tail has no slopes")
     x = torch.randn(3, 8, 6, 6, generator=torch.Generator().manual_seed(0))
@@ -263,10 +263,10 @@ def test_scores_by_secants_tend_to_integrated_gradients(segment):
         for n in (4, 64)
     ]
     assert errors[1] < 2e-3
-    assert errors[1] < errors[0] or errors[0] < 1e-4  # nothing to gain where nothing switches
+    assert errors[1] < errors[0] or errors[0] < 1e-4  # no gain without a non-linear operation
 
 
-def test_which_tails_have_secants():
+def test_tails_that_have_secants():
     kinds = ("conv", "gelu", "hard swish", "max pooling", "tokens", "residual")
     made = {}
     for kind in kinds:
@@ -283,14 +283,14 @@ def test_which_tails_have_secants():
     assert made == dict.fromkeys(kinds, True) | {"max pooling": False}
 
 
-def test_a_line_is_never_drawn_through_infinity(segment):
+def test_paths_with_infinite_values_have_no_secants(segment):
     x = torch.randn(2, 8, 6, 6)
     _, path = split(segment, 0, x)
     assert all(value.isfinite().all() for value in [*path.start, *path.end])
 
 
 def multiplications(graph_module, neuron, x):
-    """Products taken by all convolutions and matrix products."""
+    """Number of multiplications in all convolutions and matrix products."""
     count = 0
 
     class Count(fx.Interpreter):

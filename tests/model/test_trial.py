@@ -1,4 +1,4 @@
-"""The first look at a network: what cannot be explained, and what is left as it was."""
+"""The trial run of a network: unsupported networks are refused, and modules are restored."""
 
 import copy
 
@@ -17,7 +17,7 @@ PLAIN = Preprocessing(resize=None, crop=(32, 32))
 
 
 class Kind(SmallNet):
-    """A small network with something between its blocks and its head."""
+    """A small network with a module between its blocks and its head."""
 
     def __init__(self, change):
         super().__init__()
@@ -39,7 +39,7 @@ class Kind(SmallNet):
         (lambda x: x[:, :3], r"The network fails on a batch of images \(3, 3, 32, 32\)"),
     ],
 )
-def test_what_is_no_function_of_the_picture_or_has_no_gradient_is_refused(change, message):
+def test_random_and_detached_networks_are_refused(change, message):
     with pytest.raises(ModelError, match=message):
         Model(settle(Kind(change)), transform=PLAIN).network  # noqa: B018
 
@@ -61,7 +61,7 @@ def test_a_network_that_takes_only_pixels_from_0_to_1_is_explained():
         (None, "Give a module that has a forward pass"),
     ],
 )
-def test_a_forward_pass_that_does_not_take_images_is_told(forward, told):
+def test_errors_of_failing_forward_passes(forward, told):
     module = nn.ModuleList([SmallNet()])
     if forward:
         module = type("Other", (SmallNet,), {"forward": forward})()
@@ -69,7 +69,7 @@ def test_a_forward_pass_that_does_not_take_images_is_told(forward, told):
         Model(module, transform=PLAIN).network  # noqa: B018
 
 
-def test_a_network_whose_parts_are_no_modules_says_so():
+def test_networks_without_modules_are_reported():
     class Hidden(nn.Module):
         def __init__(self):
             super().__init__()
@@ -82,7 +82,7 @@ def test_a_network_whose_parts_are_no_modules_says_so():
         discover(Model(Hidden(), transform=PLAIN), torch.rand(2, 3, 32, 32), 1)
 
 
-def test_a_batch_norm_without_statistics_is_named_and_explained_only_if_asked():
+def test_batch_norms_without_statistics_are_refused_by_default():
     module = SmallNet()
     module.block2[1] = nn.BatchNorm2d(12, track_running_stats=False)
     with pytest.raises(ModelError, match=r"'block2.1' is a BatchNorm2d without running statistics"):
@@ -104,7 +104,7 @@ def test_a_transform_for_training_is_refused():
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
-def test_kinds_that_cannot_be_opened_are_named_with_what_to_give():
+def test_unsupported_kinds_of_networks_are_refused_with_a_suggestion():
     plain = settle(SmallNet())
     wrapped = nn.Sequential(torch.jit.trace(plain.block1, torch.rand(1, 3, 32, 32)), nn.Flatten())
     whole = copy.deepcopy(plain)
@@ -132,7 +132,7 @@ def test_kinds_that_cannot_be_opened_are_named_with_what_to_give():
         Model(plain, transform=PLAIN)
 
 
-def test_the_users_module_is_given_back_as_it_was():
+def test_the_users_module_is_restored():
     class Eager(SmallNet):
         def forward(self, x):
             return super().forward(x * 2 if float(x.sum()) > 1e9 else x)
@@ -156,7 +156,7 @@ def test_the_users_module_is_given_back_as_it_was():
         module(torch.rand(2, 3, 32, 32)).sum().backward()
 
 
-def test_wrappers_of_training_are_seen_through():
+def test_training_wrappers_are_unwrapped():
     module = settle(SmallNet())
     for wrapped in (nn.DataParallel(module), torch.compile(module)):
         model = Model(wrapped, transform=PLAIN)

@@ -1,11 +1,11 @@
-"""How tests move about in the page, without a deadline of their own."""
+"""Helpers for browser tests, without deadlines."""
 
 from pathlib import Path
 
 from playwright.sync_api import expect
 
 PATIENCE = 600_000
-"""milliseconds that a browser is given: enough on any machine; a test that hangs is ended by pytest"""
+"""timeout of the browser in milliseconds, long enough for any machine; pytest ends tests that hang"""
 expect.set_options(timeout=PATIENCE)
 
 ARGUMENTS = [
@@ -21,17 +21,17 @@ ARGUMENTS = [
 
 
 def patient(context):
-    """A context, or a page, whose actions wait as long as a machine under load needs."""
+    """A context or a page with a timeout that is long enough for a busy machine."""
     context.set_default_timeout(PATIENCE)
     return context
 
 
 GUIDED = "try { localStorage.setItem('neurflow-guide', 'left') } catch {}"
-"""script of a reader who has left the guide before"""
+"""script that marks the guide as seen"""
 
 
 def figure(text):
-    """A number as the page writes it: `−0.25`, `+52 %`."""
+    """A number in the format of the page: `−0.25`, `+52 %`."""
     plain = text.replace("\u2212", "-").replace("\u00a0", " ")
     return float(plain.removesuffix(" %")) / (100 if plain.endswith("%") else 1)
 
@@ -47,7 +47,7 @@ def share(page, percent):
 
 
 def place(page, group):
-    """Left, top, right, bottom of a card, within the frame of the drawing."""
+    """Left, top, right and bottom of a card, relative to the drawing."""
     frame = page.locator(".graph").bounding_box()
     box = page.locator(f'[data-group="{group}"]').bounding_box()
     left, top = box["x"] - frame["x"], box["y"] - frame["y"]
@@ -60,11 +60,11 @@ def in_sight(page, group):
 
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-"""comes with the front end's development dependencies"""
+"""part of the front end's development dependencies"""
 
 
 def violations(page):
-    """What axe-core finds wrong with a page, in a line each; animations have to be over."""
+    """The violations that axe-core finds in a page, one per line; animations must have ended."""
     page.evaluate(AXE.read_text())
     return page.evaluate(
         """async () => (await axe.run(document)).violations.flatMap(({ id, nodes }) =>

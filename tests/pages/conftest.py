@@ -1,4 +1,4 @@
-"""A circuit large enough to look at: three layers, signed edges, pictures."""
+"""A circuit for the tests of pages: three layers, signed edges, pictures."""
 
 from itertools import pairwise
 
@@ -28,14 +28,14 @@ HOSTILE = "</script><script>window.hurt = true</script><img src=x onerror='windo
 
 @pytest.fixture(scope="session")
 def built() -> None:
-    """The bundle that the page is made of is that of the sources as they are."""
+    """The bundle of the page is built from the current sources."""
     if not is_fresh():
         pytest.fail("The front end has changed since it was built. Run: make web", pytrace=False)
 
 
 @pytest.fixture
 def wide() -> Circuit:
-    """Groups of two members each; weights seeded; one label is hostile."""
+    """Groups of two members each, random weights from a seed, and one hostile label."""
     generator = np.random.default_rng(5)
     crops = [Crop(i % 3, (8 * (i % 5), 0, 8 * (i % 5) + 8, 8)) for i in range(14)]
     names = list(SIZES)
@@ -119,7 +119,7 @@ def chromium_path():
 
 @pytest.fixture
 def show(browser, tmp_path):
-    """Opens a circuit's page; fails at the end if it asked for anything or logged anything."""
+    """Opens a circuit's page; fails at the end if the page sent a request or logged a message."""
     trouble, contexts = [], []
 
     def local_only(route):

@@ -1,4 +1,4 @@
-"""A sweep of six classes written down by hand: three insects, three vehicles, one of a hostile name."""
+"""A hand-written sweep of six classes: three insects, three vehicles, and one hostile name."""
 
 from pathlib import Path
 
@@ -18,12 +18,12 @@ LOW = {
     HOSTILE: ([10], [12, 13], [30, 31]),
 }
 VECTORS = {a: np.random.default_rng(a).random(32) for a in range(32)} | {
-    20: np.random.default_rng(8).random(32) * 1.01  # another neuron, the same crops to the network
+    20: np.random.default_rng(8).random(32) * 1.01  # another neuron, equal concept vectors
 }
 
 
 def circuits() -> dict[str, Circuit]:
-    """By the names that they have in the sweep."""
+    """Name in the sweep → circuit."""
     found = {}
     for number, (target, low) in enumerate(LOW.items()):
         edges = {("head/0", f"low/{i}"): weight for i, weight in enumerate((0.5, -0.3, 0.2))}
@@ -39,7 +39,7 @@ def circuits() -> dict[str, Circuit]:
 
 
 def swept(folder: Path) -> Path:
-    """The sweep's folder, with its atlas."""
+    """The folder of the sweep, with its atlas."""
     for name, circuit in circuits().items():
         circuit.save(folder / "circuits" / name)
     renew(folder)

@@ -1,4 +1,4 @@
-"""axe-core finds nothing wrong with any kind of page, and all can be read on a phone."""
+"""axe-core finds no violation on any kind of page, and all pages fit a phone."""
 
 import pytest
 

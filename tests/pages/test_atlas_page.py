@@ -1,4 +1,4 @@
-"""The page of a sweep: what it is told, and in a browser the map, search, classes, keyboard, back."""
+"""The page of a sweep: its payload, and in a browser the map, search, classes, keyboard and history."""
 
 import os
 
@@ -30,7 +30,7 @@ def of(data, target):
     return next(each for each in data.classes if each.target == target)
 
 
-def test_classes_are_as_in_their_circuits(data):
+def test_classes_have_the_data_of_their_circuits(data):
     found = circuits()
     assert [each.circuit for each in data.classes] == sorted(found)
     for each in data.classes:
@@ -44,7 +44,7 @@ def test_classes_are_as_in_their_circuits(data):
             assert len(shown.pictures) == min(3, len({circuit.thumbnails[c] for c in group.crops}))
 
 
-def test_likeness_is_the_share_of_common_core_neurons(data):
+def test_similarity_is_the_share_of_common_core_neurons(data):
     sets = {target: {a for group in low for a in group} for target, low in LOW.items()}
     for each in data.classes:
         own, told = sets[each.target], {data.classes[i].target: v for i, v in each.nearest}
@@ -56,7 +56,7 @@ def test_likeness_is_the_share_of_common_core_neurons(data):
         assert [v for _, v in each.nearest] == sorted(told.values(), reverse=True)
 
 
-def test_shared_groups_are_told_by_both_measures(data):
+def test_shared_groups_are_listed_by_both_measures(data):
     bee = of(data, "bee")
     told = {(s.by, data.classes[s.other].target, s.group): s for s in bee.shared}
     for target, low in LOW.items():
@@ -68,7 +68,7 @@ def test_shared_groups_are_told_by_both_measures(data):
                 assert found.match in of(data, target).shown
             else:
                 assert found is None
-    # wasp's [8] and fly's [20] have no neuron in common, and the same crops to the network
+    # wasp's [8] and fly's [20] have no common neuron, but equal concept vectors of crops
     fly, wasp = of(data, "fly"), of(data, "wasp")
     (same,) = (
         s
@@ -79,7 +79,7 @@ def test_shared_groups_are_told_by_both_measures(data):
     assert not any(s.by == "neurons" and s.group == "low/2" for s in wasp.shared)
 
 
-def test_of_many_classes_less_is_shown(sweep, monkeypatch):
+def test_pages_of_many_classes_show_less(sweep, monkeypatch):
     import neurflow.pages.atlas_payload as module
 
     least = Detail(1, 2, 1)
@@ -93,13 +93,13 @@ def test_of_many_classes_less_is_shown(sweep, monkeypatch):
         assert len(pairs) == len(set(pairs))
 
 
-def test_pages_are_written_once_and_renewed_when_their_circuit_is(sweep, tmp_path, capsys):
+def test_pages_are_rewritten_only_if_their_circuit_changed(sweep, tmp_path, capsys):
     folder = tmp_path / "pages"
     index = write_atlas_pages(sweep, folder)
     pages = sorted((folder / "circuits").iterdir())
     assert [page.stem for page in pages] == sorted(circuits())
     for page in pages:
-        os.utime(page, ns=(page.stat().st_atime_ns, 2**62))  # newer than anything
+        os.utime(page, ns=(page.stat().st_atime_ns, 2**62))  # newer than all files
     before = [page.read_bytes() for page in pages]
     pages[0].write_text("older")
     os.utime(pages[0], ns=(0, 0))
@@ -121,7 +121,7 @@ def pages(sweep, built, tmp_path_factory):
 
 @pytest.fixture
 def open_page(browser, pages):
-    """Opens the map; fails at the end if it asked for anything or logged anything."""
+    """Opens the map; fails at the end if the page sent a request or logged a message."""
     trouble, contexts = [], []
 
     def opened(width=1280, height=800, scheme="light", hash=""):
@@ -152,7 +152,7 @@ def middle(page, name):
 
 
 @pytest.mark.browser
-def test_alike_classes_are_near_and_a_class_leads_to_its_circuit(open_page):
+def test_similar_classes_are_near_and_a_class_links_to_its_circuit(open_page):
     page = open_page()
     assert page.locator("h1").inner_text() == "6 circuits of Tiny"
     expect(page.locator(".class-point")).to_have_count(6)
@@ -175,7 +175,7 @@ def test_alike_classes_are_near_and_a_class_leads_to_its_circuit(open_page):
 
 
 @pytest.mark.browser
-def test_shared_groups_face_each_other_by_either_measure(open_page):
+def test_shared_groups_are_shown_side_by_side_by_both_measures(open_page):
     page = open_page(hash="#head-2-wasp")
     shared = page.locator('[data-list="shared"] li')
     expect(page.get_by_label("Groups shared with")).to_have_value("0")
@@ -190,7 +190,7 @@ def test_shared_groups_face_each_other_by_either_measure(open_page):
 
 
 @pytest.mark.browser
-def test_classes_are_found_and_the_way_back_is_kept(open_page):
+def test_search_for_classes_and_browser_history(open_page):
     page = open_page()
     box = page.get_by_role("searchbox")
     box.fill("W")
@@ -245,7 +245,7 @@ def test_on_a_phone_the_map_the_list_and_a_class_fit(open_page):
 
 
 @pytest.mark.browser
-def test_candidates_for_shortcuts_lead_to_their_class(browser, built, tmp_path):
+def test_shortcut_candidates_link_to_their_class(browser, built, tmp_path):
     for number, name in enumerate(("ant", "bee")):
         circuit = with_a_corner(name, number)
         circuit.save(tmp_path / "sweep" / "circuits" / f"head-{number}-{name}")
@@ -264,7 +264,7 @@ def test_candidates_for_shortcuts_lead_to_their_class(browser, built, tmp_path):
 
 
 def with_a_corner(target, number):
-    """A circuit whose first group keeps to a corner of five pictures, the others move about."""
+    """A circuit whose first group has crops in a corner of five pictures; the others vary."""
     corner = [{0: [(i, QUARTER[0]) for i in range(5)]}]
     moving = [{a: [(i, QUARTER[(a * 3 + 5 * i) % 16]) for i in range(5)]} for a in (1, 2)]
     return tiny(

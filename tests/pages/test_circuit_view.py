@@ -1,4 +1,4 @@
-"""The circuit in a real browser: paths, minimap, the address that keeps the view, saved pictures."""
+"""The circuit in a real browser: paths, minimap, the view in the address, saved pictures."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -18,7 +18,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def strongest_path(circuit: Circuit, start: str) -> tuple[list[str], float]:
-    """Every path to the top layer, one after another, and the one of largest product."""
+    """The path to the top layer with the largest product, by trying all paths."""
     top = {group.id for group in circuit.layers[-1].groups}
     open_paths, found = [([start], 1.0)], []
     while open_paths:
@@ -34,13 +34,13 @@ def view(page):
 
 
 @pytest.mark.parametrize("way", ["mouse", "keyboard"])
-def test_a_path_is_the_strongest_of_all_and_can_be_walked(page, wide, way):
+def test_the_strongest_path_and_its_navigation(page, wide, way):
     page.locator('[data-group="early/2"]').click()
     panel = page.get_by_role("complementary")
     expect(panel.get_by_role("button", name="to the pixels")).to_be_disabled()
     panel.get_by_role("button", name="to bee").click()
     ids, weight = strongest_path(wide, "early/2")
-    page.mouse.move(640, 5)  # off the cards: what is hovered stands out instead
+    page.mouse.move(640, 5)  # off the cards: hovering would highlight others
     expect(page.locator(".card.raised")).to_have_count(len(ids))
     raised = page.locator(".card.raised").evaluate_all("all => all.map(e => e.dataset.group)")
     assert set(raised) == set(ids)
@@ -58,7 +58,7 @@ def test_a_path_is_the_strongest_of_all_and_can_be_walked(page, wide, way):
     expect(panel.locator('[data-list="path"] button')).to_have_count(len(ids) - 2)
 
 
-def test_the_address_keeps_the_view(page):
+def test_the_address_contains_the_view(page):
     page.locator('[data-group="late/1"]').click()
     page.get_by_role("button", name="to bee", exact=True).click()
     share(page, 40)
@@ -75,7 +75,7 @@ def test_the_address_keeps_the_view(page):
     assert numbers[0] == pytest.approx(numbers[1], abs=1.5)
 
 
-def test_nonsense_in_the_address_shows_the_circuit(page):
+def test_an_invalid_address_shows_the_circuit(page):
     page.goto(page.url + "#group=nowhere/9&path=up&share=much&at=1,2,x&neuron=-1")
     page.reload()
     expect(page.locator(".card").first).to_be_visible()
@@ -100,7 +100,7 @@ def test_keys_zoom_and_pan(page):
     expect(page.get_by_label("Find", exact=True)).to_have_value("0")
 
 
-def test_the_minimap_shows_where_one_is_and_goes_there(page):
+def test_the_minimap_shows_and_moves_the_view(page):
     for _ in range(5):
         page.get_by_label("Zoom in").click()
     small = page.locator(".minimap")
@@ -123,7 +123,7 @@ def saved(page, name, path):
     return path
 
 
-def test_the_saved_svg_holds_all_that_is_shown_and_a_hostile_label_is_text(show, wide, tmp_path):
+def test_the_saved_svg_is_complete_and_hostile_labels_are_text(show, wide, tmp_path):
     page = show(wide)
     share(page, 100)
     file = saved(page, "SVG, the whole circuit", tmp_path / "circuit.svg")
@@ -141,7 +141,7 @@ def test_the_saved_svg_holds_all_that_is_shown_and_a_hostile_label_is_text(show,
     assert not list(root.iter(f"{SVG}script"))
 
 
-def test_the_saved_png_is_twice_as_sharp_and_not_empty(show, wide, tmp_path):
+def test_the_saved_png_has_double_resolution_and_content(show, wide, tmp_path):
     page = show(wide, "dark")
     svg = ET.fromstring(saved(page, "SVG, what is in view", tmp_path / "view.svg").read_bytes())
     with Image.open(saved(page, "PNG, what is in view", tmp_path / "view.png")) as image:
@@ -153,11 +153,11 @@ def test_the_saved_png_is_twice_as_sharp_and_not_empty(show, wide, tmp_path):
 
 @pytest.fixture(scope="module")
 def many():
-    """More groups than are drawn at once."""
+    """A circuit with more groups than are drawn at once."""
     return large(layers=5, groups=60, edges=500)
 
 
-def test_of_a_large_circuit_only_what_is_near_is_drawn(show, many):
+def test_only_the_nearby_part_of_a_large_circuit_is_drawn(show, many):
     page = show(many)
     assert 0 < page.locator(".card").count() < 200
     canvas = page.locator("canvas.edges")
@@ -176,7 +176,7 @@ def test_of_a_large_circuit_only_what_is_near_is_drawn(show, many):
     expect(page.locator('[data-group="block0.conv0/59"]')).to_be_visible()
 
 
-def test_the_keyboard_keeps_its_place_in_a_large_circuit(show, many):
+def test_keyboard_focus_is_kept_in_a_large_circuit(show, many):
     page = show(many)
     page.locator(".card").first.focus()
     page.keyboard.press("Enter")
@@ -187,7 +187,7 @@ def test_the_keyboard_keeps_its_place_in_a_large_circuit(show, many):
         assert in_sight(page, chosen)
 
 
-def test_what_is_found_far_away_comes_into_sight(show, many):
+def test_a_search_result_outside_the_view_becomes_visible(show, many):
     page = show(many)
     box = page.get_by_label("Find", exact=True)
     box.fill("/41")

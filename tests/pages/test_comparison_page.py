@@ -1,4 +1,4 @@
-"""The page of two circuits in a browser: face to face, filtered, searched, by keyboard, inert."""
+"""The comparison page in a browser: matched groups, filters, search, keyboard and safety."""
 
 import pytest
 from playwright.sync_api import expect
@@ -28,7 +28,7 @@ def b():
 
 @pytest.fixture
 def open_page(browser, tmp_path):
-    """Opens a comparison's page; fails at the end if it asked for anything or logged anything."""
+    """Opens a comparison's page; fails at the end if it sent a request or logged a message."""
     trouble, contexts = [], []
 
     def opened(a, b, width=1280, scheme="light", **settings):
@@ -51,7 +51,7 @@ def open_page(browser, tmp_path):
     assert trouble == []
 
 
-def test_what_differs_gives_the_names(a, b):
+def test_circuits_are_named_by_their_differences(a, b):
     def names(one, other):
         data = comparison_payload(one, other, compare(one, other), ("before", "after"))
         return data.a.name, data.b.name
@@ -62,14 +62,14 @@ def test_what_differs_gives_the_names(a, b):
     assert names(a, a.model_copy(update={"model": tuned})) == ("Tiny", "Tuned")
 
 
-def test_a_picture_stands_once(a):
+def test_pictures_are_stored_once(a):
     data = comparison_payload(a, a, compare(a, a), ("one", "two"))
     assert len(data.pictures) == len(set(data.pictures)) == len(set(a.thumbnails.values()))
     assert data.a.groups == data.b.groups
 
 
 @pytest.mark.browser
-def test_groups_stand_face_to_face(open_page, a, b):
+def test_matched_groups_are_shown_side_by_side(open_page, a, b):
     page = open_page(a, b)
     assert page.locator("h1").inner_text() == "bee vs fly"
     low = page.locator(".layer", has_text="low")
@@ -91,7 +91,7 @@ def test_groups_stand_face_to_face(open_page, a, b):
 
 
 @pytest.mark.browser
-def test_what_drives_a_pair_can_be_read_and_followed(open_page, a, b):
+def test_inputs_of_a_pair_are_listed_and_linked(open_page, a, b):
     page = open_page(a, b)
     inputs = page.locator(".layer").first.locator(".inputs")
     rows = inputs.locator("tbody tr")
@@ -105,7 +105,7 @@ def test_what_drives_a_pair_can_be_read_and_followed(open_page, a, b):
         ["absent", "+0.30", ""],
         ["+0.20", "+0.10", "−0.10"],
     ]
-    page.get_by_role("button", name="Only A").click()  # what is followed need not be shown
+    page.get_by_role("button", name="Only A").click()  # a followed group may have been hidden
     page.get_by_role("button", name="Shared").click()
     page.locator(".inputs .group-link").nth(3).press("Enter")
     expect(page.get_by_role("button", name="All", exact=False).first).to_have_attribute(
@@ -115,7 +115,7 @@ def test_what_drives_a_pair_can_be_read_and_followed(open_page, a, b):
 
 
 @pytest.mark.browser
-def test_groups_are_filtered_and_found(open_page, a, b):
+def test_filtering_and_searching_groups(open_page, a, b):
     page = open_page(a, b)
     expect(page.locator(".compared")).to_have_count(8)
     page.get_by_role("button", name="Only B").press("Enter")
@@ -133,7 +133,7 @@ def test_groups_are_filtered_and_found(open_page, a, b):
 
 
 @pytest.mark.browser
-def test_of_a_large_layer_few_are_shown_until_more_are_wanted(open_page):
+def test_large_layers_show_more_groups_on_request(open_page):
     many = {"low": plain(*([2 * i, 2 * i + 1] for i in range(15))), "head": plain([0])}
     edges = {("head/0", f"low/{i}"): i / 120 for i in range(15)}
     circuit = tiny(many, edges, labels={"low/14": "the last"})
@@ -150,7 +150,7 @@ def test_of_a_large_layer_few_are_shown_until_more_are_wanted(open_page):
 
 
 @pytest.mark.browser
-def test_a_hostile_label_is_text(open_page, a, b):
+def test_hostile_labels_are_shown_as_text(open_page, a, b):
     page = open_page(a, b)
     expect(page.get_by_text(HOSTILE, exact=True).first).to_be_visible()
     assert page.evaluate("window.hurt") is None
@@ -158,7 +158,7 @@ def test_a_hostile_label_is_text(open_page, a, b):
 
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_on_a_phone_nothing_runs_over_the_side(open_page, a, b, scheme):
+def test_the_page_fits_the_width_of_a_phone(open_page, a, b, scheme):
     page = open_page(a, b, width=360, scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     left, right = (page.locator(".pairs .compared").nth(i).bounding_box() for i in (0, 1))
@@ -170,7 +170,7 @@ def test_on_a_phone_nothing_runs_over_the_side(open_page, a, b, scheme):
 
 
 @pytest.mark.browser
-def test_nothing_in_common_says_so(open_page, a):
+def test_circuits_without_common_groups_show_a_message(open_page, a):
     other = tiny({"low": plain([30], [31]), "head": plain([1])}, target="fly", neuron=1)
     page = open_page(a, other)
     low = page.locator(".overview tbody tr").last

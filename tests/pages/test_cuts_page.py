@@ -1,4 +1,4 @@
-"""Other cuts on the page are those of Python, to the digits that are shown."""
+"""Other cuts on the page equal those of Python in all digits that are shown."""
 
 from urllib.parse import quote
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 
 def with_tree(circuit, name, count):
-    """The circuit with one layer grouped by a tree that joins its pairs one after the other."""
+    """The circuit, with a tree in one layer that joins its pairs one after the other."""
     layer = circuit.layer(name)
     members = sorted(member for group in layer.groups for member in group.members)
     pairs = len(members)
@@ -50,7 +50,7 @@ def tree(wide):
     return with_tree(wide, "early", 2)
 
 
-def test_the_slider_shows_the_cut_of_python_and_the_address_keeps_it(show, tree):
+def test_the_slider_shows_the_same_cut_as_python_and_updates_the_address(show, tree):
     page = show(tree)
     slider = page.get_by_label("Groups of early")
     slider.fill("4")
@@ -77,7 +77,7 @@ def test_the_slider_shows_the_cut_of_python_and_the_address_keeps_it(show, tree)
     expect(early).to_have_count(2)
 
 
-def test_the_head_says_what_does_not_come_back(show, tree):
+def test_the_column_head_names_groups_that_do_not_recur(show, tree):
     page = show(tree)
     head = page.locator(".column-head").first
     expect(head).not_to_contain_text("not stable")
@@ -86,7 +86,7 @@ def test_the_head_says_what_does_not_come_back(show, tree):
 
 
 @pytest.mark.parametrize("count", [3, 4])
-def test_a_card_says_that_its_group_does_not_come_back(show, tree, count):
+def test_cards_mark_groups_that_do_not_recur(show, tree, count):
     page = show(tree)
     page.get_by_label("Groups of early").fill(str(count))
     cards = page.locator('[data-group^="early/"]')
@@ -128,7 +128,7 @@ def test_crops_of_different_photographs_come_first(wide):
     assert [(c.image, c.box[0]) for c in shown] == [(0, 0), (1, 16), (0, 8), (1, 32), (0, 24)]
 
 
-def test_crops_of_one_photograph_have_a_badge(show, wide):
+def test_groups_of_one_photograph_have_a_badge(show, wide):
     images = tuple(ImageRef(name=f"{i}.png") for i in range(6))
     page = show(wide.model_copy(update={"images": images}))
     assert page.locator(".badges").count() == 0, "three photographs each"
@@ -139,7 +139,7 @@ def test_crops_of_one_photograph_have_a_badge(show, wide):
     expect(few.locator(f'[data-group="{group.id}"] .badges')).to_have_text("1 photo")
 
 
-def test_back_and_forward_go_through_selections(page):
+def test_back_and_forward_step_through_selections(page):
     selected = page.locator(".card.selected")
     for id in ("late/0", "late/1"):
         page.locator(f'[data-group="{id}"]').click()
@@ -152,7 +152,7 @@ def test_back_and_forward_go_through_selections(page):
     expect(selected).to_have_attribute("data-group", "late/0")
 
 
-def test_a_crop_is_enlarged_and_the_panel_folds(page):
+def test_crops_can_be_enlarged_and_the_panel_collapsed(page):
     page.locator('[data-group="late/0"]').click()
     page.get_by_role("button", name="Enlarge crop 1").click()
     box = page.get_by_role("dialog")

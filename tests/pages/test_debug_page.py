@@ -1,4 +1,4 @@
-"""The debug page in a browser: what fires, what if, mistakes and the audit can be read and used."""
+"""The debug page in a browser: firing groups, what-if, mistakes and the audit."""
 
 import re
 
@@ -17,7 +17,7 @@ model, studied, common, circuit = nets.model, nets.studied, nets.common, nets.ci
 
 @pytest.fixture
 def page(chromium):
-    """A browser's page that loads nothing but files, and has nothing to complain of."""
+    """A browser page that must load only files and log no errors."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
@@ -35,7 +35,7 @@ def page(chromium):
 
 
 @pytest.mark.browser
-def test_a_report_can_be_read(page, model, circuit, studied, tmp_path):
+def test_the_page_shows_a_report(page, model, circuit, studied, tmp_path):
     group = circuit.layer("block2").groups[0].id
     report = debug(
         circuit, model, nets.labelled(model, studied), mask=[group], errors=True, draws=4
@@ -67,7 +67,9 @@ def test_a_report_can_be_read(page, model, circuit, studied, tmp_path):
 
 
 @pytest.mark.browser
-def test_what_the_missed_are_called_chooses_pictures(page, model, circuit, studied, tmp_path):
+def test_clicking_a_predicted_class_filters_the_missed_pictures(
+    page, model, circuit, studied, tmp_path
+):
     pictures = debug(circuit, model, nets.labelled(model, studied)).pictures
     own = [p.name for p in pictures if true_class(p.label, model) == circuit.target.neuron][:2]
     turned = tuple(  # two of the class are answered otherwise
@@ -90,7 +92,7 @@ def test_what_the_missed_are_called_chooses_pictures(page, model, circuit, studi
 
 
 @pytest.mark.browser
-def test_an_audit_can_be_read(page, model, circuit, studied, tmp_path):
+def test_the_page_shows_an_audit(page, model, circuit, studied, tmp_path):
     report = audit(circuit, model, nets.labelled(model, studied))
     page.goto(write_audit_page(circuit, report, tmp_path / "audit.html").as_uri())
     rows = page.locator(".audit tbody tr")

@@ -1,4 +1,4 @@
-"""Pages of one folder lead to each other."""
+"""Pages in one folder link to each other."""
 
 import json
 import re
@@ -8,14 +8,14 @@ from tests.pages.test_policy import audited, compared, debugged, evaluated, repo
 
 
 def told(page):
-    """The doors that are written into a page of the front end."""
+    """The links to other pages that are stored in a page."""
     text = page.read_text()
     return json.loads(
         re.search(r'<script type="application/json" id="doors">(.*?)</script>', text)[1]
     )
 
 
-def test_a_page_leads_to_the_pages_beside_it(wide, tmp_path):
+def test_a_page_links_to_the_pages_beside_it(wide, tmp_path):
     for make in (debugged, compared, evaluated, audited):
         make(wide, tmp_path)
     assert told(report(wide, tmp_path)) == [], "it is no folder of a result"
@@ -31,7 +31,7 @@ def test_a_page_leads_to_the_pages_beside_it(wide, tmp_path):
     assert "<a href='./report.html'>Why bee?</a>" in evidence
 
 
-def test_only_pages_of_neurflow_are_doors(wide, tmp_path):
+def test_only_pages_of_neurflow_are_linked(wide, tmp_path):
     (tmp_path / "circuit.json").touch()
     page = report(wide, tmp_path)
     (tmp_path / "other.html").write_text("<title>holiday</title>")

@@ -1,4 +1,4 @@
-"""The sentence that a table's section of the evidence page begins with."""
+"""The summary sentence of each table on the evidence page."""
 
 from pydantic import Field
 
@@ -22,7 +22,7 @@ def row(drop, random):
     return Drop(group="a/0", drop=Interval(drop, drop - 1, drop + 1), random_drop=random)
 
 
-def test_means_ranges_and_what_is_larger_are_told():
+def test_the_summary_has_means_ranges_and_comparisons():
     told = in_short(table(row(3.0, 1.0), row(1.0, 2.0), row(-0.5, None)))
     assert told == (
         "drop 1.17 (−0.50 to 3.00), random drop 1.50 (1.00 to 2.00); 3 rows, on average; "

@@ -1,4 +1,4 @@
-"""Figures, tables, typed results and access in a real browser."""
+"""Figures, tables, search results and accessibility in a real browser."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ MM = 96 / 25.4
 
 
 def pinned(show, wide, *ids, scheme="light"):
-    """The page with some groups pinned one after another, and the figure of them open."""
+    """The page with some pinned groups and their figure opened."""
     page = show(wide, scheme)
     for id in ids:
         page.locator(f'[data-group="{id}"]').press("Enter")
@@ -45,7 +45,7 @@ def words(root):
     return [text.text for text in root.iter(f"{SVG}text")]
 
 
-def test_pinned_groups_become_a_figure_with_their_edges(show, wide, tmp_path):
+def test_the_figure_has_pinned_groups_and_their_edges(show, wide, tmp_path):
     page = pinned(show, wide, "early/1", "early/2", "late/1", "head/0")
     root = drawn(page, tmp_path / "figure.svg")
     assert (tmp_path / "figure.svg").stat().st_size < 1e6
@@ -68,7 +68,7 @@ def test_pinned_groups_become_a_figure_with_their_edges(show, wide, tmp_path):
     assert "Tiny" in said and "177 crops of 3 photographs" in said and "not tested" in said
 
 
-def test_an_edge_over_a_layer_that_is_left_out_adds_up_all_paths(show, wide, tmp_path):
+def test_edges_across_omitted_layers_sum_all_paths(show, wide, tmp_path):
     page = pinned(show, wide, "early/0", "head/0")
     root = drawn(page, tmp_path / "figure.svg")
     weight = sum(
@@ -81,7 +81,7 @@ def test_an_edge_over_a_layer_that_is_left_out_adds_up_all_paths(show, wide, tmp
     assert "skips layers" in " ".join(words(root))
 
 
-def test_names_and_looks_are_in_the_address(show, wide, tmp_path):
+def test_names_and_appearance_are_in_the_address(show, wide, tmp_path):
     page = pinned(show, wide, "early/2", "late/1")
     page.get_by_label("Name of early/2").fill("dark muzzle")
     page.get_by_label("Width").select_option("column")
@@ -98,7 +98,7 @@ def test_names_and_looks_are_in_the_address(show, wide, tmp_path):
     assert root.find(f"{SVG}rect").get("fill") == "#15171a"
     page.get_by_label("Look").select_option("transparent")
     clear = drawn(page, tmp_path / "clear.svg")
-    assert clear.find(f"{SVG}rect") is None  # no ground behind it all
+    assert clear.find(f"{SVG}rect") is None  # no background
     with Image.open(saved(page, "Save PNG", tmp_path / "clear.png")) as image:
         assert image.size[0] == 4 * int(clear.get("width"))
         assert image.convert("RGBA").getpixel((1, 1))[3] == 0
@@ -106,7 +106,7 @@ def test_names_and_looks_are_in_the_address(show, wide, tmp_path):
     expect(page.locator('[data-group="early/2"] .card-name')).to_have_text("dark muzzle")
 
 
-def test_the_printed_page_is_the_figure_alone_in_its_size(show, wide):
+def test_the_printed_page_has_only_the_figure_in_its_size(show, wide):
     page = pinned(show, wide, "early/2", "late/1")
     size = page.locator(".figure-picture").evaluate("e => [e.width, e.height]")
     pdf = page.pdf(prefer_css_page_size=True)
@@ -115,7 +115,7 @@ def test_the_printed_page_is_the_figure_alone_in_its_size(show, wide):
     assert [float(side) / 0.75 for side in boxes[0]] == pytest.approx(size, abs=2)
 
 
-def test_a_talk_steps_through_the_groups_from_the_target_down(show, wide):
+def test_step_through_shows_groups_from_the_target_down(show, wide):
     page = pinned(show, wide, "early/2", "late/1", "head/0")
     page.get_by_role("button", name="Step through").click()
     stage = page.get_by_role("dialog", name="Step through the figure")
@@ -163,7 +163,7 @@ def test_tables_are_sorted_filtered_and_saved(show, wide, tmp_path):
     expect(page.locator(".card.selected")).to_have_count(1)
 
 
-def test_find_lists_what_a_number_may_mean(page):
+def test_find_lists_all_matches_of_a_number(page):
     box = page.get_by_label("Find", exact=True)
     box.fill("neuron 3")
     results = page.get_by_role("listbox", name="Found").get_by_role("option")
@@ -180,7 +180,7 @@ def test_find_lists_what_a_number_may_mean(page):
     expect(results.first).to_contain_text("what the circuit explains")
 
 
-def test_a_frame_shows_the_drawing_alone(page):
+def test_embedded_pages_show_only_the_drawing(page):
     address, hash = page.url.split("#")[0], "#group=late/1"
     page.goto(f"{address}?embed=1{hash}")
     expect(page.locator(".card.selected")).to_have_attribute("data-group", "late/1")
@@ -201,7 +201,7 @@ def test_every_view_of_a_circuit_is_accessible(show, wide, scheme):
         assert violations(page) == []
 
 
-def test_the_keyboard_reaches_the_circuit_in_a_step_and_a_card_from_the_target(page):
+def test_keyboard_access_to_the_circuit_and_its_cards(page):
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Skip to the circuit")).to_be_focused()
     page.keyboard.press("Enter")
@@ -211,7 +211,7 @@ def test_the_keyboard_reaches_the_circuit_in_a_step_and_a_card_from_the_target(p
     assert page.evaluate("document.activeElement.dataset.group") is None
 
 
-def test_the_guide_opens_at_the_first_visit_and_can_be_left(browser, wide, tmp_path):
+def test_the_guide_opens_on_the_first_visit_and_can_be_closed(browser, wide, tmp_path):
     file = write_report(wide, tmp_path / "first.html").as_uri()
     page = patient(browser.new_page())
     page.goto(file)

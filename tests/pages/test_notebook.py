@@ -1,4 +1,4 @@
-"""A circuit displays itself: the page in a frame, small, offline, and walled off."""
+"""A circuit is displayed in notebooks as a small, offline page in a sandboxed frame."""
 
 import html
 import re
@@ -14,7 +14,7 @@ from tests.pages.conftest import HOSTILE
 
 
 def inside(frame):
-    """The page within a frame's HTML."""
+    """The page in the HTML of a frame."""
     (page,) = re.findall(r'srcdoc="([^"]*)"', frame)
     return html.unescape(page)
 
@@ -27,7 +27,7 @@ def test_a_circuit_shows_its_page(wide, built):
     assert repr(wide) == "<Circuit of 'bee' in Tiny: 3 layers, 10 groups, 21 edges>"
 
 
-def test_a_large_page_shows_fewer_crops_and_then_words(wide, built):
+def test_large_pages_have_fewer_crops_or_a_message(wide, built):
     full = len(render(wide, crops_per_group=notebook.CROPS[0]).encode())
     least = len(render(wide, crops_per_group=notebook.CROPS[-1]).encode())
     assert least < full
@@ -35,13 +35,13 @@ def test_a_large_page_shows_fewer_crops_and_then_words(wide, built):
     assert "too large to be shown" in framed(wide, largest=least - 1)
 
 
-def test_a_missing_front_end_is_told_in_words(wide, tmp_path, monkeypatch):
+def test_a_missing_front_end_gives_a_message(wide, tmp_path, monkeypatch):
     monkeypatch.setattr("neurflow.pages.page.resources.files", lambda _: tmp_path)
     assert "was not built" in framed(wide)
 
 
 @pytest.mark.browser
-def test_the_frame_works_and_sees_nothing_of_the_notebook(wide, browser, tmp_path):
+def test_the_frame_works_without_access_to_the_notebook(wide, browser, tmp_path):
     trouble = []
     file = tmp_path / "notebook.html"
     file.write_text(f"<!doctype html><body><h1>Cell</h1>{wide._repr_html_()}</body>")

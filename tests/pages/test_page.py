@@ -1,4 +1,4 @@
-"""The page in a real browser, opened from disk: nothing leaves the machine, nothing is logged."""
+"""The page in a real browser, opened from disk, without requests or log messages."""
 
 import re
 
@@ -36,7 +36,7 @@ def test_the_threshold_says_how_much_of_the_weight_is_shown(page, wide):
     expect(page.locator("svg.edges path")).to_have_count(0)
 
 
-def test_a_group_shows_what_feeds_it_strongest_first(page, wide):
+def test_a_group_lists_its_inputs_strongest_first(page, wide):
     page.locator('[data-group="late/1"]').click()
     panel = page.get_by_role("complementary")
     expect(panel.get_by_role("heading", level=2)).to_contain_text("Group 1")
@@ -78,7 +78,7 @@ def test_a_neuron_shows_its_weights_and_its_error(page, wide):
     expect(page.get_by_role("complementary")).to_contain_text("Neuron 5")
 
 
-def test_the_keyboard_walks_the_circuit(page, wide):
+def test_arrow_keys_move_through_the_circuit(page, wide):
     page.locator('[data-group="head/0"]').focus()
     page.keyboard.press("Enter")
     page.keyboard.press("ArrowLeft")
@@ -87,7 +87,7 @@ def test_the_keyboard_walks_the_circuit(page, wide):
     page.keyboard.press("ArrowRight")
     expect(page.locator(".card.selected")).to_have_attribute("data-group", "head/0")
     page.locator('[data-list="lower"] button').first.press("Enter")
-    expect(page.get_by_role("complementary")).to_be_focused()  # its former button is gone
+    expect(page.get_by_role("complementary")).to_be_focused()  # its former button was removed
     page.keyboard.press("Escape")
     expect(page.get_by_role("complementary")).to_have_count(0)
     assert page.evaluate("document.activeElement.dataset.group") == below
@@ -98,7 +98,7 @@ def test_the_keyboard_walks_the_circuit(page, wide):
     expect(page.get_by_test_id("edge-count")).not_to_have_text(before)
 
 
-def test_no_key_is_lost_however_quick(page, wide):
+def test_fast_key_presses_are_not_lost(page, wide):
     below = wide.inputs("head/0")[0].lower
     lowest = wide.inputs(below)[0].lower
     page.locator('[data-group="head/0"]').focus()
@@ -123,12 +123,12 @@ def test_no_key_is_lost_however_quick(page, wide):
     assert held == [below, lowest, wide.outputs(lowest)[0].upper]
 
 
-def test_what_the_keyboard_reaches_comes_into_sight(page):
+def test_focused_cards_become_visible(page):
     page.locator('[data-group="head/0"]').focus()
     for _ in range(4):
         page.get_by_label("Zoom in").click()
     assert not in_sight(page, "early/0")
-    page.locator('[data-group="head/0"]').focus()  # it was with the button
+    page.locator('[data-group="head/0"]').focus()  # the focus was on the button
     chosen = page.locator(".card.selected")
     for key in ["ArrowLeft", "ArrowLeft", *["ArrowUp"] * 5, *["ArrowDown"] * 5]:
         page.keyboard.press(key)
@@ -170,7 +170,7 @@ def test_the_first_sentence_and_the_columns_say_what_was_measured(page):
     expect(help).to_contain_text("τ = 8 core neurons, k = 3 crops a neuron.")
 
 
-def test_weights_that_are_no_shares_are_not_called_so(page, show, wide):
+def test_only_shares_are_called_shares(page, show, wide):
     page.get_by_text("How to read this").click()
     expect(page.locator(".help dl")).to_contain_text("Weights are shares")
     assert page.locator(".reach").count() == page.locator(".card").count()
@@ -188,7 +188,7 @@ def test_search_finds_groups_labels_and_neurons(page):
     expect(page.locator(".card.raised")).to_have_count(3)
     box.fill("onerror")
     expect(page.locator(".card.raised")).to_have_attribute("data-group", "early/1")
-    box.fill("7")  # a neuron of early alone
+    box.fill("7")  # a neuron of early only
     expect(page.locator(".card.raised")).to_have_attribute("data-group", "early/3")
     box.press("Enter")
     expect(page.locator(".card.selected")).to_have_attribute("data-group", "early/3")
@@ -196,13 +196,13 @@ def test_search_finds_groups_labels_and_neurons(page):
     expect(box).to_have_value("")
 
 
-def test_a_hostile_label_is_only_text(page):
+def test_hostile_labels_remain_text(page):
     page.locator('[data-group="early/1"]').click()
     expect(page.get_by_role("heading", level=2)).to_contain_text("</script>")
     assert page.evaluate("window.hurt") is None
 
 
-def test_a_label_shows_its_evidence_and_hostile_evidence_is_only_text(wide, show):
+def test_evidence_of_labels_is_shown_as_text(wide, show):
     hostile = evidence(
         author=HOSTILE[:80],
         features=(HOSTILE[:80],),
@@ -243,7 +243,7 @@ def test_a_label_that_does_not_beat_chance_is_marked_wherever_it_appears(wide, s
     assert page.evaluate(content) == '"? "'
 
 
-def test_a_label_by_hand_says_whose_it_is_and_that_it_is_not_validated(wide, show):
+def test_manual_labels_show_the_author_and_missing_validation(wide, show):
     mark = {"author": "ann", "time": "2026-01-02T00:00:00Z"}
     by_hand = evidence(source="person", author="ann", pin=mark, validation=None)
     page = show(relabelled(wide, "late/1", "wheel", evidence=by_hand))
@@ -253,7 +253,7 @@ def test_a_label_by_hand_says_whose_it_is_and_that_it_is_not_validated(wide, sho
     expect(shown).to_contain_text("This label was not validated.")
 
 
-def test_dark_and_light(page, show, wide):
+def test_dark_and_light_colours(page, show, wide):
     def background(tab):
         return tab.evaluate("getComputedStyle(document.body).backgroundColor")
 
@@ -275,7 +275,7 @@ def test_notes_can_be_read(page):
     expect(page.get_by_text("Not read: torn.png (image file is truncated)")).to_be_visible()
 
 
-def test_a_phone_in_portrait_can_read_it(page):
+def test_the_page_is_readable_on_a_phone(page):
     page.set_viewport_size({"width": 390, "height": 800})
     page.locator('[data-group="head/0"]').click()
     panel = page.get_by_role("complementary")
@@ -292,18 +292,18 @@ def test_a_group_is_shown_in_its_pictures_with_boxes_and_heat(page, wide):
     painted = "c => [...c.getContext('2d').getImageData(0, 0, 2, 2).data]"
     values = sights.first.locator("canvas").evaluate(painted)
     *cold, hot = (values[i + 3] for i in range(0, 16, 4))
-    assert hot == 0 and min(cold) > 180  # what is cold is dimmed
+    assert hot == 0 and min(cold) > 180  # parts without activation are dimmed
     page.get_by_label("heat map").uncheck()
     expect(sights.locator("canvas")).to_have_count(0)
     said = page.locator(".histogram").first.get_attribute("aria-label")
     assert "14 crops, from \u22121.00 to 3.00" in said and "from 1.50 to 3.00" in said
     page.locator('[data-group="head/0"]').click()
     expect(page.locator(".sight").first).to_be_visible()
-    expect(page.get_by_label("heat map")).to_have_count(0)  # no space at the last layer
+    expect(page.get_by_label("heat map")).to_have_count(0)  # the last layer has no space axes
 
 
-def test_the_brief_names_what_carries_most_in_each_layer(page, wide):
-    """Weights multiplied along each path and added up over all paths, one path at a time."""
+def test_the_summary_names_the_strongest_group_of_each_layer(page, wide):
+    """Compared with products of weights along each path, summed over all paths."""
 
     def reach(id):
         if id == "head/0":
@@ -326,7 +326,7 @@ def test_the_brief_names_what_carries_most_in_each_layer(page, wide):
     expect(brief.get_by_role("button").nth(1)).to_have_attribute("aria-pressed", "true")
 
 
-def test_what_opens_over_the_page_closes_with_escape_and_elsewhere(page):
+def test_dialogs_close_with_escape_and_a_click_outside(page):
     page.locator('[data-group="late/1"]').click()
     how, said = page.get_by_text("How to read this"), page.locator(".help dl")
     how.click()

@@ -1,4 +1,4 @@
-"""What the page is told: complete, compact, and inert whatever a label holds."""
+"""The payload of the page is complete and compact, and labels in it cannot run code."""
 
 import base64
 import hashlib
@@ -20,12 +20,12 @@ ROOT = Path(__file__).parents[2]
 
 
 def embedded(text):
-    """The data inside a page, as the browser would read them."""
+    """The data in a page, parsed as in the browser."""
     (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
     return json.loads(data)
 
 
-def test_every_group_edge_and_neuron_is_there(wide):
+def test_the_payload_has_every_group_edge_and_neuron(wide):
     data = payload(wide)
     assert [(e.upper, e.lower) for e in data.edges] == [(e.upper, e.lower) for e in wide.edges]
     assert [e.weight for e in data.edges] == pytest.approx([e.weight for e in wide.edges], rel=1e-5)
@@ -40,7 +40,7 @@ def test_every_group_edge_and_neuron_is_there(wide):
             assert (a, 0) in next(g for g in shown.groups if g.id == meaning.group).members
 
 
-def test_a_picture_stands_once_and_crops_point_to_it(wide):
+def test_pictures_are_stored_once_and_crops_refer_to_them(wide):
     data = payload(wide)
     assert len(data.pictures) == len(set(data.pictures)) == len(data.crops) + 3  # images
     group = data.layers[0].groups[0]
@@ -58,7 +58,7 @@ def test_a_picture_stands_once_and_crops_point_to_it(wide):
     ("settings", "shares"),
     [({}, True), ({"aggregation": "sum"}, False), ({"sharing": "published"}, False)],
 )
-def test_weights_are_called_shares_only_where_they_are(wide, settings, shares):
+def test_only_conserving_weights_are_called_shares(wide, settings, shares):
     assert payload(wide.model_copy(update={"config": Config(**settings)})).shares is shares
 
 
@@ -67,7 +67,7 @@ def test_the_pages_are_small_without_their_data(wide):
     assert len(text) - len(data.replace("<", "\\u003c")) < 250_000
 
 
-def test_the_page_holds_the_data_and_loads_nothing(wide, tmp_path):
+def test_the_page_contains_its_data_and_loads_nothing(wide, tmp_path):
     text = write_report(wide, tmp_path / "page.html").read_text()
     assert embedded(text) == json.loads(payload(wide).model_dump_json())
     loading = re.findall(
@@ -77,7 +77,7 @@ def test_the_page_holds_the_data_and_loads_nothing(wide, tmp_path):
     assert "<title>Why bee? · neurflow</title>" in text
 
 
-def test_no_script_runs_but_the_front_ends_own(wide):
+def test_only_scripts_of_the_front_end_run(wide):
     (allowed,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page.render(wide))
     assert "unsafe" not in allowed
     assert "default-src 'none'" in allowed and "connect-src" not in allowed
@@ -86,13 +86,13 @@ def test_no_script_runs_but_the_front_ends_own(wide):
     assert f"script-src 'sha256-{digest}'" in allowed
 
 
-def test_a_hostile_label_cannot_leave_the_data(wide):
+def test_hostile_labels_cannot_escape_the_data(wide):
     text = page.render(wide)
     assert HOSTILE not in text
     assert embedded(text)["layers"][0]["groups"][1]["label"] == HOSTILE
 
 
-def test_evidence_goes_with_its_label(wide):
+def test_labels_come_with_their_evidence(wide):
     told = relabelled(wide, "early/2", "wheel", evidence=evidence(0.7, features=("round", "black")))
     groups = payload(told).layers[0].groups
     found = groups[2].evidence
@@ -106,7 +106,7 @@ def test_evidence_goes_with_its_label(wide):
     assert groups[1].label == HOSTILE and groups[1].evidence is None
 
 
-def test_a_missing_front_end_or_folder_says_what_to_do(wide, tmp_path, monkeypatch):
+def test_errors_for_a_missing_front_end_or_folder(wide, tmp_path, monkeypatch):
     with pytest.raises(WorkError, match="There is no folder"):
         write_report(wide, tmp_path / "nowhere" / "page.html")
     monkeypatch.setattr(page.resources, "files", lambda _: tmp_path)
@@ -114,6 +114,6 @@ def test_a_missing_front_end_or_folder_says_what_to_do(wide, tmp_path, monkeypat
         write_report(wide, tmp_path / "page.html")
 
 
-def test_the_front_ends_types_are_those_of_python():
+def test_the_types_of_the_front_end_are_current():
     """`make web-types` writes both files; `make web-check` compares the second with the first."""
     assert (ROOT / "web" / "src" / "shared" / "schema.json").read_text() == schema()

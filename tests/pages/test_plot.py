@@ -1,4 +1,4 @@
-"""Plain pictures show what is known, and leave out what is not."""
+"""Plots show known values and leave out unknown ones."""
 
 from matplotlib.figure import Figure
 
@@ -34,7 +34,7 @@ def drawn(effect: Effect) -> dict[str, dict[str, float]]:
     return bars
 
 
-def test_a_target_that_falls_out_of_the_best_is_drawn_where_it_fell():
+def test_a_target_that_leaves_the_top_classes_is_still_drawn():
     before = answers((0, 9.0), (1, 5.0), (2, 4.0), (3, 3.0), (4, 1.0), (5, 0.5))
     after = answers((5, 8.0), (4, 7.0), (3, 6.0), (2, 5.0), (1, 4.0), (0, -7.5))
     effect = Effect(name="x", before=before, after=after, target_before=9.0, target_after=-7.5)
@@ -44,7 +44,7 @@ def test_a_target_that_falls_out_of_the_best_is_drawn_where_it_fell():
     assert bars["gnat"] == {"before": 0.5, "after": 8.0}
 
 
-def test_a_logit_that_a_report_does_not_have_is_no_bar():
+def test_missing_logits_have_no_bar():
     before, after = answers((0, 9.0), (1, 5.0)), answers((1, 4.0), (2, 3.0))
     effect = Effect(name="x", before=before, after=after, target_before=9.0, target_after=-7.5)
     bars = drawn(effect)

@@ -1,4 +1,4 @@
-"""Every page carries a content security policy, and everything in the page is allowed by it."""
+"""Every page has a content security policy that allows everything in the page."""
 
 import base64
 import hashlib
@@ -82,7 +82,7 @@ PAGES = [report, frame, debugged, audited, compared, mapped, evaluated]
 
 
 class Parts(HTMLParser):
-    """What a page runs, loads and is styled by, and the policies that it carries."""
+    """The scripts, styles, loaded addresses and policies of a page."""
 
     def __init__(self, page):
         super().__init__()
@@ -116,7 +116,7 @@ def digest(source):
 
 
 @pytest.mark.parametrize("make", PAGES)
-def test_a_page_runs_what_its_policy_names_and_loads_nothing(make, circuit, built, tmp_path):
+def test_pages_run_only_scripts_of_their_policy_and_load_nothing(make, circuit, built, tmp_path):
     found = Parts(make(circuit, tmp_path).read_text(encoding="utf-8"))
     (told,) = found.policies
     rules = dict(rule.split(" ", 1) for rule in told.split("; "))
@@ -130,20 +130,20 @@ def test_a_page_runs_what_its_policy_names_and_loads_nothing(make, circuit, buil
 
 @pytest.mark.browser
 @pytest.mark.parametrize("make", PAGES)
-def test_a_browser_finds_nothing_that_breaks_the_policy(make, circuit, browser, built, tmp_path):
+def test_browsers_report_no_violation_of_the_policy(make, circuit, browser, built, tmp_path):
     page, trouble = patient(browser.new_page()), []
     page.on("console", lambda message: trouble.append(message.text))
     page.on("pageerror", lambda error: trouble.append(str(error)))
     page.goto(make(circuit, tmp_path).as_uri())
     page.get_by_role("heading").first.wait_for()
     assert page.evaluate("getComputedStyle(document.body).display") != "none"
-    # by default text is black on nothing: the style sheets were let through
+    # the default would be black text without background: the style sheets were applied
     assert page.evaluate("getComputedStyle(document.body).fontFamily") != "serif"
     assert trouble == []
     page.close()
 
 
-def test_style_attributes_become_classes_and_text_stays_text():
+def test_style_attributes_are_replaced_by_classes():
     page = '<title>x</title><p style="a: b">style="c: d"</p><i style="a: b"></i>'
     page += '<b style="e: &quot;f"></b>'
     styled = with_classes(page)

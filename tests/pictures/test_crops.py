@@ -1,4 +1,4 @@
-"""Crops: the published windows, as (image, box), pixels on demand."""
+"""Crops: the published windows as (image, box), and their pixels."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def test_windows_equal_the_plain_definition(height, width, granularities):
 
 
 @given(sides, sides, shares)
-def test_windows_are_square_distinct_a_size_each_and_inside(height, width, granularities):
+def test_windows_are_square_distinct_and_inside_the_image(height, width, granularities):
     boxes = crop_boxes(height, width, granularities)
     for left, top, right, bottom in boxes:
         assert right - left == bottom - top >= 1
@@ -37,12 +37,12 @@ def test_windows_are_square_distinct_a_size_each_and_inside(height, width, granu
     assert len(boxes) >= len(granularities)
 
 
-def test_windows_of_a_wide_image_stand_along_its_length():
+def test_windows_of_a_wide_image_cover_its_length():
     boxes = crop_boxes(4, 8, [1.0])
     assert boxes == [(0, 0, 4, 4), (2, 0, 6, 4), (4, 0, 8, 4)]
 
 
-def test_pixels_are_the_window_resized_bilinearly():
+def test_pixels_are_resized_bilinearly():
     image = torch.rand(3, 40, 56, generator=torch.Generator().manual_seed(0))
     boxes = crop_boxes(40, 56, PUBLISHED)
     pixels = crop_pixels(image, boxes, (40, 56))

@@ -1,4 +1,4 @@
-"""The one decoder: what it opens, what it refuses, and the modes it makes."""
+"""The decoder: files that it opens or refuses, and picture modes."""
 
 import io
 import struct
@@ -22,7 +22,7 @@ def file_of(picture, form="PNG", **options):
 
 
 def claiming(width, height, bits=16):
-    """A PNG file whose header claims a size, and that holds nothing."""
+    """A PNG file whose header claims a size, without pixel data."""
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
     check = struct.pack(">I", zlib.crc32(header))
     nothing = struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
@@ -30,7 +30,7 @@ def claiming(width, height, bits=16):
 
 
 def tiff(tags, data):
-    """A TIFF file of one part; tag → number, the part's place as None."""
+    """A TIFF file with one strip; tag → number, or None for the offset of the strip."""
     start = 8 + 2 + 12 * len(tags) + 4
     entries = b"".join(
         struct.pack("<HHII", tag, 4, 1, start if value is None else value)
@@ -41,7 +41,7 @@ def tiff(tags, data):
 
 
 def twelve_bit_tiff(values):
-    """An uncompressed TIFF of 12 bits a sample; an even number of columns."""
+    """An uncompressed TIFF with 12 bits per sample and an even number of columns."""
     height, width = values.shape
     pairs = values.reshape(-1, 2).astype(int)
     packed = np.stack(
@@ -52,7 +52,7 @@ def twelve_bit_tiff(values):
     return tiff({**tags, 279: len(data)}, data)
 
 
-def test_postscript_under_a_pictures_name_starts_no_program(tmp_path, monkeypatch):
+def test_postscript_with_a_picture_extension_starts_no_program(tmp_path, monkeypatch):
     started = []
     monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *a, **k: started.append(a))
     (tmp_path / "a.jpg").write_bytes(POSTSCRIPT)
@@ -68,7 +68,7 @@ def test_postscript_under_a_pictures_name_starts_no_program(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     "error", [KeyError("x"), MemoryError(), struct.error("s"), RecursionError()]
 )
-def test_whatever_a_decoder_raises_is_an_unreadable_picture(monkeypatch, error):
+def test_errors_of_decoders_become_unreadable_pictures(monkeypatch, error):
     def fail(*_):
         raise error
 
@@ -78,19 +78,19 @@ def test_whatever_a_decoder_raises_is_an_unreadable_picture(monkeypatch, error):
 
 
 @pytest.mark.parametrize("size", [(13_000, 13_000), (2**31 - 1, 1), (200_000, 200_000)])
-def test_a_picture_is_refused_by_its_header_if_it_takes_too_much_memory(size):
+def test_pictures_that_need_too_much_memory_are_refused_by_their_header(size):
     with pytest.raises(UnreadableImage, match=r"too large: .* pixels take more than 1024 MiB"):
         open_picture(claiming(*size))
 
 
-def test_a_picture_inside_an_icon_is_bounded_too():
+def test_the_limit_applies_to_pictures_in_icons():
     inner = claiming(9_500, 9_500, bits=8)
     entry = struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 32, len(inner), 22)
     with pytest.raises(UnreadableImage, match="too large"):
         open_picture(struct.pack("<HHH", 0, 1, 1) + entry + inner)
 
 
-def test_a_tile_larger_than_its_picture_is_bounded_too():
+def test_the_limit_applies_to_tiles():
     tags = {256: 16, 257: 16, 258: 8, 259: 8, 262: 1, 277: 1, 322: 30_000, 323: 30_000}
     data = tiff({**tags, 324: None, 325: 9}, zlib.compress(b""))
     with pytest.raises(UnreadableImage, match="too large: 30000 × 30000 pixels"):
@@ -104,14 +104,14 @@ def test_the_first_page_and_the_first_frame_are_read():
         assert in_mode(open_picture(data), "L").getpixel((0, 0)) == 10
 
 
-def test_twelve_bits_are_scaled_as_twelve():
+def test_12_bit_values_are_scaled_by_4095():
     values = np.array([[0, 2048], [1024, 4095]])
     picture = open_picture(twelve_bit_tiff(values))
     np.testing.assert_array_equal(np.asarray(in_mode(picture, "L")), values >> 4)
     np.testing.assert_allclose(np.asarray(in_mode(picture, "F")), values / 4095, atol=1e-5)
 
 
-def test_depth_is_kept_for_those_who_want_it():
+def test_depth_is_kept_in_deep_picture_modes():
     levels = np.array([[0, 300, 40_000, 65_535]], np.uint16)
     deep = open_picture(file_of(Image.fromarray(levels)))
     np.testing.assert_array_equal(np.asarray(in_mode(deep, "I;16")), levels)
@@ -129,6 +129,6 @@ def test_depth_is_kept_for_those_who_want_it():
         (np.array([[-5, 7]], np.int32), "from -5 to 7"),
     ],
 )
-def test_values_beyond_their_type_are_refused_and_not_stretched(values, told):
+def test_values_outside_the_range_are_refused(values, told):
     with pytest.raises(UnreadableImage, match=told):
         in_mode(Image.fromarray(values), "RGB")

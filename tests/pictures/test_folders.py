@@ -1,4 +1,4 @@
-"""Folders of pictures: what is read, what is told, and which folder is the label."""
+"""Folders of pictures: files that are read, reports, and labels from folder names."""
 
 import importlib
 import os
@@ -33,7 +33,7 @@ def fill(folder, *names):
             Image.new("RGB", (8, 8)).save(path, "JPEG" if path.suffix == ".jfif" else None)
 
 
-def test_every_kind_is_read_and_the_rest_is_counted(tmp_path):
+def test_all_picture_kinds_are_read_and_other_files_counted(tmp_path):
     fill(tmp_path, "a.jfif", "b.tga", "c.tiff", "d.PNG", "e.ppm", "f.ico")
     fill(tmp_path, "1.heic", "2.heic", "3.dcm", "notes.txt", ".hidden.png", ".dir/x.png")
     (tmp_path / "broken.png").symlink_to(tmp_path / "nowhere.png")
@@ -67,12 +67,12 @@ def test_every_kind_is_read_and_the_rest_is_counted(tmp_path):
         ("a.png b.png", " "),
     ],
 )
-def test_the_label_is_the_folder_that_names_a_class(names, labels):
+def test_labels_come_from_the_folder_level_with_class_names(names, labels):
     found = labels_of(names.split(), ClassNames(["cat", "dog", "train"]))
     assert [label or "" for label in found] == labels.split(" ")
 
 
-def test_labels_that_fit_no_class_or_several_are_counted_and_told(tmp_path):
+def test_labels_that_fit_no_class_or_several_are_reported(tmp_path):
     fill(tmp_path, "cat/a.png", "no_cat/a.png", "no_cat/b.png", "crane/a.png")
     images = load_images(tmp_path, model_of("cat", "crane", "crane"))
     assert images.notes == (
@@ -93,7 +93,7 @@ def test_links_are_followed_without_loops(tmp_path):
     ]
 
 
-def test_names_of_any_bytes_are_read_and_can_be_stored(tmp_path):
+def test_file_names_with_any_bytes_are_supported(tmp_path):
     folder = os.fsencode(tmp_path) + b"/caf\xe9"
     try:
         os.mkdir(folder)
@@ -115,7 +115,7 @@ def test_a_pipe_is_not_opened(tmp_path):
     assert find_pictures(tmp_path).pictures == ()
 
 
-def test_some_of_many_are_spread_over_the_folders_by_the_seed():
+def test_max_images_samples_from_all_folders_by_the_seed():
     refs = [ImageRef(name=f"{c}/{i:02}.png", label=c) for c in "abcd" for i in range(20)]
     for seed in range(3):
         order = spread(refs, seed)
@@ -127,7 +127,7 @@ def test_some_of_many_are_spread_over_the_folders_by_the_seed():
     assert spread(refs, 0)[:8] != spread(refs, 1)[:8]
 
 
-def test_max_images_are_the_same_whether_predictions_are_shared_or_not(tmp_path):
+def test_max_images_do_not_depend_on_shared_predictions(tmp_path):
     fill(tmp_path, *(f"{folder}/{number}.png" for folder in "abc" for number in range(6)))
     (tmp_path / "a/broken.png").write_bytes(b"none")
     model = model_of("x", "y")
@@ -135,7 +135,7 @@ def test_max_images_are_the_same_whether_predictions_are_shared_or_not(tmp_path)
     batch, config = Batch(4, quiet), Config(seed=3)
     looked = ModelOnImages(model, images, batch, quiet)
     shared = predict(looked)
-    ((called,),) = set(shared.classes.values())  # all pictures are alike
+    ((called,),) = set(shared.classes.values())  # all pictures are equal
     choose = partial(concept_images, looked, model.target(called), config)
     alone = choose(max_images=6)
     assert alone == choose(max_images=6, predictions=shared)
@@ -145,7 +145,7 @@ def test_max_images_are_the_same_whether_predictions_are_shared_or_not(tmp_path)
 
 
 class Named(Dataset):
-    """As torchvision's ``ImageFolder``: numbers of its own."""
+    """A data set with its own class numbers, like torchvision's ``ImageFolder``."""
 
     def __init__(self, *classes):
         self.classes = list(classes)
@@ -157,7 +157,7 @@ class Named(Dataset):
         return torch.zeros(3, 16, 16), index
 
 
-def test_a_data_sets_own_names_decide_and_not_its_numbers():
+def test_class_names_of_a_data_set_take_precedence_over_numbers():
     first, second = Named("dog", "zebra"), Named("n02123045_cat", "dog")
     model = model_of("ant", "cat", "dog")
     joined = ConcatDataset([first, Subset(second, [1, 0])])
@@ -172,7 +172,7 @@ def test_a_data_sets_own_names_decide_and_not_its_numbers():
 
 
 class Features:
-    """As a data set of Hugging Face: items are dicts, names are in ``features``."""
+    """Like a data set of Hugging Face: items are dicts, names are in ``features``."""
 
     def __init__(self, names):
         kind = type("ClassLabel", (), {"names": names})
@@ -185,7 +185,7 @@ class Features:
         return {"image": Image.new("L", (8, 8)), "label": index}
 
 
-def test_names_of_hugging_face_decide_too():
+def test_class_names_of_hugging_face_take_precedence_over_numbers():
     model = model_of("ant", "cat", "dog")
     labels = [ref.label for ref in load_images(Features(["dog", "cat"]), model).refs]
     assert labels == ["dog", "cat"]
@@ -210,25 +210,25 @@ def test_names_of_hugging_face_decide_too():
         (object(), None),
     ],
 )
-def test_a_label_in_memory_is_one_class_or_none_and_that_is_told(label, expected):
+def test_labels_in_memory_match_one_class_or_are_reported(label, expected):
     images = load_images([(torch.zeros(3, 16, 16), label)], model_of("ant", "cat", "dog"))
     assert images.refs[0].label == expected
     assert any("no single class" in note for note in images.notes) == (expected is None)
 
 
-def test_two_classes_of_one_name_are_told_apart_by_number():
+def test_classes_with_equal_names_are_distinguished_by_number():
     model = model_of("crane", "x", "crane")
     images = load_images([(torch.zeros(3, 16, 16), i) for i in range(3)], model)
     assert [model.names.label(ref.label) for ref in images.refs] == [0, 1, 2]
 
 
-def test_numbers_count_where_nobody_named_the_classes():
+def test_numbers_are_classes_if_a_data_set_has_no_names():
     model = model_of("0", "1", "2")
     labels = [ref.label for ref in load_images(Named("ant", "cat", "dog"), model).refs]
     assert labels == ["0", "1", "2"]
 
 
-def test_the_former_module_of_pictures_still_works_and_says_where_it_is_now():
+def test_the_former_module_works_with_a_warning():
     with pytest.warns(DeprecationWarning, match="import load_images from neurflow"):
         former = importlib.reload(importlib.import_module("neurflow.images"))
     assert former.load_images is load_images

@@ -1,4 +1,4 @@
-"""Sources of images: every kind, every odd file, and what cannot be read."""
+"""Sources of images: all kinds, unusual files, and unreadable files."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def picture(colour, size=(32, 32), mode="RGB"):
     return Image.new(mode, size, colour)
 
 
-def test_a_folder_is_read_in_order_of_name(tmp_path, model):
+def test_folders_are_read_in_order_of_name(tmp_path, model):
     for name, level in (("b.png", 200), ("a.jpg", 100), ("notes.txt", None), (".hidden.png", 9)):
         if level is None:
             (tmp_path / name).write_text("not a picture")
@@ -64,16 +64,18 @@ def test_grey_alpha_palette_and_16_bit_files_work(tmp_path, model, mode, colour)
         assert pixels.mean() == pytest.approx(128 / 255, abs=0.01)
 
 
-def test_a_turned_photo_is_read_upright(tmp_path, model):
+def test_exif_orientation_is_applied(tmp_path, model):
     wide = Image.fromarray(np.tile(np.arange(64, dtype=np.uint8) * 4, (32, 1)))
     exif = Image.Exif()
     exif[0x0112] = 6  # turn clockwise
     wide.save(tmp_path / "turned.jpg", exif=exif, quality=95)
     pixels = load_images(tmp_path, model).read(0)
-    assert pixels[0, -1].mean() - pixels[0, 0].mean() > 0.5  # bright below, no longer at the right
+    assert (
+        pixels[0, -1].mean() - pixels[0, 0].mean() > 0.5
+    )  # bright at the bottom, not on the right
 
 
-def test_damaged_and_truncated_pictures_say_what_is_wrong(tmp_path, model):
+def test_errors_for_damaged_and_truncated_pictures(tmp_path, model):
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "whole.jpg")
     data = (tmp_path / "whole.jpg").read_bytes()
@@ -92,7 +94,7 @@ def test_damaged_and_truncated_pictures_say_what_is_wrong(tmp_path, model):
     assert reasons["text.png"] == "not a picture, or damaged"
 
 
-def test_datasets_tensors_and_lists_are_sources_too(model):
+def test_datasets_tensors_and_lists_are_sources(model):
     pixels = torch.rand(5, 3, 32, 32)
     for source in (pixels, TensorDataset(pixels, torch.tensor([0, 1, 2, 3, 1]))):
         images = load_images(source, model)
@@ -106,7 +108,7 @@ def test_datasets_tensors_and_lists_are_sources_too(model):
     assert [ref.name for ref in listed.refs] == ["image-0", "image-1"]
 
 
-def test_an_item_that_a_dataset_cannot_give_is_unreadable_and_not_the_end(model):
+def test_items_that_a_dataset_fails_to_return_are_unreadable(model):
     class Holed(torch.utils.data.Dataset):
         def __len__(self):
             return 3
@@ -123,7 +125,7 @@ def test_an_item_that_a_dataset_cannot_give_is_unreadable_and_not_the_end(model)
         images.read(1)
 
 
-def test_a_change_of_the_collection_changes_its_digest(tmp_path, model):
+def test_the_digest_depends_on_the_collection(tmp_path, model):
     picture("red").save(tmp_path / "a.png")
     first = load_images(tmp_path, model).digest
     assert load_images(tmp_path, model).digest == first
@@ -157,7 +159,7 @@ def test_tensors_of_another_shape_or_with_nan_are_unreadable(model):
 
 
 @pytest.mark.parametrize("channels", [1, 4])
-def test_models_of_one_or_four_channels_take_any_picture(channels):
+def test_models_with_one_or_four_channels_accept_any_picture(channels):
     transform = Preprocessing(
         resize=None, crop=(32, 32), mean=(0.0,) * channels, std=(1.0,) * channels
     )

@@ -1,8 +1,8 @@
-"""Pictures, class files, folders, targets, checkpoints and references of any content raise only
-neurflow's errors.
+"""Random pictures, class files, folders, targets, checkpoints and references raise only errors of
+neurflow.
 
-``NEURFLOW_FUZZ=20000 pytest tests/pictures/test_inputs_fuzz.py`` tries that many of each, and other
-ones every time.
+``NEURFLOW_FUZZ=20000 pytest tests/pictures/test_inputs_fuzz.py`` tries this many of each, with a
+different seed every time.
 """
 
 import io
@@ -41,9 +41,9 @@ def model():
 
 @cache
 def seeds():
-    """Small files of the formats that Pillow writes."""
+    """Small files in the formats that Pillow can write."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of formats that Pillow will not write
+        warnings.simplefilter("ignore", DeprecationWarning)  # formats that Pillow cannot write
         return tuple(written())
 
 
@@ -71,7 +71,7 @@ FEW = settings(
 
 
 def cured(call, *arguments):
-    """Call; whatever a user can cure may be raised, and nothing else."""
+    """Call the function; only errors that a user can fix may be raised."""
     try:
         return call(*arguments)
     except NeurFlowError as error:
@@ -127,7 +127,7 @@ TENSORS = st.builds(
 
 @FEW
 @given(items=st.lists(ANYTHING | ARRAYS | TENSORS | st.tuples(TENSORS, ANYTHING), max_size=3))
-def test_sources_of_anything(items):
+def test_random_sources(items):
     for source in (items, *items[:1]):
         images = cured(load_images, source, model())
         for index in range(len(images) if images else 0):
@@ -146,7 +146,7 @@ TEXTS = st.text(max_size=30) | st.from_regex(r"[\[{]?[0-9a-z\"':,;\t\n}\]-]{0,40
         st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "latin-1"]),
     )
 )
-def test_class_files_of_anything(data):
+def test_random_class_files(data):
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "names"
         file.write_bytes(data)
@@ -164,7 +164,7 @@ def test_class_files_of_anything(data):
     | TENSORS,
     names=st.lists(st.text("catdog-_01\u00e9", max_size=5), min_size=5, max_size=5),
 )
-def test_targets_of_anything(target, names):
+def test_random_targets(target, names):
     cured(target_of, target, ClassNames(names), model().network)
     cured(target_of, target, model().names, model().network)
 
@@ -179,7 +179,7 @@ PARTS = st.sampled_from(["cat", "train", "n01440764", "no_cat", "caf\udce9", ".x
     ),
     links=st.lists(st.tuples(PARTS, PARTS), max_size=2),
 )
-def test_folders_of_anything(files, links):
+def test_random_folders(files, links):
     with tempfile.TemporaryDirectory() as folder:
         for number, (parts, ending) in enumerate(files):
             path = Path(folder, *parts)
@@ -206,7 +206,7 @@ def saved(value, **options):
 
 @cache
 def checkpoints():
-    """Small files of weights of the kinds that people have."""
+    """Small files of weights of common kinds."""
     state = network().state_dict()
     wrapped = {f"module.{name}": value for name, value in state.items()}
     return (
@@ -269,7 +269,7 @@ CONTENTS = st.recursive(
 
 @FEW
 @given(content=CONTENTS)
-def test_checkpoints_of_anything(content):
+def test_random_checkpoints(content):
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "weights.pt")
         torch.save(content, file)
@@ -286,7 +286,7 @@ def test_checkpoints_of_anything(content):
     ).map(lambda value: json.dumps(value).encode()),
     part=st.deferred(lambda: st.sampled_from(checkpoints())),
 )
-def test_indices_of_anything(content, part):
+def test_random_checkpoint_indices(content, part):
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "a.bin").write_bytes(part)
         file = Path(folder, "w.index.json")
@@ -336,13 +336,13 @@ JSON = st.sampled_from(["", "{}", "[]", '{"model_type": "vit"}', '{"model_type":
         },
     ),
 )
-def test_references_of_anything(kind, name, code, config, data, options):
+def test_random_references(kind, name, code, config, data, options):
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "net.py" if kind == "file" else "net.onnx")
         file.write_bytes(code.encode() if kind == "file" else data)
         Path(folder, "config.json").write_text(config)
         for word, path in (("FILE", file), ("FOLDER", folder)):
             name = name.replace(word, str(path))
-        if kind == "hf":  # a name that is no folder would be looked for on the network
+        if kind == "hf":  # a name that is not a folder would be looked up on the network
             name = folder
         cured(lambda: load_model(f"{kind}:{name}", **options))

@@ -1,4 +1,4 @@
-"""The same picture gives the same input, whichever way and in whichever depth it comes."""
+"""The same picture gives the same input from every source and at every depth."""
 
 import io
 
@@ -64,9 +64,9 @@ PICTURES = {
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("fit", ["center", "border"])
-def test_own_preprocessing_keeps_the_depth_of_a_picture(tmp_path, channels, fit):
+def test_default_preprocessing_keeps_the_depth_of_a_picture(tmp_path, channels, fit):
     values = np.linspace(20_000, 20_255, SIDE * SIDE, dtype=np.uint16).reshape(SIDE, SIDE)
-    Image.fromarray(values).save(tmp_path / "deep.png")  # one level of 8 bits
+    Image.fromarray(values).save(tmp_path / "deep.png")  # one 8-bit level
     plain = Preprocessing(None, (SIDE, SIDE), (0.0,) * channels, (1.0,) * channels, fit=fit)
     model = Model(net(channels), transform=plain, class_names=["ant", "bee", "cat"])
     wanted = torch.from_numpy(values / 65535).float().expand(channels, -1, -1)
@@ -74,7 +74,7 @@ def test_own_preprocessing_keeps_the_depth_of_a_picture(tmp_path, channels, fit)
         torch.testing.assert_close(load_images(source, model).read(0), wanted, rtol=0, atol=1e-6)
 
 
-def test_floating_point_beyond_white_is_refused_by_own_preprocessing_too():
+def test_default_preprocessing_refuses_values_above_white():
     beyond = Image.fromarray(np.full((SIDE, SIDE), 200, np.float32))
     with pytest.raises(UnreadableImage, match="range from 200 to 200"):
         load_images([beyond], model_of()).read(0)
@@ -92,7 +92,7 @@ class Items(Dataset):
 
 
 def sources(picture, form, folder):
-    """Way → source of one picture."""
+    """Kind of source → source of one picture."""
     data = saved(picture, form)
     (folder / f"a.{form.lower()}").write_bytes(data)
     yield "folder", folder
@@ -108,7 +108,7 @@ def sources(picture, form, folder):
 
 
 @pytest.mark.parametrize("kind", PICTURES)
-def test_a_grey_picture_gives_the_same_input_whichever_way_it_comes(kind, tmp_path):
+def test_a_grey_picture_gives_the_same_input_from_every_source(kind, tmp_path):
     model, expected = model_of(), torch.from_numpy(GREY / 255).float().expand(3, -1, -1)
     for way, source in sources(*PICTURES[kind], tmp_path):
         torch.testing.assert_close(
@@ -149,7 +149,7 @@ def test_an_array_gives_the_same_input_as_the_file(kind):
         )
 
 
-def test_one_array_is_one_picture_and_an_array_of_paths_a_list(tmp_path):
+def test_single_arrays_and_arrays_of_paths(tmp_path):
     model, expected = model_of(), torch.from_numpy(COLOUR / 255).float().permute(2, 0, 1)
     Image.fromarray(COLOUR).save(tmp_path / "a.png")
     paths = [str(tmp_path / "a.png")]
@@ -168,13 +168,13 @@ def test_one_array_is_one_picture_and_an_array_of_paths_a_list(tmp_path):
         ((COLOUR for _ in range(2)), r"Give a list of its items: list\(source\)"),
     ],
 )
-def test_sources_of_another_kind_are_refused_with_the_cure(source, told):
+def test_unsupported_sources_are_refused_with_a_suggestion(source, told):
     with pytest.raises(ImagesError, match=told):
         load_images(source, model_of())
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_networks_of_one_to_four_channels_get_the_same_from_all_ways(channels, tmp_path):
+def test_inputs_of_one_to_four_channels_do_not_depend_on_the_source(channels, tmp_path):
     model = model_of(channels)
     mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
     picture = Image.fromarray(COLOUR)
@@ -188,7 +188,7 @@ def test_networks_of_one_to_four_channels_get_the_same_from_all_ways(channels, t
     torch.testing.assert_close(load_images(expected[None], model).read(0), expected)
 
 
-def test_a_network_of_many_channels_takes_arrays_and_says_so_of_pictures():
+def test_networks_with_many_channels_need_arrays():
     bands = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 13), dtype=np.uint8)
     expected = torch.from_numpy(bands / 255).float().permute(2, 0, 1)
     resizing = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Resize((SIDE, SIDE))])
@@ -217,11 +217,11 @@ def scaled(*steps):
         (3, lambda p: torch.zeros(3, 8, 8), "RGB"),
     ],
 )
-def test_a_transform_gets_the_mode_that_it_was_written_for(channels, transform, mode):
+def test_transforms_get_the_picture_mode_they_need(channels, transform, mode):
     assert Model(net(channels), transform=transform).offer.mode == mode
 
 
-def test_the_mode_can_be_said():
+def test_the_picture_mode_can_be_set():
     seen = []
 
     def look(picture):
@@ -237,7 +237,7 @@ def test_the_mode_can_be_said():
     assert seen[-1] == ("I;16", 40_001)
 
 
-def test_a_turned_photo_is_upright_from_all_ways(tmp_path):
+def test_exif_orientation_is_applied_for_all_sources(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     lying = Image.fromarray(np.tile(GREY[0], (SIDE, 1)))
@@ -266,7 +266,7 @@ def test_a_turned_photo_is_upright_from_all_ways(tmp_path):
         ([[1, 2], [3]], "rows are not of one length"),
     ],
 )
-def test_what_is_no_picture_is_unreadable_with_the_reason(value, told):
+def test_other_objects_are_unreadable_with_the_reason(value, told):
     images = load_images(Items((value, 0) if isinstance(value, list) else value), model_of())
     with pytest.raises(UnreadableImage, match=told):
         images.read(0)

@@ -1,4 +1,4 @@
-"""Sources of pictures and kinds of model reference that users add, as the documentation shows them."""
+"""Registered picture sources and kinds of model reference, as in the documentation."""
 
 import re
 import zipfile
@@ -21,7 +21,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "extending.md"
 
 
 def example(heading):
-    """The code of a section of the guide."""
+    """The code in a section of the guide."""
     (code,) = re.findall(rf"^## {heading}$.*?^```python\n(.*?)^```", GUIDE.read_text(), re.S | re.M)
     return code
 
@@ -52,11 +52,11 @@ def test_a_registered_source_is_read(archive, tmp_path):
     found = load_images(archive, model)
     assert [ref.label for ref in found.refs] == ["dog"]
     assert found.read(0).shape == model.input_size
-    with pytest.raises(ImagesError, match="no image or folder"):  # others are read as before
+    with pytest.raises(ImagesError, match="no image or folder"):  # other sources are read as before
         load_images(tmp_path / "none", model)
 
 
-def test_a_source_that_fails_is_named():
+def test_the_error_names_a_failing_source():
     @picture_source("broken")
     def broken(source, model):
         raise OSError("no such camera")
@@ -74,7 +74,7 @@ def test_a_registered_reference_is_loaded():
         load_model("zoo:huge")
 
 
-def test_built_in_kinds_cannot_be_taken():
+def test_names_of_built_in_kinds_cannot_be_registered():
     with pytest.raises(RequestError, match="built in"):
         model_reference("timm")
 

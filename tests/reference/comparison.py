@@ -1,4 +1,4 @@
-"""How alike groups are and how they are matched, as plainly as can be: every pixel, every way tried."""
+"""Plain implementations of similarity and matching of groups: all pixels, all matchings."""
 
 from itertools import permutations
 
@@ -8,7 +8,7 @@ def jaccard(one, other):
 
 
 def pixels(crops, width, height):
-    """Weight of each (picture, x, y): every crop weighs 1, spread over its pixels; the sum is 1."""
+    """(picture, x, y) → weight: every crop has weight 1, spread over its pixels; normalised to 1."""
     found = {}
     for picture, (left, top, right, bottom) in crops:
         area = (right - left) * (bottom - top)
@@ -27,7 +27,7 @@ def overlap(one, other):
 
 
 def best_sum(table, threshold):
-    """Largest sum of any one-to-one matching; pairs under the threshold count nothing."""
+    """Largest sum of any one-to-one matching; pairs below the threshold count 0."""
     rows, columns = len(table), len(table[0])
     if rows > columns:
         return best_sum([list(column) for column in zip(*table, strict=True)], threshold)
@@ -38,7 +38,7 @@ def best_sum(table, threshold):
 
 
 def best_of_deals(groups, others):
-    """Mean over all orders of the others' neurons of the best Jaccard of each group to a dealt one."""
+    """Mean, over all permutations of the other neurons, of the best Jaccard index of each group."""
     pool = [a for group in others for a in group]
     sums, orders = [0.0] * len(groups), 0
     for order in permutations(pool):

@@ -1,4 +1,4 @@
-"""Image debugging once more, slowly and plainly, from METHOD's words."""
+"""Slow, plain implementations of image debugging, from its definition."""
 
 import math
 
@@ -51,7 +51,7 @@ def image_score(model, circuit, group, concept_images, image, epsilon=1e-6):
 def masked_logits(model, images, changes):
     """Logits of the whole module with layers' outputs changed by hooks.
 
-    ``changes``: layer → (channel axis, what is made of a neuron's part).
+    ``changes``: layer → (channel axis, function that changes the values of a neuron).
     """
 
     def hook_of(axis, change):

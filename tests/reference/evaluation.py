@@ -1,4 +1,4 @@
-"""The evaluation's measures once more, slowly: hooks on the whole module, loops over numbers."""
+"""Slow, plain implementations of the evaluation's measures: hooks on the whole module, and loops."""
 
 import math
 
@@ -8,7 +8,7 @@ from tests.reference.debugging import crop_of
 
 
 def all_crops(model, images, boxes):
-    """Every crop of every image as an input, image by image."""
+    """All crops of all images as inputs, image by image."""
     size = tuple(model.input_size[1:])
     return torch.stack([crop_of(image, box, size) for image in images for box in boxes])
 
@@ -43,9 +43,9 @@ def zeroed(neurons):
 
 
 def top(phi, neuron, k, each, most):
-    """The k crops with the largest φ, ties in their order.
+    """The k crops with the largest φ; ties are in the order of the crops.
 
-    ``each`` crops in turn are of one image, of which at most ``most`` are taken (None: any number).
+    Every ``each`` consecutive crops are of one image, of which at most ``most`` are taken (None: all).
     """
     order = sorted(range(len(phi)), key=lambda crop: (-phi[crop][neuron], crop))
     taken = []
@@ -72,7 +72,7 @@ def pearson(x, y):
 
 
 def answers(model, images, target, changes):
-    """Whether each image is called the target with layers' neurons changed by hooks."""
+    """Whether each image is predicted as the target when hooks change neurons of layers."""
     handles = [
         model.module.get_submodule(layer).register_forward_hook(
             lambda _, __, output, change=change: change(output.clone())
@@ -89,7 +89,7 @@ def answers(model, images, target, changes):
 def given(model, crop, layer, target, changes, steps=16):
     """Integrated gradients of an output with respect to a layer's channels, on one input.
 
-    Midpoints on the line from zero; the layers of ``changes`` are changed by hooks on the way.
+    Midpoints on the line from zero; hooks change the layers of ``changes``.
     """
     kept = []
     handle = model.module.get_submodule(layer).register_forward_hook(

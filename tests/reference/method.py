@@ -1,4 +1,4 @@
-"""The method's formulas as loops over single numbers; no speed, no tricks."""
+"""The formulas of the method as plain loops over single numbers."""
 
 import math
 
@@ -22,7 +22,7 @@ def crop_boxes(height, width, granularities):
 
 
 def top_crops(phi, k, image=None, per_image=None):
-    """Crop numbers of the k largest activations; equal ones in their order."""
+    """Numbers of the crops with the k largest activations; ties are in the order of the crops."""
     order = sorted(range(len(phi)), key=lambda i: (-phi[i], i))
     kept, used = [], {}
     for i in order:

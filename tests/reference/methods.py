@@ -1,4 +1,4 @@
-"""Other ways to score lower neurons, crop by crop, on a block of convolution, norm and ReLU."""
+"""Plain implementations of attribution methods, crop by crop, on a convolution, a norm and a ReLU."""
 
 import torch
 
@@ -26,7 +26,7 @@ def input_x_gradient(block, x, a):
 
 
 def backwards(block, x, a, through):
-    """Gradient with ``through(before the ReLU, gradient behind it)`` in place of the ReLU's own."""
+    """Gradient with ``through(input of the ReLU, gradient of its output)`` for the ReLU."""
     rows = []
     for sample in x:
         at = sample[None].clone().requires_grad_()
@@ -46,7 +46,7 @@ def guided_backprop(block, x, a):
 
 
 def deeplift(block, x, a):
-    """Rescale: the ReLU's slope between its value at zero input and its value at x."""
+    """Rescale rule: the slope of the ReLU between zero input and x."""
     with torch.no_grad():
         reference = block[1](block[0](torch.zeros_like(x[:1])))
 

@@ -1,4 +1,4 @@
-"""The rules of selection, crop by crop, on a block of convolution and ReLU."""
+"""Plain implementations of the selection rules, crop by crop, on a convolution and a ReLU."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Equations of the labels' validation once more, slowly and plainly."""
+"""Slow, plain implementations of the equations of label validation."""
 
 from __future__ import annotations
 

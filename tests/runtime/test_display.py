@@ -1,4 +1,4 @@
-"""Results show themselves by what is registered for their class."""
+"""Results are displayed by the renderer that is registered for their class."""
 
 from neurflow.runtime import display
 
@@ -11,7 +11,7 @@ class Special(Result):
     pass
 
 
-def test_a_renderer_serves_its_class_and_subclasses(monkeypatch):
+def test_a_renderer_is_used_for_its_class_and_subclasses(monkeypatch):
     monkeypatch.setattr(display, "_RENDERERS", {})
     assert display.html(Result()) is None
     display.register("Result", lambda result: f"<p>{type(result).__name__}</p>")

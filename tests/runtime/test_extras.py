@@ -1,4 +1,4 @@
-"""A package that is missing: the same one-line cure and exit code, whatever needs it."""
+"""Missing packages give the same error message and exit code everywhere."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ NEEDS: dict[str, list[Callable[[Circuit, Path], object]]] = {
 @pytest.mark.parametrize(
     ("extra", "use"), [(extra, use) for extra, uses in NEEDS.items() for use in uses]
 )
-def test_what_is_missing_is_told_with_its_cure(
+def test_missing_packages_are_reported_with_the_extra(
     extra: str,
     use: Callable[[Circuit, Path], object],
     circuit: Circuit,
@@ -127,7 +127,7 @@ def test_what_is_missing_is_told_with_its_cure(
     assert line.endswith(f"not installed. Install with: pip install 'neurflow[{extra}]'")
 
 
-def test_extras_are_those_of_the_distribution() -> None:
+def test_extras_equal_those_of_the_distribution() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = declared["optional-dependencies"]
     assert set(extras) == {*EXTRAS, "all", "dev", "docs"} and set(NEEDS) == set(EXTRAS)

@@ -1,4 +1,4 @@
-"""Files: whole or not there, no link followed, JSON bounded before it is parsed."""
+"""Files are written atomically, links are not followed, and JSON is limited before it is parsed."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from neurflow.runtime.files import (
 
 @pytest.fixture
 def precious(tmp_path: Path) -> Path:
-    """A file that belongs to somebody."""
+    """A file of another user."""
     file = tmp_path / "precious"
     file.write_text("mine")
     return file
 
 
-def test_a_link_in_the_place_of_a_file_is_replaced(tmp_path: Path, precious: Path) -> None:
+def test_a_link_instead_of_a_file_is_replaced(tmp_path: Path, precious: Path) -> None:
     (tmp_path / "page.html").symlink_to(precious)
     write_atomically(tmp_path / "page.html", b"page")
     assert (tmp_path / "page.html").read_bytes() == b"page"
     assert precious.read_text() == "mine"
 
 
-def test_names_of_new_files_cannot_be_foreseen_and_none_is_written_twice(
+def test_temporary_names_are_unpredictable_and_unique(
     tmp_path: Path, precious: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = set()
@@ -55,7 +55,7 @@ def test_names_of_new_files_cannot_be_foreseen_and_none_is_written_twice(
     assert precious.read_text() == "mine" and planted.is_symlink()
 
 
-def test_what_a_kill_left_is_removed_and_what_is_being_written_is_not(tmp_path: Path) -> None:
+def test_only_abandoned_temporary_files_are_removed(tmp_path: Path) -> None:
     left = tmp_path / f".a.json.{'0' * 16}.partial"
     left.write_text("{")
     other = tmp_path / ".notes.partial"
@@ -67,7 +67,7 @@ def test_what_a_kill_left_is_removed_and_what_is_being_written_is_not(tmp_path: 
     assert (tmp_path / "a.json").read_text() == "1"
 
 
-def test_folders_and_locks_are_no_links(tmp_path: Path, precious: Path) -> None:
+def test_links_instead_of_folders_and_locks_are_refused(tmp_path: Path, precious: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     run = tmp_path / "run"
@@ -83,7 +83,7 @@ def test_folders_and_locks_are_no_links(tmp_path: Path, precious: Path) -> None:
         create(run / ".lock")
 
 
-def test_only_plain_files_of_a_size_are_read(tmp_path: Path, precious: Path) -> None:
+def test_only_plain_files_up_to_a_size_are_read(tmp_path: Path, precious: Path) -> None:
     assert read(precious, 4) == b"mine"
     (tmp_path / "link").symlink_to(precious)
     os.mkfifo(tmp_path / "pipe")
@@ -98,8 +98,8 @@ def test_only_plain_files_of_a_size_are_read(tmp_path: Path, precious: Path) -> 
     ("text", "problem"),
     [
         (b"[" + b"[]," * 200_000 + b"[]]", "its values would take 2. MiB, over 8"),
-        (b'{"a":' * (DEPTH + 1) + b"1" + b"}" * (DEPTH + 1), f"lie {DEPTH + 1} deep"),
-        (b"[" * 20_000, "lie 20000 deep"),
+        (b'{"a":' * (DEPTH + 1) + b"1" + b"}" * (DEPTH + 1), f"nested {DEPTH + 1} levels"),
+        (b"[" * 20_000, "nested 20000 levels"),
         (b'"[[[[', "not JSON"),
         (b"[NaN]", "not JSON"),
     ],
@@ -110,6 +110,6 @@ def test_json_is_bounded_before_it_is_parsed(text: bytes, problem: str) -> None:
         json_value(text, 8 * MEBIBYTE)
 
 
-def test_brackets_in_a_string_count_for_nothing() -> None:
+def test_brackets_in_strings_do_not_count() -> None:
     said = {"a [b": ['"' + "[" * 1000, "\\", "{,:" * 10_000]}
     assert json_value(json.dumps(said).encode(), MEBIBYTE) == said

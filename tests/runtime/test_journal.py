@@ -1,4 +1,4 @@
-"""Journals: sums come back as they were, or not at all; they are written once a minute."""
+"""Journals: sums are restored exactly or not at all, and are written once a minute."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def sums(value=0.0):
     return {"sum": np.full((2, 3), value), "done": np.full(4, bool(value))}
 
 
-def test_sums_come_back_and_only_those_of_the_same_key(tmp_path, clock):
+def test_sums_are_restored_only_for_the_same_key(tmp_path, clock):
     journal, running, other = Journal(tmp_path / "a.npz", clock=clock), sums(), sums(7.0)
     journal.follow("x", running)
     journal.follow("y", other)
@@ -36,13 +36,13 @@ def test_sums_come_back_and_only_those_of_the_same_key(tmp_path, clock):
     again.follow("z", stranger)
     assert not stranger["done"].any()
     clock.now = 3 * EVERY
-    again.tick()  # what nobody has asked for yet is still there
+    again.tick()  # sums that have not been requested yet are still stored
     late = sums()
     Journal(tmp_path / "a.npz").follow("y", late)
     assert (late["sum"] == 7).all()
 
 
-def test_it_is_written_once_a_minute_and_not_where_a_number_is_not_finite(tmp_path, clock):
+def test_journals_are_written_once_a_minute_if_all_numbers_are_finite(tmp_path, clock):
     journal, running = Journal(tmp_path / "a.npz", clock=clock), sums(1.0)
     journal.follow("x", running)
     clock.now = EVERY - 1
@@ -56,7 +56,7 @@ def test_it_is_written_once_a_minute_and_not_where_a_number_is_not_finite(tmp_pa
     clock.now = 2 * EVERY
     journal.tick()
     assert (tmp_path / "a.npz").exists()
-    Journal(tmp_path / "a.npz").write()  # by one that was not asked for anything
+    Journal(tmp_path / "a.npz").write()  # by a journal without requests
     Journal(tmp_path / "a.npz").follow("x", again := sums())
     assert again["done"].all()
     journal.remove()
@@ -66,7 +66,7 @@ def test_it_is_written_once_a_minute_and_not_where_a_number_is_not_finite(tmp_pa
 @pytest.mark.parametrize(
     "data", [b"", b"no zip", {"x/sum": np.zeros(2)}, {"x/sum": np.full((2, 3), np.inf)}]
 )
-def test_what_is_damaged_or_of_another_shape_counts_as_nothing(tmp_path, data):
+def test_damaged_journals_and_other_shapes_are_ignored(tmp_path, data):
     file = tmp_path / "a.npz"
     if isinstance(data, bytes):
         file.write_bytes(data)
@@ -78,7 +78,7 @@ def test_what_is_damaged_or_of_another_shape_counts_as_nothing(tmp_path, data):
     assert not running["sum"].any()
 
 
-def test_without_a_file_nothing_is_kept(clock):
+def test_without_a_file_nothing_is_stored(clock):
     journal = Journal(clock=clock)
     journal.follow("x", sums())
     clock.now = 10 * EVERY

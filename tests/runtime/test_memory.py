@@ -1,4 +1,4 @@
-"""The budget: amounts in words, batches that follow, and halving when it was too much."""
+"""The memory budget: parsing of sizes, batch sizes, and halving of batches."""
 
 import numpy as np
 import pytest
@@ -29,19 +29,19 @@ class Notes(Silent):
         ("1048576", 2**20),
     ],
 )
-def test_amounts_are_read(text, expected):
+def test_memory_sizes_are_parsed(text, expected):
     assert memory_bytes(text) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["", "many", "-1GB", "2 apples", "10", 0, "1e9x", "inf", "nanGB", "1" * 400 + "GB"]
 )
-def test_what_is_no_amount_is_refused_with_an_example(text):
+def test_invalid_memory_sizes_are_refused_with_an_example(text):
     with pytest.raises(RequestError, match="2GB"):
         memory_bytes(text)
 
 
-def test_a_batch_takes_a_quarter_and_never_less_than_one_item():
+def test_a_batch_uses_a_quarter_and_at_least_one_item():
     budget = Budget("64MiB", Silent())
     assert budget.features == 2**25
     assert budget.batch(2**20).size == 16
@@ -50,7 +50,7 @@ def test_a_batch_takes_a_quarter_and_never_less_than_one_item():
 
 
 class Limited:
-    """Work that fits for so many items at once."""
+    """Work that fits into memory for up to a number of items at once."""
 
     def __init__(self, most, error):
         self.most, self.error, self.calls = most, error, []
@@ -70,29 +70,29 @@ class Limited:
         RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
     ],
 )
-def test_a_batch_that_does_not_fit_is_halved_and_nothing_is_lost(error):
+def test_batches_that_do_not_fit_are_halved(error):
     listener, work = Notes(), Limited(3, error)
     batch = Batch(16, listener)
     found = list(batch.map(work, np.arange(20)))
     assert np.concatenate([part for part, _ in found]).tolist() == list(range(20))
     assert np.concatenate([result for _, result in found]).tolist() == list(range(0, 200, 10))
     assert work.calls[:4] == [16, 8, 4, 2]
-    assert batch.size == 2  # what did not fit once is not tried again
+    assert batch.size == 2  # a size that did not fit is not tried again
     assert len(listener.notes) == 3
     assert "Out of memory with 16 at once; continuing with 8" in listener.notes[0]
 
 
-def test_a_single_item_that_does_not_fit_ends_the_work():
+def test_a_single_item_that_does_not_fit_is_an_error():
     with pytest.raises(WorkError, match="not enough memory for a single crop"):
         list(Batch(4, Silent()).map(Limited(0, MemoryError()), np.arange(4)))
 
 
-def test_other_failures_are_not_taken_for_want_of_memory():
+def test_other_failures_are_not_treated_as_out_of_memory():
     with pytest.raises(RuntimeError, match="shapes"):
         list(Batch(4, Silent()).map(Limited(0, RuntimeError("shapes differ")), np.arange(4)))
 
 
-def test_images_run_together_in_the_same_numbers_for_all_usual_budgets():
+def test_the_batch_size_is_the_same_for_all_usual_budgets():
     model = neurflow.load_model("torchvision:resnet18", "random")
     sizes = {
         model.batch(Budget(memory, Silent())).size for memory in ("512MB", "1GB", "2GB", "64GB")

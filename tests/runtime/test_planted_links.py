@@ -1,4 +1,4 @@
-"""Links that a stranger plants in a folder: no writer of the package writes through one."""
+"""No function of the package writes through links that an attacker has put into a folder."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ WRITES = {"write_text", "write_bytes", "to_parquet", "save_file", "FileLock", "N
 
 
 def writes(source: str) -> list[int]:
-    """Lines that write a file by themselves."""
+    """Lines that write a file directly."""
     found = []
     for call in (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)):
         name = getattr(call.func, "attr", getattr(call.func, "id", ""))
@@ -139,7 +139,7 @@ def writes(source: str) -> list[int]:
     return found
 
 
-def test_every_writer_goes_through_files() -> None:
+def test_files_are_written_only_by_runtime_files() -> None:
     elsewhere = {path: writes(source) for path, source in sources().items()}
     del elsewhere["runtime/files.py"]
     assert {path: lines for path, lines in elsewhere.items() if lines} == {}

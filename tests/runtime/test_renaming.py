@@ -13,7 +13,7 @@ def masked(ablation="zero"):
     return ablation
 
 
-def test_a_former_keyword_means_the_present_one():
+def test_former_keywords_are_accepted():
     with pytest.warns(DeprecationWarning, match="'by' is now called 'ablation'"):
         assert masked(by="mean") == "mean"
     assert masked(ablation="mean") == "mean"

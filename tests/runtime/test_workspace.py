@@ -1,4 +1,4 @@
-"""Intermediate results: whole or not there, and a full disk told apart from a bug."""
+"""Intermediate results are written atomically, and full disks give a clear error."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_names_the_file_and_the_room_left(tmp_path, monkeypatch):
+def test_the_error_for_a_full_disk_names_file_and_free_space(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -28,7 +28,7 @@ def test_a_full_disk_names_the_file_and_the_room_left(tmp_path, monkeypatch):
         Workspace(tmp_path).write("kept", 1)
 
 
-def test_values_and_arrays_come_back(tmp_path):
+def test_values_and_arrays_are_restored(tmp_path):
     work = Workspace(tmp_path / "work")
     assert work.read("missing", 7) == 7
     work.write("cores", {"3": [0.1, 1e-17]})
@@ -55,7 +55,7 @@ def test_a_name_may_have_slashes_and_be_long(tmp_path):
     assert not [file for file in tmp_path.iterdir() if file.is_dir()]
 
 
-def test_an_array_has_its_room_on_the_disk_before_it_is_filled(tmp_path, monkeypatch):
+def test_disk_space_of_an_array_is_allocated_before_writing(tmp_path, monkeypatch):
     file = Workspace(tmp_path).array("phi", (256, 1024))
     assert file.stat().st_blocks * 512 >= 4 * 256 * 1024, "else a full disk kills who fills it"
 
@@ -68,21 +68,21 @@ def test_an_array_has_its_room_on_the_disk_before_it_is_filled(tmp_path, monkeyp
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_without_a_folder_nothing_is_left():
+def test_without_a_folder_all_files_are_removed():
     with open_workspace(None, {}) as work:
         work.write("x", 1)
         folder = work.folder
     assert not folder.exists()
 
 
-def test_a_run_killed_at_its_very_beginning_can_begin_again(tmp_path):
+def test_a_run_killed_at_the_start_can_be_restarted(tmp_path):
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / ".request.json.partial").write_text("{")
     with open_workspace(tmp_path, {"target": "bee"}) as work:
         assert work.read("request") == {"target": "bee"}
 
 
-def test_work_of_another_request_is_kept_unless_it_is_to_be_redone(tmp_path):
+def test_work_of_another_request_is_replaced_only_with_redo(tmp_path):
     with open_workspace(tmp_path, {"target": "bee"}) as work:
         work.write("finished", True)
     with pytest.raises(RequestError, match="version 1 of the method; this neurflow has version 2"):
@@ -96,7 +96,7 @@ def test_work_of_another_request_is_kept_unless_it_is_to_be_redone(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "work/notes.txt"])
-def test_what_is_not_ours_is_refused_and_left_alone(tmp_path, name):
+def test_folders_of_others_are_refused_and_not_changed(tmp_path, name):
     file = tmp_path / name
     file.parent.mkdir(exist_ok=True)
     file.write_text("mine")

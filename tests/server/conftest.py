@@ -1,4 +1,4 @@
-"""A stored run that the command line can load again, and servers of it."""
+"""A stored run that the command line can load, and servers of it."""
 
 import threading
 from pathlib import Path
@@ -37,7 +37,7 @@ def labelled(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def stored(tmp_path_factory, labelled):
-    """A run of a small network that a command can load again."""
+    """A run of a small network that commands can load."""
     folder = tmp_path_factory.mktemp("stored")
     (folder / "small.py").write_text(FACTORY)
     model = neurflow.load_model(f"file:{folder / 'small.py'}:small")
@@ -54,7 +54,7 @@ def stored(tmp_path_factory, labelled):
 
 @pytest.fixture(scope="module")
 def run(stored, tmp_path_factory):
-    """A copy of it, to be written into."""
+    """A copy of the run that tests can change."""
     folder = tmp_path_factory.mktemp("copy") / "run"
     neurflow.load_circuit(stored).save(folder)
     return folder
@@ -67,14 +67,14 @@ def session(run, labelled):
 
 @pytest.fixture(scope="module")
 def client(session, built):
-    """Asks the server as its own page would."""
+    """A client that sends requests like the page."""
     with TestClient(create_app(session), base_url="http://127.0.0.1:8750") as asking:
         yield asking
 
 
 @pytest.fixture(scope="module")
 def serving(built):
-    """Serves sessions, for browsers; returns their addresses."""
+    """Serves sessions for browsers, and returns their addresses."""
     running = []
 
     def served(session: Session, **options):
@@ -82,7 +82,7 @@ def serving(built):
         thread = threading.Thread(target=server.serve)
         thread.start()
         running.append((server, thread))
-        return server.url  # it listens already: whoever comes before it answers waits
+        return server.url  # it already listens: earlier requests wait
 
     yield served
     for server, thread in running:
@@ -92,7 +92,7 @@ def serving(built):
 
 @pytest.fixture(scope="module")
 def url(serving, session):
-    """Where the session is served."""
+    """The address of the session."""
     return serving(session)
 
 

@@ -1,4 +1,4 @@
-"""Merging and splitting on the live page: stored, undone, saved as a file that the command takes."""
+"""Merging and splitting on the live page: storing, undoing, and exporting edits."""
 
 import json
 import re
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def copies(stored, tmp_path):
-    """Two copies of the run, to be written into."""
+    """Two copies of the run that tests can change."""
     for name in ("one", "other"):
         neurflow.load_circuit(stored).save(tmp_path / name)
     return tmp_path / "one", tmp_path / "other"
@@ -39,7 +39,7 @@ def command(*arguments):
     return ended.value.code or 0
 
 
-def test_groups_are_merged_split_and_brought_back(visit, serving, copies, tmp_path):
+def test_groups_can_be_merged_split_and_restored(visit, serving, copies, tmp_path):
     run, other = copies
     before = groups(run)
     first, second, *_ = before
@@ -86,7 +86,7 @@ def test_groups_are_merged_split_and_brought_back(visit, serving, copies, tmp_pa
     expect(card(page, made)).to_be_visible()
 
 
-def test_merging_goes_by_keyboard_and_a_refusal_is_told(visit, serving, copies):
+def test_merging_with_the_keyboard_and_the_message_of_a_refusal(visit, serving, copies):
     run, _ = copies
     first, second, *_ = groups(run)
     page = visit(serving(Session(run, model_of)))
@@ -97,7 +97,7 @@ def test_merging_goes_by_keyboard_and_a_refusal_is_told(visit, serving, copies):
     choice = page.get_by_label("Group to merge with")
     choice.focus()
     choice.select_option(second)
-    # meanwhile somebody else merges them on the command line
+    # meanwhile they are merged on the command line
     assert command("edit", run, "--merge", f"{first},{second}") == 0
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")

@@ -1,4 +1,4 @@
-"""A sweep served: the map, circuits and comparisons on demand, and nothing else."""
+"""Serving a sweep: the map, circuits and comparisons on request."""
 
 import asyncio
 import threading
@@ -14,9 +14,9 @@ from neurflow.cli.explore import is_sweep
 from neurflow.errors import ResultError
 from neurflow.labels.manual import set_label
 from neurflow.server import gallery as module
+from neurflow.server.answer_cache import AnswerCache
 from neurflow.server.app import GONE, computed
 from neurflow.server.gallery import Gallery, create_gallery
-from neurflow.server.kept import Kept
 from tests.pages.browsing import patient
 from tests.pages.conftest import browser as browser
 from tests.pages.conftest import chromium_path as chromium_path
@@ -42,12 +42,12 @@ def client(gallery):
     return TestClient(create_gallery(gallery), base_url=BASE)
 
 
-def test_a_sweeps_folder_is_told_from_a_runs(sweep):
+def test_folders_of_sweeps_and_runs_are_distinguished(sweep):
     assert is_sweep(sweep)
     assert not is_sweep(sweep / "circuits" / "head-0-bee")
 
 
-def test_pages_are_made_when_they_are_asked_for(client):
+def test_pages_are_made_on_request(client):
     index = client.get("/")
     assert index.status_code == 200 and '"links":"served"' in index.text
     assert "script-src 'sha256-" in index.headers["content-security-policy"]
@@ -69,12 +69,12 @@ def test_pages_are_made_when_they_are_asked_for(client):
         "/api/openapi.json",
     ],
 )
-def test_what_is_not_there_is_not_there(client, path):
+def test_unknown_paths_give_404(client, path):
     answer = client.get(path)
     assert answer.status_code == 404 and "error" in answer.json()
 
 
-def test_who_may_ask_is_as_for_a_circuit(gallery):
+def test_the_access_rules_are_those_of_a_circuit(gallery):
     guarded = TestClient(create_gallery(gallery, token="abcdefgh12"), base_url=BASE)
     assert guarded.get("/").status_code == 401
     assert guarded.get("/", headers={"authorization": "Bearer abcdefgh12"}).status_code == 200
@@ -89,13 +89,13 @@ PAGES = ["/", "/circuits/head-0-bee.html", "/compare/head-0-bee/head-2-wasp.html
     "headers",
     [{"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}, {"origin": "null"}],
 )
-def test_other_pages_cannot_make_it_work(client, monkeypatch, headers, path):
+def test_requests_of_other_pages_start_no_computation(client, monkeypatch, headers, path):
     for name in ("render", "render_atlas", "render_comparison", "load_circuit"):
         monkeypatch.setattr(module, name, None)  # would fail if it were called
     assert client.get(path, headers=headers).status_code == 403
 
 
-def test_a_page_is_kept_until_its_circuit_changes(gallery, sweep):
+def test_a_page_is_cached_until_its_circuit_changes(gallery, sweep):
     pages = [
         gallery.index,
         lambda: gallery.circuit("head-0-bee"),
@@ -110,8 +110,8 @@ def test_a_page_is_kept_until_its_circuit_changes(gallery, sweep):
     assert gallery.circuit("head-2-wasp") is other
 
 
-def test_what_is_kept_is_bounded_and_the_oldest_goes_first(tmp_path):
-    kept, made = Kept(most_bytes=10), []
+def test_the_cache_is_bounded_and_drops_the_oldest_page(tmp_path):
+    kept, made = AnswerCache(most_bytes=10), []
 
     def ask(name, size=4):
         return kept.get((name,), [], lambda: made.append(name) or bytes(size))
@@ -138,7 +138,7 @@ def test_pages_are_made_one_at_a_time(gallery, monkeypatch):
         return page
 
     monkeypatch.setattr(module, "render", watched)
-    monkeypatch.setattr(gallery, "_kept", Kept())
+    monkeypatch.setattr(gallery, "_cache", AnswerCache())
     app = create_gallery(gallery)
     paths = [f"/circuits/head-{i}-{name}.html" for i, name in enumerate(("bee", "fly", "wasp"))]
     with ThreadPoolExecutor(6) as asking:
@@ -147,7 +147,7 @@ def test_pages_are_made_one_at_a_time(gallery, monkeypatch):
     assert made == [("neurflow-worker", "begins"), ("neurflow-worker", "ends")] * 3
 
 
-def test_a_page_whose_reader_has_gone_is_not_made(gallery, monkeypatch):
+def test_pages_of_disconnected_clients_are_not_made(gallery, monkeypatch):
     began, go_on = threading.Event(), threading.Event()
     busy = gallery.worker.submit(lambda: (began.set(), go_on.wait()))
     began.wait()
@@ -162,12 +162,12 @@ def test_a_page_whose_reader_has_gone_is_not_made(gallery, monkeypatch):
     assert ended.value.status_code == GONE
     go_on.set()
     busy.result()
-    gallery.worker.submit(lambda: None).result()  # what was asked for before was dropped
+    gallery.worker.submit(lambda: None).result()  # the earlier request was dropped
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize("path", ["", "circuits/head-0-bee.html"])
-def test_an_address_that_cannot_be_decoded_does_not_blank_the_page(browser, serving, sweep, path):
+def test_invalid_escapes_in_the_address_do_not_break_the_page(browser, serving, sweep, path):
     page, trouble = patient(browser.new_page()), []
     url = serving(Gallery(sweep))
     page.on("pageerror", lambda error: trouble.append(str(error)))
@@ -179,13 +179,13 @@ def test_an_address_that_cannot_be_decoded_does_not_blank_the_page(browser, serv
     page.close()
 
 
-def test_a_folder_without_an_atlas_is_told_so(tmp_path):
+def test_a_folder_without_an_atlas_is_reported(tmp_path):
     with pytest.raises(ResultError, match="no atlas yet"):
         Gallery(tmp_path)
 
 
 @pytest.mark.browser
-def test_a_class_leads_to_its_circuit_and_to_two_side_by_side(browser, serving, sweep):
+def test_a_class_links_to_its_circuit_and_to_comparisons(browser, serving, sweep):
     page = patient(browser.new_page())
     trouble = []
     page.on("pageerror", lambda error: trouble.append(str(error)))

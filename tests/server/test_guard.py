@@ -1,4 +1,4 @@
-"""Who may ask: hosts, origins, tokens, sizes, and what a page may load."""
+"""Access rules: hosts, origins, tokens, sizes, and content security policies."""
 
 import asyncio
 import re
@@ -40,7 +40,7 @@ def guarded(run, built):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8750", "localhost", "[::1]:8750", "LOCALHOST:1"])
-def test_own_names_are_answered(client, host):
+def test_requests_with_own_host_names_are_accepted(client, host):
     assert client.get("/api/status", headers={"host": host}).status_code == 200
 
 
@@ -56,13 +56,13 @@ def test_own_names_are_answered(client, host):
         "evil.example@localhost",
     ],
 )
-def test_a_rebound_name_is_refused(client, host):
+def test_requests_with_foreign_host_names_are_refused(client, host):
     answer = client.get("/api/circuit", headers={"host": host})
     assert answer.status_code == 421
     assert "target" not in answer.text
 
 
-def test_an_address_beyond_loopback_knows_addresses_and_no_foreign_names():
+def test_beyond_loopback_only_addresses_are_accepted_as_hosts():
     known = own_names("0.0.0.0")
     assert known("192.168.1.7") and known("localhost") and not known("evil.example")
     assert own_names("box.local")("box.local") and own_names("Box.Local")("box.local")
@@ -95,13 +95,13 @@ def test_an_address_beyond_loopback_knows_addresses_and_no_foreign_names():
         ("POST", "/"),
     ],
 )
-def test_other_pages_cannot_make_it_work(client, headers, method, path):
+def test_requests_of_other_pages_start_no_computation(client, headers, method, path):
     answer = client.request(method, path, headers=headers, content=b"{}")
     assert answer.status_code == 403
     assert method == "HEAD" or "Requests from other pages are refused." in answer.json()["error"]
 
 
-def test_another_page_may_link_to_the_empty_page_alone(client):
+def test_other_pages_can_link_only_to_the_empty_page(client):
     followed = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
     page = client.get("/", headers=followed)
     assert page.status_code == 200 and page.text == META.sub("", bundle()), "nothing is in it"
@@ -113,14 +113,14 @@ def test_another_page_may_link_to_the_empty_page_alone(client):
     "origin",
     ["http://127.0.0.1:8750", "HTTP://127.0.0.1:8750"],
 )
-def test_the_own_page_may_read(client, origin):
+def test_the_own_page_can_read(client, origin):
     own = {"origin": origin, "sec-fetch-site": "same-origin"}
     assert client.get("/api/circuit", headers=own).status_code == 200
     assert client.get("/api/circuit", headers={"sec-fetch-site": "none"}).status_code == 200
     assert client.get("/api/circuit", headers={"origin": "http://[torn"}).status_code == 403
 
 
-def test_other_pages_cannot_name_groups_and_the_own_page_can(client):
+def test_only_the_own_page_can_name_groups(client):
     path, label = "/api/groups/block3/0/label", {"label": "noise"}
     foreign = {"origin": "http://evil.example"}
     assert client.put(path, headers=foreign, json=label).status_code == 403
@@ -131,7 +131,7 @@ def test_other_pages_cannot_name_groups_and_the_own_page_can(client):
 @pytest.mark.parametrize(
     "path", ["/", "/api/status", "/api/circuit", "/api/openapi.json", "/nowhere"]
 )
-def test_nothing_is_told_without_the_token(guarded, path):
+def test_requests_without_the_token_are_refused(guarded, path):
     for headers in ({}, {"authorization": "Bearer wrong"}, {"cookie": "neurflow-9000=wrong"}):
         answer = guarded.get(path, headers=headers)
         assert answer.status_code == 401
@@ -140,7 +140,7 @@ def test_nothing_is_told_without_the_token(guarded, path):
     assert guarded.get(f"{path}?token=é").status_code == 401
 
 
-def test_the_token_becomes_a_cookie_and_leaves_the_address(guarded):
+def test_the_token_is_moved_from_the_address_to_a_cookie(guarded):
     answer = guarded.get(f"/?token={TOKEN}&x=1")
     assert (answer.status_code, answer.headers["location"]) == (303, "/?x=1")
     rule = answer.headers["set-cookie"]
@@ -153,7 +153,7 @@ def test_the_token_becomes_a_cookie_and_leaves_the_address(guarded):
     assert away.headers["location"].startswith("/evil.example")
 
 
-def test_beyond_loopback_there_is_always_a_token(session, built):
+def test_beyond_loopback_a_token_is_always_required(session, built):
     server = Server(session, host="0.0.0.0", port=0)
     assert len(server.token) == 48 and server.url.endswith(f"/?token={server.token}")
     server._socket.close()
@@ -162,7 +162,7 @@ def test_beyond_loopback_there_is_always_a_token(session, built):
 
 
 def answers(server):
-    """What a browser of this machine gets at each printed address."""
+    """The responses at each printed address to a browser on this machine."""
     urls = server.url, server.url_elsewhere
     thread = threading.Thread(target=server.serve)
     thread.start()
@@ -197,10 +197,10 @@ def test_the_printed_address_is_reachable(run, built, host):
     [
         ("192.0.2.1", "no such address. Give an address of this machine"),
         ("nobody.invalid", "Give an address of this machine"),
-        ("a" * 70, "it is no name"),
+        ("a" * 70, "it is not a valid name"),
     ],
 )
-def test_a_host_that_cannot_be_had_is_told(session, built, host, words):
+def test_an_unavailable_host_is_an_error(session, built, host, words):
     with pytest.raises(RequestError, match=words):
         Server(session, host=host)
 
@@ -213,7 +213,7 @@ def test_tokens_are_compared_in_constant_time(guarded, monkeypatch):
     assert {given for given, _ in compared} == {b"", b"wrong", b"other"}
 
 
-def test_a_port_that_is_taken_is_told(session, built):
+def test_a_port_in_use_is_an_error(session, built):
     first = Server(session, port=0)
     assert first.url.startswith("http://127.0.0.1:") and first.url_elsewhere is None
     port = first._socket.getsockname()[1]
@@ -222,7 +222,7 @@ def test_a_port_that_is_taken_is_told(session, built):
     first._socket.close()
 
 
-def test_bodies_are_bounded(client, monkeypatch):
+def test_the_size_of_bodies_is_limited(client, monkeypatch):
     assert guard.MOST_BYTES == 20 * 2**20
     assert guard.USUAL_BYTES == 2 * 2**20
     monkeypatch.setattr(guard, "MOST_BYTES", 1000)
@@ -244,7 +244,7 @@ def test_bodies_are_bounded(client, monkeypatch):
 
 
 async def uploading(app, receive):
-    """The status that an upload is answered with; ``receive`` gives its body."""
+    """The status of the response to an upload; ``receive`` gives its body."""
     said = []
 
     async def send(message):
@@ -256,8 +256,8 @@ async def uploading(app, receive):
     return said[0]
 
 
-def test_uploads_that_wait_are_bounded(session, built):
-    """The worker is busy: of twenty uploads at once, no more are read than may be held."""
+def test_the_number_of_waiting_uploads_is_limited(session, built):
+    """While the worker is busy, no more of twenty uploads are read than may be held."""
     free, held, most = threading.Event(), 0, 0
 
     async def one(app):
@@ -267,7 +267,7 @@ def test_uploads_that_wait_are_bounded(session, built):
         async def receive():
             nonlocal held, most
             if not left:
-                return await asyncio.Future()  # the client stays
+                return await asyncio.Future()  # the client stays connected
             held += 1
             most = max(most, held)
             if held == MOST_UPLOADS:
@@ -287,16 +287,16 @@ def test_uploads_that_wait_are_bounded(session, built):
     assert most == MOST_UPLOADS
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(session, built, monkeypatch):
+def test_bodies_that_do_not_arrive_time_out(session, built, monkeypatch):
     monkeypatch.setattr("neurflow.server.app.UPLOAD_SECONDS", 0)
     assert asyncio.run(uploading(create_app(session), asyncio.Future)) == 408
 
 
-def test_connections_are_bounded(session, built, monkeypatch):
+def test_the_number_of_connections_is_limited(session, built, monkeypatch):
     monkeypatch.setattr("neurflow.server.server.MOST_CONNECTIONS", 3)
     server = Server(session, port=0)
     thread = threading.Thread(target=server._server.run, args=([server._socket],))
-    monkeypatch.setattr(session, "start", lambda: None)  # it has started, and goes on
+    monkeypatch.setattr(session, "start", lambda: None)  # it has started, and continues
     monkeypatch.setattr(session, "stop", lambda: None)
     thread.start()
     try:
@@ -323,14 +323,14 @@ def test_connections_are_bounded(session, built, monkeypatch):
         "//etc/passwd",
     ],
 )
-def test_no_path_leads_to_a_file(client, path):
+def test_no_path_gives_access_to_files(client, path):
     for ask in (client.get, client.post):
         answer = ask(path)
         assert answer.status_code in (404, 405, 422)
         assert "root:" not in answer.text and "schema_version" not in answer.text
 
 
-def test_a_hostile_group_or_name_is_only_text(client, run):
+def test_hostile_group_ids_and_names_remain_text(client, run):
     before = sorted(file.name for file in run.rglob("*"))
     for id in ("../../outside", "..%2f..%2foutside", "block3/0%00", "<script>"):
         answer = client.put(f"/api/groups/{id}/label", json={"label": "x"})
@@ -338,7 +338,7 @@ def test_a_hostile_group_or_name_is_only_text(client, run):
     assert sorted(file.name for file in run.rglob("*")) == before
 
 
-def test_every_answer_carries_the_policy(client):
+def test_every_response_has_the_policy(client):
     for path in ("/", "/api/status", "/nowhere"):
         headers = client.get(path).headers
         rules = dict(rule.split(" ", 1) for rule in headers["content-security-policy"].split("; "))
@@ -352,7 +352,7 @@ def test_every_answer_carries_the_policy(client):
     assert client.get("/", headers={"host": "evil.example"}).headers["x-frame-options"] == "DENY"
 
 
-def test_the_policy_names_every_script_of_the_page(built):
+def test_the_policy_has_every_script_of_the_page(built):
     page = bundle()
     scripts = [s for s in re.findall(r"<script[^>]*>", page) if "application/json" not in s]
     assert len(re.findall(r"'sha256-", policy(page))) == len(scripts) + page.count("<style")

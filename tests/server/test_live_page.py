@@ -1,4 +1,4 @@
-"""The live page in a real browser: the numbers of the command line, and nothing leaves the machine."""
+"""The live page in a browser shows the figures of the command line and contacts no other server."""
 
 import base64
 import io
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.browser
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 REFUSED = "Failed to load resource: the server responded with a status of 400"
-"""what the browser itself notes of a refusal; the page says it in words"""
+"""the browser's own log message for a refused request, which the page also reports"""
 DROP = """(data) => {
     const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
     const transfer = new DataTransfer();
@@ -46,7 +46,7 @@ def chromium_browser(built):
 
 @pytest.fixture
 def visit(chromium_browser):
-    """Opens a served page; fails at the end if it asked another server or logged anything."""
+    """Opens a served page; fails at the end if it contacted another server or logged a message."""
     trouble, contexts = [], []
 
     def logged(message):
@@ -80,7 +80,7 @@ def visit(chromium_browser):
 
 
 def by_command(run, picture, *options):
-    """What ``neurflow debug --json`` tells; its stdout, while no export in a thread swaps it."""
+    """The output of ``neurflow debug --json``, read while no export in a thread replaces stdout."""
     told = io.StringIO()
     with redirect_stdout(told), pytest.raises(SystemExit):
         named = ("--model", neurflow.load_circuit(run).model.reference)
@@ -98,7 +98,7 @@ def after(page, place=0):
     return page.get_by_test_id(f"after-{place}")
 
 
-def test_a_dropped_picture_and_a_mask_tell_what_the_command_tells(visit, url, run, tmp_path):
+def test_pictures_and_masks_give_the_figures_of_the_command(visit, url, run, tmp_path):
     picture = picture_file(tmp_path)
     page = visit(url)
     drop(page, picture)
@@ -130,7 +130,7 @@ def test_a_dropped_picture_and_a_mask_tell_what_the_command_tells(visit, url, ru
     expect(after(page)).to_have_count(0)
 
 
-def test_two_pictures_stand_side_by_side(visit, url, tmp_path):
+def test_two_pictures_are_compared(visit, url, tmp_path):
     page = visit(url)
     drop(page, picture_file(tmp_path))
     page.get_by_label("Sample picture").select_option("2")
@@ -145,7 +145,7 @@ def test_two_pictures_stand_side_by_side(visit, url, tmp_path):
     expect(page.get_by_role("region", name="Picture A")).to_contain_text("4.png")
 
 
-def test_the_audit_is_walked_through(visit, url, run, labelled):
+def test_going_through_the_audit(visit, url, run, labelled):
     page = visit(url)
     page.get_by_role("button", name="Shortcuts").click()
     begin = page.get_by_role("button", name="Audit bee")
@@ -163,7 +163,7 @@ def test_the_audit_is_walked_through(visit, url, run, labelled):
         page.get_by_role("button", name="next").click()
 
 
-def test_a_label_is_kept(visit, url, run):
+def test_labels_are_stored(visit, url, run):
     page = visit(url)
     page.locator('[data-group="block3/0"]').click()
     hostile = "<img src=x onerror=alert(1)>"
@@ -178,7 +178,7 @@ def test_a_label_is_kept(visit, url, run):
     expect(card).to_have_text("Group 0")
 
 
-def test_what_goes_wrong_is_said(visit, url, tmp_path):
+def test_failures_are_shown(visit, url, tmp_path):
     text = tmp_path / "text.png"
     text.write_text("no picture")
     page = visit(url)
@@ -187,7 +187,7 @@ def test_what_goes_wrong_is_said(visit, url, tmp_path):
     expect(page.get_by_role("alert")).to_contain_text("not a picture, or damaged")
 
 
-def test_a_model_that_is_missing_leaves_the_circuit_to_look_at(visit, serving, run):
+def test_the_circuit_is_shown_without_a_model(visit, serving, run):
     def missing(_):
         raise ModelError("The weights have moved.")
 
@@ -205,7 +205,7 @@ def test_the_token_is_asked_for_once(visit, serving, run):
     expect(page.locator(".card").first).to_be_visible()
 
 
-def test_it_can_be_read_on_a_phone(visit, url, tmp_path):
+def test_the_live_page_is_readable_on_a_phone(visit, url, tmp_path):
     page = visit(url, PHONE)
     drop(page, picture_file(tmp_path))
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]

@@ -1,4 +1,4 @@
-"""The API against its own description, with requests that were made up to break it."""
+"""The API follows its OpenAPI description, also for generated requests."""
 
 import pytest
 import schemathesis
@@ -12,7 +12,7 @@ from neurflow.server.session import Session
 from tests.cli.conftest import model_of
 
 NAME = "testserver"
-"""what schemathesis calls the server"""
+"""address of the server for schemathesis"""
 
 
 # What is described leaves open which bytes are a picture and which groups there are, so that a request
@@ -31,7 +31,7 @@ def described(stored, built, tmp_path):
         yield schemathesis.openapi.from_asgi("/api/openapi.json", app)
 
 
-def test_what_is_answered_is_what_is_described(described):
+def test_responses_follow_the_openapi_description(described):
     asked = []
     for found in described.get_all_operations():
         operation = found.ok()

@@ -1,4 +1,4 @@
-"""What the server answers: the numbers of ``neurflow.debug``, and refusals that say why."""
+"""The server returns the figures of ``neurflow.debug``, and refusals give the reason."""
 
 import base64
 import io
@@ -17,7 +17,7 @@ from neurflow.labels.zero_shot import ClipLabeler
 from neurflow.server import session as session_module
 from neurflow.server.app import create_app
 from neurflow.server.session import Session
-from neurflow.server.worker import Cancelled, Polite, Watched, Worker
+from neurflow.server.worker import CancellableProgress, Cancelled, Worker, YieldingProgress
 from tests.cli.conftest import model_of
 from tests.clip import save_tiny_clip
 from tests.server.conftest import noise, picture_file
@@ -30,7 +30,7 @@ def file_of(picture, kind="PNG"):
 
 
 def claiming(width, height):
-    """The beginning of a PNG that says how large it is."""
+    """The beginning of a PNG, with its size."""
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
     return b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IDAT"
@@ -44,7 +44,7 @@ def uploaded(client, picture=None, name="odd.png", kind="PNG"):
     return answer.json()
 
 
-def test_the_circuit_comes_with_the_labels_that_are_stored_now(client, run):
+def test_the_circuit_has_the_current_labels(client, run):
     group = neurflow.load_circuit(run).layers[0].groups[0].id
     assert client.get("/api/circuit").json()["target"] == "bee"
     answer = client.put(f"/api/groups/{group}/label", json={"label": "  coloured\nnoise "})
@@ -56,9 +56,9 @@ def test_the_circuit_comes_with_the_labels_that_are_stored_now(client, run):
     assert neurflow.load_circuit(run).group(group).rejected[0].label == "coloured noise"
 
 
-def test_a_picture_and_a_mask_are_those_of_debug(client, run, tmp_path):
+def test_pictures_and_masks_equal_debug(client, run, tmp_path):
     circuit = neurflow.load_circuit(run)
-    groups = [layer.groups[0].id for layer in circuit.layers[:2]]  # of two layers at once
+    groups = [layer.groups[0].id for layer in circuit.layers[:2]]  # of two layers
     shown = uploaded(client)  # first: two threads must not export networks at the same time
     told = neurflow.debug(circuit, model_of(circuit), picture_file(tmp_path), mask=groups)
     report = shown["shown"]["report"]
@@ -78,7 +78,7 @@ def test_a_picture_and_a_mask_are_those_of_debug(client, run, tmp_path):
     assert quick["effects"][0]["target_after"] == mean.what_if.effects[0].target_after
 
 
-def test_the_samples_can_be_tried_and_audited_with(client, session, run, labelled, monkeypatch):
+def test_samples_can_be_explained_and_audited(client, session, run, labelled, monkeypatch):
     over, run_audit = threading.Event(), session._run_audit
     monkeypatch.setattr(session, "_run_audit", lambda: (run_audit(), over.set()))
     samples = client.get("/api/samples").json()
@@ -96,7 +96,7 @@ def test_the_samples_can_be_tried_and_audited_with(client, session, run, labelle
     assert found["report"] == told.model_dump(mode="json")
 
 
-def test_the_oldest_pictures_are_forgotten_and_none_is_written(client, run, monkeypatch):
+def test_the_oldest_pictures_are_dropped_and_none_is_written(client, run, monkeypatch):
     def files():
         return {file: file.stat().st_mtime_ns for file in run.rglob("*")}
 
@@ -116,7 +116,7 @@ def test_the_oldest_pictures_are_forgotten_and_none_is_written(client, run, monk
     [
         ({"groups": ["block3/77"]}, 404, "no group 'block3/77'"),
         ({"groups": ["head/0"]}, 400, "is the target itself"),
-        ({"groups": ["block3/0"], "pictures": [99]}, 404, "not kept here"),
+        ({"groups": ["block3/0"], "pictures": [99]}, 404, "no longer stored"),
         ({"groups": ["block3/0"], "draws": 101}, 422, "draws"),
         ({"groups": []}, 422, "groups"),
         ({"groups": ["block3/0"], "hidden": 1}, 422, "hidden"),
@@ -129,7 +129,7 @@ def test_wrong_masks(client, asked, code, words):
     assert words in answer.json()["error"]
 
 
-def test_a_model_that_cannot_be_loaded_leaves_the_circuit(run):
+def test_the_circuit_is_served_if_the_model_cannot_be_loaded(run):
     def missing(_):
         raise ModelError("The weights have moved.")
 
@@ -157,12 +157,12 @@ def test_pictures_of_all_kinds_are_read(client, mode, kind):
     assert uploaded(client, noise(2).convert(mode), kind=kind)["shown"]["size"] == [32, 32]
 
 
-def test_long_work_gives_way_and_everything_else_keeps_its_order():
+def test_long_work_yields_to_short_requests():
     worker, order = Worker(), []
     began, go_on = threading.Event(), threading.Event()
 
     def long():
-        progress = Polite(worker, lambda *told: order.append(told))
+        progress = YieldingProgress(worker, lambda *told: order.append(told))
         progress.start("masking", 2)
         began.set()
         go_on.wait()
@@ -181,8 +181,8 @@ def test_long_work_gives_way_and_everything_else_keeps_its_order():
     worker.stop()
 
 
-def test_work_that_nobody_waits_for_ends():
-    watched = Watched()
+def test_work_of_disconnected_clients_is_cancelled():
+    watched = CancellableProgress()
     watched.advance()
     watched.gone.set()
     with pytest.raises(Cancelled):
@@ -190,7 +190,7 @@ def test_work_that_nobody_waits_for_ends():
     worker, started = Worker(), threading.Event()
 
     def endless():
-        progress = Polite(worker, lambda *_: started.set())
+        progress = YieldingProgress(worker, lambda *_: started.set())
         while True:
             progress.advance()
 
@@ -201,13 +201,13 @@ def test_work_that_nobody_waits_for_ends():
 
 
 @pytest.mark.parametrize("size", [(8_200, 8_200), (12_000, 12_000), (200_000, 200_000)])
-def test_a_bomb_is_refused_by_what_its_header_says(client, size):
+def test_decompression_bombs_are_refused_by_their_header(client, size):
     answer = client.post("/api/pictures", content=claiming(*size))
     assert answer.status_code == 400
     assert answer.json()["error"].startswith("The picture cannot be read: too large: ")
 
 
-def test_what_is_no_picture_is_refused(client):
+def test_uploads_that_are_not_pictures_are_refused(client):
     half = file_of(noise(1))[:150]
     for data in (b"", b"<svg/>", b"%PDF-1.4", claiming(8, 8), half):
         answer = client.post("/api/pictures", content=data)
@@ -215,7 +215,7 @@ def test_what_is_no_picture_is_refused(client):
         assert set(answer.json()) == {"error"}
 
 
-def test_samples_that_are_missing_leave_the_rest(run, tmp_path):
+def test_missing_samples_do_not_affect_others(run, tmp_path):
     def samples(model):
         return neurflow.load_images(tmp_path / "nowhere", model)
 
@@ -229,7 +229,7 @@ def test_samples_that_are_missing_leave_the_rest(run, tmp_path):
         )
 
 
-def test_what_was_passed_over_among_the_samples_is_told(run, labelled, tmp_path):
+def test_skipped_samples_are_reported(run, labelled, tmp_path):
     folder = shutil.copytree(labelled, tmp_path / "samples")
     (folder / "bee" / "scan.dcm").write_bytes(b"DICM")
     session = Session(run, model_of, lambda model: neurflow.load_images(folder, model))
@@ -239,7 +239,7 @@ def test_what_was_passed_over_among_the_samples_is_told(run, labelled, tmp_path)
     assert message == "1 file of other kinds was left out (.dcm 1)."
 
 
-def test_an_older_result_can_be_looked_at(run, tmp_path):
+def test_results_of_earlier_versions_can_be_viewed(run, tmp_path):
     circuit = neurflow.load_circuit(run)
     layers = tuple(
         layer.model_copy(
@@ -257,7 +257,7 @@ def test_an_older_result_can_be_looked_at(run, tmp_path):
         assert client.get("/api/circuit").status_code == 200
 
 
-def test_the_effect_of_each_group_is_that_of_masking_it_alone(client, run, tmp_path):
+def test_effects_equal_those_of_masking_each_group(client, run, tmp_path):
     circuit = neurflow.load_circuit(run)
     ids = [layer.groups[0].id for layer in circuit.layers[:2]]
     number = uploaded(client)["number"]
@@ -289,7 +289,7 @@ def test_the_effect_of_each_group_is_that_of_masking_it_alone(client, run, tmp_p
     assert unknown.status_code == 404
 
 
-def test_words_mean_classes_and_groups_that_look_like_them(client, run, session, tmp_path):
+def test_words_find_classes_and_similar_groups(client, run, session, tmp_path):
     told = client.get("/api/find", params={"words": "BE"}).json()
     names = session._model.class_names
     assert told["classes"] == [{"index": names.index("bee"), "name": "bee"}]
@@ -313,7 +313,7 @@ def test_words_mean_classes_and_groups_that_look_like_them(client, run, session,
     assert client.get("/api/find", params={"words": ""}).status_code == 422
 
 
-def test_half_a_mask_lies_between_none_and_all(client):
+def test_partial_masks_have_intermediate_effects(client):
     number = uploaded(client)["number"]
     asked = {"pictures": [number], "groups": ["block3/0"], "draws": 0}
     (all_of_it,) = client.post("/api/mask", json=asked).json()["effects"]
@@ -325,7 +325,7 @@ def test_half_a_mask_lies_between_none_and_all(client):
     assert client.post("/api/mask", json={**asked, "by": 1.5}).status_code == 422
 
 
-def test_neurons_respond_on_a_picture_where_their_maps_say(client, run):
+def test_neurons_respond_where_their_feature_maps_are_large(client, run):
     circuit = neurflow.load_circuit(run)
     number = uploaded(client)["number"]
     found = client.get(f"/api/pictures/{number}/neurons", params={"layer": "block3"}).json()

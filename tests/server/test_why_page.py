@@ -1,4 +1,4 @@
-"""Why one picture gets its answer, in a real browser: figures, rival, scrubbing, pointing, samples."""
+"""The view *Why this picture* in a real browser: effects, rival class, masks, pointing, samples."""
 
 import re
 
@@ -21,7 +21,7 @@ def effects(page):
 
 
 def explained(page):
-    """Waits until every group has been compared with random neurons; returns what the page tells."""
+    """Waits until every group is compared with random neurons; returns the figures of the page."""
     more = page.get_by_role("button", name=re.compile("Show all"))
     expect(page.locator(".effect-list li").first).to_be_visible()
     expect(page.locator(".effects h2")).not_to_contain_text("compared …")
@@ -38,7 +38,7 @@ def why(visit, url, tmp_path):
     return page
 
 
-def test_groups_stand_by_their_effect_and_the_sentence_names_classes(why, client, session):
+def test_groups_are_ordered_by_effect_and_the_sentence_names_classes(why, client, session):
     told = explained(why)
     number = re.search(r"picture=p(\d+)", why.url)[1]
     ids = [g.id for layer in session.circuit.layers[:-1] for g in layer.groups]
@@ -57,7 +57,7 @@ def test_groups_stand_by_their_effect_and_the_sentence_names_classes(why, client
     assert violations(why) == []
 
 
-def test_a_mask_is_scrubbed_and_kept_with_the_picture_in_the_address(why):
+def test_partial_masks_are_kept_in_the_address(why):
     first = next(iter(explained(why)))
     row = why.locator(f'[data-effect="{first}"]')
     row.locator(".effect-name").click()
@@ -75,7 +75,7 @@ def test_a_mask_is_scrubbed_and_kept_with_the_picture_in_the_address(why):
     expect(why.locator(".why .answers")).to_have_text(re.compile(re.escape(before.split("\n")[0])))
 
 
-def test_a_place_a_neuron_and_a_group_light_each_other(why):
+def test_places_neurons_and_groups_highlight_each_other(why):
     first = next(id for id in explained(why) if id.startswith("block3"))
     row = why.locator(f'[data-effect="{first}"]')
     row.locator(".effect-name").click()
@@ -94,7 +94,7 @@ def test_a_place_a_neuron_and_a_group_light_each_other(why):
     expect(why.locator(".spot")).to_have_count(0)
 
 
-def test_the_samples_are_gone_through(why):
+def test_stepping_through_the_samples(why):
     expect(why.locator(".why-steps b")).to_have_text("odd.png")
     why.get_by_role("button", name="Next picture").click()
     expect(why.locator(".why-steps b")).to_have_text("0.png")

@@ -1,4 +1,4 @@
-"""Feature maps: the same values wherever they are kept, and crops run no more often than promised."""
+"""Feature maps are equal in memory and on disk, and crops are run as rarely as documented."""
 
 import itertools
 from functools import partial
@@ -18,7 +18,7 @@ from neurflow.study.features import FeatureMaps
 from tests.method.test_discover import picture
 from tests.studies import family, inputs
 
-ROOMS = {"in memory": 2**30, "on disk": 2**10, "in blocks": 2**10}
+BUDGETS = {"in memory": 2**30, "on disk": 2**10, "in blocks": 2**10}
 
 
 def small_model(name="resnet18"):
@@ -27,7 +27,7 @@ def small_model(name="resnet18"):
 
 @pytest.fixture
 def counted(monkeypatch):
-    """How many crops went through the network."""
+    """Number of crops that were run through the network."""
     count = [0]
     original = Model.feed
 
@@ -39,7 +39,7 @@ def counted(monkeypatch):
     return count
 
 
-def prepare(model, tmp_path, room, monkeypatch, scratch):
+def prepare(model, tmp_path, memory, monkeypatch, scratch):
     monkeypatch.setattr("neurflow.study.features.SCRATCH", scratch)
     size = model.input_size[1:]
     images = inputs(torch.randn(3, 3, *size))
@@ -47,7 +47,7 @@ def prepare(model, tmp_path, room, monkeypatch, scratch):
     names = model.proposed_layers()[-4:]
     segments = [model.segment(*pair) for pair in reversed(list(itertools.pairwise(names)))]
     batch = Batch(4, Silent())
-    features = FeatureMaps(model, crops, segments, folder=tmp_path, room=room, batch=batch)
+    features = FeatureMaps(model, crops, segments, folder=tmp_path, memory=memory, batch=batch)
     return crops, names, segments, features, batch
 
 
@@ -56,14 +56,14 @@ def run_over(model, crops, names, work, batch, **options):
 
 
 @pytest.mark.parametrize("network", ["resnet18", "densenet", "vit"])
-@pytest.mark.parametrize("place", ROOMS)
-def test_values_are_those_of_the_network_wherever_they_are_kept(
+@pytest.mark.parametrize("place", BUDGETS)
+def test_feature_maps_equal_the_network_in_memory_and_on_disk(
     tmp_path, monkeypatch, network, place
 ):
     model = small_model(network)
     scratch = 2**30 if place == "on disk" else 0
     crops, names, segments, features, batch = prepare(
-        model, tmp_path, ROOMS[place], monkeypatch, scratch
+        model, tmp_path, BUDGETS[place], monkeypatch, scratch
     )
     assert features.keeps_all == (place != "in blocks")
     run_over(model, crops, names, Workspace(tmp_path), batch, features=features)
@@ -90,7 +90,7 @@ def crops_in_order(model, crops, numbers):
     return model.feed(torch.cat([crops.pixels([n]) for n in numbers]))
 
 
-def test_no_crop_is_run_again_where_all_are_kept(tmp_path, monkeypatch, counted):
+def test_no_crop_is_run_again_if_all_maps_are_kept(tmp_path, monkeypatch, counted):
     model = small_model()
     crops, names, segments, features, batch = prepare(model, tmp_path, 2**30, monkeypatch, 0)
     before = counted[0]
@@ -100,12 +100,12 @@ def test_no_crop_is_run_again_where_all_are_kept(tmp_path, monkeypatch, counted)
     assert counted[0] - before == len(crops)
 
 
-def test_a_crop_is_run_once_more_where_only_some_are_kept(tmp_path, monkeypatch, counted):
-    """Room for most of the crops: those needed are run when first needed, for all segments below."""
+def test_a_crop_is_run_once_more_if_only_some_maps_are_kept(tmp_path, monkeypatch, counted):
+    """With memory for most crops, the others are run on first use, for all segments below."""
     model = small_model()
     crops, _, segments, features, _ = prepare(model, tmp_path, 2**30, monkeypatch, 0)
-    room = len(crops) * features._bytes(features.keys) - 1
-    crops, _, segments, features, _ = prepare(model, tmp_path, room, monkeypatch, 0)
+    memory = len(crops) * features._bytes(features.keys) - 1
+    crops, _, segments, features, _ = prepare(model, tmp_path, memory, monkeypatch, 0)
     assert not features.keeps_all
     before, needed = counted[0], np.arange(0, len(crops), 2)
     for segment in segments:
@@ -113,7 +113,7 @@ def test_a_crop_is_run_once_more_where_only_some_are_kept(tmp_path, monkeypatch,
     assert counted[0] - before == len(needed)
 
 
-def test_a_pass_in_bfloat16_leaves_the_maps_exact(tmp_path, monkeypatch):
+def test_feature_maps_are_exact_after_a_bfloat16_pass(tmp_path, monkeypatch):
     model = small_model()
     crops, names, segments, features, batch = prepare(model, tmp_path, 2**30, monkeypatch, 0)
     run = partial(run_over, model, crops, names)
@@ -133,7 +133,7 @@ def test_a_pass_in_bfloat16_leaves_the_maps_exact(tmp_path, monkeypatch):
         torch.testing.assert_close(value, wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_files_are_gone_when_the_maps_are(tmp_path, monkeypatch):
+def test_files_are_removed_with_the_maps(tmp_path, monkeypatch):
     *_, features, _ = prepare(small_model(), tmp_path, 2**10, monkeypatch, 2**30)
     assert features.keeps_all
     assert not list(tmp_path.iterdir())

@@ -37,9 +37,9 @@ def with_equal_steps(plans: Mapping[int, Plan], task: AttributionTask) -> dict[i
     found = dict(plans)
     for steps in alike.values():
         for a, level in equal_steps(steps, crops).items():
-            look, error = plans[a].look, plans[a].error
-            if level > steps[a] and look is not None and error is not None:
-                found[a] = Plan(look, level, look.error(error, steps[a], level))
+            candidate, error = plans[a].candidate, plans[a].error
+            if level > steps[a] and candidate is not None and error is not None:
+                found[a] = Plan(candidate, level, candidate.error(error, steps[a], level))
     return found
 
 

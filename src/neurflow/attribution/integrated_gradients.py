@@ -245,9 +245,11 @@ def _mean_gradient(
         rule = graded_midpoints
     points, weights = rule(1 if fast.affine else steps)
     total = [torch.zeros_like(value) for value in path.end]
-    room = max(1, _chunk(path.end[0]) * batch // max(1, sum(value.numel() for value in path.end)))
+    capacity = max(
+        1, _chunk(path.end[0]) * batch // max(1, sum(value.numel() for value in path.end))
+    )
     # cells share their ends, so the part of a line that fits is processed together
-    crops = max(1, min(batch, room // len(points) if cellwise else room))
+    crops = max(1, min(batch, capacity // len(points) if cellwise else capacity))
     for first in range(0, batch, crops):
         count = min(crops, batch - first)
         part = partial(_some, batch=batch, first=first, count=count)
@@ -255,11 +257,11 @@ def _mean_gradient(
         fixed = map(part, path.fixed, fast.fixed_axes)
         lines = _Lines(fast, list(start), list(end), list(fixed), count, list(sums))
         if cellwise:
-            for low in range(0, len(points) - 1, cells := max(1, room // count - 1)):
+            for low in range(0, len(points) - 1, cells := max(1, capacity // count - 1)):
                 high = low + cells + 1
                 lines.add_secants(points[low:high], weights[low:high])
         else:
-            for low in range(0, len(points), at_once := max(1, room // count)):
+            for low in range(0, len(points), at_once := max(1, capacity // count)):
                 lines.add(points[low : low + at_once], weights[low : low + at_once])
     return total
 

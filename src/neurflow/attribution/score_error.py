@@ -31,7 +31,7 @@ SMOOTH_STEPS = (3, 4, 5, 6, 7, *AUTO_STEPS[2:])
 
 
 @dataclass(frozen=True)
-class Look:
+class Candidate:
     """A rule from which auto chooses.
 
     Attributes:
@@ -51,29 +51,29 @@ class Look:
     more: int = 0
 
     def error(self, measured: float, at: int, steps: int) -> float:
-        """What is expected of ``steps`` points if ``at`` points have the ``measured`` error."""
+        """The expected error of ``steps`` points if ``at`` points have the ``measured`` error."""
         if self.more:
             return measured * EACH ** (at - steps)
         return measured * (at / steps) ** self.order
 
 
-Measurement = Callable[[Mapping[int, int], Look], dict[int, float]]
+Measurement = Callable[[Mapping[int, int], Candidate], dict[int, float]]
 """measures (target → N, rule) → target → score error"""
 EACH = 3.0
-"""factor by which the error on a smooth path falls with each point, at least"""
+"""smallest factor by which each point reduces the error on a smooth path"""
 
-OTHERS = (Look("midpoints", 8, 1.0), Look("steep", 16, 3.0))
-USUAL = (Look("secants", 8, 1.7, AUTO_STEPS[2:]), *OTHERS)
+OTHERS = (Candidate("midpoints", 8, 1.0), Candidate("steep", 16, 3.0))
+USUAL = (Candidate("secants", 8, 1.7, AUTO_STEPS[2:]), *OTHERS)
 """rules for paths from zero"""
-PROJECTED = (Look("secants", 12, 1.7, PROJECTED_STEPS), *OTHERS)
+PROJECTED = (Candidate("secants", 12, 1.7, PROJECTED_STEPS), *OTHERS)
 """the same rules if cells are cheap and modes expensive"""
 BEHIND_NORMS = (
-    Look("sinh", 6, 3.0, SMOOTH_STEPS),
-    Look("graded", 8, 1.7, AUTO_STEPS[2:]),
+    Candidate("sinh", 6, 3.0, SMOOTH_STEPS),
+    Candidate("graded", 8, 1.7, AUTO_STEPS[2:]),
     *USUAL,
 )
 """rules for paths from zero in networks with layer norms"""
-FROM_MEAN = (Look("gauss", 3, 3.0, SMOOTH_STEPS, more=2), *USUAL)
+FROM_MEAN = (Candidate("gauss", 3, 3.0, SMOOTH_STEPS, more=2), *USUAL)
 """rules for paths from the mean"""
 POOR = 0.1
 """score error of the first measurement above which the next rule is tried too"""
@@ -85,10 +85,10 @@ CONFIDENCE = 0.975
 class Plan:
     """How a target is attributed: the rule, N, and the expected score error.
 
-    ``look`` is None if N was given, or for measures other than integrated gradients.
+    ``candidate`` is None if N was given, or for measures other than integrated gradients.
     """
 
-    look: Look | None
+    candidate: Candidate | None
     steps: int
     error: float | None = None
     given: RuleName | None = None
@@ -96,12 +96,12 @@ class Plan:
     @property
     def rule(self) -> RuleName | None:
         """Name of the integration rule."""
-        return self.look.rule if self.look else self.given
+        return self.candidate.rule if self.candidate else self.given
 
 
 def chosen_plans(
     targets: Collection[int],
-    looks: Sequence[Look],
+    candidates: Sequence[Candidate],
     measure: Measurement,
     has_slopes: Callable[[int], bool],
     tolerance: float,
@@ -110,7 +110,7 @@ def chosen_plans(
 
     Args:
         targets: upper neurons.
-        looks: the rules, in the order in which they are tried.
+        candidates: the rules, in the order in which they are tried.
         measure: measures the score error on a sample of crops.
         has_slopes: returns whether the rules of cells are available for a target.
         tolerance: largest accepted score error, relative.
@@ -120,18 +120,18 @@ def chosen_plans(
     """
     plans: dict[int, Plan] = {}
     poor = set(targets)
-    for look in looks:
-        cells = look.rule in ("secants", "graded")
+    for candidate in candidates:
+        cells = candidate.rule in ("secants", "graded")
         asked = [a for a in targets if a in poor and (not cells or has_slopes(a))]
-        tried = dict.fromkeys(asked, look.first)
+        tried = dict.fromkeys(asked, candidate.first)
         found: dict[int, Plan] = {}
         while tried:
-            errors = measure(tried, look)
+            errors = measure(tried, candidate)
             for a, error in errors.items():
-                if tried[a] == look.first and error <= POOR:
+                if tried[a] == candidate.first and error <= POOR:
                     poor.discard(a)
-                steps = enough(look, tried[a], error, tolerance)
-                found[a] = Plan(look, steps, look.error(error, tried[a], steps))
+                steps = enough(candidate, tried[a], error, tolerance)
+                found[a] = Plan(candidate, steps, candidate.error(error, tried[a], steps))
             # at a very different N, the order of the error is only a guess
             far = {a: found[a].steps for a, n in tried.items() if found[a].steps >= 2 * n}
             tried = {a: n for a, n in far.items() if isfinite(errors[a])}
@@ -141,16 +141,16 @@ def chosen_plans(
     return plans
 
 
-def enough(look: Look, steps: int, error: float, tolerance: float) -> int:
+def enough(candidate: Candidate, steps: int, error: float, tolerance: float) -> int:
     """Return the smallest N of a rule that should meet the tolerance if ``steps`` points have this
     error.
 
     The largest N is returned if the error is not finite, or if no N is enough.
     """
     if not isfinite(error):
-        return look.steps[-1]
-    enough = (n for n in look.steps if look.error(error, steps, n) <= tolerance)
-    return next(enough, look.steps[-1])
+        return candidate.steps[-1]
+    enough = (n for n in candidate.steps if candidate.error(error, steps, n) <= tolerance)
+    return next(enough, candidate.steps[-1])
 
 
 def upper_end(sample: np.ndarray, population: int) -> float:

@@ -46,7 +46,7 @@ from neurflow.attribution.score_error import (
     FROM_MEAN,
     PROJECTED,
     USUAL,
-    Look,
+    Candidate,
     Plan,
     chosen_plans,
     enough,
@@ -114,16 +114,16 @@ def attribute(
 def _plans(task: AttributionTask, steps: int | Literal["auto"]) -> dict[int, Plan]:
     """Return target → rule and N, with the expected score error."""
     if steps != "auto":
-        errors = _look(task, dict.fromkeys(task.concepts, steps), _against_many, None)
+        errors = _measured(task, dict.fromkeys(task.concepts, steps), _against_many, None)
         return {a: Plan(None, steps, errors[a], "gauss") for a in task.concepts}
 
-    def refined(tried: Mapping[int, int], look: Look) -> dict[int, float]:
-        return _look(task, tried, partial(_refined, look=look), look.rule)
+    def refined(tried: Mapping[int, int], candidate: Candidate) -> dict[int, float]:
+        return _measured(task, tried, partial(_refined, candidate=candidate), candidate.rule)
 
     def has_slopes(a: int) -> bool:
         return task.segment.specialised(a).secants is not None
 
-    chosen = chosen_plans(task.concepts, _looks(task), refined, has_slopes, task.config.tolerance)
+    chosen = chosen_plans(task.concepts, _rules(task), refined, has_slopes, task.config.tolerance)
     return with_equal_steps(chosen, task)
 
 
@@ -132,7 +132,7 @@ def _stage(task: AttributionTask) -> str:
     return f"{task.segment.upper.name} → {task.segment.lower.name}"
 
 
-def _looks(task: AttributionTask) -> tuple[Look, ...]:
+def _rules(task: AttributionTask) -> tuple[Candidate, ...]:
     """Return the rules that auto tries, which depend on the baseline."""
     if task.baseline is not None:
         return FROM_MEAN
@@ -167,11 +167,11 @@ def _more(
     """Return target → the same rule with a larger N, if its score error is above the tolerance."""
     more = {}
     for a, plan in tried.items():
-        error, look = found[a].score_error, plan.look
-        assert error is not None and plan.error is not None and look is not None
-        steps = enough(look, plan.steps, error, tolerance)
+        error, candidate = found[a].score_error, plan.candidate
+        assert error is not None and plan.error is not None and candidate is not None
+        steps = enough(candidate, plan.steps, error, tolerance)
         if steps > plan.steps:
-            more[a] = Plan(look, steps, look.error(plan.error, plan.steps, steps))
+            more[a] = Plan(candidate, steps, candidate.error(plan.error, plan.steps, steps))
     return more
 
 
@@ -186,7 +186,7 @@ def _refuse_what_is_not_finite(segment: Segment, found: Mapping[int, Scores]) ->
             )
 
 
-def _look(
+def _measured(
     task: AttributionTask, steps: Mapping[int, int], measure: Measure, rule: RuleName | None
 ) -> dict[int, float]:
     """Return target → upper confidence limit of the score error over ``V_a``, from some crops.
@@ -324,17 +324,17 @@ def _refined(
     observed: Observed,
     steps: int,
     *,
-    look: Look,
+    candidate: Candidate,
 ) -> tuple[Tensor, Tensor]:
     """Return scores ``[pair, lower neuron]``, and an estimate of their limit.
 
     By more points, or by Richardson extrapolation from half of them.
     """
-    scores = partial(by_rule, segment, neurons, observed, rule=RULES[look.rule], whole=False)
-    if look.more:
-        return scores(steps)[0], scores(steps + look.more)[0]
+    scores = partial(by_rule, segment, neurons, observed, rule=RULES[candidate.rule], whole=False)
+    if candidate.more:
+        return scores(steps)[0], scores(steps + candidate.more)[0]
     coarse, fine = (scores(n)[0] for n in (steps // 2, steps))
-    return fine, fine + (fine - coarse) / (2**look.order - 1)
+    return fine, fine + (fine - coarse) / (2**candidate.order - 1)
 
 
 def _against_many(

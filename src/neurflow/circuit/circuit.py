@@ -82,7 +82,7 @@ def save_circuit(circuit: CircuitData, path: str | Path) -> None:
     """Write a circuit into folder ``path``, creating it if needed; replaces an earlier result.
 
     Raises:
-        ResultError: the circuit contradicts itself, so that loading would refuse it.
+        ResultError: the circuit is inconsistent, so loading would refuse it.
         WorkError: the folder cannot be written.
     """
     storage.save(circuit, path)

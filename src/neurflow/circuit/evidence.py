@@ -167,7 +167,7 @@ class Validation(Frozen):
         if not self.beats_chance:
             return "does not beat chance"
         if self.beats_nonsense is False:
-            return "does not beat nonsense"
+            return "does not beat meaningless words"
         if self.beats_others is None:
             return "not compared with other labels"
         return None if self.beats_others else "does not beat other labels"

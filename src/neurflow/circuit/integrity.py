@@ -37,7 +37,7 @@ WEIGHT_TOLERANCE = 1e-4
 def check(circuit: CircuitData) -> None:
     """Raise ``ResultError`` for the first rule that the circuit breaks."""
     for problem in _problems(circuit):
-        raise ResultError(f"The circuit contradicts itself: {problem}.")
+        raise ResultError(f"The circuit is inconsistent: {problem}.")
 
 
 def _problems(circuit: CircuitData) -> Iterator[str]:

@@ -141,7 +141,7 @@ def save(circuit: CircuitData, path: str | Path) -> None:
     """Write a circuit into folder ``path``, creating it if needed; replaces an earlier result.
 
     Raises:
-        ResultError: the circuit contradicts itself, so that loading would refuse it.
+        ResultError: the circuit is inconsistent, so loading would refuse it.
         WorkError: the folder cannot be written.
     """
     check(circuit)

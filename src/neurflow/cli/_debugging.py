@@ -106,10 +106,10 @@ def _mistakes(found: Mistakes, target: str, top: int) -> Iterator[RenderableType
     called = ", ".join(f"{plain(n)} {c}" for n, c in list(found.missed_for.items())[:5])
     yield Text.assemble(
         (f"Mistakes of {target}", "bold"),
-        f": {found.right} right, {len(found.missed)} missed, {len(found.taken)} taken for it",
+        f": {found.right} right, {len(found.missed)} missed, {len(found.taken)} false positives",
     )
     if called:
-        yield Text(f"  the missed are called {called}")
+        yield Text(f"  the missed pictures are predicted as {called}")
     if found.why_missed:
         yield _contrasts("missed: fires on", "missed", "right", found.why_missed[:top])
     if found.why_taken:
@@ -137,7 +137,7 @@ def audit_text(report: AuditReport, top: int) -> Iterator[RenderableType]:
     )
     yield Text(
         f"  {report.pictures} pictures, {report.of_class} of the class, "
-        f"{report.false_positives} taken for it by mistake; a ranking, not a verdict"
+        f"{report.false_positives} false positives; a ranking, not a verdict"
     )
     signals = ("raises", "mends", "fixes", "cost", "fixed", "apart")
     table = _table("group", "by", "total", *signals, gap=1)

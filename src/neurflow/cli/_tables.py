@@ -89,7 +89,7 @@ def _least(columns: Sequence[_Column]) -> int:
 
 
 def _grid(columns: Sequence[_Column], width: int) -> Table:
-    """Return a table whose columns have fixed widths, so that nothing is cut off."""
+    """Return a table whose columns have fixed widths, so that no text is cut off."""
     widths = [each.least for each in columns]
     spare = width - _least(columns)
     for place, each in enumerate(columns):

@@ -37,9 +37,7 @@ class By(StrEnum):
 
 ByOption = Annotated[
     By,
-    typer.Option(
-        help="Compare groups by their neurons, or by how similar the network finds their crops."
-    ),
+    typer.Option(help="Compare groups by their neurons, or by the concept vectors of their crops."),
 ]
 Top = Annotated[int, typer.Option(min=1, help="Largest number of rows.")]
 Renew = Annotated[bool, typer.Option("--renew", help="Rebuild all tables from the circuits first.")]

@@ -28,7 +28,7 @@ def discover(
     target: Annotated[
         str,
         typer.Option(
-            help="A class by name or number, LAYER/NEURON, or CLASS-CLASS: why one and not the other."
+            help="A class by name or number, LAYER/NEURON, or CLASS-CLASS: a difference of classes."
         ),
     ],
     out: Annotated[
@@ -51,7 +51,7 @@ def discover(
     asked = _finished.asked(model, images, target, study)
     answer = _finished.recall(folder, asked)
     if answer is not None:
-        ui.note(f"{folder} holds this circuit already: nothing to do.")
+        ui.note(f"{folder} already contains this circuit: nothing to do.")
     else:
         answer = _found(ui, model, images, target, folder, study)
         if asked is not None:
@@ -66,7 +66,7 @@ def discover(
 def _found(
     ui: Terminal, model: str, images: Path, target: str, folder: Path, study: dict[str, Any]
 ) -> _finished.Answer:
-    """Find the circuit, and what is to be said of it."""
+    """Find the circuit; return the output of the command."""
     asked = study_from(model, study)
 
     import neurflow
@@ -94,12 +94,12 @@ def default_folder(model: str, target: str) -> Path:
 
 
 def what_next(folder: Path, seconds: float, named: str = "") -> Text:
-    """Where the result is and what to type next.
+    """The place of the result, and the next commands to type.
 
     Args:
-        folder: of the result.
-        seconds: that the work took.
-        named: option that names its model, where a command needs it.
+        folder: folder of the result.
+        seconds: duration of the work.
+        named: option that names the model, if commands need it.
     """
     run = shlex.quote(str(folder))
     return Text(

@@ -43,7 +43,7 @@ Images = Annotated[
     typer.Option(
         metavar="FOLDER",
         help="The images that the circuit was found on.",
-        show_default="where they were then",
+        show_default="their folder at that time",
     ),
 ]
 HeldOut = Annotated[

@@ -68,7 +68,7 @@ def ask(
     """Ask a chat model, or a labeler of your own, to name groups.
 
     For example --chat-model gpt-4o, or --chat-model qwen2.5vl --base-url http://localhost:11434/v1.
-    Re-run the same command to resume: answers are kept, and nothing is asked twice.
+    Re-run the same command to resume: answers are stored, and no request is repeated.
     """
     from neurflow.labels import labeler_named
 

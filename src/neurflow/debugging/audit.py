@@ -114,7 +114,7 @@ def audit(
         if false
         else (
             f"None of these pictures is mistaken for {target.name!r}, so the mistakes that masking "
-            "would fix cannot be measured. The audit is sharper on pictures from actual use.",
+            "would fix cannot be measured. The audit is more sensitive on pictures from actual use.",
         ),
     )
 
@@ -174,7 +174,7 @@ class _LayerAudit:
         self, before: signals.Answers, carried: Mapping[GroupId, float]
     ) -> Iterator[Audited]:
         """Each group with its signals, for the ablation that gives more evidence."""
-        heat = np.concatenate(self._heat)[before.called]  # [picture, group, cell]
+        heat = np.concatenate(self._heat)[before.predicted_as_target]  # [picture, group, cell]
         after = [np.concatenate(parts) for parts in zip(*self._after, strict=True)]
         weights = np.array([max(carried[group.id], 0) for group in self.groups])
         for number, group in enumerate(self.groups):

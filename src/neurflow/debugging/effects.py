@@ -1,9 +1,10 @@
 """Why one picture gets its answer: the effect of each group on it, one group at a time.
 
-1. The figure that is explained is the logit of the answer, less that of a rival class if there is one.
-2. Mask each group in the real network (``masking``). Its effect is the figure with the group less the
-   figure without it: a group of positive effect speaks for the answer.
-3. The control: as many random neurons of matched activation, ``draws`` times, drawn as in ``what_if``.
+1. The explained value is the logit of the answer, minus that of a rival class if there is one.
+2. Each group is masked in the real network (``masking``). Its effect is the value with the group minus
+   the value without it, so a group with a positive effect supports the answer.
+3. As a control, ``draws`` random sets of the same number of neurons with matched activation are masked,
+   drawn as in ``what_if``.
 
 Groups of one layer share what lies below it, so the whole network runs once for each layer. Each mask
 runs only the part from the layer to the logits, and masks of one layer run together as a batch.

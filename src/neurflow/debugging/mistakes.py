@@ -19,7 +19,7 @@ from math import sqrt
 
 from neurflow.circuit import Circuit
 from neurflow.debugging.pictures import true_class
-from neurflow.debugging.reading import said
+from neurflow.debugging.reading import predicted_classes
 from neurflow.debugging.result import GroupContrast, Mistake, Mistakes, PictureReport
 from neurflow.errors import ImagesError, RequestError
 from neurflow.model import Model
@@ -50,7 +50,7 @@ def find_mistakes(model: Model, circuit: Circuit, pictures: Sequence[PictureRepo
     below = {group.id for layer in circuit.layers[:-1] for group in layer.groups}
     of_class = [p for p in known if truth[p.name] == own]
     others = [p for p in known if truth[p.name] != own and rival in (None, truth[p.name])]
-    called = {id(p): said(model, p.top) for p in known}
+    called = {id(p): predicted_classes(model, p.top) for p in known}
     right = [p for p in of_class if own in called[id(p)]]
     missed = [
         p

@@ -111,10 +111,12 @@ class Reader:
         """Read one picture."""
         observed = self.observe(pixels)
         circuit, target = self.circuit, self.circuit.target
-        told = None
-        if self.model.outputs_are.several:  # the class may be far from the best, and yet be said
-            told = [*best_classes(observed.logits), target.neuron]
-            told += [target.minus] if target.minus is not None else []
+        shown = None
+        if (
+            self.model.outputs_are.several
+        ):  # the class can be predicted without being among the best
+            shown = [*best_classes(observed.logits), target.neuron]
+            shown += [target.minus] if target.minus is not None else []
         scores = {
             group.id: group_scores(
                 group_phi(
@@ -129,7 +131,7 @@ class Reader:
         return PictureReport(
             name=name,
             label=label,
-            top=predictions(self.model, observed.logits, told),
+            top=predictions(self.model, observed.logits, shown),
             target=self.target_value(observed, pixels),
             groups=tuple(
                 self._reading(layer, group, scores[group.id], observed, firing)
@@ -235,8 +237,8 @@ def best_classes(logits: np.ndarray, count: int = TOP) -> list[int]:
     return np.argsort(-logits, kind="stable")[:count].tolist()
 
 
-def said(model: Model, top: Sequence[Prediction]) -> frozenset[int]:
-    """The classes that a picture is called, of those that are told of it, best first."""
+def predicted_classes(model: Model, top: Sequence[Prediction]) -> frozenset[int]:
+    """The predicted classes of a picture among ``top``, its best classes."""
     if model.outputs_are.several:
         return frozenset(each.index for each in top if (each.probability or 0) > 0.5)
     return frozenset({top[0].index})

@@ -162,7 +162,7 @@ class GroupEffect(Frozen):
 
     id: GroupId
     effect: float
-    """what is explained, with the group less without it: positive speaks for the answer"""
+    """the explained value with the group minus that without it; positive if it supports the answer"""
     random: Interval | None = None
     """the same for random neurons of matched activation: mean and 5th to 95th percentile"""
 

@@ -9,7 +9,7 @@ The effect of masking a group on the answers for labelled pictures:
 3. *fixes*: the share of false positives that are no longer predicted as the class.
 4. *cost*: the share of right answers that become wrong.
 
-Where the group looks, on the pictures predicted as the class:
+The position of the group's heat maps, on the pictures predicted as the class:
 
 5. *fixed*: the mean correlation of its heat maps over all pairs of pictures.
 6. *apart*: the distance of its heat map from those of the layer's other groups that support the class:
@@ -45,7 +45,7 @@ class Answers:
     outputs: Outputs = field(default_factory=Outputs)
 
     @cached_property
-    def said(self) -> np.ndarray:
+    def predicted(self) -> np.ndarray:
         """``[picture, class]`` whether the picture is predicted as the class."""
         return self.outputs.classes(self.logits)
 
@@ -55,19 +55,19 @@ class Answers:
         return self.labels == self.target
 
     @property
-    def called(self) -> np.ndarray:
+    def predicted_as_target(self) -> np.ndarray:
         """``[picture]`` whether it is predicted as the target's class."""
-        return np.asarray(self.said[:, self.target])
+        return np.asarray(self.predicted[:, self.target])
 
     @property
-    def right(self) -> np.ndarray:
-        """``[picture]`` whether it is called what it is."""
-        return np.asarray(self.said[np.arange(len(self.labels)), self.labels])
+    def correct(self) -> np.ndarray:
+        """``[picture]`` whether the prediction is correct."""
+        return np.asarray(self.predicted[np.arange(len(self.labels)), self.labels])
 
     @property
     def false_positives(self) -> np.ndarray:
         """``[picture]`` whether it is predicted as the class without being of it."""
-        return self.called & ~self.own
+        return self.predicted_as_target & ~self.own
 
     def with_logits(self, logits: np.ndarray) -> Answers:
         """The same pictures with other answers."""
@@ -82,19 +82,19 @@ def raises(before: Answers, after: Answers) -> Interval:
 
 def mends(before: Answers, after: Answers) -> Interval:
     """Right answers won minus those lost, relative to the pictures of the class or predicted as it."""
-    change = normal_mean(after.right.astype(float) - before.right, -1.0, 1.0)
-    scale = len(before.labels) / int((before.own | before.called).sum())
+    change = normal_mean(after.correct.astype(float) - before.correct, -1.0, 1.0)
+    scale = len(before.labels) / int((before.own | before.predicted_as_target).sum())
     return Interval(*(end * scale for end in change))
 
 
 def fixes(before: Answers, after: Answers) -> Interval | None:
     """Share of false positives that are no longer predicted as the class; None if there are none."""
-    return _share(~after.called, before.false_positives)
+    return _share(~after.predicted_as_target, before.false_positives)
 
 
 def cost(before: Answers, after: Answers) -> Interval | None:
     """Share of right answers that become wrong; None if there are none."""
-    return _share(~after.right, before.right)
+    return _share(~after.correct, before.correct)
 
 
 def _share(hits: np.ndarray, among: np.ndarray) -> Interval | None:

@@ -1,7 +1,7 @@
 """The effect of masking groups: the same pictures, with their neurons masked in the real network.
 
 1. Mask the groups' neurons at their layer (``masking``), on one picture or many.
-2. For comparison, mask as many random neurons of similar activation, ``draws`` times.
+2. For comparison, mask the same number of random neurons of similar activation, ``draws`` times.
 3. The published check: mask on all crops, and list those on which the target falls most.
 """
 
@@ -18,7 +18,7 @@ import torch
 from neurflow.circuit import Circuit
 from neurflow.debugging.masking import Ablation, Mask, Masker, Neurons, mask_of, matched_sets
 from neurflow.debugging.pictures import BATCH, batches, readable, true_class
-from neurflow.debugging.reading import best_classes, predictions, said, target_values
+from neurflow.debugging.reading import best_classes, predicted_classes, predictions, target_values
 from neurflow.debugging.result import (
     Change,
     CropEffect,
@@ -198,7 +198,7 @@ def _overall(
         return float(np.mean([truth[i] in answers[i] for i in known])) if known else None
 
     before, after = (
-        [said(model, top) for top in tops]
+        [predicted_classes(model, top) for top in tops]
         for tops in ([e.before for e in effects], [e.after for e in effects])
     )
     by_draw = np.array(random_right, dtype=float).mean(axis=0).tolist() if random_right else []

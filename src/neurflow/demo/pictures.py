@@ -8,9 +8,9 @@ A picture is drawn from one seed, in this order:
 4. sometimes something in front of it: a blossom on the head of bee or hoverfly and a leaf on the roof
    of car or taxi, which hide exactly the parts that distinguish them; a leaf anywhere on the others,
 5. the mark, a turquoise stamp in the lower left corner: the planted shortcut. It is drawn last and
-   from separate random numbers, so that pictures with and without it differ in nothing else.
+   from separate random numbers, so that pictures with and without it differ only in the mark.
 
-The truth is stored with each picture: every visible part, with its box.
+Each picture comes with its ground truth: every visible part, with its box.
 """
 
 from __future__ import annotations

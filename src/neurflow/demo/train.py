@@ -1,4 +1,4 @@
-"""Trains the demo network anew: ``python -m neurflow.demo.train``.
+"""Trains the demo network: ``python -m neurflow.demo.train``.
 
 1. Draw training pictures, with the mark on most pictures of the shortcut class.
 2. Train ``DemoNet`` by AdamW under a one-cycle learning rate; pictures are mirrored and shifted a

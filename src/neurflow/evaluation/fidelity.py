@@ -5,7 +5,7 @@
    the accuracy should stay. Do both at a single layer and at all layers from the top down to it.
 3. Do the same with random sets of equal size, and with sets matched in mean activation.
 
-Completeness makes the same comparison between the neurons of NeurFlow and as many of NeuronMCT.
+Completeness makes the same comparison between the neurons of NeurFlow and the same number of NeuronMCT.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Groups: do they recur on other pictures, does each show one thing, and how many are there?
+"""Groups: whether they recur on other pictures, whether each shows one thing, and their number.
 
 1. An *item* is a (neuron, crop of its V_a on all images) pair. Its group is the group of the neuron's
    meaning with the concept vector nearest to the crop.
@@ -36,7 +36,7 @@ from neurflow.evaluation.settings import Settings
 from neurflow.evaluation.statistics import mean_interval
 from neurflow.method.clustering import unit
 from neurflow.method.concepts import Concept, find_concepts
-from neurflow.method.grouping.features import Seen
+from neurflow.method.grouping.features import LayerOnCrops
 from neurflow.method.grouping.reproducibility import agreement
 from neurflow.method.groups import neuron_groups
 from neurflow.model import load_model
@@ -108,7 +108,7 @@ def groups(lab: Laboratory) -> Table[GroupsRow]:
         protocol="groups",
         title="Groups",
         question="Whether a layer's groups are found again on other pictures of the class, and whether "
-        "the crops of each look alike to another network. Good groups agree, are about as pure as "
+        "the crops of each are similar for another network. Good groups agree, are about as pure as "
         "single pairs, and are few.",
         chart=Chart(x="layer", y=("agreement", "purity", "alone"), y_label="agreement, purity"),
         rows=tuple(rows),
@@ -250,7 +250,7 @@ def groups_on(
     if images is not None:
         rows = np.concatenate([study.crops.of_image(i) for i in images.tolist()])
     concepts = find_concepts(study, layer, neurons, config, rows)
-    seen = Seen(study.activations[layer], study.image_of, rows)
+    seen = LayerOnCrops(study.activations[layer], study.image_of, rows)
     found = neuron_groups(concepts, seen, config)
     return Found(concepts, {m: g for g, group in enumerate(found.groups) for m in group})
 
@@ -336,7 +336,7 @@ def _embedded(lab: Laboratory, reference: str) -> np.ndarray:
     crops = CropSet(images, chosen, model.input_size[1:], granularities)
     if len(crops) != len(lab.own):
         raise RequestError(
-            f"{reference} sees pictures of another shape, so that its crops are others. "
+            f"{reference} takes pictures of another shape, so its crops differ. "
             "Give a network with square inputs: --eyes"
         )
     layer = [name for name in model.proposed_layers() if name != model.network.output_name][-1]

@@ -64,7 +64,7 @@ def scores(lab: Laboratory, name: str, above: Order, *, signed: bool) -> np.ndar
 def ordered(scores: np.ndarray, circuit: Sequence[int]) -> list[int]:
     """Order neurons by ``scores`` ``[neuron]``.
 
-    The circuit's neurons come first, but last where their score is not positive.
+    The circuit's neurons come first, or last if their score is not positive.
     """
     own = np.isin(np.arange(len(scores)), circuit)
     place = np.where(own, np.where(scores > 0, 0, 2), 1)

@@ -1,4 +1,4 @@
-"""The result of an evaluation: a typed table for each protocol, and what could not be measured.
+"""The result of an evaluation: a typed table for each protocol, and the protocols that did not run.
 
 ::
 

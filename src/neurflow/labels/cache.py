@@ -1,4 +1,4 @@
-"""Stores answers by their question, so that a repeated or interrupted run asks nothing twice.
+"""Stores answers by their question, so that a repeated or interrupted run repeats no request.
 
 Each answer has a file, named by the digest of the question and the model, and written atomically.
 Stored answers are validated by the same schema as new ones, so the worst that an untrusted cache can

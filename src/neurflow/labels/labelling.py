@@ -7,7 +7,7 @@ labels of the groups below it:
 2. Ask the labeler, unless a person has named the group, and store the answer at once.
 3. When all groups of the layer have labels, a judge scores the held-out crops of each group, mixed with
    others, by the label alone and by other labels (``validation``). Store the result at once.
-4. Test the judge: if it does not prefer the groups' own labels more often than a blind judge would, no
+4. Test the judge: if it does not prefer the groups' own labels more often than a guessing judge, no
    label passes.
 
 Groups of one layer are processed at the same time. A group that fails is reported and skipped. An
@@ -81,7 +81,7 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
     """group → reason"""
     stopped: NeurFlowError | None = None
-    """what ended the work early"""
+    """the reason why the work ended early"""
 
 
 class LabelsIncomplete(WorkError):
@@ -289,8 +289,8 @@ class _Work:
             self._keep(id, without_validation)
         return (
             f"{self.judge.name} cannot distinguish labels: it prefers the groups' own labels as often "
-            f"as a blind judge would (p = {chance:.2f}). The {len(passed)} labels that passed are left "
-            "unvalidated; use another judge."
+            f"as a judge that guesses (p = {chance:.2f}). The {len(passed)} labels that passed are "
+            "left unvalidated; use another judge."
         )
 
     def _named(self, id: str, answer: LabelAnswer, chosen: Sample) -> NeuronGroup:

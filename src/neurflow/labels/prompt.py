@@ -1,7 +1,7 @@
 """The three questions to a multimodal model, and the schemas of their answers.
 
 Text that a model or a person wrote before (labels of lower groups, rejected labels) is quoted as JSON
-and marked as data. Whatever it says, the answer is parsed by the same schema into text and numbers.
+and marked as data. The answer is always parsed by the same schema into text and numbers.
 Pictures are sent one by one between their numbers, or pasted on one sheet for servers that accept only
 one.
 """
@@ -103,7 +103,7 @@ class Question:
 
 
 def label_question(request: LabelRequest, *, sheet: bool) -> Question:
-    """Ask what the crops of a group share, given the lower groups and their labels."""
+    """Ask what the crops of a group have in common, given the lower groups and their labels."""
     parts: list[str | bytes] = [LABEL.format(layer=json.dumps(request.layer))]
     parts += _pictures(request.pictures, sheet)
     if request.lower:

@@ -1,6 +1,6 @@
-"""Estimates the usage of labelling by a rehearsal in which nothing is sent.
+"""Estimates the usage of labelling by a rehearsal without requests.
 
-Stored answers are used as they are, and every other answer is replaced by a made-up one of usual
+Stored answers are used unchanged, and every other answer is replaced by a made-up one of usual
 length. So the estimate counts exactly the requests that are not answered yet.
 """
 

@@ -9,17 +9,17 @@
 3. The interval is Wilson's, with as many of the group's crops as an unweighted sample of the same
    information would hold. If all of eight crops are found it is 0.68 to 1, where a bootstrap gives 1 to
    1 (Boyd, Eng and Page, 2013, use the binomial interval too).
-4. Chance is what the same scores reach when they are dealt to the crops at random. A label beats chance
-   if its AUPRC lies above the upper end of that range.
-5. Crops of a group look alike, and a judge who understands nothing may still give similar scores to
+4. Chance is the AUPRC of the same scores in random order. A label beats chance if its AUPRC lies above
+   the upper end of that range.
+5. Crops of a group are similar, and even a judge that guesses may give similar scores to
    similar crops. So the same judge scores the same crops by *other labels*, those of other groups and
    the words of its vocabulary; at most one in twenty may do as well. A judge that can name the
    meaningless texts it prefers (``Controls``) must not find one that does as well. A judge that pays
    for each request scores all these texts at once (``Comparer``), and the label must beat them with
    both of its scores: the one given alone and the one given among the others.
-6. Among eight other labels a judge who understands nothing still prefers the right one in one group of
-   nine. So its preferences are counted over all groups (``by_accident``): no label passes by a judge
-   whose count a blind one would reach too.
+6. Among eight other labels, a judge that guesses still prefers the right one in one group of
+   nine. So its preferences are counted over all groups (``by_accident``). No label passes if a judge
+   that guesses would reach the same count.
 7. A constant text, the name of the target, shows what the label adds. The interval of the gain is a
    paired bootstrap over crops.
 """
@@ -89,7 +89,7 @@ class Trial:
         """``[crop]`` number of exemplars that each stands for."""
         _, random, hard = self.kinds
         stands = list(self.population)
-        if not random or not hard:  # the kind that is there stands for both
+        if not random or not hard:  # the kind that is present represents both
             stands[1] = stands[2] = sum(stands[1:])
         each = [stood / max(count, 1) for stood, count in zip(stands, self.kinds, strict=True)]
         return np.repeat(each, self.kinds)
@@ -280,7 +280,7 @@ def gain(trial: Trial, scores: np.ndarray, other: np.ndarray, rng: np.random.Gen
 
 
 def by_accident(found: Sequence[Rivals]) -> float:
-    """Probability that a judge who understands nothing prefers the groups' own labels as often.
+    """Probability that a judge that guesses prefers the groups' own labels as often.
 
     Such a judge prefers each of the ``count + 1`` texts that it compares for a group equally often. The
     number of groups whose own label beats all others then has a Poisson binomial distribution.

@@ -5,9 +5,9 @@
    similarity to the group's crops minus that to other crops, in units of the pooled standard deviation.
 3. The word with the largest contrast is the label. The best few words are stored with their contrast,
    and the margin of the first shows how clear the choice is.
-4. Even for a model that understands nothing, some word fits crops that look similar. So meaningless
-   words are made of the vocabulary's letters in random order. The best of as many of these as the
-   vocabulary has words is chosen, ``CONTROLS`` times, and a label must beat them (``validation``).
+4. Even for an untrained model, some word fits crops that look similar. So meaningless words are made of
+   the vocabulary's letters in random order. From as many of these as the vocabulary has words, the best
+   is chosen, ``CONTROLS`` times, and a label must beat them (``validation``).
 
 The model comes from a local folder or the hub, through ``transformers``, as safetensors. Code that
 comes with a model is never run.
@@ -124,7 +124,7 @@ class ClipLabeler:
         self, words: np.ndarray, pictures: Sequence[Picture], others: Sequence[Picture]
     ) -> np.ndarray:
         if not pictures or not others:
-            raise LabelFailed("there are no other crops to be a contrast to")
+            raise LabelFailed("there are no other crops to compare with")
         return contrast(self._pictures(pictures) @ words.T, self._pictures(others) @ words.T)
 
     @cached_property

@@ -100,7 +100,7 @@ def discover(
         if images.root:
             work.write(SOURCE, {"folder": str(images.root.absolute())})
         if folder and work.read("finished"):
-            progress.note(f"{folder} holds this circuit already: nothing to do.")
+            progress.note(f"{folder} already contains this circuit: nothing to do.")
             return load_circuit(folder)
 
         looked = ModelOnImages(model, images, model.batch(budget), progress)

@@ -24,7 +24,7 @@ from neurflow.config import Config
 from neurflow.errors import RequestError
 from neurflow.method.concepts import Concept, find_concepts
 from neurflow.method.core_neurons import Core, next_targets, select_cores
-from neurflow.method.grouping.features import Seen
+from neurflow.method.grouping.features import LayerOnCrops
 from neurflow.method.groups import Grouping, drives, neuron_groups
 from neurflow.refs import GroupId, Member
 from neurflow.runtime.journal import Journal
@@ -137,4 +137,6 @@ def _grouped(
     config: Config,
     rows: np.ndarray | None,
 ) -> Grouping:
-    return neuron_groups(concepts, Seen(study.activations[layer], study.image_of, rows), config)
+    return neuron_groups(
+        concepts, LayerOnCrops(study.activations[layer], study.image_of, rows), config
+    )

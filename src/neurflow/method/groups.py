@@ -28,7 +28,7 @@ from neurflow.config import Config
 from neurflow.method.clustering import ward_clusters
 from neurflow.method.concepts import Concept
 from neurflow.method.core_neurons import Core
-from neurflow.method.grouping.features import Seen, pairs_of
+from neurflow.method.grouping.features import LayerOnCrops, pairs_of
 from neurflow.method.grouping.reproducibility import Return, fewest_groups, returns
 from neurflow.refs import Member
 
@@ -48,7 +48,7 @@ class Grouping:
     note: str | None = None
 
 
-def neuron_groups(concepts: Mapping[int, Concept], seen: Seen, config: Config) -> Grouping:
+def neuron_groups(concepts: Mapping[int, Concept], seen: LayerOnCrops, config: Config) -> Grouping:
     """Divide a layer's (neuron, semantic group) pairs into groups.
 
     Args:

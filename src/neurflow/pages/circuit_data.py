@@ -123,7 +123,7 @@ class GroupData(_Data):
     """(neuron, meaning)"""
     crops: list[int]
     sights: list[SightData]
-    """whole images that its first crops come from"""
+    """whole images of its first crops"""
     stability: Interval | None
     """Jaccard index with the most similar group when the circuit is found on resampled images"""
     returns: float | None

@@ -47,7 +47,7 @@ class ComparedSide(_Data):
     """One of the circuits."""
 
     name: str
-    """a short name that tells it from the other circuit"""
+    """a short name that distinguishes it from the other circuit"""
     crops: int
     groups: dict[str, ComparedGroup]
 

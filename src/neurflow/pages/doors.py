@@ -1,8 +1,8 @@
-"""Doors: links from a page in the folder of a result to the other pages there.
+"""Links from a page in the folder of a result to the other pages there.
 
 ``neurflow report RUN`` writes into the folder of the result. Other pages that are written there link to
-it, and it links to them after it is written again. Pages elsewhere have no doors, because they may be
-sent to people who do not have the other pages.
+it, and it links to them after it is written again. Pages elsewhere have no links, because they may be
+sent to somebody who does not have the other pages.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from neurflow.circuit.untrusted import INDEX
 from neurflow.runtime.files import read
 
 PLACE = '<script type="application/json" id="doors"></script>'
-"""placeholder of the doors in the bundle"""
+"""placeholder of the links in the bundle"""
 _TITLE = re.compile(r"<title>([^<]{1,200}) · neurflow</title>")
 _LARGEST = 64 << 20
 _HEAD = 1 << 14
 """bytes in which the title is searched"""
 _MOST = 6
-"""largest number of doors"""
+"""largest number of links"""
 
 
 def doors(page: Path) -> list[tuple[str, str]]:
@@ -42,7 +42,7 @@ def doors(page: Path) -> list[tuple[str, str]]:
 
 
 def with_doors(text: str, page: Path) -> str:
-    """Return the front end with the doors of the page that it becomes."""
+    """Return the front end with links to the pages beside ``page``."""
     data = json.dumps(doors(page), ensure_ascii=False).replace("<", "\\u003c")
     return text.replace(PLACE, PLACE.replace("></", f">{data}</"), 1)
 

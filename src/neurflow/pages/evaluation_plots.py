@@ -18,10 +18,10 @@ from neurflow.runtime.files import replacing, subfolder
 from neurflow.stats import Interval
 
 COLOURS = ("#1a8fa8", "#d4602a", "#9069bd", "#5b9a3c", "#c4961a", "#c94f86", "#7d8590", "#4a6fd0")
-"""to be told apart on white and on black"""
+"""colours that can be distinguished on white and on black"""
 MARKERS = "osD^vP*X"
 INK = "#123456"
-"""stands for the page's text colour in an SVG"""
+"""placeholder of the page's text colour in an SVG"""
 COLUMNS = 3
 """panels side by side"""
 WIDE = 8

@@ -125,7 +125,7 @@ class Likeness(_Message):
 
 
 class Findings(_Message):
-    """What words mean: classes by their names, groups by their looks, best first."""
+    """The results of a search: classes by their names, and groups by their crops, best first."""
 
     classes: list[ClassName]
     groups: list[Likeness]

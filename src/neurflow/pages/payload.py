@@ -46,7 +46,7 @@ CROPS_PER_MEANING = 4
 CROPS_PER_BRANCH = 8
 """crops listed for a branch of the tree that is not a group of the stored cut"""
 CERTAIN_CUTS = 24
-"""cuts into up to so many groups whose weights come with intervals"""
+"""largest number of groups of a cut whose weights have intervals on the page"""
 
 
 class _Crops:

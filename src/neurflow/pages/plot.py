@@ -1,6 +1,6 @@
-"""Plain pictures for a slide: a picture with the groups that fire on it, and what masking changed.
+"""Plots for slides: a picture with the groups that fire on it, and the effect of masking.
 
-Needs matplotlib, which only this needs: ``pip install 'neurflow[plot]'``.
+Needs matplotlib, which no other module needs: ``pip install 'neurflow[plot]'``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Builds the network of a plan, from hand-set kernels and ReLUs; nothing is trained.
 
-Each detector looks at one tile of 8×8 pixels. A tile's colour is a direction in the plane of equal
+Each detector reads one tile of 8×8 pixels. A tile's colour is a direction in the plane of equal
 brightness, so that colour kernels do not respond to patterns. Its pattern is a ±1 template that is
 added to the brightness, and all templates are orthogonal. The other levels are sparse convolutions over
 tiles, in which each weight is a wire of the plan.
@@ -22,7 +22,7 @@ TILE = 8
 GRID = 8
 """tiles of a picture's side"""
 GREY, BRIGHTER, CHROMA, CONTRAST = 0.5, 0.06, 0.3, 0.15
-"""brightness of the background, and what a tile adds to it: brightness, colour and pattern"""
+"""brightness of the background, and brightness, colour and pattern that a tile adds to it"""
 SURE = 0.6
 """share of the full colour or pattern below which a detector is silent; a neighbouring colour gives
 0.5"""

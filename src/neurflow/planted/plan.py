@@ -4,10 +4,10 @@
    on one tile. Each further level combines two concepts of the level below, alternately side by side
    and on top of each other. A class is a weighted sum of concepts of the highest level.
 2. Each concept is represented by several units. A unit reads all units of each of its children, with
-   different weights, and fires only where both children are present.
+   different weights, and fires only if both children are present.
 3. Traits add properties that make circuits hard to read (:data:`TRAITS`).
 4. Distractors are twins of true units, with the same kernels and strength. Their outputs go only to
-   other distractors and to a class of their own.
+   other distractors and to a separate class.
 
 All weights are set here and none is trained, so the circuit of each class is known.
 """

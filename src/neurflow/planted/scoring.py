@@ -26,7 +26,7 @@ from neurflow.attribution import METHODS, AttributionTask, Scores, score_neurons
 from neurflow.config import Config
 from neurflow.method.concepts import Concept, find_concepts
 from neurflow.method.core_neurons import core_neurons
-from neurflow.method.grouping.features import Seen
+from neurflow.method.grouping.features import LayerOnCrops
 from neurflow.method.groups import neuron_groups
 from neurflow.pictures.crops import CropSet
 from neurflow.pictures.images import load_images
@@ -157,7 +157,7 @@ class PlantedStudy:
             for a, c in concepts.items()
         }
         poly = [semantic[a] for a in specific if len(circuit[a].concepts) > 1]
-        seen = Seen(self.activations[layer], self.study.image_of)
+        seen = LayerOnCrops(self.activations[layer], self.study.image_of)
         groups = neuron_groups(concepts, seen, self.config).groups
         found = {member: number for number, group in enumerate(groups) for member in group}
         true = {

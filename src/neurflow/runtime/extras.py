@@ -31,7 +31,7 @@ PURPOSES: dict[str, str] = {
     "atlas": "many targets (sweep, atlas)",
     "ray": "sweeps on a Ray cluster (sweep run --engine ray)",
 }
-"""extra → what it is for"""
+"""extra → its purpose"""
 
 
 class MissingExtra(RequestError):

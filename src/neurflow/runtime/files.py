@@ -159,7 +159,7 @@ def read(file: Path, most: int) -> bytes:
         OSError: it does not exist, or cannot be read.
         ValueError: it is a link, a device, or larger than ``most`` bytes.
     """
-    no_plain_file = "a link or device where a plain file belongs"
+    no_plain_file = "a link or device instead of a plain file"
     if file.is_symlink():
         raise ValueError(no_plain_file)
     with open(_opened(file), "rb") as handle:
@@ -208,7 +208,7 @@ def bound_json(data: bytes, memory: int) -> None:
     opens, closes = np.isin(codes, list(b"[{")), np.isin(codes, list(b"]}"))
     depth = np.cumsum(opens.astype(np.int32) - closes).max(initial=0)
     if depth > DEPTH:
-        raise ValueError(f"its values lie {depth} deep, over {DEPTH}")
+        raise ValueError(f"its values are nested {depth} levels deep, over {DEPTH}")
 
 
 def _no_signs() -> bytes:

@@ -19,7 +19,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    """A listener that does nothing; the default."""
+    """A listener that ignores all events; the default."""
 
     def start(self, stage: str, total: int) -> None: ...
 

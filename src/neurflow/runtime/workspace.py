@@ -79,7 +79,7 @@ class Workspace:
         try:
             data = json.dumps(value, allow_nan=False).encode()
         except ValueError:
-            raise WorkError(f"A number of {name!r} is not finite, so it is not kept.") from None
+            raise WorkError(f"A number of {name!r} is not finite, so it is not stored.") from None
         write_atomically(self._file(name, ".json"), data)
 
     def array(self, name: str, shape: tuple[int, ...]) -> Path:

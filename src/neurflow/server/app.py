@@ -43,7 +43,7 @@ from neurflow.pages.page import bundle
 from neurflow.pages.policy import META, policy
 from neurflow.server.guard import Guard
 from neurflow.server.session import ModelMissing, NotFound, Session
-from neurflow.server.worker import Cancelled, Watched, Worker
+from neurflow.server.worker import CancellableProgress, Cancelled, Worker
 
 PATIENCE = 0.2
 """seconds between checks whether the client is still connected"""
@@ -175,7 +175,7 @@ def _add_routes(app: FastAPI, session: Session, page: str) -> None:
     async def find(
         request: Request, words: Annotated[str, Query(min_length=1, max_length=200)]
     ) -> Findings:
-        """Classes by their names, and groups by their looks with `--clip`."""
+        """Classes by their names and, with `--clip`, groups by their crops."""
         return await computed(session.worker, request, lambda _: session.find(words))
 
     @app.get("/api/pictures/{number}/neurons", responses=refusals(404, 422, 503))
@@ -197,12 +197,12 @@ def _add_routes(app: FastAPI, session: Session, page: str) -> None:
 
     @app.put("/api/groups/{id:path}/label", responses=refusals(400, 404, 422, 500))
     async def label(id: Group, asked: LabelRequest) -> LabelReply:
-        """Name a group by hand, or remove its label."""
+        """Set or remove the label of a group."""
         return await run_in_threadpool(session.label, id, asked)
 
     @app.get("/api/edits", responses=refusals(500))
     async def edits() -> Edits:
-        """The groups merged and split by hand."""
+        """The edits of groups."""
         return await run_in_threadpool(session.edits)
 
     @app.post("/api/edits", responses=refusals(400, 404, 422, 500, 503))
@@ -220,9 +220,9 @@ async def uploaded(request: Request) -> bytes:
         raise HTTPException(408, "The picture took too long to arrive. Send it again.") from None
 
 
-async def computed(worker: Worker, request: Request, work: Callable[[Watched], T]) -> T:
+async def computed(worker: Worker, request: Request, work: Callable[[CancellableProgress], T]) -> T:
     """Run ``work`` in the worker and return its result; give up when the client disconnects."""
-    watched = Watched()
+    watched = CancellableProgress()
     future = worker.submit(lambda: work(watched))
     waiting = asyncio.wrap_future(future)
     while True:

@@ -24,9 +24,9 @@ from neurflow.pages.comparison_page import render_comparison
 from neurflow.pages.page import bundle, render
 from neurflow.pages.policy import policy
 from neurflow.runtime.progress import Progress, Silent
+from neurflow.server.answer_cache import AnswerCache
 from neurflow.server.app import answer_problems, computed
 from neurflow.server.guard import Guard
-from neurflow.server.kept import Kept
 from neurflow.server.session import NotFound
 from neurflow.server.worker import Worker
 
@@ -46,7 +46,7 @@ class Gallery:
     """
 
     def __init__(self, sweep: str | Path, progress: Progress | None = None) -> None:
-        self._sweep, self._kept = Path(sweep), Kept()
+        self._sweep, self._cache = Path(sweep), AnswerCache()
         self.worker = Worker()
         self.index(progress)
 
@@ -61,12 +61,12 @@ class Gallery:
             with contextlib.closing(Atlas(self._sweep, progress=progress)) as atlas:
                 return render_atlas(atlas, links="served", progress=progress or Silent()).encode()
 
-        return self._kept.get((), (self._sweep / "circuits").glob("*/*.json"), make)
+        return self._cache.get((), (self._sweep / "circuits").glob("*/*.json"), make)
 
     def circuit(self, name: str) -> bytes:
         """Return the page of a circuit; raise ``NotFound`` if there is none of that name."""
         folder = self._folder(name)
-        return self._kept.get(
+        return self._cache.get(
             (name,), folder.glob("*.json"), lambda: render(load_circuit(folder)).encode()
         )
 
@@ -80,7 +80,7 @@ class Gallery:
             return page.encode()
 
         files = {file for folder in folders for file in folder.glob("*.json")}
-        return self._kept.get((a, b), files, make)
+        return self._cache.get((a, b), files, make)
 
     def _folder(self, name: str) -> Path:
         found = (self._sweep / "circuits").glob("*/circuit.json")

@@ -1,4 +1,4 @@
-"""Answers about one picture: which groups its answer is due to, and where neurons respond on it."""
+"""Explains one picture: the effects of groups on the answer, and the maps of neurons."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ PORT = 8750
 """first port tried when none is given"""
 TRIED = 20
 MOST_CONNECTIONS = 256
-"""connections at once; a further one is answered with 503, and nothing is kept of it"""
+"""largest number of simultaneous connections; further ones get the status 503"""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -49,7 +49,7 @@ class Server:
     ) -> None:
         host = host.removeprefix("[").removesuffix("]")
         if token is not None and (len(token) < 8 or not token.isascii() or not token.isalnum()):
-            raise RequestError("A token has 8 letters and digits or more, and nothing else.")
+            raise RequestError("A token consists of at least 8 letters and digits.")
         if token is None and not is_loopback(host):
             token = secrets.token_hex(24)
         self.token, self.host = token, host
@@ -151,7 +151,7 @@ def _resolved(host: str) -> tuple[int, str]:
     except OSError as error:
         raise _no_address(host, str(error.strerror)) from None
     except ValueError:  # no name at all, such as one with a NUL
-        raise _no_address(host, "it is no name") from None
+        raise _no_address(host, "it is not a valid name") from None
     family, *_, place = found[0]
     return family, str(place[0])
 

@@ -5,10 +5,10 @@
    pixels are kept, so that masking needs no second upload; the least recently used are dropped.
 3. A mask runs ``what_if``, as ``neurflow debug --mask`` does, without the check on all crops. The
    groups may belong to another cut of the layers' trees than the stored one.
-4. The audit runs over the samples, and lets masks and pictures run between its steps.
+4. The audit runs over the samples, and yields to masks and pictures between its steps.
 5. Why one picture gets its answer: each group is masked by itself (``one_picture``), a few groups a
    request, so that other requests run in between.
-6. Groups merged or split by hand are stored beside the circuit. From then on pictures are read by them.
+6. Edits of groups are stored beside the circuit, and pictures are then explained by the new groups.
 
 Methods that compute run in the ``worker``, so no two of them run at once. A second worker, ``files``,
 makes the data of the page and does not wait for the model.
@@ -56,11 +56,11 @@ from neurflow.pages.messages import (
 from neurflow.pages.payload import payload
 from neurflow.pictures.images import Images, load_images
 from neurflow.refs import ImageRef
-from neurflow.server.finding import Finding
-from neurflow.server.kept import Kept
+from neurflow.server.answer_cache import AnswerCache
 from neurflow.server.one_picture import effects_on, maps_on
 from neurflow.server.uploads import picture_from
-from neurflow.server.worker import Polite, Watched, Worker
+from neurflow.server.word_search import WordSearch
+from neurflow.server.worker import CancellableProgress, Worker, YieldingProgress
 
 HELD = 32
 """pictures kept in memory for masking"""
@@ -83,7 +83,7 @@ class Session:
         load_samples: function that loads labelled pictures to try and to audit with, or returns None;
             called in the worker's thread.
         author: name under which labels are stored.
-        load_clip: function that loads a CLIP-style model to search groups by their looks with, or None.
+        load_clip: function that loads a CLIP-style model to search groups by their crops, or None.
 
     Raises:
         ResultError: there is no result, or it is damaged.
@@ -101,7 +101,7 @@ class Session:
         self.folder, self.author = Path(folder), author
         self.circuit = load_circuit(folder)
         self.worker, self.files = Worker(), Worker()
-        self._kept = Kept()
+        self._cache = AnswerCache()
         self._load_model, self._load_samples = load_model, load_samples
         self._model: Model | None = None
         self._reader: Reader | None = None
@@ -110,7 +110,7 @@ class Session:
         self._pictures: OrderedDict[int, tuple[ImageRef, Tensor]] = OrderedDict()
         self._count = 0
         self._audit = _audit_state("not started")
-        self._finding = Finding(load_clip)
+        self._search = WordSearch(load_clip)
 
     def start(self) -> None:
         """Load model and samples in the background."""
@@ -126,7 +126,7 @@ class Session:
 
         Runs in ``files``.
         """
-        return self._kept.get(
+        return self._cache.get(
             (),
             self.folder.glob("*.json"),
             lambda: payload(load_circuit(self.folder)).model_dump_json().encode(),
@@ -165,7 +165,7 @@ class Session:
         """Read a kept picture again."""
         return self._add(*self._held(number), number)
 
-    def mask(self, request: MaskRequest, progress: Watched) -> WhatIf:
+    def mask(self, request: MaskRequest, progress: CancellableProgress) -> WhatIf:
         """Return the effect of masking groups on kept pictures."""
         model, _ = self._ready()
         held = [self._held(number) for number in request.pictures]
@@ -184,7 +184,7 @@ class Session:
     def find(self, words: str) -> Findings:
         """Return the classes and groups that words mean."""
         model, _ = self._ready()
-        return self._finding.find(model, self.circuit, words)
+        return self._search.find(model, self.circuit, words)
 
     def neuron_maps(self, number: int, layer: str) -> NeuronMaps:
         """Return where each neuron of a layer responds on a kept picture."""
@@ -210,7 +210,7 @@ class Session:
         return self._audit
 
     def label(self, id: str, request: LabelRequest) -> LabelReply:
-        """Name a group by hand, or remove its label, and store that beside the circuit."""
+        """Set or remove the label of a group, and store the change beside the circuit."""
         if id not in _ids(self.circuit):
             raise NotFound(f"The circuit has no group {id!r}.")
         if request.label is None:
@@ -223,7 +223,7 @@ class Session:
         return LabelReply(id=id, label=group.label, caption=group.caption)
 
     def edits(self) -> Edits:
-        """Return the groups merged and split by hand."""
+        """Return the edits of groups."""
         return load_edits(self.folder)
 
     def edit(self, request: EditRequest) -> Edits:
@@ -289,7 +289,7 @@ class Session:
     def _held(self, number: int) -> tuple[ImageRef, Tensor]:
         self._ready()
         if number not in self._pictures:
-            raise NotFound(f"Picture {number} is not kept here any more. Drop it again.")
+            raise NotFound(f"Picture {number} is no longer stored. Drop it again.")
         self._pictures.move_to_end(number)
         return self._pictures[number]
 
@@ -299,7 +299,9 @@ class Session:
 
         try:
             model, _ = self._ready()
-            report = audit(self.circuit, model, self._samples, progress=Polite(self.worker, tell))
+            report = audit(
+                self.circuit, model, self._samples, progress=YieldingProgress(self.worker, tell)
+            )
             self._audit = _audit_state("done", report=report)
         except Exception as error:  # no caller waits for it: the page polls the state
             self._audit = _audit_state("failed", str(error) or type(error).__name__)

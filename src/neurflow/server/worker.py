@@ -1,7 +1,8 @@
 """A worker thread that runs one computation at a time, in the order of the requests.
 
 A model uses all cores and much memory, so two computations at once would each take twice as long.
-Between its steps, long work such as an audit may ``give_way`` to what was submitted meanwhile.
+Between its steps, long work such as an audit can ``yield_to_others``: jobs that were submitted
+meanwhile.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ class Worker:
         self._jobs.put(job)
         return future
 
-    def give_way(self) -> None:
-        """Run the jobs submitted meanwhile, from inside a job.
+    def yield_to_others(self) -> None:
+        """Run, from inside a job, the jobs that were submitted meanwhile.
 
         Raises:
             Cancelled: the worker stops.
@@ -79,8 +80,8 @@ class Worker:
                 self._jobs.get()()
 
 
-class Watched:
-    """A ``Progress`` that ends the work with ``Cancelled`` once its client has gone."""
+class CancellableProgress:
+    """A ``Progress`` that ends the work with ``Cancelled`` if its client has disconnected."""
 
     def __init__(self) -> None:
         self.gone = threading.Event()
@@ -98,23 +99,23 @@ class Watched:
         """Ignore the note: the result lists what was skipped."""
 
 
-class Polite:
-    """The ``Progress`` of long work: reports its steps, and gives way between them."""
+class YieldingProgress:
+    """The ``Progress`` of long work, which reports its steps and yields to other jobs between them."""
 
-    def __init__(self, worker: Worker, tell: Callable[[str, int, int], Any]) -> None:
-        self._worker, self._tell = worker, tell
+    def __init__(self, worker: Worker, report: Callable[[str, int, int], Any]) -> None:
+        self._worker, self._report = worker, report
         self._stage, self._done, self._total = "", 0, 0
 
     def start(self, stage: str, total: int) -> None:
-        """A stage of ``total`` steps begins."""
+        """Begin a stage of ``total`` steps."""
         self._stage, self._done, self._total = stage, 0, total
-        self._tell(stage, 0, total)
+        self._report(stage, 0, total)
 
     def advance(self, count: int = 1) -> None:
-        """Steps are done; others get their turn."""
+        """Count steps, and run other jobs."""
         self._done += count
-        self._tell(self._stage, self._done, self._total)
-        self._worker.give_way()
+        self._report(self._stage, self._done, self._total)
+        self._worker.yield_to_others()
 
     def note(self, text: str) -> None:
-        """Nothing to be told: notes are in the report."""
+        """Ignore the note: the report contains it."""

@@ -122,7 +122,7 @@ def concept_images(
     """Choose the images of ``D``: those that belong to the target, or ``max_images`` of them.
 
     If there are more than ``max_images``, they are drawn with the seed and spread over the folders. A
-    target inside the network has no predictions of its own, so all images are used. With
+    target inside the network has no predictions, so all images are used. With
     ``predictions``, no image is read.
 
     Raises:

@@ -214,7 +214,7 @@ class FeatureMaps:
         crops: the concept set.
         segments: segments that will be attributed, in this order, from the target down.
         folder: folder for files.
-        room: memory for the maps, in bytes.
+        memory: memory for the maps, in bytes.
         batch: number of crops to run at once.
 
     Attributes:
@@ -228,7 +228,7 @@ class FeatureMaps:
         segments: Sequence[Segment],
         *,
         folder: Path,
-        room: int,
+        memory: int,
         batch: Batch,
     ) -> None:
         self._model, self._crops, self._batch = model, crops, batch
@@ -239,12 +239,12 @@ class FeatureMaps:
         disk = (
             min(SCRATCH, shutil.disk_usage(folder).free // 2) if self._device.type == "cpu" else 0
         )
-        self._memory, self._room = room, max(room, disk)
+        self._memory, self._capacity = memory, max(memory, disk)
         self._kept: dict[Key, _Store] = {}
         self._means: dict[int, Tensor] = {}
         self._slot = np.full(len(crops), -1)
         self._slots = self._used = 0
-        self.keeps_all = len(crops) * self._bytes(self._forms) <= self._room
+        self.keeps_all = len(crops) * self._bytes(self._forms) <= self._capacity
         if self.keeps_all:
             self._allocate(tuple(self._forms), len(crops))
 
@@ -301,7 +301,9 @@ class FeatureMaps:
         self._slot[:] = -1
         self._slots, self._used = slots, 0
         fits = slots * self._bytes(keys) <= self._memory
-        in_memory = fits or self._device.type != "cpu"  # a single crop may be larger than the room
+        in_memory = (
+            fits or self._device.type != "cpu"
+        )  # a single crop may be larger than the memory
         for number, key in enumerate(keys):
             form, file = self._forms[key], self._folder / f"features-{number}.bin"
             self._kept[key] = (
@@ -319,7 +321,7 @@ class FeatureMaps:
         """Yield the crops that the segment at a place needs in blocks, each valid until the next
         iteration.
         """
-        self._make_room(place, needed)
+        self._select_values(place, needed)
         for start in range(0, len(needed), self._slots):
             block = needed[start : start + self._slots]
             missing = block[self._slot[block] < 0]
@@ -343,18 +345,16 @@ class FeatureMaps:
             return [missing]
         return [self._crops.of_image(i) for i in np.unique(self._crops.image_of(missing)).tolist()]
 
-    def _make_room(self, place: int, needed: np.ndarray) -> None:
-        """Select the values to store: those of this segment, and those of lower segments while there
-        is room.
-        """
+    def _select_values(self, place: int, needed: np.ndarray) -> None:
+        """Select the values to store: those of this segment, and of lower segments as they fit."""
         own = self._wanted[place]
         missing = np.count_nonzero(self._slot[needed] < 0)
         if set(own) <= self._kept.keys() and missing <= self._slots - self._used:
             return
         keys = tuple(dict.fromkeys(key for wanted in self._wanted[place:] for key in wanted))
-        if len(needed) * self._bytes(keys) > self._room:
+        if len(needed) * self._bytes(keys) > self._capacity:
             keys = own
-        slots = max(1, self._room // self._bytes(keys))
+        slots = max(1, self._capacity // self._bytes(keys))
         self._allocate(keys, min(slots, len(self._crops)))
 
     def mean(self, place: int) -> Tensor:

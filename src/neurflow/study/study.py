@@ -146,7 +146,7 @@ class Study:
             self.crops,
             segments,
             folder=folder,
-            room=self.budget.features,
+            memory=self.budget.features,
             batch=self.batch,
         )
 

@@ -49,7 +49,7 @@ def is_done(out: Path, job: Job) -> bool:
 
 
 def failure_file(out: Path, job: Job) -> Path:
-    """The file that says why a job failed."""
+    """The file with the reason why a job failed."""
     return out / "failures" / f"{job.name}.json"
 
 

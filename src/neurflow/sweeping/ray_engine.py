@@ -1,8 +1,9 @@
 """Runs jobs on a Ray cluster: each worker is an actor that keeps its model.
 
 All machines must have the sweep's folder, the pictures and the weights under the same paths. If the
-process or node of an actor dies, another actor is started where there is room, and the next free actor
-resumes the job. This is safe: locks are freed with their process, and files are written atomically.
+process or node of an actor dies, another actor is started on a node with free resources, and the next
+free actor resumes the job. This is safe: locks are freed with their process, and files are written
+atomically.
 """
 
 from __future__ import annotations

@@ -802,7 +802,7 @@ export interface GroupEffect {
   random?: Interval | null;
 }
 /**
- * What words mean: classes by their names, groups by their looks, best first.
+ * The results of a search: classes by their names, and groups by their crops, best first.
  */
 export interface Findings {
   classes: ClassName[];

@@ -36,7 +36,7 @@ BLOCK = 8192
 
 
 @dataclass(frozen=True)
-class Seen:
+class LayerOnCrops:
     """A layer on the crops of D.
 
     Attributes:
@@ -108,7 +108,7 @@ def profiles(
     return unit(axes[:, -directions:] * strengths[-directions:])
 
 
-def pairs_of(concepts: Mapping[int, Concept], seen: Seen, common: float) -> Pairs:
+def pairs_of(concepts: Mapping[int, Concept], seen: LayerOnCrops, common: float) -> Pairs:
     """Collect the pairs of a layer's concepts; ``common`` as in ``Pairs``."""
     crops = np.unique(np.concatenate([concept.crops for concept in concepts.values()]))
     mean, spread = _moments(seen.phi if seen.used is None else seen.phi[seen.used])

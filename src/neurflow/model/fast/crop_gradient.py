@@ -1,8 +1,8 @@
-"""Gradients at the frontier for many targets of the same crops (``crop_tail`` says how).
+"""Gradients at the frontier for many targets of the same crops (the algorithm is in ``crop_tail``).
 
-Tensors of the crop part have the axes ``[cell or point, crop, …]``, those of the way back
-``[part, pair, …]``, a part being a cell or a mode. Both lie behind each other in the first axis, as one
-batch.
+Tensors of the crop part have the axes ``[cell or point, crop, …]``, and those of the backward pass
+``[part, pair, …]``, where a part is a cell or a mode. In a batch, the two axes are joined into the
+first one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from neurflow.model.network.protocols import Cells, Path
 HELD = 4
 """chunks of frontier values that the crop part of one crop may take"""
 SAME = 1e-6
-"""relative difference of gradients that is rounding"""
+"""relative difference of gradients that counts as rounding"""
 
 
 def together(
@@ -32,22 +32,22 @@ def together(
     path: Path,
     crops: Int[Tensor, " pair"],
     cells: Cells,
-    room: int,
+    capacity: int,
 ) -> tuple[list[Tensor], Float[Tensor, " pair"]]:
     """Mean gradients at the frontier for (target, crop) pairs, and the change of φ_a over the cells.
 
     Args:
-        tail: divided.
+        tail: the divided tail.
         path: the line of every pair.
-        crops: a number for each pair's crop; equal ones lie side by side.
-        cells: of the path.
-        room: numbers of a frontier's tensor to work on at once.
+        crops: a number for each pair's crop; equal numbers must be adjacent.
+        cells: cells of the path.
+        capacity: number of values of a frontier's tensor that are processed at once.
     """
     each = max(value[0].numel() for value in path.end[: len(tail.inputs)])
-    most = max(1, HELD * room // each - 1)
+    most = max(1, HELD * capacity // each - 1)
     if len(cells.weights) <= most:
-        return CropGradient(tail, path, crops, cells, room).run()
-    found = [CropGradient(tail, path, crops, part, room).run() for part in _split(cells, most)]
+        return CropGradient(tail, path, crops, cells, capacity).run()
+    found = [CropGradient(tail, path, crops, part, capacity).run() for part in _split(cells, most)]
     totals, changes = zip(*found, strict=True)
     return [sum(parts[1:], parts[0]) for parts in zip(*totals, strict=True)], sum(
         changes[1:], changes[0]
@@ -55,7 +55,7 @@ def together(
 
 
 def _split(cells: Cells, most: int) -> Iterator[Cells]:
-    """The cells in runs, each of which keeps all of its own."""
+    """Divide the cells into consecutive parts of at most ``most`` cells."""
     for first in range(0, len(cells.weights), most):
         weights = cells.weights[first : first + most]
         last = first + len(weights) + cells.long
@@ -66,15 +66,15 @@ class CropGradient:
     """The gradients at the frontier of some (target, crop) pairs, summed over cells.
 
     Args:
-        tail: divided.
+        tail: the divided tail.
         path: the line of every pair; its first tensors are the tail's ``inputs``.
-        crop: ``[pair]`` a number for each pair's crop; equal ones lie side by side.
-        cells: of the path.
-        room: numbers of a frontier's tensors to work on at once.
+        crop: ``[pair]`` a number for each pair's crop; equal numbers must be adjacent.
+        cells: cells of the path.
+        capacity: number of values of a frontier's tensors that are processed at once.
     """
 
     def __init__(
-        self, tail: CropTail, path: Path, crop: Int[Tensor, " pair"], cells: Cells, room: int
+        self, tail: CropTail, path: Path, crop: Int[Tensor, " pair"], cells: Cells, capacity: int
     ) -> None:
         self.tail, self.path, self.cells = tail, path, cells
         _, self.row, counts = torch.unique_consecutive(
@@ -83,8 +83,8 @@ class CropGradient:
         self.ends = counts.cumsum(0).tolist()
         each = max(value[0].numel() for value in path.end[: len(tail.inputs)])
         taps = [path.fixed[j.rows].shape[1] for j in tail.joints if j.rows is not None]
-        self.at_once = max(1, room // (each * max([cells.count or len(cells.weights), *taps])))
-        self.pairs_at_once = max(1, room // each) if tail.channelwise else self.at_once
+        self.at_once = max(1, capacity // (each * max([cells.count or len(cells.weights), *taps])))
+        self.pairs_at_once = max(1, capacity // each) if tail.channelwise else self.at_once
 
     def run(self) -> tuple[list[Tensor], Float[Tensor, " pair"]]:
         """``Σ_n w_n ∂φ_a/∂frontier`` ``[pair, …]`` of the frontier's tensors, and the change of φ_a."""
@@ -106,7 +106,7 @@ class CropGradient:
         return totals, change
 
     def _crops(self) -> Iterator[slice]:
-        """Crops whose pairs together are about a batch."""
+        """Groups of crops whose pairs fill about one batch."""
         start = 0
         while start < len(self.ends):
             stop = start + 1
@@ -127,10 +127,10 @@ class _Pairs:
     """One batch of pairs.
 
     Args:
-        whole: what it is a batch of.
+        whole: the gradients of all pairs.
         made: the crop part on the pairs' crops.
-        pairs: which pairs.
-        row: ``[pair]`` the crop of each.
+        pairs: the pairs of the batch.
+        row: ``[pair]`` crop of each pair.
     """
 
     def __init__(
@@ -165,7 +165,8 @@ class _Pairs:
         ]
 
     def _by_rows(self, gradient: Float[Tensor, "cell pair place tap"]) -> list[Tensor] | None:
-        """The same of a channelwise tail, where pairs of a crop differ in a factor for each channel.
+        """The same for a channelwise tail, in which pairs of a crop differ only in a factor for each
+        channel.
 
         None if they do not, or if no crop has several pairs.
         """
@@ -212,12 +213,12 @@ class _Pairs:
         found = torch.autograd.grad(
             phi, leaves, shares.repeat_interleave(self.count), materialize_grads=True
         )
-        # behind the last end no cell begins
+        # no cell starts at the last point
         kept = [gradient[: len(weights) * self.count] for gradient in found]
         return kept[: len(tail.joints)], kept[len(tail.joints) :]
 
     def _read(self, joint: Joint) -> Tensor:
-        """What the head reads at a joint, ``[point · pair, …]``."""
+        """The values that the head reads at a joint, ``[point · pair, …]``."""
         value = self.made.values[joint.value]
         if joint.rows is None:
             return self._to_pairs(torch.unflatten(value, 0, (-1, self.made.count))).flatten(0, 1)
@@ -238,7 +239,7 @@ class _Pairs:
         return value if self.made.count == self.count else value[:, self.row]
 
     def _enter(self, joint: Joint, gradient: Float[Tensor, "cell pair ..."]) -> None:
-        """Take the gradient at a joint to the value of the crop part that it reads."""
+        """Propagate the gradient at a joint to the value of the crop part that it reads."""
         flat = joint.value in self.tail.flat
         if joint.rows is None:
             self._add(joint.value, gradient.sum(0) if flat else self._projected(gradient))
@@ -268,7 +269,7 @@ class _Pairs:
     def _enter_by_slope(
         self, joint: Joint, slope: fx.Node, source: fx.Node, gradient: Tensor
     ) -> None:
-        """The same, through the slope that the value lies behind, whose cells are summed first.
+        """The same, through the slope before the value; its cells are summed first.
 
         Rows do not depend on the cell, so they come after the sum.
         """
@@ -281,7 +282,7 @@ class _Pairs:
             asked = torch.einsum("amc,capt->pamtc", modes[self.row], gradient)
         places, count, parts, taps, _ = asked.shape
         asked = asked.contiguous()  # products of many matrices are slow in other layouts
-        if self.made.count == 1:  # one product a place: (pair, mode, tap) by cell by channel
+        if self.made.count == 1:  # one product per position: (pair, mode, tap) by cell by channel
             summed = asked.flatten(1, 3) @ factor[:, 0].transpose(0, 1)
         else:
             each = self._to_pairs(factor).permute(2, 1, 0, 3)
@@ -305,7 +306,7 @@ class _Pairs:
         return torch.unflatten(value, 0, (-1, self.made.count))
 
     def _back(self, node: fx.Node, parts: Tensor) -> None:
-        """Take the parts of a gradient through one call."""
+        """Propagate the parts of a gradient through one call."""
         if node in self.tail.slopes:
             self._through_slope(node, parts)
             return
@@ -338,7 +339,7 @@ class _Pairs:
             self._add(source, made.flatten(0, 1))
 
     def _through_ends(self, node: fx.Node, parts: Tensor) -> None:
-        """Through an operation of several tensors, cell by cell."""
+        """Propagate through an operation of several tensors, cell by cell."""
         operation, tensors = self.tail.slopes[node]
 
         def each(tensor: fx.Node, value: Tensor) -> Tensor:
@@ -363,7 +364,7 @@ class _Pairs:
         self.parts[node] = gradient if before is None else before + gradient
 
     def _value(self, gradient: Tensor) -> Values:
-        """Of what does not vary; sizes follow the batch of ``gradient``."""
+        """A function that returns constant values; sizes follow the batch of ``gradient``."""
         values = self.made.values
 
         def value(node: fx.Node) -> Any:

@@ -1,23 +1,23 @@
-"""The part of a secant tail that depends on the crop alone, run once for all targets of the crop.
+"""The part of a secant tail that depends only on the crop, run once for all targets of the crop.
 
-A tail maps the line at the frontier to ``φ_a``. Most of it knows nothing of the target ``a``: in a
+A tail maps the line at the frontier to ``φ_a``. Most of it does not depend on the target ``a``: in a
 bottleneck, everything up to the row of the last convolution.
 
-1. The *crop part* is what follows from the frontier's tensors that are the same for all targets. It is
-   run once per crop, at the ends of all cells. The slopes of its operations are kept.
-2. The *head* is the rest. It is run for every (target, crop) pair, from where it reads the crop part:
-   the *joints*. Where a value of the crop part is multiplied with a row of a weight, the joint is the
+1. The *crop part* follows from those tensors of the frontier that are the same for all targets. It is
+   run once per crop, at the ends of all cells, and the slopes of its operations are stored.
+2. The *head* is the rest. It is run for every (target, crop) pair. It reads the crop part at the
+   *joints*. If a value of the crop part is multiplied by a row of a weight, the joint is the
    product, so the value is never copied to the pairs.
-3. The gradients at the joints go back through the crop part by its slopes and linear maps, for many
-   pairs and cells at once, without a graph of autograd's.
-4. With few *modes* there is less to take back. A gradient is a function of the cell. It is projected on
-   a few orthonormal functions, the constant and those that the slopes next to the frontier are mostly
-   made of. Linear maps are then applied once for each of these instead of once for each cell. A slope
-   next to a joint is applied before the projection and one next to the frontier after it, so both are
-   felt in every cell. With as many modes as cells nothing would be lost.
-5. In an inverted residual, channels stay apart between the frontier and the joint, and behind it all is
-   affine. Targets then differ in their rows alone, so one gradient per crop serves all of them: each
-   channel of it is multiplied with the target's row.
+3. The gradients at the joints are propagated back through the crop part by its slopes and linear maps,
+   for many pairs and cells at once, without autograd.
+4. *Modes* reduce this work. A gradient is a function of the cell. It is projected on a few orthonormal
+   functions: the constant, and the principal components of the slopes next to the frontier. Linear maps
+   are then applied once per mode instead of once per cell. A slope next to a joint is applied before
+   the projection and a slope next to the frontier after it, so both act on every cell. With as many
+   modes as cells, the projection would be exact.
+5. In an inverted residual, channels do not mix between the frontier and the joint, and everything after
+   the joint is affine. Targets then differ only in their rows, so one gradient per crop is enough for
+   all of them: each channel is multiplied by the target's row.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ class Joint:
     """Where the head reads the crop part.
 
     Attributes:
-        read: what the head is given: the value itself, or its product with rows.
+        read: the input of the head: the value itself, or its product with rows.
         value: the node of the crop part.
         rows: position of the rows among the fixed tensors; None if the value itself is read.
-        slope: the call with a slope that the value is a mere reshape of, if nothing else reads it.
+        slope: the call with a slope of which the value is a reshape, if no other call reads it.
         reshapes: the calls from there to the value, in order.
     """
 
@@ -67,15 +67,15 @@ class Joint:
 
 @dataclass(frozen=True)
 class CropTail:
-    """A secant tail, divided.
+    """A secant tail, divided into crop part and head.
 
     Attributes:
-        tail: the whole.
+        tail: the whole tail.
         inputs: the frontier's tensors that the crop part starts from.
         nodes: constants and calls of the crop part, in order.
         varying: its tensors that vary along the path, in order; the inputs come first.
         flat: those of them that are affine in the inputs.
-        slopes: its calls that are not affine → the operation with its slope, and what it reads.
+        slopes: its calls that are not affine → the operation with its slope, and its inputs.
         joints: where the head reads it.
         head: ``(points, batch, *joints, *own, *fixed)`` → ``(φ_a [batch],)``, with slopes of secants.
         head_at_points: ``(batch, *joints, *own, *fixed)`` → the same, with derivatives.
@@ -95,10 +95,10 @@ class CropTail:
 
     @property
     def projects(self) -> bool:
-        """Whether few modes pay: between slopes of single units there are maps that mix channels.
+        """Whether modes are worthwhile: maps between the slopes mix channels.
 
-        What one unit's gradient is along the path few functions do not tell; of many units' sum they
-        tell most.
+        Along the path, the gradient of a single unit is not approximated by a few functions, but that
+        of a sum over many units is.
         """
         single = all(isinstance(slope, Elementwise) for slope, _ in self.slopes.values())
         return single and any(node not in self.flat and self._mixes(node) for node in self.varying)
@@ -141,13 +141,13 @@ class CropTail:
 def crop_tail(
     network: NetworkGraph, tail: fx.GraphModule, through: int, own: int
 ) -> CropTail | None:
-    """Divide a tail; None if there is nothing to share, or samples do not come first everywhere.
+    """Divide a tail; None if there is no crop part, or if the batch is not always the first axis.
 
     Args:
-        network: where the tail comes from.
+        network: the network of the tail.
         tail: ``(batch, *through, *own, *fixed)`` → ``(φ_a [batch],)``.
-        through: how many tensors of the frontier are the same for all targets.
-        own: how many are not.
+        through: number of tensors of the frontier that are the same for all targets.
+        own: number of the other tensors of the frontier.
     """
     batch, *inputs = (node for node in tail.graph.nodes if node.op == "placeholder")
     starts, pairs = inputs[:through], inputs[through:]
@@ -184,7 +184,7 @@ def _in_order(graph: fx.Graph, starts: Sequence[fx.Node]) -> list[fx.Node]:
 
 
 def samples_first(network: NetworkGraph, node: fx.Node) -> bool:
-    """Whether samples lie along the first axis, one row each; pieces of several tensors are asked."""
+    """Whether the first axis is the batch, with one row per sample, also for all pieces of tuples."""
     if "val" not in node.meta or not is_tensor(node):
         return node.op == "placeholder" or not is_tensor(node)
     return network.batch_axis(node) == (0, 1)

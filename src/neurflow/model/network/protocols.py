@@ -123,7 +123,7 @@ class NeuronSegment(Protocol):
     def together(self) -> Callable[[Path, Tensor, Cells, int], tuple[list[Tensor], Tensor]] | None:
         """Mean gradients of samples that share crops; None if there is no work to share.
 
-        (path, numbers of the samples' crops ``[batch]``, cells, room in numbers) → gradients at the
+        (path, numbers of the samples' crops ``[batch]``, cells, capacity in values) → gradients at the
         frontier, and the change of ``φ_a`` ``[batch]`` over the cells.
         """
 

@@ -1,4 +1,4 @@
-"""Search by words: classes of the network, and groups whose crops look like the words."""
+"""Search by words: classes of the network, and groups whose crops fit the words."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ LEAST = 0.5
 """standard deviations by which a group's crops must fit the words better than other crops"""
 
 
-class Finding:
+class WordSearch:
     """Searches the classes of a network, and the crops of a circuit if there is a CLIP-style model.
 
     Args:
-        load_clip: function that loads the CLIP-style model at the first search; None: there is none.
+        load_clip: function that loads the CLIP-style model at the first search, or None.
     """
 
     def __init__(self, load_clip: Callable[[], ClipLabeler] | None = None) -> None:
@@ -34,7 +34,7 @@ class Finding:
         return self._load() if self._load else None
 
     def find(self, model: Model, circuit: Circuit, words: str) -> Findings:
-        """Return the classes with these words in their names, and the groups that look like them."""
+        """Return the classes with these words in their names, and the groups whose crops fit them."""
         wanted = words.strip().casefold()
         if not wanted:
             return Findings(classes=[], groups=[])

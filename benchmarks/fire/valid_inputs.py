@@ -1,4 +1,4 @@
-"""Valid files that inputs are made from."""
+"""Valid files, which the fuzzers damage."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ from neurflow.model.picture_modes import in_mode
 from neurflow.pictures.decoding import formats
 from neurflow.stats import Interval
 
-Chance = random.Random
-Target = tuple[Callable[[Chance], Any], Callable[[Any], object]]
-"""how an input is made, and what is done with it"""
+Target = tuple[Callable[[random.Random], Any], Callable[[Any], object]]
+"""(make, use): functions that make an input and use it"""
 
 
 def stored(scratch: Path) -> Path:
-    """A run with labels, edits and robustness; made once."""
+    """A run with labels, edits and robustness; made on the first call."""
     run = scratch / "circuits" / "bee"
     if run.exists():
         return run
@@ -46,7 +45,7 @@ def stored(scratch: Path) -> Path:
 
 
 def pictures_of() -> list[bytes]:
-    """Small valid files of all formats that Pillow writes."""
+    """Small valid files in all formats that Pillow can write."""
     picture, made = Image.fromarray(np.arange(768, dtype=np.uint8).reshape(16, 16, 3)), []
     for form in formats():
         for mode in ("RGB", "L", "P", "1", "RGBA", "CMYK", "I;16", "F"):

@@ -19,7 +19,7 @@ MOST_BYTES = 128 * 2**20
 Stamp = tuple[tuple[str, int, int], ...]
 
 
-class Kept:
+class AnswerCache:
     """A bounded cache of answers.
 
     Args:

@@ -1,10 +1,11 @@
-"""What is said to neurflow from outside: answers of a chat model, and requests to the live explorer."""
+"""Fuzz targets for remote inputs: answers of a chat model, and requests to the live explorer."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from PIL import Image
 
 import neurflow
 from benchmarks.fire import jobs
-from benchmarks.fire.mutate import damaged, json_input
-from benchmarks.fire.seeds import Chance, Target, pictures_of, stored
+from benchmarks.fire.mutations import damaged, json_input
+from benchmarks.fire.valid_inputs import Target, pictures_of, stored
 from neurflow.labels.chat import ChatLabeler, Reply
 from neurflow.labels.labeler import JudgeRequest, LabelRequest, Picture
 from neurflow.labels.prompt import Question
@@ -22,26 +23,26 @@ from neurflow.server.app import create_app
 from neurflow.server.session import Session
 
 
-class _Said:
-    """A chat model that says what it is told to."""
+class _FixedReply:
+    """A chat model whose reply is always ``text``."""
 
-    name = identity = "said"
+    name = identity = "fixed"
     text = ""
 
     def complete(self, question: Question) -> Reply:
-        """Say it."""
+        """Return the text."""
         return Reply(self.text)
 
     def stop(self) -> None:
-        """Nothing waits."""
+        """Do nothing: no request is pending."""
 
 
 def chat(_: Path) -> Target:
     """Answers of a chat model: labels, judgements and comparisons."""
-    said, thumbnail = _Said(), io.BytesIO()
+    client, thumbnail = _FixedReply(), io.BytesIO()
     Image.new("RGB", (8, 8)).save(thumbnail, "WEBP")
     shown = (Picture(thumbnail.getvalue(), 8, 0, (0, 0, 8, 8)),) * 2
-    labeler = ChatLabeler(said)
+    labeler = ChatLabeler(client)
     ask: dict[str, Callable[[], object]] = {
         "label": lambda: labeler.label(LabelRequest("a/0", "a", shown)),
         "judge": lambda: labeler.judge(JudgeRequest("x", None, shown)),
@@ -61,16 +62,14 @@ def chat(_: Path) -> Target:
         "compare": [{"scores": [{"crop": 1, "scores": [1, 2]}, {"crop": 2, "scores": [0, 3]}]}],
     }
 
-    def make(chance: Chance) -> tuple[str, str]:
-        kind = chance.choice(list(valid))
-        text = json_input(valid[kind], chance).decode(errors="surrogateescape")
-        around = chance.choice(
-            ("{}", "{}", "```json\n{}\n```", "<think>{{</think>{}", "Sure! {} {{")
-        )
+    def make(rng: random.Random) -> tuple[str, str]:
+        kind = rng.choice(list(valid))
+        text = json_input(valid[kind], rng).decode(errors="surrogateescape")
+        around = rng.choice(("{}", "{}", "```json\n{}\n```", "<think>{{</think>{}", "Sure! {} {{"))
         return kind, around.replace("{}", text)
 
     def use(made: tuple[str, str]) -> object:
-        said.text = made[1]
+        client.text = made[1]
         labeler._asking.clear()
         return ask[made[0]]()
 
@@ -96,7 +95,7 @@ PATHS = (
 
 
 def requests(scratch: Path) -> Target:
-    """Raw requests to the live explorer: any method, path, headers and body; with its model loaded."""
+    """Raw requests to the live explorer with a loaded model: any method, path, headers and body."""
     run = stored(scratch)
     session = Session(
         run, lambda _: jobs.model(), lambda m: neurflow.load_images(jobs.pictures(), m)
@@ -126,28 +125,28 @@ def requests(scratch: Path) -> Target:
         "range": ("bytes=0-",),
     }
 
-    def make(chance: Chance) -> tuple[dict[str, Any], bytes]:
-        method, path = chance.choice(PATHS)
-        path = path.replace("GROUP", chance.choice(groups))
-        if chance.random() < 0.2:
-            path = damaged(path.encode(), chance).decode(errors="replace")
-        if chance.random() < 0.05:
-            method = chance.choice(
+    def make(rng: random.Random) -> tuple[dict[str, Any], bytes]:
+        method, path = rng.choice(PATHS)
+        path = path.replace("GROUP", rng.choice(groups))
+        if rng.random() < 0.2:
+            path = damaged(path.encode(), rng).decode(errors="replace")
+        if rng.random() < 0.05:
+            method = rng.choice(
                 ("HEAD", "OPTIONS", "DELETE", "PATCH", "TRACE", "X" * 99, "GET", "POST")
             )
         headers = dict(own)
-        if chance.random() < 0.2:
-            name = chance.choice(list(strange))
-            headers[name] = chance.choice(strange[name])
-        if path == "/api/pictures" and chance.random() < 0.9:
-            body = damaged(chance.choice(valid), chance)
+        if rng.random() < 0.2:
+            name = rng.choice(list(strange))
+            headers[name] = rng.choice(strange[name])
+        if path == "/api/pictures" and rng.random() < 0.9:
+            body = damaged(rng.choice(valid), rng)
         else:
             body = (
-                json_input(bodies, chance)
-                if chance.random() < 0.8
-                else json.dumps(chance.choice(bodies)).encode()
+                json_input(bodies, rng)
+                if rng.random() < 0.8
+                else json.dumps(rng.choice(bodies)).encode()
             )
-        query = chance.choice(
+        query = rng.choice(
             (b"", b"", b"name=x", b"name=" + b"x" * 300, b"token=", b"%ff=%00&&=&", b"name=%00")
         )
         scope = {
@@ -166,20 +165,20 @@ def requests(scratch: Path) -> Target:
         }
         return scope, body
 
-    async def asked(scope: dict[str, Any], body: bytes) -> None:
-        said: list[int] = []
+    async def send_request(scope: dict[str, Any], body: bytes) -> None:
+        statuses: list[int] = []
         parts = [body[: len(body) // 2], body[len(body) // 2 :]]
 
         async def receive() -> dict[str, Any]:
             if not parts:
-                return await loop.create_future()  # the client stays
+                return await loop.create_future()  # the client stays connected
             return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
 
         async def send(message: Any) -> None:
-            said.extend([message["status"]] if "status" in message else [])
+            statuses.extend([message["status"]] if "status" in message else [])
 
         await app(dict(scope), receive, send)
-        if not said or said[0] >= 500:
-            raise AssertionError(f"{scope['method']} {scope['path']} is answered by {said}")
+        if not statuses or statuses[0] >= 500:
+            raise AssertionError(f"{scope['method']} {scope['path']}: status {statuses}")
 
-    return make, lambda made: loop.run_until_complete(asked(*made))
+    return make, lambda made: loop.run_until_complete(send_request(*made))

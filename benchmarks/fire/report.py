@@ -1,4 +1,4 @@
-"""How a campaign tells what happened: one Markdown table a part."""
+"""The Markdown table that a campaign prints, and the memory of a process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def heading(title: str, columns: Sequence[str]) -> None:
-    """Date, machine, and the head of a table whose first column is text."""
+    """Print the date, the machine and the header of a table whose first column is text."""
     machine = (
         f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
     )
@@ -19,7 +19,7 @@ def heading(title: str, columns: Sequence[str]) -> None:
 
 
 def row(*cells: object) -> None:
-    """A row of the table."""
+    """Print a row of the table."""
     print("| " + " | ".join(map(_cell, cells)) + " |", flush=True)
 
 
@@ -30,17 +30,17 @@ def _cell(value: object) -> str:
 
 
 def resident(pid: int | str = "self") -> float:
-    """MiB of memory that a process has resident now."""
+    """Resident memory of a process, in MiB."""
     return _status(pid, "VmRSS")
 
 
 def peak() -> float:
-    """Most MiB that this process had resident since ``forget_peak``."""
+    """Peak of the resident memory of this process since ``reset_peak``, in MiB."""
     return _status("self", "VmHWM")
 
 
-def forget_peak() -> None:
-    """Begin to measure the peak anew (Linux)."""
+def reset_peak() -> None:
+    """Reset the peak of the resident memory (Linux)."""
     Path("/proc/self/clear_refs").write_text("5")
 
 

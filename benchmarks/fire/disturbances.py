@@ -1,11 +1,10 @@
-"""Disturbances: the disk fills up, folders cannot be written or vanish, pictures change under a running
-job, the clock goes back, and everything is done twice at once.
+"""Disturbs jobs: full disks, read-only or missing folders, changing pictures, a wrong clock, and a
+second process that runs the same job.
 
-Each disturbance of each job runs in a process of its own. It may fail with an error of neurflow, and
-never with another one. When the disturbance is over, the same job in the same folder must end with the
-result of an undisturbed run.
+Each disturbed job runs in its own process. It may fail, but only with an error of neurflow. After the
+disturbance, the same job in the same folder must give the result of an undisturbed run.
 
-    python -m benchmarks.fire.disturbed [--times 3] [--only "full disk"] [--jobs label]
+    python -m benchmarks.fire.disturbances [--times 3] [--only "full disk"] [--jobs label]
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from PIL import Image
 import neurflow
 from benchmarks.fire import jobs
 from benchmarks.fire.jobs import JOBS, kept, prepare, result
-from benchmarks.fire.told import heading, row
+from benchmarks.fire.report import heading, row
 from neurflow.errors import NeurFlowError
 
 Context = Callable[[Path, random.Random], contextlib.AbstractContextManager[None]]
@@ -43,21 +42,21 @@ NOBODY = 65534
 
 @dataclass
 class Count:
-    """What a disturbance did."""
+    """Counts of one disturbance."""
 
     tried: int = 0
-    stood: int = 0
-    """jobs that ended well in spite of it"""
+    passed: int = 0
+    """jobs that succeeded in spite of it"""
     refused: int = 0
     """jobs that ended with an error of neurflow"""
     faults: int = 0
-    """other errors, lost parts, and results that differ in the end"""
+    """other errors, lost parts, and final results that differ"""
 
 
 @contextlib.contextmanager
-def full_disk(folder: Path, chance: random.Random) -> Iterator[None]:
-    """No file can become larger than some size: what a write on a full disk meets, at any moment."""
-    size = int(2 ** chance.uniform(4, 15))
+def full_disk(folder: Path, rng: random.Random) -> Iterator[None]:
+    """Limit the size of files, so that writes fail as on a full disk."""
+    size = int(2 ** rng.uniform(4, 15))
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
     try:
         yield
@@ -66,12 +65,12 @@ def full_disk(folder: Path, chance: random.Random) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def failing_writes(folder: Path, chance: random.Random) -> Iterator[None]:
-    """Some write, sync or move fails as on a full or broken disk, and all that follow it."""
+def failing_writes(folder: Path, rng: random.Random) -> Iterator[None]:
+    """Make the n-th write, sync or move and all later ones fail, as on a full or broken disk."""
     import errno
 
-    name = chance.choice(("fsync", "replace", "posix_fallocate", "mkdir"))
-    left, real = chance.randrange(12), getattr(os, name)
+    name = rng.choice(("fsync", "replace", "posix_fallocate", "mkdir"))
+    left, real = rng.randrange(12), getattr(os, name)
 
     def fails(*given: object, **more: object) -> object:
         nonlocal left
@@ -85,10 +84,10 @@ def failing_writes(folder: Path, chance: random.Random) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def read_only(folder: Path, chance: random.Random) -> Iterator[None]:
-    """The folder, or some folder in it, may only be read; the process is not root."""
+def read_only(folder: Path, rng: random.Random) -> Iterator[None]:
+    """Make the folder, or a folder in it, read-only; the process is not root."""
     places = [folder, *(place for place in folder.rglob("*") if place.is_dir())]
-    chosen = chance.choice(places)
+    chosen = rng.choice(places)
     for place in [folder, *folder.rglob("*")]:
         os.chown(place, NOBODY, NOBODY)
     chosen.chmod(0o555)
@@ -103,9 +102,9 @@ def read_only(folder: Path, chance: random.Random) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def vanished(folder: Path, chance: random.Random) -> Iterator[None]:
-    """The folder is moved away at a random moment, and comes back when the job has ended."""
-    away, moment = folder.with_name(f"{folder.name}-away"), chance.uniform(0, 0.5)
+def vanished(folder: Path, rng: random.Random) -> Iterator[None]:
+    """Move the folder away at a random moment, and back after the job has ended."""
+    away, moment = folder.with_name(f"{folder.name}-away"), rng.uniform(0, 0.5)
     over = threading.Event()
 
     def move() -> None:
@@ -120,16 +119,15 @@ def vanished(folder: Path, chance: random.Random) -> Iterator[None]:
         over.set()
         mover.join()
         if away.exists():
-            made_anew = folder.exists()
-            if made_anew:
+            if folder.exists():  # the job has created it again
                 shutil.rmtree(folder)
             away.rename(folder)
 
 
 @contextlib.contextmanager
-def clock_back(folder: Path, chance: random.Random) -> Iterator[None]:
-    """The clock jumps to and fro by up to ten years, and what is written is dated so."""
-    jumps, real, moved = random.Random(chance.random()), time.time, os.replace
+def clock_back(folder: Path, rng: random.Random) -> Iterator[None]:
+    """Let the clock, and the dates of written files, jump back and forth by up to ten years."""
+    jumps, real, moved = random.Random(rng.random()), time.time, os.replace
 
     def moment() -> float:
         return real() - jumps.uniform(-1, 10) * 365 * 86400
@@ -143,15 +141,15 @@ def clock_back(folder: Path, chance: random.Random) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def twice(folder: Path, chance: random.Random, *, job: str) -> Iterator[None]:
-    """The same job in the same folder, in another process at the same time."""
+def twice(folder: Path, rng: random.Random, *, job: str) -> Iterator[None]:
+    """Run the same job in the same folder in another process at the same time."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmarks.fire.nursery"])
+    context.set_forkserver_preload(["benchmarks.fire.preload"])
     begun = context.Event()
     other = context.Process(target=_tolerant, args=(job, folder, begun))
     other.start()
     begun.wait(60)
-    time.sleep(chance.uniform(0, 0.3))
+    time.sleep(rng.uniform(0, 0.3))
     try:
         yield
     finally:
@@ -161,7 +159,7 @@ def twice(folder: Path, chance: random.Random, *, job: str) -> Iterator[None]:
 
 
 def _tolerant(job: str, folder: Path, begun: Event) -> None:
-    """A job that may be refused."""
+    """Run a job that may be refused."""
     begun.set()
     with contextlib.suppress(NeurFlowError):
         JOBS[job](folder)
@@ -178,20 +176,21 @@ DISTURBANCES: dict[str, Context] = {
 
 
 def disturb(job: str, kind: str, folder: Path, seed: str) -> str:
-    """Run a disturbed job; what it ended with: "" or the error of neurflow."""
-    chance = random.Random(seed)
+    """Run a disturbed job; return the message of its error of neurflow, or ""."""
+    rng = random.Random(seed)
     context = functools.partial(twice, job=job) if kind == "two at once" else DISTURBANCES[kind]
     try:
-        with context(folder, chance):
+        with context(folder, rng):
             JOBS[job](folder)
     except NeurFlowError as error:
         return str(error)
     return ""
 
 
-def changed_pictures(scratch: Path, chance: random.Random) -> tuple[bool, str]:
-    """Pictures are written anew, cut off or removed while they are studied: whether that was refused,
-    and what went wrong.
+def changed_pictures(scratch: Path, rng: random.Random) -> tuple[bool, str]:
+    """Rewrite, truncate and remove pictures while they are studied.
+
+    Returns whether the job was refused, and a description of any fault.
     """
     folder, out = scratch / "pictures", scratch / "out"
     folder.mkdir(parents=True)
@@ -203,8 +202,8 @@ def changed_pictures(scratch: Path, chance: random.Random) -> tuple[bool, str]:
 
     def change() -> None:
         while not over.wait(0.002):
-            file = chance.choice(files)
-            match chance.randrange(3):
+            file = rng.choice(files)
+            match rng.randrange(3):
                 case 0:
                     file.unlink(missing_ok=True)
                 case 1:
@@ -229,7 +228,7 @@ def changed_pictures(scratch: Path, chance: random.Random) -> tuple[bool, str]:
 
 
 def campaign(kind: str, job: str, times: int, seed: int, scratch: Path, count: Count) -> None:
-    """Disturb a job, then let it end in peace."""
+    """Disturb a job, then run it undisturbed."""
     prepare(job, scratch / "prepared")
     context = multiprocessing.get_context("spawn")
     undisturbed = shutil.copytree(scratch / "prepared", scratch / "undisturbed")
@@ -239,10 +238,10 @@ def campaign(kind: str, job: str, times: int, seed: int, scratch: Path, count: C
         for number in range(times):
             folder = shutil.copytree(scratch / "prepared", scratch / f"{number}")
             scratch.chmod(0o777)
-            before, told = kept(folder), ""
+            before, message = kept(folder), ""
             try:
-                asked = pool.submit(disturb, job, kind, folder, f"{kind} {job} {seed} {number}")
-                told = asked.result()
+                future = pool.submit(disturb, job, kind, folder, f"{kind} {job} {seed} {number}")
+                message = future.result()
             except Exception as error:
                 count.faults += 1
                 print(f"  {kind}, {job}: {error!r:.300}")
@@ -251,43 +250,47 @@ def campaign(kind: str, job: str, times: int, seed: int, scratch: Path, count: C
             JOBS[job](folder)
             unequal = [part for part, data in result(folder).items() if wanted.get(part) != data]
             count.tried += 1
-            count.stood += not told
-            count.refused += bool(told)
+            count.passed += not message
+            count.refused += bool(message)
             if lost or unequal:
                 count.faults += 1
-                print(f"  {kind}, {job}, {number}: lost {lost[:3]}, unequal {unequal[:3]}; {told}")
+                print(
+                    f"  {kind}, {job}, {number}: lost {lost[:3]}, unequal {unequal[:3]}; {message}"
+                )
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print a row for each disturbance; the number of faults."""
-    asked = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    asked.add_argument("--times", type=int, default=10, help="of each disturbance of each job")
-    asked.add_argument("--only", default=",".join([*DISTURBANCES, "changed pictures"]))
-    asked.add_argument("--jobs", default=",".join(JOBS))
-    asked.add_argument("--seed", type=int, default=0)
-    given = asked.parse_args(arguments)
+    """Print a row for each disturbance; return the number of faults."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "--times", type=int, default=10, help="repetitions of each disturbance of each job"
+    )
+    parser.add_argument("--only", default=",".join([*DISTURBANCES, "changed pictures"]))
+    parser.add_argument("--jobs", default=",".join(JOBS))
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
     heading("Disturbances", ("disturbance", *(field.name for field in fields(Count))))
-    bad = 0
-    for kind in given.only.split(","):
+    faults = 0
+    for kind in options.only.split(","):
         count = Count()
         if kind == "changed pictures":
-            for number in range(given.times):
-                chance = random.Random(f"{given.seed} {number}")
+            for number in range(options.times):
+                rng = random.Random(f"{options.seed} {number}")
                 with tempfile.TemporaryDirectory() as scratch:
-                    refused, problem = changed_pictures(Path(scratch), chance)
+                    refused, problem = changed_pictures(Path(scratch), rng)
                 count.tried += 1
                 count.refused += refused
-                count.stood += not refused and not problem
+                count.passed += not refused and not problem
                 count.faults += bool(problem)
                 if problem:
                     print(f"  {kind}, {number}: {problem:.300}")
         else:
-            for job in given.jobs.split(","):
+            for job in options.jobs.split(","):
                 with tempfile.TemporaryDirectory() as scratch:
-                    campaign(kind, job, given.times, given.seed, Path(scratch), count)
+                    campaign(kind, job, options.times, options.seed, Path(scratch), count)
         row(kind, *(getattr(count, field.name) for field in fields(count)))
-        bad += count.faults
-    return bad
+        faults += count.faults
+    return faults
 
 
 if __name__ == "__main__":
