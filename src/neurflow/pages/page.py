@@ -16,6 +16,8 @@ from neurflow.runtime.files import tidy, write_atomically
 DATA = '<script type="application/json" id="data"></script>'
 """placeholder of the data in the bundle"""
 TITLE = "<title>neurflow</title>"
+HEADING = "<h1>neurflow</h1>"
+"""heading of what is shown until the data have been read"""
 
 
 def write_report(
@@ -67,8 +69,10 @@ def with_data(data: str, title: str) -> str:
     page = with_policy(bundle())
     # a label may contain "</script>"; in JSON a "<" can be written so that no parser of HTML sees it
     data = data.replace("<", "\\u003c")
-    title = f"<title>{html.escape(title)} · neurflow</title>"
+    title = html.escape(title)
     start, found, rest = page.partition(DATA)
     if not found:
         raise WorkError("The front end was built by another version. In a clone run: make web.")
-    return start.replace(TITLE, title) + DATA.replace("></", f">{data}</") + rest
+    start = start.replace(TITLE, f"<title>{title} · neurflow</title>")
+    start = start.replace(HEADING, f"<h1>{title}</h1>")
+    return start + DATA.replace("></", f">{data}</") + rest
