@@ -8,7 +8,7 @@ from pathlib import Path
 
 from neurflow.circuit import Circuit
 from neurflow.errors import WorkError
-from neurflow.pages.doors import with_doors
+from neurflow.pages.doors import doors, with_doors
 from neurflow.pages.payload import CROPS_PER_GROUP, CROPS_PER_MEANING, payload
 from neurflow.pages.policy import with_policy
 from neurflow.runtime.files import tidy, write_atomically
@@ -41,7 +41,7 @@ def write_page(page: str, path: str | Path) -> Path:
     path = Path(path)
     if not path.parent.is_dir():
         raise WorkError(f"There is no folder {str(path.parent)!r} to write the report into.")
-    write_atomically(path, with_doors(page, path).encode())
+    write_atomically(path, with_doors(page, doors(path)).encode())
     tidy(path.parent, path.name)
     return path
 
@@ -50,7 +50,12 @@ def render(circuit: Circuit, *, crops_per_group: int = CROPS_PER_GROUP) -> str:
     """Return the page as text."""
     few = min(crops_per_group, CROPS_PER_MEANING)
     data = payload(circuit, crops_per_group=crops_per_group, crops_per_meaning=few)
-    return with_data(data.model_dump_json(), f"Why {circuit.target.name}?")
+    return with_data(data.model_dump_json(), title_of(circuit))
+
+
+def title_of(circuit: Circuit) -> str:
+    """Return the title of a circuit's page."""
+    return f"Why {circuit.target.name}?"
 
 
 def bundle() -> str:
