@@ -4,14 +4,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SMALL  := $(VENV)/.ready-to-use
-DOCS   := $(VENV)/.ready-for-docs
+EMPTY  := $(VENV)/pyvenv.cfg
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 NOTEBOOKS ?= cache
 WEB    := web/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test pytest lint types format docs web web-types web-check web-format web-dev zoo shortcuts fire gpu demo-weights clean
+.PHONY: help demo ready test pytest lint types format docs web web-types web-check web-format web-dev zoo shortcuts fire gpu demo-weights clean
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,10 +19,12 @@ help: ## Print the targets
 demo: $(SMALL) ## Explain the small network that comes along, and open its report
 	$(BIN)/neurflow demo
 
+ready: $(READY) ## Fetch all that the targets below need
+
 test: web lint types web-check pytest ## Everything that must pass: front end, lint, types, tests
 
 pytest: $(READY) ## The Python tests alone, on all processors
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile # one thread each
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder # one thread each
 
 lint: $(READY) ## Ruff: rules and format
 	$(BIN)/ruff check .
@@ -35,7 +37,7 @@ format: $(READY) ## Let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: web $(DOCS) ## The documentation site, into docs/_build/html; NOTEBOOKS=off runs no tutorial
+docs: web ## The documentation site, into docs/_build/html; NOTEBOOKS=off runs no tutorial
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -b html -D nb_execution_mode=$(NOTEBOOKS) docs docs/_build/html
 
 web: $(READY) ## Build the front end if its sources have changed
@@ -77,19 +79,17 @@ clean: ## Remove everything that was made here
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# What the demo needs; developers' tools and the extras come with $(READY).
-$(SMALL): pyproject.toml constraints.txt
+$(EMPTY):
 	$(PYTHON) -m venv $(VENV)
+
+# What the demo needs; developers' tools and the extras come with $(READY), which contains it.
+$(SMALL): pyproject.toml constraints.txt | $(EMPTY)
 	$(PIP) -e .
 	@touch $@
 
-$(READY): $(SMALL)
-	$(PIP) -e '.[dev]'
-	@touch $@
-
-$(DOCS): $(READY)
-	$(PIP) -e '.[docs]'
-	@touch $@
+$(READY): pyproject.toml constraints.txt | $(EMPTY)
+	$(PIP) -e '.[dev,docs]'
+	@touch $(SMALL) $@
 
 $(WEB): web/package-lock.json
 	npm --prefix web ci --no-audit --no-fund

@@ -38,6 +38,7 @@ from neurflow.method.concepts import Concept, find_concepts
 from neurflow.method.core_neurons import core_neurons
 from neurflow.pictures.crops import CropSet
 from neurflow.refs import Member
+from neurflow.runtime.float32 import full_float32
 from neurflow.runtime.memory import Budget
 from neurflow.runtime.progress import Silent
 from neurflow.runtime.workspace import Workspace
@@ -67,13 +68,13 @@ def transformer(real: Path) -> nn.Module:
     return module.eval()
 
 
-def network(name: str, real: Path) -> Model:
+def network(name: str, real: Path, device: str) -> Model:
     """Load one of the networks that are measured."""
     if name != "vit":
-        return load(name, real)
+        return load(name, real, device)
     folders = sorted(folder.name for folder in (real / "images" / "imagenet20").iterdir())
     names = [folder.split("_", 1)[1].replace("_", " ") for folder in folders]
-    return Model(transformer(real), class_names=names)
+    return Model(transformer(real).to(device), class_names=names)
 
 
 def study_of(
@@ -144,11 +145,12 @@ def eyes_of(vit: nn.Module, crops: CropSet) -> np.ndarray:
     """Return the transformer's class token of each crop, centred and of unit length."""
     mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
     spread = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
-    blocks = []
+    device, blocks = next(vit.parameters()).device, []
     for start in range(0, len(crops), 16):
         pixels = crops.pixels(np.arange(start, min(start + 16, len(crops))))
         with torch.inference_mode():
-            blocks.append(vit.forward_features((pixels - mean) / spread)[:, 0])  # type: ignore[operator]
+            fed = ((pixels - mean) / spread).to(device)
+            blocks.append(vit.forward_features(fed)[:, 0].cpu())  # type: ignore[operator]
     seen = torch.cat(blocks).double().numpy()
     return unit(seen - seen.mean(0))
 
@@ -168,20 +170,23 @@ def row(record: Mapping[str, Any]) -> list[object]:
     ]
 
 
+@full_float32()
 def main() -> None:
     """Measure the classes of a network."""
     parser = arguments(__doc__)
     parser.add_argument("--network", choices=list(LAYERS), default="resnet18")
     parser.add_argument("--classes", default="", help="names; all by default")
     parser.add_argument("--splits", type=int, default=4)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--eyes", action="store_true", help="measure purity, which takes longer")
     parser.add_argument("--save", type=Path, help="file that records are added to, one JSON a line")
     options = parser.parse_args()
     if options.real is None:
         parser.error("--real FOLDER is needed: groups depend on trained weights and photographs")
     torch.set_num_threads(options.threads)
-    model = network(options.network, options.real)
-    vit = transformer(options.real) if options.eyes and options.network != "vit" else None
+    model = network(options.network, options.real, options.device)
+    judged = options.eyes and options.network != "vit"
+    vit = transformer(options.real).to(options.device) if judged else None
     config, rows = Config(), []
     for folder in sorted((options.real / "images" / "imagenet20").iterdir()):
         name = folder.name.split("_", 1)[1]
@@ -203,7 +208,7 @@ def main() -> None:
                         file.write(json.dumps(record) + "\n")
             print(f"{name}: {time.process_time() - start:.0f} processor seconds", flush=True)
     head = ["class", "layer", "photographs", "pairs → groups", "agreement", "purity", "largest"]
-    print(f"{machine()}\n\n{table(head, rows)}")
+    print(f"{machine(options.device)}\n\n{table(head, rows)}")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from neurflow import Config, Model, load_images
 from neurflow.attribution import AttributionTask
 from neurflow.attribution.streaming import RULES, attribute, by_rule
 from neurflow.pictures.crops import CropSet
+from neurflow.runtime.float32 import full_float32
 from neurflow.runtime.memory import Budget
 from neurflow.runtime.progress import Silent
 from neurflow.runtime.workspace import Workspace
@@ -100,7 +101,7 @@ def crops_of(model: Model, real: Path, images: int) -> CropSet:
 
 
 def measure(
-    model: Model, network: str, pair: tuple[str, str], count: int, crops: CropSet
+    model: Model, network: str, pair: tuple[str, str], count: int, crops: CropSet, memory: str
 ) -> list[dict[str, Any]]:
     """One record for each target of a pair of layers."""
     clock = Clock()
@@ -111,7 +112,7 @@ def measure(
             segments_of(model, pair),
             crops,
             Workspace(Path(folder)),
-            Budget("2GB", Silent()),
+            Budget(memory, Silent()),
             clock,
         )
         phi = np.asarray(study.activations[pair[1]])
@@ -167,6 +168,7 @@ def row(name: str, records: list[dict[str, Any]]) -> list[object]:
     ]
 
 
+@full_float32()
 def main() -> None:
     """Measure all networks."""
     parser = arguments(__doc__)
@@ -174,6 +176,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2, help="pictures of each class")
     parser.add_argument("--targets", type=int, help="targets of each pair of layers")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--memory", default="2GB", help="memory on top of the model")
     parser.add_argument("--save", type=Path, help="file that records are added to, one JSON a line")
     options = parser.parse_args()
     if options.real is None:
@@ -186,7 +189,8 @@ def main() -> None:
         model = load(network, options.real, options.device)
         crops = crops_of(model, options.real, options.images)
         for pair in pairs:
-            fresh = measure(model, network, pair, options.targets or count, crops)
+            targets = options.targets or count
+            fresh = measure(model, network, pair, targets, crops, options.memory)
             print(*row(f"{network} {pair}", fresh), flush=True)
             records += fresh
             if options.save:
@@ -199,9 +203,8 @@ def main() -> None:
         for name in SAMPLES
         if any(r["network"] == name for r in records)
     ]
-    text = (
-        f"{machine()} k = {K}, {LIMIT} Gauss-Legendre points as the limit.\n\n{table(head, rows)}"
-    )
+    settings = f"k = {K}, {LIMIT} Gauss-Legendre points as the limit."
+    text = f"{machine(options.device)} {settings}\n\n{table(head, rows)}"
     publish("score error", text, write=options.write)
 
 

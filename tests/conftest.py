@@ -29,6 +29,7 @@ install_import_hook(CHECKED, f"{tests.shapes.__name__}.checked")
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -50,12 +51,23 @@ from neurflow.circuit import (
 from neurflow.circuit.evidence import Constant, Evidence, Rivals, Validation
 from neurflow.circuit.label_file import GroupLabel, with_labels
 from neurflow.config import Config
+from neurflow.model import Model
 from neurflow.refs import Crop, ImageRef, Member, ModelInfo, SkippedImage, Target
 from neurflow.stats import Interval
+from tests.exports import shared_networks
 
 # how long an example takes says nothing on a machine under load
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+HERE = Path(__file__).parent
+LONG = (  # files and folders of tests that take longest
+    "sweeping/",
+    "test_zoo.py",
+    "test_api.py",
+    "test_real.py",
+    "cli/test_report.py",
+    "labels/test_validation.py",
+)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -76,6 +88,18 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # the longest files first, so that no processor waits for another at the end
+    items.sort(key=lambda item: not str(item.path.relative_to(HERE)).startswith(LONG))
+
+
+@pytest.hookimpl(optionalhook=True)  # without xdist there is nothing to distribute
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from tests.distribution import Files
+
+    return Files(config, log)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("real") and not real_folder().is_dir():
         pytest.skip(f"no real networks and pictures at {real_folder()}")
@@ -84,6 +108,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if os.environ.get("CI"):
             pytest.fail(f"{missing}; it must not be skipped here", pytrace=False)
         pytest.skip(missing)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def exported_once() -> Iterator[None]:
+    """Exports equal small networks once, for all tests of a process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Model, "network", shared_networks())
+        yield
 
 
 @pytest.fixture(scope="session")

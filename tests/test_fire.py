@@ -7,7 +7,7 @@ import random
 import subprocess
 import sys
 
-from benchmarks.fire.mutations import damaged, json_input, rewritten
+from benchmarks.fire.mutations import VALUES, damaged, json_input, rewritten
 
 from neurflow.errors import WorkError
 
@@ -36,6 +36,16 @@ def test_a_seed_gives_the_same_inputs_and_most_differ_from_the_valid_ones():
     data, chance = json.dumps(value).encode(), random.Random(0)
     assert sum(damaged(data, chance) != data for _ in range(100)) > 80
     assert sum(rewritten(value, chance) != value for _ in range(100)) > 80
+
+
+def test_rewriting_does_not_alter_the_inserted_values():
+    before, chance = repr(VALUES), random.Random(0)
+    value = {"a": [1, {"b": []}], "c": {}}
+    for _ in range(2000):
+        value = rewritten(value, chance)
+        value = value if isinstance(value, dict) and len(repr(value)) < 5000 else {"a": [1]}
+        json.dumps(value)
+    assert repr(VALUES) == before
 
 
 def test_the_audit_hook_records_forbidden_events(tmp_path):

@@ -96,10 +96,10 @@ def rewritten(value: Any, rng: random.Random) -> Any:
     for _ in range(rng.choice((1, 1, 2, 3))):
         parent, key = _place(made, rng)
         if parent is None:
-            return rng.choice(VALUES)
+            return _value(rng)
         match rng.randrange(6):
             case 0 | 1:
-                parent[key] = rng.choice(VALUES)
+                parent[key] = _value(rng)
             case 2:
                 del parent[key]
             case 3:
@@ -112,6 +112,11 @@ def rewritten(value: Any, rng: random.Random) -> Any:
             case _:
                 parent[key] = _near(parent[key], rng)
     return made
+
+
+def _value(rng: random.Random) -> Any:
+    """A copy of one of ``VALUES``. Later changes must not alter the original."""
+    return copy.deepcopy(rng.choice(VALUES))
 
 
 def _place(value: Any, rng: random.Random) -> tuple[Any, Any]:

@@ -5,9 +5,12 @@ import itertools
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from neurflow import Model
 from neurflow.errors import LayerError, ModelError
+from neurflow.model.network.graph import export_network
 from tests.networks import FAMILIES, Awkward, TwoLayer, settle
 from tests.studies import family
 
@@ -54,6 +57,18 @@ def test_outputs_of_layers_equal_those_seen_by_hooks(exported):
     for name, value in zip(names, values, strict=True):
         rounding = 3e-5 * float(value.abs().max())
         torch.testing.assert_close(value, seen[name].view_as(value), rtol=1e-4, atol=rounding)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_batch_norm_leaves_the_batch_dynamic(device):
+    """On a GPU its kernel depends on the batch. Fake tensors need no GPU."""
+    with FakeTensorMode(shape_env=ShapeEnv()), torch.device(device):
+        module = nn.Sequential(
+            nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 2)
+        )
+        example = torch.empty(2, 3, 8, 8)
+    graph = export_network(module.eval(), example)
+    assert graph.batch_axis(graph.modules["1"]) == (0, 1)
 
 
 def test_segments_between_proposed_layers_equal_the_network(exported):

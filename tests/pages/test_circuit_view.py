@@ -30,7 +30,9 @@ def strongest_path(circuit: Circuit, start: str) -> tuple[list[str], float]:
 
 
 def view(page):
-    return page.locator(".drawing").evaluate("e => e.style.transform")
+    return page.locator(".drawing").evaluate(
+        "e => `${e.parentElement.style.transform} ${e.style.transform}`"
+    )
 
 
 @pytest.mark.parametrize("way", ["mouse", "keyboard"])
@@ -170,10 +172,24 @@ def test_only_the_nearby_part_of_a_large_circuit_is_drawn(show, many):
     assert canvas.evaluate("c => c.width / c.clientWidth") == pytest.approx(
         float(re.search(r"scale\((.*)\)", view(page))[1]), rel=0.25
     )
-    page.get_by_label("Fit the whole circuit").click()
-    expect(page.locator(".card")).to_have_count(300)
     page.get_by_label("Find", exact=True).fill("block0.conv0/59")
     expect(page.locator('[data-group="block0.conv0/59"]')).to_be_visible()
+
+
+def test_cards_too_small_to_be_read_are_painted_and_can_be_chosen(show, many):
+    page = show(many)
+    page.get_by_label("Fit the whole circuit").click()
+    cards = page.locator(".card")
+    expect(cards).to_have_count(1)  # the first of the target's column, which Tab leads to
+    box = cards.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + 5.5 * box["height"]  # on the fifth of the column
+    page.mouse.move(x, y)
+    at = "([x, y]) => document.elementFromPoint(x, y).dataset.group"
+    group = page.wait_for_function(at, arg=[x, y]).json_value()
+    inputs = {edge.lower for edge in many.inputs(group)}
+    assert inputs <= set(cards.evaluate_all("all => all.map(e => e.dataset.group)"))
+    page.mouse.click(x, y)
+    expect(page.locator(".card.selected")).to_have_attribute("data-group", group)
 
 
 def test_keyboard_focus_is_kept_in_a_large_circuit(show, many):

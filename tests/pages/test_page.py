@@ -6,8 +6,9 @@ import pytest
 from playwright.sync_api import expect
 
 from neurflow.config import Config
+from neurflow.pages import write_report
 from tests.conftest import evidence, relabelled
-from tests.pages.browsing import figure, in_sight, share
+from tests.pages.browsing import figure, in_sight, patient, share
 from tests.pages.conftest import HOSTILE
 from tests.waiting import until
 
@@ -23,6 +24,16 @@ def test_every_group_is_a_card_and_all_edges_can_be_shown(page, wide):
     inhibiting = page.locator("svg.edges path.against")
     assert inhibiting.count() == sum(edge.weight < 0 for edge in wide.edges)
     assert inhibiting.first.evaluate("e => getComputedStyle(e).strokeDasharray") != "none"
+
+
+def test_until_the_data_are_read_the_page_says_what_it_explains(browser, wide, tmp_path):
+    file = write_report(wide, tmp_path / "page.html")
+    context = patient(browser.new_context(java_script_enabled=False))
+    page = context.new_page()
+    page.goto(file.as_uri())
+    expect(page.get_by_role("heading", level=1)).to_have_text("Why bee?")
+    expect(page.get_by_role("status", name="Loading the circuit")).to_be_visible()
+    context.close()
 
 
 def test_the_threshold_says_how_much_of_the_weight_is_shown(page, wide):

@@ -1,13 +1,17 @@
 """A small network that other processes can load, pictures, and what a sweep of them is asked."""
 
 import functools
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import neurflow
+from neurflow.sweeping.plan import job_of
+from tests.sweeping.loading import loaded
 
+ALL = ["ant", "bee", "fly", "wasp"]
 FACTORY = """
 import contextlib
 import multiprocessing
@@ -52,10 +56,8 @@ def small():
 CONFIG = neurflow.Config(tau=4, k=6, steps=4, granularities=(1.0, 0.5), groups=3, concept_set="all")
 
 
-@pytest.fixture
-def pictures(tmp_path):
+def draw(folder):
     """Eight pictures of coloured noise, 32 by 32."""
-    folder = tmp_path / "pictures"
     folder.mkdir()
     for i in range(8):
         pixels = np.random.default_rng(i).integers(0, 256, (8, 8, 3), dtype=np.uint8)
@@ -64,16 +66,52 @@ def pictures(tmp_path):
 
 
 @pytest.fixture
-def reference(tmp_path):
-    file = tmp_path / "small.py"
-    file.write_text(FACTORY)
-    return f"file:{file}:small"
+def pictures(tmp_path):
+    """The pictures, in a folder that the test may change."""
+    return draw(tmp_path / "pictures")
+
+
+@pytest.fixture(scope="session")
+def room(tmp_path_factory):
+    """The folder of the network, which all tests of a process share."""
+    return tmp_path_factory.mktemp("network")
+
+
+@pytest.fixture(scope="session")
+def reference(room):
+    (room / "small.py").write_text(FACTORY)
+    return f"file:{room / 'small.py'}:small"
+
+
+@pytest.fixture(scope="session")
+def load(reference):
+    """Loads the network, in whatever process: once in each."""
+    return functools.partial(loaded, reference)
+
+
+@pytest.fixture(scope="session")
+def alone(load, tmp_path_factory):
+    """The circuits of single runs, by the names that a sweep gives them."""
+    model, out = load(), tmp_path_factory.mktemp("alone")
+    pictures = draw(out / "pictures")
+    for target in ALL:
+        name = job_of(model.target(target)).name
+        neurflow.discover(model, pictures, target, config=CONFIG, out=out / "circuits" / name)
+    return circuits(out)
 
 
 @pytest.fixture
-def load(reference):
-    """Loads the network, in whatever process."""
-    return functools.partial(neurflow.load_model, reference)
+def gate(room):
+    """A folder: while it exists, workers stop in the middle of their work, and sign in it."""
+    yield room / "gate"
+    shutil.rmtree(room / "gate", ignore_errors=True)
+
+
+@pytest.fixture
+def kills(room):
+    """A file with the number of workers that are yet to die."""
+    yield room / "kills"
+    (room / "kills").unlink(missing_ok=True)
 
 
 @pytest.fixture

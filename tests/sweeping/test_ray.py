@@ -8,11 +8,10 @@ import pytest
 from neurflow.errors import WorkError
 from neurflow.sweeping import OnRay, ray_engine
 from neurflow.sweeping.plan import job_of
-from tests.sweeping.conftest import circuits
-from tests.sweeping.test_sweep import ALL, alone, states
+from tests.sweeping.conftest import ALL, circuits
+from tests.sweeping.test_sweep import states
 from tests.waiting import until
 
-__all__ = ["alone"]  # a fixture
 ray = pytest.importorskip("ray")
 
 
@@ -27,10 +26,10 @@ def cluster():
 
 
 @pytest.mark.filterwarnings("ignore")  # Ray's own, of files that it leaves open
-def test_a_node_that_dies_loses_nothing(sweep, alone, cluster, load, tmp_path):
+def test_a_node_that_dies_loses_nothing(sweep, alone, cluster, load, gate, tmp_path):
     node = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
-    out, gate = tmp_path / "out", tmp_path / "gate"
+    out = tmp_path / "out"
     sweep(["ant"])  # is finished before
     gate.mkdir()
     over = threading.Event()
@@ -42,7 +41,7 @@ def test_a_node_that_dies_loses_nothing(sweep, alone, cluster, load, tmp_path):
 
     with ThreadPoolExecutor(1) as plug:
         pulled = plug.submit(pull_the_plug)
-        found = sweep([*ALL, "block2/3", "block3/1"], engine=OnRay(2, cluster.address))
+        found = sweep([*ALL, "block2/3"], engine=OnRay(2, cluster.address))
         over.set()
         pulled.result()
     assert set(states(found).values()) == {"done"}

@@ -19,11 +19,10 @@ from neurflow.sweeping.engines import Workers
 from neurflow.sweeping.ledger import lock_of
 from neurflow.sweeping.plan import PLAN, Plan, agree, job_of, read_plan, shard_of
 from neurflow.sweeping.station import Station
-from tests.sweeping.conftest import CONFIG, circuits
+from tests.sweeping.conftest import ALL, CONFIG, circuits
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
-ALL = ["ant", "bee", "fly", "wasp"]
 
 OPTIONS = {
     "tau": 4,
@@ -51,17 +50,6 @@ class Heard:
 
 def states(found):
     return {state.target: state.state for state in found}
-
-
-@pytest.fixture
-def alone(load, pictures, tmp_path):
-    """The circuits of single runs, by the names that a sweep gives them."""
-    model = load()
-    for target in ALL:
-        name = job_of(model.target(target)).name
-        out = tmp_path / "alone" / "circuits" / name
-        neurflow.discover(model, pictures, target, config=CONFIG, out=out)
-    return circuits(tmp_path / "alone")
 
 
 def test_circuits_are_those_of_single_runs_and_nothing_is_done_twice(
@@ -135,9 +123,10 @@ class Forwards:
 
 def test_targets_of_the_same_pictures_pool_them_once(sweep, alone, pictures, tmp_path, monkeypatch):
     forwards = Forwards(monkeypatch)
-    sweep([*ALL, "block3/1"])
+    found = sweep(["ant", "bee", "block3/1"])
     assert forwards.images == len(list(pictures.iterdir()))
-    assert circuits(tmp_path / "out").items() >= alone.items()
+    stored = circuits(tmp_path / "out")
+    assert all(stored[state.name] == alone[state.name] for state in found[:2])
     assert not (tmp_path / "out" / "pool").exists(), "it goes when nobody needs it any more"
 
 
@@ -181,7 +170,7 @@ def test_another_sweep_is_refused(sweep, tmp_path):
 
 
 def test_a_sweep_of_an_earlier_version_is_kept_or_redone(sweep, alone, tmp_path):
-    sweep(ALL)
+    sweep(ALL[:2])
     plan = tmp_path / "out" / PLAN
     earlier = json.loads(plan.read_text())
     del earlier["method"]  # as before it was kept
@@ -195,8 +184,9 @@ def test_a_sweep_of_an_earlier_version_is_kept_or_redone(sweep, alone, tmp_path)
     assert [state.target for state in status(tmp_path / "out")] == ["ant"]
     assert len(circuits(tmp_path / "out")) == 1, "what is not redone is not taken for done"
     assert len(Atlas(tmp_path / "out").query("SELECT * FROM targets")) == 1
-    assert states(sweep(ALL, redo=True)) == dict.fromkeys(ALL, "done")
-    assert circuits(tmp_path / "out") == alone
+    assert states(sweep(ALL[:2], redo=True)) == dict.fromkeys(ALL[:2], "done")
+    again = circuits(tmp_path / "out")
+    assert len(again) == 2 and again.items() <= alone.items()
 
 
 def test_shards_share_the_targets_and_are_merged(sweep, alone, tmp_path):

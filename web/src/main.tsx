@@ -43,17 +43,10 @@ function Guarded({ children }: { children: ComponentChildren }) {
   );
 }
 
-/** What stands there until the data have come. */
-function Waiting() {
-  return (
-    <div class="page" role="status" aria-label="Loading the circuit">
-      <div class="skeleton waiting">
-        {[...Array(9).keys()].map((i) => (
-          <span key={i} />
-        ))}
-      </div>
-    </div>
-  );
+/** Draws in the place of what index.html shows until the data have come. */
+function draw(what: ComponentChildren): void {
+  document.getElementById("reading")?.remove();
+  render(what, root);
 }
 
 let requests = 0;
@@ -63,7 +56,7 @@ function show(): Promise<void> {
   const number = ++requests;
   return client.load().then(
     (data) => {
-      if (number === requests) render(<Guarded>{page(data)}</Guarded>, root);
+      if (number === requests) draw(<Guarded>{page(data)}</Guarded>);
     },
     (error: Error) => {
       const failure = (
@@ -71,10 +64,9 @@ function show(): Promise<void> {
           {error.message} <button onClick={() => void show()}>Try again</button>
         </p>
       );
-      if (number === requests) render(failure, root);
+      if (number === requests) draw(failure);
     },
   );
 }
 
-if (client.live) render(<Waiting />, root);
 void show();

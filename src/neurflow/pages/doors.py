@@ -10,14 +10,16 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from neurflow.circuit.untrusted import INDEX
 from neurflow.runtime.files import read
 
-PLACE = '<script type="application/json" id="doors"></script>'
-"""placeholder of the links in the bundle"""
+NAME = "Pages beside this one"
+"""name of the navigation"""
+_PLACE = re.compile(r'(<script type="application/json" id="doors">)[^<]*(</script>)')
 _TITLE = re.compile(r"<title>([^<]{1,200}) · neurflow</title>")
 _LARGEST = 64 << 20
 _HEAD = 1 << 14
@@ -28,23 +30,37 @@ _MOST = 6
 
 def doors(page: Path) -> list[tuple[str, str]]:
     """Return the (title, address) of the pages beside a page in the folder of a result."""
-    if not (page.parent / INDEX).is_file():
+    return [(title, f"./{quote(file.name)}") for title, file in pages(page.parent, page.name)]
+
+
+def pages(folder: Path, without: str | None = None) -> list[tuple[str, Path]]:
+    """Return titles and files of the pages in the folder of a result, at most six."""
+    if not (folder / INDEX).is_file():
         return []
-    files = sorted(file for file in page.parent.glob("*.html") if file.name != page.name)
-    found: list[tuple[str, str]] = []
-    for file in files:
-        if len(found) == _MOST:
-            break
-        title = _TITLE.search(_text(file))
-        if title:
-            found.append((html.unescape(title[1]), f"./{quote(file.name)}"))
+    found: list[tuple[str, Path]] = []
+    for file in sorted(folder.glob("*.html")):
+        title = None if file.name == without else _TITLE.search(_text(file))
+        if title and len(found) < _MOST:
+            found.append((html.unescape(title[1]), file))
     return found
 
 
-def with_doors(text: str, page: Path) -> str:
-    """Return the front end with links to the pages beside ``page``."""
-    data = json.dumps(doors(page), ensure_ascii=False).replace("<", "\\u003c")
-    return text.replace(PLACE, PLACE.replace("></", f">{data}</"), 1)
+def has_doors(text: str) -> bool:
+    """Whether a page is of the front end, which draws doors from its data."""
+    return _PLACE.search(text) is not None
+
+
+def with_doors(text: str, found: Sequence[tuple[str, str]]) -> str:
+    """Return a page of the front end with its doors, instead of those that it has."""
+    data = json.dumps(found, ensure_ascii=False).replace("<", "\\u003c")
+    return _PLACE.sub(lambda place: f"{place[1]}{data}{place[2]}", text, count=1)
+
+
+def links(found: Sequence[tuple[str, str]]) -> str:
+    """Return doors as HTML, for a page that is not of the front end."""
+    return "".join(
+        f"<a href='{html.escape(address)}'>{html.escape(words)}</a>" for words, address in found
+    )
 
 
 def _text(file: Path) -> str:

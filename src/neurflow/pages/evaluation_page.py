@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from neurflow.evaluation.result import Evaluation, Figure, Table
-from neurflow.pages.doors import doors
+from neurflow.pages.doors import NAME, doors, links
 from neurflow.pages.evaluation_plots import svg
 from neurflow.pages.evaluation_summary import in_short, typeset
 from neurflow.pages.page import write_page
@@ -61,10 +61,7 @@ def _page(found: Evaluation, beside: Sequence[tuple[str, str]]) -> Iterator[str]
     yield f"<title>{escape(title)} · neurflow</title><style>{STYLE}</style>"
     yield f"<main><h1>{escape(title)}</h1>"
     if beside:
-        yield "<nav aria-label='Pages beside this one'>"
-        for words, address in beside:
-            yield f"<a href='{escape(address)}'>{escape(words)}</a>"
-        yield "</nav>"
+        yield f"<nav aria-label='{NAME}'>{links(beside)}</nav>"
     pictures = f"{found.images} images of the circuit"
     if found.held_out:
         pictures += f", {found.held_out} held-out pictures"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from neurflow.circuit import Circuit
 from neurflow.errors import WorkError
-from neurflow.pages.doors import with_doors
+from neurflow.pages.doors import doors, with_doors
 from neurflow.pages.payload import CROPS_PER_GROUP, CROPS_PER_MEANING, payload
 from neurflow.pages.policy import with_policy
 from neurflow.runtime.files import tidy, write_atomically
@@ -16,6 +16,8 @@ from neurflow.runtime.files import tidy, write_atomically
 DATA = '<script type="application/json" id="data"></script>'
 """placeholder of the data in the bundle"""
 TITLE = "<title>neurflow</title>"
+HEADING = "<h1>neurflow</h1>"
+"""heading of what is shown until the data have been read"""
 
 
 def write_report(
@@ -39,7 +41,7 @@ def write_page(page: str, path: str | Path) -> Path:
     path = Path(path)
     if not path.parent.is_dir():
         raise WorkError(f"There is no folder {str(path.parent)!r} to write the report into.")
-    write_atomically(path, with_doors(page, path).encode())
+    write_atomically(path, with_doors(page, doors(path)).encode())
     tidy(path.parent, path.name)
     return path
 
@@ -48,7 +50,12 @@ def render(circuit: Circuit, *, crops_per_group: int = CROPS_PER_GROUP) -> str:
     """Return the page as text."""
     few = min(crops_per_group, CROPS_PER_MEANING)
     data = payload(circuit, crops_per_group=crops_per_group, crops_per_meaning=few)
-    return with_data(data.model_dump_json(), f"Why {circuit.target.name}?")
+    return with_data(data.model_dump_json(), title_of(circuit))
+
+
+def title_of(circuit: Circuit) -> str:
+    """Return the title of a circuit's page."""
+    return f"Why {circuit.target.name}?"
 
 
 def bundle() -> str:
@@ -67,8 +74,10 @@ def with_data(data: str, title: str) -> str:
     page = with_policy(bundle())
     # a label may contain "</script>"; in JSON a "<" can be written so that no parser of HTML sees it
     data = data.replace("<", "\\u003c")
-    title = f"<title>{html.escape(title)} · neurflow</title>"
+    title = html.escape(title)
     start, found, rest = page.partition(DATA)
     if not found:
         raise WorkError("The front end was built by another version. In a clone run: make web.")
-    return start.replace(TITLE, title) + DATA.replace("></", f">{data}</") + rest
+    start = start.replace(TITLE, f"<title>{title} · neurflow</title>")
+    start = start.replace(HEADING, f"<h1>{title}</h1>")
+    return start + DATA.replace("></", f">{data}</") + rest

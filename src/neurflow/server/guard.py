@@ -89,7 +89,7 @@ class Guard:
         app: application to guard.
         host: host that the server is bound to.
         token: token that clients need, or None.
-        policy: content security policy of every answer.
+        policy: content security policy of every answer that has none of its own.
         open_paths: paths that other pages may link to, as answering them computes nothing.
         large_paths: paths that take bodies of up to ``MOST_BYTES``; others take ``USUAL_BYTES``.
     """
@@ -119,7 +119,7 @@ class Guard:
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 found = MutableHeaders(scope=message)
-                found["content-security-policy"] = self.policy
+                found.setdefault("content-security-policy", self.policy)
                 for name, value in HEADERS.items():
                     found[name] = value
             await send(message)

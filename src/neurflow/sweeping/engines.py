@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Protocol
+from typing import Any, Protocol
 
 from neurflow.errors import NeurFlowError, RequestError, WorkError
 from neurflow.sweeping.plan import Job, Setup
@@ -130,10 +130,8 @@ class Workers:
             _end(workers)
 
     def _begin(self, setup: Setup) -> _Worker:
-        # a fresh interpreter, because threads and accelerators do not survive a fork
-        context = multiprocessing.get_context("spawn")
-        here, there = context.Pipe()
-        process = context.Process(target=serve, args=(setup, there), daemon=True)
+        here, there = multiprocessing.Pipe()
+        process = _process(setup, there)
         process.start()
         there.close()
         return _Worker(process, here)
@@ -161,8 +159,23 @@ class Workers:
         return Outcome(job, "failed", problem=problem)
 
 
-def serve(setup: Setup, line: Connection) -> None:
+def _process(setup: Setup, line: Connection) -> BaseProcess:
+    """A process for a worker, with this one's environment and none of its threads and accelerators."""
+    given: dict[str, Any] = {"args": (setup, line, dict(os.environ)), "daemon": True}
+    if sys.platform == "linux":
+        # Workers are forked from a process that has imported torch and does nothing else, so that
+        # torch is imported only once, and its code is in memory only once.
+        server = multiprocessing.get_context("forkserver")
+        server.set_forkserver_preload([__name__])
+        return server.Process(target=serve, **given)
+    return multiprocessing.get_context("spawn").Process(target=serve, **given)
+
+
+def serve(setup: Setup, line: Connection, environment: dict[str, str]) -> None:
     """Run as a worker: report ready, then receive jobs and send outcomes until the line closes."""
+    # what workers are forked from may be older than the environment
+    os.environ.clear()
+    os.environ.update(environment)
     # Ctrl-C interrupts the parent as well, which then closes the connection.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.redirect_stdout(sys.stderr):  # stdout is for the result of the parent

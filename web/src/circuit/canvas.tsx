@@ -1,5 +1,6 @@
 /**
- * The edges of a large circuit, painted on one canvas: thousands of elements would be slow to move.
+ * The edges of a large circuit, painted on one canvas: thousands of elements would be slow to move. Where
+ * cards are too small to be read, they are boxes on it as well.
  *
  * The canvas covers the window (what is in view and some more), so that it is painted again only when
  * the window changes; until then it moves with the drawing. Painting thousands of edges takes many frames,
@@ -12,7 +13,7 @@ import { useTheme } from "../shared/theme";
 import type { EdgeData } from "../shared/types";
 import { unsure } from "./circuit";
 import { ends, type Layout, thickness } from "./layout";
-import { passes, type Window } from "./window";
+import { holds, passes, type Window } from "./window";
 
 interface CanvasProps {
   plan: Layout;
@@ -58,6 +59,11 @@ function paint(canvas: HTMLCanvasElement, plan: Layout, shown: EdgeData[], large
   const brush = canvas.getContext("2d")!;
   brush.setTransform(scale, 0, 0, scale, -drawn.left * scale, -drawn.top * scale);
   const colours = getComputedStyle(canvas);
+  if (drawn.bare) {
+    brush.fillStyle = colours.getPropertyValue("--edge-of-field");
+    for (const place of plan.places.values())
+      if (holds(drawn, place, plan.card)) brush.fillRect(place.x, place.y, plan.card.width, plan.card.height);
+  }
   for (const { path, width: line, against, faded } of strokes(shown, plan, largest, drawn)) {
     brush.globalAlpha = faded ? 0.3 : 0.75;
     brush.strokeStyle = colours.getPropertyValue(against ? "--against" : "--for");

@@ -8,7 +8,7 @@ import { Card, type Mark } from "./card";
 import { best, type Circuit } from "./circuit";
 import { Edges } from "./edges";
 import { Head } from "./head";
-import { layout } from "./layout";
+import { cardAt, layout } from "./layout";
 import { Minimap } from "./minimap";
 import { type Path, stations } from "./path";
 import { Save } from "./save";
@@ -56,42 +56,55 @@ export function Graph({ circuit, shown, selected, found, marks, path, at, onRest
   const choose = useCallback((id: string) => latest.current(id), []);
   // one card takes part in the order of Tab, the target at first; arrow keys go on from there
   const entry = selected ?? circuit.columns.at(-1)![0]!;
+  const standing = found ?? raised.ids;
   const ids = useMemo(() => {
     const all = circuit.columns.flat();
     if (!isLarge(plan)) return all;
+    const isDrawn = (id: string) =>
+      drawn && holds(drawn, plan.places.get(id)!, plan.card) && (!drawn.bare || standing.has(id) || marks?.has(id));
     // the card that Tab leads to stays, so that the keyboard keeps its place
-    return all.filter((id) => id === entry || (drawn && holds(drawn, plan.places.get(id)!, plan.card)));
-  }, [circuit, plan, drawn, entry]);
+    return all.filter((id) => id === entry || isDrawn(id));
+  }, [circuit, plan, drawn, entry, drawn?.bare && standing, marks]);
+  const painted = (event: MouseEvent) => (drawn?.bare ? cardAt(plan, camera.placeOf(event)) : null);
 
   return (
-    <div class="graph" ref={frame} onClick={() => onSelect(null)}>
-      <div class="drawing" data-bare={drawn?.bare ?? false} ref={drawing}>
-        <Edges circuit={circuit} plan={plan} shown={shown} raised={raised.edges} drawn={drawn} />
-        {(found || focus) && <div class="veil" />}
-        {ids.map((id) => (
-          <Card
-            key={id}
-            group={circuit.groups.get(id)!}
-            circuit={circuit}
-            shape={plan.card}
-            place={plan.places.get(id)!}
-            selected={id === selected}
-            entry={id === entry}
-            mark={marks?.get(id)}
-            bare={drawn?.bare ?? false}
-            raised={found ? found.has(id) : raised.ids.has(id)}
-            onSelect={choose}
-            onHover={setHovered}
-            onReach={reveal}
-          />
-        ))}
+    <div
+      class="graph"
+      ref={frame}
+      onClick={(event) => onSelect(painted(event))}
+      onMouseMove={(event) => drawn?.bare && !event.buttons && setHovered(painted(event))}
+    >
+      <div class="moves" ref={drawing}>
+        <div class="drawing" data-bare={drawn?.bare ?? false}>
+          <Edges circuit={circuit} plan={plan} shown={shown} raised={raised.edges} drawn={drawn} />
+          {(found || focus) && <div class="veil" />}
+          {ids.map((id) => (
+            <Card
+              key={id}
+              group={circuit.groups.get(id)!}
+              circuit={circuit}
+              shape={plan.card}
+              place={plan.places.get(id)!}
+              selected={id === selected}
+              entry={id === entry}
+              mark={marks?.get(id)}
+              bare={drawn?.bare ?? false}
+              raised={standing.has(id)}
+              onSelect={choose}
+              onHover={setHovered}
+              onReach={reveal}
+            />
+          ))}
+        </div>
       </div>
-      <div class="heads" ref={heads}>
-        {circuit.data.layers.map((layer, number) => (
-          <Head key={layer.name} layer={layer} plan={plan} number={number} onCut={onCut} />
-        ))}
+      <div class="heads">
+        <div class="moves" ref={heads}>
+          {circuit.data.layers.map((layer, number) => (
+            <Head key={layer.name} layer={layer} plan={plan} number={number} onCut={onCut} />
+          ))}
+        </div>
       </div>
-      <Minimap circuit={circuit} plan={plan} raised={found ?? raised.ids} inView={camera.inView} onGo={camera.go} />
+      <Minimap circuit={circuit} plan={plan} raised={standing} inView={camera.inView} onGo={camera.go} />
       <ZoomButtons what="circuit" step={ZOOM} zoomBy={camera.zoomBy} fit={camera.fit}>
         <Save scene={{ circuit, plan, shown, raised: focus ? raised : null }} part={camera.part} />
       </ZoomButtons>

@@ -25,7 +25,7 @@ export function Head({ layer, plan, number, onCut }: HeadProps) {
     <div
       class="column-head"
       style={{
-        left: `calc(var(--x) * 1px + var(--k) * ${middle - pitch / 2}px)`,
+        left: `calc(var(--k) * ${middle - pitch / 2}px)`,
         width: `calc(var(--k) * ${pitch}px)`,
       }}
     >

@@ -124,6 +124,13 @@ export function revealing(
   };
 }
 
+/** The card at a point of the drawing. */
+export function cardAt({ places, card }: Pick<Layout, "places" | "card">, { x, y }: Place): string | null {
+  for (const [id, place] of places)
+    if (x >= place.x && x < place.x + card.width && y >= place.y && y < place.y + card.height) return id;
+  return null;
+}
+
 /** Where an edge begins, at the right of the lower card, and where it ends, at the left of the upper one. */
 export function ends(lower: Place, upper: Place, card: Size): [number, number, number, number] {
   const middle = card.height / 2;

@@ -10,7 +10,7 @@ interface MinimapProps {
   /** of the reader: chosen, found, on a path */
   raised: Set<string>;
   /** the frame, which the camera moves */
-  inView: RefObject<SVGRectElement | null>;
+  inView: RefObject<HTMLDivElement | null>;
   onGo: (place: Place) => void;
 }
 
@@ -46,9 +46,7 @@ export function Minimap({ circuit, plan, raised, inView, onGo }: MinimapProps) {
         <path class="spots raised" d={spots(circuit, plan, (id) => raised.has(id))} />
       </svg>
       {/* a layer of its own: it moves with every frame, and the cards under it need not be drawn again */}
-      <svg {...whole} class="moves" aria-hidden="true">
-        <rect class="in-view" ref={inView} vector-effect="non-scaling-stroke" />
-      </svg>
+      <div class="in-view" ref={inView} />
     </div>
   );
 }

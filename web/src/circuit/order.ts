@@ -1,6 +1,8 @@
 /**
  * The order of groups within columns: barycentre sweeps. The arrangement with the fewest crossings is
  * kept, where a crossing counts as the product of the two weights.
+ *
+ * Groups are numbered, because looking thousands of edges up by name in each sweep takes most of the time.
  */
 
 import type { EdgeData, LayerData } from "../shared/types";
@@ -13,18 +15,57 @@ export interface Ordered {
   reach: number;
 }
 
+/** The edges of a group on one side: numbers of the groups at their other ends, and absolute weights. */
+interface Links {
+  ends: number[];
+  weights: number[];
+}
+
+interface Net {
+  numbers: Map<string, number>;
+  inputs: Links[];
+  outputs: Links[];
+}
+
 const SWEEPS = 8;
 
 export function order(layers: LayerData[], groups: Map<string, Ordered>, sweeps = SWEEPS): string[][] {
-  let columns = layers.map((layer) => strongestInside(layer.groups.map((group) => groups.get(group.id)!)));
+  const net = netOf(groups);
+  const ids = [...groups.keys()];
+  let columns = layers.map((layer) =>
+    strongestInside(layer.groups.map((group) => groups.get(group.id)!)).map((id) => net.numbers.get(id)!),
+  );
   let best = columns;
-  let least = crossings(columns, groups);
+  let least = allCrossings(columns, net);
   for (let sweep = 0; sweep < sweeps && least > 0; sweep++) {
-    columns = swept(columns, groups, sweep % 2 === 0);
-    const found = crossings(columns, groups);
+    columns = swept(columns, net, sweep % 2 === 0);
+    const found = allCrossings(columns, net);
     if (found < least) [best, least] = [columns, found];
   }
-  return best;
+  return best.map((column) => column.map((number) => ids[number]!));
+}
+
+/** Returns the sum, over all pairs of crossing edges, of the product of their absolute weights. */
+export function crossings(columns: string[][], groups: Map<string, Ordered>): number {
+  const net = netOf(groups);
+  return allCrossings(
+    columns.map((column) => column.map((id) => net.numbers.get(id)!)),
+    net,
+  );
+}
+
+function netOf(groups: Map<string, Ordered>): Net {
+  const numbers = new Map([...groups.keys()].map((id, number) => [id, number]));
+  const links = (edges: EdgeData[], end: "lower" | "upper"): Links => ({
+    ends: edges.map((edge) => numbers.get(edge[end])!),
+    weights: edges.map(({ weight }) => Math.abs(weight)),
+  });
+  const all = [...groups.values()];
+  return {
+    numbers,
+    inputs: all.map(({ inputs }) => links(inputs, "lower")),
+    outputs: all.map(({ outputs }) => links(outputs, "upper")),
+  };
 }
 
 /** The strongest groups start in the middle, where people look first; edges may move them. */
@@ -39,63 +80,56 @@ function strongestInside(column: Ordered[]): string[] {
 }
 
 /** Sorts each column by the weighted mean place of the groups that its groups are joined to. */
-function swept(columns: string[][], groups: Map<string, Ordered>, fromTarget: boolean): string[][] {
+function swept(columns: number[][], { inputs, outputs }: Net, fromTarget: boolean): number[][] {
   const result = [...columns];
-  const place = new Map<string, number>();
-  const settle = (column: string[]) => {
-    for (const [row, id] of column.entries()) place.set(id, (row + 0.5) / column.length);
+  const place = new Float64Array(inputs.length);
+  const settle = (column: number[]) => {
+    for (const [row, group] of column.entries()) place[group] = (row + 0.5) / column.length;
   };
   columns.forEach(settle);
-  const centre = (id: string) => {
-    const group = groups.get(id)!;
-    const edges = fromTarget ? group.outputs : group.inputs;
+  const centre = (group: number) => {
+    const { ends, weights } = (fromTarget ? outputs : inputs)[group]!;
     let [sum, weight] = [0, 0];
-    for (const edge of edges) {
-      sum += place.get(fromTarget ? edge.upper : edge.lower)! * Math.abs(edge.weight);
-      weight += Math.abs(edge.weight);
+    for (let i = 0; i < ends.length; i++) {
+      sum += place[ends[i]!]! * weights[i]!;
+      weight += weights[i]!;
     }
-    return weight ? sum / weight : place.get(id)!;
+    return weight ? sum / weight : place[group]!;
   };
   const sequence = [...columns.keys()];
+  const centres = new Float64Array(inputs.length);
   for (const number of fromTarget ? sequence.reverse() : sequence) {
-    const centres = new Map(result[number]!.map((id) => [id, centre(id)]));
-    result[number] = [...result[number]!].sort((a, b) => centres.get(a)! - centres.get(b)!);
+    for (const group of result[number]!) centres[group] = centre(group);
+    result[number] = [...result[number]!].sort((a, b) => centres[a]! - centres[b]!);
     settle(result[number]);
   }
   return result;
 }
 
-/** Returns the sum, over all pairs of crossing edges, of the product of their absolute weights. */
-export function crossings(columns: string[][], groups: Map<string, Ordered>): number {
-  const row = new Map(columns.flatMap((column) => column.map((id, i) => [id, i] as const)));
-  return columns.reduce((total, column, number) => {
-    const above = columns[number + 1]?.length ?? 0;
-    return (
-      total +
-      (above
-        ? between(
-            column.map((id) => groups.get(id)!.outputs),
-            row,
-            above,
-          )
-        : 0)
-    );
-  }, 0);
+function allCrossings(columns: number[][], { inputs, outputs }: Net): number {
+  const row = new Int32Array(inputs.length);
+  for (const column of columns) for (const [i, group] of column.entries()) row[group] = i;
+  let total = 0;
+  for (let number = 0; number + 1 < columns.length; number++) {
+    const links = columns[number]!.map((group) => outputs[group]!);
+    total += between(links, row, columns[number + 1]!.length);
+  }
+  return total;
 }
 
 /** Weighted inversions of the edges that leave one column, counted with a Fenwick tree. */
-function between(outputs: EdgeData[][], row: Map<string, number>, above: number): number {
+function between(outputs: Links[], row: Int32Array, above: number): number {
   const tree = new Float64Array(above + 1);
   let [seen, total] = [0, 0];
-  for (const edges of outputs) {
-    for (const edge of edges) {
+  for (const { ends, weights } of outputs) {
+    for (let edge = 0; edge < ends.length; edge++) {
       let upTo = 0;
-      for (let i = row.get(edge.upper)! + 1; i > 0; i -= i & -i) upTo += tree[i]!;
-      total += Math.abs(edge.weight) * Math.max(seen - upTo, 0);
+      for (let i = row[ends[edge]!]! + 1; i > 0; i -= i & -i) upTo += tree[i]!;
+      total += weights[edge]! * Math.max(seen - upTo, 0);
     }
-    for (const edge of edges) {
-      const weight = Math.abs(edge.weight);
-      for (let i = row.get(edge.upper)! + 1; i <= above; i += i & -i) tree[i]! += weight;
+    for (let edge = 0; edge < ends.length; edge++) {
+      const weight = weights[edge]!;
+      for (let i = row[ends[edge]!]! + 1; i <= above; i += i & -i) tree[i]! += weight;
       seen += weight;
     }
   }

@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type Size, useZoom, type View } from "../shared/camera";
 import { firstView, type Layout, type Place, revealing } from "./layout";
 import { type Place as At, SCALES } from "./state";
-import { isLarge, serves, sharp, type Window, windowOf } from "./window";
+import { isLarge, LEFT, serves, sharp, type Window, windowOf } from "./window";
 
 export interface Camera {
   frame: RefObject<HTMLDivElement | null>;
@@ -20,11 +20,16 @@ export interface Camera {
   go(place: Place): void;
   /** The part of the drawing that is in view. */
   part(): Window;
+  /** The point of the drawing under the pointer. */
+  placeOf(event: MouseEvent): Place;
   /** the frame on the minimap around that part */
-  inView: RefObject<SVGRectElement | null>;
+  inView: RefObject<HTMLDivElement | null>;
   /** the part of the drawing that has to be drawn; null: all of it */
   drawn: Window | null;
 }
+
+/** Time for the first paint, in milliseconds. */
+const OPENING = 100;
 
 /**
  * @param at where to begin; null: with what matters most
@@ -39,34 +44,40 @@ export function useCamera(
   const frame = useRef<HTMLDivElement>(null);
   const drawing = useRef<HTMLDivElement>(null);
   const heads = useRef<HTMLDivElement>(null);
-  const inView = useRef<SVGRectElement>(null);
+  const inView = useRef<HTMLDivElement>(null);
   const moved = useRef(at !== null); // by hand: a change of size must not undo it
   const size = useRef<string | null>(null);
   const near = useRef<Window | null>(null);
   const [drawn, setDrawn] = useState<Window | null>(null);
+  const opening = useRef(true); // only what is in view is drawn before the first paint
 
   const follow = (view: View, settled: boolean) => {
     if (!isLarge(plan)) return;
     const screen = zoom.size();
-    if (near.current && serves(near.current, windowOf(view, screen, 0)) && (!settled || sharp(near.current, view)))
+    const [left, spare] = opening.current ? [0, 0] : [LEFT, undefined];
+    if (near.current && serves(near.current, windowOf(view, screen, left)) && (!settled || sharp(near.current, view)))
       return;
-    near.current = windowOf(view, screen);
+    near.current = windowOf(view, screen, spare);
     setDrawn(near.current);
   };
-  const lift = (moving: boolean) => drawing.current!.classList.toggle("moving", moving);
   const zoom = useZoom(frame, SCALES, {
-    // as a layer of its own the drawing is not painted again while it moves; kept on, it would be blurred
-    onStart: () => lift(true),
     onMove: (view, byHand) => {
       moved.current ||= byHand;
-      drawing.current!.style.transform = `translate(${view.x}px,${view.y}px) scale(${view.k})`;
-      heads.current!.style.setProperty("--x", String(view.x));
+      // what is moved is a layer of its own, and is not painted again; whole pixels keep its text sharp
+      const [x, y] = [Math.round(view.x), Math.round(view.y)];
+      const scaled = drawing.current!.firstElementChild as HTMLElement;
+      const scale = `scale(${view.k})`;
+      // so is what is scaled, but only while it is: kept on, it would be blurred
+      if (byHand && scaled.style.transform !== scale) scaled.classList.add("zooming");
+      drawing.current!.style.transform = `translate(${x}px, ${y}px)`;
+      scaled.style.transform = scale;
+      heads.current!.style.transform = `translate(${x}px)`;
       heads.current!.style.setProperty("--k", String(view.k));
-      frameOnMap(inView.current, windowOf(view, zoom.size(), 0));
+      if (inView.current) frameOnMap(inView.current, windowOf(view, zoom.size(), 0), plan);
       follow(view, !byHand);
     },
     onEnd: (view) => {
-      lift(false);
+      drawing.current!.firstElementChild!.classList.remove("zooming");
       follow(view, true);
       const { width, height } = zoom.size();
       const centre = { x: (width / 2 - view.x) / view.k, y: (height / 2 - view.y) / view.k, k: view.k };
@@ -97,6 +108,11 @@ export function useCamera(
     else settle();
     begun.current = true;
     follow(zoom.view(), true); // a new plan is drawn even where the view stays
+    const timer = setTimeout(() => {
+      opening.current = false;
+      follow(zoom.view(), true);
+    }, OPENING);
+    return () => clearTimeout(timer);
   }, [plan]);
   const shown = useRef(at ? selected : null); // a view from the address is kept, whatever it shows
   useEffect(() => {
@@ -118,6 +134,11 @@ export function useCamera(
         byHand(() => zoom.panBy(-across * zoom.size().width, -down * zoom.size().height)),
       go: ({ x, y }: Place) => byHand(() => zoom.centre(x, y)),
       part: () => windowOf(zoom.view(), zoom.size(), 0),
+      placeOf: ({ clientX, clientY }: MouseEvent) => {
+        const { left, top } = frame.current!.getBoundingClientRect();
+        const { k, x, y } = zoom.view();
+        return { x: (clientX - left - x) / k, y: (clientY - top - y) / k };
+      },
       reveal: (id: string) => latest.current.reveal(id),
     };
   }, [zoom]);
@@ -127,7 +148,11 @@ export function useCamera(
 /** The view with a point of the drawing in the middle. */
 const around = ({ x, y, k }: At, { width, height }: Size): View => ({ k, x: width / 2 - k * x, y: height / 2 - k * y });
 
-function frameOnMap(frame: SVGRectElement | null, { left, top, right, bottom }: Window): void {
-  const corners = { x: left, y: top, width: right - left, height: bottom - top };
-  for (const [name, value] of Object.entries(corners)) frame?.setAttribute(name, String(value));
+/** Moves the frame by a transform alone, which needs no layout. */
+function frameOnMap(frame: HTMLElement, { left, top, right, bottom }: Window, plan: Size): void {
+  const map = frame.parentElement!;
+  const [across, down] = [map.clientWidth / plan.width, map.clientHeight / plan.height];
+  frame.style.width = `${(right - left) * across}px`;
+  frame.style.height = `${(bottom - top) * down}px`;
+  frame.style.transform = `translate(${left * across}px, ${top * down}px)`;
 }

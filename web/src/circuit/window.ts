@@ -10,14 +10,15 @@ export interface Window {
   bottom: number;
   /** the scale it is drawn for */
   k: number;
-  /** too small for pictures: cards are drawn as plain boxes */
+  /** too small for pictures: cards are painted as plain boxes below the edges */
   bare: boolean;
 }
 
 /** A circuit of fewer groups is drawn whole: then Tab reaches every card. */
 const LARGE = 250;
-/** Drawn beyond each side of the view, in views: panning by less draws nothing new. */
+/** Drawn beyond each side of the view, in views, and how much of it may be left before more is drawn. */
 const SPARE = 0.3;
+export const LEFT = 0.18;
 /** Drawn for another scale than this many times, it is blurred. */
 const BLURRED = 1.2;
 /** At a smaller scale the pictures of a card are specks. */

@@ -23,6 +23,8 @@ from torch.export import Dim, ExportedProgram, export
 from neurflow.errors import ModelError
 
 aten = torch.ops.aten
+MOST_IMAGES = 65_535
+"""bound of the dynamic batch; on a GPU, batch norm chooses its kernel by the batch being below it"""
 
 
 class NetworkGraph:
@@ -78,8 +80,9 @@ def export_network(module: nn.Module, example: Tensor) -> NetworkGraph:
 
     Raises any error of ``torch.export``; ``Model`` then falls back to hooks.
     """
+    batch = Dim("batch", max=MOST_IMAGES)
     with torch.no_grad():
-        program = export(module, (example,), dynamic_shapes=({0: Dim("batch")},))
+        program = export(module, (example,), dynamic_shapes=({0: batch},))
     return NetworkGraph(program.run_decompositions({}))
 
 

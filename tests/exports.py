@@ -1,0 +1,50 @@
+"""Small networks of equal weights are exported once a process.
+
+Exporting takes longer than what most tests do with the network. What ``Model.network`` makes of a
+module is tested in ``tests/model`` with modules of other classes.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from neurflow.demo.network import DemoNet
+from neurflow.model import Model
+from neurflow.model.cut.exported import ExportedNetwork
+from tests.networks import SmallNet
+
+SHARED = (SmallNet, DemoNet)  # not their subclasses
+
+
+def shared_networks() -> cached_property[Any]:
+    """Stands for ``Model.network``."""
+    export, kept = Model.network.func, {}
+
+    def network(model: Model) -> Any:
+        if type(model.module) not in SHARED or "forward" in vars(model.module):
+            return export(model)
+        made_from = _state(model)
+        key = repr([made_from, model.input_size, model.outputs_are, model._channel_axes])
+        found, source = kept.get(key, (None, None))
+        if found is None or _state(source) != made_from:  # weights may have been changed in place
+            found = export(model)
+            if isinstance(found, ExportedNetwork):
+                kept[key] = found, model
+        return found
+
+    shared = cached_property(network)
+    shared.__set_name__(Model, "network")
+    return shared
+
+
+def _state(model: Model) -> list[object]:
+    """The class and the exact weights of a module."""
+    state = model.module.state_dict()
+    sums = [
+        hash(value.cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+        for value in state.values()
+    ]
+    return [type(model.module), *zip(state, sums, strict=True), model.precision, str(model.device)]
