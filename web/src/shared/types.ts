@@ -196,7 +196,7 @@ export interface HistogramData {
   counts: number[];
 }
 /**
- * How the pairs of a layer join; see ``GroupTree``.
+ * The tree of a layer's pairs; see ``GroupTree``.
  */
 export interface TreeData {
   members: [number, number][];
@@ -794,7 +794,7 @@ export interface Effects {
   effects: GroupEffect[];
 }
 /**
- * What one group does for the answer on one picture.
+ * The effect of one group on the answer for one picture.
  */
 export interface GroupEffect {
   id: string;
@@ -816,14 +816,14 @@ export interface ClassName {
   name: string;
 }
 /**
- * How much better a group's crops fit some words than other crops do.
+ * How much better a group's crops fit the words than other crops.
  */
 export interface Likeness {
   id: string;
   contrast: number;
 }
 /**
- * Where each neuron of a layer responds on a picture.
+ * The response maps of all neurons of a layer on a picture.
  */
 export interface NeuronMaps {
   layer: string;
@@ -832,7 +832,7 @@ export interface NeuronMaps {
   neurons: NeuronMap[];
 }
 /**
- * Where a neuron responds on a picture.
+ * The map of a neuron's response on a picture.
  */
 export interface NeuronMap {
   neuron: number;
