@@ -68,7 +68,7 @@ def test_every_kind_is_read_and_the_rest_is_counted(tmp_path):
     ],
 )
 def test_the_label_is_the_folder_that_names_a_class(names, labels):
-    found = labels_of(names.split(), ClassNames(["cat", "dog", "train"]))
+    found, _ = labels_of(names.split(), ClassNames(["cat", "dog", "train"]))
     assert [label or "" for label in found] == labels.split(" ")
 
 

@@ -30,6 +30,7 @@ from neurflow.model.naming import ClassNames
 from neurflow.pictures import items
 from neurflow.pictures.decoding import open_picture
 from neurflow.pictures.folders import find_pictures, labels_of, name_of
+from neurflow.pictures.spellings import Spellings
 from neurflow.refs import ImageRef
 from neurflow.runtime.progress import Progress
 from neurflow.runtime.registry import Registry
@@ -251,9 +252,9 @@ def _from_paths(
     notes: Sequence[str] = (),
 ) -> Images:
     labels: Sequence[str | None] = [None] * len(paths)
-    if root and any("/" in name for name in names):
-        labels = labels_of(names, model.names)
-        notes = [*notes, *_label_notes(labels, model.names)]
+    if root and (len(names) > 1 or "/" in names[0]):
+        labels, more = labels_of(names, model.names)
+        notes = [*notes, *more, *_label_notes(labels, model.names)]
     digest = hashlib.sha256()
     refs = []
     for path, name, label in zip(paths, names, labels, strict=True):
@@ -278,7 +279,7 @@ def _from_memory(source: Any, model: Model) -> Images:
     width = len(str(len(source) - 1))
     digest = hashlib.sha256()
     texts = items.Labels(source, model)
-    refs, no_class = [], 0
+    found, no_class = list[str | None](), 0
     for index in range(len(source)):
         text = None
         try:
@@ -289,7 +290,7 @@ def _from_memory(source: Any, model: Model) -> Images:
         except Exception as error:  # the source is the user's code and may raise anything
             digest.update(repr(error).encode(errors="replace"))
         digest.update(f"\0{text}\n".encode(errors="replace"))
-        refs.append(ImageRef(name=f"image-{index:0{width}d}", label=text))
+        found.append(text)
 
     def read(index: int) -> Tensor:
         try:
@@ -298,13 +299,17 @@ def _from_memory(source: Any, model: Model) -> Images:
             raise UnreadableImage(str(error) or type(error).__name__) from None
         return _input(model, value)
 
-    notes = []
-    if any(ref.label is not None for ref in refs):
-        notes += _label_notes([ref.label for ref in refs], model.names)
+    labels, notes = found, list[str]()
+    if any(label is not None for label in found):
+        labels, notes = Spellings(model.names).read(found)
+        notes += _label_notes(labels, model.names)
     if no_class:
-        labels = "1 label is" if no_class == 1 else f"{no_class} labels are"
-        notes.append(f"{labels} no single class; these images count as unlabelled.")
-    return Images(tuple(refs), read, digest.hexdigest(), notes=tuple(notes))
+        count = "1 label is" if no_class == 1 else f"{no_class} labels are"
+        notes.append(f"{count} no single class; these images count as unlabelled.")
+    refs = tuple(
+        ImageRef(name=f"image-{index:0{width}d}", label=label) for index, label in enumerate(labels)
+    )
+    return Images(refs, read, digest.hexdigest(), notes=tuple(notes))
 
 
 def _label_notes(labels: Iterable[str | None], names: ClassNames) -> list[str]:
