@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from torchvision import models
+from torchvision.transforms._presets import ImageClassification
 
 from neurflow import Model, load_model
 from neurflow.errors import ModelError, RequestError
@@ -193,6 +194,42 @@ def test_torchvision_feeds_by_the_preset_of_the_weights_and_names_others(tmp_pat
         assert (model.transform.resize, len(model._notes)) == (resize, notes)
     assert "IMAGENET1K_V1 resizes to 256" in model._notes[0]
     assert "That of IMAGENET1K_V2 is used" in model._notes[0]
+
+
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [
+        (112, "resized to 128 before the crop of 112 × 112, in the proportion"),
+        ((96, 192), "resized to 110 × 219"),
+    ],
+)
+def test_another_input_size_keeps_the_proportion_of_torchvisions_preset(size, told):
+    model = load_model("torchvision:squeezenet1_1", "random", input_size=size)
+    preset = models.SqueezeNet1_1_Weights.DEFAULT.transforms()
+    assert (preset.resize_size[0], preset.crop_size[0]) == (256, 224)
+    proportion = [round(side * 256 / 224) for side in ([size] if size == 112 else size)]
+    assert model.transform.resize == (proportion[0] if size == 112 else tuple(proportion))
+    assert told in model._notes[0]
+    picture = odd_picture(300, 200)
+    own = load_model("torchvision:squeezenet1_1", "random", input_size=size, resize=200)
+    assert (own.transform.resize, own.transform(picture).shape[1]) == (200, model.input_size[1])
+    if size == 112:
+        expected = ImageClassification(crop_size=112, resize_size=128)(picture)
+        assert torch.equal(model.transform(picture), expected)
+
+
+@pytest.mark.parametrize(
+    ("reference", "told"),
+    [
+        ("torchvision:fcn_resnet50", "no classifier of images .*models.segmentation"),
+        ("torchvision:quantized_resnet18", "models.quantization.* Near names: resnet18"),
+        ("net.pth", "--weights net.pth"),
+        ("file:~/net.ipynb:make", "There is no Python file"),
+    ],
+)
+def test_references_of_other_kinds_are_told(reference, told):
+    with pytest.raises(ModelError, match=told):
+        load_model(reference, "random")
 
 
 @pytest.fixture(scope="module")

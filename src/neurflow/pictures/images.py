@@ -27,11 +27,12 @@ from torch import Tensor
 from neurflow.errors import ImagesError, NeurFlowError, UnreadableImage
 from neurflow.model import Model
 from neurflow.model.naming import ClassNames
-from neurflow.pictures import items
+from neurflow.pictures import items, places
 from neurflow.pictures.decoding import open_picture
 from neurflow.pictures.folders import find_pictures, labels_of, name_of
 from neurflow.pictures.spellings import Spellings
 from neurflow.refs import ImageRef
+from neurflow.runtime.paths import expanded
 from neurflow.runtime.progress import Progress
 from neurflow.runtime.registry import Registry
 
@@ -129,6 +130,7 @@ def load_images(source: Any, model: Model) -> Images:
     Args:
         source: one of
             a folder of pictures, read in order of name; folders in it are labels;
+            a pattern of paths (``photos/*.jpg``); a table (CSV) of paths and labels;
             a picture's path, or a list of paths;
             a Pillow picture, or a list of them;
             an array ``[image, height, width, channel]`` or ``[image, channel, height, width]``, or
@@ -153,13 +155,13 @@ def load_images(source: Any, model: Model) -> Images:
     if isinstance(source, Images):
         return source
     if isinstance(source, str | Path):
-        return _from_folder(Path(source), model)
+        return _from_place(source, model)
     if isinstance(source, np.ndarray) and source.ndim == 1 and source.dtype.kind in "OU":
         source = list(source)  # paths, or pictures of several sizes
-    if isinstance(source, Image.Image) or _is_one_picture(source, model):
+    if isinstance(source, bytes | Image.Image) or _is_one_picture(source, model):
         source = [source]
     if isinstance(source, Sequence) and source and all(isinstance(s, str | Path) for s in source):
-        paths = [Path(s) for s in source]
+        paths = [expanded(s) for s in source]
         return _from_paths(paths, list(map(name_of, paths)), None, model)
     _refuse_others(source)
     return _from_memory(source, model)
@@ -224,24 +226,37 @@ def spread(refs: Sequence[ImageRef], seed: int) -> list[int]:
     return [place for place in chain(*zip_longest(*turns)) if place is not None]
 
 
+def _from_place(text: str | Path, model: Model) -> Images:
+    found = places.find(text)
+    if isinstance(found, list):
+        root = Path(os.path.commonpath([path.parent for path in found]))
+        return _from_paths(found, [name_of(path.relative_to(root)) for path in found], root, model)
+    if places.is_table(found):
+        return _from_table(found, model)
+    if found.is_file():
+        return _from_paths([found], [name_of(found.name)], found.parent, model)
+    return _from_folder(found, model)
+
+
 def _from_folder(folder: Path, model: Model) -> Images:
-    try:
-        is_file, is_folder = folder.is_file(), folder.is_dir()
-    except (OSError, ValueError):  # a name that no file can have
-        is_file = is_folder = False
-    if is_file:
-        return _from_paths([folder], [name_of(folder.name)], folder.parent, model)
-    if not is_folder:
-        raise ImagesError(f"There is no image or folder of images at {name_of(folder)!r}.")
     found = find_pictures(folder)
     note = found.note()
     if not found.pictures:
+        cure = places.cure_of(found.left_out)
         raise ImagesError(
             f"No pictures in {name_of(folder)!r}. Looked for files ending in .jpg, .png, .tif and "
-            f"others that Pillow reads.{f' {note}' if note else ''}"
+            f"others that Pillow reads.{f' {note}' if note else ''}{f' {cure}' if cure else ''}"
         )
     names = [name_of(path.relative_to(folder)) for path in found.pictures]
     return _from_paths(found.pictures, names, folder, model, [note] if note else [])
+
+
+def _from_table(table: Path, model: Model) -> Images:
+    paths, said = places.read_table(table)
+    labels, notes = Spellings(model.names).read(said)
+    names = [name_of(os.path.relpath(path, table.parent)) for path in paths]
+    told = [*notes, *_label_notes(labels, model.names)]
+    return _images(paths, names, labels, table.parent, model, told)
 
 
 def _from_paths(
@@ -255,6 +270,18 @@ def _from_paths(
     if root and (len(names) > 1 or "/" in names[0]):
         labels, more = labels_of(names, model.names)
         notes = [*notes, *more, *_label_notes(labels, model.names)]
+    return _images(paths, names, labels, root, model, notes)
+
+
+def _images(
+    paths: Sequence[Path],
+    names: Sequence[str],
+    labels: Sequence[str | None],
+    root: Path | None,
+    model: Model,
+    notes: Sequence[str],
+) -> Images:
+    """Make images from files."""
     digest = hashlib.sha256()
     refs = []
     for path, name, label in zip(paths, names, labels, strict=True):
@@ -262,6 +289,8 @@ def _from_paths(
             status = path.stat()
         except (OSError, ValueError):
             raise ImagesError(f"There is no picture at {name_of(path)!r}.") from None
+        if path.is_dir():
+            raise ImagesError(f"{name_of(path)!r} is a folder. A list has the paths of pictures.")
         digest.update(f"{name}\0{label}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
         refs.append(ImageRef(name=name, label=label))
 
