@@ -10,7 +10,7 @@ from PIL import Image
 from torchvision import models
 from torchvision.transforms._presets import ImageClassification
 
-from neurflow import Model, load_model
+from neurflow import Model, load_images, load_model
 from neurflow.errors import ModelError, RequestError
 from neurflow.model import Preprocessing
 from neurflow.model.of_timm import preprocessing
@@ -295,6 +295,49 @@ def test_transformers_say_channels_their_order_and_the_kind_of_outputs(tmp_path)
     turned = Processor(transformers.MobileViTImageProcessor(crop_size={"height": 97, "width": 97}))
     blue = picture_of(turned(Image.new("RGB", (97, 97), (0, 0, 200))), turned)
     assert blue.getpixel((9, 9)) == (0, 0, 200)
+
+
+def processors_of_classifiers():
+    """Every image processor of transformers that belongs to a family with a classifier."""
+    import transformers
+    from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as CLASSIFIERS,
+    )
+
+    mapped = IMAGE_PROCESSOR_MAPPING_NAMES
+    usual = [mapped[family].get("torchvision") for family in CLASSIFIERS if family in mapped]
+    smaller = {"DonutImageProcessor": {"size": {"height": 64, "width": 48}}}
+    for name in sorted({*filter(None, usual), "ViTImageProcessorPil"}):
+        if not name.startswith(("TimmWrapper", "ImageGPT", "Siglip2", "Gemma3", "TextNet")):
+            yield name, getattr(transformers, name)(**smaller.get(name, {}))
+
+
+def test_pictures_reach_transformers_as_its_pipelines_give_them():
+    from transformers.image_utils import load_image
+
+    odd = odd_picture(60, 41)
+    turned = odd.copy()
+    turned.getexif()[0x0112] = 6
+    pictures = [odd.convert("L"), turned, odd.convert("RGBA").resize((4, 3))]
+    net, tried = torch.nn.Conv2d(3, 2, 1), 0
+    for name, processor in processors_of_classifiers():
+        images = load_images(pictures, Model(net, transform=Processor(processor)))
+        for place, picture in enumerate(pictures):
+            expected = processor(images=load_image(picture), return_tensors="pt")["pixel_values"][0]
+            assert torch.equal(images.read(place), expected), (name, place)
+        tried += 1
+    assert tried >= 18
+
+
+def test_processors_that_make_patches_are_refused():
+    import transformers
+
+    model = Model(
+        torch.nn.Conv2d(3, 2, 1), transform=Processor(transformers.Siglip2ImageProcessor())
+    )
+    with pytest.raises(ModelError, match="Siglip2ImageProcessor makes patches or tokens"):
+        model.input_size  # noqa: B018
 
 
 def test_the_layers_of_swin_are_its_blocks():
