@@ -52,6 +52,15 @@ def test_one_layer_and_one_group(neurflow: Run, run_folder: Path) -> None:
     ]
 
 
+def test_the_end_of_a_long_id_is_enough(neurflow: Run, run_folder: Path) -> None:
+    shown = neurflow("show", run_folder, "--group", "…ock/1")
+    assert shown.out == neurflow("show", run_folder, "--group", "block/1").out != ""
+    code, _, err = neurflow("show", run_folder, "--group", "…/0")
+    assert code == 2
+    assert "Several groups end in '/0': block/0, head/0. Write one in full." in err
+    assert "no group '…/9'" in neurflow("show", run_folder, "--group", "…/9").err
+
+
 def test_json_is_the_only_output_on_stdout(neurflow: Run, run_folder: Path) -> None:
     data = json.loads(neurflow("show", run_folder, "--json").out)
     assert data["target"] == {"layer": "head", "neuron": 2, "minus": None, "name": "bee"}

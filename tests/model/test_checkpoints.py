@@ -263,3 +263,32 @@ def test_errors_for_other_kinds_of_files_suggest_a_solution(tmp_path, name, writ
     write(tmp_path / name)
     with pytest.raises(ModelError, match=message):
         load_weights(SmallNet(), tmp_path / name)
+
+
+def test_integers_in_place_of_weights_are_refused(tmp_path, state):
+    torch.save({k: (v * 99).to(torch.int8) for k, v in state.items()}, tmp_path / "int8.pt")
+    with pytest.raises(ModelError, match=r"holds integers \(int8\) as .*before quantisation"):
+        load_weights(zeros(), tmp_path / "int8.pt")
+
+
+def test_a_folder_names_the_file_of_weights_in_it(tmp_path, state):
+    save_file(state, tmp_path / "model.safetensors")
+    with pytest.raises(ModelError, match=r"the file of weights in it: .*/model.safetensors"):
+        load_weights(zeros(), tmp_path)
+
+
+def test_a_file_that_was_cut_short_is_told(tmp_path, state):
+    torch.save(state, tmp_path / "net.pt")
+    (tmp_path / "cut.pt").write_bytes((tmp_path / "net.pt").read_bytes()[:-200])
+    with pytest.raises(ModelError, match="is cut short"):
+        load_weights(zeros(), tmp_path / "cut.pt")
+
+
+def test_default_dicts_beside_the_weights_are_read(tmp_path, state):
+    from collections import Counter, defaultdict
+
+    more = {"hyper_parameters": defaultdict(dict), "seen": Counter("ab")}
+    torch.save({"state_dict": state, **more}, tmp_path / "net.ckpt")
+    module = zeros()
+    load_weights(module, tmp_path / "net.ckpt")
+    assert all(torch.equal(v, state[k]) for k, v in module.state_dict().items())

@@ -50,6 +50,8 @@ def values(model, images):
         (lambda z: z.sigmoid_(), "sigmoid"),
         (lambda z: z.softmax(1).log(), "logits"),
         (lambda z: z.log_softmax(1).exp(), "logits"),
+        (lambda z: z.sigmoid().clamp(1e-7, 1 - 1e-7), "sigmoid"),
+        (lambda z: torch.clamp(z.softmax(1), min=1e-6), "logits"),
     ],
 )
 def test_logits_before_a_final_softmax_or_sigmoid_are_explained(end, kind, eager):
@@ -262,3 +264,19 @@ def test_class_names_decide_between_heads_of_different_width():
         Model(module, transform=PLAIN).network  # noqa: B018
     model = Model(module, transform=PLAIN, class_names=list("abcd"))
     assert (model.network.classes, model.network.output_name) == (4, "head")
+
+
+def test_a_clamp_that_changes_probabilities_is_not_passed_over():
+    assert Model(Ends(lambda z: z.sigmoid().clamp(0.3, 0.6)), transform=PLAIN).outputs_are.doubtful
+
+
+def test_features_in_place_of_classes_are_told():
+    model = Model(Ends(lambda z: {"pooler_output": z}), transform=PLAIN)
+    assert "output['pooler_output'] is explained, which by its name has features" in model.notes[0]
+
+    class Answer:
+        def __init__(self, z):
+            self.logits = z
+
+    with pytest.raises(ModelError, match="returns a Answer, in which no tensor is found"):
+        Model(Ends(Answer), transform=PLAIN).outputs_are  # noqa: B018

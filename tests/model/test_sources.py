@@ -8,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 from torchvision import models
+from torchvision.transforms._presets import ImageClassification
 
-from neurflow import Model, load_model
+from neurflow import Model, load_images, load_model
 from neurflow.errors import ModelError, RequestError
 from neurflow.model import Preprocessing
 from neurflow.model.of_timm import preprocessing
@@ -195,6 +196,42 @@ def test_torchvision_uses_the_preset_of_the_weights_and_names_others(tmp_path):
     assert "That of IMAGENET1K_V2 is used" in model._notes[0]
 
 
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [
+        (112, "resized to 128 before the crop of 112 × 112, in the proportion"),
+        ((96, 192), "resized to 110 × 219"),
+    ],
+)
+def test_another_input_size_keeps_the_proportion_of_torchvisions_preset(size, told):
+    model = load_model("torchvision:squeezenet1_1", "random", input_size=size)
+    preset = models.SqueezeNet1_1_Weights.DEFAULT.transforms()
+    assert (preset.resize_size[0], preset.crop_size[0]) == (256, 224)
+    proportion = [round(side * 256 / 224) for side in ([size] if size == 112 else size)]
+    assert model.transform.resize == (proportion[0] if size == 112 else tuple(proportion))
+    assert told in model._notes[0]
+    picture = odd_picture(300, 200)
+    own = load_model("torchvision:squeezenet1_1", "random", input_size=size, resize=200)
+    assert (own.transform.resize, own.transform(picture).shape[1]) == (200, model.input_size[1])
+    if size == 112:
+        expected = ImageClassification(crop_size=112, resize_size=128)(picture)
+        assert torch.equal(model.transform(picture), expected)
+
+
+@pytest.mark.parametrize(
+    ("reference", "told"),
+    [
+        ("torchvision:fcn_resnet50", "no classifier of images .*models.segmentation"),
+        ("torchvision:quantized_resnet18", "models.quantization.* Near names: resnet18"),
+        ("net.pth", "--weights net.pth"),
+        ("file:~/net.ipynb:make", "There is no Python file"),
+    ],
+)
+def test_references_of_other_kinds_are_told(reference, told):
+    with pytest.raises(ModelError, match=told):
+        load_model(reference, "random")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A tiny image classifier of transformers, saved by ``save_pretrained``."""
@@ -258,6 +295,49 @@ def test_channels_and_kind_of_outputs_of_transformers_models(tmp_path):
     turned = Processor(transformers.MobileViTImageProcessor(crop_size={"height": 97, "width": 97}))
     blue = picture_of(turned(Image.new("RGB", (97, 97), (0, 0, 200))), turned)
     assert blue.getpixel((9, 9)) == (0, 0, 200)
+
+
+def processors_of_classifiers():
+    """Every image processor of transformers that belongs to a family with a classifier."""
+    import transformers
+    from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as CLASSIFIERS,
+    )
+
+    mapped = IMAGE_PROCESSOR_MAPPING_NAMES
+    usual = [mapped[family].get("torchvision") for family in CLASSIFIERS if family in mapped]
+    smaller = {"DonutImageProcessor": {"size": {"height": 64, "width": 48}}}
+    for name in sorted({*filter(None, usual), "ViTImageProcessorPil"}):
+        if not name.startswith(("TimmWrapper", "ImageGPT", "Siglip2", "Gemma3", "TextNet")):
+            yield name, getattr(transformers, name)(**smaller.get(name, {}))
+
+
+def test_pictures_reach_transformers_as_its_pipelines_give_them():
+    from transformers.image_utils import load_image
+
+    odd = odd_picture(60, 41)
+    turned = odd.copy()
+    turned.getexif()[0x0112] = 6
+    pictures = [odd.convert("L"), turned, odd.convert("RGBA").resize((4, 3))]
+    net, tried = torch.nn.Conv2d(3, 2, 1), 0
+    for name, processor in processors_of_classifiers():
+        images = load_images(pictures, Model(net, transform=Processor(processor)))
+        for place, picture in enumerate(pictures):
+            expected = processor(images=load_image(picture), return_tensors="pt")["pixel_values"][0]
+            assert torch.equal(images.read(place), expected), (name, place)
+        tried += 1
+    assert tried >= 18
+
+
+def test_processors_that_make_patches_are_refused():
+    import transformers
+
+    model = Model(
+        torch.nn.Conv2d(3, 2, 1), transform=Processor(transformers.Siglip2ImageProcessor())
+    )
+    with pytest.raises(ModelError, match="Siglip2ImageProcessor makes patches or tokens"):
+        model.input_size  # noqa: B018
 
 
 def test_proposed_layers_of_swin_are_its_blocks():

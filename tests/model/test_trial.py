@@ -162,3 +162,49 @@ def test_training_wrappers_are_unwrapped():
         model = Model(wrapped, transform=PLAIN)
         assert model.module is module
         assert model.proposed_layers() == ("block1", "block2", "block3", "head")
+
+
+@pytest.mark.parametrize(
+    ("forward", "told"),
+    [
+        (lambda self, x: self.net(x["image"]), "It takes a dict with 'image'"),
+        (lambda self, x: self.net(torch.stack(x)), "It takes a list of pictures"),
+        (lambda self, ids=None, pixel_values=None: self.net(pixel_values), "takes pixel_values="),
+    ],
+)
+def test_what_a_network_takes_instead_of_a_batch_is_told(forward, told):
+    class Other(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = settle(SmallNet())
+
+    Other.forward = forward
+    with pytest.raises(ModelError, match=told):
+        Model(Other(), transform=PLAIN).outputs_are  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (SmallNet, r"SmallNet is a class. Give a network that it makes: SmallNet\(…\)"),
+        ("resnet18", "neurflow.load_model"),
+        ({"weight": torch.zeros(1)}, "such as a state dict"),
+        (lambda x: x, "not a function"),
+        (None, "not a NoneType"),
+    ],
+)
+def test_what_is_no_module_is_told(value, told):
+    with pytest.raises(ModelError, match=told):
+        Model(value)
+
+
+def test_a_network_that_can_be_quantised_and_is_not_is_explained():
+    class Adds(SmallNet):
+        def __init__(self):
+            super().__init__()
+            self.add = torch.ao.nn.quantized.FloatFunctional()
+
+        def forward(self, x):
+            return self.add.add(super().forward(x), super().forward(x))
+
+    assert Model(settle(Adds()), transform=PLAIN).network.classes == 4

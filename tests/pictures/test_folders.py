@@ -68,7 +68,7 @@ def test_all_picture_kinds_are_read_and_other_files_counted(tmp_path):
     ],
 )
 def test_labels_come_from_the_folder_level_with_class_names(names, labels):
-    found = labels_of(names.split(), ClassNames(["cat", "dog", "train"]))
+    found, _ = labels_of(names.split(), ClassNames(["cat", "dog", "train"]))
     assert [label or "" for label in found] == labels.split(" ")
 
 

@@ -97,7 +97,7 @@ def split(circuit: CircuitData, edits: Edits, group: str, members: Sequence[Memb
     named = tuple(dict.fromkeys(Member(*member) for member in members))
     strange = [member for member in named if member not in found.members]
     if strange:
-        raise RequestError(f"Group {group} has no member {strange[0].neuron}.{strange[0][1]}.")
+        raise RequestError(f"Group {found.id} has no member {strange[0].neuron}.{strange[0][1]}.")
     if not 0 < len(named) < len(found.members):
         raise RequestError(
             f"A split must name some of the {len(found.members)} members of {group}, but not all."

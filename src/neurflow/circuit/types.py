@@ -332,7 +332,18 @@ class CircuitData(Frozen):
     def group(self, id: str) -> NeuronGroup:
         """Return the group called ``LAYER/NUMBER``; ``RequestError`` with similar names if there is
         none.
+
+        ``…`` and the end of a name, as tables show long names, is the one group that ends in this way.
         """
+        if id.startswith("…"):
+            ends = [group for name, group in self._groups.items() if name.endswith(id[1:])]
+            if len(ends) == 1:
+                return ends[0]
+            if ends:
+                listed = ", ".join(group.id for group in ends[:5])
+                raise RequestError(
+                    f"Several groups end in {id[1:]!r}: {listed}. Write one in full."
+                )
         try:
             return self._groups[id]
         except KeyError:

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from neurflow.cli._terminal import Manner, terminal
+from neurflow.runtime.paths import all_expanded
 
 _PANEL = "Output"
 OUTPUT: dict[str, Any] = {
@@ -69,7 +70,7 @@ def command(*, resumable: bool = False) -> Callable[[Command], Command]:
         def run(**values: Any) -> None:
             manner = Manner(**{name: values.pop(name) for name in OUTPUT})
             with terminal(manner, resumable=resumable) as ui:
-                function(ui, **values)
+                function(ui, **{name: all_expanded(value) for name, value in values.items()})
 
         own = _parameters(function)[1:]
         _set_parameters(run, [*own, *(parameter(name, OUTPUT[name], False) for name in OUTPUT)])

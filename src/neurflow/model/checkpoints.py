@@ -64,7 +64,7 @@ def load_weights(module: nn.Module, path: Path) -> tuple[str, ...]:
     _refuse_misfit(path, module, best, wanted)
     others = [fit.where for fit in fits if fit is not best and fit.count == best.count]
     best = best.without(best.state.keys() - wanted.keys())
-    _refuse_others(path, best.state)
+    _refuse_others(path, best.state, wanted)
     module.load_state_dict(best.state, strict=False)
     return tuple(best.notes(path, others))
 
@@ -206,8 +206,15 @@ def _refuse_misfit(path: Path, module: nn.Module, fit: _Fit, wanted: Mapping[str
     )
 
 
-def _refuse_others(path: Path, state: State) -> None:
+def _refuse_others(path: Path, state: State, wanted: Mapping[str, Tensor]) -> None:
     """Refuse values that no weight of a network in floating point can take."""
+    for name, value in state.items():
+        integers = not (value.is_floating_point() or value.is_complex() or value.is_quantized)
+        if integers and wanted[name].is_floating_point() and name.endswith(("weight", "bias")):
+            raise ModelError(
+                f"{path} holds integers ({str(value.dtype).removeprefix('torch.')}) as {name}, where "
+                "the network has floating point. Save the weights from before quantisation."
+            )
     kinds: dict[str, Callable[[Tensor], bool]] = {
         "quantised values": lambda value: value.is_quantized,
         "complex values": torch.is_complex,

@@ -32,6 +32,7 @@ from neurflow.model.source import (
     loader,
 )
 from neurflow.model.trial import plain_module, refuse_closed
+from neurflow.runtime.paths import expanded
 
 SEED = 0
 """of weights that are drawn"""
@@ -156,6 +157,8 @@ def _suggestion(reference: str) -> str:
         meant = f"file:{kind}:{name or 'factory'}"
     elif path.suffix == ".onnx":
         meant = f"onnx:{kind}"
+    elif path.suffix in (".pt", ".pth", ".ckpt", ".safetensors", ".bin", ".tar"):
+        return f" A file of weights is given with the network that they are for: --weights {reference}."
     elif (path / "config.json").is_file():
         meant = f"hf:{kind}"
     elif not name and (found := _of_libraries(kind)):
@@ -218,13 +221,15 @@ def _weights_file(weights: str | Path | None) -> Path | None:
     """The path, if ``weights`` is one; ``ModelError`` if there is no such file."""
     if weights is None:
         return None
-    path = Path(weights)
+    path = expanded(weights)
     if path.is_file() or (path.is_dir() and weights not in (RANDOM, DEFAULT)):
         return path  # what is wrong with a folder is told when it is read
     if path.suffix or len(path.parts) > 1:
+        if (plain := str(weights).strip().strip("'\"")) != str(weights) and Path(plain).is_file():
+            raise ModelError(f"There is no weights file {str(path)!r}. Did you mean {plain!r}?")
         raise ModelError(f"There is no weights file {str(path)!r}.")
     return None
 
 
 def _class_names(given: str | Path | Sequence[str] | None) -> Sequence[str] | None:
-    return read_class_names(Path(given)) if isinstance(given, str | Path) else given
+    return read_class_names(expanded(given)) if isinstance(given, str | Path) else given

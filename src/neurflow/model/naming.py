@@ -63,7 +63,7 @@ class ClassNames:
         wnid = _wnid(text)
         if len(found) != 1 and wnid is not None:
             found = self._by_wnid(*wnid) or found
-        return found or self._synonyms.get(_folded(text), ()) or self._numbered(text)
+        return found or self._synonyms.get(folded(text), ()) or self._numbered(text)
 
     def labelled(self, text: str) -> tuple[int, ...]:
         """Indices of the classes that match a picture's label, as in :meth:`matching`.
@@ -130,14 +130,14 @@ class ClassNames:
         return f"{index} ({self.all[index]})"
 
     def _named(self, text: str) -> tuple[int, ...]:
-        return self._exact.get(_composed(text), ()) or self._loose.get(_folded(text), ())
+        return self._exact.get(_composed(text), ()) or self._loose.get(folded(text), ())
 
     def _by_wnid(self, wnid: str, rest: str) -> tuple[int, ...]:
         """Classes of a ``wnid_name``: by the wnid if a class has it, else by the name."""
         by_id = self._wnids.get(wnid, ())
         if by_id:
             return by_id
-        by_name = (self._named(rest) or self._synonyms.get(_folded(rest), ())) if rest else ()
+        by_name = (self._named(rest) or self._synonyms.get(folded(rest), ())) if rest else ()
         if len(by_name) != 1 and len(self) == IMAGENET and not self._wnids:
             place = imagenet_wnids().get(wnid)
             if place is not None and (not by_name or place in by_name):
@@ -156,7 +156,7 @@ class ClassNames:
 
     @cached_property
     def _loose(self) -> _Index:
-        return _index((_folded(name), i) for i, name in enumerate(self.all))
+        return _index((folded(name), i) for i, name in enumerate(self.all))
 
     @cached_property
     def _wnids(self) -> _Index:
@@ -171,9 +171,9 @@ class ClassNames:
             for i, name in enumerate(self.all):
                 wnid = _wnid(name)
                 for part in (wnid[1] if wnid else name).split(","):
-                    yield _folded(part), i
+                    yield folded(part), i
                 if wnid:
-                    yield _folded(wnid[1]), i
+                    yield folded(wnid[1]), i
 
         return {text: places for text, places in _index(parts()).items() if text}
 
@@ -203,9 +203,10 @@ def _composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _folded(text: str) -> str:
-    folded = unicodedata.normalize("NFC", text).casefold().replace("_", " ").strip()
-    return unicodedata.normalize("NFC", folded)
+def folded(text: str) -> str:
+    """A text without case, with ``_`` as a space."""
+    small = unicodedata.normalize("NFC", text).casefold().replace("_", " ").strip()
+    return unicodedata.normalize("NFC", small)
 
 
 def _index(pairs: Iterable[tuple[str, int]]) -> dict[str, tuple[int, ...]]:

@@ -26,6 +26,7 @@ from neurflow.errors import ModelError, NeurFlowError, near
 from neurflow.model.model import Model
 from neurflow.model.preprocessing import Preprocessing
 from neurflow.model.source import DEFAULT, Loaded, Request
+from neurflow.runtime.paths import expanded
 
 
 def load(name: str, request: Request) -> Loaded:
@@ -39,9 +40,13 @@ def load(name: str, request: Request) -> Loaded:
             f"There is no weights file {request.weights!r}. Give the path of a state dict."
         )
     text, _, factory = name.rpartition(":")
-    path = Path(text)
+    path = expanded(text)
     if factory.endswith(".py"):
         raise ModelError(f"Name the function that makes the network as well: file:{name}:FUNCTION")
+    if path.suffix == ".ipynb" and path.is_file():
+        raise ModelError(
+            f"{text} is a notebook. Save its code as a Python file: file:module.py:factory."
+        )
     if path.suffix != ".py" or not path.is_file():
         raise ModelError(f"There is no Python file {text!r}. Write file:module.py:factory.")
     with _run_for(path):

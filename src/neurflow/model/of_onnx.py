@@ -5,13 +5,13 @@ Its layers are the nodes of the graph. The input size is taken from the file if 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from neurflow.errors import ModelError
 from neurflow.model.preprocessing import Preprocessing
 from neurflow.model.source import DEFAULT, Loaded, Request
 from neurflow.runtime.extras import require
+from neurflow.runtime.paths import expanded
 
 
 def load(name: str, request: Request) -> Loaded:
@@ -28,7 +28,7 @@ def load(name: str, request: Request) -> Loaded:
         raise ModelError(
             f"An ONNX file contains its weights, so {request.weights!r} cannot be given."
         )
-    path = Path(name)
+    path = expanded(name)
     if not path.is_file():
         raise ModelError(f"There is no ONNX file {name!r}.")
     try:

@@ -25,6 +25,7 @@ def load(name: str, request: Request) -> Loaded:
     import timm
     from timm.data.config import resolve_data_config
 
+    name = name.removeprefix("hf_hub:").removeprefix("hf-hub:").removeprefix("timm/")
     architecture = name.split(".")[0]
     if not timm.is_model(architecture):
         raise ModelError(f"timm has no model {name!r}.{near(name, timm.list_models())}")
@@ -37,6 +38,8 @@ def load(name: str, request: Request) -> Loaded:
         module = _built(full_name, bool(weights), request.size, options)
     except (OSError, RuntimeError) as error:
         raise no_download(name, error) from None
+    if module.num_classes == 0:
+        raise ModelError(f"timm's {full_name} has no classifier (num_classes is 0).")
     size = None if request.size is None else (3, *request.size)
     data: dict[str, Any] = resolve_data_config(  # type: ignore[no-untyped-call]
         {"input_size": size}, pretrained_cfg=module.pretrained_cfg

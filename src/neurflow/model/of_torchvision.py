@@ -1,12 +1,14 @@
 """``torchvision:NAME``: loads a classifier of torchvision with the preprocessing of its weights.
 
 A weights file with the name of one of torchvision's own files gets the preset of these weights. For
-others the newest preset is used, and a note names further ones.
+others the newest preset is used, and a note names further ones. For another input size, pictures are
+resized in the preset's proportion to the crop (256 to 224).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,12 @@ def load(name: str, request: Request) -> Loaded:
     from torchvision import models
 
     classifiers = models.list_models(module=models)
+    if name not in classifiers and name in models.list_models():
+        home = models.get_model_builder(name).__module__.split(".")[2:]
+        raise ModelError(
+            f"torchvision's {name} is no classifier of images in floating point, but of "
+            f"torchvision.models.{home[0]}.{near(name, classifiers)}"
+        )
     if name not in classifiers:
         raise ModelError(f"torchvision has no classifier {name!r}.{near(name, classifiers)}")
     known = models.get_model_weights(name)
@@ -44,7 +52,24 @@ def load(name: str, request: Request) -> Loaded:
         raise ModelError(f"torchvision cannot build {name} with these options: {error}") from None
     preset = _preset(meta.transforms()) if meta else Preprocessing()
     notes = () if certain else _other_presets(name, meta, known)
-    return Loaded(module, preset, meta.meta["categories"] if meta else None, notes)
+    if request.size and meta and request.size != preset.crop:
+        preset, note = _scaled(preset, request.size)
+        notes = (*notes, note)
+    names = meta.meta["categories"] if meta else None
+    return Loaded(module, preset, names, notes, sized=meta is not None)
+
+
+def _scaled(preset: Preprocessing, size: tuple[int, int]) -> tuple[Preprocessing, str]:
+    """A preset for another input size, and a note."""
+    before = preset.resize if isinstance(preset.resize, int) else preset.crop[0]
+    height, width = (round(side * before / preset.crop[0]) for side in size)
+    plain = height == width
+    note = (
+        f"Pictures are resized to {height if plain else f'{height} × {width}'} before the crop of "
+        f"{size[0]} × {size[1]}, in the proportion of the preset ({before} to {preset.crop[0]}). "
+        "Change it with --resize."
+    )
+    return replace(preset, resize=height if plain else (height, width), crop=size), note
 
 
 def _weights(name: str, known: Any, request: Request) -> tuple[Any, bool]:

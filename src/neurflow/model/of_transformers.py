@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from neurflow.errors import ModelError
 from neurflow.model.source import DEFAULT, Loaded, Request
 from neurflow.runtime.extras import require
+from neurflow.runtime.paths import expanded
 
 PROMPT = "a photo of a {}"
 """text that is made of a class name"""
@@ -37,6 +38,8 @@ def load(name: str, request: Request) -> Loaded:
         raise ModelError(
             f"hf: has one set of weights per name, so {request.weights!r} cannot be given."
         )
+    if (folder := expanded(name)).is_dir():
+        name = str(folder)
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": Path(name).is_dir()}
     try:
         config = transformers.AutoConfig.from_pretrained(name, **options)
@@ -51,7 +54,7 @@ def load(name: str, request: Request) -> Loaded:
         )
         if texts:
             tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except Exception as error:  # damaged folders make transformers raise errors of many kinds
         raise ModelError(_why_not(name, error)) from None
     transform = Processor(processor, getattr(config, "num_channels", 3))
     if texts:
@@ -96,8 +99,13 @@ class Processor:
     def __call__(self, picture: Image.Image) -> Tensor:
         """Input ``[channel, height, width]``."""
         made = self._processor(images=picture.convert(self._mode), return_tensors="pt")
-        pixels: Tensor = made["pixel_values"][0]
-        return pixels
+        pixels = made.get("pixel_values")
+        if not isinstance(pixels, Tensor) or pixels.ndim != 4:
+            raise ModelError(
+                f"{type(self._processor).__name__} makes patches or tokens of a picture, and no input "
+                "[channel, height, width]. Networks that take them cannot be explained."
+            )
+        return pixels[0]
 
 
 class TextClassifier(nn.Module):

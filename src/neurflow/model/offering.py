@@ -90,6 +90,8 @@ def _made(transform: Transform, mode: str | None, level: float, channels: int = 
         else:
             grey = Image.new("L", (PROBE, PROBE), round(level * 255))
             made = transform(in_mode(grey, mode))
+    except ModelError:  # of an image processor
+        raise
     except Exception as error:  # the transform is the user's code and may raise anything
         raise ModelError(f"The transform fails on {what}: {error!r}") from error
     if not isinstance(made, Tensor) or made.ndim != 3:

@@ -29,6 +29,8 @@ Kind = Literal["logits", "sigmoid", "probabilities", "log-probabilities", "value
 """``logits`` become probabilities by a softmax, or a sigmoid if there is only one; ``sigmoid`` is for
 several labels, each with its own sigmoid; ``values`` are quantities and no classes (a regression),
 without probabilities; the others are probabilities or their logarithms"""
+FEATURES = ("pooler_output", "last_hidden_state", "embedding", "embeddings", "features", "feats")
+"""names of outputs that are usually features and no classes"""
 Place = tuple[str | int, ...]
 """path to a tensor in the return value of a module"""
 
@@ -113,6 +115,11 @@ class Outputs:
 
     def notes(self) -> Iterator[str]:
         """Notes for the user."""
+        if self.place and self.place[-1] in FEATURES:
+            yield (
+                f"{_place(self.place)} is explained, which by its name has features and no classes. "
+                "Use the network with its classifier, if it has one."
+            )
         if self.besides:
             yield (
                 f"The network returns {len(self.besides) + 1} tensors that may be the classes, of "
@@ -220,7 +227,13 @@ def find_outputs(
     """
     with Squashes() as seen:
         output = run(images)
-    place, value, besides = _chosen(list(tensors_in(output)), len(images), classes)
+    found = list(tensors_in(output))
+    if not found:
+        raise ModelError(
+            f"The model returns a {type(output).__name__}, in which no tensor is found. "
+            "Wrap it in a module whose forward returns the logits."
+        )
+    place, value, besides = _chosen(found, len(images), classes)
     outputs = _read(value, seen.squash_of(value), said)
     return replace(outputs, place=place, besides=besides), value
 

@@ -1,7 +1,8 @@
 """Finds the softmax or sigmoid that a network ends in, and the values before it.
 
 Functions of torch are watched while the network runs (``Squashes``). A squash is followed through
-reshapes, a logarithm or exponential, and the choice of one of two probabilities.
+reshapes, a clamp to just inside 0…1, a logarithm or exponential, and the choice of one of two
+probabilities.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ AFTER = {
     **{("log-sigmoid", func): "sigmoid" for func in EXP},
 }
 """(squash, function of its result) → the two in one"""
+CLAMPS = {torch.clamp, Tensor.clamp, torch.clip, Tensor.clip}
+CLAMPED = 1e-3
+"""largest distance from 0 and 1 of the bounds of a clamp that only keeps probabilities inside"""
 ONE_OF_TWO = "softmax over two classes, which is a sigmoid"
 """the squash of a probability that is picked from two"""
 RESHAPES = {
@@ -69,6 +73,8 @@ class Squashes(TorchFunctionMode):
             _, before, name = self._seen[id(source)]
             if func in RESHAPES:
                 self._seen[id(made)] = (made, func(before, *args[1:], **kwargs), name)
+            elif func in CLAMPS and name in ("softmax", "sigmoid") and _hardly(args, kwargs):
+                self._seen[id(made)] = (made, before, name)
             elif (name, func) in AFTER:
                 self._seen[id(made)] = (made, before, AFTER[name, func])
             elif func is Tensor.__getitem__ and _picks_one_of_two(made, before, name):
@@ -84,6 +90,14 @@ class Squashes(TorchFunctionMode):
     def input_of(self, value: Tensor) -> Tensor:
         """The input of the softmax or sigmoid that made a tensor."""
         return self._seen[id(value)][1]
+
+
+def _hardly(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether the bounds of a clamp are next to 0 and 1, or are missing."""
+    named = dict(zip(("min", "max"), args[1:], strict=False)) | kwargs
+    low, high = named.get("min"), named.get("max")
+    numbers = all(each is None or isinstance(each, int | float) for each in (low, high))
+    return numbers and (low or 0) <= CLAMPED and (1 if high is None else high) >= 1 - CLAMPED
 
 
 def _picks_one_of_two(made: Tensor, before: Tensor, name: str) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.ao.nn.quantized import FloatFunctional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 
@@ -68,7 +69,13 @@ class Trial:
 
 
 def plain_module(module: nn.Module) -> nn.Module:
-    """The module inside wrappers such as DataParallel and ``torch.compile``."""
+    """The module inside wrappers such as DataParallel and ``torch.compile``.
+
+    Raises:
+        ModelError: it is no module.
+    """
+    if not isinstance(module, nn.Module):
+        raise ModelError(_no_module(module))
     parallel = (nn.DataParallel, nn.parallel.DistributedDataParallel)
     while True:
         if isinstance(module, parallel):
@@ -77,6 +84,19 @@ def plain_module(module: nn.Module) -> nn.Module:
             module = cast(nn.Module, module._orig_mod)
         else:
             return module
+
+
+def _no_module(value: object) -> str:
+    """The error for something else than a module."""
+    if isinstance(value, type) and issubclass(value, nn.Module):
+        return f"{value.__name__} is a class. Give a network that it makes: {value.__name__}(…)"
+    if isinstance(value, str):
+        return f"{value!r:.80} is a text. Load a model by its reference: neurflow.load_model(…)"
+    if isinstance(value, Mapping):
+        return (
+            "This is a mapping, such as a state dict. Load it into a network, and give the network."
+        )
+    return f"A network is an nn.Module, and not a {type(value).__name__}. Wrap it in one."
 
 
 def refuse_closed(module: nn.Module) -> None:
@@ -109,6 +129,8 @@ def refuse_kinds(module: nn.Module) -> None:
         )
     for name, part in module.named_modules():
         what, where = type(part).__name__, f"layer {name!r}" if name else "the network"
+        if isinstance(part, FloatFunctional):
+            continue  # an addition that can be quantised, and is not
         if "quantized" in type(part).__module__ or "bitsandbytes" in type(part).__module__:
             raise ModelError(_quantised(f"{where} is a {what}"))
     for name, value in [*module.named_parameters(), *module.named_buffers()]:
@@ -242,7 +264,32 @@ def _why_it_fails(module: nn.Module, images: Tensor, error: Exception) -> str:
     with contextlib.suppress(Exception):  # may fail in any way, as before
         module(images[:1])
         return "It runs on one picture alone: its forward pass must take batches of any size."
+    asked = _Asked(images)
+    with contextlib.suppress(Exception):
+        module(asked)
+        if asked.names:
+            return (
+                f"It takes a dict with {asked.names[0]!r}. Wrap it in a module that makes the dict."
+            )
+    with contextlib.suppress(Exception):
+        module(list(images))
+        return "It takes a list of pictures. Wrap it in a module that makes the list: list(images)."
+    with contextlib.suppress(Exception):
+        module(pixel_values=images)
+        return "It takes pixel_values=images. Wrap it in a module that passes them by this name."
     return "Check its input: --input-size, and --mean and --std with one value per channel."
+
+
+class _Asked(dict[Any, Any]):
+    """A dict that has the images under every name, and keeps the names that were asked for."""
+
+    def __init__(self, images: Tensor) -> None:
+        super().__init__()
+        self._images, self.names = images, list[Any]()
+
+    def __missing__(self, key: Any) -> Tensor:
+        self.names.append(key)
+        return self._images
 
 
 def _chance(

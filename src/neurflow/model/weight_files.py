@@ -13,6 +13,7 @@ import re
 import warnings
 import zipfile
 from argparse import Namespace
+from collections import Counter, defaultdict
 from datetime import date, datetime, time, timedelta
 from pathlib import Path, PosixPath, WindowsPath
 from typing import Any
@@ -26,6 +27,7 @@ HARMLESS = [
     *(Namespace, PosixPath, WindowsPath, np.dtype, np.ndarray),
     *(datetime, date, time, timedelta),
     *(list, dict, set, frozenset, int, float, complex, range, slice, bytearray),
+    *(defaultdict, Counter),
 ]
 """types that training scripts store beside the weights, and that are safe to load"""
 
@@ -115,6 +117,7 @@ def _is_safetensors(path: Path) -> bool:
     return path.suffix == ".safetensors" and not head.startswith((b"PK", b"\x80"))
 
 
+_OF_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".index.json")
 INDEX = ".index.json"
 """ending of the index of a model in several files"""
 _STATE = (
@@ -129,7 +132,10 @@ def recognise(path: Path) -> tuple[str, str]:
         convert = "python -m torch.distributed.checkpoint.format_utils dcp_to_torch"
         return "a distributed checkpoint", f"Convert it: {convert} {path} PATH"
     if path.is_dir():
-        return "a folder", "Give the file of weights in it."
+        found = sorted(each.name for each in path.iterdir() if each.name.endswith(_OF_WEIGHTS))
+        index = [name for name in found if name.endswith(INDEX)]
+        named = f" in it: {path / (index or found)[0]}" if found else " in it."
+        return "a folder", f"Give the file of weights{named}"
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(256)
@@ -152,6 +158,8 @@ def recognise(path: Path) -> tuple[str, str]:
         return "an ONNX file: a whole network", f"Give it as the model: onnx:{path}"
     if zipfile.is_zipfile(path):
         return _of_archive(path)
+    if head.startswith(b"PK"):
+        return "cut short: the end of the file is missing", "Fetch or save the file again."
     if not (head.startswith(b"\x80") or suffix == ".safetensors" or head[8:9] == b"{"):
         return "no file of weights that PyTorch or safetensors writes", "Check the path."
     return "", ""

@@ -14,6 +14,7 @@ import io
 import warnings
 from functools import cache
 from os import PathLike
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -46,6 +47,7 @@ MOST_MEMORY = 2**30
 BYTES_PER_PIXEL = {"JPEG2000": 28, "WEBP": 24, "FITS": 80}
 """bytes per pixel at the peak, for formats that need more than ``USUAL_BYTES``"""
 USUAL_BYTES = 16
+NO_PICTURE = "not a picture, or damaged"
 
 
 @cache
@@ -79,11 +81,47 @@ def open_picture(source: str | PathLike[str] | BinaryIO | bytes) -> Image.Image:
     except UnreadableImage:
         raise
     except UnidentifiedImageError:
-        raise UnreadableImage("not a picture, or damaged") from None
+        raise UnreadableImage(_what_else(opened)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UnreadableImage(_too_large("so many pixels")) from None
     except Exception as error:  # decoders of third parties raise anything on damaged data
         raise UnreadableImage(str(error) or type(error).__name__) from None
+
+
+def _what_else(opened: str | PathLike[str] | BinaryIO) -> str:
+    """Name what a file is that no decoder recognises."""
+    try:
+        if isinstance(opened, str | PathLike):
+            with Path(opened).open("rb") as file:
+                head = file.read(256)
+        else:
+            opened.seek(0)
+            head = opened.read(256)
+    except (OSError, ValueError):
+        return NO_PICTURE
+    start = head.lstrip()[:15].lower()
+    if not head:
+        return "an empty file"
+    if head[4:8] == b"ftyp" and head[8:12] in (
+        b"heic",
+        b"heix",
+        b"heif",
+        b"mif1",
+        b"msf1",
+        b"hevc",
+    ):
+        return "a HEIC picture, whatever its name; convert it to JPEG or PNG"
+    if head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
+        return "a JPEG XL picture; convert it to JPEG or PNG"
+    if start.startswith((b"<!doctype html", b"<html", b"<head")):
+        return "a web page, which a download left in place of the picture"
+    if b"<svg" in head.lower():
+        return "an SVG drawing; convert it to PNG"
+    if head.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS; fetch the picture: git lfs pull"
+    if head.startswith((b"\0\x05\x16\x07", b"\0\x05\x16\0")):
+        return "what macOS stores beside a file, not the picture"
+    return NO_PICTURE
 
 
 def upright(picture: Image.Image) -> Image.Image:

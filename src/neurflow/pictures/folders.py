@@ -1,12 +1,16 @@
 """Pictures in a folder: finds the files, names them, and takes labels from folder names.
 
 1. The folder and all its subfolders are searched, including links to folders. A link to a folder that
-   is being searched is not followed. Hidden files and folders (with a leading dot) are skipped.
+   is being searched is not followed. Hidden files and folders (with a leading dot) and
+   those of the system (``BESIDE``) are skipped.
 2. Files with the suffix of a supported format are pictures. Other files are counted by suffix.
 3. The name of a picture is its path relative to the folder. Bytes that are not UTF-8 are escaped.
 4. The label is the name of a folder. All labels are taken from the same level of folders: the one on
    which most pictures are in folders named after classes. Of equal levels, the uppermost is used, but
-   a level of folders such as ``train`` and ``val`` is used only if there is no other.
+   a level of folders such as ``train`` and ``val`` is used only if there is no other. Classes may also
+   be called by the whole path from a level on (``a/apartment_building/outdoor``).
+5. If no folder is named after a class, but at least half of the files are (``Abyssinian_100.jpg``), the
+   labels are taken from the names of the files.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from pathlib import Path
 
 from neurflow.model.naming import ClassNames
 from neurflow.pictures.decoding import suffixes
+from neurflow.pictures.spellings import Spellings
 
 SPLITS = frozenset(
     ("train", "training", "val", "valid", "validation", "test", "testing", "eval", "holdout", "dev")
@@ -26,6 +31,8 @@ SPLITS = frozenset(
 """names of folders that divide a data set and do not name a class"""
 MOST_LEVELS = 64
 """largest depth of nested folders that are searched"""
+BESIDE = frozenset(("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"))
+"""folders that systems put beside one's files"""
 _KINDS = 8
 """number of kinds of files that a note lists"""
 
@@ -74,21 +81,39 @@ def name_of(path: str | os.PathLike[str]) -> str:
     return os.fsencode(text).decode("utf-8", errors="backslashreplace")
 
 
-def labels_of(names: Sequence[str], classes: ClassNames) -> list[str | None]:
-    """Return the label of each picture, from the names relative to the folder."""
+def labels_of(names: Sequence[str], classes: ClassNames) -> tuple[list[str | None], list[str]]:
+    """Return the label of each picture, from the names relative to the folder, and notes."""
     parts = [name.split("/")[:-1] for name in names]
     levels = range(max(map(len, parts), default=0))
-    level = max(levels, key=lambda place: (*_worth(parts, place, classes), -place), default=0)
-    return [folders[min(level, len(folders) - 1)] if folders else None for folders in parts]
+    ways = [(level, whole) for whole in (False, True) for level in levels]
+    spellings = Spellings(classes)
+    worth = {way: _worth([_label(each, *way) for each in parts], spellings) for way in ways}
+    way = max(ways, key=lambda each: (*worth[each], not each[1], -each[0]), default=(0, False))
+    if not worth.get(way, (0, True))[0]:
+        found = [spellings.of_file(name.rpartition("/")[2].rpartition(".")[0]) for name in names]
+        count = sum(label is not None for label in found)
+        if 2 * count >= len(names):
+            first = next(i for i, label in enumerate(found) if label is not None)
+            said = f"{count} of {len(names)}, such as {names[first]} as {found[first]}"
+            return found, [f"Labels are taken from the names of the files: {said}."]
+    labels = [_label(each, *way) or (each[-1] if each else None) for each in parts]
+    return spellings.read(labels)
 
 
-def _worth(parts: Sequence[Sequence[str]], level: int, classes: ClassNames) -> tuple[int, bool]:
+def _label(folders: Sequence[str], level: int, whole: bool) -> str | None:
+    """Return the name of the folder on a level, or the whole path from there; None if there is none."""
+    if level >= len(folders):
+        return None
+    return "/".join(folders[level:]) if whole else folders[level]
+
+
+def _worth(labels: Sequence[str | None], spellings: Spellings) -> tuple[int, bool]:
     """Return (number of pictures in folders named after classes, whether the folders are not just
     splits).
     """
-    counts = Counter(folders[level] for folders in parts if len(folders) > level)
-    named = sum(n for folder, n in counts.items() if classes.label(folder) is not None)
-    return named, not all(folder.casefold() in SPLITS for folder in counts)
+    counts = Counter(label for label in labels if label is not None)
+    named = sum(n for label, n in counts.items() if spellings.fits(label))
+    return named, not all(label.casefold() in SPLITS for label in counts)
 
 
 def _files(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
@@ -102,7 +127,7 @@ def _files(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
     if here in above or len(above) > MOST_LEVELS:
         return
     for entry in inside:
-        if entry.name.startswith("."):
+        if entry.name.startswith(".") or entry.name in BESIDE:
             continue
         try:
             is_folder = entry.is_dir()

@@ -27,10 +27,12 @@ from torch import Tensor
 from neurflow.errors import ImagesError, NeurFlowError, UnreadableImage
 from neurflow.model import Model
 from neurflow.model.naming import ClassNames
-from neurflow.pictures import items
+from neurflow.pictures import items, places
 from neurflow.pictures.decoding import open_picture
 from neurflow.pictures.folders import find_pictures, labels_of, name_of
+from neurflow.pictures.spellings import Spellings
 from neurflow.refs import ImageRef
+from neurflow.runtime.paths import expanded
 from neurflow.runtime.progress import Progress
 from neurflow.runtime.registry import Registry
 
@@ -128,6 +130,7 @@ def load_images(source: Any, model: Model) -> Images:
     Args:
         source: one of
             a folder of pictures, read in order of name; folders in it are labels;
+            a pattern of paths (``photos/*.jpg``); a table (CSV) of paths and labels;
             a picture's path, or a list of paths;
             a Pillow picture, or a list of them;
             an array ``[image, height, width, channel]`` or ``[image, channel, height, width]``, or
@@ -152,13 +155,13 @@ def load_images(source: Any, model: Model) -> Images:
     if isinstance(source, Images):
         return source
     if isinstance(source, str | Path):
-        return _from_folder(Path(source), model)
+        return _from_place(source, model)
     if isinstance(source, np.ndarray) and source.ndim == 1 and source.dtype.kind in "OU":
         source = list(source)  # paths, or pictures of several sizes
-    if isinstance(source, Image.Image) or _is_one_picture(source, model):
+    if isinstance(source, bytes | Image.Image) or _is_one_picture(source, model):
         source = [source]
     if isinstance(source, Sequence) and source and all(isinstance(s, str | Path) for s in source):
-        paths = [Path(s) for s in source]
+        paths = [expanded(s) for s in source]
         return _from_paths(paths, list(map(name_of, paths)), None, model)
     _refuse_others(source)
     return _from_memory(source, model)
@@ -223,24 +226,37 @@ def spread(refs: Sequence[ImageRef], seed: int) -> list[int]:
     return [place for place in chain(*zip_longest(*turns)) if place is not None]
 
 
+def _from_place(text: str | Path, model: Model) -> Images:
+    found = places.find(text)
+    if isinstance(found, list):
+        root = Path(os.path.commonpath([path.parent for path in found]))
+        return _from_paths(found, [name_of(path.relative_to(root)) for path in found], root, model)
+    if places.is_table(found):
+        return _from_table(found, model)
+    if found.is_file():
+        return _from_paths([found], [name_of(found.name)], found.parent, model)
+    return _from_folder(found, model)
+
+
 def _from_folder(folder: Path, model: Model) -> Images:
-    try:
-        is_file, is_folder = folder.is_file(), folder.is_dir()
-    except (OSError, ValueError):  # a name that no file can have
-        is_file = is_folder = False
-    if is_file:
-        return _from_paths([folder], [name_of(folder.name)], folder.parent, model)
-    if not is_folder:
-        raise ImagesError(f"There is no image or folder of images at {name_of(folder)!r}.")
     found = find_pictures(folder)
     note = found.note()
     if not found.pictures:
+        cure = places.cure_of(found.left_out)
         raise ImagesError(
             f"No pictures in {name_of(folder)!r}. Looked for files ending in .jpg, .png, .tif and "
-            f"others that Pillow reads.{f' {note}' if note else ''}"
+            f"others that Pillow reads.{f' {note}' if note else ''}{f' {cure}' if cure else ''}"
         )
     names = [name_of(path.relative_to(folder)) for path in found.pictures]
     return _from_paths(found.pictures, names, folder, model, [note] if note else [])
+
+
+def _from_table(table: Path, model: Model) -> Images:
+    paths, said = places.read_table(table)
+    labels, notes = Spellings(model.names).read(said)
+    names = [name_of(os.path.relpath(path, table.parent)) for path in paths]
+    told = [*notes, *_label_notes(labels, model.names)]
+    return _images(paths, names, labels, table.parent, model, told)
 
 
 def _from_paths(
@@ -251,9 +267,21 @@ def _from_paths(
     notes: Sequence[str] = (),
 ) -> Images:
     labels: Sequence[str | None] = [None] * len(paths)
-    if root and any("/" in name for name in names):
-        labels = labels_of(names, model.names)
-        notes = [*notes, *_label_notes(labels, model.names)]
+    if root and (len(names) > 1 or "/" in names[0]):
+        labels, more = labels_of(names, model.names)
+        notes = [*notes, *more, *_label_notes(labels, model.names)]
+    return _images(paths, names, labels, root, model, notes)
+
+
+def _images(
+    paths: Sequence[Path],
+    names: Sequence[str],
+    labels: Sequence[str | None],
+    root: Path | None,
+    model: Model,
+    notes: Sequence[str],
+) -> Images:
+    """Make images from files."""
     digest = hashlib.sha256()
     refs = []
     for path, name, label in zip(paths, names, labels, strict=True):
@@ -261,6 +289,8 @@ def _from_paths(
             status = path.stat()
         except (OSError, ValueError):
             raise ImagesError(f"There is no picture at {name_of(path)!r}.") from None
+        if path.is_dir():
+            raise ImagesError(f"{name_of(path)!r} is a folder. A list has the paths of pictures.")
         digest.update(f"{name}\0{label}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
         refs.append(ImageRef(name=name, label=label))
 
@@ -278,7 +308,7 @@ def _from_memory(source: Any, model: Model) -> Images:
     width = len(str(len(source) - 1))
     digest = hashlib.sha256()
     texts = items.Labels(source, model)
-    refs, no_class = [], 0
+    found, no_class = list[str | None](), 0
     for index in range(len(source)):
         text = None
         try:
@@ -289,7 +319,7 @@ def _from_memory(source: Any, model: Model) -> Images:
         except Exception as error:  # the source is the user's code and may raise anything
             digest.update(repr(error).encode(errors="replace"))
         digest.update(f"\0{text}\n".encode(errors="replace"))
-        refs.append(ImageRef(name=f"image-{index:0{width}d}", label=text))
+        found.append(text)
 
     def read(index: int) -> Tensor:
         try:
@@ -298,13 +328,17 @@ def _from_memory(source: Any, model: Model) -> Images:
             raise UnreadableImage(str(error) or type(error).__name__) from None
         return _input(model, value)
 
-    notes = []
-    if any(ref.label is not None for ref in refs):
-        notes += _label_notes([ref.label for ref in refs], model.names)
+    labels, notes = found, list[str]()
+    if any(label is not None for label in found):
+        labels, notes = Spellings(model.names).read(found)
+        notes += _label_notes(labels, model.names)
     if no_class:
-        labels = "1 label is" if no_class == 1 else f"{no_class} labels are"
-        notes.append(f"{labels} no single class; these images count as unlabelled.")
-    return Images(tuple(refs), read, digest.hexdigest(), notes=tuple(notes))
+        count = "1 label is" if no_class == 1 else f"{no_class} labels are"
+        notes.append(f"{count} no single class; these images count as unlabelled.")
+    refs = tuple(
+        ImageRef(name=f"image-{index:0{width}d}", label=label) for index, label in enumerate(labels)
+    )
+    return Images(refs, read, digest.hexdigest(), notes=tuple(notes))
 
 
 def _label_notes(labels: Iterable[str | None], names: ClassNames) -> list[str]:

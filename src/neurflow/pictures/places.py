@@ -1,0 +1,169 @@
+"""Where pictures are: a folder, a file, a pattern such as ``photos/*.jpg``, a table of paths.
+
+``~`` and ``$NAME`` are expanded. What has pictures in another form (an archive, an array, a page on the
+network) is refused, with what to do instead.
+"""
+
+from __future__ import annotations
+
+import csv
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from neurflow.errors import ImagesError, UnreadableImage
+from neurflow.pictures.decoding import open_picture, suffixes
+from neurflow.pictures.folders import name_of
+from neurflow.runtime.paths import expanded
+
+TABLES = (".csv", ".tsv", ".txt", ".lst")
+MOST_BYTES = 64 * 2**20
+"""largest table that is read"""
+_CURES = {
+    "is an archive. Unpack it, and give the folder.": "zip tar tgz gz bz2 xz 7z rar zst",
+    "has arrays. Load them in Python: neurflow.load_images(numpy.load(PATH), model)": "npy npz",
+    "is a data set in a file. Load it in Python, and give the data set to neurflow.load_images, for "
+    "example datasets.load_from_disk(FOLDER).": "arrow parquet h5 hdf5 tfrecord lmdb mdb beton pkl pt",
+    "is not a raster format that Pillow decodes. Convert it to PNG or JPEG.": (
+        "svg pdf heic heif jxl dcm nii cr2 nef arw dng mp4 avi mov mkv webm"
+    ),
+    "is a table of another kind. Save it as CSV with columns for the path and the label.": (
+        "xlsx xls ods json jsonl"
+    ),
+}
+_KINDS = {f".{ending}": cure for cure, endings in _CURES.items() for ending in endings.split()}
+_LABELS = ("label", "class", "category", "target", "name", "class_name", "species", "breed")
+"""headers of the column with the labels"""
+
+
+def cure_of(endings: Iterable[str]) -> str:
+    """What to do about files with such endings; nothing for others."""
+    found = next((end for end in endings if end in _KINDS and end not in suffixes()), None)
+    return f"A {found} file {_KINDS[found]}" if found else ""
+
+
+def find(source: str | Path) -> Path | list[Path]:
+    """Return the file or folder at a path as people write it, or the files that a pattern matches.
+
+    Raises:
+        ImagesError: there is nothing, or nothing that has pictures.
+    """
+    text = os.fspath(source)
+    if not text.strip():
+        raise ImagesError("The path of the images is empty. Give a folder; the current one is '.'.")
+    url = re.match(r"([a-z][a-z0-9+]{1,9}):/{1,2}(?!/\Z)", text, re.IGNORECASE)
+    if url and url[1].lower() == "file":
+        text = _unquoted(text[url.end() - 1 :])
+    elif url and not os.path.lexists(text):
+        raise ImagesError(f"{name_of(text)!r:.200} is on the network. Download the pictures first.")
+    path = expanded(text)
+    try:
+        if path.exists():
+            _refuse_others(path)
+            return path
+        files = [Path(each) for each in sorted(glob.glob(os.fspath(path), recursive=True))]
+    except (OSError, ValueError):  # a name that no file can have
+        files = []
+    if files and not all(map(Path.is_file, files)):
+        raise ImagesError(f"{name_of(text)!r:.200} matches folders. Give the folder that has them.")
+    if files:
+        return files
+    raise ImagesError(
+        f"There is no image or folder of images at {name_of(text)!r:.200}.{_near(text)}"
+    )
+
+
+def _unquoted(text: str) -> str:
+    """Resolve ``%20`` and the like, as in addresses of files."""
+    letters = re.sub(
+        rb"%([0-9A-Fa-f]{2})", lambda found: bytes.fromhex(found[1].decode()), os.fsencode(text)
+    )
+    return os.fsdecode(letters)
+
+
+def _near(text: str) -> str:
+    """A suggestion, if something is there when a path is read as a person means it."""
+    plain = text.strip().strip("'\"")
+    for other in (plain, plain.replace("\\", "/")):
+        if other != text and os.path.exists(expanded(other)):
+            return f" Did you mean {name_of(other)!r}?"
+    return ""
+
+
+def _refuse_others(path: Path) -> None:
+    """Raise an error for a file that has pictures in another form; its ending alone does not count."""
+    cure = _KINDS.get(path.suffix.lower())
+    if cure and path.is_file():
+        try:
+            open_picture(path)
+        except UnreadableImage:
+            raise ImagesError(f"{name_of(path)!r:.200} {cure}") from None
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file may be a table of paths and labels."""
+    return path.suffix.lower() in TABLES and path.is_file()
+
+
+def read_table(path: Path) -> tuple[list[Path], list[str | None]]:
+    """Return the paths and the labels of a table: commas, tabs, semicolons or a space between columns.
+
+    The paths are relative to the table's folder, or to the current one. The column with the labels is
+    found by its header, or is the only other one.
+
+    Raises:
+        ImagesError: it has no column with paths of files.
+    """
+    rows = list(_rows(path))
+    for header in (False, True):
+        body = rows[header:]
+        for column in range(min(map(len, body), default=0)):
+            for folder in (path.parent, Path()):
+                files = [folder / expanded(row[column]) for row in body]
+                if body and _all_files(files):
+                    labels = _labels(rows, body, column, header)
+                    return files, labels
+    raise ImagesError(
+        f"{name_of(path)!r:.200} is read as a table, and no column has paths of pictures that exist, "
+        "relative to its folder. Write one picture per line: PATH,LABEL"
+    )
+
+
+def _rows(path: Path) -> Iterator[list[str]]:
+    try:
+        data = path.read_bytes() if path.stat().st_size <= MOST_BYTES else b"\0"
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        if "\0" in text:
+            raise ValueError("it is not text, or too large")
+        lines = [line for line in text.splitlines() if line.strip()]
+        first = lines[0] if lines else ""
+        between = next((sign for sign in "\t;," if sign in first), None)
+        if between is None:  # the last column of a line with spaces
+            yield from ([cell.strip() for cell in line.rsplit(None, 1)] for line in lines)
+        else:
+            cells = csv.reader(lines, delimiter=between, skipinitialspace=True)
+            yield from ([cell.strip() for cell in row] for row in cells)
+    except (OSError, ValueError, csv.Error) as error:
+        raise ImagesError(f"{name_of(path)!r:.200} cannot be read as a table: {error}.") from None
+
+
+def _all_files(paths: Sequence[Path]) -> bool:
+    try:
+        return all(map(Path.is_file, paths))
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def _labels(
+    rows: Sequence[Sequence[str]], body: Sequence[Sequence[str]], paths: int, header: bool
+) -> list[str | None]:
+    width = min(map(len, body))
+    others = [column for column in range(width) if column != paths]
+    called = [cell.casefold() for cell in rows[0]] if header else []
+    named = [called.index(name) for name in _LABELS if name in called[:width]]
+    column = next((each for each in named if each in others), None)
+    if column is None and len(others) == 1:
+        column = others[0]
+    return [None if column is None else row[column] or None for row in body]

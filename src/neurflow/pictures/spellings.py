@@ -1,0 +1,131 @@
+"""Labels that are spelled otherwise than the names of the classes, as in well-known data sets.
+
+A label that fits no class by the rules of ``neurflow.model.naming`` is compared in looser forms:
+
+1. with hyphens, dots and slashes between words as spaces: ``golden-retriever``;
+2. without anything between words: ``GoldenRetriever``;
+3. without a number before it: ``001.Black_footed_Albatross`` (CUB-200, Caltech-256);
+4. the species at the end of a taxonomy: ``00000_Animalia_…_Lumbricus_terrestris`` (iNaturalist).
+
+A form counts only if it fits a single class, and form 3 only if no other label fits the same class. A
+note gives the labels that were read in this way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+
+from neurflow.model.naming import ClassNames, folded
+
+_BETWEEN = re.compile(r"(?<=\w)(?<!\d)[\s/.'’-]+(?=\w)|(?<=\w)[\s/.'’-]+(?=[^\W\d])")
+"""what stands between two words, but not between two digits"""
+_NUMBER = re.compile(r"0*(\d{1,6}) ?[ .:)-] ?(?=.*[^\W\d])(.*)", re.DOTALL)
+_TAXONOMY = re.compile(
+    r"\d+ (?:animalia|plantae|fungi|chromista|protozoa|bacteria|archaea) .* (\w+ \w+)"
+)
+_LAST_NUMBER = re.compile(r"[\s._-]*\(?\d*\)?$")
+_LISTED = 3
+"""number of labels that a note shows"""
+
+
+class Spellings:
+    """Finds the class of labels that are spelled otherwise.
+
+    Args:
+        classes: the names of the classes.
+    """
+
+    def __init__(self, classes: ClassNames) -> None:
+        self._classes = classes
+
+    def fits(self, label: str) -> bool:
+        """Whether a label fits a class in any form, or is one by the strict rules."""
+        return self._classes.label(label) is not None or self._class_of(label) is not None
+
+    def read(self, labels: Sequence[str | None]) -> tuple[list[str | None], list[str]]:
+        """Replace labels that fit in a looser form by the name of the class; also return a note."""
+        found = self._found({label for label in labels if label is not None})
+        if not found:
+            return list(labels), []
+        said = {old: self._classes.text_of(place) for old, place in found.items()}
+        listed = ", ".join(f"{old} as {new}" for old, new in sorted(said.items())[:_LISTED])
+        more = f" and {len(said) - _LISTED} more" if len(said) > _LISTED else ""
+        note = f"Labels are spelled otherwise than the classes. Read were {listed}{more}."
+        return [said.get(label, label) if label else label for label in labels], [note]
+
+    def of_file(self, stem: str) -> str | None:
+        """The name of the class that a file's name begins with, as ``Abyssinian_100``, or None."""
+        for text in (stem, _LAST_NUMBER.sub("", stem)):
+            if not re.search(r"[^\W\d_]", text):  # a number is not the name of a class here
+                continue
+            place = self._classes.label(text)
+            place = self._class_of(text) if place is None else place
+            if place is not None:
+                return self._classes.text_of(place)
+        return None
+
+    def _found(self, labels: Iterable[str]) -> dict[str, int]:
+        """Label → class of the labels that fit one in a looser form only."""
+        found: dict[str, int] = {}
+        sources = defaultdict[int, set[str]](set)
+        for label in labels:
+            place = self._classes.label(label)
+            if place is None and not self._classes.labelled(label):
+                place = self._class_of(label)
+                if place is not None:
+                    found[label] = place
+            if place is not None:
+                sources[place].add(label)
+        return {
+            label: place
+            for label, place in found.items()
+            if self._by_form(label, numbers=False) == place or len(sources[place]) == 1
+        }
+
+    def _class_of(self, label: str) -> int | None:
+        place = self._by_form(label, numbers=False)
+        return self._by_form(label, numbers=True) if place is None else place
+
+    def _by_form(self, label: str, *, numbers: bool) -> int | None:
+        """The single class that a label fits with, or without, numbers before names."""
+        for key, number in _forms(label, numbers):
+            found = {
+                place
+                for place, own in self._index.get(key, ())
+                if not numbers or None in (number, own) or number == own
+            }
+            if len(found) == 1:
+                return found.pop()
+            if found:
+                return None
+        return None
+
+    @cached_property
+    def _index(self) -> dict[str, list[tuple[int, int | None]]]:
+        """Form → (class, the number before its name) of all that have it."""
+        found = defaultdict[str, list[tuple[int, int | None]]](list)
+        for place, name in enumerate(self._classes.all):
+            for part in {name, *name.split(",")}:
+                for numbers in (False, True):
+                    for key, number in _forms(part, numbers):
+                        found[key].append((place, number))
+        return found
+
+
+def _forms(text: str, numbers: bool) -> Iterator[tuple[str, int | None]]:
+    """(form, number before it) of a text, stricter ones first."""
+    plain = _BETWEEN.sub(" ", folded(text).strip("/"))
+    number = _NUMBER.fullmatch(plain)
+    if not numbers:
+        texts = [plain]
+    else:
+        species = _TAXONOMY.fullmatch(plain)
+        texts = [species[1]] if species else [number[2]] if number else []
+    for each in texts:
+        words = " ".join(each.split())
+        if re.search(r"[^\W\d_]", words):
+            yield words, int(number[1]) if numbers and number else None
+            yield words.replace(" ", ""), int(number[1]) if numbers and number else None

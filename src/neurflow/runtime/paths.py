@@ -1,0 +1,30 @@
+"""Paths as people write them: ``~`` and ``$NAME`` that no shell has expanded."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Return a path with ``~`` and ``$NAME`` expanded, unless there is a file of the very name.
+
+    A shell leaves them in ``--weights=~/net.pt`` and ``'file:~/net.py:make'``, and Python everywhere.
+    """
+    text = os.fspath(path)
+    if ("~" not in text and "$" not in text) or os.path.lexists(text):
+        return Path(text)
+    try:
+        return Path(os.path.expandvars(text)).expanduser()
+    except RuntimeError:  # there is no such user
+        return Path(text)
+
+
+def all_expanded(value: Any) -> Any:
+    """Return an option's value with each path in it expanded."""
+    if isinstance(value, Path):
+        return expanded(value)
+    if isinstance(value, list | tuple):
+        return type(value)(map(all_expanded, value))
+    return value
