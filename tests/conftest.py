@@ -1,4 +1,4 @@
-"""Fixtures that many tests share, and what the markers ``real`` and ``browser`` need."""
+"""Shared fixtures, and the requirements of the markers ``real`` and ``browser``."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ from neurflow.refs import Crop, ImageRef, Member, ModelInfo, SkippedImage, Targe
 from neurflow.stats import Interval
 from tests.exports import shared_networks
 
-# how long an example takes says nothing on a machine under load
+# the duration of an example is meaningless on a busy machine
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 HERE = Path(__file__).parent
@@ -72,7 +72,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def real_folder() -> Path:
-    """The real networks and pictures, beside the project unless the environment says otherwise."""
+    """The folder of real networks and pictures: that of the environment, or the default one."""
     beside = Path(__file__).parents[2] / "shared" / "real"
     return Path(os.environ.get("NEURFLOW_REAL_DATA", beside))
 
@@ -83,7 +83,7 @@ def browser() -> str | None:
 
 
 def pytest_configure() -> None:
-    # a shell starts what runs in its background deaf to Ctrl-C, and so would be what tests interrupt
+    # A shell starts background processes with SIGINT ignored; child processes would inherit this.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -208,7 +208,7 @@ def circuit() -> Circuit:
 
 
 def evidence(auprc: float = 0.9, **more: Any) -> Evidence:
-    """Evidence with a validation: 12 unseen crops among as many others; chance ends at 0.75."""
+    """Evidence with a validation: 12 unseen and 12 other crops, and chance up to 0.75."""
     found = Validation(
         judge="judge",
         held_out=12,

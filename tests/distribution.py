@@ -1,4 +1,4 @@
-"""How tests are shared out among processes."""
+"""Distribution of the tests among processes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TOGETHER = ("tests/sweeping/",)
 
 
 class Files(LoadFileScheduling):
-    """As ``--dist loadfile``: the tests of a file, or of some folders, stay in one process."""
+    """Like ``--dist loadfile``: all tests of a file, or of some folders, run in one process."""
 
     def _split_scope(self, nodeid: str) -> str:
         folder = next((each for each in TOGETHER if nodeid.startswith(each)), None)

@@ -1,7 +1,7 @@
-"""Small networks of equal weights are exported once a process.
+"""Small networks with equal weights are exported once per process.
 
-Exporting takes longer than what most tests do with the network. What ``Model.network`` makes of a
-module is tested in ``tests/model`` with modules of other classes.
+Exporting takes longer than most tests. ``Model.network`` itself is tested in ``tests/model`` with
+modules of other classes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SHARED = (SmallNet, DemoNet)  # not their subclasses
 
 
 def shared_networks() -> cached_property[Any]:
-    """Stands for ``Model.network``."""
+    """A replacement of ``Model.network``."""
     export, kept = Model.network.func, {}
 
     def network(model: Model) -> Any:

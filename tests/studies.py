@@ -22,13 +22,13 @@ from tests.networks import FAMILIES, seeded, settle
 
 @cache
 def family(name):
-    """A model of one of ``FAMILIES``: exported once a process, for tests that only read it."""
+    """A model of one of ``FAMILIES``, exported once per process, for tests that do not change it."""
     build, size = FAMILIES[name]
     return Model(settle(seeded(build)), transform=lambda _: torch.zeros(3, size, size))
 
 
 def inputs(pixels):
-    """A source of inputs ``[image, channel, height, width]``, which no transform changes."""
+    """A source of inputs ``[image, channel, height, width]``, which are not transformed."""
     refs = tuple(ImageRef(name=f"{number}") for number in range(len(pixels)))
     return Images(refs, lambda number: pixels[number], digest="")
 
@@ -50,6 +50,6 @@ def task_on(segment, maps, concepts, batch, minus=None, **config):
 
 
 def select_core(scores, tau):
-    """S_a and its weights by the published rule, of one target."""
+    """S_a of one target and its weights, by the published rule."""
     choice = Choice(task=None, scores={0: scores}, taus={0: tau})
     return make_core(scores, choice.largest(0, scores.importance))

@@ -26,7 +26,7 @@ def beside(run):
 
 
 @pytest.mark.browser
-def test_the_live_explorer_leads_to_the_pages_of_its_folder_and_back(visit, url, beside):
+def test_links_between_the_live_explorer_and_the_pages_of_its_folder(visit, url, beside):
     page = visit(url)
     doors = page.get_by_role("navigation", name="Pages beside this one")
     expect(doors.get_by_role("link")).to_have_text(["Evidence for bee", "Report"])

@@ -1,4 +1,4 @@
-"""A small network that other processes can load, pictures, and what a sweep of them is asked."""
+"""A small network that other processes can load, pictures, and the settings of sweeps."""
 
 import functools
 import shutil
@@ -72,26 +72,26 @@ def pictures(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def room(tmp_path_factory):
+def network_folder(tmp_path_factory):
     """The folder of the network, which all tests of a process share."""
     return tmp_path_factory.mktemp("network")
 
 
 @pytest.fixture(scope="session")
-def reference(room):
-    (room / "small.py").write_text(FACTORY)
-    return f"file:{room / 'small.py'}:small"
+def reference(network_folder):
+    (network_folder / "small.py").write_text(FACTORY)
+    return f"file:{network_folder / 'small.py'}:small"
 
 
 @pytest.fixture(scope="session")
 def load(reference):
-    """Loads the network, in whatever process: once in each."""
+    """Loads the network, once per process."""
     return functools.partial(loaded, reference)
 
 
 @pytest.fixture(scope="session")
 def alone(load, tmp_path_factory):
-    """The circuits of single runs, by the names that a sweep gives them."""
+    """Name of a circuit in a sweep → the circuit of a single run."""
     model, out = load(), tmp_path_factory.mktemp("alone")
     pictures = draw(out / "pictures")
     for target in ALL:
@@ -101,22 +101,22 @@ def alone(load, tmp_path_factory):
 
 
 @pytest.fixture
-def gate(room):
-    """A folder: while it exists, workers stop in the middle of their work, and sign in it."""
-    yield room / "gate"
-    shutil.rmtree(room / "gate", ignore_errors=True)
+def gate(network_folder):
+    """A folder. While it exists, workers pause in the middle of their work and create a file in it."""
+    yield network_folder / "gate"
+    shutil.rmtree(network_folder / "gate", ignore_errors=True)
 
 
 @pytest.fixture
-def kills(room):
-    """A file with the number of workers that are yet to die."""
-    yield room / "kills"
-    (room / "kills").unlink(missing_ok=True)
+def kills(network_folder):
+    """A file with the number of workers that still have to be killed."""
+    yield network_folder / "kills"
+    (network_folder / "kills").unlink(missing_ok=True)
 
 
 @pytest.fixture
 def sweep(load, pictures, tmp_path):
-    """Sweep in this process unless told otherwise."""
+    """Runs a sweep, by default in this process."""
 
     def run(targets, **options):
         given = {"config": CONFIG, "images": pictures, "load_model": load, "out": tmp_path / "out"}
@@ -126,7 +126,7 @@ def sweep(load, pictures, tmp_path):
 
 
 def circuits(out):
-    """The bytes of each circuit: file names of arrays and pictures tell their contents."""
+    """The bytes of each index file, which has the digests of arrays and pictures."""
     return {
         folder.name: (folder / "circuit.json").read_bytes()
         for folder in sorted((out / "circuits").iterdir())

@@ -1,4 +1,4 @@
-"""Loads the network of a sweep once a process: exporting it takes longer than a small circuit."""
+"""Loads the network of a sweep once per process, because exporting it is slow."""
 
 import functools
 

@@ -25,25 +25,25 @@ def cluster():
     running.shutdown()
 
 
-@pytest.mark.filterwarnings("ignore")  # Ray's own, of files that it leaves open
-def test_a_node_that_dies_loses_nothing(sweep, alone, cluster, load, gate, tmp_path):
+@pytest.mark.filterwarnings("ignore")  # warnings of Ray about files that it leaves open
+def test_the_loss_of_a_node_loses_no_work(sweep, alone, cluster, load, gate, tmp_path):
     node = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
     out = tmp_path / "out"
-    sweep(["ant"])  # is finished before
+    sweep(["ant"])  # finished earlier
     gate.mkdir()
     over = threading.Event()
 
-    def pull_the_plug():
+    def remove_node():
         until(lambda: len(list(gate.iterdir())) == 2, lambda: not over.is_set())
         cluster.remove_node(node, allow_graceful=False)  # in the middle of its work
         gate.rename(tmp_path / "open")
 
-    with ThreadPoolExecutor(1) as plug:
-        pulled = plug.submit(pull_the_plug)
+    with ThreadPoolExecutor(1) as pool:
+        removed = pool.submit(remove_node)
         found = sweep([*ALL, "block2/3"], engine=OnRay(2, cluster.address))
         over.set()
-        pulled.result()
+        removed.result()
     assert set(states(found).values()) == {"done"}
     assert not node.any_processes_alive()
     assert circuits(out).items() >= alone.items()
@@ -51,7 +51,7 @@ def test_a_node_that_dies_loses_nothing(sweep, alone, cluster, load, gate, tmp_p
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_cluster_without_room_for_a_worker_is_told(sweep, cluster, monkeypatch):
+def test_a_cluster_without_free_resources_is_reported(sweep, cluster, monkeypatch):
     monkeypatch.setattr(ray_engine, "PATIENCE", 1.0)
     with pytest.raises(
         WorkError, match="worker with 1 processors and 2 GPUs: nodes have at most 1 processors"
@@ -72,9 +72,7 @@ def test_workers_share_a_gpu_by_fractions(sweep, alone, cluster, tmp_path):
     ("address", "variable", "own"),
     [(None, None, True), (None, "10.0.0.1:6379", False), ("auto", None, False)],
 )
-def test_a_cluster_of_ones_own_has_no_page_and_cannot_be_reached(
-    monkeypatch, address, variable, own
-):
+def test_a_local_cluster_has_no_dashboard_and_no_open_ports(monkeypatch, address, variable, own):
     given = {}
 
     def init(**options):

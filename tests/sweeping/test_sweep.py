@@ -1,4 +1,4 @@
-"""Sweeps: the circuits of single runs, whoever dies meanwhile; nothing done twice, nothing lost."""
+"""Sweeps give the circuits of single runs, without repeated or lost work."""
 
 import json
 import threading
@@ -34,8 +34,8 @@ OPTIONS = {
 }
 
 
-class Heard:
-    """Remembers what it is told."""
+class RecordedNotes:
+    """Stores the notes of a sweep."""
 
     def __init__(self):
         self.notes = []
@@ -52,16 +52,16 @@ def states(found):
     return {state.target: state.state for state in found}
 
 
-def test_circuits_are_those_of_single_runs_and_nothing_is_done_twice(
-    sweep, alone, tmp_path, monkeypatch
-):
+def test_circuits_equal_single_runs_and_no_work_is_repeated(sweep, alone, tmp_path, monkeypatch):
     assert states(sweep(ALL)) == dict.fromkeys(ALL, "done")
     assert circuits(tmp_path / "out") == alone
     monkeypatch.setattr("neurflow.sweeping.station.discover", None)  # would fail if it were called
     assert states(sweep([*ALL, "ant"])) == dict.fromkeys(ALL, "done")
 
 
-def test_one_look_serves_all_classes(sweep, load, pictures, tmp_path, monkeypatch):
+def test_predictions_are_computed_once_for_all_classes(
+    sweep, load, pictures, tmp_path, monkeypatch
+):
     config = CONFIG.model_copy(update={"concept_set": "predicted"})
     looked, real = [], activations.ModelOnImages.classes
 
@@ -83,7 +83,7 @@ def test_one_look_serves_all_classes(sweep, load, pictures, tmp_path, monkeypatc
         assert single.model_dump(exclude={"layers"}) == stored.model_dump(exclude={"layers"})
 
 
-def test_a_plan_with_a_damaged_configuration_is_named_in_short(tmp_path):
+def test_the_error_for_a_damaged_plan_is_short(tmp_path):
     plan = Plan(
         model="m", reference="r", images="i", layers=None, config=CONFIG, max_images=None, jobs=()
     )
@@ -98,7 +98,7 @@ def test_a_plan_with_a_damaged_configuration_is_named_in_short(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["", "[]", '{"classes": {"0": 1}, "unread": {}}'])
-def test_predictions_that_are_damaged_are_made_again(sweep, tmp_path, damage):
+def test_damaged_predictions_are_computed_again(sweep, tmp_path, damage):
     config = CONFIG.model_copy(update={"concept_set": "predicted"})
     before = sweep("all", config=config)
     file = tmp_path / "out" / "predictions.json"
@@ -121,7 +121,9 @@ class Forwards:
         monkeypatch.setattr(activations.StreamingPass, "_pooled", counted)
 
 
-def test_targets_of_the_same_pictures_pool_them_once(sweep, alone, pictures, tmp_path, monkeypatch):
+def test_targets_with_the_same_pictures_pool_them_once(
+    sweep, alone, pictures, tmp_path, monkeypatch
+):
     forwards = Forwards(monkeypatch)
     found = sweep(["ant", "bee", "block3/1"])
     assert forwards.images == len(list(pictures.iterdir()))
@@ -130,7 +132,7 @@ def test_targets_of_the_same_pictures_pool_them_once(sweep, alone, pictures, tmp
     assert not (tmp_path / "out" / "pool").exists(), "it goes when nobody needs it any more"
 
 
-def test_a_pool_that_is_damaged_is_filled_again(sweep, alone, pictures, tmp_path, monkeypatch):
+def test_a_damaged_pool_is_computed_again(sweep, alone, pictures, tmp_path, monkeypatch):
     sweep(["ant", "bee"], shard="1/2")
     files = sorted((tmp_path / "out" / "pool").rglob("*.npy"))
     assert files
@@ -189,7 +191,7 @@ def test_a_sweep_of_an_earlier_version_is_kept_or_redone(sweep, alone, tmp_path)
     assert len(again) == 2 and again.items() <= alone.items()
 
 
-def test_shards_share_the_targets_and_are_merged(sweep, alone, tmp_path):
+def test_shards_divide_the_targets_and_are_merged(sweep, alone, tmp_path):
     parts = [tmp_path / "part1", tmp_path / "part2"]
     for i, part in enumerate(parts, 1):
         assert len(sweep(ALL, shard=f"{i}/2", out=part)) == 2
@@ -204,7 +206,7 @@ def test_shards_share_the_targets_and_are_merged(sweep, alone, tmp_path):
             shard_of(jobs, wrong)
 
 
-def test_other_weights_or_pictures_meanwhile_are_noticed(sweep, load, pictures, tmp_path):
+def test_changed_weights_or_pictures_are_detected(sweep, load, pictures, tmp_path):
     from neurflow.sweeping.plan import Setup
 
     sweep(["ant"])
@@ -223,19 +225,19 @@ def test_other_weights_or_pictures_meanwhile_are_noticed(sweep, load, pictures, 
         ({"targets": ["ant"], "images": "nowhere"}, "nowhere"),
     ],
 )
-def test_a_wrong_request_fails_at_once(sweep, options, words):
+def test_wrong_requests_fail_at_once(sweep, options, words):
     with pytest.raises(NeurFlowError, match=words):
         sweep(**options)
 
 
-def test_what_cannot_go_to_other_processes_is_refused(sweep, load):
+def test_objects_that_cannot_be_pickled_are_refused(sweep, load):
     with pytest.raises(RequestError, match="cannot be sent to other processes"):
         sweep(["ant"], load_model=load(), workers=2)
     with pytest.raises(RequestError, match="Use a function of a module"):
         sweep(["ant"], load_model=lambda: load(), workers=2)
 
 
-def test_a_worker_that_cannot_be_set_up_tells_why(sweep, tmp_path, load, pictures):
+def test_errors_of_a_worker_at_the_start_are_reported(sweep, tmp_path, load, pictures):
     sweep(["ant"])
     plan = json.loads((tmp_path / "out" / "sweep.json").read_text())
     plan["model"] = "0" * 64
@@ -247,7 +249,7 @@ def test_a_worker_that_cannot_be_set_up_tells_why(sweep, tmp_path, load, picture
         list(Workers(1).run(setup, read_plan(tmp_path / "out").jobs))
 
 
-def test_targets_are_a_file_or_a_list_however_long(tmp_path):
+def test_targets_can_be_a_file_or_a_list_of_any_length(tmp_path):
     many = [f"class number {i}" for i in range(400)]
     assert targets_of([", ".join(many)]) == many
     (tmp_path / "many.txt").write_text("\n".join(["# all", *many]), encoding="utf-8-sig")
@@ -259,7 +261,7 @@ def test_targets_are_a_file_or_a_list_however_long(tmp_path):
         targets_of([" , "])
 
 
-def test_the_command_ends_with_one_if_a_target_failed(reference, pictures, tmp_path, capsys):
+def test_the_exit_code_is_1_if_a_target_failed(reference, pictures, tmp_path, capsys):
     def run(*arguments):
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:

@@ -18,11 +18,11 @@ from neurflow.sweeping.engines import Workers
 from neurflow.sweeping.plan import job_of, read_plan
 from neurflow.sweeping.station import Station
 from tests.sweeping.conftest import ALL, CONFIG, circuits
-from tests.sweeping.test_sweep import OPTIONS, ROOT, Heard, states
+from tests.sweeping.test_sweep import OPTIONS, ROOT, RecordedNotes, states
 from tests.waiting import until
 
 
-def test_a_bug_fails_one_target_and_is_told_with_its_place(sweep, tmp_path, monkeypatch):
+def test_a_bug_fails_one_target_with_a_traceback(sweep, tmp_path, monkeypatch):
     from neurflow.sweeping import station
 
     real = station.discover
@@ -38,9 +38,9 @@ def test_a_bug_fails_one_target_and_is_told_with_its_place(sweep, tmp_path, monk
     assert "Traceback" in kept["trace"] and "in broken" in kept["trace"]
 
 
-def test_a_failed_target_is_told_with_its_cause_and_the_others_go_on(sweep, tmp_path):
+def test_a_failed_target_is_reported_and_the_others_continue(sweep, tmp_path):
     config = CONFIG.model_copy(update={"concept_set": "labelled"})
-    heard = Heard()
+    heard = RecordedNotes()
     found = sweep(["ant", "block2/3"], config=config, progress=heard)
     assert states(found) == {"ant": "failed", "block2/3": "done"}
     assert "No image is labelled 'ant'" in found[0].problem
@@ -48,7 +48,7 @@ def test_a_failed_target_is_told_with_its_cause_and_the_others_go_on(sweep, tmp_
     assert status(tmp_path / "out") == found
 
 
-def test_a_worker_that_dies_costs_one_try_and_the_next_goes_on(sweep, alone, kills, tmp_path):
+def test_the_job_of_a_killed_worker_is_resumed_by_another(sweep, alone, kills, tmp_path):
     kills.write_text("1")
     found = sweep(["ant", "bee"], workers=2)
     assert kills.read_text() == "0"
@@ -56,7 +56,7 @@ def test_a_worker_that_dies_costs_one_try_and_the_next_goes_on(sweep, alone, kil
     assert circuits(tmp_path / "out").items() <= alone.items()
 
 
-def test_a_job_that_workers_die_of_is_given_up(sweep, kills):
+def test_a_job_that_kills_two_workers_fails(sweep, kills):
     kills.write_text("1000")
     found = sweep(["ant"], workers=1, engine=Workers(1))
     assert states(found) == {"ant": "failed"}
@@ -67,7 +67,7 @@ def test_a_job_that_workers_die_of_is_given_up(sweep, kills):
 
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
-def test_a_sweep_that_is_stopped_leaves_no_worker_and_goes_on(
+def test_a_stopped_sweep_leaves_no_worker_and_can_be_resumed(
     sweep, alone, reference, pictures, gate, tmp_path, sent
 ):
     out, three = tmp_path / "out", ALL[:3]
@@ -88,7 +88,7 @@ def test_a_sweep_that_is_stopped_leaves_no_worker_and_goes_on(
     )
     until(lambda: len(list(gate.iterdir())) == 2, lambda: running.poll() is None)
     os.kill(running.pid, sent)
-    gate.rename(tmp_path / "open")  # a worker whose sweep was killed does its job to the end
+    gate.rename(tmp_path / "open")  # a worker finishes its job after its sweep was killed
     _, told = running.communicate()  # ends when the last worker has let go of its end
     assert running.returncode in (-sent, 128 + sent, 1)
     assert sent == signal.SIGKILL or "Traceback" not in told
@@ -120,7 +120,7 @@ def test_a_full_disk_fails_a_target_and_loses_nothing(sweep, alone, tmp_path, mo
     assert set(entered) == set(alone)
 
 
-def test_a_finished_circuit_that_is_not_in_the_atlas_is_entered(sweep, tmp_path, monkeypatch):
+def test_finished_circuits_are_added_to_the_atlas(sweep, tmp_path, monkeypatch):
     out = tmp_path / "out"
     names = {state.name for state in sweep(["ant", "bee"])}
     assert up_to_date(out / "atlas") == names and not contents(out / "atlas").new, "it is packed"
@@ -132,7 +132,7 @@ def test_a_finished_circuit_that_is_not_in_the_atlas_is_entered(sweep, tmp_path,
     assert len(Atlas(out).query("SELECT * FROM targets")) == 2
 
 
-def test_out_of_memory_on_one_target_fails_that_one(sweep, monkeypatch):
+def test_out_of_memory_fails_only_that_target(sweep, monkeypatch):
     from neurflow.sweeping import station
 
     real = station.discover
@@ -148,7 +148,7 @@ def test_out_of_memory_on_one_target_fails_that_one(sweep, monkeypatch):
     assert "smaller --memory" in found[1].problem
 
 
-def test_pictures_that_disappear_fail_what_is_left(sweep, load, pictures, tmp_path):
+def test_missing_pictures_fail_the_remaining_targets(sweep, load, pictures, tmp_path):
     sweep(["ant"])
     model = load()
     sweep(["ant", "bee"])  # both are known
@@ -166,7 +166,7 @@ def test_pictures_that_disappear_fail_what_is_left(sweep, load, pictures, tmp_pa
     assert len(circuits(tmp_path / "out")) == 2
 
 
-def test_a_corrupt_picture_is_named_in_every_circuit(sweep, pictures, tmp_path):
+def test_a_corrupt_picture_is_listed_in_every_circuit(sweep, pictures, tmp_path):
     (pictures / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
     sweep(["ant", "bee"])
     for name in circuits(tmp_path / "out"):
