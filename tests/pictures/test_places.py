@@ -1,4 +1,4 @@
-"""Paths as people write them, and files that have pictures in another form."""
+"""Paths with ``~``, variables and patterns, tables, and files with pictures in another form."""
 
 import os
 import tarfile
@@ -18,7 +18,7 @@ from tests.pictures.test_folders import fill
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder ``pics`` of two pictures in the current folder, which is also the home folder."""
+    """A folder ``pics`` with two pictures in the current folder, which is also the home folder."""
     fill(tmp_path, "pics/cat/1.png", "pics/dog/2.png")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -33,22 +33,22 @@ def labels(source):
 @pytest.mark.parametrize(
     "text", ["pics", "pics/", "~/pics", "$PICS", "${PICS}/", "pics/*/*.png", "~/pics/**/*.png"]
 )
-def test_paths_that_no_shell_has_expanded(here, text):
+def test_tilde_and_variables_in_paths_are_expanded(here, text):
     assert labels(text) == ["cat", "dog"]
 
 
-def test_addresses_of_files_are_paths(here):
+def test_file_addresses_are_paths(here):
     fill(here, "my pics/cat/1.png")
     assert labels((here / "my pics").as_uri()) == ["cat"]
 
 
-def test_a_file_of_the_very_name_comes_first(here):
+def test_a_file_with_the_literal_name_takes_precedence(here):
     fill(here, "$PICS/cat/1.png", "[a]/dog/1.png")
     assert labels("$PICS") == ["cat"]
     assert labels("[a]") == ["dog"]
 
 
-def test_options_and_references_are_expanded_too(here):
+def test_paths_in_options_and_references_are_expanded(here):
     (here / "net.py").write_text("from torch import nn\nmake = nn.Conv2d(3, 2, 224)\n")
     (here / "names.txt").write_text("a\nb\n")
     model = load_model("file:~/net.py:make", class_names="~/names.txt")
@@ -70,12 +70,12 @@ def test_options_and_references_are_expanded_too(here):
         ("pics/*.gif", "There is no image"),
     ],
 )
-def test_what_is_no_place_of_pictures_is_told(here, text, message):
+def test_errors_for_paths_without_pictures(here, text, message):
     with pytest.raises(ImagesError, match=message):
         labels(text)
 
 
-def test_archives_and_arrays_are_told_with_what_to_do(here):
+def test_archives_and_arrays_are_refused_with_a_suggestion(here):
     with tarfile.open("shard.tar", "w") as archive:
         archive.add("pics")
     np.save("x.npy", np.zeros((2, 8, 8, 3), np.uint8))
@@ -86,7 +86,7 @@ def test_archives_and_arrays_are_told_with_what_to_do(here):
     (here / "shard.tar").rename(here / "shards" / "0.tar")
     with pytest.raises(ImagesError, match=r"\(.tar 1\). A .tar file is an archive. Unpack it"):
         labels("shards")
-    Image.new("RGB", (8, 8)).save("photo.heic", "JPEG")  # the ending alone does not count
+    Image.new("RGB", (8, 8)).save("photo.heic", "JPEG")  # the extension alone does not decide
     assert labels("photo.heic") == [None]
 
 
@@ -127,7 +127,7 @@ def test_a_table_without_pictures_is_refused(here):
         (b"nothing", "not a picture"),
     ],
 )
-def test_what_a_file_is_instead_of_a_picture(tmp_path, data, message):
+def test_errors_name_the_kind_of_a_file_that_is_not_a_picture(tmp_path, data, message):
     (tmp_path / "a.jpg").write_bytes(data)
     for source in (data, tmp_path / "a.jpg"):
         with pytest.raises(UnreadableImage, match=message):

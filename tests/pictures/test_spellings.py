@@ -1,4 +1,4 @@
-"""Labels that are spelled otherwise than the classes, as in well-known data sets."""
+"""Labels that are spelled differently from the classes, as in well-known data sets."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ from tests.pictures.test_folders import fill
         (["0", "1"], ["1.cat"], [None]),
     ],
 )
-def test_labels_are_read_in_looser_forms_where_only_one_class_fits(names, labels, expected):
+def test_labels_are_read_in_looser_forms_if_a_single_class_fits(names, labels, expected):
     classes = ClassNames(names)
     read, notes = Spellings(classes).read(labels)
     assert [classes.label(label) for label in read] == expected
@@ -39,7 +39,7 @@ def test_labels_are_read_in_looser_forms_where_only_one_class_fits(names, labels
     assert bool(notes) == bool(changed) and all(f"{old} as " in notes[0] for old in changed)
 
 
-def test_classes_may_be_called_by_paths_of_folders():
+def test_classes_can_be_paths_of_folders():
     names = ["a/abbey/1.png", "a/apartment_building/outdoor/1.png"]
     for classes in (
         ["/a/abbey", "/a/apartment_building/outdoor"],
@@ -60,7 +60,7 @@ def test_classes_may_be_called_by_paths_of_folders():
         (["no_abyssinian_1.png", "Abyssinians_2.png"], [None, None]),
     ],
 )
-def test_labels_are_taken_from_the_names_of_files_if_folders_have_none(files, expected):
+def test_labels_come_from_file_names_if_folders_have_no_class_names(files, expected):
     classes = ClassNames(["Abyssinian", "american bulldog", *map(str, range(8))])
     found, notes = labels_of(files, classes)
     assert [classes.label(label) for label in found] == expected
@@ -69,14 +69,14 @@ def test_labels_are_taken_from_the_names_of_files_if_folders_have_none(files, ex
     )
 
 
-def test_what_is_read_in_a_looser_form_is_told(tmp_path):
+def test_labels_in_looser_forms_are_noted(tmp_path):
     fill(tmp_path, "001.cat/1.png", "2-hot_dog/1.png", "__MACOSX/2-hot_dog/1.png", "no-cat/1.png")
     model = model_of("cat", "hot dog")
     images = load_images(tmp_path, model)
     assert [ref.label for ref in images.refs] == ["cat", "hot dog", "no-cat"]
     assert images.notes == (
-        "Labels are spelled otherwise than the classes. Read were 001.cat as cat, 2-hot_dog as "
-        "hot dog.",
+        "Labels that are spelled differently from the classes were read: 001.cat as cat, 2-hot_dog "
+        "as hot dog.",
         "1 image counts as unlabelled, for the label fits no class of the model: no-cat (1).",
     )
     items = [(torch.zeros(3, 16, 16), "hot-dog"), (torch.zeros(3, 16, 16), "cat")]

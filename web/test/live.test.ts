@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { follow, heatAt, reasonsOf, standsOut, type Why } from "../src/live/effects";
 import { differing, firing, litOf } from "../src/live/lit";
-import { doorsOf } from "../src/shared/doors";
+import { linksFrom } from "../src/shared/page_links";
 import type { Effects, GroupReading, LivePicture } from "../src/shared/types";
 
 const reading = (id: string, score: number, reach: number): GroupReading =>
@@ -109,18 +109,18 @@ describe("why an answer", () => {
   });
 });
 
-describe("doors", () => {
+describe("page links", () => {
   it("lead from a comparison and a circuit of a sweep to the pages beside them, and nowhere else", () => {
-    expect(doorsOf("http:", "/compare/bee/big%20fly.html")).toEqual([
+    expect(linksFrom("http:", "/compare/bee/big%20fly.html")).toEqual([
       ["All classes", "/"],
       ["Circuit of bee", "/circuits/bee.html"],
       ["Circuit of big fly", "/circuits/big%20fly.html"],
     ]);
-    expect(doorsOf("file:", "/home/me/map/circuits/bee.html")).toEqual([["All classes", "../index.html"]]);
-    expect(doorsOf("http:", "/circuits/big%20fly.html")).toEqual([
+    expect(linksFrom("file:", "/home/me/map/circuits/bee.html")).toEqual([["All classes", "../index.html"]]);
+    expect(linksFrom("http:", "/circuits/big%20fly.html")).toEqual([
       ["All classes", "/"],
       ["Compare with another class", "/#big%20fly"],
     ]);
-    expect(doorsOf("file:", "/home/me/report.html")).toEqual([]);
+    expect(linksFrom("file:", "/home/me/report.html")).toEqual([]);
   });
 });

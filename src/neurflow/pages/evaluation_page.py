@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from neurflow.evaluation.result import Evaluation, Figure, Table
-from neurflow.pages.doors import NAME, doors, links
 from neurflow.pages.evaluation_plots import svg
 from neurflow.pages.evaluation_summary import in_short, typeset
 from neurflow.pages.page import write_page
+from neurflow.pages.page_links import NAME, as_html, page_links
 from neurflow.pages.policy import PLACE, with_classes, with_policy
 from neurflow.stats import Interval
 
@@ -49,7 +49,7 @@ def write_evaluation_page(found: Evaluation, path: str | Path) -> Path:
         RequestError: matplotlib is not installed.
         WorkError: the file cannot be written.
     """
-    beside = doors(Path(path))
+    beside = page_links(Path(path))
     return write_page(with_policy(with_classes("\n".join(_page(found, beside)))), path)
 
 
@@ -61,7 +61,7 @@ def _page(found: Evaluation, beside: Sequence[tuple[str, str]]) -> Iterator[str]
     yield f"<title>{escape(title)} · neurflow</title><style>{STYLE}</style>"
     yield f"<main><h1>{escape(title)}</h1>"
     if beside:
-        yield f"<nav aria-label='{NAME}'>{links(beside)}</nav>"
+        yield f"<nav aria-label='{NAME}'>{as_html(beside)}</nav>"
     pictures = f"{found.images} images of the circuit"
     if found.held_out:
         pictures += f", {found.held_out} held-out pictures"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from neurflow.circuit import Circuit
 from neurflow.errors import WorkError
-from neurflow.pages.doors import doors, with_doors
+from neurflow.pages.page_links import page_links, with_page_links
 from neurflow.pages.payload import CROPS_PER_GROUP, CROPS_PER_MEANING, payload
 from neurflow.pages.policy import with_policy
 from neurflow.runtime.files import tidy, write_atomically
@@ -41,7 +41,7 @@ def write_page(page: str, path: str | Path) -> Path:
     path = Path(path)
     if not path.parent.is_dir():
         raise WorkError(f"There is no folder {str(path.parent)!r} to write the report into.")
-    write_atomically(path, with_doors(page, doors(path)).encode())
+    write_atomically(path, with_page_links(page, page_links(path)).encode())
     tidy(path.parent, path.name)
     return path
 

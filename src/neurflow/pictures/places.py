@@ -1,7 +1,7 @@
-"""Where pictures are: a folder, a file, a pattern such as ``photos/*.jpg``, a table of paths.
+"""Places of pictures: a folder, a file, a pattern such as ``photos/*.jpg``, a table of paths.
 
-``~`` and ``$NAME`` are expanded. What has pictures in another form (an archive, an array, a page on the
-network) is refused, with what to do instead.
+``~`` and ``$NAME`` are expanded. Pictures in another form (an archive, an array, a page on the network)
+are refused with a suggestion.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ _LABELS = ("label", "class", "category", "target", "name", "class_name", "specie
 
 
 def cure_of(endings: Iterable[str]) -> str:
-    """What to do about files with such endings; nothing for others."""
+    """Return a suggestion for files with one of these extensions, or an empty string."""
     found = next((end for end in endings if end in _KINDS and end not in suffixes()), None)
     return f"A {found} file {_KINDS[found]}" if found else ""
 
 
 def find(source: str | Path) -> Path | list[Path]:
-    """Return the file or folder at a path as people write it, or the files that a pattern matches.
+    """Return the file or folder at a path, or the files that match a pattern.
 
     Raises:
-        ImagesError: there is nothing, or nothing that has pictures.
+        ImagesError: there is no such file, or it has no pictures in a supported form.
     """
     text = os.fspath(source)
     if not text.strip():
@@ -76,7 +76,7 @@ def find(source: str | Path) -> Path | list[Path]:
 
 
 def _unquoted(text: str) -> str:
-    """Resolve ``%20`` and the like, as in addresses of files."""
+    """Decode escapes such as ``%20`` in the address of a file."""
     letters = re.sub(
         rb"%([0-9A-Fa-f]{2})", lambda found: bytes.fromhex(found[1].decode()), os.fsencode(text)
     )
@@ -84,7 +84,7 @@ def _unquoted(text: str) -> str:
 
 
 def _near(text: str) -> str:
-    """A suggestion, if something is there when a path is read as a person means it."""
+    """Return a suggestion if the path exists without quotes, or with forward slashes."""
     plain = text.strip().strip("'\"")
     for other in (plain, plain.replace("\\", "/")):
         if other != text and os.path.exists(expanded(other)):
@@ -93,7 +93,7 @@ def _near(text: str) -> str:
 
 
 def _refuse_others(path: Path) -> None:
-    """Raise an error for a file that has pictures in another form; its ending alone does not count."""
+    """Raise an error for a file with pictures in another form, unless it can be decoded."""
     cure = _KINDS.get(path.suffix.lower())
     if cure and path.is_file():
         try:

@@ -1,9 +1,9 @@
-"""Labels that are spelled otherwise than the names of the classes, as in well-known data sets.
+"""Labels that are spelled differently from the names of the classes, as in well-known data sets.
 
 A label that fits no class by the rules of ``neurflow.model.naming`` is compared in looser forms:
 
 1. with hyphens, dots and slashes between words as spaces: ``golden-retriever``;
-2. without anything between words: ``GoldenRetriever``;
+2. without separators between words: ``GoldenRetriever``;
 3. without a number before it: ``001.Black_footed_Albatross`` (CUB-200, Caltech-256);
 4. the species at the end of a taxonomy: ``00000_Animalia_…_Lumbricus_terrestris`` (iNaturalist).
 
@@ -32,17 +32,17 @@ _LISTED = 3
 
 
 class Spellings:
-    """Finds the class of labels that are spelled otherwise.
+    """Finds the class of labels that are spelled differently.
 
     Args:
-        classes: the names of the classes.
+        classes: names of the classes.
     """
 
     def __init__(self, classes: ClassNames) -> None:
         self._classes = classes
 
     def fits(self, label: str) -> bool:
-        """Whether a label fits a class in any form, or is one by the strict rules."""
+        """Whether a label fits a class by the strict rules or in a looser form."""
         return self._classes.label(label) is not None or self._class_of(label) is not None
 
     def read(self, labels: Sequence[str | None]) -> tuple[list[str | None], list[str]]:
@@ -53,11 +53,11 @@ class Spellings:
         said = {old: self._classes.text_of(place) for old, place in found.items()}
         listed = ", ".join(f"{old} as {new}" for old, new in sorted(said.items())[:_LISTED])
         more = f" and {len(said) - _LISTED} more" if len(said) > _LISTED else ""
-        note = f"Labels are spelled otherwise than the classes. Read were {listed}{more}."
+        note = f"Labels that are spelled differently from the classes were read: {listed}{more}."
         return [said.get(label, label) if label else label for label in labels], [note]
 
     def of_file(self, stem: str) -> str | None:
-        """The name of the class that a file's name begins with, as ``Abyssinian_100``, or None."""
+        """The class with whose name a file's name begins, as in ``Abyssinian_100``, or None."""
         for text in (stem, _LAST_NUMBER.sub("", stem)):
             if not re.search(r"[^\W\d_]", text):  # a number is not the name of a class here
                 continue
@@ -68,7 +68,7 @@ class Spellings:
         return None
 
     def _found(self, labels: Iterable[str]) -> dict[str, int]:
-        """Label → class of the labels that fit one in a looser form only."""
+        """Label → class, for labels that fit a class only in a looser form."""
         found: dict[str, int] = {}
         sources = defaultdict[int, set[str]](set)
         for label in labels:
@@ -90,7 +90,7 @@ class Spellings:
         return self._by_form(label, numbers=True) if place is None else place
 
     def _by_form(self, label: str, *, numbers: bool) -> int | None:
-        """The single class that a label fits with, or without, numbers before names."""
+        """The single class that a label fits, with or without numbers before names."""
         for key, number in _forms(label, numbers):
             found = {
                 place
@@ -105,7 +105,7 @@ class Spellings:
 
     @cached_property
     def _index(self) -> dict[str, list[tuple[int, int | None]]]:
-        """Form → (class, the number before its name) of all that have it."""
+        """Form → (class, number before its name) of all classes with this form."""
         found = defaultdict[str, list[tuple[int, int | None]]](list)
         for place, name in enumerate(self._classes.all):
             for part in {name, *name.split(",")}:
@@ -116,7 +116,7 @@ class Spellings:
 
 
 def _forms(text: str, numbers: bool) -> Iterator[tuple[str, int | None]]:
-    """(form, number before it) of a text, stricter ones first."""
+    """The (form, number before it) of a text, stricter forms first."""
     plain = _BETWEEN.sub(" ", folded(text).strip("/"))
     number = _NUMBER.fullmatch(plain)
     if not numbers:

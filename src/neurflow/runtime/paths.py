@@ -1,4 +1,4 @@
-"""Paths as people write them: ``~`` and ``$NAME`` that no shell has expanded."""
+"""Expands ``~`` and ``$NAME`` in paths that the shell has not expanded."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
-    """Return a path with ``~`` and ``$NAME`` expanded, unless there is a file of the very name.
+    """Return a path with ``~`` and ``$NAME`` expanded, unless there is a file with the literal name.
 
-    A shell leaves them in ``--weights=~/net.pt`` and ``'file:~/net.py:make'``, and Python everywhere.
+    A shell does not expand them in ``--weights=~/net.pt`` and ``'file:~/net.py:make'``, and Python
+    never does.
     """
     text = os.fspath(path)
     if ("~" not in text and "$" not in text) or os.path.lexists(text):

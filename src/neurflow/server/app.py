@@ -41,8 +41,8 @@ from neurflow.pages.messages import (
 )
 from neurflow.pages.page import bundle, title_of
 from neurflow.pages.policy import META, policy
-from neurflow.server.beside import Beside
 from neurflow.server.guard import Guard
+from neurflow.server.result_pages import ResultPages
 from neurflow.server.session import ModelMissing, NotFound, Session
 from neurflow.server.worker import CancellableProgress, Cancelled, Worker
 
@@ -109,15 +109,15 @@ def create_app(session: Session, *, host: str = "127.0.0.1", token: str | None =
 
 def _add_routes(app: FastAPI, session: Session, page: str) -> None:
     uploads = asyncio.Semaphore(MOST_UPLOADS)
-    beside = Beside(session.folder, title_of(session.circuit))
+    result_pages = ResultPages(session.folder, title_of(session.circuit))
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     async def index() -> str:
-        return await run_in_threadpool(beside.front, page)
+        return await run_in_threadpool(result_pages.front, page)
 
     @app.get("/pages/{name}", response_class=HTMLResponse, include_in_schema=False)
     async def other(name: Annotated[str, Path(min_length=1, max_length=200)]) -> HTMLResponse:
-        text, own = await run_in_threadpool(beside.page, name)
+        text, own = await run_in_threadpool(result_pages.page, name)
         return HTMLResponse(text, headers={"content-security-policy": own})
 
     @app.get("/api/circuit", responses=refusals(500, 503), response_model=PageData)

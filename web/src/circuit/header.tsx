@@ -1,7 +1,7 @@
 /** The header: what the circuit explains, how many edges are shown, search, theme. */
 
-import { Doors } from "../shared/doors";
 import { percent, plural } from "../shared/format";
+import { PageLinks } from "../shared/page_links";
 import { ThemeButton } from "../shared/theme";
 import type { PageData } from "../shared/types";
 import type { Result } from "./find";
@@ -33,7 +33,7 @@ export function Header(props: HeaderProps) {
           <h1>
             Why <em>{targetOf(data)}</em>?
           </h1>
-          <Doors />
+          <PageLinks />
         </div>
         {props.drawn && (
           <div class="about-line">

@@ -1,8 +1,8 @@
 /** Two circuits compared: the groups they share, the groups of one alone, and how edges change. */
 
 import { useEffect, useState } from "preact/hooks";
-import { Doors } from "../shared/doors";
 import { plural } from "../shared/format";
+import { PageLinks } from "../shared/page_links";
 import { SearchField } from "../shared/search";
 import { ThemeButton } from "../shared/theme";
 import type { ComparisonPageData } from "../shared/types";
@@ -91,7 +91,7 @@ function Head({ data }: { data: ComparisonPageData }) {
         <h1>
           <em>{data.a.name}</em> vs <em>{data.b.name}</em>
         </h1>
-        <Doors />
+        <PageLinks />
         <p class="quiet">
           Groups are matched by{" "}
           {by === "neurons"

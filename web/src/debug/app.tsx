@@ -1,9 +1,9 @@
 /** The debug page: explanations of pictures, masks, the mistakes of a class, and an audit. */
 
 import { useState } from "preact/hooks";
-import { Doors } from "../shared/doors";
 import { plural } from "../shared/format";
 import { same } from "../shared/labels";
+import { PageLinks } from "../shared/page_links";
 import { ThemeButton } from "../shared/theme";
 import type { DebugPageData, PictureReport } from "../shared/types";
 import { AuditTable } from "./audit";
@@ -40,7 +40,7 @@ export function DebugApp({ data }: { data: DebugPageData }) {
               Debugging <em>{data.target}</em>
             </h1>
           )}
-          <Doors />
+          <PageLinks />
           <p class="quiet">
             {data.model}, {audit ? plural(audit.pictures, "picture") : plural(pictures.length, "picture")}
           </p>

@@ -18,8 +18,8 @@ from neurflow.circuit.untrusted import INDEX
 from neurflow.runtime.files import read
 
 NAME = "Pages beside this one"
-"""name of the navigation"""
-_PLACE = re.compile(r'(<script type="application/json" id="doors">)[^<]*(</script>)')
+"""accessible name of the navigation"""
+_PLACE = re.compile(r'(<script type="application/json" id="page-links">)[^<]*(</script>)')
 _TITLE = re.compile(r"<title>([^<]{1,200}) · neurflow</title>")
 _LARGEST = 64 << 20
 _HEAD = 1 << 14
@@ -28,7 +28,7 @@ _MOST = 6
 """largest number of links"""
 
 
-def doors(page: Path) -> list[tuple[str, str]]:
+def page_links(page: Path) -> list[tuple[str, str]]:
     """Return the (title, address) of the pages beside a page in the folder of a result."""
     return [(title, f"./{quote(file.name)}") for title, file in pages(page.parent, page.name)]
 
@@ -45,19 +45,19 @@ def pages(folder: Path, without: str | None = None) -> list[tuple[str, Path]]:
     return found
 
 
-def has_doors(text: str) -> bool:
-    """Whether a page is of the front end, which draws doors from its data."""
+def has_page_links(text: str) -> bool:
+    """Whether a page is of the front end, which draws the links from its data."""
     return _PLACE.search(text) is not None
 
 
-def with_doors(text: str, found: Sequence[tuple[str, str]]) -> str:
-    """Return a page of the front end with its doors, instead of those that it has."""
+def with_page_links(text: str, found: Sequence[tuple[str, str]]) -> str:
+    """Return a page of the front end with these links instead of its own."""
     data = json.dumps(found, ensure_ascii=False).replace("<", "\\u003c")
     return _PLACE.sub(lambda place: f"{place[1]}{data}{place[2]}", text, count=1)
 
 
-def links(found: Sequence[tuple[str, str]]) -> str:
-    """Return doors as HTML, for a page that is not of the front end."""
+def as_html(found: Sequence[tuple[str, str]]) -> str:
+    """Return links as HTML, for a page that is not of the front end."""
     return "".join(
         f"<a href='{html.escape(address)}'>{html.escape(words)}</a>" for words, address in found
     )

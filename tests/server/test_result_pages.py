@@ -1,4 +1,4 @@
-"""The pages in the folder of a result, served with the live explorer, which leads to them and back."""
+"""The pages in the folder of a result, served by the live explorer with links in both directions."""
 
 import html
 import re
@@ -17,7 +17,7 @@ EVIL = "<title>Odd · neurflow</title><h1>Odd</h1><script>fetch('/api/edits')</s
 
 
 @pytest.fixture(scope="module")
-def beside(run):
+def folder(run):
     """The folder with a report, an evaluation, and a page with a script of its own."""
     evaluated(load_circuit(run), run)
     write_report(load_circuit(run), run / "report.html")
@@ -26,11 +26,11 @@ def beside(run):
 
 
 @pytest.mark.browser
-def test_links_between_the_live_explorer_and_the_pages_of_its_folder(visit, url, beside):
+def test_links_between_the_live_explorer_and_the_pages_of_its_folder(visit, url, folder):
     page = visit(url)
-    doors = page.get_by_role("navigation", name="Pages beside this one")
-    expect(doors.get_by_role("link")).to_have_text(["Evidence for bee", "Report"])
-    doors.get_by_role("link", name="Evidence for bee").click()
+    links = page.get_by_role("navigation", name="Pages beside this one")
+    expect(links.get_by_role("link")).to_have_text(["Evidence for bee", "Report"])
+    links.get_by_role("link", name="Evidence for bee").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Evidence for bee")
     page.get_by_role("link", name="Report").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Why bee?")
@@ -40,18 +40,18 @@ def test_links_between_the_live_explorer_and_the_pages_of_its_folder(visit, url,
     expect(page).to_have_url(url)
 
 
-def test_only_pages_with_the_scripts_of_the_front_end_are_served(client, beside, tmp_path):
+def test_only_pages_with_the_scripts_of_the_front_end_are_served(client, folder, tmp_path):
     found = client.get("/pages/evaluation.html")
     assert found.headers["content-security-policy"] == policy(found.text)
     assert "connect-src" not in found.headers["content-security-policy"]
     assert len(re.findall(re.escape(html.escape("Pages beside this one")), found.text)) == 1
-    (beside / "away.html").symlink_to(evaluated(load_circuit(beside), tmp_path))
+    (folder / "away.html").symlink_to(evaluated(load_circuit(folder), tmp_path))
     for name in ("odd.html", "away.html", "circuit.json", "..%2Frun%2Freport.html", "none.html"):
         assert client.get(f"/pages/{name}").status_code == 404, name
-    (beside / "away.html").unlink()
+    (folder / "away.html").unlink()
 
 
-def test_other_sites_cannot_open_them(client, beside):
+def test_other_sites_cannot_open_them(client, folder):
     assert (
         client.get("/pages/report.html", headers={"sec-fetch-site": "cross-site"}).status_code
         == 403

@@ -1,7 +1,7 @@
-/** Links from a page to those beside it: of a sweep, or in its folder. */
+/** Links from a page to other pages of its sweep or of its folder. */
 
-/** Words and addresses, from the address of the page itself. */
-export function doorsOf(protocol: string, path: string): [string, string][] {
+/** Texts and addresses of links that follow from the address of the page. */
+export function linksFrom(protocol: string, path: string): [string, string][] {
   const served = /^https?:$/.test(protocol);
   const compared = /\/compare\/([^/]+)\/([^/]+)\.html$/.exec(path);
   if (served && compared) {
@@ -17,20 +17,20 @@ export function doorsOf(protocol: string, path: string): [string, string][] {
   const map = served ? "/" : "../index.html";
   return [
     ["All classes", map],
-    // the map opens with this class, and leads to its comparison with every class that is like it
+    // the map opens with this class and links to its comparison with similar classes
     ...(served ? [["Compare with another class", `${map}#${circuit[1]}`] as [string, string]] : []),
   ];
 }
 
-/** Those that the writer of the page found in its folder. */
-const written = (): [string, string][] => JSON.parse(document.getElementById("doors")?.textContent || "[]");
+/** Links that were stored in the page when it was written. */
+const written = (): [string, string][] => JSON.parse(document.getElementById("page-links")?.textContent || "[]");
 
-export function Doors() {
-  const doors = [...doorsOf(location.protocol, location.pathname), ...written()];
-  if (!doors.length) return null;
+export function PageLinks() {
+  const links = [...linksFrom(location.protocol, location.pathname), ...written()];
+  if (!links.length) return null;
   return (
-    <nav class="doors" aria-label="Pages beside this one">
-      {doors.map(([words, address]) => (
+    <nav class="page-links" aria-label="Pages beside this one">
+      {links.map(([words, address]) => (
         <a key={address} href={address}>
           {words}
         </a>

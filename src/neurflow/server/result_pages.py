@@ -1,8 +1,8 @@
-"""The pages in the folder of a result, served beside the live explorer: report, evidence, audit, ….
+"""The pages in the folder of a result, served by the live explorer: report, evidence, audit, ….
 
-A page is found among those of the folder, and its name is never joined into a path. Served, it has the
-same origin as the explorer, so it runs only scripts of the front end of this version, whatever else is
-in the file, and it sends no requests. Pages of other versions are left out.
+A page is looked up among those of the folder, and its name is never joined into a path. A served page
+has the same origin as the explorer. Therefore its policy allows only scripts of this version of the
+front end, and no requests. Pages of other versions are left out.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
-from neurflow.pages.doors import NAME, has_doors, links, pages, with_doors
 from neurflow.pages.page import bundle
+from neurflow.pages.page_links import NAME, as_html, has_page_links, pages, with_page_links
 from neurflow.pages.policy import policy, scripts
 from neurflow.runtime.files import read
 from neurflow.server.session import NotFound
@@ -22,12 +22,12 @@ PLACE = "/pages/"
 _NAVIGATION = re.compile(f"<nav aria-label='{NAME}'>.*?</nav>", re.S)
 
 
-class Beside:
+class ResultPages:
     """The pages of a folder.
 
     Args:
         folder: folder of a result.
-        own: title of a report, which is the circuit's own page as well.
+        own: title of the report, which is also the circuit's own page.
 
     Raises:
         WorkError: the front end was not built.
@@ -38,19 +38,19 @@ class Beside:
         self._scripts = set(scripts(bundle()))
 
     def front(self, page: str) -> str:
-        """Return the explorer's own page with doors to the others."""
-        return with_doors(page, self._doors())
+        """Return the explorer's page with links to the others."""
+        return with_page_links(page, self._links())
 
     def page(self, name: str) -> tuple[str, str]:
         """Return a page and its policy; raise ``NotFound`` if the folder has none of that name."""
         for _, file in pages(self._folder):
             text = self._text(file) if file.name == name else None
             if text is not None:
-                found = [("Live explorer", "/"), *self._doors(file)]
+                found = [("Live explorer", "/"), *self._links(file)]
                 return _relinked(text, found), policy(text)
         raise NotFound(f"The folder of the result has no page {name!r} of this version.")
 
-    def _doors(self, here: Path | None = None) -> list[tuple[str, str]]:
+    def _links(self, here: Path | None = None) -> list[tuple[str, str]]:
         return [
             ("Report" if title == self._own else title, PLACE + quote(file.name))
             for title, file in pages(self._folder)
@@ -66,10 +66,10 @@ class Beside:
         return text if set(scripts(text)) <= self._scripts else None
 
 
-def _relinked(text: str, doors: list[tuple[str, str]]) -> str:
-    """Return a page with other doors than those that it was written with."""
-    if has_doors(text):
-        return with_doors(text, doors)
-    inside = f"<nav aria-label='{NAME}'>{links(doors)}</nav>"
+def _relinked(text: str, links: list[tuple[str, str]]) -> str:
+    """Return a page with its links replaced."""
+    if has_page_links(text):
+        return with_page_links(text, links)
+    inside = f"<nav aria-label='{NAME}'>{as_html(links)}</nav>"
     plain = _NAVIGATION.sub("", text, count=1)
     return plain.replace("</h1>", f"</h1>{inside}", 1)

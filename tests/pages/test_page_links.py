@@ -3,7 +3,7 @@
 import json
 import re
 
-from neurflow.pages.doors import doors
+from neurflow.pages.page_links import page_links
 from tests.pages.test_policy import audited, compared, debugged, evaluated, report
 
 
@@ -11,7 +11,7 @@ def told(page):
     """The links to other pages that are stored in a page."""
     text = page.read_text()
     return json.loads(
-        re.search(r'<script type="application/json" id="doors">(.*?)</script>', text)[1]
+        re.search(r'<script type="application/json" id="page-links">(.*?)</script>', text)[1]
     )
 
 
@@ -40,8 +40,8 @@ def test_only_pages_of_neurflow_are_linked(wide, tmp_path):
     (tmp_path / "javascript:x.html").write_text(
         "<title>&lt;/script&gt;&lt;b&gt; · neurflow</title>"
     )
-    assert doors(page) == [("</script><b>", "./javascript%3Ax.html")]
+    assert page_links(page) == [("</script><b>", "./javascript%3Ax.html")]
     assert told(report(wide, tmp_path)) == [["</script><b>", "./javascript%3Ax.html"]]
     for number in range(12):
         debugged(wide, tmp_path).rename(tmp_path / f"{number}.html")
-    assert len(doors(page)) == 6, "more were a list and no doors"
+    assert len(page_links(page)) == 6, "at most six links"
