@@ -106,7 +106,9 @@ def test_every_hyperparameter_is_an_option(neurflow: Run, monkeypatch: pytest.Mo
     shown = " ".join(neurflow("discover", "--help").out.split())
     for name, field in Config.model_fields.items():
         assert f"--{name.replace('_', '-')} " in shown
-        assert field.description in shown
+        assert field.description[1:] in shown
+    assert "Crop sizes, as shares" in shown and "τ, number" in shown and "k, number" in shown
+    assert "--steps NUMBER|auto N, number" in shown and "--granularities A,B,… Crop" in shown
 
 
 def test_options_set_the_config() -> None:

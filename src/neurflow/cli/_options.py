@@ -196,7 +196,7 @@ def with_study_options(command: Command) -> Command:
     """Give a command the options for finding circuits in place of its ``**values``."""
     more = parameters_of(_STUDY)
     preset = typer.Option(
-        help="Defaults of the method: the best measured (default), exactly those of the paper (paper), "
+        help="Defaults of the method: the best measured (default), those of the paper (published), "
         f"or a quick look at up to {QUICK_IMAGES} images (quick). Single options override them.",
         rich_help_panel="Method",
     )
@@ -295,7 +295,8 @@ def _is_list(annotation: Any) -> bool:
 def _option(name: str, field: FieldInfo, panel: str) -> Any:
     option = typer.Option(
         f"--{name.replace('_', '-')}",
-        help=f"{field.description}.",
+        help=_sentence(field.description or ""),
+        metavar=_metavar(field.annotation),
         show_default=_shown(field.default),
         rich_help_panel=panel,
     )
@@ -310,6 +311,24 @@ def _type(annotation: Any) -> Any:
         return annotation
     kinds = {get_args(kind)[0] if get_args(kind) else kind for kind in get_args(annotation)}
     return int if kinds == {int, type(None)} else str
+
+
+def _sentence(text: str) -> str:
+    """Return a description as a sentence. A symbol at its start, such as k, is not capitalised."""
+    first, *_ = text.split(maxsplit=1)
+    return f"{text[0].upper() if len(first.rstrip(',')) > 1 else text[0]}{text[1:]}."
+
+
+def _metavar(annotation: Any) -> str | None:
+    """Return what to write for a value that is read as text; None for types that typer names."""
+    if _is_list(annotation):
+        return "A,B,…"
+    if _type(annotation) is not str:
+        return None
+    kinds = [annotation, *get_args(annotation)]
+    words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
+    numeric = any(kind in (int, float) or int in get_args(kind) for kind in kinds)
+    return "|".join([*(["NUMBER"] if numeric else []), *words]) or None
 
 
 def _shown(default: Any) -> str | bool:
