@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import platform
 import signal
 import sys
 from collections import deque
@@ -160,11 +161,11 @@ class Workers:
 
 
 def _process(setup: Setup, line: Connection) -> BaseProcess:
-    """A process for a worker, with this one's environment and none of its threads and accelerators."""
+    """A process for a worker with the environment of this one, but without its threads and devices."""
     given: dict[str, Any] = {"args": (setup, line, dict(os.environ)), "daemon": True}
-    if sys.platform == "linux":
-        # Workers are forked from a process that has imported torch and does nothing else, so that
-        # torch is imported only once, and its code is in memory only once.
+    if platform.system() == "Linux":
+        # Workers are forked from a process that has only imported torch, so that torch is imported and
+        # kept in memory only once.
         server = multiprocessing.get_context("forkserver")
         server.set_forkserver_preload([__name__])
         return server.Process(target=serve, **given)
@@ -173,7 +174,7 @@ def _process(setup: Setup, line: Connection) -> BaseProcess:
 
 def serve(setup: Setup, line: Connection, environment: dict[str, str]) -> None:
     """Run as a worker: report ready, then receive jobs and send outcomes until the line closes."""
-    # what workers are forked from may be older than the environment
+    # the process that workers are forked from may have an older environment
     os.environ.clear()
     os.environ.update(environment)
     # Ctrl-C interrupts the parent as well, which then closes the connection.
