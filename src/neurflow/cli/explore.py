@@ -29,67 +29,75 @@ if TYPE_CHECKING:
 _SERVER = "Server"
 
 
+Samples = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Images to try. Class folders make the audit possible.",
+        show_default="drawn ones for the demo, otherwise none",
+    ),
+]
+Clip = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER|NAME",
+        help="A CLIP-style model, from a folder or the hub: Find then understands what crops "
+        "look like.",
+        show_default=False,
+    ),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=65535,
+        help="Port; 0 for any free one.",
+        show_default="the first free one from 8750",
+        rich_help_panel=_SERVER,
+    ),
+]
+Host = Annotated[
+    str,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Address to listen on. Other machines need a token.",
+        rich_help_panel=_SERVER,
+    ),
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TOKEN",
+        envvar="NEURFLOW_TOKEN",
+        help="Token that a browser must give: letters and digits. Other users of this machine can "
+        "see it on a command line, so use the environment or --token-file.",
+        show_default="random if other machines can reach the address",
+        rich_help_panel=_SERVER,
+    ),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="File that has the token.",
+        show_default=False,
+        rich_help_panel=_SERVER,
+    ),
+]
+
+
 @command()
 @with_model_options
 def explore(
     ui: Terminal,
     context: typer.Context,
     run: Run,
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Images to try. Class folders make the audit possible.",
-            show_default="drawn ones for the demo, otherwise none",
-        ),
-    ] = None,
-    clip: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FOLDER|NAME",
-            help="A CLIP-style model, from a folder or the hub: Find then understands what crops "
-            "look like.",
-            show_default=False,
-        ),
-    ] = None,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=65535,
-            help="Port; 0 for any free one.",
-            show_default="the first free one from 8750",
-            rich_help_panel=_SERVER,
-        ),
-    ] = None,
-    host: Annotated[
-        str,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Address to listen on. Other machines need a token.",
-            rich_help_panel=_SERVER,
-        ),
-    ] = "127.0.0.1",
-    token: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TOKEN",
-            envvar="NEURFLOW_TOKEN",
-            help="Token that a browser must give: letters and digits. Other users of this machine can "
-            "see it on a command line, so use the environment or --token-file.",
-            show_default="random if other machines can reach the address",
-            rich_help_panel=_SERVER,
-        ),
-    ] = None,
-    token_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="File that has the token.",
-            show_default=False,
-            rich_help_panel=_SERVER,
-        ),
-    ] = None,
+    images: Samples = None,
+    clip: Clip = None,
+    port: Port = None,
+    host: Host = "127.0.0.1",
+    token: Token = None,
+    token_file: TokenFile = None,
     no_open: NoOpen = False,
     **model: Any,
 ) -> None:
