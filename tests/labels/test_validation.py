@@ -30,9 +30,9 @@ from neurflow.labels.sampling import LARGEST
 from neurflow.labels.validation import (
     Trial,
     average_precision,
-    by_accident,
     chance,
     gain,
+    probability_by_guessing,
     wilson,
 )
 from neurflow.runtime.progress import Silent
@@ -314,9 +314,11 @@ def test_the_chance_of_a_guessing_judge_by_hand():
     """Two groups with one other label, one with three: 1/2, 1/2, 1/4."""
     won, lost = (Rivals(count=1, as_good=n, best="a", auprc=0.5) for n in (0, 1))
     third = Rivals(count=3, as_good=0, best="a", auprc=0.5)
-    assert by_accident([won, won, third]) == pytest.approx(1 / 16)
-    assert by_accident([won, lost, third]) == pytest.approx(1 / 16 + 2 * (1 / 4) * (1 / 4) + 3 / 16)
-    assert by_accident([lost]) == by_accident([]) == 1
+    assert probability_by_guessing([won, won, third]) == pytest.approx(1 / 16)
+    assert probability_by_guessing([won, lost, third]) == pytest.approx(
+        1 / 16 + 2 * (1 / 4) * (1 / 4) + 3 / 16
+    )
+    assert probability_by_guessing([lost]) == probability_by_guessing([]) == 1
 
 
 def test_no_label_passes_with_a_judge_of_random_features(planted):

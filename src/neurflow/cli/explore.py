@@ -41,8 +41,7 @@ Clip = Annotated[
     str | None,
     typer.Option(
         metavar="FOLDER|NAME",
-        help="A CLIP-style model, from a folder or the hub: Find then understands what crops "
-        "look like.",
+        help="A CLIP-style model, from a folder or the hub, with which Find also searches crops.",
         show_default=False,
     ),
 ]

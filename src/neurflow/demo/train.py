@@ -126,7 +126,7 @@ def _share(hits: Tensor) -> float:
     return round(hits.float().mean().item(), 4)
 
 
-def _shows(pictures: Sequence[Picture], part: str) -> Tensor:
+def _has_part(pictures: Sequence[Picture], part: str) -> Tensor:
     """Return which pictures show a part of that name, bool ``[picture]``."""
     return torch.tensor([any(p.name == part for p in picture.parts) for picture in pictures])
 
@@ -135,7 +135,7 @@ def _confusion(pictures: Sequence[Picture], labels: Tensor, said: Tensor) -> Fac
     """Measure how often the similar classes are confused, with and without visible eyes."""
     first, second = (CLASSES.index(name) for name in CONFUSED)
     pair = (labels == first) | (labels == second)
-    eyes, right = _shows(pictures, "eye"), said == labels
+    eyes, right = _has_part(pictures, "eye"), said == labels
     return {
         "classes": list(CONFUSED),
         "first_taken_for_second": _share(said[labels == first] == second),
@@ -150,7 +150,7 @@ def _shortcut_effect(
 ) -> Facts:
     """Measure the effect of removing the mark from its class and of pasting it on others."""
     shortcut = CLASSES.index(SHORTCUT.class_name)
-    own, sign = labels == shortcut, _shows(pictures, "sign")
+    own, sign = labels == shortcut, _has_part(pictures, "sign")
     return {
         "class": SHORTCUT.class_name,
         "mark": SHORTCUT.mark,

@@ -39,12 +39,12 @@ from neurflow.labels.labeler import (
     LabelFailed,
 )
 from neurflow.labels.sampling import Sample
-from neurflow.labels.validation import by_accident, validate
+from neurflow.labels.validation import probability_by_guessing, validate
 from neurflow.runtime.progress import Progress, Silent
 
 LEAST_JUDGED = 6
 """number of compared groups from which on the judge itself is tested"""
-ACCIDENT = 0.05
+SIGNIFICANCE = 0.05
 """probability above which a judge's preferences may be accidental"""
 PATIENCE = 5
 """number of failed groups in a row that ends the work"""
@@ -280,10 +280,10 @@ class _Work:
         }
         others = [each.others for each in found.values() if each.others]
         passed = [id for id, each in found.items() if each.doubt is None]
-        chance = by_accident(others)
+        chance = probability_by_guessing(others)
         if self.judge is None or not self.settings.validated or not passed:
             return None
-        if len(others) < LEAST_JUDGED or chance <= ACCIDENT:
+        if len(others) < LEAST_JUDGED or chance <= SIGNIFICANCE:
             return None
         for id in passed:
             self._keep(id, without_validation)

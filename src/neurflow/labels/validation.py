@@ -17,9 +17,9 @@
    meaningless texts it prefers (``Controls``) must not find one that does as well. A judge that pays
    for each request scores all these texts at once (``Comparer``), and the label must beat them with
    both of its scores: the one given alone and the one given among the others.
-6. Among eight other labels, a judge that guesses still prefers the right one in one group of
-   nine. So its preferences are counted over all groups (``by_accident``). No label passes if a judge
-   that guesses would reach the same count.
+6. Among eight other labels, a judge that guesses still prefers the right one in one group of nine. So
+   its preferences are counted over all groups (``probability_by_guessing``). No label passes if a
+   judge that guesses would reach the same count.
 7. A constant text, the name of the target, shows what the label adds. The interval of the gain is a
    paired bootstrap over crops.
 """
@@ -279,7 +279,7 @@ def gain(trial: Trial, scores: np.ndarray, other: np.ndarray, rng: np.random.Gen
     return Interval(value, float(low), float(high))
 
 
-def by_accident(found: Sequence[Rivals]) -> float:
+def probability_by_guessing(found: Sequence[Rivals]) -> float:
     """Probability that a judge that guesses prefers the groups' own labels as often.
 
     Such a judge prefers each of the ``count + 1`` texts that it compares for a group equally often. The

@@ -69,7 +69,7 @@ def draw_scenes(plan: Plan, each: int, clutter: int, seed: int) -> list[Scene]:
     for name, members in plan.classes.items():
         scenes += [_class_scene(plan, name, members, rng) for _ in range(each)]
     for scene in scenes:
-        _strew(plan, scene, clutter, rng)
+        _scatter_clutter(plan, scene, clutter, rng)
     return scenes
 
 
@@ -118,7 +118,7 @@ def _put(plan: Plan, scene: Scene, concept: Concept, right: int, down: int) -> N
         _put(plan, scene, plan.concepts[child], right + along, down + below)
 
 
-def _strew(plan: Plan, scene: Scene, clutter: int, rng: np.random.Generator) -> None:
+def _scatter_clutter(plan: Plan, scene: Scene, clutter: int, rng: np.random.Generator) -> None:
     """Add up to ``clutter`` tiles of random parts on free tiles."""
     free = [(x, y) for x in range(GRID) for y in range(GRID) if (x, y) not in scene.tiles]
     parts = [concept for concept in plan.concepts.values() if concept.level == 1]

@@ -246,7 +246,7 @@ class StreamingPass:
     @cached_property
     def _kept(self) -> FeatureMaps | None:
         """Return the feature maps, if this pass fills them."""
-        wanted = self.features is not None and self.features.wanting
+        wanted = self.features is not None and self.features.needs_all_crops
         return self.features if wanted and self.precision == "float32" else None
 
     def run(self, workspace: Workspace) -> Activations:

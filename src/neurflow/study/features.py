@@ -275,7 +275,7 @@ class FeatureMaps:
         return self._bytes(self._wanted[place])
 
     @property
-    def wanting(self) -> bool:
+    def needs_all_crops(self) -> bool:
         """Whether the streaming pass should ``add`` all crops: if there is room, and none is stored."""
         return self.keeps_all and not self._used
 

@@ -57,7 +57,7 @@ class OnRay:
                 address=self.address,
                 ignore_reinit_error=True,
                 log_to_driver=False,
-                **(OWN_CLUSTER if self._begins_one else {}),
+                **(OWN_CLUSTER if self._starts_cluster else {}),
             )
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise WorkError(f"There is no Ray cluster at {self.address!r}: {error}") from None
@@ -76,7 +76,7 @@ class OnRay:
                 found, _ = ray.wait(list(at_work), num_returns=1, timeout=PATIENCE)
                 if not found:
                     if not any(job for _, job in at_work.values()):
-                        self._require_room(ray.nodes())
+                        self._require_resources(ray.nodes())
                     continue
                 (ended,) = found
                 actor, job = at_work.pop(ended)
@@ -100,11 +100,11 @@ class OnRay:
                 ray.kill(actor)
 
     @property
-    def _begins_one(self) -> bool:
+    def _starts_cluster(self) -> bool:
         """Whether Ray starts a cluster on this machine."""
         return not (self.address or os.environ.get("RAY_ADDRESS"))
 
-    def _require_room(self, nodes: Sequence[dict[str, Any]]) -> None:
+    def _require_resources(self, nodes: Sequence[dict[str, Any]]) -> None:
         """Raise ``WorkError`` if no node can run a worker, because Ray would wait forever."""
         needed = {"CPU": self.cpus, "GPU": self.gpus}
         alive = [node["Resources"] for node in nodes if node["Alive"]]
