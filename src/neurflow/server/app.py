@@ -96,7 +96,10 @@ def create_app(session: Session, *, host: str = "127.0.0.1", token: str | None =
         redirect_slashes=False,
     )
     answer_problems(app)
-    _add_routes(app, session, page)
+    _add_circuit(app, session, page)
+    _add_pictures(app, session)
+    _add_experiments(app, session)
+    _add_changes(app, session)
     return Guard(
         app,
         host,
@@ -107,8 +110,8 @@ def create_app(session: Session, *, host: str = "127.0.0.1", token: str | None =
     )
 
 
-def _add_routes(app: FastAPI, session: Session, page: str) -> None:
-    uploads = asyncio.Semaphore(MOST_UPLOADS)
+def _add_circuit(app: FastAPI, session: Session, page: str) -> None:
+    """Add the routes of the page, of the result's other pages, and of the circuit."""
     result_pages = ResultPages(session.folder, title_of(session.circuit))
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
@@ -130,6 +133,11 @@ def _add_routes(app: FastAPI, session: Session, page: str) -> None:
     async def status() -> Status:
         """Whether the model is loaded."""
         return session.status()
+
+
+def _add_pictures(app: FastAPI, session: Session) -> None:
+    """Add the routes of samples and uploads."""
+    uploads = asyncio.Semaphore(MOST_UPLOADS)
 
     @app.get("/api/samples", responses=refusals(503))
     async def samples(request: Request) -> list[Sample]:
@@ -166,6 +174,10 @@ def _add_routes(app: FastAPI, session: Session, page: str) -> None:
         """A picture that was read before."""
         return await computed(session.worker, request, lambda _: session.picture(number))
 
+
+def _add_experiments(app: FastAPI, session: Session) -> None:
+    """Add the routes of masks, effects, the search, maps of neurons and the audit."""
+
     @app.post("/api/mask", responses=refusals(400, 404, 422, 503))
     async def mask(request: Request, asked: MaskRequest) -> WhatIf:
         """The effect of masking groups on pictures, as `neurflow debug --mask` reports it."""
@@ -201,6 +213,10 @@ def _add_routes(app: FastAPI, session: Session, page: str) -> None:
     async def start_audit(request: Request) -> AuditState:
         """Start the audit over the samples, unless it has started already."""
         return await computed(session.worker, request, lambda _: session.start_audit())
+
+
+def _add_changes(app: FastAPI, session: Session) -> None:
+    """Add the routes of labels and edits."""
 
     @app.put("/api/groups/{id:path}/label", responses=refusals(400, 404, 422, 500))
     async def label(id: Group, asked: LabelRequest) -> LabelReply:
