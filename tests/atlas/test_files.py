@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,17 +24,24 @@ def rows(atlas):
     }
 
 
-@pytest.fixture
-def sweep(circuits, tmp_path):
+@pytest.fixture(scope="module")
+def swept(circuits, tmp_path_factory):
     """A sweep's folder whose circuits have entered its atlas and are not packed."""
+    folder = tmp_path_factory.mktemp("swept")
     for name, circuit in circuits.items():
-        keep_tables(tmp_path / "atlas", name, circuit)
-    return tmp_path
+        keep_tables(folder / "atlas", name, circuit)
+    return folder
 
 
 @pytest.fixture
-def expected(sweep):
-    return rows(Atlas(sweep))
+def sweep(swept, tmp_path):
+    """A copy of it, to be written into."""
+    return shutil.copytree(swept, tmp_path / "sweep")
+
+
+@pytest.fixture(scope="module")
+def expected(swept):
+    return rows(Atlas(swept))
 
 
 def files(atlas):
