@@ -54,20 +54,12 @@ from neurflow.config import Config
 from neurflow.model import Model
 from neurflow.refs import Crop, ImageRef, Member, ModelInfo, SkippedImage, Target
 from neurflow.stats import Interval
+from tests.durations import LONG
 from tests.exports import shared_networks
 
 # the duration of an example is meaningless on a busy machine
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
-HERE = Path(__file__).parent
-LONG = (  # files and folders of tests that take longest
-    "sweeping/",
-    "test_zoo.py",
-    "test_api.py",
-    "test_real.py",
-    "cli/test_report.py",
-    "labels/test_validation.py",
-)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -90,12 +82,12 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # the longest files first, so that no processor waits for another at the end
-    items.sort(key=lambda item: not str(item.path.relative_to(HERE)).startswith(LONG))
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 @pytest.hookimpl(optionalhook=True)  # without xdist there is nothing to distribute
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    from tests.distribution import Files
+    from tests.distribution import Files  # of xdist
 
     return Files(config, log)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,17 +24,24 @@ def rows(atlas):
     }
 
 
-@pytest.fixture
-def sweep(circuits, tmp_path):
+@pytest.fixture(scope="module")
+def circuits_in_atlas(circuits, tmp_path_factory):
     """The folder of a sweep whose circuits are in the atlas but not packed."""
+    folder = tmp_path_factory.mktemp("sweep")
     for name, circuit in circuits.items():
-        keep_tables(tmp_path / "atlas", name, circuit)
-    return tmp_path
+        keep_tables(folder / "atlas", name, circuit)
+    return folder
 
 
 @pytest.fixture
-def expected(sweep):
-    return rows(Atlas(sweep))
+def sweep(circuits_in_atlas, tmp_path):
+    """A copy of it, to be written into."""
+    return shutil.copytree(circuits_in_atlas, tmp_path / "sweep")
+
+
+@pytest.fixture(scope="module")
+def expected(circuits_in_atlas):
+    return rows(Atlas(circuits_in_atlas))
 
 
 def files(atlas):

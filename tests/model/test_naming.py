@@ -3,6 +3,7 @@
 import codecs
 import json
 import unicodedata
+from functools import cache
 
 import numpy as np
 import pytest
@@ -59,6 +60,7 @@ def test_wnids_without_names_are_imagenet_classes():
     assert names.label("n00000000") is None
 
 
+@cache
 def model_of(*names):
     torch.manual_seed(0)
     net = nn.Sequential(

@@ -1,6 +1,7 @@
 """The same picture gives the same input from every source and at every depth."""
 
 import io
+from functools import cache
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ def net(channels):
     )
 
 
+@cache
 def model_of(channels=3):
     plain = Preprocessing(None, (SIDE, SIDE), (0.0,) * channels, (1.0,) * channels)
     return Model(net(channels), transform=plain, class_names=["ant", "bee", "cat"])

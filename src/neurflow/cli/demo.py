@@ -41,13 +41,16 @@ def demo(
     from neurflow.evaluation.picture_source import demo_pictures, note_source
     from neurflow.pages import write_report
 
+    model = demo_model()
+    explained = model.target(
+        target or SHORTCUT.class_name
+    )  # one that is misspelled is told at once
     ui.note(f"Drawing {pictures} images of each of {len(CLASSES)} classes.")
     drawn = demo_pictures(pictures, seed)
-    model = demo_model()
     circuit = neurflow.discover(
         model,
         neurflow.load_images(drawn, model),
-        target=target or SHORTCUT.class_name,
+        target=explained,
         layers=LAYERS,
         out=out,
         progress=ui.progress,
