@@ -7,6 +7,7 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
+from benchmarks.explorer import large
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -228,3 +229,13 @@ def test_the_guide_opens_on_the_first_visit_and_can_be_closed(browser, wide, tmp
     page.get_by_role("button", name="Guide").click()
     expect(guide).to_contain_text("1 of 5")
     page.close()
+
+
+def test_a_narrow_tile_keeps_its_figure_whole(show, tmp_path):
+    page = show(large(layers=6, groups=2, edges=20))
+    page.get_by_role("button", name="Figure", exact=True).click()
+    expect(page.locator(".figure-picture")).to_be_visible()
+    told = words(drawn(page, tmp_path / "figure.svg"))
+    shares = [text for text in told if re.match(r"[+−][\d.]+\u00a0%", text or "")]
+    assert shares, told
+    assert not [text for text in told if text and "…" in text]

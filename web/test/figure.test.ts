@@ -90,9 +90,9 @@ describe("what is printed", () => {
     expect(figureTitle(other)).toBe("What drives bee in resnet18");
     const about = (id: string, label: string | null) =>
       aboutInFigure({ ...other.groups.get(id)!, label, reach: 0.3 }, other);
-    expect(about("b/0", null)).toBe("+30\u00a0% of the weight");
-    expect(about("b/0", "muzzle")).toBe("b · +30\u00a0%");
-    expect(about("c/0", null)).toBe("c");
+    expect(about("b/0", null)).toEqual(["+30\u00a0% of the weight", "+30\u00a0%"]);
+    expect(about("b/0", "muzzle")).toEqual(["b · +30\u00a0%", "+30\u00a0%"]);
+    expect(about("c/0", null)).toEqual(["c"]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { follow, heatAt, reasonsOf, standsOut, type Why } from "../src/live/effects";
+import { follow, heatAt, reasonsOf, standsOut, stateOf, type Why } from "../src/live/effects";
 import { differing, firing, litOf } from "../src/live/lit";
 import { linksFrom } from "../src/shared/page_links";
 import type { Effects, GroupReading, LivePicture } from "../src/shared/types";
@@ -90,8 +90,11 @@ describe("why an answer", () => {
       { ...reading("x", 0, 0.4), missing: true },
       { ...reading("y", 0, -0.9), missing: true },
       { ...reading("z", 0, 0.5), missing: false },
-      { ...reading("b", 0, 0.9), missing: true }, // it has been named already
+      { ...reading("b", 0, 0.9), missing: true }, // it does something
     ];
+    expect(effects.map((each) => stateOf(readings[0]!, each))).toEqual(["weak", "weak", "missing", "missing"]);
+    expect(stateOf(readings[2]!, effects[3]!)).toBe("silent");
+    expect(stateOf({ fires: true, missing: false }, effects[0]!)).toBe("active");
     const reasons = reasonsOf({ ...reply(effects), compared: 3 }, readings, "retriever");
     expect(reasons.speakFor.map(({ id }) => id)).toEqual(["a"]);
     expect(reasons.speakAgainst.map(({ id }) => id)).toEqual(["b"]);

@@ -2,7 +2,7 @@
 
 import { Component } from "preact";
 import { box } from "../shared/box";
-import { plural, signed } from "../shared/format";
+import { plural, signedPercent } from "../shared/format";
 import { Middle } from "../shared/middle";
 import type { Circuit, Group } from "./circuit";
 import { CropPicture, fewPhotographs } from "./crop";
@@ -67,9 +67,10 @@ function Face({
 }: CardProps) {
   const { data } = circuit;
   const name = titleOf(group, data);
-  const weight = data.shares ? `, ${signed(group.reach)} along all paths to ${data.target}` : "";
+  const neurons = new Set(group.members.map(([neuron]) => neuron)).size;
+  const weight = data.shares ? `, ${signedPercent(group.reach)} of the weight into ${data.target}` : "";
   const doubts = [fewPhotographs(group, data), shaky(group)].filter((each) => each !== null);
-  const about = `${group.id}: ${plural(group.members.length, "member")}${weight}${doubtOf(group)}${doubts.map((each) => `, ${each.text}`).join("")}`;
+  const about = `${group.id}: ${plural(neurons, "neuron")}${weight}${doubtOf(group)}${doubts.map((each) => `, ${each.text}`).join("")}`;
   return (
     <button
       class={`card${selected ? " selected" : ""}${raised ? " raised" : ""}${markClass(mark)}`}

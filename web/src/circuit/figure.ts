@@ -253,13 +253,14 @@ export function figureCaption(circuit: Circuit, drawn: Drawn): string {
   return parts.filter(Boolean).join(" ");
 }
 
-/** What stands under a name: the layer, unless the name begins with it, and the weight, unless it is all. */
-export function aboutInFigure(group: Group, circuit: Circuit): string {
+/** What stands under a name, and a shorter form: the layer, unless the name begins with it, and the weight, unless it is all. */
+export function aboutInFigure(group: Group, circuit: Circuit): string[] {
   const { data } = circuit;
   const isTarget = group.layer === data.layers.length - 1;
   const layer = nameInFigure(group, circuit) === group.id ? "" : data.layers[group.layer]!.name;
-  const weight = data.shares && !isTarget ? `${signedPercent(group.reach)} of the weight` : "";
-  return [layer, layer && weight ? signedPercent(group.reach) : weight].filter(Boolean).join(" · ");
+  if (!data.shares || isTarget) return [layer];
+  const weight = signedPercent(group.reach);
+  return layer ? [`${layer} · ${weight}`, weight] : [`${weight} of the weight`, weight];
 }
 
 export const nameInFigure = (group: Group, { data }: Circuit): string => {

@@ -5,7 +5,7 @@ import type { EdgeData } from "../shared/types";
 import type { Circuit } from "./circuit";
 import { sourceOf } from "./crop";
 import { aboutInFigure, type Drawn, type Look, nameInFigure, type Plan, SIZES, type Tile } from "./figure";
-import { FONT, fitted, INK, type Ink, loaded, painted, safe, wrapped } from "./ink";
+import { FONT, fitted, headed, INK, type Ink, loaded, painted, safe, wrapped } from "./ink";
 
 export interface Figure {
   circuit: Circuit;
@@ -80,7 +80,11 @@ function tileOf(
   const { data } = circuit;
   const fill = look === "transparent" ? "none" : ink.tile;
   const faint = Math.abs(group.reach) < FAINT && data.shares ? ' opacity="0.55"' : "";
-  const about = aboutInFigure(group, circuit);
+  const abouts = aboutInFigure(group, circuit).map(
+    (about) => [about, fitted(about, words.width, 0.85 * text)] as const,
+  );
+  const about = (abouts.find(([whole, shown]) => whole === shown) ?? abouts.at(-1)!)[1];
+  const name = headed(nameInFigure(group, circuit), words.width, text);
   return [
     `<rect x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}" rx="${0.5 * text}" fill="${fill}" stroke="${ink.line}"/>`,
     ...places.map(({ crop, x, y }) => {
@@ -90,8 +94,11 @@ function tileOf(
         ? `<image x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${side}" height="${side}" preserveAspectRatio="xMidYMid slice" href="${source}"/>`
         : "";
     }),
-    `<text x="${words.x.toFixed(1)}" y="${(words.y + text).toFixed(1)}" font-size="${text}" font-weight="bold" fill="${ink.text}">${safe(fitted(nameInFigure(group, circuit), words.width, text, true))}</text>`,
-    `<text x="${words.x.toFixed(1)}" y="${(words.y + 2.15 * text).toFixed(1)}" font-size="${(0.85 * text).toFixed(1)}" fill="${group.reach < 0 ? ink.against : ink.quiet}"${faint}>${safe(fitted(about, words.width, 0.85 * text))}</text>`,
+    ...name.lines.map(
+      (line, i) =>
+        `<text x="${words.x.toFixed(1)}" y="${(words.y + text * (name.lines.length > 1 ? 0.6 + 0.8 * i : 1)).toFixed(1)}" font-size="${name.size.toFixed(1)}" font-weight="bold" fill="${ink.text}">${safe(line)}</text>`,
+    ),
+    `<text x="${words.x.toFixed(1)}" y="${(words.y + 2.15 * text).toFixed(1)}" font-size="${(0.85 * text).toFixed(1)}" fill="${group.reach < 0 ? ink.against : ink.quiet}"${faint}>${safe(about)}</text>`,
   ].join("");
 }
 
@@ -127,10 +134,11 @@ function weightOf(edge: EdgeData, { circuit, drawn, plan, look }: Figure, ink: I
     plan.across,
     meets("upper") ? (meets("lower") ? 0.3 : 0.25) : meets("lower") ? 0.75 : 0.5,
   );
-  // from the top down a weight stands outside of its curve
-  const outside = meets("upper") && ends[0] < ends[2] ? -1 : 1;
+  // from the top down a weight stands outside of its curve, beside the end that is its own
+  const [own, other] = meets("upper") ? [ends[0], ends[2]] : meets("lower") ? [ends[2], ends[0]] : [x, x];
+  const outside = own < other ? -1 : 1;
   const anchor = plan.across ? "middle" : outside < 0 ? "end" : "start";
-  const [at, line] = plan.across ? [x, y - 0.45 * text] : [x + outside * 0.5 * text, y + 0.3 * text];
+  const [at, line] = plan.across ? [x, y - 0.45 * text] : [own + outside * 0.5 * text, y + 0.3 * text];
   return `<text x="${at.toFixed(1)}" y="${line.toFixed(1)}" text-anchor="${anchor}" font-size="${(0.85 * text).toFixed(1)}" font-weight="bold" fill="${fill}"${halo}>${words}</text>`;
 }
 

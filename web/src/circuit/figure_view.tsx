@@ -17,7 +17,6 @@ import {
 } from "./figure";
 import { type Figure, figureSvg, jpegs, type Picture } from "./figure_svg";
 import { pngOf } from "./ink";
-import { headingOf } from "./names";
 import { Stage } from "./stage";
 
 const LOOKS: Look[] = ["light", "dark", "transparent"];
@@ -210,7 +209,7 @@ function Saves({ picture, size, name }: { picture: Picture | null; size: Size; n
 }
 
 /** The pinned groups, to be named and let go. */
-function Storyboard({ explorer: { circuit, state, pin, name }, drawn }: { explorer: Explorer; drawn: Drawn }) {
+function Storyboard({ explorer: { state, pin, name }, drawn }: { explorer: Explorer; drawn: Drawn }) {
   const groups = drawn.columns.flat();
   return (
     <fieldset class="storyboard">
@@ -220,7 +219,7 @@ function Storyboard({ explorer: { circuit, state, pin, name }, drawn }: { explor
           <input
             aria-label={`Name of ${group.id}`}
             value={state.names[group.id] ?? ""}
-            placeholder={headingOf(group, circuit.data)}
+            placeholder={group.label ?? group.id}
             maxLength={80}
             onInput={(event) => name(group.id, event.currentTarget.value)}
           />

@@ -45,13 +45,23 @@ export function fitted(text: string, width: number, size: number, bold = false):
   return "…";
 }
 
+/** A heading whole where that is possible: in one line, a smaller one, or two small ones; with their size. */
+export function headed(text: string, width: number, size: number): { lines: string[]; size: number } {
+  for (const small of [size, 0.9 * size, 0.8 * size])
+    if (widthOf(text, small, true) <= width) return { lines: [text], size: small };
+  const small = 0.72 * size;
+  const lines = wrapped(text, width, small, true);
+  const whole = lines.length === 2 && lines.every((line) => widthOf(line, small, true) <= width);
+  return whole ? { lines, size: small } : { lines: [fitted(text, width, 0.8 * size, true)], size: 0.8 * size };
+}
+
 /** A text in lines of at most a width. */
-export function wrapped(text: string, width: number, size: number): string[] {
+export function wrapped(text: string, width: number, size: number, bold = false): string[] {
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(/\s+/).filter(Boolean)) {
     const longer = line ? `${line} ${word}` : word;
-    if (line && widthOf(longer, size) > width) {
+    if (line && widthOf(longer, size, bold) > width) {
       lines.push(line);
       line = word;
     } else line = longer;

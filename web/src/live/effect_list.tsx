@@ -4,7 +4,7 @@ import type { Circuit } from "../circuit/circuit";
 import { plural, signed } from "../shared/format";
 import { Listing } from "../shared/listing";
 import type { GroupEffect, GroupReading } from "../shared/types";
-import { standsOut, type Why } from "./effects";
+import { standsOut, stateOf, type Why } from "./effects";
 import { Known, MaskSwitch } from "./firing";
 import type { Live } from "./state";
 
@@ -83,7 +83,7 @@ function EffectRow({ found, largest, live, circuit, readings, selected, lit, onH
         onBlur={() => onHover(null)}
       >
         <Known circuit={circuit} id={id} count={3} />
-        <small>{reading ? (reading.fires ? "active" : reading.missing ? "missing" : "silent") : ""}</small>
+        <small title="Active: about as strong as on its own crops">{reading ? stateOf(reading, found) : ""}</small>
         <span class="shift" aria-hidden="true">
           {random && (
             <span

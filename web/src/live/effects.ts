@@ -88,6 +88,13 @@ export function standsOut({ effect, random }: GroupEffect): boolean | null {
   return random ? effect > random[2] || effect < random[1] : null;
 }
 
+/** A group that is not active may do something all the same: it is not missing then. */
+export function stateOf({ fires, missing }: Pick<GroupReading, "fires" | "missing">, effect: GroupEffect): string {
+  if (fires) return "active";
+  if (standsOut(effect)) return "weak";
+  return missing ? "missing" : "silent";
+}
+
 const NAMED = 3;
 const MISSED = 2;
 
@@ -102,13 +109,13 @@ export function reasonsOf({ effects, answer, rival }: Why, readings: GroupReadin
   const telling = effects.filter((effect) => standsOut(effect));
   const speakFor = telling.filter(({ effect }) => effect > 0).slice(0, NAMED);
   const speakAgainst = telling.filter(({ effect }) => effect < 0).slice(0, NAMED - 1);
-  const named = new Set([...speakFor, ...speakAgainst].map(({ id }) => id));
+  const present = new Set(telling.map(({ id }) => id)); // what does something is not missing
   const concerns = answer.name === target || rival?.name === target;
   return {
     speakFor,
     speakAgainst,
     missing: (concerns ? readings : [])
-      .filter(({ id, missing, reach }) => missing && reach > 0 && !named.has(id))
+      .filter(({ id, missing, reach }) => missing && reach > 0 && !present.has(id))
       .sort((a, b) => b.reach - a.reach)
       .slice(0, MISSED),
   };

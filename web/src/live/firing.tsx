@@ -2,7 +2,7 @@
 
 import type { Circuit } from "../circuit/circuit";
 import { CropStrip } from "../circuit/crop";
-import { fixed, plural, signed } from "../shared/format";
+import { fixed, plural, signed, signedPercent } from "../shared/format";
 import { Listing } from "../shared/listing";
 import { Middle } from "../shared/middle";
 import { differing, firing, LETTERS, type Row } from "./lit";
@@ -100,7 +100,11 @@ function FiringRow({ row: { id, readings }, live, circuit, selected, two, onSele
           class={`number ${weight < 0 ? "against" : "for"}`}
           title={two ? "pictures on which it fires" : "weight along all paths to the target"}
         >
-          {two ? readings.map(({ fires }, i) => (fires ? LETTERS[i] : "·")).join(" ") : signed(weight)}
+          {two
+            ? readings.map(({ fires }, i) => (fires ? LETTERS[i] : "·")).join(" ")
+            : circuit.data.shares
+              ? signedPercent(weight)
+              : signed(weight)}
         </span>
       </button>
       <MaskSwitch live={live} id={id} name={circuit.groups.get(id)?.label ?? id} />
