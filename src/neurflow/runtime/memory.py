@@ -25,6 +25,8 @@ IMAGES = 8
 """largest number of images to run at once on a CPU; the values of more do not fit into its cache"""
 LEAST = 10**6
 """smallest budget in bytes"""
+OVERHEAD = 96 * 10**6
+"""bytes for what does not depend on the batch: buffers of kernels, pooled activations, Python objects"""
 _SIZE = TypeAdapter(ByteSize)
 
 Result = TypeVar("Result")
@@ -51,7 +53,8 @@ def memory_bytes(text: str | int) -> int:
 class Budget:
     """Memory that may be in use at any time, in addition to the loaded model.
 
-    Half of it is for feature maps. A batch uses at most a quarter.
+    ``OVERHEAD`` bytes of it, but at most half, are left for what does not depend on the batch. Half of
+    the rest is for feature maps. A batch uses at most a quarter of the rest.
 
     Args:
         memory: bytes, or text such as "2GB".
@@ -59,16 +62,17 @@ class Budget:
     """
 
     def __init__(self, memory: str | int, progress: Progress) -> None:
-        self.total, self._progress = memory_bytes(memory), progress
+        total = memory_bytes(memory)
+        self._usable, self._progress = max(total - OVERHEAD, total // 2), progress
 
     @property
     def features(self) -> int:
         """Memory for feature maps, in bytes."""
-        return self.total // 2
+        return self._usable // 2
 
     def batch(self, bytes_each: int, at_most: int = BATCH) -> Batch:
         """Return a batch for items of ``bytes_each`` bytes."""
-        return Batch(min(at_most, self.total // 4 // bytes_each), self._progress)
+        return Batch(min(at_most, self._usable // 4 // bytes_each), self._progress)
 
 
 class Batch:
