@@ -26,7 +26,7 @@ IMAGES = 8
 LEAST = 10**6
 """smallest budget in bytes"""
 OVERHEAD = 96 * 10**6
-"""bytes for what does not depend on the batch: buffers of kernels, pooled activations, Python objects"""
+"""bytes for what does not depend on the batch: buffers of kernels, activations, Python objects"""
 _SIZE = TypeAdapter(ByteSize)
 
 Result = TypeVar("Result")
