@@ -71,7 +71,7 @@ def test_the_demo_draws_sample_pictures(monkeypatch: pytest.MonkeyPatch) -> None
     [
         (("nowhere",), 2, "There is no result in nowhere"),
         (("--images", "nowhere"), 2, "There is no folder of images at 'nowhere'"),
-        (("--token", "ab-c"), 2, "8 letters and digits or more"),
+        (("--token", "ab-c"), 2, "at least 8 letters and digits"),
         (("--token-file", "nowhere"), 2, "The token in nowhere cannot be read"),
         (("--token", "abcdefgh", "--token-file", "a"), 2, "--token and --token-file exclude"),
         (
