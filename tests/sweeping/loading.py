@@ -1,10 +1,17 @@
-"""Loads the network of a sweep once a process: exporting it takes longer than a small circuit."""
+"""What workers of sweeps import: loading a network once a process, and telling what they see."""
 
 import functools
+import os
 
 import neurflow
+from neurflow.errors import WorkError
 
 
 @functools.cache
 def loaded(reference):
     return neurflow.load_model(reference)
+
+
+def telling(variable):
+    """Fails with the value of a variable of the environment."""
+    raise WorkError(os.environ[variable])
