@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import platform
 import signal
 import sys
 from collections import deque
@@ -162,7 +163,7 @@ class Workers:
 def _process(setup: Setup, line: Connection) -> BaseProcess:
     """A process for a worker, with this one's environment and none of its threads and accelerators."""
     given: dict[str, Any] = {"args": (setup, line, dict(os.environ)), "daemon": True}
-    if sys.platform == "linux":
+    if platform.system() == "Linux":
         # Workers are forked from a process that has imported torch and does nothing else, so that
         # torch is imported only once, and its code is in memory only once.
         server = multiprocessing.get_context("forkserver")
