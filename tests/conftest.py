@@ -54,7 +54,7 @@ from neurflow.config import Config
 from neurflow.model import Model
 from neurflow.refs import Crop, ImageRef, Member, ModelInfo, SkippedImage, Target
 from neurflow.stats import Interval
-from tests.durations import LONG
+from tests.distribution import LONG, Files
 from tests.exports import shared_networks
 
 # the duration of an example is meaningless on a busy machine
@@ -85,10 +85,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
-@pytest.hookimpl(optionalhook=True)  # without xdist there is nothing to distribute
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    from tests.distribution import Files  # of xdist
-
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Files:
     return Files(config, log)
 
 

@@ -1,9 +1,26 @@
-"""Distribution of the tests among processes."""
+"""Which tests run first, and how tests are distributed among processes."""
 
 from __future__ import annotations
 
 from xdist.scheduler import LoadFileScheduling
 
+LONG = (
+    "tests/sweeping/",
+    "tests/attribution/test_streaming.py",
+    "tests/model/test_graph.py",
+    "tests/model/test_hooked.py",
+    "tests/test_zoo.py",
+    "tests/test_real.py",
+    "tests/test_api.py",
+    "tests/labels/test_validation.py",
+    "tests/cli/test_report.py",
+    "tests/pages/test_page.py",
+    "tests/pages/test_circuit_view.py",
+    "tests/demo/test_demo_pictures.py",
+    "tests/method/test_discover.py",
+    "tests/model/test_outputs.py",
+)
+"""files and folders of tests that take longest, first"""
 TOGETHER = {
     "sweeping": ("tests/sweeping/",),
     "networks": (  # exported by ``tests.studies.family``

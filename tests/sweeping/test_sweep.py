@@ -1,5 +1,6 @@
 """Sweeps give the circuits of single runs, without repeated or lost work."""
 
+import functools
 import json
 import threading
 import time
@@ -17,9 +18,10 @@ from neurflow.sweeping import merge, status
 from neurflow.sweeping.api import targets_of
 from neurflow.sweeping.engines import Workers
 from neurflow.sweeping.ledger import lock_of
-from neurflow.sweeping.plan import PLAN, Plan, agree, job_of, read_plan, shard_of
+from neurflow.sweeping.plan import PLAN, Plan, Setup, agree, job_of, read_plan, shard_of
 from neurflow.sweeping.station import Station
 from tests.sweeping.conftest import ALL, CONFIG, circuits
+from tests.sweeping.loading import telling
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -207,8 +209,6 @@ def test_shards_divide_the_targets_and_are_merged(sweep, alone, tmp_path):
 
 
 def test_changed_weights_or_pictures_are_detected(sweep, load, pictures, tmp_path):
-    from neurflow.sweeping.plan import Setup
-
     sweep(["ant"])
     (pictures / "0.png").unlink()
     with pytest.raises(WorkError, match="images of this worker differs"):
@@ -241,12 +241,22 @@ def test_errors_of_a_worker_at_the_start_are_reported(sweep, tmp_path, load, pic
     sweep(["ant"])
     plan = json.loads((tmp_path / "out" / "sweep.json").read_text())
     plan["model"] = "0" * 64
-    from neurflow.sweeping.plan import Setup
-
     (tmp_path / "out" / "sweep.json").write_text(json.dumps(plan))
     setup = Setup(tmp_path / "out", load, pictures, 2**30)
     with pytest.raises(WorkError, match="model of this worker differs"):
         list(Workers(1).run(setup, read_plan(tmp_path / "out").jobs))
+
+
+def test_workers_see_the_environment_as_it_is_when_they_start(
+    sweep, tmp_path, pictures, monkeypatch
+):
+    sweep(["ant"])
+    jobs = read_plan(tmp_path / "out").jobs
+    setup = Setup(tmp_path / "out", functools.partial(telling, "NEURFLOW_TOLD"), pictures, 2**30)
+    for value in ("first", "second"):
+        monkeypatch.setenv("NEURFLOW_TOLD", value)
+        with pytest.raises(WorkError, match=f"^{value}$"):
+            list(Workers(1).run(setup, jobs))
 
 
 def test_targets_can_be_a_file_or_a_list_of_any_length(tmp_path):
