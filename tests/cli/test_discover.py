@@ -203,3 +203,5 @@ def test_the_network_is_loaded_if_anything_has_changed(
 def test_networks_from_code_or_with_random_weights_are_always_loaded(pictures: Path) -> None:
     assert _finished.asked("file:a.py:net", pictures, "bee", {}) is None
     assert _finished.asked("torchvision:vgg11", pictures, "bee", {"weights": "random"}) is None
+    pattern = pictures / "*.png"  # which files it matches is not known here
+    assert _finished.asked("torchvision:vgg11", pattern, "bee", {}) is None

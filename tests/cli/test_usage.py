@@ -88,6 +88,10 @@ def test_every_command_takes_json_and_traceback(neurflow: Run, command: str) -> 
         (("sweep", "status", "nowhere"), "There is no sweep in nowhere."),
         (("atlas", "query", "nowhere"), "nowhere has no atlas yet."),
         (("label", "set", "nowhere", "a/0", "x"), "There is no result in nowhere."),
+        (("show", "no where"), "discover … --out 'no where'"),
+        (("show", ""), "A path is empty."),
+        (("discover", "m", "x", "--target", "1", "--out="), "A path is empty."),
+        (("discover", "", "x", "--target", "1"), "Unknown model reference ''"),
     ],
 )
 def test_wrong_requests_give_exit_code_2_and_two_lines(

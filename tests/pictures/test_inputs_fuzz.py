@@ -1,5 +1,5 @@
-"""Random pictures, class files, folders, targets, checkpoints and references raise only errors of
-neurflow.
+"""Random pictures, class files, folders, labels, paths, tables, targets, modules, checkpoints and
+references raise only errors of neurflow.
 
 ``NEURFLOW_FUZZ=20000 pytest tests/pictures/test_inputs_fuzz.py`` tries this many of each, with a
 different seed every time.
@@ -22,15 +22,18 @@ from safetensors.torch import save as safetensors
 from torch import nn
 
 from neurflow.errors import NeurFlowError
-from neurflow.model import load_model
+from neurflow.model import Model, load_model
 from neurflow.model.checkpoints import load_weights
 from neurflow.model.class_files import read_class_names
 from neurflow.model.naming import ClassNames
 from neurflow.model.offering import TRIED
 from neurflow.model.picture_modes import in_mode
 from neurflow.model.targets import target_of
+from neurflow.pictures import places
 from neurflow.pictures.decoding import formats, open_picture
+from neurflow.pictures.folders import labels_of
 from neurflow.pictures.images import load_images
+from neurflow.pictures.spellings import Spellings
 from tests.model.test_naming import model_of
 
 
@@ -169,7 +172,93 @@ def test_random_targets(target, names):
     cured(target_of, target, model().names, model().network)
 
 
-PARTS = st.sampled_from(["cat", "train", "n01440764", "no_cat", "caf\udce9", ".x", "a b", "\u00e9"])
+PARTS = st.sampled_from(
+    [
+        *("cat", "train", "n01440764", "no_cat", "caf\udce9", ".x", "a b", "\u00e9", "001.cat"),
+        *("2_dog", "Cat-Dog", "CatDog", "n01440764-tench", "__MACOSX", "@eaDir", "cat (1)", "~"),
+        *("$X", "[a]", "*", "0_animalia_b_cat dog", "\u0130", "\ufb01", "7"),
+    ]
+)
+SPELT = st.text("catdogCD-_./ '\u2019017(),\u00e9\u0130\u00b2", max_size=12) | PARTS
+
+
+@FEW
+@given(
+    names=st.lists(SPELT, min_size=1, max_size=6),
+    labels=st.lists(st.none() | SPELT, max_size=6),
+)
+def test_labels_in_any_spelling(names, labels):
+    classes = ClassNames(names)
+    read, notes = Spellings(classes).read(labels)
+    changed = [(old, new) for old, new in zip(labels, read, strict=True) if old != new]
+    assert all(classes.label(old) is None is not classes.label(new) for old, new in changed)
+    assert bool(notes) == bool(changed)
+    files = [f"{label}_{i}.png" for i, label in enumerate(labels) if label]
+    assert len(labels_of(files, classes)[0]) == len(files)
+
+
+PIECES = st.sampled_from(
+    [
+        *(
+            "pics",
+            "cat",
+            "1.png",
+            "*",
+            "**",
+            "?",
+            "[a]",
+            "~",
+            "$X",
+            "${",
+            "/",
+            "\\",
+            "'",
+            " ",
+            "\n",
+        ),
+        *("file:", "http://", "s3://", "a.csv", "\0", "\udce9", "%20", "%", ".tar", ".", "C:", ""),
+    ]
+)
+
+
+@FEW
+@given(
+    pieces=st.lists(PIECES, max_size=5),
+    table=st.binary(max_size=30)
+    | st.lists(PIECES | st.sampled_from([",", ";", "\t", "path", "label", '"', "pics/cat/1.png"]))
+    .map("".join)
+    .map(os.fsencode),
+)
+def test_places_of_anything(pieces, table):
+    text = "".join(pieces)
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "pics", "cat").mkdir(parents=True)
+        Path(folder, "pics", "cat", "1.png").write_bytes(seeds()[0])
+        Path(folder, "a.csv").write_bytes(table)
+        os.chdir(folder)
+        try:
+            if text.startswith("/") or any(way in text for way in ("..", "~", "file:")):
+                if "*" not in text:  # it may lead out of the folder, which is not searched
+                    cured(places.find, text)
+                text = "a.csv"
+            for source in ("a.csv", text):
+                images = cured(load_images, source, model())
+                for index in range(len(images) if images else 0):
+                    cured(images.read, index)
+        finally:
+            os.chdir(before)
+
+
+HEADS = st.sampled_from(
+    [b"\0\0\0\x18ftypheic", b"\xff\n", b"<svg", b"<html", b"version https://git-lfs", b"\0\5\x16\7"]
+)
+
+
+@FEW
+@given(head=HEADS, rest=st.binary(max_size=40), cut=st.integers(0, 60))
+def test_what_is_no_picture(head, rest, cut):
+    cured(open_picture, (head + rest)[:cut])
 
 
 @FEW
@@ -268,6 +357,14 @@ CONTENTS = st.recursive(
 
 
 @FEW
+@given(
+    value=ANYTHING | ARRAYS | TENSORS | st.sampled_from([nn.Linear, "resnet18", len, nn.Identity()])
+)
+def test_modules_of_anything(value):
+    cured(lambda: Model(value).input_size)
+
+
+@FEW
 @given(content=CONTENTS)
 def test_random_checkpoints(content):
     with tempfile.TemporaryDirectory() as folder:
@@ -316,14 +413,16 @@ JSON = st.sampled_from(["", "{}", "[]", '{"model_type": "vit"}', '{"model_type":
 @given(
     kind=st.sampled_from(["torchvision", "timm", "hf", "onnx", "file", "", "x"]),
     name=st.text(max_size=8)
-    | st.sampled_from(["FILE", "FOLDER", "FILE:make", "FILE:mak", "..", "/"]),
+    | st.sampled_from(
+        ["FILE", "FOLDER", "FILE:make", "FILE:mak", "..", "/", "~", "$X:make", "a.pt"]
+    ),
     code=MODULES,
     config=JSON,
     data=st.binary(max_size=40),
     options=st.fixed_dictionaries(
         {},
         optional={
-            "weights": st.sampled_from(["random", "nothing", "a/b.pt", None]),
+            "weights": st.sampled_from(["random", "nothing", "a/b.pt", None, "", "~", "$X/a.pt"]),
             "input_size": st.integers(-2, 8) | st.just((4, 4)),
             "resize": st.integers(-2, 8),
             "mean": st.floats() | st.lists(st.floats(), max_size=4),

@@ -1,4 +1,4 @@
-"""Functions that the workers of sweeps import: load a network once per process, report the environment."""
+"""Functions for workers of sweeps: load a network once per process, report the environment."""
 
 import functools
 import os

@@ -27,6 +27,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -260,7 +261,8 @@ def _nothing_at(folder: Path) -> str:
         )
     if folder.is_file():
         return f"{folder} is a file, but a result is a folder. Give the folder that was given to --out."
-    return f"There is no result in {folder}. Create one: neurflow discover … --out {folder}"
+    named = shlex.quote(str(folder))
+    return f"There is no result in {folder}. Create one: neurflow discover … --out {named}"
 
 
 def _read_index(folder: Path) -> _Index:

@@ -10,11 +10,13 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from neurflow.cli._terminal import Manner, terminal
+from neurflow.errors import RequestError
 from neurflow.runtime.paths import all_expanded
 
 _PANEL = "Output"
@@ -70,6 +72,7 @@ def command(*, resumable: bool = False) -> Callable[[Command], Command]:
         def run(**values: Any) -> None:
             manner = Manner(**{name: values.pop(name) for name in OUTPUT})
             with terminal(manner, resumable=resumable) as ui:
+                _refuse_empty_paths(values)
                 function(ui, **{name: all_expanded(value) for name, value in values.items()})
 
         own = _parameters(function)[1:]
@@ -77,6 +80,18 @@ def command(*, resumable: bool = False) -> Callable[[Command], Command]:
         return run
 
     return decorate
+
+
+def _refuse_empty_paths(values: Mapping[str, Any]) -> None:
+    """Raise an error for an empty path, as from a variable that is not set: it would be ``.``."""
+    empty = any(not word or word.endswith("=") for word in TYPED.get())
+    paths = [each for value in values.values() for each in _each(value) if isinstance(each, Path)]
+    if empty and any(path == Path() for path in paths):
+        raise RequestError("A path is empty. The current folder is '.'.")
+
+
+def _each(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else [value]
 
 
 def with_parameters(more: Sequence[inspect.Parameter]) -> Callable[[Command], Command]:

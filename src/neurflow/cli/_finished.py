@@ -6,7 +6,7 @@
 2. The same command finds the answer and prints it again. If anything differs, or if a file of the
    result has changed since, the network is loaded and the request is compared with that of the run.
 3. Code may read any file, so a model of ``file:`` is always loaded. So is a model with random
-   weights.
+   weights, and one for pictures that are not all those of a folder (a pattern, a table).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from neurflow import __version__
 from neurflow.config import METHOD_VERSION
 from neurflow.errors import NeurFlowError
 from neurflow.refs import Frozen
+from neurflow.runtime.paths import expanded
 
 if TYPE_CHECKING:
     from neurflow.runtime.workspace import Workspace
@@ -62,9 +63,10 @@ def asked(model: str, images: Path, target: str, options: Mapping[str, Any]) -> 
     """Return the digest of a request; None if it cannot be known without loading the model."""
     kind, _, name = model.partition(":")
     weights = options.get("weights")
-    if kind == "file" or weights == "random":
+    if kind == "file" or weights == "random" or not images.is_dir():
         return None
-    files = [images, *(Path(str(given)) for given in (name, weights, options.get("class_names")))]
+    given = (name, weights, options.get("class_names"))
+    files = [images, *(expanded(str(each)) for each in given)]
     facts = {
         "versions": [__version__, METHOD_VERSION, _version(LIBRARIES.get(kind, kind))],
         "model": model,
@@ -121,7 +123,7 @@ def _files(path: Path) -> Iterator[tuple[str, int, int]]:
 
 
 def _version(library: str) -> str | None:
-    with contextlib.suppress(metadata.PackageNotFoundError):
+    with contextlib.suppress(metadata.PackageNotFoundError, ValueError):  # ValueError: no name
         return metadata.version(library)
     return None
 

@@ -47,6 +47,11 @@ def read_class_names(file: Path) -> list[str]:
     try:
         with file.open("rb") as opened:
             data = opened.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        raise ModelError(
+            f"There is no file of class names {str(file)!r:.200}. Write one name per line, in the "
+            "order of the logits."
+        ) from None
     except (OSError, ValueError) as error:
         raise ModelError(f"The class names in {str(file)!r} cannot be read: {error}") from None
     try:

@@ -92,7 +92,7 @@ def labels_of(names: Sequence[str], classes: ClassNames) -> tuple[list[str | Non
     if not worth.get(way, (0, True))[0]:
         found = [spellings.of_file(name.rpartition("/")[2].rpartition(".")[0]) for name in names]
         count = sum(label is not None for label in found)
-        if 2 * count >= len(names):
+        if count and 2 * count >= len(names):
             first = next(i for i, label in enumerate(found) if label is not None)
             said = f"{count} of {len(names)}, such as {names[first]} as {found[first]}"
             return found, [f"Labels are taken from the names of the files: {said}."]

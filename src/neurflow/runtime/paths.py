@@ -18,7 +18,7 @@ def expanded(path: str | os.PathLike[str]) -> Path:
         return Path(text)
     try:
         return Path(os.path.expandvars(text)).expanduser()
-    except RuntimeError:  # there is no such user
+    except (RuntimeError, ValueError):  # there is no such user, or no such name
         return Path(text)
 
 
