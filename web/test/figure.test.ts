@@ -136,7 +136,7 @@ describe("words", () => {
     expect([0.523, -0.031, 0.0004, 1].map(signedPercent)).toEqual([
       "+52\u00a0%",
       "−3.1\u00a0%",
-      "+0\u00a0%",
+      "0\u00a0%",
       "+100\u00a0%",
     ]);
   });

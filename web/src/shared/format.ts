@@ -20,10 +20,11 @@ export const answer = (
   inPercent: (share: number) => string = percent,
 ): string => (probability === null ? minus(String(Number(logit.toPrecision(4)))) : inPercent(probability));
 
-/** A share with its sign: `+52 %`, `−3.1 %`. */
+/** A share with its sign: `+52 %`, `−3.1 %`. A share that rounds to zero has none. */
 export const signedPercent = (share: number): string => {
   const value = Math.abs(share * 100);
-  const digits = value >= 9.95 || value < 0.05 ? 0 : 1;
+  if (value < 0.05) return "0 %";
+  const digits = value >= 9.95 ? 0 : 1;
   return `${share < 0 ? "−" : "+"}${value.toFixed(digits)} %`;
 };
 
