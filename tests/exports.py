@@ -26,8 +26,10 @@ def shared_networks() -> cached_property[Any]:
     def network(model: Model) -> Any:
         if type(model.module) not in SHARED or "forward" in vars(model.module):
             return export(model)
+        told = model._drawn, model._trial.chance  # either may refuse the model
+        read = model.input_size, model.outputs_are, model._channel_axes
         made_from = _state(model)
-        key = repr([made_from, model.input_size, model.outputs_are, model._channel_axes])
+        key = repr([made_from, told, read])
         found, source = kept.get(key, (None, None))
         if found is None or _state(source) != made_from:  # weights may have been changed in place
             found = export(model)
@@ -41,10 +43,10 @@ def shared_networks() -> cached_property[Any]:
 
 
 def _state(model: Model) -> list[object]:
-    """The class and the exact weights of a module."""
+    """What a module is made of, and its exact weights."""
     state = model.module.state_dict()
-    sums = [
+    weights = [
         hash(value.cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
         for value in state.values()
     ]
-    return [type(model.module), *zip(state, sums, strict=True), model.precision, str(model.device)]
+    return [repr(model.module), list(state), weights, model.precision, str(model.device)]

@@ -108,8 +108,10 @@ class Canvas:
                 [*corners, *corners[:2]], fill=255, width=max(round(edge), 1), joint="curve"
             )
             light = np.where(np.asarray(rim) > 0, light * 0.62, light)
-        paint = np.asarray(colour, np.float32) * light[..., None].astype(np.float32)
-        self.pixels[window][covered] += alpha * (paint - self.pixels[window])[covered]
+        pixels = self.pixels[window]
+        before = pixels[covered]
+        paint = np.asarray(colour, np.float32) * light[covered, None].astype(np.float32)
+        pixels[covered] = before + alpha * (paint - before)
         self.owners[window][covered] = self._open
 
     def parts(self) -> list[tuple[int, Part]]:
