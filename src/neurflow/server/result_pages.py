@@ -36,6 +36,8 @@ class ResultPages:
     def __init__(self, folder: Path, own: str) -> None:
         self._folder, self._own = folder, own
         self._scripts = set(scripts(bundle()))
+        self._state: list[tuple[str, int, int]] = []
+        self._found: list[tuple[str, Path]] = []
 
     def front(self, page: str) -> str:
         """Return the explorer's page with links to the others."""
@@ -43,7 +45,7 @@ class ResultPages:
 
     def page(self, name: str) -> tuple[str, str]:
         """Return a page and its policy; raise ``NotFound`` if the folder has none of that name."""
-        for _, file in pages(self._folder):
+        for _, file in self._pages():
             text = self._text(file) if file.name == name else None
             if text is not None:
                 found = [("Live explorer", "/"), *self._links(file)]
@@ -53,9 +55,19 @@ class ResultPages:
     def _links(self, here: Path | None = None) -> list[tuple[str, str]]:
         return [
             ("Report" if title == self._own else title, PLACE + quote(file.name))
-            for title, file in pages(self._folder)
-            if file != here and self._text(file) is not None
+            for title, file in self._pages()
+            if file != here
         ]
+
+    def _pages(self) -> list[tuple[str, Path]]:
+        """Return titles and files of this version's pages; files are read only after a change."""
+        stats = [(file.name, file.lstat()) for file in sorted(self._folder.glob("*.html"))]
+        state = [(name, found.st_mtime_ns, found.st_size) for name, found in stats]
+        if state != self._state:
+            known = pages(self._folder)
+            self._found = [each for each in known if self._text(each[1]) is not None]
+            self._state = state
+        return self._found
 
     def _text(self, file: Path) -> str | None:
         """Return the text of a page; None if it is of another version."""

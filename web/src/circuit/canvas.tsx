@@ -3,7 +3,7 @@
  * cards are too small to be read, they are boxes on it as well.
  *
  * The canvas covers the window (what is in view and some more), so that it is painted again only when
- * the window changes; until then it moves with the drawing. Painting thousands of edges takes many frames,
+ * the view leaves it; until then it moves with the drawing. Painting thousands of edges takes many frames,
  * so a window that moves on is painted once it rests.
  */
 
@@ -13,7 +13,7 @@ import { useTheme } from "../shared/theme";
 import type { EdgeData } from "../shared/types";
 import { unsure } from "./circuit";
 import { ends, type Layout, thickness } from "./layout";
-import { holds, passes, type Window } from "./window";
+import { covers, holds, passes, type Window } from "./window";
 
 interface CanvasProps {
   plan: Layout;
@@ -34,15 +34,16 @@ const WIDTHS = 6;
 export function Canvas({ plan, shown, largest, drawn }: CanvasProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const theme = useTheme();
-  const painted = useRef<unknown[]>([]);
+  const painted = useRef<{ contents: unknown[]; window: Window } | null>(null);
   useLayoutEffect(() => {
     if (!drawn) return;
     const contents = [plan, shown, largest, theme];
     const draw = () => {
-      painted.current = contents;
+      painted.current = { contents, window: drawn };
       paint(canvas.current!, plan, shown, largest, drawn);
     };
-    const moved = contents.every((each, i) => each === painted.current[i]);
+    const moved = painted.current && contents.every((each, i) => each === painted.current!.contents[i]);
+    if (moved && covers(painted.current!.window, drawn)) return;
     const timer = moved ? setTimeout(draw, REST) : draw();
     return () => clearTimeout(timer ?? undefined);
   }, [plan, shown, largest, drawn, theme]);

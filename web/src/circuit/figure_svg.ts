@@ -34,7 +34,7 @@ export function figureSvg(figure: Figure, crops: Map<number, string>): Picture {
   const margin = 0.4 * text;
   const head = figure.title ? wrapped(figure.title, plan.width, 1.25 * text) : [];
   const top = head.length * 1.6 * text + (head.length ? 0.5 * text : 0);
-  const foot = wrapped(figure.caption, plan.width, 0.9 * text);
+  const foot = wrapped(figure.caption, 0.98 * plan.width, 0.9 * text); // fonts differ a little between programs
   const [width, height] = [
     plan.width + 2 * margin,
     top + plan.height + foot.length * 1.25 * text + 1.1 * text + 2 * margin,
@@ -96,7 +96,7 @@ function tileOf(
     }),
     ...name.lines.map(
       (line, i) =>
-        `<text x="${words.x.toFixed(1)}" y="${(words.y + text * (name.lines.length > 1 ? 0.6 + 0.8 * i : 1)).toFixed(1)}" font-size="${name.size.toFixed(1)}" font-weight="bold" fill="${ink.text}">${safe(line)}</text>`,
+        `<text x="${words.x.toFixed(1)}" y="${(words.y + text * (name.lines.length > 1 ? 0.5 + 0.74 * i : 1)).toFixed(1)}" font-size="${name.size.toFixed(1)}" font-weight="bold" fill="${ink.text}">${safe(line)}</text>`,
     ),
     `<text x="${words.x.toFixed(1)}" y="${(words.y + 2.15 * text).toFixed(1)}" font-size="${(0.85 * text).toFixed(1)}" fill="${group.reach < 0 ? ink.against : ink.quiet}"${faint}>${safe(about)}</text>`,
   ].join("");

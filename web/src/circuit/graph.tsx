@@ -74,31 +74,29 @@ export function Graph({ circuit, shown, selected, found, marks, path, at, onRest
       onClick={(event) => onSelect(painted(event))}
       onMouseMove={(event) => drawn?.bare && !event.buttons && setHovered(painted(event))}
     >
-      <div class="moves" ref={drawing}>
-        <div class="drawing" data-bare={drawn?.bare ?? false}>
-          <Edges circuit={circuit} plan={plan} shown={shown} raised={raised.edges} drawn={drawn} />
-          {(found || focus) && <div class="veil" />}
-          {ids.map((id) => (
-            <Card
-              key={id}
-              group={circuit.groups.get(id)!}
-              circuit={circuit}
-              shape={plan.card}
-              place={plan.places.get(id)!}
-              selected={id === selected}
-              entry={id === entry}
-              mark={marks?.get(id)}
-              bare={drawn?.bare ?? false}
-              raised={standing.has(id)}
-              onSelect={choose}
-              onHover={setHovered}
-              onReach={reveal}
-            />
-          ))}
-        </div>
+      <div class="drawing" data-bare={drawn?.bare ?? false} ref={drawing}>
+        <Edges circuit={circuit} plan={plan} shown={shown} raised={raised.edges} drawn={drawn} />
+        {(found || focus) && <div class="veil" />}
+        {ids.map((id) => (
+          <Card
+            key={id}
+            group={circuit.groups.get(id)!}
+            circuit={circuit}
+            shape={plan.card}
+            place={plan.places.get(id)!}
+            selected={id === selected}
+            entry={id === entry}
+            mark={marks?.get(id)}
+            bare={drawn?.bare ?? false}
+            raised={standing.has(id)}
+            onSelect={choose}
+            onHover={setHovered}
+            onReach={reveal}
+          />
+        ))}
       </div>
       <div class="heads">
-        <div class="moves" ref={heads}>
+        <div ref={heads}>
           {circuit.data.layers.map((layer, number) => (
             <Head key={layer.name} layer={layer} plan={plan} number={number} onCut={onCut} />
           ))}

@@ -60,24 +60,22 @@ export function useCamera(
     near.current = windowOf(view, screen, spare);
     setDrawn(near.current);
   };
+  const lift = (moving: boolean) => {
+    for (const { current } of [drawing, heads]) current!.classList.toggle("moving", moving);
+  };
   const zoom = useZoom(frame, SCALES, {
+    // as layers of their own, drawing and heads are not painted again while they move; kept on, they would be blurred
+    onStart: () => lift(true),
     onMove: (view, byHand) => {
       moved.current ||= byHand;
-      // what is moved is a layer of its own, and is not painted again; whole pixels keep its text sharp
-      const [x, y] = [Math.round(view.x), Math.round(view.y)];
-      const scaled = drawing.current!.firstElementChild as HTMLElement;
-      const scale = `scale(${view.k})`;
-      // so is what is scaled, but only while it is: kept on, it would be blurred
-      if (byHand && scaled.style.transform !== scale) scaled.classList.add("zooming");
-      drawing.current!.style.transform = `translate(${x}px, ${y}px)`;
-      scaled.style.transform = scale;
-      heads.current!.style.transform = `translate(${x}px)`;
+      drawing.current!.style.transform = `translate(${view.x}px,${view.y}px) scale(${view.k})`;
+      heads.current!.style.transform = `translate(${view.x}px)`;
       heads.current!.style.setProperty("--k", String(view.k));
       if (inView.current) frameOnMap(inView.current, windowOf(view, zoom.size(), 0), plan);
       follow(view, !byHand);
     },
     onEnd: (view) => {
-      drawing.current!.firstElementChild!.classList.remove("zooming");
+      lift(false);
       follow(view, true);
       const { width, height } = zoom.size();
       const centre = { x: (width / 2 - view.x) / view.k, y: (height / 2 - view.y) / view.k, k: view.k };

@@ -12,13 +12,15 @@ export interface Window {
   k: number;
   /** too small for pictures: cards are painted as plain boxes below the edges */
   bare: boolean;
+  /** what is drawn beyond each side of the view, in views */
+  spare: number;
 }
 
 /** A circuit of fewer groups is drawn whole: then Tab reaches every card. */
 const LARGE = 250;
 /** Drawn beyond each side of the view, in views, and how much of it may be left before more is drawn. */
 const SPARE = 0.3;
-export const LEFT = 0.18;
+export const LEFT = 0.1;
 /** Drawn for another scale than this many times, it is blurred. */
 const BLURRED = 1.2;
 /** At a smaller scale the pictures of a card are specks. */
@@ -37,7 +39,19 @@ export function windowOf({ k, x: left, y: top }: View, screen: Size, spare = SPA
     bottom: y + (1 + spare) * height,
     k,
     bare: k < SPECKS,
+    spare,
   };
+}
+
+/** Rounding, in units of the drawing. */
+const NEARLY = 0.5;
+
+/** Whether what was painted for one window covers the view that another one was made for. */
+export function covers(painted: Window, { left, top, right, bottom, k, bare, spare }: Window): boolean {
+  const share = spare / (1 + 2 * spare);
+  const [across, down] = [share * (right - left) - NEARLY, share * (bottom - top) - NEARLY];
+  const view = { left: left + across, top: top + down, right: right - across, bottom: bottom - down };
+  return serves(painted, { ...view, k, bare, spare: 0 }) && sharp(painted, { k, x: 0, y: 0 });
 }
 
 /** Whether what is drawn still does: all of the view lies in it, and it is not of another scale. */

@@ -19,6 +19,7 @@ export interface View {
 
 /** What the owner of a camera does when it moves. All are optional but `onMove`. */
 export interface CameraEvents {
+  onStart?(): void;
   /** @param byHand whether the reader moved it, and not the program */
   onMove(view: View, byHand: boolean): void;
   onEnd?(view: View): void;
@@ -62,6 +63,7 @@ export function useZoom<E extends Element>(
   useEffect(() => {
     const box = frame.current!;
     behaviour
+      .on("start", () => latest.current.onStart?.())
       .on("zoom", ({ transform, sourceEvent }) => latest.current.onMove(viewOf(transform), Boolean(sourceEvent)))
       .on("end", ({ transform }) => latest.current.onEnd?.(viewOf(transform)));
     select(box).call(behaviour).on("dblclick.zoom", null);
