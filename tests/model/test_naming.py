@@ -201,7 +201,7 @@ def test_files_that_hold_no_class_names_say_why(tmp_path, data, told):
     (tmp_path / "names").write_bytes(data)
     with pytest.raises(ModelError, match=told):
         read_class_names(tmp_path / "names")
-    with pytest.raises(NeurFlowError, match="cannot be read"):
+    with pytest.raises(NeurFlowError, match="There is no file of class names"):
         read_class_names(tmp_path / "nowhere")
 
 
