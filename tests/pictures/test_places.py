@@ -120,7 +120,7 @@ def test_a_picture_that_a_table_repeats_counts_once(here):
     (here / "a.csv").write_text("pics/cat/1.png,cat\npics/dog/2.png,dog\n./pics/cat/1.png,dog\n")
     images = load_images("a.csv", model_of("cat", "dog"))
     assert [ref.label for ref in images.refs] == ["cat", "dog"]
-    assert images.notes == ("1 lines of the table repeat a picture and were left out.",)
+    assert images.notes == ("1 line of the table repeats a picture, and only the first counts.",)
 
 
 def test_a_table_without_pictures_is_refused(here):

@@ -141,7 +141,8 @@ def _once(
     for line, file in enumerate(files):
         first.setdefault(os.path.abspath(file), line)
     rest = len(files) - len(first)
-    notes = [f"{rest} lines of the table repeat a picture and were left out."] if rest else []
+    what = "1 line of the table repeats" if rest == 1 else f"{rest} lines of the table repeat"
+    notes = [f"{what} a picture, and only the first counts."] if rest else []
     return [files[i] for i in first.values()], [labels[i] for i in first.values()], notes
 
 
