@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from neurflow import load_images, load_model
-from neurflow.cli._command import all_expanded
 from neurflow.errors import ImagesError, UnreadableImage
 from neurflow.pictures.decoding import open_picture
+from neurflow.runtime.paths import all_expanded
 from tests.model.test_naming import model_of
 from tests.pictures.test_folders import fill
 
