@@ -203,7 +203,7 @@ def test_errors_for_files_without_class_names(tmp_path, data, told):
     (tmp_path / "names").write_bytes(data)
     with pytest.raises(ModelError, match=told):
         read_class_names(tmp_path / "names")
-    with pytest.raises(NeurFlowError, match="cannot be read"):
+    with pytest.raises(NeurFlowError, match="There is no file of class names"):
         read_class_names(tmp_path / "nowhere")
 
 

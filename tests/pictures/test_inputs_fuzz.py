@@ -176,7 +176,7 @@ PARTS = st.sampled_from(
     [
         *("cat", "train", "n01440764", "no_cat", "caf\udce9", ".x", "a b", "\u00e9", "001.cat"),
         *("2_dog", "Cat-Dog", "CatDog", "n01440764-tench", "__MACOSX", "@eaDir", "cat (1)", "~"),
-        *("$X", "[a]", "*", "0_animalia_b_cat dog", "\u0130", "\ufb01", "7"),
+        *("$X", "[a]", "*", "0_animalia_b_cat dog", "\u0130", "\ufb01", "07"),
     ]
 )
 SPELT = st.text("catdogCD-_./ '\u2019017(),\u00e9\u0130\u00b2", max_size=12) | PARTS

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from neurflow import load_images, load_model
-from neurflow.cli._command import all_expanded
 from neurflow.errors import ImagesError, UnreadableImage
 from neurflow.pictures.decoding import open_picture
+from neurflow.runtime.paths import all_expanded
 from tests.model.test_naming import model_of
 from tests.pictures.test_folders import fill
 
@@ -105,6 +105,22 @@ def test_a_table_of_paths_and_labels_is_a_source(here, text, expected):
     assert labels("list.csv") == expected
     os.chdir(here / "pics")
     assert labels(here / "list.csv") == expected  # paths are relative to the table
+
+
+def test_pictures_of_a_table_are_named_in_the_folder_that_has_them_all(here):
+    (here / "lists").mkdir()
+    (here / "lists" / "a.csv").write_text("../pics/cat/1.png,dog\n../pics/dog/2.png,cat\n")
+    for source in ("lists/a.csv", "pics/*/*.png"):
+        images = load_images(source, model_of("cat", "dog"))
+        assert images.root == here / "pics"
+        assert [ref.name for ref in images.refs] == ["cat/1.png", "dog/2.png"]
+
+
+def test_a_picture_that_a_table_repeats_counts_once(here):
+    (here / "a.csv").write_text("pics/cat/1.png,cat\npics/dog/2.png,dog\n./pics/cat/1.png,dog\n")
+    images = load_images("a.csv", model_of("cat", "dog"))
+    assert [ref.label for ref in images.refs] == ["cat", "dog"]
+    assert images.notes == ("1 line of the table repeats a picture, and only the first counts.",)
 
 
 def test_a_table_without_pictures_is_refused(here):

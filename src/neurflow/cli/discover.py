@@ -23,7 +23,11 @@ def discover(
     ui: Terminal,
     model: ModelReference,
     images: Annotated[
-        Path, typer.Argument(metavar="IMAGES", help="A folder of images, or of class folders.")
+        Path,
+        typer.Argument(
+            metavar="IMAGES",
+            help="A folder of images or of class folders, a pattern, or a table of paths and labels.",
+        ),
     ],
     target: Annotated[
         str,

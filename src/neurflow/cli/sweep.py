@@ -37,7 +37,11 @@ class Engine(StrEnum):
 
 
 Images = Annotated[
-    Path, typer.Argument(metavar="IMAGES", help="A folder of images, or of class folders.")
+    Path,
+    typer.Argument(
+        metavar="IMAGES",
+        help="A folder of images or of class folders, a pattern, or a table of paths and labels.",
+    ),
 ]
 Targets = Annotated[
     list[str] | None,

@@ -229,8 +229,8 @@ def spread(refs: Sequence[ImageRef], seed: int) -> list[int]:
 def _from_place(text: str | Path, model: Model) -> Images:
     found = places.find(text)
     if isinstance(found, list):
-        root = Path(os.path.commonpath([path.parent for path in found]))
-        return _from_paths(found, [name_of(path.relative_to(root)) for path in found], root, model)
+        root, names = _relative(found)
+        return _from_paths(found, names, root, model)
     if places.is_table(found):
         return _from_table(found, model)
     if found.is_file():
@@ -252,11 +252,18 @@ def _from_folder(folder: Path, model: Model) -> Images:
 
 
 def _from_table(table: Path, model: Model) -> Images:
-    paths, said = places.read_table(table)
+    paths, said, repeated = places.read_table(table)
     labels, notes = Spellings(model.names).read(said)
-    names = [name_of(os.path.relpath(path, table.parent)) for path in paths]
-    told = [*notes, *_label_notes(labels, model.names)]
-    return _images(paths, names, labels, table.parent, model, told)
+    root, names = _relative(paths)
+    told = [*repeated, *notes, *_label_notes(labels, model.names)]
+    return _images(paths, names, labels, root, model, told)
+
+
+def _relative(paths: Sequence[Path]) -> tuple[Path, list[str]]:
+    """Return the folder that contains all paths, and their names in it."""
+    whole = [Path(os.path.abspath(path)) for path in paths]
+    root = Path(os.path.commonpath([path.parent for path in whole]))
+    return root, [name_of(path.relative_to(root)) for path in whole]
 
 
 def _from_paths(

@@ -107,8 +107,11 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() in TABLES and path.is_file()
 
 
-def read_table(path: Path) -> tuple[list[Path], list[str | None]]:
-    """Return the paths and the labels of a table: commas, tabs, semicolons or a space between columns.
+def read_table(path: Path) -> tuple[list[Path], list[str | None], list[str]]:
+    """Return the paths and the labels of a table, and notes.
+
+    Columns are divided by commas, tabs, semicolons or spaces. Of lines with the same path, the first
+    counts.
 
     The paths are relative to the table's folder, or to the current one. The column with the labels is
     found by its header, or is the only other one.
@@ -123,12 +126,24 @@ def read_table(path: Path) -> tuple[list[Path], list[str | None]]:
             for folder in (path.parent, Path()):
                 files = [folder / expanded(row[column]) for row in body]
                 if body and _all_files(files):
-                    labels = _labels(rows, body, column, header)
-                    return files, labels
+                    return _once(files, _labels(rows, body, column, header))
     raise ImagesError(
         f"{name_of(path)!r:.200} is read as a table, and no column has paths of pictures that exist, "
         "relative to its folder. Write one picture per line: PATH,LABEL"
     )
+
+
+def _once(
+    files: Sequence[Path], labels: Sequence[str | None]
+) -> tuple[list[Path], list[str | None], list[str]]:
+    """The first line of each path, and a note on the others."""
+    first: dict[str, int] = {}
+    for line, file in enumerate(files):
+        first.setdefault(os.path.abspath(file), line)
+    rest = len(files) - len(first)
+    what = "1 line of the table repeats" if rest == 1 else f"{rest} lines of the table repeat"
+    notes = [f"{what} a picture, and only the first counts."] if rest else []
+    return [files[i] for i in first.values()], [labels[i] for i in first.values()], notes
 
 
 def _rows(path: Path) -> Iterator[list[str]]:
