@@ -7,10 +7,10 @@ import threading
 
 import httpx2
 import pytest
+from neurflow.pages.doors import with_doors
 from starlette.testclient import TestClient
 
 from neurflow.errors import RequestError
-from neurflow.pages.doors import with_doors
 from neurflow.pages.page import bundle
 from neurflow.pages.policy import META, policy
 from neurflow.server import guard
