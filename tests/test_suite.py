@@ -31,5 +31,5 @@ def test_a_browser_test_without_a_browser_fails_in_ci(monkeypatch, ci, outcome):
 def test_waiting_ends_if_the_condition_cannot_become_true():
     left = iter([False, False, True])
     until(lambda: next(left))
-    with pytest.raises(AssertionError, match="has ended"):
+    with pytest.raises(AssertionError, match="process ended before"):
         until(lambda: False, alive=lambda: False)

@@ -7,11 +7,11 @@ import threading
 
 import httpx2
 import pytest
-from neurflow.pages.doors import with_doors
 from starlette.testclient import TestClient
 
 from neurflow.errors import RequestError
 from neurflow.pages.page import bundle
+from neurflow.pages.page_links import with_page_links
 from neurflow.pages.policy import META, policy
 from neurflow.server import guard
 from neurflow.server.app import MOST_UPLOADS, create_app
@@ -105,7 +105,7 @@ def test_requests_of_other_pages_start_no_computation(client, headers, method, p
 def test_other_pages_can_link_only_to_the_empty_page(client):
     followed = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
     page = client.get("/", headers=followed)
-    assert page.status_code == 200 and page.text == with_doors(META.sub("", bundle()), []), (
+    assert page.status_code == 200 and page.text == with_page_links(META.sub("", bundle()), []), (
         "nothing is in it"
     )
     for path in ("/api/status", "/api/openapi.json", "/nowhere"):
