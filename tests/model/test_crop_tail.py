@@ -1,5 +1,6 @@
 """Work shared by the pairs of a crop gives the scores of single pairs and of plain autograd."""
 
+import gc
 import sys
 
 import pytest
@@ -121,6 +122,23 @@ def test_targets_of_a_crop_share_one_gradient_in_inverted_residuals(case, reques
     shared(case)
     inverted = request.node.callspec.params["case"] == "inverted residual"
     assert sum(asked) == (len(CROPS.unique()) if inverted else len(CROPS))
+
+
+def test_no_tensor_waits_for_the_garbage_collector(case):
+    """Reference cycles would keep all values of many crops in memory."""
+    shared(case)  # what is made once may have cycles
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        shared(case)
+        gc.collect()
+        left = [tuple(each.shape) for each in gc.garbage if isinstance(each, torch.Tensor)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert left == []
 
 
 def test_few_modes_are_complete(case):

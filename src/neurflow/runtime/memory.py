@@ -3,8 +3,6 @@
 1. A budget in bytes (``--memory``) limits the memory in use at any time. It determines batch sizes.
 2. Sizes are estimates. If the system or the device runs out of memory, the batch is halved and run
    again, with a note. The work fails only if a single item does not fit.
-3. If the process has more memory than the budget after a batch, memory that was freed but kept by the C
-   library is returned to the system (``heap``).
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ import torch
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from neurflow.errors import RequestError, WorkError
-from neurflow.runtime.heap import give_back, own_pages
 from neurflow.runtime.progress import Progress
 
 MEMORY = "2GB"
@@ -28,8 +25,6 @@ IMAGES = 8
 """largest number of images to run at once on a CPU; the values of more do not fit into its cache"""
 LEAST = 10**6
 """smallest budget in bytes"""
-OVERHEAD = 96 * 10**6
-"""bytes for what does not depend on the batch: buffers of kernels, activations, Python objects"""
 _SIZE = TypeAdapter(ByteSize)
 
 Result = TypeVar("Result")
@@ -56,8 +51,7 @@ def memory_bytes(text: str | int) -> int:
 class Budget:
     """Memory that may be in use at any time, in addition to the loaded model.
 
-    ``OVERHEAD`` bytes of it, but at most half, are left for what does not depend on the batch. Half of
-    the rest is for feature maps. A batch uses at most a quarter of the rest.
+    Half of it is for feature maps. A batch uses at most a quarter.
 
     Args:
         memory: bytes, or text such as "2GB".
@@ -65,20 +59,16 @@ class Budget:
     """
 
     def __init__(self, memory: str | int, progress: Progress) -> None:
-        total = memory_bytes(memory)
-        self._usable, self._progress = max(total - OVERHEAD, total // 2), progress
-        before = own_pages()
-        self._limit = None if before is None else before + total
+        self.total, self._progress = memory_bytes(memory), progress
 
     @property
     def features(self) -> int:
         """Memory for feature maps, in bytes."""
-        return self._usable // 2
+        return self.total // 2
 
     def batch(self, bytes_each: int, at_most: int = BATCH) -> Batch:
         """Return a batch for items of ``bytes_each`` bytes."""
-        size = min(at_most, self._usable // 4 // bytes_each)
-        return Batch(size, self._progress, limit=self._limit)
+        return Batch(min(at_most, self.total // 4 // bytes_each), self._progress)
 
 
 class Batch:
@@ -87,12 +77,11 @@ class Batch:
     Args:
         size: largest number of items; at least 1.
         progress: receives a note when the batch is halved.
-        limit: bytes of the process from which freed memory is returned after a batch; None for never.
     """
 
-    def __init__(self, size: int, progress: Progress, *, limit: int | None = None) -> None:
+    def __init__(self, size: int, progress: Progress) -> None:
         self.size = max(1, size)
-        self._progress, self._limit = progress, limit
+        self._progress = progress
 
     def map(
         self, work: Callable[[np.ndarray], Result], items: np.ndarray
@@ -113,17 +102,11 @@ class Batch:
                 problem = str(error).splitlines()[0] if str(error) else "out of memory"
             else:
                 start += len(part)
-                self._give_back()
                 yield part, result
                 continue
             self._halve(
                 len(part), problem
             )  # outside of the handler, which would keep the tensors alive
-
-    def _give_back(self) -> None:
-        """Return freed memory to the system if the process has more than the limit."""
-        if self._limit is not None and (own_pages() or 0) > self._limit:
-            give_back()
 
     def _halve(self, tried: int, problem: str) -> None:
         if tried == 1:

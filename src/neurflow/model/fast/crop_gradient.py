@@ -364,17 +364,17 @@ class _Pairs:
         self.parts[node] = gradient if before is None else before + gradient
 
     def _value(self, gradient: Tensor) -> Values:
-        """A function that returns constant values; sizes follow the batch of ``gradient``."""
-        values = self.made.values
+        """A function that returns constant values; sizes follow the batch of ``gradient``.
 
-        def value(node: fx.Node) -> Any:
-            if node is self.tail.batch:
-                return len(gradient)
-            if isinstance(values[node], int):
-                return call(node, value)
-            return values[node]
+        It must not refer to itself: tensors in such a cycle live until the next garbage collection.
+        """
+        return partial(self._value_at, len(gradient))
 
-        return value
+    def _value_at(self, batch: int, node: fx.Node) -> Any:
+        if node is self.tail.batch:
+            return batch
+        value = self.made.values[node]
+        return call(node, partial(self._value_at, batch)) if isinstance(value, int) else value
 
     def _size(self, node: fx.Node) -> torch.Size:
         return self.made.sizes[node]

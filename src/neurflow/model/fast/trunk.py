@@ -12,8 +12,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -97,12 +97,7 @@ class Trunk:
         def add(node: fx.Node, gradient: Tensor) -> None:
             waiting[node] = waiting[node] + gradient if node in waiting else gradient
 
-        def value(node: fx.Node) -> Any:
-            if node is self._batch:
-                return len(x)
-            found = values[node]
-            return call(node, value) if isinstance(found, int) else found
-
+        value = partial(self._value_at, values, len(x))
         for node, gradient in zip(self._outputs, gradients, strict=True):
             if gradient is not None:
                 add(node, gradient)
@@ -119,6 +114,14 @@ class Trunk:
             for source, each in zip(inputs, found, strict=True):
                 add(source, each)
         return waiting.get(self._x)
+
+    def _value_at(self, values: Mapping[fx.Node, Any], batch: int, node: fx.Node) -> Any:
+        """Return a constant value, or a size, which follows the batch."""
+        if node is self._batch:
+            return batch
+        found = values[node]
+        again = partial(self._value_at, values, batch)
+        return call(node, again) if isinstance(found, int) else found
 
     def _zero(self, like: Tensor) -> tuple[dict[fx.Node, Any], list[Tensor]]:
         """Return (value of every node, values of the trunk) at 0 for one sample."""
