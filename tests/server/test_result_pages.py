@@ -56,3 +56,11 @@ def test_other_sites_cannot_open_them(client, folder):
         client.get("/pages/report.html", headers={"sec-fetch-site": "cross-site"}).status_code
         == 403
     )
+
+
+def test_a_page_that_is_removed_meanwhile_is_left_out(client, folder, monkeypatch):
+    glob = type(folder).glob
+    monkeypatch.setattr(
+        type(folder), "glob", lambda path, names: [*glob(path, names), path / "gone.html"]
+    )
+    assert client.get("/").status_code == 200

@@ -61,8 +61,7 @@ class ResultPages:
 
     def _pages(self) -> list[tuple[str, Path]]:
         """Return titles and files of this version's pages; files are read only after a change."""
-        stats = [(file.name, file.lstat()) for file in sorted(self._folder.glob("*.html"))]
-        state = [(name, found.st_mtime_ns, found.st_size) for name, found in stats]
+        state = [*filter(None, map(_state, sorted(self._folder.glob("*.html"))))]
         if state != self._state:
             known = pages(self._folder)
             self._found = [each for each in known if self._text(each[1]) is not None]
@@ -76,6 +75,15 @@ class ResultPages:
         except (OSError, ValueError):
             return None
         return text if set(scripts(text)) <= self._scripts else None
+
+
+def _state(file: Path) -> tuple[str, int, int] | None:
+    """Return name, time and size of a file; None if it has just been removed."""
+    try:
+        found = file.lstat()
+    except FileNotFoundError:
+        return None
+    return file.name, found.st_mtime_ns, found.st_size
 
 
 def _relinked(text: str, links: list[tuple[str, str]]) -> str:
