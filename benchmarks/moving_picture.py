@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,7 +92,7 @@ def main() -> None:
     parser.add_argument("url", help="address of the live explorer")
     parser.add_argument("--picture", default="image-039")
     parser.add_argument("--group", default="block1/11")
-    parser.add_argument("--browser", default="/usr/bin/chromium")
+    parser.add_argument("--browser", default=shutil.which("chromium"), help="path of a Chromium")
     options = parser.parse_args()
     from playwright.sync_api import sync_playwright
 

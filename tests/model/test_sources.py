@@ -221,7 +221,7 @@ def test_another_input_size_keeps_the_proportion_of_torchvisions_preset(size, to
 @pytest.mark.parametrize(
     ("reference", "told"),
     [
-        ("torchvision:fcn_resnet50", "no classifier of images .*models.segmentation"),
+        ("torchvision:fcn_resnet50", "not a floating-point image classifier.*models.segmentation"),
         ("torchvision:quantized_resnet18", "models.quantization.* Near names: resnet18"),
         ("net.pth", "--weights net.pth"),
         ("file:~/net.ipynb:make", "There is no Python file"),

@@ -32,7 +32,7 @@ def load(name: str, request: Request) -> Loaded:
     if name not in classifiers and name in models.list_models():
         home = models.get_model_builder(name).__module__.split(".")[2:]
         raise ModelError(
-            f"torchvision's {name} is no classifier of images in floating point, but of "
+            f"torchvision's {name} is not a floating-point image classifier: it belongs to "
             f"torchvision.models.{home[0]}.{near(name, classifiers)}"
         )
     if name not in classifiers:

@@ -91,7 +91,7 @@ def _no_module(value: object) -> str:
     if isinstance(value, type) and issubclass(value, nn.Module):
         return f"{value.__name__} is a class. Give a network that it makes: {value.__name__}(…)"
     if isinstance(value, str):
-        return f"{value!r:.80} is a text. Load a model by its reference: neurflow.load_model(…)"
+        return f"{value!r:.80} is a string. Load a model by its reference: neurflow.load_model(…)"
     if isinstance(value, Mapping):
         return (
             "This is a mapping, such as a state dict. Load it into a network, and give the network."
