@@ -42,7 +42,7 @@ import torch
 from torch import Tensor
 
 from neurflow.attribution.shared_points import gradients_at_points
-from neurflow.model.network.protocols import Cells, NeuronSegment, Path, Segment
+from neurflow.model.network.protocols import Cells, NeuronSegment, Path, Segment, points_between
 
 Rule = Callable[[int], tuple[np.ndarray, np.ndarray]]
 """N → (points α, weights w) ``[step]`` on [0, 1]; the weights sum to 1"""
@@ -297,7 +297,7 @@ class _Lines:
 
     def _add(self, tail: Callable[..., Any], points: np.ndarray, weights: np.ndarray) -> None:
         line = [
-            _joined([torch.lerp(low, high, alpha) for alpha in points.tolist()], axis)
+            points_between(low, high, points.tolist(), axis)
             for low, high, axis in zip(self.start, self.end, self.fast.frontier_axes, strict=True)
         ]
         repeated = [

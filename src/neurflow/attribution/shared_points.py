@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from neurflow.model.fast.parted import Parted
-from neurflow.model.network.protocols import NeuronSegment, Path
+from neurflow.model.network.protocols import NeuronSegment, Path, points_between
 
 ENDS = np.array([0.0, 1.0])
 
@@ -94,7 +94,7 @@ class _Crop:
         lines = zip(self.path.start, self.path.end, self.fast.frontier_axes, strict=True)
         for low, high, axis in list(lines)[chosen]:
             ends = pick(low, axis), pick(high, axis)
-            found.append(torch.cat([torch.lerp(*ends, alpha) for alpha in points.tolist()], axis))
+            found.append(points_between(*ends, points.tolist(), axis))
         return found
 
     def _target(self, pick: Pick, meeting: Sequence[Tensor], points: np.ndarray) -> list[Tensor]:

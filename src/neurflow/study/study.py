@@ -23,7 +23,7 @@ import numpy as np
 from neurflow.model import Model, Segment
 from neurflow.pictures.crops import CropSet
 from neurflow.refs import Target
-from neurflow.runtime.memory import Batch, Budget
+from neurflow.runtime.memory import BATCH, Batch, Budget
 from neurflow.runtime.progress import Progress
 from neurflow.runtime.workspace import Workspace
 from neurflow.study.activations import Activations, StreamingPass, blocks
@@ -34,6 +34,8 @@ PAIR = 16
 """memory for attributing one (target, crop) pair, relative to the size of the segment's inputs on a
 crop
 """
+PAIRS_ON_GPU = 256
+"""largest number of pairs to attribute at once on a GPU, which is idle with few of them"""
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,8 @@ class Study:
 
     def _pair(self, segment: Segment, features: FeatureMaps) -> LayerPair:
         maps = features.of(segment)
-        return LayerPair(segment, maps, self.budget.batch(PAIR * maps.bytes_each))
+        at_most = PAIRS_ON_GPU if self.on_gpu else BATCH
+        return LayerPair(segment, maps, self.budget.batch(PAIR * maps.bytes_each, at_most))
 
     def below(self, layer: str) -> str:
         """Return the next studied layer towards the input, or ``layer`` itself at l_0."""

@@ -19,7 +19,7 @@ from neurflow.model.fast.crop_tail import CropTail, Joint
 from neurflow.model.fast.crops import Crops, run_crops
 from neurflow.model.fast.one_row import row_products
 from neurflow.model.fast.pullback import Values, call, pull, sources
-from neurflow.model.network.protocols import Cells, Path
+from neurflow.model.network.protocols import Cells, Path, points_between
 
 HELD = 4
 """chunks of frontier values that the crop part of one crop may take"""
@@ -194,7 +194,7 @@ class _Pairs:
         points, tail = self.cells.points, self.tail
         own = slice(len(tail.inputs), None)
         line = [
-            torch.cat([torch.lerp(low[self.chosen], high[self.chosen], alpha) for alpha in points])
+            points_between(low[self.chosen], high[self.chosen], points)
             for low, high in zip(self.path.start[own], self.path.end[own], strict=True)
         ]
         leaves = [*map(self._read, tail.joints), *line]

@@ -16,7 +16,7 @@ from torch import Tensor, fx
 from neurflow.model.fast.crop_tail import CropTail
 from neurflow.model.fast.pullback import call
 from neurflow.model.fast.slopes import Elementwise
-from neurflow.model.network.protocols import Cells
+from neurflow.model.network.protocols import Cells, points_between
 
 
 @dataclass
@@ -59,7 +59,7 @@ def run_crops(
     values = made.values
     values[tail.batch] = len(cells.points) * made.count
     for node, low, high in zip(tail.inputs, start, end, strict=True):
-        values[node] = torch.cat([torch.lerp(low, high, alpha) for alpha in cells.points])
+        values[node] = points_between(low, high, cells.points)
     for node in tail.nodes:
         if node.op == "get_attr":
             values[node] = getattr(tail.tail, str(node.target))
@@ -120,8 +120,7 @@ def _factor(modes: Tensor | None, lengths: Tensor, slope: Tensor, *, last: bool)
         dtype=slope.dtype,
         device=slope.device,
     )
-    for i, matrix in enumerate(weights):
-        _contract(matrix, slope[:, i], found[:, i])
+    torch.bmm(weights, _rows(slope), out=_rows(found))
     return found if last else torch.unflatten(found, 0, (modes.shape[1], -1))
 
 
@@ -146,9 +145,8 @@ def principal(
     return (found / scale).to(lengths)
 
 
-def _contract(matrix: Tensor, value: Tensor, out: Tensor) -> None:
-    """Multiply ``matrix`` ``[a, b]`` by ``value`` ``[b, …]`` of any memory layout."""
-    for total, row in zip(out, matrix.tolist(), strict=True):
-        torch.mul(value[0], row[0], out=total)
-        for part, weight in zip(value[1:], row[1:], strict=True):
-            total.add_(part, alpha=weight)
+def _rows(value: Float[Tensor, "part crop ..."]) -> Float[Tensor, "crop part unit"]:
+    """View a dense tensor of any memory layout as matrices; units are in memory order."""
+    parts, crops = value.shape[:2]
+    shape = (crops, parts, value[0, 0].numel())
+    return value.as_strided(shape, (value.stride(1), value.stride(0), 1))

@@ -39,6 +39,18 @@ def like(x: Tensor, baseline: Tensor) -> Tensor:
     return torch.zeros_like(x).add_(baseline)
 
 
+def points_between(low: Tensor, high: Tensor, points: Sequence[float], axis: int = 0) -> Tensor:
+    """Return the points ``low + α (high − low)`` of straight lines, for each α in ``points``.
+
+    They are joined along ``axis``, all samples of the first point first.
+    """
+    shape = [1] * (low.ndim + 1)
+    shape[axis] = len(points)
+    alpha = torch.tensor(points, dtype=low.dtype, device=low.device).view(shape)
+    found = torch.lerp(low.unsqueeze(axis), high.unsqueeze(axis), alpha)
+    return found.flatten(axis, axis + 1)
+
+
 @dataclass(frozen=True)
 class Path:
     """The line from the baseline to ``x`` at the frontier of a segment, where it is a straight line
