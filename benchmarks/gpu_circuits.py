@@ -19,6 +19,8 @@ WHOLE = {
     "vit_b_32": (8, 60),
 }
 """network of a whole discovery → number of pictures, and time limit in seconds"""
+SAME = 90
+"""seconds that the comparison with the CPU needs"""
 
 
 def discoveries(bench: Bench) -> None:
@@ -100,6 +102,9 @@ def _run(
 
 def same_circuit(bench: Bench) -> None:
     """Compare core neurons on the GPU with those on the CPU, in float32 and in TF32."""
+    if not bench.smoke and bench.limit(SAME) < SAME:
+        print(f"skipped: less than {SAME} s are left")
+        return
     layers = LAYERS["resnet18"][-2:] if bench.smoke else LAYERS["resnet18"][-4:]
 
     def circuit(device: str) -> Circuit:

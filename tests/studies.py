@@ -44,7 +44,8 @@ def study_of(model, images, layers, config, folder, target=0):
 
 def task_on(segment, maps, concepts, batch, minus=None, **config):
     """An attribution task whose values come from ``maps`` instead of a network."""
-    study = SimpleNamespace(progress=Silent(), minus=lambda layer: minus)
+    model = SimpleNamespace(device=torch.device("cpu"))
+    study = SimpleNamespace(model=model, progress=Silent(), minus=lambda layer: minus)
     config = Config(**{"baseline": "zero"} | config)
     return AttributionTask(study, LayerPair(segment, maps, batch), concepts, config)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from neurflow.attribution import integrated_gradients
+from neurflow.attribution import integrated_gradients, streaming
 from neurflow.attribution.integrated_gradients import graded_midpoints, secants, sinh
 from neurflow.attribution.score_error import (
     AUTO_STEPS,
@@ -70,6 +70,19 @@ def run(segment, values, concepts, **options):
     maps = Held(segment, values)
     task = task_on(segment, maps, concepts, Batch(5, Silent()), **{"steps": 6} | options)
     return attribute(task), maps
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vit"])
+def test_filled_batches_do_not_change_scores(name, monkeypatch):
+    """As on a GPU, where a batch is filled with copies of its last pair."""
+    segment, values, concepts = setting(name)
+    expected, _ = run(segment, values, concepts)
+    monkeypatch.setattr(streaming, "steady", lambda count, device: -(-count // 4) * 4)
+    found, _ = run(segment, values, concepts)
+    for a, scores in found.items():
+        scale = expected[a].importance.max()
+        np.testing.assert_allclose(scores.signed, expected[a].signed, atol=1e-5 * scale)
+        np.testing.assert_allclose(scores.importance, expected[a].importance, atol=1e-5 * scale)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "googlenet", "mobilenet_v2", "vit"])

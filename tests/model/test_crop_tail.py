@@ -16,6 +16,7 @@ from neurflow.attribution.integrated_gradients import (
     integrated_gradients,
     secants,
 )
+from neurflow.model.fast import crop_gradient
 from neurflow.model.fast.crop_gradient import _Pairs
 from neurflow.model.fast.crops import principal
 from tests.model.test_graph import model_of
@@ -109,6 +110,26 @@ def test_shared_work_does_not_change_scores(case, rule, chunk, monkeypatch):
     close(found.change, plain.change)
     if rule is secants:
         close(found.scores.sum(1), found.change)
+
+
+@pytest.mark.parametrize("chunk", [1, 10**6])
+@pytest.mark.parametrize("size", [4, 11])
+def test_batches_of_steady_sizes_give_the_same_scores(case, chunk, size, monkeypatch):
+    """As on a GPU, where batches are filled with copies of their last pair."""
+    module = sys.modules["neurflow.attribution.integrated_gradients"]
+    monkeypatch.setattr(module, "CHUNK_ELEMENTS", chunk)
+    expected = shared(case, modes=3)
+    filled = []
+
+    def steady(count, device):
+        filled.append(-count % size)
+        return count + filled[-1]
+
+    monkeypatch.setattr(crop_gradient, "steady", steady)
+    found = shared(case, modes=3)
+    close(found.scores, expected.scores)
+    close(found.change, expected.change)
+    assert any(filled)
 
 
 def test_targets_of_a_crop_share_one_gradient_in_inverted_residuals(case, request, monkeypatch):

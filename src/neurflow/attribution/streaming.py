@@ -41,6 +41,7 @@ from neurflow.attribution.integrated_gradients import (
     steep_gauss,
 )
 from neurflow.attribution.pairs import SAMPLE, Pairs
+from neurflow.attribution.running_sums import RunningSums
 from neurflow.attribution.score_error import (
     BEHIND_NORMS,
     FROM_MEAN,
@@ -52,11 +53,12 @@ from neurflow.attribution.score_error import (
     enough,
     upper_end,
 )
-from neurflow.attribution.task import AttributionTask, Exemplars, Scores
+from neurflow.attribution.task import AttributionTask, Scores
 from neurflow.circuit import RuleName
 from neurflow.errors import WorkError
 from neurflow.model import Segment
 from neurflow.runtime.journal import Journal
+from neurflow.runtime.memory import steady
 from neurflow.study.features import Observed
 
 RULES: dict[RuleName, Rule] = {
@@ -149,7 +151,7 @@ def _run(
     segment, concepts = task.segment, task.concepts
     pairs = Pairs.of(concepts, {a: plan.steps for a, plan in plans.items()})
     task.progress.start(_stage(task), len(pairs.crop))
-    sums = {a: _Sums(concepts[a], segment.lower.neurons, each) for a in plans}
+    sums = {a: RunningSums(concepts[a], segment.lower.neurons, each) for a in plans}
     rule = next(iter(plans.values())).rule  # that of all
     running = {a: one.running() for a, one in sums.items()}
     what = f"sums {rule}" if rule else None
@@ -243,6 +245,8 @@ def _stream(
     baseline = task.baseline  # before the blocks, because it uses crops of its own
 
     def work(part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        count = len(part)
+        part = np.pad(part, (0, steady(count, task.study.model.device) - count), "edge")
         neurons = torch.from_numpy(pairs.neuron[part])
         observed = maps.take(pairs.crop[part]).starting(baseline)
         observed = replace(observed, crops=torch.from_numpy(pairs.crop[part]))
@@ -251,7 +255,7 @@ def _stream(
         if minus is not None:
             other = measure(segment, torch.full_like(neurons, minus), observed, steps)
             found = found[0] - other[0], found[1] - other[1]
-        return found[0].double().cpu().numpy(), found[1].double().cpu().numpy()
+        return found[0][:count].double().cpu().numpy(), found[1][:count].double().cpu().numpy()
 
     if done.all():
         return
@@ -352,48 +356,3 @@ def _against_many(
         if goal.isfinite().all():
             return found, goal
     return found, scores(2 * steps, rule=gauss_legendre)[0]
-
-
-class _Sums:
-    """Running sums over one target's crops, in arrays that change in place."""
-
-    def __init__(self, concept: Exemplars, neurons: int, each: bool) -> None:
-        self.sizes = np.bincount(concept.meaning)
-        shape = (len(concept.meaning), neurons)
-        self.each = np.zeros(shape, dtype=np.float32) if each else None
-        self.absolute = np.zeros(neurons)
-        self.signed = np.zeros((len(self.sizes), neurons))
-        self.gap, self.change, self.net = np.zeros(1), np.zeros(1), np.zeros(1)
-
-    def add(self, pairs: Pairs, scores: np.ndarray, change: np.ndarray) -> None:
-        self.absolute += np.abs(scores).sum(0)
-        np.add.at(self.signed, pairs.meaning, scores)
-        self.net += np.abs(scores.sum(1)).sum()
-        if self.each is not None:
-            self.each[pairs.place] = scores
-        self.gap += np.abs(scores.sum(1) - change).sum()
-        self.change += np.abs(change).sum()
-
-    def running(self) -> dict[str, np.ndarray]:
-        """Return the sums, by name."""
-        return {k: v for k, v in vars(self).items() if isinstance(v, np.ndarray) and k != "sizes"}
-
-    def scores(self, plan: Plan) -> Scores:
-        total, net = float(self.absolute.sum()), float(self.net[0])
-        gap, change = float(self.gap[0]), float(self.change[0])
-        complete: float | None = gap / change if change > 0 else gap
-        error = plan.error
-        if plan.rule in ("secants", "graded"):
-            complete = None
-        elif error is not None:
-            error = max(gap / total if total > 0 else gap, error)
-        return Scores(
-            importance=self.absolute / self.sizes.sum(),
-            signed=self.signed / self.sizes[:, None],
-            completeness_error=complete,
-            steps=plan.steps,
-            rule=plan.rule,
-            score_error=error,
-            cancellation=max(total / net, 1.0) if net > 0 else None,
-            each=self.each,
-        )

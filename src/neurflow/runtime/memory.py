@@ -30,6 +30,18 @@ _SIZE = TypeAdapter(ByteSize)
 Result = TypeVar("Result")
 
 
+def steady(count: int, device: torch.device) -> int:
+    """Return the batch size to run ``count`` items with.
+
+    Libraries for GPUs plan a convolution again for every new batch size, which takes longer than the
+    convolution. There, sizes are rounded up to one of four in each octave, so that few of them occur.
+    """
+    if device.type == "cpu" or count < 1:
+        return count
+    step = 1 << max(0, count.bit_length() - 3)
+    return -(-count // step) * step
+
+
 def memory_bytes(text: str | int) -> int:
     """Parse an amount of memory: ``"2GB"`` (2 × 10⁹), ``"2GiB"`` (2 × 2³⁰) or a plain number of bytes.
 

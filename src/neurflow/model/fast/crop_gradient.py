@@ -1,8 +1,7 @@
 """Gradients at the frontier for many targets of the same crops (the algorithm is in ``crop_tail``).
 
 Tensors of the crop part have the axes ``[cell or point, crop, …]``, and those of the backward pass
-``[part, pair, …]``, where a part is a cell or a mode. In a batch, the two axes are joined into the
-first one.
+``[part, pair, …]``, where a part is a cell or a mode. In a batch, the two axes are joined into one.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from neurflow.model.fast.crops import Crops, run_crops
 from neurflow.model.fast.one_row import row_products
 from neurflow.model.fast.pullback import Values, call, pull, sources
 from neurflow.model.network.protocols import Cells, Path, points_between
+from neurflow.runtime.memory import steady
 
 HELD = 4
 """chunks of frontier values that the crop part of one crop may take"""
@@ -92,18 +92,33 @@ class CropGradient:
         totals = [torch.empty_like(value) for value in self.path.end]
         with torch.no_grad():
             for crops in self._crops():
-                firsts = [self._pairs(slice(i, i + 1))[0] for i in range(crops.start, crops.stop)]
+                each = range(crops.start, crops.stop)
+                firsts = self._steady([self._pairs(slice(i, i + 1))[0] for i in each])
                 inside = range(len(self.tail.inputs))
                 ends = ([e[i][firsts] for i in inside] for e in (self.path.start, self.path.end))
                 made = run_crops(self.tail, self.cells, *ends)
                 first, last = self._pairs(crops)
                 for start in range(first, last, self.pairs_at_once):
                     pairs = slice(start, min(start + self.pairs_at_once, last))
-                    batch = _Pairs(self, made, pairs, self.row[pairs] - crops.start)
+                    batch = self._batch(made, pairs, crops.start)
+                    count = pairs.stop - pairs.start
                     for total, found in zip(totals, batch.gradients(), strict=True):
-                        total[pairs] = found
-                    change[pairs] = batch.change
+                        total[pairs] = found[:count]
+                    change[pairs] = batch.change[:count]
         return totals, change
+
+    def _batch(self, made: Crops, pairs: slice, first_crop: int) -> _Pairs:
+        """Some pairs, with copies of the last one up to a steady batch size."""
+        chosen: slice | Tensor = pairs
+        padded = self._steady(range(pairs.start, pairs.stop))
+        if len(padded) > pairs.stop - pairs.start:
+            chosen = torch.tensor(padded, device=self.row.device)
+        return _Pairs(self, made, chosen, self.row[chosen] - first_crop)
+
+    def _steady(self, numbers: Sequence[int]) -> list[int]:
+        """Repeat the last number up to a steady batch size."""
+        missing = steady(len(numbers), self.path.end[0].device) - len(numbers)
+        return [*numbers, *[numbers[-1]] * missing]
 
     def _crops(self) -> Iterator[slice]:
         """Groups of crops whose pairs fill about one batch."""
@@ -129,7 +144,7 @@ class _Pairs:
     Args:
         whole: the gradients of all pairs.
         made: the crop part on the pairs' crops.
-        pairs: the pairs of the batch.
+        pairs: the pairs of the batch; indices if some are repeated.
         row: ``[pair]`` crop of each pair.
     """
 
@@ -180,8 +195,8 @@ class _Pairs:
         apart = (first[:, place] * scale[:, None, None] - gradient).abs().amax((0, 2, 3))
         if not (apart <= SAME * gradient.abs().amax((0, 2, 3))).all():
             return None
-        start = self.chosen.start if isinstance(self.chosen, slice) else 0
-        unit = _Pairs(self.whole, self.made, start + firsts, self.row[firsts])
+        chosen = torch.arange(len(self.whole.row), device=firsts.device)[self.chosen]
+        unit = _Pairs(self.whole, self.made, chosen[firsts], self.row[firsts])
         rows = self.tail.joints[0].rows
         assert rows is not None
         unit.fixed[rows] = torch.ones_like(unit.fixed[rows])
@@ -236,7 +251,8 @@ class _Pairs:
         """``[…, crop, …]`` → ``[…, pair, …]`` along the second axis."""
         if self.made.count == 1:
             return value.expand(len(value), self.count, *value.shape[2:])
-        return value if self.made.count == self.count else value[:, self.row]
+        alike = self.made.count == self.count and isinstance(self.chosen, slice)
+        return value if alike else value[:, self.row]
 
     def _enter(self, joint: Joint, gradient: Float[Tensor, "cell pair ..."]) -> None:
         """Propagate the gradient at a joint to the value of the crop part that it reads."""
