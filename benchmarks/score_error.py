@@ -15,7 +15,7 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -100,10 +100,18 @@ def crops_of(model: Model, real: Path, images: int) -> CropSet:
     return CropSet(pictures, tuple(range(len(files))), model.input_size[1:], (1.0, 0.5, 0.25))
 
 
+class Sample(NamedTuple):
+    """Targets of each pair of layers, and crops of each target."""
+
+    targets: int
+    crops: int
+
+
 def measure(
-    model: Model, network: str, pair: tuple[str, str], count: int, crops: CropSet, memory: str
+    model: Model, network: str, pair: tuple[str, str], sample: Sample, crops: CropSet, memory: str
 ) -> list[dict[str, Any]]:
     """One record for each target of a pair of layers."""
+    count, k = sample
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         study = Study(
@@ -119,7 +127,7 @@ def measure(
         firing = np.flatnonzero(phi.max(0) > 0)
         chosen = np.sort(np.random.default_rng(0).choice(firing, count, replace=False)).tolist()
         concepts = {
-            a: Exemplars(np.argsort(-phi[:, a], kind="stable")[:K], np.zeros(K, dtype=int))
+            a: Exemplars(np.argsort(-phi[:, a], kind="stable")[:k], np.zeros(k, dtype=int))
             for a in chosen
         }
         task = AttributionTask(study, study.pair(pair[1]), concepts, Config(tolerance=TOLERANCE))
@@ -175,6 +183,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="networks whose name contains this")
     parser.add_argument("--images", type=int, default=2, help="pictures of each class")
     parser.add_argument("--targets", type=int, help="targets of each pair of layers")
+    parser.add_argument("--k", type=int, default=K, help="crops of each target")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--memory", default="2GB", help="memory on top of the model")
     parser.add_argument("--save", type=Path, help="file that records are added to, one JSON a line")
@@ -189,8 +198,8 @@ def main() -> None:
         model = load(network, options.real, options.device)
         crops = crops_of(model, options.real, options.images)
         for pair in pairs:
-            targets = options.targets or count
-            fresh = measure(model, network, pair, targets, crops, options.memory)
+            sample = Sample(options.targets or count, options.k)
+            fresh = measure(model, network, pair, sample, crops, options.memory)
             print(*row(f"{network} {pair}", fresh), flush=True)
             records += fresh
             if options.save:
@@ -203,7 +212,7 @@ def main() -> None:
         for name in SAMPLES
         if any(r["network"] == name for r in records)
     ]
-    settings = f"k = {K}, {LIMIT} Gauss-Legendre points as the limit."
+    settings = f"k = {options.k}, {LIMIT} Gauss-Legendre points as the limit."
     text = f"{machine(options.device)} {settings}\n\n{table(head, rows)}"
     publish("score error", text, write=options.write)
 
