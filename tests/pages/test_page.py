@@ -178,7 +178,7 @@ def test_the_first_sentence_and_the_columns_say_what_was_measured(page):
     page.get_by_text("How to read this").click()
     help = page.locator(".help dl")
     expect(help).to_contain_text("late: 1.1 %, worst 1.8 %. head: 0.5 %, worst 0.6 %.")
-    expect(help).to_contain_text("τ = 8 core neurons, k = 3 crops a neuron.")
+    expect(help).to_contain_text("τ = 8 core neurons, k = 3 crops per neuron.")
 
 
 def test_only_shares_are_called_shares(page, show, wide):

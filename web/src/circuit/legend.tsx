@@ -40,8 +40,8 @@ export function Legend({ data, drawn, onGuide }: LegendProps) {
           <Entry term="Columns">Layers of the network, from the input on the left to the target on the right.</Entry>
           <Entry term="Card">
             A group of neurons that respond to the same thing. The pictures are the crops that excite it most, from
-            different photographs first. Below its name is the number of its neurons, or a warning: “not stable” if the
-            group is not found again on other pictures, “1 photo” if all its crops come from one photograph.
+            different photographs first. Below its name may be a warning: “not stable” if the group is not found again
+            on other pictures, “1 photo” if all its crops come from one photograph.
           </Entry>
           {labelled && (
             <Entry term="Label">
