@@ -92,7 +92,7 @@ def under(prefix, state):
                 {k: v for k, v in s.items() if k != "head.weight"}
                 | {"head.weight_orig": s["head.weight"] + 0, "head.weight_mask": torch.ones(4, 16)}
             ),
-            "the parts that pruning had made were put together",
+            "weights that pruning had split were put together",
         ),
     ],
 )
@@ -140,7 +140,7 @@ def test_weights_of_weight_norm_are_combined(tmp_path, normed):
     torch.save(under("module.", source.state_dict()), tmp_path / "w.pt")
     module = zeros()
     notes = " ".join(load_weights(module, tmp_path / "w.pt"))
-    assert "the parts that weight norm had made" in notes
+    assert "weights that weight norm had split" in notes
     torch.testing.assert_close(module.head.weight, source.head.weight)
     torch.testing.assert_close(module.block1[0].weight, source.block1[0].weight)
 
@@ -240,8 +240,8 @@ def holding(data):
         ("pointer.pth", holding(b"version https://git-lfs.github.com/spec/v1\n"), "git lfs pull"),
         ("page.pth", holding(b"<!DOCTYPE html><html>"), "is a web page"),
         ("nothing.pth", holding(b""), "is empty"),
-        ("photo.pth", holding(b"\x89PNG\r\n\x1a\n"), "is no file of weights"),
-        ("model.gguf", holding(b"GGUF\3\0\0\0"), "is no file of weights"),
+        ("photo.pth", holding(b"\x89PNG\r\n\x1a\n"), "is not a weights file"),
+        ("model.gguf", holding(b"GGUF\3\0\0\0"), "is not a weights file"),
         ("packed.zip", archive("weights.pth"), "unpack it"),
         ("folder", lambda path: path.mkdir(), "is a folder"),
         ("dcp", lambda p: (p.mkdir(), (p / ".metadata").touch()), "dcp_to_torch"),

@@ -194,7 +194,7 @@ def test_lines_that_resemble_a_table_are_names(tmp_path, lines):
         (b'["a", "b"', "starts like JSON"),
         (b'{"0": "a", "2": "b"}', "1 is missing"),
         (b'{"a": "b"}', "neither indices to names nor"),
-        (b"[[[]]]", "a name is a text"),
+        (b"[[[]]]", "a name must be text"),
         (b"[" * 100_000 + b"]", "starts like JSON"),
         (codecs.BOM_UTF16_LE + b"a", "cannot be read"),
     ],

@@ -106,7 +106,9 @@ def test_one_output_gives_two_classes_by_its_sign(end):
     np.testing.assert_allclose(shares.sum(1), 1)
     named = Model(module, transform=PLAIN, class_names=["healthy", "tumor"])
     assert (named.target("healthy").neuron, named.target("tumor").neuron) == (0, 1)
-    with pytest.raises(ModelError, match="3 class names for one output, which is two classes"):
+    with pytest.raises(
+        ModelError, match="3 class names for one output, which is read as two classes"
+    ):
         Model(module, transform=PLAIN, class_names=list("abc")).target("a")
 
 
@@ -140,7 +142,7 @@ def test_a_multi_label_picture_counts_for_each_label_above_one_half():
     assert len(report.mistakes.missed) == 12 - over[:, 1].sum()
     assert report.what_if.overall.accuracy_before == over[:, 1].mean()
     shares = Model(Ends(torch.sigmoid), transform=PLAIN, output="probabilities")
-    assert shares.outputs_are.several and not model.outputs_are.single
+    assert shares.outputs_are.multilabel and not model.outputs_are.single
     np.testing.assert_array_equal(
         shares.outputs_are.classes(np.array([[0.6, 0.9, 0.2]])), [[True, True, False]]
     )
@@ -167,8 +169,8 @@ def test_regression_outputs_have_no_probability():
 @pytest.mark.parametrize(
     ("end", "told"),
     [
-        (lambda z: [z[:, :1], z[:, 1:2]], "returns 2 single outputs"),
-        (lambda z: z * float("nan"), "NaN or infinity alone"),
+        (lambda z: [z[:, :1], z[:, 1:2]], "returns 2 tensors with one output each"),
+        (lambda z: z * float("nan"), "only NaN or infinity"),
         (lambda z: z[:, :0], r"no tensor of shape \[batch, class\]"),
         (lambda z: z.argmax(1), "the number of a class for each picture, which has no gradient"),
         (lambda z: z[:, :, None].expand(-1, -1, 5), r"but \[3, 3, 5\] for 3 images"),
@@ -244,7 +246,7 @@ def test_the_first_of_two_heads_of_equal_width_is_used_with_a_note():
             return {"colour": self.head(x), "shape": x[:, :4] * 2}
 
     (note,) = Model(settle(Heads()), transform=PLAIN).notes
-    assert "output['colour'] is explained, and not output['shape']" in note
+    assert "output['colour'] is explained, not output['shape']" in note
     told = [n for n in Model(settle(SmallNet()), transform=PLAIN).notes if "tensors" in n]
     assert not told
 
@@ -272,7 +274,7 @@ def test_a_clamp_that_changes_probabilities_is_not_passed_over():
 
 def test_features_in_place_of_classes_are_told():
     model = Model(Ends(lambda z: {"pooler_output": z}), transform=PLAIN)
-    assert "output['pooler_output'] is explained, which by its name has features" in model.notes[0]
+    assert "output['pooler_output'] is explained, but by its name it has features" in model.notes[0]
 
     class Answer:
         def __init__(self, z):

@@ -97,7 +97,7 @@ def test_a_transform_for_training_is_refused():
     end = [v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)]
     moving = v2.Compose([v2.RandomResizedCrop(32), *end])
     module, state = settle(SmallNet()), torch.random.get_rng_state()
-    with pytest.raises(ModelError, match="another input of the same picture each time"):
+    with pytest.raises(ModelError, match="different input for the same picture each time"):
         Model(module, transform=moving).network  # noqa: B018
     assert torch.equal(state, torch.random.get_rng_state())
     Model(module, transform=v2.Compose([v2.Resize((32, 32)), *end])).network  # noqa: B018

@@ -178,7 +178,7 @@ def test_the_first_sentence_and_the_columns_say_what_was_measured(page):
     page.get_by_text("How to read this").click()
     help = page.locator(".help dl")
     expect(help).to_contain_text("late: 1.1 %, worst 1.8 %. head: 0.5 %, worst 0.6 %.")
-    expect(help).to_contain_text("τ = 8 core neurons, k = 3 crops a neuron.")
+    expect(help).to_contain_text("τ = 8 core neurons, k = 3 crops per neuron.")
 
 
 def test_only_shares_are_called_shares(page, show, wide):
@@ -187,7 +187,7 @@ def test_only_shares_are_called_shares(page, show, wide):
     assert page.locator(".reach").count() == page.locator(".card").count()
     other = show(wide.model_copy(update={"config": Config(sharing="published")}))
     other.get_by_text("How to read this").click()
-    expect(other.locator(".help dl")).to_contain_text("they are not shares")
+    expect(other.locator(".help dl")).to_contain_text("weights are not shares")
     assert other.locator(".reach").count() == 0
     other.locator('[data-group="late/1"]').click()
     expect(other.get_by_role("complementary")).not_to_contain_text("of the weight")
@@ -227,7 +227,7 @@ def test_evidence_of_labels_is_shown_as_text(wide, show):
     expect(card.locator(".doubtful")).to_have_count(0)
     card.click()
     shown = page.get_by_label("Evidence for the label")
-    expect(shown).to_contain_text("The label tells unseen crops of the group from others")
+    expect(shown).to_contain_text("The label distinguishes unseen crops of the group from others")
     expect(shown).to_contain_text("12 crops of the group, unseen by the labeler")
     expect(shown.get_by_role("img")).to_have_attribute(
         "aria-label", "AUPRC 0.90 [0.70, 0.95], chance 0.55 [0.40, 0.75]"
@@ -261,7 +261,7 @@ def test_manual_labels_show_the_author_and_missing_validation(wide, show):
     page.locator('[data-group="late/1"]').click()
     shown = page.get_by_label("Evidence for the label")
     expect(shown).to_contain_text("Named by ann, 2026-01-02, pinned.")
-    expect(shown).to_contain_text("This label was not validated.")
+    expect(shown).to_contain_text("This label has not been validated.")
 
 
 def test_dark_and_light_colours(page, show, wide):

@@ -25,8 +25,8 @@ from neurflow.errors import NeurFlowError
 from neurflow.model import Model, load_model
 from neurflow.model.checkpoints import load_weights
 from neurflow.model.class_files import read_class_names
+from neurflow.model.input_form import TRIED
 from neurflow.model.naming import ClassNames
-from neurflow.model.offering import TRIED
 from neurflow.model.picture_modes import in_mode
 from neurflow.model.targets import target_of
 from neurflow.pictures import places

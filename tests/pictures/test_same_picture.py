@@ -220,7 +220,7 @@ def scaled(*steps):
     ],
 )
 def test_transforms_get_the_picture_mode_they_need(channels, transform, mode):
-    assert Model(net(channels), transform=transform).offer.mode == mode
+    assert Model(net(channels), transform=transform).input_form.mode == mode
 
 
 def test_the_picture_mode_can_be_set():

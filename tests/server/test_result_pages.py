@@ -28,7 +28,7 @@ def folder(run):
 @pytest.mark.browser
 def test_links_between_the_live_explorer_and_the_pages_of_its_folder(visit, url, folder):
     page = visit(url)
-    links = page.get_by_role("navigation", name="Pages beside this one")
+    links = page.get_by_role("navigation", name="Related pages")
     expect(links.get_by_role("link")).to_have_text(["Evidence for bee", "Report"])
     links.get_by_role("link", name="Evidence for bee").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Evidence for bee")
@@ -44,7 +44,7 @@ def test_only_pages_with_the_scripts_of_the_front_end_are_served(client, folder,
     found = client.get("/pages/evaluation.html")
     assert found.headers["content-security-policy"] == policy(found.text)
     assert "connect-src" not in found.headers["content-security-policy"]
-    assert len(re.findall(re.escape(html.escape("Pages beside this one")), found.text)) == 1
+    assert len(re.findall(re.escape(html.escape("Related pages")), found.text)) == 1
     (folder / "away.html").symlink_to(evaluated(load_circuit(folder), tmp_path))
     for name in ("odd.html", "away.html", "circuit.json", "..%2Frun%2Freport.html", "none.html"):
         assert client.get(f"/pages/{name}").status_code == 404, name

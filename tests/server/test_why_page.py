@@ -53,7 +53,7 @@ def test_groups_are_ordered_by_effect_and_the_sentence_names_classes(why, client
     why.get_by_label("Rival class").select_option("none")
     expect(why).to_have_url(re.compile("rival=none"))
     explained(why)
-    expect(why.locator(".effects h2")).not_to_contain_text("less that of")
+    expect(why.locator(".effects h2")).not_to_contain_text("minus that of")
     assert violations(why) == []
 
 

@@ -30,7 +30,17 @@ class Circuit(CircuitData):
     def cut(self, groups: Mapping[str, int]) -> Circuit:
         """Return the circuit with other cuts of its layers' trees; see ``circuit.cuts.recut``.
 
-        ``groups`` gives the number of groups of some layers: ``circuit.cut({"layer4.1": 9})``.
+        Args:
+            groups: layer → number of groups.
+
+        Raises:
+            LayerError: the circuit has no such layer.
+            RequestError: a layer cannot be cut into this number of groups.
+            ResultError: an earlier version made the circuit, without trees.
+
+        Example::
+
+            finer = circuit.cut({"layer4.1": 9})
         """
         return recut(self, groups)
 
@@ -59,7 +69,7 @@ class Circuit(CircuitData):
         return to_frames(self)
 
     def _repr_html_(self) -> str | None:
-        """Return HTML for Jupyter, VS Code and marimo, or None if no display is registered."""
+        """Return HTML for notebooks (Jupyter, VS Code, marimo); None if no display is registered."""
         return display.html(self)
 
 

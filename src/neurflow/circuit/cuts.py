@@ -29,8 +29,8 @@ def recut(circuit: C, groups: Mapping[str, int]) -> C:
 
     Raises:
         LayerError: the circuit has no such layer.
-        RequestError: a layer cannot be cut into so many groups.
-        ResultError: the circuit is of an earlier version, which stored no trees.
+        RequestError: a layer cannot be cut into this number of groups.
+        ResultError: an earlier version made the circuit, without trees.
     """
     found = {name: _recut(circuit.layer(name), count) for name, count in groups.items()}
     return regrouped(circuit, [found.get(layer.name, layer) for layer in circuit.layers])
@@ -48,12 +48,12 @@ def _recut(layer: CircuitLayer, count: int) -> CircuitLayer:
             f"Layer {layer.name} can be cut into 1 to {len(tree.members)} groups, not into {count}."
         )
     owns = branches(tree.merges)
-    stands = {group.id: group for group in layer.groups}
+    known = {group.id: group for group in layer.groups}
     made = []
     for branch in sorted(cut(tree.merges, count), key=tree.numbers.__getitem__):
         id = GroupId(layer.name, tree.numbers[branch])
         members = tuple(tree.members[pair] for pair in np.flatnonzero(owns[branch]))
         fresh = NeuronGroup(id=id, members=members, crops=exemplars(members, layer.neurons))
-        made.append(stands.get(id, fresh))
+        made.append(known.get(id, fresh))
     made.sort(key=lambda group: -len(group.members))
     return layer.model_copy(update={"groups": tuple(made), "note": None})

@@ -1,10 +1,10 @@
 """Edits by hand: a person merges groups with one meaning, and splits a group with two meanings.
 
-1. An edit names the groups that it replaces and the new groups. A number is never used for a second
-   group, so that a label always stays with its own group.
+1. An edit names the groups that it replaces and the new groups. The number of a group is never used
+   again, so a label always stays with its own group.
 2. Applying edits to a circuit is a pure function. The weights between groups are recomputed by their
-   definition (``interactions``) from the weights of each (neuron, semantic group) pair. So a merged
-   group has the weights that the clustering would have given it.
+   definition (``interactions``) from the weights of each (neuron, semantic group) pair. A merged group
+   therefore has the same weights as if the clustering had formed it.
 3. New groups do not inherit measurements of the old ones (evidence of the label, stability,
    calibration, heat maps). Groups that an edit does not touch keep theirs.
 4. The edits are stored in a file beside the circuit, together with those that were undone, so undoing
@@ -56,7 +56,7 @@ class Edits(Frozen):
     schema_version: Literal[1] = 1
     done: Annotated[tuple[Edit, ...], Field(max_length=MOST)] = ()
     undone: Annotated[tuple[Edit, ...], Field(max_length=MOST)] = ()
-    """the last one is the next to be redone"""
+    """in the order of undoing; ``redo`` takes the last one"""
 
     def encoded(self) -> bytes:
         """Return the bytes of the file."""

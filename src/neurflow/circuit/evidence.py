@@ -31,7 +31,7 @@ from neurflow.refs import Frozen
 from neurflow.stats import Interval, Share
 
 SHORT, LONG = 80, 400
-"""largest number of characters of a label, feature or name, and of a sentence"""
+"""largest number of characters of a label, feature or name, and of a sentence, respectively"""
 VERDICTS = ("beats_chance", "beats_others", "beats_nonsense", "beats_constant")
 """verdicts on a label, from its validation"""
 
@@ -71,7 +71,7 @@ TOLERATED = 0.05
 
 
 def _without(*names: str) -> Any:
-    """Drop figures that earlier versions stored but that are not evidence."""
+    """Return a validator that drops figures of earlier versions that are not evidence."""
 
     def drop(values: Any) -> Any:
         if not isinstance(values, dict):
@@ -156,7 +156,7 @@ class Validation(Frozen):
 
     @property
     def beats_constant(self) -> bool | None:
-        """Whether the label beats chance, and its gain over the constant text is surely positive."""
+        """Whether the label beats chance, and the whole interval of its gain is above 0."""
         if self.constant is None:
             return None
         return self.beats_chance and self.constant.gain.low > 0

@@ -4,14 +4,13 @@
 ``G`` and the neurons ``s`` of ``H`` in the layer below. Weights of opposite signs cancel in it, so
 the sums of the positive and of the negative weights are stored as well. ``routes`` defines how the
 weight of a lower neuron is divided among the groups of its meanings, and ``uncertainty`` computes the
-intervals of
-``W(G, H)``.
+intervals of ``W(G, H)``.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
@@ -112,9 +111,7 @@ def edge(
 
 
 def exemplars(members: Sequence[Member], neurons: Mapping[int, Neuron]) -> tuple[Crop, ...]:
-    """Return a group's crops: first those that most members share, then the strongest for their
-    neuron.
-    """
+    """Return a group's crops: those that most members share first, then by relative activation."""
     shared: Counter[Crop] = Counter()
     strength: dict[Crop, float] = {}
     for a, i in members:
@@ -142,24 +139,24 @@ def regrouped(circuit: C, layers: Sequence[CircuitLayer]) -> C:
     """
     kept = {group.id: group.members for layer in layers for group in layer.groups}
     known = (group for layer in circuit.layers for group in layer.groups)
-    stands = {group.id for group in known if kept.get(group.id) == group.members}
+    unchanged = {group.id for group in known if kept.get(group.id) == group.members}
     return circuit.model_copy(
         update={
             "layers": tuple(layers),
-            "edges": tuple(_edges(circuit, layers, stands)),
-            "heat": {key: heat for key, heat in circuit.heat.items() if key[0] in stands},
+            "edges": tuple(_edges(circuit, layers, unchanged)),
+            "heat": {key: heat for key, heat in circuit.heat.items() if key[0] in unchanged},
         }
     )
 
 
 def _edges(
-    circuit: CircuitData, layers: Sequence[CircuitLayer], stands: Collection[GroupId]
+    circuit: CircuitData, layers: Sequence[CircuitLayer], unchanged: set[GroupId]
 ) -> Sequence[GroupEdge]:
     """Keep edges between unchanged groups, and compute all others."""
-    edges = [known for known in circuit.edges if known.upper in stands and known.lower in stands]
+    edges = [known for known in circuit.edges if {known.upper, known.lower} <= unchanged]
     for lower, upper in pairwise(layers):
         ids = [[group.id for group in layer.groups] for layer in (upper, lower)]
-        if all(id in stands for id in ids[0] + ids[1]):
+        if unchanged.issuperset(ids[0] + ids[1]):
             continue
         pairs = {
             Member(a, i): part
@@ -172,7 +169,7 @@ def _edges(
         spreads = intervals(upper, lower, circuit.config)
         for (g, h), flow in sorted(found.items()):
             ends = ids[0][g], ids[1][h]
-            if not all(id in stands for id in ends):
+            if not unchanged.issuperset(ends):
                 edges.append(edge(*ends, flow, spreads.get(ends)))
     return edges
 

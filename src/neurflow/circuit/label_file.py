@@ -8,9 +8,10 @@
     └── labels-DIGEST.json      DIGEST of the circuit.json that the labels belong to
 
 Labels arrive one at a time, from programs that may be interrupted and from people, while the circuit
-itself does not change. So the file is small and contains only labels. ``attachments.LabelStore`` reads
-it under a lock, changes one group and replaces the file in one step, so nothing is lost if two write at
-once. Its name identifies the circuit, so a new circuit cannot inherit the labels of another.
+itself does not change. The file is therefore small and contains only labels. ``attachments.LabelStore``
+reads it under a lock, changes one group and replaces the file atomically, so nothing is lost if two
+programs write at once. The name of the file identifies the circuit, so a new circuit cannot inherit the
+labels of another.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def thumbnail_tensors(circuit: CircuitData) -> dict[str, np.ndarray]:
 
 
 def thumbnails_of(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return ``thumbnails`` of a circuit; raise ``ValueError`` for any other entry."""
+    """Return the field ``thumbnails`` of a circuit; raise ``ValueError`` for an invalid entry."""
     found: dict[Crop, bytes] = {}
     for key, tensor in tensors.items():
         if not re.fullmatch(r"[0-9]{1,9}:[0-9]{1,9}(,[0-9]{1,9}){3}", key):
@@ -61,7 +61,7 @@ def surroundings_tensors(circuit: CircuitData) -> dict[str, np.ndarray]:
 
 
 def surroundings_of(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return ``pictures`` and ``heat`` of a circuit; raise ``ValueError`` for any other entry."""
+    """Return ``pictures`` and ``heat`` of a circuit; raise ``ValueError`` for an invalid entry."""
     pictures: dict[int, bytes] = {}
     heat: dict[tuple[str, int], HeatMap] = {}
     for key, tensor in tensors.items():

@@ -1,8 +1,8 @@
 """Loads the model of a result again, as the result describes it.
 
 1. **Reference.** A result may come from anyone, so its reference is followed only if it names
-   a library's classifier (``torchvision:NAME``, ``timm:NAME``) or the demo's network. Others
-   would run code, open a file or download something; the caller must pass them explicitly.
+   a library's classifier (``torchvision:NAME``, ``timm:NAME``) or the demo's network. Other
+   references may run code, open a file or download something, so the caller must pass them explicitly.
 2. **Weights.** A file that the result names is read if it is a plain file on this machine. State
    dicts and safetensors cannot run code, and the parameters are compared with those of the result.
 3. **The rest** is plain data of the result: class names, preprocessing, options of ``load_model``.
@@ -31,7 +31,7 @@ LIBRARIES = re.compile(r"(torchvision|timm):[A-Za-z0-9_.-]{1,200}")
 BUILT_IN = {"the demo network": ("neurflow.demo.network", "demo_model")}
 """reference of a network in this package → module and function"""
 LONGEST = 200
-"""characters of a reference that is quoted in full"""
+"""largest number of characters of a reference that is quoted in full"""
 
 
 def facts_to_reload(model: Model) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def must_be_named(reference: str) -> bool:
 
 
 def _alike(reference: str, other: str) -> bool:
-    """Return whether two references name the same network, regardless of folder and name of a file."""
+    """Return whether two references name the same network, wherever its file is."""
     (kind, _, name), (other_kind, _, other_name) = reference.partition(":"), other.partition(":")
     if kind == other_kind == "file":
         return True
@@ -125,7 +125,7 @@ def _stored_weights(circuit: CircuitData) -> str | None:
     """Return the weights of the result: a name, or a plain file.
 
     Raises:
-        RequestError: they were in a file that does not exist here.
+        RequestError: the weights were in a file that does not exist on this machine.
     """
     known = circuit.model.weights
     if known is None or (re.fullmatch(r"[\w-]+", known) and not Path(known).exists()):

@@ -78,7 +78,7 @@ def with_robustness(circuit: C, found: RobustnessFile) -> C:
     """Return the circuit with new figures; figures that were not measured again stay."""
     edges = {(edge.upper, edge.lower): edge for edge in found.edges}
 
-    def trusted(layer: CircuitLayer) -> CircuitLayer:
+    def with_stability(layer: CircuitLayer) -> CircuitLayer:
         groups = tuple(
             group.model_copy(update={"stability": found.groups[group.id]})
             if group.id in found.groups
@@ -94,7 +94,7 @@ def with_robustness(circuit: C, found: RobustnessFile) -> C:
 
     return circuit.model_copy(
         update={
-            "layers": tuple(map(trusted, circuit.layers)),
+            "layers": tuple(map(with_stability, circuit.layers)),
             "edges": tuple(edge.model_copy(update=measured(edge)) for edge in circuit.edges),
         }
     )

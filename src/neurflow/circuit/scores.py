@@ -2,10 +2,10 @@
 
 1. On a crop ``v``, the score of group ``G`` with neurons ``s`` is
    ``exp(mean_s log(max(φ_s(v), 0) / (|mean of φ_s over the group's crops| + ε) + ε))``:
-   the geometric mean of the neurons' activations relative to those on the group's own crops. The score
-   is about 1 on the group's own crops. One silent neuron lowers a geometric mean much more than an
-   arithmetic mean. A neuron with a negative mean on the group's crops counts with the opposite sign, as
-   for a difference of two classes on crops of the second class.
+   the geometric mean of the neurons' activations, relative to those on the group's own crops, where the
+   score is about 1. One silent neuron lowers a geometric mean much more than an arithmetic mean. If the
+   mean on the group's crops is negative, the neuron's sign is reversed. This happens if the target is a
+   difference of two classes, on crops of the second class.
 2. The score on an image is the largest score of its crops.
 3. Both are calibrated on the concept set. The scores on the group's own crops give the threshold above
    which it *fires*. The scores on the images show how *usual* that is for the target.
@@ -48,8 +48,8 @@ def calibrate(
 
     Args:
         phi: ``[crop, neuron]`` activations of the group's neurons on all crops, image by image.
-        own: numbers of the group's own crops.
-        per_image: crops of one image.
+        own: indices of the group's own crops.
+        per_image: number of crops of each image.
     """
     means = np.asarray(phi[own], dtype=np.float64).mean(axis=0)
     scores = group_scores(phi, means)

@@ -11,10 +11,10 @@
     ├── robustness-DIGEST.json           stability and significance, if measured (``robustness_file``)
     └── edits-DIGEST.json                groups merged and split by hand, if any were (``edits``)
 
-Saving is atomic. Arrays, thumbnails and labels are written under names derived from their contents,
-beside those of an earlier result. Then ``circuit.json`` is replaced in one step, and files that it no
-longer names are removed. An interrupted save leaves either the old result or the new one.
-Other files in the folder (``work/``, ``report.html``) stay as they are.
+Saving is atomic. Arrays, thumbnails and labels are first written beside those of an earlier result,
+under names derived from their contents. Then ``circuit.json`` is replaced in one step, and files that
+it no longer names are removed. An interrupted save leaves either the old result or the new one. Other
+files in the folder (``work/``, ``report.html``) are not touched.
 
 Loading runs no code and trusts no file. Sizes are bounded before a file is read, and the memory that
 JSON would take is bounded before it is parsed (1 GiB, some 16,000 neurons of 50 crops each). File

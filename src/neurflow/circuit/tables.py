@@ -30,7 +30,7 @@ LABEL_COLUMNS = (
     "label_beats_others",
     "label_concept_auprc",
 )
-"""columns on the evidence of a label; figures without intervals, chance as an AUPRC"""
+"""columns on the evidence of a label; ``label_chance`` is the AUPRC at chance level"""
 
 
 def write_records(records: Iterable[Mapping[str, Any]], path: Path) -> Path:

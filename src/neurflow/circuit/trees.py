@@ -1,7 +1,7 @@
 """The clustering tree of a layer's pairs, its branches, and its cuts.
 
-1. Pairs are joined by average linkage on the cosine distance of their vectors. Ward's criterion also
-   depends on group sizes; average linkage depends only on the similarity of pairs.
+1. Pairs are joined by average linkage on the cosine distance of their vectors. Unlike Ward's
+   criterion, average linkage does not depend on the sizes of groups.
 2. A tree of n pairs has 2n − 1 branches: the pairs 0 … n − 1, then branch n + i made by merge i.
 3. The cut into c groups undoes the last c − 1 merges.
 """
@@ -53,7 +53,7 @@ def cut(merges: Merges, count: int) -> list[int]:
 
 
 def branches_of_cuts(merges: Merges, largest: int) -> dict[int, list[int]]:
-    """Branch → its pairs, for all branches that are groups in a cut into 1, 2, … ``largest``."""
+    """Return branch → its pairs, for all branches that are groups in a cut into 1 … ``largest``."""
     members = branches(merges)
     counts = range(1, min(largest, len(merges) + 1) + 1)
     found = sorted({branch for count in counts for branch in cut(merges, count)})

@@ -117,8 +117,9 @@ class Neuron(Frozen):
     crops: tuple[Crop, ...]
     """V_a: the k crops with the largest activation, strongest first"""
     activations: tuple[float, ...]
-    """φ_a of each crop, descending. For a difference of classes, the values for the second class
-    follow, the most negative first
+    """φ_a of each crop, descending
+
+    For a difference of classes, the crops of the second class follow, the most negative first.
     """
     semantic_groups: tuple[SemanticGroup, ...]
     """largest first; every crop belongs to exactly one"""
@@ -129,12 +130,14 @@ class Neuron(Frozen):
     rule: RuleName | None = None
     """placement of the points; None at l_0"""
     score_error: float | None = None
-    """estimated Σ |IG at N − IG| over V_a and the layer below, relative to Σ |IG|: the upper end of a
-    one-sided 97.5 % interval, from some crops of V_a
+    """estimated Σ |IG at N − IG| over V_a and the layer below, relative to Σ |IG|
+
+    It is estimated from some crops of V_a; this is the upper end of a one-sided 97.5 % interval.
     """
     cancellation: Annotated[float, Field(ge=1)] | None = None
-    """Σ_s |IG_s| over |Σ_s IG_s|, both summed over V_a: how far positive and negative scores cancel.
-    1 means no cancellation. None at l_0, if the sums are 0, and in results of earlier versions
+    """Σ_s |IG_s| over |Σ_s IG_s|, both summed over V_a: how far positive and negative scores cancel
+
+    1 means no cancellation. None at l_0, if the sums are 0, and in results of earlier versions.
     """
     completeness_error: float | None = None
     """|Σ_s IG_s − (φ_a(x) − φ_a(0))| summed over V_a, relative to the summed |φ_a(x) − φ_a(0)|; None
@@ -184,8 +187,10 @@ class NeuronGroup(Frozen):
     """None in results of earlier versions"""
     usual = FormerName("calibration")
     stability: Interval | None = None
-    """Jaccard index of its neurons with those of the most similar group when the circuit is found again
-    on resampled images: mean, 5th and 95th percentile; None until ``neurflow evaluate`` has measured it
+    """similarity to the group that is most like it when the circuit is found again on resampled images
+
+    The Jaccard index of their neurons: mean, 5th and 95th percentile. None until ``neurflow evaluate``
+    has measured it.
     """
 
     @property
@@ -195,8 +200,7 @@ class NeuronGroup(Frozen):
 
 
 class GroupTree(Frozen):
-    """The order in which the pairs of a layer join; every cut of the tree is a grouping
-    (``Circuit.cut``).
+    """The clustering tree of a layer's pairs; every cut of it is a grouping (``Circuit.cut``).
 
     With n pairs, branches 0 … n − 1 are the pairs, and branch n + i is made by merge i.
     """
@@ -212,7 +216,7 @@ class GroupTree(Frozen):
     returns: tuple[float | None, ...]
     """reproducibility of each branch on halves of the images: 1 if it always recurs, 0 at chance level
 
-    None for single pairs and for the whole layer, which always recur, and if it was not measured.
+    None for single pairs and the whole layer, which always recur, and if it was not measured.
     """
     agreement: tuple[float, ...] = ()
     """kappa of the cut into 1, 2, … groups on halves of the images, as far as it was measured"""
@@ -266,8 +270,9 @@ class GroupEdge(Frozen):
     """its positive and negative part; None in results that did not store them"""
     low: float | None = None
     high: float | None = None
-    """ends of the 95 % interval of the weight on resamples of the photographs (``uncertainty``); None
-    with fewer than three photographs, and in results of earlier versions
+    """ends of the 95 % interval of the weight on resamples of the photographs (``uncertainty``)
+
+    None with fewer than three photographs, and in results of earlier versions.
     """
     significance: Annotated[float, Field(gt=0, le=1)] | None = None
     """p-value: how often |W| is as large if the lower layer's pairs are assigned to groups at random"""
@@ -287,9 +292,7 @@ class CircuitData(Frozen):
 
     model: ModelInfo
     class_names: ClassNames = ()
-    """class names of the model, in the order of the logits; () if it has none, or if they were not
-    stored
-    """
+    """class names of the model, in the order of the logits; () if they are unknown"""
     preprocessing: dict[str, Plain] | None = None
     """settings of ``model.preprocessing.Preprocessing``; None if the user gave a transform"""
     target: Target
@@ -316,7 +319,7 @@ class CircuitData(Frozen):
         return {group.id: group for layer in self.layers for group in layer.groups}
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy with other values and a new look-up of groups."""
+        """Return a copy with some values replaced; the look-up of groups is built again."""
         copy = super().model_copy(update=update, deep=deep)
         copy.__dict__.pop("_groups", None)
         return copy
@@ -330,10 +333,12 @@ class CircuitData(Frozen):
         raise LayerError(f"The circuit has no layer {name!r}.{near(name, names)}")
 
     def group(self, id: str) -> NeuronGroup:
-        """Return the group called ``LAYER/NUMBER``; ``RequestError`` with similar names if there is
-        none.
+        """Return the group with the id ``LAYER/NUMBER``.
 
-        ``…`` and the end of a name, as tables show long names, is the one group that ends in this way.
+        An id that begins with ``…``, as in tables, stands for the only group whose id ends like this.
+
+        Raises:
+            RequestError: there is no such group, or several; the message lists similar ids.
         """
         if id.startswith("…"):
             ends = [group for name, group in self._groups.items() if name.endswith(id[1:])]

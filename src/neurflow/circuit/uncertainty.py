@@ -53,17 +53,17 @@ def intervals(
 def branch_intervals(
     upper: CircuitLayer, lower: CircuitLayer, config: Config, most: int
 ) -> dict[tuple[GroupId, GroupId], tuple[float, float]]:
-    """95 % interval of ``W(G, H)`` for the branches of two neighbouring layers' trees.
+    """Return the 95 % intervals of ``W(G, H)`` for the branches of two neighbouring layers' trees.
 
     Args:
         upper: a layer of a circuit.
         lower: the layer below.
         config: sharing, aggregation, seed.
-        most: branches of the cuts into at most so many groups.
+        most: largest number of groups of a cut whose branches are included.
 
     Returns:
-        (upper branch, lower branch) → ends of the interval, by the ids that the branches have as
-        groups. Nothing where the circuit keeps no trees, or no attributions of single crops.
+        (upper branch, lower branch) → ends of the interval. A branch is named by its id as a group.
+        Empty if the circuit does not store trees, or the attributions of single crops.
     """
     if upper.tree is None or lower.tree is None:
         return {}
@@ -138,9 +138,7 @@ def _drawn(
 
 
 def _weights(neuron: Neuron, part: SemanticGroup, chance: np.ndarray) -> np.ndarray:
-    """Return the weights ``[draw, core neuron]`` of a pair; photographs have weights ``[draw,
-    image]``.
-    """
+    """Return the weights ``[draw, core neuron]`` of a pair, for photographs weighted by ``chance``."""
     assert part.attributions is not None
     each = part.attributions.reshape(len(part.crops), -1).astype(np.float64)
     signed = chance[:, [neuron.crops[position].image for position in part.crops]] @ each

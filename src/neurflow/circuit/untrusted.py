@@ -1,7 +1,7 @@
 """Reads the files of an untrusted result.
 
-The size of a file is checked before it is read, and the memory that JSON would need before it is
-parsed. Links are refused. Every problem becomes a ``ResultError`` that names the file.
+The size of a file is checked before it is read, and the memory that JSON needs is estimated before it
+is parsed. Links are refused. Every problem becomes a ``ResultError`` that names the file.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def read_tensors(file: Path, limit: int, digest: str) -> dict[str, np.ndarray]:
     """Read the tensors of a safetensors file whose SHA-256 must be ``digest``."""
     data = read_bytes(file, limit)
     if hashlib.sha256(data).hexdigest() != digest:
-        raise damaged(file, "it does not have the digest noted in circuit.json")
+        raise damaged(file, "its digest differs from the one in circuit.json")
     try:
         return unpack(data)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:

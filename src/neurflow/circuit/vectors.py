@@ -1,6 +1,4 @@
-"""Vectors as fields of the stored types. The numbers are in a file of arrays, their address in the
-JSON.
-"""
+"""Vectors as fields of stored types: the JSON has the address of a vector in the file of arrays."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from pydantic import (
 
 
 def _pack(array: np.ndarray | None, info: SerializationInfo) -> Any:
-    """Store an array in the store of the context, and return its address for the JSON."""
+    """Put an array into the store of the context, and return its address; without a store, a list."""
     if array is None:
         return None
     store = (info.context or {}).get("arrays")
@@ -25,7 +23,7 @@ def _pack(array: np.ndarray | None, info: SerializationInfo) -> Any:
 
 
 def _unpack(value: Any, info: ValidationInfo) -> np.ndarray:
-    """Return an array that is given as such, as a list of numbers, or as an address in the store."""
+    """Return the array at an address in the store; without a store, that of the given numbers."""
     store = (info.context or {}).get("arrays")
     array = store.get(value) if store is not None else np.asarray(value, dtype=np.float32)
     if array.ndim != 1 or not np.isfinite(array).all():
@@ -51,5 +49,5 @@ MaybeVector = Annotated[
 
 
 def equal(one: np.ndarray | None, other: np.ndarray | None) -> bool:
-    """Return whether two vectors, or None, are the same."""
+    """Return whether two vectors are equal, or both are None."""
     return one is other or (one is not None and other is not None and np.array_equal(one, other))

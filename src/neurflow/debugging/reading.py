@@ -114,7 +114,7 @@ class Reader:
         circuit, target = self.circuit, self.circuit.target
         shown = None
         if (
-            self.model.outputs_are.several
+            self.model.outputs_are.multilabel
         ):  # the class can be predicted without being among the best
             shown = [*best_classes(observed.logits), target.neuron]
             shown += [target.minus] if target.minus is not None else []
@@ -240,7 +240,7 @@ def best_classes(logits: np.ndarray, count: int = TOP) -> list[int]:
 
 def predicted_classes(model: Model, top: Sequence[Prediction]) -> frozenset[int]:
     """The predicted classes of a picture among ``top``, its best classes."""
-    if model.outputs_are.several:
+    if model.outputs_are.multilabel:
         return frozenset(each.index for each in top if (each.probability or 0) > 0.5)
     return frozenset({top[0].index})
 

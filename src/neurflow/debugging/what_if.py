@@ -176,7 +176,7 @@ def _effect(
     own = {c for c in (target.neuron, target.minus) if c is not None}
     shown = own.union(best_classes(before), best_classes(after[0]))
     if label is not None and (truth := true_class(label, model)) is not None:
-        shown |= {truth} if model.outputs_are.several else set()  # it may be far from the best
+        shown |= {truth} if model.outputs_are.multilabel else set()  # it may be far from the best
     return Effect(
         name=name,
         label=label,

@@ -4,9 +4,9 @@
 2. Of the mappings of tensors in it, at any depth (``state_dict``, ``model_state_dict``, ``ema``, …),
    the one that fits best is used. Averaged weights are preferred to the weights themselves,
    because such training reports the accuracy of the average.
-3. What wrappers put before or into the names (``module.``, ``model.``, ``_orig_mod.``, …) is taken
-   off, or put on, where the network's names ask for it. Weights that pruning or weight norm keeps in
-   parts are put together.
+3. Names are adapted to those of the network: what wrappers insert into them (``module.``, ``model.``,
+   ``_orig_mod.``, …) is removed or added. Weights that pruning or weight norm splits into two parts
+   are computed from the parts.
 4. Everything must fit: no missing or unexpected names, and equal shapes. A note says what was done.
 """
 
@@ -32,17 +32,17 @@ AVERAGES = ("ema", "swa", "averaged")
 COUNTER = "num_batches_tracked"
 """buffer of batch norms; often missing in published files, and without effect in eval mode"""
 WRAPPERS = re.compile(r"_orig_mod\.|_checkpoint_wrapped_module\.|_fsdp_wrapped_module\.")
-"""what wrappers of a submodule put into names: ``torch.compile``, activation checkpoints, FSDP"""
+"""inserted into names by wrappers of a submodule: ``torch.compile``, activation checkpoints, FSDP"""
 PARTS = (
     ("{}_orig", "{}_mask", "pruning"),
     ("{}_g", "{}_v", "weight norm"),
     ("parametrizations.{}.original0", "parametrizations.{}.original1", "weight norm"),
 )
-"""names of the two parts that a weight is kept in, and what keeps it so"""
+"""names of the two parts of a split weight, and what splits it"""
 DEPTH = 6
 """depth to which containers are searched"""
 SEVERAL = 16
-"""entries of a list in which weights are searched"""
+"""number of entries of a list that are searched for weights"""
 
 
 def load_weights(module: nn.Module, path: Path) -> tuple[str, ...]:
@@ -71,16 +71,16 @@ def load_weights(module: nn.Module, path: Path) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Fit:
-    """A state dict with its names as the network has them.
+    """A state dict from a checkpoint, with its names adapted to the network.
 
     Attributes:
         where: names of the containers that it was in.
-        unwrapped: what wrappers had put into its names.
-        joined: what kept some of its weights in parts.
         taken_off, put_on: prefixes that were removed from or added to its names.
         state: name → tensor.
         left_out: names without the prefix, which belong to other modules.
         count: number of the network's names that it has in the right shape.
+        unwrapped: text that wrappers had inserted into its names, and that was removed.
+        joined: what had split some of its weights into parts: pruning or weight norm.
     """
 
     where: str
@@ -99,7 +99,7 @@ class _Fit:
 
     @classmethod
     def best(cls, where: str, state: State, wanted: Mapping[str, Tensor]) -> _Fit:
-        """The same tensors, renamed by the prefix with which most fit; if equal, without a prefix."""
+        """The state dict with the prefix with which most tensors fit; if equal, without a prefix."""
         tried = [*cls._by_prefix(where, state, wanted)]
         for change in (_unwrapped, _whole):
             changed, unwrapped, joined = change(state)
@@ -123,7 +123,7 @@ class _Fit:
         return cls(where, off, on, named, left_out, count)
 
     def without(self, names: Iterable[str]) -> _Fit:
-        """The same less tensors that the network has no place for."""
+        """The same state dict without some tensors, which the network does not have."""
         out = sorted(names)
         state = {name: value for name, value in self.state.items() if name not in out}
         return replace(self, state=state, left_out=(*out, *self.left_out))
@@ -138,7 +138,7 @@ class _Fit:
         if self.unwrapped:
             yield f"Weights of {path.name}: {self.unwrapped!r} was removed from names."
         if self.joined:
-            yield f"Weights of {path.name}: the parts that {self.joined} had made were put together."
+            yield f"Weights of {path.name}: weights that {self.joined} had split were put together."
         if self.put_on:
             yield f"Weights of {path.name}: the prefix {self.put_on!r} was added to all names."
         if self.left_out:
@@ -149,13 +149,13 @@ class _Fit:
 
 
 def _unwrapped(state: State) -> tuple[State, str, str]:
-    """The tensors without what wrappers put into their names; this; and nothing that was joined."""
+    """Remove what wrappers insert into names; return (tensors, the removed text, "")."""
     found = sorted({word for key in state for word in WRAPPERS.findall(key)})
     return {WRAPPERS.sub("", key): v for key, v in state.items()}, "".join(found), ""
 
 
 def _whole(state: State) -> tuple[State, str, str]:
-    """The tensors with those put together that are kept in parts; nothing unwrapped; and by what."""
+    """Compute split weights from their parts; return (tensors, "", what had split them)."""
     made, why = dict(state), ""
     for first, second, what in PARTS:
         ends = re.compile(rf"(.*?){re.escape(first).replace(re.escape('{}'), '(weight|bias)')}")
@@ -172,13 +172,13 @@ def _whole(state: State) -> tuple[State, str, str]:
 
 
 def _scaled(direction: Tensor, length: Tensor) -> Tensor:
-    """A weight of weight norm: over the axes on which its length is 1, it has this length."""
+    """Combine the direction and the length of a weight norm; the length has size 1 on reduced axes."""
     axes = [axis for axis, size in enumerate(length.shape) if size == 1]
     return direction * (length / direction.square().sum(dim=axes, keepdim=True).sqrt())
 
 
 def _prefixes(long: Mapping[str, Tensor], short: Mapping[str, Tensor]) -> list[str]:
-    """Prefixes of some names of ``short`` within names of ``long``."""
+    """Prefixes that turn some names of ``short`` into names of ``long``."""
     found: dict[str, None] = {}
     for name in [*short][:3] + [*short][-3:]:
         for key in long:
@@ -207,7 +207,7 @@ def _refuse_misfit(path: Path, module: nn.Module, fit: _Fit, wanted: Mapping[str
 
 
 def _refuse_others(path: Path, state: State, wanted: Mapping[str, Tensor]) -> None:
-    """Refuse values that no weight of a network in floating point can take."""
+    """Refuse values that cannot be loaded as weights in floating point."""
     for name, value in state.items():
         integers = not (value.is_floating_point() or value.is_complex() or value.is_quantized)
         if integers and wanted[name].is_floating_point() and name.endswith(("weight", "bias")):
@@ -230,7 +230,7 @@ def _refuse_others(path: Path, state: State, wanted: Mapping[str, Tensor]) -> No
 
 
 def _of_part(path: Path) -> str:
-    """What to do with one of several files of weights; nothing for another file."""
+    """What to do with one of several files of a model; "" for any other file."""
     found = re.search(r"-(\d+)-of-(\d+)\.(safetensors|bin)$", path.name)
     if not found:
         return ""
@@ -281,5 +281,5 @@ def _mappings(value: Any) -> Iterator[tuple[str, State]]:
 
 
 def _numbers(value: Any) -> bool:
-    """Whether a value is an array that can be a weight."""
+    """Whether a value is a NumPy array that can be a weight."""
     return isinstance(value, np.ndarray) and value.dtype.isnative and value.dtype.char in "efd"

@@ -3,7 +3,7 @@
 1. Decode the file by its byte order mark if there is one, else as UTF-8, else as cp1252.
 2. A text that begins with ``[`` or ``{`` is JSON or a Python literal: a list of names, or a dict
    index → name or name → index, or ``id2label`` of a model's configuration. A list such as
-   ``["n01440764", "tench"]`` in place of a name stands for its last item.
+   ``["n01440764", "tench"]`` in place of a name counts as its last item.
 3. Otherwise, if every line has several columns and one of them counts from 0 or 1, the file is a table
    with an index: CSV, tabs, or a number before the name. A first line without a number is the header.
 4. Otherwise there is one name per line. Empty lines are ignored.
@@ -34,7 +34,7 @@ _INDEX_COLUMNS = ("id", "index", "class_id", "label_id")
 _MAPPINGS = ("id2label", "idx_to_class", "names", "classes", "class_names", "labels", "categories")
 _INVERSE_MAPPINGS = ("label2id", "class_to_idx")
 _COUNTED = 10
-"""smallest number of lines such as ``1 tench``, counted from 1, that are read as a table"""
+"""smallest number of lines such as ``1 tench`` that are read as a table if they count from 1"""
 _NAME_COLUMNS = ("name", "class_name", "class", "label", "category", "classname")
 
 
@@ -73,7 +73,7 @@ def _decoded(data: bytes) -> str:
         if data.startswith(mark):
             return _text(data.decode(encoding))
     even, odd = data[::2].count(0), data[1::2].count(0)
-    if 3 * max(even, odd) > len(data):  # half of the bytes of plain letters in UTF-16
+    if 3 * max(even, odd) > len(data):  # in UTF-16, every second byte of Latin letters is 0
         return _text(data.decode("utf-16-be" if even > odd else "utf-16-le"))
     try:
         return _text(data.decode("utf-8"))
@@ -105,7 +105,7 @@ def _names(text: str) -> list[str]:
 
 
 def _yaml_block(text: str) -> str | None:
-    """What stands under ``names:`` in a YAML file; None if there is no such entry."""
+    """The text under ``names:`` in a YAML file; None if there is no such entry."""
     found = re.search(r"^(?:names|classes|class_names)[ \t]*:[ \t]*(.*)$", text, re.MULTILINE)
     if found is None:
         return None
@@ -145,7 +145,7 @@ def _of_data(data: Any) -> list[str]:
         if data and all(index is not None for index, _ in by_index):
             return _by_index(by_index, (0, 1))
         return [name for _, name in by_index]
-    raise ValueError(f"it has neither a list nor a dict of names, but one {type(data).__name__}")
+    raise ValueError(f"it is one {type(data).__name__}, not a list or dict of names")
 
 
 def _of_mapping(data: Mapping[Any, Any]) -> list[str]:
@@ -158,7 +158,7 @@ def _of_mapping(data: Mapping[Any, Any]) -> list[str]:
 
 
 def _index_of(item: Any) -> int | None:
-    """The index in ``{"id": 7, "name": "cat"}``, a category of COCO's; None without one."""
+    """The index in a COCO category, ``{"id": 7, "name": "cat"}``; None if there is none."""
     if not isinstance(item, Mapping):
         return None
     return next((_number(item[key]) for key in _INDEX_COLUMNS if key in item), None)
@@ -173,7 +173,7 @@ def _name(item: Any) -> str:
             return str(named).strip()
     if isinstance(item, str | int | float) and not isinstance(item, bool):
         return str(item).strip()
-    raise ValueError(f"a name is a text, not {type(item).__name__}")
+    raise ValueError(f"a name must be text, not {type(item).__name__}")
 
 
 def _by_index(pairs: Sequence[tuple[int | None, str]], starts: Iterable[int]) -> list[str]:

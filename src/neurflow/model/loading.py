@@ -35,7 +35,7 @@ from neurflow.model.trial import plain_module, refuse_closed
 from neurflow.runtime.paths import expanded
 
 SEED = 0
-"""of weights that are drawn"""
+"""seed of random weights"""
 
 
 def load_model(
@@ -58,15 +58,16 @@ def load_model(
         reference: ``torchvision:NAME``, ``timm:NAME``, ``hf:NAME_OR_FOLDER``, ``onnx:FILE`` or
             ``file:module.py:factory``; the factory takes no arguments and returns an ``nn.Module`` or
             a ``Model``.
-        weights: ``DEFAULT``, another name of the library's, ``random`` (or None; the same each time),
-            or a file.
-        mean: for normalising pixel values in 0…1; one number for all channels, or one per channel.
+        weights: ``DEFAULT``, the library's name of other weights, ``random`` (or None; the same each
+            time), or a file.
+        mean: mean by which pixel values in 0…1 are normalised; one number for all channels, or one per
+            channel.
         std: standard deviation, in the same form.
         resize: short side in pixels that pictures are resized to before the centre crop.
         input_size: height and width of the input in pixels; one number for both. Architectures that
             depend on the input size are built for it.
         class_names: names in the order of the logits, or a file with one per line, JSON or CSV.
-        output: kind of the outputs, if it is not detected: ``logits``, ``probabilities``,
+        output: kind of the outputs, in case it is not detected: ``logits``, ``probabilities``,
             ``sigmoid`` (several labels), ``log-probabilities``, or ``values`` (quantities, no classes).
         allow_chance: accept a network whose output is not a function of the picture alone.
         classes_as_text: use the class names as texts that pictures are compared with (CLIP).
@@ -125,7 +126,7 @@ def load_model(
 def _loaded(reference: object, request: Request) -> Loaded:
     """Load a network by the loader of its kind of reference.
 
-    Weights that are drawn are the same each time, so that a result of a random network can be used.
+    Random weights are the same each time, so that the result of such a network can be used again.
     """
     if not isinstance(reference, str):
         raise ModelError(
@@ -223,7 +224,7 @@ def _weights_file(weights: str | Path | None) -> Path | None:
         return None
     path = expanded(weights)
     if path.is_file() or (path.is_dir() and weights not in (RANDOM, DEFAULT)):
-        return path  # what is wrong with a folder is told when it is read
+        return path  # reading a folder raises an error that says what is wrong
     if path.suffix or len(path.parts) > 1:
         if (plain := str(weights).strip().strip("'\"")) != str(weights) and Path(plain).is_file():
             raise ModelError(f"There is no weights file {str(path)!r}. Did you mean {plain!r}?")

@@ -18,16 +18,16 @@ from neurflow.errors import LayerError, ModelError, near
 from neurflow.model.borrowed import borrowed
 from neurflow.model.cut.exported import ExportedNetwork, why_not
 from neurflow.model.cut.hooked import HookedNetwork
+from neurflow.model.input_form import InputForm, find_input_form
 from neurflow.model.naming import ClassNames
 from neurflow.model.network.layers import Layer, LayerInfo
 from neurflow.model.network.protocols import Key, Network, Observer, Segment
-from neurflow.model.offering import Offer, offer
 from neurflow.model.outputs import Outputs, kind_of
 from neurflow.model.preprocessing import Preprocessing, Transform, picture_of
 from neurflow.model.targets import target_of
 from neurflow.model.trial import BATCH as TRIED
 from neurflow.model.trial import CURE as CHANCE_CURE
-from neurflow.model.trial import Trial, chance_of, look, plain_module, refuse_kinds
+from neurflow.model.trial import Trial, chance_of, plain_module, refuse_kinds, run_trial
 from neurflow.refs import LoadOptions, ModelInfo, Target
 from neurflow.runtime.memory import BATCH, IMAGES, Batch, Budget
 
@@ -48,7 +48,7 @@ class Model:
             proposal by the structure of the network.
         channel_axes: layer → axis of its channels, counted with the batch as axis 0, to correct a
             wrong guess. All other axes except the batch are spatial and are pooled over.
-        output: kind of the outputs, if it is not detected: ``logits``, ``probabilities``,
+        output: kind of the outputs, in case it is not detected: ``logits``, ``probabilities``,
             ``sigmoid`` (several labels), ``log-probabilities``, or ``values`` (quantities, no classes).
         allow_chance: accept a network whose output is not a function of the picture alone.
         reference, weights, options: how ``load_model`` loads it again; stored in results.
@@ -56,6 +56,12 @@ class Model:
 
     Raises:
         ModelError: the weights are not finite, or the module cannot be explained.
+
+    Example::
+
+        model = neurflow.Model(network, class_names=["cat", "dog"])
+        model.proposed_layers()          # the layers that discovery studies by default
+        circuit = neurflow.discover(model, "pictures/dog", "dog")
     """
 
     def __init__(
@@ -87,29 +93,29 @@ class Model:
         self._notes = tuple(notes)
 
     @cached_property
-    def offer(self) -> Offer:
+    def input_form(self) -> InputForm:
         """The form in which the transform takes pictures, and the shape of its output."""
-        return offer(self.transform, self.module, self._picture_mode)
+        return find_input_form(self.transform, self.module, self._picture_mode)
 
     @property
     def input_size(self) -> tuple[int, int, int]:
         """Channels, height and width of the transform's output, which is the network's input."""
-        return self.offer.shape
+        return self.input_form.shape
 
     @cached_property
     def _trial(self) -> Trial:
-        """The result of a trial run; ``ModelError`` for randomness that is not allowed."""
+        """The result of the trial run; ``ModelError`` if the network is random without permission."""
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn((TRIED, *self.input_size), generator=generator)
         classes = len(self._class_names) if self._class_names else None
-        found = look(self.module, self.feed(noise), said=self._output, classes=classes)
+        found = run_trial(self.module, self.feed(noise), said=self._output, classes=classes)
         if found.chance and not self._allow_chance:
             raise ModelError(f"{' '.join(found.chance)} {CHANCE_CURE}")
         return found
 
     @cached_property
     def _drawn(self) -> str | None:
-        """Randomness of the transform, in words; ``ModelError`` unless it is allowed."""
+        """A note on the transform's randomness, if any; ``ModelError`` if this is not allowed."""
         found = chance_of(self.transform)
         if found and not self._allow_chance:
             raise ModelError(f"{found} {CHANCE_CURE}")
@@ -196,12 +202,12 @@ class Model:
 
     @property
     def half(self) -> torch.dtype | None:
-        """The half precision that some layer has or computes in, by autocast; None without one."""
+        """Half-precision type of some layer's weights or outputs (autocast); None if there is none."""
         return self._trial.low
 
     @property
     def device(self) -> torch.device:
-        """Where the network computes."""
+        """The device of the parameters."""
         return self._parameter.device
 
     @property
@@ -221,7 +227,7 @@ class Model:
             names = (f"not {names[0]}", names[0])
         if len(names) != count:
             outputs = (
-                "one output, which is two classes"
+                "one output, which is read as two classes"
                 if self.outputs_are.single
                 else (f"{count} logits")
             )
@@ -233,7 +239,7 @@ class Model:
 
     @property
     def named(self) -> bool:
-        """Whether it has class names, and not only the numbers of the classes."""
+        """Whether the model has class names, and not only class numbers."""
         return self._class_names is not None
 
     @property
@@ -273,7 +279,7 @@ class Model:
         return self._layers or tuple(self.network.proposed())
 
     def layer(self, name: str) -> Layer:
-        """The layer called ``name``; ``LayerError`` with near names if there is none."""
+        """The layer called ``name``; ``LayerError`` with similar names if there is none."""
         layers = self.network.layers
         try:
             return layers[name]
@@ -295,8 +301,8 @@ class Model:
     def batch(self, budget: Budget) -> Batch:
         """Number of images per batch: as many as are fastest, within the memory budget.
 
-        On a CPU small batches are fastest. So the batch size, and with it the last digits of all
-        results, is the same for all but very small budgets.
+        On a CPU, small batches are fastest. The batch size, which affects the last digits of all
+        results, is therefore the same for all but very small budgets.
         """
         on_processor = self.device.type == "cpu"
         # a forward pass takes about as much memory as three of the largest values
@@ -306,7 +312,7 @@ class Model:
         """The part of the network between two layers.
 
         Raises:
-            ModelError: ``torch.inference_mode()`` is on, in which nothing can be attributed.
+            ModelError: ``torch.inference_mode()`` is on, so there are no gradients.
             LayerError: the upper layer does not depend on the lower one.
         """
         return self.network.segment(self.layer(lower).name, self.layer(upper).name)

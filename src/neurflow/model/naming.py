@@ -5,8 +5,8 @@ that matches any class decides:
 
 1. the exact name (in Unicode's composed form);
 2. the name ignoring case, with ``_`` as a space;
-3. for ``wnid_name`` (``n`` and eight digits, as in ImageNet's folder names) the class of that wnid, or
-   else the name after it;
+3. for ``wnid_name``, as in ImageNet's folder names, the class with this wnid (its id in WordNet: ``n``
+   and eight digits), or else the class with the name after it;
 4. one of several names separated by commas (``tench, Tinca tinca``);
 5. the number of the class, in ASCII digits; for labels of pictures, not if all names are numbers.
 
@@ -68,8 +68,8 @@ class ClassNames:
     def labelled(self, text: str) -> tuple[int, ...]:
         """Indices of the classes that match a picture's label, as in :meth:`matching`.
 
-        If all names are numbers, a further number is not the index of a class: with digits called
-        ``1`` to ``9``, the label ``0`` is no class.
+        If all class names are numbers, a label is never taken as an index: if the classes are called
+        ``1`` to ``9``, the label ``0`` matches no class.
         """
         return () if self._all_numbers and not self._named(text) else self.matching(text)
 
@@ -96,7 +96,9 @@ class ClassNames:
             raise TargetError(
                 f"{said!r} names {self._choice(found)}. Give one of these numbers instead."
             )
-        readings = [(plus, minus) for plus, minus in _cuts(text) if self._both(plus, minus)]
+        readings = [
+            (plus, minus) for plus, minus in _split_at_hyphens(text) if self._both(plus, minus)
+        ]
         pairs = {
             (i, j): (plus, minus)
             for plus, minus in readings
@@ -179,7 +181,7 @@ class ClassNames:
 
 
 def imagenet_wnids() -> Mapping[str, int]:
-    """Wnid → class of ImageNet's 1000, as timm lists them; empty without timm."""
+    """Wnid → class number, for ImageNet's 1000 classes, from timm; empty if timm is not installed."""
     try:
         from timm.data.imagenet_info import ImageNetInfo
     except ImportError:
@@ -193,7 +195,7 @@ def _wnid(text: str) -> tuple[str, str] | None:
     return (found[1], found[2] or "") if found else None
 
 
-def _cuts(text: str) -> Iterator[tuple[str, str]]:
+def _split_at_hyphens(text: str) -> Iterator[tuple[str, str]]:
     for place, letter in enumerate(text):
         if letter == "-":
             yield text[:place].strip(), text[place + 1 :].strip()
@@ -204,7 +206,7 @@ def _composed(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    """A text without case, with ``_`` as a space."""
+    """Fold the case of a text, and replace ``_`` by a space."""
     small = unicodedata.normalize("NFC", text).casefold().replace("_", " ").strip()
     return unicodedata.normalize("NFC", small)
 

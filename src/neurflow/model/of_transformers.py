@@ -20,7 +20,7 @@ from neurflow.runtime.extras import require
 from neurflow.runtime.paths import expanded
 
 PROMPT = "a photo of a {}"
-"""text that is made of a class name"""
+"""text for a class name of one word"""
 OUTPUTS = {"multi_label_classification": "sigmoid", "regression": "values"}
 """``problem_type`` of a configuration → kind of the outputs"""
 
@@ -78,12 +78,13 @@ class Processor:
     """An image processor as a transform.
 
     Args:
-        processor: of transformers.
-        channels: of the network's input; 1 for grey pictures.
+        processor: image processor of transformers.
+        channels: number of input channels of the network; 1 for grey pictures.
 
     Attributes:
-        mean, std: turn inputs back into values in 0…1, if the processor normalises.
-        blue_first: whether the channels are blue, green and red.
+        mean, std: for turning inputs back into values in 0…1; missing if the processor does not
+            normalise.
+        blue_first: whether the order of the channels is blue, green, red.
     """
 
     def __init__(self, processor: Any, channels: int = 3) -> None:
@@ -102,8 +103,8 @@ class Processor:
         pixels = made.get("pixel_values")
         if not isinstance(pixels, Tensor) or pixels.ndim != 4:
             raise ModelError(
-                f"{type(self._processor).__name__} makes patches or tokens of a picture, and no input "
-                "[channel, height, width]. Networks that take them cannot be explained."
+                f"{type(self._processor).__name__} turns a picture into patches or tokens, not into an "
+                "input [channel, height, width]. Networks that take them cannot be explained."
             )
         return pixels[0]
 

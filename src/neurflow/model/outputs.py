@@ -1,11 +1,12 @@
 """The outputs of a network: which tensor has them, and how they become probabilities.
 
-1. The tensor ``[batch, class]`` is searched in the module's return value, including tuples, mappings
-   and dataclasses. Squeezed heads ``[batch]`` and maps with one pixel are accepted. Gradients
-   distinguish it from features that it is computed from, and the number of class names decides between
-   two heads.
-2. If a softmax, log-softmax or sigmoid made it, the values before that are explained instead, because a
-   saturated probability hardly changes. ``--output probabilities`` keeps the probabilities.
+1. The module's return value, including tuples, mappings and dataclasses, is searched for a tensor
+   ``[batch, class]``. Squeezed heads ``[batch]`` and maps with one pixel are accepted. A tensor that
+   another one is computed from, as gradients show, consists of features. If there are two heads, the
+   number of class names decides.
+2. If the tensor is the result of a softmax, log-softmax or sigmoid, the values before that are
+   explained instead, because a saturated probability hardly changes. ``--output probabilities`` keeps
+   the probabilities.
 3. A single output ``z`` is read as two classes, ``[-z, z]``, each with its own sigmoid.
 4. Probabilities follow from the kind of the outputs (``Outputs.probabilities``).
 """
@@ -27,10 +28,10 @@ from neurflow.model.squashes import Squashes
 
 Kind = Literal["logits", "sigmoid", "probabilities", "log-probabilities", "values"]
 """``logits`` become probabilities by a softmax, or a sigmoid if there is only one; ``sigmoid`` is for
-several labels, each with its own sigmoid; ``values`` are quantities and no classes (a regression),
-without probabilities; the others are probabilities or their logarithms"""
+several labels, each with its own sigmoid; ``values`` are quantities, not classes (a regression),
+and have no probabilities; the others are probabilities or their logarithms"""
 FEATURES = ("pooler_output", "last_hidden_state", "embedding", "embeddings", "features", "feats")
-"""names of outputs that are usually features and no classes"""
+"""names of outputs that are usually features, not classes"""
 Place = tuple[str | int, ...]
 """path to a tensor in the return value of a module"""
 
@@ -40,12 +41,12 @@ class Outputs:
     """How a module's outputs are read.
 
     Attributes:
-        kind: of the values ``[batch, class]``.
+        kind: kind of the values ``[batch, class]``.
         place: path to them in the return value of the module.
         before: the final softmax or sigmoid whose input they are; None if they are the output itself.
         single: whether they are two classes made from one output.
         doubtful: whether they may be probabilities.
-        several: whether each class is a label of its own, so that a picture can have several or none.
+        multilabel: whether a picture can belong to several classes, or to none.
         besides: paths to other tensors that could be the outputs as well.
     """
 
@@ -54,7 +55,7 @@ class Outputs:
     before: str | None = None
     single: bool = False
     doubtful: bool = False
-    several: bool = False
+    multilabel: bool = False
     besides: tuple[Place, ...] = ()
 
     def probabilities(self, values: np.ndarray) -> np.ndarray:
@@ -74,17 +75,17 @@ class Outputs:
         return np.asarray(softmax(values, axis=-1))
 
     def classes(self, values: np.ndarray) -> np.ndarray:
-        """Which classes pictures are called, from outputs ``[…, class]``.
+        """The predicted classes, from outputs ``[…, class]``.
 
-        Of several labels all whose probability is over 0.5, else the first of the largest output. Every
-        picture counts for every quantity.
+        In a multilabel network, these are the classes with a probability over 0.5, otherwise the class
+        with the largest output (the first of several). For quantities, all entries are true.
 
         Returns:
             bool ``[…, class]``.
         """
         if self.kind == "values":
             return np.ones(values.shape, dtype=bool)
-        if self.several:
+        if self.multilabel:
             return np.asarray(self.probabilities(values) > 0.5)
         best = np.expand_dims(values.argmax(-1), -1)
         return np.asarray(np.arange(values.shape[-1]) == best)
@@ -117,13 +118,13 @@ class Outputs:
         """Notes for the user."""
         if self.place and self.place[-1] in FEATURES:
             yield (
-                f"{_place(self.place)} is explained, which by its name has features and no classes. "
+                f"{_place(self.place)} is explained, but by its name it has features, not classes. "
                 "Use the network with its classifier, if it has one."
             )
         if self.besides:
             yield (
-                f"The network returns {len(self.besides) + 1} tensors that may be the classes, of "
-                f"equal width. {_place(self.place)} is explained, and not "
+                f"The network returns {len(self.besides) + 1} tensors of equal width that may be the "
+                f"classes. {_place(self.place)} is explained, not "
                 f"{', '.join(map(_place, self.besides))}. To choose another, wrap the network in a "
                 "module that returns it alone."
             )
@@ -144,7 +145,7 @@ class Outputs:
                 "they may be probabilities. They are read as logits. Specify them: --output "
                 "probabilities or --output logits."
             )
-        if self.several:
+        if self.multilabel:
             yield (
                 "Each class is a label with its own probability. "
                 "A picture counts for every label of more than 0.5."
@@ -245,29 +246,33 @@ def _read(value: Tensor, squash: str | None, said: Kind | None) -> Outputs:
     single = as_table(value).shape[1] == 1
     if squash is None:
         kind = _by_values(value.detach(), said)
-        doubtful = said is None and kind == "logits" and looks_like_labels(value.detach())
+        doubtful = said is None and kind == "logits" and may_be_probabilities(value.detach())
         shares = kind == "probabilities" and not _adds_up(as_table(value.detach()))
-        several = not single and (kind == "sigmoid" or shares)
-        return Outputs(kind, (), None, single, doubtful, several)
+        multilabel = not single and (kind == "sigmoid" or shares)
+        return Outputs(kind, (), None, single, doubtful, multilabel)
     if said in ("probabilities", "log-probabilities"):
         kept: Kind = "log-probabilities" if squash.startswith("log-") else "probabilities"
         if single and kept == "log-probabilities":
             raise ModelError("One output cannot be a log-probability of classes.")
         labels = squash.endswith("sigmoid") and not single
-        return Outputs(kept, (), None, single, several=labels)
+        return Outputs(kept, (), None, single, multilabel=labels)
     if not squash.endswith("sigmoid") and (single or said == "sigmoid"):
         raise ModelError(
             f"The network ends in a {squash}, which makes classes exclusive. This does not fit a "
             "single output or --output sigmoid. Remove that layer."
         )
     labels = squash.endswith("sigmoid") and not single
-    return Outputs("sigmoid" if labels else "logits", (), squash, single, several=labels)
+    return Outputs("sigmoid" if labels else "logits", (), squash, single, multilabel=labels)
 
 
 def _chosen(
     found: list[tuple[Place, Tensor]], batch: int, classes: int | None
 ) -> tuple[Place, Tensor, tuple[Place, ...]]:
-    """Choose the tensor with the classes; return it with its place and those of its equals."""
+    """Choose the tensor with the classes.
+
+    Returns:
+        Its place, the tensor, and the places of other tensors that could be the classes as well.
+    """
     tables = [(place, value) for place, value in found if is_table(value, batch)]
     named = [each for each in tables if each[0] and each[0][-1] == "logits"]
     tables = named or [each for each in tables if each[1].ndim > 1] or tables
@@ -280,7 +285,7 @@ def _chosen(
     widths = {as_table(value).shape[1] for _, value in last}
     if widths == {1} and len(last) > 1:
         raise ModelError(
-            f"The model returns {len(last)} single outputs, one a tensor. Wrap it in a module that "
+            f"The model returns {len(last)} tensors with one output each. Wrap it in a module that "
             "returns one of them, or all in one tensor: torch.cat(outputs, 1)."
         )
     if len(widths) > 1:
@@ -366,10 +371,10 @@ def _by_values(value: Tensor, said: Kind | None) -> Kind:
     return "logits"
 
 
-def looks_like_labels(value: Tensor) -> bool:
-    """Whether values may be probabilities of labels, or percentages.
+def may_be_probabilities(value: Tensor) -> bool:
+    """Whether values that look like logits may be probabilities of labels, or percentages.
 
-    They differ, none is negative, and they are in 0…1 or have the same sum for all images.
+    They may be if they differ, none is negative, and they are in 0…1 or have equal sums for all images.
     """
     if bool((value < 0).any()) or bool(value.max() == value.min()):
         return False

@@ -55,7 +55,7 @@ def in_mode(picture: Image.Image, mode: str) -> Image.Image:
 
 
 def _eight_bit(picture: Image.Image) -> Image.Image:
-    """Return a grey picture of more than 8 bits as one of 8, and other pictures unchanged."""
+    """Reduce a grey picture of more than 8 bits to 8 bits; return other pictures unchanged."""
     if not is_deep(picture):
         return picture
     values = np.asarray(picture)

@@ -63,7 +63,7 @@ class Preprocessing:
         if deep:
             picture = tvf.to_tensor(picture).expand(len(self.mean), -1, -1)
         if self.fit == "border":
-            picture = self._filled_up(picture)
+            picture = self._padded(picture)
         pixels = tvf.center_crop(picture, list(self.crop))
         if isinstance(pixels, Image.Image):
             pixels = tvf.to_tensor(pixels)
@@ -80,7 +80,7 @@ class Preprocessing:
         ratio = max(ratios) if self.fit == "border" else min(ratios)
         return [round(height / ratio), round(width / ratio)]
 
-    def _filled_up(self, picture: Image.Image | Tensor) -> Image.Image | Tensor:
+    def _padded(self, picture: Image.Image | Tensor) -> Image.Image | Tensor:
         """Pad a picture with the mean to the size of the input."""
         _, height, width = tvf.get_dimensions(picture)
         lacks = [

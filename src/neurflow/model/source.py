@@ -57,7 +57,7 @@ class Loaded:
         names: names of the classes, in the order of the outputs.
         notes: notes for the user.
         sized: whether the transform already has the requested input size.
-        output: kind of the outputs, if the source says it.
+        output: kind of the outputs, if the source specifies it.
     """
 
     module: Any

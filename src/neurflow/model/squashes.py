@@ -1,8 +1,8 @@
 """Finds the softmax or sigmoid that a network ends in, and the values before it.
 
-Functions of torch are watched while the network runs (``Squashes``). A squash is followed through
-reshapes, a clamp to just inside 0…1, a logarithm or exponential, and the choice of one of two
-probabilities.
+A *squash* is a softmax, a sigmoid, or the logarithm of one. While the network runs, ``Squashes``
+intercepts the functions of torch. It recognises the result of a squash also after reshapes, a clamp to
+just inside 0…1, a logarithm or exponential, and the choice of one of two probabilities.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ AFTER = {
     **{("log-softmax", func): "softmax" for func in EXP},
     **{("log-sigmoid", func): "sigmoid" for func in EXP},
 }
-"""(squash, function of its result) → the two in one"""
+"""(squash, function of its result) → the squash that both together are"""
 CLAMPS = {torch.clamp, Tensor.clamp, torch.clip, Tensor.clip}
 CLAMPED = 1e-3
-"""largest distance from 0 and 1 of the bounds of a clamp that only keeps probabilities inside"""
+"""largest distance from 0 and 1 of the bounds of a clamp that only avoids exactly 0 and 1"""
 ONE_OF_TWO = "softmax over two classes, which is a sigmoid"
-"""the squash of a probability that is picked from two"""
+"""the squash of one of two probabilities"""
 RESHAPES = {
     *(torch.squeeze, Tensor.squeeze, torch.flatten, Tensor.flatten, torch.reshape, Tensor.reshape),
     *(
@@ -52,7 +52,7 @@ RESHAPES = {
 
 
 class Squashes(TorchFunctionMode):
-    """Records the input of each softmax, log-softmax and sigmoid, and follows reshapes after it."""
+    """Records the input of each squash, and follows its result through later operations."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class Squashes(TorchFunctionMode):
             _, before, name = self._seen[id(source)]
             if func in RESHAPES:
                 self._seen[id(made)] = (made, func(before, *args[1:], **kwargs), name)
-            elif func in CLAMPS and name in ("softmax", "sigmoid") and _hardly(args, kwargs):
+            elif func in CLAMPS and name in ("softmax", "sigmoid") and _barely_clamps(args, kwargs):
                 self._seen[id(made)] = (made, before, name)
             elif (name, func) in AFTER:
                 self._seen[id(made)] = (made, before, AFTER[name, func])
@@ -92,8 +92,8 @@ class Squashes(TorchFunctionMode):
         return self._seen[id(value)][1]
 
 
-def _hardly(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether the bounds of a clamp are next to 0 and 1, or are missing."""
+def _barely_clamps(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether each bound of a clamp is close to 0 or 1, or missing."""
     named = dict(zip(("min", "max"), args[1:], strict=False)) | kwargs
     low, high = named.get("min"), named.get("max")
     numbers = all(each is None or isinstance(each, int | float) for each in (low, high))

@@ -5,8 +5,8 @@
 2. Run a few noise images with gradients to the input. Find the outputs (``outputs``), and refuse a
    forward pass that detaches the gradient; the error names the layer after which it does.
 3. Run the images again, and one of them alone. A network whose output is not a function of the picture
-   is refused, or noted if that is allowed.
-4. Apply the transform several times. A random transform is treated in the same way.
+   is refused, or accepted with a note if that is allowed.
+4. Apply the transform several times to one picture. A random transform is treated in the same way.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from neurflow.runtime.float32 import full_float32
 
 BATCH = 3
 LOW = (torch.float16, torch.bfloat16)
-"""half precisions"""
+"""half-precision types"""
 DRAWS = 12
 """number of times that a transform is applied to one picture"""
 CHANCE = 1e-4
-"""largest difference of two equal outputs, relative to the largest output"""
+"""largest difference between two runs that counts as none, relative to the largest output"""
 BESIDE = 1e-3
 """the same for batches of different sizes, for which kernels round differently"""
 ROUNDING = 3e-2
@@ -60,7 +60,7 @@ class Trial:
     Attributes:
         outputs: how the outputs are read.
         chance: ways in which the output is not a function of the picture, one line each.
-        low: the half precision that parameters or outputs of some layer have; None without one.
+        low: half-precision type of some layer's parameters or outputs; None if there is none.
     """
 
     outputs: Outputs
@@ -72,7 +72,7 @@ def plain_module(module: nn.Module) -> nn.Module:
     """The module inside wrappers such as DataParallel and ``torch.compile``.
 
     Raises:
-        ModelError: it is no module.
+        ModelError: the value is not a module.
     """
     if not isinstance(module, nn.Module):
         raise ModelError(_no_module(module))
@@ -87,7 +87,7 @@ def plain_module(module: nn.Module) -> nn.Module:
 
 
 def _no_module(value: object) -> str:
-    """The error for something else than a module."""
+    """The error for a value that is not a module."""
     if isinstance(value, type) and issubclass(value, nn.Module):
         return f"{value.__name__} is a class. Give a network that it makes: {value.__name__}(…)"
     if isinstance(value, str):
@@ -96,7 +96,7 @@ def _no_module(value: object) -> str:
         return (
             "This is a mapping, such as a state dict. Load it into a network, and give the network."
         )
-    return f"A network is an nn.Module, and not a {type(value).__name__}. Wrap it in one."
+    return f"A network must be an nn.Module, not a {type(value).__name__}. Wrap it in one."
 
 
 def refuse_closed(module: nn.Module) -> None:
@@ -130,7 +130,7 @@ def refuse_kinds(module: nn.Module) -> None:
     for name, part in module.named_modules():
         what, where = type(part).__name__, f"layer {name!r}" if name else "the network"
         if isinstance(part, FloatFunctional):
-            continue  # an addition that can be quantised, and is not
+            continue  # a plain addition, which only quantisation would replace
         if "quantized" in type(part).__module__ or "bitsandbytes" in type(part).__module__:
             raise ModelError(_quantised(f"{where} is a {what}"))
     for name, value in [*module.named_parameters(), *module.named_buffers()]:
@@ -170,7 +170,9 @@ def _quantised(what: str) -> str:
 
 
 @full_float32()
-def look(module: nn.Module, images: Tensor, *, said: Kind | None, classes: int | None) -> Trial:
+def run_trial(
+    module: nn.Module, images: Tensor, *, said: Kind | None, classes: int | None
+) -> Trial:
     """Run a module on images ``[BATCH, channel, height, width]``.
 
     Args:
@@ -204,7 +206,7 @@ def look(module: nn.Module, images: Tensor, *, said: Kind | None, classes: int |
         low = next((kind for kind in LOW if kind in seen), None)
         if not value.isfinite().any():
             raise ModelError(
-                "The network returns NaN or infinity alone, on every picture that was tried. Check its "
+                "The network returned only NaN or infinity for all pictures that were tried. Check its "
                 "weights, its precision, and --mean and --std."
             )
         if not value.requires_grad:
@@ -215,7 +217,7 @@ def look(module: nn.Module, images: Tensor, *, said: Kind | None, classes: int |
 
 @contextlib.contextmanager
 def _instead(failure: ModelError) -> Iterator[None]:
-    """Raise an earlier failure in place of the same kind of failure."""
+    """If the module fails again, raise its earlier failure."""
     try:
         yield
     except ModelError as error:
@@ -224,7 +226,7 @@ def _instead(failure: ModelError) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _precisions(module: nn.Module) -> Iterator[set[torch.dtype]]:
-    """The types of parameters and of what modules return while it is open; autocast shows there."""
+    """Collect the types of parameters and of module outputs; the latter also reveal autocast."""
     seen = {value.dtype for value in module.parameters()}
 
     def note(_: nn.Module, __: Any, output: Any) -> None:
@@ -261,7 +263,7 @@ def _why_it_fails(module: nn.Module, images: Tensor, error: Exception) -> str:
         return "Wrap it in a module whose forward takes only the images."
     if isinstance(error, NotImplementedError) and '"forward"' in str(error):
         return "Give a module that has a forward pass."
-    with contextlib.suppress(Exception):  # may fail in any way, as before
+    with contextlib.suppress(Exception):  # it may fail as before
         module(images[:1])
         return "It runs on one picture alone: its forward pass must take batches of any size."
     asked = _Asked(images)
@@ -281,7 +283,7 @@ def _why_it_fails(module: nn.Module, images: Tensor, error: Exception) -> str:
 
 
 class _Asked(dict[Any, Any]):
-    """A dict that has the images under every name, and keeps the names that were asked for."""
+    """A dict with the images under every name, which records the names that are requested."""
 
     def __init__(self, images: Tensor) -> None:
         super().__init__()
@@ -355,7 +357,7 @@ def _has_gradient(output: Any) -> bool:
 
 
 def chance_of(transform: Transform) -> str | None:
-    """What a transform that draws at random does; None for one that does not."""
+    """A note on the randomness of a transform; None if the transform is deterministic."""
     if isinstance(transform, Preprocessing):
         return None
     noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
@@ -365,6 +367,6 @@ def chance_of(transform: Transform) -> str | None:
         if all(torch.equal(first, transform(picture)) for _ in range(DRAWS)):
             return None
     return (
-        "The transform makes another input of the same picture each time, as one for training does: "
-        "give the one for evaluation (resize and centre crop)."
+        "The transform returns a different input for the same picture each time, as transforms for "
+        "training do. Give the one for evaluation (resize and centre crop)."
     )

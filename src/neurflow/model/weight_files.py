@@ -1,8 +1,8 @@
 """Read files of weights, and recognise files that have none.
 
-The first bytes tell the kind of a file (``recognise``). A file without tensors is refused, with a
-message that says what to do instead. PyTorch's own files are read with ``weights_only=True``, so they
-cannot run code. Of a model in several files, the index names the parts, which lie beside it.
+The kind of a file follows from its first bytes (``recognise``). A file without tensors is refused,
+with a message that says what to do instead. PyTorch's own files are read with ``weights_only=True``,
+so they cannot run code. If a model is stored in several files, an index in the same folder lists them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def read_weights(path: Path) -> Any:
     """The content of a file of weights.
 
     Raises:
-        ModelError: it has none, is damaged, or has objects that could run code.
+        ModelError: the file has no weights, is damaged, or has objects that could run code.
     """
     if path.name.endswith(INDEX):
         return _of_parts(path)
@@ -49,11 +49,11 @@ def read_weights(path: Path) -> Any:
 
             return load_file(path)
         with (
-            path.open("rb") as file,  # torch.load judges a path by its ending
+            path.open("rb") as file,  # given a path, torch.load depends on its suffix
             torch.serialization.safe_globals([*HARMLESS, *_of_numpy()]),
             warnings.catch_warnings(
                 action="ignore"
-            ),  # of other pickle protocols, and of old tensors
+            ),  # about other pickle protocols and old tensors
         ):
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -84,7 +84,7 @@ def _of_parts(path: Path) -> dict[str, Any]:
 
 
 def _of_numpy() -> list[Any]:
-    """What pickled scalars and arrays of NumPy refer to, by the names of its versions 1 and 2."""
+    """The types and functions that pickled NumPy values refer to, by their names in NumPy 1 and 2."""
     scalar, array = np.float64(0).__reduce__()[0], np.zeros(1).__reduce__()[0]
     kinds = {type(np.dtype(code)) for code in np.typecodes["All"] if code not in "OV"}
     return [
@@ -99,12 +99,12 @@ def _unsafe(path: Path, reason: str) -> ModelError:
     if "Unsupported operand" in reason or "_load_from_bytes" in reason:
         return ModelError(
             f"{path} was not written by torch.save in its usual format, and pickles of other kinds "
-            "could run foreign code. Save it again where it was made: torch.save(state_dict, PATH)."
+            "could run arbitrary code. Save it again where it was made: torch.save(state_dict, PATH)."
         )
     found = re.search(r"(?:GLOBAL |global |class )[`'\"]?([\w.]+)", reason)
     what = f" (a {found[1]})" if found and "." in found[1] else ""
     return ModelError(
-        f"{path} has objects other than tensors{what}, and loading it could run foreign code. "
+        f"{path} has objects other than tensors{what}, and loading it could run arbitrary code. "
         "Save only the state dict where it was made: torch.save(model.state_dict(), PATH)."
     )
 
@@ -161,12 +161,12 @@ def recognise(path: Path) -> tuple[str, str]:
     if head.startswith(b"PK"):
         return "cut short: the end of the file is missing", "Fetch or save the file again."
     if not (head.startswith(b"\x80") or suffix == ".safetensors" or head[8:9] == b"{"):
-        return "no file of weights that PyTorch or safetensors writes", "Check the path."
+        return "not a weights file of PyTorch or safetensors", "Check the path."
     return "", ""
 
 
 def _of_archive(path: Path) -> tuple[str, str]:
-    """The same for a zip archive, of which PyTorch writes several kinds."""
+    """``recognise`` for zip archives; PyTorch writes several kinds of them."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name.partition("/")[2] or name for name in archive.namelist()]
@@ -179,5 +179,5 @@ def _of_archive(path: Path) -> tuple[str, str]:
     if "model.weights.h5" in names:
         return "a Keras or HDF5 file", _CONVERT
     if "data.pkl" not in names:
-        return "a zip archive without weights of PyTorch", "If they are packed in it, unpack it."
+        return "a zip archive without PyTorch weights", "If it contains a weights file, unpack it."
     return "", ""

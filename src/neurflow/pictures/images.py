@@ -171,7 +171,7 @@ def _is_one_picture(source: Any, model: Model) -> bool:
     """Return whether a source is one picture, grey or with as many channels as the input."""
     if not isinstance(source, Tensor | np.ndarray) or source.ndim not in (2, 3):
         return False
-    return source.ndim == 2 or model.offer.shape[0] in (source.shape[0], source.shape[2])
+    return source.ndim == 2 or model.input_form.shape[0] in (source.shape[0], source.shape[2])
 
 
 def _refuse_others(source: Any) -> None:
@@ -374,8 +374,8 @@ def _input(model: Model, value: Any) -> Tensor:
     """Make the network's input from a picture or a tensor, and check its shape and its values."""
     try:
         value = items.decoded(value)
-        made = items.ready(value, model.offer)
-        picture = items.picture_of(value, model.offer) if made is None else None
+        made = items.ready(value, model.input_form)
+        picture = items.picture_of(value, model.input_form) if made is None else None
     except UnreadableImage:
         raise
     except Exception as error:  # pictures and arrays of the user's own kinds may raise anything

@@ -28,8 +28,8 @@ from torch import Tensor
 
 from neurflow.errors import UnreadableImage
 from neurflow.model import Model
+from neurflow.model.input_form import InputForm
 from neurflow.model.naming import ClassNames
-from neurflow.model.offering import Offer
 from neurflow.model.picture_modes import deep_grey, in_mode, is_deep
 from neurflow.model.preprocessing import MODES
 from neurflow.pictures.decoding import open_picture, upright
@@ -85,46 +85,46 @@ def decoded(value: Any) -> Any:
     return _array_of(value) if isinstance(value, list) else value
 
 
-def ready(value: Any, offer: Offer) -> Tensor | None:
+def ready(value: Any, form: InputForm) -> Tensor | None:
     """Return a floating-point tensor or array with the shape of the input; None for a picture.
 
     Raises:
         UnreadableImage: a floating-point tensor has another shape, and tensors are not transformed.
     """
-    if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.shape == offer.shape:
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.shape == form.shape:
         return torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))
     if not (isinstance(value, Tensor) and value.is_floating_point()):
         return None
-    if tuple(value.shape) != offer.shape:
+    if tuple(value.shape) != form.shape:
         raise UnreadableImage(
-            f"shape {tuple(value.shape)}, the model takes {offer.shape}; "
+            f"shape {tuple(value.shape)}, the model takes {form.shape}; "
             "floating-point tensors are not transformed"
         )
     return value.detach().cpu().float()
 
 
-def picture_of(value: Any, offer: Offer) -> Image.Image | Tensor:
+def picture_of(value: Any, form: InputForm) -> Image.Image | Tensor:
     """Return a picture in the form that the transform accepts.
 
     Raises:
         UnreadableImage: it is not a picture, or not one that the transform accepts.
     """
     if isinstance(value, np.ndarray):
-        value = _from_array(value, offer, prefer_last=True)
+        value = _from_array(value, form, prefer_last=True)
     elif isinstance(value, Tensor):
-        value = _from_array(value.detach().cpu().numpy(), offer, prefer_last=False)
+        value = _from_array(value.detach().cpu().numpy(), form, prefer_last=False)
     if isinstance(value, Tensor):
         return value
     if not isinstance(value, Image.Image):
         raise UnreadableImage(f"neither a picture nor a tensor: {type(value).__name__}")
-    if offer.mode is None:
+    if form.mode is None:
         raise UnreadableImage(
-            f"the model takes {offer.shape[0]} channels, and a {value.mode} picture has fewer"
+            f"the model takes {form.shape[0]} channels, and a {value.mode} picture has fewer"
         )
     picture = upright(value)
-    if offer.deep and is_deep(picture):
+    if form.deep and is_deep(picture):
         return deep_grey(picture)
-    return in_mode(picture, offer.mode)
+    return in_mode(picture, form.mode)
 
 
 def _array_of(value: Sequence[Any]) -> np.ndarray:
@@ -140,7 +140,7 @@ def _are_bytes(array: np.ndarray) -> bool:
     return bool(array.size and array.min() >= 0 and array.max() <= 255)
 
 
-def _from_array(array: np.ndarray, offer: Offer, prefer_last: bool) -> Image.Image | Tensor:
+def _from_array(array: np.ndarray, form: InputForm, prefer_last: bool) -> Image.Image | Tensor:
     """Convert numbers to a picture; their type determines the value of white."""
     array = array.astype(array.dtype.newbyteorder("="), copy=False)  # FITS files are big-endian
     if array.dtype == np.bool_:
@@ -156,9 +156,9 @@ def _from_array(array: np.ndarray, offer: Offer, prefer_last: bool) -> Image.Ima
     if is_float:
         _refuse_beyond_one(array)
     if array.ndim == 3:
-        array = _channels_last(array, offer.shape[0], prefer_last)
-    if offer.mode is None:
-        return _as_tensor(array, offer)
+        array = _channels_last(array, form.shape[0], prefer_last)
+    if form.mode is None:
+        return _as_tensor(array, form)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim == 2:
@@ -167,7 +167,7 @@ def _from_array(array: np.ndarray, offer: Offer, prefer_last: bool) -> Image.Ima
         )
     mode = MODES.get(array.shape[2])
     if mode is None:
-        raise UnreadableImage(f"{array.shape[2]} channels, the model takes {offer.shape[0]}")
+        raise UnreadableImage(f"{array.shape[2]} channels, the model takes {form.shape[0]}")
     if is_float:
         array = np.round(array * 255).astype(np.uint8)
     elif array.dtype == np.uint16:
@@ -198,12 +198,12 @@ def _channels_last(array: np.ndarray, channels: int, prefer_last: bool) -> np.nd
     return array if is_last else np.moveaxis(array, 0, 2)
 
 
-def _as_tensor(array: np.ndarray, offer: Offer) -> Tensor:
+def _as_tensor(array: np.ndarray, form: InputForm) -> Tensor:
     """Return ``[channel, height, width]`` with values in 0…1, for networks with many channels."""
-    if array.ndim == 2 or array.shape[2] != offer.shape[0]:
+    if array.ndim == 2 or array.shape[2] != form.shape[0]:
         count = 1 if array.ndim == 2 else array.shape[2]
         raise UnreadableImage(
-            f"the model takes {offer.shape[0]} channels, and the picture has {count}"
+            f"the model takes {form.shape[0]} channels, and the picture has {count}"
         )
     white = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}.get(array.dtype, 1)
     values = np.ascontiguousarray(np.moveaxis(array, 2, 0), dtype=np.float32) / white

@@ -108,16 +108,16 @@ function Shortcuts({ data, onChoose }: { data: AtlasPageData; onChoose: (place: 
   return (
     <section class="shortcuts">
       <p class="quiet">
-        Groups whose crops all lie at the same place of their pictures, as those of a watermark, a border or a stamp
-        would; objects seldom do. Spread is relative to the layer, where 1 is typical; the smallest comes first. This is
-        only a hint: <code>neurflow audit</code> tests the model.
+        Groups whose crops all lie in the same place of their pictures, as for a watermark, a border or a stamp. The
+        crops of objects seldom do. The spread is relative to the layer, where 1 is typical; the smallest comes first.
+        This is only a hint: <code>neurflow audit</code> tests the model.
       </p>
       <table>
         <thead>
           <tr>
             <th>crops</th>
             <th>group</th>
-            <th>of</th>
+            <th>class</th>
             <th>spread</th>
             <th title="sum of the absolute weights by which it acts on groups above">weight upwards</th>
           </tr>

@@ -132,7 +132,7 @@ function Share({ value }: { value: number }) {
 
 const MEASURES: [SharedGroups["by"], string, string][] = [
   ["neurons", "by neurons", "the same neurons"],
-  ["crops", "by crops", "crops that are similar for the layer below"],
+  ["crops", "by crops", "crops that look similar to the layer below"],
 ];
 
 function Shared({ data, one }: { data: AtlasPageData; one: ClassData }) {

@@ -27,7 +27,7 @@ export function Brief({ circuit, selected, onSelect }: BriefProps) {
             <button
               class={Math.abs(group.reach) < FAINT ? "faint" : ""}
               aria-pressed={group.id === selected}
-              title={`${group.id}: the group of its layer with most weight along all paths to ${data.target}`}
+              title={`${group.id}: the group of its layer with the largest weight along all paths to ${data.target}`}
               onClick={() => onSelect(group.id)}
             >
               <CropStrip data={data} crops={group.crops} count={CROPS_SHOWN} />

@@ -115,7 +115,7 @@ function Face({
 
 /** What is said of a group that does not come back on other pictures. */
 export const shaky = ({ returns }: { returns: number | null }): { short: string; text: string } | null =>
-  returns !== null && returns < SHAKY ? { short: "not stable", text: "does not come back on other pictures" } : null;
+  returns !== null && returns < SHAKY ? { short: "not stable", text: "is not found again on other pictures" } : null;
 
 interface ContentProps {
   group: Group;

@@ -29,7 +29,7 @@ export function Collect({ explorer: { state, pin, name }, group, naming }: Colle
         >
           <input
             aria-label="Name in this link"
-            title="The name is kept in the address: whoever opens the link sees it"
+            title="The name is part of the address, so everyone who opens the link sees it"
             value={words}
             maxLength={80}
             placeholder="Name this group…"

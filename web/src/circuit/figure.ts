@@ -240,15 +240,15 @@ export function figureCaption(circuit: Circuit, drawn: Drawn): string {
   const significant = tested.filter(({ significance }) => significance! < 0.05).length;
   const skips = drawn.edges.some((edge) => !circuit.groups.get(edge.upper)!.inputs.includes(edge));
   const parts = [
-    `Groups of neurons in ${data.model}, found on ${plural(data.crop_count, "crop")} of ${plural(data.images.length, "photograph")}; the crops of a group come from different ones.`,
-    data.shares ? `Under a name: its weight along all paths to ${data.target}.` : "",
+    `Groups of neurons in ${data.model}, found on ${plural(data.crop_count, "crop")} of ${plural(data.images.length, "photograph")}. The crops of each group come from different photographs.`,
+    data.shares ? `Below each name: the group's weight along all paths to ${data.target}.` : "",
     share === null
       ? ""
       : `The edges carry ${Math.round(share * 100)} % of the absolute weight into the groups shown; solid excites, dashed inhibits.`,
-    skips ? "An edge that skips layers adds up all paths between its ends." : "",
+    skips ? "An edge that skips layers is the sum of all paths between its ends." : "",
     tested.length
-      ? `${significant} of ${tested.length} edges tested are significant against permuted groups (p < 0.05).`
-      : "Edges were not tested against permuted groups.",
+      ? `${significant} of ${tested.length} edges are significant in a test with permuted groups (p < 0.05).`
+      : "Edges were not tested with permuted groups.",
   ];
   return parts.filter(Boolean).join(" ");
 }

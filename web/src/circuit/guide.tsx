@@ -23,19 +23,19 @@ function leave(): void {
 
 const stepsOf = (target: string, live: boolean): [string, string][] => [
   [
-    `Columns are layers, from the pixels at the left to ${target} at the right. A card is a group of neurons that respond to the same thing.`,
+    `Columns are layers, from the pixels on the left to ${target} on the right. A card is a group of neurons that respond to the same thing.`,
     ".column-head",
   ],
   [
-    "Select a card: its pictures, what drives it and what it drives open at the right. Arrow keys follow the edges.",
+    "Select a card to see its pictures, its inputs and its outputs on the right. The arrow keys follow the edges.",
     ".card",
   ],
-  [`This row has the strongest group of each layer, with its share of the weight into ${target}.`, ".brief"],
+  [`This row shows the strongest group of each layer, with its share of the weight into ${target}.`, ".brief"],
   ["The slider under a layer's name divides it into fewer or more groups.", ".cut"],
   [
     live
-      ? "Drop a picture anywhere, then open “Why this picture”: groups by their effect on it, to be masked one by one."
-      : "Pin groups and open “Figure” for a slide or a paper. The address keeps all that you chose: send it on.",
+      ? "Drop a picture anywhere, then open “Why this picture” to see which groups affect its answer, and to mask them."
+      : "Pin groups and open “Figure” to make a figure for a slide or a paper. To share what you see, send the page's address.",
     ".views nav",
   ],
 ];

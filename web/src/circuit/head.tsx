@@ -44,7 +44,7 @@ export function Head({ layer, plan, number, onCut }: HeadProps) {
             value={count}
             aria-label={`Groups of ${layer.name}`}
             aria-valuetext={plural(count, "group")}
-            title="Fewer or more groups; double-click for the stored ones"
+            title="Fewer or more groups; double-click to restore the stored groups"
             onInput={(event) => setDraft(Number(event.currentTarget.value))}
             onChange={(event) => {
               setDraft(null);
@@ -71,7 +71,7 @@ function Count({ layer, count }: { layer: LayerData; count: number }) {
       <Unstable about={layer.note}>{count === 1 ? "1 group: no stable division" : `${groups}, not stable`}</Unstable>
     );
   if (count < 2 || agreement === undefined) return <>{groups}</>;
-  const about = `Agreement of groups found on two halves of the pictures: ${fixed(agreement, 2)} (1: the same groups, 0: no more than by chance)`;
+  const about = `Agreement of groups found on two halves of the pictures: ${fixed(agreement, 2)} (1: the same groups, 0: chance level)`;
   return agreement < SHAKY ? (
     <Unstable about={about}>{`${groups}, not stable`}</Unstable>
   ) : (

@@ -93,7 +93,7 @@ export async function pngOf(svg: string, sharpness: number): Promise<Blob> {
   return new Promise((resolve, reject) =>
     painted(image, image.width * scale, image.height * scale).toBlob(
       (blob) =>
-        blob ? resolve(blob) : reject(new Error("The picture is too large for this browser: save a smaller part.")),
+        blob ? resolve(blob) : reject(new Error("The picture is too large for this browser. Save a smaller part.")),
       "image/png",
     ),
   );

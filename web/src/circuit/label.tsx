@@ -23,7 +23,7 @@ export function LabelSection({ group }: { group: GroupData }) {
       {evidence.validation ? (
         <Test found={evidence.validation} doubt={evidence.doubt} />
       ) : (
-        <p class="verdict">This label was not validated.</p>
+        <p class="verdict">This label has not been validated.</p>
       )}
       {evidence.concept && (
         <p class="quiet">
@@ -45,7 +45,7 @@ export function LabelSection({ group }: { group: GroupData }) {
           {evidence.words.map(([word, score]) => `${word} ${signed(score)}`).join(", ")}.
         </p>
       )}
-      {evidence.combination && <p class="quiet">Made from the layer below: {evidence.combination}</p>}
+      {evidence.combination && <p class="quiet">Combination of groups below: {evidence.combination}</p>}
     </section>
   );
 }
@@ -56,7 +56,9 @@ function Test({ found, doubt }: { found: Validation; doubt: string | null }) {
   return (
     <>
       <p class={`verdict ${doubt ? "against" : "for"}`}>
-        {doubt ? `On unseen crops the label ${said(doubt)}.` : "The label tells unseen crops of the group from others."}
+        {doubt
+          ? `On unseen crops the label ${said(doubt)}.`
+          : "The label distinguishes unseen crops of the group from others."}
       </p>
       <div class="trust" role="img" aria-label={`AUPRC ${interval(found.auprc)}, chance ${interval(found.chance)}`}>
         <Row name="this label" figure={found.auprc} chance={found.chance} />
@@ -69,8 +71,9 @@ function Test({ found, doubt }: { found: Validation; doubt: string | null }) {
         {found.judge} was given the label alone and had to find {found.held_out} crops of the group, unseen by the
         labeler, among {found.random} random crops and {found.hard} of other groups in the layer. Dots: AUPRC; shaded:
         chance.
-        {found.others && ` ${found.others.as_good} of ${found.others.count} other labels do as well.`}
-        {found.nonsense && ` ${found.nonsense.as_good} of ${found.nonsense.count} meaningless texts do as well.`}
+        {found.others && ` ${found.others.as_good} of ${found.others.count} other labels fit at least as well.`}
+        {found.nonsense &&
+          ` ${found.nonsense.as_good} of ${found.nonsense.count} meaningless texts fit at least as well.`}
         {found.constant &&
           ` Gain over the target's name: ${signed(found.constant.gain[0])} [${signed(found.constant.gain[1])}, ${signed(found.constant.gain[2])}].`}
       </p>

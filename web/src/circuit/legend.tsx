@@ -27,7 +27,7 @@ export function Legend({ data, drawn, onGuide }: LegendProps) {
             <Sample kind="against" /> inhibits
           </span>
           <span class="key wide">thicker: more weight</span>
-          {data.edges.some(unsure) && <span class="key wide">faded: the sign is not certain</span>}
+          {data.edges.some(unsure) && <span class="key wide">faded: sign uncertain</span>}
           <span class="key wide">each card: a group of neurons that respond to the same thing</span>
         </>
       )}
@@ -39,37 +39,37 @@ export function Legend({ data, drawn, onGuide }: LegendProps) {
         <dl>
           <Entry term="Columns">Layers of the network, from the input on the left to the target on the right.</Entry>
           <Entry term="Card">
-            A group of neurons that share a meaning. The pictures are crops that excite the group most, of different
-            photographs first. Instead of the number of its neurons it says “not stable” where the group does not come
-            back on other pictures, and “1 photo” where all of its crops come from one.
+            A group of neurons that respond to the same thing. The pictures are the crops that excite it most, from
+            different photographs first. Below its name may be a warning: “not stable” if the group is not found again
+            on other pictures, “1 photo” if all its crops come from one photograph.
           </Entry>
           {labelled && (
             <Entry term="Label">
-              What the crops of a group are said to share. Select the card to see who gave the label, and how well it
-              tells crops of the group from others. A question mark means that the label does not beat chance, or that
-              other labels do as well.
+              A description of what the crops of a group have in common. Select the card to see who gave the label, and
+              how well it distinguishes crops of the group from others. A question mark means that the label does not
+              beat chance, or that other labels fit equally well.
             </Entry>
           )}
           {data.shares && (
             <Entry term="Bar on a card">
-              The group's weight into the target: edge weights multiplied along each path and added up over all paths.
-              It points to the right for the target, to the left against it. To see what the network does without the
-              group, mask it.
+              The group's weight into the target: edge weights are multiplied along each path and added up over all
+              paths. A bar to the right speaks for the target, a bar to the left against it. To see what the network
+              does without the group, mask it.
             </Entry>
           )}
           <Entry term="Edge">
             How strongly the left group drives the right one, by integrated gradients.{" "}
             {data.shares
               ? "Weights are shares: the absolute weights into a group add up to at most 1."
-              : "Weights can be compared within this circuit only: with its settings they are not shares and may add up to more than 1."}
+              : "With the settings of this circuit, weights are not shares: they may add up to more than 1, and can be compared only within this circuit."}
           </Entry>
           <Entry term="Sign">
             A solid line excites, a dashed line inhibits. A faded line may do either on other photographs: the 95 %
-            interval of its weight holds both signs.
+            interval of its weight contains 0.
           </Entry>
           <Entry term="For and against">
-            Weights of both signs cancel in an edge. Where they do, the lists of a card name what drives and what holds
-            back.
+            The weight of an edge is a sum, in which positive and negative weights may cancel. If they do, the lists of
+            inputs and outputs show both parts.
           </Entry>
           <Entry term="Edges shown">
             The strongest edges, until they account for the chosen share of all absolute weight.
@@ -82,7 +82,7 @@ export function Legend({ data, drawn, onGuide }: LegendProps) {
             })}
           </Entry>
           <Entry term="Settings">
-            τ = {data.tau} core neurons, k = {data.k} crops a neuron
+            τ = {data.tau} core neurons, k = {data.k} crops per neuron
             {data.steps === "auto" ? "" : `, N = ${data.steps} integration steps`}.
           </Entry>
           {data.layers.some(({ tree }) => tree) && (
@@ -92,8 +92,9 @@ export function Legend({ data, drawn, onGuide }: LegendProps) {
             </Entry>
           )}
           <Entry term="Keys">
-            Tab and Enter select a card. ← and → follow its strongest edge, ↑ and ↓ walk the column, Escape deselects. +
-            and − zoom, 0 shows everything, Shift with an arrow pans. In the live explorer M masks the selected group.
+            Tab and Enter select a card. ← and → follow its strongest edge, ↑ and ↓ move within the column, Escape
+            deselects. + and − zoom, 0 shows everything, Shift with an arrow pans. In the live explorer, M masks the
+            selected group.
           </Entry>
         </dl>
       </details>

@@ -82,7 +82,7 @@ function GroupView({ circuit, group, path, onPath, onSelect, tools }: Omit<Panel
       <EdgeList title="Inputs" circuit={circuit} edges={group.inputs} end="lower" onSelect={onSelect} />
       <EdgeList title="Outputs" circuit={circuit} edges={group.outputs} end="upper" onSelect={onSelect} />
       <h3>
-        Members <small>neuron, its activations on all crops (those of this meaning shaded), the largest one</small>
+        Members <small>neuron; its activations on all crops, those of this meaning shaded; the largest one</small>
       </h3>
       <Listing class="members" count={MEMBERS_LISTED} all={group.members}>
         {([a, i]) => (
@@ -95,27 +95,26 @@ function GroupView({ circuit, group, path, onPath, onSelect, tools }: Omit<Panel
 
 function Facts({ circuit: { data }, group }: { circuit: Circuit; group: Group }) {
   const neurons = new Set(group.members.map(([a]) => a)).size;
-  const patterns = group.members.length;
+  const meanings = group.members.length;
   const photographs = fewPhotographs(group, data);
   return (
     <>
       <p class="quiet">
-        {patterns === neurons
+        {meanings === neurons
           ? plural(neurons, "neuron")
-          : `${plural(neurons, "neuron")}, ${patterns} of their patterns`}
+          : `${plural(neurons, "neuron")}, ${meanings} of their meanings`}
         .
         {data.shares && (
           <>
             {" "}
-            {group.reach < 0 ? "Holds back: " : "Accounts for "}
-            <b class={group.reach < 0 ? "against" : "for"}>{percent(Math.abs(group.reach))}</b> of the weight{" "}
-            {group.reach < 0 ? "against" : "into"} {data.target}.
+            Accounts for <b class={group.reach < 0 ? "against" : "for"}>{percent(Math.abs(group.reach))}</b> of the
+            weight {group.reach < 0 ? "against" : "into"} {data.target}.
           </>
         )}
         {group.returns !== null && (
-          <span title="How well the group is found again on halves of the pictures: 1 always, 0 no more than by chance">
+          <span title="How well the group is found again on halves of the pictures: 1 if always, 0 at chance level">
             {" "}
-            Comes back on other pictures: <b>{fixed(group.returns, 2)}</b> of 1.
+            Reproducibility on other pictures: <b>{fixed(group.returns, 2)}</b> of 1.
           </span>
         )}
         {group.stability && (
@@ -127,11 +126,11 @@ function Facts({ circuit: { data }, group }: { circuit: Circuit; group: Group })
         )}
       </p>
       {shaky(group) && (
-        <p class="note">This group does not come back on other pictures: do not rely on its name or its weight.</p>
+        <p class="note">This group is not found again on other pictures. Do not rely on its name or its weight.</p>
       )}
       {photographs && (
         <p class="note">
-          All crops come from {photographs.text.slice("all crops come from ".length)}: the group may be about these
+          All crops come from {photographs.text.slice("all crops come from ".length)}: the group may respond to these
           pictures only.
         </p>
       )}
@@ -212,7 +211,7 @@ function EdgeList({ title, circuit, edges, end, onSelect }: EdgeListProps) {
                 <span class={`edge-name${doubtful(other) ? " doubtful" : ""}`}>
                   <Middle text={headingOf(other, circuit.data)} />
                   {significant(edge) && <b title="p < 0.05"> *</b>}
-                  {unsure(edge) && <small> sign not certain</small>}
+                  {unsure(edge) && <small> sign uncertain</small>}
                   {parts(edge) && <small class="parts">{parts(edge)}</small>}
                 </span>
                 <Bar weight={edge.weight} largest={largest} share={circuit.data.shares} />
@@ -245,7 +244,7 @@ function NeuronView({ circuit, group, neuron, onSelect }: GroupProps & { neuron:
             {" "}
             Integrated gradients with {neuron.steps} steps ({neuron.rule}), score error{" "}
             <b>{percent(neuron.score_error)}</b>
-            {neuron.cancellation !== null && `, cancelling ${neuron.cancellation.toPrecision(2)}-fold`}.
+            {neuron.cancellation !== null && `, cancellation ${neuron.cancellation.toPrecision(2)}`}.
           </>
         )}
         {neuron.completeness_error !== null && (

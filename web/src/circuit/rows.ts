@@ -36,12 +36,17 @@ const groupColumns = ({ data }: Circuit): Column[] => [
     write: data.shares ? signedPercent : signed,
   },
   { key: "neurons", title: "Neurons", write: whole },
-  { key: "patterns", title: "Patterns", about: "members: a neuron may respond to several patterns", write: whole },
-  { key: "photographs", title: "Photographs", about: "that its crops come from", write: whole },
+  {
+    key: "patterns",
+    title: "Members",
+    about: "neurons, each counted once for each of its meanings here",
+    write: whole,
+  },
+  { key: "photographs", title: "Photographs", about: "number of photographs that its crops come from", write: whole },
   {
     key: "returns",
-    title: "Comes back",
-    about: "on halves of the pictures: 1 always, 0 no more than by chance",
+    title: "Reproducibility",
+    about: "how well it is found again on halves of the pictures: 1 if always, 0 at chance level",
     write: short,
   },
 ];
@@ -68,9 +73,9 @@ const NEURONS: Column[] = [
   { key: "neuron", title: "Neuron" },
   { key: "layer", title: "Layer" },
   { key: "group", title: "Groups" },
-  { key: "patterns", title: "Patterns", write: whole },
-  { key: "strongest", title: "Strongest", about: "its largest activation on a crop", write: short },
-  { key: "weakest", title: "Weakest", about: "its smallest activation among its crops", write: short },
+  { key: "patterns", title: "Meanings", about: "kinds of picture that it responds to", write: whole },
+  { key: "strongest", title: "Strongest", about: "its largest activation on any crop", write: short },
+  { key: "weakest", title: "Weakest", about: "its smallest activation on its own crops", write: short },
   {
     key: "score_error",
     title: "Score error",
@@ -99,7 +104,7 @@ const edgeColumns = ({ data }: Circuit): Column[] => [
   { key: "upper", title: "Into" },
   { key: "upper_label", title: "Label" },
   { key: "weight", title: "Weight", write: data.shares ? signedPercent : signed },
-  { key: "significance", title: "p", about: "against permuted groups", write: short },
+  { key: "significance", title: "p", about: "p-value from randomly permuted groups", write: short },
   {
     key: "stability",
     title: "Found again",

@@ -97,8 +97,9 @@ function Head({ data }: { data: ComparisonPageData }) {
           {by === "neurons"
             ? "their neurons"
             : `their crops on ${plural(images, "picture")} that both circuits studied`}
-          : {reason}. Shared groups have a similarity of at least {threshold}. Shaded: the similarity by chance, which
-          is that of the best match with {plural(draws, "random grouping")} of the same sizes, 5th to 95th percentile.
+          : {reason}. Shared groups have a similarity of at least {threshold}. Shaded: the similarity expected by
+          chance, that of the best match in {plural(draws, "random grouping")} of the same sizes (5th to 95th
+          percentile).
         </p>
         <p class="quiet sides">
           {(["a", "b"] as const).map((side) => (

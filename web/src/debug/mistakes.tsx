@@ -83,7 +83,7 @@ function Contrasts({ data, title, here, there, all }: ContrastProps) {
             <th>{here}</th>
             <th>{there}</th>
             <th title="weight along all paths to the target">weight</th>
-            <th title="difference over its standard error">z</th>
+            <th title="difference divided by its standard error">z</th>
           </tr>
         </thead>
         <tbody>

@@ -32,7 +32,7 @@ export function WhatIfView({ data, whatIf, onOpen }: Props) {
                 `${change.keep ? "all other neurons" : plural(neurons.length, "neuron")} of ${layer}`,
             )
             .join(", ")}{" "}
-          {how}, compared with {plural(whatIf.draws, "set")} of as many random neurons
+          {how}, compared with {plural(whatIf.draws, "set")} of the same number of random neurons
           {whatIf.matched != null && <> with {Math.round(whatIf.matched * 100)} % of their activation</>}.
         </p>
       </div>
@@ -87,7 +87,7 @@ export function WhatIfView({ data, whatIf, onOpen }: Props) {
 
 const fall = (effect: Effect): number => effect.target_after - effect.target_before;
 const span = (value: Interval | null | undefined): string =>
-  value ? `${signed(value[1])} … ${signed(value[2])}` : "not drawn";
+  value ? `${signed(value[1])} … ${signed(value[2])}` : "not measured";
 
 function Figures({ overall, target }: { overall: NonNullable<WhatIf["overall"]>; target: string }) {
   const { accuracy_before: before, accuracy_after: after, accuracy_random: random } = overall;
@@ -112,7 +112,7 @@ function Figures({ overall, target }: { overall: NonNullable<WhatIf["overall"]>;
       </li>
       <li>
         <b>{overall.flips.length}</b>
-        <span>of {overall.pictures} pictures change their first class</span>
+        <span>of {overall.pictures} pictures get another top class</span>
       </li>
     </ul>
   );

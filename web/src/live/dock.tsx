@@ -88,7 +88,7 @@ function Tried({ live, circuit, selected }: { live: Live; circuit: Circuit; sele
       )}
       {status?.state === "ready" && !status.maskable && (
         <p class="quiet">
-          Groups cannot be masked here: a mask shows its effect on classes, and the target of this circuit is a neuron.
+          Groups cannot be masked here, because the target of this circuit is a neuron: masks show effects on classes.
         </p>
       )}
       <div class={`pictures${pictures.length > 1 ? " two" : ""}`}>

@@ -42,7 +42,8 @@ export function EffectList({ why, ...props }: ListProps) {
         Groups by their effect{" "}
         <small>
           on the logit of {answer.name}
-          {rival && ` less that of ${rival.name}`}: {signed(why.value)} as it is. Hatched: as many random neurons.
+          {rival && ` minus that of ${rival.name}`}: {signed(why.value)} without masks. Hatched: the same number of
+          random neurons.
           {compared < effects.length && ` ${compared} of ${plural(effects.length, "group")} compared …`}
         </small>
       </h2>
@@ -83,7 +84,7 @@ function EffectRow({ found, largest, live, circuit, readings, selected, lit, onH
         onBlur={() => onHover(null)}
       >
         <Known circuit={circuit} id={id} count={3} />
-        <small title="Active: about as strong as on its own crops">{reading ? stateOf(reading, found) : ""}</small>
+        <small title="active: about as strong as on its own crops">{reading ? stateOf(reading, found) : ""}</small>
         <span class="shift" aria-hidden="true">
           {random && (
             <span

@@ -58,8 +58,8 @@ export function FiringList({ live, circuit, selected, onSelect }: FiringProps) {
       </Listing>
       {unread > 0 && (
         <p class="quiet">
-          {plural(unread, "group")} shown here {unread === 1 ? "belongs" : "belong"} to another cut than the stored one.
-          When such a group fires was not measured; it can be masked.
+          {plural(unread, "group")} shown here {unread === 1 ? "is not a stored group" : "are not stored groups"}. Their
+          thresholds were not measured, but they can be masked.
         </p>
       )}
     </section>

@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Circuit } from "../circuit/circuit";
 import type { Result } from "../circuit/find";
 import { headingOf } from "../circuit/names";
+import { fixed } from "../shared/format";
 import type { Findings } from "../shared/types";
 import type { Live } from "./state";
 
@@ -47,7 +48,7 @@ export function resultsOf({ classes, groups }: Findings, circuit: Circuit): Resu
     ...groups.flatMap(({ id, contrast }): Result[] => {
       const group = circuit.groups.get(id);
       if (!group) return [];
-      const about = `${id} · crops look like it (${contrast.toFixed(1)} σ)`;
+      const about = `${id} · crops look like it (${fixed(contrast, 1)} σ)`;
       return [{ kind: "group", title: headingOf(group, data), about, group: id, groups: [id] }];
     }),
   ];

@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import type { Group } from "../circuit/circuit";
+import { fixed } from "../shared/format";
 import { HOTTEST, valuesOf } from "../shared/heat";
 import type { NeuronMap, NeuronMaps } from "../shared/types";
 import type { Spot } from "./pointed";
@@ -55,7 +56,7 @@ export function NeuronList({ group, maps, spot, hovered, lit, onLook }: NeuronsP
               onFocus={() => onLook(each.neuron)}
               onBlur={() => onLook(null)}
             >
-              {each.neuron} <small>{each.strength.toFixed(1)}</small>
+              {each.neuron} <small>{fixed(each.strength, 1)}</small>
             </button>
           </li>
         ))}

@@ -46,7 +46,7 @@ export function PictureCard({ live, place, selected, circuit }: PictureProps) {
           <p class="quiet">
             {live.unanswered
               ? live.error
-                ? "The answer is without the mask: the masked one has not come."
+                ? "This is the answer without the mask. The answer with the mask could not be computed."
                 : "Waiting for the answer with the mask …"
               : effect
                 ? was(top, now)
@@ -67,7 +67,7 @@ const tenths = (share: number): string => `${(share * 100).toFixed(1)} %`;
 
 function about(reading: GroupReading | undefined, selected: string | null): string {
   if (!reading)
-    return selected ? "When this group fires was not measured." : "Select a group to see where it responds.";
+    return selected ? "The threshold of this group was not measured." : "Select a group to see where it responds.";
   const share = `${Math.round(reading.score * 100)} % of its typical strength`;
   return reading.fires ? `Active: ${share}` : `Silent: ${share}`;
 }
@@ -119,8 +119,8 @@ export function TargetLine({
         {random
           ? `random neurons: ${signed(low)} … ${signed(high)}`
           : busy
-            ? "measuring random neurons to compare with …"
-            : "no other neurons to compare with"}
+            ? "measuring random neurons for comparison …"
+            : "no other neurons for comparison"}
       </p>
     </div>
   );

@@ -75,7 +75,7 @@ function Because({ why, readings, circuit }: Omit<SentenceProps, "onRival"> & { 
   if (!speakFor.length && !speakAgainst.length && running) return <>comparing the groups with random neurons …</>;
   return (
     <>
-      {speakFor.length ? listed(speakFor) : "no group speaks for it more than random neurons do"}
+      {speakFor.length ? listed(speakFor) : "no group has a larger effect for it than random neurons"}
       {speakAgainst.length > 0 && <>; against it {listed(speakAgainst)}</>}
       {missing.length > 0 && (
         <>

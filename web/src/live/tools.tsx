@@ -30,13 +30,14 @@ export function GroupTools({ live, circuit, id, editing, onChanged }: ToolsProps
       {stored && !isTarget && <Regroup circuit={circuit} group={group} editing={editing} />}
       {!stored && (
         <p class="quiet">
-          This group belongs to another cut than the stored one. It can be masked; a name for it is kept in the address
-          alone, and edits are kept for stored groups only.
+          This group is not one of the stored groups. It can be masked, but not merged or split, and its name is kept
+          only in the address.
         </p>
       )}
       {stored && !isTarget && !group.measured && live.pictures.length > 0 && (
         <p class="quiet">
-          This group was made by hand. When it fires was not measured, so pictures do not mark it; it can be masked.
+          This group was made by hand. It can be masked, but its threshold was not measured, so the page does not show
+          whether it fires.
         </p>
       )}
     </section>

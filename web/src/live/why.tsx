@@ -46,7 +46,7 @@ export function WhyView({ live, explorer }: WhyProps) {
   if (!picture)
     return (
       <section class="why empty" aria-label="Why this picture">
-        <p class="quiet">Add a picture to see which groups its answer is due to.</p>
+        <p class="quiet">Add a picture to see which groups its answer depends on.</p>
         <Add live={live} />
         <Trouble live={live} />
       </section>
@@ -117,7 +117,7 @@ export function WhyView({ live, explorer }: WhyProps) {
 const spotWords = (spot: Spot | null, count: number): string =>
   spot
     ? `${count} group${count === 1 ? " responds" : "s respond"} here as strongly as on ${count === 1 ? "its" : "their"} own crops, or more.`
-    : "Point at a place, a group or a neuron: the others light up.";
+    : "Point at a place, a group or a neuron to highlight what belongs to it.";
 
 /** From picture to picture. */
 function Steps({ live, place, onPlace }: { live: Live; place: number; onPlace: (place: number) => void }) {

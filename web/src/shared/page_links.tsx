@@ -29,7 +29,7 @@ export function PageLinks() {
   const links = [...linksFrom(location.protocol, location.pathname), ...written()];
   if (!links.length) return null;
   return (
-    <nav class="page-links" aria-label="Pages beside this one">
+    <nav class="page-links" aria-label="Related pages">
       {links.map(([words, address]) => (
         <a key={address} href={address}>
           {words}

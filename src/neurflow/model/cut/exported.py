@@ -51,9 +51,7 @@ class ExportedNetwork:
         self._compare(example)
 
     def _compare(self, example: Float[Tensor, "batch channel height width"]) -> None:
-        """Check that the graph returns the module's logits, on random images and at another batch
-        size.
-        """
+        """Check that the graph returns the module's logits for random images, in a larger batch."""
         draw = torch.rand((3, *example.shape[1:]), generator=torch.Generator().manual_seed(0))
         images = draw.to(example)
         with torch.no_grad(), full_float32():
@@ -102,14 +100,12 @@ def why_not(error: Exception) -> str:
     if "Constraints violated" in text and "batch" in text:
         return "its forward fixes the size of the batch, as len(x) does (x.shape[0] does not)."
     if "data-dependent" in text:
-        return "what its forward does depends on the values of the images."
+        return "its forward branches on the values of the images."
     return next(iter(text.splitlines()), "") or type(error).__name__
 
 
 def first_logits(output: object) -> Float[Tensor, "batch class"]:
-    """Return the first two-dimensional tensor in the output of a module, also from tuples and
-    mappings.
-    """
+    """Return the first two-dimensional tensor in a module's output, which may be nested."""
     queue = [output]
     while queue:
         value = queue.pop(0)

@@ -72,7 +72,7 @@ class HookedNetwork:
 
         def note(name: str, value: Tensor) -> None:
             self._calls[name] += 1
-            values.pop(name, None)  # a module that runs again is complete later
+            values.pop(name, None)  # a module's position is that of its last call
             values[name] = value
 
         with torch.no_grad(), self._running(note, every=True):
@@ -98,8 +98,9 @@ class HookedNetwork:
     def _running(
         self, change: Callable[[str, Tensor], Any], *, every: bool = False
     ) -> Iterator[None]:
-        """Install hooks on all modules; ``change`` receives the first tensor of a module's last
-        output.
+        """Install hooks on all modules that call ``change(name, first tensor of the output)``.
+
+        If a module runs several times, only its last call counts, unless ``every`` is true.
         """
         count: Counter[str] = Counter()
 
@@ -150,7 +151,7 @@ class HookedNetwork:
         return kept
 
     def _chain(self, candidates: Sequence[str]) -> list[str]:
-        """Return the last candidates of which each depends on the previous one, and the logits."""
+        """Return a chain of candidates, each of which depends on the previous one, and the logits."""
         kept = [self.output_name]
         for name in reversed(candidates):
             if len(kept) > PROPOSED_BLOCKS:
@@ -192,9 +193,7 @@ class HookedNetwork:
     def run(
         self, images: Tensor, lower: str, x: Tensor, upper: str, changes: Changes | None = None
     ) -> Tensor:
-        """Return the upper layer's output with the lower layer's replaced by ``x``, and others
-        changed.
-        """
+        """Return the upper layer's output, with ``x`` as the lower layer's and others changed."""
         kept: dict[str, Tensor] = {}
         changes = {**(changes or {}), lower: lambda _: x.clone()}
 
@@ -250,7 +249,7 @@ class HookedSegment:
         return self.network.run(bypass[0], self.lower.name, x, self.upper.name, changes)
 
     def specialised(self, neuron: int) -> HookedNeuron:
-        """Return a segment that picks the neuron from the whole output; this saves no work."""
+        """Return a segment that selects the neuron from the whole output, which saves no work."""
         return HookedNeuron(self)
 
 

@@ -36,8 +36,8 @@ NORMALISING = {
 }
 """operations of layer norms, RMS norms (which may consist of several operations) and attention"""
 TRUNKS = 2
-"""trunks are stored if they are at most so many times as large as the lower output; computing larger
-ones is faster than reading them
+"""largest size of stored trunks, relative to the lower output; computing larger ones is faster than
+reading them
 """
 
 
@@ -58,8 +58,10 @@ class Cut:
 
 
 def cut(network: NetworkGraph, lower: fx.Node, upper: fx.Node, names: tuple[str, str]) -> Cut:
-    """Cut out the segment from ``lower`` to ``upper``; ``LayerError`` if the upper does not depend on
-    it.
+    """Cut out the segment from ``lower`` to ``upper``, two layers with these ``names``.
+
+    Raises:
+        LayerError: ``upper`` does not depend on ``lower``.
     """
     inside = descendants(lower)
     if upper not in inside or upper is lower:
@@ -137,9 +139,7 @@ class GraphSegment:
 
     @cached_property
     def observed(self) -> dict[Key, tuple[int, int]]:
-        """The lower layer's output, the bypass values, and trunks worth storing, with their batch
-        axes.
-        """
+        """Batch axes of the lower layer's output, the bypass values, and trunks worth storing."""
         lower = self.network.modules[self.lower.name]
         trunks: dict[fx.Node, None] = {}
         waiting = np.ones(self.upper.neurons, dtype=bool)
@@ -175,9 +175,7 @@ class GraphSegment:
         bypass: Sequence[Tensor] = (),
         changes: Changes | None = None,
     ) -> Float[Tensor, "upper_rows ..."]:
-        """Return the upper layer's output ``[batch, …]`` for the lower layer's output ``x`` ``[batch,
-        …]``.
-        """
+        """Return the upper layer's output ``[batch, …]`` for an output ``x`` of the lower layer."""
         module = _Changed(self.module, self._copies(changes)).run if changes else self.module
         result: Tensor = module(x, len(x), *bypass)
         return result

@@ -15,7 +15,7 @@ from torch.nn.functional import unfold
 from neurflow.model.fast.pullback import Window, transposed
 
 MANY = 8
-"""number of gradients of a crop above which the matrix is worthwhile"""
+"""smallest number of gradients of a crop for which the matrix is worthwhile"""
 CHANNELS = 16
 """number of channels of ``x`` at a time, so that their part of the matrix fits into the cache"""
 

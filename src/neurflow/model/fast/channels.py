@@ -189,9 +189,7 @@ class Selection:
 
 
 def _repeat(start: Any, times: int) -> Any:
-    """Repeat each entry ``times`` times; a value that is the same for all neurons is returned
-    unchanged.
-    """
+    """Repeat each entry ``times`` times; return values of all neurons (arrays) unchanged."""
     return start.repeat_interleave(times) if isinstance(start, Tensor) else start
 
 

@@ -31,9 +31,7 @@ def elementwise(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
 
 
 def broadcast(to: Selection, node: fx.Node, part: Channels) -> fx.Node:
-    """Request the same channels of every tensor that has them; tensors that are broadcast are used
-    whole.
-    """
+    """Request the same channels of every tensor that has them; use broadcast tensors whole."""
 
     def operand(value: Any) -> Any:
         if not isinstance(value, fx.Node) or not is_tensor(value):
@@ -86,17 +84,13 @@ def _batch_norm(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
 
 
 def layer_norm(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
-    """Pass a request on if its axis is not normalised. Along a normalised axis, all channels are
-    needed.
-    """
+    """Pass a request on unless its axis is normalised; then, all channels are needed."""
     _, shape, *_ = arguments(node)
     return elementwise(to, node, part) if part.axis < rank(node) - len(shape) else None
 
 
 def cat(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
-    """Select the branch with the channels if their axis is joined; otherwise, request them of all
-    branches.
-    """
+    """Select the branch with the channels, or request them of all branches of another axis."""
     tensors, *rest = arguments(node)
     axis = (rest[0] if rest else 0) % rank(node)
     if axis != part.axis:

@@ -35,8 +35,7 @@ SHORT = 0.01
 def logarithmic_mean(
     low: Float[Tensor, "*cell"], high: Float[Tensor, "*cell"]
 ) -> Float[Tensor, "*cell"]:
-    """Return the logarithmic mean of two numbers, ``(e^high − e^low) / (high − low)``, from their
-    logarithms.
+    """Return the logarithmic mean ``(e^high − e^low) / (high − low)`` of ``e^low`` and ``e^high``.
 
     ``-inf`` at both ends gives 0.
     """
@@ -52,8 +51,13 @@ def through_softmax(
     high: Float[Tensor, "*cell"],
     dim: int = -1,
 ) -> Float[Tensor, "*cell"]:
-    """Return the gradient at the input of a softmax, over the cells between two values of its
-    logarithm.
+    """Return the gradient at the input of a softmax over cells.
+
+    Args:
+        gradient: gradient at the softmax.
+        low: logarithm of the softmax at the start of each cell.
+        high: the same at the end.
+        dim: axis of the softmax.
     """
     slope = logarithmic_mean(low, high)
     weighted = slope * gradient
@@ -106,9 +110,7 @@ class Attention:
     def pull(
         self, gradient: Tensor, low: Sequence[Tensor], high: Sequence[Tensor]
     ) -> Sequence[Tensor]:
-        """Return gradients through two products, by the means of their factors, and the softmax
-        between them.
-        """
+        """Return gradients through both products, by the means of the factors, and the softmax."""
         scale = self.scale or low[0].shape[-1] ** -0.5
         first, last = (_log_attention(scale, *inputs) for inputs in (low, high))
         q, k, v = (torch.lerp(a, b, 0.5) for a, b in zip(low[:3], high[:3], strict=True))
@@ -148,8 +150,9 @@ class LayerNorm:
     def pull(
         self, gradient: Tensor, low: Sequence[Tensor], high: Sequence[Tensor]
     ) -> Sequence[Tensor | None]:
-        """Multiply the gradient by the slope: ``Δy = (Δc − y* Δσ) / σ*``, ``Δσ = mean((c + c') Δc) /
-        (σ + σ')``.
+        """Multiply the gradient by the slope.
+
+        ``Δy = (Δc − y* Δσ) / σ*`` with ``Δσ = mean((c + c') Δc) / (σ + σ')``.
         """
         (c, size, scale), (end, end_size, end_scale) = (self._parts(v[0]) for v in (low, high))
         if self.weighted:

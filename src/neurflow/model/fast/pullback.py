@@ -48,7 +48,7 @@ def pull(
 
 
 def call(node: fx.Node, values: Values) -> Any:
-    """Return the value of a call; if it takes a piece of several tensors, these are computed too."""
+    """Return the value of a call. If it selects one of several tensors, compute these first."""
     if node.target is operator.getitem:
         whole, index = node.args
         assert isinstance(whole, fx.Node)
@@ -59,7 +59,7 @@ def call(node: fx.Node, values: Values) -> Any:
 
 
 def sources(node: fx.Node) -> list[fx.Node]:
-    """Return the tensors that a call reads; for a piece of several tensors, those of the whole."""
+    """Return the tensors that a call reads; if it selects one of several, those that they depend on."""
     if node.target is operator.getitem:
         whole = node.all_input_nodes[0]
         if not is_tensor(whole):
@@ -82,7 +82,7 @@ def transposed(
     reach = [gap * (k - 1) for gap, k in zip(gaps, weight.shape[2:], strict=True)]
     if groups == len(weight) and weight.shape[1] == 1 and all(map(operator.le, edges, reach)):
         return _depthwise(gradient, size, weight, window)
-    # of the input only the layout matters: in any other one, the gradient would be copied
+    # the input is not read, but the gradient is returned in its memory layout
     unread = gradient.new_empty(()).expand(*size)
     if gradient.device.type == "cpu" and gradient.ndim == 4:
         unread = torch.empty(size, dtype=gradient.dtype, memory_format=torch.channels_last)
@@ -94,13 +94,11 @@ def transposed(
 
 
 def _depthwise(gradient: Tensor, size: Sequence[int], weight: Tensor, window: Window) -> Tensor:
-    """Return the transpose of a depthwise convolution as another one, which is faster than its
-    gradient.
-    """
+    """Transpose a depthwise convolution by another convolution, which is faster than its gradient."""
     steps, edges, gaps = window
     before = [gap * (k - 1) - p for gap, k, p in zip(gaps, weight.shape[2:], edges, strict=True)]
     spread = gradient
-    if steps != [1, 1]:  # zeros between the places
+    if steps != [1, 1]:  # insert zeros between the positions
         shape = [
             n + 2 * p - g * (k - 1)
             for n, p, g, k in zip(size[2:], edges, gaps, weight.shape[2:], strict=True)

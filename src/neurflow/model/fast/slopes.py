@@ -31,8 +31,12 @@ class Operation(Protocol):
     def pull(
         self, gradient: Tensor, low: Sequence[Tensor], high: Sequence[Tensor]
     ) -> Sequence[Tensor | None]:
-        """Return the gradient at each input over the cells from ``low`` to ``high``; None for fixed
-        inputs.
+        """Return the gradient at each input over the cells; None for inputs that do not vary.
+
+        Args:
+            gradient: gradient at the value.
+            low: the inputs at the start of each cell.
+            high: the inputs at the end of each cell.
         """
 
 
@@ -75,12 +79,11 @@ def gate_slope(
     low: Float[Tensor, "*cell"],
     high: Float[Tensor, "*cell"],
 ) -> Float[Tensor, "*cell"]:
-    """Return ``(f(high) − f(low)) / (high − low)`` of a function that is constant or the identity
-    everywhere.
+    """Return ``(f(high) − f(low)) / (high − low)`` of a gate: everywhere constant or the identity.
 
-    This is the share of the cell on which the gate is open. It has no rounding errors: if both ends
-    are where the gate is open, both differences are the same number. If the input does not change,
-    the derivative is returned.
+    This is the share of the cell on which the gate is open. It has no rounding errors: if the gate is
+    open at both ends, both differences are the same number. If the input does not change, the
+    derivative is returned.
     """
     slope = function(high).sub_(function(low)).div_(high - low)
     still = low == high

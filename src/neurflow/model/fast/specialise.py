@@ -4,8 +4,7 @@
 2. Up to the first non-linear operation, everything is affine in the lower layer's output ``x``, and
    integrated gradients follow a straight line. This *prefix* is therefore evaluated only at both
    ends. Its outputs, the *frontier*, are interpolated, and only the *tail* after the frontier is run
-   for every
-   ``α`` (``attribution.integrated_gradients``).
+   for every ``α`` (``attribution.integrated_gradients``).
 3. The prefix has two parts. The *trunk* is computed completely and is the same for all neurons: its
    value at ``x`` is a value of the network, and its Jacobian serves every batch. The *own* part
    consists of a few channels that depend on the neuron.
@@ -156,9 +155,7 @@ class Specialised:
 
 
 def _frontier(graph: fx.Graph, affine: set[fx.Node], output: fx.Node) -> list[fx.Node]:
-    """Return the affine nodes that are used by nodes that are not affine, as far as the output needs
-    them.
-    """
+    """Return the affine nodes that the other nodes before the output use."""
     if output in affine:
         return [output]
     needed = {node for node in ancestors([output]) if node not in affine}
@@ -180,6 +177,6 @@ def _fixed_inputs(
 
 def _batch_axis(network: NetworkGraph, node: fx.Node) -> int | None:
     if "val" not in node.meta:
-        return 0  # made by a selection, one entry a sample
+        return 0  # created by a selection, with one entry per sample
     found = network.batch_axis(node)
     return found[0] if found else None

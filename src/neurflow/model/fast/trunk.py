@@ -1,13 +1,13 @@
 """The trunk of a specialised segment: affine operations that are the same for all neurons.
 
-1. The values of the trunk at ``x`` are values of the network, which are known anyway.
-2. At 0 they are the same for all samples, so only one sample is run.
-3. Gradients are propagated back one call at a time, by the transpose of each call (``pullback``). The
-   trunk is not run for this.
+1. The values of the trunk at ``x`` are values of the network, which are stored already.
+2. At 0, they are the same for all samples, so only one sample is run.
+3. Gradients are propagated back one call at a time, by the transpose of each call (``pullback``). This
+   does not run the trunk.
 4. If many pairs of one crop share a convolution of ``x``, their scores are computed without the
    gradient at ``x`` (``channel_sums``).
-5. If a trunk uses values other than ``x``, or has samples on another axis than the first, it is run and
-   differentiated by autograd.
+5. If the trunk uses values other than ``x``, or its samples are not on the first axis, it is run and
+   differentiated by autograd instead.
 """
 
 from __future__ import annotations
@@ -57,9 +57,7 @@ class Trunk:
 
     @cached_property
     def sums(self) -> bool:
-        """Whether it begins with a convolution for which sums over space are faster than the
-        transpose.
-        """
+        """Whether it begins with a convolution whose scores are faster to sum than to transpose."""
         return self._shares and any(map(self._sums, self._varying))
 
     def _sums(self, node: fx.Node) -> bool:

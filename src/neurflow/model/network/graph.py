@@ -24,7 +24,7 @@ from neurflow.errors import ModelError
 
 aten = torch.ops.aten
 MOST_IMAGES = 65_535
-"""bound of the dynamic batch; on a GPU, batch norm chooses its kernel by the batch being below it"""
+"""upper bound of the dynamic batch; on a GPU, batch norm uses another kernel for larger batches"""
 
 
 class NetworkGraph:
@@ -92,7 +92,7 @@ def channels_last(value: Tensor) -> Tensor:
 
 
 def ancestors(nodes: Iterable[fx.Node], stop: Iterable[fx.Node] = ()) -> list[fx.Node]:
-    """``nodes`` and their ancestors in execution order, without ``stop`` and ancestors only of it."""
+    """``nodes`` and their ancestors in execution order; the search leaves out nodes of ``stop``."""
     stop = set(stop)
     found: set[fx.Node] = set()
     queue = [node for node in nodes if node not in stop]
@@ -207,7 +207,7 @@ def _paths(node: fx.Node) -> set[str]:
     return {
         path
         for path, kind in node.meta.get("nn_module_stack", {}).values()
-        if path and path != kind  # helper entries of the tracer repeat one word
+        if path and path != kind  # in entries that the tracer adds, both are the same
     }
 
 

@@ -162,13 +162,14 @@ def proposed_layers(network: NetworkGraph, module: nn.Module) -> list[str]:
     1. at least two blocks (:func:`block_names`) that lie on every path;
     2. modules without parameters that lie on every path, such as non-linearities and pooling in VGG or
        a plain ``nn.Sequential``, or if there are none, any modules on every path;
-    3. blocks of which each feeds the next, for networks with separate branches up to the logits.
+    3. a chain of blocks, each of which feeds the next, for networks with separate branches up to the
+       logits.
     """
     logits = _reshapes_to(network.output)
     named = set(network.modules.values())
     # a flatten is the same layer as its input, but a channel shuffle, also a reshape, is a new one
     fresh = {n for n in named if not (_reshapes_to(n) - {n}) & named} - logits
-    # leave out layers with a single neuron, such as an output that two classes are made of
+    # leave out layers with a single neuron, such as a single output that is read as two classes
     fresh = {n for n in fresh if n.meta["val"].shape[channel_axis(n)] != 1}
     through = _bottlenecks(network) & fresh
     children = dict(module.named_modules())
@@ -193,7 +194,7 @@ def proposed_layers(network: NetworkGraph, module: nn.Module) -> list[str]:
 
 
 def _chain(output: fx.Node, candidates: dict[fx.Node, str]) -> dict[fx.Node, str]:
-    """Candidates of which each feeds the next, found from the output back."""
+    """A chain of candidates, each of which feeds the next, built from the output backwards."""
     kept: dict[fx.Node, str] = {}
     for node in sorted(candidates, reverse=True):
         if (min(kept) if kept else output) in descendants(node):
@@ -226,7 +227,7 @@ def default_axis(ndim: int, module: nn.Module) -> int:
 
 
 def _reshapes_to(node: fx.Node) -> set[fx.Node]:
-    """The node and the nodes that it is only a reshape of."""
+    """The node, and the nodes of which it is only a reshape."""
     found = {node}
     while node.target in RESHAPES:
         node = node.all_input_nodes[0]

@@ -101,7 +101,7 @@ class NeuronSegment(Protocol):
 
     @property
     def serves(self) -> np.ndarray:
-        """``[neuron]`` whether it can compute each upper neuron."""
+        """The upper neurons that it can compute: bool ``[neuron]``."""
 
     @property
     def trunk(self) -> tuple[Key, ...]:
@@ -151,10 +151,14 @@ class NeuronSegment(Protocol):
         trunk: Sequence[Tensor] = (),
         baseline: Tensor | None = None,
     ) -> Path:
-        """Return the line from ``baseline`` ``[1, …]`` to ``x`` ``[batch, …]``, for each sample's
-        neuron.
+        """Return the line from ``baseline`` to ``x``, for the neuron of each sample.
 
-        The baseline is broadcast to ``x``; None stands for 0. ``neurons`` is ``[batch]``.
+        Args:
+            neurons: ``[batch]`` index of an upper neuron.
+            x: ``[batch, …]`` output of the lower layer.
+            bypass: values that bypass the lower layer.
+            trunk: values of :attr:`trunk` at ``x``; they are computed if omitted.
+            baseline: ``[1, …]``, broadcast to ``x``; None stands for 0.
         """
 
 
@@ -188,10 +192,10 @@ class Segment(Protocol):
     def run(
         self, x: Tensor, bypass: Sequence[Tensor] = (), changes: Changes | None = None
     ) -> Tensor:
-        """Return the upper layer's output ``[batch, …]`` for the lower layer's output ``x`` ``[batch,
-        …]``.
+        """Return the upper layer's output ``[batch, …]``.
 
-        ``changes`` are applied to layers in between; ``LayerError`` for any other layer.
+        ``x`` ``[batch, …]`` is the lower layer's output. ``changes`` are applied to
+        layers in between; ``LayerError`` for any other layer.
         """
 
     def specialised(self, neuron: int) -> NeuronSegment:

@@ -1,9 +1,9 @@
 """Finds the form in which a transform takes pictures.
 
 1. For ``Preprocessing`` it follows from the number of channels; deep grey pictures keep their depth.
-2. Other transforms are tried on a plain picture in the modes of ``TRIED``, in this order. The first
-   mode is used for which the transform makes as many channels as the network's first convolution takes,
-   and distinguishes white from black. The latter excludes 8-bit values that are divided by 65535.
+2. Other transforms are tried on a plain picture in each mode of ``TRIED``, in this order. The first
+   mode is used in which the transform's output has as many channels as the network's first convolution
+   takes, and white differs from black. They hardly differ if 8-bit values are divided by 65535.
 3. A network with more channels than a picture can have takes tensors ``[channel, height, width]``.
 """
 
@@ -25,11 +25,11 @@ TRIED = ("RGB", "L", "RGBA", "LA", "I;16", "F")
 PROBE = 300
 """side of the plain picture, in pixels"""
 CONTRAST = 1 / 64
-"""least difference of white and black in the network's input"""
+"""smallest difference between white and black in the network's input"""
 
 
 @dataclass(frozen=True)
-class Offer:
+class InputForm:
     """The form of a transform's input, and the shape of its output.
 
     Attributes:
@@ -44,30 +44,35 @@ class Offer:
     deep: bool = False
 
 
-def offer(transform: Transform, module: nn.Module, mode: str | None = None) -> Offer:
-    """Find the form of pictures that suits a transform and a network; ``mode`` if it is known.
+def find_input_form(transform: Transform, module: nn.Module, mode: str | None = None) -> InputForm:
+    """Find the form of pictures that suits a transform and a network.
+
+    Args:
+        transform: the transform.
+        module: the network.
+        mode: Pillow's mode of the pictures, if it is known.
 
     Raises:
         ModelError: the transform fails on pictures, or does not return an image tensor.
     """
     if isinstance(transform, Preprocessing):
         channels = len(transform.mean)
-        return Offer(MODES.get(channels), (channels, *transform.crop), deep=channels in (1, 3))
+        return InputForm(MODES.get(channels), (channels, *transform.crop), deep=channels in (1, 3))
     if mode is not None:
         if mode not in TRIED:
             raise ModelError(f"There is no picture mode {mode!r}. It is one of {', '.join(TRIED)}.")
-        return Offer(mode, _made(transform, mode, 0.5).shape[-3:])  # type: ignore[arg-type]
+        return InputForm(mode, _made(transform, mode, 0.5).shape[-3:])  # type: ignore[arg-type]
     channels = _first_channels(module)
     found = list(_tried(transform, channels))
     if not found:
         made = _made(transform, "RGB", 0.5)  # raises an error with the reason
-        return Offer("RGB", tuple(made.shape))  # type: ignore[arg-type]
+        return InputForm("RGB", tuple(made.shape))  # type: ignore[arg-type]
     best = max(found, key=lambda each: each[0])  # the first of the best
     return best[1]
 
 
-def _tried(transform: Transform, channels: int) -> Iterator[tuple[tuple[bool, bool], Offer]]:
-    """((right channels, distinguishes white from black), offer) of the modes that work."""
+def _tried(transform: Transform, channels: int) -> Iterator[tuple[tuple[bool, bool], InputForm]]:
+    """Yield ((right channels, distinguishes white from black), form) for each mode that works."""
     for mode in (*TRIED, None) if channels > len(MODES) else TRIED:
         try:
             made = _made(transform, mode, 0.5, channels)
@@ -76,13 +81,13 @@ def _tried(transform: Transform, channels: int) -> Iterator[tuple[tuple[bool, bo
         except ModelError:
             continue
         sees = bool(span.abs().max() >= CONTRAST) if span.numel() else False
-        yield (fits, sees), Offer(mode, tuple(made.shape))  # type: ignore[arg-type]
+        yield (fits, sees), InputForm(mode, tuple(made.shape))  # type: ignore[arg-type]
         if fits and sees:
             return
 
 
 def _made(transform: Transform, mode: str | None, level: float, channels: int = 3) -> Tensor:
-    """The transform's output for a plain picture with a grey level in 0…1."""
+    """The transform's output for a plain picture of one grey level in 0…1."""
     what = f"a plain {mode} picture" if mode else "a tensor [channel, height, width]"
     try:
         if mode is None:
@@ -90,7 +95,7 @@ def _made(transform: Transform, mode: str | None, level: float, channels: int = 
         else:
             grey = Image.new("L", (PROBE, PROBE), round(level * 255))
             made = transform(in_mode(grey, mode))
-    except ModelError:  # of an image processor
+    except ModelError:  # raised by an image processor
         raise
     except Exception as error:  # the transform is the user's code and may raise anything
         raise ModelError(f"The transform fails on {what}: {error!r}") from error
