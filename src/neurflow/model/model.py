@@ -221,13 +221,16 @@ class Model:
             names = (f"not {names[0]}", names[0])
         if len(names) != count:
             outputs = (
-                "one output, which is two classes"
-                if self.outputs_are.single
-                else (f"{count} logits")
+                "one output, which is two classes" if self.outputs_are.single else f"{count} logits"
             )
+            features = self.outputs_are.features
             raise ModelError(
                 f"There are {len(names)} class names for {outputs}. "
-                "Give one name for each, in the order of the logits."
+                + (
+                    f"The outputs may be features: {features.why}. Give a network with a classifier."
+                    if features
+                    else "Give one name for each, in the order of the logits."
+                )
             )
         return ClassNames(names)
 
