@@ -316,10 +316,10 @@ def _from_memory(source: Any, model: Model) -> Images:
             raise UnreadableImage(str(error) or type(error).__name__) from None
         return _input(model, value)
 
-    labels, notes = found, list[str]()
-    if any(label is not None for label in found):
-        labels, notes = Spellings(model.names).read(found)
-        notes += _label_notes(labels, model.names)
+    labels, notes = texts.trusted(found)
+    if any(label is not None for label in labels):
+        labels, more = Spellings(model.names).read(labels)
+        notes += [*more, *_label_notes(labels, model.names)]
     if no_class:
         count = "1 label is" if no_class == 1 else f"{no_class} labels are"
         notes.append(f"{count} no single class; these images count as unlabelled.")

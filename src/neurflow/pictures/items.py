@@ -34,6 +34,7 @@ from neurflow.model.picture_modes import deep_grey, in_mode, is_deep
 from neurflow.model.preprocessing import MODES
 from neurflow.pictures.decoding import open_picture, suffixes, upright
 from neurflow.pictures.handles import bytes_of, is_handle
+from neurflow.pictures.spellings import not_from_zero
 
 PICTURE_KEYS = ("pixel_values", "image", "img", "picture")
 PATH_KEYS = ("path", "image_path", "file", "filename", "file_name", "filepath", "file_path")
@@ -257,6 +258,14 @@ class Labels:
 
     def __init__(self, source: Any, model: Model) -> None:
         self._source, self._model = source, model
+        self._numbers: dict[int, int] = {}
+
+    def trusted(self, texts: Sequence[str | None]) -> tuple[list[str | None], list[str]]:
+        """Return the labels without numbers that are not those of the classes, and notes."""
+        note = not_from_zero(self._numbers.values(), len(self._classes)) if self._numbers else ""
+        untrusted = self._numbers if note else {}
+        kept = [None if index in untrusted else text for index, text in enumerate(texts)]
+        return kept, [note] if note else []
 
     @property
     def _classes(self) -> ClassNames:
@@ -273,6 +282,7 @@ class Labels:
         if number is None:
             return str(label) if isinstance(label, str | np.str_) else None
         if own is None or (self._classes.numbered and len(own) == len(self._classes)):
+            self._numbers[index] = number
             return self._text_of(number)
         if not 0 <= number < len(own):
             return str(number)
