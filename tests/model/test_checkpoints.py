@@ -45,7 +45,7 @@ def under(prefix, state):
             "the prefix 'model.' was removed from names",
         ),
         (lambda s: under("_orig_mod.", s), "'_orig_mod.' was removed from names"),
-        (lambda s: under("module._orig_mod.", s), "prefix 'module.' was removed from names"),
+        (lambda s: under("module._orig_mod.", s), "prefix 'module._orig_mod.' was removed"),
         (
             lambda s: under(
                 "model.", {k.replace("0.", "0._orig_mod.", 1): v for k, v in s.items()}
@@ -192,7 +192,7 @@ def test_errors_show_an_example_of_each_kind_of_mismatch(tmp_path, state):
     with pytest.raises(ModelError, match=r"7 outputs where the network has 4: give 7 class names"):
         load_weights(SmallNet(), tmp_path / "seven.pt")
     other = {key.replace("head", "classifier"): value for key, value in state.items()}
-    torch.save(other, tmp_path / "other.pt")
+    torch.save(other | {"second.bias": torch.ones(4)}, tmp_path / "other.pt")
     with pytest.raises(ModelError, match=r"missing head.bias; unexpected classifier.bias") as found:
         load_weights(SmallNet(), tmp_path / "other.pt")
     assert "usually the head" in str(found.value)

@@ -1,5 +1,6 @@
 """Outputs of networks: the logits are found, and probabilities are computed correctly."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -274,7 +275,8 @@ def test_a_clamp_that_changes_probabilities_is_not_passed_over():
 
 def test_features_in_place_of_classes_are_told():
     model = Model(Ends(lambda z: {"pooler_output": z}), transform=PLAIN)
-    assert "output['pooler_output'] is explained, but by its name it has features" in model.notes[0]
+    assert "features and no classes: they are called 'pooler_output'" in model.notes[0]
+    assert model.outputs_are.kind == "values"
 
     class Answer:
         def __init__(self, z):
@@ -282,3 +284,44 @@ def test_features_in_place_of_classes_are_told():
 
     with pytest.raises(ModelError, match="returns a Answer, in which no tensor is found"):
         Model(Ends(Answer), transform=PLAIN).outputs_are  # noqa: B018
+
+
+class Headless(SmallNet):
+    """A network without its last layer, in one of several ways."""
+
+    def __init__(self, end=None, count=None):
+        super().__init__()
+        self.head = end or nn.Identity()
+        if count is not None:
+            self.num_classes = count
+
+    def forward(self, x):
+        return self.head(self.block3(self.block2(self.block1(x))).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("module", "kind", "told"),
+    [
+        (Headless(), "values", "'head', its last layer, is an Identity"),
+        (Headless(nn.Dropout(), 0), "values", "num_classes is 0"),
+        (Headless(nn.Flatten()), "logits", "may be features .* --output values"),
+        (Headless(nn.LayerNorm(16)), "logits", "may be features"),
+        (Headless(nn.Sequential(nn.Linear(16, 4), nn.Identity())), "logits", None),
+        (Headless(nn.Sequential(nn.Linear(16, 4), nn.BatchNorm1d(4)), 4), "logits", None),
+    ],
+)
+def test_networks_without_a_classifier_are_recognised(module, kind, told):
+    model = Model(settle(module), transform=PLAIN)
+    notes = " ".join(model.notes)
+    assert model.outputs_are.kind == kind
+    assert re.search(told, notes) if told else "features" not in notes
+
+
+def test_class_names_say_that_outputs_are_classes():
+    names = [f"class {n}" for n in range(16)]
+    model = Model(settle(Headless()), transform=PLAIN, class_names=names)
+    assert (model.outputs_are.kind, model.outputs_are.features) == ("logits", None)
+    with pytest.raises(
+        ModelError, match=r"3 class names for 16 logits\. The outputs may be features"
+    ):
+        Model(settle(Headless()), transform=PLAIN, class_names=list("abc")).names  # noqa: B018

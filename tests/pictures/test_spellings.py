@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from PIL import Image
 
 from neurflow import load_images
 from neurflow.model.naming import ClassNames
@@ -83,3 +84,29 @@ def test_labels_in_looser_forms_are_noted(tmp_path):
     images = load_images(items, model)
     assert [ref.label for ref in images.refs] == ["hot dog", "cat"]
     assert "hot-dog as hot dog" in images.notes[0]
+
+
+def test_numbers_that_do_not_count_from_zero_are_no_classes(tmp_path):
+    """Folders 1 and 2 of the classes 0 and 1: folder 1 is probably not class 1."""
+    fill(tmp_path, "1/a.png", "2/a.png")
+    images = load_images(tmp_path, model_of("cat", "dog"))
+    assert [ref.label for ref in images.refs] == [None, None]
+    assert "numbers up to 2 without 0, and those of the classes are 0 to 1" in images.notes[0]
+    assert [r.label for r in load_images(tmp_path, model_of("1", "2")).refs] == ["1", "2"]
+    picture = Image.new("RGB", (8, 8))
+    for numbers, expected in (
+        ([1, 2], [None, None]),
+        ([0, 2], ["cat", "2"]),
+        ([1, 1], ["dog", "dog"]),
+    ):
+        images = load_images([(picture, number) for number in numbers], model_of("cat", "dog"))
+        assert [ref.label for ref in images.refs] == expected
+
+
+def test_the_order_of_folders_in_torchvision_is_told(tmp_path):
+    fill(tmp_path, *(f"{number}/a.png" for number in range(11)))
+    images = load_images(tmp_path, model_of(*map(str, range(11))))
+    assert [ref.label for ref in images.refs][:3] == ["0", "1", "10"]
+    assert "Folder '10' is read as class 10. ImageFolder sorts folders as text" in images.notes[0]
+    fill(tmp_path / "few", "0/a.png", "1/a.png")
+    assert not load_images(tmp_path / "few", model_of("0", "1")).notes

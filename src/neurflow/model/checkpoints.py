@@ -4,9 +4,9 @@
 2. Of the mappings of tensors in it, at any depth (``state_dict``, ``model_state_dict``, ``ema``, …),
    the one that fits best is used. Averaged weights are preferred to the weights themselves,
    because such training reports the accuracy of the average.
-3. Names are adapted to those of the network: what wrappers insert into them (``module.``, ``model.``,
-   ``_orig_mod.``, …) is removed or added. Weights that pruning or weight norm splits into two parts
-   are computed from the parts.
+3. Names are adapted to those of the network (``rewriting``): what wrappers insert into them
+   (``module.``, ``model.``, ``_orig_mod.``, …) is removed or added. Weights that pruning or weight norm
+   splits into two parts are computed from the parts.
 4. Everything must fit: no missing or unexpected names, and equal shapes. A note says what was done.
 """
 
@@ -24,13 +24,10 @@ import torch
 from torch import Tensor, nn
 
 from neurflow.errors import ModelError
+from neurflow.model.rewriting import COUNTER, is_average, rewriting
 from neurflow.model.weight_files import read_weights
 
 State = dict[str, Tensor]
-AVERAGES = ("ema", "swa", "averaged")
-"""words in the name of a container that has weights averaged over training"""
-COUNTER = "num_batches_tracked"
-"""buffer of batch norms; often missing in published files, and without effect in eval mode"""
 WRAPPERS = re.compile(r"_orig_mod\.|_checkpoint_wrapped_module\.|_fsdp_wrapped_module\.")
 """inserted into names by wrappers of a submodule: ``torch.compile``, activation checkpoints, FSDP"""
 PARTS = (
@@ -62,6 +59,7 @@ def load_weights(module: nn.Module, path: Path) -> tuple[str, ...]:
         )
     best = max(fits, key=lambda fit: (fit.count, fit.averaged, len(fit.state)))
     _refuse_misfit(path, module, best, wanted)
+    _refuse_rivals(path, best)
     others = [fit.where for fit in fits if fit is not best and fit.count == best.count]
     best = best.without(best.state.keys() - wanted.keys())
     _refuse_others(path, best.state, wanted)
@@ -75,52 +73,58 @@ class _Fit:
 
     Attributes:
         where: names of the containers that it was in.
-        taken_off, put_on: prefixes that were removed from or added to its names.
         state: name → tensor.
-        left_out: names without the prefix, which belong to other modules.
         count: number of the network's names that it has in the right shape.
+        renamed: what was changed in its names, in words.
+        rivals: two of its names that fit one of the network's, with different values.
         unwrapped: text that wrappers had inserted into its names, and that was removed.
         joined: what had split some of its weights into parts: pruning or weight norm.
+        left_out: names that the network does not have.
     """
 
     where: str
-    taken_off: str
-    put_on: str
     state: State
-    left_out: tuple[str, ...]
     count: int
+    renamed: str = ""
+    rivals: tuple[str, ...] = ()
     unwrapped: str = ""
     joined: str = ""
+    left_out: tuple[str, ...] = ()
 
     @property
     def averaged(self) -> bool:
         """Whether it is an average over training."""
-        return any(word in self.where for word in AVERAGES)
+        return is_average(self.where)
 
     @classmethod
     def best(cls, where: str, state: State, wanted: Mapping[str, Tensor]) -> _Fit:
-        """The state dict with the prefix with which most tensors fit; if equal, without a prefix."""
-        tried = [*cls._by_prefix(where, state, wanted)]
-        for change in (_unwrapped, _whole):
-            changed, unwrapped, joined = change(state)
-            if unwrapped or joined:
-                more = cls._by_prefix(where, changed, wanted)
-                tried += [replace(fit, unwrapped=unwrapped, joined=joined) for fit in more]
-        return max(tried, key=lambda fit: (fit.count, -len(fit.taken_off + fit.put_on)))
+        """The same tensors with the names of the network; unchanged if these fit as well."""
+        tried = [cls(where, state, _fitting(state, wanted))]
+        plain, unwrapped = _unwrapped(state)
+        whole, joined = _whole(plain)
+        for more, inside, parts in (
+            (state, "", ""),
+            (plain, unwrapped, ""),
+            (whole, unwrapped, joined),
+        ):
+            if tried[0].count < len(wanted) and (inside or parts or more is state):
+                fit = cls.of(where, more, wanted)
+                tried.append(replace(fit, unwrapped=inside, joined=parts))
+        return max(tried, key=lambda fit: fit.count)
 
     @classmethod
-    def _by_prefix(cls, where: str, state: State, wanted: Mapping[str, Tensor]) -> Iterator[_Fit]:
-        yield cls.of(where, state, wanted, "", "")
-        yield from (cls.of(where, state, wanted, off, "") for off in _prefixes(state, wanted))
-        yield from (cls.of(where, state, wanted, "", on) for on in _prefixes(wanted, state))
-
-    @classmethod
-    def of(cls, where: str, state: State, wanted: Mapping[str, Tensor], off: str, on: str) -> _Fit:
-        """The tensors whose names begin with ``off``, renamed."""
-        named = {on + key.removeprefix(off): v for key, v in state.items() if key.startswith(off)}
-        count = sum(k in wanted and wanted[k].shape == v.shape for k, v in named.items())
-        left_out = tuple(key for key in state if not key.startswith(off))
-        return cls(where, off, on, named, left_out, count)
+    def of(cls, where: str, state: State, wanted: Mapping[str, Tensor]) -> _Fit:
+        """The tensors with their names rewritten; those that fit nowhere keep their names."""
+        found = rewriting(state, wanted)
+        named = {name: state[old] for name, old in found.names.items()}
+        used, changed = {*found.names.values()}, bool(found.note())
+        for old in (name for name in state if name not in used):
+            ends = [old.split(".", n)[n] for n in range(old.count(".") + 1)] if changed else [old]
+            name = next((end for end in ends if end in wanted and end not in named), old)
+            if name not in named:
+                named[name] = state[old]
+        count = _fitting(named, wanted)
+        return cls(where, named, count, found.note(), found.rivals)
 
     def without(self, names: Iterable[str]) -> _Fit:
         """The same state dict without some tensors, which the network does not have."""
@@ -133,14 +137,12 @@ class _Fit:
         if self.where:
             also = f"; the file also has {', '.join(map(repr, others))}" if others else ""
             yield f"Weights of {path.name}: those under {self.where!r} are used{also}."
-        if self.taken_off:
-            yield f"Weights of {path.name}: the prefix {self.taken_off!r} was removed from names."
         if self.unwrapped:
             yield f"Weights of {path.name}: {self.unwrapped!r} was removed from names."
+        if self.renamed:
+            yield f"Weights of {path.name}: {self.renamed}."
         if self.joined:
             yield f"Weights of {path.name}: weights that {self.joined} had split were put together."
-        if self.put_on:
-            yield f"Weights of {path.name}: the prefix {self.put_on!r} was added to all names."
         if self.left_out:
             yield (
                 f"Weights of {path.name}: {len(self.left_out)} are left out, such as "
@@ -148,14 +150,18 @@ class _Fit:
             )
 
 
-def _unwrapped(state: State) -> tuple[State, str, str]:
-    """Remove what wrappers insert into names; return (tensors, the removed text, "")."""
+def _fitting(state: State, wanted: Mapping[str, Tensor]) -> int:
+    return sum(k in wanted and wanted[k].shape == v.shape for k, v in state.items())
+
+
+def _unwrapped(state: State) -> tuple[State, str]:
+    """Remove what wrappers insert into names; return the tensors and the removed text."""
     found = sorted({word for key in state for word in WRAPPERS.findall(key)})
-    return {WRAPPERS.sub("", key): v for key, v in state.items()}, "".join(found), ""
+    return {WRAPPERS.sub("", key): v for key, v in state.items()}, "".join(found)
 
 
-def _whole(state: State) -> tuple[State, str, str]:
-    """Compute split weights from their parts; return (tensors, "", what had split them)."""
+def _whole(state: State) -> tuple[State, str]:
+    """Compute split weights from their parts; return the tensors and what had split them."""
     made, why = dict(state), ""
     for first, second, what in PARTS:
         ends = re.compile(rf"(.*?){re.escape(first).replace(re.escape('{}'), '(weight|bias)')}")
@@ -168,23 +174,13 @@ def _whole(state: State) -> tuple[State, str, str]:
                     whole = one * two if what == "pruning" else _scaled(two, one)
                     made[found[1] + found[2]], why = whole, what
                     del made[key], made[other]
-    return made, "", why
+    return made, why
 
 
 def _scaled(direction: Tensor, length: Tensor) -> Tensor:
     """Combine the direction and the length of a weight norm; the length has size 1 on reduced axes."""
     axes = [axis for axis, size in enumerate(length.shape) if size == 1]
     return direction * (length / direction.square().sum(dim=axes, keepdim=True).sqrt())
-
-
-def _prefixes(long: Mapping[str, Tensor], short: Mapping[str, Tensor]) -> list[str]:
-    """Prefixes that turn some names of ``short`` into names of ``long``."""
-    found: dict[str, None] = {}
-    for name in [*short][:3] + [*short][-3:]:
-        for key in long:
-            if key.endswith(f".{name}"):
-                found[key.removesuffix(name)] = None
-    return list(found)
 
 
 def _refuse_misfit(path: Path, module: nn.Module, fit: _Fit, wanted: Mapping[str, Tensor]) -> None:
@@ -204,6 +200,25 @@ def _refuse_misfit(path: Path, module: nn.Module, fit: _Fit, wanted: Mapping[str
         f"{len(extra)} unexpected, {len(wrong)} of another shape ({'; '.join(examples)}). "
         f"{_of_part(path) or _cure(missing, extra, wrong, fit, wanted)}"
     )
+
+
+def _refuse_rivals(path: Path, fit: _Fit) -> None:
+    """Refuse weights of which several copies fit, as those of a student and its teacher."""
+    if not fit.rivals:
+        return
+    one, two = fit.rivals
+    off = one[: len(one) - len(_common_end(one, two))]
+    raise ModelError(
+        f"{path} has several weights that fit, such as {one} and {two}. Save those that you want: "
+        f"{{name: value for name, value in state_dict.items() if name.startswith({off!r})}}"
+    )
+
+
+def _common_end(one: str, other: str) -> str:
+    """What two names have in common at the end, from a dot on."""
+    while one and not (other == one or other.endswith(f".{one}")):
+        one = one.partition(".")[2]
+    return one
 
 
 def _refuse_others(path: Path, state: State, wanted: Mapping[str, Tensor]) -> None:

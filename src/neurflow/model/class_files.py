@@ -5,8 +5,9 @@
    index → name or name → index, or ``id2label`` of a model's configuration. A list such as
    ``["n01440764", "tench"]`` in place of a name counts as its last item.
 3. Otherwise, if every line has several columns and one of them counts from 0 or 1, the file is a table
-   with an index: CSV, tabs, or a number before the name. A first line without a number is the header.
-4. Otherwise there is one name per line. Empty lines are ignored.
+   with an index: CSV, tabs, or a number before or after the name. A first line without a number is
+   the header.
+4. Otherwise there is one name per line, or one line with commas. Empty lines are ignored.
 """
 
 from __future__ import annotations
@@ -89,6 +90,9 @@ def _text(text: str) -> str:
 
 def _names(text: str) -> list[str]:
     stripped = text.strip()
+    if plain := re.fullmatch(r"\[([^\[\]{}\"':]+)\]", stripped):  # a list in YAML: [cat, dog]
+        numbers = all(_number(part) is not None for part in plain[1].split(","))
+        return _of_data(json.loads(stripped)) if numbers else _split(plain[1])
     if stripped.startswith(("[", "{", "('", '("')):
         data = _literal(stripped)
         if data is not None:
@@ -101,7 +105,14 @@ def _names(text: str) -> list[str]:
     quoted = [re.fullmatch(r"(['\"])(.*)\1,?", line) for line in lines]
     if lines and all(quoted):
         return [each[2] for each in quoted if each]
+    if len(lines) == 1 and "," in lines[0]:
+        return _split(lines[0])
     return _of_table(lines) or lines
+
+
+def _split(text: str) -> list[str]:
+    """The names in a line of names that are separated by commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _yaml_block(text: str) -> str | None:
@@ -154,6 +165,9 @@ def _of_mapping(data: Mapping[Any, Any]) -> list[str]:
         return _by_index([(_number(key), _name(value)) for key, value in data.items()], (0, 1))
     if all(isinstance(value, int) and not isinstance(value, bool) for value in data.values()):
         return _by_index([(value, _name(key)) for key, value in data.items()], (0, 1))
+    inside = next(iter(data.values())) if len(data) == 1 else None
+    if isinstance(inside, Mapping | list):  # {"label_map": {…}}
+        return _of_data(inside)
     raise ValueError("its dict maps neither indices to names nor names to indices")
 
 
@@ -202,12 +216,19 @@ def _of_table(lines: Sequence[str]) -> list[str] | None:
         names = _of_rows(rows)
         if names is not None:
             return names
-    found = [re.fullmatch(r"([0-9]{1,9})\s*([\s:.)=])\s*(.*\S)", line) for line in lines]
+    found = [re.fullmatch(r"([0-9]{1,9})\s*([-=]>|[\s:.)=])\s*(.*\S)", line) for line in lines]
     if all(found):
         certain = len(lines) >= _COUNTED or all(each and each[2].strip() for each in found)
         starts = (0, 1) if certain else (0,)
         names = _counted([[each[1], each[3].strip("\"'")] for each in found if each], 0, 1, starts)
         if names is not None and len(set(names)) == len(names):  # "1 euro", "2 euro" are names
+            return names
+    found = [re.fullmatch(r"(.*?\S)\s*([-=]>|[:=]|\s)\s*([0-9]{1,9})", line) for line in lines]
+    if all(found) and len(lines) > 1:
+        certain = all(each and each[2].strip() for each in found)  # "cat 1" may be a name
+        rows = [[each[3], each[1].strip("\"'")] for each in found if each]
+        names = _counted(rows, 0, 1, (0, 1) if certain else (0,))
+        if names is not None and len(set(names)) == len(names):
             return names
     return None
 

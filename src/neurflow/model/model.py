@@ -229,11 +229,16 @@ class Model:
             outputs = (
                 "one output, which is read as two classes"
                 if self.outputs_are.single
-                else (f"{count} logits")
+                else f"{count} logits"
             )
+            features = self.outputs_are.features
             raise ModelError(
                 f"There are {len(names)} class names for {outputs}. "
-                "Give one name for each, in the order of the logits."
+                + (
+                    f"The outputs may be features: {features.why}. Give a network with a classifier."
+                    if features
+                    else "Give one name for each, in the order of the logits."
+                )
             )
         return ClassNames(names)
 

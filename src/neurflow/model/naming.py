@@ -73,6 +73,10 @@ class ClassNames:
         """
         return () if self._all_numbers and not self._named(text) else self.matching(text)
 
+    def named(self, text: str) -> bool:
+        """Whether a text is the name of a class, and not only its number."""
+        return bool(self._named(text)) and not self.numbered
+
     def label(self, text: str | None) -> int | None:
         """The class that a picture's label names; None if it names none or several."""
         found = () if text is None else self.labelled(text)

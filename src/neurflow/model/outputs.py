@@ -24,14 +24,13 @@ from torch import Tensor, nn
 
 from neurflow.errors import ModelError
 from neurflow.model.borrowed import borrowed
+from neurflow.model.features import Features
 from neurflow.model.squashes import Squashes
 
 Kind = Literal["logits", "sigmoid", "probabilities", "log-probabilities", "values"]
 """``logits`` become probabilities by a softmax, or a sigmoid if there is only one; ``sigmoid`` is for
 several labels, each with its own sigmoid; ``values`` are quantities, not classes (a regression),
 and have no probabilities; the others are probabilities or their logarithms"""
-FEATURES = ("pooler_output", "last_hidden_state", "embedding", "embeddings", "features", "feats")
-"""names of outputs that are usually features, not classes"""
 Place = tuple[str | int, ...]
 """path to a tensor in the return value of a module"""
 
@@ -48,6 +47,7 @@ class Outputs:
         doubtful: whether they may be probabilities.
         multilabel: whether a picture can belong to several classes, or to none.
         besides: paths to other tensors that could be the outputs as well.
+        features: why the outputs are features and no classes, if they seem to be.
     """
 
     kind: Kind = "logits"
@@ -57,6 +57,7 @@ class Outputs:
     doubtful: bool = False
     multilabel: bool = False
     besides: tuple[Place, ...] = ()
+    features: Features | None = None
 
     def probabilities(self, values: np.ndarray) -> np.ndarray:
         """Convert outputs ``[…, class]`` to values in 0…1, which sum to 1 if classes are exclusive.
@@ -116,11 +117,16 @@ class Outputs:
 
     def notes(self) -> Iterator[str]:
         """Notes for the user."""
-        if self.place and self.place[-1] in FEATURES:
-            yield (
-                f"{_place(self.place)} is explained, but by its name it has features, not classes. "
-                "Use the network with its classifier, if it has one."
+        if self.features:
+            are = "are" if self.features.certain else "may be"
+            read = (
+                "Each is read as a quantity, without probabilities. For classes, give the network with "
+                "its classifier"
+                if self.features.certain
+                else "They are read as classes. For features specify --output values, and a number as "
+                "the target; for classes give their names"
             )
+            yield f"The outputs {are} features and no classes: {self.features.why}. {read}."
         if self.besides:
             yield (
                 f"The network returns {len(self.besides) + 1} tensors of equal width that may be the "
@@ -310,9 +316,11 @@ def _no_classes(found: list[Tensor], batch: int) -> str:
             "Let it return the values before argmax."
         )
     shapes = ", ".join(str(list(value.shape)) for value in found[:4])
+    maps = any(value.ndim > 2 and value.is_floating_point() for value in found)
     return (
         f"The model returns no tensor of shape [batch, class]"
         f"{f', but {shapes} for {batch} images' if shapes else ''}. "
+        f"{'These are maps or tokens: give the network with its classifier. ' if maps else ''}"
         "Wrap it in a module whose forward returns the logits."
     )
 

@@ -15,7 +15,7 @@ import contextlib
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -28,6 +28,7 @@ from torch.nn.parameter import is_lazy
 
 from neurflow.errors import ModelError
 from neurflow.model.borrowed import borrowed
+from neurflow.model.features import features_of, identities
 from neurflow.model.outputs import (
     Kind,
     Outputs,
@@ -193,7 +194,7 @@ def run_trial(
     ):
         warnings.simplefilter("ignore")  # warnings about tensors with gradients in the forward pass
         watched = images.clone().requires_grad_()
-        with _precisions(module) as seen:
+        with _precisions(module) as seen, identities(module) as same:
             try:
                 outputs, value = find_outputs(_guarded(module), watched, said, classes)
             except ModelError as failure:
@@ -211,8 +212,29 @@ def run_trial(
             )
         if not value.requires_grad:
             raise ModelError(_where_cut(module, watched))
+        outputs = _features(module, outputs, value, same, said, classes)
         chance = _chance(module, images, outputs.place, value.detach(), low is not None)
         return Trial(outputs, tuple(chance), low)
+
+
+def _features(
+    module: nn.Module,
+    outputs: Outputs,
+    value: Tensor,
+    same: dict[int, tuple[str, Tensor]],
+    said: Kind | None,
+    classes: int | None,
+) -> Outputs:
+    """The same outputs, as quantities if they are features; what the user says has priority."""
+    plain = not (said or outputs.before or outputs.single) and outputs.kind == "logits"
+    if not plain or as_table(value).shape[1] == classes:
+        return outputs
+    name = outputs.place[-1] if outputs.place else None
+    found = features_of(module, value, name, same)
+    if found is None:
+        return outputs
+    kind: Kind = "values" if found.certain else "logits"
+    return replace(outputs, kind=kind, features=found, doubtful=False)
 
 
 @contextlib.contextmanager

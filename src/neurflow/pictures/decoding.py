@@ -93,10 +93,10 @@ def _what_else(opened: str | PathLike[str] | BinaryIO) -> str:
     try:
         if isinstance(opened, str | PathLike):
             with Path(opened).open("rb") as file:
-                head = file.read(256)
+                head = file.read(512)
         else:
             opened.seek(0)
-            head = opened.read(256)
+            head = opened.read(512)
     except (OSError, ValueError):
         return NO_PICTURE
     start = head.lstrip()[:15].lower()
@@ -119,6 +119,11 @@ def _what_else(opened: str | PathLike[str] | BinaryIO) -> str:
         return "an SVG drawing; convert it to PNG"
     if head.startswith(b"version https://git-lfs"):
         return "a pointer of Git LFS; fetch the picture: git lfs pull"
+    if (
+        head.startswith((b"PK\3\4", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!"))
+        or head[257:262] == b"ustar"
+    ):
+        return "an archive; unpack it"
     if head.startswith((b"\0\x05\x16\x07", b"\0\x05\x16\0")):
         return "what macOS stores beside a file, not the picture"
     return NO_PICTURE

@@ -97,7 +97,22 @@ def labels_of(names: Sequence[str], classes: ClassNames) -> tuple[list[str | Non
             said = f"{count} of {len(names)}, such as {names[first]} as {found[first]}"
             return found, [f"Labels are taken from the names of the files: {said}."]
     labels = [_label(each, *way) or (each[-1] if each else None) for each in parts]
-    return spellings.read(labels)
+    texts, notes = spellings.read(labels)
+    return texts, [*notes, *_order_note({text for text in texts if text}, classes)]
+
+
+def _order_note(labels: set[str], classes: ClassNames) -> list[str]:
+    """A note if the numbers of folders are in another order than torchvision's ``ImageFolder`` has."""
+    if not classes.numbered or not all(label.isascii() and label.isdigit() for label in labels):
+        return []
+    odd = [text for place, text in enumerate(sorted(labels)) if place != int(text)]
+    if not odd or {*map(int, labels)} != {*range(len(labels))}:
+        return []
+    return [
+        f"Folder {odd[0]!r} is read as class {odd[0]}. ImageFolder sorts folders as text, so for a "
+        f"network trained with it this is class {sorted(labels).index(odd[0])}: give --class-names "
+        "with its order (dataset.classes)."
+    ]
 
 
 def _label(folders: Sequence[str], level: int, whole: bool) -> str | None:

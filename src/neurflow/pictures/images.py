@@ -14,9 +14,10 @@ import hashlib
 import os
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,12 @@ from torch import Tensor
 from neurflow.errors import ImagesError, NeurFlowError, UnreadableImage
 from neurflow.model import Model
 from neurflow.model.naming import ClassNames
-from neurflow.pictures import items, places
+from neurflow.pictures import handles, items, places
 from neurflow.pictures.decoding import open_picture
 from neurflow.pictures.folders import find_pictures, labels_of, name_of
 from neurflow.pictures.spellings import Spellings
+from neurflow.pictures.tables import is_table, read_table
 from neurflow.refs import ImageRef
-from neurflow.runtime.paths import expanded
 from neurflow.runtime.progress import Progress
 from neurflow.runtime.registry import Registry
 
@@ -154,59 +155,28 @@ def load_images(source: Any, model: Model) -> Images:
     source = _from_registered(source, model)
     if isinstance(source, Images):
         return source
-    if isinstance(source, str | Path):
-        return _from_place(source, model)
+    if isinstance(source, str | PathLike):
+        return _from_place(source if isinstance(source, str) else Path(source), model)
     if isinstance(source, np.ndarray) and source.ndim == 1 and source.dtype.kind in "OU":
         source = list(source)  # paths, or pictures of several sizes
-    if isinstance(source, bytes | Image.Image) or _is_one_picture(source, model):
+    source = handles.pairs_of(source)
+    if isinstance(source, Image.Image) or handles.is_handle(source) or _is_one(source, model):
         source = [source]
-    if isinstance(source, Sequence) and source and all(isinstance(s, str | Path) for s in source):
-        paths = [expanded(s) for s in source]
-        return _from_paths(paths, list(map(name_of, paths)), None, model)
-    _refuse_others(source)
+    if (
+        isinstance(source, Sequence)
+        and source
+        and all(isinstance(s, str | PathLike) for s in source)
+    ):
+        return _from_list(source, model)
+    handles.refuse_others(source)
     return _from_memory(source, model)
 
 
-def _is_one_picture(source: Any, model: Model) -> bool:
+def _is_one(source: Any, model: Model) -> bool:
     """Return whether a source is one picture, grey or with as many channels as the input."""
     if not isinstance(source, Tensor | np.ndarray) or source.ndim not in (2, 3):
         return False
     return source.ndim == 2 or model.input_form.shape[0] in (source.shape[0], source.shape[2])
-
-
-def _refuse_others(source: Any) -> None:
-    """Raise an error for anything that is not a sequence of images."""
-    if isinstance(source, Tensor | np.ndarray) and source.ndim != 4:
-        raise ImagesError(
-            "A tensor or array of images has axes [image, channel, height, width] or "
-            f"[image, height, width, channel]; this has {source.ndim}."
-            + (" Grey ones need a further axis: images[:, None]." if source.ndim == 3 else "")
-        )
-    if isinstance(source, Mapping):
-        parts = ", ".join(map(str, list(source)[:5]))
-        raise ImagesError(f"This is a dict with {parts or 'nothing'}. Give one of them, or a list.")
-    if hasattr(source, "iloc"):  # a pandas table, for example
-        raise ImagesError(
-            "A table is no list of pictures. Give its columns as pairs: list(zip(table['path'], "
-            "table['label']))."
-        )
-    if not hasattr(source, "__getitem__") or not hasattr(source, "__len__"):
-        raise ImagesError(f"Cannot read images from {type(source).__name__}. {_instead_of(source)}")
-    try:
-        count = len(source)
-    except Exception as error:  # the source is the user's code and may raise anything
-        raise ImagesError(f"The source of images does not say how many it has: {error}") from None
-    if count == 0:
-        raise ImagesError("There are no images: the source is empty.")
-
-
-def _instead_of(source: Any) -> str:
-    """What to give instead of a source without numbered items."""
-    if not hasattr(source, "__iter__"):
-        return "Give a folder, a data set, an array, a tensor or a list of pictures."
-    if hasattr(source, "dataset"):  # a DataLoader
-        return "Give its data set: loader.dataset"
-    return "Give a list of its items: list(source)"
 
 
 def spread(refs: Sequence[ImageRef], seed: int) -> list[int]:
@@ -231,7 +201,7 @@ def _from_place(text: str | Path, model: Model) -> Images:
     if isinstance(found, list):
         root, names = _relative(found)
         return _from_paths(found, names, root, model)
-    if places.is_table(found):
+    if is_table(found):
         return _from_table(found, model)
     if found.is_file():
         return _from_paths([found], [name_of(found.name)], found.parent, model)
@@ -251,11 +221,22 @@ def _from_folder(folder: Path, model: Model) -> Images:
     return _from_paths(found.pictures, names, folder, model, [note] if note else [])
 
 
+def _from_list(source: Sequence[str | PathLike[str]], model: Model) -> Images:
+    """Make images from paths; those of folders and patterns have labels as in a folder."""
+    paths, grouped = places.find_all(
+        [each if isinstance(each, str) else Path(each) for each in source]
+    )
+    if not grouped:
+        return _from_paths(paths, list(map(name_of, paths)), None, model)
+    root, names = _relative(paths)
+    return _from_paths(paths, names, root, model)
+
+
 def _from_table(table: Path, model: Model) -> Images:
-    paths, said, repeated = places.read_table(table)
+    paths, said, told = read_table(table, model.names)
     labels, notes = Spellings(model.names).read(said)
     root, names = _relative(paths)
-    told = [*repeated, *notes, *_label_notes(labels, model.names)]
+    told += [*notes, *_label_notes(labels, model.names)]
     return _images(paths, names, labels, root, model, told)
 
 
@@ -335,10 +316,10 @@ def _from_memory(source: Any, model: Model) -> Images:
             raise UnreadableImage(str(error) or type(error).__name__) from None
         return _input(model, value)
 
-    labels, notes = found, list[str]()
-    if any(label is not None for label in found):
-        labels, notes = Spellings(model.names).read(found)
-        notes += _label_notes(labels, model.names)
+    labels, notes = texts.trusted(found)
+    if any(label is not None for label in labels):
+        labels, more = Spellings(model.names).read(labels)
+        notes += [*more, *_label_notes(labels, model.names)]
     if no_class:
         count = "1 label is" if no_class == 1 else f"{no_class} labels are"
         notes.append(f"{count} no single class; these images count as unlabelled.")

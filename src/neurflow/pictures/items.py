@@ -3,7 +3,7 @@
 An item is a picture, a pair of picture and label, or a dict with both, as in Hugging Face data sets. A
 picture is
 
-- a Pillow picture, a path, or encoded bytes (``{"bytes": …, "path": …}``);
+- a Pillow picture, a path, encoded bytes (``{"bytes": …, "path": …}``), or an open file;
 - a NumPy array ``[height, width]``, ``[height, width, channel]`` or ``[channel, height, width]`` of
   bool, uint8, uint16 or floating point in 0…1;
 - a tensor of integers of these shapes;
@@ -32,10 +32,13 @@ from neurflow.model.input_form import InputForm
 from neurflow.model.naming import ClassNames
 from neurflow.model.picture_modes import deep_grey, in_mode, is_deep
 from neurflow.model.preprocessing import MODES
-from neurflow.pictures.decoding import open_picture, upright
+from neurflow.pictures.decoding import open_picture, suffixes, upright
+from neurflow.pictures.handles import bytes_of, is_handle
+from neurflow.pictures.spellings import not_from_zero
 
 PICTURE_KEYS = ("pixel_values", "image", "img", "picture")
-LABEL_KEYS = ("label", "labels", "fine_label", "target")
+PATH_KEYS = ("path", "image_path", "file", "filename", "file_name", "filepath", "file_path")
+LABEL_KEYS = ("label", "labels", "fine_label", "target", "cls", "class", "category")
 
 
 def split(item: Any) -> tuple[Any, Any]:
@@ -46,8 +49,8 @@ def split(item: Any) -> tuple[Any, Any]:
     """
     if isinstance(item, Mapping):
         if "bytes" in item or set(item) == {"path"}:
-            return item, None
-        key = next((key for key in PICTURE_KEYS if item.get(key) is not None), None)
+            return item, next((item[key] for key in LABEL_KEYS if key in item), None)
+        key = _key_of(item)
         if key is None:
             raise UnreadableImage(
                 f"a dict with {_listed(item)}, and none of {', '.join(PICTURE_KEYS)}"
@@ -67,6 +70,22 @@ def split(item: Any) -> tuple[Any, Any]:
     return item, None
 
 
+def _key_of(item: Mapping[Any, Any]) -> Any:
+    """The key of the picture in a dict; None if there is none, or several files of pictures."""
+    for keys in (PICTURE_KEYS, _of_webdataset(item), PATH_KEYS):
+        found = [key for key in keys if item.get(key) is not None]
+        if found:
+            return found[0]
+    return None
+
+
+def _of_webdataset(item: Mapping[Any, Any]) -> list[Any]:
+    """The only key that is the ending of a picture file, as in WebDataset (``jpg``, ``input.png``)."""
+    keys = [key for key in item if isinstance(key, str)]
+    found = [key for key in keys if f".{key.rpartition('.')[2].lower()}" in suffixes()]
+    return found if len(found) == 1 else []
+
+
 def _listed(item: Mapping[Any, Any]) -> str:
     return ", ".join(map(str, list(item)[:8])) or "nothing in it"
 
@@ -79,8 +98,10 @@ def decoded(value: Any) -> Any:
     """
     if isinstance(value, Mapping):
         data = value.get("bytes")
-        value = data if isinstance(data, bytes) else value.get("path")
-    if isinstance(value, str | Path | bytes):
+        value = data if is_handle(data) else value.get("path")
+    if is_handle(value):
+        return open_picture(bytes_of(value))
+    if isinstance(value, str | os.PathLike):
         return open_picture(value)
     return _array_of(value) if isinstance(value, list) else value
 
@@ -214,9 +235,9 @@ def content(value: Any) -> bytes:
     """Return bytes that change when a picture changes."""
     if isinstance(value, Mapping):
         return content(value.get("bytes") or value.get("path"))
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, str | Path):
+    if is_handle(value):
+        return bytes_of(value)
+    if isinstance(value, str | os.PathLike):
         status = Path(value).stat()
         return f"{os.fspath(value)!a} {status.st_size} {status.st_mtime_ns}".encode()
     if isinstance(value, Image.Image):
@@ -237,6 +258,14 @@ class Labels:
 
     def __init__(self, source: Any, model: Model) -> None:
         self._source, self._model = source, model
+        self._numbers: dict[int, int] = {}
+
+    def trusted(self, texts: Sequence[str | None]) -> tuple[list[str | None], list[str]]:
+        """Return the labels without numbers that are not those of the classes, and notes."""
+        note = not_from_zero(self._numbers.values(), len(self._classes)) if self._numbers else ""
+        untrusted = self._numbers if note else {}
+        kept = [None if index in untrusted else text for index, text in enumerate(texts)]
+        return kept, [note] if note else []
 
     @property
     def _classes(self) -> ClassNames:
@@ -253,6 +282,7 @@ class Labels:
         if number is None:
             return str(label) if isinstance(label, str | np.str_) else None
         if own is None or (self._classes.numbered and len(own) == len(self._classes)):
+            self._numbers[index] = number
             return self._text_of(number)
         if not 0 <= number < len(own):
             return str(number)

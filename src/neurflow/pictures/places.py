@@ -1,4 +1,4 @@
-"""Places of pictures: a folder, a file, a pattern such as ``photos/*.jpg``, a table of paths.
+"""Places of pictures: a folder, a file, a pattern such as ``photos/*.jpg``, or a list of these.
 
 ``~`` and ``$NAME`` are expanded. Pictures in another form (an archive, an array, a page on the network)
 are refused with a suggestion.
@@ -6,21 +6,17 @@ are refused with a suggestion.
 
 from __future__ import annotations
 
-import csv
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from neurflow.errors import ImagesError, UnreadableImage
 from neurflow.pictures.decoding import open_picture, suffixes
-from neurflow.pictures.folders import name_of
+from neurflow.pictures.folders import find_pictures, name_of
 from neurflow.runtime.paths import expanded
 
-TABLES = (".csv", ".tsv", ".txt", ".lst")
-MOST_BYTES = 64 * 2**20
-"""largest table that is read"""
 _CURES = {
     "is an archive. Unpack it, and give the folder.": "zip tar tgz gz bz2 xz 7z rar zst",
     "has arrays. Load them in Python: neurflow.load_images(numpy.load(PATH), model)": "npy npz",
@@ -34,8 +30,6 @@ _CURES = {
     ),
 }
 _KINDS = {f".{ending}": cure for cure, endings in _CURES.items() for ending in endings.split()}
-_LABELS = ("label", "class", "category", "target", "name", "class_name", "species", "breed")
-"""headers of the column with the labels"""
 
 
 def cure_of(endings: Iterable[str]) -> str:
@@ -102,83 +96,33 @@ def _refuse_others(path: Path) -> None:
             raise ImagesError(f"{name_of(path)!r:.200} {cure}") from None
 
 
-def is_table(path: Path) -> bool:
-    """Whether a file may be a table of paths and labels."""
-    return path.suffix.lower() in TABLES and path.is_file()
-
-
-def read_table(path: Path) -> tuple[list[Path], list[str | None], list[str]]:
-    """Return the paths and the labels of a table, and notes.
-
-    Columns are divided by commas, tabs, semicolons or spaces. Of lines with the same path, the first
-    counts.
-
-    The paths are relative to the table's folder, or to the current one. The column with the labels is
-    found by its header, or is the only other one.
+def find_all(sources: Sequence[str | Path]) -> tuple[list[Path], bool]:
+    """Return the files of a list of paths, and whether it has folders or patterns.
 
     Raises:
-        ImagesError: it has no column with paths of files.
+        ImagesError: there is nothing at a path, or no picture in a folder.
     """
-    rows = list(_rows(path))
-    for header in (False, True):
-        body = rows[header:]
-        for column in range(min(map(len, body), default=0)):
-            for folder in (path.parent, Path()):
-                files = [folder / expanded(row[column]) for row in body]
-                if body and _all_files(files):
-                    return _once(files, _labels(rows, body, column, header))
-    raise ImagesError(
-        f"{name_of(path)!r:.200} is read as a table, and no column has paths of pictures that exist, "
-        "relative to its folder. Write one picture per line: PATH,LABEL"
-    )
+    files: list[Path] = []
+    grouped = False
+    for source in sources:
+        path = expanded(source)
+        if _is_file(path):
+            _refuse_others(path)
+            files.append(path)
+            continue
+        found = find(source)
+        grouped = True
+        if isinstance(found, Path) and found.is_dir():
+            inside = find_pictures(found).pictures
+            if not inside:
+                raise ImagesError(f"No pictures in {name_of(found)!r}.")
+            found = list(inside)
+        files += [found] if isinstance(found, Path) else found
+    return files, grouped
 
 
-def _once(
-    files: Sequence[Path], labels: Sequence[str | None]
-) -> tuple[list[Path], list[str | None], list[str]]:
-    """The first line of each path, and a note on the others."""
-    first: dict[str, int] = {}
-    for line, file in enumerate(files):
-        first.setdefault(os.path.abspath(file), line)
-    rest = len(files) - len(first)
-    what = "1 line of the table repeats" if rest == 1 else f"{rest} lines of the table repeat"
-    notes = [f"{what} a picture, and only the first counts."] if rest else []
-    return [files[i] for i in first.values()], [labels[i] for i in first.values()], notes
-
-
-def _rows(path: Path) -> Iterator[list[str]]:
+def _is_file(path: Path) -> bool:
     try:
-        data = path.read_bytes() if path.stat().st_size <= MOST_BYTES else b"\0"
-        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-        if "\0" in text:
-            raise ValueError("it is not text, or too large")
-        lines = [line for line in text.splitlines() if line.strip()]
-        first = lines[0] if lines else ""
-        between = next((sign for sign in "\t;," if sign in first), None)
-        if between is None:  # the last column of a line with spaces
-            yield from ([cell.strip() for cell in line.rsplit(None, 1)] for line in lines)
-        else:
-            cells = csv.reader(lines, delimiter=between, skipinitialspace=True)
-            yield from ([cell.strip() for cell in row] for row in cells)
-    except (OSError, ValueError, csv.Error) as error:
-        raise ImagesError(f"{name_of(path)!r:.200} cannot be read as a table: {error}.") from None
-
-
-def _all_files(paths: Sequence[Path]) -> bool:
-    try:
-        return all(map(Path.is_file, paths))
+        return path.is_file()
     except (OSError, ValueError):  # a name that no file can have
         return False
-
-
-def _labels(
-    rows: Sequence[Sequence[str]], body: Sequence[Sequence[str]], paths: int, header: bool
-) -> list[str | None]:
-    width = min(map(len, body))
-    others = [column for column in range(width) if column != paths]
-    called = [cell.casefold() for cell in rows[0]] if header else []
-    named = [called.index(name) for name in _LABELS if name in called[:width]]
-    column = next((each for each in named if each in others), None)
-    if column is None and len(others) == 1:
-        column = others[0]
-    return [None if column is None else row[column] or None for row in body]

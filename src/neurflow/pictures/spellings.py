@@ -46,7 +46,13 @@ class Spellings:
         return self._classes.label(label) is not None or self._class_of(label) is not None
 
     def read(self, labels: Sequence[str | None]) -> tuple[list[str | None], list[str]]:
-        """Replace labels that fit in a looser form by the name of the class; also return a note."""
+        """Replace labels that fit in a looser form by the name of the class; also return notes.
+
+        Numbers of classes that do not count from 0 become None.
+        """
+        plain = {label: int(label) for label in labels if label and self._is_number(label)}
+        if note := not_from_zero(plain.values(), len(self._classes)):
+            return [None if label in plain else label for label in labels], [note]
         found = self._found({label for label in labels if label is not None})
         if not found:
             return list(labels), []
@@ -55,6 +61,11 @@ class Spellings:
         more = f" and {len(said) - _LISTED} more" if len(said) > _LISTED else ""
         note = f"Labels that are spelled differently from the classes were read: {listed}{more}."
         return [said.get(label, label) if label else label for label in labels], [note]
+
+    def _is_number(self, label: str) -> bool:
+        """Whether a label can only be the number of a class, and no name."""
+        digits = label.isascii() and label.isdigit() and len(label) < 10
+        return digits and not self._classes.labelled(label)[1:] and not self._classes.named(label)
 
     def of_file(self, stem: str) -> str | None:
         """The class with whose name a file's name begins, as in ``Abyssinian_100``, or None."""
@@ -113,6 +124,21 @@ class Spellings:
                     for key, number in _forms(part, numbers):
                         found[key].append((place, number))
         return found
+
+
+def not_from_zero(numbers: Iterable[int], classes: int) -> str:
+    """A note on labels that are numbers from 1 on, which are not those of the classes; or nothing.
+
+    They may also be in another order: ``ImageFolder`` sorts folders as text.
+    """
+    found = {number for number in numbers if number >= 0}
+    if not found or not 0 < min(found) < classes <= max(found):
+        return ""
+    return (
+        f"The labels are numbers up to {max(found)} without 0, and those of the classes are 0 to "
+        f"{classes - 1}. These images count as unlabelled. Give names as labels, or class names that "
+        "are these numbers (--class-names)."
+    )
 
 
 def _forms(text: str, numbers: bool) -> Iterator[tuple[str, int | None]]:

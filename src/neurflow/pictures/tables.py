@@ -1,0 +1,230 @@
+"""Tables of pictures and labels: CSV and the like, as exported by spreadsheets and used by Kaggle.
+
+1. The column with the pictures is the first whose cells are all paths of files, relative to the table's
+   folder or to the current one.
+2. If there is none, it is one whose cells are names of pictures in the table's folder or below, also
+   without their endings (``ID_001`` for ``train/ID_001.png``). One folder must have them all, or
+   each name must occur in one folder only.
+3. The labels are in the column with a usual header (``HEADERS``), and of several of these in one with
+   names of classes. Otherwise, they are in columns of 0 and 1 that are called like classes, in the
+   only other column, or in the only one with names of classes.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from neurflow.errors import ImagesError
+from neurflow.model.naming import ClassNames
+from neurflow.pictures.folders import find_pictures, name_of
+from neurflow.pictures.spellings import Spellings
+from neurflow.runtime.paths import expanded
+
+TABLES = (".csv", ".tsv", ".txt", ".lst")
+MOST_BYTES = 64 * 2**20
+"""largest table that is read"""
+HEADERS = (
+    *("label", "class", "category", "target", "name", "class_name", "species", "breed", "labels"),
+    *("label_name", "diagnosis", "dx", "class_id", "variety", "y"),
+)
+"""headers of the column with the labels"""
+
+Row = Sequence[str]
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file may be a table of paths and labels."""
+    return path.suffix.lower() in TABLES and path.is_file()
+
+
+def read_table(path: Path, names: ClassNames) -> tuple[list[Path], list[str | None], list[str]]:
+    """Return the paths and the labels of a table, and notes.
+
+    Columns are divided by commas, tabs, semicolons or spaces. Of lines with the same path, the first
+    counts.
+
+    Raises:
+        ImagesError: it has no column with pictures.
+    """
+    rows = list(_rows(path))
+    header, column, files, notes = _pictures(path, rows)
+    body = rows[header:]
+    labels, more = _labels(rows[0] if header else None, body, column, names)
+    paths, labels, repeated = _once(files, labels)
+    return paths, labels, [*notes, *more, *repeated]
+
+
+def _pictures(path: Path, rows: Sequence[Row]) -> tuple[bool, int, list[Path], list[str]]:
+    """Whether there is a header, the column with the pictures, their paths, and notes."""
+    width = min(map(len, rows), default=0)
+    for header in (False, True):
+        body = rows[header:]
+        for column in range(width) if body else ():
+            for folder in (path.parent, Path()):
+                files = [folder / expanded(row[column]) for row in body]
+                if _all_files(files):
+                    return header, column, files, []
+    found = _Names(path.parent)
+    for header in (False, True):
+        body = rows[header:]
+        distinct = [len({row[column] for row in body}) for column in range(width)]
+        for column in sorted(range(width) if body else (), key=lambda each: -distinct[each]):
+            known = found.paths_of([row[column] for row in body])
+            if known:
+                first = f"{body[0][column]} is {name_of(known[0].relative_to(path.parent))}"
+                return header, column, known, [f"Names in {path.name} are looked up: {first}."]
+    raise ImagesError(
+        f"{name_of(path)!r:.200} is read as a table, and no column has paths of pictures that exist, "
+        f"relative to its folder.{_missing(path, rows, width)} Write one picture per line: PATH,LABEL"
+    )
+
+
+def _missing(path: Path, rows: Sequence[Row], width: int) -> str:
+    """The cells without a picture in the column that has most; empty if no cell has one."""
+    best: list[str] = []
+    most = 0
+    for column in range(width):
+        cells = [row[column] for row in rows[1:]]
+        gone = [cell for cell in cells if not _all_files([path.parent / expanded(cell)])]
+        if len(cells) - len(gone) > most:
+            best, most = gone, len(cells) - len(gone)
+    return f" {len(best)} of its pictures are missing, such as {best[0]!r:.80}." if best else ""
+
+
+class _Names:
+    """The pictures below a folder, by their names with and without endings.
+
+    Args:
+        folder: is searched when a name is looked up for the first time.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: dict[Path, dict[str, Path | None]] | None = None
+
+    def paths_of(self, cells: Sequence[str]) -> list[Path]:
+        """The paths of pictures of these names; empty if some have none.
+
+        Raises:
+            ImagesError: several folders have pictures of all these names.
+        """
+        if self._known is None:
+            self._known = self._read()
+        whole = [folder for folder, has in self._known.items() if all(map(has.get, cells))]
+        if len(whole) > 1 and len({self._known[folder][cells[0]] for folder in whole}) > 1:
+            one, two = (name_of(folder) for folder in whole[:2])
+            raise ImagesError(
+                f"{cells[0]!r:.80} and the other names of the table are in {one!r} and in {two!r}. "
+                "Write paths into the table, or move it into the folder that is meant."
+            )
+        found: list[Path] = []
+        for cell in cells:
+            folders = whole[:1] or self._known
+            paths = {path for folder in folders if (path := self._known[folder].get(cell))}
+            if len(paths) != 1:
+                return []
+            found += paths
+        return found
+
+    def _read(self) -> dict[Path, dict[str, Path | None]]:
+        """Folder → name relative to it → picture; None for a name that several pictures have."""
+        known: defaultdict[Path, dict[str, Path | None]] = defaultdict(dict)
+        for path in find_pictures(self._folder).pictures:
+            folder = path.parent
+            while True:
+                whole = path.relative_to(folder).as_posix()
+                for name in (whole, whole.removesuffix(path.suffix)):
+                    known[folder][name] = None if name in known[folder] else path
+                if folder == self._folder:
+                    break
+                folder = folder.parent
+        return known
+
+
+def _once(
+    files: Sequence[Path], labels: Sequence[str | None]
+) -> tuple[list[Path], list[str | None], list[str]]:
+    """The first line of each path, and a note on the others."""
+    first: dict[str, int] = {}
+    for line, file in enumerate(files):
+        first.setdefault(os.path.abspath(file), line)
+    rest = len(files) - len(first)
+    what = "1 line of the table repeats" if rest == 1 else f"{rest} lines of the table repeat"
+    notes = [f"{what} a picture, and only the first counts."] if rest else []
+    return [files[i] for i in first.values()], [labels[i] for i in first.values()], notes
+
+
+def _rows(path: Path) -> Iterator[list[str]]:
+    try:
+        data = path.read_bytes() if path.stat().st_size <= MOST_BYTES else b"\0"
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        if "\0" in text:
+            raise ValueError("it is not text, or too large")
+        lines = [line for line in text.splitlines() if line.strip()]
+        first = lines[0] if lines else ""
+        between = next((sign for sign in "\t;," if sign in first), None)
+        if between is None:  # the last column of a line with spaces
+            yield from ([cell.strip() for cell in line.rsplit(None, 1)] for line in lines)
+        else:
+            cells = csv.reader(lines, delimiter=between, skipinitialspace=True)
+            yield from ([cell.strip() for cell in row] for row in cells)
+    except (OSError, ValueError, csv.Error) as error:
+        raise ImagesError(f"{name_of(path)!r:.200} cannot be read as a table: {error}.") from None
+
+
+def _all_files(paths: Sequence[Path]) -> bool:
+    try:
+        return all(map(Path.is_file, paths))
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def _labels(
+    header: Row | None, body: Sequence[Row], pictures: int, names: ClassNames
+) -> tuple[list[str | None], list[str]]:
+    """The label of each line, and notes."""
+    others = [column for column in range(min(map(len, body))) if column != pictures]
+    called = {cell.casefold(): i for i, cell in enumerate(header or ()) if i in others}
+    named = [called[name] for name in HEADERS if name in called]
+    fits = Spellings(names).fits
+    texts = {
+        column: sum(not _is_number(row[column]) and fits(row[column]) for row in body)
+        for column in (named if named else others)
+    }
+    column = next((each for each in named if texts[each]), named[0] if named else None)
+    if column is None and header:
+        classes = {i: cell for i, cell in enumerate(header) if i in others and fits(cell)}
+        if len(classes) > 1 and all(row[i] in _BITS for row in body for i in classes):
+            return [_marked(row, classes) for row in body], []
+    if column is None and len(others) == 1:
+        column = others[0]
+    fitting = [each for each, count in texts.items() if 2 * count >= len(body)]
+    if column is None and len(fitting) == 1:
+        column = fitting[0]
+    if column is None:
+        shown = ", ".join((header or body[0])[each] for each in others[:8])
+        why = f"No column of the table is known to have labels ({shown}). Call one of them: label"
+        return [None] * len(body), [why] if others else []
+    return [row[column] or None for row in body], []
+
+
+_BITS = {"0": False, "1": True, "0.0": False, "1.0": True}
+"""cells of a column that says of each picture whether it is of one class"""
+
+
+def _marked(row: Row, classes: dict[int, str]) -> str | None:
+    """The only class whose column is 1; None if there are none or several."""
+    found = [name for column, name in classes.items() if _BITS[row[column]]]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
