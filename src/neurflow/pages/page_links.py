@@ -17,7 +17,7 @@ from urllib.parse import quote
 from neurflow.circuit.untrusted import INDEX
 from neurflow.runtime.files import read
 
-NAME = "Pages beside this one"
+NAME = "Related pages"
 """accessible name of the navigation"""
 _PLACE = re.compile(r'(<script type="application/json" id="page-links">)[^<]*(</script>)')
 _TITLE = re.compile(r"<title>([^<]{1,200}) · neurflow</title>")
