@@ -252,6 +252,12 @@ def test_the_first_of_two_heads_of_equal_width_is_used_with_a_note():
     assert not told
 
 
+@pytest.mark.parametrize("derived", [lambda z: z.var(1, keepdim=True), lambda z: z.topk(2)[0]])
+def test_quantities_computed_from_the_logits_are_not_the_outputs(derived):
+    model = Model(Ends(lambda z: (z, derived(z)), classes=4), transform=PLAIN)
+    assert (model.network.classes, model.outputs_are.place) == (4, (0,))
+
+
 def test_class_names_decide_between_heads_of_different_width():
     class Heads(SmallNet):
         def __init__(self):

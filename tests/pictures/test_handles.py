@@ -103,3 +103,12 @@ def test_errors_for_dicts_and_archives_say_what_to_give(tmp_path):
         ):
             with pytest.raises(ImagesError, match=message):
                 load_images(source, model_of())
+
+
+def test_tensors_of_pixel_values_are_not_taken_for_inputs():
+    pixels = EXPECTED * 255
+    with pytest.raises(
+        UnreadableImage, match=r"reach \d+, .*give uint8, or what the transform returns"
+    ):
+        load_images(pixels[None], model_of()).read(0)
+    assert torch.equal(load_images(3 * EXPECTED[None], model_of()).read(0), 3 * EXPECTED)

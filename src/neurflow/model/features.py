@@ -82,7 +82,7 @@ def features_of(
     count = getattr(module, "num_classes", None)
     if isinstance(count, int) and not isinstance(count, bool) and count == 0:
         return Features(True, "the network was made without a classifier (num_classes is 0)")
-    what = _made_by(value)
+    what = made_by(value)
     if id(value) in seen and what != "linear":
         return Features(True, f"{seen[id(value)][0]!r}, its last layer, is an Identity")
     if what == "bent":
@@ -90,7 +90,7 @@ def features_of(
     return None
 
 
-def _made_by(value: Tensor) -> str:
+def made_by(value: Tensor) -> str:
     """``linear``, ``bent`` or ``unknown``: the operation that made a tensor, before reshapes."""
     node, pooled = value.grad_fn, False
     while node is not None:

@@ -13,8 +13,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -24,15 +24,14 @@ from torch import Tensor, nn
 
 from neurflow.errors import ModelError
 from neurflow.model.borrowed import borrowed
-from neurflow.model.features import Features
+from neurflow.model.features import Features, made_by
+from neurflow.model.returned import Place, as_table, is_table, tensor_at, tensors_in
 from neurflow.model.squashes import Squashes
 
 Kind = Literal["logits", "sigmoid", "probabilities", "log-probabilities", "values"]
 """``logits`` become probabilities by a softmax, or a sigmoid if there is only one; ``sigmoid`` is for
 several labels, each with its own sigmoid; ``values`` are quantities, not classes (a regression),
 and have no probabilities; the others are probabilities or their logarithms"""
-Place = tuple[str | int, ...]
-"""path to a tensor in the return value of a module"""
 
 
 @dataclass(frozen=True)
@@ -164,50 +163,6 @@ class Outputs:
             )
 
 
-def tensors_in(output: Any, place: Place = ()) -> Iterator[tuple[Place, Tensor]]:
-    """(place, tensor) of all tensors in the return value of a module."""
-    if isinstance(output, Tensor):
-        yield place, output
-        return
-    for key, value in _parts(output):
-        yield from tensors_in(value, (*place, key))
-
-
-def _parts(output: Any) -> list[tuple[str | int, Any]]:
-    if isinstance(output, Mapping):
-        return list(output.items())
-    if isinstance(output, tuple | list):
-        return list(enumerate(output))
-    if is_dataclass(output):
-        return [(field.name, getattr(output, field.name)) for field in fields(output)]
-    return []
-
-
-def tensor_at(output: Any, place: Place) -> Tensor:
-    """The tensor at a place."""
-    for key in place:
-        output = dict(_parts(output))[key]
-    return output
-
-
-def as_table(value: Tensor) -> Tensor:
-    """Reshape a tensor to ``[batch, class]`` by adding or removing axes of length 1."""
-    if value.ndim < 2:
-        return value.reshape(-1, 1)
-    return value if value.ndim == 2 else value.flatten(1)
-
-
-def is_table(value: Tensor, batch: int) -> bool:
-    """Whether a tensor can have one value per class for each image of a batch."""
-    return (
-        value.is_floating_point()
-        and value.ndim >= 1
-        and value.shape[0] == batch
-        and value.numel() > 0
-        and sum(size > 1 for size in value.shape[1:]) <= 1
-    )
-
-
 def kind_of(said: str | None) -> Kind | None:
     """The kind that a user named; ``ModelError`` if there is no such kind."""
     for kind in get_args(Kind):
@@ -287,6 +242,7 @@ def _chosen(
     if classes is not None and len(tables) > 1:
         fitting = [each for each in tables if as_table(each[1]).shape[1] == classes]
         tables = fitting or tables
+    tables = _without_derived(tables)
     last = [each for each in tables if not _feeds_another(each[1], tables)]
     widths = {as_table(value).shape[1] for _, value in last}
     if widths == {1} and len(last) > 1:
@@ -341,6 +297,17 @@ def _related(one: Tensor, other: Tensor) -> bool:
         ):
             return True
     return False
+
+
+def _without_derived(tables: list[tuple[Place, Tensor]]) -> list[tuple[Place, Tensor]]:
+    """Without quantities that are computed from the outputs of a linear layer, such as a variance."""
+    linear = [value for _, value in tables if made_by(value) == "linear"]
+
+    def derived(value: Tensor) -> bool:
+        wider = [v for v in linear if as_table(v).shape[1] > as_table(value).shape[1]]
+        return made_by(value) != "linear" and any(_related(value, other) for other in wider)
+
+    return [each for each in tables if not derived(each[1])]
 
 
 def _feeds_another(value: Tensor, tables: list[tuple[Place, Tensor]]) -> bool:

@@ -29,15 +29,9 @@ from torch.nn.parameter import is_lazy
 from neurflow.errors import ModelError
 from neurflow.model.borrowed import borrowed
 from neurflow.model.features import features_of, identities
-from neurflow.model.outputs import (
-    Kind,
-    Outputs,
-    as_table,
-    find_outputs,
-    tensor_at,
-    tensors_in,
-)
+from neurflow.model.outputs import Kind, Outputs, find_outputs
 from neurflow.model.preprocessing import Preprocessing, Transform
+from neurflow.model.returned import as_table, tensor_at, tensors_in
 from neurflow.runtime.float32 import full_float32
 
 BATCH = 3

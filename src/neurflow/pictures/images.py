@@ -28,6 +28,7 @@ from torch import Tensor
 from neurflow.errors import ImagesError, NeurFlowError, UnreadableImage
 from neurflow.model import Model
 from neurflow.model.naming import ClassNames
+from neurflow.model.preprocessing import Preprocessing
 from neurflow.pictures import handles, items, places
 from neurflow.pictures.decoding import open_picture
 from neurflow.pictures.folders import find_pictures, labels_of, name_of
@@ -46,6 +47,8 @@ __all__ = [
     "spread",
 ]
 
+UNSCALED = 20
+"""a tensor whose largest value is this many times that of the model's inputs was not scaled"""
 _LISTED = 5
 """number of labels that a note lists"""
 
@@ -351,11 +354,25 @@ def _label_note(what: str, odd: list[tuple[str, int]]) -> list[str]:
     return [f"{images} as unlabelled, for the label fits {what}: {listed}{more}."]
 
 
+def _refuse_unscaled(made: Tensor, transform: Preprocessing) -> None:
+    """Refuse a tensor of pixel values up to 255 in place of the network's input."""
+    pairs = zip(transform.mean, transform.std, strict=True)
+    bound = max(max(mean, 1 - mean) / std for mean, std in pairs)
+    largest = float(made.abs().max()) if made.numel() else 0.0
+    if largest > UNSCALED * bound:
+        raise UnreadableImage(
+            f"its values reach {largest:.4g}, and those of inputs {bound:.3g}; floating-point tensors "
+            "are not transformed: give uint8, or what the transform returns"
+        )
+
+
 def _input(model: Model, value: Any) -> Tensor:
     """Make the network's input from a picture or a tensor, and check its shape and its values."""
     try:
         value = items.decoded(value)
         made = items.ready(value, model.input_form)
+        if made is not None and isinstance(model.transform, Preprocessing):
+            _refuse_unscaled(made, model.transform)
         picture = items.picture_of(value, model.input_form) if made is None else None
     except UnreadableImage:
         raise
