@@ -46,12 +46,18 @@ export function windowOf({ k, x: left, y: top }: View, screen: Size, spare = SPA
 /** Rounding, in units of the drawing. */
 const NEARLY = 0.5;
 
-/** Whether what was painted for one window covers the view that another one was made for. */
-export function covers(painted: Window, { left, top, right, bottom, k, bare, spare }: Window): boolean {
+/** The view that a window was made for. */
+export function viewOf({ left, top, right, bottom, k, bare, spare }: Window): Window {
   const share = spare / (1 + 2 * spare);
-  const [across, down] = [share * (right - left) - NEARLY, share * (bottom - top) - NEARLY];
-  const view = { left: left + across, top: top + down, right: right - across, bottom: bottom - down };
-  return serves(painted, { ...view, k, bare, spare: 0 }) && sharp(painted, { k, x: 0, y: 0 });
+  const [across, down] = [share * (right - left), share * (bottom - top)];
+  return { left: left + across, top: top + down, right: right - across, bottom: bottom - down, k, bare, spare: 0 };
+}
+
+/** Whether what was painted for one window covers the view that another one was made for. */
+export function covers(painted: Window, other: Window): boolean {
+  const { left, top, right, bottom, ...rest } = viewOf(other);
+  const view = { left: left + NEARLY, top: top + NEARLY, right: right - NEARLY, bottom: bottom - NEARLY, ...rest };
+  return serves(painted, view) && sharp(painted, { k: other.k, x: 0, y: 0 });
 }
 
 /** Whether what is drawn still does: all of the view lies in it, and it is not of another scale. */
