@@ -4,7 +4,8 @@
  *
  * The canvas covers the window (what is in view and some more), so that it is painted again only when
  * the view leaves it; until then it moves with the drawing. Painting thousands of edges takes longer than
- * a frame, so a window that moves on is painted beside the canvas, some edges in each frame.
+ * a frame. So for a window that moves on, the next canvas is painted before it is shown, some edges in each
+ * frame, and only where the last one showed nothing.
  */
 
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
@@ -13,7 +14,7 @@ import { useTheme } from "../shared/theme";
 import type { EdgeData } from "../shared/types";
 import { unsure } from "./circuit";
 import { ends, type Layout, thickness } from "./layout";
-import { covers, holds, passes, type Window } from "./window";
+import { beyond, covers, holds, passes, type Window } from "./window";
 
 interface CanvasProps {
   plan: Layout;
@@ -31,23 +32,34 @@ const DASHED = 4;
 /** Widths told apart, so that edges alike are one stroke. */
 const WIDTHS = 6;
 
+/** A painted canvas, and what it shows. */
+interface Sheet {
+  canvas: HTMLCanvasElement;
+  /** the place of the canvas in the drawing, on whole pixels */
+  window: Window;
+  /** pixels of the canvas to a unit of the drawing */
+  scale: number;
+}
+
 export function Canvas({ plan, shown, largest, drawn }: CanvasProps) {
   const host = useRef<HTMLDivElement>(null);
   const theme = useTheme();
-  const painted = useRef<{ contents: unknown[]; window: Window } | null>(null);
+  const begun = useRef<{ contents: unknown[]; window: Window } | null>(null);
+  const last = useRef<Sheet | null>(null);
   const frame = useRef(0);
   useLayoutEffect(() => {
     if (!drawn) return;
     const contents = [plan, shown, largest, theme];
-    const moved = painted.current && contents.every((each, i) => each === painted.current!.contents[i]);
-    if (moved && covers(painted.current!.window, drawn)) return;
-    painted.current = { contents, window: drawn };
+    const moved = begun.current && contents.every((each, i) => each === begun.current!.contents[i]);
+    if (moved && covers(begun.current!.window, drawn)) return;
+    begun.current = { contents, window: drawn };
     cancelAnimationFrame(frame.current);
-    const canvas = document.createElement("canvas");
-    const steps = painting(canvas, getComputedStyle(host.current!), plan, shown, largest, drawn);
+    const sheet = sheetFor(drawn);
+    const steps = painting(sheet, moved ? last.current : null, getComputedStyle(host.current!), plan, shown, largest);
     const go = () => {
       if (!steps.next().done) return true;
-      host.current!.replaceChildren(canvas);
+      host.current!.replaceChildren(sheet.canvas);
+      last.current = sheet;
       return false;
     };
     const later = () => {
@@ -60,44 +72,61 @@ export function Canvas({ plan, shown, largest, drawn }: CanvasProps) {
   return <div ref={host} aria-hidden="true" data-edges={shown.length} />;
 }
 
-/** Paints a window step by step; each step is short. */
+function sheetFor(drawn: Window): Sheet {
+  const [width, height] = [drawn.right - drawn.left, drawn.bottom - drawn.top];
+  const scale = Math.min(drawn.k * devicePixelRatio, LARGEST_SIDE / Math.max(width, height));
+  const canvas = document.createElement("canvas");
+  canvas.className = "edges all";
+  canvas.width = Math.round(width * scale);
+  canvas.height = Math.round(height * scale);
+  const [left, top] = [Math.round(drawn.left * scale) / scale, Math.round(drawn.top * scale) / scale];
+  const [across, down] = [canvas.width / scale, canvas.height / scale];
+  Object.assign(canvas.style, box({ left, top, width: across, height: down }));
+  return { canvas, scale, window: { ...drawn, left, top, right: left + across, bottom: top + down } };
+}
+
+/** Paints a sheet step by step; each step is short. What an earlier sheet of the same contents shows is copied. */
 function* painting(
-  canvas: HTMLCanvasElement,
+  { canvas, window, scale }: Sheet,
+  earlier: Sheet | null,
   colours: CSSStyleDeclaration,
   plan: Layout,
   shown: EdgeData[],
   largest: number,
-  drawn: Window,
 ) {
-  const [width, height] = [drawn.right - drawn.left, drawn.bottom - drawn.top];
-  canvas.className = "edges all";
-  Object.assign(canvas.style, box({ left: drawn.left, top: drawn.top, width, height }));
-  const scale = Math.min(drawn.k * devicePixelRatio, LARGEST_SIDE / Math.max(width, height));
-  canvas.width = Math.round(width * scale);
-  canvas.height = Math.round(height * scale);
   const brush = canvas.getContext("2d")!;
-  brush.setTransform(scale, 0, 0, scale, -drawn.left * scale, -drawn.top * scale);
-  if (drawn.bare) {
-    brush.fillStyle = colours.getPropertyValue("--edge-of-field");
-    for (const place of plan.places.values())
-      if (holds(drawn, place, plan.card)) brush.fillRect(place.x, place.y, plan.card.width, plan.card.height);
+  const same = earlier && earlier.scale === scale && earlier.window.bare === window.bare ? earlier : null;
+  if (same) {
+    const [x, y] = [same.window.left - window.left, same.window.top - window.top];
+    brush.drawImage(same.canvas, Math.round(x * scale), Math.round(y * scale));
   }
-  for (const { edges, width: line, against, faded } of strokes(shown, plan, largest, drawn)) {
+  brush.setTransform(scale, 0, 0, scale, -window.left * scale, -window.top * scale);
+  const parts = same ? beyond(window, same.window) : [window];
+  const clip = new Path2D();
+  for (const { left, top, right, bottom } of parts) clip.rect(left, top, right - left, bottom - top);
+  brush.clip(clip);
+  if (window.bare) {
+    brush.fillStyle = colours.getPropertyValue("--edge-of-field");
+    const { width, height } = plan.card;
+    for (const place of plan.places.values())
+      if (parts.some((part) => holds(part, place, plan.card))) brush.fillRect(place.x, place.y, width, height);
+  }
+  for (const { edges, width, against, faded } of strokes(shown, plan, largest, parts)) {
     yield;
     brush.globalAlpha = faded ? 0.3 : 0.75;
     brush.strokeStyle = colours.getPropertyValue(against ? "--against" : "--for");
-    brush.lineWidth = line;
-    brush.setLineDash(against && line >= DASHED ? [7, 5] : []);
+    brush.lineWidth = width;
+    brush.setLineDash(against && width >= DASHED ? [7, 5] : []);
     brush.stroke(pathOf(edges, plan));
   }
 }
 
-/** The edges in the window, a few of one kind and width at a time, thin ones first. */
-function* strokes(edges: EdgeData[], plan: Layout, largest: number, drawn: Window) {
+/** The edges in some windows, a few of one kind and width at a time, thin ones first. */
+function* strokes(edges: EdgeData[], plan: Layout, largest: number, parts: Window[]) {
   const found = new Map<number, EdgeData[]>();
   for (const edge of edges) {
     const [from, to] = [plan.places.get(edge.lower)!, plan.places.get(edge.upper)!];
-    if (!passes(drawn, from, to, plan.card)) continue;
+    if (!parts.some((part) => passes(part, from, to, plan.card))) continue;
     const width = Math.ceil((WIDTHS * Math.abs(edge.weight)) / Math.max(largest, 1e-9));
     const key = 4 * width + 2 * Number(unsure(edge)) + Number(edge.weight < 0);
     if (!found.has(key)) found.set(key, []);

@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 
 /** Cards added in one frame. */
-const IN_A_FRAME = 6;
+const IN_A_FRAME = 10;
 
 /**
  * Returns those of `wanted` that are drawn now: those drawn before, those that are needed at once, and a few more
