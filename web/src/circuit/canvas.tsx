@@ -8,19 +8,22 @@
  * frame, and only where the last one showed nothing.
  */
 
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import type { RefObject } from "preact";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { box } from "../shared/box";
 import { useTheme } from "../shared/theme";
 import type { EdgeData } from "../shared/types";
-import { unsure } from "./circuit";
-import { ends, type Layout, thickness } from "./layout";
+import { type Circuit, unsure } from "./circuit";
+import { ends, type Layout, largestOf, thickness } from "./layout";
 import { beyond, covers, holds, passes, type Window } from "./window";
 
 interface CanvasProps {
+  circuit: Circuit;
   plan: Layout;
   shown: EdgeData[];
-  largest: number;
   drawn: Window | null;
+  /** the element around the canvas, which the camera moves */
+  frame: RefObject<HTMLDivElement | null>;
 }
 
 /** Edges painted in one frame of a drawing that moves. */
@@ -41,48 +44,66 @@ interface Sheet {
   scale: number;
 }
 
-export function Canvas({ plan, shown, largest, drawn }: CanvasProps) {
-  const host = useRef<HTMLDivElement>(null);
+export function Canvas({ circuit, plan, shown, drawn, frame }: CanvasProps) {
+  const largest = useMemo(() => largestOf(circuit.data.edges), [circuit]);
   const theme = useTheme();
   const begun = useRef<{ contents: unknown[]; window: Window } | null>(null);
   const last = useRef<Sheet | null>(null);
-  const frame = useRef(0);
+  const next = useRef(0);
   useLayoutEffect(() => {
     if (!drawn) return;
     const contents = [plan, shown, largest, theme];
     const moved = begun.current && contents.every((each, i) => each === begun.current!.contents[i]);
     if (moved && covers(begun.current!.window, drawn)) return;
     begun.current = { contents, window: drawn };
-    cancelAnimationFrame(frame.current);
+    cancelAnimationFrame(next.current);
     const sheet = sheetFor(drawn);
-    const steps = painting(sheet, moved ? last.current : null, getComputedStyle(host.current!), plan, shown, largest);
+    const steps = painting(sheet, moved ? last.current : null, getComputedStyle(frame.current!), plan, shown, largest);
     const go = () => {
       if (!steps.next().done) return true;
-      host.current!.replaceChildren(sheet.canvas);
       last.current = sheet;
+      void createImageBitmap(sheet.canvas).then(
+        (picture) => last.current === sheet && show(frame.current, sheet, picture),
+      );
       return false;
     };
     const later = () => {
-      if (go()) frame.current = requestAnimationFrame(later);
+      if (go()) next.current = requestAnimationFrame(later);
     };
     if (moved) later();
     else while (go());
   }, [plan, shown, largest, drawn, theme]);
-  useEffect(() => () => cancelAnimationFrame(frame.current), []);
-  return <div ref={host} aria-hidden="true" data-edges={shown.length} />;
+  useEffect(() => () => cancelAnimationFrame(next.current), []);
+  return <div class="sheet" ref={frame} aria-hidden="true" data-edges={shown.length} />;
 }
 
 function sheetFor(drawn: Window): Sheet {
   const [width, height] = [drawn.right - drawn.left, drawn.bottom - drawn.top];
   const scale = Math.min(drawn.k * devicePixelRatio, LARGEST_SIDE / Math.max(width, height));
   const canvas = document.createElement("canvas");
-  canvas.className = "edges all";
   canvas.width = Math.round(width * scale);
   canvas.height = Math.round(height * scale);
   const [left, top] = [Math.round(drawn.left * scale) / scale, Math.round(drawn.top * scale) / scale];
-  const [across, down] = [canvas.width / scale, canvas.height / scale];
-  Object.assign(canvas.style, box({ left, top, width: across, height: down }));
-  return { canvas, scale, window: { ...drawn, left, top, right: left + across, bottom: top + down } };
+  const [right, bottom] = [left + canvas.width / scale, top + canvas.height / scale];
+  return { canvas, scale, window: { ...drawn, left, top, right, bottom } };
+}
+
+/**
+ * Shows a sheet as a picture, which the browser need not copy in every frame as it does with a canvas that is painted on.
+ * It has the size that it was painted for, so that nothing is resampled until the scale changes.
+ */
+function show(frame: HTMLElement | null, { window: { left, top, k }, scale }: Sheet, picture: ImageBitmap): void {
+  const canvas = document.createElement("canvas");
+  canvas.className = "edges all";
+  [canvas.width, canvas.height] = [picture.width, picture.height];
+  const size = k / scale;
+  Object.assign(
+    canvas.style,
+    box({ left: left * k, top: top * k, width: picture.width * size, height: picture.height * size }),
+  );
+  canvas.getContext("bitmaprenderer")!.transferFromImageBitmap(picture);
+  frame?.style.setProperty("--painted", String(k));
+  frame?.replaceChildren(canvas);
 }
 
 /** Paints a sheet step by step; each step is short. What an earlier sheet of the same contents shows is copied. */

@@ -4,6 +4,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { useKeys } from "../shared/keys";
 import type { EdgeData } from "../shared/types";
 import { ZoomButtons } from "../shared/zoom_buttons";
+import { Canvas } from "./canvas";
 import { Card, type Mark } from "./card";
 import { best, type Circuit } from "./circuit";
 import { Edges } from "./edges";
@@ -78,8 +79,9 @@ export function Graph({ circuit, shown, selected, found, marks, path, at, onRest
       onClick={(event) => onSelect(painted(event))}
       onMouseMove={(event) => drawn?.bare && !event.buttons && setHovered(painted(event))}
     >
-      <div class="drawing" data-bare={drawn?.bare ?? false} ref={drawing}>
-        <Edges circuit={circuit} plan={plan} shown={shown} raised={raised.edges} drawn={drawn} />
+      {isLarge(plan) && <Canvas circuit={circuit} plan={plan} shown={shown} drawn={drawn} frame={camera.sheet} />}
+      <div class="drawing" data-large={isLarge(plan)} data-bare={drawn?.bare ?? false} ref={drawing}>
+        <Edges circuit={circuit} plan={plan} shown={shown} raised={raised.edges} />
         {(found || focus) && <div class="veil" />}
         {ids.map((id) => (
           <Card
