@@ -81,6 +81,7 @@ function Face({
       data-group={group.id}
       tabIndex={entry ? 0 : -1}
       aria-pressed={selected}
+      aria-label={`Group ${name}, ${about}${markWords(mark)}`}
       title={group.label ? `${group.label}\n${about}` : about}
       onClick={(event) => {
         event.stopPropagation();
@@ -94,7 +95,6 @@ function Face({
       }}
       onBlur={() => onHover(null)}
     >
-      <span class="unseen">{`Group ${name}, ${about}${markWords(mark)}`}</span>
       {!bare && (
         <Content
           group={group}

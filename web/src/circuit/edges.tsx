@@ -3,10 +3,9 @@
 import { useMemo } from "preact/hooks";
 import { percent, signed } from "../shared/format";
 import type { EdgeData } from "../shared/types";
-import { Canvas } from "./canvas";
 import { type Circuit, parts, unsure } from "./circuit";
 import { curve, type Layout, largestOf, thickness } from "./layout";
-import { isLarge, type Window } from "./window";
+import { isLarge } from "./window";
 
 interface EdgesProps {
   circuit: Circuit;
@@ -14,12 +13,10 @@ interface EdgesProps {
   shown: EdgeData[];
   /** edges that stand out, whatever the threshold */
   raised: EdgeData[];
-  /** what of the drawing is drawn; null: all */
-  drawn: Window | null;
 }
 
-/** All edges that carry the chosen share of the weight, and above the veil those that stand out. */
-export function Edges({ circuit, plan, shown, raised, drawn }: EdgesProps) {
+/** All edges that carry the chosen share of the weight, unless a canvas has them, and above the veil those that stand out. */
+export function Edges({ circuit, plan, shown, raised }: EdgesProps) {
   const largest = useMemo(() => largestOf(circuit.data.edges), [circuit]);
   const draw = (edge: EdgeData) => (
     <path
@@ -36,12 +33,10 @@ export function Edges({ circuit, plan, shown, raised, drawn }: EdgesProps) {
   const all = useMemo(() => (isLarge(plan) ? null : [...shown].reverse().map(draw)), [shown, plan]);
   return (
     <>
-      {all ? (
+      {all && (
         <svg class="edges all" width={plan.width} height={plan.height} aria-hidden="true">
           {all}
         </svg>
-      ) : (
-        <Canvas plan={plan} shown={shown} largest={largest} drawn={drawn} />
       )}
       <svg class="edges own" width={plan.width} height={plan.height} aria-hidden="true">
         {[...raised].reverse().map(draw)}

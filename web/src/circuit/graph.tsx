@@ -4,9 +4,11 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { useKeys } from "../shared/keys";
 import type { EdgeData } from "../shared/types";
 import { ZoomButtons } from "../shared/zoom_buttons";
+import { Canvas } from "./canvas";
 import { Card, type Mark } from "./card";
 import { best, type Circuit } from "./circuit";
 import { Edges } from "./edges";
+import { useGradual } from "./gradual";
 import { Head } from "./head";
 import { cardAt, layout } from "./layout";
 import { Minimap } from "./minimap";
@@ -14,7 +16,7 @@ import { type Path, stations } from "./path";
 import { Save } from "./save";
 import type { Place as At } from "./state";
 import { type Camera, useCamera } from "./view";
-import { holds, isLarge } from "./window";
+import { holds, isLarge, viewOf } from "./window";
 
 /** One step of zoom, and of panning as a share of the view. */
 const ZOOM = 1.3;
@@ -57,7 +59,7 @@ export function Graph({ circuit, shown, selected, found, marks, path, at, onRest
   // one card takes part in the order of Tab, the target at first; arrow keys go on from there
   const entry = selected ?? circuit.columns.at(-1)![0]!;
   const standing = found ?? raised.ids;
-  const ids = useMemo(() => {
+  const wanted = useMemo(() => {
     const all = circuit.columns.flat();
     if (!isLarge(plan)) return all;
     const isDrawn = (id: string) =>
@@ -65,6 +67,9 @@ export function Graph({ circuit, shown, selected, found, marks, path, at, onRest
     // the card that Tab leads to stays, so that the keyboard keeps its place
     return all.filter((id) => id === entry || isDrawn(id));
   }, [circuit, plan, drawn, entry, drawn?.bare && standing, marks]);
+  const atOnce = (id: string) =>
+    !drawn || standing.has(id) || id === entry || holds(viewOf(drawn), plan.places.get(id)!, plan.card);
+  const ids = useGradual(wanted, atOnce);
   const painted = (event: MouseEvent) => (drawn?.bare ? cardAt(plan, camera.placeOf(event)) : null);
 
   return (
@@ -74,8 +79,9 @@ export function Graph({ circuit, shown, selected, found, marks, path, at, onRest
       onClick={(event) => onSelect(painted(event))}
       onMouseMove={(event) => drawn?.bare && !event.buttons && setHovered(painted(event))}
     >
-      <div class="drawing" data-bare={drawn?.bare ?? false} ref={drawing}>
-        <Edges circuit={circuit} plan={plan} shown={shown} raised={raised.edges} drawn={drawn} />
+      {isLarge(plan) && <Canvas circuit={circuit} plan={plan} shown={shown} drawn={drawn} frame={camera.sheet} />}
+      <div class="drawing" data-large={isLarge(plan)} data-bare={drawn?.bare ?? false} ref={drawing}>
+        <Edges circuit={circuit} plan={plan} shown={shown} raised={raised.edges} />
         {(found || focus) && <div class="veil" />}
         {ids.map((id) => (
           <Card

@@ -1,6 +1,7 @@
 /** The whole circuit, small, with a frame around what is in view; a press goes there. */
 
 import type { RefObject } from "preact";
+import { useMemo } from "preact/hooks";
 import type { Circuit } from "./circuit";
 import type { Layout, Place } from "./layout";
 
@@ -25,6 +26,8 @@ export function Minimap({ circuit, plan, raised, inView, onGo }: MinimapProps) {
     const { left, top, width, height } = map.getBoundingClientRect();
     onGo({ x: ((event.clientX - left) / width) * plan.width, y: ((event.clientY - top) / height) * plan.height });
   };
+  const all = useMemo(() => spots(circuit, plan, () => true), [circuit, plan]);
+  const standing = useMemo(() => spots(circuit, plan, (id) => raised.has(id)), [circuit, plan, raised]);
   const whole = { viewBox: `0 0 ${plan.width} ${plan.height}`, preserveAspectRatio: "none" };
   return (
     <div
@@ -42,8 +45,8 @@ export function Minimap({ circuit, plan, raised, inView, onGo }: MinimapProps) {
       onClick={(event) => event.stopPropagation()}
     >
       <svg {...whole} aria-hidden="true">
-        <path class="spots" d={spots(circuit, plan, () => true)} />
-        <path class="spots raised" d={spots(circuit, plan, (id) => raised.has(id))} />
+        <path class="spots" d={all} />
+        <path class="spots raised" d={standing} />
       </svg>
       {/* a layer of its own: it moves with every frame, and the cards under it need not be drawn again */}
       <div class="in-view" ref={inView} />

@@ -10,6 +10,8 @@ import { isLarge, LEFT, serves, sharp, type Window, windowOf } from "./window";
 export interface Camera {
   frame: RefObject<HTMLDivElement | null>;
   drawing: RefObject<HTMLDivElement | null>;
+  /** the painted edges of a large circuit, below the drawing */
+  sheet: RefObject<HTMLDivElement | null>;
   heads: RefObject<HTMLDivElement | null>;
   fit(): void;
   zoomBy(factor: number): void;
@@ -43,6 +45,7 @@ export function useCamera(
 ): Camera {
   const frame = useRef<HTMLDivElement>(null);
   const drawing = useRef<HTMLDivElement>(null);
+  const sheet = useRef<HTMLDivElement>(null);
   const heads = useRef<HTMLDivElement>(null);
   const inView = useRef<HTMLDivElement>(null);
   const moved = useRef(at !== null); // by hand: a change of size must not undo it
@@ -61,16 +64,21 @@ export function useCamera(
     setDrawn(near.current);
   };
   const lift = (moving: boolean) => {
-    for (const { current } of [drawing, heads]) current!.classList.toggle("moving", moving);
+    for (const { current } of [drawing, sheet, heads]) current?.classList.toggle("moving", moving);
   };
   const zoom = useZoom(frame, SCALES, {
     // as layers of their own, drawing and heads are not painted again while they move; kept on, they would be blurred
     onStart: () => lift(true),
     onMove: (view, byHand) => {
       moved.current ||= byHand;
-      drawing.current!.style.transform = `translate(${view.x}px,${view.y}px) scale(${view.k})`;
-      heads.current!.style.transform = `translate(${view.x}px)`;
+      const [x, y] = [wholePixels(view.x), wholePixels(view.y)];
+      drawing.current!.style.transform = `translate(${x}px,${y}px) scale(${view.k})`;
+      heads.current!.style.transform = `translate(${x}px)`;
       heads.current!.style.setProperty("--k", String(view.k));
+      if (sheet.current) {
+        sheet.current.style.translate = `${x}px ${y}px`;
+        sheet.current.style.setProperty("--k", String(view.k));
+      }
       if (inView.current) frameOnMap(inView.current, windowOf(view, zoom.size(), 0), plan);
       follow(view, !byHand);
     },
@@ -140,8 +148,11 @@ export function useCamera(
       reveal: (id: string) => latest.current.reveal(id),
     };
   }, [zoom]);
-  return { frame, drawing, heads, inView, drawn: isLarge(plan) ? drawn : null, ...moves };
+  return { frame, drawing, sheet, heads, inView, drawn: isLarge(plan) ? drawn : null, ...moves };
 }
+
+/** On whole pixels of the screen pictures need not be resampled, and text is sharp. */
+const wholePixels = (place: number): number => Math.round(place * devicePixelRatio) / devicePixelRatio;
 
 /** The view with a point of the drawing in the middle. */
 const around = ({ x, y, k }: At, { width, height }: Size): View => ({ k, x: width / 2 - k * x, y: height / 2 - k * y });

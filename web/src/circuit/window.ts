@@ -26,6 +26,8 @@ const BLURRED = 1.2;
 /** At a smaller scale the pictures of a card are specks. */
 const SPECKS = 0.3;
 
+const clamp = (value: number, least: number, most: number) => Math.min(Math.max(value, least), most);
+
 export const isLarge = (plan: Layout) => plan.places.size > LARGE;
 
 /** The part of the drawing that is in view, and `spare` views more on each side. */
@@ -46,12 +48,32 @@ export function windowOf({ k, x: left, y: top }: View, screen: Size, spare = SPA
 /** Rounding, in units of the drawing. */
 const NEARLY = 0.5;
 
-/** Whether what was painted for one window covers the view that another one was made for. */
-export function covers(painted: Window, { left, top, right, bottom, k, bare, spare }: Window): boolean {
+/** The view that a window was made for. */
+export function viewOf({ left, top, right, bottom, k, bare, spare }: Window): Window {
   const share = spare / (1 + 2 * spare);
-  const [across, down] = [share * (right - left) - NEARLY, share * (bottom - top) - NEARLY];
-  const view = { left: left + across, top: top + down, right: right - across, bottom: bottom - down };
-  return serves(painted, { ...view, k, bare, spare: 0 }) && sharp(painted, { k, x: 0, y: 0 });
+  const [across, down] = [share * (right - left), share * (bottom - top)];
+  return { left: left + across, top: top + down, right: right - across, bottom: bottom - down, k, bare, spare: 0 };
+}
+
+/** Whether what was painted for one window covers the view that another one was made for. */
+export function covers(painted: Window, other: Window): boolean {
+  const { left, top, right, bottom, ...rest } = viewOf(other);
+  const view = { left: left + NEARLY, top: top + NEARLY, right: right - NEARLY, bottom: bottom - NEARLY, ...rest };
+  return serves(painted, view) && sharp(painted, { k: other.k, x: 0, y: 0 });
+}
+
+/** The parts of a window outside of another one; they do not overlap. */
+export function beyond(window: Window, other: Window): Window[] {
+  const { left, top, right, bottom } = window;
+  const [from, to] = [clamp(other.left, left, right), clamp(other.right, left, right)];
+  const [above, below] = [clamp(other.top, top, bottom), clamp(other.bottom, top, bottom)];
+  if (from >= to || above >= below) return [window];
+  return [
+    { ...window, right: from },
+    { ...window, left: to },
+    { ...window, left: from, right: to, bottom: above },
+    { ...window, left: from, right: to, top: below },
+  ].filter((part) => part.left < part.right && part.top < part.bottom);
 }
 
 /** Whether what is drawn still does: all of the view lies in it, and it is not of another scale. */
