@@ -81,7 +81,6 @@ function Face({
       data-group={group.id}
       tabIndex={entry ? 0 : -1}
       aria-pressed={selected}
-      aria-label={`Group ${name}, ${about}${markWords(mark)}`}
       title={group.label ? `${group.label}\n${about}` : about}
       onClick={(event) => {
         event.stopPropagation();
@@ -95,6 +94,7 @@ function Face({
       }}
       onBlur={() => onHover(null)}
     >
+      <span class="spoken">{`Group ${name}, ${about}${markWords(mark)}`}</span>
       {!bare && (
         <Content
           group={group}
