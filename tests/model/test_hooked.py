@@ -74,7 +74,7 @@ def test_a_model_that_cannot_be_exported_is_explained_with_a_note():
     model = model_of(module, 32)
     assert isinstance(model.network, HookedNetwork)
     assert model.network.note.startswith("Cut by hooks on the full forward pass, which is slower: ")
-    assert model.network.note.endswith("depends on the values of the images.")
+    assert model.network.note.endswith("branches on the values of the images.")
     assert model.proposed_layers() == ("block1", "block2", "block3", "head")
     images = torch.rand(4, 3, 32, 32)
     config = Config(tau=3, k=10, steps=3, concept_set="all")
