@@ -49,6 +49,8 @@ def test_the_page_shows_a_report(page, model, circuit, studied, tmp_path):
     first = page.locator(".readings").first.locator("button").first
     assert below[0].id in first.inner_text()
     assert first.get_attribute("aria-pressed") == "true"
+    weight = first.locator(".number").last.inner_text()
+    assert re.fullmatch(r"0\s%|[+−][\d.]+\s%", weight)
 
     page.locator(".film button").nth(2).click()
     assert report.pictures[2].name in page.locator(".picture-side h2").inner_text()

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from neurflow.circuit import Circuit
 from neurflow.debugging.result import AuditReport, DebugReport, PictureReport
+from neurflow.pages.payload import weights_are_shares
 
 EXEMPLARS = 6
 """crops shown for a group"""
@@ -51,6 +52,8 @@ class DebugPageData(_Data):
     kind: Literal["debug"] = "debug"
     target: str
     model: str
+    shares: bool
+    """whether weights are shares, which are shown in per cent"""
     groups: dict[str, ExemplarData]
     pictures: list[ShownPicture]
     report: DebugReport | None
@@ -63,6 +66,7 @@ def debug_payload(circuit: Circuit, report: DebugReport) -> DebugPageData:
     return DebugPageData(
         target=circuit.target.name,
         model=circuit.model.reference,
+        shares=weights_are_shares(circuit),
         groups=_groups(circuit),
         pictures=[shown_picture(circuit, picture) for picture in report.pictures],
         report=report.model_copy(update={"pictures": ()}),
@@ -75,6 +79,7 @@ def audit_payload(circuit: Circuit, report: AuditReport) -> DebugPageData:
     return DebugPageData(
         target=circuit.target.name,
         model=circuit.model.reference,
+        shares=weights_are_shares(circuit),
         groups=_groups(circuit),
         pictures=[],
         report=None,

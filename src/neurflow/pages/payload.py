@@ -134,7 +134,7 @@ def payload(
         tau=circuit.config.tau,
         k=circuit.config.k,
         steps=circuit.config.steps,
-        shares=(circuit.config.aggregation, circuit.config.sharing) == ("mean", "conserving"),
+        shares=weights_are_shares(circuit),
         aggregation=circuit.config.aggregation,
         sharing=circuit.config.sharing,
         layers=[
@@ -158,6 +158,11 @@ def payload(
         crops=crops.crops,
         pictures=crops.pictures,
     )
+
+
+def weights_are_shares(circuit: Circuit) -> bool:
+    """Return whether weights can be read as shares of the target's activation."""
+    return (circuit.config.aggregation, circuit.config.sharing) == ("mean", "conserving")
 
 
 def _spreads(circuit: Circuit) -> list[SpreadData]:

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { Drawn } from "../shared/drawn";
-import { answer, fixed, signed } from "../shared/format";
+import { answer, fixed, signed, signedPercent } from "../shared/format";
 import { same } from "../shared/labels";
 import type { DebugPageData, GroupReading, ShownPicture } from "../shared/types";
 import { GroupTitle } from "./group_title";
@@ -104,7 +104,7 @@ function Readings({ data, all, selected, onSelect }: ReadingsProps) {
                 class={`number ${group.reach < 0 ? "against" : "for"}`}
                 title="weight along all paths to the target"
               >
-                {signed(group.reach)}
+                {(data.shares ? signedPercent : signed)(group.reach)}
               </span>
             </button>
           </li>

@@ -249,6 +249,7 @@ export interface DebugPageData {
   kind: "debug";
   target: string;
   model: string;
+  shares: boolean;
   groups: {
     [k: string]: ExemplarData;
   };
