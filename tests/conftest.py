@@ -66,7 +66,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 def real_folder() -> Path:
     """The folder of real networks and pictures: that of the environment, or the default one."""
     beside = Path(__file__).parents[2] / "shared" / "real"
-    return Path(os.environ.get("NEURFLOW_REAL_DATA", beside))
+    return Path(os.environ.get("NEURFLOW_REAL_DATA") or beside)
 
 
 def browser() -> str | None:
