@@ -281,7 +281,7 @@ def test_a_clamp_that_changes_probabilities_is_not_passed_over():
 
 def test_features_in_place_of_classes_are_told():
     model = Model(Ends(lambda z: {"pooler_output": z}), transform=PLAIN)
-    assert "features and no classes: they are called 'pooler_output'" in model.notes[0]
+    assert "features, not classes: they are called 'pooler_output'" in model.notes[0]
     assert model.outputs_are.kind == "values"
 
     class Answer:
@@ -310,7 +310,7 @@ class Headless(SmallNet):
     [
         (Headless(), "values", "'head', its last layer, is an Identity"),
         (Headless(nn.Dropout(), 0), "values", "num_classes is 0"),
-        (Headless(nn.Flatten()), "logits", "may be features .* --output values"),
+        (Headless(nn.Flatten()), "logits", "may be features, .* --output values"),
         (Headless(nn.LayerNorm(16)), "logits", "may be features"),
         (Headless(nn.Sequential(nn.Linear(16, 4), nn.Identity())), "logits", None),
         (Headless(nn.Sequential(nn.Linear(16, 4), nn.BatchNorm1d(4)), 4), "logits", None),

@@ -1,4 +1,4 @@
-"""Recognises networks without a classifier, whose outputs are features and no classes.
+"""Recognises networks without a classifier, whose outputs are features, not classes.
 
 1. It is certain if the network says so (timm's ``num_classes == 0``), if the output has the name of
    features (``pooler_output``), or if it is made by an ``Identity`` in the place of the last layer and
@@ -22,7 +22,7 @@ FEATURES = frozenset(
         *("feature", "features", "feat", "feats", "image_features", "x_norm_clstoken"),
     )
 )
-"""names of outputs that are usually features and no classes"""
+"""names of outputs that are usually features, not classes"""
 RESHAPES = re.compile(
     "(Unsafe)?(View|Reshape.*)|Squeeze|Unsqueeze|Select|Slice|Permute|Transpose|T|AsStrided|Alias|Clone"
     "|ToCopy|Expand"

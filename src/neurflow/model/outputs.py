@@ -46,7 +46,7 @@ class Outputs:
         doubtful: whether they may be probabilities.
         multilabel: whether a picture can belong to several classes, or to none.
         besides: paths to other tensors that could be the outputs as well.
-        features: why the outputs are features and no classes, if they seem to be.
+        features: why the outputs are features, not classes, if they seem to be.
     """
 
     kind: Kind = "logits"
@@ -122,10 +122,10 @@ class Outputs:
                 "Each is read as a quantity, without probabilities. For classes, give the network with "
                 "its classifier"
                 if self.features.certain
-                else "They are read as classes. For features specify --output values, and a number as "
-                "the target; for classes give their names"
+                else "They are read as classes. For features, specify --output values and a number as "
+                "the target. For classes, give their names"
             )
-            yield f"The outputs {are} features and no classes: {self.features.why}. {read}."
+            yield f"The outputs {are} features, not classes: {self.features.why}. {read}."
         if self.besides:
             yield (
                 f"The network returns {len(self.besides) + 1} tensors of equal width that may be the "

@@ -94,7 +94,7 @@ def refuse_others(source: Any) -> None:
         raise ImagesError(_of_dict(source))
     if hasattr(source, "iloc"):  # a pandas table, for example
         raise ImagesError(
-            "A table is no list of pictures. Give its columns as pairs: list(zip(table['path'], "
+            "A table is not a list of pictures. Give its columns as pairs: list(zip(table['path'], "
             "table['label']))."
         )
     if isinstance(source, zipfile.ZipFile | tarfile.TarFile):

@@ -63,7 +63,7 @@ class Spellings:
         return [said.get(label, label) if label else label for label in labels], [note]
 
     def _is_number(self, label: str) -> bool:
-        """Whether a label can only be the number of a class, and no name."""
+        """Whether a label can only be the number of a class, not a name."""
         digits = label.isascii() and label.isdigit() and len(label) < 10
         return digits and not self._classes.labelled(label)[1:] and not self._classes.named(label)
 

@@ -6,7 +6,7 @@
    without their endings (``ID_001`` for ``train/ID_001.png``). One folder must have them all, or
    each name must occur in one folder only.
 3. The labels are in the column with a usual header (``HEADERS``), and of several of these in one with
-   names of classes. Otherwise, they are in columns of 0 and 1 that are called like classes, in the
+   names of classes. Otherwise, they are in columns of 0 and 1 whose headers are class names, in the
    only other column, or in the only one with names of classes.
 """
 

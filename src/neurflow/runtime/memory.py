@@ -33,8 +33,8 @@ Result = TypeVar("Result")
 def steady(count: int, device: torch.device) -> int:
     """Return the batch size to run ``count`` items with.
 
-    Libraries for GPUs plan a convolution again for every new batch size, which takes longer than the
-    convolution. There, sizes are rounded up to one of four in each octave, so that few of them occur.
+    cuDNN plans a convolution again for every new batch size, which can take longer than the
+    convolution. On a GPU, sizes are rounded up to one of four in each octave, so that few occur.
     """
     if device.type == "cpu" or count < 1:
         return count

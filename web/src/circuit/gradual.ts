@@ -1,4 +1,4 @@
-/** Adds the cards that a moving view will need a few in each frame, so that none of the frames takes long. */
+/** Adds the cards that a moving view will need, a few in each frame, so that no frame takes long. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 
