@@ -247,7 +247,10 @@ def campaign(kind: str, job: str, times: int, seed: int, scratch: Path, count: C
                 print(f"  {kind}, {job}: {error!r:.300}")
             now = kept(folder)
             lost = [part for part in before if now.get(part) != before[part]]
-            JOBS[job](folder)
+            try:
+                JOBS[job](folder)
+            except NeurFlowError as error:
+                lost.append(f"the job cannot be resumed: {error}")
             unequal = [part for part, data in result(folder).items() if wanted.get(part) != data]
             count.tried += 1
             count.passed += not message

@@ -85,10 +85,15 @@ def create(file: Path) -> BinaryIO:
     return handle
 
 
+def is_partial(found: str, name: str = "") -> bool:
+    """Whether a file name is that of a partial file, of any file or only of ``name``."""
+    pattern = rf"\.{re.escape(name) or '.+'}\.[0-9a-f]{{16}}{re.escape(PARTIAL)}"
+    return re.fullmatch(pattern, found, re.DOTALL) is not None
+
+
 def tidy(folder: Path, name: str = "") -> None:
     """Remove partial files of interrupted writers from a folder, of all files or only of ``name``."""
-    left = re.compile(rf"\.{re.escape(name) or '.+'}\.[0-9a-f]{{16}}{re.escape(PARTIAL)}")
-    for partial in [file for file in folder.iterdir() if left.fullmatch(file.name)]:
+    for partial in [file for file in folder.iterdir() if is_partial(file.name, name)]:
         with contextlib.suppress(OSError):  # it is locked, a link, or gone
             with open(_opened(partial), "rb") as handle:
                 abandoned = _hold(handle.fileno())

@@ -21,8 +21,8 @@ import numpy as np
 from neurflow.errors import RequestError, ResultError, WorkError
 from neurflow.runtime.files import (
     MEBIBYTE,
-    PARTIAL,
     bound_json,
+    is_partial,
     read,
     refuse_link,
     replacing,
@@ -186,5 +186,4 @@ def _holds_anything(out: Path) -> bool:
     inside = [file for file in out.iterdir() if not (file.name == "work" and file.is_dir())]
     if (out / "work").is_dir():
         inside += (out / "work").iterdir()
-    begun = (".request.json", PARTIAL)
-    return any((file.name[:13], file.name[-8:]) != begun for file in inside)
+    return any(not is_partial(file.name, "request.json") for file in inside)

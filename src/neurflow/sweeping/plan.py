@@ -31,6 +31,7 @@ from neurflow.refs import Frozen, Target
 from neurflow.runtime.files import (
     MEBIBYTE,
     guard_disk,
+    is_partial,
     lock,
     read_json,
     subfolder,
@@ -131,7 +132,7 @@ def agree(folder: Path, plan: Plan, *, redo: bool = False) -> Plan:
     """
     if folder.exists() and not folder.is_dir():
         raise RequestError(f"{folder} is a file. Give a folder for the sweep: --out FOLDER.")
-    if folder.is_dir() and not (folder / PLAN).exists() and any(folder.iterdir()):
+    if folder.is_dir() and not (folder / PLAN).exists() and _holds_other_files(folder):
         raise RequestError(f"{folder} is not empty and has no sweep. Give another --out.")
     subfolder(folder)
     with lock(folder / LOCK):
@@ -144,6 +145,12 @@ def agree(folder: Path, plan: Plan, *, redo: bool = False) -> Plan:
                 plan = joined(folder, known, plan)
         write_atomically(folder / PLAN, plan.model_dump_json(indent=1).encode())
     return plan
+
+
+def _holds_other_files(folder: Path) -> bool:
+    """Whether a folder without a plan holds more than an interrupted start leaves behind."""
+    names = (file.name for file in folder.iterdir())
+    return any(name != LOCK and not is_partial(name, PLAN) for name in names)
 
 
 def joined(folder: Path, known: Plan, plan: Plan) -> Plan:
