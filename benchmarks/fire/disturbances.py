@@ -235,6 +235,8 @@ def campaign(kind: str, job: str, times: int, seed: int, scratch: Path, count: C
     JOBS[job](undisturbed)
     wanted = result(undisturbed)
     with ProcessPoolExecutor(1, context) as pool:
+        # Modules that are imported late may be unreadable for the user of a read-only folder.
+        pool.submit(JOBS[job], shutil.copytree(scratch / "prepared", scratch / "first")).result()
         for number in range(times):
             folder = shutil.copytree(scratch / "prepared", scratch / f"{number}")
             scratch.chmod(0o777)
