@@ -187,9 +187,8 @@ def differences(facts: Facts, shipped: Facts) -> list[str]:
     if drop < LEAST_DROP:
         found.append(f"{SHORTCUT.class_name}: losing the mark costs only {drop:.2f} of accuracy")
     if effect["others_turned_by_mark"] < LEAST_TURNED:
-        found.append(
-            f"the mark changes the predictions of only {effect['others_turned_by_mark']} of other pictures"
-        )
+        share = effect["others_turned_by_mark"]
+        found.append(f"the mark changes the predictions of only {share} of other pictures")
     return found
 
 
