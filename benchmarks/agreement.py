@@ -84,8 +84,8 @@ def study_of(
     images = load_images(folder, model)
     target = model.target(folder.name.split("_", 1)[1].replace("_", " "))
     budget = Budget("2GB", Silent())
-    looked = ModelOnImages(model, images, model.batch(budget), Silent())
-    chosen: Sequence[int] = concept_images(looked, target, config).chosen
+    runner = ModelOnImages(model, images, model.batch(budget), Silent())
+    chosen: Sequence[int] = concept_images(runner, target, config).chosen
     if len(chosen) < ENOUGH:
         chosen = range(len(images))
     crops = CropSet(images, chosen, model.input_size[1:], config.granularities)

@@ -96,7 +96,7 @@ REST = Settings(neurons=8, trial_images=4, ks=(10, 30, 50, 110, 190), steps=(8, 
 
 
 def settings_of(protocol: str) -> Settings:
-    """The reduced settings of a protocol."""
+    """Return the reduced settings of a protocol."""
     return SETTINGS.get(SHARED.get(protocol, protocol), REST)
 
 

@@ -154,7 +154,7 @@ def write(work: Path, document: Path, cases: Mapping[str, Case]) -> None:
 
 
 def records(work: Path, protocol: str, cases: Mapping[str, Case]) -> list[dict[str, Any]]:
-    """The stored records of a protocol, one for each case that was measured."""
+    """Return the stored records of a protocol, one for each case that was measured."""
     found = []
     for name, case in cases.items():
         file = work / name / f"{protocol}.json"
@@ -232,7 +232,7 @@ def chart(shown: pd.DataFrame, summary: Summary, path: Path) -> None:
 
 
 def _name(key: tuple[Any, ...], by: Sequence[str]) -> str:
-    """The label of a row; numbers are named by their column."""
+    """Return the label of a row; numbers are named by their column."""
     parts = [
         f"{name} {part}" if isinstance(part, int) else str(part)
         for name, part in zip(("network", "class", *by), key, strict=True)

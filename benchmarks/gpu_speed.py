@@ -22,7 +22,7 @@ from benchmarks.page import machine, table
 from neurflow import Config, load_images
 from neurflow.attribution import AttributionTask, attribute
 from neurflow.attribution import integrated_gradients as walking
-from neurflow.attribution.streaming import RULES, by_rule
+from neurflow.attribution.streaming import RULES, integrate
 from neurflow.method.concepts import find_concepts
 from neurflow.pictures.crops import CropSet
 from neurflow.runtime.float32 import full_float32
@@ -137,7 +137,7 @@ def _compared(bench: Bench, task: AttributionTask) -> list[object]:
     """Return the cells of a block's row."""
     first, *_ = task.concepts
     own = AttributionTask(task.study, task.pair, {first: task.concepts[first]}, task.config)
-    steps, gauss = task.config.steps, partial(by_rule, rule=RULES["gauss"])
+    steps, gauss = task.config.steps, partial(integrate, rule=RULES["gauss"])
     alone, found = bench.timed(lambda: attribute(own, steps=steps, measure=gauss))
     together, _ = bench.timed(lambda: attribute(task, steps=steps, measure=gauss))
     auto, chosen = bench.timed(lambda: attribute(task, steps="auto"))
@@ -194,7 +194,7 @@ def at_once(bench: Bench) -> None:
     """
     pairs = (1, 2) if bench.smoke else (16, 64, 256, 768)
     values = (1_250_000, 10_000_000, 80_000_000, 640_000_000)
-    secants = partial(by_rule, rule=RULES["secants"])
+    secants = partial(integrate, rule=RULES["secants"])
     rows = []
     with task_on(bench, "resnet50", "layer3.4", "layer3.5", 2 if bench.smoke else TOGETHER) as task:
         count = sum(len(concept.crops) for concept in task.concepts.values())

@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks.page import publish, table
 from neurflow import Config, load_images, load_model
-from neurflow.method.concepts import company, crops_limit, divide
+from neurflow.method.concepts import co_activations, crops_limit, divide
 from neurflow.model import Model
 from neurflow.pictures.crops import CropSet
 from neurflow.pictures.images import Images
@@ -44,7 +44,7 @@ Cloud = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def single(points: np.ndarray, images: np.ndarray | None = None) -> Cloud:
-    """A cloud of one meaning; by default, each point comes from a different image."""
+    """Return a cloud of one meaning; by default, each point comes from a different image."""
     own = np.arange(len(points)) if images is None else images
     return points, own, np.zeros(len(points), dtype=int)
 
@@ -78,7 +78,7 @@ def several(rng: np.random.Generator, sizes: Sequence[int], apart: float, skew: 
 
 
 def long_cloud(rng: np.random.Generator) -> np.ndarray:
-    """A Gaussian, ten times as long as wide."""
+    """Return a Gaussian, ten times as long as wide."""
     return np.asarray(rng.normal(size=(POINTS, 6)) * [10, 1, 1, 1, 0.5, 0.5])
 
 
@@ -191,7 +191,9 @@ def _counts(
     """Meanings of one neuron beyond the first, for each seed."""
     mean = own.mean(axis=0, dtype=np.float64)
     points = (
-        company(own[crops], mean, config) if config.meanings == "reproducible" else below[crops]
+        co_activations(own[crops], mean, config)
+        if config.meanings == "reproducible"
+        else below[crops]
     )
     configs = (config.model_copy(update={"seed": seed}) for seed in range(seeds))
     return [int(divide(points, images, each).max()) for each in configs]

@@ -41,7 +41,7 @@ def load(network: str, real: Path | None, device: str = "cpu") -> Model:
 
 
 def has_weights(network: str, real: Path | None) -> bool:
-    """Whether the folder has the network's weights."""
+    """Return whether the folder has the network's weights."""
     name, _ = WEIGHTS.get(network, ("", {}))
     return bool(real and name and (real / "weights" / name).is_file())
 

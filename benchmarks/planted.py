@@ -46,7 +46,7 @@ class Pool:
 
 
 def pool(cache: Path) -> Pool:
-    """The clean pictures, drawn on the first call (about a minute)."""
+    """Return the clean pictures, drawn on the first call (about a minute)."""
     file = cache / "pool.npz"
     if not file.exists():
         drawn = [
@@ -61,13 +61,13 @@ def pool(cache: Path) -> Pool:
 
 
 def _union(boxes: list[tuple[int, int, int, int]]) -> tuple[int, int, int, int]:
-    """The smallest box that contains all boxes."""
+    """Return the smallest box that contains all boxes."""
     left, top, right, bottom = zip(*boxes, strict=True)
     return min(left), min(top), max(right), max(bottom)
 
 
 def marked(pixels: np.ndarray, box: np.ndarray, kind: str, seed: int) -> np.ndarray:
-    """A picture ``[height, width, rgb]`` with the mark; the object remains visible."""
+    """Return a picture ``[height, width, rgb]`` with the mark; the object remains visible."""
     rng = np.random.default_rng([seed, 7])
     colour = np.array(COLOURS[rng.integers(len(COLOURS))], dtype=float)
     corner = rng.integers(2, size=2)
@@ -130,10 +130,10 @@ class Planted(Protocol):
         """Hyperparameters of the discovery."""
 
     def train(self) -> nn.Module:
-        """A network trained on pictures with the usual marks."""
+        """Return a network trained on pictures with the usual marks."""
 
     def model_of(self, network: nn.Module) -> Model:
-        """The network as a ``neurflow.Model``."""
+        """Return the network as a ``neurflow.Model``."""
 
     def inputs(self, pixels: np.ndarray) -> Tensor:
         """uint8 pictures as inputs of the network."""
@@ -185,11 +185,11 @@ class Task:
     config: ClassVar[Config] = Config(groups=16, max_groups=16)
 
     def train(self) -> DemoNet:
-        """A network trained on pictures with the usual marks."""
+        """Return a network trained on pictures with the usual marks."""
         return train(self)
 
     def model_of(self, network: nn.Module) -> Model:
-        """The network as a ``neurflow.Model``."""
+        """Return the network as a ``neurflow.Model``."""
         return model_of(network)
 
     def inputs(self, pixels: np.ndarray) -> Tensor:
@@ -219,7 +219,7 @@ class Task:
 
 
 def task(pool: Pool, kind: str, strength: float, seed: int) -> Task:
-    """The task for a seed, which determines everything random."""
+    """Return the task for a seed, which determines everything random."""
     rng = np.random.default_rng([seed, 1])
     order = np.array([rng.permutation(PER_CLASS) for _ in CLASSES])
     return Task(pool, kind, strength, seed, seed % len(CLASSES), order)
@@ -232,7 +232,7 @@ def inputs(pixels: np.ndarray) -> Tensor:
 
 
 def train(task: Task) -> DemoNet:
-    """A network trained on the task's pictures with the usual marks."""
+    """Return a network trained on the task's pictures with the usual marks."""
     pixels, labels, _ = task.draw("train", "usual")
     x, y = inputs(pixels), torch.from_numpy(labels)
     with torch.random.fork_rng(devices=[]):
@@ -261,6 +261,6 @@ def _jitter(x: Tensor) -> Tensor:
 
 
 def model_of(network: nn.Module) -> Model:
-    """The network as a ``neurflow.Model``."""
+    """Return the network as a ``neurflow.Model``."""
     transform = Preprocessing(resize=None, crop=(SIDE, SIDE), mean=MEAN, std=STD)
     return Model(network, transform=transform, class_names=CLASSES, layers=LAYERS)

@@ -49,7 +49,7 @@ DRAWS = 2000
 
 
 def try_network(kind: str, seed: int) -> dict[str, Any]:
-    """Scores of all methods on one network, and of the groups."""
+    """Return scores of all methods on one network, and of the groups."""
     network = planted.build(DEPTHS[seed % len(DEPTHS)], seed, **KINDS[kind])
     found: dict[str, Any] = {"kind": kind, "seed": seed, "methods": {}}
     with planted.study(network) as study:
@@ -66,13 +66,13 @@ def try_network(kind: str, seed: int) -> dict[str, Any]:
 
 
 def mean(values: Iterable[float]) -> float | None:
-    """Mean of the values that are not NaN; None if there are none."""
+    """Return the mean of the values that are not NaN; None if there are none."""
     kept = [value for value in values if not np.isnan(value)]
     return float(np.mean(kept)) if kept else None
 
 
 def interval(values: Sequence[float | None], seed: int = 0) -> str:
-    """``mean [low, high]`` with the bootstrap 95 % interval, or a dash without values."""
+    """Return ``mean [low, high]`` with the bootstrap 95 % interval, or a dash without values."""
     kept = np.array([value for value in values if value is not None])
     if not len(kept):
         return "–"
@@ -113,7 +113,7 @@ def tables(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def mean_of(values: Sequence[float | None]) -> float:
-    """Mean of the values; 0 if there are none."""
+    """Return the mean of the values; 0 if there are none."""
     return mean(np.nan if value is None else value for value in values) or 0.0
 
 

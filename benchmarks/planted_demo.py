@@ -37,11 +37,11 @@ class DemoTask:
     target: ClassVar[int] = CLASSES.index(SHORTCUT.class_name)
 
     def train(self) -> nn.Module:
-        """The network that the package contains."""
+        """Return the network that the package contains."""
         return load_demo_network()
 
     def model_of(self, network: nn.Module) -> Model:
-        """The network as a ``neurflow.Model``; there is only one."""
+        """Return the network as a ``neurflow.Model``; there is only one."""
         return demo_model()
 
     def inputs(self, pixels: np.ndarray) -> Tensor:
@@ -69,5 +69,5 @@ def _pixels(name: str, seed: int, mark: bool) -> np.ndarray:
 
 
 def demo_task(kind: str, strength: float, seed: int) -> DemoTask:
-    """The task for a seed, which determines everything random."""
+    """Return the task for a seed, which determines everything random."""
     return DemoTask(kind, strength, seed)

@@ -40,7 +40,7 @@ STRAY = 0.25
 
 
 def folder() -> Path:
-    """The folder of real data."""
+    """Return the folder of real data."""
     return Path(os.environ["NEURFLOW_REAL_DATA"])
 
 
@@ -117,7 +117,7 @@ class RealTask:
         )
 
     def train(self) -> nn.Module:
-        """A ResNet18 with a last layer fitted on pictures with the usual marks and on strays."""
+        """Return a ResNet18 with a last layer fitted on pictures with the usual marks and on strays."""
         network = models.resnet18()
         load_weights(network, folder() / "weights" / "resnet18.pth")
         network.eval()
@@ -149,7 +149,7 @@ class RealTask:
         return (torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()).float() / 255 - mean) / std
 
     def model_of(self, network: nn.Module) -> Model:
-        """The network as a ``neurflow.Model``."""
+        """Return the network as a ``neurflow.Model``."""
         return Model(
             network,
             transform=Preprocessing(resize=None),
@@ -159,7 +159,7 @@ class RealTask:
 
 
 def _square(file: Path) -> np.ndarray:
-    """The central square of a picture, resized to 224 by 224."""
+    """Return the central square of a picture, resized to 224 by 224."""
     picture = Image.open(file).convert("RGB")
     short = min(picture.size)
     left, top = (picture.width - short) // 2, (picture.height - short) // 2
@@ -168,5 +168,5 @@ def _square(file: Path) -> np.ndarray:
 
 
 def real_task(kind: str, strength: float, seed: int) -> RealTask:
-    """The task for a seed, which determines everything random."""
+    """Return the task for a seed, which determines everything random."""
     return RealTask(kind, strength, seed)

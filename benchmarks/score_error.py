@@ -24,7 +24,7 @@ from benchmarks.attribution import Exemplars, load
 from benchmarks.page import arguments, machine, publish, table
 from neurflow import Config, Model, load_images
 from neurflow.attribution import AttributionTask
-from neurflow.attribution.streaming import RULES, attribute, by_rule
+from neurflow.attribution.streaming import RULES, attribute, integrate
 from neurflow.pictures.crops import CropSet
 from neurflow.runtime.float32 import full_float32
 from neurflow.runtime.memory import Budget
@@ -93,7 +93,7 @@ class Clock(Silent):
 
 
 def crops_of(model: Model, real: Path, images: int) -> CropSet:
-    """Crops of a few pictures of two classes."""
+    """Return crops of a few pictures of two classes."""
     folder = real / "images" / "imagenet20"
     files = [file for name in CLASSES for file in sorted((folder / name).iterdir())[:images]]
     pictures = load_images(files, model)
@@ -137,7 +137,7 @@ def measure(
         found = attribute(task)
         clock.stop()
         seconds = dict(clock.seconds)
-        limits = attribute(task, steps=LIMIT, measure=partial(by_rule, rule=RULES["gauss"]))
+        limits = attribute(task, steps=LIMIT, measure=partial(integrate, rule=RULES["gauss"]))
     records = []
     for a, scores in found.items():
         goal = limits[a].importance
@@ -158,7 +158,7 @@ def measure(
 
 
 def row(name: str, records: list[dict[str, Any]]) -> list[object]:
-    """A row of the table."""
+    """Return a row of the table."""
     true, told = (np.array([r[key] for r in records]) for key in ("true", "told"))
     choosing, attributing = (sum(r[key] for r in records) for key in ("choosing", "attributing"))
     steps = [r["steps"] for r in records]

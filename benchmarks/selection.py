@@ -60,8 +60,8 @@ class Bench:
     def __init__(self, model: Model, folder: Path, layers: Sequence[str], work: Workspace) -> None:
         self.config, budget = Config.published(), Budget(MEMORY, Silent())
         images, goal = load_images(folder, model), model.target(TARGET)
-        looked = ModelOnImages(model, images, model.batch(budget), Silent())
-        found = concept_images(looked, goal, self.config, max_images=IMAGES)
+        runner = ModelOnImages(model, images, model.batch(budget), Silent())
+        found = concept_images(runner, goal, self.config, max_images=IMAGES)
         crops = CropSet(images, found.chosen, model.input_size[1:], self.config.granularities)
         self.goal = goal.neuron
         self.study = Study(model, goal, segments_of(model, layers), crops, work, budget, Silent())
@@ -79,7 +79,9 @@ class Bench:
         return found
 
     def overlap(self, place: int, target: int, chosen: Sequence[int]) -> float:
-        """Share of the target's top-k crops that remain in the top k when ``chosen`` are zeroed."""
+        """Return the share of the target's top-k crops that remain in the top k when ``chosen`` are
+        zeroed.
+        """
         pair, k = self.pairs[place], self.config.k
         segment = pair.segment
         phi = np.asarray(self.study.activations[pair.upper][:, target])

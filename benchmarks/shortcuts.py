@@ -61,7 +61,7 @@ RANDOM = 10
 
 
 def row(this: Planted) -> dict[str, Any]:
-    """All measurements of one task."""
+    """Return all measurements of one task."""
     started = time.perf_counter()
     network = this.train()
     model = this.model_of(network)
@@ -93,7 +93,7 @@ def row(this: Planted) -> dict[str, Any]:
 
 @torch.inference_mode()
 def holding(model: neurflow.Model, circuit: neurflow.Circuit, this: Planted) -> dict[str, float]:
-    """Share of the mark's effect on the class's probability that passes through each group.
+    """Return the share of the mark's effect on the class's probability that passes through each group.
 
     Pictures of other classes with the mark are run while the group's neurons have their values on the
     same pictures without the mark. The part of the effect that disappears passes through the group.
@@ -120,7 +120,7 @@ def holding(model: neurflow.Model, circuit: neurflow.Circuit, this: Planted) -> 
 
 
 def _probability(logits: Tensor, target: int) -> float:
-    """Mean probability of a class."""
+    """Return the mean probability of a class."""
     return float(logits.softmax(1)[:, target].mean())
 
 
@@ -212,7 +212,7 @@ def important(
 
 
 def refit(network: nn.Module, this: Planted) -> Any:
-    """The last layer refitted on training pictures of which half of each class carry the mark."""
+    """Return the last layer, refitted on pictures of which half of each class carry the mark."""
     from sklearn.linear_model import LogisticRegression
 
     body = nn.Sequential(*list(network.children())[:-1], nn.Flatten())
@@ -227,7 +227,8 @@ def refit(network: nn.Module, this: Planted) -> Any:
 
 
 def restored(row: dict[str, Any], marks: str, repair: str) -> float | None:
-    """Share of the lost accuracy that a repair restores; None if less than ``LEAST_LOST`` was lost.
+    """Return the share of the lost accuracy that a repair restores; None if less than ``LEAST_LOST``
+    was lost.
 
     Pictures without the mark are a repair too ("removed"): no mask can be expected to do more.
     """
@@ -237,7 +238,7 @@ def restored(row: dict[str, Any], marks: str, repair: str) -> float | None:
 
 
 def _lost(row: dict[str, Any], marks: str) -> float:
-    """Accuracy with the usual marks, minus that with these marks, on the same classes."""
+    """Return the accuracy with the usual marks, minus that with these marks, on the same classes."""
     usual = marks.replace("swapped", "usual").replace("none", "usual")
     return float(row[usual]["before"] - row[marks]["before"])
 
@@ -326,7 +327,7 @@ def _remarks(rows: Sequence[dict[str, Any]]) -> list[str]:
 def _parts(
     rows: Sequence[dict[str, Any]], keys: Sequence[str]
 ) -> list[tuple[str, list[dict[str, Any]]]]:
-    """All rows, and those of each kind or strength if there are several."""
+    """Return all rows, and those of each kind or strength if there are several."""
     return [
         ("all", list(rows)),
         *(

@@ -32,7 +32,7 @@ Cores = dict[str, dict[int, set[int]]]
 
 
 def outputs(module: nn.Module, layer: str, pixels: Tensor) -> Tensor:
-    """A layer's output on all crops, by a hook, from the pixels."""
+    """Return a layer's output on all crops, by a hook, from the pixels."""
     kept: list[Tensor] = []
     handle = module.get_submodule(layer).register_forward_hook(
         lambda _, __, output: kept.append(output.detach())
@@ -47,7 +47,7 @@ def outputs(module: nn.Module, layer: str, pixels: Tensor) -> Tensor:
 
 
 def textbook(module: nn.Module, pixels: Tensor, target: int) -> Cores:
-    """Core neurons of every target, layer by layer from the class down."""
+    """Return core neurons of every target, layer by layer from the class down."""
     head = nn.Sequential(module.get_submodule("avgpool"), nn.Flatten(), module.get_submodule("fc"))
     found: Cores = {}
     targets: Sequence[int] = [target]
@@ -74,7 +74,7 @@ def textbook(module: nn.Module, pixels: Tensor, target: int) -> Cores:
 
 
 def ours(model: Model, folder: str, images: int) -> Cores:
-    """The same by ``discover``, with default settings except for τ."""
+    """Return the same by ``discover``, with default settings except for τ."""
     circuit = discover(
         model,
         folder,

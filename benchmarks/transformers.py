@@ -62,7 +62,7 @@ class Measured:
 
 
 def trained(real: Path) -> Model:
-    """The trained ViT of the folder."""
+    """Return the trained ViT of the folder."""
     module = timm.create_model("vit_small_patch14_dinov2", img_size=224, num_classes=10).eval()
     weights = load_file(real / "weights" / "vit_small_dinov2.safetensors")
     module.load_state_dict({name: value.float() for name, value in weights.items()})
@@ -70,7 +70,7 @@ def trained(real: Path) -> Model:
 
 
 def crops_of(model: Model, count: int, real: Path) -> Tensor:
-    """Crops of several photographs."""
+    """Return crops of several photographs."""
     images = load_images(real / "images" / "imagenet20" / "n02099601_golden_retriever", model)
     crops = CropSet(images, range(count), model.input_size[1:], (0.5,))
     return crops.pixels(np.arange(count) * len(crops.boxes) + 4)
@@ -91,7 +91,7 @@ def smallest(
 
 
 def rows_of(model: Model, name: str, ends: tuple[str, str], images: Tensor, count: int) -> Rows:
-    """A row for each baseline, on ``count`` of the images; the mean is that of all of them."""
+    """Return a row for each baseline, on ``count`` of the images; the mean is that of all of them."""
     lower, upper = ends
     segment = model.segment(lower, upper)
     with torch.inference_mode():

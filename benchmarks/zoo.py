@@ -50,7 +50,9 @@ are exact"""
 
 
 def relative(found: Tensor, expected: Tensor) -> float:
-    """Largest difference over largest value; infinite if all values are zero or one is not finite."""
+    """Return the largest difference over largest value; infinite if all values are zero or one is not
+    finite.
+    """
     scale, difference = float(expected.abs().max()), float((found - expected).abs().max())
     return difference / scale if scale > 0 and isfinite(difference) else inf
 
@@ -82,7 +84,7 @@ def check(module: nn.Module, size: int) -> dict[str, Any]:
 
 
 def against_hooks(model: Model, names: tuple[str, ...], images: Tensor) -> float:
-    """Largest difference between the layers' outputs in the graph and those seen by hooks."""
+    """Return the largest difference between the layers' outputs in the graph and by hooks."""
     hooks = HookedNetwork(model.module, images[:2], "")
     both = [name for name in names if name in hooks.layers]
     with torch.no_grad():
@@ -133,7 +135,7 @@ def cells(segment: Segment, neuron: int, x: Tensor, held: list[Tensor]) -> float
 
 
 def captum(segment: Segment, neuron: int, x: Tensor, held: list[Tensor]) -> float:
-    """Largest difference to captum's scores at 8 points, over the largest score."""
+    """Return the largest difference to captum's scores at 8 points, over the largest score."""
     from captum.attr import IntegratedGradients
 
     def phi(z: Tensor) -> Tensor:
@@ -149,7 +151,7 @@ def captum(segment: Segment, neuron: int, x: Tensor, held: list[Tensor]) -> floa
 
 
 def passes(row: dict[str, Any]) -> bool:
-    """Whether a row meets every bound."""
+    """Return whether a row meets every bound."""
     return (
         "error" not in row
         and row["hook"] < TOLERANCE
@@ -180,7 +182,7 @@ Rows = dict[str, dict[str, Any]]
 
 
 def page(rows: Rows) -> str:
-    """The text of ``docs/zoo.md``."""
+    """Return the text of ``docs/zoo.md``."""
     parts = (_heading(), _counts(rows), _exceptions(rows), _table(rows))
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 

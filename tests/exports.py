@@ -27,7 +27,7 @@ def shared_networks() -> cached_property[Any]:
         if type(model.module) not in SHARED or "forward" in vars(model.module):
             return export(model)
         told = model._drawn, model._trial.chance  # either may refuse the model
-        read = model.input_size, model.outputs_are, model._channel_axes
+        read = model.input_size, model.output_spec, model._channel_axes
         made_from = _state(model)
         key = repr([made_from, told, read])
         found, source = kept.get(key, (None, None))

@@ -61,7 +61,7 @@ class AuditHook:
             self._record(f"{event} {arguments[0]!r:.100}")
 
     def _allowed(self, path: Any, folder: Any = None) -> bool:
-        """Whether a path, possibly relative to a descriptor ``folder``, is in a writable folder."""
+        """Return whether a path, maybe relative to a descriptor ``folder``, is in a writable folder."""
         if not isinstance(path, str | bytes | os.PathLike):
             return True  # a descriptor, which was opened before
         begin = f"/proc/self/fd/{folder}" if isinstance(folder, int) and folder >= 0 else ""

@@ -124,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _outcome(work: multiprocessing.pool.AsyncResult[Count], pool: object) -> Count | None:
-    """The result, or None if the process has died (a pool replaces dead processes silently)."""
+    """Return the result, or None if the process has died (a pool replaces dead processes silently)."""
     (worker,) = pool._pool  # type: ignore[attr-defined]
     while not work.ready():
         work.wait(0.5)

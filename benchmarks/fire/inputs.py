@@ -52,7 +52,7 @@ def _file(file: Path, use: Callable[[], object]) -> Target:
 
 
 def circuits(scratch: Path) -> Target:
-    """``circuit.json``."""
+    """Return ``circuit.json``."""
     run = stored(scratch)
     for file in [*run.glob("labels-*"), *run.glob("edits-*"), *run.glob("robustness-*")]:
         file.unlink()  # their names depend on the bytes of circuit.json
@@ -60,7 +60,7 @@ def circuits(scratch: Path) -> Target:
 
 
 def tensors(scratch: Path) -> Target:
-    """The safetensors files, with matching digests in the index."""
+    """Return the safetensors files, with matching digests in the index."""
     run = stored(scratch)
     index = json.loads((run / "circuit.json").read_text())
     kinds = ("arrays", "thumbnails", "surroundings")
@@ -89,7 +89,7 @@ def tensors(scratch: Path) -> Target:
 
 
 def labels(scratch: Path) -> Target:
-    """The file of labels; a label is set after every load."""
+    """Return the file of labels; a label is set after every load."""
     run = stored(scratch)
     store = LabelStore(run)
     group = store.circuit.layers[0].groups[0].id
@@ -102,7 +102,7 @@ def labels(scratch: Path) -> Target:
 
 
 def edits(scratch: Path) -> Target:
-    """The file of edits, beside its circuit and as a file that is imported."""
+    """Return the file of edits, beside its circuit and as a file that is imported."""
     run = stored(scratch)
     file = run / edits_file((run / "circuit.json").read_bytes())
 
@@ -115,14 +115,14 @@ def edits(scratch: Path) -> Target:
 
 
 def robustness(scratch: Path) -> Target:
-    """The file of stability and significance."""
+    """Return the file of stability and significance."""
     run = stored(scratch)
     file = run / robustness_file((run / "circuit.json").read_bytes())
     return _file(file, lambda: neurflow.load_circuit(run))
 
 
 def work(scratch: Path) -> Target:
-    """The intermediate results of an interrupted run."""
+    """Return the intermediate results of an interrupted run."""
     run = stored(scratch)
     place = Workspace(run / "work")
     place.write("thing", {"bee": [1.0, 2, None], "layers": {"a": [[1, 2], [3]]}, "finished": True})
@@ -130,7 +130,7 @@ def work(scratch: Path) -> Target:
 
 
 def plans(scratch: Path) -> Target:
-    """The plan of a sweep."""
+    """Return the plan of a sweep."""
     circuit = neurflow.load_circuit(stored(scratch))
     plan = Plan(
         model=circuit.model.digest,
@@ -146,7 +146,7 @@ def plans(scratch: Path) -> Target:
 
 
 def atlas(scratch: Path) -> Target:
-    """The files of an atlas, read by queries."""
+    """Return the files of an atlas, read by queries."""
     jobs.prepare("pack", scratch)
     jobs.pack(scratch)
     place = scratch / "atlas"
@@ -194,7 +194,7 @@ def packing(scratch: Path) -> Target:
 
 
 def picture_bomb(rng: random.Random) -> bytes:
-    """A small PNG file whose header claims a very large size."""
+    """Return a small PNG file whose header claims a very large size."""
     width, height = rng.choice(((60_000, 60_000), (2**31 - 1, 1), (1, 2**31 - 1), (8_000, 8_000)))
     file = io.BytesIO()
     Image.new(rng.choice(("1", "L", "RGB")), (4, 4)).save(file, "PNG")
@@ -219,7 +219,7 @@ def uploads(_: Path) -> Target:
 
 
 def images(scratch: Path) -> Target:
-    """Image files, opened by path and converted to a mode that a transform may need."""
+    """Return the image files, opened by path and converted to a mode that a transform may need."""
     valid, file = pictures_of(), scratch / "picture.jpg"
 
     def make(rng: random.Random) -> tuple[bytes, str]:
@@ -233,7 +233,7 @@ def images(scratch: Path) -> Target:
 
 
 def json_texts(_: Path) -> Target:
-    """The JSON reader."""
+    """Return the JSON reader."""
     from neurflow.runtime.files import SMALL, json_value
 
     def make(rng: random.Random) -> bytes:

@@ -130,7 +130,7 @@ def _send(
 
 
 def _picture_status(answer: httpx2.Response, held: list[int]) -> int:
-    """The status of an answer; the number of its picture is added to ``held``."""
+    """Return the status of an answer; the number of its picture is added to ``held``."""
     if answer.status_code == 200:
         held.append(answer.json()["number"])
     return answer.status_code

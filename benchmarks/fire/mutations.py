@@ -91,7 +91,7 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
 
 
 def rewritten(value: Any, rng: random.Random) -> Any:
-    """A copy of a JSON value with one to three random changes."""
+    """Return a copy of a JSON value with one to three random changes."""
     made = copy.deepcopy(value)
     for _ in range(rng.choice((1, 1, 2, 3))):
         parent, key = _place(made, rng)
@@ -115,12 +115,12 @@ def rewritten(value: Any, rng: random.Random) -> Any:
 
 
 def _value(rng: random.Random) -> Any:
-    """A copy of one of ``VALUES``. Later changes must not alter the original."""
+    """Return a copy of one of ``VALUES``. Later changes must not alter the original."""
     return copy.deepcopy(rng.choice(VALUES))
 
 
 def _place(value: Any, rng: random.Random) -> tuple[Any, Any]:
-    """A random container inside a value and one of its keys; None if the value is no container."""
+    """Return a random container inside a value and one of its keys; None if there is none."""
     parent, key = None, None
     while isinstance(value, dict | list) and value:
         key = rng.choice(list(value)) if isinstance(value, dict) else rng.randrange(len(value))
@@ -131,7 +131,7 @@ def _place(value: Any, rng: random.Random) -> tuple[Any, Any]:
 
 
 def _near(value: Any, rng: random.Random) -> Any:
-    """A value similar to the given one."""
+    """Return a value similar to the given one."""
     if isinstance(value, bool) or value is None:
         return not value
     if isinstance(value, int):
@@ -146,7 +146,7 @@ def _near(value: Any, rng: random.Random) -> Any:
 
 
 def json_input(values: Sequence[Any], rng: random.Random) -> bytes:
-    """A JSON text made from one of some valid values."""
+    """Return a JSON text made from one of some valid values."""
     if rng.randrange(BOMBS) == 0:
         return json_bomb(rng)
     value = rng.choice(values)
@@ -156,7 +156,7 @@ def json_input(values: Sequence[Any], rng: random.Random) -> bytes:
 
 
 def json_bomb(rng: random.Random) -> bytes:
-    """Up to a few MiB of JSON that takes much memory, is deeply nested, or takes long to parse."""
+    """Return a few MiB of JSON that takes much memory, is deeply nested, or takes long to parse."""
     size = rng.choice((10_000, 100_000, 1_000_000))
     part, around = rng.choice(
         (

@@ -24,7 +24,7 @@ Target = tuple[Callable[[random.Random], Any], Callable[[Any], object]]
 
 
 def stored(scratch: Path) -> Path:
-    """A run with labels, edits and robustness; made on the first call."""
+    """Return a run with labels, edits and robustness; made on the first call."""
     run = scratch / "circuits" / "bee"
     if run.exists():
         return run

@@ -10,8 +10,8 @@ from torch import nn
 import neurflow
 from neurflow import Config, Model
 from neurflow.attribution import METHODS, AttributionTask, score_neurons
-from neurflow.attribution.backpropagated import measure_of, with_modules
-from neurflow.attribution.by_statistics import Knockoffs, weight_norms
+from neurflow.attribution.gradient_based import measure_of, with_modules
+from neurflow.attribution.gradient_free import Knockoffs, weight_norms
 from neurflow.attribution.relevance import Relevance, with_rules
 from neurflow.errors import RequestError
 from neurflow.method.concepts import find_concepts

@@ -15,7 +15,7 @@ from neurflow.attribution.score_error import (
     AUTO_STEPS,
     PROJECTED_STEPS,
     SMOOTH_STEPS,
-    upper_end,
+    upper_limit,
 )
 from neurflow.attribution.streaming import RULES, attribute
 from neurflow.errors import WorkError
@@ -77,7 +77,7 @@ def test_filled_batches_do_not_change_scores(name, monkeypatch):
     """As on a GPU, where a batch is filled with copies of its last pair."""
     segment, values, concepts = setting(name)
     expected, _ = run(segment, values, concepts)
-    monkeypatch.setattr(streaming, "steady", lambda count, device: -(-count // 4) * 4)
+    monkeypatch.setattr(streaming, "rounded_batch", lambda count, device: -(-count // 4) * 4)
     found, _ = run(segment, values, concepts)
     for a, scores in found.items():
         scale = expected[a].importance.max()
@@ -185,10 +185,10 @@ def test_auto_reports_the_points_it_used(name, rule):
 def test_the_upper_confidence_limit_by_hand():
     """Ratio 0.2; residuals ±0.1 of two crops of three: 0.2 + 12.71 · 0.1 · √(1/3)."""
     sample = np.array([[0.1, 1.0], [0.3, 1.0]])
-    assert upper_end(sample, 2) == pytest.approx(0.2)
-    assert upper_end(sample, 3) == pytest.approx(0.2 + 12.7062 * 0.1 / 3**0.5, rel=1e-4)
-    assert upper_end(np.zeros((2, 2)), 3) == 0.0
-    assert np.isnan(upper_end(np.array([[0.1, 0.0], [0.0, 0.0]]), 3))
+    assert upper_limit(sample, 2) == pytest.approx(0.2)
+    assert upper_limit(sample, 3) == pytest.approx(0.2 + 12.7062 * 0.1 / 3**0.5, rel=1e-4)
+    assert upper_limit(np.zeros((2, 2)), 3) == 0.0
+    assert np.isnan(upper_limit(np.array([[0.1, 0.0], [0.0, 0.0]]), 3))
 
 
 def test_the_upper_confidence_limit_has_its_coverage():
@@ -198,7 +198,7 @@ def test_the_upper_confidence_limit_has_its_coverage():
         goal = rng.uniform(1, 2, 50)
         crops = np.stack([goal * rng.uniform(0, 0.02, 50), goal], 1)
         truth = crops[:, 0].sum() / crops[:, 1].sum()
-        above += upper_end(crops[rng.permutation(50)[:5]], 50) >= truth
+        above += upper_limit(crops[rng.permutation(50)[:5]], 50) >= truth
     assert 0.94 <= above / 400 <= 0.997
 
 

@@ -199,7 +199,7 @@ def test_another_cut_is_shown_with_the_reproducibility_of_its_groups(
     layers = (block.model_copy(update={"tree": tree, "note": "Look twice."}), head)
     circuit.model_copy(update={"layers": layers}).save(tmp_path)
     out = " ".join(neurflow("show", tmp_path).out.split())
-    assert "comes back 0.12" in out and "Look twice." in out
+    assert "reproducibility 0.12" in out and "Look twice." in out
     finer = json.loads(neurflow("show", tmp_path, "--groups", "block=3", "--json").out)
     ids = [group["id"] for group in finer["layers"][0]["largest"]]
     assert sorted(ids) == ["block/1", "block/2", "block/3"]

@@ -95,7 +95,7 @@ class Timer:
         self.cancelled = False
 
     def __call__(self, seconds: float, begin: Callable[[], None]) -> Timer:
-        assert seconds == _terminal.PATIENCE
+        assert seconds == _terminal.BAR_DELAY
         self.begin = begin
         return self
 
@@ -200,7 +200,7 @@ def test_with_json_failures_are_json_and_prints_go_to_stderr(
 
 
 def test_the_bar_appears_after_two_seconds() -> None:
-    assert _terminal.PATIENCE == 2
+    assert _terminal.BAR_DELAY == 2
 
 
 def test_a_display_is_needed_to_open_a_window(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from neurflow import Config, Model, audit, debug, discover, load_images
-from neurflow.debugging.audit import weigh
+from neurflow.debugging.audit import evidence_of
 from neurflow.debugging.result import Signals
 from neurflow.debugging.signals import Answers, apart, fixed, mends, raises
 from neurflow.errors import ImagesError, ModelError, RequestError
@@ -136,7 +136,7 @@ def test_pictures_that_are_left_out_are_reported_once(planted):
     assert len(report.skipped) == 7
 
 
-def test_likeness_is_the_mean_correlation_of_all_pairs():
+def test_fixed_is_the_mean_correlation_of_all_pairs():
     maps = np.random.default_rng(0).random((6, 9))
     slow = [np.corrcoef(maps[i], maps[j])[0, 1] for i in range(6) for j in range(i)]
     found = fixed(maps)
@@ -170,7 +170,7 @@ def test_evidence_by_hand():
         fixed=value(0.4),
         apart=None,
     )
-    assert weigh(signals) == pytest.approx(0.1 + 0.6 + 0.04)
+    assert evidence_of(signals) == pytest.approx(0.1 + 0.6 + 0.04)
 
 
 def test_the_signal_mends_by_hand():

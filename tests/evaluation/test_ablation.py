@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neurflow.evaluation.ablation import elsewhere, overlaps
+from neurflow.evaluation.ablation import overlaps, shuffled_inputs
 from neurflow.evaluation.effect_of_k import core_sets, effect_of_k
 from neurflow.evaluation.optimality import beaten, matched_overlaps, optimality
 from neurflow.evaluation.weight_norm import ig_against_weight_norm
@@ -51,7 +51,7 @@ def left_of(lab, model, crops, a, change):
 def test_overlap_is_that_of_a_hook_on_the_whole_network(lab, model, circuit, crops, ablation):
     found = overlaps(lab, UPPER, SETS, ablation, "tried")
     means = lab.trial.means(LOWER)
-    donors = elsewhere(len(crops), lab.settings.seed)
+    donors = shuffled_inputs(len(crops), lab.settings.seed)
     for i, neurons in enumerate(SETS):
         change = changed(ablation, neurons, means, donors)
         for j, a in enumerate(lab.sampled(UPPER)):
@@ -62,7 +62,7 @@ def test_overlap_is_that_of_a_hook_on_the_whole_network(lab, model, circuit, cro
 
 
 def test_resample_ablation_uses_values_of_other_inputs():
-    other = elsewhere(7, 3)
+    other = shuffled_inputs(7, 3)
     assert sorted(other) == list(range(7))
     assert (other != np.arange(7)).all()
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from neurflow.errors import ImagesError, RequestError
+from neurflow.evaluation.class_answers import ClassAnswers, circuit_at, drawn_like
+from neurflow.evaluation.contribution_order import KEPT, kept_at, ordered, scores, through
 from neurflow.evaluation.faithfulness import faithfulness, rankings
 from neurflow.evaluation.fidelity import completeness, f1, fidelity, overlap_of_methods
-from neurflow.evaluation.keeping import KEPT, kept_at, ordered, scores, through
-from neurflow.evaluation.subjects import Subjects, circuit_at, drawn_like
 from tests.debugging.conftest import labelled, pictures
 from tests.reference import evaluation as reference
 
@@ -29,14 +29,14 @@ def test_accuracies_equal_those_with_hooks(lab, model, circuit, studied, scope, 
     }
     known = reference.answers(model, studied, circuit.target.neuron, changes)
     plain = reference.answers(model, studied, circuit.target.neuron, {})
-    right, logit = Subjects(lab).answers([neurons], "zero", keep=keep)
+    right, logit = ClassAnswers(lab).answers([neurons], "zero", keep=keep)
     assert right[1].tolist() == known
     assert right[0].tolist() == plain
     assert logit.shape == (2, len(studied))
 
 
 def test_mean_and_resample_ablation_equal_hooks(lab, model, circuit, studied):
-    subjects = Subjects(lab)
+    subjects = ClassAnswers(lab)
     means = lab.own.means("block3")
     neurons = {"block3": [0, 3]}
 
@@ -225,7 +225,7 @@ def test_held_out_pictures_of_the_class_are_used(lab_of, model, circuit):
     lab = lab_of(held_out=labelled(model, fresh))
     of_class = [i for i, (_, c) in enumerate(labelled(model, fresh)) if c == circuit.target.neuron]
     assert of_class, "the test has pictures of the class"
-    subjects = Subjects(lab)
+    subjects = ClassAnswers(lab)
     assert len(subjects) == len(of_class)
     known = reference.answers(model, fresh[of_class], circuit.target.neuron, {})
     right, _ = subjects.answers([{"block3": []}], "zero")
@@ -236,4 +236,4 @@ def test_held_out_pictures_of_other_classes_are_refused(lab_of, circuit):
     other = (circuit.target.neuron + 1) % 4
     lab = lab_of(held_out=[(picture, other) for picture in pictures(3, seed=5)])
     with pytest.raises(ImagesError, match="No held-out picture is labelled"):
-        Subjects(lab)
+        ClassAnswers(lab)

@@ -7,11 +7,11 @@ from neurflow import discover, load_images
 from neurflow.circuit import edits
 from neurflow.circuit.edits import Edits
 from neurflow.evaluation.ablation import overlaps
+from neurflow.evaluation.class_answers import circuit_at
 from neurflow.evaluation.effect_of_k import effect_of_k
 from neurflow.evaluation.optimality import core_sets
 from neurflow.evaluation.significance import contributions, memberships, significance
 from neurflow.evaluation.stability import stability
-from neurflow.evaluation.subjects import circuit_at
 from neurflow.evaluation.weight_norm import ig_against_weight_norm
 from neurflow.refs import Member
 from tests.evaluation.conftest import CONFIG

@@ -93,7 +93,7 @@ def test_the_interval_of_the_auprc_covers_the_truth(distance, own):
     power = average_precision(many, rng.normal(size=many.size) + distance * many)
     scores = rng.normal(size=(500, len(trial.truth))) + distance * trial.truth
     values = average_precision(trial.truth, scores, trial.weights)
-    found = [wilson(float(value), trial.worth) for value in values]
+    found = [wilson(float(value), trial.effective_size) for value in values]
     assert np.mean([low <= power <= high for _, low, high in found]) >= 0.95
 
 
@@ -306,8 +306,8 @@ class LooksAlike:
         rng = np.random.default_rng([self.seed, zlib.crc32(request.label.encode())])
         small = [Image.open(io.BytesIO(p.data)).resize((4, 4)) for p in request.pictures]
         looks = np.stack([np.asarray(each, dtype=float).ravel() for each in small])
-        likeness = (looks - looks.mean(0)) @ rng.normal(size=looks.shape[1])
-        return tuple((1 / (1 + np.exp(-likeness / likeness.std()))).tolist())
+        similarity = (looks - looks.mean(0)) @ rng.normal(size=looks.shape[1])
+        return tuple((1 / (1 + np.exp(-similarity / similarity.std()))).tolist())
 
 
 def test_the_chance_of_a_guessing_judge_by_hand():

@@ -7,7 +7,7 @@ import pytest
 from torchvision.transforms import Compose, Resize, ToTensor
 
 import neurflow
-from neurflow.method.concepts import both_sides
+from neurflow.method.concepts import difference_concept
 from tests.labels.test_concepts import Colours, folder
 
 __all__ = ["folder"]  # a fixture
@@ -37,7 +37,7 @@ def test_each_class_has_its_own_crops_and_core_neurons(folder) -> None:
 def test_without_crops_for_the_second_class_there_is_one_meaning() -> None:
     previous = np.arange(12.0)[:, None]
     crops = (np.array([5, 4, 3]), np.array([0, 1, 2]))
-    found = both_sides(crops, (np.array([3.0, 2, 1]), np.array([0.5, 0.6, 0.7])), previous)
+    found = difference_concept(crops, (np.array([3.0, 2, 1]), np.array([0.5, 0.6, 0.7])), previous)
     assert found.crops.tolist() == [5, 4, 3] and found.meaning.tolist() == [0, 0, 0]
 
 
@@ -47,6 +47,8 @@ def test_no_crop_is_used_for_both_classes() -> None:
         np.array([2, 1, 0, 3]),
         np.array([3, 0, 1, 2]),
     )  # with four crops, all are in both lists
-    found = both_sides(crops, (np.array([2.0, 1, -1, -2]), np.array([-2.0, -1, 1, 2])), previous)
+    found = difference_concept(
+        crops, (np.array([2.0, 1, -1, -2]), np.array([-2.0, -1, 1, 2])), previous
+    )
     assert found.crops.tolist() == [2, 1, 3, 0] and found.meaning.tolist() == [0, 0, 1, 1]
     assert found.vectors[:, 0] == pytest.approx([1.5, 1.5])

@@ -215,7 +215,7 @@ def written_at_once(monkeypatch):
 @pytest.fixture
 def attributed(monkeypatch):
     """(layer, N, pairs) of every attributed batch, except those of the time estimate."""
-    monkeypatch.setattr("neurflow.method.discover.tell", lambda *_: None)
+    monkeypatch.setattr("neurflow.method.discover.report_estimate", lambda *_: None)
     seen = []
     original = neurflow.attribution.streaming.integrated_gradients
 

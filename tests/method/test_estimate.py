@@ -3,7 +3,7 @@
 import pytest
 
 from neurflow import Config
-from neurflow.method.estimate import Cost, duration, most_targets, seconds, told
+from neurflow.method.estimate import Cost, duration, estimate_lines, most_targets, seconds
 
 COSTS = [
     Cost("fc", "c", 1.0, 10),
@@ -19,7 +19,7 @@ def test_a_layer_has_at_most_tau_targets_for_each_above_and_no_more_than_fire():
 
 
 def test_the_estimate_has_time_per_layer_and_faster_options():
-    time, shorter = told(COSTS, Config(tau=16))
+    time, shorter = estimate_lines(COSTS, Config(tau=16))
     assert time == (
         "This will take at most 2 min. Layer by layer, at most: fc → c 1 s (1 neuron), "
         "c → b 32 s (16 neurons), b → a 80 s (20 neurons)."
@@ -31,9 +31,9 @@ def test_the_estimate_has_time_per_layer_and_faster_options():
 
 
 def test_useless_options_and_short_estimates_are_omitted():
-    _, *shorter = told([Cost("fc", "c", 90.0, 10)], Config(tau=16))
+    _, *shorter = estimate_lines([Cost("fc", "c", 90.0, 10)], Config(tau=16))
     assert not shorter
-    assert not told([Cost("fc", "c", 1.0, 10)], Config(tau=16))
+    assert not estimate_lines([Cost("fc", "c", 1.0, 10)], Config(tau=16))
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from neurflow.config import Config
-from neurflow.method.concepts import company, concept, crops_limit
-from neurflow.method.meanings import dip, examine, reproducible_clusters
+from neurflow.method.concepts import co_activations, concept, crops_limit
+from neurflow.method.meanings import candidate_cuts, dip, reproducible_clusters
 from tests.reference import method
 
 POINTS, FEATURES = 50, 128
@@ -96,7 +96,7 @@ def test_too_few_images_or_equal_points_are_one_meaning():
     assert reproducible_clusters(np.eye(1), np.arange(1), Config()).tolist() == [0]
     points, _ = mixture(np.random.default_rng(0), (10, 10), apart=30)
     assert not reproducible_clusters(points, np.arange(20) % 5, Config()).any()
-    assert examine(points, np.arange(20) % 5, Config()) == []
+    assert candidate_cuts(points, np.arange(20) % 5, Config()) == []
 
 
 def test_dip_equals_its_definition():
@@ -122,15 +122,15 @@ def test_meanings_are_separated_by_other_neurons_of_the_layer():
     kinds = np.abs(rng.normal(size=(2, FEATURES)))
     truth = np.repeat([0, 1], 25)
     own = kinds[truth] * rng.uniform(0.5, 5, (POINTS, 1)) + rng.normal(size=(POINTS, FEATURES))
-    around = company(own, np.zeros(FEATURES), Config())
+    features = co_activations(own, np.zeros(FEATURES), Config())
     crops, phi, previous = np.arange(POINTS), np.linspace(2, 1, POINTS), rng.random((POINTS, 9))
-    found = concept(crops, phi, previous, Config(), APART, around)
+    found = concept(crops, phi, previous, Config(), APART, features)
     assert adjusted_rand_score(truth, found.meaning) > 0.9
     np.testing.assert_allclose(found.vectors[0], previous[found.parts[0]].mean(0), rtol=1e-5)
     assert len(concept(crops, phi, previous, Config(), APART).vectors) == 1
     assert not reproducible_clusters(own, APART, Config()).any(), "lengths hide the kinds"
     published = Config(meanings="gaussian")
-    assert len(concept(crops, phi, previous, published, APART, around).vectors) == 1
+    assert len(concept(crops, phi, previous, published, APART, features).vectors) == 1
 
 
 @pytest.mark.parametrize(("rule", "meanings"), [("reproducible", 1), ("gaussian", 5)])

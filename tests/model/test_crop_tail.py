@@ -121,11 +121,11 @@ def test_batches_of_steady_sizes_give_the_same_scores(case, chunk, size, monkeyp
     expected = shared(case, modes=3)
     filled = []
 
-    def steady(count, device):
+    def rounded_batch(count, device):
         filled.append(-count % size)
         return count + filled[-1]
 
-    monkeypatch.setattr(crop_gradient, "steady", steady)
+    monkeypatch.setattr(crop_gradient, "rounded_batch", rounded_batch)
     found = shared(case, modes=3)
     close(found.scores, expected.scores)
     close(found.change, expected.change)

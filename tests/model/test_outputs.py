@@ -65,7 +65,7 @@ def test_logits_before_a_final_softmax_or_sigmoid_are_explained(end, kind, eager
         own = module(images)
     own = own.exp() if (own < 0).all() else own
     np.testing.assert_allclose(shares, own.numpy(), rtol=1e-3, atol=1e-5)
-    assert model.outputs_are.kind == kind
+    assert model.output_spec.kind == kind
     assert any("network ends in a" in note for note in model.notes)
 
 
@@ -143,9 +143,9 @@ def test_a_multi_label_picture_counts_for_each_label_above_one_half():
     assert len(report.mistakes.missed) == 12 - over[:, 1].sum()
     assert report.what_if.overall.accuracy_before == over[:, 1].mean()
     shares = Model(Ends(torch.sigmoid), transform=PLAIN, output="probabilities")
-    assert shares.outputs_are.multilabel and not model.outputs_are.single
+    assert shares.output_spec.multilabel and not model.output_spec.single
     np.testing.assert_array_equal(
-        shares.outputs_are.classes(np.array([[0.6, 0.9, 0.2]])), [[True, True, False]]
+        shares.output_spec.classes(np.array([[0.6, 0.9, 0.2]])), [[True, True, False]]
     )
 
 
@@ -255,7 +255,7 @@ def test_the_first_of_two_heads_of_equal_width_is_used_with_a_note():
 @pytest.mark.parametrize("derived", [lambda z: z.var(1, keepdim=True), lambda z: z.topk(2)[0]])
 def test_quantities_computed_from_the_logits_are_not_the_outputs(derived):
     model = Model(Ends(lambda z: (z, derived(z)), classes=4), transform=PLAIN)
-    assert (model.network.classes, model.outputs_are.place) == (4, (0,))
+    assert (model.network.classes, model.output_spec.place) == (4, (0,))
 
 
 def test_class_names_decide_between_heads_of_different_width():
@@ -276,20 +276,20 @@ def test_class_names_decide_between_heads_of_different_width():
 
 
 def test_a_clamp_that_changes_probabilities_is_not_passed_over():
-    assert Model(Ends(lambda z: z.sigmoid().clamp(0.3, 0.6)), transform=PLAIN).outputs_are.doubtful
+    assert Model(Ends(lambda z: z.sigmoid().clamp(0.3, 0.6)), transform=PLAIN).output_spec.doubtful
 
 
 def test_features_in_place_of_classes_are_told():
     model = Model(Ends(lambda z: {"pooler_output": z}), transform=PLAIN)
     assert "features, not classes: they are called 'pooler_output'" in model.notes[0]
-    assert model.outputs_are.kind == "values"
+    assert model.output_spec.kind == "values"
 
     class Answer:
         def __init__(self, z):
             self.logits = z
 
     with pytest.raises(ModelError, match="returns a Answer, in which no tensor is found"):
-        Model(Ends(Answer), transform=PLAIN).outputs_are  # noqa: B018
+        Model(Ends(Answer), transform=PLAIN).output_spec  # noqa: B018
 
 
 class Headless(SmallNet):
@@ -319,14 +319,14 @@ class Headless(SmallNet):
 def test_networks_without_a_classifier_are_recognised(module, kind, told):
     model = Model(settle(module), transform=PLAIN)
     notes = " ".join(model.notes)
-    assert model.outputs_are.kind == kind
+    assert model.output_spec.kind == kind
     assert re.search(told, notes) if told else "features" not in notes
 
 
 def test_class_names_say_that_outputs_are_classes():
     names = [f"class {n}" for n in range(16)]
     model = Model(settle(Headless()), transform=PLAIN, class_names=names)
-    assert (model.outputs_are.kind, model.outputs_are.features) == ("logits", None)
+    assert (model.output_spec.kind, model.output_spec.features) == ("logits", None)
     with pytest.raises(
         ModelError, match=r"3 class names for 16 logits\. The outputs may be features"
     ):

@@ -132,7 +132,7 @@ def test_options_without_effect_on_a_user_model_are_refused(own_file):
     for option, value in {"mean": 0.5, "std": 1, "resize": 40, "input_size": 32}.items():
         with pytest.raises(ModelError, match=f"--{option.replace('_', '-')} would have no effect"):
             load_model(reference, **{option: value})
-    assert load_model(reference, output="sigmoid").outputs_are.kind == "sigmoid"
+    assert load_model(reference, output="sigmoid").output_spec.kind == "sigmoid"
 
 
 def test_weights_from_a_file_need_no_random_initialisation():
@@ -289,7 +289,7 @@ def test_channels_and_kind_of_outputs_of_transformers_models(tmp_path):
     )
     processor.save_pretrained(tmp_path)
     model, grey = load_model(f"hf:{tmp_path}"), odd_picture(32, 32).convert("L")
-    assert model.outputs_are.kind == "sigmoid"
+    assert model.output_spec.kind == "sigmoid"
     seen = model.picture(model.transform(grey))
     np.testing.assert_allclose(np.asarray(seen), np.asarray(grey), atol=1)
     turned = Processor(transformers.MobileViTImageProcessor(crop_size={"height": 97, "width": 97}))

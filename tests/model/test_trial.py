@@ -180,7 +180,7 @@ def test_what_a_network_takes_instead_of_a_batch_is_told(forward, told):
 
     Other.forward = forward
     with pytest.raises(ModelError, match=told):
-        Model(Other(), transform=PLAIN).outputs_are  # noqa: B018
+        Model(Other(), transform=PLAIN).output_spec  # noqa: B018
 
 
 @pytest.mark.parametrize(

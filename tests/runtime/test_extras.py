@@ -66,13 +66,13 @@ def by_clip(_: Circuit, folder: Path) -> object:
 
 
 def by_captum(_: Circuit, __: Path) -> object:
-    from neurflow.attribution.backpropagated import captum_methods
+    from neurflow.attribution.gradient_based import captum_methods
 
     return captum_methods()
 
 
 def by_knockoffs(_: Circuit, __: Path) -> object:
-    from neurflow.attribution.by_statistics import Knockoffs
+    from neurflow.attribution.gradient_free import Knockoffs
 
     return Knockoffs(np.zeros((4, 2)), 0)
 

@@ -6,7 +6,7 @@ import torch
 
 import neurflow
 from neurflow.errors import RequestError, WorkError
-from neurflow.runtime.memory import IMAGES, Batch, Budget, memory_bytes, steady
+from neurflow.runtime.memory import IMAGES, Batch, Budget, memory_bytes, rounded_batch
 from neurflow.runtime.progress import Silent
 
 
@@ -103,7 +103,7 @@ def test_the_batch_size_is_the_same_for_all_usual_budgets():
 
 def test_batches_on_a_gpu_have_few_sizes():
     gpu, processor = torch.device("cuda"), torch.device("cpu")
-    sizes = [steady(count, gpu) for count in range(1, 257)]
+    sizes = [rounded_batch(count, gpu) for count in range(1, 257)]
     assert all(count <= size <= 1.25 * count for count, size in enumerate(sizes, start=1))
     assert len(set(sizes)) == 28
-    assert [steady(count, processor) for count in (0, 5, 77)] == [0, 5, 77]
+    assert [rounded_batch(count, processor) for count in (0, 5, 77)] == [0, 5, 77]

@@ -24,8 +24,8 @@ from neurflow.runtime.files import create
 from neurflow.runtime.workspace import Workspace
 from neurflow.stats import Interval
 from neurflow.study.shared import ActivationCache
-from neurflow.sweeping.ledger import keep_failure, lock_of
 from neurflow.sweeping.plan import Plan, agree, job_of
+from neurflow.sweeping.state import keep_failure, lock_of
 from tests.test_structure import sources
 
 Writer = Callable[[Path, Circuit], object]
@@ -55,7 +55,7 @@ def pool(folder: Path, _: Circuit) -> None:
     import numpy as np
 
     kept = ActivationCache(folder / "pool")
-    with kept.turn(0):
+    with kept.locked(0):
         kept.keep(0, ["block"], [np.zeros((2, 3), dtype=np.float32)])
 
 

@@ -17,9 +17,9 @@ from neurflow.study import activations
 from neurflow.sweeping import merge, status
 from neurflow.sweeping.api import targets_of
 from neurflow.sweeping.engines import Workers
-from neurflow.sweeping.ledger import lock_of
+from neurflow.sweeping.job_runner import JobRunner
 from neurflow.sweeping.plan import LOCK, PLAN, Plan, Setup, agree, job_of, read_plan, shard_of
-from neurflow.sweeping.station import Station
+from neurflow.sweeping.state import lock_of
 from tests.sweeping.conftest import ALL, CONFIG, circuits
 from tests.sweeping.loading import telling
 from tests.waiting import until
@@ -57,7 +57,9 @@ def states(found):
 def test_circuits_equal_single_runs_and_no_work_is_repeated(sweep, alone, tmp_path, monkeypatch):
     assert states(sweep(ALL)) == dict.fromkeys(ALL, "done")
     assert circuits(tmp_path / "out") == alone
-    monkeypatch.setattr("neurflow.sweeping.station.discover", None)  # would fail if it were called
+    monkeypatch.setattr(
+        "neurflow.sweeping.job_runner.discover", None
+    )  # would fail if it were called
     assert states(sweep([*ALL, "ant"])) == dict.fromkeys(ALL, "done")
 
 
@@ -65,15 +67,15 @@ def test_predictions_are_computed_once_for_all_classes(
     sweep, load, pictures, tmp_path, monkeypatch
 ):
     config = CONFIG.model_copy(update={"concept_set": "predicted"})
-    looked, real = [], activations.ModelOnImages.classes
+    seen, real = [], activations.ModelOnImages.classes
 
     def counted(self, pixels):
-        looked.append(len(pixels))
+        seen.append(len(pixels))
         return real(self, pixels)
 
     monkeypatch.setattr(activations.ModelOnImages, "classes", counted)
     found = sweep("all", config=config)
-    assert sum(looked) == len(list(pictures.iterdir())), "each picture once, for all classes"
+    assert sum(seen) == len(list(pictures.iterdir())), "each picture once, for all classes"
     model = load()
     seen = json.loads((tmp_path / "out" / "predictions.json").read_text())["classes"]
     assert {state.target for state in found} == {
@@ -221,7 +223,7 @@ def test_changed_weights_or_pictures_are_detected(sweep, load, pictures, tmp_pat
     sweep(["ant"])
     (pictures / "0.png").unlink()
     with pytest.raises(WorkError, match="images of this worker differs"):
-        Station(Setup(tmp_path / "out", load, pictures, 2**30))
+        JobRunner(Setup(tmp_path / "out", load, pictures, 2**30))
 
 
 @pytest.mark.parametrize(

@@ -15,22 +15,22 @@ from neurflow.atlas.files import contents, drop
 from neurflow.atlas.tables import up_to_date
 from neurflow.sweeping import status
 from neurflow.sweeping.engines import Workers
+from neurflow.sweeping.job_runner import JobRunner
 from neurflow.sweeping.plan import job_of, read_plan
-from neurflow.sweeping.station import Station
 from tests.sweeping.conftest import ALL, CONFIG, circuits
 from tests.sweeping.test_sweep import OPTIONS, ROOT, RecordedNotes, states
 from tests.waiting import until
 
 
 def test_a_bug_fails_one_target_with_a_traceback(sweep, tmp_path, monkeypatch):
-    from neurflow.sweeping import station
+    from neurflow.sweeping import job_runner
 
-    real = station.discover
+    real = job_runner.discover
 
     def broken(model, images, target, *rest, **options):
         return real(model, images, target, *rest, **options) if target.name != "bee" else {}["bug"]
 
-    monkeypatch.setattr(station, "discover", broken)
+    monkeypatch.setattr(job_runner, "discover", broken)
     found = sweep(["ant", "bee", "fly"])
     assert states(found) == {"ant": "done", "bee": "failed", "fly": "done"}
     assert "KeyError: 'bug'" in found[1].problem
@@ -126,23 +126,23 @@ def test_finished_circuits_are_added_to_the_atlas(sweep, tmp_path, monkeypatch):
     assert up_to_date(out / "atlas") == names and not contents(out / "atlas").new, "it is packed"
     drop(out / "atlas", [name for name in names if name.endswith("-ant")])
     assert len(up_to_date(out / "atlas")) == 1
-    monkeypatch.setattr("neurflow.sweeping.station.discover", None)  # nothing is found anew
+    monkeypatch.setattr("neurflow.sweeping.job_runner.discover", None)  # nothing is found anew
     assert states(sweep(["ant", "bee"])) == {"ant": "done", "bee": "done"}
     assert up_to_date(out / "atlas") == names
     assert len(Atlas(out).query("SELECT * FROM targets")) == 2
 
 
 def test_out_of_memory_fails_only_that_target(sweep, monkeypatch):
-    from neurflow.sweeping import station
+    from neurflow.sweeping import job_runner
 
-    real = station.discover
+    real = job_runner.discover
 
     def starved(model, images, target, *rest, **options):
         if target.name == "bee":
             raise MemoryError
         return real(model, images, target, *rest, **options)
 
-    monkeypatch.setattr(station, "discover", starved)
+    monkeypatch.setattr(job_runner, "discover", starved)
     found = sweep(["ant", "bee", "fly"])
     assert states(found) == {"ant": "done", "bee": "failed", "fly": "done"}
     assert "smaller --memory" in found[1].problem
@@ -157,7 +157,7 @@ def test_missing_pictures_fail_the_remaining_targets(sweep, load, pictures, tmp_
     from neurflow.sweeping.plan import Setup
 
     setup = Setup(tmp_path / "out", lambda: model, pictures, 2**30)
-    worker = Station(setup)
+    worker = JobRunner(setup)
     for file in pictures.iterdir():
         file.unlink()
     gone = job_of(model.target("fly"))

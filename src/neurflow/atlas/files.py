@@ -86,12 +86,12 @@ def contents(atlas: Path) -> Contents:
 
 
 def packed_file(atlas: Path, table: str) -> Path:
-    """The packed file of a table."""
+    """Return the packed file of a table."""
     return atlas / f"{table}.parquet"
 
 
 def new_file(atlas: Path, table: str, name: str) -> Path:
-    """The file of a table with one circuit that was added later."""
+    """Return the file of a table with one circuit that was added later."""
     return atlas / "new" / table / f"{name}.parquet"
 
 
@@ -183,7 +183,7 @@ def _by_layer(table: str, rows: Any) -> Iterator[Any]:
 
 
 def _batches(atlas: Path, table: str, there: Contents) -> Iterator[Any]:
-    """All current rows: the packed ones, then the new ones; vectors layer by layer."""
+    """Yield all current rows: the packed ones, then the new ones; vectors layer by layer."""
     import pyarrow as pa
     import pyarrow.dataset as ds
 

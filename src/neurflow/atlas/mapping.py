@@ -38,14 +38,14 @@ class Plane:
     neighbours: int
 
 
-def plane(alike: np.ndarray) -> Plane:
+def plane(similarity_matrix: np.ndarray) -> Plane:
     """Make the map of ``[circuit, circuit]`` similarities from 0 to 1; NaN if not comparable.
 
     Raises:
         RequestError: scikit-learn is not installed.
     """
-    count = len(alike)
-    distances = 1 - np.nan_to_num(alike, nan=0.0).astype(float)
+    count = len(similarity_matrix)
+    distances = 1 - np.nan_to_num(similarity_matrix, nan=0.0).astype(float)
     np.fill_diagonal(distances, 0)
     points = _scaled(distances)
     if count > 4:
@@ -57,7 +57,7 @@ def plane(alike: np.ndarray) -> Plane:
 
 
 def _scaled(distances: np.ndarray) -> np.ndarray:
-    """Classical scaling: the two main axes of the doubly centred squared distances."""
+    """Return ``[circuit, 2]`` coordinates by classical scaling of the distances."""
     count = len(distances)
     if count < 2:
         return np.zeros((count, 2))

@@ -170,7 +170,7 @@ def _make_views(
 
 
 def _rows(atlas: Path, table: str, there: Contents, newer: Collection[str]) -> list[str]:
-    """SQL of all current rows of a table, without circuits that are newer than the atlas."""
+    """Return SQL of all current rows of a table, without circuits that are newer than the atlas."""
     parts = []
     if there.packed:
         hidden = ", ".join(map(_quoted, sorted({*there.hidden, *newer})))

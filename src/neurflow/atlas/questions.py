@@ -7,7 +7,7 @@
 * ``changed``: two sweeps of the same targets, circuit by circuit.
 * ``shortcut_candidates``: groups whose crops lie at the same place of their pictures.
 
-``likeness`` defines the similarities. A circuit is given by its own name or by that of its target.
+``similarity`` defines the similarities. A circuit is given by its own name or by that of its target.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from neurflow.atlas.likeness import By, circuit_likeness, group_likeness
 from neurflow.atlas.query import Atlas
+from neurflow.atlas.similarity import By, circuit_similarity, group_similarity
 from neurflow.errors import RequestError, near
 
 SAME: dict[By, float] = {"neurons": 0.3, "crops": 0.5}
@@ -54,7 +54,8 @@ def shared_groups(
     by: By = "neurons",
     least: float | None = None,
 ) -> pd.DataFrame:
-    """Groups that the first circuit shares with each of the others, and with none of ``without``.
+    """Return groups that the first circuit shares with each of the others, and with none of
+    ``without``.
 
     Args:
         atlas: atlas of the circuits.
@@ -73,8 +74,8 @@ def shared_groups(
     first, *others = [circuit_named(atlas, name) for name in names]
     if not others:
         raise RequestError("Give at least two circuits that share a group.")
-    unlike = [circuit_named(atlas, name) for name in without]
-    pairs = group_likeness(atlas, first, [*others, *unlike], by)
+    excluded = [circuit_named(atlas, name) for name in without]
+    pairs = group_similarity(atlas, first, [*others, *excluded], by)
     pairs = pairs[pairs.similarity >= (SAME[by] if least is None else least)]
     best = pairs.sort_values("similarity", ascending=False, kind="stable").drop_duplicates(
         ["group", "circuit"]
@@ -84,7 +85,7 @@ def shared_groups(
         theirs = best[best.circuit == other][["group", "match", "similarity"]]
         theirs.columns = ["group", other, f"similarity of {other}"]
         found = found.merge(theirs, on="group")
-    found = found[~found["group"].isin(best[best.circuit.isin(unlike)]["group"])]
+    found = found[~found["group"].isin(best[best.circuit.isin(excluded)]["group"])]
     weakest = found.filter(like="similarity of ").min(axis=1)
     return found.loc[weakest.sort_values(ascending=False, kind="stable").index].reset_index(
         drop=True
@@ -94,7 +95,7 @@ def shared_groups(
 def like_group(
     atlas: Atlas, name: str, group: str, *, by: By = "neurons", count: int = 20
 ) -> pd.DataFrame:
-    """The groups of other circuits that are most similar to one.
+    """Return the groups of other circuits that are most similar to one.
 
     Returns:
         ``target, circuit, group, label, similarity``; most similar first.
@@ -106,7 +107,7 @@ def like_group(
     known = atlas.query('SELECT "group" FROM groups WHERE circuit = ?', [circuit])["group"]
     if group not in set(known):
         raise RequestError(f"{circuit} has no group {group!r}.{near(group, list(known))}")
-    found = group_likeness(atlas, circuit, None, by, group)
+    found = group_similarity(atlas, circuit, None, by, group)
     found = found.sort_values("similarity", ascending=False, kind="stable").head(count)
     targets = atlas.query("SELECT circuit, target FROM targets")
     labels = atlas.query('SELECT circuit, "group" AS match, label FROM labels')
@@ -121,7 +122,7 @@ def _labelled(atlas: Atlas, circuit: str, groups: pd.DataFrame) -> pd.DataFrame:
 
 
 def serving(atlas: Atlas, count: int = 20) -> pd.DataFrame:
-    """Neurons by the number of circuits that they serve, with their mean number of meanings."""
+    """Return neurons by the number of circuits that they serve, with their mean number of meanings."""
     return atlas.query(
         """
         SELECT n.layer, n.neuron, count(*) AS circuits, avg(n.semantic_groups) AS meanings,
@@ -133,20 +134,22 @@ def serving(atlas: Atlas, count: int = 20) -> pd.DataFrame:
 
 
 def similarities(atlas: Atlas) -> pd.DataFrame:
-    """``first, second, similarity`` of every pair of circuits; most similar first."""
-    known, alike = circuit_likeness(atlas)
+    """Return ``first, second, similarity`` of every pair of circuits; most similar first."""
+    known, similarity_matrix = circuit_similarity(atlas)
     (a, b), names = np.triu_indices(len(known), 1), np.array(known, dtype=object)
-    found = pd.DataFrame({"first": names[a], "second": names[b], "similarity": alike[a, b]})
+    found = pd.DataFrame(
+        {"first": names[a], "second": names[b], "similarity": similarity_matrix[a, b]}
+    )
     return found.dropna().sort_values(
         "similarity", ascending=False, kind="stable", ignore_index=True
     )
 
 
 def nearest(atlas: Atlas, name: str, count: int = 10) -> pd.DataFrame:
-    """``circuit, target, similarity`` of the circuits most similar to one."""
+    """Return ``circuit, target, similarity`` of the circuits most similar to one."""
     circuit = circuit_named(atlas, name)
-    names, alike = circuit_likeness(atlas, circuit)
-    found = pd.DataFrame({"circuit": names, "similarity": alike[0]}).dropna()
+    names, similarity_matrix = circuit_similarity(atlas, circuit)
+    found = pd.DataFrame({"circuit": names, "similarity": similarity_matrix[0]}).dropna()
     targets = atlas.query("SELECT circuit, target FROM targets")
     found = targets.merge(found[found.circuit != circuit], on="circuit")
     return found.sort_values(
@@ -155,7 +158,7 @@ def nearest(atlas: Atlas, name: str, count: int = 10) -> pd.DataFrame:
 
 
 def changed(before: Atlas, after: Atlas) -> pd.DataFrame:
-    """The core neurons of each circuit in two sweeps, and how many are the same.
+    """Return the core neurons of each circuit in two sweeps, and how many are the same.
 
     Returns:
         ``circuit, layer, before, after, common, jaccard``; most changed circuit first.
@@ -176,7 +179,7 @@ def changed(before: Atlas, after: Atlas) -> pd.DataFrame:
 
 
 def shortcut_candidates(atlas: Atlas, count: int = 20) -> pd.DataFrame:
-    """Groups whose crops lie at the same place of their pictures, which is rare for objects.
+    """Return groups whose crops lie at the same place of their pictures, which is rare for objects.
 
     ``spread`` is the root mean square distance of the crops' centres from their mean, divided by the
     median of the layer's groups: 1 is average, and 0 means always the same place. ``weight`` is the sum

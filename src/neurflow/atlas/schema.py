@@ -116,7 +116,7 @@ TABLES: dict[str, dict[str, str]] = {
 
 
 def arrow_schema(table: str) -> Any:
-    """The pyarrow schema of a table."""
+    """Return the pyarrow schema of a table."""
     import pyarrow as pa
 
     def kind(name: str) -> Any:

@@ -49,7 +49,7 @@ MANTISSA = 0xFFFFE000
 
 
 def frames_of(name: str, circuit: Circuit) -> dict[str, pd.DataFrame]:
-    """All tables of one circuit, with the columns of ``TABLES``."""
+    """Return all tables of one circuit, with the columns of ``TABLES``."""
     plain, acting = circuit.to_frames(), defaultdict[str, float](float)
     for edge in circuit.edges:
         acting[edge.lower] += abs(edge.weight)
@@ -115,7 +115,7 @@ def _target(circuit: Circuit) -> tuple[Any, ...]:
 
 
 def _place(group: NeuronGroup) -> tuple[Any, ...]:
-    """Sizes, the mean centre of the crops, and their root mean square distance from it."""
+    """Return sizes, the mean centre of the crops, and their root mean square distance from it."""
     boxes = np.array([crop.box for crop in group.crops], dtype=float).reshape(-1, 4)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     x, y = centres.mean(axis=0)
@@ -130,13 +130,13 @@ def _place(group: NeuronGroup) -> tuple[Any, ...]:
 
 
 def _vector(layer: CircuitLayer, group: NeuronGroup) -> np.ndarray:
-    """``[neuron of the layer below]`` mean concept vector of a group's members."""
+    """Return ``[neuron of the layer below]`` mean concept vector of a group's members."""
     parts = [layer.neurons[a].semantic_groups[i].concept_vector for a, i in group.members]
     return np.asarray(np.mean(parts, axis=0, dtype=np.float32))
 
 
 def shortened(vector: np.ndarray) -> np.ndarray:
-    """A float32 vector with three significant digits."""
+    """Return a float32 vector with three significant digits."""
     bits = np.ascontiguousarray(vector, dtype=np.float32).view(np.uint32)
     return (bits & np.uint32(MANTISSA)).view(np.float32)
 
@@ -165,7 +165,7 @@ def _label(group: NeuronGroup) -> Iterator[tuple[Any, ...]]:
 
 
 def _figures(group: NeuronGroup) -> Iterator[tuple[str, float, float, float]]:
-    """The measured values of a group: name, value, and interval."""
+    """Yield the measured values of a group: name, value, and interval."""
     validation = group.evidence.validation if group.evidence else None
     concept = group.evidence.concept if group.evidence else None
     known: dict[str, Interval | None] = {
@@ -203,7 +203,7 @@ def write_tables(atlas: Path, name: str, frames: Mapping[str, pd.DataFrame]) -> 
 
 
 def up_to_date(atlas: Path) -> set[str]:
-    """The circuits of the atlas that have not changed since they were added."""
+    """Return the circuits of the atlas that have not changed since they were added."""
     circuits = atlas.parent / "circuits"  # labels, edits and robustness are added later
     return {
         name
@@ -295,7 +295,7 @@ def _enter(folders: Sequence[Path], atlas: Path, progress: Progress) -> list[str
 
 
 def _is_fresh(atlas: Path, folders: Sequence[Path]) -> bool:
-    """Whether there is nothing to do, or only packing in a folder that is not writable."""
+    """Return whether there is nothing to do, or only packing in a folder that is not writable."""
     if version_of(atlas) != VERSION or not {f.name for f in folders} <= up_to_date(atlas):
         return False
     return not contents(atlas).worth_packing or not os.access(atlas, os.W_OK)

@@ -46,9 +46,9 @@ from neurflow.model.network.protocols import Cells, NeuronSegment, Path, Segment
 
 Rule = Callable[[int], tuple[np.ndarray, np.ndarray]]
 """N → (points α, weights w) ``[step]`` on [0, 1]; the weights sum to 1"""
-ABRUPT = 1e-3
+STEEP_SHARE = 1e-3
 """share of a path from zero on which most of the change after a norm occurs"""
-MANY = 6
+FEWER_MODES_FROM = 6
 """number of cells above which a third as many modes are used, which balances both errors"""
 SHARED = 64
 """largest number of cells for which a path is processed as a whole and pairs of a crop share their
@@ -98,14 +98,14 @@ def steep_gauss(steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _sinh(t: np.ndarray) -> np.ndarray:
     """Map [0, 1] to [0, 1], with half of the values within the square root of the share."""
-    return np.asarray(ABRUPT * np.sinh(t * np.arcsinh(1 / ABRUPT)))
+    return np.asarray(STEEP_SHARE * np.sinh(t * np.arcsinh(1 / STEEP_SHARE)))
 
 
 def sinh(steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Return Gauss-Legendre points with a hyperbolic sine as substitution, for change close to 0."""
     points, weights = gauss_legendre(steps)
-    rate = np.arcsinh(1 / ABRUPT)
-    return _sinh(points), ABRUPT * rate * np.cosh(points * rate) * weights
+    rate = np.arcsinh(1 / STEEP_SHARE)
+    return _sinh(points), STEEP_SHARE * rate * np.cosh(points * rate) * weights
 
 
 def graded(steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -137,7 +137,7 @@ def integrated_gradients(
     trunk: Sequence[Tensor] = (),
     rule: Rule = gauss_legendre,
     baseline: Tensor | None = None,
-    whole: bool = True,
+    with_change: bool = True,
     crops: Tensor | None = None,
     modes: int | None = None,
 ) -> Attribution:
@@ -153,7 +153,7 @@ def integrated_gradients(
         trunk: observed values of the specialised segment's ``trunk``, which are computed otherwise.
         rule: N → points and weights.
         baseline: ``[1, …]`` start of the path, the same for all crops; None stands for zero.
-        whole: whether to compute the change of φ_a; otherwise it is NaN.
+        with_change: whether to compute the change of φ_a; otherwise it is NaN.
         crops: ``[crop]`` crop number of each sample. Samples of the same crop must have the same
             values and be adjacent; they share the work on it. By default, every sample is another
             crop.
@@ -173,16 +173,16 @@ def integrated_gradients(
         cells = _cells(rule, steps, modes if fast.projects and rule in CELLS else steps, x)
         numbers = torch.arange(len(x)) if crops is None else crops
         at_frontier, moved = fast.together(path, numbers, cells, _chunk(x))
-        change, few = moved if cells.long else None, cells.count is not None
+        change, few = moved if cells.uses_secants else None, cells.count is not None
     else:
         at_frontier = _mean_gradient(fast, path, len(x), rule, steps)
     if change is None:
-        change = _change(fast, path, len(x)) if whole else x.new_full((len(x),), torch.nan)
-    way = x if baseline is None else x - baseline
+        change = _change(fast, path, len(x)) if with_change else x.new_full((len(x),), torch.nan)
+    direction = x if baseline is None else x - baseline
     if path.scores is not None and crops is not None and segment.lower.axis == 1:
-        scores = path.scores(at_frontier, way, crops)
+        scores = path.scores(at_frontier, direction, crops)
     else:
-        scores = segment.lower.total(way * path.back(at_frontier))
+        scores = segment.lower.total(direction * path.back(at_frontier))
     return Attribution(_completed(scores, change) if few else scores, change)
 
 
@@ -198,7 +198,7 @@ def _cells(rule: Rule, steps: int, modes: int | None, like: Tensor) -> Cells:
     points, weights = rule(steps)
     made = torch.from_numpy(weights[:-1] if rule in CELLS else weights).to(like)
     if modes is None:
-        modes = -(-steps // 3) if steps >= MANY else steps
+        modes = -(-steps // 3) if steps >= FEWER_MODES_FROM else steps
     return Cells(points.tolist(), made, modes if modes < steps else None)
 
 
@@ -252,7 +252,7 @@ def _mean_gradient(
     crops = max(1, min(batch, capacity // len(points) if cellwise else capacity))
     for first in range(0, batch, crops):
         count = min(crops, batch - first)
-        part = partial(_some, batch=batch, first=first, count=count)
+        part = partial(_samples, batch=batch, first=first, count=count)
         start, end, sums = (map(part, v, fast.frontier_axes) for v in (path.start, path.end, total))
         fixed = map(part, path.fixed, fast.fixed_axes)
         lines = _Lines(fast, list(start), list(end), list(fixed), count, list(sums))
@@ -266,7 +266,7 @@ def _mean_gradient(
     return total
 
 
-def _some(value: Tensor, axis: int | None, *, batch: int, first: int, count: int) -> Tensor:
+def _samples(value: Tensor, axis: int | None, *, batch: int, first: int, count: int) -> Tensor:
     """Return some samples' part of a tensor, or all of a tensor without samples."""
     if axis is None or count == batch:
         return value

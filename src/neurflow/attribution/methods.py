@@ -3,9 +3,9 @@
 All methods return ``Scores``, from which discovery selects core neurons. They can therefore be
 compared by the neurons that they select:
 
-* by pair: ``integrated_gradients`` (the paper's), those of ``backpropagated``, ``lrp``, and
+* by pair: ``integrated_gradients`` (the paper's), those of ``gradient_based``, ``lrp``, and
   ``ablation``;
-* by statistics: those of ``by_statistics``;
+* by statistics: those of ``gradient_free``;
 * ``neuron_mct``: integrated gradients of the *explained output* instead of the target neuron, with
   respect to the lower layer, over the output's own top-k crops. Every target of a layer gets the same
   neurons (Khakzar et al. 2021, in the form with which the paper compares).
@@ -18,8 +18,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from neurflow.attribution.backpropagated import BACKPROPAGATED, ablation, measure_of
-from neurflow.attribution.by_statistics import Knockoffs, random_scores, weight_norms
+from neurflow.attribution.gradient_based import GRADIENT_BASED, ablation, measure_of
+from neurflow.attribution.gradient_free import Knockoffs, random_scores, weight_norms
 from neurflow.attribution.integrated_gradients import (
     gauss_legendre,
     graded_midpoints,
@@ -45,14 +45,14 @@ def _by_pair(task: AttributionTask, measure: Measure) -> dict[int, Scores]:
     return attribute(task, steps=SAMPLES if steps == "auto" else steps, measure=measure)
 
 
-def _register_backpropagated(name: str) -> None:
+def _register_gradient_based(name: str) -> None:
     @register(name)
     def score(task: AttributionTask) -> dict[int, Scores]:
         return _by_pair(task, measure_of(name, task.config.seed))
 
 
-for _name in BACKPROPAGATED:
-    _register_backpropagated(_name)
+for _name in GRADIENT_BASED:
+    _register_gradient_based(_name)
 
 
 @register("lrp")

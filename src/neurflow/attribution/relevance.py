@@ -1,4 +1,4 @@
-"""Layer-wise relevance propagation with the ε rule (Bach et al. 2015), by zennit.
+"""Layer-wise relevance propagation with the ε rule (Bach et al. 2015), computed by zennit.
 
 The relevance of ``φ_a`` goes back through the segment. Each affine operation divides it among its
 inputs in proportion to what they contribute to each output. Activation functions pass it on unchanged,
@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from neurflow.attribution.backpropagated import PairsModule, change_of
+from neurflow.attribution.gradient_based import PairsModule, change_of
 from neurflow.errors import RequestError
 from neurflow.model.cut.segment import GraphSegment
 from neurflow.model.fast.affine import affine_nodes
@@ -136,7 +136,7 @@ class RuledGraph:
 
 
 def with_rules(segment: Segment) -> nn.Module:
-    """The segment with a rule at each operation.
+    """Return the segment with a rule at each operation.
 
     Raises:
         RequestError: an optional package is missing, the network is not cut as a graph, or an
@@ -160,7 +160,7 @@ class Relevance:
     def __call__(
         self, segment: Segment, neurons: Tensor, observed: Observed, steps: int
     ) -> tuple[Tensor, Tensor]:
-        """Relevance ``[pair, lower neuron]`` and change of ``φ_a`` ``[pair]``."""
+        """Return relevance ``[pair, lower neuron]`` and change of ``φ_a`` ``[pair]``."""
         if id(segment) not in self._modules:
             self._modules[id(segment)] = with_rules(segment)
         plain, neurons = PairsModule(segment), neurons.to(observed.x.device)

@@ -41,7 +41,7 @@ class Candidate:
             slopes changed in the same cell.
         steps: its possible values of N.
         more: additional points that N is compared with. Its error is then taken to fall by
-            :data:`EACH` with each point. 0 if it falls with a power of 1/N.
+            :data:`FACTOR_PER_POINT` with each point. 0 if it falls with a power of 1/N.
     """
 
     rule: RuleName
@@ -51,29 +51,29 @@ class Candidate:
     more: int = 0
 
     def error(self, measured: float, at: int, steps: int) -> float:
-        """The expected error of ``steps`` points if ``at`` points have the ``measured`` error."""
+        """Return the expected error of ``steps`` points, from that ``measured`` with ``at`` points."""
         if self.more:
-            return measured * EACH ** (at - steps)
+            return measured * FACTOR_PER_POINT ** (at - steps)
         return measured * (at / steps) ** self.order
 
 
 Measurement = Callable[[Mapping[int, int], Candidate], dict[int, float]]
 """measures (target → N, rule) → target → score error"""
-EACH = 3.0
+FACTOR_PER_POINT = 3.0
 """smallest factor by which each point reduces the error on a smooth path"""
 
-OTHERS = (Candidate("midpoints", 8, 1.0), Candidate("steep", 16, 3.0))
-USUAL = (Candidate("secants", 8, 1.7, AUTO_STEPS[2:]), *OTHERS)
+FALLBACKS = (Candidate("midpoints", 8, 1.0), Candidate("steep", 16, 3.0))
+DEFAULT_RULES = (Candidate("secants", 8, 1.7, AUTO_STEPS[2:]), *FALLBACKS)
 """rules for paths from zero"""
-PROJECTED = (Candidate("secants", 12, 1.7, PROJECTED_STEPS), *OTHERS)
+PROJECTED_RULES = (Candidate("secants", 12, 1.7, PROJECTED_STEPS), *FALLBACKS)
 """the same rules if cells are cheap and modes expensive"""
-BEHIND_NORMS = (
+AFTER_NORMS = (
     Candidate("sinh", 6, 3.0, SMOOTH_STEPS),
     Candidate("graded", 8, 1.7, AUTO_STEPS[2:]),
-    *USUAL,
+    *DEFAULT_RULES,
 )
 """rules for paths from zero in networks with layer norms"""
-FROM_MEAN = (Candidate("gauss", 3, 3.0, SMOOTH_STEPS, more=2), *USUAL)
+FROM_MEAN = (Candidate("gauss", 3, 3.0, SMOOTH_STEPS, more=2), *DEFAULT_RULES)
 """rules for paths from the mean"""
 POOR = 0.1
 """score error of the first measurement above which the next rule is tried too"""
@@ -99,7 +99,7 @@ class Plan:
         return self.candidate.rule if self.candidate else self.given
 
 
-def chosen_plans(
+def choose_plans(
     targets: Collection[int],
     candidates: Sequence[Candidate],
     measure: Measurement,
@@ -130,7 +130,7 @@ def chosen_plans(
             for a, error in errors.items():
                 if tried[a] == candidate.first and error <= POOR:
                     poor.discard(a)
-                steps = enough(candidate, tried[a], error, tolerance)
+                steps = sufficient_steps(candidate, tried[a], error, tolerance)
                 found[a] = Plan(candidate, steps, candidate.error(error, tried[a], steps))
             # at a very different N, the order of the error is only a guess
             far = {a: found[a].steps for a, n in tried.items() if found[a].steps >= 2 * n}
@@ -141,7 +141,7 @@ def chosen_plans(
     return plans
 
 
-def enough(candidate: Candidate, steps: int, error: float, tolerance: float) -> int:
+def sufficient_steps(candidate: Candidate, steps: int, error: float, tolerance: float) -> int:
     """Return the smallest N of a rule that should meet the tolerance if ``steps`` points have this
     error.
 
@@ -149,11 +149,11 @@ def enough(candidate: Candidate, steps: int, error: float, tolerance: float) -> 
     """
     if not isfinite(error):
         return candidate.steps[-1]
-    enough = (n for n in candidate.steps if candidate.error(error, steps, n) <= tolerance)
-    return next(enough, candidate.steps[-1])
+    sufficient = (n for n in candidate.steps if candidate.error(error, steps, n) <= tolerance)
+    return next(sufficient, candidate.steps[-1])
 
 
-def upper_end(sample: np.ndarray, population: int) -> float:
+def upper_limit(sample: np.ndarray, population: int) -> float:
     """Return the one-sided upper confidence limit of the ratio ``Σ gap / Σ goal`` over all crops.
 
     Args:

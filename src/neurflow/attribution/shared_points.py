@@ -40,9 +40,11 @@ def gradients_at_points(
     totals = [torch.zeros_like(value) for value in path.end]
     change = path.end[0].new_empty(len(crops))
     for first, last in _runs(crops):
-        crop = _Crop(fast, fast.parted, partial(one, count=len(crops), number=first), path, rule)
+        crop = _Crop(
+            fast, fast.parted, partial(sample_of, count=len(crops), number=first), path, rule
+        )
         for pair in range(first, last):
-            pick = partial(one, count=len(crops), number=pair)
+            pick = partial(sample_of, count=len(crops), number=pair)
             found, change[pair] = crop.gradients(pick)
             for total, gradient, axis in zip(totals, found, fast.frontier_axes, strict=True):
                 pick(total, axis).copy_(gradient)
@@ -56,7 +58,7 @@ def _runs(crops: Tensor) -> Iterator[tuple[int, int]]:
     return zip([0, *ends], ends, strict=False)
 
 
-def one(value: Tensor, axis: int | None, *, count: int, number: int) -> Tensor:
+def sample_of(value: Tensor, axis: int | None, *, count: int, number: int) -> Tensor:
     """Return one sample's part of a tensor of ``count`` samples, or all of a tensor without samples."""
     if axis is None:
         return value

@@ -43,22 +43,22 @@ from neurflow.attribution.integrated_gradients import (
 from neurflow.attribution.pairs import SAMPLE, Pairs
 from neurflow.attribution.running_sums import RunningSums
 from neurflow.attribution.score_error import (
-    BEHIND_NORMS,
+    AFTER_NORMS,
+    DEFAULT_RULES,
     FROM_MEAN,
-    PROJECTED,
-    USUAL,
+    PROJECTED_RULES,
     Candidate,
     Plan,
-    chosen_plans,
-    enough,
-    upper_end,
+    choose_plans,
+    sufficient_steps,
+    upper_limit,
 )
 from neurflow.attribution.task import AttributionTask, Scores
 from neurflow.circuit import RuleName
 from neurflow.errors import WorkError
 from neurflow.model import Segment
 from neurflow.runtime.journal import Journal
-from neurflow.runtime.memory import steady
+from neurflow.runtime.memory import rounded_batch
 from neurflow.study.features import Observed
 
 RULES: dict[RuleName, Rule] = {
@@ -105,18 +105,18 @@ def attribute(
     while plans:
         for rule in dict.fromkeys(plan.rule for plan in plans.values()):
             own = {a: plan for a, plan in plans.items() if plan.rule == rule}
-            how = measure or partial(by_rule, rule=RULES[rule or "gauss"])
+            how = measure or partial(integrate, rule=RULES[rule or "gauss"])
             found |= _run(task, own, how, each)
         again = steps == "auto" and measure is None
-        plans = _more(plans, found, tolerance) if again else {}
-    _refuse_what_is_not_finite(task.segment, found)
+        plans = _refined_plans(plans, found, tolerance) if again else {}
+    _require_finite(task.segment, found)
     return {a: found[a] for a in task.concepts}
 
 
 def _plans(task: AttributionTask, steps: int | Literal["auto"]) -> dict[int, Plan]:
     """Return target → rule and N, with the expected score error."""
     if steps != "auto":
-        errors = _measured(task, dict.fromkeys(task.concepts, steps), _against_many, None)
+        errors = _measured(task, dict.fromkeys(task.concepts, steps), _with_reference, None)
         return {a: Plan(None, steps, errors[a], "gauss") for a in task.concepts}
 
     def refined(tried: Mapping[int, int], candidate: Candidate) -> dict[int, float]:
@@ -125,7 +125,7 @@ def _plans(task: AttributionTask, steps: int | Literal["auto"]) -> dict[int, Pla
     def has_slopes(a: int) -> bool:
         return task.segment.specialised(a).secants is not None
 
-    chosen = chosen_plans(task.concepts, _rules(task), refined, has_slopes, task.config.tolerance)
+    chosen = choose_plans(task.concepts, _rules(task), refined, has_slopes, task.config.tolerance)
     return with_equal_steps(chosen, task)
 
 
@@ -139,9 +139,9 @@ def _rules(task: AttributionTask) -> tuple[Candidate, ...]:
     if task.baseline is not None:
         return FROM_MEAN
     if task.segment.normalises:
-        return BEHIND_NORMS
+        return AFTER_NORMS
     projects = (task.segment.specialised(a).projects for a in task.concepts)
-    return PROJECTED if any(projects) else USUAL
+    return PROJECTED_RULES if any(projects) else DEFAULT_RULES
 
 
 def _run(
@@ -163,7 +163,7 @@ def _run(
     return {a: total.scores(plans[a]) for a, total in sums.items()}
 
 
-def _more(
+def _refined_plans(
     tried: Mapping[int, Plan], found: Mapping[int, Scores], tolerance: float
 ) -> dict[int, Plan]:
     """Return target → the same rule with a larger N, if its score error is above the tolerance."""
@@ -171,13 +171,13 @@ def _more(
     for a, plan in tried.items():
         error, candidate = found[a].score_error, plan.candidate
         assert error is not None and plan.error is not None and candidate is not None
-        steps = enough(candidate, plan.steps, error, tolerance)
+        steps = sufficient_steps(candidate, plan.steps, error, tolerance)
         if steps > plan.steps:
             more[a] = Plan(candidate, steps, candidate.error(plan.error, plan.steps, steps))
     return more
 
 
-def _refuse_what_is_not_finite(segment: Segment, found: Mapping[int, Scores]) -> None:
+def _require_finite(segment: Segment, found: Mapping[int, Scores]) -> None:
     for a, scores in found.items():
         told = [e for e in (scores.score_error, scores.completeness_error) if e is not None]
         if not np.isfinite([*told, *scores.importance, *scores.signed.flat]).all():
@@ -204,7 +204,7 @@ def _measured(
     sums = {a: {"gaps": each} for a, each in own.items()}
     for part, (found, goal) in _resumed(task, pairs, measure, f"{what} {rule}", sums):
         gaps[part, 0], gaps[part, 1] = np.abs(found - goal).sum(1), np.abs(goal).sum(1)
-    return {a: upper_end(own[a], len(task.concepts[a].crops)) for a in steps}
+    return {a: upper_limit(own[a], len(task.concepts[a].crops)) for a in steps}
 
 
 def _resumed(
@@ -246,7 +246,7 @@ def _stream(
 
     def work(part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         count = len(part)
-        part = np.pad(part, (0, steady(count, task.study.model.device) - count), "edge")
+        part = np.pad(part, (0, rounded_batch(count, task.study.model.device) - count), "edge")
         neurons = torch.from_numpy(pairs.neuron[part])
         observed = maps.take(pairs.crop[part]).starting(baseline)
         observed = replace(observed, crops=torch.from_numpy(pairs.crop[part]))
@@ -263,7 +263,7 @@ def _stream(
         inside = np.flatnonzero(np.isin(pairs.crop, block))
         # the pairs of a crop share work
         inside = inside[np.argsort(pairs.crop[inside], kind="stable")]
-        for alike in _alike(segment, pairs[inside]):
+        for alike in _batchable(segment, pairs[inside]):
             left = inside[alike]
             left = left[~done[left]]
             for together in _by_crop(pairs.crop, left, task.batch.size):
@@ -284,7 +284,7 @@ def _by_crop(crop: np.ndarray, positions: np.ndarray, size: int) -> Iterator[np.
         yield positions[start:]
 
 
-def _alike(segment: Segment, pairs: Pairs) -> Iterator[np.ndarray]:
+def _batchable(segment: Segment, pairs: Pairs) -> Iterator[np.ndarray]:
     """Yield the positions of pairs with equal N that one specialised segment serves."""
     waiting = np.ones(len(pairs.neuron), dtype=bool)
     while waiting.any():
@@ -295,16 +295,16 @@ def _alike(segment: Segment, pairs: Pairs) -> Iterator[np.ndarray]:
         waiting &= ~alike
 
 
-def by_rule(
+def integrate(
     segment: Segment,
     neurons: Tensor,
     observed: Observed,
     steps: int,
     *,
     rule: Rule,
-    whole: bool = True,
+    with_change: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """Measure integrated gradients by a rule; with ``whole``, also the change of φ_a."""
+    """Integrate gradients by a rule; with ``with_change``, also the change of φ_a."""
     trunk = observed.trunk(segment.specialised(int(neurons[0])).trunk)
     x, bypass = observed.x, observed.bypass
     found = integrated_gradients(
@@ -316,7 +316,7 @@ def by_rule(
         trunk=trunk,
         rule=rule,
         baseline=observed.baseline,
-        whole=whole,
+        with_change=with_change,
         crops=observed.crops,
     )
     return found.scores, found.change
@@ -334,18 +334,20 @@ def _refined(
 
     By more points, or by Richardson extrapolation from half of them.
     """
-    scores = partial(by_rule, segment, neurons, observed, rule=RULES[candidate.rule], whole=False)
+    scores = partial(
+        integrate, segment, neurons, observed, rule=RULES[candidate.rule], with_change=False
+    )
     if candidate.more:
         return scores(steps)[0], scores(steps + candidate.more)[0]
     coarse, fine = (scores(n)[0] for n in (steps // 2, steps))
     return fine, fine + (fine - coarse) / (2**candidate.order - 1)
 
 
-def _against_many(
+def _with_reference(
     segment: Segment, neurons: Tensor, observed: Observed, steps: int
 ) -> tuple[Tensor, Tensor]:
     """Return scores at Gauss-Legendre points, and those of a much finer rule."""
-    scores = partial(by_rule, segment, neurons, observed, whole=False)
+    scores = partial(integrate, segment, neurons, observed, with_change=False)
     found = scores(steps, rule=gauss_legendre)[0]
     from_zero = observed.baseline is None
     if segment.normalises or segment.specialised(int(neurons[0])).secants:

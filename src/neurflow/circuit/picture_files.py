@@ -90,7 +90,7 @@ def _picture(tensor: np.ndarray, what: str) -> bytes:
 
 
 def _is_small_webp(data: bytes) -> bool:
-    """Whether the bytes are one WebP picture of bounded size; reads only the header."""
+    """Return whether the bytes are one WebP picture of bounded size; reads only the header."""
     if len(data) > LARGEST_PICTURE:
         return False
     try:

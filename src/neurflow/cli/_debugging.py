@@ -52,7 +52,7 @@ def _picture(picture: PictureReport, target: Target, top: int) -> Iterator[Rende
 
 
 def _answers(top: Sequence[Prediction]) -> str:
-    return ", ".join(f"{plain(p.name)} {p.said}" for p in top)
+    return ", ".join(f"{plain(p.name)} {p.formatted}" for p in top)
 
 
 def _readings(title: str, readings: Sequence[GroupReading]) -> Table:

@@ -195,7 +195,7 @@ WORK: dict[str, tuple[Any, Any]] = {
 
 
 @dataclass(frozen=True)
-class Asked:
+class LabelOptions:
     """The values of ``SERVER`` and ``WORK`` on a command line."""
 
     values: dict[str, Any]

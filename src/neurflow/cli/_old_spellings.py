@@ -93,8 +93,8 @@ def modern(words: Sequence[str]) -> tuple[list[Words], str | None]:
     lines = [[*first, *line] for line in lines]
     if lines == [words]:
         return lines, None
-    told = "; then ".join(f"neurflow {shlex.join(line)}" for line in lines)
-    return lines, f"Note: this spelling is deprecated. Write: {told}"
+    rewritten = "; then ".join(f"neurflow {shlex.join(line)}" for line in lines)
+    return lines, f"Note: this spelling is deprecated. Write: {rewritten}"
 
 
 def _parsed(words: Sequence[str]) -> Line:
@@ -183,7 +183,7 @@ def _evaluate(line: Line, words: Words) -> list[Words]:
 
 
 def _named(word: str, old: str, new: str) -> str:
-    """``--old=value`` → ``--new=value``."""
+    """Rewrite ``--old=value`` as ``--new=value``."""
     return new + word.removeprefix(old) if word.startswith(f"{old}=") else word
 
 

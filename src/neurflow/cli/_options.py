@@ -239,7 +239,7 @@ def study_from(model: str, values: dict[str, Any]) -> Study:
 
 
 def numbers(text: str | None, option: str) -> float | tuple[float, ...] | None:
-    """``"0.5"`` → 0.5; ``"0.4,0.5,0.6"`` → (0.4, 0.5, 0.6). ``RequestError`` for other text."""
+    """Parse ``"0.5"`` or ``"0.4,0.5,0.6"``; ``RequestError`` for other text."""
     if text is None:
         return None
     try:

@@ -20,7 +20,7 @@ from neurflow.cli._terminal import plain
 from neurflow.refs import Crop
 
 WIDEST_ID = 20
-SHAKY = 0.2
+UNRELIABLE = 0.2
 """groups with a reproducibility on halves of the images below this are highlighted"""
 
 
@@ -70,8 +70,8 @@ def _brief(circuit: Circuit, group: NeuronGroup, top: int) -> dict[str, Any]:
         "members": len(group.members),
         "inputs": {edge.lower: edge.weight for edge in circuit.inputs(group.id)[:top]},
     }
-    if (back := _layer_of(circuit, group).returns(group)) is not None:
-        brief["returns"] = back
+    if (reproducibility := _layer_of(circuit, group).returns(group)) is not None:
+        brief["returns"] = reproducibility
     return brief | ({"doubt": group.evidence.doubt} if group.evidence else {})
 
 
@@ -80,7 +80,7 @@ def _layer_of(circuit: Circuit, group: NeuronGroup) -> CircuitLayer:
 
 
 def _cancellation(layer: CircuitLayer) -> float | None:
-    """The median of a layer's neurons; None at l_0 and in results of earlier versions."""
+    """Return the median of a layer's neurons; None at l_0 and in results of earlier versions."""
     known = [n.cancellation for n in layer.neurons.values() if n.cancellation is not None]
     return median(known) if known else None
 
@@ -130,9 +130,9 @@ def _groups(circuit: Circuit, groups: Iterable[NeuronGroup], top: int) -> Table:
             name.append("\n  ").append(label_words(group))
         inputs = _weights(circuit.inputs(group.id)[:top], upward=False)
         size = Text(_count(len(group.members), "member"))
-        if (back := _layer_of(circuit, group).returns(group)) is not None:
-            style = "dim" if back >= SHAKY else "yellow"
-            size.append(f"\ncomes back {back:.2f}", style=style)
+        if (reproducibility := _layer_of(circuit, group).returns(group)) is not None:
+            style = "dim" if reproducibility >= UNRELIABLE else "yellow"
+            size.append(f"\nreproducibility {reproducibility:.2f}", style=style)
         table.add_row(name, size, Text("← ").append(inputs) if inputs else "")
     return table
 

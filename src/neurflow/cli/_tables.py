@@ -63,10 +63,10 @@ def fitted(
     ] or [_Column(name, []) for name in columns]
     above: list[RenderableType] = []
     if _least(made) > width:
-        said = [each for each in made if each.constant]
+        constant = [each for each in made if each.constant]
         made = [each for each in made if not each.constant] or made
-        if said and len(made) < len(columns):
-            above.append(Text("; ".join(f"{each.name}: {each.cells[0]}" for each in said)))
+        if constant and len(made) < len(columns):
+            above.append(Text("; ".join(f"{each.name}: {each.cells[0]}" for each in constant)))
     keys = made[: next((i for i, each in enumerate(made) if each.numeric), 1)] or made[:1]
     if _least(keys) > width // 2:
         keys = keys[:1]

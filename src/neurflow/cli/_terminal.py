@@ -34,9 +34,9 @@ from rich.text import Text
 
 from neurflow.errors import NeurFlowError
 
-PATIENCE = 2.0
+BAR_DELAY = 2.0
 """Seconds of work before a progress bar is shown."""
-SILENCE = 60.0
+LINE_INTERVAL = 60.0
 """Seconds between two progress lines if stderr is not a terminal."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as in shells."""
@@ -77,9 +77,9 @@ class _Rate(ProgressColumn):
 class Bar:
     """Progress on stderr; a ``neurflow.runtime.progress.Progress``.
 
-    On a terminal it is a bar, for work that takes longer than ``PATIENCE`` seconds. The bar of a stage
+    On a terminal it is a bar, for work that takes longer than ``BAR_DELAY`` seconds. The bar of a stage
     replaces that of the stage before, and disappears at the end. Elsewhere it is a line every
-    ``SILENCE`` seconds.
+    ``LINE_INTERVAL`` seconds.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Bar:
     ) -> None:
         self._console, self._quiet, self._verbose = console, quiet, verbose
         self._clock = clock
-        self._spoken: float | None = None
+        self._last_line: float | None = None
         self._begun = clock()
         self._stage, self._total, self._done = "", 0, 0
         self._bar = Progress(
@@ -104,7 +104,7 @@ class Bar:
             console=console,
             transient=True,
         )
-        self._timer = threading.Timer(PATIENCE, self._bar.start)
+        self._timer = threading.Timer(BAR_DELAY, self._bar.start)
         self._timer.daemon = True
 
     def start(self, stage: str, total: int) -> None:
@@ -116,7 +116,7 @@ class Bar:
         self._bar.add_task(plain(stage), total=total)
         self._end_stage()
         self._stage, self._total, self._done, self._begun = stage, total, 0, self._clock()
-        self._spoken = self._begun if self._spoken is None else self._spoken
+        self._last_line = self._begun if self._last_line is None else self._last_line
 
     def advance(self, count: int = 1) -> None:
         """Count steps of the current stage."""
@@ -124,9 +124,9 @@ class Bar:
             self._bar.advance(task, count)
         self._done += count
         now = self._clock()
-        silent = 0 if self._spoken is None else now - self._spoken
-        if not self._console.is_terminal and silent >= SILENCE:
-            self._spoken = now
+        silent = 0 if self._last_line is None else now - self._last_line
+        if not self._console.is_terminal and silent >= LINE_INTERVAL:
+            self._last_line = now
             self.note(self._progress(now - self._begun))
 
     def note(self, text: str) -> None:
@@ -263,7 +263,7 @@ def terminal(manner: Manner | None = None, *, resumable: bool = False) -> Iterat
         if manner.traceback:
             tracebacks.print_exc()
         ours = isinstance(error, NeurFlowError)
-        message = str(error) if ours else _words(error)
+        message = str(error) if ours else _message_of(error)
         code = error.exit_code if isinstance(error, NeurFlowError) else 1
         failed(message, code, type(error).__name__, as_json=manner.as_json and not ui.answered)
         raise typer.Exit(code) from None
@@ -278,8 +278,8 @@ def failed(message: str, code: int, kind: str, *, as_json: bool) -> None:
         typer.echo(json.dumps({"error": error}, indent=2))
 
 
-def _words(error: Exception) -> str:
-    """The message for an error that is not one of ``neurflow.errors``."""
+def _message_of(error: Exception) -> str:
+    """Return the message for an error that is not one of ``neurflow.errors``."""
     reason = (str(error).strip().splitlines() or [""])[0]
     short_of_memory = ("out of memory", "can't allocate memory", "cannot allocate memory")
     if isinstance(error, MemoryError) or any(sign in reason.lower() for sign in short_of_memory):

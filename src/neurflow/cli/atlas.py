@@ -86,8 +86,8 @@ def shared(
     """List the groups that the first target shares with each of the others."""
     from neurflow.atlas import shared_groups
 
-    ask, unlike = names(targets) or [], names(without) or []
-    _answer(ui, sweep, renew, lambda a: shared_groups(a, ask, unlike, by=by.value).head(top))
+    ask, excluded = names(targets) or [], names(without) or []
+    _answer(ui, sweep, renew, lambda a: shared_groups(a, ask, excluded, by=by.value).head(top))
 
 
 @app.command("like")

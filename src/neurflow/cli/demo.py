@@ -35,7 +35,7 @@ def demo(
     """
     import neurflow
     from neurflow.cli._summary import circuit_data, circuit_text
-    from neurflow.cli.discover import what_next
+    from neurflow.cli.discover import next_steps
     from neurflow.demo.network import LAYERS, demo_model
     from neurflow.demo.pictures import CLASSES, SHORTCUT
     from neurflow.evaluation.picture_source import demo_pictures, note_source
@@ -65,7 +65,7 @@ def demo(
         },
         *circuit_text(circuit, circuit.layers, top=3),
         Text(""),
-        what_next(out, ui.seconds),
+        next_steps(out, ui.seconds),
         Text(f"The report is in {page}"),
     )
     ui.open_page(page, wanted=not no_open)

@@ -62,9 +62,9 @@ def discover(
             _finished.remember(folder, answer.model_copy(update={"asked": asked}))
     for note in answer.notes:
         ui.note(note)
-    told = what_next(folder, ui.seconds, answer.named)
+    after = next_steps(folder, ui.seconds, answer.named)
     data = {"result": str(folder), **answer.data}
-    ui.result(data, Text.from_markup(answer.heading), told)
+    ui.result(data, Text.from_markup(answer.heading), after)
 
 
 def _found(
@@ -92,13 +92,13 @@ def _found(
 
 
 def default_folder(model: str, target: str) -> Path:
-    """``runs/MODEL-TARGET``, in letters that need no quoting."""
+    """Return ``runs/MODEL-TARGET``, in letters that need no quoting."""
     name = f"{model.rpartition(':')[2]}-{target}"
     return Path("runs") / re.sub(r"[^\w.]+", "-", name).strip("-.").lower()
 
 
-def what_next(folder: Path, seconds: float, named: str = "") -> Text:
-    """The place of the result, and the next commands to type.
+def next_steps(folder: Path, seconds: float, named: str = "") -> Text:
+    """Return the place of the result, and the next commands to type.
 
     Args:
         folder: folder of the result.

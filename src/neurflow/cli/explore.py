@@ -174,7 +174,7 @@ def is_sweep(folder: Path) -> bool:
 
 
 def _samples(model: Model, folder: Path | None) -> Images | None:
-    """Images to try: those of a folder, or freshly drawn ones for the demo network."""
+    """Return images to try: those of a folder, or freshly drawn ones for the demo network."""
     from neurflow.demo.network import REFERENCE
     from neurflow.demo.pictures import CLASSES, in_use
     from neurflow.pictures.images import load_images

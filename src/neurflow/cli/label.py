@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from neurflow.cli._command import command, parameters_of, with_parameters
-from neurflow.cli._label_options import SERVER, WORK, Asked, option
+from neurflow.cli._label_options import SERVER, WORK, LabelOptions, option
 from neurflow.cli._model_of import ModelOptions, with_model_options
 from neurflow.cli._modes import Given
 from neurflow.cli._options import Device, Run, names
@@ -72,7 +72,7 @@ def ask(
     """
     from neurflow.labels import labeler_named
 
-    asked, given = Asked(values), Given(context)
+    asked, given = LabelOptions(values), Given(context)
     given.one_of("chat_model", "labeler")
     given.need(["labeler"], "labeler_option")
     if not chat_model and not labeler:
@@ -109,7 +109,7 @@ def words(
     """Choose names from a list of words by a local CLIP-style model; nothing is sent anywhere."""
     from neurflow.labels.api import words_labeler
 
-    asked = Asked(values)
+    asked = LabelOptions(values)
     asked.check(Given(context), "judge_model")
     if clip is None or vocabulary is None:
         raise RequestError("Give a model and words: --clip FOLDER --vocabulary words.txt")
@@ -227,14 +227,16 @@ def check(
 
 
 def _pairs(given: Sequence[str]) -> dict[str, str]:
-    """``["key=value"]`` → ``{"key": "value"}``."""
+    """Return ``["key=value"]`` → ``{"key": "value"}``."""
     pairs = dict(each.partition("=")[::2] for each in given)
     if any("=" not in each for each in given):
         raise RequestError(f"{given[0]!r} is not an option. Write --labeler-option KEY=VALUE.")
     return pairs
 
 
-def _label(ui: Terminal, run: Path, asked: Asked, namer: Callable[[Budget], Labeler]) -> None:
+def _label(
+    ui: Terminal, run: Path, asked: LabelOptions, namer: Callable[[Budget], Labeler]
+) -> None:
     """Estimate the cost, label the groups and print the labels; fail if some are missing."""
     from neurflow.circuit import load_circuit
     from neurflow.labels.api import estimate, label_run
@@ -242,13 +244,15 @@ def _label(ui: Terminal, run: Path, asked: Asked, namer: Callable[[Budget], Labe
     circuit, budget = load_circuit(run), asked.budget()
     job = asked.job(circuit, namer(budget), asked.judge(run, budget))
     used = estimate(job)
-    told = "Nothing is sent, as the labeler runs here." if used is None else _cost(used, budget)
+    estimate_line = (
+        "Nothing is sent, as the labeler runs here." if used is None else _cost(used, budget)
+    )
     if asked.values["dry_run"]:
         from neurflow.labels.budget import Usage
 
-        ui.result(_usage(used or Usage(), budget), Text(told))
+        ui.result(_usage(used or Usage(), budget), Text(estimate_line))
         return
-    ui.note(told)
+    ui.note(estimate_line)
     outcome = label_run(job, run, ui.progress)
     _show(ui, job, outcome, budget)
     if outcome.stopped:
@@ -282,7 +286,9 @@ def _show(ui: Terminal, job: Job, outcome: Outcome, budget: Budget) -> None:
 def _cost(used: Usage, budget: Budget) -> str:
     """Return an estimate as text."""
     cost = _usage(used, budget)["cost"]
-    money = "; for the cost: --price-in --price-out" if cost is None else f", {cost:.2f} in money"
+    money = (
+        "; give --price-in and --price-out for the cost" if cost is None else f", cost {cost:.2f}"
+    )
     return (
         f"Estimate: {used.requests:,} requests not answered yet, {used.tokens_in:,.0f} tokens "
         f"in, {used.tokens_out:,.0f} out{money}."

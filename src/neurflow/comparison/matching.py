@@ -1,7 +1,7 @@
 """Comparison of two circuits: of two classes, of two models, or from before and after fine-tuning.
 
 1. Layers are matched by name. Groups are compared by their neurons, or by where their crops lie on the
-   pictures that both circuits have (``likeness``).
+   pictures that both circuits have (``similarity``).
 2. Groups of A are matched one to one with groups of B so that the sum of similarities is largest (an
    assignment problem). Pairs below ``threshold`` are dropped. The groups of the two targets are always
    matched.
@@ -25,14 +25,6 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
-from neurflow.comparison.likeness import (
-    Vectors,
-    best_pairs,
-    by_crops,
-    by_neurons,
-    chance,
-    similarities,
-)
 from neurflow.comparison.result import (
     Basis,
     Comparison,
@@ -42,6 +34,14 @@ from neurflow.comparison.result import (
     NeuronOverlap,
     Side,
     Unmatched,
+)
+from neurflow.comparison.similarity import (
+    Vectors,
+    best_pairs,
+    by_crops,
+    by_neurons,
+    chance,
+    similarities,
 )
 from neurflow.errors import RequestError
 from neurflow.refs import GroupId
@@ -111,12 +111,12 @@ def compare(
     progress.start("comparing layers", len(names))
     matched = {}
     for name in names:
-        described = _Described.both(a, b, name, pictures, neurons_correspond)
+        described = _LayerVectors.both(a, b, name, pictures, neurons_correspond)
         targets = _both_targets(a, b, name)
         matched[name] = _match_layer(described, basis, targets, threshold, draws, rng)
         progress.advance()
     counterparts = {pair.a: pair.b for pairs, *_ in matched.values() for pair in pairs}
-    beneath = dict(_steps(a) & _steps(b))
+    beneath = dict(_adjacent_layers(a) & _adjacent_layers(b))
     return Comparison(
         a=_side(a, names),
         b=_side(b, names),
@@ -134,33 +134,33 @@ def compare(
 
 
 @dataclass(frozen=True)
-class _Described:
+class _LayerVectors:
     """A layer of both circuits, with all descriptions that are possible."""
 
     a: CircuitLayer
     b: CircuitLayer
-    ways: Mapping[Basis, tuple[Vectors, Vectors]]
+    vectors: Mapping[Basis, tuple[Vectors, Vectors]]
 
     @classmethod
     def both(
         cls, a: Circuit, b: Circuit, name: str, pictures: Pictures, neurons_correspond: bool
-    ) -> _Described:
+    ) -> _LayerVectors:
         one, other = a.layer(name), b.layer(name)
-        ways: dict[Basis, tuple[Vectors, Vectors]] = {}
+        vectors: dict[Basis, tuple[Vectors, Vectors]] = {}
         if neurons_correspond:
             known = sorted(one.neurons.keys() | other.neurons.keys())
             place = {neuron: i for i, neuron in enumerate(known)}
-            ways["neurons"] = (by_neurons(one, place), by_neurons(other, place))
+            vectors["neurons"] = (by_neurons(one, place), by_neurons(other, place))
         if pictures:
-            ways["crops"] = (by_crops(a, one, pictures), by_crops(b, other, pictures))
-        return cls(one, other, ways)
+            vectors["crops"] = (by_crops(a, one, pictures), by_crops(b, other, pictures))
+        return cls(one, other, vectors)
 
 
 _Matched = tuple[tuple[GroupPair, ...], tuple[Unmatched, ...], tuple[Unmatched, ...]]
 
 
 def _match_layer(
-    layer: _Described,
+    layer: _LayerVectors,
     basis: Basis,
     targets: bool,
     threshold: float,
@@ -168,9 +168,9 @@ def _match_layer(
     rng: np.random.Generator,
 ) -> _Matched:
     """Return pairs, groups only in A, and groups only in B."""
-    tables = {way: similarities(x.groups(), y.groups()) for way, (x, y) in layer.ways.items()}
+    tables = {way: similarities(x.groups(), y.groups()) for way, (x, y) in layer.vectors.items()}
     table = tables[basis]
-    x, y = layer.ways[basis]
+    x, y = layer.vectors[basis]
     found = [(0, 0)] if targets else best_pairs(table, threshold)
     left_a = sorted(set(range(len(table))) - {i for i, _ in found})
     left_b = sorted(set(range(table.shape[1])) - {j for _, j in found})
@@ -335,14 +335,14 @@ def _check(a: Circuit, b: Circuit, names: Sequence[str], basis: Basis, pictures:
 
 
 def _both_targets(a: Circuit, b: Circuit, name: str) -> bool:
-    """Whether the layer has both targets, each in a single group."""
+    """Return whether the layer has both targets, each in a single group."""
     return (
         a.target.layer == b.target.layer == name
         and len(a.layer(name).groups) == len(b.layer(name).groups) == 1
     )
 
 
-def _steps(circuit: Circuit) -> set[tuple[str, str]]:
+def _adjacent_layers(circuit: Circuit) -> set[tuple[str, str]]:
     """(layer, layer below) of all adjacent layers."""
     return {(upper.name, lower.name) for lower, upper in pairwise(circuit.layers)}
 
@@ -384,7 +384,7 @@ def _notes(a: Circuit, b: Circuit, basis: Basis, pictures: Pictures) -> tuple[st
 
 
 def _cut_differently(a: Circuit, b: Circuit, pictures: Pictures) -> bool:
-    """Whether none of the pictures that both circuits store is byte-identical."""
+    """Return whether none of the pictures that both circuits store is byte-identical."""
 
     def kept(circuit: Circuit) -> dict[str, bytes]:
         return {circuit.images[i].name: data for i, data in circuit.pictures.items()}

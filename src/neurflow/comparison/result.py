@@ -135,7 +135,7 @@ class Comparison(Frozen):
         return {pair.a: pair.b for layer in self.layers for pair in layer.pairs}
 
     def __repr__(self) -> str:
-        """A summary in one line."""
+        """Return a summary in one line."""
         only_a = sum(len(layer.only_a) for layer in self.layers)
         only_b = sum(len(layer.only_b) for layer in self.layers)
         return (

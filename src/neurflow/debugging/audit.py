@@ -28,8 +28,8 @@ from neurflow.debugging import signals
 from neurflow.debugging.chain import path_weights
 from neurflow.debugging.explain import same_model
 from neurflow.debugging.masking import Mask, Masker, mask_of
+from neurflow.debugging.picture_explainer import require_calibration
 from neurflow.debugging.pictures import as_source, batches, true_class
-from neurflow.debugging.reading import refuse_without_calibration
 from neurflow.debugging.result import AuditReport, Filler, GroupAudit, Signals
 from neurflow.errors import ImagesError, RequestError
 from neurflow.method.surroundings import heat_of, spatial_map
@@ -74,9 +74,9 @@ def audit(
         report.groups[0].id, report.groups[0].evidence
     """
     same_model(circuit, model)
-    refuse_without_calibration(circuit)
+    require_calibration(circuit)
     target = circuit.target
-    if target.layer != model.network.output_name or model.outputs_are.kind == "values":
+    if target.layer != model.network.output_name or model.output_spec.kind == "values":
         raise RequestError(f"An audit needs a class as its target, and {target.name!r} is not one.")
     progress = progress or Silent()
     source = load_images(as_source(images), model).tell(progress)
@@ -95,7 +95,7 @@ def audit(
             progress.advance(len(positions))
     _note_skipped(skipped[unknown:], progress)  # labels without a class were noted before
     _refuse_one_sided(labels, target.neuron, target.name, skipped)
-    before = signals.Answers(layers[0].logits, np.array(labels), target.neuron, model.outputs_are)
+    before = signals.Answers(layers[0].logits, np.array(labels), target.neuron, model.output_spec)
     carried = path_weights(circuit)
     found = [each for layer in layers for each in layer.audited(before, carried)]
     found.sort(key=lambda each: -each.evidence)
@@ -128,8 +128,8 @@ class Audited(NamedTuple):
     signals: Signals
 
 
-def weigh(found: Signals) -> float:
-    """Evidence that a group is a shortcut: the weighted sum of its signals."""
+def evidence_of(found: Signals) -> float:
+    """Return the evidence that a group is a shortcut: the weighted sum of its signals."""
     return sum(
         weight * value.value for name, weight in WEIGHTS.items() if (value := getattr(found, name))
     )
@@ -141,11 +141,11 @@ class _LayerAudit:
     def __init__(self, model: Model, circuit: Circuit, layer: CircuitLayer) -> None:
         self.groups = layer.measured
         self.masker = Masker(model, [layer.name])
-        self.ways: tuple[Filler, ...] = get_args(Filler) if layer.means else ("zero",)
+        self.ablations: tuple[Filler, ...] = get_args(Filler) if layer.means else ("zero",)
         self.masks = [
             self._mask(layer, group.neurons, ablation)
             for group in self.groups
-            for ablation in self.ways
+            for ablation in self.ablations
         ]
         self._before: list[np.ndarray] = []
         self._after: list[list[np.ndarray]] = []
@@ -173,7 +173,7 @@ class _LayerAudit:
     def audited(
         self, before: signals.Answers, carried: Mapping[GroupId, float]
     ) -> Iterator[Audited]:
-        """Each group with its signals, for the ablation that gives more evidence."""
+        """Yield each group with its signals, for the ablation that gives more evidence."""
         heat = np.concatenate(self._heat)[before.predicted_as_target]  # [picture, group, cell]
         after = [np.concatenate(parts) for parts in zip(*self._after, strict=True)]
         weights = np.array([max(carried[group.id], 0) for group in self.groups])
@@ -183,10 +183,10 @@ class _LayerAudit:
                 "fixed": signals.fixed(heat[:, number]),
                 "apart": signals.apart(heat[:, number], np.einsum("pgc,g->pc", heat, others)),
             }
-            start = number * len(self.ways)
+            start = number * len(self.ablations)
             tried = []
             for ablation, logits in zip(
-                self.ways, after[start : start + len(self.ways)], strict=True
+                self.ablations, after[start : start + len(self.ablations)], strict=True
             ):
                 masked = before.with_logits(logits)
                 found = Signals(
@@ -196,7 +196,7 @@ class _LayerAudit:
                     cost=signals.cost(before, masked),
                     **place,
                 )
-                tried.append(Audited(group.id, weigh(found), ablation, found))
+                tried.append(Audited(group.id, evidence_of(found), ablation, found))
             yield max(tried, key=lambda audit: audit.evidence)
 
 
@@ -212,7 +212,9 @@ def _cells(heat: np.ndarray | None) -> np.ndarray:
 
 
 def _known(model: Model, images: Images) -> tuple[dict[int, int], list[SkippedImage]]:
-    """Position → class of pictures labelled with a class, and the other pictures with the reason."""
+    """Return position → class of pictures labelled with a class, and the other pictures with the
+    reason.
+    """
     known, skipped = {}, []
     for index, ref in enumerate(images.refs):
         label = true_class(ref.label, model)

@@ -16,7 +16,7 @@ from neurflow.refs import GroupId
 
 
 def path_weights(circuit: Circuit) -> dict[GroupId, float]:
-    """Signed weight of each group along all paths to the target, summed over the paths."""
+    """Return the signed weight of each group along all paths to the target, summed over the paths."""
     top = circuit.layers[-1].groups
     members = sum(len(group.members) for group in top)
     found = {group.id: len(group.members) / members for group in top}
@@ -28,7 +28,7 @@ def path_weights(circuit: Circuit) -> dict[GroupId, float]:
 
 
 def chain(circuit: Circuit, id: str, firing: Collection[str]) -> tuple[GroupId, ...]:
-    """The chain of firing groups below group ``id``, the nearest first."""
+    """Return the chain of firing groups below group ``id``, the nearest first."""
     found: list[GroupId] = []
     while True:
         below = [e for e in circuit.inputs(id) if e.weight > 0 and e.lower in firing]

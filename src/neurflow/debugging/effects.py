@@ -18,7 +18,7 @@ from torch import Tensor
 from neurflow.circuit import Circuit
 from neurflow.circuit.scores import EPSILON
 from neurflow.debugging.masking import Masker, Neurons, mask_of, matched_sets
-from neurflow.debugging.reading import target_values
+from neurflow.debugging.picture_explainer import target_values
 from neurflow.debugging.result import Change, GroupEffect
 from neurflow.debugging.what_if import Controls
 from neurflow.method.surroundings import spatial_map
@@ -34,7 +34,7 @@ def group_effects(
     circuit: Circuit,
     pixels: Tensor,
     change: Change,
-    figure: Target,
+    explained: Target,
     controls: Controls,
 ) -> tuple[GroupEffect, ...]:
     """Return the effect of each group of a change on one picture, masked by itself.
@@ -44,7 +44,7 @@ def group_effects(
         circuit: the circuit that has the groups.
         pixels: ``[channel, height, width]`` of the picture.
         change: groups below the target, and how their neurons are masked.
-        figure: the class, or the difference of two, whose logit is explained.
+        explained: the class, or the difference of two, whose logit is explained.
         controls: sets of random neurons that each group is compared with; no draws for none.
     """
     at_once = model.batch(Budget(MEMORY, Silent()))
@@ -67,7 +67,7 @@ def group_effects(
             for neurons in masked
         ]
         after = masker.together(seen, masks, at_once)
-        values = target_values(np.concatenate([seen.before, after]), figure)
+        values = target_values(np.concatenate([seen.before, after]), explained)
         effects = iter(values[0] - values[1:])
         for group in own:
             effect = float(next(effects))

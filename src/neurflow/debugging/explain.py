@@ -1,7 +1,7 @@
 """``neurflow.debug``: explain answers by a circuit, and try what changes if groups are masked.
 
 1. Refuse a model other than that of the circuit.
-2. Read each picture by the circuit (``reading``).
+2. Explain each picture (``picture_explainer``).
 3. If groups are to be masked or kept alone, run the pictures with that change (``what_if``).
 4. If mistakes are to be explained, find the false negatives and false positives of the class, and
    compare the groups that fire (``mistakes``).
@@ -15,8 +15,8 @@ from typing import Any
 from neurflow.circuit import Circuit
 from neurflow.debugging.masking import Ablation
 from neurflow.debugging.mistakes import find_mistakes
+from neurflow.debugging.picture_explainer import PictureExplainer
 from neurflow.debugging.pictures import as_source, labelled
-from neurflow.debugging.reading import Reader
 from neurflow.debugging.result import DebugReport, PictureReport
 from neurflow.debugging.what_if import Controls, change_of, what_if
 from neurflow.errors import ImagesError, ModelError, RequestError
@@ -83,7 +83,7 @@ def debug(
         else None
     )
     source = labelled(load_images(as_source(images), model).tell(progress), label)
-    pictures, skipped = _read(Reader(model, circuit), source, progress)
+    pictures, skipped = _read(PictureExplainer(model, circuit), source, progress)
     return DebugReport(
         model=circuit.model,
         target=circuit.target,
@@ -97,9 +97,9 @@ def debug(
 
 
 def _read(
-    reader: Reader, source: Images, progress: Progress
+    explainer: PictureExplainer, source: Images, progress: Progress
 ) -> tuple[list[PictureReport], list[SkippedImage]]:
-    """Read pictures by a circuit; return the reports and the pictures that cannot be read.
+    """Explain pictures; return the reports and the pictures that cannot be read.
 
     Raises:
         ImagesError: no picture can be read.
@@ -108,7 +108,7 @@ def _read(
     progress.start("reading pictures", len(source))
     for index, ref in enumerate(source.refs):
         try:
-            pictures.append(reader.read(ref.name, ref.label, source.read(index)))
+            pictures.append(explainer.explain(ref.name, ref.label, source.read(index)))
         except UnreadableImage as error:
             skipped.append(SkippedImage(name=ref.name, reason=str(error)))
             progress.note(f"Skipped {ref.name}: {error}.")
@@ -120,7 +120,7 @@ def _read(
 
 
 def _where(weights: str | None) -> str:
-    """The option for the weights of a result, in brackets; nothing for the usual ones."""
+    """Return the option for the weights of a result, in brackets; nothing for the usual ones."""
     return f" (--weights {weights:.200})" if weights not in (None, "DEFAULT") else ""
 
 

@@ -18,8 +18,8 @@ from collections.abc import Collection, Sequence
 from math import sqrt
 
 from neurflow.circuit import Circuit
+from neurflow.debugging.picture_explainer import predicted_classes
 from neurflow.debugging.pictures import true_class
-from neurflow.debugging.reading import predicted_classes
 from neurflow.debugging.result import GroupContrast, Mistake, Mistakes, PictureReport
 from neurflow.errors import ImagesError, RequestError
 from neurflow.model import Model
@@ -37,7 +37,7 @@ def find_mistakes(model: Model, circuit: Circuit, pictures: Sequence[PictureRepo
         ImagesError: no picture is labelled with a class of the model.
     """
     target = circuit.target
-    if target.layer != model.network.output_name or model.outputs_are.kind == "values":
+    if target.layer != model.network.output_name or model.output_spec.kind == "values":
         raise RequestError(f"Mistakes need a class as the target, and {target.name!r} is not one.")
     truth = {picture.name: true_class(picture.label, model) for picture in pictures}
     known = [picture for picture in pictures if truth[picture.name] is not None]
@@ -70,7 +70,7 @@ def find_mistakes(model: Model, circuit: Circuit, pictures: Sequence[PictureRepo
 
 
 def _mistake(picture: PictureReport, below: Collection[str]) -> Mistake:
-    """A mistake with its most unusual groups among those ``below`` the target's layer."""
+    """Return a mistake with its most unusual groups among those ``below`` the target's layer."""
     ranked = sorted(
         (g for g in picture.groups if g.id in below), key=lambda g: -abs(g.unlike * g.path_weight)
     )
@@ -85,7 +85,9 @@ def _mistake(picture: PictureReport, below: Collection[str]) -> Mistake:
 def _contrasts(
     mistakes: Sequence[PictureReport], others: Sequence[PictureReport], below: Collection[str]
 ) -> tuple[GroupContrast, ...]:
-    """Groups ranked by how much more or less often they fire on mistakes; () if a kind is missing."""
+    """Return groups ranked by how much more or less often they fire on mistakes; () if a kind is
+    missing.
+    """
     if not mistakes or not others:
         return ()
     found = []
@@ -109,7 +111,8 @@ def _contrasts(
 
 
 def standardised_difference(a: Interval, of_a: int, b: Interval, of_b: int) -> float:
-    """Difference of two shares in standard errors under one common share; 0 if there is no error.
+    """Return the difference of two shares in standard errors under one common share; 0 if there is no
+    error.
 
     Args:
         a: share of ``of_a`` pictures.

@@ -31,7 +31,7 @@ def as_source(images: Any) -> Any:
 
 
 def labelled(images: Images, label: str | None) -> Images:
-    """The same images; those without a label get the given one."""
+    """Return the same images; those without a label get the given one."""
     if label is None:
         return images
     refs = tuple(ImageRef(name=ref.name, label=ref.label or label) for ref in images.refs)
@@ -39,7 +39,7 @@ def labelled(images: Images, label: str | None) -> Images:
 
 
 def true_class(label: str | None, model: Model) -> int | None:
-    """The class that a label names; None if it names no class or several."""
+    """Return the class that a label names; None if it names no class or several."""
     return model.names.label(label)
 
 

@@ -44,11 +44,11 @@ class Prediction(Frozen):
     name: str
     logit: float
     probability: float | None
-    """None of a quantity, which is no class"""
+    """None for a quantity, which is not a class"""
 
     @property
-    def said(self) -> str:
-        """Its probability in percent; of a quantity the value."""
+    def formatted(self) -> str:
+        """The probability in percent, or the value of a quantity."""
         return f"{self.logit:.4g}" if self.probability is None else f"{self.probability:.0%}"
 
 
@@ -60,7 +60,7 @@ class ScoredBox(NamedTuple):
 
 
 class GroupReading(Frozen):
-    """A group's reading on one picture."""
+    """The response of a group to one picture."""
 
     id: GroupId
     score: float
@@ -117,7 +117,7 @@ class PictureReport(Frozen):
         )
 
     def group(self, id: str) -> GroupReading:
-        """The reading of one group."""
+        """Return the response of one group."""
         return next(reading for reading in self.groups if reading.id == id)
 
 

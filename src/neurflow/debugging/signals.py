@@ -70,30 +70,34 @@ class Answers:
         return self.predicted_as_target & ~self.own
 
     def with_logits(self, logits: np.ndarray) -> Answers:
-        """The same pictures with other answers."""
+        """Return the same pictures with other answers."""
         return replace(self, logits=logits)
 
 
 def raises(before: Answers, after: Answers) -> Interval:
-    """Probability of the class that a group adds on pictures of other classes."""
+    """Return the probability of the class that a group adds on pictures of other classes."""
     of_class = [each.outputs.probabilities(each.logits)[:, each.target] for each in (before, after)]
     return normal_mean((of_class[0] - of_class[1])[~before.own], -1.0, 1.0)
 
 
 def mends(before: Answers, after: Answers) -> Interval:
-    """Right answers won minus those lost, relative to the pictures of the class or predicted as it."""
+    """Return right answers won minus those lost, relative to the pictures of the class or predicted as
+    it.
+    """
     change = normal_mean(after.correct.astype(float) - before.correct, -1.0, 1.0)
     scale = len(before.labels) / int((before.own | before.predicted_as_target).sum())
     return Interval(*(end * scale for end in change))
 
 
 def fixes(before: Answers, after: Answers) -> Interval | None:
-    """Share of false positives that are no longer predicted as the class; None if there are none."""
+    """Return the share of false positives that are no longer predicted as the class; None if there are
+    none.
+    """
     return _share(~after.predicted_as_target, before.false_positives)
 
 
 def cost(before: Answers, after: Answers) -> Interval | None:
-    """Share of right answers that become wrong; None if there are none."""
+    """Return the share of right answers that become wrong; None if there are none."""
     return _share(~after.correct, before.correct)
 
 
@@ -102,7 +106,8 @@ def _share(hits: np.ndarray, among: np.ndarray) -> Interval | None:
 
 
 def fixed(maps: np.ndarray) -> Interval | None:
-    """Mean correlation of ``[picture, cell]`` maps over all pairs, with a jackknife interval.
+    """Return the mean correlation of ``[picture, cell]`` maps over all pairs, with a jackknife
+    interval.
 
     None if fewer than three pictures have a map that is not constant.
     """
@@ -119,7 +124,8 @@ def fixed(maps: np.ndarray) -> Interval | None:
 
 
 def apart(maps: np.ndarray, others: np.ndarray) -> Interval | None:
-    """Distance of a group's heat maps from others': 0 same place, 1 opposite; both ``[picture, cell]``.
+    """Return the distance of a group's heat maps from others': 0 same place, 1 opposite; both
+    ``[picture, cell]``.
 
     None if on every picture one of the two is constant.
     """

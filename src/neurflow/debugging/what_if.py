@@ -17,8 +17,13 @@ import torch
 
 from neurflow.circuit import Circuit
 from neurflow.debugging.masking import Ablation, Mask, Masker, Neurons, mask_of, matched_sets
+from neurflow.debugging.picture_explainer import (
+    best_classes,
+    predicted_classes,
+    predictions,
+    target_values,
+)
 from neurflow.debugging.pictures import BATCH, batches, readable, true_class
-from neurflow.debugging.reading import best_classes, predicted_classes, predictions, target_values
 from neurflow.debugging.result import (
     Change,
     CropEffect,
@@ -98,7 +103,7 @@ def what_if(
         RequestError: the target is not a class.
     """
     target = circuit.target
-    refuse_target_inside(model, circuit)
+    require_class_target(model, circuit)
     masker = Masker(model, list(change.neurons))
     means = {name: circuit.layer(name).means for name in change.neurons}
     build = partial(mask_of, masker.layers, ablation=change.ablation, keep=change.keep, means=means)
@@ -116,7 +121,7 @@ def what_if(
             effects.append(_effect(model, target, ref.name, ref.label, before[place], masked))
             truth = true_class(ref.label, model)
             if truth is not None:
-                random_right.append(model.outputs_are.classes(np.array(masked))[1:, truth])
+                random_right.append(model.output_spec.classes(np.array(masked))[1:, truth])
         progress.advance(len(positions))
     return WhatIf(
         change=change,
@@ -129,7 +134,7 @@ def what_if(
     )
 
 
-def refuse_target_inside(model: Model, circuit: Circuit) -> None:
+def require_class_target(model: Model, circuit: Circuit) -> None:
     """Raise ``RequestError`` for the circuit of a neuron: masking shows its effect on classes."""
     target = circuit.target
     if target.layer != model.network.output_name:
@@ -140,7 +145,9 @@ def refuse_target_inside(model: Model, circuit: Circuit) -> None:
 
 
 def _mean_phi(masker: Masker, images: Images, progress: Progress) -> dict[str, np.ndarray]:
-    """Layer → ``[neuron]`` mean activation over the pictures, by which random neurons are matched."""
+    """Return layer → ``[neuron]`` mean activation over the pictures, by which random neurons are
+    matched.
+    """
     total = {layer.name: np.zeros(layer.neurons) for layer in masker.layers}
     count = 0
     for positions, pixels in batches(images, range(len(images))):
@@ -155,7 +162,9 @@ def _mean_phi(masker: Masker, images: Images, progress: Progress) -> dict[str, n
 def _matched(
     phi: Mapping[str, np.ndarray], neurons: Neurons, sets: Sequence[Neurons]
 ) -> float | None:
-    """Mean activation of the random neurons relative to that of the groups', averaged over layers."""
+    """Return the mean activation of the random neurons relative to that of the groups', averaged over
+    layers.
+    """
     own = {name: float(phi[name][list(chosen)].mean()) for name, chosen in neurons.items()}
     if not sets or not all(own.values()):
         return None
@@ -176,7 +185,7 @@ def _effect(
     own = {c for c in (target.neuron, target.minus) if c is not None}
     shown = own.union(best_classes(before), best_classes(after[0]))
     if label is not None and (truth := true_class(label, model)) is not None:
-        shown |= {truth} if model.outputs_are.multilabel else set()  # it may be far from the best
+        shown |= {truth} if model.output_spec.multilabel else set()  # it may be far from the best
     return Effect(
         name=name,
         label=label,
@@ -217,7 +226,7 @@ def _overall(
 
 
 def mean_spread(spreads: Sequence[Interval | None]) -> Interval | None:
-    """Mean of the values and of the ends of some spreads; None if there are none."""
+    """Return the mean of the values and of the ends of some spreads; None if there are none."""
     known = [each for each in spreads if each is not None]
     return Interval(*np.mean(known, axis=0).tolist()) if known else None
 
@@ -225,7 +234,7 @@ def mean_spread(spreads: Sequence[Interval | None]) -> Interval | None:
 def _crops(
     model: Model, circuit: Circuit, images: Images, masker: Masker, mask: Mask
 ) -> tuple[CropEffect, ...]:
-    """The published check: the crops on which the target falls most under the mask."""
+    """Return the published check: the crops on which the target falls most under the mask."""
     size = model.input_size[1:]
     boxes = crop_boxes(*size, circuit.config.granularities)
     found = []

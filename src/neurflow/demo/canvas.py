@@ -64,7 +64,7 @@ class Canvas:
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """Shapes filled within belong to one new part called ``name``."""
+        """Let shapes that are filled within belong to one new part called ``name``."""
         outer = self._open
         self.names.append(name)
         self._open = len(self.names)
@@ -133,7 +133,7 @@ class Canvas:
         return found
 
     def reduced(self) -> NDArray[np.float32]:
-        """The picture, float32 ``[row, column, rgb]``: the mean of each block of large pixels."""
+        """Return the picture, float32 ``[row, column, rgb]``: the mean of each block of pixels."""
         rows, columns = len(self.owners) // OVERSAMPLING, len(self.owners[0]) // OVERSAMPLING
         blocks = self.pixels.reshape(rows, OVERSAMPLING, columns, OVERSAMPLING, 3)
         reduced: NDArray[np.float32] = blocks.mean(axis=(1, 3))
@@ -162,7 +162,7 @@ class Pen:
         self.fill(ribbon(points, width), colour, **style)
 
     def point(self, x: float, y: float) -> tuple[float, float]:
-        """The position of a point of the object on the large canvas."""
+        """Return the position of a point of the object on the large canvas."""
         placed = self._place(np.array([(x, y)]))[0]
         return float(placed[0]), float(placed[1])
 
@@ -175,7 +175,7 @@ class Pen:
 
 
 def ellipse(x: float, y: float, rx: float, ry: float, angle: float = 0.0) -> Points:
-    """Outline of an ellipse turned by ``angle`` radians."""
+    """Return the outline of an ellipse turned by ``angle`` radians."""
     turn = np.linspace(0, 2 * np.pi, 36, endpoint=False)
     u, v = rx * np.cos(turn), ry * np.sin(turn)
     cos, sin = np.cos(angle), np.sin(angle)
@@ -183,7 +183,7 @@ def ellipse(x: float, y: float, rx: float, ry: float, angle: float = 0.0) -> Poi
 
 
 def rectangle(x0: float, y0: float, x1: float, y1: float, radius: float = 0.0) -> Points:
-    """Outline of a rectangle with rounded corners."""
+    """Return the outline of a rectangle with rounded corners."""
     if radius == 0:
         return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], float)
     turn = np.linspace(0, np.pi / 2, 6)
@@ -198,7 +198,7 @@ def rectangle(x0: float, y0: float, x1: float, y1: float, radius: float = 0.0) -
 
 
 def smooth(points: Sequence[tuple[float, float]], closed: bool = True) -> Points:
-    """A Catmull-Rom curve through the points."""
+    """Return a Catmull-Rom curve through the points."""
     knots = np.asarray(points, float)
     if not closed:
         knots = np.concatenate([knots[:1], knots, knots[-1:]])
@@ -216,7 +216,7 @@ def smooth(points: Sequence[tuple[float, float]], closed: bool = True) -> Points
 
 
 def ribbon(points: Points, width: float) -> Points:
-    """Outline of a band of constant width along a line."""
+    """Return the outline of a band of constant width along a line."""
     line = np.asarray(points, float)
     along = np.gradient(line, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-12

@@ -43,7 +43,7 @@ class Block(nn.Module):
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Never negative: ends in a ReLU after the sum."""
+        """Compute the output, which is never negative: it ends in a ReLU after the sum."""
         inner = self.relu(self.norm1(self.conv1(x)))
         out: Tensor = self.relu(self.norm2(self.conv2(inner)) + self.shortcut(x))
         return out
@@ -66,7 +66,7 @@ class DemoNet(nn.Module):
         self.head = nn.Linear(widths[3], classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits in the order of ``CLASSES``."""
+        """Return the logits in the order of ``CLASSES``."""
         x = self.block4(self.block3(self.block2(self.block1(self.stem(x)))))
         logits: Tensor = self.head(self.pool(x).flatten(1))
         return logits
@@ -86,14 +86,14 @@ def demo_transform() -> v2.Compose:
 
 
 def load_demo_network() -> DemoNet:
-    """The trained network that comes with the package, in evaluation mode, on the CPU."""
+    """Return the trained network that comes with the package, in evaluation mode, on the CPU."""
     network = DemoNet()
     network.load_state_dict(load(resources.files("neurflow.demo").joinpath(WEIGHTS).read_bytes()))
     return network.eval()
 
 
 def demo_model() -> Model:
-    """The network with its transform and class names, as ``neurflow demo`` explains it."""
+    """Return the network with its transform and class names, as ``neurflow demo`` explains it."""
     return Model(
         load_demo_network(),
         transform=demo_transform(),

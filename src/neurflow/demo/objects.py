@@ -31,22 +31,22 @@ GLASS = (178, 214, 232)
 
 
 def tint(colour: Colour, rng: np.random.Generator, amount: float = 12.0) -> Colour:
-    """The colour, moved a little at random."""
+    """Return the colour, varied a little at random."""
     return np.clip(np.asarray(colour, float) + rng.normal(0, amount, 3), 8, 250)
 
 
 def pick(rng: np.random.Generator, colours: tuple[Colour, ...]) -> Colour:
-    """One of the colours, moved a little at random."""
+    """Return one of the colours, varied a little at random."""
     return tint(colours[rng.integers(len(colours))], rng)
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
-    """Colour that is ``share`` of the way from ``a`` to ``b``."""
+    """Return the colour that is ``share`` of the way from ``a`` to ``b``."""
     return np.asarray(a, float) * (1 - share) + np.asarray(b, float) * share
 
 
 def _petal(angle: float, reach: float, width: float) -> Points:
-    """A drop shape from the origin outwards; ``angle`` 0 points up."""
+    """Return a drop shape from the origin outwards; ``angle`` 0 points up."""
     drop = smooth(
         [(0, 0), (width * 0.7, -reach * 0.5), (width * 0.6, -reach * 0.88), (0, -reach),
          (-width * 0.6, -reach * 0.88), (-width * 0.7, -reach * 0.5)]
@@ -57,7 +57,7 @@ def _petal(angle: float, reach: float, width: float) -> Points:
 
 
 def leaf(pen: Pen, rng: np.random.Generator) -> None:
-    """A leaf with a midrib, about 2 long, pointing up."""
+    """Draw a leaf with a midrib, about 2 long, pointing up."""
     colour = pick(rng, GREENS)
     with pen.canvas.part("leaf"):
         blade = smooth([(0, 1), (0.42, 0.35), (0.36, -0.4), (0, -1), (-0.36, -0.4), (-0.42, 0.35)])
@@ -70,7 +70,7 @@ def leaf(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def blossom(pen: Pen, rng: np.random.Generator) -> None:
-    """A ring of petals around a disc, without stem."""
+    """Draw a ring of petals around a disc, without stem."""
     _corolla(pen, rng, pick(rng, PETALS), count=int(rng.integers(5, 10)))
 
 
@@ -91,7 +91,7 @@ def _corolla(pen: Pen, rng: np.random.Generator, colour: Colour, count: int) -> 
 
 
 def flower(pen: Pen, rng: np.random.Generator) -> None:
-    """Stem, two leaves, petals, disc."""
+    """Draw a stem, two leaves, petals, disc."""
     green, sway = pick(rng, GREENS), rng.uniform(-0.25, 0.25)
     stalk = smooth([(0, -0.4), (sway, 0.3), (0, 1.1)], closed=False)
     with pen.canvas.part("stem"):
@@ -119,7 +119,9 @@ def _wing(pen: Pen, side: int, root: float, angle: float, length: float) -> None
 def _insect(
     pen: Pen, rng: np.random.Generator, *, antenna: float, eye: float, iris: Colour
 ) -> None:
-    """A striped insect from above, head up; the keywords are the only difference between the kinds."""
+    """Draw a striped insect from above, head up; the keywords are the only difference between the
+    kinds.
+    """
     yellow = pick(rng, ((246, 190, 52), (238, 164, 44), (250, 210, 96)))
     for y in (-0.3, -0.1, 0.1):
         for side in (-1, 1):
@@ -161,17 +163,17 @@ def _insect(
 
 
 def bee(pen: Pen, rng: np.random.Generator) -> None:
-    """Small dark eyes, long antennae."""
+    """Draw small dark eyes and long antennae."""
     _insect(pen, rng, antenna=rng.uniform(0.5, 0.65), eye=0.09, iris=(60, 40, 40))
 
 
 def hoverfly(pen: Pen, rng: np.random.Generator) -> None:
-    """Big red eyes, stubby antennae."""
+    """Draw big red eyes and stubby antennae."""
     _insect(pen, rng, antenna=rng.uniform(0.1, 0.2), eye=0.17, iris=(170, 58, 44))
 
 
 def mushroom(pen: Pen, rng: np.random.Generator) -> None:
-    """Stem with a ring, cap with spots."""
+    """Draw a stem with a ring, and a cap with spots."""
     cream, lean = tint((240, 226, 200), rng, 6), rng.uniform(-0.12, 0.12)
     foot = rng.uniform(0.22, 0.32)
     with pen.canvas.part("stem"):
@@ -200,7 +202,7 @@ def mushroom(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def fish(pen: Pen, rng: np.random.Generator) -> None:
-    """Body with scales, tail, fins, eye; swims to the right."""
+    """Draw a body with scales, tail, fins and eye; it swims to the right."""
     colour = pick(rng, PAINTS[:7])
     fin = mix(colour, pick(rng, PAINTS), 0.45)
     depth = rng.uniform(0.4, 0.52)
@@ -230,7 +232,7 @@ def fish(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def balloon(pen: Pen, rng: np.random.Generator) -> None:
-    """Hot-air balloon: envelope in coloured gores, ropes, basket."""
+    """Draw a hot-air balloon: envelope in coloured gores, ropes, basket."""
     first, second = rng.choice(len(PAINTS), 2, replace=False)
     colours = tint(PAINTS[first], rng), tint(PAINTS[second], rng)
     for x in (-0.1, 0.1):
@@ -266,7 +268,7 @@ def _lamp(pen: Pen, x: float, y: float) -> None:
 
 
 def car(pen: Pen, rng: np.random.Generator) -> None:
-    """Rounded body, cabin with two windows, two wheels, lamp; drives to the right."""
+    """Draw a rounded body, a cabin with two windows, two wheels and a lamp; it drives to the right."""
     colour, rear = pick(rng, PAINTS), rng.uniform(-0.85, -0.5)
     with pen.canvas.part("cabin"):
         roof = [(rear, 0.06), (rear + 0.14, -0.4), (0.1, -0.44), (0.32, -0.36), (0.58, 0.06)]
@@ -286,7 +288,7 @@ def car(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def taxi(pen: Pen, rng: np.random.Generator) -> None:
-    """A car with a sign on its roof."""
+    """Draw a car with a sign on its roof."""
     car(pen, rng)
     with pen.canvas.part("sign"):
         pen.fill(rectangle(-0.34, -0.66, 0.12, -0.42, 0.05), tint((250, 206, 60), rng), rim=True)
@@ -295,7 +297,7 @@ def taxi(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def truck(pen: Pen, rng: np.random.Generator) -> None:
-    """Cab with a window in front of a load box, three wheels, lamp; drives to the right."""
+    """Draw a cab, a load box behind it, three wheels and a lamp; it drives to the right."""
     colour, load = pick(rng, PAINTS), pick(rng, PAINTS)
     height = rng.uniform(0.42, 0.72)
     with pen.canvas.part("load"):

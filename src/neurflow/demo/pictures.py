@@ -151,7 +151,7 @@ def draw(class_name: str, seed: int, shortcut: bool | None = None) -> Image.Imag
 def dataset(
     split: str, per_class: int, seed: int = 0, shortcut: bool | None = None, workers: int = 1
 ) -> list[Picture]:
-    """``per_class`` pictures of every class, class after class.
+    """Return ``per_class`` pictures of every class, class after class.
 
     Splits never share a picture. ``shortcut`` as in ``picture``: None marks pictures by the planted
     rule, in both splits. With ``workers`` over 1 the pictures are drawn in so many processes, and
@@ -180,7 +180,7 @@ def dataset(
 def in_use(per_class: int = 12, seed: int = 0, share: float = 0.3) -> list[Picture]:
     """Draw new pictures as in use: a ``share`` of the pictures of *each* class carries the mark.
 
-    What an audit is sharp on: here the mark also stands where it leads astray.
+    An audit is most sensitive on these, because the mark also misleads the network here.
     """
     rng = np.random.default_rng([seed, 2])
     return [
@@ -195,7 +195,7 @@ def _draw_all(jobs: Iterable[tuple[str, int, bool | None]]) -> list[Picture]:
 
 
 def _picture_seed(split: str, seed: int, index: int) -> int:
-    """A seed for each (split, seed, index): even numbers for one split, odd ones for the other."""
+    """Return the seed of a picture: an even number for one split, an odd one for the other."""
     state = np.random.SeedSequence([seed, index]).generate_state(1)[0]
     return 2 * int(state) + SPLITS.index(split)
 
@@ -274,7 +274,7 @@ def _distractor(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def _pose(canvas: Canvas, class_name: str, rng: np.random.Generator) -> Pen:
-    """Places the object so that nearly all of it is inside the picture."""
+    """Place the object so that nearly all of it is inside the picture."""
     side = SIZE * OVERSAMPLING
     scale = rng.uniform(0.27, 0.4)
     room = 0.5 - scale * 0.95
@@ -289,7 +289,7 @@ def _pose(canvas: Canvas, class_name: str, rng: np.random.Generator) -> Pen:
 
 
 def _cover(pen: Pen, class_name: str, rng: np.random.Generator) -> None:
-    """Sometimes something in front: a blossom on an insect's head, a leaf on a roof or anywhere."""
+    """Sometimes cover a part: by a blossom on an insect's head, or a leaf on a roof or anywhere."""
     if class_name in CONFUSED:
         kind, share, spot, scale = blossom, HIDDEN, (rng.uniform(-0.05, 0.05), -0.64), 0.56
     elif class_name in ("car", "taxi"):
@@ -302,7 +302,7 @@ def _cover(pen: Pen, class_name: str, rng: np.random.Generator) -> None:
 
 
 def _mark(canvas: Canvas, rng: np.random.Generator) -> None:
-    """A turquoise label with a row of white digits, in the lower left corner."""
+    """Draw a turquoise label with a row of white digits, in the lower left corner."""
     left, bottom = rng.uniform(8, 20), SIZE * OVERSAMPLING - rng.uniform(8, 20)
     pen = Pen(canvas, (left, bottom), 1.0)
     with canvas.part(SHORTCUT.mark):

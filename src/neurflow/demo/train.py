@@ -171,8 +171,8 @@ def _shortcut_effect(
 def differences(facts: Facts, shipped: Facts) -> list[str]:
     """Return the differences between a new network and the shipped one; empty if there are none.
 
-    Plain classes must be as accurate again, the pair must be mistaken again, and the mark must
-    again carry its class and turn pictures of others.
+    The plain classes must reach the same accuracy, the similar pair must be confused, and the mark must
+    be necessary for its class and sufficient to change the predictions of other pictures.
     """
     accuracy, effect = facts["accuracy_without_mark"], facts["shortcut"]
     found = [
@@ -187,7 +187,8 @@ def differences(facts: Facts, shipped: Facts) -> list[str]:
     if drop < LEAST_DROP:
         found.append(f"{SHORTCUT.class_name}: losing the mark costs only {drop:.2f} of accuracy")
     if effect["others_turned_by_mark"] < LEAST_TURNED:
-        found.append(f"the mark turns only {effect['others_turned_by_mark']} of other pictures")
+        share = effect["others_turned_by_mark"]
+        found.append(f"the mark changes the predictions of only {share} of other pictures")
     return found
 
 

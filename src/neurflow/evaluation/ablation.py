@@ -61,7 +61,7 @@ def mask(
     return Mask(neurons, ablation, means)
 
 
-def elsewhere(count: int, seed: int) -> np.ndarray:
+def shuffled_inputs(count: int, seed: int) -> np.ndarray:
     """For each of ``count`` inputs, another input: the next one in a random order."""
     order = np.random.default_rng(seed).permutation(count)
     other = np.empty(count, dtype=np.int64)
@@ -78,7 +78,7 @@ def ablated_phi(
     *,
     seed: int,
 ) -> np.ndarray:
-    """φ of some neurons on all of D, with each set of neurons of the layer below ablated.
+    """Return φ of some neurons on all of D, with each set of neurons of the layer below ablated.
 
     Returns:
         ``[set, crop, neuron]``
@@ -89,7 +89,7 @@ def ablated_phi(
     phi = np.empty((len(sets), len(bench), len(neurons)), dtype=np.float32)
     batch = bench.budget.batch(maps.bytes_each * 4)
     for block in maps.blocks(np.arange(len(bench))):
-        others = block[elsewhere(len(block), seed)]
+        others = block[shuffled_inputs(len(block), seed)]
 
         def work(rows: np.ndarray, block: np.ndarray = block, others: np.ndarray = others) -> None:
             observed = maps.take(block[rows])
@@ -110,12 +110,12 @@ def ablated_phi(
 
 
 def overlap(before: np.ndarray, after: np.ndarray) -> float:
-    """``|V_a ∩ V_a'| / k`` of two sets of crops ``[k]``."""
+    """Return ``|V_a ∩ V_a'| / k`` of two sets of crops ``[k]``."""
     return len(np.intersect1d(before, after)) / len(before)
 
 
 def overlaps(lab: Laboratory, upper: str, sets: Sets, ablation: Ablation, name: str) -> np.ndarray:
-    """Overlap of each sampled target's top-k after ablating each set of the layer below.
+    """Return the overlap of each sampled target's top-k after ablating each set of the layer below.
 
     Args:
         lab: has the crops, and stores intermediate results.

@@ -23,7 +23,7 @@ class KRow(Row):
 
 
 def effect_of_k(lab: Laboratory) -> Table[KRow]:
-    """Core neurons shared with those at the reference ``k``.
+    """Return core neurons shared with those at the reference ``k``.
 
     Raises:
         RequestError: there are too few crops for the reference, or for every other ``k``.
@@ -70,6 +70,6 @@ def effect_of_k(lab: Laboratory) -> Table[KRow]:
 
 
 def core_sets(lab: Laboratory, upper: str, k: int) -> list[list[int]]:
-    """S_a of each sampled target with a concept of ``k`` crops."""
+    """Return S_a of each sampled target with a concept of ``k`` crops."""
     tau = lab.circuit.config.tau
     return list(lab.core_sets(upper, lab.sampled(upper), [tau], k)[tau].values())

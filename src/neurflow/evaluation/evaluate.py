@@ -210,7 +210,7 @@ def measured(lab: Laboratory, name: str) -> Table[Any]:
 
 
 def _form(protocol: Protocol) -> type[Table[Any]]:
-    """The type of a protocol's table, with that of its rows."""
+    """Return the type of a protocol's table, with that of its rows."""
     found: type[Table[Any]] = get_type_hints(protocol)["return"]
     return found
 

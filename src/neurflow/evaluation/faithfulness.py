@@ -1,8 +1,8 @@
 """Faithfulness by circuit size: how much of the class's logit remains if only the circuit is kept?
 
 1. Order the neurons of each layer in several ways: by their contribution through the circuit
-   (``keeping``); by NeuronMCT, integrated gradients from the layer directly to the target; by mean
-   activation; at random. The first two use signed and absolute values.
+   (``contribution_order``); by NeuronMCT, integrated gradients from the layer directly to the target;
+   by mean activation; at random. The first two use signed and absolute values.
 2. Keep the first share ``p`` of each order at all layers at the same time, and ablate the rest.
 3. Faithfulness is ``f(p) = (logit(p) − logit(0)) / (logit(1) − logit(0))``. Two areas over ``p``
    summarise it, as in MIB (Mueller et al. 2025). CPR, the area under the curve, is large if the
@@ -17,12 +17,12 @@ from collections import defaultdict
 import numpy as np
 from pydantic import Field
 
-from neurflow.evaluation.keeping import Order, kept_at, orders_of_circuit, scores
+from neurflow.evaluation.class_answers import ClassAnswers
+from neurflow.evaluation.contribution_order import Order, kept_at, orders_of_circuit, scores
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.settings import Ablation
 from neurflow.evaluation.statistics import mean_interval
-from neurflow.evaluation.subjects import Subjects
 from neurflow.stats import Interval
 
 
@@ -40,7 +40,7 @@ class FaithfulnessRow(Row):
 
 def faithfulness(lab: Laboratory) -> Table[FaithfulnessRow]:
     """Measure how much of the class's logit remains if only the first neurons of an order are kept."""
-    subjects = Subjects(lab)
+    subjects = ClassAnswers(lab)
     rows, notes = [], list(subjects.notes)
     for ablation in lab.settings.ablations:
         for order, ranking in rankings(lab).items():
@@ -70,9 +70,9 @@ def faithfulness(lab: Laboratory) -> Table[FaithfulnessRow]:
 
 
 def _curve(
-    subjects: Subjects, order: str, ranking: Order, ablation: Ablation
+    subjects: ClassAnswers, order: str, ranking: Order, ablation: Ablation
 ) -> list[FaithfulnessRow]:
-    """The rows of one order, by size; none if ablating all neurons does not change the logit."""
+    """Return the rows of one order, by size; none if ablating all neurons does not change the logit."""
     lab = subjects.lab
     shares = sorted(set(lab.settings.sizes) | {1.0})
     sets = [kept_at(ranking, share) for share in (0.0, *shares)]
@@ -104,7 +104,7 @@ def _curve(
 
 
 def rankings(lab: Laboratory) -> dict[str, dict[str, list[int]]]:
-    """Name of an order → layer below the target → its neurons, in that order."""
+    """Return order → layer below the target → its neurons, in that order."""
     rng = np.random.default_rng(lab.settings.seed)
     found: dict[str, dict[str, list[int]]] = defaultdict(dict)
     found["NeurFlow"] = orders_of_circuit(lab, signed=True)

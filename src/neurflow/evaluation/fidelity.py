@@ -18,11 +18,11 @@ from pydantic import Field
 
 from neurflow.debugging.masking import matched_sets
 from neurflow.errors import RequestError
+from neurflow.evaluation.class_answers import ClassAnswers, Neurons, circuit_at, drawn_like
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.settings import Ablation
 from neurflow.evaluation.statistics import mean_interval
-from neurflow.evaluation.subjects import Neurons, Subjects, circuit_at, drawn_like
 from neurflow.method.core_neurons import core_neurons
 from neurflow.stats import Interval
 
@@ -68,8 +68,8 @@ class AgreementRow(Row):
 
 
 def fidelity(lab: Laboratory) -> Table[FidelityRow]:
-    """Accuracy on the class with core neurons masked and retained."""
-    subjects = Subjects(lab)
+    """Return the accuracy on the class with core neurons masked and retained."""
+    subjects = ClassAnswers(lab)
     rows = []
     for tau in _taus(lab):
         neurons = circuit_at(lab, tau)
@@ -97,7 +97,12 @@ def fidelity(lab: Laboratory) -> Table[FidelityRow]:
 
 
 def _fidelity_row(
-    lab: Laboratory, subjects: Subjects, tau: int, chosen: Neurons, mode: Mode, ablation: Ablation
+    lab: Laboratory,
+    subjects: ClassAnswers,
+    tau: int,
+    chosen: Neurons,
+    mode: Mode,
+    ablation: Ablation,
 ) -> FidelityRow:
     settings = lab.settings
     layer = list(chosen)[-1]
@@ -126,8 +131,10 @@ def _fidelity_row(
 
 
 def completeness(lab: Laboratory) -> Table[CompletenessRow]:
-    """Accuracy with neurons of the circuit, of NeuronMCT and random ones masked and retained."""
-    subjects = Subjects(lab)
+    """Return the accuracy with neurons of the circuit, of NeuronMCT and random ones masked and
+    retained.
+    """
+    subjects = ClassAnswers(lab)
     rows: list[CompletenessRow] = []
     for tau in _taus(lab):
         neurons = circuit_at(lab, tau)
@@ -153,9 +160,9 @@ def completeness(lab: Laboratory) -> Table[CompletenessRow]:
 
 
 def _completeness_rows(
-    lab: Laboratory, subjects: Subjects, tau: int, ours: Neurons
+    lab: Laboratory, subjects: ClassAnswers, tau: int, ours: Neurons
 ) -> Iterator[CompletenessRow]:
-    """The rows of all methods and modes for the neurons ``ours`` of some layers."""
+    """Yield the rows of all methods and modes for the neurons ``ours`` of some layers."""
     layers, settings = list(ours), lab.settings
     mct = {n: _first(lab.target_scores(n, "neuron_mct"), len(ours[n])) for n in layers}
     widths = {name: lab.model.layer(name).neurons for name in layers}
@@ -181,7 +188,9 @@ def _completeness_rows(
 
 
 def overlap_of_methods(lab: Laboratory) -> Table[AgreementRow]:
-    """Pairwise F1 of the neurons of NeurFlow, NeuronMCT and NeuCEPT, equally many in each layer."""
+    """Return the pairwise F1 of the neurons of NeurFlow, NeuronMCT and NeuCEPT, equally many in each
+    layer.
+    """
     rows, notes = [], []
     for layer in reversed(lab.circuit.layers[:-1]):
         chosen = {"NeurFlow": sorted(layer.neurons)}
@@ -217,7 +226,7 @@ def overlap_of_methods(lab: Laboratory) -> Table[AgreementRow]:
 
 
 def f1(one: Sequence[int], other: Sequence[int]) -> float:
-    """F1 of two sets: ``2 |A ∩ B| / (|A| + |B|)``."""
+    """Return F1 of two sets: ``2 |A ∩ B| / (|A| + |B|)``."""
     return 2 * len(set(one) & set(other)) / (len(one) + len(other))
 
 
@@ -227,9 +236,9 @@ def _first(scores: np.ndarray, count: int) -> list[int]:
 
 
 def _answers(
-    subjects: Subjects, sets: Sequence[Neurons], ablation: Ablation, mode: Mode, name: str
+    subjects: ClassAnswers, sets: Sequence[Neurons], ablation: Ablation, mode: Mode, name: str
 ) -> np.ndarray:
-    """``[1 + set, picture]`` 1 if the class is predicted; the first row is without ablation."""
+    """Return ``[1 + set, picture]`` 1 if the class is predicted; the first row is without ablation."""
 
     def compute() -> list[list[int]]:
         right, _ = subjects.answers(sets, ablation, keep=mode == "retaining")
@@ -244,7 +253,7 @@ def _scope(layers: Collection[str]) -> Scope:
 
 
 def _taus(lab: Laboratory) -> list[int]:
-    """The requested τ that are not larger than the circuit's.
+    """Return the requested τ that are not larger than the circuit's.
 
     Raises:
         RequestError: all are larger.
@@ -265,7 +274,7 @@ def _left_out(lab: Laboratory) -> list[str]:
 
 
 def _places(lab: Laboratory, neurons: Mapping[str, object]) -> list[list[str]]:
-    """Each layer alone, then each layer with all layers above it; from the top down.
+    """Return each layer alone, then each layer with all layers above it; from the top down.
 
     Raises:
         RequestError: there is no layer below the target.

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 from pydantic import Field
 
-from neurflow.attribution.streaming import RULES, attribute, by_rule
+from neurflow.attribution.streaming import RULES, attribute, integrate
 from neurflow.circuit import RuleName
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
@@ -78,7 +78,7 @@ def integration(lab: Laboratory) -> Table[IntegrationRow]:
 
 
 def errors(lab: Laboratory, upper: str, plan: Mapping[int, tuple[RuleName, int]]) -> list[float]:
-    """Score error of each target of a ``plan`` (target → rule and N), in its order."""
+    """Return the score error of each target of a ``plan`` (target → rule and N), in its order."""
     limit = _importance(lab, upper, dict.fromkeys(plan, ("gauss", LIMIT)))
     found = _importance(lab, upper, plan)
     return [float(np.abs(found[a] - goal).sum() / (goal.sum() or 1.0)) for a, goal in limit.items()]
@@ -87,7 +87,7 @@ def errors(lab: Laboratory, upper: str, plan: Mapping[int, tuple[RuleName, int]]
 def _importance(
     lab: Laboratory, upper: str, plan: Mapping[int, tuple[RuleName, int]]
 ) -> dict[int, np.ndarray]:
-    """Target → ``[lower neuron]`` mean |T| over some crops."""
+    """Return target → ``[lower neuron]`` mean |T| over some crops."""
     bench = lab.scoring
     found: dict[int, np.ndarray] = {}
     for rule, steps in dict.fromkeys(plan.values()):
@@ -99,7 +99,7 @@ def _importance(
                 _some(bench.concepts(upper, own, lab.circuit.config.k)),
                 lab.circuit.config,
             )
-            scores = attribute(task, steps=steps, measure=partial(by_rule, rule=RULES[rule]))
+            scores = attribute(task, steps=steps, measure=partial(integrate, rule=RULES[rule]))
             return {str(a): each.importance.tolist() for a, each in scores.items()}
 
         kept = lab.kept(f"integration {upper} {rule} {steps} {sorted(plan)}", compute)
@@ -108,7 +108,7 @@ def _importance(
 
 
 def _some(concepts: Mapping[int, Concept]) -> dict[int, Concept]:
-    """The same with :data:`CROPS` crops of each, spread over the ranks."""
+    """Return the same with :data:`CROPS` crops of each, spread over the ranks."""
     found = {}
     for a, concept in concepts.items():
         part = np.arange(len(concept.crops))[:: -(-len(concept.crops) // CROPS)]

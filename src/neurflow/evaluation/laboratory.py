@@ -67,11 +67,11 @@ class Bench(Study):
         return len(self.crops)
 
     def segment(self, upper: str) -> Segment:
-        """The segment that ends at a layer."""
+        """Return the segment that ends at a layer."""
         return self.pair(upper).segment
 
     def top(self, layer: str, neurons: Sequence[int], k: int) -> tuple[np.ndarray, np.ndarray]:
-        """V_a of some neurons: (crop numbers, activations), each ``[neuron, k]``.
+        """Return V_a of some neurons: (crop numbers, activations), each ``[neuron, k]``.
 
         Raises:
             RequestError: D has fewer crops than k.
@@ -79,7 +79,7 @@ class Bench(Study):
         return self.strongest(blocks(self.activations[layer], neurons, self.minus(layer)), k)
 
     def strongest(self, phi: Iterator[np.ndarray], k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The ``k`` strongest crops by blocks of ``[crop, neuron]``, as the circuit takes them.
+        """Return the ``k`` strongest crops by blocks of ``[crop, neuron]``, as the circuit takes them.
 
         Returns:
             (crop numbers, activations), each ``[neuron, k]``.
@@ -102,7 +102,7 @@ class Bench(Study):
         return len(self.crops.chosen) * min(self.per_image or each, each)
 
     def concepts(self, layer: str, neurons: Sequence[int], k: int) -> dict[int, Concept]:
-        """V_a of some neurons, with a single meaning each."""
+        """Return V_a of some neurons, with a single meaning each."""
         numbers, phi = self.top(layer, neurons, k)
         alone = np.zeros(k, dtype=np.int64)
         vector = np.zeros((1, 1), dtype=np.float32)
@@ -112,11 +112,11 @@ class Bench(Study):
         }
 
     def task(self, upper: str, concepts: Mapping[int, Concept], config: Config) -> AttributionTask:
-        """The task of attributing neurons of a layer to the layer below."""
+        """Return the task of attributing neurons of a layer to the layer below."""
         return AttributionTask(self, self.pair(upper), concepts, config)
 
     def scores_of_target(self, method: str, lower: str, config: Config) -> np.ndarray:
-        """``[neuron]`` importance of a layer's neurons for the explained output itself."""
+        """Return ``[neuron]`` importance of a layer's neurons for the explained output itself."""
         target = self.target.neuron
         concepts = self.concepts(self.target.layer, [target], config.k)
         with self.between(lower, self.target.layer) as pair:
@@ -250,7 +250,7 @@ class Laboratory:
         return Bench.of(self, crops, name)
 
     def means(self, layer: str) -> np.ndarray:
-        """``[neuron]`` mean φ over the concept set, from the circuit or measured again."""
+        """Return ``[neuron]`` mean φ over the concept set, from the circuit or measured again."""
         known = self.circuit.layer(layer).means
         return np.array(known) if known else self.scoring.means(layer)
 
@@ -265,7 +265,7 @@ class Laboratory:
     def importance(
         self, upper: str, method: str = "integrated_gradients", k: int | None = None
     ) -> np.ndarray:
-        """``[target neuron, lower neuron]`` importance for the sampled neurons of a layer."""
+        """Return ``[target neuron, lower neuron]`` importance for the sampled neurons of a layer."""
         config = self.circuit.config
         neurons = self.sampled(upper)
 
@@ -277,7 +277,7 @@ class Laboratory:
         return np.array(self.kept(f"importance {upper} {method} {k}", compute))
 
     def target_scores(self, layer: str, method: str) -> np.ndarray:
-        """``[neuron]`` importance of a layer's neurons for the target itself."""
+        """Return ``[neuron]`` importance of a layer's neurons for the target itself."""
         return np.array(
             self.kept(
                 f"target {layer} {method}",
@@ -288,7 +288,7 @@ class Laboratory:
     def core_sets(
         self, upper: str, neurons: Sequence[int], taus: Sequence[int], k: int | None = None
     ) -> dict[int, dict[int, list[int]]]:
-        """Core neurons that the circuit's own rule selects at other ``τ`` or another ``k``.
+        """Return core neurons that the circuit's own rule selects at other ``τ`` or another ``k``.
 
         Sets that the circuit has are not computed again: those at its own ``τ``, and smaller ones if
         the rule is the published one, which takes neurons in their stored order.

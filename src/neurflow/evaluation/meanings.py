@@ -38,7 +38,7 @@ class MeaningsRow(Row):
 
 
 def meanings(lab: Laboratory) -> Table[MeaningsRow]:
-    """Agreement of each layer's meanings with crop size and with source image."""
+    """Return the agreement of each layer's meanings with crop size and with source image."""
     rows = []
     for layer in lab.circuit.layers:
         neurons = list(layer.neurons.values())
@@ -71,7 +71,7 @@ def meanings(lab: Laboratory) -> Table[MeaningsRow]:
 
 
 def agreement(neuron: Neuron) -> tuple[float, float]:
-    """Adjusted mutual information of a neuron's meanings with (crop size, image)."""
+    """Return the adjusted mutual information of a neuron's meanings with (crop size, image)."""
     meaning = np.empty(len(neuron.crops), dtype=int)
     for number, part in enumerate(neuron.semantic_groups):
         meaning[list(part.crops)] = number

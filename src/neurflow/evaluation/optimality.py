@@ -37,7 +37,7 @@ class OptimalityRow(Row):
 
 
 def optimality(lab: Laboratory) -> Table[OptimalityRow]:
-    """Overlap of top-k after ablating core neurons against sets of equal size."""
+    """Return the overlap of top-k after ablating core neurons against sets of equal size."""
     settings = lab.settings
     rows, notes = [], []
     for upper in lab.uppers:
@@ -89,14 +89,16 @@ def measure(lab: Laboratory, upper: str, tau: int, ablation: Ablation) -> Optima
 
 
 def core_sets(lab: Laboratory, upper: str, tau: int) -> list[list[int]]:
-    """S_a of each sampled target, by the circuit's rule at ``τ``."""
+    """Return S_a of each sampled target, by the circuit's rule at ``τ``."""
     return list(lab.core_sets(upper, lab.sampled(upper), [tau])[tau].values())
 
 
 def matched_overlaps(
     lab: Laboratory, upper: str, cores: list[list[int]], ablation: Ablation
 ) -> np.ndarray | None:
-    """``[set, target]`` overlap without sets matched to each core set; None if none can be drawn."""
+    """Return ``[set, target]`` overlap without sets matched to each core set; None if none can be
+    drawn.
+    """
     settings, bench = lab.settings, lab.trial
     phi = bench.means(bench.segment(upper).lower.name)
     drawn = [matched_neurons(phi, c, settings.matched_sets, settings.seed) for c in cores]
@@ -109,7 +111,7 @@ def matched_overlaps(
 
 
 def beaten(core: np.ndarray, sets: np.ndarray) -> float:
-    """Share of sets with less overlap than the core set; ties count half.
+    """Return the share of sets with less overlap than the core set; ties count half.
 
     Args:
         core: ``[target]`` overlap.

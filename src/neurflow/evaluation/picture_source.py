@@ -35,7 +35,8 @@ def note_source(run: Path, source: dict[str, Any]) -> None:
 
 
 def pictures_of(run: Path, given: Path | None) -> Any:
-    """The pictures that a run was made from: those given, or those of its source; None if unknown.
+    """Return the pictures that a run was made from: those given, or those of its source; None if
+    unknown.
 
     Raises:
         RequestError: the folder does not exist any more.
@@ -55,7 +56,7 @@ def pictures_of(run: Path, given: Path | None) -> Any:
 
 
 def unseen_of(run: Path, given: Path | None) -> Any:
-    """Held-out pictures: those given, or newly drawn ones for a run of the demo; otherwise None."""
+    """Return held-out pictures: those given, or new ones for a run of the demo; otherwise None."""
     if given is not None:
         return given
     source = _source(run)
@@ -63,7 +64,7 @@ def unseen_of(run: Path, given: Path | None) -> Any:
 
 
 def demo_pictures(count: int, seed: int) -> list[tuple[Image.Image, int]]:
-    """The demo's pictures with their classes."""
+    """Return the demo's pictures with their classes."""
     from neurflow.demo.pictures import dataset
 
     return [(picture.image, picture.label) for picture in dataset("test", count, seed)]

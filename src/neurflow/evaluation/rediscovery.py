@@ -35,7 +35,7 @@ class Found:
     edges: Mapping[Edge, float]
 
     def group_of(self, layer: str) -> dict[Member, str]:
-        """Id of the group that each (neuron, semantic group) pair is in."""
+        """Return the id of the group that each (neuron, semantic group) pair is in."""
         return {member: id for id, group in self.groups[layer].items() for member in group}
 
 

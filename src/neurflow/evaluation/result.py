@@ -32,7 +32,7 @@ class Row(Frozen):
     """One row of a table; the descriptions of its fields explain the columns."""
 
     def cells(self) -> dict[str, Figure]:
-        """Column → cell, in order."""
+        """Return column → cell, in order."""
         return {name: getattr(self, name) for name in type(self).model_fields}
 
 
@@ -85,7 +85,7 @@ class Table(Frozen, Generic[AnyRow]):
         return {name: field.description or "" for name, field in fields.items()}
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """Rows as flat records; a value with an interval becomes three columns."""
+        """Yield rows as flat records; a value with an interval becomes three columns."""
         for row in self.rows:
             yield dict(_flat(row.cells()))
 
@@ -112,7 +112,7 @@ class Evaluation(Frozen):
     missing: dict[str, str] = Field(default_factory=dict)
 
     def table(self, protocol: str) -> Table[Any]:
-        """The table of a protocol; ``KeyError`` if it was not measured."""
+        """Return the table of a protocol; ``KeyError`` if it was not measured."""
         return {table.protocol: table for table in self.tables}[protocol]
 
     @property

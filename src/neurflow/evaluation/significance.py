@@ -85,7 +85,7 @@ def significance(lab: Laboratory) -> Table[SignificanceRow]:
 
 
 def contributions(circuit: Circuit, upper: CircuitLayer, lower: CircuitLayer) -> np.ndarray:
-    """Contribution of each column to each upper group: its weight as a group of its own.
+    """Return the contribution of each column to each upper group: its weight as a group of its own.
 
     Returns:
         ``[upper group, column]``; the columns are those of :func:`columns`.
@@ -105,7 +105,9 @@ def contributions(circuit: Circuit, upper: CircuitLayer, lower: CircuitLayer) ->
 
 
 def columns(circuit: Circuit, layer: CircuitLayer) -> list[list[Member]]:
-    """Units that contribute separately: members, or with published sharing all members of a neuron."""
+    """Return units that contribute separately: members, or with published sharing all members of a
+    neuron.
+    """
     members = [member for group in layer.groups for member in group.members]
     if circuit.config.sharing != "published":
         return [[member] for member in members]
@@ -128,7 +130,7 @@ class Memberships:
         self.groups, self.columns, self.width = groups, columns, width
 
     def matrix(self, groups: np.ndarray | None = None) -> np.ndarray:
-        """``[column, group]`` 1 if the column belongs to the group."""
+        """Return ``[column, group]`` 1 if the column belongs to the group."""
         groups = self.groups if groups is None else groups
         found = np.zeros((self.width, int(self.groups.max()) + 1))
         found[self.columns, groups] = 1
@@ -136,7 +138,7 @@ class Memberships:
 
 
 def memberships(circuit: Circuit, layer: CircuitLayer) -> Memberships:
-    """The memberships of a layer; groups are numbered by their position."""
+    """Return the memberships of a layer; groups are numbered by their position."""
     found = columns(circuit, layer)
     column = {member: i for i, members in enumerate(found) for member in members}
     pairs = [(g, m) for g, group in enumerate(layer.groups) for m in group.members]
@@ -146,7 +148,7 @@ def memberships(circuit: Circuit, layer: CircuitLayer) -> Memberships:
 
 
 def p_values(given: np.ndarray, members: Memberships, permutations: int, seed: int) -> np.ndarray:
-    """``[upper group, lower group]`` two-sided p-value of each weight."""
+    """Return ``[upper group, lower group]`` two-sided p-value of each weight."""
     rng = np.random.default_rng(seed)
     observed = np.abs(given @ members.matrix())
     as_large = np.ones_like(observed)

@@ -52,7 +52,8 @@ class StabilityRow(Row):
 
 
 def stability(lab: Laboratory) -> Table[StabilityRow]:
-    """Agreement of the circuit with those on resampled images, and of those on disjoint halves.
+    """Return the agreement of the circuit with those on resampled images, and of those on disjoint
+    halves.
 
     Raises:
         RequestError: the circuit was made from a single image.
@@ -148,7 +149,7 @@ def _row(
 
 
 def compare(one: Found, other: Found, names: Sequence[str]) -> Agreement:
-    """Agreement of two circuits as JSON data: by layer, and by group and edge of the first."""
+    """Return the agreement of two circuits as JSON data: by layer, group and edge."""
     matches = {name: match(one.groups[name], other.groups[name]) for name in names}
     pairs = dict(pairwise(reversed(names)))
     matched = {id: other for name in names for id, (other, _) in matches[name].items()}
@@ -182,19 +183,20 @@ def compare(one: Found, other: Found, names: Sequence[str]) -> Agreement:
 def match(
     groups: Mapping[GroupId, Iterable[Member]], others: Mapping[GroupId, Iterable[Member]]
 ) -> dict[GroupId, tuple[GroupId, float]]:
-    """Group → the other group with the most similar neurons, and their Jaccard index."""
+    """Return group → the other group with the most similar neurons, and their Jaccard index."""
     candidates = {id: {a for a, _ in other} for id, other in others.items()}
     found = {}
     for id, group in groups.items():
         own = {a for a, _ in group}
-        likeness = {other: jaccard(own, candidate) for other, candidate in candidates.items()}
-        best = max(likeness, key=likeness.__getitem__)
-        found[id] = (best, likeness[best])
+        similarity = {other: jaccard(own, candidate) for other, candidate in candidates.items()}
+        best = max(similarity, key=similarity.__getitem__)
+        found[id] = (best, similarity[best])
     return found
 
 
 def groups_agreement(one: Found, other: Found, layer: str) -> float | None:
-    """Adjusted Rand index of two groupings of a layer, over (neuron, crop) pairs that both have.
+    """Return the adjusted Rand index of two groupings of a layer, over (neuron, crop) pairs that both
+    have.
 
     None if they share fewer than two pairs, as circuits of disjoint images do.
     """

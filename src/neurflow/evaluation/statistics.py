@@ -13,5 +13,5 @@ from neurflow.stats import Interval, bootstrap_mean
 def mean_interval(
     values: np.ndarray | Sequence[float], settings: Settings, level: float = 0.95
 ) -> Interval:
-    """Mean with its percentile-bootstrap interval; a single value is its own interval."""
+    """Return the mean with its percentile-bootstrap interval; a single value is its own interval."""
     return bootstrap_mean(values, settings.bootstrap, settings.seed, level)

@@ -34,7 +34,7 @@ class NormRow(Row):
 
 
 def ig_against_weight_norm(lab: Laboratory) -> Table[NormRow]:
-    """Overlap of top-k after zeroing the first neurons by IG, and by weight norm."""
+    """Return the overlap of top-k after zeroing the first neurons by IG, and by weight norm."""
     rows, notes = [], []
     for upper in lab.uppers:
         for method in METHODS:
@@ -68,7 +68,9 @@ def ig_against_weight_norm(lab: Laboratory) -> Table[NormRow]:
 
 
 def in_order(lab: Laboratory, upper: str, method: str) -> np.ndarray:
-    """``[size, target neuron]`` overlap without the first 1, 2, … neurons of each target's order."""
+    """Return ``[size, target neuron]`` overlap without the first 1, 2, … neurons of each target's
+    order.
+    """
     neurons, width = lab.sampled(upper), lab.trial.segment(upper).lower.neurons
     sizes = range(1, min(lab.settings.norm_top, width) + 1)
     if method == RULED:

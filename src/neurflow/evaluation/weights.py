@@ -60,7 +60,7 @@ class SumMeanRow(Row):
 
 
 def fidelity_of_weights(lab: Laboratory) -> Table[WeightsRow]:
-    """Correlation of a set's summed importance with the overlap after ablating it."""
+    """Return the correlation of a set's summed importance with the overlap after ablating it."""
     rows, notes = [], []
     for upper in lab.uppers:
         importance = lab.importance(upper)
@@ -92,7 +92,7 @@ def fidelity_of_weights(lab: Laboratory) -> Table[WeightsRow]:
 
 
 def attribution_methods(lab: Laboratory) -> Table[MethodRow]:
-    """The same correlation for other attribution methods, with their run times."""
+    """Return the same correlation for other attribution methods, with their run times."""
     rows, notes = [], []
     for upper in lab.uppers:
         for method in lab.settings.methods:
@@ -131,7 +131,7 @@ def attribution_methods(lab: Laboratory) -> Table[MethodRow]:
 
 
 def sum_against_mean(lab: Laboratory) -> Table[SumMeanRow]:
-    """The correlation for sets of random sizes, with summed and with averaged importance."""
+    """Return the correlation for sets of random sizes, with summed and with averaged importance."""
     rows = []
     settings = lab.settings
     for upper in lab.uppers:
@@ -159,7 +159,7 @@ def sum_against_mean(lab: Laboratory) -> Table[SumMeanRow]:
 
 
 def trial_sets(lab: Laboratory, upper: str, m: int) -> list[list[int]]:
-    """Random sets of ``m`` neurons below a layer, or all single ones; none if there are too few."""
+    """Return random sets of ``m`` neurons below a layer, or all single ones; none if too few."""
     settings, width = lab.settings, lab.trial.segment(upper).lower.neurons
     if m >= width:
         return []
@@ -173,7 +173,7 @@ def trial_sets(lab: Laboratory, upper: str, m: int) -> list[list[int]]:
 def correlations(
     importance: np.ndarray, sets: list[list[int]], left: np.ndarray, *, mean: bool = False
 ) -> list[float]:
-    """Pearson's correlation, for each target neuron whose overlaps vary.
+    """Return Pearson's correlation, for each target neuron whose overlaps vary.
 
     Args:
         importance: ``[target neuron, lower neuron]``.
@@ -191,7 +191,7 @@ def correlations(
 
 
 def timed_importance(lab: Laboratory, upper: str, method: str) -> tuple[np.ndarray, float]:
-    """Importance by a method, and its run time in seconds for one target neuron.
+    """Return the importance by a method, and its run time in seconds for one target neuron.
 
     Feature maps are computed beforehand, and each method is warmed up on one neuron, so that only the
     scoring is timed.

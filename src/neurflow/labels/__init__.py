@@ -1,10 +1,10 @@
 """Concept labelling: labels for groups, and their validation."""
 
 from neurflow.labels import manual
-from neurflow.labels.asking import Settings
 from neurflow.labels.budget import Budget, BudgetSpent, Prices
 from neurflow.labels.cache import Cache
 from neurflow.labels.chat import ChatLabeler
+from neurflow.labels.label_requests import Settings
 from neurflow.labels.labeler import (
     Judge,
     JudgeRequest,

@@ -60,7 +60,7 @@ class Usage:
         return self.tokens_in + self.tokens_out
 
     def cost(self, prices: Prices) -> float:
-        """The cost in the prices' currency."""
+        """Return the cost in the prices' currency."""
         return (self.tokens_in * prices.input + self.tokens_out * prices.output) / 1e6
 
 
@@ -152,7 +152,7 @@ class Budget:
         return self.caps["tokens"] is not None or self.caps["money"] is not None
 
     def _full(self, wanted: Usage) -> str | None:
-        """The limit that a further request would exceed, in words."""
+        """Return the limit that a further request would exceed, in words."""
         total = Usage()
         for usage in (self.used, self._reserved, wanted):
             total += usage

@@ -34,7 +34,7 @@ class Cache:
         self.folder = Path(folder)
 
     def get(self, digest: str) -> Kept | None:
-        """The answer to the question with this digest; None if there is none or it is damaged."""
+        """Return the answer to the question with this digest; None if it is missing or damaged."""
         try:
             return Kept.model_validate_json(read(self.folder / f"{digest}.json", LARGEST))
         except (OSError, ValueError):

@@ -177,7 +177,7 @@ def _read_scores(text: str, count: int) -> tuple[float, ...]:
 
 
 def _read_table(text: str, labels: int, count: int) -> tuple[tuple[float, ...], ...]:
-    """``[label][crop]``"""
+    """Return ``[label][crop]``"""
     rows = {row.crop: row.scores for row in _parsed(_Table, text).scores}
     if set(rows) != set(range(1, count + 1)) or {len(row) for row in rows.values()} != {labels}:
         raise ValueError(f"{labels} scores are needed for crops 1 to {count}, each crop once")

@@ -113,7 +113,9 @@ class Judge(Protocol):
     name: str
 
     def judge(self, request: JudgeRequest) -> Sequence[float]:
-        """Score how well each picture fits the label, from 0 to 1; pictures from 0.5 on are picked."""
+        """Score how well each picture fits the label, from 0 to 1; pictures from 0.5 on are
+        picked.
+        """
 
 
 @runtime_checkable
@@ -150,7 +152,7 @@ class NoPictures(RequestError):
 
 
 def digest(*parts: bytes | str) -> str:
-    """SHA-256 of some parts with their lengths, so that different lists have different digests."""
+    """Return the SHA-256 of some parts with their lengths, so that different lists differ."""
     sha = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part

@@ -30,8 +30,8 @@ from neurflow.circuit import Circuit, LabelStore, NeuronGroup
 from neurflow.circuit.evidence import Evidence, Validation
 from neurflow.circuit.label_file import GroupLabel, label_of, with_label, with_labels
 from neurflow.errors import NeurFlowError, RequestError, WorkError
-from neurflow.labels.asking import Asking
-from neurflow.labels.asking import Settings as Settings
+from neurflow.labels.label_requests import RequestBuilder
+from neurflow.labels.label_requests import Settings as Settings
 from neurflow.labels.labeler import (
     Judge,
     LabelAnswer,
@@ -177,7 +177,7 @@ Keeper = Callable[[str, Change], NeuronGroup]
 
 
 def _keeper(circuit: Circuit, out: str | Path | None) -> Keeper:
-    """A function that changes a group's label where it is stored: in the folder, or in memory."""
+    """Return a function that changes a group's label where it is stored, in a folder or in memory."""
     if out is not None:
         store = LabelStore(out)
         if {g.id: g.crops for layer in store.circuit.layers for g in layer.groups} != {
@@ -201,7 +201,7 @@ class _Work:
         self.circuit, self.labeler, self.judge = job.circuit, job.labeler, job.judge
         self.settings, self.keep = job.settings, keep
         self.labels: dict[str, GroupLabel] = {}
-        self.asking = Asking(job.circuit, job.settings, self.labels)
+        self.asking = RequestBuilder(job.circuit, job.settings, self.labels)
         self.failed: dict[str, str] = {}
         self.stopped: NeurFlowError | None = None
         self._over = threading.Event()
@@ -337,14 +337,14 @@ class _Work:
 
 
 def by_hand(group: NeuronGroup) -> bool:
-    """Whether the label is pinned, as labels set by a person are; no model may change it."""
+    """Return whether the label is pinned, as labels set by a person are; no model may change it."""
     if group.evidence is None:
         return group.label is not None  # written into the circuit by a program
     return group.evidence.pinned
 
 
 def without_validation(stored: NeuronGroup) -> NeuronGroup:
-    """The stored group without a validation of its label."""
+    """Return the stored group without a validation of its label."""
     if stored.evidence is None:
         return stored
     return stored.model_copy(
@@ -353,7 +353,7 @@ def without_validation(stored: NeuronGroup) -> NeuronGroup:
 
 
 def with_validation(stored: NeuronGroup, judged: NeuronGroup, found: Validation) -> NeuronGroup:
-    """The stored group with a validation, if its label is still the one that was judged."""
+    """Return the stored group with a validation, if its label is still the one that was judged."""
     if (stored.label, stored.caption) != (judged.label, judged.caption) or not stored.evidence:
         return stored
     return stored.model_copy(

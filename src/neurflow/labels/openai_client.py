@@ -139,7 +139,7 @@ class OpenAIChat:
             try:
                 return self._once(question, round)
             except openai.APIStatusError as error:
-                said = self._said(error)
+                said = self._server_message(error)
                 if error.status_code in (400, 422) and self._adapt(said):
                     continue
                 wait = self._wait_after(error, said, attempt)
@@ -162,7 +162,7 @@ class OpenAIChat:
             except (openai.APIError, ValueError, _NoAnswer) as error:
                 wait = _backoff(attempt)
                 failure = LabelFailed(
-                    f"{self.name}: the server's response is malformed: {self._blotted(str(error))}."
+                    f"{self.name}: the server's response is malformed: {self._masked(str(error))}."
                 )
             if attempt >= self._retries:
                 raise failure
@@ -171,7 +171,7 @@ class OpenAIChat:
 
     def stop(self) -> None:
         """End all waiting; requests in flight, which cost money, are still completed."""
-        self._pace.call_off()
+        self._pace.cancel_waits()
 
     @property
     def _where(self) -> str:
@@ -213,7 +213,7 @@ class OpenAIChat:
         return False
 
     def _wait_after(self, error: openai.APIStatusError, said: str, attempt: int) -> float:
-        """Seconds to wait before the next attempt; raises if a retry cannot help."""
+        """Return the seconds to wait before the next attempt; raises if a retry cannot help."""
         status = error.status_code
         if ONE_PICTURE.search(said):
             raise NoPictures(
@@ -238,18 +238,18 @@ class OpenAIChat:
         if status == 429 and "insufficient_quota" in said:
             raise WorkError(f"The account at {self._where} has no money left: {said}.")
         if status in (408, 409, 429) or status >= 500:
-            return _asked_wait(error) or _backoff(attempt)
+            return _requested_wait(error) or _backoff(attempt)
         raise LabelFailed(f"{self.name}: the server refuses the request ({status}): {said}.")
 
-    def _said(self, error: openai.APIStatusError) -> str:
-        """The server's error message, shortened and without the key."""
+    def _server_message(self, error: openai.APIStatusError) -> str:
+        """Return the server's error message, shortened and without the key."""
         body = error.body
         message = body.get("message") if isinstance(body, dict) else body
         code = body.get("code") if isinstance(body, dict) else None
         words = f"{message or error.message}{f' ({code})' if code else ''}"
-        return self._blotted(words).rstrip(".")
+        return self._masked(words).rstrip(".")
 
-    def _blotted(self, text: str) -> str:
+    def _masked(self, text: str) -> str:
         return clean(text.replace(self._key, "…") if self._key else text, 240)
 
 
@@ -263,7 +263,7 @@ class Pace:
         """number of times that waiting was ended"""
 
     def wait(self, round: int) -> None:
-        """Wait until the next request may be sent; ``Stopped`` if ``round`` is called off."""
+        """Wait until the next request may be sent; ``Stopped`` if ``round`` is cancelled."""
         with self._changed:
             while self.round == round:
                 pause = self._next - time.monotonic()
@@ -278,7 +278,7 @@ class Pace:
         with self._changed:
             self._next = max(self._next, time.monotonic() + seconds)
 
-    def call_off(self) -> None:
+    def cancel_waits(self) -> None:
         """End all present waiting."""
         with self._changed:
             self.round += 1
@@ -317,7 +317,7 @@ def _openai() -> Any:
 
 
 def _messages(question: Question) -> Any:
-    """The messages of a question in the protocol's format."""
+    """Return the messages of a question in the protocol's format."""
     content: list[dict[str, Any]] = []
     for part in question.parts:
         if isinstance(part, bytes):
@@ -325,12 +325,12 @@ def _messages(question: Question) -> Any:
             content.append({"type": "image_url", "image_url": {"url": url, "detail": "low"}})
         else:
             content.append({"type": "text", "text": part})
-    content.append({"type": "text", "text": _asked_form(question)})
+    content.append({"type": "text", "text": _schema_as_text(question)})
     return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": content}]
 
 
-def _asked_form(question: Question) -> str:
-    """The schema as text, for servers that do not enforce it."""
+def _schema_as_text(question: Question) -> str:
+    """Return the schema as text, for servers that do not enforce it."""
     return f"JSON schema of the answer: {json.dumps(question.schema)}"
 
 
@@ -362,13 +362,13 @@ def _usage(answer: Any) -> Usage | None:
 
 
 def _backoff(attempt: int) -> float:
-    """Seconds to wait, doubled each time, with jitter so that requests do not return together."""
+    """Return the seconds to wait, doubled each time, with jitter to spread the retries."""
     spread: float = random.uniform(0.75, 1.25)
     return min(FIRST_WAIT * 2**attempt, LONGEST_WAIT) * spread
 
 
-def _asked_wait(error: openai.APIStatusError) -> float | None:
-    """Seconds that the server asks to wait, given as a number or as a date."""
+def _requested_wait(error: openai.APIStatusError) -> float | None:
+    """Return the seconds that the server asks to wait, given as a number or as a date."""
     asked = error.response.headers.get("retry-after")
     if not asked:
         return None

@@ -11,9 +11,9 @@ import threading
 from collections.abc import Collection
 
 from neurflow.circuit import Circuit
-from neurflow.labels.asking import Settings
 from neurflow.labels.budget import PICTURE_TOKENS, Usage, estimate
 from neurflow.labels.chat import ChatLabeler, Reply
+from neurflow.labels.label_requests import Settings
 from neurflow.labels.labeler import Judge, Labeler
 from neurflow.labels.labelling import Job, label_groups
 from neurflow.labels.prompt import Question
@@ -49,7 +49,7 @@ def rehearse(
 
 
 def _of_chat(who: Labeler | Judge, chat: Rehearsal) -> ChatLabeler | None:
-    """The stand-in for a labeler that asks a chat model; None for others, which cost nothing."""
+    """Return the stand-in for a labeler that asks a chat model; None for others, which cost nothing."""
     if not isinstance(who, ChatLabeler):
         return None
     stand_in = ChatLabeler(chat, who.cache, sheet=who.sheet)

@@ -57,14 +57,14 @@ def sample(circuit: Circuit, group: NeuronGroup, shown: int, held_out: int, seed
         seed: seed of the choice of the other crops; every group draws its own numbers.
     """
     pictured = [crop for crop in group.crops if crop in circuit.thumbnails]
-    to_show, to_hold = _dealt(pictured)
-    kept = _apart(to_hold, held_out)
+    to_show, to_hold = _split_by_image(pictured)
+    kept = _non_overlapping(to_hold, held_out)
     rng = np.random.default_rng([seed, zlib.crc32(group.id.encode())])
     count = max(LARGEST - len(kept), len(kept)) if kept else 0
     hard, random, strangers = _others(circuit, group, count, rng)
     own = len(circuit.thumbnails) - sum(strangers)
     return Sample(
-        shown=tuple(group.crops.index(crop) for crop in _apart(to_show, shown)),
+        shown=tuple(group.crops.index(crop) for crop in _non_overlapping(to_show, shown)),
         held_out=tuple(kept),
         random=tuple(random),
         hard=tuple(hard),
@@ -75,21 +75,21 @@ def sample(circuit: Circuit, group: NeuronGroup, shown: int, held_out: int, seed
 def contrast(
     circuit: Circuit, group: NeuronGroup, chosen: Sample, count: int, seed: int
 ) -> tuple[Crop, ...]:
-    """Up to ``count`` crops that are not the group's and not used in its validation."""
+    """Return up to ``count`` crops that are not the group's and not used in its validation."""
     rng = np.random.default_rng([seed, 1, zlib.crc32(group.id.encode())])
     used = {*chosen.random, *chosen.hard}
-    order = (crop for crop in _strangers(circuit, group, rng) if crop not in used)
-    return tuple(_apart(order, count))
+    order = (crop for crop in _unrelated_exemplars(circuit, group, rng) if crop not in used)
+    return tuple(_non_overlapping(order, count))
 
 
 def picture(circuit: Circuit, crop: Crop) -> Picture:
-    """The thumbnail of a crop, with its place in the image."""
+    """Return the thumbnail of a crop, with its place in the image."""
     left, _, right, _ = crop.box
     return Picture(circuit.thumbnails[crop], right - left, crop.image, crop.box)
 
 
 def overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes."""
+    """Return the intersection over union of two boxes."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     if width <= 0 or height <= 0:
@@ -98,8 +98,8 @@ def overlap(one: Box, other: Box) -> float:
     return width * height / (sum(areas) - width * height)
 
 
-def _dealt(crops: Sequence[Crop]) -> tuple[list[Crop], list[Crop]]:
-    """Two lists of crops without a common image; each image goes to the shorter list."""
+def _split_by_image(crops: Sequence[Crop]) -> tuple[list[Crop], list[Crop]]:
+    """Return two lists of crops without a common image; each image goes to the shorter list."""
     images = list(dict.fromkeys(crop.image for crop in crops))
     if len(images) == 1:
         return list(crops[::2]), list(crops[1::2])
@@ -110,8 +110,8 @@ def _dealt(crops: Sequence[Crop]) -> tuple[list[Crop], list[Crop]]:
     return (sorted(sides[0], key=crops.index), sorted(sides[1], key=crops.index))
 
 
-def _apart(crops: Iterable[Crop], count: int) -> list[Crop]:
-    """The first ``count`` crops that are not the same as an earlier one."""
+def _non_overlapping(crops: Iterable[Crop], count: int) -> list[Crop]:
+    """Return the first ``count`` crops that are not the same as an earlier one."""
     kept: list[Crop] = []
     for crop in crops:
         if len(kept) == count:
@@ -128,23 +128,25 @@ def _same(one: Crop, other: Crop) -> bool:
 def _others(
     circuit: Circuit, group: NeuronGroup, count: int, rng: np.random.Generator
 ) -> tuple[list[Crop], list[Crop], tuple[int, int]]:
-    """``count`` hard and random crops, half of each if possible.
+    """Return ``count`` hard and random crops, half of each if possible.
 
     Returns:
         The hard ones, the random ones, and the numbers of random and of hard exemplars.
     """
     layer = circuit.layer(group.id.layer)
-    order = _strangers(circuit, group, rng)
+    order = _unrelated_exemplars(circuit, group, rng)
     exemplars = {crop for other in layer.groups if other.id != group.id for crop in other.crops}
     siblings = [crop for crop in order if crop in exemplars]
     further = [crop for crop in order if crop not in exemplars]
-    hard = _apart(siblings, (count + 1) // 2)
-    random = _apart(further, count - len(hard))
-    hard = _apart(siblings, count - len(random))
+    hard = _non_overlapping(siblings, (count + 1) // 2)
+    random = _non_overlapping(further, count - len(hard))
+    hard = _non_overlapping(siblings, count - len(random))
     return hard, random, (len(further), len(siblings))
 
 
-def _strangers(circuit: Circuit, group: NeuronGroup, rng: np.random.Generator) -> list[Crop]:
+def _unrelated_exemplars(
+    circuit: Circuit, group: NeuronGroup, rng: np.random.Generator
+) -> list[Crop]:
     """Exemplars of no member in random order; those that overlap a member's crop come last."""
     layer = circuit.layer(group.id.layer)
     own = set(group.crops)

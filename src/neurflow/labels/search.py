@@ -25,7 +25,7 @@ class Match:
 
 
 def find(circuit: Circuit, text: str, clip: ClipLabeler | None = None) -> list[Match]:
-    """Groups that fit a text, best first.
+    """Return groups that fit a text, best first.
 
     Args:
         circuit: with labels or thumbnails.

@@ -12,7 +12,7 @@ from neurflow.labels.validation import mean
 def summary(
     circuit: Circuit, groups: Collection[str] | None = None, *, seed: int = 0
 ) -> dict[str, Any]:
-    """Counts, and means over groups with 95 % intervals (a bootstrap over groups).
+    """Return counts, and means over groups with 95 % intervals (a bootstrap over groups).
 
     Args:
         circuit: with labels.

@@ -1,4 +1,4 @@
-"""Tests whether a label distinguishes the group's crops from others, by a judge who reads only it.
+"""Tests whether a judge that sees only a label can tell the group's crops from others.
 
 1. Crops of the group that the labeler did not see are mixed with others, about half of them hard
    (``sampling``), in random order. The judge scores each crop by the label.
@@ -100,7 +100,7 @@ class Trial:
         return self.population[0] / sum(self.population)
 
     @property
-    def worth(self) -> float:
+    def effective_size(self) -> float:
         """Kish's effective size: the group's crops in an unweighted sample that is as informative."""
         return max(self.share * self.weights.sum() ** 2 / (self.weights**2).sum(), 1.0)
 
@@ -185,11 +185,11 @@ class _Panel:
         self._pictures = tuple(picture(circuit, crops[i]) for i in order)
 
     def scores(self, text: str, sentence: str | None = None) -> np.ndarray:
-        """Scores ``[crop]`` by one text."""
+        """Return scores ``[crop]`` by one text."""
         return self._restored(self._judge.judge(JudgeRequest(text, sentence, self._pictures)))
 
     def compared(self, claim: Claim, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Text → scores ``[crop]``, for all texts that the label is compared with.
+        """Return text → scores ``[crop]``, for all texts that the label is compared with.
 
         A judge that can score several texts by one request gets all of them at once, the label among
         them, in random order. If it fails at that, nothing is compared, and the label is doubted.
@@ -206,7 +206,7 @@ class _Panel:
         return {text: self._restored(row) for text, row in zip(mixed, rows, strict=True)}
 
     def _restored(self, answered: Sequence[float]) -> np.ndarray:
-        """Scores in the order of the trial."""
+        """Return scores in the order of the trial."""
         found = np.asarray(answered, dtype=float)
         if found.shape != self._order.shape or not ((found >= 0) & (found <= 1)).all():
             raise WorkError(
@@ -219,13 +219,15 @@ class _Panel:
 
 
 def _auprc(trial: Trial, scores: np.ndarray) -> Interval:
-    return wilson(float(average_precision(trial.truth, scores, trial.weights)), trial.worth)
+    return wilson(
+        float(average_precision(trial.truth, scores, trial.weights)), trial.effective_size
+    )
 
 
 def average_precision(
     truth: np.ndarray, scores: np.ndarray, weights: np.ndarray | float = 1.0
 ) -> np.ndarray:
-    """Area under the precision-recall curve: mean precision at the group's crops.
+    """Return the area under the precision-recall curve: mean precision at the group's crops.
 
     Args:
         truth: ``[..., crop]`` bool, at least one True.
@@ -252,7 +254,7 @@ def average_precision(
 
 
 def chance(trial: Trial, scores: np.ndarray, rng: np.random.Generator) -> Interval:
-    """AUPRC of the same scores dealt to the crops at random: mean and central 95 %."""
+    """Return the AUPRC of the same scores dealt to the crops at random: mean and central 95 %."""
     dealt = rng.permuted(np.tile(scores, (REPEATS, 1)), axis=1)
     found = average_precision(trial.truth, dealt, trial.weights)
     low, high = np.percentile(found, [TAIL, 100 - TAIL])
@@ -260,7 +262,9 @@ def chance(trial: Trial, scores: np.ndarray, rng: np.random.Generator) -> Interv
 
 
 def gain(trial: Trial, scores: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> Interval:
-    """AUPRC of ``scores`` minus that of ``other``; the bootstrap draws each kind of crop separately."""
+    """Return the AUPRC of ``scores`` minus that of ``other``; the bootstrap draws each kind of crop
+    separately.
+    """
     truth, weights = trial.truth, trial.weights
 
     def difference(rows: np.ndarray) -> np.ndarray:
@@ -280,7 +284,7 @@ def gain(trial: Trial, scores: np.ndarray, other: np.ndarray, rng: np.random.Gen
 
 
 def probability_by_guessing(found: Sequence[Rivals]) -> float:
-    """Probability that a judge that guesses prefers the groups' own labels as often.
+    """Return the probability that a judge that guesses prefers the groups' own labels as often.
 
     Such a judge prefers each of the ``count + 1`` texts that it compares for a group equally often. The
     number of groups whose own label beats all others then has a Poisson binomial distribution.
@@ -294,7 +298,7 @@ def probability_by_guessing(found: Sequence[Rivals]) -> float:
 
 
 def mean(values: Sequence[float], seed: int) -> Interval | None:
-    """Mean of values with a bootstrap interval; None where there are none."""
+    """Return the mean of values with a bootstrap interval; None where there are none."""
     if not values:
         return None
     rng = np.random.default_rng(seed)

@@ -117,7 +117,7 @@ class ClipLabeler:
     def contrast(
         self, texts: Sequence[str], pictures: Sequence[Picture], others: Sequence[Picture]
     ) -> np.ndarray:
-        """``[text]`` contrast between some pictures and others, in standard deviations."""
+        """Return ``[text]`` contrast between some pictures and others, in standard deviations."""
         return self._contrast(self._texts(texts), pictures, others)
 
     def _contrast(
@@ -134,7 +134,7 @@ class ClipLabeler:
         return words, self._texts(words)
 
     def _texts(self, texts: Sequence[str]) -> np.ndarray:
-        """``[text, feature]``, of length 1."""
+        """Return ``[text, feature]``, of length 1."""
         phrases = [self._template.format(text) for text in texts]
         rows = []
         for start in range(0, len(phrases), BATCH):
@@ -148,7 +148,7 @@ class ClipLabeler:
         return np.concatenate(rows) if rows else np.empty((0, 0), dtype=np.float32)
 
     def _pictures(self, pictures: Sequence[Picture]) -> np.ndarray:
-        """``[picture, feature]``, of length 1; each picture is embedded once."""
+        """Return ``[picture, feature]``, of length 1; each picture is embedded once."""
         with self._lock:
             fresh = list(dict.fromkeys(p.data for p in pictures if p.data not in self._known))
             for start in range(0, len(fresh), BATCH):
@@ -187,7 +187,7 @@ def nonsense(words: Sequence[str], most: int) -> tuple[str, ...]:
 
 
 def contrast(own: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Difference of mean similarities in units of the pooled standard deviation.
+    """Return the difference of mean similarities in units of the pooled standard deviation.
 
     Args:
         own: ``[crop, word]`` similarities of the group's crops.

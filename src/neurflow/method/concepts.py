@@ -3,12 +3,13 @@
 1. ``V_a``: the ``k`` crops of ``D`` with the largest activation ``φ_a`` (``activations.top_crops``).
    The number of crops of one image is limited, because overlapping crops are near-duplicates.
 2. ``V_a^i``: Ward clusters of these crops. By default (``Config.meanings="reproducible"``) crops are
-   compared by the other neurons that fire on them (``company``). They are divided only if the division
-   is reproduced on other images (``meanings``). The published rules compare the pooled activations **at
-   the previous layer**. At ``l_0``, the lowest studied layer, they compare those of ``l_0`` itself.
+   compared by the other neurons that fire on them (``co_activations``). They are divided only if the
+   division is reproduced on other images (``meanings``). The published rules compare the pooled
+   activations **at the previous layer**. At ``l_0``, the lowest studied layer, they compare those of
+   ``l_0`` itself.
 3. The target of a difference of two classes has two meanings: the crops with the largest difference,
    and up to as many crops with the smallest difference, which are evidence for the second class
-   (``both_sides``).
+   (``difference_concept``).
 4. The concept vector of ``V_a^i`` is the mean of the pooled activations at the previous layer over its
    crops.
 """
@@ -90,13 +91,18 @@ def find_concepts(
         against, opposite = top(-1)
         ranked = zip(neurons, chosen, against, values, opposite, strict=True)
         return {
-            a: both_sides((numbers[most], numbers[least]), (high, -low), previous)
+            a: difference_concept((numbers[most], numbers[least]), (high, -low), previous)
             for a, most, least, high, low in ranked
         }
     mean = phi.mean(axis=0, dtype=np.float64)
     return {
         a: concept(
-            numbers[row], active, previous, config, images[row], company(phi[row], mean, config)
+            numbers[row],
+            active,
+            previous,
+            config,
+            images[row],
+            co_activations(phi[row], mean, config),
         )
         for a, row, active in zip(neurons, chosen, values, strict=True)
     }
@@ -124,7 +130,7 @@ def crops_limit(config: Config, images: int) -> int | None:
     return max(PER_IMAGE, -(-config.k // images))
 
 
-def company(
+def co_activations(
     phi: Float[np.ndarray, "crop neuron"], mean: Float[np.ndarray, " neuron"], config: Config
 ) -> Float[np.ndarray, "crop neuron"]:
     """Return the direction of the activations of a neuron's own layer on the neuron's crops.
@@ -148,7 +154,7 @@ def concept(
     previous: np.ndarray,
     config: Config,
     images: Int[np.ndarray, " k"] | None = None,
-    around: Float[np.ndarray, "k feature"] | None = None,
+    features: Float[np.ndarray, "k feature"] | None = None,
 ) -> Concept:
     """Split one neuron's crops into meanings.
 
@@ -159,17 +165,17 @@ def concept(
             means of its rows.
         config: the rule that divides the crops.
         images: ``[k]`` image of each of ``crops``; by default, each crop is from another image.
-        around: ``[k, feature]`` features for finding reproducible meanings; by default ``previous``.
+        features: ``[k, feature]`` features for finding reproducible meanings; by default ``previous``.
     """
     points = np.asarray(previous[crops], dtype=np.float64)
     images = np.arange(len(crops)) if images is None else images
-    compared = around if config.meanings == "reproducible" and around is not None else points
+    compared = features if config.meanings == "reproducible" and features is not None else points
     meaning = divide(compared, images, config)
     vectors = [points[meaning == i].mean(axis=0) for i in range(meaning.max() + 1)]
     return Concept(crops, phi, meaning, np.array(vectors, dtype=np.float32))
 
 
-def both_sides(
+def difference_concept(
     crops: tuple[np.ndarray, np.ndarray], phi: tuple[np.ndarray, np.ndarray], previous: np.ndarray
 ) -> Concept:
     """Return the concept of a difference of two classes, with a meaning for each class.

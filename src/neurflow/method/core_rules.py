@@ -35,7 +35,7 @@ from neurflow.attribution.integrated_gradients import (
     graded_midpoints,
     integrated_gradients,
 )
-from neurflow.attribution.streaming import Measure, by_rule
+from neurflow.attribution.streaming import Measure, integrate
 from neurflow.attribution.task import Exemplars
 from neurflow.method.core_neurons import Choice, core_neurons, register
 from neurflow.model import Segment
@@ -48,7 +48,7 @@ NEAR = 4
 """contrast crops are taken from ranks up to this multiple of k"""
 STEPS = 3
 """number of steps of ``stepwise``"""
-EVERY = 2
+SUBSAMPLING = 2
 """further steps use one crop out of so many"""
 
 
@@ -80,18 +80,18 @@ def signed(choice: Choice) -> dict[int, np.ndarray]:
 @register("contrast")
 def contrast(choice: Choice) -> dict[int, np.ndarray]:
     """Choose by the mean of T over V_a minus its mean over other crops."""
-    drive = _contrasted(choice, _others(choice))
+    drive = _contrasted(choice, _drawn_contrast(choice))
     return {a: choice.largest(a, drive[a]) for a in choice.scores}
 
 
 @register("stepwise")
 def stepwise(choice: Choice) -> dict[int, np.ndarray]:
     """Choose by contrast in several steps, with the neurons of earlier steps zeroed."""
-    others = _others(choice)
+    others = _drawn_contrast(choice)
     drive = _contrasted(choice, others)
     chosen = {a: core_neurons(drive[a], _share(tau)) for a, tau in choice.taus.items()}
     for _ in range(STEPS - 1):
-        chosen = _longer(choice, others, chosen, drive)
+        chosen = _next_step(choice, others, chosen, drive)
     return {a: choice.living(a, chosen[a], drive[a]) for a in choice.scores}
 
 
@@ -100,7 +100,7 @@ def _share(tau: int) -> int:
     return -(-tau // STEPS)
 
 
-def _others(choice: Choice) -> dict[int, np.ndarray]:
+def _drawn_contrast(choice: Choice) -> dict[int, np.ndarray]:
     config = choice.task.config
     return contrast_crops(choice.concepts, choice.phi, minus=choice.task.minus, seed=config.seed)
 
@@ -111,11 +111,11 @@ def _contrasted(choice: Choice, others: Mapping[int, np.ndarray]) -> dict[int, n
     if not any(map(len, others.values())):
         return own
     elsewhere = {a: Contrast.of(crops, crops[:0]) for a, crops in others.items()}
-    scores = choice.score(elsewhere, partial(by_rule, rule=gauss_legendre), POINTS)
+    scores = choice.score(elsewhere, partial(integrate, rule=gauss_legendre), POINTS)
     return {a: own[a] - scores[a].signed[0] for a in own}
 
 
-def _longer(
+def _next_step(
     choice: Choice,
     others: Mapping[int, np.ndarray],
     chosen: Mapping[int, np.ndarray],
@@ -126,21 +126,21 @@ def _longer(
     If a target no longer fires on its own crops, its scores from ``before`` are used.
     """
     crops = {
-        a: Contrast.of(concept.crops[::EVERY], others[a][::EVERY])
+        a: Contrast.of(concept.crops[::SUBSAMPLING], others[a][::SUBSAMPLING])
         for a, concept in choice.concepts.items()
         if len(chosen[a]) < choice.taus[a]
     }
     if not crops:
         return dict(chosen)
-    longer = dict(chosen)
-    for a, scores in choice.score(crops, _without(chosen), POINTS).items():
+    extended = dict(chosen)
+    for a, scores in choice.score(crops, _with_zeroed(chosen), POINTS).items():
         own, *other = scores.signed
         drive = own - sum(other) if own.any() else before[a]
         order = np.argsort(-drive, kind="stable")
         order = order[~np.isin(order, chosen[a])]
         count = min(_share(choice.taus[a]), choice.taus[a] - len(chosen[a]))
-        longer[a] = np.concatenate([chosen[a], order[:count]])
-    return longer
+        extended[a] = np.concatenate([chosen[a], order[:count]])
+    return extended
 
 
 def contrast_crops(
@@ -172,7 +172,7 @@ def contrast_crops(
     return found
 
 
-def _without(chosen: Mapping[int, np.ndarray]) -> Measure:
+def _with_zeroed(chosen: Mapping[int, np.ndarray]) -> Measure:
     """Return a measure of integrated gradients with the chosen neurons of each target zeroed."""
 
     def measure(

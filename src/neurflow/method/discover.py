@@ -13,23 +13,25 @@ step.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from neurflow.attribution.task import AttributionTask
 from neurflow.circuit import Circuit, load_circuit, save_circuit
 from neurflow.circuit.reload import facts_to_reload
 from neurflow.config import METHOD_VERSION, Config
 from neurflow.errors import LayerError, RequestError
 from neurflow.method.assembly import assemble, thumbnails
 from neurflow.method.concepts import crops_limit
-from neurflow.method.core_neurons import RULES, Core
-from neurflow.method.estimate import tell
+from neurflow.method.core_neurons import RULES, Core, select_cores
+from neurflow.method.estimate import report_estimate
 from neurflow.method.find import Findings, find
-from neurflow.method.notes import far_off, notes
-from neurflow.method.precision import low_precision
+from neurflow.method.notes import notes, score_error_notes
+from neurflow.method.precision import precision_notes
 from neurflow.method.surroundings import surroundings
 from neurflow.model import Model
 from neurflow.pictures.crops import CropSet
@@ -95,7 +97,7 @@ def discover(
     segments = segments_of(model, layers)
     request = _request(model, images, goal, layers, config, max_images)
     folder = Path(out) if out is not None else None
-    opened = open_workspace(folder, request, redo=redo, continues=_continues)
+    opened = open_workspace(folder, request, redo=redo, can_continue=_can_continue)
     with full_float32(), opened as work:
         if images.root:
             work.write(SOURCE, {"folder": str(images.root.absolute())})
@@ -103,8 +105,8 @@ def discover(
             progress.note(f"{folder} already contains this circuit: nothing to do.")
             return load_circuit(folder)
 
-        looked = ModelOnImages(model, images, model.batch(budget), progress)
-        choose = partial(concept_images, looked, goal, config, max_images=max_images)
+        runner = ModelOnImages(model, images, model.batch(budget), progress)
+        choose = partial(concept_images, runner, goal, config, max_images=max_images)
         chosen = _images(partial(choose, predictions=shared.predictions), work, progress)
         crops = _crops(model, images, chosen, config)
         study = Study(
@@ -119,20 +121,16 @@ def discover(
 
 
 def _findings(study: Study, config: Config) -> Findings:
-    """Find the parts of the circuit, using what is in the workspace. The estimate follows the first
-    pass.
+    """Find the parts of the circuit; reuse core neurons from the workspace.
+
+    The time is estimated after the first pass.
     """
     work = study.work
     begun = work.read(f"core-{study.target.layer}") is not None
-    alone = study.shared.folder is None  # a sweep has other means to tell
+    alone = study.shared.folder is None  # a sweep reports its own progress
     if study.activations and alone and not begun:
-        tell(study, config)
-    return find(
-        study,
-        config,
-        recall=lambda layer, select: _cores(select, layer, work),
-        journal=lambda layer: work.journal(f"scores-{layer}"),
-    )
+        report_estimate(study, config)
+    return find(study, config, select=partial(_stored_cores, work))
 
 
 def _circuit(study: Study, found: Findings, chosen: ConceptImages, config: Config) -> Circuit:
@@ -152,8 +150,8 @@ def _circuit(study: Study, found: Findings, chosen: ConceptImages, config: Confi
         notes=(
             *crops.images.notes,
             *notes(study, found, config),
-            *far_off(layers, config, model.half is not None),
-            *low_precision(model, crops, layers, config),
+            *score_error_notes(layers, config, model.half is not None),
+            *precision_notes(model, crops, layers, config),
         ),
         thumbnails=thumbnails(model, crops, layers),
     )
@@ -231,27 +229,34 @@ def _crops(model: Model, images: Images, found: ConceptImages, config: Config) -
     return crops
 
 
-def _cores(select: Callable[[], dict[int, Core]], layer: str, work: Workspace) -> dict[int, Core]:
-    """Return the core neurons of a layer's targets, from the workspace if they are stored there."""
-    name = f"core-{layer}"
-    kept = work.read(name)
-    if kept is None:
-        cores = select()
+def _stored_cores(work: Workspace, task: AttributionTask) -> dict[int, Core]:
+    """Return the core neurons of a task's targets, from the workspace if they are stored there."""
+    name, journal = f"core-{task.pair.upper}", work.journal(f"scores-{task.pair.upper}")
+    stored = work.read(name)
+    if stored is None:
+        cores = select_cores(replace(task, journal=journal))
         work.write(name, {a: _plain(core) for a, core in cores.items()})
-        return cores
-    return {
-        int(a): Core(
-            {int(s): v for s, v in core["importance"].items()},
-            tuple({int(s): w for s, w in part.items()} for part in core["weights"]),
-            core["completeness_error"],
-            core["steps"],
-            core["rule"],
-            core["score_error"],
-            core.get("cancellation"),
-            None if core["each"] is None else np.array(core["each"], dtype=np.float32),
-        )
-        for a, core in kept.items()
-    }
+    else:
+        cores = {int(a): _core(data) for a, data in stored.items()}
+    if task.config.depth is None:
+        journal.remove()
+    else:
+        journal.write()  # a run on more layers starts from these sums
+    return cores
+
+
+def _core(data: dict[str, Any]) -> Core:
+    """Return core neurons from JSON data of the workspace."""
+    return Core(
+        {int(s): v for s, v in data["importance"].items()},
+        tuple({int(s): w for s, w in part.items()} for part in data["weights"]),
+        data["completeness_error"],
+        data["steps"],
+        data["rule"],
+        data["score_error"],
+        data.get("cancellation"),
+        None if data["each"] is None else np.array(data["each"], dtype=np.float32),
+    )
 
 
 def _plain(core: Core) -> dict[str, Any]:
@@ -279,7 +284,7 @@ def _request(
     }
 
 
-def _continues(before: dict[str, Any], now: dict[str, Any]) -> bool:
+def _can_continue(before: dict[str, Any], now: dict[str, Any]) -> bool:
     """Return whether a request continues an earlier one: the same images, more layers, and at least
     the same τ.
 

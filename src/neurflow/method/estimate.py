@@ -1,7 +1,7 @@
 """An estimate of the time of a discovery, and of faster settings, before the work begins.
 
 1. The most active neuron of each layer is attributed on a few crops, in the same way as in discovery.
-   Choosing N uses a sample of crops, which takes as long as attributing :data:`LOOK` crops.
+   Choosing N uses a sample of crops, which takes as long as attributing :data:`SEARCH_CROPS` crops.
 2. The number of targets of a layer is not known in advance. It is at most τ for each target of the
    layer above, and at most the number of neurons that fire on D.
 3. The time of a layer is at most the time of one target times this number. The time with other
@@ -24,11 +24,11 @@ from neurflow.method.concepts import Concept, find_concepts
 from neurflow.runtime.progress import Progress, Silent
 from neurflow.study.study import LayerPair, Study
 
-TRIED = 8
-"""number of crops on which a neuron is tried; on a GPU, which runs many at once, all of V_a"""
-LOOK = 7
+CROPS = 8
+"""number of crops on which a neuron is timed; on a GPU, which runs many at once, all of V_a"""
+SEARCH_CROPS = 7
 """choosing N for a target takes as long as attributing this number of crops"""
-PATIENCE = 60.0
+SHORTEST = 60.0
 """seconds; shorter estimates are not reported"""
 
 
@@ -62,10 +62,10 @@ def seconds(costs: Sequence[Cost], tau: int) -> list[float]:
     return [n * cost.seconds for n, cost in zip(most_targets(costs, tau), costs, strict=True)]
 
 
-def told(costs: Sequence[Cost], config: Config) -> list[str]:
+def estimate_lines(costs: Sequence[Cost], config: Config) -> list[str]:
     """Describe the estimate; empty if the work is short."""
     whole = sum(seconds(costs, config.tau))
-    if whole < PATIENCE:
+    if whole < SHORTEST:
         return []
     each = ", ".join(
         f"{cost.upper} → {cost.lower} {duration(s)} ({n} neuron{'s' if n > 1 else ''})"
@@ -74,13 +74,13 @@ def told(costs: Sequence[Cost], config: Config) -> list[str]:
         )
     )
     lines = [f"This will take at most {duration(whole)}. Layer by layer, at most: {each}."]
-    shorter = _shorter(costs, config, whole)
+    shorter = _shorter_options(costs, config, whole)
     if shorter:
         lines.append(f"It would be shorter with {', or '.join(shorter)}.")
     return lines
 
 
-def _shorter(costs: Sequence[Cost], config: Config, whole: float) -> list[str]:
+def _shorter_options(costs: Sequence[Cost], config: Config, whole: float) -> list[str]:
     """Describe the options that would make the work shorter, and by how much."""
     quick = Config.quick()
     tried = {}
@@ -103,42 +103,51 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def tell(study: Study, config: Config, clock: Callable[[], float] = time.perf_counter) -> None:
-    """Try one neuron of each layer, and report how long the work will take."""
+def report_estimate(
+    study: Study, config: Config, clock: Callable[[], float] = time.perf_counter
+) -> None:
+    """Measure the time of one neuron of each layer, and report how long the work will take."""
     study.progress.start("estimating", len(study.segments))
     costs = []
     try:
         for pair in study.pairs():
-            costs.append(_tried(study, pair, config, clock))
+            costs.append(_measured_cost(study, pair, config, clock))
             study.progress.advance()
-    except WorkError:  # of a neuron that may not be asked for
+    except WorkError:  # this neuron may not be a target at all
         return
     finally:
-        study.features.forget()
-    for line in told(costs, config):
+        study.features.discard()
+    for line in estimate_lines(costs, config):
         study.progress.note(line)
 
 
-class _Silently(AttributionTask):
+class _SilentTask(AttributionTask):
     @property
     def progress(self) -> Progress:
         return Silent()
 
 
-def _tried(study: Study, pair: LayerPair, config: Config, clock: Callable[[], float]) -> Cost:
+def _measured_cost(
+    study: Study, pair: LayerPair, config: Config, clock: Callable[[], float]
+) -> Cost:
     """Measure the time of a layer's targets with its most active neuron."""
     phi = study.activations[pair.upper]
     alive = int(np.count_nonzero(phi.any(axis=0)))
     is_target = pair.upper == study.target.layer
     neuron = study.target.neuron if is_target else int(study.means(pair.upper).argmax())
     concept = find_concepts(study, pair.upper, [neuron], config)[neuron]
-    count = len(concept.crops) if study.on_gpu else min(TRIED, len(concept.crops))
-    task = _Silently(study, pair, {neuron: _first(concept, count)}, config)
+    count = len(concept.crops) if study.on_gpu else min(CROPS, len(concept.crops))
+    task = _SilentTask(study, pair, {neuron: _first(concept, count)}, config)
     pair.segment.specialised(neuron)  # the graph is made once and not counted
     begun = clock()
     attribute(task)
     spent = clock() - begun
-    return Cost(pair.upper, pair.lower, spent * (config.k + LOOK) / (count + LOOK), max(1, alive))
+    return Cost(
+        pair.upper,
+        pair.lower,
+        spent * (config.k + SEARCH_CROPS) / (count + SEARCH_CROPS),
+        max(1, alive),
+    )
 
 
 def _first(concept: Concept, count: int) -> Concept:

@@ -1,10 +1,11 @@
-"""The pipeline, once: from a study to everything that its circuit is made of.
+"""Algorithm 1 of the paper: from a study to all parts of its circuit.
 
 1. From the target down, for each pair of layers: find each target neuron's concept V_a and its
-   meanings; score the neurons of the lower layer; keep the core neurons S_a with their weights. The
-   core neurons are the targets of the next pair.
+   meanings; score the neurons of the lower layer; select the core neurons S_a and compute their
+   weights. The core neurons are the targets of the next pair.
 2. At l_0, which has no layer below, find the concepts.
-3. Group the neurons of each layer, and weigh how groups act on groups.
+3. Group the neurons of each layer.
+4. Compute the weights W(G, H) between the groups of neighbouring layers.
 
 With ``rows``, the same on a resample of the crops; the network is not run again.
 """
@@ -13,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -27,13 +27,10 @@ from neurflow.method.core_neurons import Core, next_targets, select_cores
 from neurflow.method.grouping.features import LayerOnCrops
 from neurflow.method.groups import Grouping, drives, neuron_groups
 from neurflow.refs import GroupId, Member
-from neurflow.runtime.journal import Journal
 from neurflow.study.study import Study
 
-Journals = Callable[[str], Journal]
-"""layer → the journal that stores the sums of its targets while they are computed"""
-Recall = Callable[[str, Callable[[], dict[int, Core]]], dict[int, Core]]
-"""(layer, function that finds the core neurons) → core neurons, possibly those of an earlier run"""
+Select = Callable[[AttributionTask], dict[int, Core]]
+"""task → core neurons of each of its targets"""
 
 
 @dataclass(frozen=True)
@@ -60,83 +57,51 @@ def find(
     config: Config,
     rows: np.ndarray | None = None,
     *,
-    recall: Recall | None = None,
-    journal: Journals = lambda layer: Journal(),
+    select: Select = select_cores,
 ) -> Findings:
-    """Find the circuit of a study's target.
+    """Find the circuit of a study's target (Algorithm 1).
 
     Args:
         study: the network on the crops of D.
         config: hyperparameters.
         rows: ``[crop]`` numbers of the crops to use, which may repeat; all crops by default.
-        recall: returns the core neurons of an earlier run, or computes and stores them.
-        journal: stores the attributions of a layer while they are computed.
+        select: selects the core neurons of a layer's targets, or returns stored ones.
 
     Raises:
         RequestError: there are fewer crops than k.
         WorkError: no neuron of a layer has an effect on the targets above it.
     """
-    if rows is not None and len(rows) < config.k:
-        raise RequestError(
-            f"k={config.k} is more than the {len(rows)} crops of a part of the images. "
-            "Give more images, or a circuit of smaller k."
-        )
-    concepts, cores = _neurons(study, config, rows, recall, journal)
-    study.progress.start("groups", len(study.layers))
-    groupings = {}
-    for layer in study.layers:
-        groupings[layer] = _grouped(study, layer, concepts[layer], config, rows)
-        study.progress.advance()
-    driven = {
-        upper: drives(
-            concepts[upper], concepts[lower], cores[upper], study.activations[study.below(lower)]
-        )
-        for lower, upper in pairwise(study.layers)
-    }
-    edges = {
-        (GroupId(upper, g), GroupId(lower, h)): flow
-        for lower, upper in pairwise(study.layers)
-        for (g, h), flow in sorted(
-            flows(groupings[upper].groups, groupings[lower].groups, driven[upper], config).items()
-        )
-    }
-    return Findings(concepts, cores, groupings, driven, edges)
-
-
-def _neurons(
-    study: Study,
-    config: Config,
-    rows: np.ndarray | None,
-    recall: Recall | None,
-    journal: Journals,
-) -> tuple[dict[str, dict[int, Concept]], dict[str, dict[int, Core]]]:
-    """Return layer → neuron → concept and layer → neuron → core neurons, from the target down."""
+    _require_crops(config.k, rows)
     concepts: dict[str, dict[int, Concept]] = {}
     cores: dict[str, dict[int, Core]] = {}
     targets = {study.target.neuron}
     for pair in study.pairs():
         concepts[pair.upper] = find_concepts(study, pair.upper, targets, config, rows)
-        kept = journal(pair.upper)
-        task = AttributionTask(study, pair, concepts[pair.upper], config, kept)
-        select = partial(select_cores, task)
-        cores[pair.upper] = recall(pair.upper, select) if recall else select()
-        if config.depth is None:
-            kept.remove()
-        else:
-            kept.write()  # a run on more layers starts from these
+        cores[pair.upper] = select(AttributionTask(study, pair, concepts[pair.upper], config))
         targets = next_targets(cores[pair.upper], pair.upper, pair.lower)
-    first = study.layers[0]
-    concepts[first] = find_concepts(study, first, targets, config, rows)
-    return concepts, cores
+    lowest = study.layers[0]
+    concepts[lowest] = find_concepts(study, lowest, targets, config, rows)
+
+    groupings: dict[str, Grouping] = {}
+    study.progress.start("groups", len(study.layers))
+    for layer in study.layers:
+        on_crops = LayerOnCrops(study.activations[layer], study.image_of, rows)
+        groupings[layer] = neuron_groups(concepts[layer], on_crops, config)
+        study.progress.advance()
+
+    inputs: dict[str, dict[Member, Drive]] = {}
+    edges: dict[tuple[GroupId, GroupId], Flow] = {}
+    for lower, upper in pairwise(study.layers):
+        previous = study.activations[study.below(lower)]
+        inputs[upper] = drives(concepts[upper], concepts[lower], cores[upper], previous)
+        between = flows(groupings[upper].groups, groupings[lower].groups, inputs[upper], config)
+        edges |= {(GroupId(upper, g), GroupId(lower, h)): between[g, h] for g, h in sorted(between)}
+    return Findings(concepts, cores, groupings, inputs, edges)
 
 
-def _grouped(
-    study: Study,
-    layer: str,
-    concepts: Mapping[int, Concept],
-    config: Config,
-    rows: np.ndarray | None,
-) -> Grouping:
-    return neuron_groups(
-        concepts, LayerOnCrops(study.activations[layer], study.image_of, rows), config
-    )
+def _require_crops(k: int, rows: np.ndarray | None) -> None:
+    if rows is not None and len(rows) < k:
+        raise RequestError(
+            f"k={k} is more than the {len(rows)} crops of a part of the images. "
+            "Give more images, or a circuit of smaller k."
+        )

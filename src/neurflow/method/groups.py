@@ -29,7 +29,11 @@ from neurflow.method.clustering import ward_clusters
 from neurflow.method.concepts import Concept
 from neurflow.method.core_neurons import Core
 from neurflow.method.grouping.features import LayerOnCrops, pairs_of
-from neurflow.method.grouping.reproducibility import Return, fewest_groups, returns
+from neurflow.method.grouping.reproducibility import (
+    Reproducibility,
+    fewest_groups,
+    measure_reproducibility,
+)
 from neurflow.refs import Member
 
 
@@ -63,7 +67,9 @@ def neuron_groups(concepts: Mapping[int, Concept], seen: LayerOnCrops, config: C
     count = len(pairs.members)
     largest = max(min(count // 2, max(count // config.pairs_per_group, config.max_groups)), 1)
     given = None if config.groups == "auto" else min(config.groups, count)
-    found = returns(pairs, merges, max(largest, given or 1), config.group_splits, config.seed)
+    found = measure_reproducibility(
+        pairs, merges, max(largest, given or 1), config.group_splits, config.seed
+    )
     fewest = fewest_groups(heights)
     best = given or found.best(config.least_agreement, config.sure_agreement, fewest)
     note = None
@@ -98,7 +104,7 @@ def _grouping(
     merges: Merges,
     heights: Sequence[float],
     count: int,
-    found: Return | None = None,
+    found: Reproducibility | None = None,
     note: str | None = None,
 ) -> Grouping:
     """Cut a tree into ``count`` groups."""

@@ -1,4 +1,4 @@
-"""Divide a neuron's crops into meanings, but only if the division is reproduced on other images.
+"""Divides a neuron's crops into meanings, but only if the division is reproduced on other images.
 
 1. *The whole:* Ward's tree over the crops ``V_a`` is cut into 2, 3, … parts.
 2. *The halves:* the images are split into two halves, many times. The crops of one half are clustered
@@ -70,13 +70,13 @@ def reproducible_clusters(
     Returns:
         ``[crop]`` meaning of each crop. With fewer than six images, there is one meaning.
     """
-    for cut in reversed(examine(points, images, config)):
+    for cut in reversed(candidate_cuts(points, images, config)):
         if cut.strength.min() >= config.least_strength and cut.gap >= config.least_gap:
             return by_size(cut.parts)
     return np.zeros(len(points), dtype=np.int64)
 
 
-def examine(
+def candidate_cuts(
     points: Real[np.ndarray, "crop feature"], images: Int[np.ndarray, " crop"], config: Config
 ) -> list[Cut]:
     """Return the cuts into 2, 3, … parts with their strengths and gaps.
@@ -92,7 +92,7 @@ def examine(
     if largest < 2 or alike:
         return []
     distances = squareform(condensed)
-    inside = deal(images, config)
+    inside = random_halves(images, config)
     whole = tree_cuts(linkage(condensed, "ward"), largest)
     halves = [
         tree_cuts(linkage(squareform(distances[np.ix_(half, half)], checks=False), "ward"), largest)
@@ -100,12 +100,14 @@ def examine(
     ]
     axes = compact(points)
     return [
-        _examined(parts, images, _Halves.of(axes, inside, [cuts[i] for cuts in halves]), config)
+        _evaluated(parts, images, _Halves.of(axes, inside, [cuts[i] for cuts in halves]), config)
         for i, parts in enumerate(whole)
     ]
 
 
-def deal(images: Int[np.ndarray, " crop"], config: Config) -> Bool[np.ndarray, "half crop"]:
+def random_halves(
+    images: Int[np.ndarray, " crop"], config: Config
+) -> Bool[np.ndarray, "half crop"]:
     """Split the images into halves, and return whether the image of a crop is in a half."""
     generator, count = np.random.default_rng(config.seed), images.max() + 1
     splits = range(config.meaning_splits)
@@ -159,13 +161,13 @@ class _Halves:
         return type(self)(*(values[halves] for values in vars(self).values()))
 
 
-def _examined(parts: np.ndarray, images: np.ndarray, halves: _Halves, config: Config) -> Cut:
+def _evaluated(parts: np.ndarray, images: np.ndarray, halves: _Halves, config: Config) -> Cut:
     own = _one_hot(parts)
     parts = own.argmax(axis=1)
     overlap = np.einsum("hac,ap->hcp", halves.member, own)
     complete = (overlap.sum(axis=1) > 0).all(axis=1)  # halves with crops of all parts
-    resting = [len(np.unique(images[parts == part])) for part in range(own.shape[1])]
-    if not complete.any() or min(resting) < IMAGES:
+    image_counts = [len(np.unique(images[parts == part])) for part in range(own.shape[1])]
+    if not complete.any() or min(image_counts) < IMAGES:
         return Cut(parts, np.zeros(own.shape[1]), 0.0)
     halves, counterpart = halves.only(complete), overlap[complete].argmax(axis=1)
     strength = _strength(own, halves)
@@ -183,9 +185,9 @@ def _strength(own: Float[np.ndarray, "crop part"], halves: _Halves) -> Float[np.
     outside = ~halves.inside
     nearest = np.eye(own.shape[1])[halves.distance.argmin(axis=2)] * outside[:, :, None]
     together = np.tensordot(nearest, halves.member, axes=((0, 2), (0, 2)))
-    asked = outside.T.astype(float) @ halves.inside
+    crossing = outside.T.astype(float) @ halves.inside
     inner, border = (
-        [np.einsum("ap,ab,bp->p", own, pairs + pairs.T, other) for pairs in (together, asked)]
+        [np.einsum("ap,ab,bp->p", own, pairs + pairs.T, other) for pairs in (together, crossing)]
         for other in (own, 1 - own)
     )
     shares = [found / np.maximum(count, 1) for found, count in (inner, border)]

@@ -56,7 +56,7 @@ def notes(study: Study, found: Findings, config: Config) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def far_off(layers: Sequence[CircuitLayer], config: Config, half: bool) -> list[str]:
+def score_error_notes(layers: Sequence[CircuitLayer], config: Config, half: bool) -> list[str]:
     """Return a note if the score error of some neurons is larger than the tolerance.
 
     Args:

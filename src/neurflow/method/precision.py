@@ -27,7 +27,7 @@ CROPS = 16
 """number of crops that are run in both precisions"""
 
 
-def low_precision(
+def precision_notes(
     model: Model, crops: CropSet, layers: Sequence[CircuitLayer], config: Config
 ) -> Iterator[str]:
     """Yield notes on the precision of a circuit's numbers."""

@@ -122,7 +122,7 @@ class Model:
         return found
 
     @property
-    def outputs_are(self) -> Outputs:
+    def output_spec(self) -> Outputs:
         """The kind of the outputs, and their conversion to probabilities."""
         return self._trial.outputs
 
@@ -152,7 +152,7 @@ class Model:
         """Notes for the user on how the model was loaded, is read and is cut."""
         cut = (self.network.note,) if self.network.note else ()
         drawn = (self._drawn,) if self._drawn else ()
-        return (*self._notes, *self.outputs_are.notes(), *self._trial.chance, *drawn, *cut)
+        return (*self._notes, *self.output_spec.notes(), *self._trial.chance, *drawn, *cut)
 
     def known_as(
         self,
@@ -221,17 +221,17 @@ class Model:
         """The class names, which resolve targets and labels."""
         count, names = self.network.classes, self._class_names
         if names is None:
-            unnamed = self.outputs_are.kind == "values" and count == 1
+            unnamed = self.output_spec.kind == "values" and count == 1
             return ClassNames(["value"] if unnamed else map(str, range(count)))
-        if self.outputs_are.single and len(names) == 1:
+        if self.output_spec.single and len(names) == 1:
             names = (f"not {names[0]}", names[0])
         if len(names) != count:
             outputs = (
                 "one output, which is read as two classes"
-                if self.outputs_are.single
+                if self.output_spec.single
                 else f"{count} logits"
             )
-            features = self.outputs_are.features
+            features = self.output_spec.features
             raise ModelError(
                 f"There are {len(names)} class names for {outputs}. "
                 + (
@@ -261,7 +261,7 @@ class Model:
                 digest.update(name.encode())
                 values: Any = tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy()
                 digest.update(values)
-        kind = self.outputs_are.kind
+        kind = self.output_spec.kind
         told = {"output": kind} if self._output or kind != "logits" else {}
         return ModelInfo(
             reference=self._reference,

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from neurflow.atlas.likeness import By, circuit_likeness, nearest_groups
 from neurflow.atlas.mapping import plane
 from neurflow.atlas.query import Atlas
 from neurflow.atlas.questions import SAME, shortcut_candidates
+from neurflow.atlas.similarity import By, circuit_similarity, nearest_groups
 from neurflow.runtime.progress import Progress, Silent
 
 NEAREST = 10
@@ -136,7 +136,7 @@ def atlas_payload(
     progress = progress or Silent()
     progress.start("page", 4)
     targets = atlas.query("SELECT * FROM targets ORDER BY circuit")
-    names, alike = circuit_likeness(atlas)
+    names, alike = circuit_similarity(atlas)
     drawn = plane(alike)
     progress.advance()
     place = {name: number for number, name in enumerate(names)}

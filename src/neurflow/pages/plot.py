@@ -69,7 +69,7 @@ def _answer(panel: Any, image: np.ndarray, picture: PictureReport) -> None:
     panel.imshow(image)
     best = picture.top[0]
     truth = f"labelled {picture.label}\n" if picture.label else ""
-    panel.set_title(f"{truth}says {best.name}, {best.said}", loc="left")
+    panel.set_title(f"{truth}says {best.name}, {best.formatted}", loc="left")
 
 
 def _group(panel: Any, image: np.ndarray, reading: GroupReading) -> None:

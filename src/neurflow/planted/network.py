@@ -29,14 +29,14 @@ SURE = 0.6
 
 
 def colour_direction(colour: str) -> np.ndarray:
-    """Unit vector ``[rgb]`` of equal brightness; neighbours of the six are 60° apart."""
+    """Return the unit vector ``[rgb]`` of equal brightness; neighbours of the six are 60° apart."""
     angle = np.pi / 3 * COLOURS.index(colour)
     across, up = np.array([2, -1, -1]) / np.sqrt(6), np.array([0, 1, -1]) / np.sqrt(2)
     return np.cos(angle) * across + np.sin(angle) * up
 
 
 def pattern_template(pattern: str) -> np.ndarray:
-    """``[row, column]`` of ±1 with mean 0, orthogonal to the other patterns'."""
+    """Return ``[row, column]`` of ±1 with mean 0, orthogonal to the other patterns'."""
     place = np.arange(TILE)
     step, stripes, fine = (np.where(place // width % 2, -1.0, 1.0) for width in (4, 2, 1))
     flat = np.ones(TILE)
@@ -55,7 +55,7 @@ class Clamp(nn.Module):
     """Clamps to 0…1, made of ReLUs."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """``1 − relu(1 − relu(x))``."""
+        """Compute ``1 − relu(1 − relu(x))``."""
         return 1 - torch.relu(1 - torch.relu(x))
 
 

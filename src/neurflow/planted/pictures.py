@@ -30,7 +30,7 @@ from neurflow.planted.network import (
 )
 from neurflow.planted.plan import COLOURS, PATTERNS, Concept, Plan
 
-TIMES = {0: 64, 1: 47, 2: 23, 3: 11, 4: 5}
+COPIES = {0: 64, 1: 47, 2: 23, 3: 11, 4: 5}
 """number of copies of a concept in its own scenes, by level: more than twice that of the next level, so
 that they activate a channel more than scenes of two concepts of that level"""
 IN_CLASS = {1: 21, 2: 10, 3: 5, 4: 2}
@@ -76,12 +76,14 @@ def draw_scenes(plan: Plan, each: int, clutter: int, seed: int) -> list[Scene]:
 def _own_scene(
     plan: Plan, concept: Concept, rng: np.random.Generator, *, vetoed: bool = False
 ) -> Scene:
-    """A scene of one concept, with the copies of its level, or as many as fit together with a veto."""
+    """Return a scene of one concept, with the copies of its level, or as many as fit together with a
+    veto.
+    """
     scene = Scene(concept.name)
     veto = plan.concepts[concept.veto] if concept.veto else None
     height = veto.size[1] if veto else 0
     slots = _slots(concept.size, above=height)
-    for right, down in rng.permutation(slots)[: TIMES[concept.level]].tolist():
+    for right, down in rng.permutation(slots)[: COPIES[concept.level]].tolist():
         _put(plan, scene, concept, right, down)
         if veto and vetoed:
             _put(plan, scene, veto, right, down - height)
@@ -99,7 +101,7 @@ def _class_scene(plan: Plan, name: str, members: Sequence[str], rng: np.random.G
 
 
 def _slots(size: tuple[int, int], above: int = 0) -> list[tuple[int, int]]:
-    """Positions of blocks of tiles that do not overlap, with ``above`` free tiles over each."""
+    """Return positions of blocks of tiles that do not overlap, with ``above`` free tiles over each."""
     width, height = size
     room = height + above
     return [
@@ -141,7 +143,7 @@ def render(scene: Scene, rng: np.random.Generator) -> np.ndarray:
 
 @cache
 def _stroke(name: str) -> np.ndarray:
-    """``[rgb, row, column]`` values that a primitive adds to a tile."""
+    """Return ``[rgb, row, column]`` values that a primitive adds to a tile."""
     if name in COLOURS:
         return np.broadcast_to(CHROMA * colour_direction(name)[:, None, None], (3, TILE, TILE))
     assert name in PATTERNS

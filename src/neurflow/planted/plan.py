@@ -176,7 +176,7 @@ def _concepts(depth: int, rng: np.random.Generator, *, veto: bool) -> dict[str, 
 
 
 def _pairs(below: Sequence[Sequence[str]], rng: np.random.Generator) -> list[tuple[str, str]]:
-    """Pairs of children, in which each child is once the first and once the second."""
+    """Return pairs of children, in which each child is once the first and once the second."""
     first, second = rng.permutation(below[0]), rng.permutation(below[1])
     while any(a == b for a, b in zip(first, second, strict=True)):
         second = rng.permutation(below[1])
@@ -200,7 +200,8 @@ def _level(plan: Plan, level: int, rng: np.random.Generator) -> list[Unit]:
 
 
 def _unrelated(plan: Plan, first: str, second: str) -> bool:
-    """Whether two concepts share no child, no carrier of a child, and at the highest level no class.
+    """Return whether two concepts share no child, no carrier of a child, and at the highest level no
+    class.
 
     A channel that represents a child of each would drive a unit of both twice.
     """
@@ -218,7 +219,7 @@ def _unrelated(plan: Plan, first: str, second: str) -> bool:
 
 
 def carriers(plan: Plan, level: int, concept: str, *, distractor: bool = False) -> list[int]:
-    """Channels of a level that represent a concept."""
+    """Return channels of a level that represent a concept."""
     if level < 0:
         return []
     return [
@@ -262,7 +263,7 @@ def _wires(
     rng: np.random.Generator,
     total: float = 1.0,
 ) -> list[Wire]:
-    """Wires from all units of a concept, which together give ``total`` where it is present."""
+    """Return wires from all units of a concept, which together give ``total`` where it is present."""
     sources = carriers(plan, level, concept)
     shares = np.ones(len(sources)) if plan.saturates else rng.uniform(0.5, 1.0, len(sources))
     shares = total * shares / shares.sum()
@@ -274,7 +275,7 @@ def _wires(
 
 
 def _twin(plan: Plan, level: int, unit: Unit, rng: np.random.Generator) -> Unit:
-    """A distractor with the same properties; half of its wires come from distractors below."""
+    """Return a distractor with the same properties; half of its wires come from distractors below."""
 
     def moved(wire: Wire) -> Wire:
         source = plan.levels[level - 1][wire.source]
@@ -297,7 +298,7 @@ def _twin(plan: Plan, level: int, unit: Unit, rng: np.random.Generator) -> Unit:
 
 
 def _head(plan: Plan, rng: np.random.Generator) -> list[Unit]:
-    """The units of the classes, and of the distractors' class."""
+    """Return the units of the classes, and of the distractors' class."""
     top = plan.depth - 2
     units = []
     for name, members in plan.classes.items():

@@ -114,15 +114,15 @@ class PlantedStudy:
         return [
             score
             for task in self.tasks
-            for score in self.judge(
+            for score in self.compare_with_truth(
                 task, score_neurons(method, task), signed=METHODS[method].signed
             )
         ]
 
-    def judge(
+    def compare_with_truth(
         self, task: AttributionTask, found: Mapping[int, Scores], *, signed: bool = True
     ) -> Iterator[NeuronScore]:
-        """Scores of the targets of a task, compared with the truth."""
+        """Yield scores of the targets of a task, compared with the truth."""
         layer = task.pair.upper
         for a, scores in found.items():
             truth = self.planted.circuit[layer][a]
@@ -133,7 +133,7 @@ class PlantedStudy:
             yield NeuronScore(layer, a, len(truth.core), recall, sign if signed else np.nan, rank)
 
     def _stands_for(self, layer: str, a: int) -> list[int]:
-        """The true meaning that most crops show, for each found semantic group."""
+        """Return the true meaning that most crops show, for each found semantic group."""
         concept = self.concepts[layer][a]
         shown = self.planted.meanings(layer, a, self._images(concept))
         return [int(np.bincount(shown[part]).argmax()) for part in concept.parts]
@@ -192,7 +192,7 @@ def study(
     size = model.input_size[1:]
     crops = CropSet(images, tuple(range(len(images))), size, config.granularities)
     with open_workspace(None, {}) as work:
-        looked = Study(
+        on_crops = Study(
             model,
             model.target(planted.target),
             segments_of(model, planted.layers),
@@ -202,13 +202,14 @@ def study(
             progress,
         )
         concepts = {
-            layer: find_concepts(looked, layer, neurons, config)
+            layer: find_concepts(on_crops, layer, neurons, config)
             for layer, neurons in planted.circuit.items()
         }
         tasks = [
-            AttributionTask(looked, pair, concepts[pair.upper], config) for pair in looked.pairs()
+            AttributionTask(on_crops, pair, concepts[pair.upper], config)
+            for pair in on_crops.pairs()
         ]
-        yield PlantedStudy(planted, config, looked, concepts, tasks)
+        yield PlantedStudy(planted, config, on_crops, concepts, tasks)
 
 
 def weight_scores(

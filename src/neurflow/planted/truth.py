@@ -76,14 +76,14 @@ class Planted:
         return dict(reversed(found.items()))
 
     def meanings(self, layer: str, neuron: int, images: Sequence[int] | np.ndarray) -> np.ndarray:
-        """``[image]`` the concept of a neuron, by position, of which each image has most copies."""
+        """Return ``[image]`` which of the neuron's concepts the image has most copies of."""
         concepts = self.circuit[layer][neuron].concepts
         shown = [[self.scenes[int(i)].shows[concept] for concept in concepts] for i in images]
         return np.argmax(shown, axis=1)
 
 
 def true_neuron(unit: Unit, below: Sequence[Unit]) -> TrueNeuron:
-    """The truth about a unit of the plan."""
+    """Return the truth about a unit of the plan."""
     weights = []
     for part in unit.wires:
         drive: dict[int, float] = defaultdict(float)

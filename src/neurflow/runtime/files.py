@@ -39,7 +39,7 @@ SMALL = 16 * MEBIBYTE
 """largest size in bytes of a small JSON file, and of its values in memory"""
 DEPTH = 32
 """largest depth of nested brackets in a JSON file"""
-TAKES = {b"{": 240, b"[": 64, b",": 40, b":": 100}
+BYTES_PER_SIGN = {b"{": 240, b"[": 64, b",": 40, b":": 100}
 """character of a JSON text → largest number of bytes that Python needs for the value that it stands
 for
 """
@@ -218,7 +218,7 @@ def json_value(data: bytes, memory: int, *, finite: bool = True) -> Any:
 def bound_json(data: bytes, memory: int) -> None:
     """Raise ``ValueError`` if a JSON text is nested too deeply, or its values need too much memory."""
     signs = _STRING.sub(b"", data).translate(None, delete=_no_signs())
-    takes = len(data) + sum(size * signs.count(sign) for sign, size in TAKES.items())
+    takes = len(data) + sum(size * signs.count(sign) for sign, size in BYTES_PER_SIGN.items())
     if takes > memory:
         raise ValueError(
             f"its values would take {takes // MEBIBYTE} MiB, over {memory // MEBIBYTE}"

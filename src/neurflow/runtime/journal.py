@@ -55,7 +55,7 @@ class Journal:
             self._before = _kept(self._file)
         named = {f"{key}/{name}": array for name, array in arrays.items()}
         kept = {name: self._before.pop(name) for name in named if name in self._before}
-        if kept.keys() == named.keys() and all(_alike(kept[n], named[n]) for n in named):
+        if kept.keys() == named.keys() and all(_matches(kept[n], named[n]) for n in named):
             for name, value in kept.items():
                 named[name][...] = value
         self._followed |= named
@@ -95,7 +95,7 @@ def _kept(file: Path) -> dict[str, np.ndarray]:
     return {}
 
 
-def _alike(kept: np.ndarray, wanted: np.ndarray) -> bool:
+def _matches(kept: np.ndarray, wanted: np.ndarray) -> bool:
     same = (kept.shape, kept.dtype) == (wanted.shape, wanted.dtype)
     return same and _finite(kept)
 

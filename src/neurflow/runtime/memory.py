@@ -30,7 +30,7 @@ _SIZE = TypeAdapter(ByteSize)
 Result = TypeVar("Result")
 
 
-def steady(count: int, device: torch.device) -> int:
+def rounded_batch(count: int, device: torch.device) -> int:
     """Return the batch size to run ``count`` items with.
 
     cuDNN plans a convolution again for every new batch size, which can take longer than the

@@ -33,7 +33,7 @@ from neurflow.runtime.files import (
 )
 from neurflow.runtime.journal import Journal
 
-Continues = Callable[[dict[str, Any], dict[str, Any]], bool]
+CanContinue = Callable[[dict[str, Any], dict[str, Any]], bool]
 """(earlier request, request) → whether the attributions of the earlier request can be used for the
 other
 """
@@ -132,7 +132,7 @@ def open_workspace(
     request: dict[str, Any],
     *,
     redo: bool = False,
-    continues: Continues = lambda before, now: False,
+    can_continue: CanContinue = lambda before, now: False,
 ) -> Iterator[Workspace]:
     """Open the workspace of a request: ``out/work``, or a temporary folder.
 
@@ -140,7 +140,7 @@ def open_workspace(
         out: folder of the run.
         request: identity of the run; ``method`` is the version of the method, 1 if it is missing.
         redo: remove the work of another request instead of raising an error.
-        continues: returns whether the request can use the journals of an earlier one.
+        can_continue: returns whether the request can use the journals of an earlier one.
 
     Raises:
         RequestError: ``out`` contains the work or the result of another request.
@@ -151,22 +151,22 @@ def open_workspace(
         return
     if out.exists() and not out.is_dir():
         raise RequestError(f"{out} is a file. Give a folder for the result: --out FOLDER.")
-    if out.is_dir() and not (out / "work" / "request.json").exists() and _holds_anything(out):
+    if out.is_dir() and not (out / "work" / "request.json").exists() and _has_other_files(out):
         raise RequestError(f"{out} is not empty and is not a run of neurflow. Give another --out.")
     workspace = Workspace(out / "work")
     found = workspace.read("request")
     begun = any(workspace.folder.glob("*.npy")) or workspace.read("finished")
-    if found is not None and found != request and continues(found, request):
+    if found is not None and found != request and can_continue(found, request):
         workspace.clear(keep=("request",), journals=True)  # before the stored request changes
     elif found != request and (redo or not begun):
         workspace.clear()  # or the earlier request was refused, or killed before anything was computed
     elif found is not None and found != request:
-        raise RequestError(f"{out} {unlike(found, request)}")
+        raise RequestError(f"{out} {difference(found, request)}")
     workspace.write("request", request)
     yield workspace
 
 
-def unlike(found: Mapping[str, Any], request: Mapping[str, Any], kind: str = "run") -> str:
+def difference(found: Mapping[str, Any], request: Mapping[str, Any], kind: str = "run") -> str:
     """Say why a folder with the request ``found`` cannot be used for another one, and what to do."""
     before, now = found.get("method", 1), request.get("method", 1)
     if before != now:
@@ -181,7 +181,7 @@ def unlike(found: Mapping[str, Any], request: Mapping[str, Any], kind: str = "ru
     )
 
 
-def _holds_anything(out: Path) -> bool:
+def _has_other_files(out: Path) -> bool:
     """Return whether there is more than the files of a run that was killed at its very beginning."""
     inside = [file for file in out.iterdir() if not (file.name == "work" and file.is_dir())]
     if (out / "work").is_dir():

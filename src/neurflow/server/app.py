@@ -125,13 +125,13 @@ def _add_circuit(app: FastAPI, session: Session, page: str) -> None:
 
     @app.get("/api/circuit", responses=refusals(500, 503), response_model=PageData)
     async def circuit(request: Request) -> Response:
-        """The circuit as in a report, with the labels that are stored now."""
+        """Return the circuit as in a report, with the labels that are stored now."""
         data = await computed(session.files, request, lambda _: session.page_data())
         return Response(data, media_type="application/json")
 
     @app.get("/api/status", responses=refusals())
     async def status() -> Status:
-        """Whether the model is loaded."""
+        """Return whether the model is loaded."""
         return session.status()
 
 
@@ -141,7 +141,7 @@ def _add_pictures(app: FastAPI, session: Session) -> None:
 
     @app.get("/api/samples", responses=refusals(503))
     async def samples(request: Request) -> list[Sample]:
-        """Pictures to try."""
+        """Return pictures to try."""
         return await computed(session.worker, request, lambda _: session.samples())
 
     @app.post("/api/samples/{number}", responses=refusals(400, 404, 422, 503))
@@ -171,7 +171,7 @@ def _add_pictures(app: FastAPI, session: Session) -> None:
 
     @app.get("/api/pictures/{number}", responses=refusals(404, 422, 503))
     async def picture(request: Request, number: Held) -> LivePicture:
-        """A picture that was read before."""
+        """Return a picture that was read before."""
         return await computed(session.worker, request, lambda _: session.picture(number))
 
 
@@ -180,33 +180,33 @@ def _add_experiments(app: FastAPI, session: Session) -> None:
 
     @app.post("/api/mask", responses=refusals(400, 404, 422, 503))
     async def mask(request: Request, asked: MaskRequest) -> WhatIf:
-        """The effect of masking groups on pictures, as `neurflow debug --mask` reports it."""
+        """Return the effect of masking groups on pictures, as `neurflow debug --mask` reports it."""
         return await computed(
             session.worker, request, lambda progress: session.mask(asked, progress)
         )
 
     @app.post("/api/effects", responses=refusals(400, 404, 422, 503))
     async def effects(request: Request, asked: EffectsRequest) -> Effects:
-        """The effect of each group on the answer that a picture gets."""
+        """Return the effect of each group on the answer that a picture gets."""
         return await computed(session.worker, request, lambda _: session.effects(asked))
 
     @app.get("/api/find", responses=refusals(400, 422, 503))
     async def find(
         request: Request, words: Annotated[str, Query(min_length=1, max_length=200)]
     ) -> Findings:
-        """Classes by their names and, with `--clip`, groups by their crops."""
+        """Return classes by their names and, with `--clip`, groups by their crops."""
         return await computed(session.worker, request, lambda _: session.find(words))
 
     @app.get("/api/pictures/{number}/neurons", responses=refusals(404, 422, 503))
     async def neurons(
         request: Request, number: Held, layer: Annotated[str, Query(min_length=1, max_length=500)]
     ) -> NeuronMaps:
-        """The response maps of all neurons of a layer on a picture."""
+        """Return the response maps of all neurons of a layer on a picture."""
         return await computed(session.worker, request, lambda _: session.neuron_maps(number, layer))
 
     @app.get("/api/audit", responses=refusals())
     async def audit() -> AuditState:
-        """The state of the audit."""
+        """Return the state of the audit."""
         return session.audit()
 
     @app.post("/api/audit", responses=refusals(400, 503))
@@ -225,7 +225,7 @@ def _add_changes(app: FastAPI, session: Session) -> None:
 
     @app.get("/api/edits", responses=refusals(500))
     async def edits() -> Edits:
-        """The edits of groups."""
+        """Return the edits of groups."""
         return await run_in_threadpool(session.edits)
 
     @app.post("/api/edits", responses=refusals(400, 404, 422, 500, 503))
@@ -235,7 +235,7 @@ def _add_changes(app: FastAPI, session: Session) -> None:
 
 
 async def uploaded(request: Request) -> bytes:
-    """The body of an upload; a client that sends it too slowly is refused."""
+    """Return the body of an upload; a client that sends it too slowly is refused."""
     try:
         async with asyncio.timeout(UPLOAD_SECONDS):
             return await request.body()

@@ -51,7 +51,7 @@ USUAL_BYTES = 2 * 2**20
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server bound to ``host``."""
+    """Return whether only this machine can reach a server bound to ``host``."""
     address = _address(host)
     return host.lower() == "localhost" if address is None else address.is_loopback
 
@@ -175,7 +175,7 @@ class Guard:
 
 
 def _is_foreign(headers: Headers, host: str) -> bool:
-    """Whether the request comes from a page of another server."""
+    """Return whether the request comes from a page of another server."""
     origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
     return site not in ("same-origin", "none") or (
         origin is not None and _netloc(origin) != host.lower()

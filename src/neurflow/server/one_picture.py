@@ -10,9 +10,9 @@ from torch import Tensor
 
 from neurflow.circuit import Circuit
 from neurflow.debugging.effects import group_effects, neuron_maps
-from neurflow.debugging.reading import best_classes, predictions
+from neurflow.debugging.picture_explainer import best_classes, predictions
 from neurflow.debugging.result import Change
-from neurflow.debugging.what_if import Controls, refuse_target_inside
+from neurflow.debugging.what_if import Controls, require_class_target
 from neurflow.errors import RequestError
 from neurflow.method.surroundings import HOTTEST
 from neurflow.model import Model
@@ -31,7 +31,7 @@ def effects_on(
     Raises:
         RequestError: the target is inside the network, or the rival is no class, or the answer itself.
     """
-    refuse_target_inside(model, circuit)
+    require_class_target(model, circuit)
     with torch.inference_mode():
         (output,) = model.outputs([model.node(model.network.output_name)])(model.feed(pixels[None]))
     logits = output[0].flatten().float().cpu().numpy()

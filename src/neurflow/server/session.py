@@ -1,8 +1,9 @@
 """The session of a live explorer: a stored circuit, its model, and the pictures that are tried.
 
 1. The model loads in the background; the circuit can be explored meanwhile.
-2. An uploaded picture, or one of the samples, is read by ``neurflow.debugging``'s ``Reader``. Its
-   pixels are kept, so that masking needs no second upload; the least recently used are dropped.
+2. An uploaded picture, or one of the samples, is explained by ``neurflow.debugging``'s
+   ``PictureExplainer``. Its pixels are kept, so that masking needs no second upload; the least recently
+   used are dropped.
 3. A mask runs ``what_if``, as ``neurflow debug --mask`` does, without the check on all crops. The
    groups may belong to another cut of the layers' trees than the stored one.
 4. The audit runs over the samples, and yields to masks and pictures between its steps.
@@ -28,7 +29,7 @@ from neurflow.circuit import Circuit, LabelStore, change_edits, load_circuit, lo
 from neurflow.circuit.edits import Edits, merge, redo, split, undo
 from neurflow.debugging.audit import audit
 from neurflow.debugging.explain import same_model
-from neurflow.debugging.reading import Reader
+from neurflow.debugging.picture_explainer import PictureExplainer
 from neurflow.debugging.result import AuditReport, Change, WhatIf
 from neurflow.debugging.what_if import Controls, change_of, what_if
 from neurflow.errors import ImagesError, NeurFlowError, RequestError, WorkError
@@ -104,7 +105,7 @@ class Session:
         self._cache = AnswerCache()
         self._load_model, self._load_samples = load_model, load_samples
         self._model: Model | None = None
-        self._reader: Reader | None = None
+        self._explainer: PictureExplainer | None = None
         self._samples: Images | None = None
         self._failure = self._trouble = ""
         self._pictures: OrderedDict[int, tuple[ImageRef, Tensor]] = OrderedDict()
@@ -136,7 +137,7 @@ class Session:
         """Return whether the model is loaded."""
         model = self._model
         return Status(
-            state="failed" if self._failure else "ready" if self._reader else "loading",
+            state="failed" if self._failure else "ready" if self._explainer else "loading",
             message=self._failure or self._trouble,
             maskable=model is not None and self.circuit.target.layer == model.network.output_name,
             means=all(layer.means for layer in self.circuit.layers[:-1]),
@@ -241,15 +242,15 @@ class Session:
         changed = change_edits(self.folder, change)
         self.circuit = load_circuit(self.folder)
         if self._model is not None:
-            self._reader = Reader(self._model, self.circuit)
+            self._explainer = PictureExplainer(self._model, self.circuit)
         return changed
 
     def _load(self) -> None:
         try:
             model = self._load_model(self.circuit)
             same_model(self.circuit, model)
-            reader = Reader(model, self.circuit)
-            self._model, self._reader = model, reader
+            explainer = PictureExplainer(model, self.circuit)
+            self._model, self._explainer = model, explainer
         except Exception as error:  # the page shows the reason; the circuit can still be explored
             self._failure = str(error) or type(error).__name__
             return
@@ -259,15 +260,15 @@ class Session:
         except NeurFlowError as error:  # pictures can be tried without samples
             self._trouble = str(error)
 
-    def _ready(self) -> tuple[Model, Reader]:
-        """Return model and reader; raise ``ModelMissing`` without them. Jobs run after loading."""
-        if self._model is None or self._reader is None:
+    def _ready(self) -> tuple[Model, PictureExplainer]:
+        """Return model and explainer; raise ``ModelMissing`` without them. Jobs run after loading."""
+        if self._model is None or self._explainer is None:
             raise ModelMissing(self._failure or "The model is still loading.")
-        return self._model, self._reader
+        return self._model, self._explainer
 
     def _add(self, ref: ImageRef, pixels: Tensor, number: int | None = None) -> LivePicture:
-        _, reader = self._ready()
-        report = reader.read(ref.name, ref.label, pixels)
+        _, explainer = self._ready()
+        report = explainer.explain(ref.name, ref.label, pixels)
         if number is None:
             self._count += 1
             number = self._count

@@ -89,30 +89,32 @@ class ModelOnImages:
         models.
         """
         rows = np.arange(len(pixels))
-        return [c for _, part in self.batch.map(partial(self._called, pixels), rows) for c in part]
+        return [
+            c for _, part in self.batch.map(partial(self._predicted, pixels), rows) for c in part
+        ]
 
-    def _called(self, pixels: Tensor, rows: np.ndarray) -> list[tuple[int, ...]]:
+    def _predicted(self, pixels: Tensor, rows: np.ndarray) -> list[tuple[int, ...]]:
         model = self.model
         logits = model.outputs([model.node(model.network.output_name)])
         with torch.inference_mode():
             outputs = logits(model.feed(pixels[torch.from_numpy(rows)]))[0]
-        called = model.outputs_are.classes(outputs.flatten(1).float().cpu().numpy())
-        return [tuple(np.flatnonzero(each).tolist()) for each in called]
+        predicted = model.output_spec.classes(outputs.flatten(1).float().cpu().numpy())
+        return [tuple(np.flatnonzero(each).tolist()) for each in predicted]
 
 
-def predict(looked: ModelOnImages) -> Predictions:
+def predict(runner: ModelOnImages) -> Predictions:
     """Predict the class of every image."""
     classes: dict[int, tuple[int, ...]] = {}
     unread: dict[int, str] = {}
-    everything = range(len(looked.images))
-    looked.progress.start("predicting", len(everything))
-    for indices, pixels in looked.readable(everything, looked.batch.size, unread):
-        classes.update(zip(indices, looked.classes(pixels), strict=True))
+    everything = range(len(runner.images))
+    runner.progress.start("predicting", len(everything))
+    for indices, pixels in runner.readable(everything, runner.batch.size, unread):
+        classes.update(zip(indices, runner.classes(pixels), strict=True))
     return Predictions(classes, unread)
 
 
 def concept_images(
-    looked: ModelOnImages,
+    runner: ModelOnImages,
     target: Target,
     config: Config,
     *,
@@ -128,7 +130,7 @@ def concept_images(
     Raises:
         ImagesError: no image can be read, or none belongs to the target.
     """
-    model, images = looked.model, looked.images
+    model, images = runner.model, runner.images
     classes = {c for c in (target.neuron, target.minus) if c is not None}
     is_class = target.layer == model.network.output_name
     rule = config.concept_set if is_class else "all"
@@ -141,14 +143,14 @@ def concept_images(
         chosen = [i for i in order if classes.intersection(predictions.classes.get(i, ()))]
         unread, seen = dict(predictions.unread), predictions.counted()
     else:
-        looked.progress.start("choosing images", len(images))
+        runner.progress.start("choosing images", len(images))
         candidates = order
         if rule == "labelled":
             candidates = [i for i in order if model.names.label(images.refs[i].label) in classes]
-        for indices, pixels in looked.readable(candidates, min(looked.batch.size, limit), unread):
+        for indices, pixels in runner.readable(candidates, min(runner.batch.size, limit), unread):
             if rule == "predicted":
-                predicted = looked.classes(pixels)
-                seen.update(c for called in predicted for c in called)
+                predicted = runner.classes(pixels)
+                seen.update(c for classes in predicted for c in classes)
                 chosen += [
                     i for i, c in zip(indices, predicted, strict=True) if classes.intersection(c)
                 ]
@@ -158,7 +160,7 @@ def concept_images(
                 break
     skipped = {i: SkippedImage(name=images.refs[i].name, reason=why) for i, why in unread.items()}
     if not chosen:
-        raise ImagesError(_why_none(looked, target, rule, list(skipped.values()), seen))
+        raise ImagesError(_why_none(runner, target, rule, list(skipped.values()), seen))
     if len(chosen) >= limit:  # images after the last one were not needed
         asked = set(order[: order.index(chosen[limit - 1])])
         skipped = {i: image for i, image in skipped.items() if i in asked}
@@ -166,13 +168,13 @@ def concept_images(
 
 
 def _why_none(
-    looked: ModelOnImages,
+    runner: ModelOnImages,
     target: Target,
     rule: str,
     skipped: Sequence[SkippedImage],
     seen: Counter[int],
 ) -> str:
-    model, images = looked.model, looked.images
+    model, images = runner.model, runner.images
     if len(skipped) == len(images):
         first = skipped[0]
         return f"None of the {len(images)} images can be read. The first, {first.name}: {first.reason}."
@@ -208,9 +210,7 @@ class Activations:
         return {layer: np.load(file, mmap_mode="r") for layer, file in self.files.items()}
 
     def __getitem__(self, layer: str) -> np.ndarray:
-        """Return the pooled activations ``[crop, neuron]`` of a layer, which are read from disk when
-        used.
-        """
+        """Return φ ``[crop, neuron]`` of a layer, which is read from disk when it is used."""
         return self._open[layer]
 
 
@@ -274,7 +274,7 @@ class StreamingPass:
         if self.cache is None:
             return self._pooled(image)
         position, count = self.crops.chosen[image], len(self.crops.boxes)
-        with self.cache.turn(position):
+        with self.cache.locked(position):
             shapes = {layer.name: (count, layer.neurons) for layer in self._studied}
             phi = self.cache.read(position, shapes)
             if phi is None:

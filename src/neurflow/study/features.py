@@ -284,7 +284,7 @@ class FeatureMaps:
         """Keys of the values that are currently stored of a crop."""
         return tuple(self._kept)
 
-    def forget(self) -> None:
+    def discard(self) -> None:
         """Remove the maps that were computed for a trial, unless all crops are stored anyway.
 
         Which crops are run together affects the last digits of their values. After this call, these

@@ -38,8 +38,8 @@ class Predictions:
     unread: Mapping[int, str]
 
     def counted(self) -> Counter[int]:
-        """Class → number of images with this prediction."""
-        return Counter(c for called in self.classes.values() for c in called)
+        """Return class → number of images with this prediction."""
+        return Counter(c for classes in self.classes.values() for c in classes)
 
 
 @dataclass
@@ -85,7 +85,7 @@ class ActivationCache:
         self._folder = folder
 
     @contextlib.contextmanager
-    def turn(self, image: int) -> Iterator[None]:
+    def locked(self, image: int) -> Iterator[None]:
         """Lock a picture, so that other processes wait for its activations instead of computing them
         again.
         """

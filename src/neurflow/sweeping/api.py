@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from neurflow.errors import RequestError, WorkError
-from neurflow.sweeping.ledger import TargetState
+from neurflow.sweeping.state import TargetState
 
 ORDER = ("done", "running", "failed", "waiting")
 
@@ -47,7 +47,7 @@ def _targets(text: str) -> list[str]:
 
 
 def counts(states: Sequence[TargetState]) -> str:
-    """Number of targets in each state, such as ``3 done, 1 failed``."""
+    """Return the number of targets in each state, such as ``3 done, 1 failed``."""
     found: Counter[str] = Counter(state.state for state in states)
     return ", ".join(f"{found[name]} {name}" for name in ORDER if found[name])
 

@@ -1,6 +1,6 @@
 """Engines run jobs and yield their outcomes, in the order in which they end.
 
-1. ``Here`` runs jobs one after another in this process.
+1. ``InProcess`` runs jobs one after another in this process.
 2. ``Workers`` runs them in processes of this machine, each with its own model. If a worker dies,
    another worker retries its job. A job that killed two workers is reported as failed.
 3. Several machines can each run a share of the jobs (``plan.shard_of``), or use Ray (``ray_engine``).
@@ -22,8 +22,8 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from neurflow.errors import NeurFlowError, RequestError, WorkError
+from neurflow.sweeping.job_runner import JobRunner, Outcome
 from neurflow.sweeping.plan import Job, Setup
-from neurflow.sweeping.station import Outcome, Station
 
 TRIES = 2
 """number of workers that a job may kill before it is given up"""
@@ -55,18 +55,18 @@ class Engine(Protocol):
         ...
 
 
-class Here:
+class InProcess:
     """Runs jobs in this process; the model may be one that no other process can load."""
 
     def share(self, memory: int) -> tuple[int, int | None]:
-        """All of the memory."""
+        """Return all of the memory."""
         return memory, None
 
     def run(self, setup: Setup, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """Run the jobs one after another."""
-        station = Station(setup)
+        job_runner = JobRunner(setup)
         for job in jobs:
-            yield station.run(job)
+            yield job_runner.run(job)
 
 
 @dataclass
@@ -90,7 +90,7 @@ class Workers:
     _lost: dict[str, int] = field(default_factory=dict)
 
     def share(self, memory: int) -> tuple[int, int | None]:
-        """An equal share of the memory and of the processors."""
+        """Return an equal share of the memory and of the processors."""
         if self.count < 1:
             raise RequestError(f"The number of workers is at least 1, not {self.count}.")
         return memory // self.count, max(1, (os.cpu_count() or 1) // self.count)
@@ -104,7 +104,7 @@ class Workers:
                 for line in wait([worker.line for worker in workers]):
                     worker = next(each for each in workers if each.line is line)
                     try:
-                        said = worker.line.recv()
+                        message = worker.line.recv()
                     except (EOFError, OSError):
                         workers.remove(worker)
                         outcome = self._gone(worker, waiting)
@@ -113,11 +113,11 @@ class Workers:
                         if len(workers) < len(waiting):
                             workers.append(self._begin(setup))
                         continue
-                    if isinstance(said, NeurFlowError):
-                        raise said
-                    if said is not None:
+                    if isinstance(message, NeurFlowError):
+                        raise message
+                    if message is not None:
                         worker.job = None
-                        yield said
+                        yield message
                     if waiting:
                         worker.job = waiting.popleft()
                         with contextlib.suppress(
@@ -161,7 +161,9 @@ class Workers:
 
 
 def _process(setup: Setup, line: Connection) -> BaseProcess:
-    """A process for a worker with the environment of this one, but without its threads and devices."""
+    """Return a process for a worker with the environment of this one, but without its threads and
+    devices.
+    """
     given: dict[str, Any] = {"args": (setup, line, dict(os.environ)), "daemon": True}
     if platform.system() == "Linux":
         # Workers are forked from a process that has only imported torch, so that torch is imported and
@@ -181,19 +183,19 @@ def serve(setup: Setup, line: Connection, environment: dict[str, str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.redirect_stdout(sys.stderr):  # stdout is for the result of the parent
         try:
-            station = Station(setup)
+            job_runner = JobRunner(setup)
         except NeurFlowError as error:
             line.send(error)
             return
-        _work(station, line)
+        _work(job_runner, line)
 
 
-def _work(station: Station, line: Connection) -> None:
+def _work(job_runner: JobRunner, line: Connection) -> None:
     watch = _Watch(line)
     try:
         line.send(None)
         while True:
-            line.send(station.run(line.recv(), watch))
+            line.send(job_runner.run(line.recv(), watch))
     except (EOFError, OSError):
         return  # the parent is gone
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from neurflow.atlas.tables import renew
 from neurflow.circuit import load_circuit
 from neurflow.runtime.files import guard_disk, refuse_link, subfolder
-from neurflow.sweeping.ledger import (
+from neurflow.sweeping.plan import agree, read_plan
+from neurflow.sweeping.state import (
     TargetState,
     circuit_folder,
     failure_file,
@@ -19,7 +20,6 @@ from neurflow.sweeping.ledger import (
     state_of,
     status,
 )
-from neurflow.sweeping.plan import agree, read_plan
 
 
 def merge(out: str | Path, folders: Sequence[str | Path]) -> list[TargetState]:
@@ -59,5 +59,5 @@ def _take_over(source: Path, place: Path) -> None:
 
 
 def _links(folder: str, names: list[str]) -> list[str]:
-    """The symbolic links among some names, which are not copied."""
+    """Return the symbolic links among some names, which are not copied."""
     return [name for name in names if (Path(folder) / name).is_symlink()]

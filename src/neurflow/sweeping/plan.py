@@ -38,7 +38,7 @@ from neurflow.runtime.files import (
     tidy,
     write_atomically,
 )
-from neurflow.runtime.workspace import unlike
+from neurflow.runtime.workspace import difference
 
 PLAN = "sweep.json"
 LOCK = ".lock"
@@ -91,7 +91,7 @@ class Setup:
 
 
 def job_of(target: Target) -> Job:
-    """The job of a target; its name is unique to the target."""
+    """Return the job of a target; its name is unique to the target."""
     number = str(target.neuron) if target.minus is None else f"{target.neuron}-{target.minus}"
     words = re.sub(r"[^\w]+", "-", target.name, flags=re.ASCII).strip("-").lower()[:60]
     layer = re.sub(r"[^\w.]+", "-", target.layer, flags=re.ASCII)[:40]
@@ -99,7 +99,7 @@ def job_of(target: Target) -> Job:
 
 
 def read_plan(folder: Path) -> Plan:
-    """The plan of a folder.
+    """Return the plan of a folder.
 
     Raises:
         ResultError: the folder has no sweep, or its plan is damaged.
@@ -154,10 +154,10 @@ def _holds_other_files(folder: Path) -> bool:
 
 
 def joined(folder: Path, known: Plan, plan: Plan) -> Plan:
-    """``known`` with the jobs of ``plan``; ``RequestError`` if the plans differ otherwise."""
+    """Return ``known`` with the jobs of ``plan``; ``RequestError`` if the plans differ otherwise."""
     before, now = (each.model_dump(mode="json", exclude={"jobs"}) for each in (known, plan))
     if before != now:
-        raise RequestError(f"{folder} {unlike(before, now, 'sweep')}")
+        raise RequestError(f"{folder} {difference(before, now, 'sweep')}")
     jobs = dict.fromkeys((*known.jobs, *plan.jobs))
     return known.model_copy(update={"jobs": tuple(jobs)})
 
@@ -174,7 +174,7 @@ def _forget(folder: Path) -> None:
 
 
 def shard_of(jobs: Sequence[Job], shard: str) -> list[Job]:
-    """Every n-th job from the i-th on, for ``"i/n"`` with i from 1 to n.
+    """Return every n-th job from the i-th on, for ``"i/n"`` with i from 1 to n.
 
     Raises:
         RequestError: ``shard`` does not have this form.

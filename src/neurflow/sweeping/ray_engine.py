@@ -17,8 +17,8 @@ from typing import Any
 from neurflow.errors import NeurFlowError, RequestError, WorkError
 from neurflow.runtime.extras import require
 from neurflow.sweeping.engines import TRIES
+from neurflow.sweeping.job_runner import JobRunner, Outcome
 from neurflow.sweeping.plan import Job, Setup
-from neurflow.sweeping.station import Outcome, Station
 
 OWN_CLUSTER = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
 """options of a cluster on this machine only: no dashboard, and not reachable from other machines"""
@@ -44,7 +44,9 @@ class OnRay:
     gpus: float = 0.0
 
     def share(self, memory: int) -> tuple[int, int | None]:
-        """All of the memory, as workers may run on different machines, and the reserved processors."""
+        """Return all of the memory, as workers may run on different machines, and the reserved
+        processors.
+        """
         if self.workers < 1:
             raise RequestError(f"The number of workers is at least 1, not {self.workers}.")
         return memory, max(1, int(self.cpus))
@@ -61,7 +63,7 @@ class OnRay:
             )
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise WorkError(f"There is no Ray cluster at {self.address!r}: {error}") from None
-        begin = ray.remote(Station).options(num_cpus=self.cpus, num_gpus=self.gpus).remote
+        begin = ray.remote(JobRunner).options(num_cpus=self.cpus, num_gpus=self.gpus).remote
         waiting, lost = deque(jobs), Counter[str]()
         at_work: dict[Any, tuple[Any, Job | None]] = {}  # no job while it is being set up
 
@@ -81,7 +83,7 @@ class OnRay:
                 (ended,) = found
                 actor, job = at_work.pop(ended)
                 try:
-                    said = ray.get(ended)
+                    message = ray.get(ended)
                 except ray.exceptions.RayError as error:
                     outcome = _lost(job, waiting, lost, error)
                     if outcome is not None:
@@ -89,7 +91,7 @@ class OnRay:
                     start()
                     continue
                 if job is not None:
-                    yield said
+                    yield message
                 if waiting:
                     job = waiting.popleft()
                     at_work[actor.run.remote(job)] = actor, job
@@ -131,13 +133,13 @@ def _lost(
         raise cause from None
     name = job.name if job else ""
     lost[name] += 1
-    told = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if lost[name] < TRIES:
         waiting.extend([job] if job else [])
         return None
     if job is None:
-        raise WorkError(f"Ray cannot set up workers: {told}")
-    return Outcome(job, "failed", problem=f"Ray lost {TRIES} workers that ran it: {told}")
+        raise WorkError(f"Ray cannot set up workers: {reason}")
+    return Outcome(job, "failed", problem=f"Ray lost {TRIES} workers that ran it: {reason}")
 
 
 def _ray() -> Any:

@@ -27,12 +27,12 @@ from neurflow.refs import Target
 from neurflow.runtime.extras import require
 from neurflow.runtime.memory import MEMORY, memory_bytes
 from neurflow.runtime.progress import Progress, Silent
-from neurflow.sweeping.engines import Engine, Here, Workers
-from neurflow.sweeping.ledger import TargetState, is_done, keep_failure, state_of, status
+from neurflow.sweeping.engines import Engine, InProcess, Workers
+from neurflow.sweeping.job_runner import POOL, Outcome, shared_predictions
 from neurflow.sweeping.plan import Job, Plan, Setup, agree, job_of, shard_of
-from neurflow.sweeping.station import POOL, Outcome, shared_predictions
+from neurflow.sweeping.state import TargetState, is_done, keep_failure, state_of, status
 
-LOOK_AGAIN = 1.0
+POLL_SECONDS = 1.0
 """seconds between two checks of a job that runs in another process"""
 
 
@@ -87,7 +87,7 @@ def sweep(
     """
     require("atlas")
     config, progress, out = config or Config(), progress or Silent(), Path(out)
-    engine = engine or (Here() if workers == 1 else Workers(workers))
+    engine = engine or (InProcess() if workers == 1 else Workers(workers))
     share, threads = engine.share(memory_bytes(memory))
     loader = _loader(load_model, engine)
     model = loader()
@@ -114,7 +114,7 @@ def sweep(
     jobs = list(dict.fromkeys(map(job_of, goals)))
     agree(out, plan.model_copy(update={"jobs": tuple(jobs)}))
     mine = shard_of(jobs, shard) if shard is not None else jobs
-    if isinstance(engine, Here):
+    if isinstance(engine, InProcess):
         setup = Setup(setup.out, lambda: model, pictures, share)
     _work(engine, setup, mine, progress)
     if any(is_done(out, job) for job in mine):
@@ -145,13 +145,13 @@ def _work(engine: Engine, setup: Setup, jobs: Sequence[Job], progress: Progress)
                 with contextlib.suppress(WorkError):  # the disk is full; the note remains
                     keep_failure(setup.out, outcome.job, outcome.problem, outcome.trace)
             progress.advance()
-            progress.note(_words(outcome))
+            progress.note(_outcome_line(outcome))
         open_jobs = elsewhere
         while elsewhere and all(state_of(setup.out, job).state == "running" for job in elsewhere):
-            time.sleep(LOOK_AGAIN)  # before workers load their models again
+            time.sleep(POLL_SECONDS)  # before workers load their models again
 
 
-def _words(outcome: Outcome) -> str:
+def _outcome_line(outcome: Outcome) -> str:
     name = outcome.job.target.name
     if outcome.state == "failed":
         return f"{name} failed: {outcome.problem}"
@@ -159,20 +159,20 @@ def _words(outcome: Outcome) -> str:
 
 
 def _loader(load_model: Callable[[], Model] | Model, engine: Engine) -> Callable[[], Model]:
-    """The function by which workers load the model.
+    """Return the function by which workers load the model.
 
     Raises:
         RequestError: other processes cannot load it.
     """
     if isinstance(load_model, Model):
-        if not isinstance(engine, Here):
+        if not isinstance(engine, InProcess):
             raise RequestError(
                 "A model in memory cannot be sent to other processes. Give a function that loads it, "
                 'such as functools.partial(neurflow.load_model, "torchvision:resnet18"), or workers=1.'
             )
         model = load_model
         return lambda: model
-    if not isinstance(engine, Here):
+    if not isinstance(engine, InProcess):
         try:
             pickle.dumps(load_model)
         except Exception as error:

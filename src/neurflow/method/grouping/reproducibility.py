@@ -12,7 +12,7 @@
    Cuts with a kappa below ``least_agreement`` are not considered. Cuts into more groups than two
    fifths of the pairs need a kappa of at least ``sure_agreement``, because groups of one or two pairs
    arise by chance.
-5. Very dissimilar branches (``UNLIKE``) are never joined into one group. If no cut is reproducible,
+5. Very dissimilar branches (``UNRELATED``) are never joined into one group. If no cut is reproducible,
    the layer has the smallest number of groups that keeps them apart, which is often one. In a small
    layer, every pair may be a group.
 """
@@ -28,14 +28,14 @@ from jaxtyping import Bool, Float, Int
 from neurflow.circuit.trees import Merges, branches, joined, labels
 from neurflow.method.grouping.features import Pairs
 
-UNLIKE = 1.15
+UNRELATED = 1.15
 """mean cosine distance from which two branches are not joined; unrelated branches have 1"""
-SINGLES = 0.4
+MANY_GROUPS = 0.4
 """share of the pairs; cuts into more groups need a kappa of at least ``sure_agreement``"""
 
 
 @dataclass(frozen=True)
-class Return:
+class Reproducibility:
     """Reproducibility of a layer's tree on halves of the images.
 
     Attributes:
@@ -54,12 +54,12 @@ class Return:
 
         Args:
             least: smallest kappa of a cut that is considered.
-            sure: smallest kappa of cuts into more groups than ``SINGLES`` of the pairs.
+            sure: smallest kappa of cuts into more groups than ``MANY_GROUPS`` of the pairs.
             fewest: smallest number of groups.
         """
         pairs = (len(self.branches) + 1) // 2
         numbers = np.arange(1, len(self.cuts) + 1)
-        counts = (self.cuts >= np.where(numbers > SINGLES * pairs, sure, least)) & (
+        counts = (self.cuts >= np.where(numbers > MANY_GROUPS * pairs, sure, least)) & (
             numbers >= fewest
         )
         found = np.where(counts, self.cuts * self.entropies, 0.0)
@@ -68,10 +68,12 @@ class Return:
 
 def fewest_groups(heights: Sequence[float]) -> int:
     """Return the smallest number of groups without very dissimilar branches, from the merge heights."""
-    return 1 + sum(height > UNLIKE for height in heights)
+    return 1 + sum(height > UNRELATED for height in heights)
 
 
-def returns(pairs: Pairs, merges: Merges, largest: int, splits: int, seed: int) -> Return:
+def measure_reproducibility(
+    pairs: Pairs, merges: Merges, largest: int, splits: int, seed: int
+) -> Reproducibility:
     """Measure the reproducibility of the branches and cuts of a tree.
 
     Args:
@@ -102,7 +104,7 @@ def returns(pairs: Pairs, merges: Merges, largest: int, splits: int, seed: int) 
     trivial = (sizes == 1) | (sizes == own.shape[1])
     found = np.clip(np.mean(similar, axis=0), 0, 1)
     entropies = np.array([_entropy(row) for row in labels(merges, largest)])
-    return Return(np.where(trivial, np.nan, found), np.mean(kappas, axis=0), entropies)
+    return Reproducibility(np.where(trivial, np.nan, found), np.mean(kappas, axis=0), entropies)
 
 
 def _entropy(groups: Int[np.ndarray, " pair"]) -> float:

@@ -32,7 +32,14 @@ from neurflow.model.network.layers import (
     default_axis,
     with_axes,
 )
-from neurflow.model.network.protocols import Changes, Key, Observer, Path, like, not_between
+from neurflow.model.network.protocols import (
+    Changes,
+    Key,
+    Observer,
+    Path,
+    expand_baseline,
+    not_between,
+)
 
 IMAGES, OUTPUT = "images", "output"
 
@@ -281,7 +288,7 @@ class HookedNeuron:
         baseline: Tensor | None = None,
     ) -> Path:
         """Return the path: ``x`` is the frontier; neurons and images are fixed."""
-        start = torch.zeros_like(x) if baseline is None else like(x, baseline)
+        start = torch.zeros_like(x) if baseline is None else expand_baseline(x, baseline)
         return Path([start], [x], [neurons, *bypass], back=lambda gradients: gradients[0])
 
     def tail(

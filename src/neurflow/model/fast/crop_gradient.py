@@ -19,7 +19,7 @@ from neurflow.model.fast.crops import Crops, run_crops
 from neurflow.model.fast.one_row import row_products
 from neurflow.model.fast.pullback import Values, call, pull, sources
 from neurflow.model.network.protocols import Cells, Path, points_between
-from neurflow.runtime.memory import steady
+from neurflow.runtime.memory import rounded_batch
 
 HELD = 4
 """chunks of frontier values that the crop part of one crop may take"""
@@ -58,7 +58,7 @@ def _split(cells: Cells, most: int) -> Iterator[Cells]:
     """Divide the cells into consecutive parts of at most ``most`` cells."""
     for first in range(0, len(cells.weights), most):
         weights = cells.weights[first : first + most]
-        last = first + len(weights) + cells.long
+        last = first + len(weights) + cells.uses_secants
         yield Cells(cells.points[first:last], weights)
 
 
@@ -108,7 +108,7 @@ class CropGradient:
         return totals, change
 
     def _batch(self, made: Crops, pairs: slice, first_crop: int) -> _Pairs:
-        """Some pairs, with copies of the last one up to a steady batch size."""
+        """Some pairs, with copies of the last one up to a rounded batch size."""
         chosen: slice | Tensor = pairs
         padded = self._steady(range(pairs.start, pairs.stop))
         if len(padded) > pairs.stop - pairs.start:
@@ -116,8 +116,8 @@ class CropGradient:
         return _Pairs(self, made, chosen, self.row[chosen] - first_crop)
 
     def _steady(self, numbers: Sequence[int]) -> list[int]:
-        """Repeat the last number up to a steady batch size."""
-        missing = steady(len(numbers), self.path.end[0].device) - len(numbers)
+        """Repeat the last number up to a rounded batch size."""
+        missing = rounded_batch(len(numbers), self.path.end[0].device) - len(numbers)
         return [*numbers, *[numbers[-1]] * missing]
 
     def _crops(self) -> Iterator[slice]:
@@ -218,7 +218,7 @@ class _Pairs:
             value.repeat(len(points), *[1] * (value.ndim - 1)) if needed else value
             for value, needed in zip(self.fixed, tail.needed, strict=True)
         ]
-        head = partial(tail.head, len(points)) if self.cells.long else tail.head_at_points
+        head = partial(tail.head, len(points)) if self.cells.uses_secants else tail.head_at_points
         with torch.enable_grad():
             phi = head(len(points) * self.count, *leaves, *fixed)[0]
         at_points = torch.unflatten(phi.detach(), 0, (len(points), -1))

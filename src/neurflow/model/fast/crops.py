@@ -87,10 +87,10 @@ def _keep_slope(tail: CropTail, cells: Cells, made: Crops, node: fx.Node) -> Non
             value[first : first + size] if moves else value
             for value, moves in zip(inputs, moving, strict=True)
         ]
-        for first in (0, made.count if cells.long else 0)
+        for first in (0, made.count if cells.uses_secants else 0)
     )
     if isinstance(operation, Elementwise):
-        slope = operation.slopes(low, high) if cells.long else operation.derivatives(low)
+        slope = operation.slopes(low, high) if cells.uses_secants else operation.derivatives(low)
         made.slopes[node] = torch.unflatten(slope, 0, (-1, made.count))
     else:
         made.ends[node] = low, high

@@ -30,7 +30,7 @@ from neurflow.model.fast.secants import secant_tail
 from neurflow.model.fast.trunk import Trunk
 from neurflow.model.network.extract import extract
 from neurflow.model.network.graph import NetworkGraph, ancestors, aten, result
-from neurflow.model.network.protocols import Path, like
+from neurflow.model.network.protocols import Path, expand_baseline
 
 
 def select_neurons(
@@ -118,7 +118,9 @@ class Specialised:
         """Return the line from the baseline to ``x`` at the frontier."""
         with torch.no_grad():
             trunk = trunk or self._whole.run(x, len(x), *bypass)
-            start = x.new_zeros(()).expand_as(x) if baseline is None else like(x, baseline)
+            start = (
+                x.new_zeros(()).expand_as(x) if baseline is None else expand_baseline(x, baseline)
+            )
             trunk_at_start = self._whole.at(start, bypass, zero=baseline is None)
             own_at_start = self._own(neurons, start, len(x), *trunk_at_start, *bypass)
         leaves = [value.detach().requires_grad_() for value in (x, *trunk)]

@@ -34,7 +34,7 @@ def not_between(name: str, lower: Layer, upper: Layer) -> LayerError:
     )
 
 
-def like(x: Tensor, baseline: Tensor) -> Tensor:
+def expand_baseline(x: Tensor, baseline: Tensor) -> Tensor:
     """Return a baseline ``[1, …]`` in the shape and memory layout of ``x`` ``[batch, …]``."""
     return torch.zeros_like(x).add_(baseline)
 
@@ -87,7 +87,7 @@ class Cells:
     count: int | None = None
 
     @property
-    def long(self) -> bool:
+    def uses_secants(self) -> bool:
         """Whether there are cells, so that slopes are those of secants and not derivatives."""
         return len(self.points) > len(self.weights)
 

@@ -1,4 +1,4 @@
-"""Scores of lower neurons that need no gradients: from activations, from weights, or random.
+"""Scores of lower neurons without gradients: from activations, from weights, or at random.
 
 * ``activation``: the mean of ``φ_s`` over the crops.
 * ``weight_norm``: the L2 norm ``‖W[:, s]‖₂`` of the weights with which the next convolutions or linear

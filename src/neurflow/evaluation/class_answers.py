@@ -28,7 +28,7 @@ Neurons = Mapping[str, Sequence[int]]
 """layer → some of its neurons"""
 
 
-class Subjects:
+class ClassAnswers:
     """Pictures of a class on which answers are counted.
 
     Raises:
@@ -94,8 +94,8 @@ class Subjects:
         return pixels[torch.from_numpy(rng.permutation(len(pixels)))]
 
     @torch.inference_mode()
-    def _elsewhere(self, masker: Masker, part: slice) -> dict[str, torch.Tensor]:
-        """The masked layers' outputs on the donors."""
+    def _donor_outputs(self, masker: Masker, part: slice) -> dict[str, torch.Tensor]:
+        """Return the masked layers' outputs on the donors."""
         names = [layer.name for layer in masker.layers]
         observe = self.model.outputs([self.model.node(name) for name in names])
         return dict(zip(names, observe(self.model.feed(self._donors[part])), strict=True))
@@ -128,7 +128,7 @@ class Subjects:
         logit = np.empty(right.shape)
         for start in range(0, len(self), BATCH):
             part = slice(start, start + BATCH)
-            donors = self._elsewhere(masker, part) if ablation == "resample" else {}
+            donors = self._donor_outputs(masker, part) if ablation == "resample" else {}
             masks = [mask(neurons, ablation, means, donors) for neurons in chosen]
             before, after, _ = masker.run(self.pixels[part], masks)
             for row, logits in enumerate([before, *after]):
@@ -139,7 +139,7 @@ class Subjects:
 
 
 def circuit_at(lab: Laboratory, tau: int) -> dict[str, list[int]]:
-    """Layer → its neurons in the circuit of a smaller ``τ``, from the target down.
+    """Return layer → its neurons in the circuit of a smaller ``τ``, from the target down.
 
     The circuit's rule selects the core neurons of each target at that ``τ``.
 

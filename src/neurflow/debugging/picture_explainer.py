@@ -1,5 +1,4 @@
-"""Explains a picture by a circuit: the groups that fire, where they fire, and the groups that drive
-them.
+"""Explains the prediction for a picture: the groups that fire, where they fire, and what drives them.
 
 1. Crop the picture as the concept set was cropped, and run all crops through the network once.
 2. A group's score on the picture is that of its best crop (``scores``). The group *fires* if the score
@@ -63,8 +62,8 @@ class Observed:
     logits: np.ndarray
 
 
-class Reader:
-    """Reads pictures by a circuit.
+class PictureExplainer:
+    """Explains pictures with a circuit.
 
     Args:
         model: the model of the circuit.
@@ -75,7 +74,7 @@ class Reader:
     """
 
     def __init__(self, model: Model, circuit: Circuit) -> None:
-        refuse_without_calibration(circuit)
+        require_calibration(circuit)
         self.model, self.circuit = model, circuit
         self.layers = [model.layer(layer.name) for layer in circuit.layers]
         names = [layer.name for layer in self.layers]
@@ -108,13 +107,13 @@ class Reader:
         joined = {name: np.concatenate(parts) for name, parts in phi.items()}
         return Observed(boxes, joined, maps, logits[0].flatten().float().cpu().numpy())
 
-    def read(self, name: str, label: str | None, pixels: torch.Tensor) -> PictureReport:
-        """Read one picture."""
+    def explain(self, name: str, label: str | None, pixels: torch.Tensor) -> PictureReport:
+        """Explain one picture."""
         observed = self.observe(pixels)
         circuit, target = self.circuit, self.circuit.target
         shown = None
         if (
-            self.model.outputs_are.multilabel
+            self.model.output_spec.multilabel
         ):  # the class can be predicted without being among the best
             shown = [*best_classes(observed.logits), target.neuron]
             shown += [target.minus] if target.minus is not None else []
@@ -143,7 +142,7 @@ class Reader:
         )
 
     def target_value(self, observed: Observed, pixels: torch.Tensor) -> float:
-        """The target's activation on the whole picture."""
+        """Return the target's activation on the whole picture."""
         target = self.circuit.target
         if target.layer == self.model.network.output_name:
             return float(target_values(observed.logits[None], target)[0])
@@ -174,7 +173,7 @@ class Reader:
             fires=group.id in firing,
             frequency=share,
             percentile=float((over_images <= score).mean()),
-            unlike=unlike(score, over_images),
+            unlike=robust_distance(score, over_images),
             path_weight=self._path_weights[group.id],
             missing=share >= USUAL and group.id not in firing,
             crops=tuple(ScoredBox(observed.boxes[i], float(scores[i])) for i in best),
@@ -183,7 +182,7 @@ class Reader:
         )
 
 
-def refuse_without_calibration(circuit: Circuit) -> None:
+def require_calibration(circuit: Circuit) -> None:
     """Raise ``ResultError`` for a circuit without calibrations, as those of early versions."""
     if not any(layer.measured for layer in circuit.layers):
         raise ResultError(
@@ -193,18 +192,18 @@ def refuse_without_calibration(circuit: Circuit) -> None:
 
 
 def calibration_of(group: NeuronGroup) -> Calibration:
-    """The calibration of a group of a circuit that has calibrations."""
-    assert group.calibration is not None, "refuse_without_calibration comes first"
+    """Return the calibration of a group of a circuit that has calibrations."""
+    assert group.calibration is not None, "require_calibration comes first"
     return group.calibration
 
 
 def threshold(calibration: Calibration) -> float:
-    """The smallest score at which a group fires; the share ``FIRING`` of its own crops reach it."""
+    """Return the least score at which a group fires; the share ``FIRING`` of its crops reach it."""
     return float(np.quantile(calibration.crop_scores, 1 - FIRING, method="lower"))
 
 
-def unlike(score: float, over_images: np.ndarray) -> float:
-    """Distance of a log score from those on the concept set, in robust standard deviations."""
+def robust_distance(score: float, over_images: np.ndarray) -> float:
+    """Return the distance of a log score from the concept set's, in robust standard deviations."""
     logs = np.log(over_images + EPSILON)
     middle = np.median(logs)
     spread = max(1.4826 * float(np.median(np.abs(logs - middle))), LEAST_SPREAD)
@@ -212,7 +211,7 @@ def unlike(score: float, over_images: np.ndarray) -> float:
 
 
 def group_phi(phi: np.ndarray, group: NeuronGroup, target: Target | None) -> np.ndarray:
-    """``[crop, neuron of the group]`` φ, minus that of the second class of a difference."""
+    """Return ``[crop, neuron of the group]`` φ, minus that of the second class of a difference."""
     chosen = phi[:, list(group.neurons)]
     if target is not None and target.minus is not None:
         chosen = chosen - phi[:, [target.minus]]
@@ -220,7 +219,7 @@ def group_phi(phi: np.ndarray, group: NeuronGroup, target: Target | None) -> np.
 
 
 def heat(maps: np.ndarray | None, group: NeuronGroup) -> tuple[tuple[float, ...], ...]:
-    """A group's heat map, rounded to three digits; () for a layer without spatial positions."""
+    """Return a group's heat map, rounded to three digits; () for a layer without spatial positions."""
     found = heat_of(maps, group)
     if found is None:
         return ()
@@ -228,19 +227,21 @@ def heat(maps: np.ndarray | None, group: NeuronGroup) -> tuple[tuple[float, ...]
 
 
 def target_values(logits: np.ndarray, target: Target) -> np.ndarray:
-    """``[batch]`` logit of the target, or difference of two logits, from logits ``[batch, class]``."""
+    """Return ``[batch]`` logit of the target, or difference of two logits, from logits ``[batch,
+    class]``.
+    """
     values = logits[:, target.neuron]
     return values if target.minus is None else values - logits[:, target.minus]
 
 
 def best_classes(logits: np.ndarray, count: int = TOP) -> list[int]:
-    """The ``count`` classes with the largest logits ``[class]``, largest first."""
+    """Return the ``count`` classes with the largest logits ``[class]``, largest first."""
     return np.argsort(-logits, kind="stable")[:count].tolist()
 
 
 def predicted_classes(model: Model, top: Sequence[Prediction]) -> frozenset[int]:
-    """The predicted classes of a picture among ``top``, its best classes."""
-    if model.outputs_are.multilabel:
+    """Return the predicted classes of a picture among ``top``, its best classes."""
+    if model.output_spec.multilabel:
         return frozenset(each.index for each in top if (each.probability or 0) > 0.5)
     return frozenset({top[0].index})
 
@@ -248,7 +249,7 @@ def predicted_classes(model: Model, top: Sequence[Prediction]) -> frozenset[int]
 def predictions(
     model: Model, logits: np.ndarray, classes: Collection[int] | None = None
 ) -> tuple[Prediction, ...]:
-    """Predictions for some classes (default: the best ones) by logits ``[class]``, best first."""
+    """Return predictions for some classes, by default the best, from logits ``[class]``; best first."""
     shares = model.probabilities(logits)
     wanted = best_classes(logits) if classes is None else classes
     return tuple(

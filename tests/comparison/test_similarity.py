@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neurflow.comparison.likeness import (
+from neurflow.comparison.similarity import (
     CELLS,
     best_pairs,
     by_crops,

@@ -33,23 +33,23 @@ class TargetState:
 
 
 def circuit_folder(out: Path, job: Job) -> Path:
-    """The folder of a job's circuit."""
+    """Return the folder of a job's circuit."""
     return out / "circuits" / job.name
 
 
 def lock_of(out: Path, job: Job) -> FileLock:
-    """The lock held by the process that works on a job; the system frees it if the process dies."""
+    """Return the lock held by the process that works on a job; it is freed if the process dies."""
     return lock(out / "locks" / job.name)
 
 
 def is_done(out: Path, job: Job) -> bool:
-    """Whether a job's circuit is complete."""
+    """Return whether a job's circuit is complete."""
     folder = circuit_folder(out, job)
     return (folder / "work" / "finished.json").exists() and (folder / "circuit.json").exists()
 
 
 def failure_file(out: Path, job: Job) -> Path:
-    """The file with the reason why a job failed."""
+    """Return the file with the reason why a job failed."""
     return out / "failures" / f"{job.name}.json"
 
 
@@ -61,7 +61,7 @@ def keep_failure(out: Path, job: Job, problem: str, trace: str = "") -> None:
 
 
 def status(out: str | Path) -> list[TargetState]:
-    """The state of every target of a sweep, in the plan's order.
+    """Return the state of every target of a sweep, in the plan's order.
 
     Raises:
         ResultError: the folder has no sweep.
@@ -71,7 +71,7 @@ def status(out: str | Path) -> list[TargetState]:
 
 
 def state_of(out: Path, job: Job) -> TargetState:
-    """The state of one target."""
+    """Return the state of one target."""
     name, target = job.name, job.target.name
     if is_done(out, job):
         return TargetState(name, target, "done")

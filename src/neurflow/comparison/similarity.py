@@ -40,7 +40,7 @@ class Vectors:
     as_sets: bool
 
     def groups(self, order: np.ndarray | None = None) -> np.ndarray:
-        """``[group, feature]``; with an ``order``, for members reassigned in that order."""
+        """Return ``[group, feature]``; with an ``order``, for members reassigned in that order."""
         rows = self.members if order is None else self.members[order]
         total = np.add.reduceat(rows, self.starts, axis=0)
         if self.as_sets:
@@ -50,7 +50,7 @@ class Vectors:
 
 
 def by_neurons(layer: CircuitLayer, place: Mapping[int, int]) -> Vectors:
-    """The layer's groups as sets of neurons; ``place`` maps each neuron to a feature."""
+    """Return the layer's groups as sets of neurons; ``place`` maps each neuron to a feature."""
     rows = np.zeros((sum(len(group.members) for group in layer.groups), len(place)))
     columns = [place[member.neuron] for group in layer.groups for member in group.members]
     rows[np.arange(len(columns)), columns] = 1
@@ -58,7 +58,7 @@ def by_neurons(layer: CircuitLayer, place: Mapping[int, int]) -> Vectors:
 
 
 def by_crops(circuit: Circuit, layer: CircuitLayer, pictures: Mapping[str, int]) -> Vectors:
-    """The layer's groups as distributions over pictures (name → number); others are left out.
+    """Return the layer's groups as distributions over pictures (name → number); others are left out.
 
     Features are ``picture * CELLS² + cell``. The vector of a group without crops on these pictures is
     0.
@@ -84,7 +84,7 @@ def _starts(layer: CircuitLayer) -> np.ndarray:
 
 
 def similarities(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """``[row of x, row of y]`` ``Σ min / Σ max`` of non-negative vectors; 0 if both are 0."""
+    """Return ``[row of x, row of y]`` ``Σ min / Σ max`` of non-negative vectors; 0 if both are 0."""
     total = x.sum(axis=1)[:, None] + y.sum(axis=1)[None]
     apart = cdist(x, y, "cityblock")  # Σ max − Σ min, where total is Σ max + Σ min
     largest = total + apart
@@ -105,7 +105,7 @@ def best_pairs(similarity: np.ndarray, threshold: float) -> list[tuple[int, int]
 
 
 def coverage(crop: Crop, height: int, width: int) -> np.ndarray:
-    """``[CELLS * CELLS]`` share of a crop's area in each cell of its picture; sums to 1."""
+    """Return ``[CELLS * CELLS]`` share of a crop's area in each cell of its picture; sums to 1."""
     left, top, right, bottom = crop.box
     rows = _along(top / height, bottom / height)
     columns = _along(left / width, right / width)
@@ -113,7 +113,7 @@ def coverage(crop: Crop, height: int, width: int) -> np.ndarray:
 
 
 def _along(start: float, end: float) -> np.ndarray:
-    """``[CELLS]`` share of an interval within [0, 1] in each cell."""
+    """Return ``[CELLS]`` share of an interval within [0, 1] in each cell."""
     edges = np.arange(CELLS + 1) / CELLS
     parts = np.clip(np.minimum(edges[1:], end) - np.maximum(edges[:-1], start), 0, None)
     return np.asarray(parts / max(parts.sum(), np.finfo(float).tiny))
@@ -122,7 +122,9 @@ def _along(start: float, end: float) -> np.ndarray:
 def chance(
     groups: np.ndarray, others: Vectors, draws: int, rng: np.random.Generator
 ) -> list[Interval | None]:
-    """Largest similarity of each group to any of the others with randomly reassigned members."""
+    """Return the largest similarity of each group to any of the others with randomly reassigned
+    members.
+    """
     if not len(groups) or len(others.starts) < 2:
         return [None] * len(groups)
     best = np.array(

@@ -21,8 +21,8 @@ from neurflow.refs import GroupId
 By = Literal["neurons", "crops"]
 
 
-def circuit_likeness(atlas: Atlas, of: str | None = None) -> tuple[list[str], np.ndarray]:
-    """Similarity of circuits.
+def circuit_similarity(atlas: Atlas, of: str | None = None) -> tuple[list[str], np.ndarray]:
+    """Return the similarity of circuits.
 
     Args:
         atlas: atlas of the circuits.
@@ -61,10 +61,11 @@ def circuit_likeness(atlas: Atlas, of: str | None = None) -> tuple[list[str], np
         return names, total / layers
 
 
-def group_likeness(
+def group_similarity(
     atlas: Atlas, first: str, others: Sequence[str] | None, by: By, group: str | None = None
 ) -> pd.DataFrame:
-    """``layer, group, circuit, match, similarity`` of a circuit's groups and those of other circuits.
+    """Return ``layer, group, circuit, match, similarity`` of a circuit's groups and those of other
+    circuits.
 
     Args:
         atlas: atlas of the circuits.
@@ -84,9 +85,9 @@ def group_likeness(
     ):
         own = (groups.circuit == first).to_numpy()
         asked = own if group is None else own & (groups.group == group).to_numpy()
-        alike = _alike(rows[asked], rows, by)
-        alike[:, own] = 0
-        a, b = np.nonzero(alike > 0)
+        similarity_matrix = _similarity(rows[asked], rows, by)
+        similarity_matrix[:, own] = 0
+        a, b = np.nonzero(similarity_matrix > 0)
         left, right = groups[asked].iloc[a], groups.iloc[b]
         found.append(
             pd.DataFrame(
@@ -95,7 +96,7 @@ def group_likeness(
                     "group": left.group.to_numpy(),
                     "circuit": right.circuit.to_numpy(),
                     "match": right.group.to_numpy(),
-                    "similarity": alike[a, b].astype(float),
+                    "similarity": similarity_matrix[a, b].astype(float),
                 }
             )
         )
@@ -105,7 +106,8 @@ def group_likeness(
 def nearest_groups(
     atlas: Atlas, near: Mapping[str, Sequence[str]], by: By, least: float
 ) -> pd.DataFrame:
-    """``circuit, other, layer, group, match, similarity`` of each group's best match in other circuits.
+    """Return ``circuit, other, layer, group, match, similarity`` of each group's best match in other
+    circuits.
 
     One layer of all circuits is held in memory at a time.
 
@@ -124,18 +126,18 @@ def nearest_groups(
         for _, groups, rows in describe(atlas, None, layer):
             of, names = groups.groupby("circuit").indices, groups["group"].to_numpy()
             for circuit, other in ((a, b) for a in near for b in near[a] if a in of and b in of):
-                alike = _alike(rows[of[circuit]], rows[of[other]], by)
-                best = alike.argmax(axis=1)
-                for own in np.flatnonzero(alike.max(axis=1) >= least):
+                similarity_matrix = _similarity(rows[of[circuit]], rows[of[other]], by)
+                best = similarity_matrix.argmax(axis=1)
+                for own in np.flatnonzero(similarity_matrix.max(axis=1) >= least):
                     group, match = names[of[circuit][own]], names[of[other][best[own]]]
-                    similarity = float(alike[own, best[own]])
+                    similarity = float(similarity_matrix[own, best[own]])
                     found.append((circuit, other, layer, group, match, similarity))
     columns = ["circuit", "other", "layer", "group", "match", "similarity"]
     return pd.DataFrame(found, columns=columns)
 
 
-def _alike(x: np.ndarray, y: np.ndarray, by: By) -> np.ndarray:
-    """``[row of x, row of y]``: Jaccard indices of sets, cosines of vectors of length 1."""
+def _similarity(x: np.ndarray, y: np.ndarray, by: By) -> np.ndarray:
+    """Return ``[row of x, row of y]``: Jaccard indices of sets, cosines of vectors of length 1."""
     found = x @ y.T
     return found if by == "crops" else found / (x.sum(1)[:, None] + y.sum(1)[None] - found)
 
@@ -145,22 +147,22 @@ _Described = Iterator[tuple[str, pd.DataFrame, np.ndarray]]
 
 
 def _inner(circuits: list[str] | None, layer: str | None) -> tuple[str, dict[str, Any]]:
-    """SQL after a table ``g`` that selects inner layers and some circuits, with its parameters."""
-    sql, told = "JOIN targets t USING (circuit) WHERE g.layer <> t.layer", dict[str, Any]()
+    """Return the SQL after a table ``g`` that selects inner layers and circuits, and its parameters."""
+    sql, parameters = "JOIN targets t USING (circuit) WHERE g.layer <> t.layer", dict[str, Any]()
     if circuits is not None:
-        sql, told = f"{sql} AND list_contains($circuits, circuit)", {"circuits": circuits}
+        sql, parameters = f"{sql} AND list_contains($circuits, circuit)", {"circuits": circuits}
     if layer is not None:  # as a plain condition, so that other layers are not read
-        sql, told = f"{sql} AND g.layer = $layer", {**told, "layer": layer}
-    return sql, told
+        sql, parameters = f"{sql} AND g.layer = $layer", {**parameters, "layer": layer}
+    return sql, parameters
 
 
 def _by_neurons(atlas: Atlas, circuits: list[str] | None, layer: str | None) -> _Described:
-    """Groups as sets of neurons."""
-    which, told = _inner(circuits, layer)
+    """Yield groups as sets of neurons."""
+    which, parameters = _inner(circuits, layer)
     members = atlas.query(
         f"""SELECT DISTINCT circuit, g.layer, "group", g.neuron FROM semantic_groups g {which}
             ORDER BY ALL""",
-        told,
+        parameters,
     )
     for name, part in members.groupby("layer"):
         key = part[["circuit", "group"]]
@@ -173,18 +175,18 @@ def _by_neurons(atlas: Atlas, circuits: list[str] | None, layer: str | None) -> 
 
 
 def _by_crops(atlas: Atlas, circuits: list[str] | None, layer: str | None) -> _Described:
-    """Groups as their vectors, centred and of length 1."""
-    of_layer, told = _inner(None, layer)
+    """Yield groups as their vectors, centred and of length 1."""
+    of_layer, parameters = _inner(None, layer)
     means = atlas.vectors(
         f"SELECT g.layer, g.groups, g.vector FROM layers g {of_layer} ORDER BY g.layer, circuit",
-        told,
+        parameters,
     )
     centres = {name: np.average(rows, axis=0, weights=of.groups) for name, of, rows in means}
-    which, told = _inner(circuits, layer)
+    which, parameters = _inner(circuits, layer)
     for name, groups, rows in atlas.vectors(
         f"""SELECT circuit, g.layer, "group", vector FROM group_vectors g {which}
             ORDER BY g.layer, circuit, g."group" """,
-        told,
+        parameters,
     ):
         rows = rows - centres[name].astype(np.float32)
         length = np.sqrt(np.einsum("gf,gf->g", rows, rows))[:, None]

@@ -43,7 +43,7 @@ def orders_of_circuit(lab: Laboratory, *, signed: bool) -> dict[str, list[int]]:
 
 
 def scores(lab: Laboratory, name: str, above: Order, *, signed: bool) -> np.ndarray:
-    """Contributions ``[neuron]`` of a layer to the target, mean over the shares kept above it.
+    """Return contributions ``[neuron]`` of a layer to the target, mean over the shares kept above it.
 
     Args:
         lab: has the target and its crops.
@@ -73,12 +73,12 @@ def ordered(scores: np.ndarray, circuit: Sequence[int]) -> list[int]:
 
 
 def kept_at(orders: Order, share: float) -> dict[str, list[int]]:
-    """The first ``share`` of each layer's neurons, rounded up."""
+    """Return the first ``share`` of each layer's neurons, rounded up."""
     return {name: list(order[: int(np.ceil(share * len(order)))]) for name, order in orders.items()}
 
 
 def through(lab: Laboratory, name: str, kept: Order) -> np.ndarray:
-    """Integrated gradients ``[crop, neuron]`` of the target, with only some neurons above kept.
+    """Return integrated gradients ``[crop, neuron]`` of the target, with only some neurons above kept.
 
     Args:
         lab: has the target and its crops.
@@ -110,7 +110,7 @@ def through(lab: Laboratory, name: str, kept: Order) -> np.ndarray:
 
 
 def _mean_gradient(value: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Mean gradient along the line from zero to ``x``."""
+    """Return the mean gradient along the line from zero to ``x``."""
     total = torch.zeros_like(x)
     for step in range(STEPS):
         point = (x * (step + 0.5) / STEPS).requires_grad_()
@@ -120,7 +120,7 @@ def _mean_gradient(value: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def _only(layer: Layer, neurons: Sequence[int]) -> Callable[[Tensor], Tensor]:
-    """A function that zeroes all neurons of a layer but the given ones."""
+    """Return a function that zeroes all neurons of a layer but the given ones."""
     keep = torch.zeros(layer.neurons)
     keep[list(neurons)] = 1
     return partial(_scaled, keep=keep, axis=layer.axis)

@@ -28,8 +28,8 @@ from neurflow.runtime.memory import Budget
 from neurflow.runtime.progress import Progress, Silent
 from neurflow.study.activations import ModelOnImages, predict
 from neurflow.study.shared import Predictions, Shared
-from neurflow.sweeping.ledger import circuit_folder, failure_file, is_done, lock_of
 from neurflow.sweeping.plan import LOCK, Job, Plan, Setup, read_plan
+from neurflow.sweeping.state import circuit_folder, failure_file, is_done, lock_of
 
 PREDICTIONS = "predictions.json"
 POOL = "pool"
@@ -55,7 +55,7 @@ class Outcome:
     trace: str = ""
 
 
-class Station:
+class JobRunner:
     """A worker's model and pictures.
 
     Raises:
@@ -134,7 +134,7 @@ class Station:
 def shared_predictions(
     setup: Setup, model: Model, images: Images, progress: Progress | None = None
 ) -> Predictions:
-    """The model's predictions for the images. The first process computes and stores them."""
+    """Return the model's predictions for the images. The first process computes and stores them."""
     progress, file = progress or Silent(), setup.out / PREDICTIONS
     with lock(setup.out / LOCK):
         found = _read_predictions(file, len(images))
@@ -146,7 +146,7 @@ def shared_predictions(
 
 
 def _read_predictions(file: Path, images: int) -> Predictions | None:
-    """The stored predictions; None if there are none, or if they are damaged."""
+    """Return the stored predictions; None if there are none, or if they are damaged."""
     try:
         kept = read_json(file, LARGEST, LARGEST, finite=False)
         classes = {int(i): tuple(map(int, found)) for i, found in kept["classes"].items()}
@@ -157,7 +157,7 @@ def _read_predictions(file: Path, images: int) -> Predictions | None:
 
 
 def study_same_pictures(plan: Plan, model: Model) -> bool:
-    """Whether jobs may study the same pictures, so that pooled activations are worth storing."""
+    """Return whether jobs may study the same pictures, so that pooled activations are worth storing."""
     if len(plan.jobs) < 2:
         return False
     return plan.config.concept_set == "all" or any(

@@ -1,4 +1,4 @@
-"""Other scores of a lower neuron for (target, crop) pairs, computed by captum.
+"""Attribution methods on (target, crop) pairs that use gradients or ablation, most of them by captum.
 
 Each method is a :data:`~neurflow.attribution.streaming.Measure`, so ``streaming.attribute`` can run
 it like integrated gradients. Scores are signed and summed over space. ``x`` is the output of the
@@ -55,7 +55,7 @@ MODULES: dict[Any, Callable[..., nn.Module]] = {
     aten.leaky_relu.default: lambda slope=0.01: nn.LeakyReLU(slope),
     aten.max_pool2d.default: lambda *how: nn.MaxPool2d(how[0], *how[1:]),
 }
-"""operation → the module by which captum recognises it"""
+"""operation → the module that captum hooks"""
 
 
 class PairsModule(nn.Module):
@@ -181,7 +181,7 @@ def _deeplift(module: nn.Module, x: Tensor, others: tuple[Tensor, ...], samples:
     return explainer.attribute(x, torch.zeros_like(x), additional_forward_args=others)
 
 
-BACKPROPAGATED: dict[str, Explain] = {
+GRADIENT_BASED: dict[str, Explain] = {
     "gradient": _gradient,
     "input_x_gradient": _input_x_gradient,
     "smoothgrad": _smoothgrad,
@@ -189,19 +189,19 @@ BACKPROPAGATED: dict[str, Explain] = {
     "gradient_shap": _gradient_shap,
     "deeplift": _deeplift,
 }
-BY_MODULE = frozenset(["guided_backprop", "deeplift"])
+NEED_MODULES = frozenset(["guided_backprop", "deeplift"])
 """methods that change the backward pass of modules"""
 
 
 def measure_of(method: str, seed: int = 0) -> Measure:
-    """Return a method of :data:`BACKPROPAGATED` as a measure; N is its number of samples."""
-    explain = BACKPROPAGATED[method]
+    """Return a method of :data:`GRADIENT_BASED` as a measure; N is its number of samples."""
+    explain = GRADIENT_BASED[method]
 
     modules: dict[int, PairsModule] = {}
 
     def module_of(segment: Segment) -> PairsModule:
         if id(segment) not in modules:
-            run = with_modules(segment, method) if method in BY_MODULE else None
+            run = with_modules(segment, method) if method in NEED_MODULES else None
             modules[id(segment)] = PairsModule(segment, run)
         return modules[id(segment)]
 

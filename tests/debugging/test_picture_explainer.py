@@ -8,8 +8,8 @@ from neurflow import audit, debug
 from neurflow.circuit import GroupEdge
 from neurflow.circuit.scores import group_scores
 from neurflow.debugging.chain import chain, path_weights
+from neurflow.debugging.picture_explainer import heat, robust_distance, threshold
 from neurflow.debugging.pictures import true_class
-from neurflow.debugging.reading import heat, threshold, unlike
 from neurflow.errors import ResultError
 from neurflow.method.surroundings import spatial_map
 from neurflow.model import Layer
@@ -120,9 +120,9 @@ def test_reached_by_and_chain_by_hand(circuit):
 
 def test_unlike_is_in_robust_standard_deviations():
     over = np.exp([-0.2, -0.1, 0.0, 0.1, 0.2])
-    assert unlike(1.0, over) == pytest.approx(0, abs=1e-4)
-    assert unlike(float(np.exp(0.3)), over) == pytest.approx(0.3 / 0.14826, rel=1e-3)
-    assert unlike(2.0, np.ones(5)) == pytest.approx(np.log(2) / 0.1, rel=1e-3)
+    assert robust_distance(1.0, over) == pytest.approx(0, abs=1e-4)
+    assert robust_distance(float(np.exp(0.3)), over) == pytest.approx(0.3 / 0.14826, rel=1e-3)
+    assert robust_distance(2.0, np.ones(5)) == pytest.approx(np.log(2) / 0.1, rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Asking:
+class RequestBuilder:
     """Makes requests about the groups of a circuit.
 
     Attributes:
@@ -71,12 +71,12 @@ class Asking:
     labels: Mapping[str, GroupLabel]
 
     def chosen(self, group: NeuronGroup) -> Sample:
-        """The crops for the labeler and for the judge."""
+        """Return the crops for the labeler and for the judge."""
         settings = self.settings
         return sample(self.circuit, group, settings.shown, settings.held_out, settings.seed)
 
     def request(self, group: NeuronGroup, chosen: Sample) -> LabelRequest:
-        """A request to name a group."""
+        """Make the request to name a group."""
         circuit, settings = self.circuit, self.settings
         others = contrast(circuit, group, chosen, OTHERS, settings.seed)
         return LabelRequest(
@@ -91,7 +91,7 @@ class Asking:
         )
 
     def claim(self, group: NeuronGroup, chosen: Sample, judge: Judge, *, chooses: bool) -> Claim:
-        """A group's label, and the texts that it is compared with.
+        """Return a group's label, and the texts that it is compared with.
 
         Args:
             group: with a label.
