@@ -27,6 +27,7 @@ def test_every_group_is_a_card_and_all_edges_can_be_shown(page, wide):
     inhibiting = page.locator("svg.edges path.against")
     assert inhibiting.count() == sum(edge.weight < 0 for edge in wide.edges)
     assert inhibiting.first.evaluate("e => getComputedStyle(e).strokeDasharray") != "none"
+    expect(page.locator(".card .crop.empty")).to_have_count(0)
 
 
 def test_until_the_data_are_read_the_page_says_what_it_explains(browser, wide, tmp_path):

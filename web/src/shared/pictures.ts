@@ -25,27 +25,30 @@ function whileReading(onMore: (lists: Element[], isAll: boolean) => void): void 
 export const dataRead = (): Promise<void> =>
   new Promise((done) => whileReading((lists, isAll) => (isAll || lists.length) && done()));
 
-const waiting = new Set<(count: number) => void>();
+const waiting = new Set<(lists: number) => void>();
+/** lists of pictures that were added */
+let added = 0;
 let complete = true;
 
 /** Adds pictures to a page's data when they have been read, and draws again what waits for them. */
 export function addPictures(pictures: string[]): void {
-  let added = 0;
   whileReading((lists, isAll) => {
     complete = isAll;
     const whole = lists.slice(added, isAll ? undefined : -1);
-    added += whole.length;
     for (const list of whole) pictures.push(...(JSON.parse(list.textContent || "[]") as string[]));
-    if (whole.length) for (const draw of [...waiting]) draw(added);
+    added += whole.length;
+    for (const draw of [...waiting]) draw(added);
   });
 }
 
 /** Draws the component again when there are more pictures, unless it has what it waits for. */
 export function usePictures(has = false): void {
-  const [, draw] = useState(0);
+  const [, draw] = useState(added);
   const waits = !complete && !has;
   useEffect(() => {
-    if (waits) waiting.add(draw);
+    if (!waits) return;
+    waiting.add(draw);
+    draw(added); // pictures may have come since it was drawn
     return () => void waiting.delete(draw);
   }, [waits]);
 }
