@@ -37,7 +37,7 @@ from neurflow.runtime.files import (
     tidy,
     write_atomically,
 )
-from neurflow.runtime.workspace import unlike
+from neurflow.runtime.workspace import same_value, unlike
 
 PLAN = "sweep.json"
 LOCK = ".lock"
@@ -61,6 +61,10 @@ class Plan(Frozen):
     """version of the method; 1 in plans of early versions, which did not store it"""
     model: str
     """digest of the weights"""
+    answers: tuple[float, ...] = ()
+    """the model's outputs for a drawn picture; none in plans of early versions"""
+    outputs: str | None = None
+    """kind of the model's outputs"""
     reference: str
     images: str
     """digest of the pictures"""
@@ -138,12 +142,20 @@ def agree(folder: Path, plan: Plan, *, redo: bool = False) -> Plan:
         tidy(folder)
         if (folder / PLAN).exists():
             known = read_plan(folder)
+            plan = _settled(known, plan)
             if redo and known.model_copy(update={"jobs": plan.jobs}) != plan:
                 _forget(folder)
             else:
                 plan = joined(folder, known, plan)
         write_atomically(folder / PLAN, plan.model_dump_json(indent=1).encode())
     return plan
+
+
+def _settled(known: Plan, plan: Plan) -> Plan:
+    """``plan`` with the known answers of the model, if they differ from its own by rounding only."""
+    if known.outputs is None or same_value(known.answers, plan.answers):
+        plan = plan.model_copy(update={"answers": known.answers})
+    return plan.model_copy(update={"outputs": known.outputs}) if known.outputs is None else plan
 
 
 def joined(folder: Path, known: Plan, plan: Plan) -> Plan:
