@@ -277,7 +277,7 @@ def _request(
         "method": METHOD_VERSION,
         "model": model.info.digest,
         "answers": list(model.answers),
-        "outputs": model.outputs_are.kind,
+        "outputs": model.output_spec.kind,
         "images": images.digest,
         "target": target.model_dump(),
         "layers": list(layers),

@@ -277,7 +277,7 @@ class Model:
 
     @cached_property
     def answers(self) -> tuple[float, ...]:
-        """The first outputs for a drawn picture, by which runs notice another transform or forward pass.
+        """The first outputs for a drawn picture, which show whether a run used another forward pass.
 
         Empty if the output is not a function of the picture.
         """
@@ -285,7 +285,7 @@ class Model:
             return ()
         image = self.feed(drawn_input(self.transform, self.input_form))[None]
         with torch.no_grad(), full_float32(), contextlib.redirect_stdout(sys.stderr):
-            values = self.outputs_are.reader(self.module)(image)
+            values = self.output_spec.reader(self.module)(image)
         return tuple(values[0, :ANSWERS].double().nan_to_num().tolist())
 
     def layers(self) -> tuple[LayerInfo, ...]:

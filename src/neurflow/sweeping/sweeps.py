@@ -96,7 +96,7 @@ def sweep(
         method=METHOD_VERSION,
         model=model.info.digest,
         answers=model.answers,
-        outputs=model.outputs_are.kind,
+        outputs=model.output_spec.kind,
         reference=model.info.reference,
         images=pictures.digest,
         layers=tuple(layers) if layers is not None else None,
