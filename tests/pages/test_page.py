@@ -1,12 +1,15 @@
 """The page in a real browser, opened from disk, without requests or log messages."""
 
 import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from playwright.sync_api import expect
 
 from neurflow.config import Config
 from neurflow.pages import write_report
+from neurflow.pages.page import render
 from tests.conftest import evidence, relabelled
 from tests.pages.browsing import figure, in_sight, patient, share
 from tests.pages.conftest import HOSTILE
@@ -24,6 +27,7 @@ def test_every_group_is_a_card_and_all_edges_can_be_shown(page, wide):
     inhibiting = page.locator("svg.edges path.against")
     assert inhibiting.count() == sum(edge.weight < 0 for edge in wide.edges)
     assert inhibiting.first.evaluate("e => getComputedStyle(e).strokeDasharray") != "none"
+    expect(page.locator(".card .crop.empty")).to_have_count(0)
 
 
 def test_until_the_data_are_read_the_page_says_what_it_explains(browser, wide, tmp_path):
@@ -34,6 +38,41 @@ def test_until_the_data_are_read_the_page_says_what_it_explains(browser, wide, t
     expect(page.get_by_role("heading", level=1)).to_have_text("Why bee?")
     expect(page.get_by_role("status", name="Loading the circuit")).to_be_visible()
     context.close()
+
+
+def test_cards_are_drawn_before_their_pictures_are_read(browser, wide):
+    text = render(wide).encode()
+    start = text.index(b'<script type="application/json" class="picture-data">')
+    drawn = threading.Event()
+
+    class Slow(BaseHTTPRequestHandler):
+        """Sends the pictures only once the cards are drawn."""
+
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(text[: start + 100])
+            drawn.wait()
+            self.wfile.write(text[start + 100 :])
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever).start()
+        page = patient(browser.new_context()).new_page()
+        try:
+            page.goto(f"http://127.0.0.1:{server.server_port}/", wait_until="commit")
+            expect(page.locator(".card .crop.empty").first).to_be_visible()
+            expect(page.locator(".card img")).to_have_count(0)
+            drawn.set()
+            expect(page.locator(".card img").first).to_be_visible()
+            expect(page.locator(".card .crop.empty")).to_have_count(0)
+        finally:
+            drawn.set()
+            page.context.close()
+            server.shutdown()
 
 
 def test_the_threshold_says_how_much_of_the_weight_is_shown(page, wide):

@@ -22,7 +22,10 @@ ROOT = Path(__file__).parents[2]
 def embedded(text):
     """The data in a page, parsed as in the browser."""
     (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
-    return json.loads(data)
+    chunks = re.findall(
+        r'<script type="application/json" class="picture-data">(.*?)</script>', text
+    )
+    return json.loads(data) | {"pictures": [each for chunk in chunks for each in json.loads(chunk)]}
 
 
 def test_the_payload_has_every_group_edge_and_neuron(wide):
@@ -62,9 +65,22 @@ def test_only_conserving_weights_are_called_shares(wide, settings, shares):
     assert payload(wide.model_copy(update={"config": Config(**settings)})).shares is shares
 
 
-def test_the_pages_are_small_without_their_data(wide):
-    text, data = page.render(wide), payload(wide).model_dump_json()
-    assert len(text) - len(data.replace("<", "\\u003c")) < 250_000
+def test_the_pages_are_small_without_their_data(built):
+    assert len(page.bundle().encode()) < 250_000
+
+
+def test_pictures_stand_in_order_behind_the_data_a_few_at_a_time(wide, monkeypatch):
+    monkeypatch.setattr(page, "AT_ONCE", 400)
+    text = page.render(wide)
+    assert text.count('class="picture-data"') > 2
+    assert text.index('id="data"') < text.index('class="picture-data"')
+    assert embedded(text)["pictures"] == payload(wide).pictures
+
+
+def test_pictures_of_the_target_come_first(wide):
+    data = payload(wide)
+    first = [data.crops[layer.groups[0].crops[0]].picture for layer in data.layers]
+    assert first == sorted(first, reverse=True)
 
 
 def test_the_page_contains_its_data_and_loads_nothing(wide, tmp_path):
@@ -81,7 +97,9 @@ def test_only_scripts_of_the_front_end_run(wide):
     (allowed,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page.render(wide))
     assert "unsafe" not in allowed
     assert "default-src 'none'" in allowed and "connect-src" not in allowed
-    (script,) = re.findall(r"<script type=\"module\"[^>]*>(.+?)</script>", page.render(wide), re.S)
+    (script,) = re.findall(
+        r"<script [^>]*type=\"module\"[^>]*>(.+?)</script>", page.render(wide), re.S
+    )
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in allowed
 

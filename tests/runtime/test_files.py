@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
 
 import pytest
+from filelock import Timeout
 
 from neurflow.errors import WorkError
 from neurflow.runtime.files import (
@@ -113,3 +115,20 @@ def test_json_is_bounded_before_it_is_parsed(text: bytes, problem: str) -> None:
 def test_brackets_in_strings_do_not_count() -> None:
     said = {"a [b": ['"' + "[" * 1000, "\\", "{,:" * 10_000]}
     assert json_value(json.dumps(said).encode(), MEBIBYTE) == said
+
+
+def test_locks_that_cannot_be_written_are_errors_with_a_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: object, **options: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("os.open", refuse)
+    held = lock(tmp_path / ".lock")
+    with pytest.raises(WorkError, match=r"Permission denied\. Make the folder writable"):
+        held.acquire()
+
+
+def test_locks_of_others_time_out(tmp_path: Path) -> None:
+    with lock(tmp_path / ".lock"), pytest.raises(Timeout):
+        lock(tmp_path / ".lock").acquire(blocking=False)

@@ -77,7 +77,7 @@ def test_without_a_folder_all_files_are_removed():
 
 def test_a_run_killed_at_the_start_can_be_restarted(tmp_path):
     (tmp_path / "work").mkdir()
-    (tmp_path / "work" / ".request.json.partial").write_text("{")
+    (tmp_path / "work" / f".request.json.{'0' * 16}.partial").write_text("{")
     with open_workspace(tmp_path, {"target": "bee"}) as work:
         assert work.read("request") == {"target": "bee"}
 

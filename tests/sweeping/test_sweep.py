@@ -18,7 +18,7 @@ from neurflow.sweeping import merge, status
 from neurflow.sweeping.api import targets_of
 from neurflow.sweeping.engines import Workers
 from neurflow.sweeping.job_runner import JobRunner
-from neurflow.sweeping.plan import PLAN, Plan, Setup, agree, job_of, read_plan, shard_of
+from neurflow.sweeping.plan import LOCK, PLAN, Plan, Setup, agree, job_of, read_plan, shard_of
 from neurflow.sweeping.state import lock_of
 from tests.sweeping.conftest import ALL, CONFIG, circuits
 from tests.sweeping.loading import telling
@@ -173,6 +173,15 @@ def test_another_sweep_is_refused(sweep, tmp_path):
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     with pytest.raises(RequestError, match="not empty and has no sweep"):
         sweep(["ant"], out=tmp_path / "mine", redo=True)
+
+
+def test_a_sweep_that_was_stopped_before_its_plan_was_stored_can_start_again(sweep, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / LOCK).touch()
+    (out / f".{PLAN}.{'0' * 16}.partial").write_bytes(b"{")
+    sweep(["ant"])
+    assert states(status(out)) == {"ant": "done"}
 
 
 def test_a_sweep_of_an_earlier_version_is_kept_or_redone(sweep, alone, tmp_path):

@@ -9,6 +9,7 @@ import { DebugApp } from "./debug/app";
 import { LiveApp } from "./live/app";
 import { LiveClient } from "./live/client";
 import { type AnyPage, type Client, isServed, StaticClient } from "./shared/client";
+import { dataRead } from "./shared/pictures";
 import "./shared/style.css";
 import "./circuit/circuit.css";
 import "./circuit/views.css";
@@ -18,10 +19,7 @@ import "./live/why.css";
 import "./comparison/comparison.css";
 import "./atlas/atlas.css";
 
-const root = document.getElementById("app")!;
-const client: Client = isServed() ? new LiveClient() : new StaticClient();
-
-function page(data: AnyPage) {
+function page(data: AnyPage, client: Client) {
   switch (data.kind) {
     case "debug":
       return <DebugApp data={data} />;
@@ -30,7 +28,11 @@ function page(data: AnyPage) {
     case "atlas":
       return <AtlasApp data={data} />;
     default:
-      return client.live ? <LiveApp data={data} calls={client.live} onChanged={show} /> : <App data={data} />;
+      return client.live ? (
+        <LiveApp data={data} calls={client.live} onChanged={() => show(client)} />
+      ) : (
+        <App data={data} />
+      );
   }
 }
 
@@ -46,22 +48,22 @@ function Guarded({ children }: { children: ComponentChildren }) {
 /** Draws in the place of what index.html shows until the data have come. */
 function draw(what: ComponentChildren): void {
   document.getElementById("reading")?.remove();
-  render(what, root);
+  render(what, document.getElementById("app")!);
 }
 
 let requests = 0;
 
 /** Loads and draws the page; of two loads in a row only the later one is drawn. */
-function show(): Promise<void> {
+function show(client: Client): Promise<void> {
   const number = ++requests;
   return client.load().then(
     (data) => {
-      if (number === requests) draw(<Guarded>{page(data)}</Guarded>);
+      if (number === requests) draw(<Guarded>{page(data, client)}</Guarded>);
     },
     (error: Error) => {
       const failure = (
         <p class="failure" role="alert">
-          {error.message} <button onClick={() => void show()}>Try again</button>
+          {error.message} <button onClick={() => void show(client)}>Try again</button>
         </p>
       );
       if (number === requests) draw(failure);
@@ -69,4 +71,5 @@ function show(): Promise<void> {
   );
 }
 
-void show();
+// the script stands before the data, and runs before the browser has read all of a large page
+void dataRead().then(() => show(isServed() ? new LiveClient() : new StaticClient()));

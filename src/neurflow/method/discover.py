@@ -40,7 +40,7 @@ from neurflow.refs import SkippedImage, Target
 from neurflow.runtime.float32 import full_float32
 from neurflow.runtime.memory import MEMORY, Budget
 from neurflow.runtime.progress import Progress, Silent
-from neurflow.runtime.workspace import Workspace, open_workspace
+from neurflow.runtime.workspace import Workspace, open_workspace, same_request
 from neurflow.study.activations import ConceptImages, ModelOnImages, concept_images
 from neurflow.study.shared import Shared
 from neurflow.study.study import Study, segments_of
@@ -276,6 +276,8 @@ def _request(
     return {
         "method": METHOD_VERSION,
         "model": model.info.digest,
+        "answers": list(model.answers),
+        "outputs": model.output_spec.kind,
         "images": images.digest,
         "target": target.model_dump(),
         "layers": list(layers),
@@ -294,5 +296,5 @@ def _can_continue(before: dict[str, Any], now: dict[str, Any]) -> bool:
     layers, config = before.get("layers", []), dict(before.get("config", {}))
     fewer = config.get("tau", 0) <= now["config"]["tau"] and config.get("depth") is not None
     config |= {name: now["config"][name] for name in ("tau", "depth")}
-    same = {**before, "layers": now["layers"], "config": config} == now
+    same = same_request({**before, "layers": now["layers"], "config": config}, now)
     return fewer and same and now["layers"][-len(layers) :] == layers

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -24,6 +25,8 @@ TRIED = ("RGB", "L", "RGBA", "LA", "I;16", "F")
 """Pillow's modes that are tried; the last two have more than 8 bits"""
 PROBE = 300
 """side of the plain picture, in pixels"""
+DRAWN = 288
+"""side of the drawn picture, in pixels"""
 CONTRAST = 1 / 64
 """smallest difference between white and black in the network's input"""
 
@@ -69,6 +72,17 @@ def find_input_form(transform: Transform, module: nn.Module, mode: str | None = 
         return InputForm("RGB", tuple(made.shape))  # type: ignore[arg-type]
     best = max(found, key=lambda each: each[0])  # the first of the best
     return best[1]
+
+
+def drawn_input(transform: Transform, form: InputForm) -> Tensor:
+    """The transform's output ``[channel, height, width]`` for a drawn picture, the same each time."""
+    draw = np.random.default_rng(0)
+    if form.mode is None:
+        values = draw.random((form.shape[0], DRAWN, DRAWN), dtype=np.float32)
+        return transform(torch.from_numpy(values))  # type: ignore[arg-type]
+    coarse = draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    picture = Image.fromarray(coarse).resize((DRAWN, DRAWN))
+    return transform(in_mode(picture, form.mode))
 
 
 def _tried(transform: Transform, channels: int) -> Iterator[tuple[tuple[bool, bool], InputForm]]:

@@ -18,7 +18,7 @@ from neurflow.errors import LayerError, ModelError, near
 from neurflow.model.borrowed import borrowed
 from neurflow.model.cut.exported import ExportedNetwork, why_not
 from neurflow.model.cut.hooked import HookedNetwork
-from neurflow.model.input_form import InputForm, find_input_form
+from neurflow.model.input_form import InputForm, drawn_input, find_input_form
 from neurflow.model.naming import ClassNames
 from neurflow.model.network.layers import Layer, LayerInfo
 from neurflow.model.network.protocols import Key, Network, Observer, Segment
@@ -29,7 +29,11 @@ from neurflow.model.trial import BATCH as TRIED
 from neurflow.model.trial import CURE as CHANCE_CURE
 from neurflow.model.trial import Trial, chance_of, plain_module, refuse_kinds, run_trial
 from neurflow.refs import LoadOptions, ModelInfo, Target
+from neurflow.runtime.float32 import full_float32
 from neurflow.runtime.memory import BATCH, IMAGES, Batch, Budget
+
+ANSWERS = 16
+"""number of outputs by which a run recognises its model"""
 
 
 class Model:
@@ -270,6 +274,19 @@ class Model:
             input_size=self.input_size,
             options=LoadOptions.model_validate({**self._options, **told}),
         )
+
+    @cached_property
+    def answers(self) -> tuple[float, ...]:
+        """The first outputs for a drawn picture, which show whether a run used another forward pass.
+
+        Empty if the output is not a function of the picture.
+        """
+        if self._trial.chance or self._drawn:
+            return ()
+        image = self.feed(drawn_input(self.transform, self.input_form))[None]
+        with torch.no_grad(), full_float32(), contextlib.redirect_stdout(sys.stderr):
+            values = self.output_spec.reader(self.module)(image)
+        return tuple(values[0, :ANSWERS].double().nan_to_num().tolist())
 
     def layers(self) -> tuple[LayerInfo, ...]:
         """All outputs that can be studied, in execution order."""

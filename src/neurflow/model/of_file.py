@@ -73,7 +73,7 @@ def _a(value: Any) -> str:
     if value is None:
         return "nothing"
     name = type(value).__name__
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def _called(factory: Callable[..., Any], name: str, path: Path) -> Any:

@@ -48,8 +48,9 @@ def load(name: str, request: Request) -> Loaded:
         )
     except OSError as error:
         raise no_download(name, error) from None
-    except ValueError as error:
-        raise ModelError(f"torchvision cannot build {name} with these options: {error}") from None
+    except (ValueError, AssertionError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"torchvision cannot build {name} with these options: {reason}") from None
     preset = _preset(meta.transforms()) if meta else Preprocessing()
     notes = () if certain else _other_presets(name, meta, known)
     if request.size and meta and request.size != preset.crop:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Literal
 
 import numpy as np
@@ -24,6 +25,8 @@ MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 """number of input channels → Pillow's mode"""
 
 
+WIDEST = 10.0
+"""largest standard deviation that is accepted; one for values in 0…255 is larger"""
 Fit = Literal["center", "squash", "border"]
 """method of fitting a picture with another aspect ratio to the input"""
 
@@ -113,9 +116,11 @@ class Preprocessing:
             raise ModelError(
                 f"mean {new.mean} and std {new.std} need one value per channel, std above 0."
             )
-        if max(new.mean) > 1:
+        if not all(map(isfinite, (*new.mean, *new.std))):
+            raise ModelError(f"mean {new.mean} and std {new.std} must be finite numbers.")
+        if max(new.mean) > 1 or max(new.std) > WIDEST:
             raise ModelError(
-                f"mean {new.mean} is not in 0…1, the range of pixel values. If it and std are for "
+                f"mean {new.mean} and std {new.std} do not fit pixel values in 0…1. If they are for "
                 "values in 0…255, divide both by 255."
             )
         return new

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import json
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -15,6 +17,10 @@ from neurflow.runtime.files import tidy, write_atomically
 
 DATA = '<script type="application/json" id="data"></script>'
 """placeholder of the data in the bundle"""
+PICTURES = '<script type="application/json" class="picture-data"></script>'
+"""placeholder of the pictures, behind the data: the page is drawn before they are read"""
+AT_ONCE = 2**20
+"""about so many characters of pictures are read at a time"""
 TITLE = "<title>neurflow</title>"
 HEADING = "<h1>neurflow</h1>"
 """heading of what is shown until the data have been read"""
@@ -50,7 +56,8 @@ def render(circuit: Circuit, *, crops_per_group: int = CROPS_PER_GROUP) -> str:
     """Return the page as text."""
     few = min(crops_per_group, CROPS_PER_MEANING)
     data = payload(circuit, crops_per_group=crops_per_group, crops_per_meaning=few)
-    return with_data(data.model_dump_json(), title_of(circuit))
+    pictures, data.pictures = data.pictures, []
+    return with_data(data.model_dump_json(), title_of(circuit), pictures)
 
 
 def title_of(circuit: Circuit) -> str:
@@ -69,15 +76,30 @@ def bundle() -> str:
         ) from None
 
 
-def with_data(data: str, title: str) -> str:
-    """Return the front end with data (JSON) and a title."""
+def with_data(data: str, title: str, pictures: Sequence[str] = ()) -> str:
+    """Return the front end with data (JSON), a title, and the data URIs of pictures that can follow."""
     page = with_policy(bundle())
     # a label may contain "</script>"; in JSON a "<" can be written so that no parser of HTML sees it
     data = data.replace("<", "\\u003c")
     title = html.escape(title)
     start, found, rest = page.partition(DATA)
-    if not found:
+    if not found or PICTURES not in rest:
         raise WorkError("The front end was built by another version. In a clone run: make web.")
     start = start.replace(TITLE, f"<title>{title} · neurflow</title>")
     start = start.replace(HEADING, f"<h1>{title}</h1>")
-    return start + DATA.replace("></", f">{data}</") + rest
+    chunks = "".join(PICTURES.replace("></", f">{each}</") for each in chunks_of(pictures))
+    return start + DATA.replace("></", f">{data}</") + rest.replace(PICTURES, chunks or PICTURES)
+
+
+def chunks_of(pictures: Sequence[str]) -> Iterator[str]:
+    """Yield data URIs as JSON lists of about ``AT_ONCE`` characters."""
+    chunk: list[str] = []
+    size = 0
+    for picture in pictures:
+        chunk.append(picture)
+        size += len(picture)
+        if size >= AT_ONCE:
+            yield json.dumps(chunk)
+            chunk, size = [], 0
+    if chunk:
+        yield json.dumps(chunk)

@@ -123,6 +123,11 @@ def payload(
 ) -> PageData:
     """Return the page's data; the numbers of crops for a group and for a meaning bound its size."""
     crops = _Crops(circuit)
+    # the page opens at the target, so its pictures are the first
+    from_target = [
+        _layer(layer, crops, crops_per_group, crops_per_meaning)
+        for layer in reversed(circuit.layers)
+    ]
     return PageData(
         target=circuit.target.name,
         model=circuit.model.reference,
@@ -137,9 +142,7 @@ def payload(
         shares=weights_are_shares(circuit),
         aggregation=circuit.config.aggregation,
         sharing=circuit.config.sharing,
-        layers=[
-            _layer(layer, crops, crops_per_group, crops_per_meaning) for layer in circuit.layers
-        ],
+        layers=from_target[::-1],
         edges=[
             EdgeData(
                 upper=edge.upper,

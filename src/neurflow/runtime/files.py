@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -22,10 +23,10 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import numpy as np
-from filelock import FileLock
+from filelock import AcquireReturnProxy, FileLock, Timeout
 from pydantic_core import from_json
 
 from neurflow.errors import WorkError
@@ -85,10 +86,15 @@ def create(file: Path) -> BinaryIO:
     return handle
 
 
+def is_partial(found: str, name: str = "") -> bool:
+    """Whether a file name is that of a partial file, of any file or only of ``name``."""
+    pattern = rf"\.{re.escape(name) or '.+'}\.[0-9a-f]{{16}}{re.escape(PARTIAL)}"
+    return re.fullmatch(pattern, found, re.DOTALL) is not None
+
+
 def tidy(folder: Path, name: str = "") -> None:
     """Remove partial files of interrupted writers from a folder, of all files or only of ``name``."""
-    left = re.compile(rf"\.{re.escape(name) or '.+'}\.[0-9a-f]{{16}}{re.escape(PARTIAL)}")
-    for partial in [file for file in folder.iterdir() if left.fullmatch(file.name)]:
+    for partial in [file for file in folder.iterdir() if is_partial(file.name, name)]:
         with contextlib.suppress(OSError):  # it is locked, a link, or gone
             with open(_opened(partial), "rb") as handle:
                 abandoned = _hold(handle.fileno())
@@ -146,10 +152,23 @@ def refuse_link(place: Path) -> None:
         )
 
 
+class _Lock(FileLock):
+    """A lock whose file must be writable: ``WorkError`` if it is not."""
+
+    def acquire(self, *given: Any, **options: Any) -> AcquireReturnProxy[Self]:
+        try:
+            return super().acquire(*given, **options)
+        except Timeout:  # also an OSError: another process holds the lock
+            raise
+        except OSError:
+            with guard_disk(Path(self.lock_file)):
+                raise
+
+
 def lock(file: Path) -> FileLock:
     """Return a lock between processes, a context manager; ``WorkError`` if the file is a link."""
     refuse_link(file)
-    return FileLock(file)
+    return _Lock(file)
 
 
 def read(file: Path, most: int) -> bytes:
@@ -232,8 +251,12 @@ def guard_disk(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         there = next(folder for folder in path.absolute().parents if folder.is_dir())
-        free = shutil.disk_usage(there).free // MEBIBYTE
+        reason, cure = error.strerror or str(error), "Free some space"
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            cure = "Make the folder writable"
+        else:
+            reason += f" ({shutil.disk_usage(there).free // MEBIBYTE} MiB free)"
         raise WorkError(
-            f"Cannot write {path}: {error.strerror or error} ({free} MiB free). "
-            "Free some space or choose another folder, and re-run the same command to resume."
+            f"Cannot write {path}: {reason}. {cure} or choose another folder, and re-run the same "
+            "command to resume."
         ) from None

@@ -21,8 +21,8 @@ import numpy as np
 from neurflow.errors import RequestError, ResultError, WorkError
 from neurflow.runtime.files import (
     MEBIBYTE,
-    PARTIAL,
     bound_json,
+    is_partial,
     read,
     refuse_link,
     replacing,
@@ -37,6 +37,8 @@ CanContinue = Callable[[dict[str, Any], dict[str, Any]], bool]
 """(earlier request, request) → whether the attributions of the earlier request can be used for the
 other
 """
+ROUNDING = 1e-3
+"""largest difference of numbers in two equal requests, relative to the largest number"""
 LARGEST = 64 * MEBIBYTE
 """largest size of a JSON value, in bytes"""
 LONGEST, SHORT = 200, 50
@@ -155,6 +157,8 @@ def open_workspace(
         raise RequestError(f"{out} is not empty and is not a run of neurflow. Give another --out.")
     workspace = Workspace(out / "work")
     found = workspace.read("request")
+    if found is not None and same_request(found, request):
+        found = request
     begun = any(workspace.folder.glob("*.npy")) or workspace.read("finished")
     if found is not None and found != request and can_continue(found, request):
         workspace.clear(keep=("request",), journals=True)  # before the stored request changes
@@ -166,6 +170,28 @@ def open_workspace(
     yield workspace
 
 
+def same_request(found: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
+    """Whether two requests are equal; lists of numbers may differ by rounding."""
+    return found.keys() == request.keys() and all(
+        same_value(found[key], request[key]) for key in request
+    )
+
+
+def same_value(one: Any, other: Any) -> bool:
+    """Whether two values are equal, or are lists of numbers that differ by rounding only."""
+    if not (_is_numbers(one) and _is_numbers(other)) or len(one) != len(other):
+        return bool(one == other)
+    return bool(np.allclose(one, other, rtol=0, atol=ROUNDING * float(np.abs(other).max())))
+
+
+def _is_numbers(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) > 0
+        and all(isinstance(each, float) for each in value)
+    )
+
+
 def difference(found: Mapping[str, Any], request: Mapping[str, Any], kind: str = "run") -> str:
     """Say why a folder with the request ``found`` cannot be used for another one, and what to do."""
     before, now = found.get("method", 1), request.get("method", 1)
@@ -174,7 +200,7 @@ def difference(found: Mapping[str, Any], request: Mapping[str, Any], kind: str =
             f"holds a {kind} of version {before} of the method; this neurflow has version {now} and "
             "may find another circuit. Keep it and give another --out, or replace it: --redo"
         )
-    differing = [key for key in request if found.get(key) != request[key]]
+    differing = [key for key in request if not same_value(found.get(key), request[key])]
     return (
         f"belongs to another {kind} (it differs in {', '.join(differing)}). "
         "Give another --out, or replace it: --redo"
@@ -186,5 +212,4 @@ def _has_other_files(out: Path) -> bool:
     inside = [file for file in out.iterdir() if not (file.name == "work" and file.is_dir())]
     if (out / "work").is_dir():
         inside += (out / "work").iterdir()
-    begun = (".request.json", PARTIAL)
-    return any((file.name[:13], file.name[-8:]) != begun for file in inside)
+    return any(not is_partial(file.name, "request.json") for file in inside)

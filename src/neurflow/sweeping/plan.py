@@ -31,13 +31,14 @@ from neurflow.refs import Frozen, Target
 from neurflow.runtime.files import (
     MEBIBYTE,
     guard_disk,
+    is_partial,
     lock,
     read_json,
     subfolder,
     tidy,
     write_atomically,
 )
-from neurflow.runtime.workspace import difference
+from neurflow.runtime.workspace import difference, same_value
 
 PLAN = "sweep.json"
 LOCK = ".lock"
@@ -61,6 +62,10 @@ class Plan(Frozen):
     """version of the method; 1 in plans of early versions, which did not store it"""
     model: str
     """digest of the weights"""
+    answers: tuple[float, ...] = ()
+    """the model's outputs for a drawn picture; none in plans of early versions"""
+    outputs: str | None = None
+    """kind of the model's outputs"""
     reference: str
     images: str
     """digest of the pictures"""
@@ -131,19 +136,33 @@ def agree(folder: Path, plan: Plan, *, redo: bool = False) -> Plan:
     """
     if folder.exists() and not folder.is_dir():
         raise RequestError(f"{folder} is a file. Give a folder for the sweep: --out FOLDER.")
-    if folder.is_dir() and not (folder / PLAN).exists() and any(folder.iterdir()):
+    if folder.is_dir() and not (folder / PLAN).exists() and _holds_other_files(folder):
         raise RequestError(f"{folder} is not empty and has no sweep. Give another --out.")
     subfolder(folder)
     with lock(folder / LOCK):
         tidy(folder)
         if (folder / PLAN).exists():
             known = read_plan(folder)
+            plan = _settled(known, plan)
             if redo and known.model_copy(update={"jobs": plan.jobs}) != plan:
                 _forget(folder)
             else:
                 plan = joined(folder, known, plan)
         write_atomically(folder / PLAN, plan.model_dump_json(indent=1).encode())
     return plan
+
+
+def _holds_other_files(folder: Path) -> bool:
+    """Whether a folder without a plan holds more than an interrupted start leaves behind."""
+    names = (file.name for file in folder.iterdir())
+    return any(name != LOCK and not is_partial(name, PLAN) for name in names)
+
+
+def _settled(known: Plan, plan: Plan) -> Plan:
+    """``plan`` with the known answers of the model, if they differ from its own by rounding only."""
+    if known.outputs is None or same_value(known.answers, plan.answers):
+        plan = plan.model_copy(update={"answers": known.answers})
+    return plan.model_copy(update={"outputs": known.outputs}) if known.outputs is None else plan
 
 
 def joined(folder: Path, known: Plan, plan: Plan) -> Plan:

@@ -95,6 +95,8 @@ def sweep(
     plan = Plan(
         method=METHOD_VERSION,
         model=model.info.digest,
+        answers=model.answers,
+        outputs=model.output_spec.kind,
         reference=model.info.reference,
         images=pictures.digest,
         layers=tuple(layers) if layers is not None else None,

@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useKeys } from "../shared/keys";
 import { Pane } from "../shared/pane";
+import { usePictures } from "../shared/pictures";
 import type { EdgeData, PageData } from "../shared/types";
 import { Brief } from "./brief";
 import type { Mark } from "./card";
@@ -45,6 +46,7 @@ const NONE: Result[] = [];
 export function CircuitPage({ explorer, found = NONE, marks = null, children, why }: CircuitPageProps) {
   const { circuit, state, change, group, select } = explorer;
   const { data } = circuit;
+  usePictures();
   const { shown, carried } = useMemo(() => strongest(data.edges, state.share), [data, state.share]);
   const results = useMemo(() => find(circuit, state.query, found), [circuit, state.query, found]);
   const view = state.view === "why" && why === undefined ? null : state.view;

@@ -1,6 +1,7 @@
 /** Crops of a circuit as pictures. */
 
 import { digits, plural } from "../shared/format";
+import { usePictures } from "../shared/pictures";
 import { Strip } from "../shared/strip";
 import type { GroupData, PageData } from "../shared/types";
 
@@ -16,6 +17,7 @@ interface CropProps {
 /** One crop, or a plain square where the page has no picture of it. */
 export function CropPicture({ data, crop, activation, label }: CropProps) {
   const source = sourceOf(data, crop);
+  usePictures(source !== undefined);
   if (!source) return <span class="crop empty" aria-hidden="true" />;
   const where = whereOf(data, crop);
   const about = activation === undefined ? where : `${where} · activation ${digits(activation, 3)}`;

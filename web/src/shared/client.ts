@@ -1,5 +1,6 @@
 /** Where a page gets its data: from the page itself, or from its server. */
 
+import { addPictures } from "./pictures";
 import type {
   AtlasPageData,
   AuditState,
@@ -56,7 +57,9 @@ export class StaticClient implements Client {
   async load(): Promise<AnyPage> {
     const text = inside();
     if (!text) throw new Error("This page contains no data. Make a page with: neurflow report RUN");
-    return JSON.parse(text) as AnyPage;
+    const data = JSON.parse(text) as AnyPage;
+    if (data.kind === "circuit") addPictures(data.pictures);
+    return data;
   }
 }
 
