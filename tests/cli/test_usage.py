@@ -85,6 +85,7 @@ def test_every_command_takes_json_and_traceback(neurflow: Run, command: str) -> 
         (("layers", "model.onnx"), "Did you mean onnx:model.onnx?"),
         (("layers", "net.py"), "Did you mean file:net.py:factory?"),
         (("show", "nowhere"), "There is no result in nowhere."),
+        (("edit", "nowhere"), "There is no result in nowhere."),
         (("sweep", "status", "nowhere"), "There is no sweep in nowhere."),
         (("atlas", "query", "nowhere"), "nowhere has no atlas yet."),
         (("label", "set", "nowhere", "a/0", "x"), "There is no result in nowhere."),

@@ -263,7 +263,7 @@ def test_the_shipped_facts_pass_their_own_check_and_changed_ones_do_not():
     worse["accuracy_without_mark"]["fish"] -= 0.2
     worse["shortcut"]["others_turned_by_mark"] = 0.0
     worse["shortcut"]["accuracy_without_mark"] = worse["shortcut"]["accuracy_with_mark"]
-    assert [line.split(":")[0].split(" turns")[0] for line in differences(worse, shipped)] == [
+    assert [line.split(":")[0].split(" changes")[0] for line in differences(worse, shipped)] == [
         "fish",
         SHORTCUT.class_name,
         "the mark",

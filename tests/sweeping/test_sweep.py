@@ -67,15 +67,15 @@ def test_predictions_are_computed_once_for_all_classes(
     sweep, load, pictures, tmp_path, monkeypatch
 ):
     config = CONFIG.model_copy(update={"concept_set": "predicted"})
-    seen, real = [], activations.ModelOnImages.classes
+    sizes, real = [], activations.ModelOnImages.classes
 
     def counted(self, pixels):
-        seen.append(len(pixels))
+        sizes.append(len(pixels))
         return real(self, pixels)
 
     monkeypatch.setattr(activations.ModelOnImages, "classes", counted)
     found = sweep("all", config=config)
-    assert sum(seen) == len(list(pictures.iterdir())), "each picture once, for all classes"
+    assert sum(sizes) == len(list(pictures.iterdir())), "each picture once, for all classes"
     model = load()
     seen = json.loads((tmp_path / "out" / "predictions.json").read_text())["classes"]
     assert {state.target for state in found} == {

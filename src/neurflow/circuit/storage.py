@@ -27,7 +27,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -61,7 +60,7 @@ from neurflow.circuit.untrusted import (
     read_index,
     read_tensors,
 )
-from neurflow.errors import MissingResult, NeurFlowError, RequestError, ResultError
+from neurflow.errors import NeurFlowError, RequestError, ResultError
 from neurflow.runtime.files import (
     MEBIBYTE,
     bound_json,
@@ -216,8 +215,6 @@ def load(path: str | Path, kind: type[C]) -> C:
 
 def load_unedited(folder: Path, kind: type[C]) -> C:
     """Read the circuit as discovery found it, without edits, labels and robustness."""
-    if not (folder / INDEX).exists():
-        raise MissingResult(_nothing_at(folder))
     index = _read_index(folder)
     tensors = {
         part: read_tensors(folder / name, LARGEST_ARRAYS, getattr(index, part))
@@ -254,21 +251,10 @@ def _edited(folder: Path, circuit: C) -> C:
         raise damaged(edits_path(folder), str(error).removesuffix(".")) from None
 
 
-def _nothing_at(folder: Path) -> str:
-    if (folder / "work").is_dir():
-        return (
-            f"The run in {folder} is not finished. Re-run the same discover command to resume it."
-        )
-    if folder.is_file():
-        return f"{folder} is a file, but a result is a folder. Give the folder that was given to --out."
-    named = shlex.quote(str(folder))
-    return f"There is no result in {folder}. Create one: neurflow discover … --out {named}"
-
-
 def _read_index(folder: Path) -> _Index:
     file = folder / INDEX
     try:
-        content = json_value(read_bytes(file, LARGEST_JSON), MEMORY_OF_JSON)
+        content = json_value(read_index(folder), MEMORY_OF_JSON)
     except ValueError as error:
         raise damaged(file, str(error)) from None
     version = content.get("schema_version") if isinstance(content, dict) else None

@@ -7,6 +7,7 @@ is parsed. Links are refused. Every problem becomes a ``ResultError`` that names
 from __future__ import annotations
 
 import hashlib
+import shlex
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load as unpack
 
-from neurflow.errors import ResultError
+from neurflow.errors import MissingResult, ResultError
 from neurflow.runtime.files import MEBIBYTE, json_value, read
 
 INDEX = "circuit.json"
@@ -30,8 +31,21 @@ F = TypeVar("F", bound=BaseModel)
 
 
 def read_index(folder: Path) -> bytes:
-    """Read ``circuit.json``."""
+    """Read ``circuit.json``; ``MissingResult`` if there is none."""
+    if not (folder / INDEX).exists():
+        raise MissingResult(_nothing_at(folder))
     return read_bytes(folder / INDEX, LARGEST_JSON)
+
+
+def _nothing_at(folder: Path) -> str:
+    if (folder / "work").is_dir():
+        return (
+            f"The run in {folder} is not finished. Re-run the same discover command to resume it."
+        )
+    if folder.is_file():
+        return f"{folder} is a file, but a result is a folder. Give the folder that was given to --out."
+    named = shlex.quote(str(folder))
+    return f"There is no result in {folder}. Create one: neurflow discover … --out {named}"
 
 
 def read_bytes(file: Path, limit: int) -> bytes:
