@@ -12,12 +12,19 @@ const withoutPolicy: Plugin = {
   transformIndexHtml: (html) => html.replace(/<meta[^>]*Content-Security-Policy[^>]*>/, ""),
 };
 
+/** Indentation, and the flag for a module of another address: an inline one has none. */
+const withoutSpaces: Plugin = {
+  name: "without-spaces",
+  apply: "build",
+  transformIndexHtml: { order: "post", handler: (html) => html.replace(/\n\s+/g, "\n").replace(" crossorigin", "") },
+};
+
 /** The camera has no transitions. */
 const STAND_IN = "/src/shared/no_transitions.ts";
 
 export default defineConfig({
   resolve: { alias: Object.fromEntries(["d3-transition", "d3-interpolate"].map((name) => [name, STAND_IN])) },
-  plugins: [viteSingleFile({ removeViteModuleLoader: true }), withoutPolicy],
+  plugins: [withoutSpaces, viteSingleFile(), withoutPolicy],
   server: {
     proxy: {
       "/api": {
@@ -29,5 +36,5 @@ export default defineConfig({
     },
   },
   test: { css: true }, // the test of contrast reads it
-  build: { target: "es2022", reportCompressedSize: false },
+  build: { target: "es2022", modulePreload: { polyfill: false }, reportCompressedSize: false },
 });

@@ -60,6 +60,21 @@ def test_the_strongest_path_and_its_navigation(page, wide, way):
     expect(panel.locator('[data-list="path"] button')).to_have_count(len(ids) - 2)
 
 
+@pytest.mark.parametrize("width", [1280, 1440])
+def test_the_whole_path_is_in_view(show, width):
+    page = show(large(6, 12, 200))
+    page.set_viewport_size({"width": width, "height": 720})
+    start = page.locator(".card").first.get_attribute("data-group")
+    page.evaluate("start => { location.hash = `group=${start}` }", start)
+    panel = page.get_by_role("complementary")
+    expect(panel).to_be_visible()
+    panel.get_by_role("button", name="to large", exact=True).click()
+    rest = panel.locator('[data-list="path"] button').evaluate_all("all => all.map(b => b.title)")
+    assert len(rest) == 5
+    page.wait_for_function("document.querySelector('.drawing:not(.moving)')")
+    assert all(in_sight(page, group) for group in [start, *rest])
+
+
 def test_the_address_contains_the_view(page):
     page.locator('[data-group="late/1"]').click()
     page.get_by_role("button", name="to bee", exact=True).click()

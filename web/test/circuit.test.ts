@@ -45,9 +45,10 @@ describe("what is known of an edge", () => {
     expect(unsure({ ...known, low: null, high: null })).toBe(false);
   });
   it("names what drives and what holds back, where both do", () => {
-    expect(parts(known)).toBe("for +0.30, against −0.20");
-    expect(parts({ ...known, negative: 0 })).toBe(null);
-    expect(parts({ ...known, positive: null, negative: null })).toBe(null);
+    expect(parts(known, false)).toBe("+0.30 and −0.20");
+    expect(parts(known, true)).toBe("+30\u00a0% and −20\u00a0%");
+    expect(parts({ ...known, negative: 0 }, true)).toBe(null);
+    expect(parts({ ...known, positive: null, negative: null }, true)).toBe(null);
   });
 });
 

@@ -1,6 +1,6 @@
 /** A circuit prepared for the page: inputs and outputs of each group, and its weight into the target. */
 
-import { signed } from "../shared/format";
+import { signed, signedPercent } from "../shared/format";
 import type { EdgeData, GroupData, LayerData, NeuronData, PageData } from "../shared/types";
 import { order } from "./order";
 
@@ -60,8 +60,10 @@ function addReach(layers: LayerData[], groups: Map<string, Group>): void {
 export const unsure = ({ low, high }: EdgeData): boolean => low !== null && high !== null && low <= 0 && high >= 0;
 
 /** What drives and what holds back in an edge, where both do; otherwise null. */
-export const parts = ({ positive, negative }: EdgeData): string | null =>
-  positive && negative ? `for ${signed(positive)}, against ${signed(negative)}` : null;
+export const parts = ({ positive, negative }: EdgeData, shares: boolean): string | null => {
+  const write = shares ? signedPercent : signed;
+  return positive && negative ? `${write(positive)} and ${write(negative)}` : null;
+};
 
 /** Returns the fewest edges that carry a share of all absolute weight, strongest first. */
 export function strongest(edges: EdgeData[], share: number): { shown: EdgeData[]; carried: number } {

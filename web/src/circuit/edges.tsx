@@ -1,7 +1,7 @@
 /** Signed edges as curves: width by weight, colour and dashes by sign, faded where the sign is unsure. */
 
 import { useMemo } from "preact/hooks";
-import { percent, signed } from "../shared/format";
+import { percent, signed, signedPercent } from "../shared/format";
 import type { EdgeData } from "../shared/types";
 import { type Circuit, parts, unsure } from "./circuit";
 import { curve, type Layout, largestOf, thickness } from "./layout";
@@ -26,7 +26,7 @@ export function Edges({ circuit, plan, shown, raised }: EdgesProps) {
       stroke-width={thickness(edge.weight, largest)}
       data-weight={edge.weight}
     >
-      <title>{about(edge)}</title>
+      <title>{about(edge, circuit.data.shares)}</title>
     </path>
   );
   // drawn once for a threshold: hovering touches only the few edges on top; weakest first, below
@@ -46,10 +46,12 @@ export function Edges({ circuit, plan, shown, raised }: EdgesProps) {
 }
 
 /** What is known of an edge, in a line. */
-export function about(edge: EdgeData): string {
-  const split = parts(edge) === null ? "" : ` (${parts(edge)})`;
-  const range = edge.low === null ? "" : `, 95 % from ${signed(edge.low)} to ${signed(edge.high!)}`;
+export function about(edge: EdgeData, shares: boolean): string {
+  const write = shares ? signedPercent : signed;
+  const both = parts(edge, shares);
+  const split = both ? ` (${both})` : "";
+  const range = edge.low === null ? "" : `, 95 % from ${write(edge.low)} to ${write(edge.high!)}`;
   const tested = edge.significance === null ? "" : `, p = ${edge.significance.toPrecision(2)}`;
   const found = edge.stability === null ? "" : `, found in ${percent(edge.stability)} of resamples`;
-  return `${edge.lower} → ${edge.upper}: ${signed(edge.weight)}${split}${range}${tested}${found}`;
+  return `${edge.lower} → ${edge.upper}: ${write(edge.weight)}${split}${range}${tested}${found}`;
 }

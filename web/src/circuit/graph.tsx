@@ -39,7 +39,7 @@ interface GraphProps {
 export function Graph({ circuit, shown, selected, found, marks, path, at, onRest, onSelect, onCut }: GraphProps) {
   const plan = useMemo(() => layout(circuit, { width: innerWidth, height: innerHeight - 155 }), [circuit]);
   const [hovered, setHovered] = useState<string | null>(null);
-  const camera = useCamera(plan, selected, at, onRest);
+  const camera = useCamera(plan, selected, path && selected ? stations(path, selected) : null, at, onRest);
   const { frame, drawing, heads, reveal, drawn } = camera;
   const focus = hovered ?? selected;
   const raised = useMemo(() => {

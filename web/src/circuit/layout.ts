@@ -38,6 +38,8 @@ const READABLE = 0.66;
 /** Width of the screen, in pixels, from which on cards are shown in their full size if columns fit beside each other. */
 const WIDE = 1700;
 const LARGEST = 1.6;
+/** Cards are not made smaller than this for a path. */
+const LEAST_FRAMED = 0.4;
 /** Height of the heads of the columns, in pixels of the screen. */
 export const HEAD = 66;
 const MARGIN = 24;
@@ -122,6 +124,18 @@ export function revealing(
     x: view.x + shift(left, card.width * view.k, before, screen.width - after),
     y: view.y + shift(top, card.height * view.k, HEAD + 8, screen.height - MARGIN),
   };
+}
+
+/** The view moved, and zoomed out where it has to be, so that all of some cards are in sight. */
+export function framing(view: View, places: Place[], card: Card, screen: Size): View {
+  const [xs, ys] = [places.map(({ x }) => x), places.map(({ y }) => y)];
+  const [x, y] = [Math.min(...xs), Math.min(...ys)];
+  const box = { ...card, width: Math.max(...xs) - x + card.width, height: Math.max(...ys) - y + card.height };
+  const room = Math.min((screen.width - 2 * MARGIN) / box.width, (screen.height - HEAD - 8 - MARGIN) / box.height);
+  const k = Math.min(view.k, Math.max(room, LEAST_FRAMED));
+  const about = { x: screen.width / 2, y: screen.height / 2 };
+  const zoomed = { k, x: about.x + ((view.x - about.x) * k) / view.k, y: about.y + ((view.y - about.y) * k) / view.k };
+  return revealing(zoomed, { x, y }, { card: box, gap: screen.width, width: box.width }, screen);
 }
 
 /** The card at a point of the drawing. */

@@ -206,13 +206,13 @@ function EdgeList({ title, circuit, edges, end, onSelect }: EdgeListProps) {
           const other = circuit.groups.get(edge[end])!;
           return (
             <li key={other.id}>
-              <button onClick={() => onSelect(other.id)} title={about(edge)}>
+              <button onClick={() => onSelect(other.id)} title={about(edge, circuit.data.shares)}>
                 <CropStrip data={circuit.data} crops={other.crops} count={3} />
                 <span class={`edge-name${doubtful(other) ? " doubtful" : ""}`}>
                   <Middle text={headingOf(other, circuit.data)} />
                   {significant(edge) && <b title="p < 0.05"> *</b>}
                   {unsure(edge) && <small> sign uncertain</small>}
-                  {parts(edge) && <small class="parts">{parts(edge)}</small>}
+                  <small class="parts">{parts(edge, circuit.data.shares)}</small>
                 </span>
                 <Bar weight={edge.weight} largest={largest} share={circuit.data.shares} />
               </button>

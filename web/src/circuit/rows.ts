@@ -1,6 +1,6 @@
 /** The rows of the tables of a circuit, from the target down. */
 
-import { digits, percent, signed, signedPercent } from "../shared/format";
+import { digits, fixed, percent, signed, signedPercent } from "../shared/format";
 import type { Circuit } from "./circuit";
 
 export type Row = Record<string, string | number | null>;
@@ -47,7 +47,7 @@ const groupColumns = ({ data }: Circuit): Column[] => [
     key: "returns",
     title: "Reproducibility",
     about: "how well it is found again on halves of the pictures: 1 if always, 0 at chance level",
-    write: short,
+    write: (value) => fixed(value, 2),
   },
 ];
 

@@ -3,7 +3,7 @@
 import type { RefObject } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type Size, useZoom, type View } from "../shared/camera";
-import { firstView, type Layout, type Place, revealing } from "./layout";
+import { firstView, framing, type Layout, type Place, revealing } from "./layout";
 import { type Place as At, SCALES } from "./state";
 import { isLarge, LEFT, serves, sharp, type Window, windowOf } from "./window";
 
@@ -34,12 +34,14 @@ export interface Camera {
 const OPENING = 100;
 
 /**
+ * @param path groups of the path that is shown, all of which are brought into sight
  * @param at where to begin; null: with what matters most
  * @param onRest called with the view once it has come to rest
  */
 export function useCamera(
   plan: Layout,
   selected: string | null,
+  path: string[] | null,
   at: At | null,
   onRest: (at: At | null) => void,
 ): Camera {
@@ -125,6 +127,15 @@ export function useCamera(
     if (selected && selected !== shown.current) reveal(selected);
     shown.current = selected;
   }, [plan, selected]);
+  const framed = useRef(at !== null);
+  const ids = path?.join() ?? "";
+  useEffect(() => {
+    if (path && !framed.current) {
+      const places = path.map((id) => plan.places.get(id)!);
+      zoom.show(framing(zoom.view(), places, plan.card, zoom.size()));
+    }
+    framed.current = false;
+  }, [plan, ids]);
 
   const latest = useRef({ reveal, plan });
   latest.current = { reveal, plan };
