@@ -26,6 +26,7 @@ CHECKED = (
 )
 install_import_hook(CHECKED, f"{tests.shapes.__name__}.checked")
 
+import gc
 import os
 import shutil
 import signal
@@ -60,6 +61,8 @@ from tests.exports import shared_networks
 # the duration of an example is meaningless on a busy machine
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+# The graphs of networks are many small objects, which frequent collections go through again and again.
+gc.set_threshold(50_000, 20, 20)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
