@@ -206,7 +206,7 @@ def main() -> None:
         size = sum(file.stat().st_size for file in folder.rglob("*.parquet"))
         command = [sys.executable, "-m", "benchmarks.atlas", "--ask", str(folder)]
         command += ["--page", str(given.page)] if given.page else []
-        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     finally:
         shutil.rmtree(folder)
     text = "\n".join(
@@ -218,7 +218,7 @@ def main() -> None:
             f"| writing, a circuit | {writing / given.targets * 1000:.0f} ms |",
             f"| packing all, once | {packing:.0f} s |",
             f"| size | {size / 2**20:,.0f} MiB |",
-            told.rstrip(),
+            output.rstrip(),
         ]
     )
     publish("atlas", text, write=given.write, page=DOCUMENT)

@@ -22,7 +22,6 @@ CHECKED = (
     "neurflow.model.fast.one_row",
     "neurflow.model.fast.slopes",
     "neurflow.model.fast.specialise",
-    "neurflow.stats",
 )
 install_import_hook(CHECKED, f"{tests.shapes.__name__}.checked")
 

@@ -1,7 +1,7 @@
 """Intervals and other statistics that several packages report.
 
 ``scipy.stats`` is slow to import and is not needed to read a circuit, so it is imported inside the
-functions that use it.
+functions that use it. For the same reason, annotations here do without jaxtyping.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from math import comb, sqrt
 from typing import Annotated, NamedTuple
 
 import numpy as np
-from jaxtyping import Real
 from pydantic import Field
 
 CONFIDENCE = 0.95
@@ -55,8 +54,8 @@ def from_error(value: float, error: float) -> Interval:
     return Interval(value, value - Z * error, value + Z * error)
 
 
-def normal_mean(values: Real[np.ndarray, " sample"], least: float, most: float) -> Interval:
-    """Return the mean with its 95 % interval, computed from the standard error.
+def normal_mean(values: np.ndarray, least: float, most: float) -> Interval:
+    """Return the mean of ``values`` ``[sample]`` with its 95 % interval, from the standard error.
 
     A single value has no standard error. Its interval is the whole range, ``least`` to ``most``.
     """
@@ -121,14 +120,12 @@ def bootstrap_mean(
     return Interval(mean, float(found.low), float(found.high))
 
 
-def correlation(
-    x: Real[np.ndarray, " sample"], y: Real[np.ndarray, " sample"], rank: bool = False
-) -> float | None:
+def correlation(x: np.ndarray, y: np.ndarray, rank: bool = False) -> float | None:
     """Return the correlation of two arrays.
 
     Args:
-        x: first values.
-        y: second values.
+        x: ``[sample]`` first values.
+        y: ``[sample]`` second values.
         rank: if true, Spearman's correlation, else Pearson's.
 
     Returns:

@@ -16,6 +16,7 @@ from neurflow.attribution.relevance import Relevance, with_rules
 from neurflow.errors import RequestError
 from neurflow.method.concepts import find_concepts
 from neurflow.study.features import Observed
+from tests.guide import example
 from tests.networks import SmallNet, TwoLayer, settle
 from tests.reference import methods as slow
 from tests.reference.method import integrated_gradients
@@ -279,26 +280,23 @@ def test_lrp_without_biases_is_input_times_gradient():
         with_rules(gated.segment("stem", "upper"))
 
 
-def test_registered_methods_are_scored_like_the_built_in_ones(task):
-    """The example of ``register``."""
-
-    @neurflow.attribution.register("correlation")
-    def correlation(task):
-        lower = task.activations[task.pair.lower]
-        upper = task.activations[task.pair.upper]
-
-        def scores(a):
-            with np.errstate(invalid="ignore"):  # a dead neuron has no correlation
-                found = np.corrcoef(lower.T, upper[:, a])[-1, :-1]
-            return np.nan_to_num(found)
-
-        return neurflow.attribution.same_for_all_meanings(task, scores)
-
+def test_the_examples_of_the_guide_are_scored_like_built_in_methods(task):
+    names = {"__name__": "guide"}
+    exec(example("An attribution method").partition("settings = ")[0], names)
     assert METHODS["correlation"].signed and "correlation" in METHODS
     found = score_neurons("correlation", task)
     lower, upper = (np.asarray(task.activations[name]) for name in ("block2", "block3"))
     expected = np.corrcoef(lower[:, 5], upper[:, 2])[0, 1]
     assert found[2].signed[0, 5] == pytest.approx(expected, rel=1e-5)
+
+    exec(example("An attribution method", 1), names | {"torch": torch})
+    block, concept = task.model.module.block3, task.concepts[2]
+    x = maps(task, "block2", concept.crops)
+    halved = x.clone()
+    halved[:, 5] /= 2
+    change = (block(x) - block(halved)).mean((2, 3))[:, 2]
+    importance = score_neurons("half_zeroed", task)[2].importance
+    assert importance[5] == pytest.approx(change.abs().mean().item(), rel=1e-4, abs=1e-6)
 
 
 def test_a_name_is_registered_once_but_its_module_can_be_run_again():

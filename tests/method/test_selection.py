@@ -12,6 +12,7 @@ from neurflow.errors import RequestError
 from neurflow.method import core_neurons
 from neurflow.method.core_neurons import make_core, select_cores
 from neurflow.method.core_rules import POINTS, Contrast, contrast_crops
+from tests.guide import example
 from tests.reference import selection as slow
 
 
@@ -133,12 +134,8 @@ def test_rules_compute_only_the_scores_that_they_need(parts, asked):
         assert [other for *_, other in asked[1:]] == [True] * (calls - 1)
 
 
-def test_a_registered_rule(parts):
-    """The example of ``register``."""
-
-    @core_neurons.register("net")
-    def net(choice):
-        return {a: choice.largest(a, np.abs(choice.signed(a))) for a in choice.concepts}
+def test_the_rule_of_the_guide(parts):
+    exec(example("A core-neuron rule").partition("neurflow.discover(")[0], {"__name__": "guide"})
 
     found, scores = select(parts, "net", 3), attribute(parts, steps=16)
     for a, core in found.items():

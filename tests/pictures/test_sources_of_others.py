@@ -1,10 +1,8 @@
 """Registered picture sources and kinds of model reference, as in the documentation."""
 
-import re
 import zipfile
 from importlib.metadata import EntryPoint
 from io import BytesIO
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -15,15 +13,8 @@ from neurflow.model import model_reference
 from neurflow.model.source import REFERENCES
 from neurflow.pictures.images import SOURCES, picture_source
 from neurflow.runtime import registry
+from tests.guide import example
 from tests.model.test_naming import model_of
-
-GUIDE = Path(__file__).parents[2] / "docs" / "extending.md"
-
-
-def example(heading):
-    """The code in a section of the guide."""
-    (code,) = re.findall(rf"^## {heading}$.*?^```python\n(.*?)^```", GUIDE.read_text(), re.S | re.M)
-    return code
 
 
 @pytest.fixture(autouse=True)

@@ -179,8 +179,8 @@ def _refined_plans(
 
 def _require_finite(segment: Segment, found: Mapping[int, Scores]) -> None:
     for a, scores in found.items():
-        told = [e for e in (scores.score_error, scores.completeness_error) if e is not None]
-        if not np.isfinite([*told, *scores.importance, *scores.signed.flat]).all():
+        errors = [e for e in (scores.score_error, scores.completeness_error) if e is not None]
+        if not np.isfinite([*errors, *scores.importance, *scores.signed.flat]).all():
             raise WorkError(
                 f"The scores of {segment.lower.name} for neuron {a} of {segment.upper.name} are not "
                 "finite: an operation in between has no value or no slope at 0, as a root or a "

@@ -94,9 +94,9 @@ def damaged(file: Path, problem: str) -> ResultError:
     The problem may quote the file, so it is shortened, and characters that are not printable are
     replaced.
     """
-    told = problem if len(problem) <= LONGEST_PROBLEM else f"{problem[:LONGEST_PROBLEM]} …"
-    told = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in told)
+    text = problem if len(problem) <= LONGEST_PROBLEM else f"{problem[:LONGEST_PROBLEM]} …"
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     return ResultError(
-        f"{file} is damaged or not a result of neurflow: {told}.\n"
+        f"{file} is damaged or not a result of neurflow: {text}.\n"
         "Copy the folder again from its origin, or create it again with neurflow discover."
     )

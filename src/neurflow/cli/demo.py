@@ -44,7 +44,7 @@ def demo(
     model = demo_model()
     explained = model.target(
         target or SHORTCUT.class_name
-    )  # one that is misspelled is told at once
+    )  # a misspelled one is an error before the drawing
     ui.note(f"Drawing {pictures} images of each of {len(CLASSES)} classes.")
     drawn = demo_pictures(pictures, seed)
     circuit = neurflow.discover(

@@ -37,7 +37,7 @@ from neurflow.model import Model
 from neurflow.pictures.images import Images, load_images
 from neurflow.refs import GroupId, SkippedImage
 from neurflow.runtime.float32 import full_float32
-from neurflow.runtime.progress import Progress, Silent
+from neurflow.runtime.progress import Progress, Silent, note_skipped
 
 CELLS = 14
 """heat maps are compared on a grid with at most this number of cells per side"""
@@ -93,7 +93,7 @@ def audit(
         for layer in layers:
             layer.run(pixels)
             progress.advance(len(positions))
-    _note_skipped(skipped[unknown:], progress)  # labels without a class were noted before
+    note_skipped(skipped[unknown:], progress)  # labels without a class were noted before
     _refuse_one_sided(labels, target.neuron, target.name, skipped)
     before = signals.Answers(layers[0].logits, np.array(labels), target.neuron, model.output_spec)
     carried = path_weights(circuit)
@@ -224,13 +224,6 @@ def _known(model: Model, images: Images) -> tuple[dict[int, int], list[SkippedIm
         else:
             known[index] = label
     return known, skipped
-
-
-def _note_skipped(skipped: Sequence[SkippedImage], progress: Progress) -> None:
-    for image in skipped[:3]:
-        progress.note(f"Skipped {image.name}: {image.reason}.")
-    if len(skipped) > 3:
-        progress.note(f"Skipped {len(skipped)} pictures in total; the result lists them.")
 
 
 def _refuse_one_sided(

@@ -97,9 +97,9 @@ class Items:
 
 def groups(lab: Laboratory) -> Table[GroupsRow]:
     """Measure the agreement, purity and sizes of the groups of each layer below the target."""
-    eyes = _eyes(lab)
-    rows = [_row(lab, place, eyes) for place in range(len(lab.names) - 1)]
-    notes = [] if eyes is not None else ["Purity needs another network. Give one with --eyes."]
+    embedding = _embedding(lab)
+    rows = [_row(lab, place, embedding) for place in range(len(lab.names) - 1)]
+    notes = [] if embedding is not None else ["Purity needs another network. Give one with --eyes."]
     if any(row.agreement is None for row in rows):
         notes.append(
             "Agreement is not measured in layers with one group, or if halves have too few crops."
@@ -116,7 +116,7 @@ def groups(lab: Laboratory) -> Table[GroupsRow]:
     )
 
 
-def _row(lab: Laboratory, place: int, eyes: np.ndarray | None) -> GroupsRow:
+def _row(lab: Laboratory, place: int, embedding: np.ndarray | None) -> GroupsRow:
     layer = lab.circuit.layers[place]
     items = items_of(layer, lab.own.crops)
     group_of = {m: g for g, group in enumerate(layer.groups) for m in group.members}
@@ -132,7 +132,7 @@ def _row(lab: Laboratory, place: int, eyes: np.ndarray | None) -> GroupsRow:
     found, dealt = agreement_of_halves(lab.own, layer.name, items, lab.circuit.config, lab.settings)
     rng = np.random.default_rng(lab.settings.seed)
     seen = [np.unique(items.images[label == g]).size for g in range(len(layer.groups))]
-    measured = eyes is not None
+    measured = embedding is not None
     return GroupsRow(
         layer=layer.name,
         pairs=len(group_of),
@@ -144,9 +144,11 @@ def _row(lab: Laboratory, place: int, eyes: np.ndarray | None) -> GroupsRow:
         photographs=float(np.median(seen)),
         edges=edge_correlation(lab.circuit, place),
         unsure=_unsure(lab.circuit, layer),
-        purity=purity(eyes, items, label) if measured else None,
-        alone=purity(eyes, items, alone) if measured else None,
-        chance=float(np.mean([purity(eyes, items, rng.permutation(label)) for _ in range(DEALS)]))
+        purity=purity(embedding, items, label) if measured else None,
+        alone=purity(embedding, items, alone) if measured else None,
+        chance=float(
+            np.mean([purity(embedding, items, rng.permutation(label)) for _ in range(DEALS)])
+        )
         if measured
         else None,
     )
@@ -204,24 +206,24 @@ def _unsure(circuit: Circuit, layer: CircuitLayer) -> float | None:
     return 1 - sum(known) / len(known) if known else None
 
 
-def purity(eyes: np.ndarray | None, items: Items, label: np.ndarray) -> float:
+def purity(embedding: np.ndarray | None, items: Items, label: np.ndarray) -> float:
     """Return the mean cosine of crops of different images within groups, minus that between groups.
 
     Args:
-        eyes: ``[crop, feature]`` embedding of unit length.
+        embedding: ``[crop, feature]`` embedding of unit length.
         items: items of a layer.
         label: ``[item]`` group of each item.
     """
-    assert eyes is not None
-    within = np.sum([_cosines(eyes, items, label == g) for g in np.unique(label)], axis=0)
-    between = _cosines(eyes, items, np.ones(len(label), dtype=bool)) - within
+    assert embedding is not None
+    within = np.sum([_cosines(embedding, items, label == g) for g in np.unique(label)], axis=0)
+    between = _cosines(embedding, items, np.ones(len(label), dtype=bool)) - within
     inner, outer = (total / count if count else 0.0 for total, count in (within, between))
     return float(inner - outer)
 
 
-def _cosines(eyes: np.ndarray, items: Items, chosen: np.ndarray) -> np.ndarray:
+def _cosines(embedding: np.ndarray, items: Items, chosen: np.ndarray) -> np.ndarray:
     """Return (sum of the cosines, number) of all pairs of chosen items of different images."""
-    vectors = eyes[items.crops[chosen]]
+    vectors = embedding[items.crops[chosen]]
     image = np.unique(items.images[chosen], return_inverse=True)[1]
     sums = np.zeros((image.max() + 1, vectors.shape[1]))
     np.add.at(sums, image, vectors)
@@ -300,7 +302,7 @@ def agreement_of_halves(
     return found, dealt
 
 
-def _eyes(lab: Laboratory) -> np.ndarray | None:
+def _embedding(lab: Laboratory) -> np.ndarray | None:
     """Return the embedding ``[crop, feature]`` of D, centred and of unit length; None without one."""
     if lab.settings.eyes is None:
         return None

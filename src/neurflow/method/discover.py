@@ -39,7 +39,7 @@ from neurflow.pictures.images import Images, load_images
 from neurflow.refs import SkippedImage, Target
 from neurflow.runtime.float32 import full_float32
 from neurflow.runtime.memory import MEMORY, Budget
-from neurflow.runtime.progress import Progress, Silent
+from neurflow.runtime.progress import Progress, Silent, note_skipped
 from neurflow.runtime.workspace import Workspace, open_workspace, same_request
 from neurflow.study.activations import ConceptImages, ModelOnImages, concept_images
 from neurflow.study.shared import Shared
@@ -210,10 +210,7 @@ def _images(
         kept = {"chosen": found.chosen, "skipped": [s.model_dump() for s in found.skipped]}
         work.write("images", kept)
     skipped = tuple(SkippedImage(**s) for s in kept["skipped"])
-    for image in skipped[:3]:
-        progress.note(f"Skipped {image.name}: {image.reason}.")
-    if len(skipped) > 3:
-        progress.note(f"Skipped {len(skipped)} images in total; the result lists them.")
+    note_skipped(skipped, progress)
     return ConceptImages(tuple(kept["chosen"]), skipped)
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
+
+from neurflow.refs import SkippedImage
+
+SKIPPED_NOTES = 3
+"""number of skipped images that are noted one by one"""
 
 
 class Progress(Protocol):
@@ -26,3 +32,11 @@ class Silent:
     def advance(self, count: int = 1) -> None: ...
 
     def note(self, text: str) -> None: ...
+
+
+def note_skipped(skipped: Sequence[SkippedImage], progress: Progress) -> None:
+    """Note the first skipped images with their reasons, and the number of all of them."""
+    for image in skipped[:SKIPPED_NOTES]:
+        progress.note(f"Skipped {image.name}: {image.reason}.")
+    if len(skipped) > SKIPPED_NOTES:
+        progress.note(f"Skipped {len(skipped)} images in total; the result lists them.")

@@ -41,12 +41,12 @@ def effects_on(
     answer, rival = best[0], _rival(request, best, own, len(logits))
     figure = Target(layer=target.layer, neuron=answer, minus=rival, name=target.name)
     controls = Controls(request.draws, request.seed)
-    told = {each.index: each for each in predictions(model, logits, {*best, *own, *_one(rival)})}
+    named = {each.index: each for each in predictions(model, logits, {*best, *own, *_one(rival)})}
     return Effects(
-        answer=told[answer],
-        rival=None if rival is None else told[rival],
+        answer=named[answer],
+        rival=None if rival is None else named[rival],
         value=float(logits[answer] - (0 if rival is None else logits[rival])),
-        classes=list(told.values()),
+        classes=list(named.values()),
         effects=list(group_effects(model, circuit, pixels, change, figure, controls)),
     )
 

@@ -299,7 +299,7 @@ export interface Prediction {
   probability: number | null;
 }
 /**
- * A group's reading on one picture.
+ * The response of a group to one picture.
  */
 export interface GroupReading {
   id: string;
