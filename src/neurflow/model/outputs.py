@@ -26,7 +26,7 @@ from neurflow.errors import ModelError
 from neurflow.model.borrowed import borrowed
 from neurflow.model.features import Features, made_by
 from neurflow.model.returned import Place, as_table, is_table, tensor_at, tensors_in
-from neurflow.model.squashes import Squashes
+from neurflow.model.squashes import PERCENT, Squashes
 
 Kind = Literal["logits", "sigmoid", "probabilities", "log-probabilities", "values"]
 """``logits`` become probabilities by a softmax, or a sigmoid if there is only one; ``sigmoid`` is for
@@ -211,6 +211,8 @@ def _read(value: Tensor, squash: str | None, said: Kind | None) -> Outputs:
         shares = kind == "probabilities" and not _adds_up(as_table(value.detach()))
         multilabel = not single and (kind == "sigmoid" or shares)
         return Outputs(kind, (), None, single, doubtful, multilabel)
+    if said in ("probabilities", "log-probabilities") and squash.startswith(PERCENT):
+        raise ModelError(f"The outputs are percentages, not {said}. Omit --output.")
     if said in ("probabilities", "log-probabilities"):
         kept: Kind = "log-probabilities" if squash.startswith("log-") else "probabilities"
         if single and kept == "log-probabilities":

@@ -172,7 +172,9 @@ def open_workspace(
 
 def same_request(found: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
     """Whether two requests are equal; lists of numbers may differ by rounding."""
-    return found.keys() == request.keys() and all(same_value(found[key], request[key]) for key in request)
+    return found.keys() == request.keys() and all(
+        same_value(found[key], request[key]) for key in request
+    )
 
 
 def same_value(one: Any, other: Any) -> bool:

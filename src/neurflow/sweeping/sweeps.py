@@ -29,8 +29,8 @@ from neurflow.runtime.memory import MEMORY, memory_bytes
 from neurflow.runtime.progress import Progress, Silent
 from neurflow.sweeping.engines import Engine, Here, Workers
 from neurflow.sweeping.ledger import TargetState, is_done, keep_failure, state_of, status
-from neurflow.sweeping.plan import Job, Plan, Setup, agree, job_of, shard_of
-from neurflow.sweeping.station import POOL, Outcome, shared_predictions
+from neurflow.sweeping.plan import POOL, Job, Plan, Setup, agree, job_of, shard_of
+from neurflow.sweeping.station import Outcome, shared_predictions
 
 LOOK_AGAIN = 1.0
 """seconds between two checks of a job that runs in another process"""
