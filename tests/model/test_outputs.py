@@ -350,3 +350,10 @@ def test_percentages_are_recognised(end, before):
     assert any(before in note for note in model.notes)
     with pytest.raises(ModelError, match="percentages"):
         _ = Model(Ends(end), transform=PLAIN, output="probabilities").outputs_are
+
+
+def test_a_multiple_of_a_sigmoid_is_doubtful():
+    notes = [n for n in Model(Ends(lambda z: 5 * z.sigmoid()), transform=PLAIN).outputs_are.notes()]
+    assert any("multiple of a softmax or sigmoid" in note for note in notes)
+    said = Model(Ends(lambda z: 5 * z.sigmoid()), transform=PLAIN, output="values").outputs_are
+    assert said.kind == "values" and not said.doubtful
