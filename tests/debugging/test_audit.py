@@ -130,7 +130,7 @@ def test_pictures_that_are_left_out_are_reported_once(planted):
 
     report = audit(circuit, model, [*data, *strange], progress=Telling())
     assert said == [
-        "5 images count as unlabelled, for the label fits no class of the model: blue (5).",
+        "5 images count as unlabelled because the label fits no class of the model: blue (5).",
         "2 of 55 pictures have no label and are left out.",
     ]
     assert len(report.skipped) == 7

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from neurflow import Config, discover
+from neurflow import Config, Model, discover
 from neurflow.attribution import integrated_gradients
 from neurflow.errors import LayerError, ModelError
 from neurflow.model.cut.exported import ExportedNetwork
@@ -194,3 +194,18 @@ def test_half_precision_models_are_fed_in_their_own_precision(dtype):
     config = Config(tau=3, k=10, steps=4, concept_set="all")
     circuit = discover(model, torch.rand(3, 3, 32, 32), 0, config=config)
     assert len(circuit.layers[-1].neurons[0].core_neurons) == 3
+
+
+def test_layers_inside_autocast_are_found():
+    class Cast(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = SmallNet()
+
+        def forward(self, x):
+            with torch.autocast("cpu", torch.bfloat16):
+                return self.net(x)
+
+    model = Model(Cast())
+    assert "autocast" in model.network.note
+    assert len(model.proposed_layers()) > 1

@@ -160,6 +160,11 @@ NAMES = ["tench", "h\u00e9ron", "cock"]
         "tench, h\u00e9ron, cock\n".encode(),
         json.dumps({"label_map": dict(enumerate(NAMES))}).encode(),
         "classes:\n- tench\n- h\u00e9ron\n- cock\n".encode(),
+        "".join(
+            f'item {{\n  name: "/m/{i}"\n  id: {i}\n  display_name: "{name}"\n}}\n'
+            for i, name in enumerate(NAMES, 1)
+        ).encode(),
+        "\n".join(f"item {{ id: {i} name: '{n}' }}" for i, n in enumerate(NAMES, 1)).encode(),
     ],
 )
 def test_class_names_are_read_in_all_common_formats(tmp_path, data):

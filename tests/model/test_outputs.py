@@ -331,3 +331,29 @@ def test_class_names_say_that_outputs_are_classes():
         ModelError, match=r"3 class names for 16 logits\. The outputs may be features"
     ):
         Model(settle(Headless()), transform=PLAIN, class_names=list("abc")).names  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("end", "before"),
+    [
+        (lambda z: z.sigmoid() * 100, "100-fold sigmoid"),
+        (lambda z: 100 * z.softmax(1), "100-fold softmax"),
+    ],
+)
+def test_percentages_are_recognised(end, before):
+    model = Model(Ends(end), transform=PLAIN)
+    images = torch.rand(4, 3, 32, 32, generator=torch.manual_seed(0))
+    found, shown = values(model, images)
+    with torch.no_grad():
+        assert np.allclose(shown, model.module(images).numpy() / 100, atol=1e-6)
+    assert torch.allclose(found, model.module.net(images), atol=1e-5)
+    assert any(before in note for note in model.notes)
+    with pytest.raises(ModelError, match="percentages"):
+        _ = Model(Ends(end), transform=PLAIN, output="probabilities").outputs_are
+
+
+def test_a_multiple_of_a_sigmoid_is_doubtful():
+    notes = [n for n in Model(Ends(lambda z: 5 * z.sigmoid()), transform=PLAIN).outputs_are.notes()]
+    assert any("multiple of a softmax or sigmoid" in note for note in notes)
+    said = Model(Ends(lambda z: 5 * z.sigmoid()), transform=PLAIN, output="values").outputs_are
+    assert said.kind == "values" and not said.doubtful

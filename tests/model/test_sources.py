@@ -213,6 +213,7 @@ def test_another_input_size_keeps_the_proportion_of_torchvisions_preset(size, to
     picture = odd_picture(300, 200)
     own = load_model("torchvision:squeezenet1_1", "random", input_size=size, resize=200)
     assert (own.transform.resize, own.transform(picture).shape[1]) == (200, model.input_size[1])
+    assert not own._notes  # the proportion is not used
     if size == 112:
         expected = ImageClassification(crop_size=112, resize_size=128)(picture)
         assert torch.equal(model.transform(picture), expected)
@@ -395,3 +396,20 @@ def test_an_onnx_file_can_be_loaded(tmp_path):
     with torch.no_grad():
         (found,) = model.outputs([model.node(model.network.output_name)])(images)
         torch.testing.assert_close(found.flatten(1), module(images), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"mean": float("nan")}, "finite"),
+        ({"mean": 0.5, "std": 58.4}, "divide both by 255"),
+    ],
+)
+def test_means_and_deviations_that_no_pixels_have_are_refused(options, told):
+    with pytest.raises(ModelError, match=told):
+        load_model("torchvision:squeezenet1_1", "random", **options)
+
+
+def test_a_size_that_torchvision_cannot_build_is_told_in_one_line():
+    with pytest.raises(ModelError, match=r"cannot build vit_b_16 .* indivisible by patch size"):
+        load_model("torchvision:vit_b_16", "random", input_size=100)

@@ -208,3 +208,32 @@ def test_a_network_that_can_be_quantised_and_is_not_is_explained():
             return self.add.add(super().forward(x), super().forward(x))
 
     assert Model(settle(Adds()), transform=PLAIN).network.classes == 4
+
+
+def test_a_fault_in_the_forward_pass_is_told_with_its_line():
+    class Faulty(nn.Module):
+        def forward(self, x):
+            return x[self.missing]
+
+    with pytest.raises(
+        ModelError, match=r"'missing' \(test_trial.py, line \d+\)\. The failure is in"
+    ):
+        _ = Model(Faulty()).outputs_are
+
+
+def test_outputs_that_are_not_finite_are_told():
+    class Root(SmallNet):
+        def forward(self, x):
+            return super().forward(x) * (x[:, 0, 0, :1] - 0.5).sqrt()
+
+    notes = " ".join(Model(Root()).notes)
+    assert "Some outputs were NaN" in notes
+    assert "graph" not in notes
+
+
+def test_a_network_that_takes_roots_of_pixels_is_explained():
+    class Gamma(SmallNet):
+        def forward(self, x):
+            return super().forward(x ** (1 / 2.2))
+
+    assert not Model(Gamma()).notes

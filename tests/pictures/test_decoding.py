@@ -127,6 +127,7 @@ def test_depth_is_kept_in_deep_picture_modes():
         (np.array([[0.0, 200.0]], np.float32), "from 0 to 200"),
         (np.array([[0.0, np.nan]], np.float32), "not finite"),
         (np.array([[-5, 7]], np.int32), "from -5 to 7"),
+        (np.array([[0, 200]], np.int32), "seem to have 8 bits"),
     ],
 )
 def test_values_outside_the_range_are_refused(values, told):

@@ -76,8 +76,8 @@ def test_labels_that_fit_no_class_or_several_are_reported(tmp_path):
     fill(tmp_path, "cat/a.png", "no_cat/a.png", "no_cat/b.png", "crane/a.png")
     images = load_images(tmp_path, model_of("cat", "crane", "crane"))
     assert images.notes == (
-        "2 images count as unlabelled, for the label fits no class of the model: no_cat (2).",
-        "1 image counts as unlabelled, for the label fits several classes: crane (1).",
+        "2 images count as unlabelled because the label fits no class of the model: no_cat (2).",
+        "1 image counts as unlabelled because the label fits several classes: crane (1).",
     )
 
 

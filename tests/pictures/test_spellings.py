@@ -78,7 +78,7 @@ def test_labels_in_looser_forms_are_noted(tmp_path):
     assert images.notes == (
         "Labels that are spelled differently from the classes were read: 001.cat as cat, 2-hot_dog "
         "as hot dog.",
-        "1 image counts as unlabelled, for the label fits no class of the model: no-cat (1).",
+        "1 image counts as unlabelled because the label fits no class of the model: no-cat (1).",
     )
     items = [(torch.zeros(3, 16, 16), "hot-dog"), (torch.zeros(3, 16, 16), "cat")]
     images = load_images(items, model)

@@ -59,6 +59,6 @@ def test_names_in_two_folders_are_refused_and_in_parts_of_a_folder_found(table, 
 
 def test_the_pictures_that_a_table_lacks_are_named(table):
     with pytest.raises(
-        ImagesError, match=r"1 of its pictures are missing, such as 'train/ID_3\.png'"
+        ImagesError, match=r"1 of its pictures is missing, such as 'train/ID_3\.png'"
     ):
         table("path,label\ntrain/ID_1.png,cat\ntrain/ID_3.png,dog\n")

@@ -4,10 +4,11 @@
 2. A text that begins with ``[`` or ``{`` is JSON or a Python literal: a list of names, or a dict
    index → name or name → index, or ``id2label`` of a model's configuration. A list such as
    ``["n01440764", "tench"]`` in place of a name counts as its last item.
-3. Otherwise, if every line has several columns and one of them counts from 0 or 1, the file is a table
+3. A label map of TensorFlow (``.pbtxt``) has items with ``id`` and ``name``.
+4. Otherwise, if every line has several columns and one of them counts from 0 or 1, the file is a table
    with an index: CSV, tabs, or a number before or after the name. A first line without a number is
    the header.
-4. Otherwise there is one name per line, or one line with commas. Empty lines are ignored.
+5. Otherwise there is one name per line, or one line with commas. Empty lines are ignored.
 """
 
 from __future__ import annotations
@@ -97,6 +98,8 @@ def _names(text: str) -> list[str]:
         data = _literal(stripped)
         if data is not None:
             return _of_data(data)
+    if items := re.findall(r"\bitem\s*:?\s*\{(.*?)\}", text, re.DOTALL):
+        return _of_data([_fields(item) for item in items])
     if (block := _yaml_block(text)) is not None:
         return _names(block)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -108,6 +111,13 @@ def _names(text: str) -> list[str]:
     if len(lines) == 1 and "," in lines[0]:
         return _split(lines[0])
     return _of_table(lines) or lines
+
+
+def _fields(item: str) -> dict[str, str]:
+    """The fields of an item of a label map; its ``display_name``, if it has one, is its name."""
+    found = re.findall(r"""(\w+)\s*:\s*(?:"([^"]*)"|'([^']*)'|(\S+))""", item)
+    fields = {key: one or two or plain for key, one, two, plain in found}
+    return {**fields, "name": fields.get("display_name") or fields.get("name", "")}
 
 
 def _split(text: str) -> list[str]:

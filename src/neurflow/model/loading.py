@@ -89,6 +89,7 @@ def load_model(
         file=str(path) if path else None,
         names=names,
         size=size,
+        resize=resize,
         classes_as_text=classes_as_text,
     )
     loaded = _loaded(reference, request)

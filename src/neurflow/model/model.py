@@ -156,7 +156,14 @@ class Model:
         """Notes for the user on how the model was loaded, is read and is cut."""
         cut = (self.network.note,) if self.network.note else ()
         drawn = (self._drawn,) if self._drawn else ()
-        return (*self._notes, *self.output_spec.notes(), *self._trial.chance, *drawn, *cut)
+        return (
+            *self._notes,
+            *self.output_spec.notes(),
+            *self._trial.notes,
+            *self._trial.chance,
+            *drawn,
+            *cut,
+        )
 
     def known_as(
         self,
@@ -277,7 +284,7 @@ class Model:
 
     @cached_property
     def answers(self) -> tuple[float, ...]:
-        """The first outputs for a drawn picture, which show whether a run used another forward pass.
+        """The first outputs for a drawn picture, by which runs notice a change of transform or network.
 
         Empty if the output is not a function of the picture.
         """

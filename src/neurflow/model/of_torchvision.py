@@ -55,7 +55,7 @@ def load(name: str, request: Request) -> Loaded:
     notes = () if certain else _other_presets(name, meta, known)
     if request.size and meta and request.size != preset.crop:
         preset, note = _scaled(preset, request.size)
-        notes = (*notes, note)
+        notes = notes if request.resize else (*notes, note)
     names = meta.meta["categories"] if meta else None
     return Loaded(module, preset, names, notes, sized=meta is not None)
 

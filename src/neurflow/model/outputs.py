@@ -26,7 +26,7 @@ from neurflow.errors import ModelError
 from neurflow.model.borrowed import borrowed
 from neurflow.model.features import Features, made_by
 from neurflow.model.returned import Place, as_table, is_table, tensor_at, tensors_in
-from neurflow.model.squashes import Squashes
+from neurflow.model.squashes import PERCENT, SCALED, Squashes
 
 Kind = Literal["logits", "sigmoid", "probabilities", "log-probabilities", "values"]
 """``logits`` become probabilities by a softmax, or a sigmoid if there is only one; ``sigmoid`` is for
@@ -146,9 +146,9 @@ class Outputs:
             )
         if self.doubtful:
             yield (
-                "The outputs are in 0…1, or have the same sum, for all inputs that were tried, so "
-                "they may be probabilities. They are read as logits. Specify them: --output "
-                "probabilities or --output logits."
+                "The outputs are in 0…1, or have the same sum, for all inputs that were tried, or are "
+                "a multiple of a softmax or sigmoid, so they may be probabilities. They are read as "
+                "logits. Specify them: --output probabilities, values or logits."
             )
         if self.multilabel:
             yield (
@@ -205,12 +205,17 @@ def _read(value: Tensor, squash: str | None, said: Kind | None) -> Outputs:
     if said == "values":
         return Outputs("values")
     single = as_table(value).shape[1] == 1
+    if squash is not None and squash.startswith(SCALED):
+        outputs = _read(value, None, said)
+        return replace(outputs, doubtful=said is None and outputs.kind == "logits")
     if squash is None:
         kind = _by_values(value.detach(), said)
         doubtful = said is None and kind == "logits" and may_be_probabilities(value.detach())
         shares = kind == "probabilities" and not _adds_up(as_table(value.detach()))
         multilabel = not single and (kind == "sigmoid" or shares)
         return Outputs(kind, (), None, single, doubtful, multilabel)
+    if said in ("probabilities", "log-probabilities") and squash.startswith(PERCENT):
+        raise ModelError(f"The outputs are percentages, not {said}. Omit --output.")
     if said in ("probabilities", "log-probabilities"):
         kept: Kind = "log-probabilities" if squash.startswith("log-") else "probabilities"
         if single and kept == "log-probabilities":

@@ -86,6 +86,11 @@ def _checked(values: np.ndarray) -> np.ndarray:
                 f"its floating-point values range from {low:.4g} to {high:.4g}, not from 0 to 1"
             )
         return values.clip(0, 1)
+    if values.dtype == np.int32 and 0 < high <= 255 and low >= 0:
+        raise UnreadableImage(
+            "its 32-bit integers are at most 255, so they seem to have 8 bits; "
+            'save it with 8 bits: picture.convert("L")'
+        )
     if low < 0 or high > 65535:
         raise UnreadableImage(f"its integers range from {low} to {high}, not from 0 to 65535")
     return values

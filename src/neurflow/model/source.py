@@ -32,6 +32,7 @@ class Request:
         file: file from which weights are read afterwards, or None.
         names: class names that the user gave.
         size: height and width of the input that the user gave.
+        resize: size that pictures are resized to, if the user gave one.
         classes_as_text: whether the classes are texts that pictures are compared with.
     """
 
@@ -39,6 +40,7 @@ class Request:
     file: str | None = None
     names: Sequence[str] | None = None
     size: tuple[int, int] | None = None
+    resize: int | None = None
     classes_as_text: bool = False
 
     @property

@@ -2,7 +2,8 @@
 
 A *squash* is a softmax, a sigmoid, or the logarithm of one. While the network runs, ``Squashes``
 intercepts the functions of torch. It recognises the result of a squash also after reshapes, a clamp to
-just inside 0…1, a logarithm or exponential, and the choice of one of two probabilities.
+just inside 0…1, a factor of 100, a logarithm or exponential, and the choice of one of two
+probabilities.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ AFTER = {
     **{("log-sigmoid", func): "sigmoid" for func in EXP},
 }
 """(squash, function of its result) → the squash that both together are"""
+TIMES = {torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__, Tensor.mul_, Tensor.__imul__}
+PERCENT = "100-fold "
+"""prefix of the name of a softmax or sigmoid whose result is multiplied by 100"""
+SCALED = "scaled "
+"""the same for other factors"""
 CLAMPS = {torch.clamp, Tensor.clamp, torch.clip, Tensor.clip}
 CLAMPED = 1e-3
 """largest distance from 0 and 1 of the bounds of a clamp that only avoids exactly 0 and 1"""
@@ -75,6 +81,8 @@ class Squashes(TorchFunctionMode):
                 self._seen[id(made)] = (made, func(before, *args[1:], **kwargs), name)
             elif func in CLAMPS and name in ("softmax", "sigmoid") and _barely_clamps(args, kwargs):
                 self._seen[id(made)] = (made, before, name)
+            elif func in TIMES and name in ("softmax", "sigmoid"):
+                self._seen[id(made)] = (made, before, _times(args, kwargs) + name)
             elif (name, func) in AFTER:
                 self._seen[id(made)] = (made, before, AFTER[name, func])
             elif func is Tensor.__getitem__ and _picks_one_of_two(made, before, name):
@@ -90,6 +98,12 @@ class Squashes(TorchFunctionMode):
     def input_of(self, value: Tensor) -> Tensor:
         """The input of the softmax or sigmoid that made a tensor."""
         return self._seen[id(value)][1]
+
+
+def _times(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """The prefix of a product: a factor of 100 makes percentages."""
+    factor = args[1] if len(args) > 1 else kwargs.get("other")
+    return PERCENT if isinstance(factor, int | float) and factor == 100 else SCALED
 
 
 def _barely_clamps(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

@@ -28,6 +28,7 @@ from torch.nn.parameter import is_lazy
 
 from neurflow.errors import ModelError
 from neurflow.model.borrowed import borrowed
+from neurflow.model.failures import guarded
 from neurflow.model.features import features_of, identities
 from neurflow.model.outputs import Kind, Outputs, find_outputs
 from neurflow.model.preprocessing import Preprocessing, Transform
@@ -45,6 +46,10 @@ BESIDE = 1e-3
 """the same for batches of different sizes, for which kernels round differently"""
 ROUNDING = 3e-2
 """the same for networks in half precision"""
+NOT_FINITE = (
+    "Some outputs were NaN or infinite for the noise that was tried. Answers and scores for pictures "
+    "on which this happens are meaningless."
+)
 CURE = "Fix it, or accept it: --allow-chance (Model(allow_chance=True))."
 
 
@@ -56,11 +61,13 @@ class Trial:
         outputs: how the outputs are read.
         chance: ways in which the output is not a function of the picture, one line each.
         low: half-precision type of some layer's parameters or outputs; None if there is none.
+        notes: further notes for the user.
     """
 
     outputs: Outputs
     chance: tuple[str, ...] = ()
     low: torch.dtype | None = None
+    notes: tuple[str, ...] = ()
 
 
 def plain_module(module: nn.Module) -> nn.Module:
@@ -187,17 +194,8 @@ def run_trial(
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")  # warnings about tensors with gradients in the forward pass
-        watched = images.clone().requires_grad_()
         with _precisions(module) as seen, identities(module) as same:
-            try:
-                outputs, value = find_outputs(_guarded(module), watched, said, classes)
-            except ModelError as failure:
-                if failure.__cause__ is None:
-                    raise
-                images = images.sigmoid()  # some networks check that pixels are in 0…1
-                watched = images.clone().requires_grad_()
-                with _instead(failure):
-                    outputs, value = find_outputs(_guarded(module), watched, said, classes)
+            images, watched, outputs, value = _run(module, images, said, classes)
         low = next((kind for kind in LOW if kind in seen), None)
         if not value.isfinite().any():
             raise ModelError(
@@ -208,7 +206,37 @@ def run_trial(
             raise ModelError(_where_cut(module, watched))
         outputs = _features(module, outputs, value, same, said, classes)
         chance = _chance(module, images, outputs.place, value.detach(), low is not None)
-        return Trial(outputs, tuple(chance), low)
+        notes = () if value.isfinite().all() else (NOT_FINITE,)
+        return Trial(outputs, tuple(chance), low, notes)
+
+
+def _run(
+    module: nn.Module, images: Tensor, said: Kind | None, classes: int | None
+) -> tuple[Tensor, Tensor, Outputs, Tensor]:
+    """Run a module on noise, or on noise in 0…1 if it fails or is not finite there.
+
+    Some networks check that pixels are in 0…1, and some take their roots.
+
+    Returns:
+        The images, their copy with a gradient, how the outputs are read, and the outputs.
+    """
+
+    def run(images: Tensor) -> tuple[Tensor, Tensor, Outputs, Tensor]:
+        watched = images.clone().requires_grad_()
+        return images, watched, *find_outputs(guarded(module), watched, said, classes)
+
+    try:
+        found = run(images)
+    except ModelError as failure:
+        if failure.__cause__ is None:
+            raise
+        with _instead(failure):
+            return run(images.sigmoid())
+    if not found[-1].isfinite().all():
+        with contextlib.suppress(ModelError):
+            other = run(images.sigmoid())
+            return other if other[-1].isfinite().any() else found
+    return found
 
 
 def _features(
@@ -254,60 +282,6 @@ def _precisions(module: nn.Module) -> Iterator[set[torch.dtype]]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _guarded(module: nn.Module) -> Any:
-    """A function that calls the module and reports its failures as ``ModelError``."""
-
-    def run(images: Tensor) -> Any:
-        try:
-            return module(images)
-        except Exception as error:  # the forward pass is the user's code and may raise anything
-            reason = str(error).strip().splitlines()
-            raise ModelError(
-                f"The network fails on a batch of images {tuple(images.shape)}: "
-                f"{type(error).__name__}: {reason[0].rstrip('.') if reason else 'no reason given'}. "
-                f"{_why_it_fails(module, images, error)}"
-            ) from error
-
-    return run
-
-
-def _why_it_fails(module: nn.Module, images: Tensor, error: Exception) -> str:
-    """What to do about a network that fails on a batch of images."""
-    if isinstance(error, TypeError) and "positional argument" in str(error):
-        return "Wrap it in a module whose forward takes only the images."
-    if isinstance(error, NotImplementedError) and '"forward"' in str(error):
-        return "Give a module that has a forward pass."
-    with contextlib.suppress(Exception):  # it may fail as before
-        module(images[:1])
-        return "It runs on one picture alone: its forward pass must take batches of any size."
-    asked = _Asked(images)
-    with contextlib.suppress(Exception):
-        module(asked)
-        if asked.names:
-            return (
-                f"It takes a dict with {asked.names[0]!r}. Wrap it in a module that makes the dict."
-            )
-    with contextlib.suppress(Exception):
-        module(list(images))
-        return "It takes a list of pictures. Wrap it in a module that makes the list: list(images)."
-    with contextlib.suppress(Exception):
-        module(pixel_values=images)
-        return "It takes pixel_values=images. Wrap it in a module that passes them by this name."
-    return "Check its input: --input-size, and --mean and --std with one value per channel."
-
-
-class _Asked(dict[Any, Any]):
-    """A dict with the images under every name, which records the names that are requested."""
-
-    def __init__(self, images: Tensor) -> None:
-        super().__init__()
-        self._images, self.names = images, list[Any]()
-
-    def __missing__(self, key: Any) -> Tensor:
-        self.names.append(key)
-        return self._images
 
 
 def _chance(

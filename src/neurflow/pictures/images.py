@@ -351,7 +351,7 @@ def _label_note(what: str, odd: list[tuple[str, int]]) -> list[str]:
     more = f" and {len(odd) - _LISTED} more" if len(odd) > _LISTED else ""
     count = sum(count for _, count in odd)
     images = "1 image counts" if count == 1 else f"{count} images count"
-    return [f"{images} as unlabelled, for the label fits {what}: {listed}{more}."]
+    return [f"{images} as unlabelled because the label fits {what}: {listed}{more}."]
 
 
 def _refuse_unscaled(made: Tensor, transform: Preprocessing) -> None:

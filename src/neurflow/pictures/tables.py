@@ -92,7 +92,8 @@ def _missing(path: Path, rows: Sequence[Row], width: int) -> str:
         gone = [cell for cell in cells if not _all_files([path.parent / expanded(cell)])]
         if len(cells) - len(gone) > most:
             best, most = gone, len(cells) - len(gone)
-    return f" {len(best)} of its pictures are missing, such as {best[0]!r:.80}." if best else ""
+    verb = "is" if len(best) == 1 else "are"
+    return f" {len(best)} of its pictures {verb} missing, such as {best[0]!r:.80}." if best else ""
 
 
 class _Names:

@@ -37,6 +37,8 @@ CanContinue = Callable[[dict[str, Any], dict[str, Any]], bool]
 """(earlier request, request) → whether the attributions of the earlier request can be used for the
 other
 """
+WORDS = {"answers": "preprocessing or forward pass", "outputs": "kind of outputs"}
+"""key of a request → its name for users"""
 ROUNDING = 1e-3
 """largest difference of numbers in two equal requests, relative to the largest number"""
 LARGEST = 64 * MEBIBYTE
@@ -201,8 +203,9 @@ def difference(found: Mapping[str, Any], request: Mapping[str, Any], kind: str =
             "may find another circuit. Keep it and give another --out, or replace it: --redo"
         )
     differing = [key for key in request if not same_value(found.get(key), request[key])]
+    told = ", ".join(WORDS.get(key, key) for key in differing)
     return (
-        f"belongs to another {kind} (it differs in {', '.join(differing)}). "
+        f"belongs to another {kind} (it differs in {told}). "
         "Give another --out, or replace it: --redo"
     )
 

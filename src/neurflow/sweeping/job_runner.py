@@ -28,11 +28,10 @@ from neurflow.runtime.memory import Budget
 from neurflow.runtime.progress import Progress, Silent
 from neurflow.study.activations import ModelOnImages, predict
 from neurflow.study.shared import Predictions, Shared
-from neurflow.sweeping.plan import LOCK, Job, Plan, Setup, read_plan
+from neurflow.sweeping.plan import LOCK, POOL, Job, Plan, Setup, read_plan
 from neurflow.sweeping.state import circuit_folder, failure_file, is_done, lock_of
 
 PREDICTIONS = "predictions.json"
-POOL = "pool"
 LARGEST = 256 * MEBIBYTE
 """largest size of the predictions in bytes, as a file and in memory"""
 

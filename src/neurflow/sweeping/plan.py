@@ -41,6 +41,8 @@ from neurflow.runtime.files import (
 from neurflow.runtime.workspace import difference, same_value
 
 PLAN = "sweep.json"
+POOL = "pool"
+"""folder of the activations that targets share"""
 LOCK = ".lock"
 LARGEST = 64 * MEBIBYTE
 """largest size of a plan in bytes"""
@@ -145,7 +147,7 @@ def agree(folder: Path, plan: Plan, *, redo: bool = False) -> Plan:
             known = read_plan(folder)
             plan = _settled(known, plan)
             if redo and known.model_copy(update={"jobs": plan.jobs}) != plan:
-                _forget(folder)
+                _forget(folder, activations=known.answers != plan.answers)
             else:
                 plan = joined(folder, known, plan)
         write_atomically(folder / PLAN, plan.model_dump_json(indent=1).encode())
@@ -174,13 +176,13 @@ def joined(folder: Path, known: Plan, plan: Plan) -> Plan:
     return known.model_copy(update={"jobs": tuple(jobs)})
 
 
-def _forget(folder: Path) -> None:
-    """Delete the circuits of another plan; labels beside them are kept."""
+def _forget(folder: Path, *, activations: bool) -> None:
+    """Delete the circuits of another plan, and activations of another network; labels are kept."""
     with guard_disk(folder):
         for name in ("circuit.json", "work/finished.json"):
             for file in (folder / "circuits").glob(f"*/{name}"):
                 file.unlink()
-        for place in ("atlas", "failures"):
+        for place in ("atlas", "failures", *([POOL] if activations else [])):
             shutil.rmtree(folder / place, ignore_errors=True)
         (folder / "predictions.json").unlink(missing_ok=True)
 

@@ -28,8 +28,8 @@ from neurflow.runtime.extras import require
 from neurflow.runtime.memory import MEMORY, memory_bytes
 from neurflow.runtime.progress import Progress, Silent
 from neurflow.sweeping.engines import Engine, InProcess, Workers
-from neurflow.sweeping.job_runner import POOL, Outcome, shared_predictions
-from neurflow.sweeping.plan import Job, Plan, Setup, agree, job_of, shard_of
+from neurflow.sweeping.job_runner import Outcome, shared_predictions
+from neurflow.sweeping.plan import POOL, Job, Plan, Setup, agree, job_of, shard_of
 from neurflow.sweeping.state import TargetState, is_done, keep_failure, state_of, status
 
 POLL_SECONDS = 1.0

@@ -83,6 +83,9 @@ def export_network(module: nn.Module, example: Tensor) -> NetworkGraph:
     batch = Dim("batch", max=MOST_IMAGES)
     with torch.no_grad():
         program = export(module, (example,), dynamic_shapes=({0: batch},))
+    for node in program.graph.nodes:
+        if str(node.target) == "wrap_with_autocast" and node.args[2]:  # it is on
+            raise ValueError("its forward turns on autocast, which hides layers in the graph.")
     return NetworkGraph(program.run_decompositions({}))
 
 
