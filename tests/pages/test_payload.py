@@ -22,7 +22,9 @@ ROOT = Path(__file__).parents[2]
 def embedded(text):
     """The data in a page, parsed as in the browser."""
     (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
-    chunks = re.findall(r'<script type="application/json" class="picture-data">(.*?)</script>', text)
+    chunks = re.findall(
+        r'<script type="application/json" class="picture-data">(.*?)</script>', text
+    )
     return json.loads(data) | {"pictures": [each for chunk in chunks for each in json.loads(chunk)]}
 
 
@@ -95,7 +97,9 @@ def test_only_scripts_of_the_front_end_run(wide):
     (allowed,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page.render(wide))
     assert "unsafe" not in allowed
     assert "default-src 'none'" in allowed and "connect-src" not in allowed
-    (script,) = re.findall(r"<script [^>]*type=\"module\"[^>]*>(.+?)</script>", page.render(wide), re.S)
+    (script,) = re.findall(
+        r"<script [^>]*type=\"module\"[^>]*>(.+?)</script>", page.render(wide), re.S
+    )
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in allowed
 
