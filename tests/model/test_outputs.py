@@ -349,11 +349,11 @@ def test_percentages_are_recognised(end, before):
     assert torch.allclose(found, model.module.net(images), atol=1e-5)
     assert any(before in note for note in model.notes)
     with pytest.raises(ModelError, match="percentages"):
-        _ = Model(Ends(end), transform=PLAIN, output="probabilities").outputs_are
+        _ = Model(Ends(end), transform=PLAIN, output="probabilities").output_spec
 
 
 def test_a_multiple_of_a_sigmoid_is_doubtful():
-    notes = [n for n in Model(Ends(lambda z: 5 * z.sigmoid()), transform=PLAIN).outputs_are.notes()]
+    notes = [n for n in Model(Ends(lambda z: 5 * z.sigmoid()), transform=PLAIN).output_spec.notes()]
     assert any("multiple of a softmax or sigmoid" in note for note in notes)
-    said = Model(Ends(lambda z: 5 * z.sigmoid()), transform=PLAIN, output="values").outputs_are
+    said = Model(Ends(lambda z: 5 * z.sigmoid()), transform=PLAIN, output="values").output_spec
     assert said.kind == "values" and not said.doubtful

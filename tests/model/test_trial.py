@@ -218,7 +218,7 @@ def test_a_fault_in_the_forward_pass_is_told_with_its_line():
     with pytest.raises(
         ModelError, match=r"'missing' \(test_trial.py, line \d+\)\. The failure is in"
     ):
-        _ = Model(Faulty()).outputs_are
+        _ = Model(Faulty()).output_spec
 
 
 def test_outputs_that_are_not_finite_are_told():

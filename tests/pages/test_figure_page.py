@@ -116,6 +116,14 @@ def test_the_printed_page_has_only_the_figure_in_its_size(show, wide):
     assert [float(side) / 0.75 for side in boxes[0]] == pytest.approx(size, abs=2)
 
 
+@pytest.mark.parametrize(("size", "millimetres"), [("column", 85), ("page", 178), ("slide", 338.7)])
+def test_a_figure_has_the_width_that_was_chosen(show, wide, size, millimetres):
+    page = pinned(show, wide, "early/2", "late/1")
+    page.get_by_label("Width").select_option(size)
+    picture = page.locator(".figure-picture")
+    expect(picture).to_have_attribute("width", str(round(millimetres / 25.4 * 96)))
+
+
 def test_step_through_shows_groups_from_the_target_down(show, wide):
     page = pinned(show, wide, "early/2", "late/1", "head/0")
     page.get_by_role("button", name="Step through").click()

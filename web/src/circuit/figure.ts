@@ -17,11 +17,11 @@ import { type Path, stations } from "./path";
 export type Source = "path" | "pins" | "strongest";
 export type Look = "light" | "dark" | "transparent";
 
-/** Widths that figures are made for, in CSS pixels, with the size of their text. */
+/** Sizes that figures are made for, in CSS pixels: the width between margins of 0.4 times the text, the text, the crops. */
 export const SIZES = {
-  column: { name: "Column, 85 mm", width: 321, text: 10, crop: 46 },
-  page: { name: "Page, 178 mm", width: 673, text: 10.5, crop: 60 },
-  slide: { name: "Slide, 1280 px", width: 1280, text: 23, crop: 124 },
+  column: { name: "Column, 85 mm", width: 313, text: 10, crop: 46 },
+  page: { name: "Page, 178 mm", width: 664.6, text: 10.5, crop: 60 },
+  slide: { name: "Slide, 1280 px", width: 1261.6, text: 23, crop: 124 },
 } as const;
 export type Size = keyof typeof SIZES;
 

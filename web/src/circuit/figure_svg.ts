@@ -79,7 +79,7 @@ function tileOf(
   const { text } = SIZES[plan.size];
   const { data } = circuit;
   const fill = look === "transparent" ? "none" : ink.tile;
-  const faint = Math.abs(group.reach) < FAINT && data.shares ? ' opacity="0.55"' : "";
+  const faint = Math.abs(group.reach) < FAINT && data.shares ? ' opacity="0.8"' : "";
   const abouts = aboutInFigure(group, circuit).map(
     (about) => [about, fitted(about, words.width, 0.85 * text)] as const,
   );
