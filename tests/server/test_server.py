@@ -14,6 +14,8 @@ import neurflow
 from neurflow.errors import ModelError
 from neurflow.labels.search import find
 from neurflow.labels.zero_shot import ClipLabeler
+from neurflow.pages.messages import EffectsRequest
+from neurflow.server import one_picture
 from neurflow.server import session as session_module
 from neurflow.server.app import create_app
 from neurflow.server.session import Session
@@ -287,6 +289,34 @@ def test_effects_equal_those_of_masking_each_group(client, run, tmp_path):
         assert client.post("/api/effects", json={**asked, "rival": rival}).status_code == 400
     unknown = client.post("/api/effects", json={**asked, "groups": ["block3/99"]})
     assert unknown.status_code == 404
+
+
+def test_masks_are_answered_between_the_effects_of_two_groups(client, run, session, monkeypatch):
+    ids = [layer.groups[0].id for layer in neurflow.load_circuit(run).layers[:2]]
+    asked = EffectsRequest(picture=uploaded(client)["number"], groups=ids, draws=0)
+    order, real = [], one_picture.group_effects
+    began, go_on = threading.Event(), threading.Event()
+
+    def watched(*given):
+        for effect in real(*given):
+            order.append(effect.id)
+            began.set()
+            go_on.wait()
+            yield effect
+
+    monkeypatch.setattr(one_picture, "group_effects", watched)
+    progress = CancellableProgress()
+    effects = session.worker.submit(lambda: session.effects(asked, progress))
+    began.wait()
+    mask = session.worker.submit(lambda: order.append("mask"))
+    go_on.set()
+    assert [effect.id for effect in effects.result().effects] == ids
+    assert mask.done()
+    assert order == [ids[0], "mask", ids[1]]
+    progress.gone.set()
+    again = session.worker.submit(lambda: session.effects(asked, progress))
+    assert isinstance(again.exception(), Cancelled)
+    assert order[3:] == [ids[0]], "the other layer is not computed"
 
 
 def test_words_find_classes_and_similar_groups(client, run, session, tmp_path):

@@ -12,6 +12,8 @@ runs only the part from the layer to the logits, and masks of one layer run toge
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from torch import Tensor
 
@@ -36,8 +38,10 @@ def group_effects(
     change: Change,
     explained: Target,
     controls: Controls,
-) -> tuple[GroupEffect, ...]:
-    """Return the effect of each group of a change on one picture, masked by itself.
+) -> Iterator[GroupEffect]:
+    """Yield the effect of each group of a change on one picture, masked by itself.
+
+    The groups come layer by layer; a layer is computed when its first group is asked for.
 
     Args:
         model: the network that the circuit is of.
@@ -48,7 +52,6 @@ def group_effects(
         controls: sets of random neurons that each group is compared with; no draws for none.
     """
     at_once = model.batch(Budget(MEMORY, Silent()))
-    found: dict[str, GroupEffect] = {}
     for name in change.neurons:
         masker = Masker(model, [name])
         layer, means = masker.layers[0], {name: circuit.layer(name).means}
@@ -72,8 +75,7 @@ def group_effects(
         for group in own:
             effect = float(next(effects))
             random = spread([float(next(effects)) for _ in sets[group.id]])
-            found[group.id] = GroupEffect(id=group.id, effect=effect, random=random)
-    return tuple(found[id] for id in dict.fromkeys(change.groups))
+            yield GroupEffect(id=group.id, effect=effect, random=random)
 
 
 def neuron_maps(

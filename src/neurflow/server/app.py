@@ -188,7 +188,9 @@ def _add_experiments(app: FastAPI, session: Session) -> None:
     @app.post("/api/effects", responses=refusals(400, 404, 422, 503))
     async def effects(request: Request, asked: EffectsRequest) -> Effects:
         """Return the effect of each group on the answer that a picture gets."""
-        return await computed(session.worker, request, lambda _: session.effects(asked))
+        return await computed(
+            session.worker, request, lambda progress: session.effects(asked, progress)
+        )
 
     @app.get("/api/find", responses=refusals(400, 422, 503))
     async def find(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from neurflow.circuit import Circuit
 from neurflow.debugging.effects import group_effects, neuron_maps
 from neurflow.debugging.picture_explainer import best_classes, predictions
-from neurflow.debugging.result import Change
+from neurflow.debugging.result import Change, GroupEffect
 from neurflow.debugging.what_if import Controls, require_class_target
 from neurflow.errors import RequestError
 from neurflow.method.surroundings import HOTTEST
@@ -24,9 +25,16 @@ RIVALS = 12
 
 
 def effects_on(
-    model: Model, circuit: Circuit, pixels: Tensor, change: Change, request: EffectsRequest
+    model: Model,
+    circuit: Circuit,
+    pixels: Tensor,
+    change: Change,
+    request: EffectsRequest,
+    pause: Callable[[], None],
 ) -> Effects:
     """Return the effect of each group of ``change`` by itself on the answer to a picture.
+
+    ``pause`` is called after each group: it may run other work, or end this by an exception.
 
     Raises:
         RequestError: the target is inside the network, or the rival is no class, or the answer itself.
@@ -41,13 +49,17 @@ def effects_on(
     answer, rival = best[0], _rival(request, best, own, len(logits))
     figure = Target(layer=target.layer, neuron=answer, minus=rival, name=target.name)
     controls = Controls(request.draws, request.seed)
+    found: dict[str, GroupEffect] = {}
+    for effect in group_effects(model, circuit, pixels, change, figure, controls):
+        found[effect.id] = effect
+        pause()
     named = {each.index: each for each in predictions(model, logits, {*best, *own, *_one(rival)})}
     return Effects(
         answer=named[answer],
         rival=None if rival is None else named[rival],
         value=float(logits[answer] - (0 if rival is None else logits[rival])),
         classes=list(named.values()),
-        effects=list(group_effects(model, circuit, pixels, change, figure, controls)),
+        effects=[found[id] for id in dict.fromkeys(change.groups)],
     )
 
 

@@ -175,12 +175,20 @@ class Session:
         controls = Controls(request.draws, request.seed, crops=False)
         return what_if(model, circuit, images, change, controls, progress)
 
-    def effects(self, request: EffectsRequest) -> Effects:
-        """Return the effect of each group on the answer that a kept picture gets."""
+    def effects(self, request: EffectsRequest, progress: CancellableProgress) -> Effects:
+        """Return the effect of each group on the answer that a kept picture gets.
+
+        Masks and other requests that arrive meanwhile are answered between two groups.
+        """
         model, _ = self._ready()
         _, pixels = self._held(request.picture)
         circuit, change = self._asked(request)
-        return effects_on(model, circuit, pixels, change, request)
+
+        def pause() -> None:
+            progress.advance()
+            self.worker.yield_to_others()
+
+        return effects_on(model, circuit, pixels, change, request, pause)
 
     def find(self, words: str) -> Findings:
         """Return the classes and groups that words mean."""
