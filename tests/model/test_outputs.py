@@ -160,7 +160,7 @@ def test_regression_outputs_have_no_probability():
     (only,) = report.pictures[0].top
     with torch.no_grad():
         assert only.logit == pytest.approx(float(module(images[:1])), rel=1e-4)
-    assert only.probability is None and only.said == f"{only.logit:.4g}"
+    assert only.probability is None and only.formatted == f"{only.logit:.4g}"
     assert report.what_if.overall.accuracy_before is None
     for ask in (audit, lambda *given: debug(*given, errors=True)):
         with pytest.raises(RequestError, match=r"needs? a class"):
