@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from neurflow.cli import main
+from neurflow.cli._debugging import _signal
+from neurflow.stats import Interval
 from tests.cli.conftest import Outcome
 
 Run = Callable[..., Outcome]
@@ -137,3 +139,8 @@ def test_a_module_passed_in_python_cannot_be_reloaded(run_folder: Path, capsys: 
         main(["debug", str(run_folder), str(run_folder)])
     assert ended.value.code == 2
     assert "Give it as --model file:module.py:factory" in capsys.readouterr().err
+
+
+def test_signals_that_round_to_zero_have_no_sign() -> None:
+    assert _signal(Interval(-0.001, -0.002, 0.0)) == ".00±.00"
+    assert _signal(Interval(-0.25, -0.3, -0.2)) == "-.25±.05"

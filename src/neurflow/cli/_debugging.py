@@ -156,7 +156,7 @@ def _signal(value: Interval | None) -> str:
     """Return a value ± half its interval, short enough for six in a row."""
     if value is None:
         return "-"
-    return f"{value.value:.2f}±{(value.high - value.low) / 2:.2f}".replace("0.", ".")
+    return f"{value.value:z.2f}±{(value.high - value.low) / 2:.2f}".replace("0.", ".")
 
 
 def _interval(value: Interval | None) -> str:

@@ -49,5 +49,5 @@ def cell_text(cell: Figure) -> str:
         return "–"
     if isinstance(cell, Interval):
         half = f"{(cell.high - cell.low) / 2:.2f}".removeprefix("0")
-        return f"{cell.value:.2f}" if half == ".00" else f"{cell.value:.2f}±{half}"
+        return f"{cell.value:z.2f}" if half == ".00" else f"{cell.value:z.2f}±{half}"
     return f"{cell:.3g}" if isinstance(cell, float) else plain(str(cell))

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { Drawn } from "../shared/drawn";
-import { answer, fixed, signed, signedPercent } from "../shared/format";
+import { answer, fileName, fixed, signed, signedPercent } from "../shared/format";
 import { same } from "../shared/labels";
 import type { DebugPageData, GroupReading, ShownPicture } from "../shared/types";
 import { GroupTitle } from "./group_title";
@@ -21,8 +21,8 @@ export function PictureView({ data, shown }: { data: DebugPageData; shown: Shown
   return (
     <div class="picture-view">
       <div class="picture-side">
-        <h2>
-          {report.name}
+        <h2 title={report.name}>
+          {fileName(report.name)}
           {report.label && <small> labelled {report.label}</small>}
         </h2>
         <Drawn shown={shown} reading={reading} />

@@ -2,7 +2,7 @@
 
 import type { Circuit } from "../circuit/circuit";
 import { Drawn } from "../shared/drawn";
-import { answer, fixed, signed } from "../shared/format";
+import { answer, fileName, fixed, signed } from "../shared/format";
 import { same } from "../shared/labels";
 import type { Effect, GroupReading, Prediction } from "../shared/types";
 import { LETTERS } from "./lit";
@@ -29,7 +29,7 @@ export function PictureCard({ live, place, selected, circuit }: PictureProps) {
       <div class="tried-head">
         {pictures.length > 1 && <span class="letter">{LETTERS[place]}</span>}
         <span class="tried-name" title={report.name}>
-          {report.name.slice(report.name.lastIndexOf("/") + 1)}
+          {fileName(report.name)}
         </span>
         {report.label && <small title="true class">{report.label}</small>}
         <button class="link" onClick={() => remove(place)} aria-label={`Remove ${report.name}`}>

@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import type { Explorer } from "../circuit/explorer";
+import { fileName } from "../shared/format";
 import { Add } from "./add";
 import { Masked, Trouble } from "./dock";
 import { EffectList } from "./effect_list";
@@ -136,7 +137,7 @@ function Steps({ live, place, onPlace }: { live: Live; place: number; onPlace: (
         ← Previous<i class="word"> picture</i>
       </button>
       <span>
-        <b>{name.slice(name.lastIndexOf("/") + 1)}</b> {label && <small>true class: {label}</small>}
+        <b>{fileName(name)}</b> {label && <small>true class: {label}</small>}
         {pictures.length > 1 &&
           pictures.map((picture, i) => (
             <button key={picture.number} aria-pressed={i === place} onClick={() => onPlace(i)}>

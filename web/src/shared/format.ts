@@ -1,7 +1,7 @@
 /** Numbers and counts in words. */
 
-/** With the minus sign of typography. */
-const minus = (text: string): string => text.replace(/^-/, "−");
+/** With the minus sign of typography; a number that rounds to zero has no sign. */
+const minus = (text: string): string => text.replace(/^-(?=.*[1-9])/, "−").replace(/^-/, "");
 export const fixed = (value: number, places: number): string => minus(value.toFixed(places));
 export const digits = (value: number, count: number): string => minus(value.toPrecision(count));
 
@@ -39,3 +39,6 @@ export const spread = ({ mean, worst }: { mean: number; worst: number }): string
   const [usual, most] = [percent(mean), percent(worst)];
   return usual === most ? usual : `${usual}, worst ${most}`;
 };
+
+/** The last part of a path. */
+export const fileName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
