@@ -30,6 +30,9 @@ from neurflow.runtime.memory import MEMORY, Budget
 from neurflow.runtime.progress import Silent
 from neurflow.stats import spread
 
+TOGETHER = 16
+"""masks that run as one batch, at least, if a layer has so many groups"""
+
 
 def group_effects(
     model: Model,
@@ -41,7 +44,8 @@ def group_effects(
 ) -> Iterator[GroupEffect]:
     """Yield the effect of each group of a change on one picture, masked by itself.
 
-    The groups come layer by layer; a layer is computed when its first group is asked for.
+    The groups come layer by layer, and are computed a few at a time, so that a caller can do other
+    work in between.
 
     Args:
         model: the network that the circuit is of.
@@ -58,24 +62,27 @@ def group_effects(
         seen = masker.observe(pixels[None])
         phi = {name: layer.pool(seen.outputs[name])[0].double().cpu().numpy()}
         own = [circuit.group(id) for id in change.groups if circuit.group(id).id.layer == name]
-        sets = {
-            group.id: matched_sets(phi, {name: group.neurons}, controls.draws, controls.seed)
-            for group in own
-        }
-        masked: list[Neurons] = []
-        for group in own:
-            masked += [{name: group.neurons}, *sets[group.id]]
-        masks = [
-            mask_of(masker.layers, neurons, ablation=change.ablation, means=means)
-            for neurons in masked
-        ]
-        after = masker.together(seen, masks, at_once)
-        values = target_values(np.concatenate([seen.before, after]), explained)
-        effects = iter(values[0] - values[1:])
-        for group in own:
-            effect = float(next(effects))
-            random = spread([float(next(effects)) for _ in sets[group.id]])
-            yield GroupEffect(id=group.id, effect=effect, random=random)
+        chunk = max(1, TOGETHER // (controls.draws + 1))
+        for start in range(0, len(own), chunk):
+            some = own[start : start + chunk]
+            sets = [
+                matched_sets(phi, {name: group.neurons}, controls.draws, controls.seed)
+                for group in some
+            ]
+            masked: list[Neurons] = []
+            for group, random in zip(some, sets, strict=True):
+                masked += [{name: group.neurons}, *random]
+            masks = [
+                mask_of(masker.layers, neurons, ablation=change.ablation, means=means)
+                for neurons in masked
+            ]
+            after = masker.together(seen, masks, at_once)
+            values = target_values(np.concatenate([seen.before, after]), explained)
+            effects = iter((values[0] - values[1:]).tolist())
+            for group, random in zip(some, sets, strict=True):
+                effect = next(effects)
+                drawn = [next(effects) for _ in random]
+                yield GroupEffect(id=group.id, effect=effect, random=spread(drawn))
 
 
 def neuron_maps(
