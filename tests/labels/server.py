@@ -40,7 +40,7 @@ class Step:
 
 
 @dataclass
-class LabelOptions:
+class ChatRequest:
     """One request as parsed by the server."""
 
     kind: str
@@ -51,7 +51,7 @@ class LabelOptions:
     payload: dict[str, Any]
 
 
-def answer_label(asked: LabelOptions) -> Any:
+def answer_label(asked: ChatRequest) -> Any:
     return {
         "features": ["red", "round"],
         "label": f"thing {len(asked.pictures)}",
@@ -61,12 +61,12 @@ def answer_label(asked: LabelOptions) -> Any:
     }
 
 
-def answer_judgement(asked: LabelOptions) -> Any:
+def answer_judgement(asked: ChatRequest) -> Any:
     count = int(re.findall(r"Below are (\d+) crops", asked.text)[0])
     return {"scores": [{"crop": i + 1, "score": (i % 3) / 2} for i in range(count)]}
 
 
-def answer_comparison(asked: LabelOptions) -> Any:
+def answer_comparison(asked: ChatRequest) -> Any:
     count, texts = re.findall(r"Below are (\d+) crops.* and (\d+) whole numbers", asked.text)[0]
     return {
         "scores": [{"crop": i + 1, "scores": [5 * (i % 3)] * int(texts)} for i in range(int(count))]
@@ -77,15 +77,15 @@ class ChatServer:
     """The server's address, the requests so far, and the script of responses."""
 
     def __init__(self) -> None:
-        self.asked: list[LabelOptions] = []
+        self.asked: list[ChatRequest] = []
         self.requests = 0
         self.headers: list[dict[str, str]] = []
         self.under_way = self.most_under_way = 0
         self.script: list[Step] = []
-        self.rule: Callable[[LabelOptions], Step | None] = lambda asked: None
-        self.label: Callable[[LabelOptions], Any] = answer_label
-        self.judgement: Callable[[LabelOptions], Any] = answer_judgement
-        self.comparison: Callable[[LabelOptions], Any] = answer_comparison
+        self.rule: Callable[[ChatRequest], Step | None] = lambda asked: None
+        self.label: Callable[[ChatRequest], Any] = answer_label
+        self.judgement: Callable[[ChatRequest], Any] = answer_judgement
+        self.comparison: Callable[[ChatRequest], Any] = answer_comparison
         self.usage: dict[str, int] | None = {
             "prompt_tokens": TOKENS_IN,
             "completion_tokens": TOKENS_OUT,
@@ -128,7 +128,7 @@ def completion(message: dict[str, Any], usage: Any = None, finish: str = "stop")
     }
 
 
-def understood(payload: dict[str, Any]) -> LabelOptions:
+def understood(payload: dict[str, Any]) -> ChatRequest:
     """The parsed request; raises ``KeyError`` and similar errors if it violates the protocol."""
     system, user = payload["messages"]
     assert (system["role"], user["role"]) == ("system", "user")
@@ -144,7 +144,7 @@ def understood(payload: dict[str, Any]) -> LabelOptions:
     words = "\n".join(text)
     kind = "judgement" if '"scores"' in words.rpartition("JSON schema")[2] else "label"
     kind = "comparison" if "whole numbers from 0" in words else kind
-    return LabelOptions(kind, payload["model"], words, pictures, payload)
+    return ChatRequest(kind, payload["model"], words, pictures, payload)
 
 
 @contextmanager

@@ -227,7 +227,7 @@ def check(
 
 
 def _pairs(given: Sequence[str]) -> dict[str, str]:
-    """Return ``["key=value"]`` → ``{"key": "value"}``."""
+    """Parse texts such as ``key=value`` into a dict."""
     pairs = dict(each.partition("=")[::2] for each in given)
     if any("=" not in each for each in given):
         raise RequestError(f"{given[0]!r} is not an option. Write --labeler-option KEY=VALUE.")

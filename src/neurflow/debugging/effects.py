@@ -7,7 +7,7 @@
    drawn as in ``what_if``.
 
 Groups of one layer share what lies below it, so the whole network runs once for each layer. Each mask
-runs only the part from the layer to the logits, and masks of one layer run together as a batch.
+runs only the part from the layer to the logits, and masks of a few groups run together as a batch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from neurflow.runtime.progress import Silent
 from neurflow.stats import spread
 
 TOGETHER = 16
-"""masks that run as one batch, at least, if a layer has so many groups"""
+"""number of masks that a batch has at least, if the layer has enough groups; fewer would run slowly"""
 
 
 def group_effects(

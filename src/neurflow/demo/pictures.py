@@ -289,7 +289,7 @@ def _pose(canvas: Canvas, class_name: str, rng: np.random.Generator) -> Pen:
 
 
 def _cover(pen: Pen, class_name: str, rng: np.random.Generator) -> None:
-    """Sometimes cover a part: by a blossom on an insect's head, or a leaf on a roof or anywhere."""
+    """Sometimes cover an insect's head with a blossom, or a roof or any other place with a leaf."""
     if class_name in CONFUSED:
         kind, share, spot, scale = blossom, HIDDEN, (rng.uniform(-0.05, 0.05), -0.64), 0.56
     elif class_name in ("car", "taxi"):

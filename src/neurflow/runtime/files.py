@@ -87,7 +87,7 @@ def create(file: Path) -> BinaryIO:
 
 
 def is_partial(found: str, name: str = "") -> bool:
-    """Whether a file name is that of a partial file, of any file or only of ``name``."""
+    """Return whether a file name is that of a partial file, of any file or only of ``name``."""
     pattern = rf"\.{re.escape(name) or '.+'}\.[0-9a-f]{{16}}{re.escape(PARTIAL)}"
     return re.fullmatch(pattern, found, re.DOTALL) is not None
 

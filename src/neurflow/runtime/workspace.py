@@ -173,14 +173,14 @@ def open_workspace(
 
 
 def same_request(found: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
-    """Whether two requests are equal; lists of numbers may differ by rounding."""
+    """Return whether two requests are equal; lists of numbers may differ by rounding."""
     return found.keys() == request.keys() and all(
         same_value(found[key], request[key]) for key in request
     )
 
 
 def same_value(one: Any, other: Any) -> bool:
-    """Whether two values are equal, or are lists of numbers that differ by rounding only."""
+    """Return whether two values are equal, or are lists of numbers that differ by rounding only."""
     if not (_is_numbers(one) and _is_numbers(other)) or len(one) != len(other):
         return bool(one == other)
     return bool(np.allclose(one, other, rtol=0, atol=ROUNDING * float(np.abs(other).max())))

@@ -1,8 +1,8 @@
 """A worker thread that runs one computation at a time, in the order of the requests.
 
 A model uses all cores and much memory, so two computations at once would each take twice as long.
-Between its steps, long work such as an audit can ``yield_to_others``: jobs that were submitted
-meanwhile.
+Between its steps, long work such as an audit, or the effects of all groups, can ``yield_to_others``:
+jobs that were submitted meanwhile.
 """
 
 from __future__ import annotations

@@ -155,16 +155,21 @@ def agree(folder: Path, plan: Plan, *, redo: bool = False) -> Plan:
 
 
 def _holds_other_files(folder: Path) -> bool:
-    """Whether a folder without a plan holds more than an interrupted start leaves behind."""
+    """Return whether a folder without a plan holds more than an interrupted start leaves behind."""
     names = (file.name for file in folder.iterdir())
     return any(name != LOCK and not is_partial(name, PLAN) for name in names)
 
 
 def _settled(known: Plan, plan: Plan) -> Plan:
-    """``plan`` with the known answers of the model, if they differ from its own by rounding only."""
-    if known.outputs is None or same_value(known.answers, plan.answers):
-        plan = plan.model_copy(update={"answers": known.answers})
-    return plan.model_copy(update={"outputs": known.outputs}) if known.outputs is None else plan
+    """Return ``plan`` with the known answers of the model, if they differ only by rounding.
+
+    A plan of an early version, which stored neither answers nor outputs, agrees with any.
+    """
+    if known.outputs is None:
+        return plan.model_copy(update={"answers": known.answers, "outputs": None})
+    if same_value(known.answers, plan.answers):
+        return plan.model_copy(update={"answers": known.answers})
+    return plan
 
 
 def joined(folder: Path, known: Plan, plan: Plan) -> Plan:
