@@ -43,6 +43,7 @@ const side = (name: string) => ({
 });
 const data: ComparisonPageData = {
   kind: "comparison",
+  shares: true,
   a: {
     name: "bee",
     crops: 1,

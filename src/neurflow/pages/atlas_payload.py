@@ -118,6 +118,8 @@ class AtlasPageData(_Data):
     kept: float | None
     """share of a class's nearest circuits that are also nearest on the map"""
     neighbours: int
+    shares: bool
+    """whether the weights of all circuits are shares, which are shown in per cent"""
     same: dict[By, float] = Field(default_factory=lambda: dict(SAME))
     """similarity above which two groups count as shared"""
     shortcuts: list[ShortcutData]
@@ -185,6 +187,7 @@ def atlas_payload(
         classes=classes,
         kept=None if drawn.kept is None else _short(drawn.kept),
         neighbours=drawn.neighbours,
+        shares=bool(targets.shares.all()),
         shortcuts=[
             ShortcutData(**each | {"circuit": place[each["circuit"]]})
             for each in candidates.to_dict("records")

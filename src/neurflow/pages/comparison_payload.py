@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from neurflow.circuit import Circuit, GroupEdge
+from neurflow.circuit.interactions import weights_are_shares
 from neurflow.comparison.result import Comparison
 
 SHOWN = 8
@@ -59,6 +60,8 @@ class ComparisonPageData(_Data):
     a: ComparedSide
     b: ComparedSide
     comparison: Comparison
+    shares: bool
+    """whether the weights of both circuits are shares, which are shown in per cent"""
     pictures: list[str]
     """data URIs"""
 
@@ -73,6 +76,7 @@ def comparison_payload(
         a=_side(a, first, places),
         b=_side(b, second, places),
         comparison=comparison,
+        shares=weights_are_shares(a.config) and weights_are_shares(b.config),
         pictures=[f"data:image/webp;base64,{base64.b64encode(data).decode()}" for data in places],
     )
 

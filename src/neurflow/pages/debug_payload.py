@@ -12,8 +12,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from neurflow.circuit import Circuit
+from neurflow.circuit.interactions import weights_are_shares
 from neurflow.debugging.result import AuditReport, DebugReport, PictureReport
-from neurflow.pages.payload import weights_are_shares
 
 EXEMPLARS = 6
 """crops shown for a group"""
@@ -66,7 +66,7 @@ def debug_payload(circuit: Circuit, report: DebugReport) -> DebugPageData:
     return DebugPageData(
         target=circuit.target.name,
         model=circuit.model.reference,
-        shares=weights_are_shares(circuit),
+        shares=weights_are_shares(circuit.config),
         groups=_groups(circuit),
         pictures=[shown_picture(circuit, picture) for picture in report.pictures],
         report=report.model_copy(update={"pictures": ()}),
@@ -79,7 +79,7 @@ def audit_payload(circuit: Circuit, report: AuditReport) -> DebugPageData:
     return DebugPageData(
         target=circuit.target.name,
         model=circuit.model.reference,
-        shares=weights_are_shares(circuit),
+        shares=weights_are_shares(circuit.config),
         groups=_groups(circuit),
         pictures=[],
         report=None,

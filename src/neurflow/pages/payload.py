@@ -21,7 +21,7 @@ from neurflow.circuit import (
     SemanticGroup,
 )
 from neurflow.circuit.evidence import Evidence
-from neurflow.circuit.interactions import exemplars
+from neurflow.circuit.interactions import exemplars, weights_are_shares
 from neurflow.circuit.trees import branches
 from neurflow.circuit.uncertainty import branch_intervals
 from neurflow.pages.circuit_data import (
@@ -139,7 +139,7 @@ def payload(
         tau=circuit.config.tau,
         k=circuit.config.k,
         steps=circuit.config.steps,
-        shares=weights_are_shares(circuit),
+        shares=weights_are_shares(circuit.config),
         aggregation=circuit.config.aggregation,
         sharing=circuit.config.sharing,
         layers=from_target[::-1],
@@ -161,11 +161,6 @@ def payload(
         crops=crops.crops,
         pictures=crops.pictures,
     )
-
-
-def weights_are_shares(circuit: Circuit) -> bool:
-    """Return whether weights can be read as shares of the target's activation."""
-    return (circuit.config.aggregation, circuit.config.sharing) == ("mean", "conserving")
 
 
 def _spreads(circuit: Circuit) -> list[SpreadData]:

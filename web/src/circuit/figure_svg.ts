@@ -1,6 +1,6 @@
 /** A figure as SVG: tiles with crops, edges with their shares, a title and a caption. */
 
-import { signed, signedPercent } from "../shared/format";
+import { weightsAs } from "../shared/format";
 import type { EdgeData } from "../shared/types";
 import type { Circuit } from "./circuit";
 import { sourceOf } from "./crop";
@@ -124,7 +124,7 @@ function line(edge: EdgeData, plan: Plan, ink: Ink, largest: number, text: numbe
 function weightOf(edge: EdgeData, { circuit, drawn, plan, look }: Figure, ink: Ink): string {
   const ends = endsOf(edge, plan);
   const { text } = SIZES[plan.size];
-  const words = circuit.data.shares ? signedPercent(edge.weight) : signed(edge.weight);
+  const words = weightsAs(circuit.data.shares)(edge.weight);
   const halo = look === "transparent" ? "" : ` stroke="${ink.back}" stroke-width="${0.3 * text}" paint-order="stroke"`;
   const fill = edge.weight < 0 ? ink.against : ink.for;
   // where edges meet at one end, their weights stand near the other one

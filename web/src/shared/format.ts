@@ -28,6 +28,9 @@ export const signedPercent = (share: number): string => {
   return `${share < 0 ? "−" : "+"}${value.toFixed(digits)} %`;
 };
 
+/** How weights are written: in per cent if they are shares. */
+export const weightsAs = (shares: boolean): ((weight: number) => string) => (shares ? signedPercent : signed);
+
 /** Shares below this are faint: they say little. */
 export const FAINT = 0.05;
 

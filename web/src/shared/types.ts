@@ -504,6 +504,7 @@ export interface ComparisonPageData {
   a: ComparedSide;
   b: ComparedSide;
   comparison: Comparison;
+  shares: boolean;
   pictures: string[];
 }
 /**
@@ -640,6 +641,7 @@ export interface AtlasPageData {
   classes: ClassData[];
   kept: number | null;
   neighbours: number;
+  shares: boolean;
   same: {
     [k: string]: number;
   };
