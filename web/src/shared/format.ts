@@ -43,5 +43,9 @@ export const spread = ({ mean, worst }: { mean: number; worst: number }): string
   return usual === most ? usual : `${usual}, worst ${most}`;
 };
 
+/** What one of the groups of a target is called. */
+export const partOf = (target: string, place: number, count: number): string =>
+  count > 1 ? `${target}, ${place + 1} of ${count}` : target;
+
 /** The last part of a path. */
 export const fileName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
