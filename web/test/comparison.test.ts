@@ -46,6 +46,7 @@ const data: ComparisonPageData = {
   shares: true,
   a: {
     name: "bee",
+    model: "m",
     crops: 1,
     groups: {
       "head/0": group([0], null, [
@@ -58,6 +59,7 @@ const data: ComparisonPageData = {
   },
   b: {
     name: "fly",
+    model: "m",
     crops: 1,
     groups: { "head/0": group([1], null, [["low/1", 0.9]]), "low/0": group([8]), "low/1": group([12]) },
   },

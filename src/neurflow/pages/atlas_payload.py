@@ -20,6 +20,7 @@ from neurflow.atlas.mapping import plane
 from neurflow.atlas.query import Atlas
 from neurflow.atlas.questions import SAME, shortcut_candidates
 from neurflow.atlas.similarity import By, circuit_similarity, nearest_groups
+from neurflow.pages.model_name import model_name
 from neurflow.runtime.progress import Progress, Silent
 
 NEAREST = 10
@@ -181,7 +182,7 @@ def atlas_payload(
     ]
     progress.advance()
     return AtlasPageData(
-        model=", ".join(sorted(set(targets.model))),
+        model=", ".join(sorted({model_name(each) for each in targets.model})),
         sweep=str(atlas.folder.parent),
         links=links,
         classes=classes,

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from neurflow.circuit import Circuit, GroupEdge
 from neurflow.circuit.interactions import weights_are_shares
 from neurflow.comparison.result import Comparison
+from neurflow.pages.model_name import model_name
 
 SHOWN = 8
 """crops shown for a group"""
@@ -49,6 +50,7 @@ class ComparedSide(_Data):
 
     name: str
     """a short name that distinguishes it from the other circuit"""
+    model: str
     crops: int
     groups: dict[str, ComparedGroup]
 
@@ -85,8 +87,9 @@ def _names(a: Circuit, b: Circuit, given: tuple[str, str]) -> tuple[str, str]:
     """Return the targets if they differ, else the models if they differ, else the names given."""
     if a.target.name != b.target.name:
         return a.target.name, b.target.name
-    if a.model.reference != b.model.reference:
-        return a.model.reference, b.model.reference
+    models = model_name(a.model.reference), model_name(b.model.reference)
+    if models[0] != models[1]:
+        return models
     return given
 
 
@@ -96,6 +99,7 @@ def _side(circuit: Circuit, name: str, places: dict[bytes, int]) -> ComparedSide
 
     return ComparedSide(
         name=name,
+        model=model_name(circuit.model.reference),
         crops=circuit.crop_count,
         groups={
             group.id: ComparedGroup(

@@ -38,6 +38,7 @@ from neurflow.pages.circuit_data import (
     SpreadData,
     TreeData,
 )
+from neurflow.pages.model_name import model_name
 from neurflow.pictures.crops import Box
 from neurflow.refs import Crop, HeatMap, Member
 
@@ -130,7 +131,7 @@ def payload(
     ]
     return PageData(
         target=circuit.target.name,
-        model=circuit.model.reference,
+        model=model_name(circuit.model.reference),
         images=[image.name for image in circuit.images],
         side=circuit.model.input_size[1:],
         skipped=[(image.name, image.reason) for image in circuit.skipped],

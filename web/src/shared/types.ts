@@ -512,6 +512,7 @@ export interface ComparisonPageData {
  */
 export interface ComparedSide {
   name: string;
+  model: string;
   crops: number;
   groups: {
     [k: string]: ComparedGroup;
