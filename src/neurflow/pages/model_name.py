@@ -1,4 +1,4 @@
-"""The name of a model on a page: pages are sent to others, and paths of this machine mean nothing there."""
+"""The name of a model on a page: pages may be sent to people who do not have its folders."""
 
 from __future__ import annotations
 
