@@ -206,6 +206,17 @@ def test_choosing_a_group_keeps_the_zoom_and_fit_shows_all(page, wide):
     assert all(in_sight(page, group.id) for layer in wide.layers for group in layer.groups)
 
 
+def test_screen_readers_hear_the_target_first_and_what_drives_each_group(page, wide):
+    spoken = page.locator(".card .spoken").all_inner_texts()
+    order = page.locator(".card").evaluate_all("all => all.map((card) => card.dataset.group)")
+    assert [id.split("/")[0] for id in order] == ["head", *["late"] * 3, *["early"] * 6]
+    first = wide.inputs("head/0")[0]
+    assert spoken[0].startswith("bee, head/0: 2 neurons")
+    number = first.lower.split("/")[1]
+    assert f". Driven by Group {number} " in spoken[0]
+    assert "Driven by" not in spoken[-1]
+
+
 def test_the_first_sentence_and_the_columns_say_what_was_measured(page):
     expect(page.locator("header")).to_contain_text(
         "Groups of neurons in Tiny, from 177 crops of 3 pictures"

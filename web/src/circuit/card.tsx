@@ -2,14 +2,14 @@
 
 import { Component } from "preact";
 import { box } from "../shared/box";
-import { plural, signedPercent } from "../shared/format";
+import { plural, signedPercent, weightsAs } from "../shared/format";
 import { Middle } from "../shared/middle";
 import type { Circuit, Group } from "./circuit";
 import { CropPicture, fewPhotographs } from "./crop";
 import { SHAKY } from "./cuts";
 import { doubtful, doubtOf } from "./label";
 import type { Place, Card as Shape } from "./layout";
-import { titleOf } from "./names";
+import { headingOf } from "./names";
 
 /** How a card is marked by what stands beside the circuit, such as pictures that are tried. */
 export interface Mark {
@@ -66,7 +66,7 @@ function Face({
   onReach,
 }: CardProps) {
   const { data } = circuit;
-  const name = titleOf(group, data);
+  const name = headingOf(group, data);
   const neurons = new Set(group.members.map(([neuron]) => neuron)).size;
   const weight = data.shares ? `, ${signedPercent(group.reach)} of the weight into ${data.target}` : "";
   const doubts = [fewPhotographs(group, data), shaky(group)].filter((each) => each !== null);
@@ -94,7 +94,7 @@ function Face({
       }}
       onBlur={() => onHover(null)}
     >
-      <span class="spoken">{`Group ${name}, ${about}${markWords(mark)}`}</span>
+      <span class="spoken">{`${name}, ${about}${markWords(mark)}${drivers(group, circuit)}`}</span>
       {!bare && (
         <Content
           group={group}
@@ -113,6 +113,17 @@ function Face({
   );
 }
 
+const DRIVERS = 3;
+
+/** The strongest inputs of a group, as screen readers say them. */
+function drivers({ inputs }: Group, { groups, data }: Circuit): string {
+  const write = weightsAs(data.shares);
+  const named = inputs
+    .slice(0, DRIVERS)
+    .map(({ lower, weight }) => `${headingOf(groups.get(lower)!, data)} ${write(weight)}`);
+  return named.length ? `. Driven by ${named.join(", ")}` : "";
+}
+
 /** What is said of a group that does not come back on other pictures. */
 export const shaky = ({ returns }: { returns: number | null }): { short: string; text: string } | null =>
   returns !== null && returns < SHAKY ? { short: "not stable", text: "is not found again on other pictures" } : null;
@@ -128,7 +139,7 @@ interface ContentProps {
 }
 
 function Content({ group, circuit: { data }, crops, name, doubts }: ContentProps) {
-  const numbered = /^\d+$/.test(name);
+  const numbered = /^Group \d+$/.test(name);
   const neurons = new Set(group.members.map(([neuron]) => neuron)).size;
   return (
     <>
@@ -138,7 +149,7 @@ function Content({ group, circuit: { data }, crops, name, doubts }: ContentProps
         ))}
       </span>
       <span class={`card-name${doubtful(group) ? " doubtful" : ""}`} aria-hidden="true">
-        <Middle text={numbered ? `Group ${name}` : name} />
+        <Middle text={name} />
       </span>
       {(doubts.length > 0 || numbered) && (
         <span class={`card-size${doubts.length ? " badges" : ""}`} aria-hidden="true">

@@ -60,7 +60,7 @@ export function Graph({ circuit, shown, selected, found, marks, path, at, onRest
   const entry = selected ?? circuit.columns.at(-1)![0]!;
   const standing = found ?? raised.ids;
   const wanted = useMemo(() => {
-    const all = circuit.columns.flat();
+    const all = [...circuit.columns].reverse().flat(); // screen readers begin at the target
     if (!isLarge(plan)) return all;
     const isDrawn = (id: string) =>
       drawn && holds(drawn, plan.places.get(id)!, plan.card) && (!drawn.bare || standing.has(id) || marks?.has(id));

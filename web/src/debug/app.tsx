@@ -20,7 +20,7 @@ export function DebugApp({ data }: { data: DebugPageData }) {
     const found = pictures.findIndex(({ report }) => report.name === name);
     if (found < 0) return;
     show(found);
-    document.getElementById("why")?.scrollIntoView({ behavior: "smooth" });
+    document.getElementById("why")?.scrollIntoView();
   };
   const pick = (name: string | null) => {
     choose(name);
