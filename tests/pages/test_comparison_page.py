@@ -161,6 +161,7 @@ def test_hostile_labels_are_shown_as_text(open_page, a, b):
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_fits_the_width_of_a_phone(open_page, a, b, scheme):
+    a = a.model_copy(update={"target": a.target.model_copy(update={"name": "bee" * 60})})
     page = open_page(a, b, width=360, scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     left, right = (page.locator(".pairs .compared").nth(i).bounding_box() for i in (0, 1))

@@ -225,6 +225,8 @@ def test_the_first_sentence_and_the_columns_say_what_was_measured(page):
     expect(heads).to_contain_text(
         ["12 neurons, 6 groups", "6 neurons, 3 groups", "2 neurons, 1 group"]
     )
+    page.locator("h1 em").evaluate("name => name.textContent = 'a long name '.repeat(40)")
+    assert page.locator("header").bounding_box()["height"] < 120
     page.get_by_text("How to read this").click()
     help = page.locator(".help dl")
     expect(help).to_contain_text("late: 1.1 %, worst 1.8 %. head: 0.5 %, worst 0.6 %.")

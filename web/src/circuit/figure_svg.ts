@@ -34,7 +34,7 @@ export function figureSvg(figure: Figure, crops: Map<number, string>): Picture {
   const ink = INK[look.endsWith("dark") ? "dark" : "light"];
   const { text } = SIZES[plan.size];
   const margin = 0.4 * text;
-  const head = figure.title ? wrapped(figure.title, plan.width, 1.25 * text) : [];
+  const head = figure.title ? wrapped(figure.title, plan.width, 1.25 * text, true) : [];
   const top = head.length * 1.6 * text + (head.length ? 0.5 * text : 0);
   const foot = wrapped(figure.caption, 0.98 * plan.width, 0.9 * text); // fonts differ a little between programs
   const [width, height] = [

@@ -31,8 +31,8 @@ const groupColumns = ({ data }: Circuit): Column[] => [
   { key: "layer", title: "Layer" },
   {
     key: "weight",
-    title: `Weight into ${data.target}`,
-    about: "signed weights multiplied along each path and added up over all paths",
+    title: "Weight",
+    about: "into the target: signed weights multiplied along each path and added up over all paths",
     write: weightsAs(data.shares),
   },
   { key: "neurons", title: "Neurons", write: whole },
