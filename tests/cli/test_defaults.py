@@ -39,6 +39,15 @@ def test_specific_settings_and_the_environment_take_precedence(
     assert "tau" not in made["show"]
 
 
+def test_a_wrong_value_that_was_not_typed_says_where_it_may_be_from(
+    neurflow: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEURFLOW_QUIET", "maybe")
+    told = neurflow("show", "somewhere").err
+    assert "'--quiet'" in told and "from a variable or a settings file" in told
+    assert "settings file" not in neurflow("show", "somewhere", "--quiet=maybe").err
+
+
 def test_only_the_table_of_pyproject_is_read(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n')
     assert found(tmp_path)["show"] == {}
@@ -56,6 +65,7 @@ def test_only_the_table_of_pyproject_is_read(tmp_path: Path) -> None:
         ("[shwo]\ntop = 3", "which is not a command"),
         ("[show]\ntau = 3", "which is not an option"),
         ("top = ", "Cannot read the settings"),
+        ("[tool.neurflow]\ntop = 3", "Leave out 'tool.neurflow'"),
         ('model = "file:x.py:f"', "NEURFLOW_MODEL"),
         ('base_url = "http://evil"', "NEURFLOW_BASE_URL"),
         ('[label.ask]\nkey_file = "/etc/passwd"', "NEURFLOW_KEY_FILE"),

@@ -106,6 +106,16 @@ def test_wrong_requests_give_exit_code_2_and_two_lines(
     assert len(err.splitlines()) <= 2
 
 
+def test_options_on_output_before_the_command_are_refused_with_their_place(neurflow: Run) -> None:
+    told = neurflow("-v", "doctor")
+    assert told.code == 2 and "belongs after a command: neurflow COMMAND -v" in told.err
+
+
+def test_quiet_and_verbose_exclude_each_other(neurflow: Run) -> None:
+    told = neurflow("doctor", "-q", "-v")
+    assert told.code == 2 and "Quiet and verbose exclude each other." in told.err
+
+
 def test_every_hyperparameter_is_an_option(neurflow: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     shown = " ".join(neurflow("discover", "--help").out.split())

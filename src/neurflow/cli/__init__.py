@@ -32,7 +32,7 @@ from neurflow.cli import (
     show,
     sweep,
 )
-from neurflow.cli._command import TYPED
+from neurflow.cli._command import FLAGS, TYPED
 from neurflow.cli._defaults import defaults
 from neurflow.cli._old_spellings import modern
 from neurflow.cli._terminal import failed
@@ -121,8 +121,22 @@ def _run(command: Any, line: Sequence[str], settings: dict[str, Any], *, as_json
         path = context.command_path if context else "neurflow"
         # Without any argument the help is on the screen already, and the message is empty.
         if message := error.format_message():
-            failed(f"{message}\nSee: {path} --help", error.exit_code, "UsageError", as_json=as_json)
+            message = f"{_explained(message, error, context, line)}\nSee: {path} --help"
+            failed(message, error.exit_code, "UsageError", as_json=as_json)
         code = error.exit_code
     finally:
         TYPED.reset(typed)
     return int(code or 0)
+
+
+def _explained(message: str, error: typer.TyperException, context: Any, line: Sequence[str]) -> str:
+    """Add to a usage error where an option belongs, or that its value was not typed."""
+    option, parameter = getattr(error, "option_name", None), getattr(error, "param", None)
+    if context is not None and context.parent is None and option in FLAGS:
+        return f"{message.rstrip('.')}. It belongs after a command: neurflow COMMAND {option}"
+    typed = {word.partition("=")[0] for word in line}
+    settings = getattr(context, "default_map", None) or {}
+    if parameter is None or parameter.name not in settings or typed.intersection(parameter.opts):
+        return message
+    source = "The value is from a variable or a settings file; neurflow doctor lists them."
+    return f"{message.rstrip('.')}. {source}"

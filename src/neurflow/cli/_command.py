@@ -54,6 +54,8 @@ OUTPUT: dict[str, Any] = {
     ],
 }
 """option of every command → its type; these are the fields of ``Manner``"""
+FLAGS = ("--json", "--traceback", "-q", "--quiet", "-v", "--verbose")
+"""how these options are written"""
 
 Command = Callable[..., None]
 TYPED: ContextVar[Sequence[str]] = ContextVar("TYPED", default=())
@@ -72,6 +74,11 @@ def command(*, resumable: bool = False) -> Callable[[Command], Command]:
         def run(**values: Any) -> None:
             manner = Manner(**{name: values.pop(name) for name in OUTPUT})
             with terminal(manner, resumable=resumable) as ui:
+                if manner.quiet and manner.verbose:
+                    raise RequestError(
+                        "Quiet and verbose exclude each other. Give -q or -v, not both; one of them "
+                        "may be set by a variable or a settings file."
+                    )
                 _refuse_empty_paths(values)
                 function(ui, **{name: all_expanded(value) for name, value in values.items()})
 

@@ -105,7 +105,7 @@ function Tried({ live, circuit, selected }: { live: Live; circuit: Circuit; sele
 
 /** What went wrong, with a way to try again; or that an answer takes long. */
 export function Trouble({ live, waiting = false }: { live: Live; waiting?: boolean }) {
-  const late = useLate(waiting || live.reading > 0 || live.unanswered);
+  const late = useLate(!live.error && (waiting || live.reading > 0 || live.unanswered));
   if (!live.error)
     return (
       <p class={late ? "trouble" : ""} role="status">
