@@ -204,9 +204,10 @@ def test_work_of_disconnected_clients_is_cancelled():
 
 @pytest.mark.parametrize("size", [(8_200, 8_200), (12_000, 12_000), (200_000, 200_000)])
 def test_decompression_bombs_are_refused_by_their_header(client, size):
-    answer = client.post("/api/pictures", content=claiming(*size))
+    answer = client.post("/api/pictures?name=bomb.png", content=claiming(*size))
     assert answer.status_code == 400
-    assert answer.json()["error"].startswith("The picture cannot be read: too large: ")
+    told = answer.json()["error"]
+    assert told.startswith("The picture 'bomb.png' cannot be read: too large: ")
 
 
 def test_uploads_that_are_not_pictures_are_refused(client):

@@ -7,20 +7,20 @@ each, so that a browser can open the page quickly.
 
 from __future__ import annotations
 
-import base64
 import math
 from collections import defaultdict
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from neurflow.atlas.mapping import plane
 from neurflow.atlas.query import Atlas
 from neurflow.atlas.questions import SAME, shortcut_candidates
 from neurflow.atlas.similarity import By, circuit_similarity, nearest_groups
 from neurflow.pages.model_name import model_name
+from neurflow.pages.page_data import PageModel, data_uri
 from neurflow.runtime.progress import Progress, Silent
 
 NEAREST = 10
@@ -48,13 +48,7 @@ DETAILS = ((20, Detail(3, 5, 6)), (100, Detail(2, 3, 3)), (math.inf, Detail(1, 2
 """largest number of classes → amount of data for each class; pictures are the largest part of a page"""
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", allow_inf_nan=False, json_schema_serialization_defaults_required=True
-    )
-
-
-class ShownGroup(_Data):
+class ShownGroup(PageModel):
     """A group that the page names somewhere."""
 
     label: str | None
@@ -62,7 +56,7 @@ class ShownGroup(_Data):
     """positions in ``AtlasPageData.pictures``"""
 
 
-class SharedGroups(_Data):
+class SharedGroups(PageModel):
     """A group, and the one of another class that is most like it."""
 
     other: int
@@ -73,7 +67,7 @@ class SharedGroups(_Data):
     similarity: float
 
 
-class ClassData(_Data):
+class ClassData(PageModel):
     """A class: a target with its circuit."""
 
     circuit: str
@@ -96,7 +90,7 @@ class ClassData(_Data):
     """group id → data of the group"""
 
 
-class ShortcutData(_Data):
+class ShortcutData(PageModel):
     """A group whose crops keep to one place of their pictures."""
 
     circuit: int
@@ -107,7 +101,7 @@ class ShortcutData(_Data):
     pictures: int
 
 
-class AtlasPageData(_Data):
+class AtlasPageData(PageModel):
     """Everything the page shows."""
 
     kind: Literal["atlas"] = "atlas"
@@ -260,7 +254,7 @@ def _shown(
     for circuit, group, webp in thumbnails.itertuples(index=False):
         number = places.setdefault(bytes(webp), len(places))
         shown[circuit][group].pictures.append(number)
-    return [f"data:image/webp;base64,{base64.b64encode(each).decode()}" for each in places], shown
+    return [data_uri(each) for each in places], shown
 
 
 def _by_circuit(frame: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:

@@ -12,19 +12,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from neurflow.circuit.evidence import ConceptCheck, Validation
+from neurflow.pages.page_data import PageModel
 from neurflow.stats import Interval
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", allow_inf_nan=False, json_schema_serialization_defaults_required=True
-    )
-
-
-class CropData(_Data):
+class CropData(PageModel):
     """A crop, with its picture if there is one."""
 
     image: int
@@ -33,7 +26,7 @@ class CropData(_Data):
     """position in ``PageData.pictures``"""
 
 
-class SightData(_Data):
+class SightData(PageModel):
     """An image with the group's crops on it."""
 
     image: int
@@ -45,7 +38,7 @@ class SightData(_Data):
     """height, width and base64 bytes of the group's heat map; None for layers without space"""
 
 
-class HistogramData(_Data):
+class HistogramData(PageModel):
     """Histogram of a neuron's activations on the concept set's crops."""
 
     low: float
@@ -53,7 +46,7 @@ class HistogramData(_Data):
     counts: list[int]
 
 
-class MeaningData(_Data):
+class MeaningData(PageModel):
     """A semantic group of a neuron."""
 
     group: str
@@ -74,7 +67,7 @@ class MeaningData(_Data):
     """core neuron with several meanings → share of its weight for each of them"""
 
 
-class NeuronData(_Data):
+class NeuronData(PageModel):
     """A neuron with its meanings."""
 
     index: int
@@ -92,7 +85,7 @@ class NeuronData(_Data):
     histogram: HistogramData | None
 
 
-class EvidenceData(_Data):
+class EvidenceData(PageModel):
     """The evidence for a group's label."""
 
     source: str
@@ -112,7 +105,7 @@ class EvidenceData(_Data):
     """why the label should not be believed as it stands"""
 
 
-class GroupData(_Data):
+class GroupData(PageModel):
     """A neuron group."""
 
     id: str
@@ -132,7 +125,7 @@ class GroupData(_Data):
     """whether its usual scores are known, which are needed to read pictures"""
 
 
-class TreeData(_Data):
+class TreeData(PageModel):
     """The tree of a layer's pairs; see ``GroupTree``."""
 
     members: list[tuple[int, int]]
@@ -149,7 +142,7 @@ class TreeData(_Data):
     """exemplars of the branch that each merge makes; empty for groups of the stored cut"""
 
 
-class LayerData(_Data):
+class LayerData(PageModel):
     """A layer with its groups and neurons."""
 
     name: str
@@ -161,7 +154,7 @@ class LayerData(_Data):
     """None if the result does not store it, and if groups were edited by hand"""
 
 
-class EdgeData(_Data):
+class EdgeData(PageModel):
     """W(G, H)."""
 
     upper: str
@@ -179,7 +172,7 @@ class EdgeData(_Data):
     """share of resamples of the images in which it is found again; None if not measured"""
 
 
-class SpreadData(_Data):
+class SpreadData(PageModel):
     """95 % intervals of the weights between branches of two neighbouring layers' trees."""
 
     upper: str
@@ -193,7 +186,7 @@ class SpreadData(_Data):
     high: list[float]
 
 
-class PageData(_Data):
+class PageData(PageModel):
     """Everything the page of a circuit shows."""
 
     kind: Literal["circuit"] = "circuit"

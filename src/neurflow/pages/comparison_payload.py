@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Literal
-
-from pydantic import BaseModel, ConfigDict
 
 from neurflow.circuit import Circuit, GroupEdge
 from neurflow.circuit.interactions import weights_are_shares
 from neurflow.comparison.result import Comparison
 from neurflow.pages.model_name import model_name
+from neurflow.pages.page_data import PageModel, data_uri
 
 SHOWN = 8
 """crops shown for a group"""
@@ -18,20 +16,14 @@ INPUTS = 5
 """strongest edges listed for a group that only one circuit has"""
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", allow_inf_nan=False, json_schema_serialization_defaults_required=True
-    )
-
-
-class InputData(_Data):
+class InputData(PageModel):
     """An input of a group without a counterpart."""
 
     lower: str
     weight: float
 
 
-class ComparedGroup(_Data):
+class ComparedGroup(PageModel):
     """A group of one of the circuits."""
 
     label: str | None
@@ -45,7 +37,7 @@ class ComparedGroup(_Data):
     """strongest first"""
 
 
-class ComparedSide(_Data):
+class ComparedSide(PageModel):
     """One of the circuits."""
 
     name: str
@@ -55,7 +47,7 @@ class ComparedSide(_Data):
     groups: dict[str, ComparedGroup]
 
 
-class ComparisonPageData(_Data):
+class ComparisonPageData(PageModel):
     """Everything the page of two circuits shows."""
 
     kind: Literal["comparison"] = "comparison"
@@ -79,7 +71,7 @@ def comparison_payload(
         b=_side(b, second, places),
         comparison=comparison,
         shares=weights_are_shares(a.config) and weights_are_shares(b.config),
-        pictures=[f"data:image/webp;base64,{base64.b64encode(data).decode()}" for data in places],
+        pictures=[data_uri(data) for data in places],
     )
 
 

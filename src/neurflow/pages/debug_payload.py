@@ -5,28 +5,20 @@ Groups of the target's own layer are left out, since they are the target itself.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from typing import Literal
-
-from pydantic import BaseModel, ConfigDict
 
 from neurflow.circuit import Circuit
 from neurflow.circuit.interactions import weights_are_shares
 from neurflow.debugging.result import AuditReport, DebugReport, PictureReport
 from neurflow.pages.model_name import model_name
+from neurflow.pages.page_data import PageModel, data_uri
 
 EXEMPLARS = 6
 """crops shown for a group"""
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", allow_inf_nan=False, json_schema_serialization_defaults_required=True
-    )
-
-
-class ExemplarData(_Data):
+class ExemplarData(PageModel):
     """A group of the circuit: its name and its first crops."""
 
     id: str
@@ -37,7 +29,7 @@ class ExemplarData(_Data):
     """data URIs of its first crops"""
 
 
-class ShownPicture(_Data):
+class ShownPicture(PageModel):
     """A picture with the report on it."""
 
     picture: str
@@ -47,7 +39,7 @@ class ShownPicture(_Data):
     report: PictureReport
 
 
-class DebugPageData(_Data):
+class DebugPageData(PageModel):
     """Everything a debug page shows."""
 
     kind: Literal["debug"] = "debug"
@@ -94,7 +86,7 @@ def shown_picture(circuit: Circuit, picture: PictureReport) -> ShownPicture:
     own = {group.id for group in circuit.layers[-1].groups}
     below = tuple(group for group in picture.groups if group.id not in own)
     return ShownPicture(
-        picture=_uri(picture.picture),
+        picture=data_uri(picture.picture),
         size=(width, height),
         report=picture.model_copy(update={"groups": below}),
     )
@@ -117,8 +109,4 @@ def _groups(circuit: Circuit) -> dict[str, ExemplarData]:
 
 
 def _pictures(found: Iterable[bytes | None]) -> Iterable[str]:
-    return (_uri(data) for data in found if data is not None)
-
-
-def _uri(data: bytes) -> str:
-    return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
+    return (data_uri(data) for data in found if data is not None)

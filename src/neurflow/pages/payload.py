@@ -39,6 +39,7 @@ from neurflow.pages.circuit_data import (
     TreeData,
 )
 from neurflow.pages.model_name import model_name
+from neurflow.pages.page_data import data_uri
 from neurflow.pictures.crops import Box
 from neurflow.refs import Crop, HeatMap, Member
 
@@ -83,7 +84,7 @@ class _Crops:
         return self._places[image]
 
     def _kept(self, picture: bytes) -> int:
-        self.pictures.append(f"data:image/webp;base64,{base64.b64encode(picture).decode()}")
+        self.pictures.append(data_uri(picture))
         return len(self.pictures) - 1
 
     def exemplars(self, crops: Sequence[Crop], count: int) -> list[int]:

@@ -152,7 +152,7 @@ class Session:
     def add_upload(self, name: str, data: bytes) -> LivePicture:
         """Read an uploaded picture; raise ``ImagesError`` if it is no picture or too large."""
         model, _ = self._ready()
-        picture: Image.Image = picture_from(data)
+        picture: Image.Image = picture_from(data, name)
         return self._add(ImageRef(name=name), load_images([picture], model).read(0))
 
     def add_sample(self, number: int) -> LivePicture:
