@@ -1,8 +1,8 @@
 """Score error of integrated gradients: how far are the scores from their limit?
 
-The error is ``Σ_s |T_N − T| / Σ_s |T|`` of the mean |T| over some crops of ``V_a``. The limit ``T`` is
-computed with :data:`LIMIT` Gauss-Legendre points. The error is measured for the rule and N that the
-circuit was made with, next to the error that the circuit states, and for other values of N.
+The error is ``Σ_s |T_N − T| / Σ_s |T|``, where each T is the mean |T| over some crops of V_a, and the
+limit T is computed with :data:`LIMIT` Gauss-Legendre points. It is measured for several N, and for the
+rule and N with which the circuit was made, beside the error that the circuit states.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from neurflow.stats import Interval
 
 USED = "as used"
 LIMIT = 400
-"""number of Gauss-Legendre points that stands for the limit"""
+"""number of Gauss-Legendre points that is taken as the limit"""
 CROPS = 5
 """number of crops of each neuron on which the error is measured"""
 
@@ -32,7 +32,7 @@ class IntegrationRow(Row):
     """One layer and number of points."""
 
     layer: str = Field(description="layer of the target neurons")
-    steps: str = Field(description="N; 'as used' is that of the circuit")
+    steps: str = Field(description="N; 'as used' is the rule and N of the circuit")
     neurons: int = Field(description="target neurons")
     error: Interval = Field(description="score error, relative")
     worst: float = Field(description="largest error of a neuron")
@@ -70,15 +70,15 @@ def integration(lab: Laboratory) -> Table[IntegrationRow]:
     return Table(
         protocol="integration",
         title="Score error of integrated gradients",
-        question=f"Distance of the scores from those of {LIMIT} Gauss-Legendre points, relative to "
-        "their sum, for N such points and for the rule and N of the circuit. 0 is exact.",
+        question=f"Distance of the scores from those with {LIMIT} Gauss-Legendre points, relative to "
+        "their sum, for other numbers N of points and for the rule and N of the circuit. 0 is exact.",
         chart=Chart(x="layer", y=("error",), series=("steps",), y_label="score error"),
         rows=tuple(rows),
     )
 
 
 def errors(lab: Laboratory, upper: str, plan: Mapping[int, tuple[RuleName, int]]) -> list[float]:
-    """Return the score error of each target of a ``plan`` (target → rule and N), in its order."""
+    """Return the score error of each target of ``plan`` (target → rule and N), in the same order."""
     limit = _importance(lab, upper, dict.fromkeys(plan, ("gauss", LIMIT)))
     found = _importance(lab, upper, plan)
     return [float(np.abs(found[a] - goal).sum() / (goal.sum() or 1.0)) for a, goal in limit.items()]
@@ -102,13 +102,13 @@ def _importance(
             scores = attribute(task, steps=steps, measure=partial(integrate, rule=RULES[rule]))
             return {str(a): each.importance.tolist() for a, each in scores.items()}
 
-        kept = lab.kept(f"integration {upper} {rule} {steps} {sorted(plan)}", compute)
+        kept = lab.cached(f"integration {upper} {rule} {steps} {sorted(plan)}", compute)
         found |= {int(a): np.array(values) for a, values in kept.items()}
     return {a: found[a] for a in plan}
 
 
 def _some(concepts: Mapping[int, Concept]) -> dict[int, Concept]:
-    """Return the same with :data:`CROPS` crops of each, spread over the ranks."""
+    """Reduce each concept to at most :data:`CROPS` crops, evenly spread over its ranks."""
     found = {}
     for a, concept in concepts.items():
         part = np.arange(len(concept.crops))[:: -(-len(concept.crops) // CROPS)]
