@@ -101,13 +101,13 @@ SUMMARIES = {
         ("several", "meanings", "one_image"),
     ),
     "groups": Summary(
-        "Agreement of groups found on disjoint halves of the photographs (`dealt`: chance), and share "
-        "of the largest group.",
-        ("pairs", "groups", "agreement", "dealt", "largest"),
+        "Agreement of groups found on disjoint halves of the photographs and with shuffled pairs, and "
+        "share of the largest group.",
+        ("pairs", "groups", "agreement", "agreement_shuffled", "largest"),
     ),
     "integration": Summary(
         "Score error against 400 points, and the error that the circuit states.",
-        ("error", "worst", "told"),
+        ("error", "worst", "stated"),
         ("steps",),
     ),
     "faithfulness": Summary(

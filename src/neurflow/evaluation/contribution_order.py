@@ -71,8 +71,8 @@ def ordered(scores: np.ndarray, circuit: Sequence[int]) -> list[int]:
     The circuit's neurons come first, or last if their score is not positive.
     """
     own = np.isin(np.arange(len(scores)), circuit)
-    place = np.where(own, np.where(scores > 0, 0, 2), 1)
-    found: list[int] = np.lexsort((-scores, place)).tolist()
+    rank = np.where(own, np.where(scores > 0, 0, 2), 1)
+    found: list[int] = np.lexsort((-scores, rank)).tolist()
     return found
 
 

@@ -160,18 +160,18 @@ def completeness(lab: Laboratory) -> Table[CompletenessRow]:
 
 
 def _completeness_rows(
-    lab: Laboratory, pictures: ClassPictures, tau: int, ours: Neurons
+    lab: Laboratory, pictures: ClassPictures, tau: int, own: Neurons
 ) -> Iterator[CompletenessRow]:
-    """Yield the rows of all methods and modes, with as many neurons of each layer as in ``ours``."""
-    layers, settings = list(ours), lab.settings
-    mct = {n: _first(lab.target_scores(n, "neuron_mct"), len(ours[n])) for n in layers}
+    """Yield the rows of all methods and modes, with as many neurons of each layer as in ``own``."""
+    layers, settings = list(own), lab.settings
+    mct = {n: _first(lab.target_scores(n, "neuron_mct"), len(own[n])) for n in layers}
     widths = {name: lab.model.layer(name).neurons for name in layers}
-    random = drawn_like(ours, widths, settings.random_sets, settings.seed)
+    random = drawn_like(own, widths, settings.random_sets, settings.seed)
     for mode in MODES:
         work = (2 + len(random)) * len(pictures)
         lab.progress.start(f"completeness, {mode} {layers[-1]}, τ={tau}", work)
         name = f"completeness {tau} {layers} {mode}"
-        right = _is_predicted(pictures, [ours, mct, *random], "zero", mode, name)
+        right = _is_predicted(pictures, [own, mct, *random], "zero", mode, name)
         for method, accuracy in (
             ("NeurFlow", right[1]),
             ("NeuronMCT", right[2]),

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from neurflow.circuit import Circuit, CircuitLayer
 from neurflow.circuit.uncertainty import resampled
@@ -43,6 +43,7 @@ from neurflow.model import load_model
 from neurflow.pictures.crops import CropSet
 from neurflow.pictures.images import load_images
 from neurflow.refs import Member
+from neurflow.runtime.renaming import FormerName
 from neurflow.runtime.workspace import Workspace
 from neurflow.stats import Interval, correlation
 from neurflow.study.activations import collect
@@ -61,7 +62,10 @@ class GroupsRow(Row):
     agreement: Interval | None = Field(
         description="kappa of the groups found on disjoint halves of the images; 0 is chance"
     )
-    dealt: float | None = Field(description="the same with the pairs of one half shuffled")
+    agreement_shuffled: float | None = Field(
+        description="the same with the pairs of one half shuffled",
+        validation_alias=AliasChoices("agreement_shuffled", "dealt"),
+    )
     largest: float = Field(description="share of (neuron, crop) items in the largest group")
     weight: float | None = Field(
         description="largest share of the weight from above in one group; None in the last layer"
@@ -78,6 +82,8 @@ class GroupsRow(Row):
     )
     alone: float | None = Field(description="purity if every pair is a group")
     chance: float | None = Field(description="purity with the items shuffled")
+
+    dealt = FormerName("agreement_shuffled")
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ class Items:
 def groups(lab: Laboratory) -> Table[GroupsRow]:
     """Measure the agreement, purity and sizes of the groups of each layer below the target."""
     embedding = _embedding(lab)
-    rows = [_row(lab, place, embedding) for place in range(len(lab.names) - 1)]
+    rows = [_row(lab, index, embedding) for index in range(len(lab.names) - 1)]
     notes = [] if embedding is not None else ["Purity needs another network. Give one with --eyes."]
     if any(row.agreement is None for row in rows):
         notes.append(
@@ -117,8 +123,8 @@ def groups(lab: Laboratory) -> Table[GroupsRow]:
     )
 
 
-def _row(lab: Laboratory, place: int, embedding: np.ndarray | None) -> GroupsRow:
-    layer = lab.circuit.layers[place]
+def _row(lab: Laboratory, index: int, embedding: np.ndarray | None) -> GroupsRow:
+    layer = lab.circuit.layers[index]
     items = items_of(layer, lab.own.crops)
     group_of = {m: g for g, group in enumerate(layer.groups) for m in group.members}
     own = {
@@ -130,7 +136,9 @@ def _row(lab: Laboratory, place: int, embedding: np.ndarray | None) -> GroupsRow
     pairs = [own[a, crop] for a, crop in zip(items.neurons, items.crops, strict=True)]
     label = np.array([group_of[pair] for pair in pairs])
     alone = np.unique(np.array(pairs), axis=0, return_inverse=True)[1]
-    found, dealt = agreement_of_halves(lab.own, layer.name, items, lab.circuit.config, lab.settings)
+    found, shuffled = agreement_of_halves(
+        lab.own, layer.name, items, lab.circuit.config, lab.settings
+    )
     rng = np.random.default_rng(lab.settings.seed)
     seen = [np.unique(items.images[label == g]).size for g in range(len(layer.groups))]
     measured = embedding is not None
@@ -139,11 +147,11 @@ def _row(lab: Laboratory, place: int, embedding: np.ndarray | None) -> GroupsRow
         pairs=len(group_of),
         groups=len(layer.groups),
         agreement=mean_interval(found, lab.settings) if found else None,
-        dealt=float(np.mean(dealt)) if dealt else None,
+        agreement_shuffled=float(np.mean(shuffled)) if shuffled else None,
         largest=float(np.bincount(label).max() / len(label)),
         weight=largest_weight(lab.circuit, layer),
         photographs=float(np.median(seen)),
-        edges=edge_correlation(lab.circuit, place),
+        edges=edge_correlation(lab.circuit, index),
         unsure=_unsure(lab.circuit, layer),
         purity=purity(embedding, items, label) if measured else None,
         alone=purity(embedding, items, alone) if measured else None,
@@ -175,18 +183,18 @@ def largest_weight(circuit: Circuit, layer: CircuitLayer) -> float | None:
     return max(flow.values()) / total if total else None
 
 
-def edge_correlation(circuit: Circuit, place: int) -> float | None:
+def edge_correlation(circuit: Circuit, index: int) -> float | None:
     """Return the mean rank correlation of the weights to the layer above on two resamples.
 
     Args:
         circuit: a circuit with attributions of single crops.
-        place: position of the lower layer.
+        index: index of the lower layer.
 
     Returns:
         The correlation over the edges of the circuit. None if there are fewer than three edges, or if
         the weights do not vary.
     """
-    lower, upper = circuit.layers[place : place + 2]
+    lower, upper = circuit.layers[index : index + 2]
     drawn = resampled(upper, lower, circuit.config, 2 * SHUFFLES)
     if drawn is None:
         return None
@@ -265,8 +273,8 @@ def group_of_items(study: Study, layer: str, items: Items, found: Found) -> np.n
     for a, concept in found.concepts.items():
         own = np.flatnonzero(items.neurons == a)
         points = np.asarray(previous[items.crops[own]], dtype=np.float64)
-        apart = ((points[:, None] - concept.vectors[None]) ** 2).sum(2)
-        label[own] = [found.group_of[Member(a, int(i))] for i in apart.argmin(1)]
+        distances = ((points[:, None] - concept.vectors[None]) ** 2).sum(2)
+        label[own] = [found.group_of[Member(a, int(i))] for i in distances.argmin(1)]
     return label
 
 
@@ -285,7 +293,7 @@ def agreement_of_halves(
     images, neurons = len(study.crops.chosen), np.unique(items.neurons).tolist()
     splitting = np.random.default_rng(settings.seed)
     shuffling = np.random.default_rng([settings.seed, 1])
-    found, dealt = [], []
+    found, shuffled = [], []
     for _ in range(settings.splits if images > 1 else 0):
         halves = np.split(splitting.permutation(images)[: images // 2 * 2], 2)
         try:
@@ -298,11 +306,11 @@ def agreement_of_halves(
             continue
         found.append(kappa)
         groups = shuffling.permutation(list(other.group_of.values())).tolist()
-        anew = Found(other.concepts, dict(zip(other.group_of, groups, strict=True)))
-        dealt.append(
-            agreement(items.neurons, first, group_of_items(study, layer, items, anew)) or 0.0
+        reshuffled = Found(other.concepts, dict(zip(other.group_of, groups, strict=True)))
+        shuffled.append(
+            agreement(items.neurons, first, group_of_items(study, layer, items, reshuffled)) or 0.0
         )
-    return found, dealt
+    return found, shuffled
 
 
 def _embedding(lab: Laboratory) -> np.ndarray | None:

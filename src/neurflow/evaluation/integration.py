@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from neurflow.attribution.streaming import RULES, attribute, integrate
 from neurflow.circuit import RuleName
@@ -19,6 +19,7 @@ from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.statistics import mean_interval
 from neurflow.method.concepts import Concept
+from neurflow.runtime.renaming import FormerName
 from neurflow.stats import Interval
 
 USED = "as used"
@@ -36,9 +37,12 @@ class IntegrationRow(Row):
     neurons: int = Field(description="target neurons")
     error: Interval = Field(description="score error, relative")
     worst: float = Field(description="largest error of a neuron")
-    told: float | None = Field(
-        description="largest error that the circuit states for these neurons"
+    stated: float | None = Field(
+        description="largest error that the circuit states for these neurons",
+        validation_alias=AliasChoices("stated", "told"),
     )
+
+    told = FormerName("stated")
 
 
 def integration(lab: Laboratory) -> Table[IntegrationRow]:
@@ -54,7 +58,7 @@ def integration(lab: Laboratory) -> Table[IntegrationRow]:
             plans = {
                 USED: {a.index: (a.rule, a.steps) for a in chosen if a.rule and a.steps}
             } | plans
-        told = [a.score_error for a in chosen if a.score_error is not None]
+        stated = [a.score_error for a in chosen if a.score_error is not None]
         for steps, plan in plans.items():
             found = errors(lab, upper, plan)
             rows.append(
@@ -64,7 +68,7 @@ def integration(lab: Laboratory) -> Table[IntegrationRow]:
                     neurons=len(found),
                     error=mean_interval(found, lab.settings),
                     worst=max(found),
-                    told=max(told) if steps == USED and told else None,
+                    stated=max(stated) if steps == USED and stated else None,
                 )
             )
     return Table(
@@ -81,7 +85,9 @@ def errors(lab: Laboratory, upper: str, plan: Mapping[int, tuple[RuleName, int]]
     """Return the score error of each target of ``plan`` (target → rule and N), in the same order."""
     limit = _importance(lab, upper, dict.fromkeys(plan, ("gauss", LIMIT)))
     found = _importance(lab, upper, plan)
-    return [float(np.abs(found[a] - goal).sum() / (goal.sum() or 1.0)) for a, goal in limit.items()]
+    return [
+        float(np.abs(found[a] - exact).sum() / (exact.sum() or 1.0)) for a, exact in limit.items()
+    ]
 
 
 def _importance(
@@ -93,17 +99,17 @@ def _importance(
     for rule, steps in dict.fromkeys(plan.values()):
 
         def compute(rule: RuleName = rule, steps: int = steps) -> dict[str, list[float]]:
-            own = [a for a, used in plan.items() if used == (rule, steps)]
+            targets = [a for a, used in plan.items() if used == (rule, steps)]
             task = bench.task(
                 upper,
-                _some(bench.concepts(upper, own, lab.circuit.config.k)),
+                _some(bench.concepts(upper, targets, lab.circuit.config.k)),
                 lab.circuit.config,
             )
             scores = attribute(task, steps=steps, measure=partial(integrate, rule=RULES[rule]))
             return {str(a): each.importance.tolist() for a, each in scores.items()}
 
-        kept = lab.cached(f"integration {upper} {rule} {steps} {sorted(plan)}", compute)
-        found |= {int(a): np.array(values) for a, values in kept.items()}
+        stored = lab.cached(f"integration {upper} {rule} {steps} {sorted(plan)}", compute)
+        found |= {int(a): np.array(values) for a, values in stored.items()}
     return {a: found[a] for a in plan}
 
 

@@ -44,12 +44,12 @@ def significance(lab: Laboratory) -> Table[SignificanceRow]:
     circuit = lab.circuit
     lab.progress.start("permutations", len(circuit.layers) - 1)
     for lower, upper in pairwise(circuit.layers):
-        given = contributions(circuit, upper, lower)
+        contribution = contributions(circuit, upper, lower)
         p = p_values(
-            given, memberships(circuit, lower), lab.settings.permutations, lab.settings.seed
+            contribution, memberships(circuit, lower), lab.settings.permutations, lab.settings.seed
         )
         above, below = (
-            {group.id: place for place, group in enumerate(layer.groups)}
+            {group.id: index for index, group in enumerate(layer.groups)}
             for layer in (upper, lower)
         )
         own = [edge for edge in circuit.edges if edge.upper in above]
@@ -90,18 +90,20 @@ def contributions(circuit: Circuit, upper: CircuitLayer, lower: CircuitLayer) ->
     Returns:
         ``[upper group, column]``, with the columns of :func:`columns`.
     """
-    alone = columns(circuit, lower)
+    single_columns = columns(circuit, lower)
     pairs: dict[Member, SemanticGroup] = {
         Member(a, i): part
         for a, neuron in upper.neurons.items()
         for i, part in enumerate(neuron.semantic_groups)
     }
     refuse_without_shares(upper, lower.neurons)
-    weights = group_interactions([g.members for g in upper.groups], alone, pairs, circuit.config)
-    given = np.zeros((len(upper.groups), len(alone)))
-    for place, weight in weights.items():
-        given[place] = weight
-    return given
+    weights = group_interactions(
+        [g.members for g in upper.groups], single_columns, pairs, circuit.config
+    )
+    contribution = np.zeros((len(upper.groups), len(single_columns)))
+    for index, weight in weights.items():
+        contribution[index] = weight
+    return contribution
 
 
 def columns(circuit: Circuit, layer: CircuitLayer) -> list[list[Member]]:
@@ -148,12 +150,14 @@ def memberships(circuit: Circuit, layer: CircuitLayer) -> Memberships:
     )
 
 
-def p_values(given: np.ndarray, members: Memberships, permutations: int, seed: int) -> np.ndarray:
+def p_values(
+    contribution: np.ndarray, members: Memberships, permutations: int, seed: int
+) -> np.ndarray:
     """Return ``[upper group, lower group]``: the two-sided p-value of each weight."""
     rng = np.random.default_rng(seed)
-    observed = np.abs(given @ members.matrix())
+    observed = np.abs(contribution @ members.matrix())
     as_large = np.ones_like(observed)
     for _ in range(permutations):
-        shuffled = np.abs(given @ members.matrix(rng.permutation(members.groups)))
+        shuffled = np.abs(contribution @ members.matrix(rng.permutation(members.groups)))
         as_large += shuffled >= observed - 1e-12
     return np.asarray(as_large / (permutations + 1))

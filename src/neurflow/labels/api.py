@@ -75,7 +75,7 @@ def chosen_groups(
 
 def estimate(job: Job) -> Usage | None:
     """Estimate the usage of ``label_run``; None if no chat model is involved."""
-    if not any(isinstance(who, ChatLabeler) for who in (job.labeler, job.judge)):
+    if not any(isinstance(each, ChatLabeler) for each in (job.labeler, job.judge)):
         return None
     return rehearse(
         job.circuit, job.labeler, judge=job.judge, groups=job.groups, settings=job.settings

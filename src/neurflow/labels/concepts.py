@@ -138,8 +138,8 @@ def group_scores(phi: np.ndarray, layer: CircuitLayer, group: NeuronGroup) -> np
 
 def named_concept(label: str | None, concepts: Sequence[str]) -> str | None:
     """Return the concept whose name occurs in a label in whole words; the longest if several do."""
-    said = f" {_plain(label or '')} "
-    named = [concept for concept in concepts if f" {concept} " in said]
+    words = f" {_plain(label or '')} "
+    named = [concept for concept in concepts if f" {concept} " in words]
     return max(named, key=len, default=None)
 
 

@@ -42,18 +42,18 @@ def rehearse(
         Requests, tokens in and out; all 0 if no chat model is asked.
     """
     chat = Rehearsal(picture_tokens)
-    stand_in = _of_chat(labeler, chat) or labeler
-    judge = (_of_chat(judge, chat) or judge) if judge else None
+    stand_in = _stand_in(labeler, chat) or labeler
+    judge = (_stand_in(judge, chat) or judge) if judge else None
     label_groups(Job(circuit, stand_in, judge, groups, settings or Settings()))
     return chat.used
 
 
-def _of_chat(who: Labeler | Judge, chat: Rehearsal) -> ChatLabeler | None:
+def _stand_in(original: Labeler | Judge, chat: Rehearsal) -> ChatLabeler | None:
     """Return a stand-in for a labeler that asks a chat model; None for others, which cost nothing."""
-    if not isinstance(who, ChatLabeler):
+    if not isinstance(original, ChatLabeler):
         return None
-    stand_in = ChatLabeler(chat, who.cache, sheet=who.sheet)
-    stand_in.name, stand_in.identity = who.name, who.identity
+    stand_in = ChatLabeler(chat, original.cache, sheet=original.sheet)
+    stand_in.name, stand_in.identity = original.name, original.identity
     return stand_in
 
 

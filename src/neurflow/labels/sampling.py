@@ -158,5 +158,9 @@ def _unrelated_exemplars(
         of_image.setdefault(crop.image, []).append(crop)
     order = [crop for crop in sorted(circuit.thumbnails) if crop not in own]
     rng.shuffle(order)
-    order.sort(key=lambda crop: any(_same(crop, mine) for mine in of_image.get(crop.image, ())))
+    order.sort(
+        key=lambda crop: any(
+            _same(crop, member_crop) for member_crop in of_image.get(crop.image, ())
+        )
+    )
     return order

@@ -55,8 +55,8 @@ def find(circuit: Circuit, text: str, clip: ClipLabeler | None = None) -> list[M
 
 def _by_words(group: NeuronGroup, words: Sequence[str]) -> float:
     features = group.evidence.features if group.evidence else ()
-    said = " ".join(filter(None, (group.label, group.caption, *features))).casefold()
-    return sum(word.casefold() in said for word in words) / len(words)
+    text_of_group = " ".join(filter(None, (group.label, group.caption, *features))).casefold()
+    return sum(word.casefold() in text_of_group for word in words) / len(words)
 
 
 def _by_looks(circuit: Circuit, group: NeuronGroup, text: str, clip: ClipLabeler) -> float:

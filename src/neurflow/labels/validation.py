@@ -263,9 +263,9 @@ def average_precision(
 
 
 def chance(trial: Trial, scores: np.ndarray, rng: np.random.Generator) -> Interval:
-    """Return the AUPRC of the same scores dealt to the crops at random: mean and central 95 %."""
-    dealt = rng.permuted(np.tile(scores, (REPEATS, 1)), axis=1)
-    found = average_precision(trial.truth, dealt, trial.weights)
+    """Return the AUPRC of the same scores in random order: mean and central 95 %."""
+    shuffled = rng.permuted(np.tile(scores, (REPEATS, 1)), axis=1)
+    found = average_precision(trial.truth, shuffled, trial.weights)
     low, high = np.percentile(found, [TAIL, 100 - TAIL])
     return Interval(float(np.mean(found)), float(low), float(high))
 

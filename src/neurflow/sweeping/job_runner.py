@@ -69,10 +69,10 @@ class JobRunner:
         self.setup, self.plan = setup, read_plan(setup.out)
         self.model: Model = setup.load_model()
         self.images: Images = load_images(setup.images, self.model)
-        for what, here in (("model", self.model.info.digest), ("images", self.images.digest)):
-            if here != getattr(self.plan, what):
+        for name, digest in (("model", self.model.info.digest), ("images", self.images.digest)):
+            if digest != getattr(self.plan, name):
                 raise WorkError(
-                    f"The {what} of this worker differs from that of the sweep in {setup.out}. Restore "
+                    f"The {name} of this worker differs from that of the sweep in {setup.out}. Restore "
                     "the original files, or give another --out."
                 )
         needed = self.plan.config.concept_set == "predicted"

@@ -48,15 +48,15 @@ def merge(out: str | Path, folders: Sequence[str | Path]) -> list[TargetState]:
     return found
 
 
-def _copy_circuit(source: Path, place: Path) -> None:
+def _copy_circuit(source: Path, destination: Path) -> None:
     """Copy a circuit's folder atomically; raise ``ResultError`` if the circuit is damaged."""
     load_circuit(source)
-    circuits = subfolder(place.parent.parent, place.parent.name)
-    with guard_disk(place), tempfile.TemporaryDirectory(prefix=".", dir=circuits) as folder:
+    circuits = subfolder(destination.parent.parent, destination.parent.name)
+    with guard_disk(destination), tempfile.TemporaryDirectory(prefix=".", dir=circuits) as folder:
         partial = shutil.copytree(source, Path(folder) / "partial", ignore=_links)
-        refuse_link(place)
-        shutil.rmtree(place, ignore_errors=True)
-        partial.rename(place)
+        refuse_link(destination)
+        shutil.rmtree(destination, ignore_errors=True)
+        partial.rename(destination)
 
 
 def _links(folder: str, names: list[str]) -> list[str]:

@@ -108,27 +108,27 @@ def sweep(
     )
     setup = Setup(out.absolute(), loader, images, share, threads)
     add_to_plan(out, plan, redo=redo)
-    wanted: Sequence[Any] = targets
+    requested: Sequence[Any] = targets
     if targets == "all" or config.concept_set == "predicted":
-        seen = shared_predictions(setup, model, pictures, progress)
-        wanted = sorted(seen.counted()) if targets == "all" else targets
-    goals = [model.target(target) for target in wanted]
-    for goal in goals:
-        study_layers(model, goal, layers)  # an unknown layer fails here
-    jobs = list(dict.fromkeys(map(job_of, goals)))
+        predictions = shared_predictions(setup, model, pictures, progress)
+        requested = sorted(predictions.counted()) if targets == "all" else targets
+    resolved = [model.target(target) for target in requested]
+    for target in resolved:
+        study_layers(model, target, layers)  # an unknown layer fails here
+    jobs = list(dict.fromkeys(map(job_of, resolved)))
     add_to_plan(out, plan.model_copy(update={"jobs": tuple(jobs)}))
-    mine = shard_of(jobs, shard) if shard is not None else jobs
+    own_jobs = shard_of(jobs, shard) if shard is not None else jobs
     if isinstance(engine, InProcess):
         setup = Setup(setup.out, lambda: model, pictures, share)
-    _work(engine, setup, mine, progress)
-    if any(is_done(out, job) for job in mine):
+    _work(engine, setup, own_jobs, progress)
+    if any(is_done(out, job) for job in own_jobs):
         try:
             renew(out, progress=progress)  # packs the circuits that were added one by one
         except WorkError as error:
             progress.note(str(error))
     if not {state.state for state in status(out)} & {"waiting", "running"}:
         shutil.rmtree(out / POOL, ignore_errors=True)
-    return [state_of(out, job) for job in mine]
+    return [state_of(out, job) for job in own_jobs]
 
 
 def _work(engine: Engine, setup: Setup, jobs: Sequence[Job], progress: Progress) -> None:
@@ -136,8 +136,8 @@ def _work(engine: Engine, setup: Setup, jobs: Sequence[Job], progress: Progress)
     if any(is_done(setup.out, job) for job in jobs):
         renew(setup.out, progress=progress)
     progress.start("targets", len(jobs))
-    entered = up_to_date(setup.out / "atlas")
-    open_jobs = [job for job in jobs if not (is_done(setup.out, job) and job.name in entered)]
+    in_atlas = up_to_date(setup.out / "atlas")
+    open_jobs = [job for job in jobs if not (is_done(setup.out, job) and job.name in in_atlas)]
     progress.advance(len(jobs) - len(open_jobs))
     while open_jobs:
         elsewhere = []
