@@ -111,7 +111,7 @@ def test_a_folder_with_mistakes_and_an_audit(
             2,
             "--ablation 'half' is neither zero, mean nor a number",
         ),
-        (("--errors",), 2, "or one label for all pictures: --label CLASS"),
+        (("--errors",), 2, "or a label for all pictures: --label CLASS"),
         (("--model", "torchvision:resnet18", "--weights", "random"), 2, "found in another model"),
     ],
 )

@@ -53,8 +53,7 @@ def points_between(low: Tensor, high: Tensor, points: Sequence[float], axis: int
 
 @dataclass(frozen=True)
 class Path:
-    """The line from the baseline to ``x`` at the frontier of a segment, where it is a straight line
-    as well.
+    """The path from the baseline to ``x`` at the frontier of a segment, where it is straight too.
 
     Attributes:
         start, end: values of the frontier at the baseline and at ``x``.
@@ -238,6 +237,4 @@ class Network(Protocol):
         """Return a function from images to the values of some keys."""
 
     def segment(self, lower: str, upper: str) -> Segment:
-        """Return the part between two layers; ``LayerError`` if the upper one does not depend on the
-        lower.
-        """
+        """Return the part from ``lower`` to ``upper``; ``LayerError`` if they are not connected."""
