@@ -209,11 +209,19 @@ def of(circuit: Circuit, id: str) -> set[bytes]:
     return {circuit.thumbnails[crop] for crop in circuit.group(id).crops}
 
 
-@pytest.mark.parametrize("scores", [(0.5,), (2.0,) * 20, (float("nan"),) * 20])
-def test_a_judge_without_scores_is_an_error(planted: Circuit, scores):
+@pytest.mark.parametrize(
+    "scores, answer",
+    [
+        ((), "0 scores"),
+        ((0.5,), "1 scores"),
+        ((2.0,) * 32, "from 2 to 2"),
+        ((float("nan"),) * 32, "from nan"),
+    ],
+)
+def test_a_judge_without_scores_is_an_error(planted: Circuit, scores, answer):
     judge = Fixed(0.5)
     judge.judge = lambda request: scores  # type: ignore[method-assign]
-    with pytest.raises(WorkError, match="fixed must judge 32 crops"):
+    with pytest.raises(WorkError, match=f"fixed must return .* 32 crops, .* {answer}"):
         neurflow.label(planted, judge, groups=["late/0"], settings=Settings(constant=False))
 
 

@@ -1,13 +1,13 @@
-"""Faithfulness by circuit size: how much of the class's logit remains if only the circuit is kept?
+"""Faithfulness by circuit size: how much of the class's logit remains if only a circuit is kept?
 
 1. Order the neurons of each layer in several ways: by their contribution through the circuit
-   (``contribution_order``); by NeuronMCT, integrated gradients from the layer directly to the target;
-   by mean activation; at random. The first two use signed and absolute values.
-2. Keep the first share ``p`` of each order at all layers at the same time, and ablate the rest.
+   (``contribution_order``); by NeuronMCT, which is integrated gradients from the layer directly to the
+   target; by mean activation; and at random. The first two exist with signed and absolute values.
+2. Keep the first share ``p`` of the order in all layers at once, and ablate the rest.
 3. Faithfulness is ``f(p) = (logit(p) − logit(0)) / (logit(1) − logit(0))``. Two areas over ``p``
-   summarise it, as in MIB (Mueller et al. 2025). CPR, the area under the curve, is large if the
-   logit is kept or raised, which signed orders aim at. CMD, the area between the curve and 1, is small
-   if the logit does not change, which absolute orders aim at.
+   summarise it, as in MIB (Mueller et al. 2025). CPR, the area under the curve, is large if the logit
+   is kept or raised, which is the aim of signed orders. CMD, the area between the curve and 1, is small
+   if the logit does not change, which is the aim of absolute orders.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from collections import defaultdict
 import numpy as np
 from pydantic import Field
 
-from neurflow.evaluation.class_answers import ClassAnswers
-from neurflow.evaluation.contribution_order import Order, kept_at, orders_of_circuit, scores
+from neurflow.evaluation.class_pictures import ClassPictures
+from neurflow.evaluation.contribution_order import Order, first_share, orders_of_circuit, scores
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.settings import Ablation
@@ -40,11 +40,11 @@ class FaithfulnessRow(Row):
 
 def faithfulness(lab: Laboratory) -> Table[FaithfulnessRow]:
     """Measure how much of the class's logit remains if only the first neurons of an order are kept."""
-    subjects = ClassAnswers(lab)
-    rows, notes = [], list(subjects.notes)
+    pictures = ClassPictures(lab)
+    rows, notes = [], list(pictures.notes)
     for ablation in lab.settings.ablations:
         for order, ranking in rankings(lab).items():
-            found = _curve(subjects, order, ranking, ablation)
+            found = _curve(pictures, order, ranking, ablation)
             rows += found
             if not found:
                 notes.append(f"{order}, {ablation}: ablating everything changes nothing.")
@@ -52,8 +52,8 @@ def faithfulness(lab: Laboratory) -> Table[FaithfulnessRow]:
         protocol="faithfulness",
         title="Faithfulness against circuit size",
         question="Part of the class's logit that remains when only the first neurons of each layer "
-        "are kept, by the circuit's order and by others. Signed orders aim at a large area (CPR), "
-        "absolute ones at a small distance (CMD).",
+        "are kept, in the circuit's order and in others. Signed orders should have a large area "
+        "(CPR), absolute orders a small distance (CMD).",
         chart=Chart(
             x="share",
             y=("faithfulness",),
@@ -70,41 +70,41 @@ def faithfulness(lab: Laboratory) -> Table[FaithfulnessRow]:
 
 
 def _curve(
-    subjects: ClassAnswers, order: str, ranking: Order, ablation: Ablation
+    pictures: ClassPictures, order: str, ranking: Order, ablation: Ablation
 ) -> list[FaithfulnessRow]:
     """Return the rows of one order, by size; none if ablating all neurons does not change the logit."""
-    lab = subjects.lab
+    lab = pictures.lab
     shares = sorted(set(lab.settings.sizes) | {1.0})
-    sets = [kept_at(ranking, share) for share in (0.0, *shares)]
-    lab.progress.start(f"keeping by {order}, {ablation}", len(sets) * len(subjects))
+    sets = [first_share(ranking, share) for share in (0.0, *shares)]
+    lab.progress.start(f"keeping by {order}, {ablation}", len(sets) * len(pictures))
 
     def compute() -> list[object]:
-        right, logit = subjects.answers(sets, ablation, keep=True)
+        right, logit = pictures.predictions(sets, ablation, keep=True)
         return [right.astype(int).tolist(), logit.tolist()]
 
-    right, logit = map(np.array, lab.kept(f"faithfulness {order} {ablation}", compute))
+    right, logit = map(np.array, lab.cached(f"faithfulness {order} {ablation}", compute))
     nothing, everything = logit[1], logit[0]
     change = float((everything - nothing).mean())
     if change == 0:
         return []
-    left = (logit[2:] - nothing) / change
-    curve = np.array([0.0, *left.mean(1)])
+    remaining = (logit[2:] - nothing) / change
+    curve = np.array([0.0, *remaining.mean(1)])
     return [
         FaithfulnessRow(
             order=order,
             ablation=ablation,
             share=share,
             faithfulness=mean_interval(part, lab.settings),
-            accuracy=mean_interval(answers, lab.settings),
+            accuracy=mean_interval(predicted, lab.settings),
             area=float(np.trapezoid(curve, [0.0, *shares])),
             distance=float(np.trapezoid(np.abs(1 - curve), [0.0, *shares])),
         )
-        for share, part, answers in zip(shares, left, right[2:], strict=True)
+        for share, part, predicted in zip(shares, remaining, right[2:], strict=True)
     ]
 
 
 def rankings(lab: Laboratory) -> dict[str, dict[str, list[int]]]:
-    """Return order → layer below the target → its neurons, in that order."""
+    """Return name of the order → layer below the target → its neurons in that order."""
     rng = np.random.default_rng(lab.settings.seed)
     found: dict[str, dict[str, list[int]]] = defaultdict(dict)
     found["NeurFlow"] = orders_of_circuit(lab, signed=True)

@@ -192,9 +192,7 @@ class SegmentMaps:
         return self._maps.blocks(self._place, needed)
 
     def take(self, numbers: np.ndarray) -> Observed:
-        """Return the inputs of the segment on some crops of the block, in any order, possibly
-        repeated.
-        """
+        """Return the segment's inputs on some crops of the block, in any order, possibly repeated."""
         return self._maps.take(self._place, numbers)
 
     def mean(self) -> Tensor:
@@ -318,9 +316,7 @@ class FeatureMaps:
         self._slot[numbers] = np.arange(first, self._used)
 
     def blocks(self, place: int, needed: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the crops that the segment at a place needs in blocks, each valid until the next
-        iteration.
-        """
+        """Yield the crops that a segment needs in blocks, each valid until the next iteration."""
         self._select_values(place, needed)
         for start in range(0, len(needed), self._slots):
             block = needed[start : start + self._slots]
@@ -334,8 +330,7 @@ class FeatureMaps:
             yield block
 
     def _together(self, missing: np.ndarray) -> Iterable[np.ndarray]:
-        """Return the crops to run. With room for all, these are whole images, batched as in the
-        streaming pass.
+        """Return the crops to run: with room for all, whole images, batched as in the streaming pass.
 
         The last digits of a value depend on its batch. A run that resumes after a kill, or that takes
         its activations from another run, thus has the same values as a run with its own streaming

@@ -486,7 +486,7 @@ export interface GroupAudit {
   signals: Signals;
 }
 /**
- * Evidence that a group is a shortcut, with 95 % intervals; None for what cannot be measured.
+ * Evidence that a group is a shortcut, with 95 % intervals; None if it cannot be measured.
  */
 export interface Signals {
   raises: Interval;
@@ -795,7 +795,7 @@ export interface Effects {
   effects: GroupEffect[];
 }
 /**
- * The effect of one group on the answer for one picture.
+ * The effect of one group on the prediction for one picture.
  */
 export interface GroupEffect {
   id: string;

@@ -61,8 +61,7 @@ def _on_device(points: tuple[float, ...], dtype: torch.dtype, device: torch.devi
 
 @dataclass(frozen=True)
 class Path:
-    """The line from the baseline to ``x`` at the frontier of a segment, where it is a straight line
-    as well.
+    """The path from the baseline to ``x`` at the frontier of a segment, where it is straight too.
 
     Attributes:
         start, end: values of the frontier at the baseline and at ``x``.
@@ -246,6 +245,4 @@ class Network(Protocol):
         """Return a function from images to the values of some keys."""
 
     def segment(self, lower: str, upper: str) -> Segment:
-        """Return the part between two layers; ``LayerError`` if the upper one does not depend on the
-        lower.
-        """
+        """Return the part from ``lower`` to ``upper``; ``LayerError`` if they are not connected."""
