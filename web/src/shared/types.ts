@@ -340,6 +340,7 @@ export interface ModelInfo {
    */
   input_size: [number, number, number];
   options?: LoadOptions;
+  answers?: number[];
 }
 /**
  * Options of ``load_model`` that a model was loaded with: plain data, no path and no code.
