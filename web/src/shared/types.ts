@@ -505,6 +505,7 @@ export interface ComparisonPageData {
   a: ComparedSide;
   b: ComparedSide;
   comparison: Comparison;
+  shares: boolean;
   pictures: string[];
 }
 /**
@@ -512,6 +513,7 @@ export interface ComparisonPageData {
  */
 export interface ComparedSide {
   name: string;
+  model: string;
   crops: number;
   groups: {
     [k: string]: ComparedGroup;
@@ -641,6 +643,7 @@ export interface AtlasPageData {
   classes: ClassData[];
   kept: number | null;
   neighbours: number;
+  shares: boolean;
   same: {
     [k: string]: number;
   };
