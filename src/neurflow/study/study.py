@@ -34,7 +34,7 @@ PAIR = 16
 """memory for attributing one (target, crop) pair, relative to the size of the segment's inputs on a
 crop
 """
-PAIRS_ON_GPU = 256
+PAIRS_ON_GPU = 1024
 """largest number of pairs to attribute at once on a GPU, which is idle with few of them"""
 
 

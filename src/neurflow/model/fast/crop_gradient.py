@@ -77,9 +77,8 @@ class CropGradient:
         self, tail: CropTail, path: Path, crop: Int[Tensor, " pair"], cells: Cells, capacity: int
     ) -> None:
         self.tail, self.path, self.cells = tail, path, cells
-        _, self.row, counts = torch.unique_consecutive(
-            crop, return_inverse=True, return_counts=True
-        )
+        _, row, counts = torch.unique_consecutive(crop, return_inverse=True, return_counts=True)
+        self.row = row.to(path.end[0].device)
         self.ends = counts.cumsum(0).tolist()
         each = max(value[0].numel() for value in path.end[: len(tail.inputs)])
         taps = [path.fixed[j.rows].shape[1] for j in tail.joints if j.rows is not None]
@@ -93,7 +92,10 @@ class CropGradient:
         with torch.no_grad():
             for crops in self._crops():
                 each = range(crops.start, crops.stop)
-                firsts = self._steady([self._pairs(slice(i, i + 1))[0] for i in each])
+                firsts = torch.tensor(
+                    self._steady([self._pairs(slice(i, i + 1))[0] for i in each]),
+                    device=self.row.device,
+                )
                 inside = range(len(self.tail.inputs))
                 ends = ([e[i][firsts] for i in inside] for e in (self.path.start, self.path.end))
                 made = run_crops(self.tail, self.cells, *ends)
