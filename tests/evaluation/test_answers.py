@@ -6,7 +6,13 @@ import torch
 
 from neurflow.errors import ImagesError, RequestError
 from neurflow.evaluation.class_pictures import ClassPictures, circuit_at, drawn_like
-from neurflow.evaluation.contribution_order import KEPT, first_share, ordered, scores, through
+from neurflow.evaluation.contribution_order import (
+    KEPT_SHARES,
+    first_share,
+    ordered,
+    scores,
+    through,
+)
 from neurflow.evaluation.faithfulness import faithfulness, rankings
 from neurflow.evaluation.fidelity import completeness, f1, fidelity, overlap_of_methods
 from tests.debugging.conftest import labelled, pictures
@@ -159,7 +165,7 @@ def test_attribution_through_kept_neurons_equals_hooks(lab, model, circuit, crop
     assert not np.allclose(found, plain, rtol=0.05)
 
     order = {"block3": list(range(16))}
-    each = np.stack([through(lab, "block2", first_share(order, share)) for share in KEPT])
+    each = np.stack([through(lab, "block2", first_share(order, share)) for share in KEPT_SHARES])
     assert scores(lab, "block2", order, signed=True) == pytest.approx(each.mean((0, 1)))
     assert scores(lab, "block2", order, signed=False) == pytest.approx(np.abs(each).mean((0, 1)))
     assert scores(lab, "block2", {}, signed=True) == pytest.approx(plain.mean(0))

@@ -26,7 +26,7 @@ from neurflow.labels import (
     Settings,
     summary,
 )
-from neurflow.labels.sampling import LARGEST
+from neurflow.labels.sampling import SAMPLE_SIZE
 from neurflow.labels.validation import (
     Trial,
     average_precision,
@@ -201,7 +201,7 @@ def test_the_judge_gets_only_the_label_and_crops_in_random_order(planted: Circui
     assert (first.label, first.caption, constant.label) == ("anything", None, "taxi")
     assert first.pictures == constant.pictures
     of_group = [p.data in of(planted, "late/0") for p in first.pictures]
-    assert len(of_group) == LARGEST and 10 <= sum(of_group) <= 12
+    assert len(of_group) == SAMPLE_SIZE and 10 <= sum(of_group) <= 12
     assert of_group != sorted(of_group, reverse=True)
 
 

@@ -89,7 +89,9 @@ class Atlas:
                 self._connect()
                 return answer()
         except duckdb.Error as error:
-            raise RequestError(f"The query failed: {error}") from None
+            raise RequestError(
+                f"The query failed: {error}\nThe tables are {', '.join(TABLES)}."
+            ) from None
 
     def vectors(
         self, sql: str, parameters: Any = None

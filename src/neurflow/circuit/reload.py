@@ -31,7 +31,7 @@ LIBRARIES = re.compile(r"(torchvision|timm):[A-Za-z0-9_.-]{1,200}")
 """references that are loaded without asking: names from a library's own list"""
 BUILT_IN = {"the demo network": ("neurflow.demo.network", "demo_model")}
 """reference of a network in this package → module and function"""
-LONGEST = 200
+MAX_QUOTED = 200
 """largest number of characters of a reference that is quoted in full"""
 OUTPUTS_DIFFER = 0.05
 """difference of outputs, relative to the largest, above which a model is not that of a circuit"""
@@ -116,7 +116,7 @@ def not_followed(reference: str, line: str = "") -> RequestError:
             f"The result was made from a {reference:.80} in memory, which cannot be loaded. "
             "Give it as --model file:module.py:factory, or use neurflow.debug in Python."
         )
-    named = shlex.quote(reference) if len(reference) <= LONGEST else "REFERENCE"
+    named = shlex.quote(reference) if len(reference) <= MAX_QUOTED else "REFERENCE"
     return RequestError(
         f"The result names {reference:.200} as its model. Loading it may run code or "
         "open files, so it is not loaded automatically. "
@@ -151,7 +151,10 @@ def _stored_preprocessing(circuit: CircuitData) -> Preprocessing:
         return TypeAdapter(Preprocessing).validate_python(stored)
     except ValueError as error:  # includes pydantic's
         problem = str(error).splitlines()[0]
-        raise ResultError(f"The preprocessing of the result cannot be read: {problem}.") from None
+        raise ResultError(
+            f"The preprocessing of the result cannot be read: {problem}. Create the result again with "
+            "neurflow discover."
+        ) from None
 
 
 def _where(weights: str | None) -> str:

@@ -25,7 +25,7 @@ from neurflow.errors import ImagesError, RequestError
 from neurflow.model import Model
 from neurflow.stats import Interval, wilson
 
-LISTED = 8
+MAX_LISTED = 8
 """number of groups listed for a mistake"""
 
 
@@ -80,7 +80,7 @@ def _mistake(picture: PictureReport, below: Collection[str]) -> Mistake:
         name=picture.name,
         label=picture.label or "",
         predicted=picture.top[0].name,
-        groups=tuple(ranked[:LISTED]),
+        groups=tuple(ranked[:MAX_LISTED]),
     )
 
 

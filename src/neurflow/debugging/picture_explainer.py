@@ -4,9 +4,9 @@
 2. The score of a group on the picture is that of its best crop (``scores``). The group *fires* if the
    score reaches its threshold, which the share ``FIRING`` of the group's own crops reaches.
 3. The group's *frequency* is the share of the concept set's images on which it fires. The group is
-   *missing* if its frequency is at least ``USUAL`` and it does not fire here. *Unlike* is the distance
-   of the log score from its median over the concept set, in robust standard deviations (1.4826 times
-   the median absolute deviation, at least ``MIN_SPREAD``).
+   *missing* if its frequency is at least ``MIN_FREQUENCY`` and it does not fire here. *Unlike* is the
+   distance of the log score from its median over the concept set, in robust standard deviations (1.4826
+   times the median absolute deviation, at least ``MIN_SPREAD``).
 4. The heat map on the whole picture is that of ``surroundings``.
 """
 
@@ -32,7 +32,7 @@ from neurflow.refs import GroupId, Target
 
 FIRING = 0.75
 """share of a group's own crops that reach its threshold"""
-USUAL = 2 / 3
+MIN_FREQUENCY = 2 / 3
 """smallest frequency of a group that counts as missing if it does not fire"""
 MIN_SPREAD = 0.1
 """smallest spread of log scores: about 10 % of a score"""
@@ -173,7 +173,7 @@ class PictureExplainer:
             percentile=float((over_images <= score).mean()),
             unlike=robust_distance(score, over_images),
             path_weight=self._path_weights[group.id],
-            missing=share >= USUAL and group.id not in firing,
+            missing=share >= MIN_FREQUENCY and group.id not in firing,
             crops=tuple(ScoredBox(observed.boxes[i], float(scores[i])) for i in best),
             heat=heat(observed.maps.get(layer.name), group),
             chain=chain(self.circuit, group.id, firing),

@@ -41,7 +41,7 @@ from neurflow.stats import Interval, spread
 
 CROPS_SHOWN = 12
 """largest number of crops in the list"""
-CROPPED = 8
+MAX_CROPPED = 8
 """largest number of pictures whose crops are checked"""
 
 
@@ -234,7 +234,7 @@ def _crops(
     size = model.input_size[1:]
     boxes = crop_boxes(*size, circuit.config.granularities)
     found = []
-    for index, pixels in islice(readable(images, range(len(images))), CROPPED):
+    for index, pixels in islice(readable(images, range(len(images))), MAX_CROPPED):
         parts = torch.split(crop_pixels(pixels, boxes, size), BATCH)
         runs = [masker.run(part, [mask]) for part in parts]
         before = target_values(np.concatenate([run[0] for run in runs]), circuit.target)

@@ -27,7 +27,7 @@ from neurflow.model import Layer
 
 STEPS = 16
 """number of integration points"""
-KEPT = (0.05, 0.1, 0.2, 0.5, 1.0)
+KEPT_SHARES = (0.05, 0.1, 0.2, 0.5, 1.0)
 """shares of each layer above that are kept in turn"""
 BATCH = 16
 Order = Mapping[str, Sequence[int]]
@@ -57,7 +57,7 @@ def scores(lab: Laboratory, name: str, above: Order, *, signed: bool) -> np.ndar
     """
 
     def compute() -> list[float]:
-        shares = KEPT if above else (1.0,)
+        shares = KEPT_SHARES if above else (1.0,)
         values = np.stack([through(lab, name, first_share(above, share)) for share in shares])
         found: list[float] = (values if signed else np.abs(values)).mean((0, 1)).tolist()
         return found

@@ -39,7 +39,7 @@ REPAIRS = 2
 """number of times that a malformed answer is returned to the model"""
 QUOTED = 2000
 """number of characters of a malformed answer that are quoted back to the model"""
-LONGEST = 200_000
+MAX_ANSWER = 200_000
 """number of characters of an answer that are read"""
 
 Answer = TypeVar("Answer")
@@ -139,7 +139,7 @@ class ChatLabeler:
                 continue
             if self.cache and reply.final:
                 cached = CachedAnswer(
-                    model=self.name, answer=reply.text[:LONGEST], refused=reply.refused
+                    model=self.name, answer=reply.text[:MAX_ANSWER], refused=reply.refused
                 )
                 self.cache.put(key, cached)
             if answer is None:
@@ -197,7 +197,7 @@ def _parsed(kind: type[Model], text: str) -> Model:
 
     Reasoning before the answer is ignored. Raises ``ValueError`` if no object follows the schema.
     """
-    text = text[:LONGEST].rpartition("</think>")[2]
+    text = text[:MAX_ANSWER].rpartition("</think>")[2]
     start, end = text.find("{"), text.rfind("}")
     if start < 0 or end < start:
         raise ValueError("there is no JSON object in it")

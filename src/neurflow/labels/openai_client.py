@@ -319,7 +319,9 @@ def _key(variable: str | None, file: str | Path | None) -> tuple[str, str]:
         try:
             return f"the file {file}", read(Path(file), MAX_KEY_BYTES).decode().strip()
         except (OSError, ValueError) as error:
-            raise RequestError(f"The key in {file} cannot be read: {error}.") from None
+            raise RequestError(
+                f"The key in {file} cannot be read: {error}. Give another file: --key-file FILE"
+            ) from None
     if variable is None:
         return "", ""
     return f"the environment variable {variable}", os.environ.get(variable, "").strip()

@@ -5,7 +5,7 @@
 2. ``shown`` and ``held_out`` are the strongest crops of each part that overlap little with each other.
 3. The other crops belong to no member's V_a^i, and as far as possible overlap no such crop. ``hard``
    crops are exemplars of the other groups of the layer; ``random`` crops are exemplars of other layers.
-   About half of each fill the sample up to ``LARGEST``.
+   About half of each fill the sample up to ``SAMPLE_SIZE``.
 4. ``population`` counts the exemplars of each kind. It gives the weight of each crop of the sample.
 
 Only crops with a stored thumbnail are used.
@@ -27,7 +27,7 @@ from neurflow.refs import Crop
 if TYPE_CHECKING:
     from neurflow.pictures.crops import Box
 
-LARGEST = 32
+SAMPLE_SIZE = 32
 """largest number of crops that a judge sees at once"""
 OVERLAP = 1 / 3
 """intersection over union from which two crops count as the same: that of neighbours of one size"""
@@ -53,14 +53,14 @@ def sample(circuit: Circuit, group: NeuronGroup, shown: int, held_out: int, seed
         circuit: a result with thumbnails.
         group: one of its groups.
         shown: largest number of crops for the labeler.
-        held_out: largest number for the validation; other crops fill the sample up to ``LARGEST``.
+        held_out: largest number for the validation; other crops fill the sample up to ``SAMPLE_SIZE``.
         seed: seed of the choice of the other crops, combined with the group's id.
     """
     pictured = [crop for crop in group.crops if crop in circuit.thumbnails]
     to_show, to_hold = _split_by_image(pictured)
     kept = _non_overlapping(to_hold, held_out)
     rng = np.random.default_rng([seed, zlib.crc32(group.id.encode())])
-    count = max(LARGEST - len(kept), len(kept)) if kept else 0
+    count = max(SAMPLE_SIZE - len(kept), len(kept)) if kept else 0
     hard, random, strangers = _others(circuit, group, count, rng)
     own = len(circuit.thumbnails) - sum(strangers)
     return Sample(

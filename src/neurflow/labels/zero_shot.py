@@ -84,7 +84,9 @@ class ClipLabeler:
     def label(self, request: LabelRequest) -> LabelAnswer:
         """Return the words with the largest contrast; see ``Labeler``."""
         if len(self.vocabulary) < 2:
-            raise RequestError("Zero-shot labels need a vocabulary of at least two words.")
+            raise RequestError(
+                "Zero-shot labels need a vocabulary of at least two words: --vocabulary FILE"
+            )
         values = self._contrast(self._words, request.pictures, request.others)
         refused = {word.casefold() for word in request.rejected}
         order = [i for i in np.argsort(-values) if self.vocabulary[i].casefold() not in refused]
@@ -213,7 +215,9 @@ def read_vocabulary(file: str | Path) -> tuple[str, ...]:
     try:
         lines = Path(file).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"Cannot read the vocabulary {str(file)!r}: {error}.") from None
+        raise RequestError(
+            f"Cannot read the vocabulary {str(file)!r}: {error}. Give a text file with a word per line."
+        ) from None
     words = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
     if len(words) < 2:
         raise RequestError(f"The vocabulary {str(file)!r} needs at least two words, one per line.")

@@ -29,7 +29,7 @@ SPLITS = frozenset(
     ("train", "training", "val", "valid", "validation", "test", "testing", "eval", "holdout", "dev")
 )
 """names of folders that divide a data set and do not name a class"""
-MOST_LEVELS = 64
+MAX_LEVELS = 64
 """largest depth of nested folders that are searched"""
 BESIDE = frozenset(("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"))
 """folders that systems put beside one's files"""
@@ -135,7 +135,7 @@ def _files(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
     except OSError:
         return
     here = status.st_dev, status.st_ino
-    if here in above or len(above) > MOST_LEVELS:
+    if here in above or len(above) > MAX_LEVELS:
         return
     for entry in inside:
         if entry.name.startswith(".") or entry.name in BESIDE:

@@ -27,7 +27,7 @@ from neurflow.pictures.spellings import Spellings
 from neurflow.runtime.paths import expanded
 
 TABLES = (".csv", ".tsv", ".txt", ".lst")
-MOST_BYTES = 64 * 2**20
+MAX_BYTES = 64 * 2**20
 """largest table that is read"""
 HEADERS = (
     *("label", "class", "category", "target", "name", "class_name", "species", "breed", "labels"),
@@ -194,7 +194,7 @@ def _once(
 
 def _rows(path: Path) -> Iterator[list[str]]:
     try:
-        data = path.read_bytes() if path.stat().st_size <= MOST_BYTES else b"\0"
+        data = path.read_bytes() if path.stat().st_size <= MAX_BYTES else b"\0"
         text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
         if "\0" in text:
             raise ValueError("it is not text, or too large")

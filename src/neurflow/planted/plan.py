@@ -33,8 +33,6 @@ TRAITS = {
     "redundant": "each concept has four equal channels and units saturate, so losing one has no effect",
     "veto": "units of the highest level are silenced by a concept that is absent where they fire",
 }
-CONCEPTS = 6
-"""number of concepts on each level above the primitives"""
 INHIBITION, VETO = 0.3, 2.0
 """inputs that an inhibitor and a veto subtract; a child that is present adds 1"""
 THRESHOLD = 1.1

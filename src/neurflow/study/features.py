@@ -33,7 +33,7 @@ from neurflow.pictures.crops import CropSet
 from neurflow.runtime.files import create, guard_disk, reserve
 from neurflow.runtime.memory import Batch
 
-AVERAGED = 128
+MAX_AVERAGED = 128
 """largest number of crops over which a mean is computed"""
 SCRATCH = 8 * 2**30
 """largest size of the files in bytes; at most half of the free disk space is used"""
@@ -198,7 +198,7 @@ class SegmentMaps:
     def mean(self) -> Tensor:
         """Return the mean output ``[1, …]`` of the lower layer over D, for each position.
 
-        If D is large, the mean is over :data:`AVERAGED` crops spread over it. Crops of an earlier
+        If D is large, the mean is over :data:`MAX_AVERAGED` crops spread over it. Crops of an earlier
         block are no longer available afterwards.
         """
         return self._maps.mean(self._place)
@@ -355,7 +355,7 @@ class FeatureMaps:
     def mean(self, place: int) -> Tensor:
         """Return the mean output ``[1, …]`` over D of the lower layer of the segment at a place."""
         if place not in self._means:
-            count = min(AVERAGED, len(self._crops))
+            count = min(MAX_AVERAGED, len(self._crops))
             numbers = np.linspace(0, len(self._crops) - 1, count).round().astype(np.int64)
             total = torch.zeros((), dtype=torch.float64)
             for block in self.blocks(place, numbers):

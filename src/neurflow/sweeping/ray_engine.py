@@ -62,7 +62,8 @@ class OnRay:
             )
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise WorkError(
-                f"Cannot connect to a Ray cluster at {self.address!r}: {error}"
+                f"Cannot connect to a Ray cluster at {self.address!r}: {error}. Start one: "
+                "ray start --head"
             ) from None
         begin = ray.remote(JobRunner).options(num_cpus=self.cpus, num_gpus=self.gpus).remote
         waiting, lost = deque(jobs), Counter[str]()
