@@ -79,6 +79,18 @@ def test_targets_are_matched_even_without_common_neurons(a, b):
     assert pair.chance is None and pair.above_chance is None
 
 
+def test_the_parts_of_divided_targets_are_matched_with_each_other():
+    one, other = (
+        tiny({"low": plain([0]), "head": plain([n], [n + 1])}, neuron=n, target=name)
+        for n, name in ((0, "bee"), (2, "fly"))
+    )
+    pairs = layer(compare(one, other), "head").pairs
+    assert [(p.a, p.b, p.matched_by) for p in pairs] == [
+        ("head/0", "head/0", "target"),
+        ("head/1", "head/1", "target"),
+    ]
+
+
 def test_edges_between_matched_groups(a, b):
     mid = layer(compare(a, b), "mid")
     edges = {(e.upper, e.lower): (e.weight_a, e.weight_b, e.change) for e in mid.edges}

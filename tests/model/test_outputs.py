@@ -200,6 +200,13 @@ def test_the_output_option_is_respected():
         Model(Ends(lambda z: 50 * z), transform=PLAIN, output="probabilities").network  # noqa: B018
 
 
+@pytest.mark.parametrize("said", [None, "logits", "log-probabilities"])
+def test_negative_log_probabilities_are_refused(said):
+    for end in (lambda z: -z.log_softmax(1), lambda z: z.logsumexp(1, keepdim=True) - z):
+        with pytest.raises(ModelError, match="negative log-probabilities"):
+            Model(Ends(end), transform=PLAIN, output=said).network  # noqa: B018
+
+
 @pytest.mark.parametrize(
     "end", [lambda z: 0.5 + 0.4 * torch.tanh(z), lambda z: 100 * z.exp() / z.exp().sum(1, True)]
 )

@@ -1,6 +1,7 @@
 """The page of a sweep: its payload, and in a browser the map, search, classes, keyboard and history."""
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -167,7 +168,9 @@ def test_similar_classes_are_near_and_a_class_links_to_its_circuit(open_page):
     expect(page.locator(".likeness")).to_have_count(5)
     expect(panel.locator('[data-list="nearest"] li').first).to_contain_text("fly")
     expect(panel.locator('[data-list="nearest"] li').first).to_contain_text("0.60")
-    expect(panel.locator('[data-list="portrait"] li').first).to_contain_text("bee legs")
+    expect(panel.locator('[data-list="portrait"] li').first).to_contain_text(
+        re.compile("bee legs.*[+]50\\s%", re.S)
+    )
     panel.get_by_role("link", name="Open its circuit").click()
     expect(page.get_by_role("heading", name="Why bee?")).to_be_visible()
     page.go_back()

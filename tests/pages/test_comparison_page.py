@@ -1,5 +1,7 @@
 """The comparison page in a browser: matched groups, filters, search, keyboard and safety."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -98,12 +100,12 @@ def test_inputs_of_a_pair_are_listed_and_linked(open_page, a, b):
     expect(rows).to_have_count(3)
     inputs.get_by_role("button", name="All 4 inputs").press("Enter")
     expect(rows).to_have_count(4)
-    cells = [row.locator("td").all_inner_texts() for row in rows.all()]
-    assert [cell[1:] for cell in cells] == [
-        ["−0.30", "+0.60", "+0.90"],
-        ["+0.50", "absent", ""],
-        ["absent", "+0.30", ""],
-        ["+0.20", "+0.10", "−0.10"],
+    cells = [row.locator("td").all_inner_texts()[1:] for row in rows.all()]
+    assert [[text.replace("\u00a0", " ") for text in row] for row in cells] == [
+        ["−30 %", "+60 %", "+90 %"],
+        ["+50 %", "absent", ""],
+        ["absent", "+30 %", ""],
+        ["+20 %", "+10 %", "−10 %"],
     ]
     page.get_by_role("button", name="Only A").click()  # a followed group may have been hidden
     page.get_by_role("button", name="Shared").click()
@@ -177,3 +179,6 @@ def test_circuits_without_common_groups_show_a_message(open_page, a):
     assert low.locator("td").nth(1).inner_text() == "–"
     page.get_by_role("button", name="Shared").click()
     expect(page.locator(".compared")).to_have_count(2)  # the targets
+    page.get_by_role("button", name="All").first.click()
+    nothing = page.get_by_text(re.compile(r"Nothing in common with any group of [AB]\."))
+    expect(nothing).to_have_count(page.locator(".alone li").count())

@@ -33,3 +33,33 @@ def test_the_summary_has_means_ranges_and_comparisons():
 def test_one_figure_and_one_row_need_no_comparison():
     assert in_short(table(row(2.0, 1.0), y=("drop",))) == "drop 2.00; 1 row."
     assert in_short(table(row(2.0, 1.0), y=("group",))) == "1 row."
+
+
+class Accuracy(Row):
+    mode: str = Field(description="what is masked")
+    method: str = Field(description="how the neurons were chosen")
+    tau: int = Field(description="number of neurons")
+    accuracy: Interval = Field(description="share of right answers")
+
+
+def test_named_panels_and_series_are_told_apart_as_in_the_plot():
+    chart = Chart(
+        x="tau",
+        y=("accuracy",),
+        series=("method",),
+        panel=("mode",),
+        largest="tau",
+        y_label="accuracy",
+    )
+    rows = tuple(
+        Accuracy(mode=mode, method=method, tau=tau, accuracy=Interval(value, 0.0, 1.0))
+        for mode, low in (("masking", 0.1), ("retaining", 0.7))
+        for method, value in (("NeurFlow, signed", low), ("random", low + 0.2))
+        for tau in (4, 16)
+    )
+    found = Table[Accuracy](protocol="a", title="A", question="?", chart=chart, rows=rows)
+    assert in_short(found) == (
+        "masking: NeurFlow signed 0.10, random 0.30; "
+        "retaining: NeurFlow signed 0.70, random 0.90; "
+        "4 rows, on average."
+    )

@@ -97,6 +97,13 @@ def test_names_and_appearance_are_in_the_address(show, wide, tmp_path):
     assert "dark muzzle" in words(root) and "Why a bee" in words(root)
     assert float(root.get("width")) == pytest.approx(85 * MM, rel=0.03)
     assert root.find(f"{SVG}rect").get("fill") == "#15171a"
+    page.get_by_label("Look").select_option("transparent dark")
+    page.get_by_label("Title").fill("Bee" * 60)
+    slide = drawn(page, tmp_path / "slide.svg")
+    assert slide.find(f"{SVG}rect") is None
+    title = slide.find(f"{SVG}text")
+    assert title.get("fill") == "#eceded"  # to be read on a dark slide
+    assert "…" in title.text  # the title is never wider than the figure
     page.get_by_label("Look").select_option("transparent")
     clear = drawn(page, tmp_path / "clear.svg")
     assert clear.find(f"{SVG}rect") is None  # no background

@@ -11,6 +11,7 @@ import pytest
 from neurflow.config import Config
 from neurflow.errors import WorkError
 from neurflow.pages import page, write_report
+from neurflow.pages.model_name import model_name
 from neurflow.pages.payload import payload
 from neurflow.pages.schema import schema
 from tests.conftest import evidence, relabelled
@@ -135,3 +136,20 @@ def test_errors_for_a_missing_front_end_or_folder(wide, tmp_path, monkeypatch):
 def test_the_types_of_the_front_end_are_current():
     """`make web-types` writes both files; `make web-check` compares the second with the first."""
     assert (ROOT / "web" / "src" / "shared" / "schema.json").read_text() == schema()
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        ("torchvision:resnet18", "torchvision:resnet18"),
+        ("file:/home/ann/nets.py:small", "nets.py:small"),
+        ("file:nets.py:small", "nets.py:small"),
+        ("onnx:../models/net.onnx", "net.onnx"),
+        ("hf:google/vit-base", "hf:google/vit-base"),
+        ("hf:/data/my vit", "my vit"),
+        ("hf:C:\\data\\vit", "vit"),
+        ("a model given in Python", "a model given in Python"),
+    ],
+)
+def test_pages_name_a_model_without_the_folders_of_this_machine(reference, name):
+    assert model_name(reference) == name

@@ -43,8 +43,10 @@ const side = (name: string) => ({
 });
 const data: ComparisonPageData = {
   kind: "comparison",
+  shares: true,
   a: {
     name: "bee",
+    model: "m",
     crops: 1,
     groups: {
       "head/0": group([0], null, [
@@ -57,6 +59,7 @@ const data: ComparisonPageData = {
   },
   b: {
     name: "fly",
+    model: "m",
     crops: 1,
     groups: { "head/0": group([1], null, [["low/1", 0.9]]), "low/0": group([8]), "low/1": group([12]) },
   },
@@ -118,5 +121,9 @@ describe("inputs of a pair", () => {
 describe("a group is called", () => {
   it("by its label", () => expect(titleOf(data, "a", "low/0")).toBe("yellow stripes"));
   it("by the target that it is all of", () => expect(titleOf(data, "b", "head/0")).toBe("fly"));
+  it("by its part of the target", () => {
+    const a = { ...data.a, groups: { ...data.a.groups, "head/1": data.a.groups["head/0"]! } };
+    expect(titleOf({ ...data, a }, "a", "head/1")).toBe("bee, 2 of 2");
+  });
   it("by its number", () => expect(titleOf(data, "a", "low/1")).toBe("Group 1"));
 });

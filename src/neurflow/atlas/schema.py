@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-VERSION = 5
+VERSION = 6
 VECTOR = "vector"
 """the type "list of float32"; other types have the names that pyarrow uses"""
 
@@ -20,6 +20,7 @@ TABLES: dict[str, dict[str, str]] = {
         "minus": "int64",
         "model": "string",
         "digest": "string",
+        "shares": "bool",
         "images": "int64",
         "crops": "int64",
         "neurons": "int64",

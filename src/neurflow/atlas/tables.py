@@ -35,6 +35,7 @@ import pandas as pd
 from neurflow.atlas.files import contents, drop, pack, write_new
 from neurflow.atlas.schema import TABLES, VERSION, arrow_schema
 from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup, load_circuit
+from neurflow.circuit.interactions import weights_are_shares
 from neurflow.errors import MissingResult, ResultError
 from neurflow.runtime.extras import require
 from neurflow.runtime.files import guard_disk, lock, read_json, subfolder, write_atomically
@@ -106,6 +107,7 @@ def _target(circuit: Circuit) -> tuple[Any, ...]:
         circuit.target.minus,
         circuit.model.reference,
         circuit.model.digest,
+        weights_are_shares(circuit.config),
         len(circuit.images),
         circuit.crop_count,
         sum(len(layer.neurons) for layer in circuit.layers),

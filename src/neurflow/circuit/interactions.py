@@ -58,6 +58,11 @@ class Flow(NamedTuple):
         return self.positive + self.negative
 
 
+def weights_are_shares(config: Config) -> bool:
+    """Return whether ``W(G, H)`` can be read as the share of G's activation that H accounts for."""
+    return (config.aggregation, config.sharing) == ("mean", "conserving")
+
+
 def flows(
     upper: Groups, lower: Groups, pairs: Mapping[Member, Driven], config: Config
 ) -> dict[tuple[int, int], Flow]:

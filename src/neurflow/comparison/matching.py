@@ -169,9 +169,15 @@ def _match_layer(
     tables = {way: similarities(x.groups(), y.groups()) for way, (x, y) in layer.vectors.items()}
     table = tables[basis]
     x, y = layer.vectors[basis]
+<<<<<<< HEAD
     found = [(0, 0)] if targets else best_pairs(table, threshold)
     unmatched_a = sorted(set(range(len(table))) - {i for i, _ in found})
     unmatched_b = sorted(set(range(table.shape[1])) - {j for _, j in found})
+=======
+    found = best_pairs(table, None if targets else threshold)
+    left_a = sorted(set(range(len(table))) - {i for i, _ in found})
+    left_b = sorted(set(range(table.shape[1])) - {j for _, j in found})
+>>>>>>> w8-page
     chance_a = chance(x.groups(), y, draws, rng)
     chance_b = chance(y.groups()[unmatched_b], x, draws, rng)
     pairs = [
@@ -328,11 +334,8 @@ def _check(a: Circuit, b: Circuit, names: Sequence[str], basis: Basis, pictures:
 
 
 def _both_targets(a: Circuit, b: Circuit, name: str) -> bool:
-    """Return whether the layer has both targets, each in a single group."""
-    return (
-        a.target.layer == b.target.layer == name
-        and len(a.layer(name).groups) == len(b.layer(name).groups) == 1
-    )
+    """Return whether the layer has both targets."""
+    return a.target.layer == b.target.layer == name
 
 
 def _adjacent_layers(circuit: Circuit) -> set[tuple[str, str]]:

@@ -26,9 +26,9 @@ import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
 from neurflow.circuit import Circuit, CircuitLayer
+from neurflow.circuit.reload import same_model
 from neurflow.debugging import signals
 from neurflow.debugging.chain import path_weights
-from neurflow.debugging.explain import same_model
 from neurflow.debugging.masking import Mask, Masker, mask_of
 from neurflow.debugging.picture_explainer import require_calibration
 from neurflow.debugging.pictures import as_source, batches, true_class

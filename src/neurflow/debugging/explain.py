@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from neurflow.circuit import Circuit
+from neurflow.circuit.reload import same_model
 from neurflow.debugging.masking import Ablation
 from neurflow.debugging.mistakes import find_mistakes
 from neurflow.debugging.picture_explainer import PictureExplainer
 from neurflow.debugging.pictures import as_source, labelled
 from neurflow.debugging.result import DebugReport, PictureReport
 from neurflow.debugging.what_if import Controls, change_of, what_if
-from neurflow.errors import ImagesError, ModelError, RequestError
+from neurflow.errors import ImagesError, RequestError
 from neurflow.model import Model
 from neurflow.pictures.images import Images, UnreadableImage, load_images
 from neurflow.refs import SkippedImage
@@ -117,25 +118,3 @@ def _read(
         first = skipped[0]
         raise ImagesError(f"No picture can be read. The first is {first.name}: {first.reason}.")
     return pictures, skipped
-
-
-def _where(weights: str | None) -> str:
-    """Return the option for the weights of a result in brackets; empty for default weights."""
-    return f" (--weights {weights:.200})" if weights not in (None, "DEFAULT") else ""
-
-
-def same_model(circuit: Circuit, model: Model) -> None:
-    """Raise ``ModelError`` unless the circuit was found in a model of the same weights and input."""
-    known, given = circuit.model, model.info
-    if known.digest != given.digest:
-        raise ModelError(
-            f"This circuit was found in another model: {known.reference} with weights "
-            f"{known.digest[:12]}…. The one given, {given.reference}, has weights "
-            f"{given.digest[:12]}…. Give the model and weights that were given to discover"
-            f"{_where(known.weights)}."
-        )
-    if known.input_size != given.input_size:
-        raise ModelError(
-            f"The circuit was found with inputs of size {known.input_size}, but those of this model "
-            f"have size {given.input_size}. Give the size that was given to discover: --input-size"
-        )

@@ -20,8 +20,8 @@ import numpy as np
 
 from neurflow.attribution import AttributionTask, score_neurons
 from neurflow.circuit import Circuit
+from neurflow.circuit.reload import same_model
 from neurflow.config import Config
-from neurflow.debugging.explain import same_model
 from neurflow.errors import RequestError
 from neurflow.evaluation.settings import Settings
 from neurflow.method.concepts import Concept, crops_limit

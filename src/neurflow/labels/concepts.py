@@ -26,7 +26,8 @@ import numpy as np
 
 from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.circuit.evidence import ConceptCheck
-from neurflow.errors import ImagesError, RequestError
+from neurflow.circuit.reload import same_model
+from neurflow.errors import ImagesError
 from neurflow.labels.validation import average_precision
 from neurflow.model import Model
 from neurflow.pictures.crops import CropSet
@@ -58,14 +59,10 @@ def concept_checks(
         Group id → check, for the groups whose label names a concept.
 
     Raises:
-        RequestError: the circuit was found in another model.
+        ModelError: the circuit was found in another model.
         ImagesError: there are fewer than two concepts.
     """
-    if model.info.digest != circuit.model.digest:
-        raise RequestError(
-            f"The circuit was not found in {model.info.reference} with these weights. Give the weights "
-            "that were given to discover: --weights"
-        )
+    same_model(circuit, model)
     progress = progress or Silent()
     images = load_images(pictures, model)
     readable = [i for i in range(len(images)) if _can_be_read(images, i, progress)]

@@ -344,6 +344,11 @@ def _by_values(value: Tensor, said: Kind | None) -> Kind:
         )
     if columns > 1 and bool((values <= 0).all()) and _all_near(values.exp().sum(1), 1, rounding):
         return "log-probabilities"
+    if columns > 1 and bool((values >= 0).all()) and _all_near((-values).exp().sum(1), 1, rounding):
+        raise ModelError(
+            "The outputs are negative log-probabilities: the smallest is that of the predicted class. "
+            "Let the network return the logits, or log-probabilities without the minus sign."
+        )
     if said in ("logits", "sigmoid"):
         return said
     if said == "log-probabilities" and columns == 1:

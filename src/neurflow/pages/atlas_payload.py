@@ -20,6 +20,7 @@ from neurflow.atlas.mapping import plane
 from neurflow.atlas.query import Atlas
 from neurflow.atlas.questions import SAME, shortcut_candidates
 from neurflow.atlas.similarity import By, circuit_similarity, nearest_groups
+from neurflow.pages.model_name import model_name
 from neurflow.runtime.progress import Progress, Silent
 
 NEAREST = 10
@@ -118,6 +119,8 @@ class AtlasPageData(_Data):
     kept: float | None
     """share of a class's nearest circuits that are also nearest on the map"""
     neighbours: int
+    shares: bool
+    """whether the weights of all circuits are shares, which are shown in per cent"""
     same: dict[By, float] = Field(default_factory=lambda: dict(SAME))
     """similarity above which two groups count as shared"""
     shortcuts: list[ShortcutData]
@@ -179,12 +182,13 @@ def atlas_payload(
     ]
     progress.advance()
     return AtlasPageData(
-        model=", ".join(sorted(set(targets.model))),
+        model=", ".join(sorted({model_name(each) for each in targets.model})),
         sweep=str(atlas.folder.parent),
         links=links,
         classes=classes,
         kept=None if drawn.kept is None else _short(drawn.kept),
         neighbours=drawn.neighbours,
+        shares=bool(targets.shares.all()),
         shortcuts=[
             ShortcutData(**each | {"circuit": place[each["circuit"]]})
             for each in candidates.to_dict("records")

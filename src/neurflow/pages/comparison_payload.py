@@ -8,7 +8,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from neurflow.circuit import Circuit, GroupEdge
+from neurflow.circuit.interactions import weights_are_shares
 from neurflow.comparison.result import Comparison
+from neurflow.pages.model_name import model_name
 
 SHOWN = 8
 """crops shown for a group"""
@@ -48,6 +50,7 @@ class ComparedSide(_Data):
 
     name: str
     """a short name that distinguishes it from the other circuit"""
+    model: str
     crops: int
     groups: dict[str, ComparedGroup]
 
@@ -59,6 +62,8 @@ class ComparisonPageData(_Data):
     a: ComparedSide
     b: ComparedSide
     comparison: Comparison
+    shares: bool
+    """whether the weights of both circuits are shares, which are shown in per cent"""
     pictures: list[str]
     """data URIs"""
 
@@ -73,6 +78,7 @@ def comparison_payload(
         a=_side(a, first, places),
         b=_side(b, second, places),
         comparison=comparison,
+        shares=weights_are_shares(a.config) and weights_are_shares(b.config),
         pictures=[f"data:image/webp;base64,{base64.b64encode(data).decode()}" for data in places],
     )
 
@@ -81,8 +87,9 @@ def _names(a: Circuit, b: Circuit, given: tuple[str, str]) -> tuple[str, str]:
     """Return the targets if they differ, else the models if they differ, else the names given."""
     if a.target.name != b.target.name:
         return a.target.name, b.target.name
-    if a.model.reference != b.model.reference:
-        return a.model.reference, b.model.reference
+    models = model_name(a.model.reference), model_name(b.model.reference)
+    if models[0] != models[1]:
+        return models
     return given
 
 
@@ -92,6 +99,7 @@ def _side(circuit: Circuit, name: str, places: dict[bytes, int]) -> ComparedSide
 
     return ComparedSide(
         name=name,
+        model=model_name(circuit.model.reference),
         crops=circuit.crop_count,
         groups={
             group.id: ComparedGroup(

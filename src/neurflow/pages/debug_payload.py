@@ -12,8 +12,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from neurflow.circuit import Circuit
+from neurflow.circuit.interactions import weights_are_shares
 from neurflow.debugging.result import AuditReport, DebugReport, PictureReport
-from neurflow.pages.payload import weights_are_shares
+from neurflow.pages.model_name import model_name
 
 EXEMPLARS = 6
 """crops shown for a group"""
@@ -65,8 +66,8 @@ def debug_payload(circuit: Circuit, report: DebugReport) -> DebugPageData:
     """Return the data of a report's page."""
     return DebugPageData(
         target=circuit.target.name,
-        model=circuit.model.reference,
-        shares=weights_are_shares(circuit),
+        model=model_name(circuit.model.reference),
+        shares=weights_are_shares(circuit.config),
         groups=_groups(circuit),
         pictures=[shown_picture(circuit, picture) for picture in report.pictures],
         report=report.model_copy(update={"pictures": ()}),
@@ -78,8 +79,8 @@ def audit_payload(circuit: Circuit, report: AuditReport) -> DebugPageData:
     """Return the data of an audit's page."""
     return DebugPageData(
         target=circuit.target.name,
-        model=circuit.model.reference,
-        shares=weights_are_shares(circuit),
+        model=model_name(circuit.model.reference),
+        shares=weights_are_shares(circuit.config),
         groups=_groups(circuit),
         pictures=[],
         report=None,

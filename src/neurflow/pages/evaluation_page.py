@@ -11,6 +11,7 @@ from typing import Any
 from neurflow.evaluation.result import Evaluation, Figure, Table
 from neurflow.pages.evaluation_plots import svg
 from neurflow.pages.evaluation_summary import in_short, typeset
+from neurflow.pages.model_name import model_name
 from neurflow.pages.page import write_page
 from neurflow.pages.page_links import NAME, as_html, page_links
 from neurflow.pages.policy import PLACE, with_classes, with_policy
@@ -37,7 +38,8 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; }
 dt { opacity: .8; } dd { margin: 0; overflow-wrap: anywhere; }
 .terms { font-size: 13px; margin: .6rem 0 1rem; }
 @media (max-width: 640px) { body { margin: 1rem auto; } dl { grid-template-columns: 1fr; gap: 0; }
-  dd { margin-bottom: .5rem; } nav a { white-space: normal; display: inline-block; } }
+  dd { margin-bottom: .5rem; } .wide svg { max-width: none; width: 36rem; }
+  nav a { white-space: normal; display: inline-block; } }
 @media print { body { max-width: none; } nav { display: none; } }
 """
 
@@ -66,7 +68,7 @@ def _page(found: Evaluation, beside: Sequence[tuple[str, str]]) -> Iterator[str]
     if found.held_out:
         pictures += f", {found.held_out} held-out pictures"
     made = f"neurflow {version('neurflow')}"
-    yield f"<p class='quiet'>{escape(found.model.reference)} · {pictures} · {made}</p>"
+    yield f"<p class='quiet'>{escape(model_name(found.model.reference))} · {pictures} · {made}</p>"
     yield "<p>Each figure is a mean with its 95 % bootstrap interval, unless stated otherwise. "
     yield "The columns are explained below each table.</p>"
     yield from _in_short(found)
@@ -107,7 +109,8 @@ def _section(table: Table[Any]) -> Iterator[str]:
     for note in table.notes:
         yield f"<p class='quiet'>{escape(note)}</p>"
     if table.rows:
-        yield f"<div class='wide'>{svg(table)}</div>"
+        plot = f"tabindex='0' role='region' aria-label='Plot: {escape(table.title)}'"
+        yield f"<div class='wide' {plot}>{svg(table)}</div>"
         is_open = " open" if len(table.rows) <= OPEN else ""
         yield f"<details{is_open}><summary>{len(table.rows)} rows</summary>"
         region = f"tabindex='0' role='region' aria-label='{escape(table.title)}'"

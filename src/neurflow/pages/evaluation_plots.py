@@ -69,8 +69,8 @@ def _drawn(table: Table[Any], to: Any, kind: str, ink: str) -> None:
         ),
     }
     chart = table.chart
-    rows = _shown(table)
-    panels = list(dict.fromkeys(_key(row, chart.panel) for row in rows))
+    rows = shown_rows(table)
+    panels = list(dict.fromkeys(key_of(row, chart.panel) for row in rows))
     columns = 2 if len(panels) == 4 else min(len(panels), COLUMNS)
     lines = -(-len(panels) // columns)
     with matplotlib.rc_context(style):
@@ -81,7 +81,7 @@ def _drawn(table: Table[Any], to: Any, kind: str, ink: str) -> None:
             panel.set_axis_off()
         names = _series(rows, chart)
         for panel, key in zip(grid.ravel(), panels, strict=False):
-            _panel(panel, [row for row in rows if _key(row, chart.panel) == key], chart, names)
+            _panel(panel, [row for row in rows if key_of(row, chart.panel) == key], chart, names)
             title = ", ".join(
                 f"{column} {value}" if isinstance(value, int | float) else str(value)
                 for column, value in zip(chart.panel, key, strict=True)
@@ -96,7 +96,7 @@ def _drawn(table: Table[Any], to: Any, kind: str, ink: str) -> None:
         figure.savefig(to, format=kind, dpi=180, transparent=kind == "svg", metadata=metadata)
 
 
-def _shown(table: Table[Any]) -> list[Row]:
+def shown_rows(table: Table[Any]) -> list[Row]:
     """The rows that are drawn."""
     rows: list[Row] = list(table.rows)
     if column := table.chart.largest:
@@ -105,7 +105,8 @@ def _shown(table: Table[Any]) -> list[Row]:
     return rows
 
 
-def _key(row: Row, columns: Iterable[str]) -> tuple[Any, ...]:
+def key_of(row: Row, columns: Iterable[str]) -> tuple[Any, ...]:
+    """Return the values of some columns."""
     return tuple(getattr(row, column) for column in columns)
 
 
@@ -114,7 +115,7 @@ Series = tuple[str, tuple[Any, ...]]
 
 
 def _series(rows: list[Row], chart: Chart) -> list[Series]:
-    keys = dict.fromkeys(_key(row, chart.series) for row in rows)
+    keys = dict.fromkeys(key_of(row, chart.series) for row in rows)
     return [(y, key) for y in chart.y for key in keys]
 
 
@@ -124,7 +125,7 @@ def _panel(panel: Any, rows: list[Row], chart: Chart, names: list[Series]) -> No
     values = list(dict.fromkeys(key for _, key in names))
     several = len(chart.y) > 1
     for number, (y, key) in enumerate(names):
-        own = [row for row in rows if _key(row, chart.series) == key]
+        own = [row for row in rows if key_of(row, chart.series) == key]
         points = [
             (getattr(row, chart.x), cell) for row in own if (cell := getattr(row, y)) is not None
         ]

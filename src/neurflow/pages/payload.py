@@ -21,7 +21,7 @@ from neurflow.circuit import (
     SemanticGroup,
 )
 from neurflow.circuit.evidence import Evidence
-from neurflow.circuit.interactions import exemplars
+from neurflow.circuit.interactions import exemplars, weights_are_shares
 from neurflow.circuit.trees import branches
 from neurflow.circuit.uncertainty import branch_intervals
 from neurflow.pages.circuit_data import (
@@ -38,6 +38,7 @@ from neurflow.pages.circuit_data import (
     SpreadData,
     TreeData,
 )
+from neurflow.pages.model_name import model_name
 from neurflow.pictures.crops import Box
 from neurflow.refs import Crop, HeatMap, Member
 
@@ -130,7 +131,7 @@ def payload(
     ]
     return PageData(
         target=circuit.target.name,
-        model=circuit.model.reference,
+        model=model_name(circuit.model.reference),
         images=[image.name for image in circuit.images],
         side=circuit.model.input_size[1:],
         skipped=[(image.name, image.reason) for image in circuit.skipped],
@@ -139,7 +140,7 @@ def payload(
         tau=circuit.config.tau,
         k=circuit.config.k,
         steps=circuit.config.steps,
-        shares=weights_are_shares(circuit),
+        shares=weights_are_shares(circuit.config),
         aggregation=circuit.config.aggregation,
         sharing=circuit.config.sharing,
         layers=from_target[::-1],
@@ -161,11 +162,6 @@ def payload(
         crops=crops.crops,
         pictures=crops.pictures,
     )
-
-
-def weights_are_shares(circuit: Circuit) -> bool:
-    """Return whether weights can be read as shares of the target's activation."""
-    return (circuit.config.aggregation, circuit.config.sharing) == ("mean", "conserving")
 
 
 def _spreads(circuit: Circuit) -> list[SpreadData]:

@@ -1,11 +1,13 @@
 /** The page of a sweep: a map of its classes by the similarity of their circuits, a search, and details. */
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { readName } from "../shared/address";
+import { useEvents } from "../shared/events";
 import { percent, plural } from "../shared/format";
 import { useKeys } from "../shared/keys";
 import { Pane } from "../shared/pane";
 import { SearchField } from "../shared/search";
+import { picturesAt, Strip } from "../shared/strip";
 import { ThemeButton } from "../shared/theme";
 import type { AtlasPageData } from "../shared/types";
 import { find, nameOf } from "./find";
@@ -18,11 +20,7 @@ const SHORTCUTS = "shortcuts";
 function useAddress(data: AtlasPageData) {
   const read = () => readName(location.hash);
   const [hash, setHash] = useState(read);
-  useEffect(() => {
-    const follow = () => setHash(read());
-    addEventListener("hashchange", follow);
-    return () => removeEventListener("hashchange", follow);
-  }, []);
+  useEvents(["hashchange"], () => setHash(read()));
   const go = (next: string) => {
     if (next === read()) return;
     history.pushState(null, "", next ? `#${encodeURIComponent(next)}` : location.pathname + location.search);
@@ -128,11 +126,7 @@ function Shortcuts({ data, onChoose }: { data: AtlasPageData; onChoose: (place: 
             return (
               <tr key={`${circuit} ${group}`}>
                 <td>
-                  <span class="strip">
-                    {(one.shown[group]?.pictures ?? []).map((picture) => (
-                      <img key={picture} class="crop" src={data.pictures[picture]} alt="" decoding="async" />
-                    ))}
-                  </span>
+                  <Strip pictures={picturesAt(data.pictures, one.shown[group]?.pictures)} />
                 </td>
                 <th scope="row">{nameOf(one, group)}</th>
                 <td>

@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { plural } from "../shared/format";
 import { Bar, Listing } from "../shared/listing";
+import { picturesAt, Strip } from "../shared/strip";
 import type { AtlasPageData, ClassData, SharedGroups } from "../shared/types";
 import { nameOf } from "./find";
 import { faceOf } from "./map";
@@ -34,7 +35,7 @@ export function Panel({ data, place, onChoose }: PanelProps) {
       {one.own && (
         <section>
           <h3>Strongest crops</h3>
-          <Strip data={data} one={one} group={one.own} large />
+          <Strip pictures={picturesAt(data.pictures, one.shown[one.own]?.pictures)} kind="crops" />
         </section>
       )}
       {one.portrait.length > 0 && (
@@ -44,11 +45,11 @@ export function Panel({ data, place, onChoose }: PanelProps) {
             {one.portrait.map(([group, weight]) => (
               <li key={group}>
                 <div class="group-row">
-                  <Strip data={data} one={one} group={group} />
+                  <Strip pictures={picturesAt(data.pictures, one.shown[group]?.pictures)} />
                   <span class="edge-name" title={group}>
                     {nameOf(one, group)}
                   </span>
-                  <Bar weight={weight} largest={1} />
+                  <Bar weight={weight} largest={1} shares={data.shares} />
                 </div>
               </li>
             ))}
@@ -101,23 +102,8 @@ function Lead({ data, one }: { data: AtlasPageData; one: ClassData }) {
   );
 }
 
-function Strip({ data, one, group, large }: { data: AtlasPageData; one: ClassData; group: string; large?: boolean }) {
-  return (
-    <span class={large ? "crops" : "strip"}>
-      {(one.shown[group]?.pictures ?? []).map((picture) => (
-        <img key={picture} class="crop" src={data.pictures[picture]} alt="" decoding="async" />
-      ))}
-    </span>
-  );
-}
-
 export function Face({ data, place }: { data: AtlasPageData; place: number }) {
-  const source = faceOf(data, place);
-  return (
-    <span class="strip">
-      {source ? <img class="crop" src={source} alt="" decoding="async" loading="lazy" /> : <span class="crop empty" />}
-    </span>
-  );
+  return <Strip pictures={[{ source: faceOf(data, place) }]} />;
 }
 
 /** A similarity from 0 to 1. */
@@ -175,7 +161,7 @@ function Shared({ data, one }: { data: AtlasPageData; one: ClassData }) {
         {of(by).map(({ group, match, layer, similarity }) => (
           <li key={group}>
             <span class="facing">
-              <Strip data={data} one={one} group={group} />
+              <Strip pictures={picturesAt(data.pictures, one.shown[group]?.pictures)} />
               <span title={group}>{one.shown[group]?.label ?? ""}</span>
             </span>
             <span class="number" title={`${group} here, ${match} there`}>
@@ -183,7 +169,7 @@ function Shared({ data, one }: { data: AtlasPageData; one: ClassData }) {
               <small>{layer}</small>
             </span>
             <span class="facing">
-              <Strip data={data} one={theirs} group={match} />
+              <Strip pictures={picturesAt(data.pictures, theirs.shown[match]?.pictures)} />
               <span title={match}>{theirs.shown[match]?.label ?? ""}</span>
             </span>
           </li>

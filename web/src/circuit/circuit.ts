@@ -1,6 +1,6 @@
 /** A circuit prepared for the page: inputs and outputs of each group, and its weight into the target. */
 
-import { signed, signedPercent } from "../shared/format";
+import { weightsAs } from "../shared/format";
 import type { EdgeData, GroupData, LayerData, NeuronData, PageData } from "../shared/types";
 import { order } from "./order";
 
@@ -61,7 +61,7 @@ export const unsure = ({ low, high }: EdgeData): boolean => low !== null && high
 
 /** What drives and what holds back in an edge, where both do; otherwise null. */
 export const parts = ({ positive, negative }: EdgeData, shares: boolean): string | null => {
-  const write = shares ? signedPercent : signed;
+  const write = weightsAs(shares);
   return positive && negative ? `${write(positive)} and ${write(negative)}` : null;
 };
 

@@ -1,7 +1,7 @@
 /** Signed edges as curves: width by weight, colour and dashes by sign, faded where the sign is unsure. */
 
 import { useMemo } from "preact/hooks";
-import { percent, signed, signedPercent } from "../shared/format";
+import { percent, weightsAs } from "../shared/format";
 import type { EdgeData } from "../shared/types";
 import { type Circuit, parts, unsure } from "./circuit";
 import { curve, type Layout, largestOf, thickness } from "./layout";
@@ -47,7 +47,7 @@ export function Edges({ circuit, plan, shown, raised }: EdgesProps) {
 
 /** What is known of an edge, in a line. */
 export function about(edge: EdgeData, shares: boolean): string {
-  const write = shares ? signedPercent : signed;
+  const write = weightsAs(shares);
   const both = parts(edge, shares);
   const split = both ? ` (${both})` : "";
   const range = edge.low === null ? "" : `, 95 % from ${write(edge.low)} to ${write(edge.high!)}`;

@@ -1,6 +1,7 @@
 /** What the reader has chosen, and the circuit as it is shown: cuts, selection, path, history. */
 
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
+import { useEvents } from "../shared/events";
 import type { PageData } from "../shared/types";
 import { type Circuit, circuitOf, type Group } from "./circuit";
 import { recut, validCuts } from "./cuts";
@@ -97,18 +98,10 @@ function usePageState(): [PageState, (part: Partial<PageState>) => void] {
   const latest = useRef(state);
   latest.current = state;
   const address = useMemo(addressWriter, []);
-  useEffect(() => {
-    const follow = () => {
-      address.forget();
-      setState(readState(location.hash));
-    };
-    addEventListener("popstate", follow);
-    addEventListener("hashchange", follow);
-    return () => {
-      removeEventListener("popstate", follow);
-      removeEventListener("hashchange", follow);
-    };
-  }, []);
+  useEvents(["popstate", "hashchange"], () => {
+    address.forget();
+    setState(readState(location.hash));
+  });
   const change = (part: Partial<PageState>) => {
     latest.current = { ...latest.current, ...part };
     setState(latest.current);

@@ -15,7 +15,14 @@ import { titleOf } from "./names";
 import { type Path, stations } from "./path";
 
 export type Source = "path" | "pins" | "strongest";
-export type Look = "light" | "dark" | "transparent";
+/** Looks of a figure, and what they are called. */
+export const LOOKS = {
+  light: "light",
+  dark: "dark",
+  transparent: "transparent, dark text",
+  "transparent dark": "transparent, light text",
+};
+export type Look = keyof typeof LOOKS;
 
 /** Sizes that figures are made for, in CSS pixels: the width between margins of 0.4 times the text, the text, the crops. */
 export const SIZES = {
@@ -230,7 +237,7 @@ export function shareShown({ columns, edges }: Drawn): number | null {
 
 /** The title leaves out which library the network is from; the caption says it. */
 export const figureTitle = ({ data }: Circuit): string =>
-  `What drives ${data.target} in ${data.model.replace(/^(torchvision|timm|hf):/, "")}`;
+  `What drives ${data.target} in ${data.model.replace(/^\w+:/, "")}`;
 
 /** What a reader of the figure must know: network, photographs, share of weight shown, controls. */
 export function figureCaption(circuit: Circuit, drawn: Drawn): string {

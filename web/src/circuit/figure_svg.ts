@@ -1,6 +1,6 @@
 /** A figure as SVG: tiles with crops, edges with their shares, a title and a caption. */
 
-import { signed, signedPercent } from "../shared/format";
+import { weightsAs } from "../shared/format";
 import type { EdgeData } from "../shared/types";
 import type { Circuit } from "./circuit";
 import { sourceOf } from "./crop";
@@ -24,12 +24,14 @@ export interface Picture {
   height: number;
 }
 
+const isClear = (look: Look): boolean => look.startsWith("transparent");
+
 /** Edges of less than this are faint. */
 const FAINT = 0.05;
 
 export function figureSvg(figure: Figure, crops: Map<number, string>): Picture {
   const { circuit, drawn, plan, look, lit } = figure;
-  const ink = INK[look === "dark" ? "dark" : "light"];
+  const ink = INK[look.endsWith("dark") ? "dark" : "light"];
   const { text } = SIZES[plan.size];
   const margin = 0.4 * text;
   const head = figure.title ? wrapped(figure.title, plan.width, 1.25 * text) : [];
@@ -51,9 +53,7 @@ export function figureSvg(figure: Figure, crops: Map<number, string>): Picture {
   const svg = [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width.toFixed(0)}" height="${height.toFixed(0)}" viewBox="${-margin} ${-margin} ${width} ${height}" font-family="${FONT}">`,
     `<title>${safe(figure.title || circuit.data.target)}</title>`,
-    look === "transparent"
-      ? ""
-      : `<rect x="${-margin}" y="${-margin}" width="${width}" height="${height}" fill="${ink.back}"/>`,
+    isClear(look) ? "" : `<rect x="${-margin}" y="${-margin}" width="${width}" height="${height}" fill="${ink.back}"/>`,
     ...lines(head, 1.25 * text, 1.25 * text, 'font-weight="bold"', ink.text),
     `<g transform="translate(0 ${top.toFixed(1)})">`,
     ...edges.map((edge) => `<g${dim(onlyLit(edge))}>${line(edge, plan, ink, largest, text)}</g>`),
@@ -78,7 +78,7 @@ function tileOf(
   const { circuit, plan, look } = figure;
   const { text } = SIZES[plan.size];
   const { data } = circuit;
-  const fill = look === "transparent" ? "none" : ink.tile;
+  const fill = isClear(look) ? "none" : ink.tile;
   const faint = Math.abs(group.reach) < FAINT && data.shares ? ' opacity="0.8"' : "";
   const abouts = aboutInFigure(group, circuit).map(
     (about) => [about, fitted(about, words.width, 0.85 * text)] as const,
@@ -124,8 +124,8 @@ function line(edge: EdgeData, plan: Plan, ink: Ink, largest: number, text: numbe
 function weightOf(edge: EdgeData, { circuit, drawn, plan, look }: Figure, ink: Ink): string {
   const ends = endsOf(edge, plan);
   const { text } = SIZES[plan.size];
-  const words = circuit.data.shares ? signedPercent(edge.weight) : signed(edge.weight);
-  const halo = look === "transparent" ? "" : ` stroke="${ink.back}" stroke-width="${0.3 * text}" paint-order="stroke"`;
+  const words = weightsAs(circuit.data.shares)(edge.weight);
+  const halo = isClear(look) ? "" : ` stroke="${ink.back}" stroke-width="${0.3 * text}" paint-order="stroke"`;
   const fill = edge.weight < 0 ? ink.against : ink.for;
   // where edges meet at one end, their weights stand near the other one
   const meets = (end: "lower" | "upper") => drawn.edges.filter((other) => other[end] === edge[end]).length > 1;

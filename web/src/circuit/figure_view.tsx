@@ -9,6 +9,7 @@ import {
   type Drawn,
   figureCaption,
   figureTitle,
+  LOOKS,
   type Look,
   laidOut,
   SIZES,
@@ -19,7 +20,6 @@ import { type Figure, figureSvg, jpegs, type Picture } from "./figure_svg";
 import { pngOf } from "./ink";
 import { Stage } from "./stage";
 
-const LOOKS: Look[] = ["light", "dark", "transparent"];
 const CROPS = ["2", "3", "4", "6"];
 /** Pixels of a PNG to one of the figure: print needs about 300 an inch, of which a CSS pixel is 1/96. */
 const SHARPNESS = { column: 4, page: 4, slide: 1.5 };
@@ -33,7 +33,7 @@ export function FigureView({ explorer }: { explorer: Explorer }) {
   };
   const source = sourceOf(chosenBy.of, state.pins.length, path !== null);
   const size: Size = chosenBy.size && chosenBy.size in SIZES ? (chosenBy.size as Size) : "page";
-  const look = LOOKS.find((each) => each === chosenBy.look) ?? "light";
+  const look: Look = chosenBy.look && chosenBy.look in LOOKS ? (chosenBy.look as Look) : "light";
   const count = Number(CROPS.find((each) => each === chosenBy.crops) ?? 4);
   const drawn = useMemo(
     () => chosen(circuit, source, state.pins, path, group?.id ?? null),
@@ -70,7 +70,7 @@ export function FigureView({ explorer }: { explorer: Explorer }) {
           name="Look"
           value={look}
           onChoose={(look) => set({ look })}
-          options={LOOKS.map((each) => [each, each, false])}
+          options={Object.entries(LOOKS).map(([key, name]) => [key, name, false])}
         />
         <Choice
           name="Crops of a group"

@@ -55,11 +55,12 @@ export function headed(text: string, width: number, size: number): { lines: stri
   return whole ? { lines, size: small } : { lines: [fitted(text, width, 0.8 * size, true)], size: 0.8 * size };
 }
 
-/** A text in lines of at most a width. */
+/** A text in lines of at most a width; a longer word loses its middle. */
 export function wrapped(text: string, width: number, size: number, bold = false): string[] {
   const lines: string[] = [];
   let line = "";
-  for (const word of text.split(/\s+/).filter(Boolean)) {
+  for (const whole of text.split(/\s+/).filter(Boolean)) {
+    const word = fitted(whole, width, size, bold);
     const longer = line ? `${line} ${word}` : word;
     if (line && widthOf(longer, size, bold) > width) {
       lines.push(line);

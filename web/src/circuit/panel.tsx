@@ -214,7 +214,7 @@ function EdgeList({ title, circuit, edges, end, onSelect }: EdgeListProps) {
                   {unsure(edge) && <small> sign uncertain</small>}
                   <small class="parts">{parts(edge, circuit.data.shares)}</small>
                 </span>
-                <Bar weight={edge.weight} largest={largest} share={circuit.data.shares} />
+                <Bar weight={edge.weight} largest={largest} shares={circuit.data.shares} />
               </button>
             </li>
           );
@@ -299,7 +299,7 @@ function Weights({ circuit, layer, meaning, onSelect }: WeightsProps) {
             <button disabled={!lower} onClick={() => lower && onSelect(lower.meanings[0]!.group, lower.index)}>
               {below.name} {s}
             </button>
-            <Bar weight={weight} largest={largest} />
+            <Bar weight={weight} largest={largest} shares={false} />
           </li>
         );
       }}

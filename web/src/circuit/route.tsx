@@ -1,6 +1,6 @@
 /** The strongest path from a group to the target or to the pixels, as a list to follow. */
 
-import { FAINT, signed, signedPercent } from "../shared/format";
+import { FAINT, weightsAs } from "../shared/format";
 import { Bar } from "../shared/listing";
 import type { Circuit, Group } from "./circuit";
 import { CropStrip } from "./crop";
@@ -63,7 +63,7 @@ function Stations({ circuit, group, path, onSelect }: Omit<RouteProps, "path" | 
                 <span class="edge-name">
                   {headingOf(other, circuit.data)} <small>{circuit.data.layers[other.layer]!.name}</small>
                 </span>
-                <Bar weight={path.edges[place]!.weight} largest={1} share={shares} />
+                <Bar weight={path.edges[place]!.weight} largest={1} shares={shares} />
               </button>
             </li>
           );
@@ -71,8 +71,8 @@ function Stations({ circuit, group, path, onSelect }: Omit<RouteProps, "path" | 
       </ol>
       <p class="quiet">
         The weights of its edges multiply to{" "}
-        <b class={path.weight < 0 ? "against" : "for"}>{shares ? signedPercent(path.weight) : signed(path.weight)}</b>.
-        No other path has more weight.{" "}
+        <b class={path.weight < 0 ? "against" : "for"}>{weightsAs(shares)(path.weight)}</b>. No other path has more
+        weight.{" "}
         {shares &&
           Math.abs(path.weight) < FAINT &&
           "That is little: the group acts along many paths, or hardly at all."}

@@ -1,6 +1,6 @@
 /** The rows of the tables of a circuit, from the target down. */
 
-import { digits, fixed, percent, signed, signedPercent } from "../shared/format";
+import { digits, fixed, percent, weightsAs } from "../shared/format";
 import type { Circuit } from "./circuit";
 
 export type Row = Record<string, string | number | null>;
@@ -33,7 +33,7 @@ const groupColumns = ({ data }: Circuit): Column[] => [
     key: "weight",
     title: `Weight into ${data.target}`,
     about: "signed weights multiplied along each path and added up over all paths",
-    write: data.shares ? signedPercent : signed,
+    write: weightsAs(data.shares),
   },
   { key: "neurons", title: "Neurons", write: whole },
   {
@@ -103,7 +103,7 @@ const edgeColumns = ({ data }: Circuit): Column[] => [
   { key: "lower_label", title: "Label" },
   { key: "upper", title: "Into" },
   { key: "upper_label", title: "Label" },
-  { key: "weight", title: "Weight", write: data.shares ? signedPercent : signed },
+  { key: "weight", title: "Weight", write: weightsAs(data.shares) },
   { key: "significance", title: "p", about: "p-value from randomly permuted groups", write: short },
   {
     key: "stability",

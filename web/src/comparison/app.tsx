@@ -104,9 +104,8 @@ function Head({ data }: { data: ComparisonPageData }) {
         <p class="quiet sides">
           {(["a", "b"] as const).map((side) => (
             <span key={side}>
-              <Letter side={side} /> {data.comparison[side].target.name} in {data.comparison[side].model.reference},
-              weights {data.comparison[side].model.digest.slice(0, 8)},{" "}
-              {plural(data.comparison[side].images, "picture")}
+              <Letter side={side} /> {data.comparison[side].target.name} in {data[side].model}, weights{" "}
+              {data.comparison[side].model.digest.slice(0, 8)}, {plural(data.comparison[side].images, "picture")}
             </span>
           ))}
         </p>

@@ -1,16 +1,19 @@
 /** The part of a comparison that is shown, and the inputs of a pair of groups. */
 
+import { partOf } from "../shared/format";
 import type { ComparedGroup, ComparisonPageData, GroupPair, LayerComparison, Unmatched } from "../shared/types";
 
 export type Kind = "all" | "shared" | "a" | "b";
 export type SideName = "a" | "b";
 
-/** Returns the name of a group: its label, the target for the target's only group, or its number. */
+/** Returns the name of a group: its label, the target for a group of the target, or its number. */
 export function titleOf(data: ComparisonPageData, side: SideName, id: string): string {
   const [layer, number] = [id.slice(0, id.lastIndexOf("/")), id.slice(id.lastIndexOf("/") + 1)];
   const { target } = data.comparison[side];
-  const alone = layer === target.layer && !data[side].groups[`${layer}/1`];
-  return data[side].groups[id]?.label ?? (alone ? target.name : `Group ${number}`);
+  const { groups } = data[side];
+  if (groups[id]?.label || layer !== target.layer) return groups[id]?.label ?? `Group ${number}`;
+  const parts = Object.keys(groups).filter((other) => other.startsWith(`${layer}/`));
+  return partOf(target.name, parts.indexOf(id), parts.length);
 }
 
 export interface ShownLayer {

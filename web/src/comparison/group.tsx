@@ -1,6 +1,7 @@
 /** A group of one circuit: its crops, its name, its number of neurons. */
 
 import { plural } from "../shared/format";
+import { picturesAt, Strip } from "../shared/strip";
 import type { ComparisonPageData } from "../shared/types";
 import { type SideName, titleOf } from "./find";
 
@@ -17,11 +18,7 @@ export function GroupCard({ data, side, id }: GroupProps) {
   const title = titleOf(data, side, id);
   return (
     <div class="compared" id={anchor(side, id)} tabIndex={-1}>
-      <div class="mosaic">
-        {(group?.pictures ?? []).map((place) => (
-          <img key={place} class="crop" src={data.pictures[place]} alt="" decoding="async" />
-        ))}
-      </div>
+      <Strip pictures={picturesAt(data.pictures, group?.pictures)} kind="mosaic" />
       <p class="compared-name">
         <Letter side={side} />
         <b
@@ -41,15 +38,10 @@ export function GroupCard({ data, side, id }: GroupProps) {
 
 /** A link to a group: one crop and the name. */
 export function GroupLink({ data, side, id, onGo }: GroupProps & { onGo: (side: SideName, id: string) => void }) {
-  const group = data[side].groups[id];
-  const first = group?.pictures[0];
+  const first = data[side].groups[id]?.pictures.slice(0, 1);
   return (
     <button class="group-link" onClick={() => onGo(side, id)} title={`Go to ${id}`}>
-      {first === undefined ? (
-        <span class="crop empty" aria-hidden="true" />
-      ) : (
-        <img class="crop" src={data.pictures[first]} alt="" />
-      )}
+      <Strip pictures={picturesAt(data.pictures, first)} />
       <Letter side={side} />
       <span>{titleOf(data, side, id)}</span>
     </button>

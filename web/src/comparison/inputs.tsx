@@ -1,7 +1,8 @@
 /** The inputs of a pair of groups: the weight of each in A and in B, and the change. */
 
 import { useState } from "preact/hooks";
-import { signed } from "../shared/format";
+import { weightsAs } from "../shared/format";
+import { Bar } from "../shared/listing";
 import type { ComparisonPageData, GroupPair, LayerComparison } from "../shared/types";
 import { inputsOf, type SideName } from "./find";
 import { GroupLink } from "./group";
@@ -37,9 +38,11 @@ export function Inputs({ data, layer, pair, onGo }: InputsProps) {
                 {a !== null && <GroupLink data={data} side="a" id={a} onGo={onGo} />}
                 {b !== null && <GroupLink data={data} side="b" id={b} onGo={onGo} />}
               </td>
-              <td>{a === null ? <Absent /> : <Weight value={weightA} />}</td>
-              <td>{b === null ? <Absent /> : <Weight value={weightB} />}</td>
-              <td class="number">{a !== null && b !== null ? signed((weightB ?? 0) - (weightA ?? 0)) : ""}</td>
+              <td>{a === null ? <Absent /> : <Weight value={weightA} shares={data.shares} />}</td>
+              <td>{b === null ? <Absent /> : <Weight value={weightB} shares={data.shares} />}</td>
+              <td class="number">
+                {a !== null && b !== null ? weightsAs(data.shares)((weightB ?? 0) - (weightA ?? 0)) : ""}
+              </td>
             </tr>
           ))}
         </tbody>
@@ -56,13 +59,6 @@ export function Inputs({ data, layer, pair, onGo }: InputsProps) {
 /** The circuit has no such group. */
 const Absent = () => <span class="quiet">absent</span>;
 
-function Weight({ value }: { value: number | null }) {
-  if (value === null) return <span class="quiet">no edge</span>;
-  const kind = value < 0 ? "against" : "for";
-  return (
-    <span class={`bar ${kind}`}>
-      <span class={`fill ${kind}`} style={{ width: `${Math.min(Math.abs(value), 1) * 100}%` }} />
-      <span class="number">{signed(value)}</span>
-    </span>
-  );
+function Weight({ value, shares }: { value: number | null; shares: boolean }) {
+  return value === null ? <span class="quiet">no edge</span> : <Bar weight={value} largest={1} shares={shares} />;
 }

@@ -75,10 +75,16 @@ function Alone({ data, side, groups, onGo }: AloneProps) {
         {groups.map(({ id, nearest, similarity, chance }) => (
           <li key={id}>
             <GroupCard data={data} side={side} id={id} />
-            <p class="nearest quiet">
-              nearest <GroupLink data={data} side={other} id={nearest} onGo={onGo} />
-            </p>
-            <Similarity value={similarity} chance={chance} />
+            {similarity > 0 ? (
+              <>
+                <p class="nearest quiet">
+                  nearest <GroupLink data={data} side={other} id={nearest} onGo={onGo} />
+                </p>
+                <Similarity value={similarity} chance={chance} />
+              </>
+            ) : (
+              <p class="quiet">Nothing in common with any group of {other.toUpperCase()}.</p>
+            )}
           </li>
         ))}
       </ol>

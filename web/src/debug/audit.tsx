@@ -1,22 +1,12 @@
 /** Groups ranked by the evidence that they are a shortcut, each signal with its interval. */
 
 import { fixed, plural } from "../shared/format";
+import { Definitions, SIGNALS } from "../shared/signals";
 import type { AuditReport, DebugPageData } from "../shared/types";
 import { Whisker } from "../shared/whisker";
 import { GroupTitle } from "./group_title";
 
 const LISTED = 20;
-const SIGNALS = {
-  mends:
-    "right answers won by masking the group minus those lost, over the pictures of the class and those mistaken for it",
-  raises: "probability of the class that the group adds on pictures of other classes",
-  fixes: "share of the false positives that are no longer classified as the class",
-  costs: "share of the right answers that become wrong",
-  "fixed place": "correlation of its heat maps between pictures: does it always respond to the same place?",
-  apart: "distance of its heat from that of the other groups for the class: 0 the same place, 1 opposite",
-  "masked by": "what its neurons are set to: zero, or their mean over the concept set, whichever gives more evidence",
-};
-
 export function AuditTable({ data, audit }: { data: DebugPageData; audit: AuditReport }) {
   return (
     <section aria-label="Audit">
@@ -33,12 +23,9 @@ export function AuditTable({ data, audit }: { data: DebugPageData; audit: AuditR
               <th>rank</th>
               <th>group</th>
               <th>evidence</th>
-              <th>mends</th>
-              <th>raises</th>
-              <th>fixes</th>
-              <th>costs</th>
-              <th>fixed place</th>
-              <th>apart</th>
+              {SIGNALS.map(({ name }) => (
+                <th key={name}>{name}</th>
+              ))}
               <th>masked by</th>
             </tr>
           </thead>
@@ -52,38 +39,18 @@ export function AuditTable({ data, audit }: { data: DebugPageData; audit: AuditR
                 <td class="number">
                   <b>{fixed(evidence, 2)}</b>
                 </td>
-                <td>
-                  <Whisker value={signals.mends} from={-0.5} to={1} />
-                </td>
-                <td>
-                  <Whisker value={signals.raises} from={-0.25} to={0.5} />
-                </td>
-                <td>
-                  <Whisker value={signals.fixes} />
-                </td>
-                <td>
-                  <Whisker value={signals.cost} kind="against" />
-                </td>
-                <td>
-                  <Whisker value={signals.fixed} from={-0.25} to={1} />
-                </td>
-                <td>
-                  <Whisker value={signals.apart} />
-                </td>
+                {SIGNALS.map(({ name, of, ...scale }) => (
+                  <td key={name}>
+                    <Whisker value={signals[of]} {...scale} />
+                  </td>
+                ))}
                 <td class="quiet">{by}</td>
               </tr>
             ))}
           </tbody>
         </table>
       </div>
-      <dl class="legend">
-        {Object.entries(SIGNALS).map(([name, meaning]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{meaning}</dd>
-          </div>
-        ))}
-      </dl>
+      <Definitions />
     </section>
   );
 }

@@ -1,6 +1,6 @@
 /** The mistakes of a class: which groups tell them from the right answers, and each mistake. */
 
-import { fixed, plural, signed, signedPercent } from "../shared/format";
+import { fixed, plural, weightsAs } from "../shared/format";
 import type { DebugPageData, GroupContrast, Mistake, Mistakes } from "../shared/types";
 import { Whisker } from "../shared/whisker";
 import { GroupTitle } from "./group_title";
@@ -98,7 +98,7 @@ function Contrasts({ data, title, here, there, all }: ContrastProps) {
               <td>
                 <Whisker value={contrast.on_others} />
               </td>
-              <td class="number">{(data.shares ? signedPercent : signed)(contrast.reach)}</td>
+              <td class="number">{weightsAs(data.shares)(contrast.reach)}</td>
               <td class="number">{fixed(contrast.evidence, 1)}</td>
             </tr>
           ))}

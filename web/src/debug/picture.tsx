@@ -2,13 +2,14 @@
 
 import { useState } from "preact/hooks";
 import { Drawn } from "../shared/drawn";
-import { answer, fileName, fixed, signed, signedPercent } from "../shared/format";
+import { answer, fileName, fixed, weightsAs } from "../shared/format";
 import { same } from "../shared/labels";
+import { Listing } from "../shared/listing";
+import { Meter } from "../shared/meter";
 import type { DebugPageData, GroupReading, ShownPicture } from "../shared/types";
 import { GroupTitle } from "./group_title";
 
 const LISTED = 8;
-const SCALE = 2;
 
 export function PictureView({ data, shown }: { data: DebugPageData; shown: ShownPicture }) {
   const { report } = shown;
@@ -78,7 +79,6 @@ interface ReadingsProps {
 }
 
 function Readings({ data, all, selected, onSelect }: ReadingsProps) {
-  const [open, setOpen] = useState(false);
   return (
     <>
       <p class="columns" aria-hidden="true">
@@ -87,13 +87,13 @@ function Readings({ data, all, selected, onSelect }: ReadingsProps) {
         <span>in class</span>
         <span>weight</span>
       </p>
-      <ul class="readings">
-        {(open ? all : all.slice(0, LISTED)).map((group) => (
+      <Listing class="readings" count={LISTED} all={all}>
+        {(group) => (
           <li key={group.id}>
             <button
               aria-pressed={group.id === selected}
               onClick={() => onSelect(group.id)}
-              title={`score ${fixed(group.score, 2)}, fires from ${fixed(group.threshold, 2)}; ${fixed(group.unlike, 1)} standard deviations from the typical score`}
+              title={`${fixed(group.unlike, 1)} standard deviations from the typical score`}
             >
               <GroupTitle data={data} id={group.id} />
               <Meter reading={group} />
@@ -104,29 +104,13 @@ function Readings({ data, all, selected, onSelect }: ReadingsProps) {
                 class={`number ${group.reach < 0 ? "against" : "for"}`}
                 title="weight along all paths to the target"
               >
-                {(data.shares ? signedPercent : signed)(group.reach)}
+                {weightsAs(data.shares)(group.reach)}
               </span>
             </button>
           </li>
-        ))}
-      </ul>
-      {all.length > LISTED && (
-        <button class="more" onClick={() => setOpen(!open)}>
-          {open ? "Show fewer" : `Show all ${all.length}`}
-        </button>
-      )}
+        )}
+      </Listing>
     </>
-  );
-}
-
-/** The score, with a tick at the threshold from which the group fires. */
-function Meter({ reading }: { reading: GroupReading }) {
-  const at = (value: number) => `${Math.min(value / SCALE, 1) * 100}%`;
-  return (
-    <span class="meter">
-      <span class={reading.fires ? "on" : "off"} style={{ width: at(reading.score) }} />
-      <span class="tick" style={{ left: at(reading.threshold) }} />
-    </span>
   );
 }
 

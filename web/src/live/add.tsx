@@ -1,19 +1,19 @@
 /** Where a picture comes in: chosen, or one of the samples of the server. Dropping and pasting work anywhere. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import { LETTERS } from "./lit";
-import { type Live, MOST_PICTURES } from "./state";
+import type { Live } from "./state";
+import { MOST_PICTURES } from "./tried";
 
 export function Add({ live }: { live: Live }) {
-  const { status, samples, busy, pictures } = live;
+  const { status, samples, over, reading, pictures } = live;
   const input = useRef<HTMLInputElement>(null);
-  const over = useDrop(live.take);
-  const place = pictures.length;
-  if (place >= MOST_PICTURES) {
-    if (!over) return null;
-    return <p class="drop over flat">Drop to replace picture {LETTERS[MOST_PICTURES - 1]}</p>;
+  if (pictures.length >= MOST_PICTURES) {
+    if (!over && !reading) return null;
+    const words = reading ? "Reading …" : `Drop to replace picture ${LETTERS[MOST_PICTURES - 1]}`;
+    return <p class="drop over flat">{words}</p>;
   }
-  const another = place > 0;
+  const another = pictures.length > 0;
   return (
     <div class={`add${another ? " second" : ""}`}>
       <button
@@ -21,7 +21,7 @@ export function Add({ live }: { live: Live }) {
         disabled={status?.state !== "ready"}
         onClick={() => input.current?.click()}
       >
-        <DropText busy={busy} another={another} />
+        <DropText reading={reading} another={another} />
       </button>
       <input
         ref={input}
@@ -35,13 +35,13 @@ export function Add({ live }: { live: Live }) {
           event.currentTarget.value = "";
         }}
       />
-      {samples.length > 0 && <Samples live={live} place={place} />}
+      {samples.length > 0 && <Samples live={live} />}
     </div>
   );
 }
 
-function DropText({ busy, another }: { busy: boolean; another: boolean }) {
-  if (busy) return <>Reading …</>;
+function DropText({ reading, another }: { reading: number; another: boolean }) {
+  if (reading) return <>Reading …</>;
   if (another) return <>Compare …</>;
   return (
     <>
@@ -51,9 +51,9 @@ function DropText({ busy, another }: { busy: boolean; another: boolean }) {
   );
 }
 
-function Samples({ live: { samples, show }, place }: { live: Live; place: number }) {
+function Samples({ live: { samples, show } }: { live: Live }) {
   const labels = [...new Set(samples.map(({ label }) => label ?? "pictures"))];
-  const pick = (number: number) => show(`s${number}`, place);
+  const pick = (number: number) => show(`s${number}`);
   return (
     <div class="samples">
       <select
@@ -80,32 +80,4 @@ function Samples({ live: { samples, show }, place }: { live: Live; place: number
       <button onClick={() => pick(samples[Math.floor(Math.random() * samples.length)]!.number)}>random</button>
     </div>
   );
-}
-
-/** Takes files that are dropped or pasted anywhere on the page; returns whether one is being dragged over it. */
-function useDrop(take: (file: File) => void): boolean {
-  const [over, setOver] = useState(false);
-  const latest = useRef(take);
-  latest.current = take;
-  useEffect(() => {
-    const drag = (event: DragEvent) => {
-      if (!event.dataTransfer?.types.includes("Files")) return;
-      event.preventDefault(); // the browser would leave the page and open the file
-      setOver(event.type === "dragover");
-      const file = event.type === "drop" && event.dataTransfer.files[0];
-      if (file) latest.current(file);
-    };
-    const paste = (event: ClipboardEvent) => {
-      const file = event.clipboardData?.files[0];
-      if (file) latest.current(file);
-    };
-    const kinds = ["dragover", "dragleave", "drop"] as const;
-    for (const kind of kinds) addEventListener(kind, drag);
-    addEventListener("paste", paste);
-    return () => {
-      for (const kind of kinds) removeEventListener(kind, drag);
-      removeEventListener("paste", paste);
-    };
-  }, []);
-  return over;
 }

@@ -3,6 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Circuit } from "../circuit/circuit";
 import { fixed, plural } from "../shared/format";
+import { Definitions, SIGNALS } from "../shared/signals";
 import type { AuditReport, AuditState, GroupAudit } from "../shared/types";
 import { Whisker } from "../shared/whisker";
 import { Known, MaskSwitch } from "./firing";
@@ -92,6 +93,10 @@ function Walk({ report, live, circuit, selected, onSelect }: WalkProps & { repor
           />
         ))}
       </ol>
+      <details>
+        <summary>What the signals mean</summary>
+        <Definitions />
+      </details>
     </div>
   );
 }
@@ -126,32 +131,14 @@ function Step({
         <dl class="signals">
           <dt>masked by</dt>
           <dd>{found.by === "zero" ? "zero" : "their mean"}</dd>
-          <dt title="probability of the class that the group adds on pictures of other classes">raises others</dt>
-          <dd>
-            <Whisker value={signals.raises} from={-0.25} to={0.5} />
-          </dd>
-          <dt title="right answers won by masking it minus those lost, over pictures of the class and those mistaken for it">
-            mends
-          </dt>
-          <dd>
-            <Whisker value={signals.mends} from={-1} to={1} />
-          </dd>
-          <dt title="share of the false positives that masking it corrects">fixes</dt>
-          <dd>
-            <Whisker value={signals.fixes} />
-          </dd>
-          <dt title="share of right answers that masking it breaks">costs</dt>
-          <dd>
-            <Whisker value={signals.cost} kind="against" />
-          </dd>
-          <dt title="correlation of its heat maps between pictures">fixed place</dt>
-          <dd>
-            <Whisker value={signals.fixed} from={-0.25} to={1} />
-          </dd>
-          <dt title="distance of its heat from that of the other groups for the class">apart</dt>
-          <dd>
-            <Whisker value={signals.apart} />
-          </dd>
+          {SIGNALS.map(({ name, about, of, ...scale }) => (
+            <>
+              <dt title={about}>{name}</dt>
+              <dd>
+                <Whisker value={signals[of]} {...scale} />
+              </dd>
+            </>
+          ))}
         </dl>
       )}
     </li>

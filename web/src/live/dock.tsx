@@ -1,6 +1,6 @@
 /** The panel beside the circuit: the pictures that are tried, what fires on them, edits, and the audit. */
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Circuit } from "../circuit/circuit";
 import { Add } from "./add";
 import { AuditWalk } from "./audit";
@@ -103,9 +103,15 @@ function Tried({ live, circuit, selected }: { live: Live; circuit: Circuit; sele
   );
 }
 
-/** What went wrong, with a way to try again. */
-export function Trouble({ live }: { live: Live }) {
-  if (!live.error) return null;
+/** What went wrong, with a way to try again; or that an answer takes long. */
+export function Trouble({ live, waiting = false }: { live: Live; waiting?: boolean }) {
+  const late = useLate(waiting || live.reading > 0 || live.unanswered);
+  if (!live.error)
+    return (
+      <p class={late ? "trouble" : ""} role="status">
+        {late && `No answer for ${LATE} seconds. The server is busy, or it has stopped.`}
+      </p>
+    );
   return (
     <p class="trouble" role="alert">
       {live.error}{" "}
@@ -117,6 +123,22 @@ export function Trouble({ live }: { live: Live }) {
       </button>
     </p>
   );
+}
+
+/** Seconds after which an answer is late. */
+const LATE = 15;
+
+/** Whether something has been waited for longer than that. */
+function useLate(waiting: boolean): boolean {
+  const [late, setLate] = useState(false);
+  useEffect(() => {
+    const timer = waiting && setTimeout(() => setLate(true), LATE * 1000);
+    return () => {
+      if (timer) clearTimeout(timer);
+      setLate(false);
+    };
+  }, [waiting]);
+  return late;
 }
 
 export function Masked({ live }: { live: Live }) {

@@ -2,15 +2,14 @@
 
 import type { Circuit } from "../circuit/circuit";
 import { CropStrip } from "../circuit/crop";
-import { fixed, plural, signed, signedPercent } from "../shared/format";
+import { plural, weightsAs } from "../shared/format";
 import { Listing } from "../shared/listing";
+import { Meter } from "../shared/meter";
 import { Middle } from "../shared/middle";
 import { differing, firing, LETTERS, type Row } from "./lit";
 import type { Live } from "./state";
 
 const LISTED = 12;
-/** Score at the end of a meter. */
-const SCALE = 2;
 
 interface FiringProps {
   live: Live;
@@ -83,17 +82,7 @@ function FiringRow({ row: { id, readings }, live, circuit, selected, two, onSele
         <Known circuit={circuit} id={id} count={2} />
         <span class="meters">
           {readings.map((reading, i) => (
-            <span
-              class="meter"
-              key={i}
-              title={`score ${fixed(reading.score, 2)}, fires from ${fixed(reading.threshold, 2)}`}
-            >
-              <span
-                class={reading.fires ? "on" : "off"}
-                style={{ width: `${Math.min(reading.score / SCALE, 1) * 100}%` }}
-              />
-              <span class="tick" style={{ left: `${Math.min(reading.threshold / SCALE, 1) * 100}%` }} />
-            </span>
+            <Meter key={i} reading={reading} />
           ))}
         </span>
         <span
@@ -102,9 +91,7 @@ function FiringRow({ row: { id, readings }, live, circuit, selected, two, onSele
         >
           {two
             ? readings.map(({ fires }, i) => (fires ? LETTERS[i] : "·")).join(" ")
-            : circuit.data.shares
-              ? signedPercent(weight)
-              : signed(weight)}
+            : weightsAs(circuit.data.shares)(weight)}
         </span>
       </button>
       <MaskSwitch live={live} id={id} name={circuit.groups.get(id)?.label ?? id} />

@@ -8,15 +8,16 @@ import type { Explorer } from "../circuit/explorer";
 import type { LiveCalls } from "../shared/client";
 import { useKeys } from "../shared/keys";
 import type { LivePicture, MaskRequest, Sample, Status, WhatIf } from "../shared/types";
+import { useDrop } from "./drop";
 import { litOf } from "./lit";
+import { MOST_PICTURES, type Tried, useTried } from "./tried";
 
 export type By = "zero" | "mean";
 
-export interface Live {
+export interface Live extends Omit<Tried, "refresh" | "restore"> {
   calls: LiveCalls;
   status: Status | null;
   samples: Sample[];
-  pictures: LivePicture[];
   masked: ReadonlySet<string>;
   by: By;
   /** how far groups are masked, from 0 to 1 */
@@ -25,13 +26,8 @@ export interface Live {
   busy: boolean;
   error: string | null;
   lit: Map<string, Mark> | null;
-  /** shows a picture, as the address calls it, at a place instead of the one that is there */
-  show(key: string, place: number): void;
-  /** how the address calls the picture at a place */
-  keyOf(place: number): string | undefined;
-  /** reads a file into the free place, or instead of the last picture */
-  take(file: File): void;
-  remove(place: number): void;
+  /** whether a file is dragged over the page */
+  over: boolean;
   toggle(id: string): void;
   unmask(): void;
   setBy(by: By): void;
@@ -50,16 +46,19 @@ export interface Live {
 const LOOK_AGAIN = 700;
 /** Sets of random neurons that a mask is compared with. */
 const DRAWS = 20;
-export const MOST_PICTURES = 2;
 
 export function useLive(calls: LiveCalls, { circuit, state, change }: Explorer): Live {
   const [status, setStatus] = useState<Status | null>(null);
   const [samples, setSamples] = useState<Sample[]>([]);
-  const [pictures, setPictures] = useState<LivePicture[]>([]);
   const [by, setBy] = useState<By>("zero");
-  const [reading, setReading] = useState(0);
-  const [error, fail] = useState<string | null>(null);
+  const [failure, setFailure] = useState<Failure | null>(null);
   const [attempt, setAttempt] = useState(0);
+  const fail = (message: string | null, again?: () => void) =>
+    setFailure((before) =>
+      message === null ? null : { message, again: [...(before?.again ?? []), ...(again ? [again] : [])] },
+    );
+  const { refresh, restore, ...tried } = useTried(calls, (pictures) => change({ pictures }), fail);
+  const { pictures, show } = tried;
   const masked = useMemo(
     () => new Set(state.masked.filter((id) => isMaskable(circuit, id))),
     [circuit, state.masked.join("\n")],
@@ -71,13 +70,6 @@ export function useLive(calls: LiveCalls, { circuit, state, change }: Explorer):
   const whatIf = answered && answersFor(answered, masked, pictures) ? answered : null;
   const lit = useMemo(() => litOf(pictures, masked), [pictures, masked]);
   useEffect(() => untilReady(calls, setStatus, setSamples, fail), [calls, attempt]);
-  const keys = useRef(new Map<number, string>());
-  const latest = useRef(pictures);
-  const keep = (all: LivePicture[]) => {
-    latest.current = all;
-    setPictures(all);
-    change({ pictures: all.map(({ number }) => keys.current.get(number)!) });
-  };
   const asked = useRef(false);
   useEffect(() => {
     if (status?.state !== "ready" || asked.current) return;
@@ -87,52 +79,43 @@ export function useLive(calls: LiveCalls, { circuit, state, change }: Explorer):
   useStoredGroups(circuit, () => {
     // groups that are gone are not masked again when an undo brings them back
     if (masked.size < state.masked.length) change({ masked: [...masked] });
-    Promise.all(pictures.map(({ number }) => calls.picture(number))).then(keep, (problem: Error) =>
-      fail(problem.message),
-    );
+    refresh().catch((problem: Error) => fail(problem.message));
   });
-
-  const add = (picture: Promise<LivePicture>, key: string | null, place: number) => {
-    setReading((count) => count + 1);
-    fail(null);
-    picture
-      .then(
-        (found) => {
-          keys.current.set(found.number, key ?? `p${found.number}`);
-          keep([...latest.current.slice(0, place), found, ...latest.current.slice(place + 1)]);
-        },
-        (problem: Error) => fail(problem.message),
-      )
-      .finally(() => setReading((count) => count - 1));
-  };
-  const show = (key: string, place: number) => {
-    const number = Number(key.slice(1));
-    add(key.startsWith("s") ? calls.sample(number) : calls.picture(number), key, place);
+  const take = (file: File) => {
+    // tables and figures do not show pictures
+    if (state.view !== "why") change({ view: null });
+    tried.take(file);
   };
   return {
+    ...tried,
     calls,
     status,
     samples,
-    pictures,
     masked,
     by,
     depth,
     whatIf,
-    error,
+    error: failure?.message ?? null,
     attempt,
+    over: useDrop(MOST_PICTURES, take),
     unanswered: masked.size > 0 && pictures.length > 0 && !whatIf,
     retry: () => {
-      fail(null);
-      setAttempt((count) => count + 1);
+      setFailure(null);
+      restore().then(
+        () => {
+          setAttempt((count) => count + 1);
+          for (const again of failure?.again ?? []) again();
+        },
+        (problem: Error) => {
+          for (const again of [undefined, ...(failure?.again ?? [])]) fail(problem.message, again);
+        },
+      );
     },
     lit,
-    show,
     setBy,
     fail,
-    busy: reading > 0 || masking,
-    take: (file) => add(calls.upload(file), null, Math.min(pictures.length, MOST_PICTURES - 1)),
-    remove: (place) => keep(pictures.filter((_, i) => i !== place)),
-    keyOf: (place) => keys.current.get(pictures[place]?.number ?? -1),
+    busy: tried.reading > 0 || masking,
+    take,
     scrub: (id, depth) => {
       const others = [...masked].filter((other) => other !== id);
       change({ masked: depth > 0 ? [...others, id] : others, depth: depth > 0 ? depth : state.depth });
@@ -144,6 +127,12 @@ export function useLive(calls: LiveCalls, { circuit, state, change }: Explorer):
     },
     unmask: () => change({ masked: [] }),
   };
+}
+
+/** What went wrong, and what is done when the reader tries again. */
+interface Failure {
+  message: string;
+  again: (() => void)[];
 }
 
 /** The target itself cannot be masked. */

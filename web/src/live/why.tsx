@@ -23,12 +23,11 @@ const STRONG = 1;
 
 export function WhyView({ live, explorer }: WhyProps) {
   const { circuit, state, change, group, select } = explorer;
-  const [place, setPlace] = useState(0);
   const [spot, point] = useState<Spot | null>(null);
   const [hovered, hover] = useState<string | null>(null);
   const [neuron, look] = useState<number | null>(null);
-  const picture = live.pictures[place] ?? live.pictures[0];
-  const at = picture ? live.pictures.indexOf(picture) : 0;
+  const at = live.place;
+  const picture = live.pictures[at];
   const why = useEffects(
     live.calls,
     circuit,
@@ -64,9 +63,9 @@ export function WhyView({ live, explorer }: WhyProps) {
   );
   return (
     <section class="why" aria-label="Why this picture">
-      <Steps live={live} place={at} onPlace={setPlace} />
+      <Steps live={live} />
       <Sentence why={why} readings={report.groups} circuit={circuit} onRival={(rival) => change({ rival })} />
-      <Trouble live={live} />
+      <Trouble live={live} waiting={!why && live.status?.maskable} />
       <div class="why-body">
         <div class="why-picture">
           <Pointed
@@ -121,8 +120,8 @@ const spotWords = (spot: Spot | null, count: number): string =>
     : "Point at a place, a group or a neuron to highlight what belongs to it.";
 
 /** From picture to picture. */
-function Steps({ live, place, onPlace }: { live: Live; place: number; onPlace: (place: number) => void }) {
-  const { samples, pictures, busy } = live;
+function Steps({ live }: { live: Live }) {
+  const { samples, pictures, place, busy } = live;
   const { name, label } = pictures[place]!.shown.report;
   const key = live.keyOf(place);
   const now = key?.startsWith("s") ? Number(key.slice(1)) : -1;
@@ -140,7 +139,7 @@ function Steps({ live, place, onPlace }: { live: Live; place: number; onPlace: (
         <b>{fileName(name)}</b> {label && <small>true class: {label}</small>}
         {pictures.length > 1 &&
           pictures.map((picture, i) => (
-            <button key={picture.number} aria-pressed={i === place} onClick={() => onPlace(i)}>
+            <button key={picture.number} aria-pressed={i === place} onClick={() => live.look(i)}>
               Picture {"AB"[i]}
             </button>
           ))}

@@ -28,6 +28,9 @@ export const signedPercent = (share: number): string => {
   return `${share < 0 ? "−" : "+"}${value.toFixed(digits)} %`;
 };
 
+/** How weights are written: in per cent if they are shares. */
+export const weightsAs = (shares: boolean): ((weight: number) => string) => (shares ? signedPercent : signed);
+
 /** Shares below this are faint: they say little. */
 export const FAINT = 0.05;
 
@@ -39,6 +42,10 @@ export const spread = ({ mean, worst }: { mean: number; worst: number }): string
   const [usual, most] = [percent(mean), percent(worst)];
   return usual === most ? usual : `${usual}, worst ${most}`;
 };
+
+/** What one of the groups of a target is called. */
+export const partOf = (target: string, place: number, count: number): string =>
+  count > 1 ? `${target}, ${place + 1} of ${count}` : target;
 
 /** The last part of a path. */
 export const fileName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);

@@ -1,6 +1,6 @@
-/** Keyboard shortcuts: one listener for the page, silent while somebody types. */
+/** Keyboard shortcuts, silent while somebody types. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEvents } from "./events";
 
 /** Whether a key press belongs to a field, to a dialog, or to the browser because of a modifier key. */
 function isTaken(event: KeyboardEvent): boolean {
@@ -9,19 +9,8 @@ function isTaken(event: KeyboardEvent): boolean {
   return typing || event.ctrlKey || event.metaKey || event.altKey;
 }
 
-/**
- * Calls `onKey` for every key press that no field and no browser shortcut takes.
- *
- * The latest `onKey` is called: the next key may come before the effects of the last one have run.
- */
-export function useKeys(onKey: (event: KeyboardEvent) => void): void {
-  const latest = useRef(onKey);
-  latest.current = onKey;
-  useEffect(() => {
-    const listen = (event: KeyboardEvent) => {
-      if (!isTaken(event)) latest.current(event);
-    };
-    addEventListener("keydown", listen);
-    return () => removeEventListener("keydown", listen);
-  }, []);
-}
+/** Calls `onKey` for every key press that no field and no browser shortcut takes. */
+export const useKeys = (onKey: (event: KeyboardEvent) => void): void =>
+  useEvents(["keydown"], (event) => {
+    if (!isTaken(event)) onKey(event);
+  });

@@ -2,7 +2,7 @@
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { signed, signedPercent } from "./format";
+import { weightsAs } from "./format";
 
 interface ListingProps<Item> {
   all: Item[];
@@ -33,16 +33,16 @@ export function Listing<Item>({ all, count, name, children, ...rest }: ListingPr
 interface BarProps {
   weight: number;
   largest: number;
-  /** whether the weight is written in per cent */
-  share?: boolean;
+  /** whether weights are shares */
+  shares: boolean;
 }
 
-export function Bar({ weight, largest, share }: BarProps) {
+export function Bar({ weight, largest, shares }: BarProps) {
   const kind = weight < 0 ? "against" : "for";
   return (
     <span class="bar">
       <span class={`fill ${kind}`} style={{ width: `${(Math.abs(weight) / Math.max(largest, 1e-9)) * 100}%` }} />
-      <span class={`number ${kind}`}>{share ? signedPercent(weight) : signed(weight)}</span>
+      <span class={`number ${kind}`}>{weightsAs(shares)(weight)}</span>
     </span>
   );
 }

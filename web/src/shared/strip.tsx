@@ -8,13 +8,13 @@ export interface Picture {
 
 interface StripProps {
   pictures: Picture[];
-  /** larger, in a grid */
-  large?: boolean;
+  /** `strip`: small, in a row; others in a grid */
+  kind?: "strip" | "crops" | "mosaic";
 }
 
-export function Strip({ pictures, large }: StripProps) {
+export function Strip({ pictures, kind = "strip" }: StripProps) {
   return (
-    <span class={large ? "crops" : "strip"} aria-hidden="true">
+    <span class={kind} aria-hidden="true">
       {pictures.map(({ source, title }, i) =>
         source ? (
           <img
@@ -34,3 +34,7 @@ export function Strip({ pictures, large }: StripProps) {
     </span>
   );
 }
+
+/** The pictures at some places of a page's list. */
+export const picturesAt = (all: string[], places: number[] = []): Picture[] =>
+  places.map((place) => ({ source: all[place] }));

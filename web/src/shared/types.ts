@@ -340,6 +340,7 @@ export interface ModelInfo {
    */
   input_size: [number, number, number];
   options?: LoadOptions;
+  answers?: number[];
 }
 /**
  * Options of ``load_model`` that a model was loaded with: plain data, no path and no code.
@@ -504,6 +505,7 @@ export interface ComparisonPageData {
   a: ComparedSide;
   b: ComparedSide;
   comparison: Comparison;
+  shares: boolean;
   pictures: string[];
 }
 /**
@@ -511,6 +513,7 @@ export interface ComparisonPageData {
  */
 export interface ComparedSide {
   name: string;
+  model: string;
   crops: number;
   groups: {
     [k: string]: ComparedGroup;
@@ -640,6 +643,7 @@ export interface AtlasPageData {
   classes: ClassData[];
   kept: number | null;
   neighbours: number;
+  shares: boolean;
   same: {
     [k: string]: number;
   };

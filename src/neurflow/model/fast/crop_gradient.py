@@ -92,10 +92,7 @@ class CropGradient:
         with torch.no_grad():
             for crops in self._crops():
                 each = range(crops.start, crops.stop)
-                firsts = torch.tensor(
-                    self._steady([self._pairs(slice(i, i + 1))[0] for i in each]),
-                    device=self.row.device,
-                )
+                firsts = self._steady([self._pairs(slice(i, i + 1))[0] for i in each])
                 inside = range(len(self.tail.inputs))
                 ends = ([e[i][firsts] for i in inside] for e in (self.path.start, self.path.end))
                 made = run_crops(self.tail, self.cells, *ends)
@@ -114,13 +111,13 @@ class CropGradient:
         chosen: slice | Tensor = pairs
         padded = self._steady(range(pairs.start, pairs.stop))
         if len(padded) > pairs.stop - pairs.start:
-            chosen = torch.tensor(padded, device=self.row.device)
+            chosen = padded
         return _Pairs(self, made, chosen, self.row[chosen] - first_crop)
 
-    def _steady(self, numbers: Sequence[int]) -> list[int]:
+    def _steady(self, numbers: Sequence[int]) -> Tensor:
         """Repeat the last number up to a rounded batch size."""
-        missing = rounded_batch(len(numbers), self.path.end[0].device) - len(numbers)
-        return [*numbers, *[numbers[-1]] * missing]
+        missing = rounded_batch(len(numbers), self.row.device) - len(numbers)
+        return torch.tensor([*numbers, *[numbers[-1]] * missing], device=self.row.device)
 
     def _crops(self) -> Iterator[slice]:
         """Groups of crops whose pairs fill about one batch."""
