@@ -169,15 +169,9 @@ def _match_layer(
     tables = {way: similarities(x.groups(), y.groups()) for way, (x, y) in layer.vectors.items()}
     table = tables[basis]
     x, y = layer.vectors[basis]
-<<<<<<< HEAD
-    found = [(0, 0)] if targets else best_pairs(table, threshold)
+    found = best_pairs(table, None if targets else threshold)
     unmatched_a = sorted(set(range(len(table))) - {i for i, _ in found})
     unmatched_b = sorted(set(range(table.shape[1])) - {j for _, j in found})
-=======
-    found = best_pairs(table, None if targets else threshold)
-    left_a = sorted(set(range(len(table))) - {i for i, _ in found})
-    left_b = sorted(set(range(table.shape[1])) - {j for _, j in found})
->>>>>>> w8-page
     chance_a = chance(x.groups(), y, draws, rng)
     chance_b = chance(y.groups()[unmatched_b], x, draws, rng)
     pairs = [

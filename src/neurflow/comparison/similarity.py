@@ -93,11 +93,6 @@ def similarities(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     )
 
 
-<<<<<<< HEAD
-def best_pairs(similarity: np.ndarray, threshold: float) -> list[tuple[int, int]]:
-    """Match rows with columns one to one for the largest sum, without pairs below the threshold."""
-    allowed = (similarity >= threshold) & (similarity > 0)
-=======
 def best_pairs(similarity: np.ndarray, threshold: float | None) -> list[tuple[int, int]]:
     """Match rows and columns one to one for the largest sum.
 
@@ -106,7 +101,6 @@ def best_pairs(similarity: np.ndarray, threshold: float | None) -> list[tuple[in
     allowed = np.full(similarity.shape, True)
     if threshold is not None:
         allowed = (similarity >= threshold) & (similarity > 0)
->>>>>>> w8-page
     rows, columns = linear_sum_assignment(np.where(allowed, similarity, 0), maximize=True)
     return [
         (row, column)
