@@ -13,7 +13,7 @@ from neurflow.evaluation.contribution_order import (
     scores,
     through,
 )
-from neurflow.evaluation.faithfulness import faithfulness, rankings
+from neurflow.evaluation.faithfulness import FaithfulnessRow, faithfulness, rankings
 from neurflow.evaluation.fidelity import completeness, f1, fidelity, overlap_of_methods
 from tests.debugging.conftest import labelled, pictures
 from tests.reference import evaluation as reference
@@ -218,10 +218,17 @@ def test_faithfulness(lab, model, circuit, studied):
     }
     assert list(curve) == [0.2, 0.5, 1.0]
     a, b, c = curve.values()
-    assert row.area == pytest.approx(0.2 * a / 2 + 0.3 * (a + b) / 2 + 0.5 * (b + c) / 2)
+    assert row.area.value == pytest.approx(0.2 * a / 2 + 0.3 * (a + b) / 2 + 0.5 * (b + c) / 2)
     one, two, three = (abs(1 - value) for value in (a, b, c))
     distance = 0.2 * (1 + one) / 2 + 0.3 * (one + two) / 2 + 0.5 * (two + three) / 2
-    assert row.distance == pytest.approx(distance)
+    assert row.distance.value == pytest.approx(distance)
+    for each in table.rows:
+        assert each.area.low <= each.area.value <= each.area.high
+        assert each.distance.low <= each.distance.value <= each.distance.high
+    assert FaithfulnessRow.model_validate({**row.model_dump(), "area": 0.5}).area == (0.5,) * 3
+    assert any(
+        note.startswith("CPR of NeurFlow minus that of NeuronMCT, signed") for note in table.notes
+    )
     full = [r for r in table.rows if r.share == 1]
     assert [r.faithfulness.value for r in full] == pytest.approx([1] * len(full), rel=1e-4)
 

@@ -7,15 +7,19 @@
 3. Faithfulness is ``f(p) = (logit(p) − logit(0)) / (logit(1) − logit(0))``. Two areas over ``p``
    summarise it, as in MIB (Mueller et al. 2025). CPR, the area under the curve, is large if the logit
    is kept or raised, which is the aim of signed orders. CMD, the area between the curve and 1, is small
-   if the logit does not change, which is the aim of absolute orders.
+   if the logit does not change, which is the aim of absolute orders. Their intervals, and those of the
+   differences between the circuit and NeuronMCT, are from resampled pictures, the same for all orders.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from pydantic import Field
+from jaxtyping import Float
+from pydantic import BeforeValidator, Field
 
 from neurflow.evaluation.class_pictures import ClassPictures
 from neurflow.evaluation.contribution_order import Order, first_share, orders_of_circuit, scores
@@ -24,6 +28,27 @@ from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.settings import Ablation
 from neurflow.evaluation.statistics import mean_interval
 from neurflow.stats import Interval
+
+COMPARED = (
+    ("CPR", "NeurFlow", "NeuronMCT, signed"),
+    ("CMD", "NeurFlow, absolute", "NeuronMCT"),
+)
+"""area, and the orders whose difference is told"""
+
+
+def _interval(value: Any) -> Any:
+    """Results of earlier versions have areas without intervals."""
+    return (value, value, value) if isinstance(value, float) else value
+
+
+Area = Annotated[Interval, BeforeValidator(_interval)]
+
+
+class Areas(NamedTuple):
+    """The areas of one order: that of all pictures first, then those of resampled pictures."""
+
+    cpr: Float[np.ndarray, " draw"]
+    cmd: Float[np.ndarray, " draw"]
 
 
 class FaithfulnessRow(Row):
@@ -34,8 +59,8 @@ class FaithfulnessRow(Row):
     share: float = Field(description="share of each layer's neurons that is kept")
     faithfulness: Interval = Field(description="part of the class's logit that remains; 1 is all")
     accuracy: Interval = Field(description="accuracy on the class")
-    area: float = Field(description="CPR, area under this order's curve; large is good")
-    distance: float = Field(description="CMD, area between this order's curve and 1; small is good")
+    area: Area = Field(description="CPR, area under this order's curve; large is good")
+    distance: Area = Field(description="CMD, area between this order's curve and 1; small is good")
 
 
 def faithfulness(lab: Laboratory) -> Table[FaithfulnessRow]:
@@ -43,11 +68,15 @@ def faithfulness(lab: Laboratory) -> Table[FaithfulnessRow]:
     pictures = ClassPictures(lab)
     rows, notes = [], list(pictures.notes)
     for ablation in lab.settings.ablations:
+        areas = {}
         for order, ranking in rankings(lab).items():
             found = _curve(pictures, order, ranking, ablation)
-            rows += found
-            if not found:
+            if found is None:
                 notes.append(f"{order}, {ablation}: ablating everything changes nothing.")
+                continue
+            rows += found[0]
+            areas[order] = found[1]
+        notes += _compared(areas, ablation)
     return Table(
         protocol="faithfulness",
         title="Faithfulness against circuit size",
@@ -71,8 +100,10 @@ def faithfulness(lab: Laboratory) -> Table[FaithfulnessRow]:
 
 def _curve(
     pictures: ClassPictures, order: str, ranking: Order, ablation: Ablation
-) -> list[FaithfulnessRow]:
-    """Return the rows of one order, by size; none if ablating all neurons does not change the logit."""
+) -> tuple[list[FaithfulnessRow], Areas] | None:
+    """Return the rows of one order by size, and its areas; None if ablating all neurons does not
+    change the logit.
+    """
     lab = pictures.lab
     shares = sorted(set(lab.settings.sizes) | {1.0})
     sets = [first_share(ranking, share) for share in (0.0, *shares)]
@@ -86,21 +117,65 @@ def _curve(
     nothing, everything = logit[1], logit[0]
     change = float((everything - nothing).mean())
     if change == 0:
-        return []
+        return None
     remaining = (logit[2:] - nothing) / change
-    curve = np.array([0.0, *remaining.mean(1)])
-    return [
+    areas = _areas(logit, shares, lab.settings.bootstrap, lab.settings.seed)
+    cpr, cmd = map(_percentiles, areas)
+    rows = [
         FaithfulnessRow(
             order=order,
             ablation=ablation,
             share=share,
             faithfulness=mean_interval(part, lab.settings),
             accuracy=mean_interval(predicted, lab.settings),
-            area=float(np.trapezoid(curve, [0.0, *shares])),
-            distance=float(np.trapezoid(np.abs(1 - curve), [0.0, *shares])),
+            area=cpr,
+            distance=cmd,
         )
         for share, part, predicted in zip(shares, remaining, right[2:], strict=True)
     ]
+    return rows, areas
+
+
+def _areas(
+    logit: Float[np.ndarray, "set picture"], shares: list[float], draws: int, seed: int
+) -> Areas:
+    """Return the areas under the curve of mean faithfulness, for all pictures and for resamples.
+
+    Args:
+        logit: of the whole network, with everything ablated, and with each share kept.
+        shares: shares that are kept, ascending; the last one is 1.
+        draws: number of resamples.
+        seed: seed of the resamples.
+    """
+    count = logit.shape[1]
+    chosen = np.random.default_rng(seed).integers(count, size=(draws, count))
+    means = logit[:, np.concatenate([np.arange(count)[None], chosen])].mean(2)
+    everything, nothing, *kept = means
+    curve = np.array([0 * nothing, *(np.array(kept) - nothing) / (everything - nothing)])
+    points = [0.0, *shares]
+    return Areas(
+        np.trapezoid(curve, points, axis=0), np.trapezoid(np.abs(1 - curve), points, axis=0)
+    )
+
+
+def _percentiles(values: Float[np.ndarray, " draw"]) -> Interval:
+    """Return the first value with the middle 95 % of the others."""
+    low, high = np.percentile(values[1:] if len(values) > 1 else values, [2.5, 97.5])
+    return Interval(float(values[0]), float(low), float(high))
+
+
+def _compared(areas: Mapping[str, Areas], ablation: Ablation) -> list[str]:
+    """Say how much the areas of the circuit and of NeuronMCT differ."""
+    notes = []
+    for area, own, other in COMPARED:
+        if own in areas and other in areas:
+            at = ("CPR", "CMD").index(area)
+            found = _percentiles(areas[own][at] - areas[other][at])
+            notes.append(
+                f"{area} of {own} minus that of {other}, {ablation}: {found.value:.3f} "
+                f"({found.low:.3f} to {found.high:.3f})."
+            )
+    return notes
 
 
 def rankings(lab: Laboratory) -> dict[str, dict[str, list[int]]]:
