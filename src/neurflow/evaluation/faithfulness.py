@@ -8,7 +8,8 @@
    summarise it, as in MIB (Mueller et al. 2025). CPR, the area under the curve, is large if the logit
    is kept or raised, which is the aim of signed orders. CMD, the area between the curve and 1, is small
    if the logit does not change, which is the aim of absolute orders. Their intervals, and those of the
-   differences between the circuit and NeuronMCT, are from resampled pictures, the same for all orders.
+   differences between the circuit and NeuronMCT, come from resamples of the pictures, which are the
+   same for all orders.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ COMPARED = (
     ("CPR", "NeurFlow", "NeuronMCT, signed"),
     ("CMD", "NeurFlow, absolute", "NeuronMCT"),
 )
-"""area, and the orders whose difference is told"""
+"""area, and the two orders whose difference is reported"""
 
 
 def _interval(value: Any) -> Any:
-    """Results of earlier versions have areas without intervals."""
+    """Return an area with its interval; results of earlier versions have only the value."""
     return (value, value, value) if isinstance(value, float) else value
 
 
@@ -45,7 +46,7 @@ Area = Annotated[Interval, BeforeValidator(_interval)]
 
 
 class Areas(NamedTuple):
-    """The areas of one order: that of all pictures first, then those of resampled pictures."""
+    """The areas of one order: first for all pictures, then for resamples of them."""
 
     cpr: Float[np.ndarray, " draw"]
     cmd: Float[np.ndarray, " draw"]
@@ -59,8 +60,10 @@ class FaithfulnessRow(Row):
     share: float = Field(description="share of each layer's neurons that is kept")
     faithfulness: Interval = Field(description="part of the class's logit that remains; 1 is all")
     accuracy: Interval = Field(description="accuracy on the class")
-    area: Area = Field(description="CPR, area under this order's curve; large is good")
-    distance: Area = Field(description="CMD, area between this order's curve and 1; small is good")
+    area: Area = Field(description="CPR, area under this order's curve; larger is better")
+    distance: Area = Field(
+        description="CMD, area between this order's curve and 1; smaller is better"
+    )
 
 
 def faithfulness(lab: Laboratory) -> Table[FaithfulnessRow]:
@@ -101,9 +104,7 @@ def faithfulness(lab: Laboratory) -> Table[FaithfulnessRow]:
 def _curve(
     pictures: ClassPictures, order: str, ranking: Order, ablation: Ablation
 ) -> tuple[list[FaithfulnessRow], Areas] | None:
-    """Return the rows of one order by size, and its areas; None if ablating all neurons does not
-    change the logit.
-    """
+    """Return the rows of one order, and its areas; None if ablating everything changes nothing."""
     lab = pictures.lab
     shares = sorted(set(lab.settings.sizes) | {1.0})
     sets = [first_share(ranking, share) for share in (0.0, *shares)]
@@ -139,11 +140,11 @@ def _curve(
 def _areas(
     logit: Float[np.ndarray, "set picture"], shares: list[float], draws: int, seed: int
 ) -> Areas:
-    """Return the areas under the curve of mean faithfulness, for all pictures and for resamples.
+    """Return the areas of the curve of mean faithfulness, for all pictures and for resamples.
 
     Args:
-        logit: of the whole network, with everything ablated, and with each share kept.
-        shares: shares that are kept, ascending; the last one is 1.
+        logit: logit of the whole network, with all neurons ablated, and with each share kept.
+        shares: shares that are kept, in ascending order; the last one is 1.
         draws: number of resamples.
         seed: seed of the resamples.
     """
@@ -159,13 +160,13 @@ def _areas(
 
 
 def _percentiles(values: Float[np.ndarray, " draw"]) -> Interval:
-    """Return the first value with the middle 95 % of the others."""
+    """Return the first value with the 2.5th and 97.5th percentile of the others."""
     low, high = np.percentile(values[1:] if len(values) > 1 else values, [2.5, 97.5])
     return Interval(float(values[0]), float(low), float(high))
 
 
 def _compared(areas: Mapping[str, Areas], ablation: Ablation) -> list[str]:
-    """Say how much the areas of the circuit and of NeuronMCT differ."""
+    """Return notes on the differences between the areas of the circuit and of NeuronMCT."""
     notes = []
     for area, own, other in COMPARED:
         if own in areas and other in areas:
