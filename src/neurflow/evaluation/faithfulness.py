@@ -152,7 +152,9 @@ def _areas(
     chosen = np.random.default_rng(seed).integers(count, size=(draws, count))
     means = logit[:, np.concatenate([np.arange(count)[None], chosen])].mean(2)
     everything, nothing, *kept = means
-    curve = np.array([0 * nothing, *(np.array(kept) - nothing) / (everything - nothing)])
+    change = everything - nothing
+    change[change == 0] = np.nan  # a resample on which ablation changes nothing has no curve
+    curve = np.array([0 * change, *(np.array(kept) - nothing) / change])
     points = [0.0, *shares]
     return Areas(
         np.trapezoid(curve, points, axis=0), np.trapezoid(np.abs(1 - curve), points, axis=0)
@@ -161,7 +163,7 @@ def _areas(
 
 def _percentiles(values: Float[np.ndarray, " draw"]) -> Interval:
     """Return the first value with the 2.5th and 97.5th percentile of the others."""
-    low, high = np.percentile(values[1:] if len(values) > 1 else values, [2.5, 97.5])
+    low, high = np.nanpercentile(values[1:] if len(values) > 1 else values, [2.5, 97.5])
     return Interval(float(values[0]), float(low), float(high))
 
 
